@@ -1,0 +1,1 @@
+"""naslab: a neural architecture search and scaling lab."""

@@ -1,0 +1,1 @@
+"""Outcomes in, tables out."""

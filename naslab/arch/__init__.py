@@ -1,0 +1,58 @@
+"""What a network is, and its readings: cost from the description alone, and a torch module (`naslab.arch.build`)."""
+
+from naslab.arch.block import Block, Context, NormStyle, SqueezeExcite, round_width
+from naslab.arch.blocks import (
+    Bottleneck,
+    BranchWidths,
+    ConvBlock,
+    DepthwiseSeparable,
+    FusedMBConv,
+    Inception,
+    InvertedBottleneck,
+    MBConv,
+    PoolBlock,
+    PreactResidual,
+    ResidualBlock,
+    Skip,
+)
+from naslab.arch.canonical import arch_id, canonical
+from naslab.arch.cost import Cost, LayerCost, cost, layer_costs, uncounted_layers
+from naslab.arch.files import decode_arch, encode, load_arch, save_arch
+from naslab.arch.lower import lower
+from naslab.arch.spec import ArchSpec, Head, Stage, StochasticDepth
+
+__all__ = [
+    "ArchSpec",
+    "Block",
+    "Bottleneck",
+    "BranchWidths",
+    "Context",
+    "ConvBlock",
+    "Cost",
+    "DepthwiseSeparable",
+    "FusedMBConv",
+    "Head",
+    "Inception",
+    "InvertedBottleneck",
+    "LayerCost",
+    "MBConv",
+    "NormStyle",
+    "PoolBlock",
+    "PreactResidual",
+    "ResidualBlock",
+    "Skip",
+    "SqueezeExcite",
+    "Stage",
+    "StochasticDepth",
+    "arch_id",
+    "canonical",
+    "cost",
+    "decode_arch",
+    "encode",
+    "layer_costs",
+    "load_arch",
+    "lower",
+    "round_width",
+    "save_arch",
+    "uncounted_layers",
+]

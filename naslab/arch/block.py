@@ -1,0 +1,212 @@
+"""What a block is: a frozen specification that lowers itself to primitive layers, in one method.
+
+The annotated types below say what a field is (a width that scaling multiplies, a kernel that a space may vary),
+so that scaling and mutation are generic walks over any specification.
+"""
+
+from __future__ import annotations
+
+import math
+from enum import Enum
+from typing import Annotated, Literal, NoReturn, TypeAlias
+
+import msgspec
+
+from naslab.arch.plan import Act, Activation, Conv, Gate, GlobalPool, Layer, Norm, Sequence, Shape, seq
+from naslab.errors import SpecError
+
+
+class Role(Enum):
+    """What a field of a specification means to a walk over it."""
+
+    WIDTH = "width"
+    REPEATS = "repeats"
+    RESOLUTION = "resolution"
+    GROUPS = "groups"
+
+
+Width = Annotated[int, msgspec.Meta(extra={"role": Role.WIDTH})]
+"""A number of channels or features that width scaling multiplies."""
+Repeats = Annotated[int, msgspec.Meta(extra={"role": Role.REPEATS})]
+"""A number of blocks that depth scaling multiplies."""
+Groups = Annotated[int, msgspec.Meta(extra={"role": Role.GROUPS})]
+"""A number of groups that must divide the widths beside it."""
+
+BlockActivation: TypeAlias = Activation | Literal["none"] | None
+"""A block's own activation; `None` takes the network's."""
+
+
+def require(holds: bool, field: str, rule: str) -> None:
+    """Raise the error that `field` breaks `rule` unless it holds."""
+    if not holds:
+        raise SpecError(field, rule)
+
+
+def reject(field: str, rule: str) -> NoReturn:
+    """Raise the error that `field` breaks `rule`."""
+    raise SpecError(field, rule)
+
+
+def require_odd(kernel: int, field: str = "kernel") -> None:
+    """A kernel that can keep its input's size: odd and positive."""
+    if kernel < 1 or kernel % 2 == 0:
+        raise SpecError(field, f"must be odd and positive, got {kernel}")
+
+
+def require_positive(value: float, field: str) -> None:
+    """A count of at least 1, or a factor above 0."""
+    if value < 1 if isinstance(value, int) else value <= 0:
+        raise SpecError(field, f"must be {'at least 1' if isinstance(value, int) else 'above 0'}, got {value}")
+
+
+def round_width(exact: float, divisor: int = 8, guard: float = 0.9) -> int:
+    """The multiple of `divisor` nearest to `exact`, one more where it would fall below `guard` of it.
+
+    MobileNetV2's and EfficientNet's rule (arXiv 1905.11946, released code); EfficientNetV2 has no guard (0).
+
+    >>> round_width(16 * 1.4), round_width(1280 * 1.1), round_width(10)
+    (24, 1408, 16)
+    """
+    rounded = max(divisor, int(exact + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < guard * exact else rounded
+
+
+def scaled_width(width: int, factor: float) -> int:
+    """`width * factor` to the nearest integer, at least 1."""
+    return max(1, math.floor(width * factor + 0.5))
+
+
+def largest_divisor(number: int, most: int) -> int:
+    """The largest divisor of `number` that is at most `most`.
+
+    >>> largest_divisor(48, 32)
+    24
+    """
+    return next(divisor for divisor in range(min(number, most), 0, -1) if number % divisor == 0)
+
+
+class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """An immutable part of a description of a network: compared by value, written to JSON and YAML without loss."""
+
+
+class NormStyle(Spec, frozen=True, cache_hash=True):
+    """The normalisation that all blocks of a network use.
+
+    `groups` is for group normalisation: the largest divisor of the channels up to it is taken.
+    """
+
+    kind: Literal["batch", "group", "layer"] = "batch"
+    eps: float = 1e-5
+    momentum: float = 0.1
+    groups: int = 32
+
+    def __post_init__(self) -> None:
+        require(self.groups >= 1, "groups", f"must be at least 1, got {self.groups}")
+        require(self.eps > 0, "eps", f"must be positive, got {self.eps}")
+
+
+class SqueezeExcite(Spec, frozen=True, cache_hash=True):
+    """Squeeze-and-excitation (Hu et al. 2018, arXiv 1709.01507).
+
+    The squeezed width is `ratio` of the block's input (`of="input"`, EfficientNet) or of the channels that are gated
+    (`of="gated"`, SENet, MobileNetV3); `None` takes the block's own convention. It is rounded to `divisor` under the
+    ten per cent rule where that is above 1, else down, and is at least 1.
+    """
+
+    ratio: float = 0.25
+    of: Literal["input", "gated"] | None = None
+    divisor: int = 1
+    activation: Activation | None = None
+    gate: Literal["sigmoid", "hardsigmoid"] = "sigmoid"
+
+    def __post_init__(self) -> None:
+        require(0 < self.ratio <= 1, "ratio", f"must be above 0 and at most 1, got {self.ratio}")
+        require(self.divisor >= 1, "divisor", f"must be at least 1, got {self.divisor}")
+
+    def squeezed_width(self, in_width: int, gated_width: int, of: Literal["input", "gated"]) -> int:
+        """The channels between the two convolutions of the gate."""
+        exact = self.ratio * (in_width if (self.of or of) == "input" else gated_width)
+        return round_width(exact, self.divisor) if self.divisor > 1 else max(1, int(exact))
+
+
+class Context(msgspec.Struct, frozen=True, cache_hash=True):
+    """What a block takes from the network around it, and the layers made in its style."""
+
+    norm: NormStyle | None = NormStyle()
+    activation: Activation = "relu"
+
+    def normalise(self, channels: int) -> Norm | None:
+        """The network's normalisation over `channels`, or nothing."""
+        style = self.norm
+        if style is None:
+            return None
+        groups = largest_divisor(channels, style.groups) if style.kind == "group" else 1
+        return Norm(channels, style.kind, style.eps, style.momentum, groups)
+
+    def activate(self, own: BlockActivation = None) -> Act | None:
+        """The block's own activation, else the network's; `none` is no layer."""
+        kind = own or self.activation
+        return None if kind == "none" else Act(kind)
+
+    def conv(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int = 1,
+        stride: int = 1,
+        groups: int = 1,
+        activation: BlockActivation = None,
+    ) -> Sequence:
+        """Convolution, normalisation, activation; padded to keep sizes at stride 1, a bias only without a norm."""
+        if in_channels % groups or out_channels % groups:
+            reject("groups", f"{groups} must divide {in_channels} input and {out_channels} output channels")
+        pad = kernel // 2
+        return seq(
+            conv=Conv(
+                in_channels,
+                out_channels,
+                (kernel, kernel),
+                (stride, stride),
+                (pad, pad),
+                groups,
+                self.norm is None,
+            ),
+            norm=self.normalise(out_channels),
+            act=self.activate(activation),
+        )
+
+    def squeeze_excite(
+        self,
+        se: SqueezeExcite | None,
+        in_width: int,
+        gated_width: int,
+        of: Literal["input", "gated"] = "gated",
+    ) -> Gate | None:
+        """The gate that `se` asks for over `gated_width` channels, or nothing."""
+        if se is None:
+            return None
+        squeezed = se.squeezed_width(in_width, gated_width, of)
+        return Gate(
+            seq(
+                pool=GlobalPool(),
+                reduce=Conv(gated_width, squeezed, bias=True),
+                act=Act(se.activation or self.activation),
+                expand=Conv(squeezed, gated_width, bias=True),
+                gate=Act(se.gate),
+            )
+        )
+
+
+class Block(Spec, frozen=True, cache_hash=True, tag_field="type"):
+    """A block specification. Subclasses are final, name themselves by `tag` and lower themselves."""
+
+    def lower(self, shape: Shape, width: int | None, stride: int, context: Context, drop_rate: float = 0.0) -> Layer:
+        """The layers of one block on a map of `shape`, towards `width` channels (`None`: the block's own).
+
+        `drop_rate` is the stochastic-depth probability of a residual body.
+        """
+        raise TypeError(f"{type(self).__name__} does not lower itself")
+
+    def canonical(self, in_width: int, width: int | None, stride: int) -> Block | None:
+        """The simplest block that gives the same network here; `None` where this one does nothing at all."""
+        return self

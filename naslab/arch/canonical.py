@@ -1,0 +1,87 @@
+"""The canonical form: networks that compute the same are written the same, so that each is trained once."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+
+import msgspec
+
+from naslab.arch.block import Context
+from naslab.arch.blocks import Skip
+from naslab.arch.cost import stage_tally
+from naslab.arch.lower import lower_block
+from naslab.arch.plan import Shape
+from naslab.arch.spec import ArchSpec, Stage
+
+
+@lru_cache(maxsize=4096)
+def canonical(arch: ArchSpec) -> ArchSpec:
+    """The same network without blocks that do nothing, and with equal neighbouring stages merged.
+
+    >>> from naslab.arch import ArchSpec, MBConv, Skip, Stage
+    >>> one = Stage(block=MBConv(), width=8)
+    >>> arch = ArchSpec(input=(8, 4, 4), stages=(one, Stage(block=Skip()), one), num_classes=2)
+    >>> canonical(arch).stages == (Stage(block=MBConv(), width=8, repeats=2),)
+    True
+    """
+    shape = arch.input
+    stem, shape = _canonical_stages(arch.stem, shape, arch.context)
+    stages, shape = _canonical_stages(arch.stages, shape, arch.context)
+    if stages == arch.stages and stem == arch.stem:
+        return arch
+    return msgspec.structs.replace(arch, stem=stem, stages=stages or (Stage(block=Skip()),))
+
+
+def arch_id(arch: ArchSpec) -> str:
+    """Sixteen hexadecimal digits of the hash of the canonical form: the same network, the same identity."""
+    return hashlib.blake2b(msgspec.json.encode(canonical(arch)), digest_size=8).hexdigest()
+
+
+def _canonical_stages(stages: tuple[Stage, ...], shape: Shape, context: Context) -> tuple[tuple[Stage, ...], Shape]:
+    """The stages in canonical form and the shape behind them."""
+    kept: list[Stage] = []
+    for stage in stages:
+        simple = _canonical_stage(stage, shape, context)
+        shape = stage_tally(stage, shape, context).out_shape
+        if simple is None:
+            continue
+        last = kept[-1] if kept else None
+        if last is not None and _repeats(last, simple):
+            kept[-1] = msgspec.structs.replace(last, repeats=last.repeats + simple.repeats)
+        else:
+            kept.append(simple)
+    return tuple(kept), shape
+
+
+def _repeats(last: Stage, stage: Stage) -> bool:
+    """Whether `stage` goes on as the repeats of `last` would."""
+    return stage.stride == 1 and (stage.block, stage.width) == (last.block, last.width)
+
+
+@lru_cache(maxsize=65536)
+def _canonical_stage(stage: Stage, shape: Shape, context: Context) -> Stage | None:
+    """The stage's simplest form on a map of `shape`; `None` if it does nothing."""
+    block = stage.block.canonical(shape[0], stage.width, stage.stride)
+    if block is None:
+        return None
+    if getattr(block, "activation", None) == context.activation:
+        block = msgspec.structs.replace(block, activation=None)
+    out_shape = stage_tally(stage, shape, context).out_shape
+    does_repeat = stage.repeats > 1 and block.canonical(out_shape[0], stage.width, 1) is not None
+    simple = Stage(
+        block=block,  # type: ignore[arg-type]  # every Block is one of AnyBlock
+        width=_explicit_width(stage, shape, context),
+        repeats=stage.repeats if does_repeat else 1,
+        stride=stage.stride,
+    )
+    return stage if simple == stage else simple
+
+
+def _explicit_width(stage: Stage, shape: Shape, context: Context) -> int | None:
+    """The stage's width, written out where leaving it to the block means keeping the input's channels."""
+    if stage.width is not None:
+        return stage.width
+    kept = msgspec.structs.replace(stage, width=shape[0])
+    same = lower_block(kept, shape, stage.stride, context) == lower_block(stage, shape, stage.stride, context)
+    return shape[0] if same else None

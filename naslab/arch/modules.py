@@ -1,0 +1,97 @@
+"""The few modules that torch lacks. This file needs torch alone and may be copied beside an exported network."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class Residual(nn.Module):
+    """`shortcut(x) + body(x)`; in training each image's body is dropped with probability `drop_rate`."""
+
+    def __init__(self, body: nn.Module, shortcut: nn.Module, drop_rate: float = 0.0) -> None:
+        super().__init__()
+        self.body = body
+        self.shortcut = shortcut
+        self.drop_rate = drop_rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        body = self.body(x)
+        if self.training and self.drop_rate > 0:
+            kept = body.new_empty((body.shape[0], 1, 1, 1)).bernoulli_(1 - self.drop_rate)
+            body = body * kept / (1 - self.drop_rate)
+        return cast(Tensor, self.shortcut(x) + body)
+
+    def extra_repr(self) -> str:
+        return f"drop_rate={self.drop_rate}" if self.drop_rate else ""
+
+
+class Gate(nn.Module):
+    """`x * body(x)`, the body's output broadcast over positions."""
+
+    def __init__(self, body: nn.Module) -> None:
+        super().__init__()
+        self.body = body
+
+    def forward(self, x: Tensor) -> Tensor:
+        return cast(Tensor, x * self.body(x))
+
+
+class Concat(nn.ModuleDict):
+    """Named branches on one input, their outputs stacked along the channels."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([branch(x) for branch in self.values()], dim=1)
+
+
+class ChannelNorm(nn.LayerNorm):
+    """Layer normalisation over the channels of each position of a (batch, channels, height, width) map."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+class ChannelPad(nn.Module):
+    """Zero channels behind the given ones."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.channels = channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.pad(x, (0, 0, 0, 0, 0, self.channels))
+
+    def extra_repr(self) -> str:
+        return str(self.channels)
+
+
+class ScaledActivation(nn.Module):
+    """An activation times a constant gain."""
+
+    def __init__(self, activation: nn.Module, gain: float) -> None:
+        super().__init__()
+        self.activation = activation
+        self.gain = gain
+
+    def forward(self, x: Tensor) -> Tensor:
+        return cast(Tensor, self.activation(x) * self.gain)
+
+    def extra_repr(self) -> str:
+        return f"gain={self.gain}"
+
+
+class StandardizedConv2d(nn.Conv2d):
+    """Convolution with weights standardised per output channel and a learned gain (arXiv 2102.06171, equation 1)."""
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        self.gain = nn.Parameter(torch.ones(self.out_channels, 1, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        fan_in = self.weight[0].numel()
+        variance, mean = torch.var_mean(self.weight, dim=(1, 2, 3), keepdim=True, correction=0)
+        scale = self.gain * torch.rsqrt(torch.clamp(variance * fan_in, min=1e-4))
+        return cast(Tensor, self._conv_forward(x, (self.weight - mean) * scale, self.bias))

@@ -1,0 +1,158 @@
+"""Plan: a small algebra of primitive layers and combinators. A network is one value of it.
+
+Blocks lower themselves to plans; `cost`, `build` and `diagram` are folds over plans. A plan knows its channel
+counts but not its spatial sizes, those follow from the input by `naslab.arch.cost`.
+A layer added here is one case in each interpreter; an interpreter refuses layers it does not know.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+Pair: TypeAlias = tuple[int, int]
+Shape: TypeAlias = tuple[int, int, int]
+"""Channels, height, width of one image's feature map. A flat vector is `(features, 1, 1)`."""
+
+Activation = Literal[
+    "relu", "relu6", "silu", "hardswish", "gelu", "leaky_relu", "elu", "tanh", "sigmoid", "hardsigmoid"
+]
+
+
+class Layer(msgspec.Struct, frozen=True, gc=False):
+    """Something that turns one feature map into another. Final classes below; compare by value."""
+
+
+class Conv(Layer, frozen=True, gc=False):
+    """Convolution with symmetric zero padding; `standardized` weights as in NFNet (arXiv 2102.06171)."""
+
+    in_channels: int
+    out_channels: int
+    kernel: Pair = (1, 1)
+    stride: Pair = (1, 1)
+    padding: Pair = (0, 0)
+    groups: int = 1
+    bias: bool = False
+    dilation: Pair = (1, 1)
+    standardized: bool = False
+
+
+class Norm(Layer, frozen=True, gc=False):
+    """Batch, group or layer (over channels) normalisation with a learned scale and shift."""
+
+    channels: int
+    kind: Literal["batch", "group", "layer"] = "batch"
+    eps: float = 1e-5
+    momentum: float = 0.1
+    groups: int = 1
+
+
+class Act(Layer, frozen=True, gc=False):
+    """An elementwise nonlinearity; `gain` multiplies its output (NFNet's variance correction)."""
+
+    kind: Activation
+    gain: float = 1.0
+
+
+class Pool(Layer, frozen=True, gc=False):
+    """Max or average pooling; an average never counts padding unless `count_padding`."""
+
+    kind: Literal["max", "avg"]
+    kernel: Pair
+    stride: Pair
+    padding: Pair = (0, 0)
+    ceil: bool = False
+    count_padding: bool = False
+
+
+class GlobalPool(Layer, frozen=True, gc=False):
+    """Pooling of the whole map to `size` (1 x 1 unless an old classifier wants more)."""
+
+    kind: Literal["max", "avg"] = "avg"
+    size: Pair = (1, 1)
+
+
+class Flatten(Layer, frozen=True, gc=False):
+    """(channels, height, width) to (channels * height * width, 1, 1)."""
+
+
+class Linear(Layer, frozen=True, gc=False):
+    """A fully connected layer on a flat vector."""
+
+    in_features: int
+    out_features: int
+    bias: bool = True
+
+
+class Dropout(Layer, frozen=True, gc=False):
+    """Zeroes values (`channelwise`: whole feature maps) with probability `rate` in training."""
+
+    rate: float
+    channelwise: bool = False
+
+
+class ChannelPad(Layer, frozen=True, gc=False):
+    """Zero channels behind the given ones (ResNet's option A shortcut)."""
+
+    channels: int
+
+
+class Identity(Layer, frozen=True, gc=False):
+    """Passes its input on."""
+
+
+class Sequence(Layer, frozen=True):
+    """Layers one after another, each under a name that readers of the built model see."""
+
+    names: tuple[str, ...]
+    layers: tuple[Layer, ...]
+
+
+class Residual(Layer, frozen=True):
+    """`shortcut(x) + body(x)`; in training the body is dropped per image with probability `drop_rate`.
+
+    Stochastic depth: Huang et al. 2016, arXiv 1603.09382.
+    """
+
+    body: Layer
+    shortcut: Layer = Identity()
+    drop_rate: float = 0.0
+
+
+class Gate(Layer, frozen=True):
+    """`x * body(x)`, the body's output broadcast over positions: squeeze-and-excitation (arXiv 1709.01507)."""
+
+    body: Layer
+
+
+class Concat(Layer, frozen=True):
+    """Branches on one input, their outputs stacked along the channels."""
+
+    names: tuple[str, ...]
+    branches: tuple[Layer, ...]
+
+
+def seq(**layers: Layer | None) -> Sequence:
+    """A `Sequence` from keywords, in their order; `None` leaves a layer out.
+
+    >>> seq(conv=Conv(3, 8), act=Act("relu"), se=None).names
+    ('conv', 'act')
+    """
+    kept = {name: layer for name, layer in layers.items() if layer is not None}
+    return Sequence(tuple(kept), tuple(kept.values()))
+
+
+def chain(layers: list[Layer]) -> Sequence:
+    """A `Sequence` whose layers are named by their position."""
+    return Sequence(tuple(map(str, range(len(layers)))), tuple(layers))
+
+
+def concat(**branches: Layer) -> Concat:
+    """A `Concat` from keywords, in their order."""
+    return Concat(tuple(branches), tuple(branches.values()))
+
+
+def layer_kind(layer: Any) -> str:
+    """The name under which messages and tables show a layer."""
+    return type(layer).__name__

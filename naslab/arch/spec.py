@@ -1,0 +1,110 @@
+"""ArchSpec: what a network is. Immutable, hashable, and written to JSON and YAML without loss."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from naslab.arch.block import (
+    BlockActivation,
+    Context,
+    NormStyle,
+    Repeats,
+    Spec,
+    Width,
+    require,
+    require_positive,
+)
+from naslab.arch.blocks import AnyBlock
+from naslab.arch.plan import Activation, Shape
+
+
+class Stage(Spec, frozen=True, cache_hash=True):
+    """`repeats` blocks towards `width` channels; the first one takes the stride.
+
+    `width=None` leaves it to the block (pooling keeps its input's channels).
+    """
+
+    block: AnyBlock
+    width: Width | None = None
+    repeats: Repeats = 1
+    stride: int = 1
+
+    def __post_init__(self) -> None:
+        if self.width is not None:
+            require_positive(self.width, "width")
+        require_positive(self.repeats, "repeats")
+        require(1 <= self.stride <= 8, "stride", f"must be 1 to 8, got {self.stride}")
+
+
+class StochasticDepth(Spec, frozen=True, cache_hash=True):
+    """Residual bodies dropped per image in training (Huang et al. 2016, arXiv 1603.09382).
+
+    `rate` is the last block's; `linear` grows to it block by block, `uniform` gives it to every block.
+    """
+
+    rate: float = 0.0
+    rule: Literal["linear", "uniform"] = "linear"
+
+    def __post_init__(self) -> None:
+        require(0 <= self.rate < 1, "rate", f"must be at least 0 and below 1, got {self.rate}")
+
+    def rate_of(self, index: int, num_blocks: int) -> float:
+        """The rate of block `index` (from 0) of `num_blocks`."""
+        return self.rate if self.rule == "uniform" else self.rate * (index + 1) / num_blocks
+
+
+class Head(Spec, frozen=True, cache_hash=True):
+    """From the last feature map to the classes.
+
+    Norm and activation (`norm`, for networks whose blocks end without), a 1x1 convolution to `width` (if given),
+    pooling to `pool_size`, fully connected layers of `hidden` widths, dropout before each fully connected layer but the
+    first hidden one, and the classifier.
+    """
+
+    norm: bool = False
+    width: Width | None = None
+    pool: Literal["avg", "max"] = "avg"
+    pool_size: tuple[int, int] = (1, 1)
+    hidden: tuple[Width, ...] = ()
+    dropout: float = 0.0
+    activation: BlockActivation = None
+
+    def __post_init__(self) -> None:
+        if self.width is not None:
+            require_positive(self.width, "width")
+        for index, width in enumerate(self.hidden):
+            require_positive(width, f"hidden[{index}]")
+        require(min(self.pool_size) >= 1, "pool_size", f"must be at least 1 x 1, got {self.pool_size}")
+        require(0 <= self.dropout < 1, "dropout", f"must be at least 0 and below 1, got {self.dropout}")
+
+
+class ArchSpec(Spec, frozen=True, cache_hash=True):
+    """A network: input, stem, stages, head, number of classes, and the style that its blocks share.
+
+    `input` is (channels, height, width) of one image.
+
+    >>> from naslab.arch import ArchSpec, MBConv, Stage, cost
+    >>> arch = ArchSpec(input=(3, 32, 32), stages=(Stage(block=MBConv(), width=24, stride=2),), num_classes=10)
+    >>> cost(arch).params
+    610
+    """
+
+    input: Shape
+    stages: tuple[Stage, ...]
+    num_classes: int
+    stem: tuple[Stage, ...] = ()
+    head: Head = Head()
+    norm: NormStyle | None = NormStyle()
+    activation: Activation = "relu"
+    stochastic_depth: StochasticDepth = StochasticDepth()
+
+    def __post_init__(self) -> None:
+        for index, value in enumerate(self.input):
+            require_positive(value, f"input[{index}]")
+        require(len(self.stages) > 0, "stages", "must hold at least one stage")
+        require(self.num_classes >= 1, "num_classes", f"must be at least 1, got {self.num_classes}")
+
+    @property
+    def context(self) -> Context:
+        """What every block takes from the network."""
+        return Context(self.norm, self.activation)

@@ -1,0 +1,81 @@
+"""What can go wrong for a user, each error naming the broken rule, the value and the mend.
+
+The command line turns every `NaslabError` into one message on stderr and exit code 2.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class NaslabError(Exception):
+    """A problem that the user can mend; its text is the whole message."""
+
+
+class SpecError(NaslabError, ValueError):
+    """A description that breaks a rule: `stages[2].block.kernel: must be odd, got 4`.
+
+    `field` is the path of the offending value inside the description, `rule` says what is wrong with it.
+    """
+
+    def __init__(self, field: str, rule: str) -> None:
+        self.field = field
+        self.rule = rule
+        super().__init__(f"{field}: {rule}" if field else rule)
+
+    def inside(self, path: str) -> SpecError:
+        """The same error seen from an enclosing description."""
+        return SpecError(join_path(path, self.field), self.rule)
+
+
+class UnknownNameError(NaslabError, LookupError):
+    """A name that nothing answers to, with the nearest names that something does."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        self.kind = kind
+        self.name = name
+        super().__init__(f"unknown {kind} '{name}'{nearest(name, known)}")
+
+
+class LimitError(NaslabError):
+    """Hard limits that no candidate meets."""
+
+
+class SpaceExhaustedError(NaslabError):
+    """Every network of the space that meets the limits was already proposed."""
+
+
+class StudyError(NaslabError):
+    """A study that cannot be opened, resumed or read as asked."""
+
+
+class LedgerError(NaslabError):
+    """A ledger that is not one, is damaged, is newer than this program, or cannot be written."""
+
+
+class DataError(NaslabError):
+    """A data set that is missing, incomplete or of the wrong form."""
+
+
+class DeviceError(NaslabError):
+    """A device that was asked for and is not there."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The ending of a message about an unknown name: ` (did you mean 'mbconv'?)` or the names there are."""
+    names = sorted(set(known))
+    close = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
+    if close:
+        return " (did you mean " + " or ".join(f"'{each}'" for each in close) + "?)"
+    if not names:
+        return " (there are none)"
+    shown = ", ".join(names[:30]) + (", ..." if len(names) > 30 else "")
+    return f" (known: {shown})"
+
+
+def join_path(outer: str, inner: str) -> str:
+    """`stages[2]` and `block.kernel` make `stages[2].block.kernel`."""
+    if not outer or not inner:
+        return outer or inner
+    return f"{outer}{inner}" if inner.startswith("[") else f"{outer}.{inner}"

@@ -1,0 +1,1 @@
+"""Turning candidates into estimates."""

@@ -1,0 +1,45 @@
+"""What every executor does: run estimates in worker slots and hand back what finishes."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol, Self
+
+from naslab.outcome import Candidate, EpochRecord, Estimate
+
+
+class Finished(NamedTuple):
+    """A candidate whose estimate is there."""
+
+    candidate: Candidate
+    estimate: Estimate
+
+
+class Progress(NamedTuple):
+    """An epoch of a candidate that is still training."""
+
+    candidate: Candidate
+    epoch: EpochRecord
+
+
+class Executor(Protocol):
+    """Worker slots. A worker that dies is replaced, and its candidate comes back with a `worker_died` failure.
+
+    A context manager: leaving it ends every worker, also on errors and signals; no process is left behind.
+    """
+
+    @property
+    def num_slots(self) -> int:
+        """How many candidates run at once."""
+        ...
+
+    def submit(self, candidate: Candidate) -> None:
+        """Start a candidate in a free slot (at most `num_slots` are in flight)."""
+        ...
+
+    def wait(self, timeout: float) -> list[Finished | Progress]:
+        """What happened since the last call; blocks until something does or `timeout` seconds pass."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *error: object) -> None: ...

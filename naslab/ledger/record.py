@@ -1,0 +1,34 @@
+"""StudyRecord: what a study is, as the ledger keeps it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class StudyRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A study: its problem as plain JSON values, and what drives it.
+
+    `problem` is `Problem` by `msgspec.to_builtins`. `trials` is the total asked for. `created` is in seconds since the
+    epoch (UTC).
+    """
+
+    name: str
+    problem: dict[str, Any]
+    strategy: str
+    epochs: int
+    seed: int
+    trials: int
+    created: float = 0.0
+
+
+class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One launch of a study: the command, the machine and the versions that made its outcomes."""
+
+    command: str
+    started: float
+    machine: dict[str, Any] = {}
+    versions: dict[str, str] = {}
+    executor: str = "local"
+    num_workers: int = 1

@@ -1,0 +1,1 @@
+"""Search strategies: problems and outcomes in, proposals out."""

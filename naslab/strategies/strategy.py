@@ -1,0 +1,38 @@
+"""What every search strategy does: propose genomes, and learn from outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from naslab.outcome import Candidate, Outcome
+from naslab.space import Genome
+
+
+class Proposal(msgspec.Struct, frozen=True):
+    """A genome to estimate, and how the strategy came to it."""
+
+    genome: Genome
+    origin: dict[str, Any] = {}
+
+
+class Strategy(Protocol):
+    """A search strategy. It knows the problem, its seed and the outcomes told, never torch.
+
+    Its state is a function of (problem, seed, outcomes told, candidates adopted), in order: a resumed study replays
+    its ledger into a fresh strategy. Every proposal meets the limits and is a network that was not proposed before.
+    """
+
+    def ask(self, count: int) -> list[Proposal]:
+        """`count` proposals; fewer only if the space holds no more, `SpaceExhaustedError` if it holds none."""
+        ...
+
+    def tell(self, outcomes: Sequence[Outcome]) -> None:
+        """Learn from finished candidates, failures among them."""
+        ...
+
+    def adopt(self, candidates: Sequence[Candidate]) -> None:
+        """Take candidates in flight, of an earlier life of the study, as proposed."""
+        ...

@@ -1,0 +1,1 @@
+"""Data on the device, recipes and the training loop."""

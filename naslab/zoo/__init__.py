@@ -1,0 +1,1 @@
+"""Networks of the literature, one file a family."""
