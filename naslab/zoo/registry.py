@@ -1,0 +1,67 @@
+"""The networks of the zoo by name. Families are imported when the first network is asked for."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from types import MappingProxyType
+
+import msgspec
+
+from naslab.arch import ArchSpec
+from naslab.errors import UnknownNameError
+from naslab.zoo.entry import Resolution, ZooEntry, image_shape
+
+FAMILIES = (
+    "resnet",
+    "mobilenet_v1",
+    "mobilenet_v2",
+    "efficientnet",
+)
+"""The files of this folder that hold a tuple `MODELS` of entries, in the order of their papers."""
+
+
+def model(
+    name: str,
+    num_classes: int | None = None,
+    resolution: Resolution | None = None,
+    in_channels: int = 3,
+) -> ArchSpec:
+    """A network of the literature; by default as published, with the classes and the resolution of its paper.
+
+    Raises `UnknownNameError` with the nearest names.
+
+    >>> model("resnet20_cifar").num_classes, model("resnet18", num_classes=5, resolution=(96, 128)).input
+    (10, (3, 96, 128))
+    """
+    arch = zoo_entry(name).constructor()
+    return msgspec.structs.replace(
+        arch,
+        input=image_shape(arch.input[1:] if resolution is None else resolution, in_channels),
+        num_classes=arch.num_classes if num_classes is None else num_classes,
+    )
+
+
+def model_names() -> tuple[str, ...]:
+    """Every name that `model` answers to, family by family in the order of their papers."""
+    return tuple(zoo_entries())
+
+
+def zoo_entry(name: str) -> ZooEntry:
+    """What the zoo knows of a network."""
+    entries = zoo_entries()
+    if name not in entries:
+        raise UnknownNameError("model", name, entries)
+    return entries[name]
+
+
+@cache
+def zoo_entries() -> MappingProxyType[str, ZooEntry]:
+    """Every network of the zoo by its name."""
+    entries: dict[str, ZooEntry] = {}
+    for family in FAMILIES:
+        for entry in import_module(f"naslab.zoo.{family}").MODELS:
+            if entry.name in entries:
+                raise ValueError(f"two models of the zoo are called '{entry.name}'")
+            entries[entry.name] = entry
+    return MappingProxyType(entries)
