@@ -1,0 +1,145 @@
+"""Pareto dominance, ranks, crowding and hypervolume of losses: arrays of shape (points, objectives), all to be small.
+
+An objective to be made large is passed as its negative. Points that are not numbers are an error, never a silent loss.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from naslab.errors import SpecError
+
+Losses = NDArray[np.float64]
+
+
+def dominates(one: ArrayLike, two: ArrayLike) -> bool:
+    """Whether `one` is nowhere worse than `two` and somewhere better; both of shape (objectives,).
+
+    >>> dominates([1, 2], [1, 3]), dominates([1, 2], [1, 2])
+    (True, False)
+    """
+    first, second = np.asarray(one, dtype=float), np.asarray(two, dtype=float)
+    return bool(np.all(first <= second) and np.any(first < second))
+
+
+def is_non_dominated(losses: ArrayLike) -> NDArray[np.bool_]:
+    """Which points no other point dominates: bool of shape (points,). Equal points are kept together.
+
+    >>> is_non_dominated([[1, 4], [2, 2], [3, 3], [2, 2]]).tolist()
+    [True, True, False, True]
+    """
+    points = checked_losses(losses)
+    if points.shape[1] == 1:
+        return np.asarray(points[:, 0] == points[:, 0].min()) if len(points) else np.zeros(0, dtype=bool)
+    unique, where = np.unique(points, axis=0, return_inverse=True)
+    front = _front_of_two(unique) if points.shape[1] == 2 else _front_of_many(unique)
+    return front[where.reshape(-1)]
+
+
+def non_dominated_ranks(losses: ArrayLike) -> NDArray[np.int64]:
+    """The front each point is on, 0 the best: int of shape (points,). Deb et al. 2002 (NSGA-II), section III A.
+
+    >>> non_dominated_ranks([[1, 4], [2, 2], [3, 3], [4, 4]]).tolist()
+    [0, 0, 1, 2]
+    """
+    points = checked_losses(losses)
+    ranks = np.zeros(len(points), dtype=np.int64)
+    left = np.arange(len(points))
+    rank = 0
+    while len(left):
+        front = is_non_dominated(points[left])
+        ranks[left[front]] = rank
+        left = left[~front]
+        rank += 1
+    return ranks
+
+
+def crowding_distance(losses: ArrayLike) -> Losses:
+    """How far the neighbours of each point of one front are apart, summed over objectives: shape (points,).
+
+    Ends of an objective are infinitely far. Deb et al. 2002 (NSGA-II), section III B; each objective is scaled to its
+    range over the points, an objective of no range adds nothing.
+
+    >>> crowding_distance([[0, 2], [1, 1], [2, 0]]).tolist()
+    [inf, 2.0, inf]
+    """
+    points = checked_losses(losses)
+    distance = np.zeros(len(points))
+    for column in points.T if len(points) else ():
+        order = np.argsort(column, kind="stable")
+        span = column[order[-1]] - column[order[0]]
+        if span > 0:
+            distance[order[1:-1]] += (column[order[2:]] - column[order[:-2]]) / span
+            distance[order[[0, -1]]] = np.inf
+    return distance
+
+
+def hypervolume(losses: ArrayLike, reference: ArrayLike) -> float:
+    """The volume between the points and `reference` of shape (objectives,) that the points dominate; exact.
+
+    Points that do not dominate the reference add nothing. Two objectives by a sweep, more by slicing along the last
+    (While et al. 2006, "HSO").
+
+    >>> hypervolume([[1, 2], [2, 1]], [3, 3])
+    3.0
+    >>> hypervolume([[0, 0, 0], [-1, 0.5, 0.5]], [1, 1, 1])
+    1.25
+    """
+    points = checked_losses(losses)
+    bound = np.asarray(reference, dtype=float)
+    if points.shape[1] != len(bound):
+        raise SpecError("reference", f"needs one value for each of {points.shape[1]} objectives, got {len(bound)}")
+    points = points[np.all(points < bound, axis=1)]
+    return _volume(points[is_non_dominated(points)], bound) if len(points) else 0.0
+
+
+def checked_losses(losses: ArrayLike) -> Losses:
+    """The losses as float64 of shape (points, objectives), refused where one is not a number."""
+    points = np.asarray(losses, dtype=np.float64)
+    if points.ndim != 2 or points.shape[1] == 0:
+        raise SpecError("losses", f"must have the shape (points, objectives), got {points.shape}")
+    if np.isnan(points).any():
+        raise SpecError("losses", "must be numbers; leave points that were not measured out")
+    return points
+
+
+def _front_of_two(unique: Losses) -> NDArray[np.bool_]:
+    """The front of distinct points in lexicographic order: each strictly better in the second than all before."""
+    best = np.minimum.accumulate(unique[:, 1])
+    return np.concatenate((np.ones(min(1, len(unique)), dtype=bool), unique[1:, 1] < best[:-1]))
+
+
+def _front_of_many(unique: Losses) -> NDArray[np.bool_]:
+    """The front of distinct points in lexicographic order: a point is only ever dominated by one before it."""
+    front = np.zeros(len(unique), dtype=bool)
+    kept = np.empty_like(unique)
+    count = 0
+    for index, point in enumerate(unique):
+        if not np.any(np.all(kept[:count] <= point, axis=1)):
+            front[index] = True
+            kept[count] = point
+            count += 1
+    return front
+
+
+def _volume(front: Losses, bound: Losses) -> float:
+    """The hypervolume of mutually non-dominated points below `bound`."""
+    if len(front) == 0:
+        return 0.0
+    if front.shape[1] == 1:
+        return float(bound[0] - front[:, 0].min())
+    if front.shape[1] == 2:
+        order = np.argsort(front[:, 0], kind="stable")
+        first, second = front[order, 0], front[order, 1]
+        rights = np.append(first[1:], bound[0])
+        return float(np.sum((rights - first) * (bound[1] - np.minimum.accumulate(second))))
+    order = np.argsort(front[:, -1], kind="stable")
+    ordered = front[order]
+    depths = np.diff(np.append(ordered[:, -1], bound[-1]))
+    total = 0.0
+    for count, depth in enumerate(depths, start=1):
+        if depth > 0:
+            slab = ordered[:count, :-1]
+            total += float(depth) * _volume(slab[is_non_dominated(slab)], bound[:-1])
+    return total

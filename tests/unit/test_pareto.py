@@ -1,0 +1,85 @@
+"""Pareto arithmetic against slow references that follow the definitions."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from naslab.errors import SpecError
+from naslab.pareto import crowding_distance, dominates, hypervolume, is_non_dominated, non_dominated_ranks
+
+
+def grids(objectives: int, most: int = 12) -> st.SearchStrategy[np.ndarray]:
+    """Point sets on a small integer grid, so that ties and equal points are common."""
+    shapes = st.integers(1, most).map(lambda count: (count, objectives))
+    return shapes.flatmap(lambda shape: arrays(np.float64, shape, elements=st.integers(0, 5).map(float)))
+
+
+ANY_GRID = st.integers(1, 4).flatmap(grids)
+
+
+def slow_front(points: np.ndarray) -> list[bool]:
+    return [not any(dominates(other, point) for other in points) for point in points]
+
+
+def slow_volume(points: np.ndarray, bound: float) -> float:
+    """Counts the unit cells of the grid that some point dominates."""
+    cells = itertools.product(range(int(bound)), repeat=points.shape[1])
+    return float(sum(bool(np.any(np.all(points <= np.array(cell), axis=1))) for cell in cells))
+
+
+@given(ANY_GRID)
+def test_front_follows_the_definition(points: np.ndarray) -> None:
+    assert is_non_dominated(points).tolist() == slow_front(points)
+
+
+@given(ANY_GRID)
+def test_ranks_peel_fronts(points: np.ndarray) -> None:
+    ranks = non_dominated_ranks(points)
+    for rank in range(ranks.max() + 1):
+        left = points[ranks >= rank]
+        assert (ranks[ranks >= rank] == rank).tolist() == slow_front(left)
+
+
+@given(st.integers(1, 4).flatmap(lambda objectives: grids(objectives, most=6)))
+def test_hypervolume_counts_cells(points: np.ndarray) -> None:
+    assert hypervolume(points, [6.0] * points.shape[1]) == pytest.approx(slow_volume(points, 6), rel=1e-12)
+
+
+@given(grids(3), grids(3, most=1))
+def test_hypervolume_never_shrinks_with_a_point(points: np.ndarray, more: np.ndarray) -> None:
+    bound = [4.0] * 3
+    assert hypervolume(np.vstack([points, more]), bound) >= hypervolume(points, bound) - 1e-9
+
+
+def test_points_beyond_the_reference_add_nothing() -> None:
+    assert hypervolume([[1, 5], [5, 1], [3, 0]], [3, 3]) == 0.0
+    assert hypervolume(np.empty((0, 2)), [1, 1]) == 0.0
+
+
+def test_crowding_by_hand() -> None:
+    distance = crowding_distance([[0, 10], [1, 6], [3, 5], [4, 0]])
+    assert distance.tolist() == [np.inf, pytest.approx(3 / 4 + 5 / 10), pytest.approx(3 / 4 + 6 / 10), np.inf]
+    assert crowding_distance([[1, 1], [1, 1], [1, 1]]).tolist() == [0, 0, 0]
+    assert crowding_distance([[1, 2]]).tolist() == [0]
+
+
+def test_infinite_losses_are_ranked_last() -> None:
+    assert non_dominated_ranks([[np.inf, np.inf], [1, 2], [2, 1]]).tolist() == [1, 0, 0]
+    assert is_non_dominated([[1, np.inf], [2, np.inf]]).tolist() == [True, False]
+
+
+@pytest.mark.parametrize("losses", [[[np.nan, 1.0]], [1.0, 2.0], [[]]])
+def test_losses_that_are_none_are_refused(losses: list[object]) -> None:
+    with pytest.raises(SpecError, match="losses"):
+        is_non_dominated(losses)
+
+
+def test_reference_of_another_width_is_refused() -> None:
+    with pytest.raises(SpecError, match="one value for each of 2 objectives, got 3"):
+        hypervolume([[1, 2]], [1, 2, 3])
