@@ -1,0 +1,84 @@
+"""A network in words: one row a stage, one short phrase a block."""
+
+from __future__ import annotations
+
+import msgspec
+
+from naslab.arch.block import Block
+from naslab.arch.cost import head_tally, stage_tally
+from naslab.arch.plan import Shape
+from naslab.arch.spec import ArchSpec, Stage
+
+
+class StageRow(msgspec.Struct, frozen=True):
+    """A stage of a network with its output shape and exact cost."""
+
+    place: str
+    block: str
+    repeats: int
+    stride: int
+    out_shape: Shape
+    params: int
+    macs: int
+    activations: int
+
+
+def stage_rows(arch: ArchSpec) -> list[StageRow]:
+    """Stem, stages and head in order.
+
+    >>> from naslab.arch import ArchSpec, MBConv, Stage
+    >>> arch = ArchSpec(input=(3, 8, 8), stages=(Stage(block=MBConv(kernel=5), width=4),), num_classes=2)
+    >>> [row.block for row in stage_rows(arch)]
+    ['mbconv kernel 5', 'head']
+    """
+    rows: list[StageRow] = []
+    shape = arch.input
+    for part, stages in (("stem", arch.stem), ("stages", arch.stages)):
+        for index, stage in enumerate(stages):
+            shape, params, macs, activations, _ = stage_tally(stage, shape, arch.context)
+            place = f"{part}[{index}]"
+            rows.append(
+                StageRow(
+                    place, describe_block(stage.block), stage.repeats, stage.stride, shape, params, macs, activations
+                )
+            )
+    shape, params, macs, activations, _ = head_tally(arch.head, shape, arch.num_classes, arch.context)
+    rows.append(StageRow("head", "head", 1, 1, shape, params, macs, activations))
+    return rows
+
+
+def describe_block(block: Block) -> str:
+    """A block's name and what it sets apart from its defaults.
+
+    >>> from naslab.arch import MBConv
+    >>> describe_block(MBConv(kernel=5, expansion=3))
+    'mbconv kernel 5 expansion 3'
+    """
+    plain = msgspec.to_builtins(block)
+    kind = plain.pop("type")
+    return " ".join([kind, *(f"{field} {_phrase(value)}" for field, value in plain.items())])
+
+
+def describe_stage(stage: Stage) -> str:
+    """A stage in one phrase: `2 x mbconv kernel 5, 40 wide, stride 2`."""
+    words = [f"{stage.repeats} x {describe_block(stage.block)}" if stage.repeats > 1 else describe_block(stage.block)]
+    if stage.width is not None:
+        words.append(f"{stage.width} wide")
+    if stage.stride > 1:
+        words.append(f"stride {stage.stride}")
+    return ", ".join(words)
+
+
+def describe_arch(arch: ArchSpec) -> list[str]:
+    """One phrase a stage, stem first."""
+    return [describe_stage(stage) for stage in arch.stem + arch.stages]
+
+
+def _phrase(value: object) -> str:
+    if isinstance(value, dict):
+        return "(" + " ".join(f"{key} {_phrase(each)}" for key, each in value.items()) + ")" if value else "(default)"
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,108 @@
+"""`naslab cost`: what a network costs, exactly, before anything is built."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table
+
+
+def cost(
+    model: Annotated[
+        str | None, typer.Argument(help="A zoo name, an architecture file, STUDY:TRIAL or STUDY:best.")
+    ] = None,
+    resolution: Annotated[str | None, typer.Option(help="Input size: 224, or height x width as 224x160.")] = None,
+    num_classes: Annotated[int | None, typer.Option(help="Number of classes.")] = None,
+    layers: Annotated[bool, typer.Option("--layers", help="Every layer with its shapes and cost.")] = False,
+    batch: Annotated[
+        Path | None, typer.Option(help="A CSV with columns name, resolution, num_classes: one cost a row.")
+    ] = None,
+    ledger: LedgerOption = DEFAULT_LEDGER,
+    json: JsonOption = False,
+) -> None:
+    """Params, macs, activations and peak activation memory of a network, as exact integers.
+
+    macs are multiply-accumulates of convolution and linear layers, bias not counted (papers print them as "FLOPs").
+
+    Example: naslab cost efficientnet_b0 --resolution 240 --layers
+    """
+    if (model is None) == (batch is None):
+        raise typer.BadParameter("give either a MODEL or --batch ROWS.csv")
+    if batch is not None:
+        rows = [_cost_of(row["name"], row.get("resolution"), row.get("num_classes"), ledger) for row in _rows(batch)]
+        if json:
+            print_json(rows)
+        else:
+            print_table(tuple(rows[0]) if rows else ("name",), [tuple(row.values()) for row in rows])
+        return
+    assert model is not None
+    found = _cost_of(model, resolution, num_classes, ledger, layers=layers)
+    if json:
+        print_json({key: value for key, value in found.items() if key not in ("name", "resolution", "num_classes")})
+        return
+    if layers:
+        columns = ("path", "kind", "in_shape", "out_shape", "params", "macs", "activations")
+        print_table(columns, [_layer_row(row) for row in found["layers"]])
+    numbers = ("params", "macs", "activations", "peak_activation_bytes")
+    print_table(("", "exact"), [(name, found[name]) for name in numbers])
+    uncounted = ", ".join(f"{count} {kind}" for kind, count in found["uncounted_layers"].items())
+    print(f"layers without multiply-accumulates by this convention: {uncounted or 'none'}")
+
+
+def _cost_of(
+    name: str, resolution: str | None, num_classes: str | int | None, ledger: str, layers: bool = False
+) -> dict[str, Any]:
+    """The cost of one model as plain values."""
+    import msgspec
+
+    from naslab.arch import cost as cost_of
+    from naslab.arch import layer_costs, uncounted_layers
+    from naslab.errors import SpecError
+    from naslab.models import find_model, parse_resolution
+
+    if num_classes in ("", None):
+        classes = None
+    elif str(num_classes).isdigit() and int(num_classes) >= 1:
+        classes = int(num_classes)
+    else:
+        raise SpecError("num_classes", f"must be a whole number of at least 1, got '{num_classes}'")
+    found = find_model(name, ledger, parse_resolution(resolution or None), classes)
+    height, width = found.arch.input[1:]
+    value: dict[str, Any] = {
+        "name": name,
+        "resolution": height if height == width else f"{height}x{width}",
+        "num_classes": found.arch.num_classes,
+        **msgspec.structs.asdict(cost_of(found.arch)),
+        "uncounted_layers": uncounted_layers(found.arch),
+    }
+    if layers:
+        value["layers"] = [msgspec.structs.asdict(row) for row in layer_costs(found.arch)]
+    return value
+
+
+def _layer_row(row: dict[str, Any]) -> tuple[object, ...]:
+    return tuple(" x ".join(map(str, value)) if isinstance(value, tuple) else value for value in row.values())
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV that has a column `name`."""
+    import csv
+
+    from naslab.errors import NaslabError
+
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            if "name" not in (reader.fieldnames or ()):
+                raise NaslabError(f"{path}: needs a column 'name', has {', '.join(reader.fieldnames or ['none'])}")
+            return list(reader)
+    except OSError as error:
+        raise NaslabError(f"cannot read {path}: {error.strerror}") from None
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(cost)

@@ -1,0 +1,33 @@
+"""`naslab doctor`: versions, devices, and whether the ledger answers."""
+
+from __future__ import annotations
+
+import typer
+
+from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table
+
+
+def doctor(ledger: LedgerOption = DEFAULT_LEDGER, json: JsonOption = False) -> None:
+    """What this installation has: versions, processors, GPUs, the data folder and the ledger.
+
+    Example: naslab doctor --json
+    """
+    from naslab.facts import device_facts, ledger_facts, machine_facts, version_facts
+
+    facts = {
+        "versions": version_facts(),
+        "machine": machine_facts(),
+        "devices": device_facts(),
+        "ledger": ledger_facts(ledger),
+    }
+    if json:
+        print_json(facts)
+        return
+    for name, values in facts.items():
+        print_table((name, ""), list(values.items()))
+        print()
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(doctor)

@@ -1,0 +1,53 @@
+"""The `naslab` command: its parts, and what becomes of errors."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+import typer
+
+from naslab.cli import (
+    cost,
+    doctor,
+    pareto,
+    report,
+    rescale,
+    search,
+    show,
+    spaces,
+    studies,
+    train,
+    zoo,
+)
+from naslab.errors import NaslabError
+
+app = typer.Typer(
+    name="naslab",
+    help="Search, measure and scale convolutional networks.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for each in (search, pareto, report, rescale, train, cost, show, spaces, zoo, studies, doctor):
+    each.register(app)
+
+
+def run() -> None:
+    """Entry point. A `NaslabError` is one message on stderr and exit code 2, an interrupt exit code 130."""
+    try:
+        app()
+    except NaslabError as error:
+        print(f"naslab: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
+        print(f"naslab: cannot use {error.filename or 'a file'}: {error.strerror}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)

@@ -1,0 +1,80 @@
+"""What commands print: one JSON value on stdout, or tables for people; everything else goes to stderr."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON value on stdout and nothing else.")]
+LedgerOption = Annotated[
+    str, typer.Option("--ledger", envvar="NASLAB_LEDGER", help="SQLite file or PostgreSQL URL.", show_default=True)
+]
+DEFAULT_LEDGER = "naslab.db"
+
+
+def print_json(value: Any) -> None:
+    """One JSON value on stdout; numbers that are not finite become null."""
+    text = msgspec.json.format(msgspec.json.encode(_finite(msgspec.to_builtins(value))), indent=2)
+    sys.stdout.write(text.decode() + "\n")
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> None:
+    """A table for people on stdout; numbers are aligned to the right."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
+    shown = [[_cell(value) for value in row] for row in rows]
+    for index, column in enumerate(columns):
+        numeric = all(_is_number(row[index]) for row in shown)
+        table.add_column(column, justify="right" if numeric and shown else "left", overflow="fold")
+    for row in shown:
+        table.add_row(*(Text(cell) for cell in row))
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+
+
+def say(text: str) -> None:
+    """A line for people on stderr."""
+    print(text, file=sys.stderr)
+
+
+def quantity(value: float) -> str:
+    """A count with three significant digits and its unit prefix.
+
+    >>> quantity(385_814_752), quantity(24), quantity(5_288_548)
+    ('386 M', '24', '5.29 M')
+    """
+    for size, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            scaled = value / size
+            digits = max(0, 2 - int(math.log10(abs(scaled))))
+            return f"{scaled:.{digits}f} {unit}"
+    return f"{value:g}"
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return "-" if math.isnan(value) else f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def _is_number(cell: str) -> bool:
+    return cell == "-" or cell.replace(",", "").replace(".", "").replace("-", "").replace("%", "")[:1].isdigit()
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return value

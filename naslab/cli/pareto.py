@@ -1,0 +1,74 @@
+"""`naslab pareto`: the front of a study, as a table and as a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table, say
+
+if TYPE_CHECKING:
+    from naslab.analysis.front import FrontTable
+
+
+def pareto(
+    study: Annotated[str, typer.Argument(help="The study's name.")],
+    x: Annotated[str, typer.Option(help="The metric along the x axis.")] = "macs",
+    y: Annotated[str, typer.Option(help="The metric along the y axis.")] = "accuracy",
+    out: Annotated[Path | None, typer.Option(help="Write the picture to this self-contained HTML file.")] = None,
+    ledger: LedgerOption = DEFAULT_LEDGER,
+    json: JsonOption = False,
+) -> None:
+    """The Pareto front of a study: what no other candidate beats in both metrics, and the hypervolume under it.
+
+    Example: naslab pareto mystudy --x params --out front.html
+    """
+    from naslab.analysis.front import front
+    from naslab.analysis.reference import reference_point
+    from naslab.analysis.study import read_study
+    from naslab.ledger.ledger import Ledger
+    from naslab.problem import Objective
+
+    objectives = (Objective.named(y), Objective.named(x))
+    with Ledger.open(ledger, create=False) as opened:
+        view = read_study(opened, study)
+    table = front(view.outcomes, objectives, reference_point(view.problem, view.outcomes, objectives))
+    if out is not None:
+        from naslab.figures.front import front_figure
+        from naslab.figures.write import write_figure
+
+        write_figure(front_figure(table), out)
+        say(f"wrote {out}")
+    if json:
+        print_json(table.rows())
+    else:
+        print_front(table, f"Pareto front of {study}: {y} against {x}")
+
+
+def print_front(table: FrontTable, title: str) -> None:
+    """The front as a table, with the hypervolume and its reference point."""
+    metrics = [objective.metric for objective in table.objectives]
+    others = [name for name in ("accuracy", "macs", "params") if name not in metrics]
+    print_table(
+        ("trial", *metrics, *others, "network"),
+        [
+            (point.label, *(_shown(name, point.value(name)) for name in metrics + others), "; ".join(point.stages))
+            for point in table.front
+        ],
+        title=title,
+    )
+    corner = ", ".join(f"{metric} {value:g}" for metric, value in zip(metrics, table.reference.values, strict=True))
+    print(f"hypervolume {table.hypervolume_share:.4f} of the box between {corner} and the ideal")
+
+
+def _shown(metric: str, value: float) -> float | int | str:
+    if metric == "accuracy":
+        return f"{value:.2f}"
+    return round(value, 3) if metric == "latency_ms" else int(value)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(pareto)

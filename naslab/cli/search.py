@@ -1,0 +1,92 @@
+"""`naslab search`: search a space on real data."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, say
+
+
+def search(
+    space: Annotated[str, typer.Argument(help="A shipped space (see `naslab spaces`) or a YAML file.")],
+    strategy: Annotated[str, typer.Option(help="How candidates are chosen.")] = "evolution",
+    dataset: Annotated[
+        str | None,
+        typer.Option(help="digits, fashion_mnist, cifar10, cifar100 or image_folder:PATH; by default the space's own."),
+    ] = None,
+    trials: Annotated[int, typer.Option(min=1, help="Candidates in all, over every run of the study.")] = 50,
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs of short training for each candidate.")] = 4,
+    objectives: Annotated[
+        str,
+        typer.Option(help="Comma-separated: accuracy, macs, params, activations, peak_activation_bytes, latency_ms."),
+    ] = "accuracy,macs",
+    limit: Annotated[
+        list[str] | None, typer.Option(help="A hard limit met before training, as 'macs<=50e6'; may be repeated.")
+    ] = None,
+    executor: Annotated[Literal["local", "ray"], typer.Option(help="Worker processes here, or Ray actors.")] = "local",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Candidates at once; by default one a core or GPU.")
+    ] = None,
+    gpus_per_worker: Annotated[float, typer.Option(min=0, help="Share of a GPU for each worker.")] = 0,
+    ray_address: Annotated[str | None, typer.Option(help="An existing Ray cluster, as host:port or 'auto'.")] = None,
+    ledger: LedgerOption = DEFAULT_LEDGER,
+    study: Annotated[str | None, typer.Option(help="The study's name; by default SPACE-STRATEGY-SEED.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the strategy, of the weights and of the batches.")] = 0,
+    data_dir: Annotated[
+        str | None, typer.Option(envvar="NASLAB_DATA", help="Folder of the data sets; else they are downloaded.")
+    ] = None,
+    baseline: Annotated[
+        list[str] | None, typer.Option(help="A zoo network to train with the same recipe; may be repeated.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Search a space and print the Pareto front. The same command run again continues the study.
+
+    Example: naslab search mixed_cifar --dataset cifar10 --trials 100 --epochs 3 --limit 'macs<=50e6'
+    """
+    from naslab.analysis.front import front
+    from naslab.analysis.reference import reference_point
+    from naslab.cli.pareto import print_front
+    from naslab.cli.progress import Display
+    from naslab.execution.workers import Workers
+    from naslab.lab import search as run
+
+    with Display(quiet=json, trials=trials) as display:
+        view = run(
+            space,
+            dataset=dataset,
+            strategy=strategy,
+            trials=trials,
+            epochs=epochs,
+            objectives=[name.strip() for name in objectives.split(",") if name.strip()],
+            limits=limit or (),
+            workers=Workers(kind=executor, count=workers, gpus_per_worker=gpus_per_worker, address=ray_address),
+            ledger=ledger,
+            study=study,
+            seed=seed,
+            data_dir=data_dir,
+            baselines=baseline or (),
+            on_event=display.show,
+        )
+    table = front(view.outcomes, view.problem.objectives, reference_point(view.problem, view.outcomes))
+    if json:
+        complete = sum(outcome.is_complete for outcome in view.outcomes)
+        print_json(
+            {
+                "study": view.record.name,
+                "trials": len(view.outcomes),
+                "complete": complete,
+                "failed": len(view.outcomes) - complete,
+                **table.rows(),
+            }
+        )
+        return
+    print_front(table, title=f"Pareto front of {view.record.name}")
+    say(f"see it: naslab report {view.record.name} --ledger {ledger} --out report.html")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(search)

@@ -1,0 +1,66 @@
+"""`naslab show`: the stages of a network with shapes and cost."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table, quantity
+
+
+def show(
+    model: Annotated[str, typer.Argument(help="A zoo name, an architecture file, STUDY:TRIAL or STUDY:best.")],
+    resolution: Annotated[str | None, typer.Option(help="Input size: 224, or height x width as 224x160.")] = None,
+    num_classes: Annotated[int | None, typer.Option(help="Number of classes.")] = None,
+    ledger: LedgerOption = DEFAULT_LEDGER,
+    json: JsonOption = False,
+) -> None:
+    """The stages of a network: block, repeats, stride, output shape and cost of each.
+
+    Example: naslab show mobilenet_v2 --resolution 160
+    """
+    from naslab.arch import cost as cost_of
+    from naslab.arch import encode
+    from naslab.arch.summary import stage_rows
+    from naslab.models import find_model, parse_resolution
+
+    found = find_model(model, ledger, parse_resolution(resolution), num_classes)
+    rows = stage_rows(found.arch)
+    total = cost_of(found.arch)
+    if json:
+        value: dict[str, Any] = {
+            "name": model,
+            "arch_id": found.arch_id,
+            "cost": total,
+            "stages": rows,
+            "arch": encode(found.arch),
+        }
+        print_json(value)
+        return
+    print_table(
+        ("place", "block", "repeats", "stride", "output", "params", "macs", "activations"),
+        [
+            (
+                row.place,
+                row.block,
+                row.repeats,
+                row.stride,
+                " x ".join(map(str, row.out_shape)),
+                row.params,
+                row.macs,
+                row.activations,
+            )
+            for row in rows
+        ],
+        title=f"{model}  input {' x '.join(map(str, found.arch.input))}, {found.arch.num_classes} classes",
+    )
+    print(
+        f"{quantity(total.params)} params, {quantity(total.macs)} macs, {quantity(total.activations)} activations, "
+        f"{quantity(total.peak_activation_bytes)}B peak activation memory (float32, one image)"
+    )
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(show)

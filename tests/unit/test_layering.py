@@ -1,0 +1,95 @@
+"""Imports run one way, and heavy packages load only where they are used."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import naslab
+
+PACKAGE = Path(naslab.__file__).parent
+LAYERS = (
+    {"errors"},
+    {"arch"},
+    {"zoo", "space", "scaling"},
+    {"training"},
+    {"problem", "outcome", "pareto"},
+    {"strategies"},
+    {"estimators"},
+    {"ledger"},
+    {"execution"},
+    {"analysis"},
+    {"figures"},
+    {"models", "facts", "lab", "bench"},
+    {"cli"},
+)
+"""Each layer may import itself and those before it."""
+
+HEAVY = {
+    "torch": {"arch/build.py", "arch/modules.py", "training", "estimators"},
+    "torchvision": {"training", "estimators"},
+    "ray": {"execution"},
+    "optuna": {"strategies/optuna_bridge.py", "execution/tune.py", "optuna_edge.py"},
+    "plotly": {"figures"},
+}
+
+
+def layer_of(module: str) -> int:
+    return next(index for index, layer in enumerate(LAYERS) if module in layer)
+
+
+def sources() -> list[Path]:
+    return sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.name != "__init__.py")
+
+
+def imports_of(path: Path) -> list[tuple[str, bool]]:
+    """Imported modules, and whether at the top level of the file (not for type checkers alone)."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    top = {id(node) for node in tree.body}
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [(alias.name, id(node) in top) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found += [(f"{node.module}.{alias.name}", id(node) in top) for alias in node.names]
+    return found
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_run_one_way(path: Path) -> None:
+    own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    for module, at_top in imports_of(path):
+        parts = module.split(".")
+        if parts[0] == "naslab" and len(parts) > 1 and at_top:
+            assert layer_of(parts[1]) <= layer_of(own), f"{own} imports {module}, which lies above it"
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_heavy_packages_stay_in_their_place(path: Path) -> None:
+    relative = path.relative_to(PACKAGE).as_posix()
+    for module, at_top in imports_of(path):
+        allowed = HEAVY.get(module.split(".")[0])
+        if allowed is not None and at_top:
+            assert any(relative == place or relative.startswith(place + "/") for place in allowed), (
+                f"{relative} imports {module}"
+            )
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    code = (
+        "import sys, naslab, naslab.cli.main; print([m for m in ('torch','ray','optuna','plotly') if m in sys.modules])"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "[]"
+
+
+def test_help_loads_no_scientific_package() -> None:
+    code = (
+        "import sys, naslab.cli.main; print([m for m in ('numpy','scipy','sqlalchemy','sklearn') if m in sys.modules])"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "[]"
