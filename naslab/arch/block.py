@@ -59,6 +59,12 @@ def require_positive(value: float, field: str) -> None:
         raise SpecError(field, f"must be {'at least 1' if isinstance(value, int) else 'above 0'}, got {value}")
 
 
+def require_divides(groups: int, in_channels: int, out_channels: int) -> None:
+    """A number of groups that divides the channels on both sides."""
+    if in_channels % groups or out_channels % groups:
+        raise SpecError("groups", f"{groups} must divide {in_channels} input and {out_channels} output channels")
+
+
 def round_width(exact: float, divisor: int = 8, guard: float = 0.9) -> int:
     """The multiple of `divisor` nearest to `exact`, one more where it would fall below `guard` of it.
 
@@ -158,8 +164,8 @@ class Context(msgspec.Struct, frozen=True, cache_hash=True):
         activation: BlockActivation = None,
     ) -> Sequence:
         """Convolution, normalisation, activation; padded to keep sizes at stride 1, a bias only without a norm."""
-        if in_channels % groups or out_channels % groups:
-            reject("groups", f"{groups} must divide {in_channels} input and {out_channels} output channels")
+        if groups > 1:
+            require_divides(groups, in_channels, out_channels)
         pad = kernel // 2
         return seq(
             conv=Conv(

@@ -16,7 +16,9 @@ from naslab.arch import modules
 from naslab.arch.lower import lower
 from naslab.arch.plan import (
     Act,
+    ChannelLinear,
     ChannelPad,
+    ChannelScale,
     Concat,
     Conv,
     Dropout,
@@ -26,6 +28,7 @@ from naslab.arch.plan import (
     Identity,
     Layer,
     Linear,
+    LocalResponseNorm,
     Norm,
     Pool,
     Residual,
@@ -147,11 +150,14 @@ def _named(names: tuple[str, ...], layers: tuple[Layer, ...]) -> OrderedDict[str
 _BUILDERS: dict[type[Layer], Callable[[Any], nn.Module]] = {
     Conv: _conv,
     Norm: _norm,
+    LocalResponseNorm: lambda layer: nn.LocalResponseNorm(layer.size, layer.alpha, layer.beta, layer.k),
+    ChannelScale: lambda layer: modules.ChannelScale(layer.channels, layer.initial),
     Act: _act,
     Pool: _pool,
     GlobalPool: _global_pool,
     Flatten: lambda _: nn.Flatten(),
     Linear: lambda layer: nn.Linear(layer.in_features, layer.out_features, layer.bias),
+    ChannelLinear: lambda layer: modules.ChannelLinear(layer.in_features, layer.out_features, layer.bias),
     Dropout: _dropout,
     Identity: lambda _: nn.Identity(),
     ChannelPad: lambda layer: modules.ChannelPad(layer.channels),

@@ -11,6 +11,7 @@ import msgspec
 from naslab.arch.block import Context
 from naslab.arch.lower import lower, lower_block, lower_head
 from naslab.arch.plan import (
+    ChannelLinear,
     Concat,
     Conv,
     Gate,
@@ -119,7 +120,8 @@ def layer_costs(arch: ArchSpec) -> list[LayerCost]:
 
 def uncounted_layers(arch: ArchSpec) -> dict[str, int]:
     """How many layers of each kind the convention counts no multiply-accumulates for."""
-    counts = Counter(row.kind for row in layer_costs(arch) if row.kind not in (Conv.__name__, Linear.__name__))
+    counted = {kind.__name__ for kind in (Conv, Linear, ChannelLinear)}
+    counts = Counter(row.kind for row in layer_costs(arch) if row.kind not in counted)
     return dict(sorted(counts.items()))
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from naslab.arch.block import Context
 from naslab.arch.plan import (
+    Conv,
     Dropout,
     Flatten,
     GlobalPool,
@@ -103,7 +104,14 @@ def lower_head(head: Head, shape: Shape, num_classes: int, context: Context) -> 
         layers |= {"norm": context.normalise(shape[0]), "act": context.activate(head.activation)}
     if head.width:
         layers["conv"] = context.conv(shape[0], head.width, activation=head.activation)
-    layers |= {"pool": GlobalPool(head.pool, head.pool_size), "flatten": Flatten()}
+    pool = GlobalPool(head.pool, head.pool_size)
+    if head.classifier == "conv":
+        dropout = Dropout(head.dropout) if head.dropout else None
+        classifier = Conv(channels, num_classes, bias=True)
+        act = context.activate(head.activation)
+        return seq(**layers, dropout=dropout, classifier=classifier, last_act=act, pool=pool, flatten=Flatten())
+    pooled_norm = context.normalise(channels) if head.norm_pooled else None
+    layers |= {"pool": pool, "pooled_norm": pooled_norm, "flatten": Flatten()}
     for index, (inputs, outputs) in enumerate(zip(widths, head.hidden, strict=False)):
         layers[f"hidden{index}"] = seq(
             dropout=Dropout(head.dropout) if head.dropout and index else None,

@@ -54,6 +54,27 @@ class ChannelNorm(nn.LayerNorm):
         return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
+class ChannelLinear(nn.Linear):
+    """A fully connected layer over the channels of each position of a (batch, channels, height, width) map."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+class ChannelScale(nn.Module):
+    """A learned factor for every channel."""
+
+    def __init__(self, channels: int, initial: float = 1.0) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.full((channels, 1, 1), initial))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.scale
+
+    def extra_repr(self) -> str:
+        return str(self.scale.shape[0])
+
+
 class ChannelPad(nn.Module):
     """Zero channels behind the given ones."""
 

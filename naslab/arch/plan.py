@@ -48,6 +48,15 @@ class Norm(Layer, frozen=True, gc=False):
     groups: int = 1
 
 
+class LocalResponseNorm(Layer, frozen=True, gc=False):
+    """Division by the squares of `size` neighbouring channels, (k + alpha / size * sum) ** beta: AlexNet's."""
+
+    size: int = 5
+    alpha: float = 1e-4
+    beta: float = 0.75
+    k: float = 2.0
+
+
 class Act(Layer, frozen=True, gc=False):
     """An elementwise nonlinearity; `gain` multiplies its output (NFNet's variance correction)."""
 
@@ -83,6 +92,21 @@ class Linear(Layer, frozen=True, gc=False):
     in_features: int
     out_features: int
     bias: bool = True
+
+
+class ChannelLinear(Layer, frozen=True, gc=False):
+    """A fully connected layer over the channels of every position: a 1x1 convolution that is counted as linear."""
+
+    in_features: int
+    out_features: int
+    bias: bool = True
+
+
+class ChannelScale(Layer, frozen=True, gc=False):
+    """A learned factor for every channel, `initial` at first (LayerScale, arXiv 2103.17239)."""
+
+    channels: int
+    initial: float = 1.0
 
 
 class Dropout(Layer, frozen=True, gc=False):

@@ -57,21 +57,29 @@ class Head(Spec, frozen=True, cache_hash=True):
     """From the last feature map to the classes.
 
     Norm and activation (`norm`, for networks whose blocks end without), a 1x1 convolution to `width` (if given),
-    pooling to `pool_size`, fully connected layers of `hidden` widths, dropout before each fully connected layer but the
-    first hidden one, and the classifier.
+    pooling to `pool_size`, the network's norm over the pooled channels (`norm_pooled`, ConvNeXt), fully connected
+    layers of `hidden` widths, dropout before each fully connected layer but the first hidden one, and the classifier.
+    A `conv` classifier (Network in Network, SqueezeNet) makes one activated map per class first and pools that.
     """
 
     norm: bool = False
+    norm_pooled: bool = False
     width: Width | None = None
     pool: Literal["avg", "max"] = "avg"
     pool_size: tuple[int, int] = (1, 1)
     hidden: tuple[Width, ...] = ()
     dropout: float = 0.0
     activation: BlockActivation = None
+    classifier: Literal["linear", "conv"] = "linear"
 
     def __post_init__(self) -> None:
         if self.width is not None:
             require_positive(self.width, "width")
+        if self.classifier == "conv":
+            require(not self.hidden, "hidden", f"a conv classifier has no hidden layers, got {self.hidden}")
+            require(
+                self.pool_size == (1, 1), "pool_size", f"must be 1 x 1 behind a conv classifier, got {self.pool_size}"
+            )
         for index, width in enumerate(self.hidden):
             require_positive(width, f"hidden[{index}]")
         require(min(self.pool_size) >= 1, "pool_size", f"must be at least 1 x 1, got {self.pool_size}")

@@ -14,7 +14,9 @@ from typing import Any, NamedTuple
 
 from naslab.arch.plan import (
     Act,
+    ChannelLinear,
     ChannelPad,
+    ChannelScale,
     Concat,
     Conv,
     Dropout,
@@ -24,6 +26,7 @@ from naslab.arch.plan import (
     Identity,
     Layer,
     Linear,
+    LocalResponseNorm,
     Norm,
     Pool,
     Residual,
@@ -87,6 +90,17 @@ def _norm(layer: Norm, shape: Shape, keep: bool) -> Tally:
     return Tally(shape, 2 * channels, 0, 0, size + size if keep else size)
 
 
+def _local_response_norm(layer: LocalResponseNorm, shape: Shape, keep: bool) -> Tally:
+    return Tally(shape, 0, 0, 0, 2 * _values(shape))
+
+
+def _channel_scale(layer: ChannelScale, shape: Shape, keep: bool) -> Tally:
+    if shape[0] != layer.channels:
+        raise SpecError("", f"scales {layer.channels} channels, got {shape[0]}")
+    size = _values(shape)
+    return Tally(shape, layer.channels, 0, 0, size + size if keep else size)
+
+
 def _elementwise(layer: Layer, shape: Shape, keep: bool) -> Tally:
     size = shape[0] * shape[1] * shape[2]
     return Tally(shape, 0, 0, 0, size + size if keep else size)
@@ -132,6 +146,16 @@ def _linear(layer: Linear, shape: Shape, keep: bool) -> Tally:
     out = layer.out_features
     weights = features * out
     return Tally((out, 1, 1), weights + (out if layer.bias else 0), weights, 0, features + out)
+
+
+def _channel_linear(layer: ChannelLinear, shape: Shape, keep: bool) -> Tally:
+    channels, height, width = shape
+    if channels != layer.in_features:
+        raise SpecError("", f"takes {layer.in_features} channels, got {channels}")
+    out = layer.out_features
+    weights = channels * out
+    area = height * width
+    return Tally((out, height, width), weights + (out if layer.bias else 0), weights * area, 0, (channels + out) * area)
 
 
 def _channel_pad(layer: ChannelPad, shape: Shape, keep: bool) -> Tally:
@@ -235,6 +259,8 @@ def _vanished(kernel: tuple[int, int], shape: Shape) -> SpecError:
 _COUNTERS: dict[type[Layer], Callable[[Any, Shape, bool], Tally]] = {
     Conv: _conv,
     Norm: _norm,
+    LocalResponseNorm: _local_response_norm,
+    ChannelScale: _channel_scale,
     Act: _elementwise,
     Dropout: _elementwise,
     Identity: _identity,
@@ -242,6 +268,7 @@ _COUNTERS: dict[type[Layer], Callable[[Any, Shape, bool], Tally]] = {
     Pool: _pool,
     GlobalPool: _global_pool,
     Linear: _linear,
+    ChannelLinear: _channel_linear,
     ChannelPad: _channel_pad,
     Sequence: _sequence,
     Residual: _residual,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+import msgspec
+
 from naslab.arch.block import (
     Block,
     BlockActivation,
@@ -11,14 +13,18 @@ from naslab.arch.block import (
     Groups,
     SqueezeExcite,
     require,
+    require_divides,
     require_odd,
     require_positive,
 )
-from naslab.arch.plan import Identity, Layer, Pool, Shape, seq
+from naslab.arch.plan import Conv, Dropout, Identity, Layer, LocalResponseNorm, Pool, Shape, seq
 
 
 class ConvBlock(Block, frozen=True, tag="conv"):
     """Convolution, normalisation, activation, as in VGG; squeeze-excite after them where asked.
+
+    `padding` keeps sizes at stride 1 unless given. Without `norm` the network's normalisation is left out. `bias` is by
+    default only in networks without normalisation.
 
     >>> ConvBlock(kernel=3).lower((3, 32, 32), 16, 1, Context()).names
     ('conv', 'norm', 'act')
@@ -28,10 +34,14 @@ class ConvBlock(Block, frozen=True, tag="conv"):
     groups: Groups = 1
     se: SqueezeExcite | None = None
     activation: BlockActivation = None
+    padding: int | None = None
+    norm: bool = True
+    bias: bool | None = None
 
     def __post_init__(self) -> None:
         require_odd(self.kernel)
         require_positive(self.groups, "groups")
+        require(self.padding is None or self.padding >= 0, "padding", f"must be at least 0, got {self.padding}")
 
     def lower(
         self,
@@ -42,9 +52,50 @@ class ConvBlock(Block, frozen=True, tag="conv"):
         drop_rate: float = 0.0,
     ) -> Layer:
         out_width = width or shape[0]
-        body = context.conv(shape[0], out_width, self.kernel, stride, groups=self.groups, activation=self.activation)
-        gate = context.squeeze_excite(self.se, shape[0], out_width)
-        return body if gate is None else seq(body=body, se=gate)
+        require_divides(self.groups, shape[0], out_width)
+        pad = self.kernel // 2 if self.padding is None else self.padding
+        return seq(
+            conv=Conv(
+                shape[0],
+                out_width,
+                (self.kernel, self.kernel),
+                (stride, stride),
+                (pad, pad),
+                self.groups,
+                context.norm is None if self.bias is None else self.bias,
+            ),
+            norm=context.normalise(out_width) if self.norm else None,
+            act=context.activate(self.activation),
+            se=context.squeeze_excite(self.se, shape[0], out_width),
+        )
+
+    def canonical(self, in_width: int, width: int | None, stride: int) -> Block | None:
+        if self.padding != self.kernel // 2:
+            return self
+        return msgspec.structs.replace(self, padding=None)
+
+
+class PatchConv(Block, frozen=True, tag="patch_conv"):
+    """A convolution of windows that do not overlap: kernel and stride are the stage's stride (ConvNeXt, ViT)."""
+
+    norm: Literal["before", "after", "none"] = "after"
+    bias: bool = True
+
+    def lower(
+        self,
+        shape: Shape,
+        width: int | None,
+        stride: int,
+        context: Context,
+        drop_rate: float = 0.0,
+    ) -> Layer:
+        out_width = width or shape[0]
+        window = (stride, stride)
+        return seq(
+            prenorm=context.normalise(shape[0]) if self.norm == "before" else None,
+            conv=Conv(shape[0], out_width, window, window, bias=self.bias),
+            norm=context.normalise(out_width) if self.norm == "after" else None,
+        )
 
 
 class PoolBlock(Block, frozen=True, tag="pool"):
@@ -72,6 +123,59 @@ class PoolBlock(Block, frozen=True, tag="pool"):
         require(width in (None, shape[0]), "width", f"pooling keeps its {shape[0]} channels, got {width}")
         pad = (self.kernel - 1) // 2 if self.padding is None else self.padding
         return Pool(self.kind, (self.kernel, self.kernel), (stride, stride), (pad, pad), self.ceil)
+
+
+class LocalNormBlock(Block, frozen=True, tag="local_norm"):
+    """Local response normalisation across channels (Krizhevsky et al. 2012, section 3.3)."""
+
+    size: int = 5
+    alpha: float = 1e-4
+    beta: float = 0.75
+    k: float = 2.0
+
+    def __post_init__(self) -> None:
+        require_positive(self.size, "size")
+
+    def lower(
+        self,
+        shape: Shape,
+        width: int | None,
+        stride: int,
+        context: Context,
+        drop_rate: float = 0.0,
+    ) -> Layer:
+        require_same_shape("local response normalisation", shape, width, stride)
+        return LocalResponseNorm(self.size, self.alpha, self.beta, self.k)
+
+
+class DropoutBlock(Block, frozen=True, tag="dropout"):
+    """Values (`channelwise`: whole maps) dropped with probability `rate` in training (arXiv 1207.0580)."""
+
+    rate: float = 0.5
+    channelwise: bool = False
+
+    def __post_init__(self) -> None:
+        require(0 <= self.rate < 1, "rate", f"must be at least 0 and below 1, got {self.rate}")
+
+    def lower(
+        self,
+        shape: Shape,
+        width: int | None,
+        stride: int,
+        context: Context,
+        drop_rate: float = 0.0,
+    ) -> Layer:
+        require_same_shape("dropout", shape, width, stride)
+        return Dropout(self.rate, self.channelwise) if self.rate else Identity()
+
+    def canonical(self, in_width: int, width: int | None, stride: int) -> Block | None:
+        return self if self.rate else None
+
+
+def require_same_shape(what: str, shape: Shape, width: int | None, stride: int) -> None:
+    """A stage of a block that changes neither channels nor sizes."""
+    require(width in (None, shape[0]), "width", f"{what} keeps its {shape[0]} channels, got {width}")
+    require(stride == 1, "stride", f"{what} keeps its sizes, got {stride}")
 
 
 class Skip(Block, frozen=True, tag="skip"):

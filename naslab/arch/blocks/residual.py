@@ -10,15 +10,18 @@ from naslab.arch.block import (
     Context,
     Groups,
     SqueezeExcite,
+    require,
+    require_divides,
     require_odd,
     require_positive,
     scaled_width,
 )
-from naslab.arch.plan import ChannelPad, Conv, Identity, Layer, Pool, Residual, Shape, chain, seq
+from naslab.arch.plan import ChannelPad, Conv, Dropout, Identity, Layer, Pool, Residual, Shape, chain, seq
 
-Shortcut: TypeAlias = Literal["projection", "pooled_projection", "pad", "none"]
+Shortcut: TypeAlias = Literal["projection", "pooled_projection", "pad", "pooled_pad", "none"]
 """How a shortcut meets a new shape: a strided 1x1 convolution (ResNet's option B), average pooling and a 1x1
-convolution (ResNet-D), zero channels (option A), or no shortcut at all (the plain network)."""
+convolution (ResNet-D), zero channels behind every second position (option A) or behind average pooling (PyramidNet),
+or no shortcut at all (the plain network)."""
 
 
 class ResidualBlock(Block, frozen=True, tag="residual"):
@@ -48,8 +51,9 @@ class ResidualBlock(Block, frozen=True, tag="residual"):
 class Bottleneck(Block, frozen=True, tag="bottleneck"):
     """ResNet's bottleneck: reduce, filter, expand (arXiv 1512.03385, figure 5 right); ResNeXt with groups.
 
-    `ratio` is the filter's share of the block's width: 1/4 in ResNet, 1/2 in ResNeXt 32x4d. The stride sits in the
-    filter, or in the first convolution as the paper had it (`stride_first`).
+    `ratio` is the filter's share of the block's width: 1/4 in ResNet, 1/2 in ResNeXt 32x4d; `reduce_ratio` that of the
+    first convolution where it differs (SENet-154). The stride sits in the filter, or in the first convolution as the
+    paper had it (`stride_first`). Squeeze-excite gates the block's output, or the filter's (`se_after`, RegNetY).
     """
 
     kernel: int = 3
@@ -59,71 +63,95 @@ class Bottleneck(Block, frozen=True, tag="bottleneck"):
     shortcut: Shortcut = "projection"
     se: SqueezeExcite | None = None
     activation: BlockActivation = None
+    reduce_ratio: float | None = None
+    shortcut_kernel: int = 1
+    se_after: Literal["expand", "filter"] = "expand"
 
     def __post_init__(self) -> None:
         require_odd(self.kernel)
+        require_odd(self.shortcut_kernel, "shortcut_kernel")
         require_positive(float(self.ratio), "ratio")
+        if self.reduce_ratio is not None:
+            require_positive(float(self.reduce_ratio), "reduce_ratio")
         require_positive(self.groups, "groups")
 
     def lower(self, shape: Shape, width: int | None, stride: int, context: Context, drop_rate: float = 0.0) -> Layer:
         in_width = shape[0]
         out = width or in_width
         mid = scaled_width(out, self.ratio)
+        reduced = mid if self.reduce_ratio is None else scaled_width(out, self.reduce_ratio)
         act = self.activation
         first, second = (stride, 1) if self.stride_first else (1, stride)
+        gates_filter = self.se_after == "filter"
         body = seq(
-            reduce=context.conv(in_width, mid, 1, first, activation=act),
-            filter=context.conv(mid, mid, self.kernel, second, self.groups, act),
+            reduce=context.conv(in_width, reduced, 1, first, activation=act),
+            filter=context.conv(reduced, mid, self.kernel, second, self.groups, act),
+            filter_se=context.squeeze_excite(self.se, in_width, mid) if gates_filter else None,
             expand=context.conv(mid, out, activation="none"),
-            se=context.squeeze_excite(self.se, in_width, out),
+            se=None if gates_filter else context.squeeze_excite(self.se, in_width, out),
         )
-        return joined(self.shortcut, body, in_width, out, stride, context, drop_rate, act)
+        return joined(self.shortcut, body, in_width, out, stride, context, drop_rate, act, self.shortcut_kernel)
 
 
 class PreactResidual(Block, frozen=True, tag="preact_residual"):
     """Norm and activation before each convolution, a clean shortcut (He et al. 2016, arXiv 1603.05027).
 
-    Basic with `ratio` 1 (two filters), a bottleneck below it (reduce, filter, expand).
+    Basic with `ratio` 1 (two filters), a bottleneck below it (reduce, filter, expand). A projected shortcut starts
+    behind the first norm and activation, a padded one before them. `dropout` stands before the last filter (Wide ResNet).
+    PyramidNet leaves the first activation out (`first_act`) and ends in a norm (`last_norm`).
     """
 
     kernel: int = 3
     ratio: float = 1.0
     groups: Groups = 1
-    shortcut: Literal["projection", "pad"] = "projection"
+    shortcut: Literal["projection", "pad", "pooled_pad"] = "projection"
     se: SqueezeExcite | None = None
     activation: BlockActivation = None
+    dropout: float = 0.0
+    first_act: bool = True
+    last_norm: bool = False
 
     def __post_init__(self) -> None:
         require_odd(self.kernel)
         require_positive(float(self.ratio), "ratio")
         require_positive(self.groups, "groups")
+        require(0 <= self.dropout < 1, "dropout", f"must be at least 0 and below 1, got {self.dropout}")
 
     def lower(self, shape: Shape, width: int | None, stride: int, context: Context, drop_rate: float = 0.0) -> Layer:
         in_width = shape[0]
         out = width or in_width
-        mid = scaled_width(out, self.ratio)
-        bias = context.norm is None
-
-        def preact(channels: int) -> dict[str, Layer | None]:
-            return {"norm": context.normalise(channels), "act": context.activate(self.activation)}
-
-        def conv(inputs: int, outputs: int, kernel: int, step: int, groups: int) -> Conv:
-            pad = kernel // 2
-            return Conv(inputs, outputs, (kernel, kernel), (step, step), (pad, pad), groups, bias)
-
-        filters = (
-            [(in_width, out, self.kernel, stride, self.groups), (out, out, self.kernel, 1, self.groups)]
-            if self.ratio == 1
-            else [(in_width, mid, 1, 1, 1), (mid, mid, self.kernel, stride, self.groups), (mid, out, 1, 1, 1)]
-        )
-        body = [seq(**preact(each[0]), conv=conv(*each)) for each in filters]
-        gate = context.squeeze_excite(self.se, in_width, out)
+        opening, *rest = self._body(in_width, out, stride, context)
         if stride == 1 and in_width == out:
-            return Residual(chain([*body, *([gate] if gate else [])]), drop_rate=drop_rate)
-        opening = seq(**preact(in_width))
-        rest = chain([body[0].layers[-1], *body[1:], *([gate] if gate else [])])
-        way = conv(in_width, out, 1, stride, 1) if self.shortcut == "projection" else padded(in_width, out, stride)
-        return seq(preact=opening, residual=Residual(rest, way, drop_rate))
+            return Residual(chain([opening, *rest]), drop_rate=drop_rate)
+        if self.shortcut != "projection":
+            way = padded(in_width, out, stride, self.shortcut == "pooled_pad")
+            return Residual(chain([opening, *rest]), way, drop_rate)
+        projection = Conv(in_width, out, stride=(stride, stride), bias=context.norm is None)
+        return seq(preact=opening, residual=Residual(chain(rest), projection, drop_rate))
+
+    def _body(self, in_width: int, out: int, stride: int, context: Context) -> list[Layer]:
+        """Norm and activation, convolution, norm and activation, and so on."""
+        mid = scaled_width(out, self.ratio)
+        kernel, groups = self.kernel, self.groups
+        filters = (
+            [(in_width, out, kernel, stride, groups), (out, out, kernel, 1, groups)]
+            if self.ratio == 1
+            else [(in_width, mid, 1, 1, 1), (mid, mid, kernel, stride, groups), (mid, out, 1, 1, 1)]
+        )
+        layers: list[Layer | None] = []
+        for index, (inputs, outputs, size, step, parts) in enumerate(filters):
+            require_divides(parts, inputs, outputs)
+            act = context.activate(self.activation) if index or self.first_act else None
+            layers.append(seq(norm=context.normalise(inputs), act=act))
+            if self.dropout and index == len(filters) - 1:
+                layers.append(Dropout(self.dropout))
+            pad = size // 2
+            layers.append(
+                Conv(inputs, outputs, (size, size), (step, step), (pad, pad), parts, bias=context.norm is None)
+            )
+        layers.append(context.normalise(out) if self.last_norm else None)
+        layers.append(context.squeeze_excite(self.se, in_width, out))
+        return [layer for layer in layers if layer is not None]
 
 
 def joined(
@@ -135,6 +163,7 @@ def joined(
     context: Context,
     drop_rate: float,
     activation: BlockActivation,
+    kernel: int = 1,
 ) -> Layer:
     """The body beside its shortcut and the activation after their sum."""
     act = context.activate(activation)
@@ -143,11 +172,11 @@ def joined(
     way: Layer = Identity()
     if stride != 1 or in_width != out_width:
         if shortcut == "projection":
-            way = context.conv(in_width, out_width, 1, stride, activation="none")
+            way = context.conv(in_width, out_width, kernel if stride > 1 else 1, stride, activation="none")
         elif shortcut == "pooled_projection":
             way = pooled_projection(in_width, out_width, stride, context)
         else:
-            way = padded(in_width, out_width, stride)
+            way = padded(in_width, out_width, stride, shortcut == "pooled_pad")
     return seq(residual=Residual(body, way, drop_rate), act=act)
 
 
@@ -157,7 +186,9 @@ def pooled_projection(in_width: int, out_width: int, stride: int, context: Conte
     return seq(pool=pool, conv=context.conv(in_width, out_width, activation="none"))
 
 
-def padded(in_width: int, out_width: int, stride: int) -> Layer:
-    """ResNet's option A: every `stride`-th position and zero channels behind the old ones, no parameters."""
-    pool = Pool("avg", (1, 1), (stride, stride)) if stride > 1 else None
+def padded(in_width: int, out_width: int, stride: int, is_pooled: bool = False) -> Layer:
+    """ResNet's option A: every `stride`-th position, or their mean, and zero channels behind the old ones."""
+    require(out_width >= in_width, "width", f"a padded shortcut cannot shrink {in_width} channels to {out_width}")
+    window = stride if is_pooled else 1
+    pool = Pool("avg", (window, window), (stride, stride), ceil=is_pooled) if stride > 1 else None
     return seq(pool=pool, pad=ChannelPad(out_width - in_width) if out_width != in_width else None)
