@@ -1,0 +1,94 @@
+"""The facts of a study: which command, seed, budget, machine, versions, data and recipe made its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from naslab.analysis.study import StudyView
+from naslab.ledger.record import RunRecord
+
+
+class Fact(msgspec.Struct, frozen=True):
+    """One line: what it is about (`search`, `data`, ..), its name, its value in words."""
+
+    topic: str
+    name: str
+    value: str
+
+
+class FactTable(msgspec.Struct, frozen=True):
+    """Facts by topic, in the order to read them."""
+
+    facts: tuple[Fact, ...]
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """The topics in order."""
+        return tuple(dict.fromkeys(each.topic for each in self.facts))
+
+    def rows(self) -> list[dict[str, str]]:
+        """The table as JSON values, one a fact."""
+        return [{"topic": each.topic, "name": each.name, "value": each.value} for each in self.facts]
+
+
+def facts(view: StudyView) -> FactTable:
+    """What made a study's numbers, from its record and its runs."""
+    record, problem = view.record, view.problem
+    found = [
+        Fact("search", "study", record.name),
+        Fact("search", "strategy", record.strategy),
+        Fact("search", "seed", str(record.seed)),
+        Fact("search", "budget", f"{record.trials} trials of {record.epochs} epochs"),
+        Fact("search", "space", problem.space.name or "of its own"),
+        Fact("search", "objectives", ", ".join(_direction(each.metric, each.maximise) for each in problem.objectives)),
+        Fact("search", "limits", ", ".join(str(limit) for limit in problem.limits) or "none"),
+        Fact("search", "created", moment(record.created)),
+        *_plain("data", msgspec.structs.asdict(problem.data)),
+        *_plain("recipe", msgspec.structs.asdict(problem.recipe)),
+    ]
+    for number, run in enumerate(view.runs, start=1):
+        found.extend(_run_facts("run" if len(view.runs) == 1 else f"run {number}", run))
+    return FactTable(tuple(found))
+
+
+def moment(seconds: float) -> str:
+    """A moment in seconds since the epoch as date and time, UTC.
+
+    >>> moment(0)
+    '1970-01-01 00:00:00 UTC'
+    """
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _run_facts(topic: str, run: RunRecord) -> list[Fact]:
+    return [
+        Fact(topic, "command", run.command),
+        Fact(topic, "started", moment(run.started)),
+        Fact(topic, "executor", f"{run.executor}, {run.num_workers} worker{'s' if run.num_workers != 1 else ''}"),
+        *_plain(topic, run.machine),
+        Fact(topic, "versions", ", ".join(f"{name} {version}" for name, version in run.versions.items()) or "not kept"),
+    ]
+
+
+def _plain(topic: str, values: Mapping[str, Any]) -> list[Fact]:
+    return [Fact(topic, name.replace("_", " "), _words(value)) for name, value in values.items()]
+
+
+def _words(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, list | tuple):
+        return ", ".join(_words(each) for each in value)
+    return str(value)
+
+
+def _direction(metric: str, maximise: bool) -> str:
+    return f"{metric} {'up' if maximise else 'down'}"

@@ -1,0 +1,50 @@
+"""What went wrong in a study: its failed trials by reason."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from naslab.outcome import Failure, Outcome
+
+
+class FailureGroup(msgspec.Struct, frozen=True):
+    """The trials that failed for one reason, with the message of the first."""
+
+    reason: str
+    trials: tuple[int, ...]
+    message: str
+
+
+class FailureTable(msgspec.Struct, frozen=True):
+    """Failed trials by reason, the most frequent first, of `num_outcomes` finished ones."""
+
+    groups: tuple[FailureGroup, ...]
+    num_outcomes: int
+
+    @property
+    def num_failed(self) -> int:
+        """How many trials failed."""
+        return sum(len(group.trials) for group in self.groups)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The table as JSON values, one a reason."""
+        return [
+            {"reason": each.reason, "count": len(each.trials), "trials": list(each.trials), "message": each.message}
+            for each in self.groups
+        ]
+
+
+def failures(outcomes: Sequence[Outcome]) -> FailureTable:
+    """The failed trials of a study by reason."""
+    found: dict[str, list[tuple[int, Failure]]] = defaultdict(list)
+    for outcome in sorted(outcomes, key=lambda each: each.candidate.trial):
+        if outcome.estimate.failure is not None:
+            found[outcome.estimate.failure.reason].append((outcome.candidate.trial, outcome.estimate.failure))
+    groups = [
+        FailureGroup(reason, tuple(trial for trial, _ in each), each[0][1].message) for reason, each in found.items()
+    ]
+    return FailureTable(tuple(sorted(groups, key=lambda group: (-len(group.trials), group.reason))), len(outcomes))

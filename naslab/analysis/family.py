@@ -1,0 +1,94 @@
+"""Networks beside the search: a rescaled family with what was asked and achieved, and baselines of the literature."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from naslab.analysis.front import plain_metrics
+from naslab.analysis.labels import label_of
+from naslab.arch.summary import describe_arch
+from naslab.outcome import Outcome
+from naslab.problem import ANALYTIC_METRICS
+
+
+class Member(msgspec.Struct, frozen=True, kw_only=True):
+    """A network of a family, or a baseline: what was asked of it, its metrics, and why it failed where it did.
+
+    `asked` holds the multiply-accumulates or parameters that rescaling was to meet, `macs` or `params` of them.
+    """
+
+    trial: int
+    arch_id: str
+    label: str
+    metrics: dict[str, float]
+    stages: tuple[str, ...]
+    epochs: int
+    resolution: tuple[int, int]
+    phi: float = math.nan
+    asked: dict[str, float] = {}
+    failure: str = ""
+
+    def value(self, metric: str) -> float:
+        """A metric; NaN where it was not measured."""
+        return self.metrics.get(metric, math.nan)
+
+
+class FamilyTable(msgspec.Struct, frozen=True):
+    """Members from the cheapest to the costliest."""
+
+    members: tuple[Member, ...]
+
+    @property
+    def measured(self) -> tuple[Member, ...]:
+        """The members that have an accuracy."""
+        return tuple(each for each in self.members if math.isfinite(each.value("accuracy")))
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The table as JSON values, one a member."""
+        return [
+            {
+                "trial": each.trial,
+                "arch_id": each.arch_id,
+                "label": each.label,
+                "phi": None if math.isnan(each.phi) else each.phi,
+                "asked": each.asked,
+                "resolution": list(each.resolution),
+                "epochs": each.epochs,
+                **plain_metrics(each.metrics),
+                "failure": each.failure or None,
+                "stages": list(each.stages),
+            }
+            for each in self.members
+        ]
+
+
+def family(outcomes: Sequence[Outcome]) -> FamilyTable:
+    """The members of a rescaled family, or the baselines, with what their origin says was asked of them."""
+    members = [_member(each) for each in outcomes]
+    return FamilyTable(tuple(sorted(members, key=lambda each: (each.value("macs"), each.trial))))
+
+
+def _member(outcome: Outcome) -> Member:
+    candidate = outcome.candidate
+    origin, failure = candidate.origin, outcome.estimate.failure
+    costs = {metric: outcome.value(metric) for metric in ANALYTIC_METRICS}
+    return Member(
+        trial=candidate.trial,
+        arch_id=candidate.arch_id,
+        label=label_of(outcome),
+        metrics={**outcome.estimate.measured, **costs},
+        stages=tuple(describe_arch(candidate.arch)),
+        epochs=candidate.fidelity.epochs,
+        resolution=candidate.arch.input[1:],
+        phi=float(origin.get("phi", math.nan)),
+        asked={metric: float(origin[f"target_{metric}"]) for metric in ("macs", "params") if _asks(origin, metric)},
+        failure=f"{failure.reason}: {failure.message}" if failure is not None else "",
+    )
+
+
+def _asks(origin: dict[str, Any], metric: str) -> bool:
+    return origin.get(f"target_{metric}") is not None

@@ -1,0 +1,180 @@
+"""The Pareto front of outcomes: what no other outcome beats in every objective, and what it dominates."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from naslab.analysis.labels import label_of
+from naslab.analysis.reference import ReferencePoint, reference_of_outcomes
+from naslab.arch.summary import describe_arch
+from naslab.errors import StudyError
+from naslab.outcome import Outcome
+from naslab.pareto import hypervolume, is_non_dominated
+from naslab.problem import ANALYTIC_METRICS, Objective
+
+
+class FrontPoint(msgspec.Struct, frozen=True, kw_only=True):
+    """A network with its metrics: costs, what was measured (`accuracy` in per cent, `accuracy_sem`), and its stages."""
+
+    trial: int
+    arch_id: str
+    label: str
+    epochs: int
+    metrics: dict[str, float]
+    stages: tuple[str, ...]
+    is_on_front: bool = False
+
+    def value(self, metric: str) -> float:
+        """A metric; NaN where it was not measured."""
+        return self.metrics.get(metric, math.nan)
+
+    def row(self) -> dict[str, Any]:
+        """The point as JSON values, its metrics beside its identity."""
+        return {
+            "trial": self.trial,
+            "arch_id": self.arch_id,
+            "label": self.label,
+            "epochs": self.epochs,
+            **plain_metrics(self.metrics),
+            "stages": list(self.stages),
+        }
+
+
+class FrontTable(msgspec.Struct, frozen=True, kw_only=True):
+    """The front of a study and what it dominates, with the hypervolume between the front and the reference point.
+
+    `hypervolume` is in the product of the objectives' units, `hypervolume_share` is its part of the whole box between
+    the reference point and the ideal (100 % accuracy at no cost). `num_failed` outcomes have no result,
+    `num_unmeasured` lack an objective; neither takes part.
+    """
+
+    reference: ReferencePoint
+    hypervolume: float
+    hypervolume_share: float
+    points: tuple[FrontPoint, ...]
+    num_failed: int = 0
+    num_unmeasured: int = 0
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """What the front is about, with directions."""
+        return self.reference.objectives
+
+    @property
+    def front(self) -> tuple[FrontPoint, ...]:
+        """The networks that nothing dominates, by the last objective, best first (macs: cheapest first)."""
+        order = self.objectives[-1]
+        chosen = (point for point in self.points if point.is_on_front)
+        return tuple(sorted(chosen, key=lambda point: (order.loss(point.value(order.metric)), point.trial)))
+
+    @property
+    def dominated(self) -> tuple[FrontPoint, ...]:
+        """The others, by trial."""
+        return tuple(point for point in self.points if not point.is_on_front)
+
+    def rows(self) -> dict[str, Any]:
+        """The table as JSON values."""
+        return {
+            "objectives": [
+                {"metric": each.metric, "direction": "maximise" if each.maximise else "minimise"}
+                for each in self.objectives
+            ],
+            "front": [point.row() for point in self.front],
+            "dominated": [point.row() for point in self.dominated],
+            "hypervolume": self.hypervolume,
+            "hypervolume_share": self.hypervolume_share,
+            "reference_point": {
+                each.metric: value for each, value in zip(self.objectives, self.reference.values, strict=True)
+            },
+            "reference_rules": {
+                each.metric: rule for each, rule in zip(self.objectives, self.reference.rules, strict=True)
+            },
+            "num_failed": self.num_failed,
+            "num_unmeasured": self.num_unmeasured,
+        }
+
+
+def front(
+    outcomes: Sequence[Outcome], objectives: Sequence[Objective], reference: ReferencePoint | None = None
+) -> FrontTable:
+    """The front of the outcomes in these objectives; equal networks in equal places are all on it.
+
+    Of one network at several fidelities the outcome of the highest counts. Without a `reference` (see
+    `naslab.analysis.reference_point`) the outcomes set one. Raises `StudyError` where no outcome has every objective.
+    """
+    wanted = tuple(objectives)
+    complete = [outcome for outcome in outcomes if outcome.is_complete]
+    measured = [each for each in complete if all(math.isfinite(each.value(goal.metric)) for goal in wanted)]
+    if not measured:
+        raise StudyError(_nothing_to_show(outcomes, wanted))
+    shown = highest_fidelity(measured)
+    corner = reference or reference_of_outcomes(wanted, shown)
+    losses = losses_of(shown, wanted)
+    on_front = is_non_dominated(losses)
+    volume = hypervolume(losses[on_front], np.asarray(corner.losses))
+    return FrontTable(
+        reference=corner,
+        hypervolume=volume,
+        hypervolume_share=volume / corner.box_volume if corner.box_volume else 0.0,
+        points=tuple(front_point(each, bool(is_on)) for each, is_on in zip(shown, on_front, strict=True)),
+        num_failed=len(outcomes) - len(complete),
+        num_unmeasured=len(complete) - len(measured),
+    )
+
+
+def front_point(outcome: Outcome, is_on_front: bool = False) -> FrontPoint:
+    """An outcome as a point to show."""
+    candidate = outcome.candidate
+    costs = {metric: outcome.value(metric) for metric in ANALYTIC_METRICS}
+    return FrontPoint(
+        trial=candidate.trial,
+        arch_id=candidate.arch_id,
+        label=label_of(outcome),
+        epochs=candidate.fidelity.epochs,
+        metrics={**outcome.estimate.measured, **costs},
+        stages=tuple(describe_arch(candidate.arch)),
+        is_on_front=is_on_front,
+    )
+
+
+def highest_fidelity(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """One outcome a network: the one that most was spent on, of equals the latest; by trial."""
+    best: dict[str, Outcome] = {}
+    for outcome in sorted(outcomes, key=lambda each: (each.candidate.fidelity, each.candidate.trial)):
+        best[outcome.candidate.arch_id] = outcome
+    return sorted(best.values(), key=lambda each: each.candidate.trial)
+
+
+def losses_of(outcomes: Sequence[Outcome], objectives: Sequence[Objective]) -> NDArray[np.float64]:
+    """Every objective of every outcome as something to make small, shape (outcomes, objectives)."""
+    rows = [[goal.loss(each.value(goal.metric)) for goal in objectives] for each in outcomes]
+    return np.asarray(rows, dtype=np.float64).reshape(len(outcomes), len(objectives))
+
+
+def plain_metrics(metrics: dict[str, float]) -> dict[str, float | int | None]:
+    """Metrics as JSON values: costs as integers, nothing for what is not a number."""
+    return {
+        name: (int(value) if name in ANALYTIC_METRICS else value) if math.isfinite(value) else None
+        for name, value in metrics.items()
+    }
+
+
+def _nothing_to_show(outcomes: Sequence[Outcome], objectives: Sequence[Objective]) -> str:
+    """Why there is no front, and what to do."""
+    if not outcomes:
+        return "the study has no finished trial yet; run its search, or wait for the first one"
+    reasons = Counter(each.estimate.failure.reason for each in outcomes if each.estimate.failure is not None)
+    if reasons.total() == len(outcomes):
+        told = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+        first = next(each.estimate.failure for each in outcomes if each.estimate.failure is not None)
+        return f"none of the study's {len(outcomes)} trials is complete ({told}); the first says: {first.message}"
+    names = ", ".join(each.metric for each in objectives)
+    measured = sorted({name for each in outcomes for name in each.estimate.measured} | set(ANALYTIC_METRICS))
+    return f"no trial of the study has all of {names}; its trials have {', '.join(measured)}"

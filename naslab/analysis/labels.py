@@ -1,0 +1,18 @@
+"""What outcomes are called in tables and figures."""
+
+from __future__ import annotations
+
+from naslab.outcome import Outcome
+
+
+def label_of(outcome: Outcome) -> str:
+    """The name of a network's outcome: of a baseline its zoo name, of a rescaled member its phi, else its trial.
+
+    Baselines say `zoo` in their origin, members of a family `phi`.
+    """
+    candidate = outcome.candidate
+    if "zoo" in candidate.origin:
+        return str(candidate.origin["zoo"])
+    if "phi" in candidate.origin:
+        return f"phi {candidate.origin['phi']:g}"
+    return f"trial {candidate.trial}"

@@ -1,0 +1,120 @@
+"""Which choices the front favours: how often an option is taken on the front, against all candidates.
+
+A front holds few networks, so a difference of shares says little by itself. `chance` is how often a front of that size
+drawn blindly from the candidates would differ at least as much in that direction (hypergeometric tail, one side).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from math import comb
+from typing import Any
+
+import msgspec
+
+from naslab.outcome import Outcome
+
+
+class Preference(msgspec.Struct, frozen=True, kw_only=True):
+    """An option of a hole: how many networks take it, of those in which the hole is active."""
+
+    hole: str
+    option: int
+    label: str
+    num_taken: int
+    num_active: int
+    num_taken_on_front: int
+    num_active_on_front: int
+
+    @property
+    def share(self) -> float:
+        """The option's share among all candidates in which the hole is active."""
+        return self.num_taken / self.num_active
+
+    @property
+    def share_on_front(self) -> float:
+        """The option's share among the front's networks in which the hole is active."""
+        return self.num_taken_on_front / self.num_active_on_front
+
+    @property
+    def difference(self) -> float:
+        """The share on the front less the share among all: above 0 the front favours the option."""
+        return self.share_on_front - self.share
+
+    @property
+    def chance(self) -> float:
+        """The probability that a blind draw of as many networks differs at least as much in this direction.
+
+        >>> Preference(hole="h", option=0, label="a", num_taken=2, num_active=4, num_taken_on_front=2,
+        ...            num_active_on_front=2).chance == 1 / 6
+        True
+        """
+        drawn, taken = self.num_active_on_front, self.num_taken
+        others = self.num_active - taken
+        seen = self.num_taken_on_front
+        tail = range(seen, drawn + 1) if self.difference >= 0 else range(seen + 1)
+        return sum(comb(taken, hits) * comb(others, drawn - hits) for hits in tail) / comb(self.num_active, drawn)
+
+
+class PreferenceTable(msgspec.Struct, frozen=True):
+    """Every option that some candidate took, hole by hole; holes that no network of the front has are left out."""
+
+    preferences: tuple[Preference, ...]
+    num_candidates: int
+    num_front: int
+
+    def strongest(self, count: int) -> tuple[Preference, ...]:
+        """The options whose shares differ most, favoured and shunned, from the most favoured to the most shunned."""
+        chosen = sorted(self.preferences, key=lambda each: (-abs(each.difference), each.hole, each.option))[:count]
+        return tuple(sorted(chosen, key=lambda each: (-each.difference, each.hole, each.option)))
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The table as JSON values, one an option."""
+        return [
+            {
+                **msgspec.to_builtins(each),
+                "share": each.share,
+                "share_on_front": each.share_on_front,
+                "chance": each.chance,
+            }
+            for each in self.preferences
+        ]
+
+
+def preferences(
+    outcomes: Sequence[Outcome],
+    front_trials: Collection[int],
+    option_labels: Mapping[str, Sequence[str]],
+) -> PreferenceTable:
+    """How often each option is taken among complete outcomes and on the front.
+
+    `option_labels` names the options of every hole, in the space's order. Networks without a genome do not count.
+    """
+    searched = [each for each in outcomes if each.is_complete and each.candidate.genome.genes]
+    on_front = [each for each in searched if each.candidate.trial in front_trials]
+    taken, taken_on_front = _counts(searched), _counts(on_front)
+    found: list[Preference] = []
+    for hole, labels in option_labels.items():
+        num_active = sum(taken[hole, option] for option in range(len(labels)))
+        num_active_on_front = sum(taken_on_front[hole, option] for option in range(len(labels)))
+        if num_active_on_front == 0:
+            continue
+        found.extend(
+            Preference(
+                hole=hole,
+                option=option,
+                label=label,
+                num_taken=taken[hole, option],
+                num_active=num_active,
+                num_taken_on_front=taken_on_front[hole, option],
+                num_active_on_front=num_active_on_front,
+            )
+            for option, label in enumerate(labels)
+            if taken[hole, option]
+        )
+    return PreferenceTable(tuple(found), num_candidates=len(searched), num_front=len(on_front))
+
+
+def _counts(outcomes: Sequence[Outcome]) -> Counter[tuple[str, int]]:
+    return Counter((gene.hole, gene.option) for each in outcomes for gene in each.candidate.genome.genes)

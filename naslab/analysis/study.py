@@ -1,0 +1,46 @@
+"""StudyView: a study as its ledger has it, read once, for tables and figures."""
+
+from __future__ import annotations
+
+import msgspec
+
+from naslab.errors import StudyError
+from naslab.ledger.ledger import Ledger
+from naslab.ledger.record import RunRecord, StudyRecord
+from naslab.outcome import Outcome
+from naslab.problem import Problem
+
+
+class StudyView(msgspec.Struct, frozen=True, kw_only=True):
+    """A study at one moment: what it is after, its outcomes in the order finished, the networks trained beside them."""
+
+    record: StudyRecord
+    problem: Problem
+    outcomes: tuple[Outcome, ...] = ()
+    family: tuple[Outcome, ...] = ()
+    baselines: tuple[Outcome, ...] = ()
+    runs: tuple[RunRecord, ...] = ()
+    num_in_flight: int = 0
+
+
+def read_study(ledger: Ledger, name: str) -> StudyView:
+    """A study with everything a report shows; `UnknownNameError` names the nearest studies.
+
+    Raises `StudyError` where the study's problem is not one that this program reads.
+    """
+    record = ledger.study(name)
+    try:
+        problem = msgspec.convert(record.problem, Problem)
+    except msgspec.ValidationError as error:
+        raise StudyError(
+            f"the problem of study '{name}' cannot be read ({error}); another version of naslab made it, use that one"
+        ) from None
+    return StudyView(
+        record=record,
+        problem=problem,
+        outcomes=tuple(ledger.outcomes(name, role="search")),
+        family=tuple(ledger.outcomes(name, role="family")),
+        baselines=tuple(ledger.outcomes(name, role="baseline")),
+        runs=tuple(ledger.runs(name)),
+        num_in_flight=len(ledger.in_flight(name)),
+    )

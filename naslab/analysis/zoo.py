@@ -1,0 +1,50 @@
+"""The zoo as a table: what each network of the literature costs, and the accuracy published of it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from naslab.arch import cost
+from naslab.zoo.registry import zoo_entries
+
+
+class ZooRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A network of the literature as published: exact costs, top-1 in per cent where someone published it.
+
+    `resolution` is height x width; top-1 of 1000 classes is on ImageNet, of 10 on CIFAR-10.
+    """
+
+    name: str
+    family: str
+    paper: str
+    year: int
+    resolution: str
+    num_classes: int
+    params: int
+    macs: int
+    top1: float | None = None
+    top1_source: str = ""
+
+
+def zoo_table() -> list[ZooRow]:
+    """Every network of the zoo, family by family in the order of their papers."""
+    rows: list[ZooRow] = []
+    for entry in zoo_entries().values():
+        arch = entry.constructor()
+        total = cost(arch)
+        published = entry.published
+        rows.append(
+            ZooRow(
+                name=entry.name,
+                family=entry.family,
+                paper=entry.paper.title,
+                year=entry.paper.year,
+                resolution=f"{arch.input[1]} x {arch.input[2]}",
+                num_classes=arch.num_classes,
+                params=total.params,
+                macs=total.macs,
+                top1=published.top1 if published is not None else None,
+                top1_source=published.source if published is not None else "",
+            )
+        )
+    return rows
