@@ -1,0 +1,1 @@
+"""Strategies measured on tables of known results, without training anything."""

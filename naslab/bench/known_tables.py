@@ -1,0 +1,51 @@
+"""Tables of known results, read from the data folder."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import numpy as np
+
+from naslab.bench.table import Knob, TableDomain, TableSpace
+from naslab.errors import DataError
+
+MACRO_FILE = "nas_bench_macro/nas-bench-macro_cifar10.json.gz"
+MACRO_STAGES = ((0, 2), (2, 5), (5, 8))
+MACRO_KINDS = ("identity", "kernel 3, expansion 3", "kernel 5, expansion 6")
+
+
+def load_nas_bench_macro(data_dir: Path, objectives: tuple[str, ...] = ("accuracy",)) -> TableDomain:
+    """NAS-Bench-Macro (Su et al. 2021, arXiv 2103.11922): 6,561 keys, 3,969 networks, mean test accuracy of three runs.
+
+    `objectives` are of accuracy (per cent, up), macs and params (down, known before training). A model may learn from
+    the logarithms of macs and params.
+    """
+    path = data_dir / MACRO_FILE
+    try:
+        table = json.loads(gzip.decompress(path.read_bytes()))
+    except OSError as error:
+        raise DataError(f"cannot read the table {path}: {error}; set NASLAB_DATA or --data-dir to its folder") from error
+    names = sorted(table)
+    keys = np.array([[int(digit) for digit in name] for name in names], dtype=np.int64)
+    space = TableSpace([Knob(f"layer{index + 1}", MACRO_KINDS) for index in range(8)], keys)
+    columns = {
+        "accuracy": np.array([-table[name]["mean_acc"] for name in names]),
+        "macs": np.array([float(table[name]["flops"]) for name in names]),
+        "params": np.array([float(table[name]["params"]) for name in names]),
+    }
+    canonical = {merged: index for index, merged in enumerate(sorted({_merged(name) for name in names}))}
+    return TableDomain(
+        space,
+        np.stack([columns[metric] for metric in objectives], axis=1),
+        [metric != "accuracy" for metric in objectives],
+        np.log(np.stack([columns["macs"], columns["params"]], axis=1)),
+        np.array([canonical[_merged(name)] for name in names], dtype=np.int64),
+    )
+
+
+def _merged(key: str) -> str:
+    """The key with identities after a stage's first layer moved to the stage's end: equal for equal networks."""
+    stages = (key[start:stop] for start, stop in MACRO_STAGES)
+    return "".join(stage[0] + stage[1:].replace("0", "").ljust(len(stage) - 1, "0") for stage in stages)

@@ -1,0 +1,170 @@
+"""Table: networks whose results are known, as a space of knobs that strategies search without training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import product
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from naslab.errors import DataError
+from naslab.space import Genome
+from naslab.space.genome import Gene
+from naslab.strategies.domain import Network
+from naslab.strategies.history import Observation
+
+
+class Knob(msgspec.Struct, frozen=True):
+    """A column whose values make a network what it is; `values` in order where they are numbers."""
+
+    name: str
+    values: tuple[str, ...] | tuple[float, ...]
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether the values are numbers."""
+        return not isinstance(self.values[0], str)
+
+
+class TableSpace:
+    """The rows of a table as genomes: one gene a knob. Combinations that are not rows are invalid networks."""
+
+    def __init__(self, knobs: Sequence[Knob], keys: NDArray[np.int64]) -> None:
+        """`keys` holds the option of every knob for every row: shape (rows, knobs)."""
+        self.knobs = tuple(knobs)
+        self.keys = keys
+        self._places = np.array([1, *np.cumprod([len(knob.values) for knob in self.knobs][:-1])], dtype=np.int64)
+        self._rows = {int(code): row for row, code in enumerate(keys @ self._places)}
+        self._starts = np.cumsum([0, *(1 if knob.is_ordered else len(knob.values) for knob in self.knobs)])
+
+    def row(self, genome: Genome) -> int | None:
+        """The genome's row, `None` where it is not in the table."""
+        code = sum(gene.option * int(place) for gene, place in zip(genome.genes, self._places, strict=True))
+        return self._rows.get(code)
+
+    def genome(self, row: int) -> Genome:
+        """The genome of a row."""
+        return self._made(self.keys[row])
+
+    def size(self) -> int:
+        """How many rows there are."""
+        return len(self.keys)
+
+    def sample(self, rng: np.random.Generator) -> Genome:
+        """A random row."""
+        return self.genome(int(rng.integers(len(self.keys))))
+
+    def mutate(self, genome: Genome, rng: np.random.Generator) -> Genome:
+        """The genome with one knob set to another of its values; a row if one of a few tries is."""
+        mutant = genome
+        for _ in range(8):
+            knob = int(rng.integers(len(self.knobs)))
+            num_others = len(self.knobs[knob].values) - 1
+            if num_others > 0:
+                option = (genome.genes[knob].option + 1 + int(rng.integers(num_others))) % (num_others + 1)
+                mutant = self._with(genome, knob, option)
+                if self.row(mutant) is not None:
+                    break
+        return mutant
+
+    def cross(self, one: Genome, two: Genome, rng: np.random.Generator) -> Genome:
+        """Each knob of one parent or the other."""
+        takes = rng.random(len(self.knobs)) < 0.5
+        return Genome(tuple(a if take else b for a, b, take in zip(one.genes, two.genes, takes, strict=True)))
+
+    def neighbours(self, genome: Genome) -> Iterator[Genome]:
+        """Every row that differs in one knob."""
+        for index, knob in enumerate(self.knobs):
+            for option in range(len(knob.values)):
+                if option != genome.genes[index].option:
+                    near = self._with(genome, index, option)
+                    if self.row(near) is not None:
+                        yield near
+
+    def enumerate(self) -> Iterator[Genome]:
+        """Every row."""
+        return (self.genome(row) for row in range(len(self.keys)))
+
+    def encode(self, genome: Genome) -> NDArray[np.float64]:
+        """Ordered knobs as their rank from 0 to 1, the others one column a value: shape (columns,)."""
+        vector = np.zeros(int(self._starts[-1]))
+        for start, knob, gene in zip(self._starts, self.knobs, genome.genes, strict=False):
+            if knob.is_ordered:
+                vector[start] = gene.option / max(1, len(knob.values) - 1)
+            else:
+                vector[start + gene.option] = 1.0
+        return vector
+
+    def _made(self, options: Sequence[int] | NDArray[np.int64]) -> Genome:
+        return Genome(tuple(Gene(knob.name, int(each)) for knob, each in zip(self.knobs, options, strict=True)))
+
+    def _with(self, genome: Genome, knob: int, option: int) -> Genome:
+        genes = list(genome.genes)
+        genes[knob] = Gene(self.knobs[knob].name, option)
+        return Genome(tuple(genes))
+
+
+class TableDomain:
+    """A table as strategies see it: rows that are the same network are known as one.
+
+    `losses`: shape (rows, objectives), to be small. `is_known`: which objectives are known before training, shape
+    (objectives,). `features`: what a model may learn from, shape (rows, features). `networks`: shape (rows,), equal where
+    rows are one network; a row's own number by default.
+    """
+
+    def __init__(
+        self,
+        space: TableSpace,
+        losses: NDArray[np.float64],
+        is_known: Sequence[bool] = (),
+        features: NDArray[np.float64] | None = None,
+        networks: NDArray[np.int64] | None = None,
+    ) -> None:
+        if len(losses) != space.size():
+            raise DataError(f"a table of {space.size()} rows needs as many losses, got {len(losses)}")
+        self.space = space
+        self.losses = losses
+        self.networks = np.arange(len(losses)) if networks is None else networks
+        self._is_known = tuple(is_known) or (False,) * losses.shape[1]
+        self._features = np.zeros((len(losses), 0)) if features is None else features
+
+    @property
+    def num_objectives(self) -> int:
+        """How many losses a row has."""
+        return int(self.losses.shape[1])
+
+    def examine(self, genome: Genome) -> Network:
+        """What is known of a row before its results are looked up."""
+        row = self.space.row(genome)
+        if row is None:
+            return Network("", (), (None,) * self.num_objectives, math.inf)
+        losses = tuple(
+            float(loss) if known else None for loss, known in zip(self.losses[row], self._is_known, strict=True)
+        )
+        features = tuple(float(value) for value in self._features[row])
+        return Network(str(self.networks[row]), features, losses, 0.0)
+
+    def repair(self, genome: Genome, rng: np.random.Generator) -> Genome | None:
+        """A row that differs from the genome in one knob, `None` if there is none."""
+        near = list(self.space.neighbours(genome))
+        return near[int(rng.integers(len(near)))] if near else None
+
+    def unmet_limits(self) -> str:
+        """A table has no limits: only a table without rows has nothing to propose."""
+        return "the table holds no row"
+
+    def look_up(self, genome: Genome, noise: NDArray[np.float64] | None = None) -> Observation:
+        """The row's result, with `noise` of shape (objectives,) added; a combination that is not a row has failed."""
+        row = self.space.row(genome)
+        if row is None:
+            return Observation(genome, "", None)
+        losses = self.losses[row] if noise is None else self.losses[row] + noise
+        return Observation(genome, str(self.networks[row]), tuple(float(loss) for loss in losses))
+
+
+def full_keys(knobs: Sequence[Knob]) -> NDArray[np.int64]:
+    """Every combination of options, shape (combinations, knobs)."""
+    return np.array(list(product(*(range(len(knob.values)) for knob in knobs))), dtype=np.int64)

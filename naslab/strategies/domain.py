@@ -1,0 +1,179 @@
+"""Domain: what a strategy searches, as it sees it. A space of genomes, and what is known of each before training.
+
+Strategies speak to a domain and to observations alone, so that the same strategy runs on architectures and on tables of
+known results.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Protocol
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from naslab.arch import ArchSpec, Cost, arch_id, cost
+from naslab.errors import SpecError
+from naslab.outcome import Outcome
+from naslab.problem import ANALYTIC_METRICS, Problem
+from naslab.space import Genome
+from naslab.strategies.history import Observation
+
+EXAMINED_GENOMES = 100_000
+MAX_REPAIR_STEPS = 64
+
+
+class Network(msgspec.Struct, frozen=True):
+    """What is known of a network before any training.
+
+    `network_id` is equal for genomes that make the same network. `features` are numbers that a model may learn from
+    (natural logarithms of cost), `losses` the objectives that are known, to be small, `None` for those to be measured.
+    `excess` is the sum of the shares by which it breaks the limits: 0 where it meets them, infinite where the genome
+    makes no network at all.
+    """
+
+    network_id: str
+    features: tuple[float, ...]
+    losses: tuple[float | None, ...]
+    excess: float
+
+    @property
+    def is_feasible(self) -> bool:
+        """Whether it is a network and meets the limits."""
+        return self.excess <= 0
+
+
+class Space(Protocol):
+    """Genomes and the operators on them."""
+
+    def size(self) -> int:
+        """How many genomes there are."""
+        ...
+
+    def sample(self, rng: np.random.Generator) -> Genome:
+        """A random genome."""
+        ...
+
+    def mutate(self, genome: Genome, rng: np.random.Generator) -> Genome:
+        """The genome with one choice changed."""
+        ...
+
+    def cross(self, one: Genome, two: Genome, rng: np.random.Generator) -> Genome:
+        """A genome of choices of both."""
+        ...
+
+    def neighbours(self, genome: Genome) -> Iterator[Genome]:
+        """All genomes that differ in one choice."""
+        ...
+
+    def enumerate(self) -> Iterator[Genome]:
+        """Every genome once."""
+        ...
+
+    def encode(self, genome: Genome) -> NDArray[np.float64]:
+        """The genome as a vector of shape (columns,), of one length for all."""
+        ...
+
+
+class Domain(Protocol):
+    """A space of genomes, and what is known of each before training. A value, but for caches."""
+
+    @property
+    def space(self) -> Space:
+        """The genomes and the operators on them."""
+        ...
+
+    @property
+    def num_objectives(self) -> int:
+        """How many losses an observation has."""
+        ...
+
+    def examine(self, genome: Genome) -> Network:
+        """What is known of the genome's network before training."""
+        ...
+
+    def repair(self, genome: Genome, rng: np.random.Generator) -> Genome | None:
+        """A genome near it that meets the limits, found in bounded steps; `None` if it was not."""
+        ...
+
+    def unmet_limits(self) -> str:
+        """The limits, each with the nearest cost met so far, for the error that nothing meets them."""
+        ...
+
+
+class ArchDomain:
+    """The architectures of a problem: identity, cost and limits come from the description, without training."""
+
+    def __init__(self, problem: Problem) -> None:
+        self._problem = problem
+        self._nearest: dict[int, Cost] = {}
+        self._examined = lru_cache(maxsize=EXAMINED_GENOMES)(self._examine)
+
+    @property
+    def space(self) -> Space:
+        """The problem's search space."""
+        return self._problem.space
+
+    @property
+    def num_objectives(self) -> int:
+        """How many objectives the problem has."""
+        return len(self._problem.objectives)
+
+    def examine(self, genome: Genome) -> Network:
+        """What the description tells of the genome's network."""
+        return self._examined(genome)
+
+    def repair(self, genome: Genome, rng: np.random.Generator) -> Genome | None:
+        """A genome near it that meets the limits, or `None`."""
+        return self._problem.space.repair(genome, self._excess, rng, MAX_REPAIR_STEPS)
+
+    def observe(self, outcome: Outcome) -> Observation:
+        """What an outcome teaches: losses where every objective was measured, else a failure."""
+        losses = tuple(each.loss(outcome.value(each.metric)) for each in self._problem.objectives)
+        is_measured = outcome.is_complete and not any(math.isnan(loss) for loss in losses)
+        candidate = outcome.candidate
+        return Observation(
+            candidate.genome, candidate.arch_id, losses if is_measured else None, candidate.origin, candidate.trial
+        )
+
+    def unmet_limits(self) -> str:
+        """Each limit with the nearest cost met so far."""
+        parts = []
+        for index, limit in enumerate(self._problem.limits):
+            end, mend = ("smallest", "raise") if limit.most < math.inf else ("largest", "lower")
+            found = self._nearest.get(index)
+            value = f"{limit.metric}={getattr(found, limit.metric)}" if found else "none"
+            parts.append(f"limit {limit}: the {end} cost found in the space is {value}; {mend} the limit")
+        return "; ".join(parts) or "the space holds no network: every choice of it is an error"
+
+    def _examine(self, genome: Genome) -> Network:
+        try:
+            arch = self._problem.space.decode(genome)
+            spent = cost(arch)
+        except SpecError:
+            return Network("", (), (None,) * self.num_objectives, math.inf)
+        self._remember(spent)
+        features = tuple(math.log1p(getattr(spent, metric)) for metric in ANALYTIC_METRICS)
+        losses = tuple(
+            each.loss(float(getattr(spent, each.metric))) if each.metric in ANALYTIC_METRICS else None
+            for each in self._problem.objectives
+        )
+        return Network(arch_id(arch), features, losses, self._problem.excess(spent))
+
+    def _excess(self, arch: ArchSpec) -> float:
+        try:
+            spent = cost(arch)
+        except SpecError:
+            return math.inf
+        self._remember(spent)
+        return self._problem.excess(spent)
+
+    def _remember(self, spent: Cost) -> None:
+        """Keep, for each limit, the cost that comes nearest to meeting it."""
+        for index, limit in enumerate(self._problem.limits):
+            nearest = self._nearest.get(index)
+            if nearest is None or limit.excess(spent) < limit.excess(nearest):
+                self._nearest[index] = spent

@@ -1,0 +1,77 @@
+"""Local search with restarts (White et al. 2020, "Local Search is State of the Art for NAS Benchmarks", 2005.02960)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from naslab.arch.block import require
+from naslab.pareto import dominates, is_non_dominated
+from naslab.space import Genome
+from naslab.strategies.domain import Domain
+from naslab.strategies.history import History, Observation
+from naslab.strategies.random_search import samples
+from naslab.strategies.strategy import Proposal
+
+RESTART = "restart"
+
+
+class LocalSearch:
+    """First improvement: neighbours of the best network of this climb in random order, and on from any that is better.
+
+    A climb begins at the best of `num_starts` random networks and ends where every neighbour is known. Several
+    objectives: neighbours of any network of the front (Pareto local search, Paquete et al. 2004).
+    """
+
+    def __init__(self, domain: Domain, num_starts: int = 3) -> None:
+        require(num_starts >= 1, "num_starts", f"must be at least 1, got {num_starts}")
+        self._domain = domain
+        self._num_starts = num_starts
+        self._centres: list[Observation] = []
+        self._known: set[str] = set()
+        self._num_read = 0
+
+    def drafts(self, history: History, rng: np.random.Generator) -> Iterator[Proposal]:
+        """Unseen neighbours of where the climb stands, then a random genome to begin the next."""
+        self._read(history)
+        if history.num_searched >= self._num_starts:
+            for index in rng.permutation(len(self._centres)):
+                centre = self._centres[index]
+                near = self._near(centre.genome, history.seen)
+                for other in rng.permutation(len(near)):
+                    yield Proposal(near[other], {"operator": "mutate", "parents": [centre.trial]})
+        for draft in samples(self._domain.space, rng):
+            yield Proposal(draft.genome, {"operator": RESTART})
+
+    def _read(self, history: History) -> None:
+        for observation in history.told[self._num_read :]:
+            self._known.add(observation.network_id)
+            if observation.losses is not None:
+                self._climb(observation)
+        self._num_read = len(history.told)
+
+    def _climb(self, observation: Observation) -> None:
+        """Move to the observation if it is better, or if it begins a climb after one that has ended."""
+        if observation.origin.get("operator") == RESTART and self._has_ended():
+            self._centres = [observation]
+            return
+        joined = [*self._centres, observation]
+        losses = np.array([each.losses for each in joined], dtype=np.float64)
+        if len(joined) > 1 and losses.shape[1] == 1:
+            is_better = dominates(losses[-1], losses[0])
+            self._centres = [observation] if is_better else self._centres
+        else:
+            self._centres = [each for each, is_front in zip(joined, is_non_dominated(losses), strict=True) if is_front]
+
+    def _has_ended(self) -> bool:
+        return not any(self._near(centre.genome, self._known) for centre in self._centres)
+
+    def _near(self, genome: Genome, known: set[str]) -> list[Genome]:
+        """Neighbours that meet the limits and whose networks are not among the known."""
+        found = []
+        for neighbour in self._domain.space.neighbours(genome):
+            network = self._domain.examine(neighbour)
+            if network.is_feasible and network.network_id not in known:
+                found.append(neighbour)
+        return found

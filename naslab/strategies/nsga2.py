@@ -1,0 +1,54 @@
+"""NSGA-II (Deb et al. 2002), steady-state and asynchronous: every outcome joins the population, the worst one leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+
+import numpy as np
+
+from naslab.arch.block import require
+from naslab.strategies.domain import Space
+from naslab.strategies.history import History, Observation, best_first
+from naslab.strategies.random_search import samples
+from naslab.strategies.strategy import Proposal
+
+CROSSOVER_PROBABILITY = 0.9
+DRAFTS_BEFORE_ANOTHER_MUTATION = 8
+
+
+class NSGA2:
+    """Parents by binary tournament on rank and crowding, crossed over by the space's stages, then mutated once.
+
+    Without generations no worker waits (steady state: Durillo et al. 2009, "On the effect of the steady-state selection
+    scheme in multi-objective genetic algorithms").
+    """
+
+    def __init__(self, space: Space, population: int = 20) -> None:
+        require(population >= 2, "population", f"must be at least 2, got {population}")
+        self._space = space
+        self._population = population
+        self._alive: list[Observation] = []
+        self._num_read = 0
+
+    def drafts(self, history: History, rng: np.random.Generator) -> Iterator[Proposal]:
+        """Random genomes until there is a population, then children of tournament winners."""
+        self._read(history)
+        alive = self._alive
+        if history.num_searched < self._population or not alive:
+            yield from samples(self._space, rng)
+        for draft in count():
+            one, two = (alive[int(rng.integers(len(alive), size=2).min())] for _ in range(2))
+            is_crossed = one is not two and rng.random() < CROSSOVER_PROBABILITY
+            genome = self._space.cross(one.genome, two.genome, rng) if is_crossed else one.genome
+            for _ in range(1 + draft // DRAFTS_BEFORE_ANOTHER_MUTATION):
+                genome = self._space.mutate(genome, rng)
+            parents = [one.trial, two.trial] if is_crossed else [one.trial]
+            yield Proposal(genome, {"operator": "cross" if is_crossed else "mutate", "parents": parents})
+
+    def _read(self, history: History) -> None:
+        """Let the outcomes not yet read join the population, one by one; it is kept best first."""
+        for observation in history.told[self._num_read :]:
+            joined = [*self._alive, observation]
+            self._alive = [joined[index] for index in best_first(joined)[: self._population]]
+        self._num_read = len(history.told)

@@ -1,0 +1,28 @@
+"""Random search without repeats."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+
+import numpy as np
+
+from naslab.strategies.domain import Space
+from naslab.strategies.history import History
+from naslab.strategies.strategy import Proposal
+
+
+class RandomSearch:
+    """Samples of the space; hard to beat by little, so measure against it (Li and Talwalkar 2019, arXiv 1902.07638)."""
+
+    def __init__(self, space: Space) -> None:
+        self._space = space
+
+    def drafts(self, history: History, rng: np.random.Generator) -> Iterator[Proposal]:
+        """Random genomes."""
+        return samples(self._space, rng)
+
+
+def samples(space: Space, rng: np.random.Generator) -> Iterator[Proposal]:
+    """Random genomes without end."""
+    return (Proposal(space.sample(rng), {"operator": "sample"}) for _ in count())
