@@ -1,0 +1,76 @@
+"""What is too big for a row, weights above all: files by the hash of what they hold."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tempfile
+from pathlib import Path
+
+from naslab.errors import LedgerError
+
+_HASH = re.compile(r"[0-9a-f]{64}")
+
+
+class BlobStore:
+    """Files in a folder, each named by the SHA-256 of its bytes; equal bytes are kept once.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     store = BlobStore(Path(folder))
+    ...     store.get(store.put(b"weights"))
+    b'weights'
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def put(self, data: bytes) -> str:
+        """Keep bytes and return their hash: on the disk, whole, before this returns."""
+        sha256 = hashlib.sha256(data).hexdigest()
+        path = self.path(sha256)
+        if path.exists():
+            return sha256
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write_whole(path, data)
+        except OSError as error:
+            raise LedgerError(f"{len(data):,} bytes cannot be kept in {self.folder}: {error.strerror}") from None
+        return sha256
+
+    def get(self, sha256: str) -> bytes:
+        """The bytes of a hash; `LedgerError` where they are missing or no longer what was put."""
+        path = self.path(sha256)
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise LedgerError(f"{path} cannot be read ({error.strerror}): restore it from a copy") from None
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise LedgerError(f"{path} is damaged (its content has another hash): restore it from a copy")
+        return data
+
+    def path(self, sha256: str) -> Path:
+        """Where the bytes of a hash are, or would be."""
+        if not _HASH.fullmatch(sha256):
+            raise LedgerError(f"a content hash is 64 hexadecimal digits, got '{sha256[:80]}'")
+        return self.folder / sha256[:2] / sha256
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    """Write beside the place, flush to the disk, and only then give it its name."""
+    descriptor, partial = tempfile.mkstemp(prefix=".partial-", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(partial).replace(path)
+    except BaseException:
+        Path(partial).unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

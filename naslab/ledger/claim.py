@@ -1,0 +1,89 @@
+"""One driver a study: a claim that ends with the process that holds it, however that ends."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import FileIO
+from pathlib import Path
+
+from sqlalchemy import Engine, text
+
+from naslab.errors import LedgerError, StudyError
+
+_LOCK_CLASS = 0x6E61736C
+"""The first half of the advisory lock's key, so that other programs' locks in the database do not meet ours."""
+
+_HOLDER = text("""
+SELECT application_name, client_addr, backend_start
+FROM pg_locks JOIN pg_stat_activity USING (pid)
+WHERE locktype = 'advisory' AND granted AND classid = :kind AND objid = :study
+  AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+""")
+
+
+@contextmanager
+def claimed_file(ledger: Path, study_id: int, name: str) -> Iterator[None]:
+    """Hold a study of a SQLite ledger: a lock of the operating system on a small file beside it."""
+    path = ledger.with_name(f"{ledger.name}.claim{study_id}")
+    file = _locked(path, name)
+    # A forked worker inherits the lock; it lets go at once, so that the claim ends with the driver alone.
+    os.register_at_fork(after_in_child=file.close)
+    try:
+        since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()} since {since}".encode())
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        file.close()
+
+
+def _locked(path: Path, name: str) -> FileIO:
+    """The claim's file, locked by this process; `StudyError` says who holds it."""
+    for _ in range(100):
+        try:
+            file = FileIO(os.open(path, os.O_RDWR | os.O_CREAT, 0o644), "r+")
+        except OSError as error:
+            raise LedgerError(f"study '{name}' cannot be claimed beside its ledger: {path}: {error.strerror}") from None
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = file.read(400).decode(errors="replace") or "another process"
+            file.close()
+            raise _held(name, holder) from None
+        if _is_at(file, path):
+            return file
+        file.close()  # its last holder took the file away between our opening and our locking it
+    raise LedgerError(f"study '{name}' cannot be claimed: {path} keeps being replaced")
+
+
+def _is_at(file: FileIO, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+@contextmanager
+def claimed_server(engine: Engine, study_id: int, name: str) -> Iterator[None]:
+    """Hold a study of a PostgreSQL ledger: an advisory lock of a connection that is kept for nothing else."""
+    key = {"kind": _LOCK_CLASS, "study": study_id}
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        if not connection.execute(text("SELECT pg_try_advisory_lock(:kind, :study)"), key).scalar_one():
+            holder = connection.execute(_HOLDER, key).first()
+            raise _held(
+                name, "another process" if holder is None else f"{holder[0]} since {holder[2]:%Y-%m-%d %H:%M:%S %Z}"
+            )
+        try:
+            yield
+        finally:
+            connection.execute(text("SELECT pg_advisory_unlock(:kind, :study)"), key)
+
+
+def _held(name: str, holder: str) -> StudyError:
+    return StudyError(f"study '{name}' is being driven by {holder}: end that one, or give this run another study name")

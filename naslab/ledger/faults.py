@@ -1,0 +1,72 @@
+"""What a database's errors mean to a user: the rule, the value and the mend."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from naslab.errors import LedgerError
+from naslab.ledger.location import Location
+
+_LITTLE_ROOM = 256 * 1024
+"""Below this many free bytes a failed write is taken for a full disk: SQLite's log grows by a few pages at a time."""
+
+
+@contextmanager
+def explained(location: Location) -> Iterator[None]:
+    """Whatever the database raises inside, as a `LedgerError` that can be acted on.
+
+    A broken constraint passes: only who wrote the row knows what it means.
+    """
+    try:
+        yield
+    except IntegrityError:
+        raise
+    except (DBAPIError, sqlite3.Error) as error:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        if isinstance(cause, sqlite3.Error) and location.path is not None:
+            raise LedgerError(_about_file(location.path, cause)) from error
+        if isinstance(cause, psycopg.Error):
+            raise LedgerError(_about_server(location, cause)) from error
+        raise
+
+
+def _about_file(path: Path, error: sqlite3.Error) -> str:
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    folder = path.absolute().parent
+    free = shutil.disk_usage(folder).free if folder.is_dir() else 0
+    if code == sqlite3.SQLITE_FULL or (_is_write(code) and folder.is_dir() and free < _LITTLE_ROOM):
+        return (
+            f"the disk of {folder} is full ({free:,} bytes free), so the ledger {path.name} cannot be written: "
+            "make room and run the same command again, every finished outcome is kept"
+        )
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return f"ledger {path} is damaged ({error}): restore it from a copy, or start a new one under another name"
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN):
+        return f"ledger {path} cannot be opened for writing ({error}): make the file and its folder writable"
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return f"ledger {path} is locked by another program ({error}): end what holds it and try again"
+    return f"ledger {path} cannot be written or read ({error}, {free:,} bytes free on its disk)"
+
+
+def _is_write(code: int) -> bool:
+    """Codes under which SQLite reports the failed writes and the failed new files of a full disk."""
+    return code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
+
+
+def _about_server(location: Location, error: psycopg.Error) -> str:
+    # The message is the server's or libpq's own, which never repeat a password.
+    reason = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, psycopg.errors.DiskFull):
+        return f"the disk of the server of ledger {location} is full ({reason}): make room there and try again"
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        return f"ledger {location}: the user may not do that ({reason}): grant it CREATE on the database"
+    if isinstance(error, psycopg.OperationalError):
+        return f"ledger {location} cannot be reached ({reason}): check that the server runs and the URL is right"
+    return f"ledger {location}: {reason}"

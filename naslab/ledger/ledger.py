@@ -1,0 +1,210 @@
+"""Ledger: the single record of studies, and the only thing that resume, tables and pictures read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import msgspec
+from sqlalchemy import Connection, Engine, Select, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from naslab.errors import StudyError, UnknownNameError
+from naslab.ledger.blobs import BlobStore
+from naslab.ledger.claim import claimed_file, claimed_server
+from naslab.ledger.engine import open_engine, writing
+from naslab.ledger.faults import explained
+from naslab.ledger.location import Location, locate
+from naslab.ledger.record import RunRecord, StudyRecord
+from naslab.ledger.rows import (
+    candidate_row,
+    from_json,
+    measurement_rows,
+    outcome_row,
+    read_candidate,
+    read_outcome,
+    to_json,
+)
+from naslab.ledger.tables import measurements, outcomes, runs, studies, trials
+from naslab.outcome import Candidate, Outcome
+
+
+class Ledger:
+    """Studies in a SQLite file or a PostgreSQL database. A context manager; any number of readers beside one driver.
+
+    What is written is on the disk before the call returns. Every method raises `LedgerError` where the database cannot
+    do its part, and `UnknownNameError` for a study that is not there.
+
+    >>> import tempfile
+    >>> from naslab.ledger.record import StudyRecord
+    >>> record = StudyRecord(name="digits", problem={}, strategy="random", epochs=2, seed=0, trials=16)
+    >>> with tempfile.TemporaryDirectory() as folder, Ledger.open(f"{folder}/studies.db") as ledger:
+    ...     ledger.create_study(record)
+    ...     ledger.study_names(), ledger.study("digits").trials
+    (['digits'], 16)
+    """
+
+    def __init__(self, location: Location, engine: Engine) -> None:
+        self.location = location
+        self._engine = engine
+        self._writer = writing(engine)
+        self._study_ids: dict[str, int] = {}
+
+    @classmethod
+    def open(cls, location: str | Path, create: bool = True) -> Self:
+        """The ledger at a path (`studies.db`), `sqlite:///studies.db` or `postgresql://user@host/database`.
+
+        Without `create` there must be one. Raises `LedgerError` for what is not a ledger, is damaged or is newer than
+        this program, and leaves it as it is.
+        """
+        place = locate(location)
+        return cls(place, open_engine(place, create))
+
+    @property
+    def blobs(self) -> BlobStore:
+        """Files by content hash beside the ledger, for what is too big for a row."""
+        return BlobStore(self.location.blob_folder)
+
+    def create_study(self, record: StudyRecord) -> None:
+        """Enter a study; `StudyError` where its name is taken or cannot be printed."""
+        name = record.name
+        if not name.strip() or not name.isprintable():
+            raise StudyError(f"a study's name must be printable and not blank, got {name!r}")
+        try:
+            with self._writing() as connection:
+                connection.execute(insert(studies).values(name=name, trials=record.trials, record=to_json(record)))
+        except IntegrityError:
+            raise StudyError(f"study '{name}' exists already: resume it, or choose another name") from None
+
+    def study(self, name: str) -> StudyRecord:
+        """What a study is, with the total of trials last asked for."""
+        columns = select(studies.c.record, studies.c.trials).where(studies.c.study_id == self._study_id(name))
+        [(record, total)] = self._rows(columns)
+        return msgspec.structs.replace(from_json(record, StudyRecord, f"study '{name}'"), trials=total)
+
+    def study_names(self) -> list[str]:
+        """Every study, in the order made."""
+        return [name for (name,) in self._rows(select(studies.c.name).order_by(studies.c.study_id))]
+
+    def set_trials(self, name: str, trials: int) -> None:
+        """Change the total of trials asked for."""
+        study_id = self._study_id(name)
+        with self._writing() as connection:
+            connection.execute(update(studies).where(studies.c.study_id == study_id).values(trials=trials))
+
+    @contextmanager
+    def claim(self, name: str) -> Iterator[None]:
+        """Drive a study alone; `StudyError` says who else does. Ends with the block, or with the process if killed."""
+        study_id = self._study_id(name)
+        path = self.location.path
+        claimed = claimed_file(path, study_id, name) if path else claimed_server(self._engine, study_id, name)
+        with explained(self.location), claimed:
+            yield
+
+    def add_run(self, name: str, run: RunRecord) -> None:
+        """Enter a launch of a study."""
+        row = {"study_id": self._study_id(name), "started": run.started, "command": run.command, "record": to_json(run)}
+        with self._writing() as connection:
+            connection.execute(insert(runs).values(row))
+
+    def runs(self, name: str) -> list[RunRecord]:
+        """The launches of a study, in order."""
+        columns = select(runs.c.record).where(runs.c.study_id == self._study_id(name)).order_by(runs.c.run_id)
+        return [from_json(record, RunRecord, f"a run of study '{name}'") for (record,) in self._rows(columns)]
+
+    def start(self, name: str, candidates: Sequence[Candidate]) -> None:
+        """Enter candidates as in flight, all or none; `StudyError` where a trial's number is taken."""
+        if not candidates:
+            return
+        study_id = self._study_id(name)
+        rows = [candidate_row(study_id, candidate) for candidate in candidates]
+        try:
+            with self._writing() as connection:
+                connection.execute(insert(trials), rows)
+        except IntegrityError:
+            numbers = ", ".join(str(candidate.trial) for candidate in candidates)
+            raise StudyError(f"a trial of study '{name}' is started once, got {numbers} again") from None
+
+    def finish(self, name: str, outcome: Outcome) -> None:
+        """Enter a finished candidate; on the disk before this returns. `StudyError` unless it is in flight."""
+        study_id = self._study_id(name)
+        rows = measurement_rows(study_id, outcome)
+        try:
+            with self._writing() as connection:
+                connection.execute(insert(outcomes).values(outcome_row(study_id, outcome)))
+                if rows:
+                    connection.execute(insert(measurements), rows)
+        except IntegrityError:
+            raise self._refused(name, study_id, outcome) from None
+
+    def outcomes(self, name: str, role: str | None = None) -> list[Outcome]:
+        """Finished candidates in the order finished; with `role` only those (`search`, `family`, `baseline`)."""
+        columns = (
+            select(trials.c.trial, trials.c.arch, trials.c.candidate, outcomes.c.finished, outcomes.c.estimate)
+            .join_from(outcomes, trials, _same_trial())
+            .where(outcomes.c.study_id == self._study_id(name))
+            .order_by(outcomes.c.position)
+        )
+        if role is not None:
+            columns = columns.where(trials.c.role == role)
+        return [
+            read_outcome(read_candidate(trial, arch, rest), finished, estimate)
+            for trial, arch, rest, finished, estimate in self._rows(columns)
+        ]
+
+    def in_flight(self, name: str) -> list[Candidate]:
+        """Candidates started and not finished, by trial."""
+        columns = (
+            select(trials.c.trial, trials.c.arch, trials.c.candidate)
+            .join_from(trials, outcomes, _same_trial(), isouter=True)
+            .where(trials.c.study_id == self._study_id(name), outcomes.c.position.is_(None))
+            .order_by(trials.c.trial)
+        )
+        return [read_candidate(trial, arch, rest) for trial, arch, rest in self._rows(columns)]
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        """A transaction, committed when the block ends."""
+        with explained(self.location), self._writer.begin() as connection:
+            yield connection
+
+    def _rows(self, columns: Select[Any]) -> Sequence[Any]:
+        with explained(self.location), self._engine.connect() as connection:
+            return connection.execute(columns).all()
+
+    def _study_id(self, name: str) -> int:
+        """The study's key; studies are never renamed or taken away, so it is looked up once."""
+        if name not in self._study_ids:
+            found = self._rows(select(studies.c.study_id).where(studies.c.name == name))
+            if not found:
+                raise UnknownNameError("study", name, self.study_names())
+            self._study_ids[name] = found[0][0]
+        return self._study_ids[name]
+
+    def _refused(self, name: str, study_id: int, outcome: Outcome) -> StudyError:
+        """Why an outcome was not taken."""
+        trial = outcome.candidate.trial
+        place = (trials.c.study_id == study_id, trials.c.trial == trial)
+        started = self._rows(select(trials.c.arch_id).where(*place))
+        if not started:
+            return StudyError(f"trial {trial} of study '{name}' was never started")
+        if started[0][0] != outcome.candidate.arch_id:
+            was, now = started[0][0], outcome.candidate.arch_id
+            return StudyError(f"trial {trial} of study '{name}' was started with network {was}, finished with {now}")
+        return StudyError(f"trial {trial} of study '{name}' is finished already, its outcome stays as it is")
+
+
+def _same_trial() -> Any:
+    return (trials.c.study_id == outcomes.c.study_id) & (trials.c.trial == outcomes.c.trial)

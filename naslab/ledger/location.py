@@ -1,0 +1,71 @@
+"""Location: where a ledger is, and how that may be shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from naslab.errors import LedgerError
+
+_FORMS = "a ledger is a file (studies.db), sqlite:///studies.db or postgresql://user@host/database"
+_SECRETS = frozenset({"password", "sslpassword", "passfile"})
+
+
+class Location(msgspec.Struct, frozen=True):
+    """A ledger's address. `path` is the file of a SQLite ledger, `None` for a PostgreSQL one."""
+
+    url: URL
+    path: Path | None
+
+    def __str__(self) -> str:
+        """The address as users know it, without passwords."""
+        if self.path is not None:
+            return str(self.path)
+        shown = self.url.update_query_dict({key: "***" for key in self.url.query if key in _SECRETS})
+        return shown.set(drivername="postgresql").render_as_string(hide_password=True)
+
+    def __repr__(self) -> str:
+        return f"Location({self})"
+
+    @property
+    def blob_folder(self) -> Path:
+        """Where what is too big for rows is kept: beside the file, or in the working folder for a server."""
+        if self.path is not None:
+            return self.path.with_name(self.path.name + ".blobs")
+        return Path(f"{self.url.database}.blobs")
+
+
+def locate(location: str | Path) -> Location:
+    """The address that a path or a URL stands for. `LedgerError` where it is neither; passwords are never shown.
+
+    >>> str(locate("postgresql://ada:secret@db.example/lab"))
+    'postgresql://ada:***@db.example/lab'
+    >>> locate("sqlite:///studies.db").path
+    PosixPath('studies.db')
+    """
+    if isinstance(location, Path) or "://" not in location:
+        return _file(str(location))
+    scheme = location.partition("://")[0]
+    dialect = scheme.partition("+")[0]
+    if dialect not in ("sqlite", "postgresql", "postgres"):
+        raise LedgerError(f"a ledger cannot be on '{scheme}': {_FORMS}")
+    try:
+        url = make_url(location)
+    except (ArgumentError, ValueError):
+        raise LedgerError(f"the ledger's URL ({scheme}://...) cannot be read: {_FORMS}") from None
+    if dialect == "sqlite":
+        return _file(url.database or "")
+    if "@" in (url.host or "") or "@" in (url.database or ""):
+        raise LedgerError("the ledger's URL holds a second '@': write one that belongs to the password as %40")
+    if not url.database:
+        raise LedgerError(f"the ledger's URL names no database: {_FORMS}")
+    return Location(url.set(drivername="postgresql+psycopg"), None)
+
+
+def _file(path: str) -> Location:
+    if path in ("", ":memory:"):
+        raise LedgerError(f"a ledger outlives the program and cannot be in memory: {_FORMS}")
+    return Location(URL.create("sqlite", database=path), Path(path))

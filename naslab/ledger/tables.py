@@ -1,0 +1,107 @@
+"""The tables of a ledger, the same in SQLite and PostgreSQL.
+
+People may query them; `results` is the view to start from. `candidate`, `arch`, `estimate` and `record` are JSON and
+hold everything; the plain columns beside them repeat what queries ask for.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Double,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+SCHEMA_VERSION = 1
+"""Raised whenever an older program could no longer read what a newer one writes."""
+
+metadata = MetaData()
+_key = BigInteger().with_variant(Integer, "sqlite")
+
+schema = Table("naslab_schema", metadata, Column("version", Integer, primary_key=True))
+
+studies = Table(
+    "studies",
+    metadata,
+    Column("study_id", Integer, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("trials", Integer, nullable=False),
+    Column("record", Text, nullable=False),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("run_id", Integer, primary_key=True),
+    Column("study_id", ForeignKey(studies.c.study_id), nullable=False, index=True),
+    Column("started", Double, nullable=False),
+    Column("command", Text, nullable=False),
+    Column("record", Text, nullable=False),
+)
+
+trials = Table(
+    "trials",
+    metadata,
+    Column("study_id", ForeignKey(studies.c.study_id), primary_key=True),
+    Column("trial", Integer, primary_key=True, autoincrement=False),
+    Column("role", Text, nullable=False),
+    Column("arch_id", Text, nullable=False),
+    Column("arch", Text, nullable=False),
+    Column("params", BigInteger, nullable=False),
+    Column("macs", BigInteger, nullable=False),
+    Column("activations", BigInteger, nullable=False),
+    Column("peak_activation_bytes", BigInteger, nullable=False),
+    Column("epochs", Integer, nullable=False),
+    Column("seed", BigInteger, nullable=False),
+    Column("candidate", Text, nullable=False),
+    UniqueConstraint("study_id", "trial", "arch_id"),
+)
+
+outcomes = Table(
+    "outcomes",
+    metadata,
+    Column("position", _key, primary_key=True, autoincrement=True),
+    Column("study_id", Integer, nullable=False),
+    Column("trial", Integer, nullable=False),
+    Column("arch_id", Text, nullable=False),
+    Column("finished", Double, nullable=False),
+    Column("failure", Text),
+    Column("wall_seconds", Double, nullable=False),
+    Column("estimate", Text, nullable=False),
+    UniqueConstraint("study_id", "trial"),
+    ForeignKeyConstraint(
+        ["study_id", "trial", "arch_id"], [trials.c.study_id, trials.c.trial, trials.c.arch_id], name="outcome_of_trial"
+    ),
+    sqlite_autoincrement=True,
+)
+
+measurements = Table(
+    "measurements",
+    metadata,
+    Column("study_id", Integer, primary_key=True),
+    Column("trial", Integer, primary_key=True, autoincrement=False),
+    Column("metric", Text, primary_key=True),
+    Column("value", Double, nullable=False),
+    ForeignKeyConstraint(["study_id", "trial"], [outcomes.c.study_id, outcomes.c.trial]),
+)
+
+RESULTS_VIEW = """
+CREATE VIEW results AS
+SELECT studies.name AS study, trials.trial, trials.role, trials.arch_id, trials.params, trials.macs, trials.activations,
+       trials.peak_activation_bytes, trials.epochs, trials.seed, outcomes.position, outcomes.finished, outcomes.failure,
+       outcomes.wall_seconds, accuracy.value AS accuracy, latency.value AS latency_ms, trials.arch
+FROM trials
+JOIN studies ON studies.study_id = trials.study_id
+LEFT JOIN outcomes ON outcomes.study_id = trials.study_id AND outcomes.trial = trials.trial
+LEFT JOIN measurements AS accuracy
+       ON accuracy.study_id = trials.study_id AND accuracy.trial = trials.trial AND accuracy.metric = 'accuracy'
+LEFT JOIN measurements AS latency
+       ON latency.study_id = trials.study_id AND latency.trial = trials.trial AND latency.metric = 'latency_ms'
+"""
