@@ -13,10 +13,28 @@ from naslab.errors import UnknownNameError
 from naslab.zoo.entry import Resolution, ZooEntry, image_shape
 
 FAMILIES = (
+    "lenet",
+    "alexnet",
+    "nin",
+    "zfnet",
+    "vgg",
     "resnet",
+    "squeezenet",
+    "preact_resnet",
+    "stochastic_depth",
+    "wide_resnet",
+    "pyramidnet",
+    "resnext",
     "mobilenet_v1",
+    "senet",
     "mobilenet_v2",
+    "mnasnet",
+    "mobilenet_v3",
     "efficientnet",
+    "regnet",
+    "resnet_rs",
+    "efficientnet_v2",
+    "convnext",
 )
 """The files of this folder that hold a tuple `MODELS` of entries, in the order of their papers."""
 

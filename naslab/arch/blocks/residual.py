@@ -97,7 +97,8 @@ class PreactResidual(Block, frozen=True, tag="preact_residual"):
     """Norm and activation before each convolution, a clean shortcut (He et al. 2016, arXiv 1603.05027).
 
     Basic with `ratio` 1 (two filters), a bottleneck below it (reduce, filter, expand). A projected shortcut starts
-    behind the first norm and activation, a padded one before them. `dropout` stands before the last filter (Wide ResNet).
+    behind the first norm and activation, a padded one before them. `dropout` stands before the last filter (Wide
+    ResNet).
     PyramidNet leaves the first activation out (`first_act`) and ends in a norm (`last_norm`).
     """
 
