@@ -5,12 +5,18 @@ The command line turns every `NaslabError` into one message on stderr and exit c
 
 from __future__ import annotations
 
+import copyreg
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class NaslabError(Exception):
     """A problem that the user can mend; its text is the whole message."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Workers send errors to the driver; the default would call `__init__` with the finished message.
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
 
 class SpecError(NaslabError, ValueError):
@@ -60,6 +66,10 @@ class DataError(NaslabError):
 
 class DeviceError(NaslabError):
     """A device that was asked for and is not there."""
+
+
+class WorkerError(NaslabError):
+    """Workers that cannot start."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

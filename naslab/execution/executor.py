@@ -37,7 +37,11 @@ class Executor(Protocol):
         ...
 
     def wait(self, timeout: float) -> list[Finished | Progress]:
-        """What happened since the last call; blocks until something does or `timeout` seconds pass."""
+        """What happened since the last call; blocks until something does or `timeout` seconds pass.
+
+        Raises what a worker's preparation raised (`DataError`, `DeviceError`), and `WorkerError` where workers cannot
+        start at all.
+        """
         ...
 
     def __enter__(self) -> Self: ...

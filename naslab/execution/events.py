@@ -1,0 +1,72 @@
+"""What happens during a run, for a live display: small values given to its observer in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from naslab.outcome import Candidate, EpochRecord, Failure, Outcome
+
+
+class Resumed(msgspec.Struct, frozen=True):
+    """The study goes on: `finished` candidates are kept, `requeued` were in flight and run again."""
+
+    finished: int
+    requeued: int
+
+
+class TrialStarted(msgspec.Struct, frozen=True):
+    """A candidate was entered in the ledger and given to a worker."""
+
+    candidate: Candidate
+
+
+class EpochEnded(msgspec.Struct, frozen=True):
+    """An epoch of a candidate that is still training."""
+
+    candidate: Candidate
+    epoch: EpochRecord
+
+
+class TrialRetried(msgspec.Struct, frozen=True):
+    """A candidate's worker died; the candidate runs once more."""
+
+    candidate: Candidate
+    failure: Failure
+
+
+class TrialFinished(msgspec.Struct, frozen=True):
+    """An outcome is in the ledger: the `number`th of `total`, earlier lives of the study counted in."""
+
+    outcome: Outcome
+    number: int
+    total: int
+
+
+class SpaceExhausted(msgspec.Struct, frozen=True):
+    """The space holds no more networks that meet the limits: the run ends with `number` of `total` trials."""
+
+    number: int
+    total: int
+
+
+class Interrupted(msgspec.Struct, frozen=True):
+    """Ctrl-C: what is in flight stays so in the ledger, and the same command continues from there."""
+
+    in_flight: int
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """The run has nothing left to do; `failed` of `finished` candidates have no result."""
+
+    finished: int
+    failed: int
+
+
+Event = Resumed | TrialStarted | EpochEnded | TrialRetried | TrialFinished | SpaceExhausted | Interrupted | Ended
+Observer = Callable[[Event], None]
+
+
+def ignore(_: Event) -> None:
+    """Observe nothing."""

@@ -1,0 +1,180 @@
+"""The search loop: asynchronous, every slot busy, the ledger written before anything depends on it."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import msgspec
+
+from naslab.execution.events import (
+    Ended,
+    EpochEnded,
+    Interrupted,
+    Observer,
+    Resumed,
+    SpaceExhausted,
+    TrialFinished,
+    TrialRetried,
+    TrialStarted,
+    ignore,
+)
+from naslab.execution.executor import Executor, Finished, Progress
+from naslab.execution.source import Source, StrategySource
+from naslab.ledger.ledger import Ledger
+from naslab.outcome import Candidate, Estimate, Outcome
+from naslab.problem import Problem
+from naslab.strategies.strategy import Strategy
+
+WAIT_SECONDS = 0.2
+"""How soon Ctrl-C is noticed."""
+
+
+def run_search(
+    study: str,
+    ledger: Ledger,
+    strategy: Strategy,
+    executor: Executor,
+    problem: Problem,
+    epochs: int,
+    seed: int,
+    trials: int,
+    on_event: Observer = ignore,
+) -> None:
+    """Search until the study holds `trials` outcomes of searched candidates, earlier lives and failures counted.
+
+    The study is in the ledger and `executor` is entered; the strategy is fresh and gets the ledger's outcomes. Ends
+    early where the space is exhausted. Raises `KeyboardInterrupt` on Ctrl-C, `StudyError` if another process drives
+    the study, `LedgerError` if an outcome cannot be kept, and what preparing a worker raised; each time the same call
+    continues the study.
+    """
+    run_candidates(study, ledger, executor, StrategySource(strategy, problem, epochs, seed, trials), on_event)
+
+
+def run_candidates(study: str, ledger: Ledger, executor: Executor, source: Source, on_event: Observer = ignore) -> None:
+    """Run what a source proposes, a strategy's candidates or a given list, and keep the outcomes in the study.
+
+    Raises what `run_search` raises.
+    """
+    with ledger.claim(study), held_interrupts() as interrupts:
+        run = Run(study, ledger, executor, source, on_event)
+        run.fill()
+        while run.in_flight and not interrupts.has_come:
+            run.handle_all(executor.wait(WAIT_SECONDS))
+            if not interrupts.has_come:
+                run.fill()
+        if interrupts.has_come:
+            run.handle_all(executor.wait(0.0))
+            on_event(Interrupted(len(run.in_flight)))
+            raise KeyboardInterrupt
+        run.end()
+
+
+class Run:
+    """What a run knows: the candidates in flight, those waiting, and how far it is."""
+
+    def __init__(self, study: str, ledger: Ledger, executor: Executor, source: Source, on_event: Observer) -> None:
+        self._study = study
+        self._ledger = ledger
+        self._executor = executor
+        self._source = source
+        self._on_event = on_event
+        self._retried: set[int] = set()
+        self.in_flight: dict[int, Candidate] = {}
+        outcomes, left = ledger.outcomes(study), ledger.in_flight(study)
+        started = [outcome.candidate.trial for outcome in outcomes] + [candidate.trial for candidate in left]
+        self._next_trial = max(started, default=-1) + 1
+        kept, requeued = source.resume(outcomes, left)
+        self._requeued = deque(requeued)
+        self._num_finished = len(kept)
+        self._num_failed = sum(not outcome.is_complete for outcome in kept)
+        if kept or requeued:
+            on_event(Resumed(len(kept), len(requeued)))
+
+    def fill(self) -> None:
+        """Give every free slot a candidate: first those that an earlier life left in flight, then new ones."""
+        free = self._executor.num_slots - len(self.in_flight)
+        while free and self._requeued:
+            self._submit(self._requeued.popleft())
+            free -= 1
+        fresh = self._source.propose(free, self._next_trial) if free else []
+        self._next_trial += len(fresh)
+        self._ledger.start(self._study, fresh)
+        for candidate in fresh:
+            self._submit(candidate)
+
+    def handle_all(self, happened: list[Finished | Progress]) -> None:
+        """Take up what an executor reports."""
+        for event in happened:
+            self._handle(event)
+
+    def _handle(self, happened: Finished | Progress) -> None:
+        """Pass on an epoch; keep an estimate, or run its candidate once more if a worker died on it."""
+        candidate = happened.candidate
+        if isinstance(happened, Progress):
+            self._on_event(EpochEnded(candidate, happened.epoch))
+            return
+        failure = happened.estimate.failure
+        if failure is not None and failure.reason == "worker_died" and candidate.trial not in self._retried:
+            self._retried.add(candidate.trial)
+            self._on_event(TrialRetried(candidate, failure))
+            self._executor.submit(candidate)
+        else:
+            self._keep(candidate, happened.estimate)
+
+    def end(self) -> None:
+        """Say how the run ended."""
+        if self._source.is_exhausted and self._num_finished < self._source.total:
+            self._on_event(SpaceExhausted(self._num_finished, self._source.total))
+        self._on_event(Ended(self._num_finished, self._num_failed))
+
+    def _submit(self, candidate: Candidate) -> None:
+        self.in_flight[candidate.trial] = candidate
+        self._executor.submit(candidate)
+        self._on_event(TrialStarted(candidate))
+
+    def _keep(self, candidate: Candidate, estimate: Estimate) -> None:
+        """Write an outcome, and only then let anything learn of it."""
+        if candidate.trial in self._retried:
+            estimate = msgspec.structs.replace(estimate, notes={**estimate.notes, "retried": True})
+        outcome = Outcome(candidate=candidate, estimate=estimate, finished=time.time())
+        self._ledger.finish(self._study, outcome)
+        del self.in_flight[candidate.trial]
+        self._num_finished += 1
+        self._num_failed += not outcome.is_complete
+        self._source.learn(outcome)
+        self._on_event(TrialFinished(outcome, self._num_finished, self._source.total))
+
+
+class Interrupts:
+    """Whether Ctrl-C was pressed."""
+
+    def __init__(self) -> None:
+        self.has_come = False
+
+    def take(self, signal_number: int, frame: FrameType | None) -> None:
+        """Remember the first; the second one ends the program where it stands."""
+        if self.has_come:
+            raise KeyboardInterrupt
+        self.has_come = True
+
+
+@contextmanager
+def held_interrupts() -> Iterator[Interrupts]:
+    """Hold Ctrl-C back inside the block, so that it never falls between an estimate and its place in the ledger."""
+    interrupts = Interrupts()
+    before = signal.getsignal(signal.SIGINT)
+    # Only the main thread may; a program that ignores Ctrl-C goes on ignoring it.
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield interrupts
+        return
+    signal.signal(signal.SIGINT, interrupts.take)
+    try:
+        yield interrupts
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,154 @@
+"""Sources: where the candidates of a run come from, a strategy or a list."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple, Protocol
+
+import msgspec
+
+from naslab.arch import ArchSpec, arch_id, cost
+from naslab.errors import SpaceExhaustedError
+from naslab.outcome import Candidate, Fidelity, Outcome
+from naslab.problem import Problem
+from naslab.space import Genome
+from naslab.strategies.strategy import Proposal, Strategy
+
+
+class Resumption(NamedTuple):
+    """What a study already holds for a source: outcomes that count, and candidates in flight that run again first."""
+
+    kept: list[Outcome]
+    requeued: list[Candidate]
+
+
+class Source(Protocol):
+    """Where candidates come from."""
+
+    @property
+    def total(self) -> int:
+        """How many outcomes the run is to reach, those of earlier lives counted in."""
+        ...
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether there was less to propose than was asked for."""
+        ...
+
+    def resume(self, outcomes: Sequence[Outcome], in_flight: Sequence[Candidate]) -> Resumption:
+        """Take up a study where it was left, before anything is proposed."""
+        ...
+
+    def propose(self, count: int, first_trial: int) -> list[Candidate]:
+        """At most `count` candidates, numbered from `first_trial`; none when there are no more."""
+        ...
+
+    def learn(self, outcome: Outcome) -> None:
+        """An outcome is in the ledger."""
+        ...
+
+
+def make_candidate(
+    arch: ArchSpec,
+    trial: int,
+    epochs: int,
+    seed: int,
+    role: Literal["search", "family", "baseline"],
+    genome: Genome = Genome(),  # noqa: B008 - immutable
+    origin: dict[str, Any] | None = None,
+) -> Candidate:
+    """A candidate with its identity and cost."""
+    return Candidate(
+        trial=trial,
+        arch=arch,
+        arch_id=arch_id(arch),
+        cost=cost(arch),
+        fidelity=Fidelity(epochs=epochs),
+        seed=seed,
+        genome=genome,
+        role=role,
+        origin=origin or {},
+    )
+
+
+class StrategySource:
+    """What a strategy proposes, until a study holds `trials` searched candidates; failures count."""
+
+    def __init__(self, strategy: Strategy, problem: Problem, epochs: int, seed: int, trials: int) -> None:
+        self._strategy = strategy
+        self._problem = problem
+        self._epochs = epochs
+        self._seed = seed
+        self._num_started = 0
+        self.total = trials
+        self.is_exhausted = False
+
+    def resume(self, outcomes: Sequence[Outcome], in_flight: Sequence[Candidate]) -> Resumption:
+        kept = [outcome for outcome in outcomes if outcome.candidate.role == "search"]
+        room = max(0, self.total - len(kept))
+        requeued = [candidate for candidate in in_flight if candidate.role == "search"][:room]
+        if kept:
+            self._strategy.tell(kept)
+        if requeued:
+            self._strategy.adopt(requeued)
+        self._num_started = len(kept) + len(requeued)
+        return Resumption(kept, requeued)
+
+    def propose(self, count: int, first_trial: int) -> list[Candidate]:
+        count = min(count, self.total - self._num_started)
+        if count <= 0 or self.is_exhausted:
+            return []
+        try:
+            proposals = self._strategy.ask(count)
+        except SpaceExhaustedError:
+            proposals = []
+        self.is_exhausted = len(proposals) < count
+        self._num_started += len(proposals)
+        return [self._candidate(proposal, first_trial + index) for index, proposal in enumerate(proposals)]
+
+    def learn(self, outcome: Outcome) -> None:
+        self._strategy.tell([outcome])
+
+    def _candidate(self, proposal: Proposal, trial: int) -> Candidate:
+        arch = self._problem.space.decode(proposal.genome)
+        return make_candidate(arch, trial, self._epochs, self._seed, "search", proposal.genome, proposal.origin)
+
+
+class ListSource:
+    """Given candidates, a rescaled family or baselines; their trial numbers are given when they start.
+
+    Those that the study holds a result of (same network, role, fidelity and seed) are not trained again; failed ones
+    are.
+    """
+
+    is_exhausted = False
+
+    def __init__(self, candidates: Sequence[Candidate]) -> None:
+        self._waiting = list(unique(candidates))
+        self.total = len(self._waiting)
+
+    def resume(self, outcomes: Sequence[Outcome], in_flight: Sequence[Candidate]) -> Resumption:
+        asked = {job(candidate) for candidate in self._waiting}
+        kept = [outcome for outcome in outcomes if outcome.is_complete and job(outcome.candidate) in asked]
+        done = {job(outcome.candidate) for outcome in kept}
+        requeued = [candidate for candidate in unique(in_flight) if job(candidate) in asked - done]
+        done |= {job(candidate) for candidate in requeued}
+        self._waiting = [candidate for candidate in self._waiting if job(candidate) not in done]
+        return Resumption(kept, requeued)
+
+    def propose(self, count: int, first_trial: int) -> list[Candidate]:
+        taken, self._waiting = self._waiting[:count], self._waiting[count:]
+        return [msgspec.structs.replace(candidate, trial=first_trial + index) for index, candidate in enumerate(taken)]
+
+    def learn(self, outcome: Outcome) -> None:
+        """A list learns nothing."""
+
+
+def job(candidate: Candidate) -> tuple[str, str, Fidelity, int]:
+    """What a candidate's estimate depends on: equal jobs are run once."""
+    return candidate.arch_id, candidate.role, candidate.fidelity, candidate.seed
+
+
+def unique(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """The candidates without repeated jobs, in order."""
+    return list({job(candidate): candidate for candidate in reversed(candidates)}.values())[::-1]

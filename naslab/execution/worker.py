@@ -1,0 +1,142 @@
+"""Worker: an estimator at its bench. The one boundary that catches everything, shared by all executors."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable
+from typing import NamedTuple
+
+import msgspec
+
+from naslab.errors import NaslabError, SpecError, WorkerError
+from naslab.estimators.estimator import Estimator, Workbench
+from naslab.outcome import Candidate, EpochRecord, Estimate, Failure
+
+
+class Placement(NamedTuple):
+    """Where a worker runs: its name and number, the device asked for, the GPUs that it may take, its CPU threads."""
+
+    name: str
+    number: int
+    device: str
+    gpus: float | None
+    threads: int
+
+
+class Ready(NamedTuple):
+    """A worker that is prepared; `device` is the one it chose."""
+
+    device: str
+
+
+class Refused(NamedTuple):
+    """A worker that cannot be prepared, and why: the run ends with this error."""
+
+    error: NaslabError
+
+
+class Done(NamedTuple):
+    """An estimate. `is_usable` says whether the worker can go on, or left its device broken."""
+
+    estimate: Estimate
+    is_usable: bool
+
+
+Message = Ready | Refused | EpochRecord | Done
+"""What a worker sends to its executor."""
+
+
+class Worker:
+    """An estimator at its bench: prepared once, then candidates one at a time. Nothing raised inside gets out."""
+
+    def __init__(self, estimator: Estimator, placement: Placement) -> None:
+        self._estimator = estimator
+        self._placement = placement
+        self._bench = Workbench(device=placement.device, threads=placement.threads, worker=placement.name)
+
+    def prepare(self) -> Ready | Refused:
+        """Choose the device and load what every estimate needs."""
+        try:
+            from naslab.training.device import choose_device
+
+            self._bench.device = choose_device(self._placement.device, self._placement.number, self._placement.gpus)
+            self._estimator.prepare(self._bench)
+        except NaslabError as error:
+            return Refused(error)
+        except Exception as error:  # noqa: BLE001 - the driver raises it
+            return Refused(unprepared(error))
+        return Ready(self._bench.device)
+
+    def estimate(self, candidate: Candidate, report: Callable[[EpochRecord], None]) -> Done:
+        """Estimate a candidate; what goes wrong is an estimate with a failure and its traceback."""
+        started = time.perf_counter()
+        self._bench.report = report
+        is_usable = True
+        try:
+            estimate = self._estimator.estimate(candidate, self._bench)
+            require_storable(estimate)
+        except Exception as error:  # noqa: BLE001 - the boundary: a candidate's failure is a value
+            is_usable = not leaves_device_broken(error)
+            estimate = Estimate(failure=failure_of(error))
+        finally:
+            self._bench.report = ignore_epoch
+        return Done(self._signed(estimate, time.perf_counter() - started), is_usable)
+
+    def _signed(self, estimate: Estimate, wall_seconds: float) -> Estimate:
+        """The estimate with the worker's name, and device and time where the estimator left them open."""
+        return msgspec.structs.replace(
+            estimate,
+            worker=self._placement.name,
+            device=estimate.device or self._bench.device,
+            wall_seconds=estimate.wall_seconds or wall_seconds,
+        )
+
+
+def ignore_epoch(_: EpochRecord) -> None:
+    """Take no notice of an epoch."""
+
+
+def require_storable(estimate: Estimate) -> None:
+    """Raise `TypeError` unless this is an estimate that the ledger can keep; caught here, it costs one candidate."""
+    if not isinstance(estimate, Estimate):
+        raise TypeError(f"the estimator must return an Estimate, got {type(estimate).__name__}")
+    msgspec.json.encode(estimate)
+
+
+def unprepared(error: Exception) -> WorkerError:
+    """What the driver raises for a preparation that failed by no fault of the user's, with the worker's traceback."""
+    told = WorkerError(f"the workers cannot start: {type(error).__name__}: {error}")
+    told.add_note("".join(traceback.format_exception(error)))
+    return told
+
+
+def failure_of(error: Exception) -> Failure:
+    """Why an estimate has no result.
+
+    >>> failure_of(MemoryError()).reason, failure_of(SpecError("kernel", "must be odd")).reason
+    ('out_of_memory', 'invalid')
+    """
+    text = "".join(traceback.format_exception(error))
+    message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    if is_out_of_memory(error):
+        return Failure("out_of_memory", message, text)
+    if isinstance(error, SpecError):
+        return Failure("invalid", str(error), text)
+    return Failure("error", message, text)
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an error says that memory ran out: Python's, or torch's on a GPU or the CPU."""
+    # By name: the worker must not import torch for estimators that do without.
+    if isinstance(error, MemoryError) or any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__):
+        return True
+    return isinstance(error, RuntimeError) and any(
+        sign in str(error) for sign in ("out of memory", "can't allocate memory", "not enough memory")
+    )
+
+
+def leaves_device_broken(error: Exception) -> bool:
+    """Whether every later use of the GPU in this process would fail as well (a device-side assertion, say)."""
+    is_accelerator = any(kind.__name__ == "AcceleratorError" for kind in type(error).__mro__)
+    return (is_accelerator or "CUDA error" in str(error)) and not is_out_of_memory(error)

@@ -1,0 +1,70 @@
+"""Which device a worker trains on."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from pathlib import Path
+
+from naslab.errors import DeviceError, UnknownNameError
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def choose_device(asked: str, worker: int = 0, gpus_per_worker: float | None = None) -> str:
+    """The torch device of worker `worker`: `cpu`, `mps` or `cuda:0`, workers taking the visible GPUs in turn.
+
+    `auto` is a GPU where there is one. `gpus_per_worker` is the share of a GPU that each worker may take: 0.5 puts two
+    workers on each, 0 keeps to the CPU, `None` puts no bound. Raises `DeviceError` where the GPU is not there.
+
+    >>> choose_device("cpu", worker=3)
+    'cpu'
+    """
+    kind, _, number = asked.partition(":")
+    if kind not in DEVICES or (number and not (kind == "cuda" and number.isdecimal())):
+        raise UnknownNameError("device", asked, (*DEVICES, "cuda:0"))
+    if kind == "cpu" or gpus_per_worker == 0:
+        return "cpu"
+    if kind == "mps":
+        return _mps()
+    num_gpus = count_gpus()
+    if num_gpus == 0:
+        if kind == "auto" and not gpus_per_worker:
+            return "cpu"
+        raise DeviceError(f"a GPU was asked for (device '{asked}') and this machine shows none; use device 'cpu'")
+    if number and int(number) >= num_gpus:
+        raise DeviceError(f"device '{asked}' was asked for and this machine shows {num_gpus} GPU(s), counted from 0")
+    if number:
+        return asked
+    _check_share(worker, gpus_per_worker, num_gpus)
+    return f"cuda:{worker % num_gpus}"
+
+
+def count_gpus() -> int:
+    """How many CUDA devices torch sees; torch is not loaded where the machine has no driver for one."""
+    has_driver = any(Path(node).exists() for node in ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd"))
+    if not has_driver and shutil.which("nvidia-smi") is None:
+        return 0
+    import torch
+
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
+def _check_share(worker: int, gpus_per_worker: float | None, num_gpus: int) -> None:
+    if not gpus_per_worker:
+        return
+    if gpus_per_worker > 1:
+        raise DeviceError(f"a worker trains on one GPU, {gpus_per_worker:g} were asked for each")
+    room = num_gpus * math.floor(1 / gpus_per_worker + 1e-9)
+    if worker >= room:
+        raise DeviceError(
+            f"{worker + 1} workers at {gpus_per_worker:g} of a GPU each do not fit {num_gpus} GPU(s): at most {room} do"
+        )
+
+
+def _mps() -> str:
+    import torch
+
+    if not torch.backends.mps.is_available():
+        raise DeviceError("device 'mps' was asked for and torch finds none here; use device 'cpu'")
+    return "mps"

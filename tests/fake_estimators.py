@@ -1,0 +1,131 @@
+"""Estimators that train nothing: they sleep, fail, die or hang as told, and count their runs in files."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from naslab.arch import ArchSpec, ConvBlock, Stage, arch_id, cost
+from naslab.errors import DataError
+from naslab.estimators.estimator import Workbench
+from naslab.outcome import Candidate, EpochRecord, Estimate, Fidelity
+
+
+def numbered_candidate(trial: int, kind: str = "good", **origin: Any) -> Candidate:
+    """A tiny network of its own for every trial; `kind` tells `Scripted` what to do with it."""
+    arch = ArchSpec(input=(1, 8, 8), stages=(Stage(block=ConvBlock(), width=1 + trial),), num_classes=2)
+    return Candidate(
+        trial=trial,
+        arch=arch,
+        arch_id=arch_id(arch),
+        cost=cost(arch),
+        fidelity=Fidelity(epochs=2),
+        seed=0,
+        origin={"kind": kind, **origin},
+    )
+
+
+def epoch_record(epoch: int) -> EpochRecord:
+    return EpochRecord(epoch, 1.0, 1.0, 50.0 + epoch, 0.1)
+
+
+class Scripted(msgspec.Struct, frozen=True):
+    """Does what the candidate's origin says, after `seconds`; every run leaves a file in `folder`."""
+
+    folder: str
+    seconds: float = 0.0
+    prepare_seconds: float = 0.0
+
+    def prepare(self, bench: Workbench) -> None:
+        time.sleep(self.prepare_seconds)
+        bench.cache["prepared"] = bench.cache.get("prepared", 0) + 1
+
+    def estimate(self, candidate: Candidate, bench: Workbench) -> Estimate:
+        run = note_run(Path(self.folder), candidate.trial)
+        kind = candidate.origin.get("kind", "good")
+        if kind == "dies" or (kind == "dies_once" and run == 1):
+            print("last words", file=sys.stderr, flush=True)
+            os.kill(os.getpid(), signal.SIGKILL)
+        if kind == "exits":
+            os._exit(3)
+        if kind == "raises":
+            raise ValueError("a bad network")
+        if kind == "memory":
+            raise MemoryError
+        if kind == "device":
+            raise RuntimeError("CUDA error: device-side assert triggered")
+        if kind == "unstorable":
+            return Estimate(notes={"module": object()})
+        if kind == "hangs":
+            time.sleep(1000)
+        if kind == "has_child":
+            child = subprocess.Popen(["sleep", "1000"])
+            Path(self.folder, f"child-{candidate.trial}").write_text(str(child.pid), encoding="ascii")
+            time.sleep(1000)
+        if kind == "prints":
+            print("on stdout")
+        for epoch in range(candidate.fidelity.epochs):
+            time.sleep(candidate.origin.get("seconds", self.seconds) / candidate.fidelity.epochs)
+            bench.report(epoch_record(epoch))
+        return Estimate(
+            measured={"accuracy": 50.0 + candidate.trial % 10},
+            notes={"pid": os.getpid(), "prepared": bench.cache["prepared"], "threads": bench.threads},
+        )
+
+
+class NoData(msgspec.Struct, frozen=True):
+    """An estimator whose data are not there."""
+
+    def prepare(self, bench: Workbench) -> None:
+        raise DataError("no folder /nowhere; set --data-dir")
+
+    def estimate(self, candidate: Candidate, bench: Workbench) -> Estimate:
+        raise AssertionError("never prepared")
+
+
+class BrokenPreparation(msgspec.Struct, frozen=True):
+    """An estimator with a bug."""
+
+    def prepare(self, bench: Workbench) -> None:
+        raise KeyError("bug")
+
+    def estimate(self, candidate: Candidate, bench: Workbench) -> Estimate:
+        raise AssertionError("never prepared")
+
+
+class DiesPreparing(msgspec.Struct, frozen=True):
+    """An estimator whose workers die before they are ready."""
+
+    def prepare(self, bench: Workbench) -> None:
+        os._exit(7)
+
+    def estimate(self, candidate: Candidate, bench: Workbench) -> Estimate:
+        raise AssertionError("never prepared")
+
+
+def note_run(folder: Path, trial: int) -> int:
+    """Leave a file for a run of a trial; the how-manieth it is."""
+    number = 1
+    while True:
+        try:
+            Path(folder, f"run-{trial}-{number}").touch(exist_ok=False)
+        except FileExistsError:
+            number += 1
+        else:
+            return number
+
+
+def runs_of(folder: Path) -> dict[int, int]:
+    """How many runs each trial had."""
+    counts: dict[int, int] = {}
+    for path in folder.glob("run-*"):
+        trial = int(path.name.split("-")[1])
+        counts[trial] = counts.get(trial, 0) + 1
+    return counts
