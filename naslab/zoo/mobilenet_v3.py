@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from naslab.arch import ArchSpec, ConvBlock, Head, MBConv, NormStyle, SqueezeExcite, Stage, round_width
 from naslab.arch.block import require_positive
+from naslab.arch.plan import Activation
 from naslab.errors import UnknownNameError
 from naslab.zoo.entry import Paper, Published, Resolution, entries, image_shape
 
 PAPER = Paper("Searching for MobileNetV3", 2019, "1905.02244")
-ROWS = {
-    # kernel, hidden width, width, has squeeze-excite, activation, stride
+Row: TypeAlias = tuple[int, int, int, bool, Activation, int]
+"""Kernel, hidden width, width, whether it has squeeze-excite, activation, stride."""
+
+ROWS: dict[str, tuple[Row, ...]] = {
     "large": (
         (3, 16, 16, False, "relu", 1),
         (3, 64, 24, False, "relu", 2),
