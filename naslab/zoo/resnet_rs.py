@@ -29,7 +29,7 @@ def resnet_rs(
     resolution: Resolution = 224,
     in_channels: int = 3,
 ) -> ArchSpec:
-    """ResNet-D with squeeze-excite of a quarter: pooled shortcuts, and a stem of four 3x3 filters instead of pooling."""
+    """ResNet-D with squeeze-excite of a quarter: pooled shortcuts, a stem of four 3x3 filters instead of pooling."""
     if depth not in REPEATS:
         raise SpecError("depth", f"must be one of {', '.join(map(str, REPEATS))}, got {depth}")
     filters = ConvBlock(kernel=3)
