@@ -7,19 +7,22 @@ import os
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
 
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError
 
 from naslab.errors import LedgerError, StudyError
+from naslab.ledger.faults import explained
+from naslab.ledger.location import Location
 
 _LOCK_CLASS = 0x6E61736C
 """The first half of the advisory lock's key, so that other programs' locks in the database do not meet ours."""
 
 _HOLDER = text("""
-SELECT application_name, client_addr, backend_start
+SELECT application_name, backend_start
 FROM pg_locks JOIN pg_stat_activity USING (pid)
 WHERE locktype = 'advisory' AND granted AND classid = :kind AND objid = :study
   AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())
@@ -70,19 +73,22 @@ def _is_at(file: FileIO, path: Path) -> bool:
 
 
 @contextmanager
-def claimed_server(engine: Engine, study_id: int, name: str) -> Iterator[None]:
+def claimed_server(engine: Engine, location: Location, study_id: int, name: str) -> Iterator[None]:
     """Hold a study of a PostgreSQL ledger: an advisory lock of a connection that is kept for nothing else."""
     key = {"kind": _LOCK_CLASS, "study": study_id}
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        if not connection.execute(text("SELECT pg_try_advisory_lock(:kind, :study)"), key).scalar_one():
-            holder = connection.execute(_HOLDER, key).first()
-            raise _held(
-                name, "another process" if holder is None else f"{holder[0]} since {holder[2]:%Y-%m-%d %H:%M:%S %Z}"
-            )
+    with explained(location):
+        connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+    with connection:
+        with explained(location):
+            if not connection.execute(text("SELECT pg_try_advisory_lock(:kind, :study)"), key).scalar_one():
+                holder = connection.execute(_HOLDER, key).first()
+                who = f"{holder[0]} since {holder[1]:%Y-%m-%d %H:%M:%S %Z}" if holder else "another process"
+                raise _held(name, who)
         try:
             yield
         finally:
-            connection.execute(text("SELECT pg_advisory_unlock(:kind, :study)"), key)
+            with suppress(DBAPIError):  # a connection that is gone has taken its lock with it
+                connection.execute(text("SELECT pg_advisory_unlock(:kind, :study)"), key)
 
 
 def _held(name: str, holder: str) -> StudyError:

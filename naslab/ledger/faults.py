@@ -18,6 +18,10 @@ _LITTLE_ROOM = 256 * 1024
 """Below this many free bytes a failed write is taken for a full disk: SQLite's log grows by a few pages at a time."""
 
 
+_UNDECODED = 0xFF
+"""Stands for the one error that Python's driver raises by itself, without a code of SQLite: text that is not UTF-8."""
+
+
 @contextmanager
 def explained(location: Location) -> Iterator[None]:
     """Whatever the database raises inside, as a `LedgerError` that can be acted on.
@@ -28,6 +32,8 @@ def explained(location: Location) -> Iterator[None]:
         yield
     except IntegrityError:
         raise
+    except UnicodeDecodeError as error:  # SQLite hands out text as it finds it
+        raise LedgerError(_damaged(str(location), error)) from error
     except (DBAPIError, sqlite3.Error) as error:
         cause = error.orig if isinstance(error, DBAPIError) else error
         if isinstance(cause, sqlite3.Error) and location.path is not None:
@@ -38,7 +44,7 @@ def explained(location: Location) -> Iterator[None]:
 
 
 def _about_file(path: Path, error: sqlite3.Error) -> str:
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    code = getattr(error, "sqlite_errorcode", _UNDECODED) & 0xFF
     folder = path.absolute().parent
     free = shutil.disk_usage(folder).free if folder.is_dir() else 0
     if code == sqlite3.SQLITE_FULL or (_is_write(code) and folder.is_dir() and free < _LITTLE_ROOM):
@@ -46,13 +52,17 @@ def _about_file(path: Path, error: sqlite3.Error) -> str:
             f"the disk of {folder} is full ({free:,} bytes free), so the ledger {path.name} cannot be written: "
             "make room and run the same command again, every finished outcome is kept"
         )
-    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return f"ledger {path} is damaged ({error}): restore it from a copy, or start a new one under another name"
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, _UNDECODED):
+        return _damaged(str(path), error)
     if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN):
         return f"ledger {path} cannot be opened for writing ({error}): make the file and its folder writable"
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return f"ledger {path} is locked by another program ({error}): end what holds it and try again"
     return f"ledger {path} cannot be written or read ({error}, {free:,} bytes free on its disk)"
+
+
+def _damaged(ledger: str, error: Exception) -> str:
+    return f"ledger {ledger} is damaged ({error}): restore it from a copy, or start a new one under another name"
 
 
 def _is_write(code: int) -> bool:

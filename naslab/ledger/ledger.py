@@ -98,9 +98,12 @@ class Ledger:
     def claim(self, name: str) -> Iterator[None]:
         """Drive a study alone; `StudyError` says who else does. Ends with the block, or with the process if killed."""
         study_id = self._study_id(name)
-        path = self.location.path
-        claimed = claimed_file(path, study_id, name) if path else claimed_server(self._engine, study_id, name)
-        with explained(self.location), claimed:
+        place = self.location
+        with (
+            claimed_server(self._engine, place, study_id, name)
+            if place.path is None
+            else claimed_file(place.path, study_id, name)
+        ):
             yield
 
     def add_run(self, name: str, run: RunRecord) -> None:
