@@ -1,0 +1,143 @@
+"""Batches made on the device: gathered as uint8, cropped and mirrored there, then normalised to float32.
+
+All randomness comes from one generator on the device, so a batch is a function of the seed and of its place.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from naslab.training.data import DataSplit, ImageSet
+from naslab.training.recipe import Recipe
+
+
+class Batch(NamedTuple):
+    """Normalised images float32 (batch, channels, height, width), and labels (batch,).
+
+    Where images were mixed, `other_labels` are those of the second images and `share` is the first ones' part.
+    """
+
+    images: Tensor
+    labels: Tensor
+    other_labels: Tensor | None = None
+    share: float = 1.0
+
+
+class Normaliser:
+    """From uint8 pixels to float32 images of the network's size, channels last in memory."""
+
+    def __init__(self, data: DataSplit, size: tuple[int, int]) -> None:
+        self._scale = (1.0 / data.deviation).to(torch.float32)
+        self._shift = -data.mean * self._scale
+        self._size = size
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        """`pixels` uint8 (batch, height, width, channels) as (batch, channels, *size), bilinear where sizes differ."""
+        images = torch.addcmul(self._shift, pixels.to(torch.float32), self._scale).permute(0, 3, 1, 2)
+        if images.shape[2:] == self._size:
+            return images
+        return functional.interpolate(images, self._size, mode="bilinear", antialias=images.shape[2] > self._size[0])
+
+
+def epoch_sizes(num_images: int, batch_size: int) -> list[int]:
+    """Even batch sizes that cover an epoch: at most `batch_size` (or 3), and never a single image beside others.
+
+    Batch norm cannot train on one image, and a short last batch would weigh its images more than the others.
+
+    >>> epoch_sizes(9, 4)
+    [3, 3, 3]
+    >>> epoch_sizes(5, 64)
+    [5]
+    """
+    steps = min(math.ceil(num_images / batch_size), max(1, num_images // 2))
+    small, larger = divmod(num_images, steps)
+    return [small + 1] * larger + [small] * (steps - larger)
+
+
+def training_batches(
+    data: DataSplit, recipe: Recipe, normalise: Normaliser, generator: torch.Generator, host: random.Random
+) -> Iterator[Batch]:
+    """One epoch of the training images in random order, augmented as the recipe says.
+
+    `generator` draws on the device, `host` what must be known on the host (mixing shares, places of boxes).
+    """
+    train = data.train
+    order = torch.randperm(len(train), generator=generator, device=train.labels.device)
+    for chosen in torch.split(order, epoch_sizes(len(train), recipe.batch_size)):
+        pixels = train.pixels.index_select(0, chosen)
+        labels = train.labels.index_select(0, chosen)
+        if recipe.crop_padding:
+            pixels = crop(pixels, recipe.crop_padding, generator)
+        if recipe.horizontal_flip:
+            pixels = flip(pixels, generator)
+        images = normalise(pixels)
+        if recipe.cutout:
+            images = cutout(images, recipe.cutout, generator)
+        yield _mixed(images, labels, recipe, host)
+
+
+def plain_batches(images: ImageSet, normalise: Normaliser, batch_size: int) -> Iterator[Batch]:
+    """All images in order, as they are."""
+    for start in range(0, len(images), batch_size):
+        stop = start + batch_size
+        yield Batch(normalise(images.pixels[start:stop]), images.labels[start:stop])
+
+
+def crop(pixels: Tensor, padding: int, generator: torch.Generator) -> Tensor:
+    """Each image cut at a random place of itself padded with zeros by `padding` on every side."""
+    count, height, width, _ = pixels.shape
+    padded = functional.pad(pixels, (0, 0, padding, padding, padding, padding))
+    windows = padded.unfold(1, height, 1).unfold(2, width, 1)  # (batch, places, places, channels, height, width)
+    places = torch.randint(2 * padding + 1, (2, count), generator=generator, device=pixels.device)
+    return windows[torch.arange(count, device=pixels.device), places[0], places[1]].permute(0, 2, 3, 1)
+
+
+def flip(pixels: Tensor, generator: torch.Generator) -> Tensor:
+    """Each image mirrored left to right with probability a half."""
+    is_flipped = torch.rand(pixels.shape[0], generator=generator, device=pixels.device) < 0.5
+    return torch.where(is_flipped[:, None, None, None], pixels.flip(2), pixels)
+
+
+def cutout(images: Tensor, side: int, generator: torch.Generator) -> Tensor:
+    """Each image with a square of `side` pixels around a random centre set to the mean, cut off at the borders."""
+    count, _, height, width = images.shape
+    centre = torch.rand(2, count, 1, generator=generator, device=images.device)
+    rows = torch.arange(height, device=images.device) - (centre[0] * height).floor() + side // 2
+    columns = torch.arange(width, device=images.device) - (centre[1] * width).floor() + side // 2
+    in_rows, in_columns = (rows >= 0) & (rows < side), (columns >= 0) & (columns < side)
+    return images.masked_fill((in_rows[:, :, None] & in_columns[:, None, :])[:, None], 0.0)
+
+
+def _mixed(images: Tensor, labels: Tensor, recipe: Recipe, host: random.Random) -> Batch:
+    """The batch mixed with itself shifted by one, by mixup or cutmix, or as it is."""
+    kinds = [kind for kind, alpha in ((mixup, recipe.mixup), (cutmix, recipe.cutmix)) if alpha > 0]
+    if not kinds:
+        return Batch(images, labels)
+    kind = host.choice(kinds)
+    alpha = recipe.mixup if kind is mixup else recipe.cutmix
+    images, share = kind(images, host.betavariate(alpha, alpha), host)
+    return Batch(images, labels, labels.roll(1), share)
+
+
+def mixup(images: Tensor, share: float, host: random.Random) -> tuple[Tensor, float]:
+    """Each image averaged with its neighbour, `share` its own part (arXiv 1710.09412)."""
+    return torch.lerp(images.roll(1, 0), images, share), share
+
+
+def cutmix(images: Tensor, share: float, host: random.Random) -> tuple[Tensor, float]:
+    """Each image with a box of its neighbour's pixels; the share left of its own (arXiv 1905.04899)."""
+    height, width = images.shape[2:]
+    cut = math.sqrt(1 - share)
+    row, column = host.randrange(height), host.randrange(width)
+    top, bottom = max(0, row - int(height * cut / 2)), min(height, row + int(height * cut / 2))
+    left, right = max(0, column - int(width * cut / 2)), min(width, column + int(width * cut / 2))
+    mixed = images.clone()
+    mixed[:, :, top:bottom, left:right] = images.roll(1, 0)[:, :, top:bottom, left:right]
+    return mixed, 1 - (bottom - top) * (right - left) / (height * width)

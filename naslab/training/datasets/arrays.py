@@ -1,0 +1,89 @@
+"""ImageArrays: decoded images with their labels, and the cache that decodes a data set once a machine."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+from filelock import FileLock
+from numpy.typing import NDArray
+
+Part = Literal["train", "test"]
+"""The training set, which a search splits into training and validation, or the test set, which it never reads."""
+
+LAYOUT_VERSION = 1
+"""Part of every cache key: raised when what is stored of a data set changes."""
+
+
+class ImageArrays(NamedTuple):
+    """`images` is uint8 (count, height, width, channels), `labels` int64 (count,). Both may be read-only maps."""
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+
+
+def cache_folder() -> Path:
+    """Where decoded arrays and downloads are kept: `$XDG_CACHE_HOME/naslab`, else `~/.cache/naslab`."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "naslab"
+
+
+def fingerprint(files: Iterable[Path]) -> str:
+    """Sixteen hexadecimal digits that change with the path, the size or the time of any of the files."""
+    facts = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in sorted(files)]
+    return hashlib.blake2b(repr(facts).encode(), digest_size=8).hexdigest()
+
+
+def cached_arrays(key: str, decode: Callable[[], ImageArrays]) -> ImageArrays:
+    """What `decode` gives, from the cache folder where an earlier call stored it.
+
+    One process decodes, others wait for it and map its files. Where the folder cannot be written the arrays are
+    decoded anew, with a warning: a cache is never a reason to fail.
+    """
+    folder = cache_folder() / "arrays" / f"{key}-v{LAYOUT_VERSION}"
+    stored = _stored(folder)
+    if stored is not None:
+        return stored
+    lock = FileLock(f"{folder}.lock")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError as error:
+        warnings.warn(f"decoded images are not kept: {error}", stacklevel=2)
+        return decode()
+    try:
+        return _stored(folder) or _store(folder, decode())
+    finally:
+        lock.release()
+
+
+def _stored(folder: Path) -> ImageArrays | None:
+    """The arrays of a folder, mapped; nothing where it is missing or damaged."""
+    try:
+        images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
+        labels = np.load(folder / "labels.npy", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    return ImageArrays(images, labels) if len(images) == len(labels) else None
+
+
+def _store(folder: Path, arrays: ImageArrays) -> ImageArrays:
+    """Write the arrays so that the folder is there whole or not at all, and hand them back."""
+    try:
+        draft = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
+        try:
+            np.save(draft / "images.npy", arrays.images, allow_pickle=False)
+            np.save(draft / "labels.npy", arrays.labels, allow_pickle=False)
+            shutil.rmtree(folder, ignore_errors=True)
+            draft.rename(folder)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+    except OSError as error:
+        warnings.warn(f"decoded images are not kept: {error}", stacklevel=2)
+    return arrays

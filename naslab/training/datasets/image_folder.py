@@ -1,0 +1,136 @@
+"""Any folder of images, one folder a class, decoded to one size: `image_folder:PATH`, `image_folder:PATH@96`.
+
+`PATH/train` and `PATH/test` (or `PATH/val`) are the parts where they exist; else the test set is a fixed stratified
+fifth of `PATH`. Images are resized to cover the size (64 pixels square unless `@HEIGHTxWIDTH` says otherwise) and cut
+to its centre. The whole set is held in memory.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from naslab.errors import DataError
+from naslab.training.datasets.arrays import ImageArrays, Part, cached_arrays, fingerprint
+from naslab.training.datasets.split import split_indices
+
+IMAGE_FOLDER = "image_folder:"
+ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"})
+DEFAULT_SIZE = 64
+MAX_BYTES = 8 * 1024**3
+"""The decoded images of one part that are held in memory at most."""
+TEST_FRACTION = 0.2
+TEST_SEED = 0
+
+
+class FolderChoice(NamedTuple):
+    """A folder of images and the size that they are brought to."""
+
+    root: Path
+    height: int
+    width: int
+
+
+class Listing(NamedTuple):
+    """The image files of a part with their labels, and the names of all classes."""
+
+    files: list[Path]
+    labels: NDArray[np.int64]
+    classes: list[str]
+
+
+def parse_choice(name: str) -> FolderChoice:
+    """The folder and size that a data set's name asks for.
+
+    >>> parse_choice("image_folder:flowers@48x64")
+    FolderChoice(root=PosixPath('flowers'), height=48, width=64)
+    """
+    match = re.fullmatch(r"(.+?)(?:@(\d+)(?:x(\d+))?)?", name.removeprefix(IMAGE_FOLDER))
+    if match is None:
+        raise DataError(f"'{name}' names no folder: write {IMAGE_FOLDER}PATH or {IMAGE_FOLDER}PATH@SIZE")
+    height = int(match[2] or DEFAULT_SIZE)
+    width = int(match[3] or height)
+    if min(height, width) < 1:
+        raise DataError(f"'{name}': images need at least 1 x 1 pixel, got {height} x {width}")
+    return FolderChoice(Path(match[1]).expanduser(), height, width)
+
+
+def folder_facts(name: str) -> tuple[int, int, int, int, int]:
+    """Channels, height, width, classes and training images of an image folder, from its listing alone."""
+    choice = parse_choice(name)
+    listing = list_part(choice.root, "train")
+    return 3, choice.height, choice.width, len(listing.classes), len(listing.files)
+
+
+def read_image_folder(name: str, part: Part) -> ImageArrays:
+    """One part of an image folder, decoded once and kept in the cache folder."""
+    choice = parse_choice(name)
+    listing = list_part(choice.root, part)
+    size = len(listing.files) * choice.height * choice.width * 3
+    if size > MAX_BYTES:
+        raise DataError(
+            f"{choice.root} needs {size / 1024**3:.1f} GiB at {choice.height} x {choice.width} pixels, more than the "
+            f"{MAX_BYTES / 1024**3:.0f} GiB held in memory, and sets are not streamed yet: choose a smaller size by "
+            f"{IMAGE_FOLDER}PATH@SIZE"
+        )
+    key = f"folder-{part}-{choice.height}x{choice.width}-{fingerprint(listing.files)}"
+    return cached_arrays(key, lambda: _decode(listing, choice))
+
+
+def list_part(root: Path, part: Part) -> Listing:
+    """The files of a part. Raises `DataError` for an empty folder, and for a class that a part lacks."""
+    if not root.is_dir():
+        raise DataError(f"the image folder is not there: {root}")
+    if not (root / "train").is_dir():
+        whole = _list_classes(root)
+        chosen = split_indices(whole.labels, TEST_FRACTION, TEST_SEED)[part == "test"]
+        return Listing([whole.files[index] for index in chosen], whole.labels[chosen], whole.classes)
+    train = _list_classes(root / "train")
+    if part == "train":
+        return train
+    folder = root / "test" if (root / "test").is_dir() else root / "val"
+    test = _list_classes(folder)
+    for odd in sorted(set(train.classes) ^ set(test.classes)):
+        raise DataError(f"the class '{odd}' is in only one of {root / 'train'} and {folder}")
+    return test
+
+
+def _list_classes(root: Path) -> Listing:
+    """One class a folder, in the order of their names."""
+    if not root.is_dir():
+        raise DataError(f"the image folder is not there: {root}")
+    folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    if len(folders) < 2:
+        raise DataError(f"{root} must hold one folder a class, at least two; it holds {len(folders)}")
+    files: list[Path] = []
+    labels: list[int] = []
+    for label, folder in enumerate(folders):
+        images = sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS)
+        if len(images) < 2:
+            raise DataError(f"the class folder {folder} holds {len(images)} images: a class needs at least 2")
+        files.extend(images)
+        labels.extend([label] * len(images))
+    return Listing(files, np.asarray(labels, np.int64), [folder.name for folder in folders])
+
+
+def _decode(listing: Listing, choice: FolderChoice) -> ImageArrays:
+    images = np.empty((len(listing.files), choice.height, choice.width, 3), np.uint8)
+    for index, path in enumerate(listing.files):
+        images[index] = read_image(path, choice.height, choice.width)
+    return ImageArrays(images, listing.labels)
+
+
+def read_image(path: Path, height: int, width: int) -> NDArray[np.uint8]:
+    """One image as (height, width, 3), resized to cover that size and cut to its centre."""
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as image:
+            fitted = ImageOps.fit(image.convert("RGB"), (width, height), Image.Resampling.BILINEAR)
+            return np.asarray(fitted)
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+        raise DataError(f"{path} cannot be read as an image: {error}") from error

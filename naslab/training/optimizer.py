@@ -1,0 +1,52 @@
+"""The optimiser of a recipe, and what is done to gradients before its step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from naslab.training.recipe import Recipe
+
+
+def make_optimizer(module: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """The recipe's optimiser over a module's parameters, fused where torch has it.
+
+    Weight decay is for the weights of convolutions and linear layers alone, not for norms, biases and gains
+    (He et al. 2019, arXiv 1812.01187, section 3.1).
+    """
+    groups = parameter_groups(module, recipe.weight_decay)
+    rate = recipe.learning_rate
+    if recipe.optimizer == "sgd":
+        return torch.optim.SGD(groups, rate, recipe.momentum, nesterov=recipe.momentum > 0, fused=True)
+    if recipe.optimizer == "adamw":
+        return torch.optim.AdamW(groups, rate, betas=(recipe.momentum, 0.999), fused=True)
+    # decay and epsilon of arXiv 1905.11946, which trains with batches of thousands
+    return torch.optim.RMSprop(groups, rate, alpha=0.9, eps=1e-3, momentum=recipe.momentum)
+
+
+def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, object]]:
+    """The parameters that decay and those that do not, as an optimiser takes them."""
+    decayed: list[nn.Parameter] = []
+    kept: list[nn.Parameter] = []
+    for name, parameter in module.named_parameters():
+        is_weight = name.rpartition(".")[2] == "weight" and parameter.ndim > 1
+        (decayed if is_weight else kept).append(parameter)
+    groups = ({"params": decayed, "weight_decay": weight_decay}, {"params": kept, "weight_decay": 0.0})
+    return [group for group in groups if group["params"]]
+
+
+def clip_to_weights(parameters: Iterable[nn.Parameter], ratio: float, eps: float = 1e-3) -> None:
+    """Scale each unit's gradient to at most `ratio` of the norm of its weights (arXiv 2102.06171, equation 3)."""
+    for parameter in parameters:
+        if parameter.grad is None:
+            continue
+        most = _unit_norms(parameter.detach()).clamp_(min=eps).mul_(ratio)
+        norms = _unit_norms(parameter.grad)
+        parameter.grad.mul_((most / norms.clamp(min=1e-6)).clamp_(max=1.0))
+
+
+def _unit_norms(values: Tensor) -> Tensor:
+    """The norm of each output unit's weights, kept as sizes of 1; of each value where there is one a unit."""
+    return values.abs() if values.ndim < 2 else values.norm(dim=tuple(range(1, values.ndim)), keepdim=True)

@@ -1,0 +1,51 @@
+"""Learning rates over a training, as factors of the recipe's own."""
+
+from __future__ import annotations
+
+import math
+
+from naslab.training.recipe import Recipe
+
+PEAK_AT = 0.25
+"""The share of a one-cycle training after which the learning rate is highest."""
+
+
+def rate_factor(recipe: Recipe, step: int, steps_an_epoch: int, epochs: int) -> float:
+    """The factor of the learning rate at `step` (from 0); that of `plateau` is its warm-up alone.
+
+    >>> [round(rate_factor(Recipe(schedule="cosine"), step, 4, 1), 2) for step in range(4)]
+    [1.0, 0.85, 0.5, 0.15]
+    """
+    total = steps_an_epoch * epochs
+    if recipe.schedule == "one_cycle":
+        place = (step + 1) / (total + 1)  # neither end of the triangle, where nothing is learnt
+        return place / PEAK_AT if place < PEAK_AT else (1 - place) / (1 - PEAK_AT)
+    warmup = min(recipe.warmup_epochs * steps_an_epoch, total)
+    if step < warmup:
+        return (step + 1) / (warmup + 1)
+    share = (step - warmup) / (total - warmup)
+    if recipe.schedule == "cosine":
+        return (1 + math.cos(math.pi * share)) / 2
+    if recipe.schedule == "step":
+        return recipe.step_factor ** sum(step / total >= place for place in recipe.step_at)
+    return 1.0
+
+
+class Plateau:
+    """The factor that falls by `step_factor` after `patience` epochs without a lower validation loss."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.factor = 1.0
+        self._recipe = recipe
+        self._lowest = math.inf
+        self._waited = 0
+
+    def after_epoch(self, validation_loss: float) -> None:
+        """Take note of an epoch's validation loss."""
+        if self._recipe.schedule != "plateau":
+            return
+        self._waited = 0 if validation_loss < self._lowest else self._waited + 1
+        self._lowest = min(self._lowest, validation_loss)
+        if self._waited >= self._recipe.patience:
+            self.factor *= self._recipe.step_factor
+            self._waited = 0
