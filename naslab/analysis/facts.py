@@ -86,7 +86,7 @@ def _words(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:g}"
     if isinstance(value, list | tuple):
-        return ", ".join(_words(each) for each in value)
+        return ", ".join(_words(each) for each in value) or "none"
     return str(value)
 
 

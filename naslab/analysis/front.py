@@ -145,9 +145,10 @@ def front_point(outcome: Outcome, is_on_front: bool = False) -> FrontPoint:
 
 
 def highest_fidelity(outcomes: Sequence[Outcome]) -> list[Outcome]:
-    """One outcome a network: the one that most was spent on, of equals the latest; by trial."""
+    """One complete outcome a network: the one that most was spent on, of equals the latest; by trial."""
     best: dict[str, Outcome] = {}
-    for outcome in sorted(outcomes, key=lambda each: (each.candidate.fidelity, each.candidate.trial)):
+    complete = [each for each in outcomes if each.is_complete]
+    for outcome in sorted(complete, key=lambda each: (each.candidate.fidelity, each.candidate.trial)):
         best[outcome.candidate.arch_id] = outcome
     return sorted(best.values(), key=lambda each: each.candidate.trial)
 

@@ -7,13 +7,15 @@ drawn blindly from the candidates would differ at least as much in that directio
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from math import comb
 from typing import Any
 
 import msgspec
 
+from naslab.analysis.front import highest_fidelity
 from naslab.outcome import Outcome
+from naslab.space.hole import Hole
 
 
 class Preference(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,36 +84,32 @@ class PreferenceTable(msgspec.Struct, frozen=True):
         ]
 
 
-def preferences(
-    outcomes: Sequence[Outcome],
-    front_trials: Collection[int],
-    option_labels: Mapping[str, Sequence[str]],
-) -> PreferenceTable:
-    """How often each option is taken among complete outcomes and on the front.
+def preferences(outcomes: Sequence[Outcome], front_trials: Collection[int], holes: Sequence[Hole]) -> PreferenceTable:
+    """How often each option of a space's holes is taken among complete outcomes, and on the front.
 
-    `option_labels` names the options of every hole, in the space's order. Networks without a genome do not count.
+    A network counts once, and only where the space made it.
     """
-    searched = [each for each in outcomes if each.is_complete and each.candidate.genome.genes]
+    searched = [each for each in highest_fidelity(outcomes) if each.candidate.genome.genes]
     on_front = [each for each in searched if each.candidate.trial in front_trials]
     taken, taken_on_front = _counts(searched), _counts(on_front)
     found: list[Preference] = []
-    for hole, labels in option_labels.items():
-        num_active = sum(taken[hole, option] for option in range(len(labels)))
-        num_active_on_front = sum(taken_on_front[hole, option] for option in range(len(labels)))
+    for hole in holes:
+        num_active = sum(taken[hole.path, option] for option in range(len(hole.options)))
+        num_active_on_front = sum(taken_on_front[hole.path, option] for option in range(len(hole.options)))
         if num_active_on_front == 0:
             continue
         found.extend(
             Preference(
-                hole=hole,
+                hole=hole.path,
                 option=option,
                 label=label,
-                num_taken=taken[hole, option],
+                num_taken=taken[hole.path, option],
                 num_active=num_active,
-                num_taken_on_front=taken_on_front[hole, option],
+                num_taken_on_front=taken_on_front[hole.path, option],
                 num_active_on_front=num_active_on_front,
             )
-            for option, label in enumerate(labels)
-            if taken[hole, option]
+            for option, label in enumerate(hole.labels)
+            if taken[hole.path, option]
         )
     return PreferenceTable(tuple(found), num_candidates=len(searched), num_front=len(on_front))
 

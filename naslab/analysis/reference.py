@@ -83,7 +83,7 @@ def reference_of_outcomes(objectives: Sequence[Objective], outcomes: Sequence[Ou
 
 def _from_outcomes(objective: Objective, outcomes: Sequence[Outcome]) -> tuple[float, str]:
     if objective.maximise:
-        return 0.0, "nothing at all"
+        return 0.0, "none of it"
     values = [each.value(objective.metric) for each in outcomes if each.is_complete]
     known = [value for value in values if math.isfinite(value)]
     if not known:

@@ -1,0 +1,33 @@
+"""A rescaled family: accuracy against macs, members joined in the order of their cost."""
+
+from __future__ import annotations
+
+from html import escape
+
+import plotly.graph_objects as go
+
+from naslab.analysis.family import FamilyTable
+from naslab.figures.front import error_bars, hover_of
+from naslab.figures.style import VERMILION, figure, metric_axis
+
+
+def family_figure(table: FamilyTable, x: str = "macs") -> go.Figure:
+    """Measured members as joined diamonds with one standard error, each by its name."""
+    members = table.measured
+    trace = go.Scatter(
+        x=[each.value(x) for each in members],
+        y=[each.value("accuracy") for each in members],
+        name="rescaled family",
+        mode="lines+markers+text",
+        line={"color": VERMILION, "width": 2},
+        marker={"color": VERMILION, "size": 12, "symbol": "diamond", "line": {"color": "white", "width": 1}},
+        text=[escape(each.label) for each in members],
+        textposition="bottom right",
+        textfont={"size": 13},
+        cliponaxis=False,
+        error_y=error_bars(members, "accuracy"),
+        hovertext=[hover_of(each) for each in members],
+        hoverinfo="text",
+    )
+    made = figure([trace], "The rescaled family", xaxis=metric_axis(x), yaxis=metric_axis("accuracy"))
+    return made.update_layout(showlegend=False)

@@ -1,0 +1,133 @@
+"""The Pareto front: every candidate a dot with its architecture, the front a step line, other networks beside it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+
+from naslab.analysis.family import FamilyTable, Member
+from naslab.analysis.front import FrontPoint, FrontTable
+from naslab.figures.style import BLUE, INK, MUTED, VERMILION, figure, hover, metric_axis, metric_words
+from naslab.problem import Objective
+
+Shown = FrontPoint | Member
+
+
+def front_figure(
+    table: FrontTable,
+    x: str | None = None,
+    y: str | None = None,
+    baselines: FamilyTable | None = None,
+    family: FamilyTable | None = None,
+) -> go.Figure:
+    """The front in two metrics, by default the last objective along x and the first along y (macs and accuracy).
+
+    The step line is what the front attains at every x; it is drawn where the front is of exactly these two
+    objectives. `baselines` and `family` are drawn with markers of their own and take no part in the front.
+    """
+    goals = {each.metric: each for each in table.objectives}
+    up = y or table.objectives[0].metric
+    along = x or _other_metric(table.objectives, up)
+    is_plane = set(goals) == {along, up}
+    traces = [_dots(table.dominated, along, up)]
+    traces.append(_front_trace(table.front, along, up, goals.get(along) if is_plane else None))
+    if family is not None and family.members:
+        traces.append(_family_trace(_drawable(family.members, along, up), along, up))
+    if baselines is not None and baselines.members:
+        traces.append(_baseline_trace(_drawable(baselines.members, along, up), along, up))
+    names = " and ".join(each.metric for each in table.objectives)
+    title = f"Pareto front of {names}" if is_plane else f"Pareto front of {names}, seen in {along} and {up}"
+    return figure(traces, title, xaxis=metric_axis(along), yaxis=metric_axis(up))
+
+
+def hover_of(point: Shown) -> str:
+    """What shows over a network: its metrics and its stages."""
+    lines = [metric_words("accuracy", point.value("accuracy"), point.metrics.get("accuracy_sem"))]
+    lines += [metric_words(name, point.value(name)) for name in ("macs", "params")]
+    if "latency_ms" in point.metrics:
+        lines.append(metric_words("latency_ms", point.value("latency_ms")))
+    return hover(point.label, lines, point.stages)
+
+
+def error_bars(points: Sequence[Shown], metric: str) -> dict[str, object] | None:
+    """One standard error of accuracy either way; nothing for other metrics."""
+    if metric != "accuracy":
+        return None
+    return {"type": "data", "array": _values(points, "accuracy_sem"), "thickness": 1.2, "width": 4}
+
+
+def _other_metric(objectives: Sequence[Objective], up: str) -> str:
+    """What goes along x: the last objective that is not along y; macs for a study of one objective."""
+    others = [each.metric for each in objectives if each.metric != up]
+    return others[-1] if others else "macs"
+
+
+def _dots(points: Sequence[FrontPoint], x: str, y: str) -> go.Scatter:
+    return go.Scatter(
+        x=_values(points, x),
+        y=_values(points, y),
+        name="dominated candidates",
+        mode="markers",
+        marker={"color": MUTED, "size": 7, "opacity": 0.65},
+        hovertext=[hover_of(point) for point in points],
+        hoverinfo="text",
+    )
+
+
+def _front_trace(points: Sequence[FrontPoint], x: str, y: str, along: Objective | None) -> go.Scatter:
+    """The front, by x; a step line where it is a front of exactly the two metrics shown."""
+    ordered = sorted(points, key=lambda point: point.value(x))
+    is_line = along is not None
+    return go.Scatter(
+        x=_values(ordered, x),
+        y=_values(ordered, y),
+        name="Pareto front",
+        mode="lines+markers" if is_line else "markers",
+        line={"shape": "vh" if along is not None and along.maximise else "hv", "color": BLUE, "width": 2},
+        marker={"color": BLUE, "size": 10, "line": {"color": "white", "width": 1}},
+        error_y=error_bars(ordered, y),
+        error_x=error_bars(ordered, x),
+        hovertext=[hover_of(point) for point in ordered],
+        hoverinfo="text",
+    )
+
+
+def _family_trace(members: Sequence[Member], x: str, y: str) -> go.Scatter:
+    return go.Scatter(
+        x=_values(members, x),
+        y=_values(members, y),
+        name="rescaled family",
+        mode="lines+markers",
+        line={"color": VERMILION, "width": 2, "dash": "dot"},
+        marker={"color": VERMILION, "size": 11, "symbol": "diamond", "line": {"color": "white", "width": 1}},
+        error_y=error_bars(members, y),
+        hovertext=[hover_of(member) for member in members],
+        hoverinfo="text",
+    )
+
+
+def _baseline_trace(members: Sequence[Member], x: str, y: str) -> go.Scatter:
+    return go.Scatter(
+        x=_values(members, x),
+        y=_values(members, y),
+        name="zoo networks, same recipe",
+        mode="markers+text",
+        marker={"color": INK, "size": 10, "symbol": "square-open", "line": {"width": 2}},
+        text=[member.label for member in members],
+        textposition="bottom left",
+        textfont={"size": 12},
+        error_y=error_bars(members, y),
+        hovertext=[hover_of(member) for member in members],
+        hoverinfo="text",
+    )
+
+
+def _drawable(members: Sequence[Member], x: str, y: str) -> list[Member]:
+    return [each for each in members if math.isfinite(each.value(x)) and math.isfinite(each.value(y))]
+
+
+def _values(points: Sequence[Shown], metric: str) -> list[float | None]:
+    """A metric of the points; nothing where it was not measured."""
+    return [value if math.isfinite(value) else None for value in (point.value(metric) for point in points)]

@@ -1,0 +1,46 @@
+"use strict";
+(() => {
+  const NARROW = 560;
+  const config = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d"] };
+
+  function fitted(figure, width) {
+    const layout = structuredClone(figure.layout);
+    layout.autosize = true;
+    if (width >= NARROW) return layout;
+    layout.font = { size: 12 };
+    layout.margin = { l: 44, r: 8, t: 10, b: 44 };
+    for (const name of Object.keys(layout).filter((key) => /^[xy]axis\d*$/.test(key))) {
+      layout[name].title = { ...layout[name].title, font: { size: 12 }, standoff: 6 };
+      layout[name].tickfont = { size: 11 };
+      layout[name].nticks = 6;
+    }
+    return layout;
+  }
+
+  for (const script of document.querySelectorAll("script[data-figure]")) {
+    const place = document.getElementById(script.dataset.figure);
+    const figure = JSON.parse(script.textContent);
+    const narrow = place.clientWidth < NARROW;
+    Plotly.newPlot(place, figure.data, fitted(figure, place.clientWidth), { ...config, displayModeBar: narrow ? false : "hover" });
+  }
+
+  async function copy(button) {
+    const code = button.parentElement.querySelector("code");
+    try {
+      await navigator.clipboard.writeText(code.textContent);
+    } catch {
+      const range = document.createRange();
+      range.selectNodeContents(code);
+      const selection = window.getSelection();
+      selection.removeAllRanges();
+      selection.addRange(range);
+      document.execCommand("copy");
+    }
+    button.textContent = "Copied";
+    setTimeout(() => { button.textContent = "Copy"; }, 1500);
+  }
+
+  for (const button of document.querySelectorAll("button.copy")) {
+    button.addEventListener("click", () => copy(button));
+  }
+})();

@@ -1,0 +1,90 @@
+"""HTML pages that open offline: plotly.js, styles and figures in one file, nothing loaded from elsewhere."""
+
+from __future__ import annotations
+
+import json
+import re
+from importlib import resources
+from pathlib import Path
+
+import plotly.graph_objects as go
+from plotly.offline import get_plotlyjs
+
+from naslab.errors import NaslabError
+from naslab.figures.markup import Markup, element, join
+
+POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; "
+    "base-uri 'none'; form-action 'none'"
+)
+"""What a page may do: run what it holds, and load nothing. A report stays offline even if a name in it were hostile."""
+
+
+def page(title: str, body: Markup) -> str:
+    """A whole document around a body."""
+    head = join(
+        [
+            element("meta", attributes={"charset": "utf-8"}),
+            element("meta", attributes={"http-equiv": "Content-Security-Policy", "content": POLICY}),
+            element("meta", attributes={"name": "viewport", "content": "width=device-width, initial-scale=1"}),
+            element("link", attributes={"rel": "icon", "href": "data:,"}),
+            element("title", title),
+            element("style", Markup(_shipped("page.css"))),
+        ]
+    )
+    scripts = join(element("script", Markup(code)) for code in (get_plotlyjs(), _shipped("page.js")))
+    whole = element("html", element("head", head), element("body", body, scripts), attributes={"lang": "en"})
+    return f"<!DOCTYPE html>\n{whole}\n"
+
+
+def figure_block(figure: go.Figure, name: str, note: str = "", height: int = 460, level: str = "h3") -> Markup:
+    """A figure with its title as a heading and a note below; `name` is its id in the page.
+
+    Titles are HTML because plotly's do not wrap on narrow screens.
+    """
+    drawn = go.Figure(figure)
+    title = Markup(drawn.layout.title.text or name)
+    drawn.update_layout(title=None)
+    plot = {
+        "class": "plot",
+        "id": name,
+        "role": "img",
+        "aria-labelledby": f"{name}-title",
+        "tabindex": "0",
+        "style": f"height:{figure.layout.height or height}px",
+    }
+    drawn.update_layout(height=None)
+    parts = [
+        element(level, title, attributes={"id": f"{name}-title"}),
+        element("div", attributes=plot),
+        element("script", _data(drawn), attributes={"type": "application/json", "data-figure": name}),
+    ]
+    if note:
+        parts.append(element("figcaption", note))
+    return element("figure", *parts)
+
+
+def write_text(text: str, path: Path) -> None:
+    """Write a file whole or not at all; `NaslabError` says why it could not be."""
+    partial = path.with_name(path.name + ".partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise NaslabError(f"cannot write {path}: {error.strerror}") from None
+
+
+def figure_json(figure: go.Figure) -> str:
+    """A figure as plotly's JSON."""
+    return json.dumps(json.loads(figure.to_json()), ensure_ascii=False, separators=(",", ":"))
+
+
+def _data(figure: go.Figure) -> Markup:
+    """A figure as JSON that cannot end the script element around it."""
+    return Markup(re.sub("[<>&]", lambda match: f"\\u{ord(match[0]):04x}", figure_json(figure)))
+
+
+def _shipped(name: str) -> str:
+    return (resources.files("naslab.figures") / name).read_text(encoding="utf-8")

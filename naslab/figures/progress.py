@@ -1,0 +1,73 @@
+"""How a search went: best accuracy above, hypervolume below, over candidates or over time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import plotly.graph_objects as go
+
+from naslab.analysis.progress import ProgressTable
+from naslab.figures.style import BLUE, GREEN, figure
+
+
+def progress_figure(table: ProgressTable, over: Literal["candidates", "time"] = "candidates") -> go.Figure:
+    """Two panels over one x axis; a marker where the hypervolume grew."""
+    if over == "candidates":
+        x = [float(number) for number in range(1, len(table.trials) + 1)]
+        x_title = "finished candidates"
+    else:
+        unit, seconds = time_unit(table.search_seconds[-1])
+        x = [each / seconds for each in table.search_seconds]
+        x_title = f"time searching ({unit}, pauses left out)"
+    best = [None if math.isnan(value) else value for value in table.best_accuracy]
+    shares = [100 * share for share in table.hypervolume_share]
+    words = [f"trial {trial}" for trial in table.trials]
+    sizes = [6 if improved else 0 for improved in table.improved]
+    traces = [
+        _steps(x, best, words, sizes, "best accuracy", BLUE, "y", "%{text}: best accuracy so far %{y:.2f} %"),
+        _steps(x, shares, words, sizes, "hypervolume", GREEN, "y2", "%{text}: hypervolume %{y:.2f} %"),
+    ]
+    made = figure(
+        traces,
+        f"Best accuracy and hypervolume over {over}",
+        xaxis={"title": {"text": x_title}, "anchor": "y2", "rangemode": "tozero"},
+        yaxis={"title": {"text": "best accuracy (%)"}, "domain": [0.55, 1.0]},
+        yaxis2={"title": {"text": "hypervolume (%)"}, "domain": [0.0, 0.45], "anchor": "x"},
+    )
+    return made.update_layout(showlegend=False)
+
+
+def time_unit(longest: float) -> tuple[str, float]:
+    """The unit that suits times up to `longest` seconds, and its seconds.
+
+    >>> time_unit(90), time_unit(900), time_unit(90_000)
+    (('s', 1.0), ('min', 60.0), ('h', 3600.0))
+    """
+    if longest < 300:
+        return "s", 1.0
+    return ("min", 60.0) if longest < 4 * 3600 else ("h", 3600.0)
+
+
+def _steps(
+    x: Sequence[float],
+    y: Sequence[float | None],
+    words: Sequence[str],
+    sizes: Sequence[int],
+    name: str,
+    color: str,
+    axis: str,
+    shown: str,
+) -> go.Scatter:
+    return go.Scatter(
+        x=list(x),
+        y=list(y),
+        name=name,
+        text=list(words),
+        mode="lines+markers",
+        line={"shape": "hv", "color": color, "width": 2},
+        marker={"size": list(sizes), "color": color, "opacity": 1},
+        yaxis=axis,
+        hovertemplate=shown + "<extra></extra>",
+    )

@@ -1,0 +1,105 @@
+"""The report of a study: one HTML file that opens offline, everything in it read from the ledger."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from naslab.analysis.curves import CurveTable, learning_curves
+from naslab.analysis.facts import FactTable, facts
+from naslab.analysis.failures import FailureTable, failures
+from naslab.analysis.family import FamilyTable, family
+from naslab.analysis.front import FrontTable, front
+from naslab.analysis.preferences import PreferenceTable, preferences
+from naslab.analysis.progress import ProgressTable, progress
+from naslab.analysis.reference import reference_point
+from naslab.analysis.study import StudyView
+from naslab.figures.markup import Markup, element, join
+from naslab.figures.page import page, write_text
+from naslab.figures.report_sections import (
+    Section,
+    choices_section,
+    curves_section,
+    facts_section,
+    failures_section,
+    front_section,
+    headline,
+    progress_section,
+    rescaled_section,
+)
+from naslab.ledger.location import locate
+
+
+class ReportTables(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that a report shows of a study."""
+
+    view: StudyView
+    front: FrontTable
+    progress: ProgressTable
+    curves: CurveTable
+    preferences: PreferenceTable
+    family: FamilyTable
+    baselines: FamilyTable
+    failures: FailureTable
+    facts: FactTable
+
+
+def report_tables(view: StudyView) -> ReportTables:
+    """The tables of a study; `StudyError` where no trial of it is complete."""
+    reference = reference_point(view.problem, view.outcomes)
+    table = front(view.outcomes, view.problem.objectives, reference)
+    trials = {point.trial for point in table.front}
+    return ReportTables(
+        view=view,
+        front=table,
+        progress=progress(view.outcomes, reference, view.runs),
+        curves=learning_curves(view.outcomes, trials),
+        preferences=preferences(view.outcomes, trials, view.problem.space.holes()),
+        family=family(view.family),
+        baselines=family(view.baselines),
+        failures=failures(view.outcomes),
+        facts=facts(view),
+    )
+
+
+def write_report(view: StudyView, path: Path, ledger: str) -> None:
+    """Write the report of a study, whole or not at all; `ledger` is named in the commands it shows.
+
+    Raises `StudyError` where no trial is complete, `NaslabError` where the file cannot be written.
+    """
+    tables = report_tables(view)
+    write_text(page(f"{view.record.name}: naslab report", report_body(tables, str(locate(ledger)))), path)
+
+
+def report_body(tables: ReportTables, ledger: str) -> Markup:
+    """The report between the body's tags: what was found first, what made it last."""
+    view = tables.view
+    sections = (
+        front_section(view, tables.front, tables.baselines, tables.family, ledger),
+        progress_section(tables.progress),
+        curves_section(tables.curves),
+        choices_section(tables.preferences),
+        rescaled_section(tables.family, tables.baselines),
+        failures_section(tables.failures),
+        facts_section(tables.facts),
+    )
+    shown = [section for section in sections if section is not None]
+    return join(
+        [
+            element("header", *headline(view, tables.front, tables.progress, tables.failures), _contents(shown)),
+            element("main", *(_section(each) for each in shown)),
+            element("footer", element("p", "Made by naslab from the study's ledger; this file loads nothing else.")),
+        ]
+    )
+
+
+def _contents(sections: list[Section]) -> Markup:
+    links = [element("a", each.title, attributes={"href": f"#{each.name}"}) for each in sections]
+    return element("nav", *links, attributes={"aria-label": "Sections"})
+
+
+def _section(section: Section) -> Markup:
+    title = element("h2", section.title, attributes={"id": f"{section.name}-heading"})
+    attributes = {"id": section.name, "aria-labelledby": f"{section.name}-heading"}
+    return element("section", title, section.body, attributes=attributes)

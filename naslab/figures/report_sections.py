@@ -1,0 +1,257 @@
+"""The sections of a report, each made from tables."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from naslab.analysis.curves import CurveTable
+from naslab.analysis.facts import FactTable
+from naslab.analysis.failures import FailureTable
+from naslab.analysis.family import FamilyTable, Member
+from naslab.analysis.front import FrontPoint, FrontTable
+from naslab.analysis.preferences import PreferenceTable
+from naslab.analysis.progress import ProgressTable
+from naslab.analysis.study import StudyView
+from naslab.figures.curves import curves_figure
+from naslab.figures.family import family_figure
+from naslab.figures.front import Shown, front_figure
+from naslab.figures.markup import Markup, element, join, table
+from naslab.figures.page import figure_block
+from naslab.figures.preferences import MOST_SHOWN, preferences_figure
+from naslab.figures.progress import progress_figure
+
+RETRAINING_FACTOR = 10
+"""A network of the front is retrained for this many times the search's epochs by the command beside it."""
+
+
+class Section(NamedTuple):
+    """A part of the report: its anchor, its heading, its body."""
+
+    name: str
+    title: str
+    body: Markup
+
+
+def headline(
+    view: StudyView, found: FrontTable, course: ProgressTable, failed: FailureTable
+) -> tuple[Markup, Markup, Markup]:
+    """The study's name, what it was after, and the figures that a reader wants first."""
+    best = max(found.points, key=lambda point: (_number(point.value("accuracy")), -point.value("macs")))
+    limits = "".join(f", {limit}" for limit in view.problem.limits)
+    goals = ", ".join(f"{each.metric} {'up' if each.maximise else 'down'}" for each in found.objectives)
+    lead = f"{view.record.strategy} search of {view.problem.space.name or 'a space'} on {view.problem.data.name}: "
+    waiting = f", {view.num_in_flight} in flight" if view.num_in_flight else ""
+    tiles = [
+        ("best accuracy", _accuracy(best), f"{best.label}, {best.value('macs'):,.0f} macs"),
+        ("front", f"{len(found.front)} networks", f"of {len(found.points)} that were measured"),
+        ("hypervolume", f"{100 * found.hypervolume_share:.2f} %", "of what an ideal network would dominate"),
+        ("trials", f"{failed.num_outcomes} of {view.record.trials}", f"{view.record.epochs} epochs each{waiting}"),
+        ("failed", str(failed.num_failed), ", ".join(group.reason for group in failed.groups) or "nothing went wrong"),
+        ("time searching", duration(course.search_seconds[-1]), _runs(len(view.runs))),
+    ]
+    items = [
+        element("div", element("dt", name), element("dd", value, element("small", note))) for name, value, note in tiles
+    ]
+    return (
+        element("h1", view.record.name),
+        element("p", f"{lead}{goals}{limits}", attributes={"class": "lead"}),
+        element("dl", *items, attributes={"class": "headline"}),
+    )
+
+
+def front_section(
+    view: StudyView, found: FrontTable, baselines: FamilyTable, members: FamilyTable, ledger: str
+) -> Section:
+    """The picture of the front and its networks, each with the command that trains it for longer."""
+    rules = "; ".join(
+        f"{goal.metric} {value:g} ({rule})"
+        for goal, value, rule in zip(found.objectives, found.reference.values, found.reference.rules, strict=True)
+    )
+    note = (
+        "Every dot is a measured candidate; hover for its architecture. Bars are one standard error of the validation "
+        f"accuracy. Hypervolume {found.hypervolume:.6g} from the reference point {rules}."
+    )
+    parts = [figure_block(front_figure(found, baselines=baselines, family=members), "front-figure", note, height=520)]
+    extra = [goal.metric for goal in found.objectives if goal.metric not in ("accuracy", "macs", "params")]
+    columns = ["network", "accuracy (%)", "macs", "params", *extra, "architecture", "train it for longer"]
+    rows = [_front_row(point, view, extra, ledger) for point in found.front]
+    caption = "The networks of the front, in the order of the last objective"
+    parts.append(table(caption, columns, rows, numeric=range(1, 4 + len(extra))))
+    if found.num_unmeasured:
+        text = f"{found.num_unmeasured} complete trials lack an objective and are not shown."
+        parts.append(element("p", text, attributes={"class": "note"}))
+    return Section("front", "Pareto front", join(parts))
+
+
+def progress_section(course: ProgressTable) -> Section:
+    """Best accuracy and hypervolume, over candidates and over time."""
+    note = (
+        "Hypervolume: the part of the box between the reference point and the ideal that the front dominates. "
+        "Markers are candidates that made it grow."
+    )
+    pair = element(
+        "div",
+        figure_block(progress_figure(course, "candidates"), "progress-candidates", note),
+        figure_block(progress_figure(course, "time"), "progress-time"),
+        attributes={"class": "pair"},
+    )
+    return Section("progress", "Progress", pair)
+
+
+def curves_section(curves: CurveTable) -> Section | None:
+    """How the front's networks learned; nothing where no curve was kept."""
+    if not curves.curves:
+        return None
+    note = "Dark lines are cheap networks, bright ones costly."
+    if curves.num_without:
+        note += f" {curves.num_without} networks of the front kept no curve."
+    return Section("curves", "Learning curves", figure_block(curves_figure(curves), "curves-figure", note))
+
+
+def choices_section(table_: PreferenceTable) -> Section | None:
+    """Which options the front favours; nothing where no network of the front came from the space."""
+    if not table_.preferences:
+        return None
+    shown = table_.strongest(MOST_SHOWN)
+    note = (
+        f"The {len(shown)} options of {len(table_.preferences)} whose shares differ most, among {table_.num_front} "
+        f"networks of the front and {table_.num_candidates} candidates. Shares are of the networks in which the choice "
+        "is open. Chance: how often as many networks drawn blindly differ at least as much; with so many options some "
+        "differ by chance alone."
+    )
+    rows = [
+        [
+            f"{each.hole}: {each.label}",
+            f"{each.num_taken_on_front} of {each.num_active_on_front}",
+            f"{each.num_taken} of {each.num_active}",
+            f"{100 * each.difference:+.0f}",
+            f"{each.chance:.2g}",
+        ]
+        for each in shown
+    ]
+    columns = ["choice", "on the front", "of all", "difference (points)", "chance"]
+    details = element(
+        "details",
+        element("summary", "The counts"),
+        table("Options with their counts", columns, rows, numeric=range(1, 5)),
+    )
+    body = join([figure_block(preferences_figure(table_), "choices-figure", note), details])
+    return Section("choices", "What the front favours", body)
+
+
+def rescaled_section(members: FamilyTable, baselines: FamilyTable) -> Section | None:
+    """The rescaled family and the zoo networks trained with the same recipe; nothing where there are neither."""
+    parts: list[Markup] = []
+    if members.measured:
+        note = "One network scaled in depth, width and resolution; bars are one standard error."
+        parts.append(figure_block(family_figure(members), "family-figure", note))
+    if members.members:
+        parts.append(_members_table("The rescaled family: what was asked, what rounding achieved", members.members))
+    if baselines.members:
+        parts.append(_members_table("Networks of the literature, trained with the same recipe", baselines.members))
+    title = "The rescaled family" if members.members else "Networks of the literature"
+    if members.members and baselines.members:
+        title = "The rescaled family and networks of the literature"
+    return Section("family", title, join(parts)) if parts else None
+
+
+def failures_section(failed: FailureTable) -> Section:
+    """Failed trials by reason."""
+    if not failed.groups:
+        return Section("failures", "Failures", element("p", f"None of {failed.num_outcomes} trials failed."))
+    rows = [
+        [group.reason.replace("_", " "), str(len(group.trials)), _some(group.trials), group.message]
+        for group in failed.groups
+    ]
+    caption = f"{failed.num_failed} of {failed.num_outcomes} trials failed"
+    body = table(caption, ["reason", "trials", "which", "what the first one said"], rows, numeric=[1])
+    return Section("failures", "Failures", body)
+
+
+def facts_section(known: FactTable) -> Section:
+    """Command, seed, budget, machine, versions, data and recipe."""
+    parts = []
+    for topic in known.topics:
+        rows = [
+            [fact.name, element("code", fact.value) if fact.name in ("command", "versions") else fact.value]
+            for fact in known.facts
+            if fact.topic == topic
+        ]
+        parts.append(table(topic.capitalize(), ["fact", "value"], rows))
+    return Section("facts", "Facts", element("div", *parts, attributes={"class": "pair"}))
+
+
+def retrain_command(view: StudyView, trial: int, ledger: str) -> str:
+    """The command that trains a network of a study for longer."""
+    epochs = RETRAINING_FACTOR * view.record.epochs
+    model = shlex.quote(f"{view.record.name}:{trial}")
+    return f"naslab train {model} --ledger {shlex.quote(ledger)} --epochs {epochs}"
+
+
+def duration(seconds: float) -> str:
+    """A time span for people.
+
+    >>> duration(42.4), duration(605), duration(7380)
+    ('42 s', '10 min 5 s', '2 h 3 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def _front_row(point: FrontPoint, view: StudyView, extra: Sequence[str], ledger: str) -> list[str]:
+    values = [_accuracy(point, unit=""), f"{point.value('macs'):,.0f}", f"{point.value('params'):,.0f}"]
+    others = [f"{point.value(metric):,.4g}" for metric in extra]
+    return [point.label, *values, *others, _stages(point), _command(retrain_command(view, point.trial, ledger))]
+
+
+def _members_table(caption: str, members: Sequence[Member]) -> Markup:
+    asks = any(member.asked for member in members)
+    columns = ["network", *(["asked"] if asks else []), "macs", "params", "input", "accuracy (%)", "epochs"]
+    rows = [
+        [
+            member.label,
+            *([", ".join(f"{value:,.0f} {metric}" for metric, value in member.asked.items()) or "-"] if asks else []),
+            f"{member.value('macs'):,.0f}",
+            f"{member.value('params'):,.0f}",
+            f"{member.resolution[0]} x {member.resolution[1]}",
+            member.failure or _accuracy(member, unit=""),
+            str(member.epochs),
+        ]
+        for member in members
+    ]
+    return table(caption, columns, rows, numeric=range(1, len(columns)))
+
+
+def _accuracy(point: Shown, unit: str = " %") -> str:
+    accuracy, error = point.value("accuracy"), point.metrics.get("accuracy_sem")
+    if not math.isfinite(accuracy):
+        return "not measured"
+    return f"{accuracy:.2f}{'' if error is None else f' ± {error:.2f}'}{unit}"
+
+
+def _stages(point: FrontPoint) -> Markup:
+    return element("ol", *(element("li", stage) for stage in point.stages), attributes={"class": "stages"})
+
+
+def _command(text: str) -> Markup:
+    button = element("button", "Copy", attributes={"type": "button", "class": "copy", "aria-label": f"Copy: {text}"})
+    return element("div", button, element("code", text), attributes={"class": "command"})
+
+
+def _some(trials: Sequence[int], most: int = 12) -> str:
+    return ", ".join(str(trial) for trial in trials[:most]) + (", ..." if len(trials) > most else "")
+
+
+def _runs(count: int) -> str:
+    return "in one run" if count <= 1 else f"in {count} runs"
+
+
+def _number(value: float) -> float:
+    return value if math.isfinite(value) else -math.inf

@@ -1,0 +1,104 @@
+"""How every figure looks: one template, a palette that colour-blind readers can tell apart, axes with units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+
+import plotly.graph_objects as go
+
+from naslab.problem import ANALYTIC_METRICS
+
+BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"
+"""Okabe and Ito's colours (2008), told apart under every common colour blindness."""
+INK, MUTED, GRID = "#1b1f24", "#8a929c", "#e6e8eb"
+CYCLE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, "#5b4a9e", "#7f7f00", "#a3002b", "#4d4d4d")
+SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "x", "star", "triangle-down", "pentagon", "hexagon")
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+
+AXIS_TITLES = {
+    "accuracy": "validation accuracy (%)",
+    "macs": "macs (multiply-accumulates)",
+    "params": "params (trainable parameters)",
+    "activations": "activations (output elements of convolutions)",
+    "peak_activation_bytes": "peak activation memory (bytes, one image)",
+    "latency_ms": "latency (ms, one image)",
+}
+"""What an axis of a metric is called, with its unit."""
+
+
+def template() -> go.layout.Template:
+    """The layout that every figure starts from."""
+    axis = {
+        "showgrid": True,
+        "gridcolor": GRID,
+        "gridwidth": 1,
+        "zeroline": False,
+        "showline": True,
+        "linecolor": MUTED,
+        "ticks": "outside",
+        "ticklen": 5,
+        "tickcolor": MUTED,
+        "automargin": True,
+        "title": {"standoff": 10, "font": {"size": 14}},
+        "tickfont": {"size": 13},
+    }
+    return go.layout.Template(
+        layout={
+            "font": {"family": FONT, "size": 14, "color": INK},
+            "paper_bgcolor": "white",
+            "plot_bgcolor": "white",
+            "colorway": list(CYCLE),
+            "xaxis": axis,
+            "yaxis": axis,
+            "margin": {"l": 60, "r": 16, "t": 16, "b": 52},
+            "legend": {
+                "orientation": "h",
+                "x": 0,
+                "xanchor": "left",
+                "y": 1.02,
+                "yanchor": "bottom",
+                "font": {"size": 13},
+                "itemsizing": "constant",
+            },
+            "hoverlabel": {"align": "left", "bgcolor": "white", "bordercolor": MUTED, "font": {"size": 13}},
+            "hovermode": "closest",
+            "title": {"x": 0, "xanchor": "left", "font": {"size": 17}},
+        }
+    )
+
+
+def figure(traces: Sequence[go.Scatter | go.Bar], title: str, **axes: Mapping[str, object]) -> go.Figure:
+    """A figure of the house style; `axes` are plotly's `xaxis`, `yaxis`, ... ."""
+    return go.Figure(data=list(traces), layout={"template": template(), "title": {"text": escape(title)}, **axes})
+
+
+def metric_axis(metric: str) -> dict[str, object]:
+    """The axis of a metric: costs on a log scale with unit prefixes, the rest linear."""
+    title = {"text": AXIS_TITLES.get(metric, metric)}
+    if metric in ANALYTIC_METRICS or metric == "latency_ms":
+        return {"title": title, "type": "log", "tickformat": "~s", "minor": {"ticks": "outside", "ticklen": 3}}
+    return {"title": title}
+
+
+def metric_words(metric: str, value: float, error: float | None = None) -> str:
+    """A metric's value for people.
+
+    >>> metric_words("accuracy", 97.254, 0.81), metric_words("macs", 1234567)
+    ('accuracy 97.25 ± 0.81 %', '1,234,567 macs')
+    """
+    if value != value:
+        return f"{metric} not measured"
+    if metric == "accuracy":
+        return f"accuracy {value:.2f}{f' ± {error:.2f}' if error is not None else ''} %"
+    if metric == "latency_ms":
+        return f"latency {value:.3g} ms"
+    unit = "bytes peak activation memory" if metric == "peak_activation_bytes" else metric
+    return f"{value:,.0f} {unit}"
+
+
+def hover(label: str, lines: Sequence[str], stages: Sequence[str]) -> str:
+    """What shows over a point: its name, its values, its architecture, one line a stage."""
+    body = [escape(line) for line in lines]
+    network = [f"{number}  {escape(stage)}" for number, stage in enumerate(stages, start=1)]
+    return "<br>".join([f"<b>{escape(label)}</b>", *body, "", *network])

@@ -1,0 +1,67 @@
+"""The zoo as a bubble chart: published accuracy against macs, the area of a bubble its parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+import plotly.graph_objects as go
+
+from naslab.analysis.zoo import ZooRow
+from naslab.figures.style import CYCLE, figure, metric_axis, metric_words
+
+LARGEST_BUBBLE = 54
+"""The diameter in pixels of the network with the most parameters."""
+
+
+def zoo_figure(rows: Sequence[ZooRow], num_classes: int = 1000) -> go.Figure:
+    """Networks with a published top-1 on the data of this many classes (1000: ImageNet), one colour a family."""
+    shown = [row for row in rows if row.top1 is not None and row.num_classes == num_classes]
+    families = dict.fromkeys(row.family for row in shown)
+    scale = max((row.params for row in shown), default=1) / LARGEST_BUBBLE**2
+    traces = [
+        _bubbles(family, [row for row in shown if row.family == family], CYCLE[index % len(CYCLE)], scale)
+        for index, family in enumerate(families)
+    ]
+    data = "ImageNet" if num_classes == 1000 else f"{num_classes} classes"
+    return figure(
+        traces,
+        f"Published accuracy on {data} against macs; the area is the number of parameters",
+        xaxis=metric_axis("macs"),
+        yaxis={"title": {"text": f"top-1 accuracy, {data} (%)"}},
+    )
+
+
+def _bubbles(family: str, rows: Sequence[ZooRow], color: str, scale: float) -> go.Scatter:
+    ordered = sorted(rows, key=lambda row: row.macs)
+    return go.Scatter(
+        x=[row.macs for row in ordered],
+        y=[row.top1 for row in ordered],
+        name=escape(family),
+        mode="markers+lines",
+        line={"color": color, "width": 1},
+        marker={
+            "color": color,
+            "opacity": 0.6,
+            "size": [row.params for row in ordered],
+            "sizemode": "area",
+            "sizeref": scale,
+            "sizemin": 3,
+            "line": {"color": "white", "width": 1},
+        },
+        hovertext=[_words(row) for row in ordered],
+        hoverinfo="text",
+    )
+
+
+def _words(row: ZooRow) -> str:
+    return "<br>".join(
+        [
+            f"<b>{escape(row.name)}</b> ({row.year})",
+            f"top-1 {row.top1:.2f} %",
+            metric_words("macs", row.macs),
+            metric_words("params", row.params),
+            f"input {row.resolution}",
+            f"accuracy from: {escape(row.top1_source)}",
+        ]
+    )
