@@ -1,6 +1,19 @@
 """Search spaces: templates of architectures with holes."""
 
-from naslab.space.genome import Genome
+from naslab.space.files import describe_space, load_space, space_names
+from naslab.space.genome import Gene, Genome
+from naslab.space.hole import Hole
 from naslab.space.space import SearchSpace
+from naslab.space.template import choice, repeat
 
-__all__ = ["Genome", "SearchSpace"]
+__all__ = [
+    "Gene",
+    "Genome",
+    "Hole",
+    "SearchSpace",
+    "choice",
+    "describe_space",
+    "load_space",
+    "repeat",
+    "space_names",
+]

@@ -15,7 +15,10 @@ class Gene(NamedTuple):
 
 
 class Genome(msgspec.Struct, frozen=True, cache_hash=True):
-    """The active choices only, in the template's order: equal genomes make the same choices."""
+    """The active choices only: shared holes first, then the others in the template's order.
+
+    Equal genomes make the same choices.
+    """
 
     genes: tuple[Gene, ...] = ()
 

@@ -1,47 +1,214 @@
-"""SearchSpace (interface first)."""
+"""SearchSpace: a template of an architecture with holes, and what can be done with the choices it leaves."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from naslab.arch.cost import cost
 from naslab.arch.spec import ArchSpec
+from naslab.errors import SpecError
+from naslab.space.counting import Counting
+from naslab.space.decoding import Decoding
+from naslab.space.encoding import Encoding
 from naslab.space.genome import Genome
+from naslab.space.hole import Hole
+from naslab.space.membership import genomes_of
+from naslab.space.moves import Moves
+from naslab.space.repairing import cheapest_genome, repaired_genome
+from naslab.space.template import normalised
+from naslab.space.tree import Tree, grow_tree
+from naslab.space.validation import refuse_bad_options
+from naslab.space.walk import Chooser, checked, walk
+
+MAX_DRAWS = 200
+"""Draws or moves in a row that are no networks before a space says so."""
 
 
-class SearchSpace(msgspec.Struct, frozen=True):
-    """A template of an architecture with holes."""
+class SearchSpace(msgspec.Struct, frozen=True, dict=True):
+    """A template of an architecture with holes.
+
+    The template is kept in its one form (see `naslab.space.template`): plain JSON values, equal for equal spaces. A bad
+    one is refused here, with the path of the mistake: `SpecError`. Some combinations of options may still be no
+    network, such as groups that do not divide a width: `decode` or `cost` raises for these, `size`, `enumerate` and
+    `neighbours` count them, `sample`, `mutate` and `cross` never give them.
+
+    >>> from naslab.arch import ConvBlock, MBConv
+    >>> from naslab.space import choice
+    >>> stage = {"block": choice(MBConv(), ConvBlock(kernel=5)), "width": choice(16, 32), "stride": 2}
+    >>> space = SearchSpace({"input": [3, 32, 32], "stages": [stage, stage], "num_classes": 10})
+    >>> space.size()
+    16
+    >>> genome = space.sample(np.random.default_rng(0))
+    >>> len(space.decode(genome).stages), space.contains(space.decode(genome))
+    (2, True)
+    """
 
     template: Any
     name: str = ""
 
-    def size(self) -> int:
-        raise NotImplementedError
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "template", normalised(self.template))
+        refuse_bad_options(self._tree, self._decoding)
 
-    def sample(self, rng: np.random.Generator) -> Genome:
-        raise NotImplementedError
+    def __hash__(self) -> int:
+        return hash((msgspec.json.encode(self.template), self.name))
+
+    def size(self) -> int:
+        """The exact number of genomes; conditional choices count only where they are active."""
+        return self._counting.size
+
+    def holes(self) -> tuple[Hole, ...]:
+        """Every hole, in the order of genomes, with its path, its options and whether they are ordered."""
+        return tuple(self._tree.holes.values())
+
+    def choose(self, chooser: Chooser) -> Genome:
+        """The genome that a chooser makes, asked once for each hole that its answers make active.
+
+        >>> from naslab.space import load_space
+        >>> space = load_space("nas_bench_macro")
+        >>> space.choose(lambda hole: len(hole.options) - 1).genes[0]
+        Gene(hole='stages[0].block', option=2)
+        """
+        return checked(self._tree, walk(self._tree, chooser))
+
+    def has(self, genome: Genome) -> bool:
+        """Whether a genome takes an option of exactly the holes that are active in it."""
+        try:
+            checked(self._tree, genome)
+        except SpecError:
+            return False
+        return True
 
     def decode(self, genome: Genome) -> ArchSpec:
-        raise NotImplementedError
+        """The network of a genome. Raises `SpecError` for a genome of another space, or options that clash."""
+        return self._decoding.decode(genome)
 
-    def mutate(self, genome: Genome, rng: np.random.Generator) -> Genome:
-        raise NotImplementedError
+    def is_network(self, genome: Genome) -> bool:
+        """Whether the options of a genome fit together."""
+        try:
+            cost(self.decode(genome))
+        except SpecError:
+            return False
+        return True
 
-    def cross(self, one: Genome, two: Genome, rng: np.random.Generator) -> Genome:
-        raise NotImplementedError
-
-    def neighbours(self, genome: Genome) -> Iterator[Genome]:
-        raise NotImplementedError
+    def genome_at(self, rank: int) -> Genome:
+        """The genome of a rank from 0 to `size() - 1`, without enumerating those before it."""
+        return self._counting.genome_at(rank)
 
     def enumerate(self) -> Iterator[Genome]:
-        raise NotImplementedError
+        """Every genome, in the order of ranks."""
+        return (self.genome_at(rank) for rank in range(self.size()))
+
+    def sample(self, rng: np.random.Generator) -> Genome:
+        """A genome, each that is a network equally likely. Raises `SpecError` if 200 in a row are none."""
+        size = self.size()
+        num_bytes = size.bit_length() // 8 + 9  # the remainder's bias is below 2**-64
+        draw = (self.genome_at(int.from_bytes(rng.bytes(num_bytes), "little") % size) for _ in range(MAX_DRAWS))
+        return self._first_network(draw)
+
+    def mutate(self, genome: Genome, rng: np.random.Generator) -> Genome:
+        """The genome with one active choice changed, what becomes active below it filled at random.
+
+        A changed number of repeated stages inserts or deletes stages anywhere; two of them may also change places. The
+        genome itself comes back where the space holds no other.
+        """
+        return self._first_network(self._moves.mutated(genome, rng) for _ in range(MAX_DRAWS))
+
+    def cross(self, one: Genome, two: Genome, rng: np.random.Generator) -> Genome:
+        """A child that has each stage, and each choice outside the stages, from either parent at equal odds.
+
+        Choices that neither parent makes are filled at random. `one` comes back where no child is a network.
+        """
+        children = (self._moves.crossed(one, two, rng) for _ in range(MAX_DRAWS))
+        return next((child for child in children if self.is_network(child)), one)
+
+    def neighbours(self, genome: Genome) -> Iterator[Genome]:
+        """Every genome one choice away, in a fixed order; an option with holes of its own comes with all its fillings.
+
+        A number of repeated stages changes by one option up or down, at the end of the list, and comes last.
+        Neighbourhood is mutual.
+        """
+        return self._moves.neighbours(genome)
 
     def encode(self, genome: Genome) -> NDArray[np.float64]:
-        raise NotImplementedError
+        """The genome as a vector of fixed length, different for different genomes.
+
+        An ordered hole is its option's rank scaled to 0..1, or -1 where it is not active. Another hole is one-hot over
+        its options, zeros where it is not active. Holes stand in the order of `holes()`.
+        """
+        return self._encoding.encode(genome)
+
+    def genome_of(self, arch: ArchSpec) -> Genome | None:
+        """A genome whose network is the same as `arch` in canonical form, `None` where there is none."""
+        return next(genomes_of(self._tree, self._decoding, arch), None)
 
     def contains(self, arch: ArchSpec) -> bool:
-        raise NotImplementedError
+        """Whether some genome makes this network, compared by canonical form."""
+        return self.genome_of(arch) is not None
+
+    def repair(
+        self, genome: Genome, excess: Callable[[ArchSpec], float], rng: np.random.Generator, max_steps: int = 32
+    ) -> Genome | None:
+        """A genome near this one whose network has no excess, `None` where `max_steps` single changes find none.
+
+        `excess` says by how much a network breaks the limits, at most 0 where it meets them. Each step changes one
+        choice: to a random one of those that meet the limits, else to the one that comes nearest.
+        """
+        return repaired_genome(genome, self._moves, self._price(excess), rng, max_steps)
+
+    def cheapest(self, price: Callable[[ArchSpec], float], rng: np.random.Generator, starts: int = 4) -> Genome:
+        """The genome of the lowest price found by descent from random starts; exact where choices do not interact."""
+        begin = [self.sample(rng) for _ in range(starts)]
+        return cheapest_genome(begin, self._moves, self._price(price), rng)
+
+    def for_data(self, channels: int, num_classes: int) -> SearchSpace:
+        """The same space for images of `channels` channels and for `num_classes` classes."""
+        height, width = self.template["input"][1:]
+        fitted = self.template | {"input": [channels, height, width], "num_classes": num_classes}
+        return self if fitted == self.template else SearchSpace(fitted, self.name)
+
+    def _first_network(self, genomes: Iterator[Genome]) -> Genome:
+        error: SpecError | None = None
+        for genome in islice(genomes, MAX_DRAWS):
+            try:
+                cost(self.decode(genome))
+            except SpecError as clash:
+                error = clash
+            else:
+                return genome
+        raise SpecError("space", f"{MAX_DRAWS} draws in a row are no networks, the last for '{error}'")
+
+    def _price(self, price: Callable[[ArchSpec], float]) -> Callable[[Genome], float]:
+        """The price of a genome; infinite where it is no network."""
+
+        def of(genome: Genome) -> float:
+            return price(self.decode(genome)) if self.is_network(genome) else float("inf")
+
+        return of
+
+    @cached_property
+    def _tree(self) -> Tree:
+        return grow_tree(self.template)
+
+    @cached_property
+    def _decoding(self) -> Decoding:
+        return Decoding(self._tree)
+
+    @cached_property
+    def _counting(self) -> Counting:
+        return Counting(self._tree)
+
+    @cached_property
+    def _moves(self) -> Moves:
+        return Moves(self._tree)
+
+    @cached_property
+    def _encoding(self) -> Encoding:
+        return Encoding(self._tree)

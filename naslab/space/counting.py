@@ -1,0 +1,236 @@
+"""Counting the genomes of a space exactly, and naming each by its rank, without enumerating them.
+
+Parts without shared holes multiply (records, lists) and add (options). A shared hole couples parts, so ways are counted
+by need: the set of shared holes that a part makes active. The shared holes of a need are filled once, at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import TypeAlias
+
+from naslab.space.genome import Gene, Genome
+from naslab.space.tree import Choice, Fixed, Listing, Node, Repeat, Shared, Tree
+
+Need: TypeAlias = frozenset[tuple[str, int | None]]
+"""Active shared holes; with the option where a number of copies hangs on it, else `None` for any."""
+Ways: TypeAlias = dict[Need, int]
+
+NO_NEED: Need = frozenset()
+CACHED_PARTS = 1 << 16
+
+
+class Counting:
+    """Counts and ranks of one tree; a rank is a number from 0 to `size` - 1."""
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+        self._counted: set[str] = set()
+        self._ways: dict[Node, Ways] = {}
+        self._prefixes: dict[tuple[Node, ...], list[Ways]] = {}
+        self._fills: dict[Need, int] = {}
+        self._find_counted(tree)
+        self._stage_parts = _stage_parts(tree)
+        self._part_of_rank = lru_cache(CACHED_PARTS)(self._pick_anew)
+        self.size = sum(count * self._num_fills(need) for need, count in self.ways(tree.root).items())
+
+    def genome_at(self, rank: int) -> Genome:
+        """The genome of a rank; every genome has exactly one."""
+        for need, count in self.ways(self._tree.root).items():
+            fills = self._num_fills(need)
+            if rank < count * fills:
+                local, shared = divmod(rank, fills)
+                genes = self._pick(self._tree.root, need, local)
+                return Genome((*self._pick_shared(need, shared), *genes) if need else genes)
+            rank -= count * fills
+        raise IndexError(f"ranks are 0 to {self.size - 1}")
+
+    def ways(self, node: Node) -> Ways:
+        """How many ways there are to choose within a node, by need."""
+        known = self._ways.get(node)
+        if known is None:
+            known = self._ways[node] = self._count(node)
+        return known
+
+    def _count(self, node: Node) -> Ways:
+        if isinstance(node, Fixed):
+            return {NO_NEED: 1}
+        if isinstance(node, Choice):
+            return _sum(self.ways(option) for option in node.options)
+        if isinstance(node, Shared):
+            if node.name not in self._counted:
+                return {frozenset([(node.name, None)]): 1}
+            options = range(len(self._tree.shared[node.name].options))
+            return {frozenset([(node.name, option)]): 1 for option in options}
+        if isinstance(node, Repeat):
+            return _sum(_product({own: 1}, self._product_of(copies)) for own, copies in _numbers(node))
+        return self._product_of(node.parts)
+
+    def _product_of(self, parts: tuple[Node, ...]) -> Ways:
+        return self._prefix(parts)[-1]
+
+    def _prefix(self, parts: tuple[Node, ...]) -> list[Ways]:
+        """The ways of the first 0, 1, 2, ... parts together."""
+        known = self._prefixes.get(parts)
+        if known is None:
+            known = [{NO_NEED: 1}]
+            for part in parts:
+                known.append(_product(known[-1], self.ways(part)))
+            self._prefixes[parts] = known
+        return known
+
+    def _pick(self, node: Node, need: Need, rank: int) -> tuple[Gene, ...]:
+        """The genes of the `rank`-th way to choose within a node with this need."""
+        if isinstance(node, Fixed | Shared):
+            return ()
+        return (self._part_of_rank if node in self._stage_parts else self._pick_anew)(node, need, rank)
+
+    def _pick_anew(self, node: Node, need: Need, rank: int) -> tuple[Gene, ...]:
+        if isinstance(node, Choice):
+            for index, option in enumerate(node.options):
+                count = self.ways(option).get(need, 0)
+                if rank < count:
+                    return (Gene(node.hole.path, index), *self._pick(option, need, rank))
+                rank -= count
+        elif isinstance(node, Repeat):
+            for index, (own, copies) in enumerate(_numbers(node)):
+                for inner in self._product_of(copies):
+                    if _joined(own, inner) != need:
+                        continue
+                    count = self._product_of(copies)[inner]
+                    if rank < count:
+                        genes = self._pick_parts(copies, inner, rank)
+                        return (
+                            (Gene(node.number.hole.path, index), *genes) if isinstance(node.number, Choice) else genes
+                        )
+                    rank -= count
+        else:
+            assert not isinstance(node, Fixed | Shared)
+            return self._pick_parts(node.parts, need, rank)
+        raise AssertionError("a rank beyond the count")
+
+    def _pick_parts(self, parts: tuple[Node, ...], need: Need, rank: int) -> tuple[Gene, ...]:
+        chosen: list[tuple[Gene, ...]] = []
+        prefix = self._prefix(parts)
+        for position in range(len(parts) - 1, -1, -1):
+            part = parts[position]
+            ways = self.ways(part)
+            need, own, rank, own_rank = _split(prefix[position], ways, need, rank)
+            chosen.append(self._pick(part, own, own_rank))
+        return tuple(gene for genes in reversed(chosen) for gene in genes)
+
+    def _num_fills(self, need: Need) -> int:
+        """How many ways there are to fill the shared holes of a need."""
+        if not need:
+            return 1
+        known = self._fills.get(need)
+        if known is None:
+            known = self._fills[need] = sum(
+                count * self._num_fills(rest) for _, _, rest, count in self._fill_steps(need)
+            )
+        return known
+
+    def _fill_steps(self, need: Need) -> list[tuple[int, Need, Need, int]]:
+        """For the first shared hole of a need: option, the need within it, the need left, and the ways within it."""
+        name = next(name for name in self._tree.shared if any(name == each for each, _ in need))
+        fixed = next(option for each, option in need if each == name)
+        others = need - {(name, fixed)}
+        steps = []
+        for index, option in enumerate(self._tree.shared[name].options):
+            if fixed is not None and index != fixed:
+                continue
+            for own, count in self.ways(option).items():
+                rest = _joined(others, own)
+                if rest is not None:
+                    steps.append((index, own, rest, count))
+        return steps
+
+    def _pick_shared(self, need: Need, rank: int) -> tuple[Gene, ...]:
+        genes: tuple[Gene, ...] = ()
+        while need:
+            name = next(name for name in self._tree.shared if any(name == each for each, _ in need))
+            for index, own, rest, count in self._fill_steps(need):
+                fills = self._num_fills(rest)
+                if rank < count * fills:
+                    local, rank = divmod(rank, fills)
+                    inner = self._pick(self._tree.shared[name].options[index], own, local)
+                    genes = (*genes, Gene(name, index), *inner)
+                    need = rest
+                    break
+                rank -= count * fills
+        return genes
+
+    def _find_counted(self, tree: Tree) -> None:
+        """The shared holes that some number of copies hangs on."""
+        seen: set[Node] = set()
+        open_nodes: list[Node] = [tree.root, *tree.shared.values()]
+        while open_nodes:
+            node = open_nodes.pop()
+            if node in seen:
+                continue
+            seen.add(node)
+            if isinstance(node, Choice):
+                open_nodes += node.options
+            elif isinstance(node, Repeat):
+                open_nodes += node.copies
+                if isinstance(node.number, Shared):
+                    self._counted.add(node.number.name)
+            elif not isinstance(node, Fixed | Shared):
+                open_nodes += node.parts
+
+
+def _stage_parts(tree: Tree) -> frozenset[Node]:
+    """The stages' templates, whose genes are worth keeping by rank."""
+    parts: set[Node] = set()
+    for part in tree.root.parts:
+        for item in part.parts if isinstance(part, Listing) else ():
+            parts |= set(item.copies) if isinstance(item, Repeat) else {item}
+    return frozenset(parts)
+
+
+def _numbers(node: Repeat) -> list[tuple[Need, tuple[Node, ...]]]:
+    """For each number of copies: the need that takes it, and the copies."""
+    shared = node.number.name if isinstance(node.number, Shared) else None
+    return [
+        (NO_NEED if shared is None else frozenset([(shared, option)]), node.copies[:count])
+        for option, count in enumerate(node.counts)
+    ]
+
+
+def _sum(ways: Iterable[Ways]) -> Ways:
+    total: Ways = {}
+    for each in ways:
+        for need, count in each.items():
+            total[need] = total.get(need, 0) + count
+    return total
+
+
+def _product(one: Ways, two: Ways) -> Ways:
+    total: Ways = {}
+    for need, count in one.items():
+        for other, more in two.items():
+            both = _joined(need, other)
+            if both is not None:
+                total[both] = total.get(both, 0) + count * more
+    return total
+
+
+def _joined(one: Need, two: Need) -> Need | None:
+    """Both needs together; `None` where they take different options of one shared hole."""
+    if not one or not two:
+        return one or two
+    both = one | two
+    return both if len({name for name, _ in both}) == len(both) else None
+
+
+def _split(before: Ways, ways: Ways, need: Need, rank: int) -> tuple[Need, Need, int, int]:
+    """The needs and ranks of what is before a part and of the part itself, given those of both together."""
+    for earlier, count in before.items():
+        for own, more in ways.items():
+            if _joined(earlier, own) != need:
+                continue
+            if rank < count * more:
+                return earlier, own, *divmod(rank, more)
+            rank -= count * more
+    raise AssertionError("a rank beyond the count")

@@ -1,0 +1,54 @@
+"""Descents over single changes: towards the limits, and towards the cheapest network."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from naslab.space.genome import Genome
+from naslab.space.moves import Moves
+
+MAX_DESCENT_STEPS = 1000
+
+Price = Callable[[Genome], float]
+
+
+def repaired_genome(
+    genome: Genome, moves: Moves, excess: Price, rng: np.random.Generator, max_steps: int
+) -> Genome | None:
+    """A genome without excess, at most `max_steps` single changes away; `None` where the descent ends before."""
+    least = excess(genome)
+    for _ in range(max_steps):
+        if least <= 0:
+            return genome
+        priced = [(excess(each), each) for each in moves.single_changes(genome, rng)]
+        meeting = [each for price, each in priced if price <= 0]
+        if meeting:
+            return meeting[int(rng.integers(len(meeting)))]
+        price, best = min(priced, key=lambda pair: pair[0], default=(math.inf, genome))
+        if price >= least:
+            return None
+        least, genome = price, best
+    return genome if least <= 0 else None
+
+
+def cheapest_genome(starts: Sequence[Genome], moves: Moves, price: Price, rng: np.random.Generator) -> Genome:
+    """The genome of the lowest price that descents from these starts reach."""
+    return min((_descended(start, moves, price, rng) for start in starts), key=price)
+
+
+def _descended(genome: Genome, moves: Moves, price: Price, rng: np.random.Generator) -> Genome:
+    """Every choice in turn takes its cheapest option, until none does any more."""
+    least = price(genome)
+    for _ in range(MAX_DESCENT_STEPS):
+        found, best = min(
+            ((price(each), each) for each in moves.single_changes(genome, rng)),
+            key=lambda pair: pair[0],
+            default=(math.inf, genome),
+        )
+        if found >= least:
+            return genome
+        least, genome = found, best
+    return genome

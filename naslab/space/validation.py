@@ -1,0 +1,65 @@
+"""Refusing a bad template before anything is searched: every option of every hole is tried once, in place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from naslab.arch.cost import cost
+from naslab.errors import SpecError
+from naslab.space.decoding import Decoding
+from naslab.space.genome import Genome
+from naslab.space.hole import Hole
+from naslab.space.tree import Tree, locate
+from naslab.space.walk import at_random, first_option, from_known, walk
+
+TRIES = 64
+"""Random fillings of the other holes before an option is taken to be wrong itself."""
+
+
+def refuse_bad_options(tree: Tree, decoding: Decoding) -> None:
+    """Raise `SpecError`, its path that of the template, if an option is part of no network.
+
+    An option may still clash with others (groups that do not divide a width); it only has to fit somewhere. The largest
+    strides together must leave something of the input.
+    """
+    _try(tree, decoding, {})
+    for path, hole in tree.holes.items():
+        for option in range(len(hole.options)):
+            _try(tree, decoding, tree.given[path] | {path: option})
+    strides = {path: _largest(hole) for path, hole in tree.holes.items() if path.endswith("stride")}
+    _try(tree, decoding, strides)
+
+
+def _try(tree: Tree, decoding: Decoding, known: Mapping[str, int]) -> None:
+    first: SpecError | None = None
+    for genome in _attempts(tree, known):
+        try:
+            cost(decoding.decode(genome))
+        except SpecError as error:
+            first = first or _in_template(error, tree, genome)
+        else:
+            return
+    assert first is not None
+    raise first
+
+
+def _attempts(tree: Tree, known: Mapping[str, int]) -> Iterator[Genome]:
+    """The genome with the first option everywhere else, then random ones."""
+    yield walk(tree, from_known(known, first_option))
+    choose = from_known(known, at_random(np.random.default_rng(0)))
+    for _ in range(TRIES):
+        yield walk(tree, choose)
+
+
+def _in_template(error: SpecError, tree: Tree, genome: Genome) -> SpecError:
+    """An error of a network seen from the template that made it."""
+    steps = [int(index) if index else name for index, name in re.findall(r"\[(\d+)\]|([^.\[\]]+)", error.field)]
+    return SpecError(locate(tree, steps, dict(genome.genes)), error.rule)
+
+
+def _largest(hole: Hole) -> int:
+    numbers = [option if isinstance(option, int) else 0 for option in hole.options]
+    return numbers.index(max(numbers))
