@@ -24,10 +24,11 @@ from naslab.arch.canonical import arch_id, canonical
 from naslab.arch.cost import Cost, LayerCost, cost, layer_costs, uncounted_layers
 from naslab.arch.files import decode_arch, encode, load_arch, save_arch
 from naslab.arch.lower import lower
-from naslab.arch.spec import ArchSpec, Head, Stage, StochasticDepth
+from naslab.arch.spec import ArchSpec, AuxiliaryHead, Head, Stage, StochasticDepth
 
 __all__ = [
     "ArchSpec",
+    "AuxiliaryHead",
     "Block",
     "Bottleneck",
     "BranchWidths",

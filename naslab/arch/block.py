@@ -213,6 +213,21 @@ class Block(Spec, frozen=True, cache_hash=True, tag_field="type"):
         """
         raise TypeError(f"{type(self).__name__} does not lower itself")
 
+    @property
+    def num_inputs(self) -> int:
+        """How many of the last outputs the block reads; those that read several also have `lower_on`."""
+        return 1
+
+    def lower_on(
+        self, shapes: tuple[Shape, ...], width: int | None, stride: int, context: Context, drop_rate: float = 0.0
+    ) -> Layer:
+        """The layers of one block on the last `num_inputs` maps, oldest first."""
+        return self.lower(shapes[-1], width, stride, context, drop_rate)
+
+    def repeated(self, times: int) -> Block:
+        """The block that stands in a stage after `times` others: itself, unless its constants follow its place."""
+        return self
+
     def canonical(self, in_width: int, width: int | None, stride: int) -> Block | None:
         """The simplest block that gives the same network here; `None` where this one does nothing at all."""
         return self

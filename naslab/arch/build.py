@@ -12,19 +12,23 @@ from typing import Any
 import torch
 from torch import nn
 
-from naslab.arch import modules
+from naslab.arch import graphs, modules
 from naslab.arch.lower import lower
 from naslab.arch.plan import (
     Act,
     ChannelLinear,
     ChannelPad,
     ChannelScale,
+    ChannelShuffle,
+    ChannelSlice,
     Concat,
     Conv,
+    Dag,
     Dropout,
     Flatten,
     Gate,
     GlobalPool,
+    History,
     Identity,
     Layer,
     Linear,
@@ -33,16 +37,21 @@ from naslab.arch.plan import (
     Pool,
     Residual,
     Sequence,
+    Subsample,
+    Supervised,
     layer_kind,
 )
 from naslab.arch.spec import ArchSpec
 from naslab.errors import SpecError
 
 
-def build(arch: ArchSpec, seed: int | None = None) -> nn.Module:
+def build(arch: ArchSpec, seed: int | None = None, auxiliary: bool = False) -> nn.Module:
     """A module that takes images (batch, channels, height, width) and gives logits (batch, classes).
 
     With a `seed` the initial weights are a function of it, and the global random state is left as it was.
+    With `auxiliary` the auxiliary heads of the architecture are built too: in training the module then gives a tuple,
+    the logits and those of each head; in evaluation the logits alone, as ever. The heads' weights are under
+    `auxiliary.`, all others have the names they have without.
 
     >>> import torch
     >>> from naslab.arch import ArchSpec, MBConv, Stage
@@ -50,12 +59,18 @@ def build(arch: ArchSpec, seed: int | None = None) -> nn.Module:
     >>> build(arch, seed=0)(torch.zeros(5, 3, 8, 8)).shape
     torch.Size([5, 2])
     """
-    plan = lower(arch)
+    plan = lower(arch, auxiliary)
     if seed is None:
-        return _initialised(module_of(plan))
+        return _network(plan)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return _initialised(module_of(plan))
+        return _network(plan)
+
+
+def _network(plan: Layer) -> nn.Module:
+    module = _initialised(module_of(plan))
+    graphs.share_paths(module)
+    return module
 
 
 def module_of(layer: Layer) -> nn.Module:
@@ -103,21 +118,26 @@ def _norm(layer: Norm) -> nn.Module:
 
 
 _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
-    "relu": lambda: nn.ReLU(inplace=True),
-    "relu6": lambda: nn.ReLU6(inplace=True),
-    "silu": lambda: nn.SiLU(inplace=True),
-    "hardswish": lambda: nn.Hardswish(inplace=True),
+    "relu": nn.ReLU,
+    "relu6": nn.ReLU6,
+    "silu": nn.SiLU,
+    "hardswish": nn.Hardswish,
     "gelu": nn.GELU,
-    "leaky_relu": lambda: nn.LeakyReLU(inplace=True),
-    "elu": lambda: nn.ELU(inplace=True),
+    "leaky_relu": nn.LeakyReLU,
+    "elu": nn.ELU,
     "tanh": nn.Tanh,
     "sigmoid": nn.Sigmoid,
-    "hardsigmoid": lambda: nn.Hardsigmoid(inplace=True),
+    "hardsigmoid": nn.Hardsigmoid,
 }
 
 
-def _act(layer: Act) -> nn.Module:
+_IN_PLACE = ("relu", "relu6", "silu", "hardswish", "leaky_relu", "elu", "hardsigmoid")
+
+
+def _act(layer: Act, in_place: bool = False) -> nn.Module:
     act = _ACTIVATIONS[layer.kind]()
+    if in_place and layer.kind in _IN_PLACE:
+        act.inplace = True  # type: ignore[assignment]
     return act if layer.gain == 1.0 else modules.ScaledActivation(act, layer.gain)
 
 
@@ -136,7 +156,39 @@ def _dropout(layer: Dropout) -> nn.Module:
 
 
 def _sequence(layer: Sequence) -> nn.Module:
-    return nn.Sequential(_named(layer.names, layer.layers))
+    """The layers in a row; an activation works in place where no other layer can read what it overwrites."""
+    parts: OrderedDict[str, nn.Module] = OrderedDict()
+    before: Layer = Identity()
+    for name, each in zip(layer.names, layer.layers, strict=True):
+        parts[name] = _act(each, _makes_new_map(before)) if isinstance(each, Act) else module_of(each)
+        before = each
+    return nn.Sequential(parts)
+
+
+def _makes_new_map(layer: Layer) -> bool:
+    """Whether a layer's output is its own, neither its input nor a part of it, and not kept for its gradient."""
+    if isinstance(layer, Sequence):
+        return bool(layer.layers) and _makes_new_map(layer.layers[-1])
+    return isinstance(layer, Conv | Norm | Pool | GlobalPool | Linear | ChannelLinear | Residual | Concat)
+
+
+def _residual(layer: Residual) -> nn.Module:
+    return modules.Residual(module_of(layer.body), module_of(layer.shortcut), layer.drop_rate, layer.scale)
+
+
+def _dag(layer: Dag) -> nn.Module:
+    return graphs.Dag(
+        _named(layer.names, tuple(node.layer for node in layer.nodes)),
+        [(node.join, node.inputs) for node in layer.nodes],
+        layer.outputs,
+        layer.num_inputs,
+        layer.drop_rate,
+    )
+
+
+def _supervised(layer: Supervised) -> nn.Module:
+    names, heads = zip(*layer.taps, strict=True)
+    return graphs.Supervised(_named(layer.body.names, layer.body.layers), _named(names, heads))
 
 
 def _concat(layer: Concat) -> nn.Module:
@@ -162,7 +214,13 @@ _BUILDERS: dict[type[Layer], Callable[[Any], nn.Module]] = {
     Identity: lambda _: nn.Identity(),
     ChannelPad: lambda layer: modules.ChannelPad(layer.channels),
     Sequence: _sequence,
-    Residual: lambda layer: modules.Residual(module_of(layer.body), module_of(layer.shortcut), layer.drop_rate),
+    Residual: _residual,
     Gate: lambda layer: modules.Gate(module_of(layer.body)),
     Concat: _concat,
+    ChannelSlice: lambda layer: modules.ChannelSlice(layer.start, layer.stop),
+    ChannelShuffle: lambda layer: nn.ChannelShuffle(layer.groups),
+    Subsample: lambda layer: modules.Subsample(layer.stride, layer.offset),
+    Dag: _dag,
+    History: lambda layer: graphs.History(_named(layer.names, layer.layers)),
+    Supervised: _supervised,
 }

@@ -26,11 +26,15 @@ def canonical(arch: ArchSpec) -> ArchSpec:
     True
     """
     shape = arch.input
-    stem, shape = _canonical_stages(arch.stem, shape, arch.context)
-    stages, shape = _canonical_stages(arch.stages, shape, arch.context)
+    stem, shape, _ = _canonical_stages(arch.stem, shape, arch.context)
+    taps = tuple(each.after for each in arch.auxiliary)
+    stages, _, moved = _canonical_stages(arch.stages, shape, arch.context, taps)
     if stages == arch.stages and stem == arch.stem:
         return arch
-    return msgspec.structs.replace(arch, stem=stem, stages=stages or (Stage(block=Skip()),))
+    auxiliary = tuple(
+        msgspec.structs.replace(each, after=after) for each, after in zip(arch.auxiliary, moved, strict=True)
+    )
+    return msgspec.structs.replace(arch, stem=stem, stages=stages or (Stage(block=Skip()),), auxiliary=auxiliary)
 
 
 def arch_id(arch: ArchSpec) -> str:
@@ -38,25 +42,34 @@ def arch_id(arch: ArchSpec) -> str:
     return hashlib.blake2b(msgspec.json.encode(canonical(arch)), digest_size=8).hexdigest()
 
 
-def _canonical_stages(stages: tuple[Stage, ...], shape: Shape, context: Context) -> tuple[tuple[Stage, ...], Shape]:
-    """The stages in canonical form and the shape behind them."""
+def _canonical_stages(
+    stages: tuple[Stage, ...], shape: Shape, context: Context, taps: tuple[int, ...] = ()
+) -> tuple[tuple[Stage, ...], Shape, tuple[int, ...]]:
+    """The stages in canonical form, the shape behind them, and where the stages `taps` have gone.
+
+    A stage that an auxiliary head reads stays, and nothing behind it is merged into it.
+    """
     kept: list[Stage] = []
-    for stage in stages:
+    moved: list[int] = []
+    for index, stage in enumerate(stages):
         simple = _canonical_stage(stage, shape, context)
         shape = stage_tally(stage, shape, context).out_shape
-        if simple is None:
-            continue
-        last = kept[-1] if kept else None
-        if last is not None and _repeats(last, simple):
-            kept[-1] = msgspec.structs.replace(last, repeats=last.repeats + simple.repeats)
-        else:
-            kept.append(simple)
-    return tuple(kept), shape
+        if simple is None and index in taps:
+            simple = stage
+        if simple is not None:
+            last = kept[-1] if kept and len(kept) - 1 not in moved else None
+            if last is not None and _repeats(last, simple):
+                kept[-1] = msgspec.structs.replace(last, repeats=last.repeats + simple.repeats)
+            else:
+                kept.append(simple)
+        if index in taps:
+            moved.append(len(kept) - 1)
+    return tuple(kept), shape, tuple(moved)
 
 
 def _repeats(last: Stage, stage: Stage) -> bool:
     """Whether `stage` goes on as the repeats of `last` would."""
-    return stage.stride == 1 and (stage.block, stage.width) == (last.block, last.width)
+    return stage.stride == 1 and (stage.block, stage.width) == (last.block.repeated(last.repeats), last.width)
 
 
 @lru_cache(maxsize=65536)

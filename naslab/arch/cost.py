@@ -9,22 +9,26 @@ from functools import lru_cache
 import msgspec
 
 from naslab.arch.block import Context
-from naslab.arch.lower import lower, lower_block, lower_head
+from naslab.arch.lower import lower, lower_block, lower_head, placed_blocks, reads_history
 from naslab.arch.plan import (
     ChannelLinear,
     Concat,
     Conv,
+    Dag,
     Gate,
+    History,
     Identity,
     Layer,
     Linear,
     Residual,
     Sequence,
     Shape,
+    Supervised,
     layer_kind,
 )
+from naslab.arch.primitives import Tally, num_values
 from naslab.arch.spec import ArchSpec, Head, Stage
-from naslab.arch.tally import Tally, tally
+from naslab.arch.tally import dag_tally, history_steps, joined_shape, step_reads, tally
 from naslab.errors import SpecError
 
 BYTES_PER_VALUE = 4
@@ -63,8 +67,10 @@ def cost(arch: ArchSpec) -> Cost:
 
     >>> from naslab.arch import ArchSpec, MBConv, Stage
     >>> cost(ArchSpec(input=(3, 32, 32), stages=(Stage(block=MBConv(), width=24),), num_classes=10)).macs
-    976824
+    663828
     """
+    if reads_history(arch):
+        return _cost_with_history(arch)
     context = arch.context
     shape = arch.input
     params = macs = activations = peak = 0
@@ -85,6 +91,43 @@ def cost(arch: ArchSpec) -> Cost:
         activations + head.activations,
         max(peak, head.peak) * BYTES_PER_VALUE,
     )
+
+
+def _cost_with_history(arch: ArchSpec) -> Cost:
+    """The cost of a network whose blocks read several outputs: what one stage holds depends on those around it."""
+    total = tally(lower(arch), arch.input)
+    return Cost(total.params, total.macs, total.activations, total.peak * BYTES_PER_VALUE)
+
+
+def stage_tallies(arch: ArchSpec) -> list[Tally]:
+    """Count every stage where it stands, stem first, without the head.
+
+    A stage's peak leaves out what later blocks of other stages still wait for.
+    """
+    totals: list[Tally] = []
+    shape = arch.input
+    if not reads_history(arch):
+        for stage in arch.stem + arch.stages:
+            totals.append(stage_tally(stage, shape, arch.context))
+            shape = totals[-1].out_shape
+        return totals
+    blocks: dict[str, list[Tally]] = {}
+    for block in placed_blocks(arch):
+        blocks.setdefault(block.place, []).append(block.tally)
+    for part, stages in (("stem", arch.stem), ("stages", arch.stages)):
+        for index in range(len(stages)):
+            rows = blocks.get(f"{part}[{index}]", [Tally(shape, 0, 0, 0, num_values(shape))])
+            shape = rows[-1].out_shape
+            totals.append(
+                Tally(
+                    shape,
+                    sum(row.params for row in rows),
+                    sum(row.macs for row in rows),
+                    sum(row.activations for row in rows),
+                    max(row.peak for row in rows),
+                )
+            )
+    return totals
 
 
 @lru_cache(maxsize=65536)
@@ -126,21 +169,54 @@ def uncounted_layers(arch: ArchSpec) -> dict[str, int]:
 
 
 def _walk(path: str, layer: Layer, shape: Shape) -> Iterator[LayerCost]:
-    for name, part in parts(layer):
+    for name, part, before in _placed_parts(layer, shape):
         inner = f"{path}.{name}" if path else name
-        if next(iter(parts(part)), None) is not None:
-            yield from _walk(inner, part, shape)
+        if isinstance(part, Dag):
+            yield from _walk_graph(inner, part, before)
+        elif next(iter(parts(part)), None) is not None:
+            yield from _walk(inner, part, before[-1])
         elif type(part) is not Identity:
-            out = tally(part, shape)
-            yield LayerCost(inner, layer_kind(part), shape, out.out_shape, out.params, out.macs, out.activations)
+            out = tally(part, before[-1])
+            yield LayerCost(inner, layer_kind(part), before[-1], out.out_shape, out.params, out.macs, out.activations)
+
+
+def _placed_parts(layer: Layer, shape: Shape) -> Iterator[tuple[str, Layer, tuple[Shape, ...]]]:
+    """The named parts of a combinator, each with the maps it reads."""
+    if isinstance(layer, History):
+        maps = [shape]
+        for index, (name, part) in enumerate(history_steps(layer)):
+            before = tuple(maps[value] for value in step_reads(index, part))
+            yield name, part, before
+            maps.append(_out_shape(part, before))
+        return
+    for name, part in parts(layer):
+        yield name, part, (shape,)
         if isinstance(layer, Sequence):
             shape = tally(part, shape).out_shape
 
 
+def _walk_graph(path: str, graph: Dag, maps: tuple[Shape, ...]) -> Iterator[LayerCost]:
+    values = list(maps) if len(maps) == graph.num_inputs else [maps[-1]] * graph.num_inputs
+    for name, node in zip(graph.names, graph.nodes, strict=True):
+        shape = joined_shape(node, values)
+        yield from _walk(path, Sequence((name,), (node.layer,)), shape)
+        values.append(tally(node.layer, shape).out_shape)
+
+
+def _out_shape(layer: Layer, maps: tuple[Shape, ...]) -> Shape:
+    if not isinstance(layer, Dag):
+        return tally(layer, maps[-1]).out_shape
+    return dag_tally(layer, maps, tuple(range(len(maps))), (False,) * len(maps)).out_shape
+
+
 def parts(layer: Layer) -> Iterator[tuple[str, Layer]]:
     """The named parts of a combinator; nothing for a primitive layer."""
-    if isinstance(layer, Sequence):
+    if isinstance(layer, Sequence | History):
         yield from zip(layer.names, layer.layers, strict=True)
+    elif isinstance(layer, Dag):
+        yield from ((name, node.layer) for name, node in zip(layer.names, layer.nodes, strict=True))
+    elif isinstance(layer, Supervised):
+        yield from parts(layer.body)
     elif isinstance(layer, Concat):
         yield from zip(layer.names, layer.branches, strict=True)
     elif isinstance(layer, Residual):

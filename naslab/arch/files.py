@@ -21,6 +21,7 @@ _PATH = re.compile(r"^(?P<rule>.*?)(?: - at `\$\.?(?P<path>[^`]*)`)?$", re.DOTAL
 def decode(data: Any, kind: type[T]) -> T:
     """Plain JSON values as a specification of `kind`; `SpecError` says what is wrong and where.
 
+    >>> from naslab.arch import MBConv
     >>> decode({"type": "mbconv", "kernel": 4}, MBConv)
     Traceback (most recent call last):
     naslab.errors.SpecError: kernel: must be odd and positive, got 4

@@ -5,38 +5,52 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+import msgspec
+
 from naslab.arch.block import Context
+from naslab.arch.blocks import Skip
 from naslab.arch.plan import (
     Conv,
+    Dag,
     Dropout,
     Flatten,
     GlobalPool,
+    History,
     Identity,
     Layer,
     Linear,
     Sequence,
     Shape,
+    Supervised,
     chain,
     seq,
 )
-from naslab.arch.spec import ArchSpec, Head, Stage
-from naslab.arch.tally import tally
+from naslab.arch.primitives import Tally
+from naslab.arch.spec import ArchSpec, Head, Stage, StochasticDepth
+from naslab.arch.tally import dag_tally, tally
 from naslab.errors import SpecError
 
 
 class PlacedBlock(NamedTuple):
-    """A lowered block with the stage it stands in (`stages[2]`) and the shapes before and behind it."""
+    """A lowered block with the stage it stands in (`stages[2]`), the shape before it, and what it costs there."""
 
     place: str
     layer: Layer
     in_shape: Shape
-    out_shape: Shape
+    tally: Tally
+
+    @property
+    def out_shape(self) -> Shape:
+        """The shape behind it."""
+        return self.tally.out_shape
 
 
-def lower(arch: ArchSpec) -> Sequence:
+def lower(arch: ArchSpec, auxiliary: bool = False) -> Sequence | History | Supervised:
     """The whole network: `stem0`.., `stage0`.. (each a sequence of blocks) and `head`.
 
-    Blocks that do nothing are left out. Raises `SpecError` naming the stage, the layer, the rule and the values.
+    Blocks that do nothing are left out. A network of blocks that read several outputs is a `History`, one with
+    auxiliary heads, if asked for, `Supervised`.
+    Raises `SpecError` naming the stage, the layer, the rule and the values.
 
     >>> from naslab.arch import MBConv
     >>> arch = ArchSpec(input=(3, 8, 8), stages=(Stage(block=MBConv(), width=4, repeats=2),), num_classes=2)
@@ -46,43 +60,112 @@ def lower(arch: ArchSpec) -> Sequence:
     depth = arch.stochastic_depth
     num_blocks = sum(block.place.startswith("stages") for block in placed_blocks(arch)) if depth.rate else 1
     groups: dict[str, list[Layer]] = {}
+    shapes = {"input": arch.input}
     shape = arch.input
     for block in placed_blocks(arch, lambda index: depth.rate_of(index, num_blocks)):
-        name = block.place.replace("stages[", "stage").replace("stem[", "stem").rstrip("]")
+        name = _part_name(block.place)
         groups.setdefault(name, []).append(block.layer)
-        shape = block.out_shape
-    layers: dict[str, Layer | None] = {name: chain(blocks) for name, blocks in groups.items()}
-    return seq(**layers, head=placed_head(arch, shape))
+        shapes[name] = shape = block.out_shape
+    row = History if reads_history(arch) else Sequence
+    parts: dict[str, Layer] = {name: row(chain(blocks).names, tuple(blocks)) for name, blocks in groups.items()}
+    parts["head"] = placed_head(arch, shape)
+    body = row(tuple(parts), tuple(parts.values()))
+    if not auxiliary or not arch.auxiliary:
+        return body
+    taps = tuple(_placed_auxiliary(arch, index, shapes) for index in range(len(arch.auxiliary)))
+    return Supervised(body, taps)
+
+
+def _part_name(place: str) -> str:
+    """`stages[2]` is the part `stage2` of the plan."""
+    return place.replace("stages[", "stage").replace("stem[", "stem").rstrip("]")
+
+
+def reads_history(arch: ArchSpec) -> bool:
+    """Whether some block reads more than the output of the one before it."""
+    return any(stage.block.num_inputs > 1 for stage in arch.stem + arch.stages)
 
 
 def placed_blocks(arch: ArchSpec, drop_rate: Callable[[int], float] = lambda _: 0.0) -> Iterator[PlacedBlock]:
     """Every block that does something, in order; `drop_rate` gives the rate of the stages' block `index`."""
     context = arch.context
-    shape = arch.input
+    trail: tuple[Shape, ...] = (arch.input,)
     index = 0
     for part, stages in (("stem", arch.stem), ("stages", arch.stages)):
         for number, stage in enumerate(stages):
             place = f"{part}[{number}]"
             for repeat in range(stage.repeats):
                 rate = drop_rate(index) if part == "stages" else 0.0
+                shape = trail[-1]
                 try:
-                    layer = lower_block(stage, shape, stage.stride if repeat == 0 else 1, context, rate)
-                    out_shape = tally(layer, shape).out_shape
+                    stride = stage.stride if repeat == 0 else 1
+                    layer = lower_block(stage, shape, stride, context, rate, repeat, trail)
+                    total = _block_tally(layer, trail)
                 except SpecError as error:
                     raise error.inside(place) from None
                 if type(layer) is not Identity:
-                    yield PlacedBlock(place, layer, shape, out_shape)
+                    yield PlacedBlock(place, layer, shape, total)
                     index += part == "stages"
-                shape = out_shape
+                    trail = (*trail, total.out_shape)
 
 
-def lower_block(stage: Stage, shape: Shape, stride: int, context: Context, drop_rate: float = 0.0) -> Layer:
-    """One block of a stage; an error names the field of the stage that breaks the rule."""
+def lower_block(
+    stage: Stage,
+    shape: Shape,
+    stride: int,
+    context: Context,
+    drop_rate: float = 0.0,
+    repeat: int = 0,
+    trail: tuple[Shape, ...] = (),
+) -> Layer:
+    """Block number `repeat` of a stage; an error names the field of the stage that breaks the rule.
+
+    `trail` are the outputs so far, for blocks that read several; without it they read one map as each.
+    """
+    block = stage.block.repeated(repeat) if repeat else stage.block
     try:
-        return stage.block.lower(shape, stage.width, stride, context, drop_rate)
+        if block.num_inputs == 1:
+            return block.lower(shape, stage.width, stride, context, drop_rate)
+        return block.lower_on(last_maps(trail or (shape,), block.num_inputs), stage.width, stride, context, drop_rate)
     except SpecError as error:
         root = error.field.partition(".")[0].partition("[")[0]
-        raise error.inside("block" if root in stage.block.__struct_fields__ else "") from None
+        raise error.inside("block" if root in block.__struct_fields__ else "") from None
+
+
+def last_maps(trail: tuple[Shape, ...], count: int) -> tuple[Shape, ...]:
+    """The last `count` maps, oldest first; where there are fewer, the first one stands for those before it."""
+    return (trail[0],) * (count - len(trail)) + trail[-count:]
+
+
+def _block_tally(layer: Layer, trail: tuple[Shape, ...]) -> Tally:
+    """What a block costs behind the maps of `trail`; whatever else is held meanwhile is not its own."""
+    if not isinstance(layer, Dag) or layer.num_inputs == 1:
+        return tally(layer, trail[-1])
+    reads = tuple(max(0, len(trail) - layer.num_inputs + index) for index in range(layer.num_inputs))
+    distinct = sorted(set(reads))
+    maps = tuple(trail[index] for index in distinct)
+    return dag_tally(layer, maps, tuple(distinct.index(each) for each in reads), (False,) * len(distinct))
+
+
+def _placed_auxiliary(arch: ArchSpec, index: int, shapes: dict[str, Shape]) -> tuple[str, Layer]:
+    """The part that an auxiliary head reads, and the head's layers behind it."""
+    auxiliary = arch.auxiliary[index]
+    name = f"stage{auxiliary.after}"
+    if name not in shapes:
+        raise SpecError(f"auxiliary[{index}].after", f"stage {auxiliary.after} does nothing, no head can read it")
+    own = msgspec.structs.replace(
+        arch,
+        input=shapes[name],
+        stem=(),
+        stages=auxiliary.stages or (Stage(block=Skip()),),
+        head=auxiliary.head,
+        stochastic_depth=StochasticDepth(),
+        auxiliary=(),
+    )
+    try:
+        return name, lower(own)
+    except SpecError as error:
+        raise error.inside(f"auxiliary[{index}]") from None
 
 
 def placed_head(arch: ArchSpec, shape: Shape) -> Sequence:

@@ -10,23 +10,27 @@ from torch.nn import functional
 
 
 class Residual(nn.Module):
-    """`shortcut(x) + body(x)`; in training each image's body is dropped with probability `drop_rate`."""
+    """`shortcut(x) + scale * body(x)`; in training each image's body is dropped with probability `drop_rate`."""
 
-    def __init__(self, body: nn.Module, shortcut: nn.Module, drop_rate: float = 0.0) -> None:
+    def __init__(self, body: nn.Module, shortcut: nn.Module, drop_rate: float = 0.0, scale: float = 1.0) -> None:
         super().__init__()
         self.body = body
         self.shortcut = shortcut
         self.drop_rate = drop_rate
+        self.scale = scale
 
     def forward(self, x: Tensor) -> Tensor:
         body = self.body(x)
+        if self.scale != 1.0:
+            body = body * self.scale
         if self.training and self.drop_rate > 0:
             kept = body.new_empty((body.shape[0], 1, 1, 1)).bernoulli_(1 - self.drop_rate)
             body = body * kept / (1 - self.drop_rate)
         return cast(Tensor, self.shortcut(x) + body)
 
     def extra_repr(self) -> str:
-        return f"drop_rate={self.drop_rate}" if self.drop_rate else ""
+        shown = [f"drop_rate={self.drop_rate}"] if self.drop_rate else []
+        return ", ".join(shown + ([f"scale={self.scale}"] if self.scale != 1.0 else []))
 
 
 class Gate(nn.Module):
@@ -87,6 +91,38 @@ class ChannelPad(nn.Module):
 
     def extra_repr(self) -> str:
         return str(self.channels)
+
+
+class ChannelSlice(nn.Module):
+    """Channels `start` to `stop` of the map."""
+
+    def __init__(self, start: int, stop: int) -> None:
+        super().__init__()
+        self.start = start
+        self.stop = stop
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[:, self.start : self.stop]
+
+    def extra_repr(self) -> str:
+        return f"{self.start}, {self.stop}"
+
+
+class Subsample(nn.Module):
+    """Every `stride`-th position from `offset` on, zeros beyond the map."""
+
+    def __init__(self, stride: tuple[int, int], offset: tuple[int, int]) -> None:
+        super().__init__()
+        self.stride = stride
+        self.offset = offset
+
+    def forward(self, x: Tensor) -> Tensor:
+        down, right = self.offset
+        shifted = functional.pad(x, (-right, right, -down, down)) if down or right else x
+        return shifted[:, :, :: self.stride[0], :: self.stride[1]]
+
+    def extra_repr(self) -> str:
+        return f"stride={self.stride}, offset={self.offset}"
 
 
 class ScaledActivation(nn.Module):

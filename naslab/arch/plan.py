@@ -122,6 +122,26 @@ class ChannelPad(Layer, frozen=True, gc=False):
     channels: int
 
 
+class ChannelSlice(Layer, frozen=True, gc=False):
+    """Channels `start` to `stop`, the latter not included: one side of a channel split (arXiv 1807.11164)."""
+
+    start: int
+    stop: int
+
+
+class ChannelShuffle(Layer, frozen=True, gc=False):
+    """Channels dealt out so that every group gets some of each of `groups` groups (arXiv 1707.01083, figure 1)."""
+
+    groups: int
+
+
+class Subsample(Layer, frozen=True, gc=False):
+    """Every `stride`-th position from `offset` on; where the map ends, zeros. ceil(size / stride) positions."""
+
+    stride: Pair
+    offset: Pair = (0, 0)
+
+
 class Identity(Layer, frozen=True, gc=False):
     """Passes its input on."""
 
@@ -134,14 +154,15 @@ class Sequence(Layer, frozen=True):
 
 
 class Residual(Layer, frozen=True):
-    """`shortcut(x) + body(x)`; in training the body is dropped per image with probability `drop_rate`.
+    """`shortcut(x) + scale * body(x)`; in training the body is dropped per image with probability `drop_rate`.
 
-    Stochastic depth: Huang et al. 2016, arXiv 1603.09382.
+    Stochastic depth: Huang et al. 2016, arXiv 1603.09382. Scaled residuals: arXiv 1602.07261, section 3.3.
     """
 
     body: Layer
     shortcut: Layer = Identity()
     drop_rate: float = 0.0
+    scale: float = 1.0
 
 
 class Gate(Layer, frozen=True):
@@ -155,6 +176,52 @@ class Concat(Layer, frozen=True):
 
     names: tuple[str, ...]
     branches: tuple[Layer, ...]
+
+
+class Node(msgspec.Struct, frozen=True):
+    """One step of a `Dag`: the values it reads, how several become one, and the layer on that.
+
+    Value 0 is the graph's first input, further inputs follow, then the nodes in their order.
+    """
+
+    layer: Layer
+    inputs: tuple[int, ...]
+    join: Literal["add", "mean", "concat"] = "add"
+
+
+class Dag(Layer, frozen=True, cache_hash=True):
+    """A graph of layers: nodes in order, the values `outputs` stacked along the channels.
+
+    A graph of several inputs given one map reads it for all of them; inside a `History` it reads the last ones.
+    In training every `mean` drops each of its inputs with probability `drop_rate`, never all: drop-path
+    (Larsson et al. 2017, arXiv 1605.07648).
+    """
+
+    names: tuple[str, ...]
+    nodes: tuple[Node, ...]
+    outputs: tuple[int, ...]
+    num_inputs: int = 1
+    drop_rate: float = 0.0
+
+
+class History(Layer, frozen=True):
+    """Layers one after another that remember: a `Dag` of n inputs reads the last n outputs, oldest first.
+
+    A history inside a history goes on with its outer's.
+    """
+
+    names: tuple[str, ...]
+    layers: tuple[Layer, ...]
+
+
+class Supervised(Layer, frozen=True):
+    """A network with auxiliary heads behind some of its parts, there in training only (arXiv 1409.4842, section 5).
+
+    `taps` are pairs of a part's name and the head that reads its output.
+    """
+
+    body: Sequence | History
+    taps: tuple[tuple[str, Layer], ...]
 
 
 def seq(**layers: Layer | None) -> Sequence:

@@ -86,6 +86,23 @@ class Head(Spec, frozen=True, cache_hash=True):
         require(0 <= self.dropout < 1, "dropout", f"must be at least 0 and below 1, got {self.dropout}")
 
 
+class AuxiliaryHead(Spec, frozen=True, cache_hash=True):
+    """A classifier behind stage `after` (from 0) that is there in training only (arXiv 1409.4842, section 5).
+
+    `stages` and `head` lead from that stage's output to the classes; its loss counts `weight` times. By convention
+    it is no part of a network's cost. `naslab.arch.build.build` makes it where asked.
+    """
+
+    after: int
+    head: Head = Head()
+    stages: tuple[Stage, ...] = ()
+    weight: float = 0.3
+
+    def __post_init__(self) -> None:
+        require(self.after >= 0, "after", f"must be the index of a stage, got {self.after}")
+        require(self.weight > 0, "weight", f"must be above 0, got {self.weight}")
+
+
 class ArchSpec(Spec, frozen=True, cache_hash=True):
     """A network: input, stem, stages, head, number of classes, and the style that its blocks share.
 
@@ -94,7 +111,7 @@ class ArchSpec(Spec, frozen=True, cache_hash=True):
     >>> from naslab.arch import ArchSpec, MBConv, Stage, cost
     >>> arch = ArchSpec(input=(3, 32, 32), stages=(Stage(block=MBConv(), width=24, stride=2),), num_classes=10)
     >>> cost(arch).params
-    610
+    1073
     """
 
     input: Shape
@@ -105,12 +122,21 @@ class ArchSpec(Spec, frozen=True, cache_hash=True):
     norm: NormStyle | None = NormStyle()
     activation: Activation = "relu"
     stochastic_depth: StochasticDepth = StochasticDepth()
+    auxiliary: tuple[AuxiliaryHead, ...] = ()
 
     def __post_init__(self) -> None:
         for index, value in enumerate(self.input):
             require_positive(value, f"input[{index}]")
         require(len(self.stages) > 0, "stages", "must hold at least one stage")
         require(self.num_classes >= 1, "num_classes", f"must be at least 1, got {self.num_classes}")
+        taken = -1
+        for index, auxiliary in enumerate(self.auxiliary):
+            field = f"auxiliary[{index}].after"
+            require(
+                auxiliary.after < len(self.stages), field, f"must be below {len(self.stages)}, got {auxiliary.after}"
+            )
+            require(auxiliary.after > taken, field, f"must be above the head before it, {taken}, got {auxiliary.after}")
+            taken = auxiliary.after
 
     @property
     def context(self) -> Context:

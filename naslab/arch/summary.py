@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from naslab.arch.block import Block
-from naslab.arch.cost import head_tally, stage_tally
+from naslab.arch.cost import head_tally, stage_tallies
 from naslab.arch.plan import Shape
 from naslab.arch.spec import ArchSpec, Stage
 
@@ -33,9 +33,10 @@ def stage_rows(arch: ArchSpec) -> list[StageRow]:
     """
     rows: list[StageRow] = []
     shape = arch.input
+    totals = iter(stage_tallies(arch))
     for part, stages in (("stem", arch.stem), ("stages", arch.stages)):
         for index, stage in enumerate(stages):
-            shape, params, macs, activations, _ = stage_tally(stage, shape, arch.context)
+            shape, params, macs, activations, _ = next(totals)
             place = f"{part}[{index}]"
             rows.append(
                 StageRow(

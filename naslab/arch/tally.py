@@ -10,46 +10,31 @@ join, elementwise layers in place.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import Any
 
 from naslab.arch.plan import (
-    Act,
-    ChannelLinear,
-    ChannelPad,
-    ChannelScale,
     Concat,
-    Conv,
-    Dropout,
-    Flatten,
+    Dag,
     Gate,
-    GlobalPool,
+    History,
     Identity,
     Layer,
-    Linear,
-    LocalResponseNorm,
-    Norm,
-    Pool,
+    Node,
     Residual,
     Sequence,
     Shape,
+    Supervised,
     layer_kind,
 )
+from naslab.arch.primitives import PRIMITIVES, Tally, num_values
 from naslab.errors import SpecError
-
-
-class Tally(NamedTuple):
-    """What a plan does to a map: its output shape and exact counts; `peak` in values, not bytes."""
-
-    out_shape: Shape
-    params: int
-    macs: int
-    activations: int
-    peak: int
 
 
 def tally(layer: Layer, shape: Shape, keep: bool = False) -> Tally:
     """Count `layer` on one map of `shape`; `keep` says that something else still needs the input afterwards.
 
+    >>> from naslab.arch.plan import Conv
     >>> tally(Conv(3, 16, (3, 3), padding=(1, 1)), (3, 8, 8))
     Tally(out_shape=(16, 8, 8), params=432, macs=27648, activations=1024, peak=1216)
     """
@@ -57,111 +42,6 @@ def tally(layer: Layer, shape: Shape, keep: bool = False) -> Tally:
     if count is None:
         raise SpecError("", f"the cost model does not know the layer {layer_kind(layer)}")
     return count(layer, shape, keep)
-
-
-def _conv(layer: Conv, shape: Shape, keep: bool) -> Tally:
-    channels, height, width = shape
-    kernel_h, kernel_w = layer.kernel
-    if channels != layer.in_channels:
-        raise SpecError("", f"takes {layer.in_channels} channels, got {channels}")
-    if layer.dilation == (1, 1):
-        out_h = (height + 2 * layer.padding[0] - kernel_h) // layer.stride[0] + 1
-        out_w = (width + 2 * layer.padding[1] - kernel_w) // layer.stride[1] + 1
-    else:
-        span_h = layer.dilation[0] * (kernel_h - 1) + 1
-        span_w = layer.dilation[1] * (kernel_w - 1) + 1
-        out_h = (height + 2 * layer.padding[0] - span_h) // layer.stride[0] + 1
-        out_w = (width + 2 * layer.padding[1] - span_w) // layer.stride[1] + 1
-    if out_h < 1 or out_w < 1:
-        raise _vanished(layer.kernel, shape)
-    out = layer.out_channels
-    weights = channels * kernel_h * kernel_w // layer.groups * out
-    area = out_h * out_w
-    values = out * area
-    extra = (out if layer.bias else 0) + (out if layer.standardized else 0)
-    return Tally((out, out_h, out_w), weights + extra, weights * area, values, channels * height * width + values)
-
-
-def _norm(layer: Norm, shape: Shape, keep: bool) -> Tally:
-    channels, height, width = shape
-    if channels != layer.channels:
-        raise SpecError("", f"normalises {layer.channels} channels, got {channels}")
-    size = channels * height * width
-    return Tally(shape, 2 * channels, 0, 0, size + size if keep else size)
-
-
-def _local_response_norm(layer: LocalResponseNorm, shape: Shape, keep: bool) -> Tally:
-    return Tally(shape, 0, 0, 0, 2 * _values(shape))
-
-
-def _channel_scale(layer: ChannelScale, shape: Shape, keep: bool) -> Tally:
-    if shape[0] != layer.channels:
-        raise SpecError("", f"scales {layer.channels} channels, got {shape[0]}")
-    size = _values(shape)
-    return Tally(shape, layer.channels, 0, 0, size + size if keep else size)
-
-
-def _elementwise(layer: Layer, shape: Shape, keep: bool) -> Tally:
-    size = shape[0] * shape[1] * shape[2]
-    return Tally(shape, 0, 0, 0, size + size if keep else size)
-
-
-def _identity(layer: Layer, shape: Shape, keep: bool) -> Tally:
-    return Tally(shape, 0, 0, 0, shape[0] * shape[1] * shape[2])
-
-
-def _flatten(layer: Flatten, shape: Shape, keep: bool) -> Tally:
-    size = shape[0] * shape[1] * shape[2]
-    return Tally((size, 1, 1), 0, 0, 0, size)
-
-
-def _pool(layer: Pool, shape: Shape, keep: bool) -> Tally:
-    channels, height, width = shape
-    out_h = _pooled(height, layer.kernel[0], layer.stride[0], layer.padding[0], layer.ceil)
-    out_w = _pooled(width, layer.kernel[1], layer.stride[1], layer.padding[1], layer.ceil)
-    if out_h < 1 or out_w < 1:
-        raise _vanished(layer.kernel, shape)
-    return Tally((channels, out_h, out_w), 0, 0, 0, channels * (height * width + out_h * out_w))
-
-
-def _pooled(size: int, kernel: int, stride: int, padding: int, ceil: bool) -> int:
-    """Positions of a pooling window; rounded up, the last one must still start inside the map or its padding."""
-    room = size + 2 * padding - kernel
-    if not ceil:
-        return room // stride + 1
-    out = -(-room // stride) + 1
-    return out - 1 if (out - 1) * stride >= size + padding else out
-
-
-def _global_pool(layer: GlobalPool, shape: Shape, keep: bool) -> Tally:
-    channels, height, width = shape
-    out_h, out_w = layer.size
-    return Tally((channels, out_h, out_w), 0, 0, 0, channels * (height * width + out_h * out_w))
-
-
-def _linear(layer: Linear, shape: Shape, keep: bool) -> Tally:
-    features = shape[0]
-    if shape != (layer.in_features, 1, 1):
-        raise SpecError("", f"takes a vector of {layer.in_features}, got a map of {shape}")
-    out = layer.out_features
-    weights = features * out
-    return Tally((out, 1, 1), weights + (out if layer.bias else 0), weights, 0, features + out)
-
-
-def _channel_linear(layer: ChannelLinear, shape: Shape, keep: bool) -> Tally:
-    channels, height, width = shape
-    if channels != layer.in_features:
-        raise SpecError("", f"takes {layer.in_features} channels, got {channels}")
-    out = layer.out_features
-    weights = channels * out
-    area = height * width
-    return Tally((out, height, width), weights + (out if layer.bias else 0), weights * area, 0, (channels + out) * area)
-
-
-def _channel_pad(layer: ChannelPad, shape: Shape, keep: bool) -> Tally:
-    channels, height, width = shape
-    area = height * width
-    return Tally((channels + layer.channels, height, width), 0, 0, 0, (2 * channels + layer.channels) * area)
 
 
 def _sequence(layer: Sequence, shape: Shape, keep: bool) -> Tally:
@@ -189,7 +69,7 @@ def _sequence(layer: Sequence, shape: Shape, keep: bool) -> Tally:
 
 def _residual(layer: Residual, shape: Shape, keep: bool) -> Tally:
     body = _named("body", layer.body, shape, True)
-    size = _values(body.out_shape)
+    size = num_values(body.out_shape)
     if type(layer.shortcut) is Identity:
         if body.out_shape != shape:
             raise SpecError("", f"the body makes {body.out_shape} of {shape}; an identity shortcut cannot be added")
@@ -210,8 +90,8 @@ def _gate(layer: Gate, shape: Shape, keep: bool) -> Tally:
     body = _named("gate", layer.body, shape, True)
     if body.out_shape[0] != shape[0]:
         raise SpecError("", f"the gate makes {body.out_shape[0]} channels for {shape[0]}")
-    size = _values(shape)
-    product = size * (2 if keep else 1) + _values(body.out_shape)
+    size = num_values(shape)
+    product = size * (2 if keep else 1) + num_values(body.out_shape)
     return body._replace(out_shape=shape, peak=max(body.peak, product))
 
 
@@ -229,11 +109,131 @@ def _concat(layer: Concat, shape: Shape, keep: bool) -> Tally:
         macs += part.macs
         activations += part.activations
         peak = max(peak, done + part.peak)
-        done += _values(part.out_shape)
+        done += num_values(part.out_shape)
         channels += part.out_shape[0]
     assert place is not None
-    peak = max(peak, 2 * done + (_values(shape) if keep else 0))
+    peak = max(peak, 2 * done + (num_values(shape) if keep else 0))
     return Tally((channels, *place), params, macs, activations, peak)
+
+
+def _dag(layer: Dag, shape: Shape, keep: bool) -> Tally:
+    return dag_tally(layer, (shape,), (0,) * layer.num_inputs, (keep,))
+
+
+@lru_cache(maxsize=16384)
+def dag_tally(layer: Dag, maps: tuple[Shape, ...], reads: tuple[int, ...], keeps: tuple[bool, ...]) -> Tally:
+    """Count a graph whose input i is `maps[reads[i]]`; `keeps` says which maps are needed afterwards."""
+    values = [maps[index] for index in reads]
+    place = [*reads, *range(len(maps), len(maps) + len(layer.nodes))]
+    sizes = [num_values(each) for each in maps] + [0] * len(layer.nodes)
+    left = _reads_left(layer, place, keeps)
+    alive = sum(size for size, count in zip(sizes, left, strict=True) if count)
+    params = macs = activations = peak = 0
+    for name, node in zip(layer.names, layer.nodes, strict=True):
+        try:
+            shape = joined_shape(node, values)
+            sources = [place[index] for index in node.inputs]
+            for source in sources:
+                left[source] -= 1
+            freed = sum(sizes[source] for source in set(sources) if not left[source])
+            if len(sources) == 1:
+                part = tally(node.layer, shape, left[sources[0]] > 0)
+                peak = max(peak, alive - sizes[sources[0]] + part.peak)
+            else:
+                part = tally(node.layer, shape)
+                in_place = freed > 0 and node.join != "concat"
+                peak = max(peak, alive + (0 if in_place else num_values(shape)), alive - freed + part.peak)
+        except SpecError as error:
+            raise error.inside(name) from None
+        params, macs, activations = params + part.params, macs + part.macs, activations + part.activations
+        sizes[place[len(values)]] = num_values(part.out_shape)
+        alive += num_values(part.out_shape) - freed
+        values.append(part.out_shape)
+    out = _stacked([values[index] for index in layer.outputs])
+    return Tally(out, params, macs, activations, max(peak, alive + (num_values(out) if len(layer.outputs) > 1 else 0)))
+
+
+def _reads_left(layer: Dag, place: list[int], keeps: tuple[bool, ...]) -> list[int]:
+    """How often each map and each node's output is read, by the nodes, as an output, or afterwards."""
+    left = [int(keep) for keep in keeps] + [0] * len(layer.nodes)
+    for index in (*(index for node in layer.nodes for index in node.inputs), *layer.outputs):
+        if index >= len(place):
+            raise SpecError("", f"reads value {index}, but there are only {len(place)}")
+        left[place[index]] += 1
+    return left
+
+
+def joined_shape(node: Node, values: list[Shape]) -> Shape:
+    """The shape on which a node's layer runs, given the values before it."""
+    if max(node.inputs) >= len(values):
+        raise SpecError("", f"reads value {max(node.inputs)}, but only {len(values)} come before it")
+    shapes = [values[index] for index in node.inputs]
+    if len(shapes) == 1:
+        return shapes[0]
+    if node.join == "concat":
+        return _stacked(shapes)
+    if any(shape != shapes[0] for shape in shapes):
+        raise SpecError("", f"cannot {node.join} maps of {' and '.join(map(str, shapes))}")
+    return shapes[0]
+
+
+def _stacked(shapes: list[Shape]) -> Shape:
+    if any(shape[1:] != shapes[0][1:] for shape in shapes):
+        raise SpecError("", f"cannot stack maps of {' and '.join(map(str, shapes))}")
+    return (sum(shape[0] for shape in shapes), *shapes[0][1:])
+
+
+def _history(layer: History, shape: Shape, keep: bool) -> Tally:
+    steps = history_steps(layer)
+    reads = [step_reads(index, each) for index, (_, each) in enumerate(steps)]
+    last_read = {value: index for index, wanted in enumerate(reads) for value in wanted}
+    if keep:
+        last_read[0] = len(steps)
+    maps = [shape]
+    params = macs = activations = peak = 0
+    for index, (name, each) in enumerate(steps):
+        wanted = reads[index]
+        held = sum(
+            num_values(maps[value]) for value in range(index) if last_read[value] >= index and value not in wanted
+        )
+        try:
+            if isinstance(each, Dag):
+                distinct = sorted(set(wanted))
+                part = dag_tally(
+                    each,
+                    tuple(maps[value] for value in distinct),
+                    tuple(distinct.index(value) for value in wanted),
+                    tuple(last_read[value] > index for value in distinct),
+                )
+            else:
+                part = tally(each, maps[-1], last_read[index] > index)
+        except SpecError as error:
+            raise error.inside(name) from None
+        params, macs, activations = params + part.params, macs + part.macs, activations + part.activations
+        peak = max(peak, held + part.peak)
+        maps.append(part.out_shape)
+    return Tally(maps[-1], params, macs, activations, peak or num_values(shape))
+
+
+def history_steps(layer: History) -> list[tuple[str, Layer]]:
+    """The layers of a history in order, those of inner histories among them, each with its path."""
+    steps: list[tuple[str, Layer]] = []
+    for name, each in zip(layer.names, layer.layers, strict=True):
+        if isinstance(each, History):
+            steps.extend((f"{name}.{inner}", part) for inner, part in history_steps(each))
+        else:
+            steps.append((name, each))
+    return steps
+
+
+def step_reads(index: int, layer: Layer) -> tuple[int, ...]:
+    """The values that step `index` of a history reads, oldest first; value 0 is the input, value i step i's."""
+    count = layer.num_inputs if isinstance(layer, Dag) else 1
+    return tuple(max(0, index + 1 - count + each) for each in range(count))
+
+
+def _supervised(layer: Supervised, shape: Shape, keep: bool) -> Tally:
+    return tally(layer.body, shape, keep)
 
 
 def _named(name: str, layer: Layer, shape: Shape, keep: bool) -> Tally:
@@ -244,34 +244,13 @@ def _named(name: str, layer: Layer, shape: Shape, keep: bool) -> Tally:
         raise error.inside(name) from None
 
 
-def _values(shape: Shape) -> int:
-    return shape[0] * shape[1] * shape[2]
-
-
-def _vanished(kernel: tuple[int, int], shape: Shape) -> SpecError:
-    return SpecError(
-        "",
-        f"a {kernel[0]} x {kernel[1]} window does not fit a map of {shape[1]} x {shape[2]}; "
-        "the input is too small for the strides before it",
-    )
-
-
 _COUNTERS: dict[type[Layer], Callable[[Any, Shape, bool], Tally]] = {
-    Conv: _conv,
-    Norm: _norm,
-    LocalResponseNorm: _local_response_norm,
-    ChannelScale: _channel_scale,
-    Act: _elementwise,
-    Dropout: _elementwise,
-    Identity: _identity,
-    Flatten: _flatten,
-    Pool: _pool,
-    GlobalPool: _global_pool,
-    Linear: _linear,
-    ChannelLinear: _channel_linear,
-    ChannelPad: _channel_pad,
+    **PRIMITIVES,
     Sequence: _sequence,
     Residual: _residual,
     Gate: _gate,
     Concat: _concat,
+    Dag: _dag,
+    History: _history,
+    Supervised: _supervised,
 }

@@ -1,0 +1,155 @@
+"""Modules of networks that are no chain: graphs, cells that read several outputs, auxiliary heads, drop-path.
+
+This file needs torch alone and may be copied beside an exported network.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any, Literal, TypeAlias, cast
+
+import torch
+from torch import Tensor, nn
+
+Join: TypeAlias = Literal["add", "mean", "concat"]
+
+GLOBAL_SHARE = 0.5
+"""The share of training steps in which drop-path keeps a single path through the whole network (arXiv 1605.07648)."""
+
+
+class PathDraw:
+    """Which path every graph of a network keeps in one training step; called before each forward of the network.
+
+    `path` counts from the last input of a join; `None` leaves every join to drop inputs of its own accord.
+    """
+
+    def __init__(self, num_paths: int) -> None:
+        self.num_paths = num_paths
+        self.path: int | None = None
+
+    def __call__(self, network: nn.Module, inputs: tuple[Any, ...]) -> None:
+        is_global = network.training and bool(torch.rand(()) < GLOBAL_SHARE)
+        self.path = int(torch.randint(self.num_paths, ())) if is_global else None
+
+
+class Dag(nn.ModuleDict):
+    """Layers as the nodes of a graph: node i joins the values it reads and runs its layer on that.
+
+    Values 0 to `num_inputs` - 1 are the inputs; one map given for all is read as each. `outputs` are stacked along the
+    channels. In training a `mean` drops each input with probability `drop_rate`, never all of an image's (local
+    drop-path), or keeps the one that `paths` has drawn (global drop-path).
+    """
+
+    def __init__(
+        self,
+        layers: OrderedDict[str, nn.Module],
+        reads: Sequence[tuple[Join, tuple[int, ...]]],
+        outputs: tuple[int, ...],
+        num_inputs: int = 1,
+        drop_rate: float = 0.0,
+    ) -> None:
+        super().__init__(layers)
+        self.reads = tuple(reads)
+        self.outputs = outputs
+        self.num_inputs = num_inputs
+        self.drop_rate = drop_rate
+        self.paths = PathDraw(max((len(inputs) for _, inputs in reads), default=1))
+
+    def forward(self, *maps: Tensor) -> Tensor:
+        values = list(maps) if len(maps) == self.num_inputs else [maps[-1]] * self.num_inputs
+        for layer, (how, inputs) in zip(self.values(), self.reads, strict=True):
+            values.append(layer(self._joined(how, [values[index] for index in inputs])))
+        outputs = [values[index] for index in self.outputs]
+        return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1)
+
+    def _joined(self, how: Join, parts: list[Tensor]) -> Tensor:
+        if len(parts) == 1:
+            return parts[0]
+        if how == "concat":
+            return torch.cat(parts, dim=1)
+        if how == "mean" and self.training and self.drop_rate > 0:
+            return self._dropped_mean(parts)
+        total = parts[0]
+        for part in parts[1:]:
+            total = total + part
+        return total / len(parts) if how == "mean" else total
+
+    def _dropped_mean(self, parts: list[Tensor]) -> Tensor:
+        if self.paths.path is not None:
+            return parts[-1 - min(self.paths.path, len(parts) - 1)]
+        stacked = torch.stack(parts)
+        kept = (torch.rand(stacked.shape[:2], device=stacked.device) >= self.drop_rate).to(stacked.dtype)
+        spared = torch.zeros_like(kept).scatter_(
+            0, torch.randint(len(parts), (1, kept.shape[1]), device=kept.device), 1
+        )
+        kept = torch.where(kept.sum(0) > 0, kept, spared)
+        return torch.einsum("pb,pbchw->bchw", kept / kept.sum(0), stacked)
+
+    def extra_repr(self) -> str:
+        shown = (
+            [f"outputs={self.outputs}"]
+            if self.num_inputs == 1
+            else [f"inputs={self.num_inputs}, outputs={self.outputs}"]
+        )
+        return ", ".join(shown + ([f"drop_rate={self.drop_rate}"] if self.drop_rate else []))
+
+
+class History(nn.Sequential):
+    """Layers one after another that remember: a graph of n inputs reads the last n outputs."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return advance(self, [x], longest_memory(self))[-1]
+
+
+class Supervised(nn.Sequential):
+    """A network whose named parts have auxiliary heads behind them.
+
+    In training it gives the logits and those of the heads, in order, as one tuple; in evaluation the logits alone.
+    The heads are the children of `auxiliary`, all other names are those of the network without them.
+    """
+
+    def __init__(self, parts: OrderedDict[str, nn.Module], heads: OrderedDict[str, nn.Module]) -> None:
+        super().__init__(parts)
+        self.auxiliary = nn.ModuleDict(heads)
+
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
+        trail = [x]
+        memory = longest_memory(self)
+        logits = []
+        for name, part in self.named_children():
+            if part is self.auxiliary:
+                continue
+            trail = advance(part, trail, memory)
+            if self.training and name in self.auxiliary:
+                logits.append(self.auxiliary[name](trail[-1]))
+        return (trail[-1], *logits) if self.training else trail[-1]
+
+
+def advance(part: nn.Module, trail: list[Tensor], memory: int) -> list[Tensor]:
+    """The last `memory` outputs of a network after one more part."""
+    if isinstance(part, History):
+        for each in part:
+            trail = advance(each, trail, memory)
+        return trail
+    if isinstance(part, Dag) and part.num_inputs > 1:
+        missing = [trail[0]] * (part.num_inputs - len(trail))
+        out = part(*missing, *trail[-part.num_inputs :])
+    else:
+        out = part(trail[-1])
+    return [*trail, cast(Tensor, out)][-memory:]
+
+
+def longest_memory(network: nn.Module) -> int:
+    """How many outputs the most demanding graph of a network reads."""
+    return max((each.num_inputs for each in network.modules() if isinstance(each, Dag)), default=1)
+
+
+def share_paths(network: nn.Module) -> None:
+    """Let all graphs of a network with drop-path keep the same path in a step, drawn before each forward."""
+    graphs = [each for each in network.modules() if isinstance(each, Dag) and each.drop_rate > 0]
+    if graphs:
+        draw = PathDraw(max(each.paths.num_paths for each in graphs))
+        for each in graphs:
+            each.paths = draw
+        network.register_forward_pre_hook(draw)

@@ -1,0 +1,195 @@
+"""Counting primitive layers: output shape, parameters, multiply-accumulates, activations and peak of each kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from naslab.arch.plan import (
+    Act,
+    ChannelLinear,
+    ChannelPad,
+    ChannelScale,
+    ChannelShuffle,
+    ChannelSlice,
+    Conv,
+    Dropout,
+    Flatten,
+    GlobalPool,
+    Identity,
+    Layer,
+    Linear,
+    LocalResponseNorm,
+    Norm,
+    Pool,
+    Shape,
+    Subsample,
+)
+from naslab.errors import SpecError
+
+
+class Tally(NamedTuple):
+    """What a plan does to a map: its output shape and exact counts; `peak` in values, not bytes."""
+
+    out_shape: Shape
+    params: int
+    macs: int
+    activations: int
+    peak: int
+
+
+def _conv(layer: Conv, shape: Shape, keep: bool) -> Tally:
+    channels, height, width = shape
+    kernel_h, kernel_w = layer.kernel
+    if channels != layer.in_channels:
+        raise SpecError("", f"takes {layer.in_channels} channels, got {channels}")
+    if layer.dilation == (1, 1):
+        out_h = (height + 2 * layer.padding[0] - kernel_h) // layer.stride[0] + 1
+        out_w = (width + 2 * layer.padding[1] - kernel_w) // layer.stride[1] + 1
+    else:
+        span_h = layer.dilation[0] * (kernel_h - 1) + 1
+        span_w = layer.dilation[1] * (kernel_w - 1) + 1
+        out_h = (height + 2 * layer.padding[0] - span_h) // layer.stride[0] + 1
+        out_w = (width + 2 * layer.padding[1] - span_w) // layer.stride[1] + 1
+    if out_h < 1 or out_w < 1:
+        raise _vanished(layer.kernel, shape)
+    out = layer.out_channels
+    weights = channels * kernel_h * kernel_w // layer.groups * out
+    area = out_h * out_w
+    values = out * area
+    extra = (out if layer.bias else 0) + (out if layer.standardized else 0)
+    return Tally((out, out_h, out_w), weights + extra, weights * area, values, channels * height * width + values)
+
+
+def _norm(layer: Norm, shape: Shape, keep: bool) -> Tally:
+    channels, height, width = shape
+    if channels != layer.channels:
+        raise SpecError("", f"normalises {layer.channels} channels, got {channels}")
+    size = channels * height * width
+    return Tally(shape, 2 * channels, 0, 0, size + size if keep else size)
+
+
+def _local_response_norm(layer: LocalResponseNorm, shape: Shape, keep: bool) -> Tally:
+    return Tally(shape, 0, 0, 0, 2 * num_values(shape))
+
+
+def _channel_scale(layer: ChannelScale, shape: Shape, keep: bool) -> Tally:
+    if shape[0] != layer.channels:
+        raise SpecError("", f"scales {layer.channels} channels, got {shape[0]}")
+    size = num_values(shape)
+    return Tally(shape, layer.channels, 0, 0, size + size if keep else size)
+
+
+def _elementwise(layer: Layer, shape: Shape, keep: bool) -> Tally:
+    size = shape[0] * shape[1] * shape[2]
+    return Tally(shape, 0, 0, 0, size + size if keep else size)
+
+
+def _identity(layer: Layer, shape: Shape, keep: bool) -> Tally:
+    return Tally(shape, 0, 0, 0, shape[0] * shape[1] * shape[2])
+
+
+def _flatten(layer: Flatten, shape: Shape, keep: bool) -> Tally:
+    size = shape[0] * shape[1] * shape[2]
+    return Tally((size, 1, 1), 0, 0, 0, size)
+
+
+def _pool(layer: Pool, shape: Shape, keep: bool) -> Tally:
+    channels, height, width = shape
+    out_h = _pooled(height, layer.kernel[0], layer.stride[0], layer.padding[0], layer.ceil)
+    out_w = _pooled(width, layer.kernel[1], layer.stride[1], layer.padding[1], layer.ceil)
+    if out_h < 1 or out_w < 1:
+        raise _vanished(layer.kernel, shape)
+    return Tally((channels, out_h, out_w), 0, 0, 0, channels * (height * width + out_h * out_w))
+
+
+def _pooled(size: int, kernel: int, stride: int, padding: int, ceil: bool) -> int:
+    """Positions of a pooling window; rounded up, the last one must still start inside the map or its padding."""
+    room = size + 2 * padding - kernel
+    if not ceil:
+        return room // stride + 1
+    out = -(-room // stride) + 1
+    return out - 1 if (out - 1) * stride >= size + padding else out
+
+
+def _global_pool(layer: GlobalPool, shape: Shape, keep: bool) -> Tally:
+    channels, height, width = shape
+    out_h, out_w = layer.size
+    return Tally((channels, out_h, out_w), 0, 0, 0, channels * (height * width + out_h * out_w))
+
+
+def _linear(layer: Linear, shape: Shape, keep: bool) -> Tally:
+    features = shape[0]
+    if shape != (layer.in_features, 1, 1):
+        raise SpecError("", f"takes a vector of {layer.in_features}, got a map of {shape}")
+    out = layer.out_features
+    weights = features * out
+    return Tally((out, 1, 1), weights + (out if layer.bias else 0), weights, 0, features + out)
+
+
+def _channel_linear(layer: ChannelLinear, shape: Shape, keep: bool) -> Tally:
+    channels, height, width = shape
+    if channels != layer.in_features:
+        raise SpecError("", f"takes {layer.in_features} channels, got {channels}")
+    out = layer.out_features
+    weights = channels * out
+    area = height * width
+    return Tally((out, height, width), weights + (out if layer.bias else 0), weights * area, 0, (channels + out) * area)
+
+
+def _channel_pad(layer: ChannelPad, shape: Shape, keep: bool) -> Tally:
+    channels, height, width = shape
+    area = height * width
+    return Tally((channels + layer.channels, height, width), 0, 0, 0, (2 * channels + layer.channels) * area)
+
+
+def _channel_slice(layer: ChannelSlice, shape: Shape, keep: bool) -> Tally:
+    channels, height, width = shape
+    if not 0 <= layer.start < layer.stop <= channels:
+        raise SpecError("", f"takes channels {layer.start} to {layer.stop}, got {channels}")
+    return Tally((layer.stop - layer.start, height, width), 0, 0, 0, num_values(shape))
+
+
+def _channel_shuffle(layer: ChannelShuffle, shape: Shape, keep: bool) -> Tally:
+    if shape[0] % layer.groups:
+        raise SpecError("", f"{layer.groups} groups must divide {shape[0]} channels")
+    return Tally(shape, 0, 0, 0, 2 * num_values(shape))
+
+
+def _subsample(layer: Subsample, shape: Shape, keep: bool) -> Tally:
+    channels, height, width = shape
+    out = (channels, -(-height // layer.stride[0]), -(-width // layer.stride[1]))
+    return Tally(out, 0, 0, 0, num_values(shape) + num_values(out))
+
+
+def num_values(shape: Shape) -> int:
+    """How many values a map holds."""
+    return shape[0] * shape[1] * shape[2]
+
+
+def _vanished(kernel: tuple[int, int], shape: Shape) -> SpecError:
+    return SpecError(
+        "",
+        f"a {kernel[0]} x {kernel[1]} window does not fit a map of {shape[1]} x {shape[2]}; "
+        "the input is too small for the strides before it",
+    )
+
+
+PRIMITIVES: dict[type[Layer], Callable[[Any, Shape, bool], Tally]] = {
+    Conv: _conv,
+    Norm: _norm,
+    LocalResponseNorm: _local_response_norm,
+    ChannelScale: _channel_scale,
+    Act: _elementwise,
+    Dropout: _elementwise,
+    Identity: _identity,
+    Flatten: _flatten,
+    Pool: _pool,
+    GlobalPool: _global_pool,
+    Linear: _linear,
+    ChannelLinear: _channel_linear,
+    ChannelPad: _channel_pad,
+    ChannelSlice: _channel_slice,
+    ChannelShuffle: _channel_shuffle,
+    Subsample: _subsample,
+}
