@@ -20,7 +20,8 @@ CACHED_NETWORKS = 1 << 12
 
 Genes = tuple[Gene, ...]
 
-_PLACEHOLDER = [encode(Stage(block=Skip()))]
+_PLACEHOLDERS = [encode(Stage(block=Skip()))] * 1000
+"""Stages of a frame, more than any part of it that counts stages can ask for."""
 
 
 class Decoding:
@@ -64,9 +65,9 @@ class Decoding:
         return self.stages_of(item, self._options(item, own, common))
 
     def frame_of(self, options: Mapping[str, int]) -> ArchSpec:
-        """The network that these options make, with a placeholder for its stages."""
+        """The network that these options make, with placeholders for its stages."""
         plain = plain_value(self._tree, self.frame, options)
-        return decode_arch({**plain, "stages": _PLACEHOLDER})
+        return decode_arch({**plain, "stages": _PLACEHOLDERS})
 
     def stages_of(self, item: Node, options: Mapping[str, int]) -> tuple[Stage, ...]:
         """The stages that one item of the template's list makes of these options."""

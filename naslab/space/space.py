@@ -36,8 +36,8 @@ class SearchSpace(msgspec.Struct, frozen=True, dict=True):
 
     The template is kept in its one form (see `naslab.space.template`): plain JSON values, equal for equal spaces. A bad
     one is refused here, with the path of the mistake: `SpecError`. Some combinations of options may still be no
-    network, such as groups that do not divide a width: `decode` or `cost` raises for these, `size`, `enumerate` and
-    `neighbours` count them, `sample`, `mutate` and `cross` never give them.
+    network, such as groups that do not divide a width: `size` and ranks count them, `decode` or `cost` raises for them,
+    and `sample`, `mutate`, `cross`, `neighbours`, `enumerate` and `repair` never give them.
 
     >>> from naslab.arch import ConvBlock, MBConv
     >>> from naslab.space import choice
@@ -68,15 +68,15 @@ class SearchSpace(msgspec.Struct, frozen=True, dict=True):
         """Every hole, in the order of genomes, with its path, its options and whether they are ordered."""
         return tuple(self._tree.holes.values())
 
-    def choose(self, chooser: Chooser) -> Genome:
-        """The genome that a chooser makes, asked once for each hole that its answers make active.
+    def fill(self, choose: Chooser) -> Genome:
+        """The genome that `choose` makes, asked once for each hole that its answers make active.
 
         >>> from naslab.space import load_space
         >>> space = load_space("nas_bench_macro")
-        >>> space.choose(lambda hole: len(hole.options) - 1).genes[0]
+        >>> space.fill(lambda hole: len(hole.options) - 1).genes[0]
         Gene(hole='stages[0].block', option=2)
         """
-        return checked(self._tree, walk(self._tree, chooser))
+        return checked(self._tree, walk(self._tree, choose))
 
     def has(self, genome: Genome) -> bool:
         """Whether a genome takes an option of exactly the holes that are active in it."""
@@ -103,8 +103,8 @@ class SearchSpace(msgspec.Struct, frozen=True, dict=True):
         return self._counting.genome_at(rank)
 
     def enumerate(self) -> Iterator[Genome]:
-        """Every genome, in the order of ranks."""
-        return (self.genome_at(rank) for rank in range(self.size()))
+        """Every genome that is a network, lazily, in the order of ranks."""
+        return filter(self.is_network, (self.genome_at(rank) for rank in range(self.size())))
 
     def sample(self, rng: np.random.Generator) -> Genome:
         """A genome, each that is a network equally likely. Raises `SpecError` if 200 in a row are none."""
@@ -130,12 +130,12 @@ class SearchSpace(msgspec.Struct, frozen=True, dict=True):
         return next((child for child in children if self.is_network(child)), one)
 
     def neighbours(self, genome: Genome) -> Iterator[Genome]:
-        """Every genome one choice away, in a fixed order; an option with holes of its own comes with all its fillings.
+        """Every network one choice away, lazily, in a fixed order; an option with holes of its own comes with all its fillings.
 
         A number of repeated stages changes by one option up or down, at the end of the list, and comes last.
         Neighbourhood is mutual.
         """
-        return self._moves.neighbours(genome)
+        return filter(self.is_network, self._moves.neighbours(genome))
 
     def encode(self, genome: Genome) -> NDArray[np.float64]:
         """The genome as a vector of fixed length, different for different genomes.

@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 
-from naslab.arch.files import encode
 from naslab.errors import NaslabError, SpecError, nearest
 
 _STEP = re.compile(r"\.?([A-Za-z_]\w*)|\[(\d+|\*)\]")
@@ -56,7 +55,7 @@ def _zoo_tree(template: dict[str, Any]) -> dict[str, Any]:
         raise
     except NaslabError as error:
         raise SpecError("zoo", str(error)) from None
-    tree: dict[str, Any] = encode(arch)
+    tree: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(arch))
     return tree
 
 

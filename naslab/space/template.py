@@ -7,6 +7,7 @@ the order of the specifications, and no zoo model: it stands for itself, so a le
 
 from __future__ import annotations
 
+import difflib
 import re
 from typing import Any
 
@@ -70,14 +71,9 @@ def normalised(template: Any) -> dict[str, Any]:
     return tree
 
 
-def shown_value(value: Any) -> str:
-    """A value as messages show it, at most 60 characters."""
-    return _shown(value)
-
-
 def _plain(value: Any) -> Any:
     try:
-        return msgspec.to_builtins(value, str_keys=True)
+        return msgspec.json.decode(msgspec.json.encode(value))  # tuples become lists
     except (TypeError, ValueError) as error:
         raise SpecError("", f"a template holds plain values and specifications only: {error}") from None
 
@@ -88,6 +84,9 @@ def _normalised(value: Any, path: str, shared: dict[str, tuple[str, list[Any]]])
     if isinstance(value, dict):
         if is_repeat(value):
             raise SpecError(path, "'repeat' stands in a list of stages only")
+        for key in value:
+            if key not in _FIELD_ORDER and difflib.get_close_matches(key, ["choice"], cutoff=0.7):
+                raise SpecError(path, f"unknown field '{key}' (did you mean 'choice'?)")
         return {key: _normalised(value[key], join_path(path, key), shared) for key in sorted(value, key=_field_order)}
     if isinstance(value, list):
         return [
@@ -122,9 +121,9 @@ def _normalised_hole(hole: dict[str, Any], path: str, shared: dict[str, tuple[st
 
 
 def _normalised_repeat(value: dict[str, Any], path: str, shared: dict[str, tuple[str, list[Any]]]) -> dict[str, Any]:
-    _refuse_unknown(value, ("repeat", "of"), path)
     if "of" not in value:
-        raise SpecError(path, "misses the field 'of', the template of each copy")
+        raise SpecError(path, "'repeat' needs 'of', the template of each copy; a stage's own blocks are its 'repeats'")
+    _refuse_unknown(value, ("repeat", "of"), path)
     number = _normalised(value["repeat"], join_path(path, "repeat"), shared)
     for index, count in enumerate(number["choice"] if is_hole(number) else [number]):
         place = join_path(path, f"repeat.choice[{index}]" if is_hole(number) else "repeat")
