@@ -1,31 +1,44 @@
-"""The lab in a few lines of Python: search, train a family, train one network. The commands are thin over this."""
+"""The lab in a few lines of Python: search a space, train what was found, make families. The commands are thin over it.
+
+study = naslab.search("digits_demo", trials=20)
+print(naslab.pareto_front(study).front)
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
+from naslab.analysis.front import FrontTable, front
+from naslab.analysis.reference import reference_point
 from naslab.analysis.study import StudyView, read_study
-from naslab.arch import ArchSpec, arch_id, cost, encode
+from naslab.arch import ArchSpec
 from naslab.errors import StudyError
-from naslab.estimators.short_training import ShortTraining
-from naslab.execution.events import Event
+from naslab.execution.events import Observer, StudyOpened, ignore
+from naslab.execution.executor import Executor
 from naslab.execution.search import run_candidates, run_search
+from naslab.execution.source import ListSource, make_candidate
 from naslab.execution.workers import Workers
 from naslab.facts import command_line, machine_facts, version_facts
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.record import RunRecord, StudyRecord
-from naslab.outcome import Candidate, Fidelity
 from naslab.problem import DataChoice, Limit, Objective, Problem
 from naslab.space import SearchSpace, load_space
 from naslab.strategies.registry import make_strategy
-from naslab.training.datasets import dataset_facts
+from naslab.training.datasets.facts import DATASETS, dataset_facts
 from naslab.training.recipe import Recipe, default_recipe
 
-OnEvent = Callable[[Event], None]
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+    from naslab.estimators.short_training import ShortTraining
+
+Entrant = tuple[ArchSpec, dict[str, Any]]
+"""A network to train beside a search, and where it came from."""
 
 
 def search(
@@ -37,25 +50,25 @@ def search(
     epochs: int = 4,
     objectives: Sequence[str] = ("accuracy", "macs"),
     limits: Sequence[str] = (),
+    baselines: Sequence[str] = (),
     workers: Workers | int | None = None,
     ledger: str | Path = "naslab.db",
     study: str | None = None,
     seed: int = 0,
-    data_dir: str | None = None,
     recipe: Recipe | None = None,
-    baselines: Sequence[str] = (),
-    on_event: OnEvent = lambda _: None,
+    data_dir: str | None = None,
+    on_event: Observer = ignore,
 ) -> StudyView:
-    """Search a space and return the study; the same call again continues it.
+    """Search a space and return the study; the same call again continues it, also after a crash.
 
-    `trials` is a total over all calls. `baselines` are zoo networks, trained after the search with the same recipe.
-    Every finished outcome is in the ledger before anything else happens. Raises `NaslabError` before the first trial
-    for whatever does not fit.
-
-    >>> import naslab
-    >>> study = naslab.search("digits_demo", trials=2, epochs=1, ledger=":memory:")  # doctest: +SKIP
+    `space` is a space, the name of a shipped one or a YAML file; its input channels and classes follow the data set.
+    `trials` is a total over all calls, of `epochs` epochs each. `limits` such as `"macs<=50e6"` are met before anything
+    is trained. `baselines` are zoo networks trained after the search with the same recipe. Raises `NaslabError` before
+    the first trial for whatever does not fit.
     """
     problem = make_problem(space, dataset, objectives, limits, recipe)
+    entrants = [baseline(name, problem) for name in baselines]
+    crew = workers if isinstance(workers, Workers) else Workers(count=workers)
     record = StudyRecord(
         name=study or f"{problem.space.name or 'search'}-{strategy}-{seed}",
         problem=msgspec.to_builtins(problem),
@@ -65,14 +78,164 @@ def search(
         trials=trials,
         created=time.time(),
     )
-    crew = workers if isinstance(workers, Workers) else Workers(count=workers)
-    estimator = _estimator(problem, data_dir)
-    brain = make_strategy(strategy, problem, seed)
-    entrants = [(f"zoo:{name}", _baseline(name, problem)) for name in baselines]
-    with Ledger.open(ledger) as opened, opened.claim(record.name):
-        _open_study(opened, record)
-        opened.add_run(record.name, _run_record(crew))
-        with crew.start(estimator) as executor:
-            run_search(record.name, opened, brain, executor, problem, epochs, seed, trials, on_event)
-            _run_extras(opened, record, executor, "baseline", [(arch, {"zoo": name}) for name, arch in entrants], on_event)
+    mind = make_strategy(strategy, problem, seed)
+    with Ledger.open(ledger) as opened:
+        open_record(opened, record)
+        opened.add_run(record.name, run_record(crew))
+        on_event(StudyOpened(record, problem))
+        with crew.start(estimator_of(problem, data_dir)) as executor:
+            run_search(record.name, opened, mind, executor, problem, epochs, seed, trials, on_event)
+            if entrants:
+                run_entrants(opened, record, executor, "baseline", entrants, on_event)
         return read_study(opened, record.name)
+
+
+def train_family(
+    study: StudyView,
+    entrants: Sequence[Entrant],
+    ledger: str | Path,
+    workers: Workers | None = None,
+    data_dir: str | None = None,
+    on_event: Observer = ignore,
+) -> StudyView:
+    """Train rescaled networks with a study's recipe, epochs and data, and keep them in the study as its family."""
+    crew = workers or Workers()
+    with Ledger.open(ledger, create=False) as opened:
+        opened.add_run(study.record.name, run_record(crew))
+        on_event(StudyOpened(study.record, study.problem))
+        with crew.start(estimator_of(study.problem, data_dir)) as executor:
+            run_entrants(opened, study.record, executor, "family", entrants, on_event)
+        return read_study(opened, study.record.name)
+
+
+def open_study(name: str, ledger: str | Path = "naslab.db") -> StudyView:
+    """A study as its ledger has it now."""
+    with Ledger.open(ledger, create=False) as opened:
+        return read_study(opened, name)
+
+
+def pareto_front(study: StudyView, objectives: Sequence[str] | None = None) -> FrontTable:
+    """The front of a study in its own objectives or in others, with the hypervolume and its reference point."""
+    goals = study.problem.objectives if objectives is None else tuple(map(Objective.named, objectives))
+    return front(study.outcomes, goals, reference_point(study.problem, study.outcomes, goals))
+
+
+def front_figure(study: StudyView, x: str = "macs", y: str = "accuracy") -> go.Figure:
+    """The Pareto front of a study as a Plotly figure, its baselines and family beside it."""
+    from naslab.analysis.family import family
+    from naslab.figures.front import front_figure as draw
+
+    return draw(pareto_front(study, (y, x)), x, y, family(study.baselines), family(study.family))
+
+
+def write_report(study: StudyView, path: str | Path, ledger: str | Path = "naslab.db") -> None:
+    """Everything about a study in one HTML file that opens offline."""
+    from naslab.figures.report import write_report as write
+
+    write(study, Path(path), str(ledger))
+
+
+def make_problem(
+    space: SearchSpace | str | Path,
+    dataset: str | None,
+    objectives: Sequence[str],
+    limits: Sequence[str],
+    recipe: Recipe | None,
+) -> Problem:
+    """The problem that a search is about; every name in it is checked here."""
+    template = space if isinstance(space, SearchSpace) else load_space(space)
+    name = dataset or fitting_dataset(template)
+    facts = dataset_facts(name)
+    goals = tuple(Objective.named(metric) for metric in objectives)
+    if not goals:
+        raise StudyError("a search needs at least one objective, such as accuracy")
+    if len({goal.metric for goal in goals}) < len(goals):
+        raise StudyError(f"an objective is named twice: {', '.join(objectives)}")
+    return Problem(
+        space=template.for_data(facts.channels, facts.num_classes),
+        objectives=goals,
+        data=DataChoice(name=name),
+        recipe=recipe or default_recipe(name),
+        limits=tuple(Limit.parse(text) for text in limits),
+    )
+
+
+def fitting_dataset(space: SearchSpace) -> str:
+    """The data set whose images and classes a space is made for."""
+    wanted = (*space.template["input"], space.template["num_classes"])
+    for name, facts in DATASETS.items():
+        if (facts.channels, facts.height, facts.width, facts.num_classes) == wanted:
+            return name
+    size = " x ".join(map(str, wanted[:3]))
+    raise StudyError(
+        f"no data set has images of {size} in {wanted[3]} classes as the space does; "
+        f"name one: {', '.join(DATASETS)} or image_folder:PATH"
+    )
+
+
+def baseline(name: str, problem: Problem) -> Entrant:
+    """A zoo network for a problem's images and classes, at the space's resolution."""
+    from naslab import zoo
+
+    channels, height, width = problem.space.template["input"]
+    arch = zoo.model(
+        name, num_classes=problem.space.template["num_classes"], resolution=(height, width), in_channels=channels
+    )
+    return arch, {"zoo": name}
+
+
+def estimator_of(problem: Problem, data_dir: str | None) -> ShortTraining:
+    """The estimator of a problem: short training, with latency where it is an objective."""
+    from naslab.estimators.short_training import ShortTraining
+
+    wants_latency = any(goal.metric == "latency_ms" for goal in problem.objectives)
+    return ShortTraining(data=problem.data, recipe=problem.recipe, data_dir=data_dir, latency=wants_latency)
+
+
+def open_record(ledger: Ledger, record: StudyRecord) -> None:
+    """Make the study, or take up the one of that name if it is the same search."""
+    if record.name not in ledger.study_names():
+        ledger.create_study(record)
+        return
+    there = ledger.study(record.name)
+    for field in ("problem", "strategy", "epochs", "seed"):
+        old, new = getattr(there, field), getattr(record, field)
+        if field == "problem" and old != new:
+            part = next(key for key in new if old.get(key) != new[key])
+            field, old, new = part, old.get(part), new[part]
+        if old != new:
+            raise StudyError(
+                f"study '{record.name}' was made with another {field}: {_brief(old)}, asked for {_brief(new)}; "
+                f"continue it as it was, or give the new search its own name (--study NAME)"
+            )
+    ledger.set_trials(record.name, record.trials)
+
+
+def run_entrants(
+    ledger: Ledger,
+    record: StudyRecord,
+    executor: Executor,
+    role: Literal["family", "baseline"],
+    entrants: Sequence[Entrant],
+    on_event: Observer,
+) -> None:
+    """Train networks beside a search, those that the study has no result of."""
+    candidates = [make_candidate(arch, 0, record.epochs, record.seed, role, origin=origin) for arch, origin in entrants]
+    run_candidates(record.name, ledger, executor, ListSource(candidates), on_event)
+
+
+def run_record(crew: Workers) -> RunRecord:
+    """This launch: the command, the machine and the versions."""
+    return RunRecord(
+        command=command_line(),
+        started=time.time(),
+        machine=machine_facts(),
+        versions=version_facts(),
+        executor=crew.kind,
+        num_workers=crew.count or 0,
+    )
+
+
+def _brief(value: Any) -> str:
+    text = msgspec.json.encode(value).decode()
+    return text if len(text) <= 160 else text[:157] + "..."

@@ -53,7 +53,7 @@ def search(
     from naslab.execution.workers import Workers
     from naslab.lab import search as run
 
-    with Display(quiet=json, trials=trials) as display:
+    with Display(quiet=json) as display:
         view = run(
             space,
             dataset=dataset,

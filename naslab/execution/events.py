@@ -6,7 +6,16 @@ from collections.abc import Callable
 
 import msgspec
 
+from naslab.ledger.record import StudyRecord
 from naslab.outcome import Candidate, EpochRecord, Failure, Outcome
+from naslab.problem import Problem
+
+
+class StudyOpened(msgspec.Struct, frozen=True):
+    """A study was made or taken up; its workers start."""
+
+    record: StudyRecord
+    problem: Problem
 
 
 class Resumed(msgspec.Struct, frozen=True):
@@ -64,7 +73,17 @@ class Ended(msgspec.Struct, frozen=True):
     failed: int
 
 
-Event = Resumed | TrialStarted | EpochEnded | TrialRetried | TrialFinished | SpaceExhausted | Interrupted | Ended
+Event = (
+    StudyOpened
+    | Resumed
+    | TrialStarted
+    | EpochEnded
+    | TrialRetried
+    | TrialFinished
+    | SpaceExhausted
+    | Interrupted
+    | Ended
+)
 Observer = Callable[[Event], None]
 
 

@@ -1,0 +1,156 @@
+"""The live display of a run: one line an event, and one that says how far it is. Everything goes to stderr."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from naslab.analysis.front import losses_of
+from naslab.analysis.labels import label_of
+from naslab.analysis.reference import ReferencePoint, reference_point
+from naslab.arch.summary import describe_arch
+from naslab.cli.output import quantity
+from naslab.execution.events import (
+    Ended,
+    EpochEnded,
+    Event,
+    Interrupted,
+    Resumed,
+    SpaceExhausted,
+    StudyOpened,
+    TrialFinished,
+    TrialRetried,
+    TrialStarted,
+)
+from naslab.outcome import Outcome
+from naslab.pareto import hypervolume
+
+if TYPE_CHECKING:
+    from naslab.problem import Problem
+
+
+class Display:
+    """Shows events as they come; a context manager. With `quiet` stderr gets plain lines and no moving one."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self._console = Console(stderr=True, highlight=False)
+        is_live = self._console.is_terminal and not quiet
+        self._live = Live(console=self._console, refresh_per_second=4, transient=True) if is_live else None
+        self._problem: Problem | None = None
+        self._reference: ReferencePoint | None = None
+        self._complete: list[Outcome] = []
+        self._training: dict[int, str] = {}
+        self._number = self._total = self._finished_now = 0
+        self._started = time.monotonic()
+
+    def __enter__(self) -> Self:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def show(self, event: Event) -> None:
+        """Take up an event."""
+        line = self._line(event)
+        if line:
+            self._console.print(Text(line), soft_wrap=True)
+        if self._live is not None:
+            self._live.update(Text(self._status()))
+
+    def _line(self, event: Event) -> str:
+        """What an event says; nothing for one that only moves the status."""
+        if isinstance(event, StudyOpened):
+            self._problem = event.problem
+            return f"study {event.record.name}: {_what(event)}"
+        if isinstance(event, Resumed):
+            self._number = event.finished
+            again = f", {event.requeued} that were in flight run again" if event.requeued else ""
+            return f"continuing: {event.finished} finished{again}"
+        if isinstance(event, TrialStarted):
+            self._training[event.candidate.trial] = ""
+        if isinstance(event, EpochEnded):
+            self._training[event.candidate.trial] = f"{event.epoch.validation_accuracy:.1f} %"
+        if isinstance(event, TrialRetried):
+            return f"trial {event.candidate.trial}: {event.failure.message}; it runs once more"
+        if isinstance(event, TrialFinished):
+            return self._finished(event)
+        if isinstance(event, SpaceExhausted):
+            return f"the space holds no more networks within the limits: {event.number} of {event.total} trials"
+        if isinstance(event, Interrupted):
+            return f"interrupted with {event.in_flight} in flight; the same command continues from here"
+        if isinstance(event, Ended):
+            return f"done: {event.finished} finished, {event.failed} failed"
+        return ""
+
+    def _finished(self, event: TrialFinished) -> str:
+        outcome = event.outcome
+        self._training.pop(outcome.candidate.trial, None)
+        self._number, self._total = event.number, event.total
+        self._finished_now += 1
+        if outcome.is_complete and outcome.candidate.role == "search":
+            self._complete.append(outcome)
+        return f"[{event.number:>{len(str(event.total))}}/{event.total}] {outcome_line(outcome)}"
+
+    def _status(self) -> str:
+        parts = [f"{self._number}/{self._total} done" if self._total else "starting workers"]
+        if self._complete and self._problem is not None:
+            goal = self._problem.objectives[0]
+            best = min(self._complete, key=lambda outcome: goal.loss(outcome.value(goal.metric)))
+            parts.append(f"best {goal.metric} {best.value(goal.metric):.4g} ({label_of(best)})")
+            if len(self._problem.objectives) > 1:
+                parts.append(f"hypervolume {self._hypervolume():.4f}")
+        if self._finished_now and self._total > self._number:
+            seconds = (time.monotonic() - self._started) / self._finished_now * (self._total - self._number)
+            parts.append(f"{_clock(seconds)} left")
+        training = ", ".join(f"#{trial} {state}".strip() for trial, state in sorted(self._training.items())[:4])
+        return "  ·  ".join([*parts, *([f"training {training}"] if training else [])])
+
+    def _hypervolume(self) -> float:
+        """The share of the box between the reference point and the ideal that the outcomes of this run dominate."""
+        assert self._problem is not None
+        if self._reference is None:
+            self._reference = reference_point(self._problem, self._complete)
+        losses = losses_of(self._complete, self._problem.objectives)
+        corner = np.asarray(self._reference.losses)
+        return hypervolume(losses[np.isfinite(losses).all(axis=1)], corner) / self._reference.box_volume
+
+
+def outcome_line(outcome: Outcome) -> str:
+    """An outcome in one line: what it is called, what it is worth and costs, or why it failed."""
+    candidate, estimate = outcome.candidate, outcome.estimate
+    network = " | ".join(describe_arch(candidate.arch))
+    if estimate.failure is not None:
+        first = (estimate.failure.message.splitlines() or [""])[0]
+        return f"{label_of(outcome)}: failed, {estimate.failure.reason.replace('_', ' ')}: {first}  ({network})"
+    words = [f"{outcome.value('accuracy'):.2f} %", f"{quantity(candidate.cost.macs)} macs"]
+    words.append(f"{quantity(candidate.cost.params)} params")
+    if "latency_ms" in estimate.measured:
+        words.append(f"{estimate.measured['latency_ms']:.2f} ms")
+    return f"{label_of(outcome)}: {', '.join(words)}, {estimate.wall_seconds:.1f} s  {network}"
+
+
+def _what(event: StudyOpened) -> str:
+    problem, record = event.problem, event.record
+    goals = ", ".join(f"{goal.metric} {'up' if goal.maximise else 'down'}" for goal in problem.objectives)
+    words: Sequence[Any] = (
+        f"{problem.space.name or 'a space'} on {problem.data.name}",
+        f"{record.strategy} with seed {record.seed}",
+        f"{record.trials} trials of {record.epochs} epochs",
+        goals,
+        *problem.limits,
+    )
+    return ", ".join(map(str, words))
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"

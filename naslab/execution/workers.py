@@ -1,0 +1,78 @@
+"""Workers: how many there are, where they run, and the executor that they make."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from naslab.errors import WorkerError
+from naslab.estimators.estimator import Estimator
+from naslab.execution.executor import Executor
+from naslab.execution.local import LocalExecutor, count_cores
+
+
+class Workers(msgspec.Struct, frozen=True, kw_only=True):
+    """Worker processes on this machine (`local`) or actors on a Ray cluster (`ray`).
+
+    `count` defaults to one a GPU (or share of one), else one a core. `gpus_per_worker` is a share of a GPU, 0 keeps to
+    the CPU, `None` takes a GPU where there is one. `address` is an existing Ray cluster's; without it one is started
+    for the run. A candidate that takes longer than `timeout_seconds` fails.
+    """
+
+    kind: Literal["local", "ray"] = "local"
+    count: int | None = None
+    device: str = "auto"
+    gpus_per_worker: float | None = None
+    address: str | None = None
+    timeout_seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.count is not None and self.count < 1:
+            raise WorkerError(f"workers: must be at least 1, got {self.count}")
+        if self.gpus_per_worker is not None and not 0 <= self.gpus_per_worker <= 1:
+            raise WorkerError(
+                f"gpus_per_worker: must be 0 to 1, for a worker trains on one GPU, got {self.gpus_per_worker:g}"
+            )
+        if self.timeout_seconds is not None and self.timeout_seconds <= 0:
+            raise WorkerError(f"timeout_seconds: must be above 0, got {self.timeout_seconds:g}")
+        if self.address is not None and self.kind != "ray":
+            raise WorkerError("a Ray address needs the executor 'ray'")
+
+    @property
+    def num_workers(self) -> int:
+        """How many there will be."""
+        return self.count or default_count(self.device, self.gpus_per_worker)
+
+    def start(self, estimator: Estimator) -> Executor:
+        """An executor to enter: `with workers.start(estimator) as executor`."""
+        if self.kind == "ray":
+            from naslab.execution.ray_cluster import RayExecutor
+
+            return RayExecutor(
+                estimator,
+                self.num_workers,
+                device=self.device,
+                gpus_per_worker=self.gpus_per_worker,
+                address=self.address,
+                timeout_seconds=self.timeout_seconds,
+            )
+        return LocalExecutor(estimator, self.num_workers, self.device, self.gpus_per_worker, self.timeout_seconds)
+
+
+def default_count(device: str, gpus_per_worker: float | None) -> int:
+    """One worker a GPU or share of one, where GPUs are visible and may be used; else one a core."""
+    num_gpus = 0 if device in ("cpu", "mps") or gpus_per_worker == 0 else visible_gpus()
+    return math.floor(num_gpus / (gpus_per_worker or 1) + 1e-9) or count_cores()
+
+
+def visible_gpus() -> int:
+    """How many GPUs the driver process may use, without loading torch; each worker asks torch for itself."""
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if chosen is not None:
+        return len([number for number in chosen.split(",") if number.strip() not in ("", "-1")])
+    folder = Path("/proc/driver/nvidia/gpus")
+    return len(list(folder.iterdir())) if folder.is_dir() else 0
