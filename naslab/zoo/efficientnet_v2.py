@@ -42,6 +42,15 @@ ROWS: dict[str, tuple[Row, ...]] = {
         (MBConv, 6, 2, 384, 25),
         (MBConv, 6, 1, 640, 7),
     ),
+    "xl": (
+        (FusedMBConv, 1, 1, 32, 4),
+        (FusedMBConv, 4, 2, 64, 8),
+        (FusedMBConv, 4, 2, 96, 8),
+        (MBConv, 4, 2, 192, 16),
+        (MBConv, 6, 1, 256, 24),
+        (MBConv, 6, 2, 512, 32),
+        (MBConv, 6, 1, 640, 8),
+    ),
     "b0": (
         (FusedMBConv, 1, 1, 16, 1),
         (FusedMBConv, 4, 2, 32, 2),
@@ -51,13 +60,13 @@ ROWS: dict[str, tuple[Row, ...]] = {
         (MBConv, 6, 2, 192, 8),
     ),
 }
-RESOLUTION_AND_DROPOUT = {"s": (384, 0.2), "m": (480, 0.3), "l": (480, 0.4)}
+RESOLUTION_AND_DROPOUT = {"s": (384, 0.2), "m": (480, 0.3), "l": (480, 0.4), "xl": (512, 0.4)}
 COEFFICIENTS = {"b0": (1.0, 1.0, 224), "b1": (1.0, 1.1, 240), "b2": (1.1, 1.2, 260), "b3": (1.2, 1.4, 300)}
 """Width, depth and resolution of the small family that scales B0."""
 
 
 def efficientnet_v2(
-    size: Literal["s", "m", "l", "b0"] = "s",
+    size: Literal["s", "m", "l", "xl", "b0"] = "s",
     width: float = 1.0,
     depth: float = 1.0,
     dropout: float = 0.2,
@@ -92,7 +101,7 @@ def _nearest_multiple_of_8(factor: float, width: int) -> int:
     return round_width(width * factor, guard=0)
 
 
-def _large(size: Literal["s", "m", "l"]) -> ArchSpec:
+def _large(size: Literal["s", "m", "l", "xl"]) -> ArchSpec:
     resolution, dropout = RESOLUTION_AND_DROPOUT[size]
     return efficientnet_v2(size, dropout=dropout, resolution=resolution)
 
@@ -108,6 +117,7 @@ MODELS = entries(
     ("efficientnet_v2_s", partial(_large, "s"), Published(83.9, "arXiv 2104.00298, table 7")),
     ("efficientnet_v2_m", partial(_large, "m"), Published(85.1, "arXiv 2104.00298, table 7")),
     ("efficientnet_v2_l", partial(_large, "l"), Published(85.7, "arXiv 2104.00298, table 7")),
+    ("efficientnet_v2_xl", partial(_large, "xl"), None),
     ("efficientnet_v2_b0", partial(_small, "b0"), Published(78.7, "released models of arXiv 2104.00298")),
     ("efficientnet_v2_b1", partial(_small, "b1"), Published(79.8, "released models of arXiv 2104.00298")),
     ("efficientnet_v2_b2", partial(_small, "b2"), Published(80.5, "released models of arXiv 2104.00298")),

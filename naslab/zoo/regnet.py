@@ -20,19 +20,21 @@ def regnet(
     multiplier: float,
     group_width: int,
     se_ratio: float | None = None,
+    is_guarded: bool = True,
     num_classes: int = 1000,
     resolution: Resolution = 224,
     in_channels: int = 3,
 ) -> ArchSpec:
     """RegNetX, or RegNetY with `se_ratio`: bottlenecks of ratio 1 whose widths are a quantised line.
 
-    The parameters are the paper's d, w_0, w_a, w_m and g.
+    The parameters are the paper's d, w_0, w_a, w_m and g. Widths go to the nearest multiple of the group width; in
+    torchvision's models (`is_guarded`) one more where that would lose a tenth.
     """
     stages = quantised_stages(depth, initial_width, slope, multiplier)
     blocks = []
     for width, repeats in stages:
         filter_width = min(group_width, width)
-        fitted = round_width(width, filter_width)
+        fitted = round_width(width, filter_width) if is_guarded else round(width / filter_width) * filter_width
         se = None if se_ratio is None else SqueezeExcite(ratio=se_ratio, of="input")
         block = Bottleneck(ratio=1.0, groups=fitted // filter_width, se=se, se_after="filter")
         blocks.append(Stage(block=block, width=fitted, repeats=repeats, stride=2))
