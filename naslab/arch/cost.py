@@ -9,6 +9,7 @@ from functools import lru_cache
 import msgspec
 
 from naslab.arch.block import Context
+from naslab.arch.blocks import AnyBlock
 from naslab.arch.lower import lower, lower_block, lower_head, placed_blocks, reads_history
 from naslab.arch.plan import (
     ChannelLinear,
@@ -133,10 +134,10 @@ def stage_tallies(arch: ArchSpec) -> list[Tally]:
 @lru_cache(maxsize=65536)
 def stage_tally(stage: Stage, shape: Shape, context: Context) -> Tally:
     """Count a stage on a map of `shape`: its first block, then what repeats behind it."""
-    total = tally(lower_block(stage, shape, stage.stride, context), shape)
+    total = _block_tally(stage.block, stage.width, stage.stride, shape, context)
     for repeat in range(1, stage.repeats):
         before = total.out_shape
-        more = tally(lower_block(stage, before, 1, context), before)
+        more = _block_tally(stage.block, stage.width, 1, before, context)
         times = stage.repeats - repeat if more.out_shape == before else 1
         total = Tally(
             more.out_shape,
@@ -148,6 +149,12 @@ def stage_tally(stage: Stage, shape: Shape, context: Context) -> Tally:
         if times > 1:
             break
     return total
+
+
+@lru_cache(maxsize=65536)
+def _block_tally(block: AnyBlock, width: int | None, stride: int, shape: Shape, context: Context) -> Tally:
+    """Count one block: stages that differ in their repeats, or in what is before their second block, share it."""
+    return tally(lower_block(Stage(block=block, width=width), shape, stride, context), shape)
 
 
 @lru_cache(maxsize=4096)

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import TypeAlias
 
 from naslab.space.genome import Gene, Genome
-from naslab.space.tree import Choice, Fixed, Listing, Node, Repeat, Shared, Tree
+from naslab.space.tree import Choice, Fixed, Listing, Node, Record, Repeat, Shared, Tree
 
 Need: TypeAlias = frozenset[tuple[str, int | None]]
 """Active shared holes; with the option where a number of copies hangs on it, else `None` for any."""
@@ -28,6 +28,7 @@ class Counting:
         self._tree = tree
         self._counted: set[str] = set()
         self._ways: dict[Node, Ways] = {}
+        self._opens: dict[Node, tuple[Node, ...]] = {}
         self._prefixes: dict[tuple[Node, ...], list[Ways]] = {}
         self._fills: dict[Need, int] = {}
         self._find_counted(tree)
@@ -65,7 +66,14 @@ class Counting:
             return {frozenset([(node.name, option)]): 1 for option in options}
         if isinstance(node, Repeat):
             return _sum(_product({own: 1}, self._product_of(copies)) for own, copies in _numbers(node))
-        return self._product_of(node.parts)
+        return self._product_of(self._open_parts(node))
+
+    def _open_parts(self, node: Record | Listing) -> tuple[Node, ...]:
+        """The parts that leave something to choose."""
+        known = self._opens.get(node)
+        if known is None:
+            known = self._opens[node] = tuple(part for part in node.parts if not isinstance(part, Fixed))
+        return known
 
     def _product_of(self, parts: tuple[Node, ...]) -> Ways:
         return self._prefix(parts)[-1]
@@ -107,7 +115,7 @@ class Counting:
                     rank -= count
         else:
             assert not isinstance(node, Fixed | Shared)
-            return self._pick_parts(node.parts, need, rank)
+            return self._pick_parts(self._open_parts(node), need, rank)
         raise AssertionError("a rank beyond the count")
 
     def _pick_parts(self, parts: tuple[Node, ...], need: Need, rank: int) -> tuple[Gene, ...]:
@@ -115,10 +123,16 @@ class Counting:
         prefix = self._prefix(parts)
         for position in range(len(parts) - 1, -1, -1):
             part = parts[position]
-            ways = self.ways(part)
-            need, own, rank, own_rank = _split(prefix[position], ways, need, rank)
+            if need:
+                need, own, rank, own_rank = _split(prefix[position], self.ways(part), need, rank)
+            else:
+                own = NO_NEED
+                rank, own_rank = divmod(rank, self.ways(part)[NO_NEED])
             chosen.append(self._pick(part, own, own_rank))
-        return tuple(gene for genes in reversed(chosen) for gene in genes)
+        genes: list[Gene] = []
+        for each in reversed(chosen):
+            genes += each
+        return tuple(genes)
 
     def _num_fills(self, need: Need) -> int:
         """How many ways there are to fill the shared holes of a need."""

@@ -108,10 +108,7 @@ class SearchSpace(msgspec.Struct, frozen=True, dict=True):
 
     def sample(self, rng: np.random.Generator) -> Genome:
         """A genome, each that is a network equally likely. Raises `SpecError` if 200 in a row are none."""
-        size = self.size()
-        num_bytes = size.bit_length() // 8 + 9  # the remainder's bias is below 2**-64
-        draw = (self.genome_at(int.from_bytes(rng.bytes(num_bytes), "little") % size) for _ in range(MAX_DRAWS))
-        return self._first_network(draw)
+        return self._first_network(self.genome_at(_rank_below(self.size(), rng)) for _ in range(MAX_DRAWS))
 
     def mutate(self, genome: Genome, rng: np.random.Generator) -> Genome:
         """The genome with one active choice changed, what becomes active below it filled at random.
@@ -130,10 +127,10 @@ class SearchSpace(msgspec.Struct, frozen=True, dict=True):
         return next((child for child in children if self.is_network(child)), one)
 
     def neighbours(self, genome: Genome) -> Iterator[Genome]:
-        """Every network one choice away, lazily, in a fixed order; an option with holes of its own comes with all its fillings.
+        """Every network one choice away, lazily, in a fixed order. Neighbourhood is mutual.
 
-        A number of repeated stages changes by one option up or down, at the end of the list, and comes last.
-        Neighbourhood is mutual.
+        An option with holes of its own comes with all their fillings. A number of repeated stages changes by one option
+        up or down, at the end of the list, and comes last.
         """
         return filter(self.is_network, self._moves.neighbours(genome))
 
@@ -212,3 +209,10 @@ class SearchSpace(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def _encoding(self) -> Encoding:
         return Encoding(self._tree)
+
+
+def _rank_below(size: int, rng: np.random.Generator) -> int:
+    """A number from 0 to `size` - 1, each equally likely (to 2**-64 where the size has more than 63 bits)."""
+    if size < 1 << 63:
+        return int(rng.integers(size))
+    return int.from_bytes(rng.bytes(size.bit_length() // 8 + 9), "little") % size
