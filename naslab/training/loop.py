@@ -124,6 +124,7 @@ def train(
             run.plateau.after_epoch(seen.loss)
             curve.append(EpochRecord(epoch + 1, train_loss, seen.loss, seen.accuracy, clock.elapsed))
             report(curve[-1])
+        run.warm_norms.restore()
         if run.averaged is not None:
             module.load_state_dict(run.averaged.module.state_dict())
     return tuple(curve)
@@ -144,12 +145,12 @@ class _Run:
             average = get_ema_multi_avg_fn(recipe.ema_decay)  # type: ignore[no-untyped-call]
             self.averaged = AveragedModel(module, multi_avg_fn=average, use_buffers=True)
         self._optimizer = make_optimizer(module, recipe)
-        self._warm_norms = WarmNorms(module)
         self._parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
         self._clock = clock
         steps = len(epoch_sizes(len(data.train), recipe.batch_size))
         self._factors = [rate_factor(recipe, step, steps, epochs) for step in range(steps * epochs)]
         self._steps = steps
+        self.warm_norms = WarmNorms(module, steps * epochs)
         self._worst = DIVERGED_AT * math.log(max(2, data.num_classes))
 
     @property
@@ -166,7 +167,7 @@ class _Run:
             rate = self.recipe.learning_rate * self.plateau.factor * self._factors[epoch * self._steps + step]
             for group in self._optimizer.param_groups:
                 group["lr"] = rate
-            self._warm_norms.before_step(epoch * self._steps + step)
+            self.warm_norms.before_step(epoch * self._steps + step)
             total = total + self._step(batch) * len(batch.labels)
             count += len(batch.labels)
             if step % CHECK_EVERY == CHECK_EVERY - 1 or step == self._steps - 1:

@@ -4,22 +4,31 @@ from __future__ import annotations
 
 from torch import nn
 
+WINDOW = 0.1
+"""The share of a training that running statistics average over, where their own momentum averages over more."""
+
 
 class WarmNorms:
-    """Makes running statistics the plain average of the first batches, and only then the exponential one.
+    """Running statistics of the last tenth of a training, if that is shorter than their momentum's own window.
 
     With a momentum of 0.1 a tenth of the statistics is still their starting value (mean 0, variance 1) after 22 steps,
-    with EfficientNet's 0.01 after 230: a network trained for that long would be judged by statistics of nothing.
+    with EfficientNet's 0.01 after 230: a network trained for two epochs of the digits would be judged by statistics of
+    weights that it no longer has.
     """
 
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, module: nn.Module, num_steps: int) -> None:
         norms = [each for each in module.modules() if isinstance(each, nn.BatchNorm2d)]
         self._norms = [(norm, norm.momentum) for norm in norms if norm.momentum is not None]
-        self._last_step = max((round(1 / momentum) for _, momentum in self._norms if momentum > 0), default=-1)
+        self._window = max(1.0, num_steps * WINDOW)
 
     def before_step(self, step: int) -> None:
-        """Set each momentum to 1 / (step + 1) or its own, whichever is larger; `step` counts from 0."""
-        if step > self._last_step:
+        """Set each momentum for `step` (from 0): 1 / (step + 1), then 1 / window, and never below its own."""
+        if step > self._window:
             return
         for norm, momentum in self._norms:
-            norm.momentum = max(momentum, 1 / (step + 1))
+            norm.momentum = max(momentum, 1 / min(step + 1, self._window))
+
+    def restore(self) -> None:
+        """Give each norm its own momentum back."""
+        for norm, momentum in self._norms:
+            norm.momentum = momentum

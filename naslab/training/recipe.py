@@ -70,15 +70,15 @@ def named_recipe(name: str, dataset: str) -> Recipe:
     """The recipe of a name, fitted to a data set.
 
     >>> named_recipe("short", "digits").batch_size
-    64
+    32
     """
     if name not in RECIPES:
         raise UnknownNameError("recipe", name, RECIPES)
     is_tiny = dataset == "digits"
     has_mirror_images = not is_tiny
     short = Recipe(
-        learning_rate=0.2 if is_tiny else 0.1,
-        batch_size=64 if is_tiny else 128,
+        learning_rate=0.15 if is_tiny else 0.1,
+        batch_size=32 if is_tiny else 128,
         horizontal_flip=has_mirror_images,
     )
     if name == "short":

@@ -1,0 +1,116 @@
+"""Results that are known already, looked up by the choices of a genome instead of trained."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import math
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from naslab.errors import DataError
+from naslab.estimators.estimator import Workbench
+from naslab.outcome import Candidate, Estimate, Failure
+from naslab.space import Genome
+
+
+class Known(NamedTuple):
+    """A known accuracy in per cent and its standard error."""
+
+    accuracy: float
+    sem: float
+
+
+class KnownTable(msgspec.Struct, frozen=True, kw_only=True):
+    """Looks a candidate up by its genome: the options taken, one digit a hole, in the template's order.
+
+    `path` is a CSV with a column of keys and one of accuracies in per cent (and one of standard errors, if named), or
+    NAS-Bench-Macro's `.json.gz` as published (Su et al. 2022, arXiv 2103.11922), whose accuracies are the means of
+    three trainings. A candidate that is not in the table is an `invalid` failure. The fidelity plays no part.
+
+    >>> KnownTable(path="known.csv").key_column
+    'arch'
+    """
+
+    path: str
+    key_column: str = "arch"
+    accuracy_column: str = "mean_acc"
+    sem_column: str | None = None
+
+    def prepare(self, bench: Workbench) -> None:
+        """Read the table. Raises `DataError` where it is missing or lacks a column."""
+        self._table(bench)
+
+    def estimate(self, candidate: Candidate, bench: Workbench) -> Estimate:
+        """The known accuracy of a candidate."""
+        started = time.perf_counter()
+        key = genome_key(candidate.genome)
+        known = self._table(bench).get(key)
+        if known is None:
+            failure = Failure("invalid", f"'{key}' is not in {self.path}")
+            return Estimate(failure=failure, device="table", worker=bench.worker)
+        return Estimate(
+            measured={"accuracy": known.accuracy, "accuracy_sem": known.sem},
+            wall_seconds=time.perf_counter() - started,
+            device="table",
+            worker=bench.worker,
+        )
+
+    def _table(self, bench: Workbench) -> dict[str, Known]:
+        if self not in bench.cache:
+            path = Path(self.path).expanduser()
+            rows = _published_rows(path) if path.name.endswith(".json.gz") else _csv_rows(path, self)
+            bench.cache[self] = dict(rows)
+        table: dict[str, Known] = bench.cache[self]
+        return table
+
+
+def genome_key(genome: Genome) -> str:
+    """The options taken, one digit a hole.
+
+    >>> from naslab.space.genome import Gene
+    >>> genome_key(Genome((Gene("layer1", 2), Gene("layer2", 0))))
+    '20'
+    """
+    return "".join(str(gene.option) for gene in genome.genes)
+
+
+def nas_bench_macro(data_dir: Path | str | None = None) -> KnownTable:
+    """The table of all 6,561 networks of NAS-Bench-Macro, from `data_dir`, else the folder of NASLAB_DATA."""
+    root = data_dir if data_dir is not None else os.environ.get("NASLAB_DATA")
+    if root is None:
+        raise DataError("NAS-Bench-Macro's table is not downloaded: give its folder by --data-dir or NASLAB_DATA")
+    path = Path(root) / "nas_bench_macro" / "nas-bench-macro_cifar10.json.gz"
+    if not path.is_file():
+        raise DataError(f"NAS-Bench-Macro's table is not there: {path}; mend --data-dir or NASLAB_DATA")
+    return KnownTable(path=str(path))
+
+
+def _published_rows(path: Path) -> Iterator[tuple[str, Known]]:
+    """The published accuracies: their mean, and its standard error from the spread of the trainings."""
+    try:
+        with gzip.open(path, "rt") as file:
+            table = json.load(file)
+        for key, row in table.items():
+            runs = len(row["test_acc"])
+            yield key, Known(row["mean_acc"], row["std"] / math.sqrt(max(1, runs - 1)))
+    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path} cannot be read as a table of accuracies: {error!r}") from error
+
+
+def _csv_rows(path: Path, table: KnownTable) -> Iterator[tuple[str, Known]]:
+    try:
+        with path.open(newline="") as file:
+            for row in csv.DictReader(file):
+                sem = float(row[table.sem_column]) if table.sem_column else 0.0
+                yield row[table.key_column], Known(float(row[table.accuracy_column]), sem)
+    except KeyError as error:
+        raise DataError(f"{path} has no column {error}") from error
+    except (OSError, ValueError, TypeError) as error:
+        raise DataError(f"{path} cannot be read as a table of accuracies: {error}") from error

@@ -1,0 +1,97 @@
+"""Training one network to the end, and the one reading of the test set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import torch
+
+from naslab.arch.build import build
+from naslab.arch.spec import ArchSpec
+from naslab.errors import DataError
+from naslab.outcome import EpochRecord
+from naslab.problem import DataChoice
+from naslab.training.augment import Normaliser
+from naslab.training.data import DataSplit, load_dataset, load_test_set, with_validation
+from naslab.training.loop import Clock, evaluate, train
+from naslab.training.recipe import Recipe
+from naslab.training.weights import load_weights, save_weights
+
+
+class FitResult(msgspec.Struct, frozen=True, kw_only=True):
+    """A trained network: its test accuracy in per cent with the binomial standard error, and its learning curve.
+
+    Where the validation images were trained on, the curve's validation values are those of images seen in training.
+    """
+
+    test_accuracy: float
+    test_accuracy_sem: float
+    test_loss: float
+    num_test_images: int
+    curve: tuple[EpochRecord, ...]
+    wall_seconds: float
+    device: str
+    weights_sha256: str = ""
+
+
+def fit_and_test(
+    arch: ArchSpec,
+    choice: DataChoice,
+    recipe: Recipe,
+    epochs: int,
+    *,
+    seed: int = 0,
+    data_dir: Path | str | None = None,
+    device: torch.device | str = "cpu",
+    use_validation: bool = False,
+    start_from: Path | str | None = None,
+    save_to: Path | str | None = None,
+    report: Callable[[EpochRecord], None] = lambda _: None,
+) -> FitResult:
+    """Train a network, read the test set once at the end, and write the weights to `save_to` (safetensors).
+
+    `use_validation` trains on the validation images too; `start_from` is a weights file to go on from. Raises
+    `DataError` for data or weights that do not fit the network, `DivergedError` for a training that does.
+    """
+    clock = Clock.start()
+    split = load_dataset(choice, data_dir, device)
+    require_fit(arch, split)
+    module = build(arch, seed)
+    if start_from is not None:
+        load_weights(module, start_from)
+    size = arch.input[1:]
+    seen = with_validation(split) if use_validation else split
+    curve = train(module, seen, recipe, epochs, size=size, seed=seed, clock=clock, report=report)
+    digest = save_weights(module, save_to) if save_to is not None else ""
+    test = evaluate(module, load_test_set(choice, data_dir, device), Normaliser(split, size), recipe)
+    return FitResult(
+        test_accuracy=test.accuracy,
+        test_accuracy_sem=test.accuracy_sem,
+        test_loss=test.loss,
+        num_test_images=test.num_images,
+        curve=curve,
+        wall_seconds=clock.elapsed,
+        device=device_name(split.train.labels.device),
+        weights_sha256=digest,
+    )
+
+
+def require_fit(arch: ArchSpec, data: DataSplit) -> None:
+    """Raise `DataError` unless a network takes the data's channels and tells its classes apart.
+
+    Its height and width may differ: images are resized to them.
+    """
+    channels = data.train.pixels.shape[3]
+    if arch.input[0] != channels:
+        raise DataError(f"the network takes {arch.input[0]} channels, the images have {channels}")
+    if arch.num_classes < data.num_classes:
+        raise DataError(f"the network has {arch.num_classes} classes, the data have {data.num_classes}")
+
+
+def device_name(device: torch.device) -> str:
+    """`cpu`, or a GPU's device and model: `cuda:0 (NVIDIA H200)`."""
+    if device.type != "cuda":
+        return device.type
+    return f"{device} ({torch.cuda.get_device_name(device)})"

@@ -1,0 +1,47 @@
+"""Weights in safetensors files: written whole or not at all, read without running anything."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import nn
+
+from naslab.errors import DataError
+
+
+def save_weights(module: nn.Module, path: Path | str) -> str:
+    """Write a module's weights and running statistics; the SHA-256 of the file in hexadecimal digits."""
+    target = Path(path)
+    state = {name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()}
+    content = save(state)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, draft = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.replace(draft, target)
+    except OSError as error:
+        raise DataError(f"the weights cannot be written to {target}: {error}") from error
+    return hashlib.sha256(content).hexdigest()
+
+
+def load_weights(module: nn.Module, path: Path | str) -> None:
+    """Take a module's weights from a file. `DataError` if it is damaged or is that of another network."""
+    try:
+        state = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise DataError(f"{path} cannot be read as a safetensors file: {error}") from error
+    own = {name: tuple(value.shape) for name, value in module.state_dict().items()}
+    given = {name: tuple(value.shape) for name, value in state.items()}
+    for name in own.keys() | given.keys():
+        if own.get(name) != given.get(name):
+            raise DataError(
+                f"{path} holds the weights of another network: '{name}' is {given.get(name, 'missing')} there, "
+                f"{own.get(name, 'missing')} here"
+            )
+    module.load_state_dict(state)
