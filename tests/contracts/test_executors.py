@@ -1,0 +1,238 @@
+"""What every executor promises, held by each of them against the same suite."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from fake_estimators import (
+    BrokenPreparation,
+    DiesPreparing,
+    NoData,
+    Scripted,
+    numbered_candidate,
+    runs_of,
+)
+from processes import wait_until_dead
+
+from naslab.errors import DataError, DeviceError, WorkerError
+from naslab.estimators.estimator import Estimator
+from naslab.execution.executor import Executor, Finished, Progress
+from naslab.execution.local import LocalExecutor
+from naslab.outcome import Candidate
+
+Make = Callable[..., Executor]
+
+
+@pytest.fixture(scope="module")
+def ray_cluster() -> Iterator[str]:
+    """The address of a small Ray cluster that lives as long as this file's tests."""
+    from ray_clusters import started_cluster
+
+    with started_cluster(num_cpus=[4]) as address:
+        yield address
+
+
+@pytest.fixture(params=["local", pytest.param("ray", marks=pytest.mark.slow)])
+def make(request: pytest.FixtureRequest) -> Make:
+    """A function that makes an executor: estimator, number of workers, further settings."""
+    if request.param == "local":
+        return LocalExecutor
+    from naslab.execution.ray_cluster import RayExecutor
+
+    address = request.getfixturevalue("ray_cluster")
+
+    def make_ray(estimator: Estimator, num_workers: int = 1, **settings: object) -> Executor:
+        return RayExecutor(estimator, num_workers, address=address, **settings)  # type: ignore[arg-type]
+
+    return make_ray
+
+
+def run_all(executor: Executor, candidates: list[Candidate]) -> list[Finished | Progress]:
+    """Everything that happens until all candidates are finished, in order."""
+    waiting, happened, busy = list(candidates), [], 0
+    deadline = time.monotonic() + 30
+    while waiting or busy:
+        assert time.monotonic() < deadline, "the executor hangs"
+        while waiting and busy < executor.num_slots:
+            executor.submit(waiting.pop(0))
+            busy += 1
+        events = executor.wait(1.0)
+        happened += events
+        busy -= sum(isinstance(event, Finished) for event in events)
+    return happened
+
+
+def finished(happened: list[Finished | Progress]) -> list[Finished]:
+    return [event for event in happened if isinstance(event, Finished)]
+
+
+def test_every_candidate_comes_back_once_with_its_estimate(make: Make, tmp_path: Path) -> None:
+    candidates = [numbered_candidate(trial) for trial in range(7)]
+    with make(Scripted(str(tmp_path)), 2) as executor:
+        assert executor.num_slots == 2
+        results = finished(run_all(executor, candidates))
+    assert sorted(result.candidate.trial for result in results) == list(range(7))
+    assert all(result.estimate.measured == {"accuracy": 50.0 + result.candidate.trial} for result in results)
+    assert all(result.candidate == candidates[result.candidate.trial] for result in results)
+    assert runs_of(tmp_path) == dict.fromkeys(range(7), 1)
+    assert all(result.estimate.wall_seconds > 0 and result.estimate.device == "cpu" for result in results)
+
+
+def test_workers_live_on_between_candidates_and_prepare_once(make: Make, tmp_path: Path) -> None:
+    with make(Scripted(str(tmp_path), seconds=0.1), 2) as executor:
+        results = finished(run_all(executor, [numbered_candidate(trial) for trial in range(6)]))
+    pids = {result.estimate.notes["pid"] for result in results}
+    assert len(pids) == 2
+    assert os.getpid() not in pids
+    assert {result.estimate.notes["prepared"] for result in results} == {1}
+    assert {result.estimate.worker for result in results} == {"worker-0", "worker-1"}
+
+
+def test_results_come_in_the_order_in_which_they_finish(make: Make, tmp_path: Path) -> None:
+    with make(Scripted(str(tmp_path)), 2) as executor:
+        run_all(executor, [numbered_candidate(0, seconds=0.2), numbered_candidate(1, seconds=0.2)])  # both are ready
+        slow, quick = numbered_candidate(2, seconds=1.0), numbered_candidate(3, seconds=0.1)
+        assert [each.candidate.trial for each in finished(run_all(executor, [slow, quick]))] == [3, 2]
+
+
+def test_epochs_are_reported_before_the_estimate(make: Make, tmp_path: Path) -> None:
+    with make(Scripted(str(tmp_path), seconds=0.2), 1) as executor:
+        happened = run_all(executor, [numbered_candidate(0)])
+    assert [type(event) for event in happened] == [Progress, Progress, Finished]
+    assert [event.epoch.epoch for event in happened if isinstance(event, Progress)] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason", "message"),
+    [
+        ("raises", "error", "ValueError: a bad network"),
+        ("memory", "out_of_memory", "MemoryError"),
+        ("unstorable", "error", "Encoding objects of type object"),
+        ("device", "error", "device-side assert"),
+    ],
+)
+def test_what_a_candidate_does_wrong_is_a_failure_with_its_traceback(
+    make: Make, tmp_path: Path, kind: str, reason: str, message: str
+) -> None:
+    with make(Scripted(str(tmp_path)), 1) as executor:
+        failed, good = finished(run_all(executor, [numbered_candidate(0, kind), numbered_candidate(1)]))
+    failure = failed.estimate.failure
+    assert failure is not None
+    assert failure.reason == reason
+    assert message in failure.message
+    assert "Traceback" in failure.traceback
+    assert good.estimate.failure is None
+
+
+def test_a_worker_whose_device_is_broken_is_replaced(make: Make, tmp_path: Path) -> None:
+    candidates = [numbered_candidate(0), numbered_candidate(1, "device"), numbered_candidate(2)]
+    with make(Scripted(str(tmp_path)), 1) as executor:
+        before, _, after = finished(run_all(executor, candidates))
+    assert before.estimate.notes["pid"] != after.estimate.notes["pid"]
+
+
+def test_a_dead_worker_is_replaced_and_its_candidate_handed_back(make: Make, tmp_path: Path) -> None:
+    candidates = [numbered_candidate(0, "dies"), *(numbered_candidate(trial) for trial in range(1, 4))]
+    with make(Scripted(str(tmp_path)), 1) as executor:
+        results = finished(run_all(executor, candidates))
+    failure = results[0].estimate.failure
+    assert failure is not None
+    assert failure.reason == "worker_died"
+    assert [result.estimate.failure for result in results[1:]] == [None] * 3
+    assert runs_of(tmp_path) == dict.fromkeys(range(4), 1)
+
+
+def test_an_idle_worker_that_is_killed_is_replaced(make: Make, tmp_path: Path) -> None:
+    with make(Scripted(str(tmp_path)), 1) as executor:
+        [first] = finished(run_all(executor, [numbered_candidate(0)]))
+        os.kill(first.estimate.notes["pid"], signal.SIGKILL)
+        assert wait_until_dead(first.estimate.notes["pid"])
+        executor.wait(1.0)
+        [second] = finished(run_all(executor, [numbered_candidate(1)]))
+    assert second.estimate.failure is None
+
+
+def test_a_hanging_candidate_times_out_and_the_next_one_runs(make: Make, tmp_path: Path) -> None:
+    candidates = [numbered_candidate(0, "hangs"), numbered_candidate(1)]
+    with make(Scripted(str(tmp_path)), 1, timeout_seconds=0.7) as executor:
+        hung, good = finished(run_all(executor, candidates))
+    failure = hung.estimate.failure
+    assert failure is not None
+    assert failure.reason == "timed_out"
+    assert "0.7 seconds" in failure.message
+    assert 0.7 <= hung.estimate.wall_seconds < 3
+    assert good.estimate.failure is None
+
+
+def test_the_time_that_a_worker_takes_to_start_is_not_its_candidates(make: Make, tmp_path: Path) -> None:
+    with make(Scripted(str(tmp_path), prepare_seconds=1.0), 1, timeout_seconds=0.8) as executor:
+        [result] = finished(run_all(executor, [numbered_candidate(0)]))
+    assert result.estimate.failure is None
+
+
+def test_missing_data_end_the_run_with_that_error(make: Make) -> None:
+    with make(NoData(), 2) as executor, pytest.raises(DataError, match="no folder /nowhere; set --data-dir"):
+        run_all(executor, [numbered_candidate(0)])
+
+
+def test_a_bug_in_the_preparation_ends_the_run_with_its_traceback_as_a_note(make: Make) -> None:
+    with make(BrokenPreparation(), 1) as executor, pytest.raises(WorkerError, match="KeyError: 'bug'") as caught:
+        run_all(executor, [numbered_candidate(0)])
+    assert "Traceback" in caught.value.__notes__[0]
+
+
+def test_workers_that_die_while_they_start_end_the_run(make: Make) -> None:
+    with make(DiesPreparing(), 1) as executor, pytest.raises(WorkerError, match="cannot start"):
+        run_all(executor, [numbered_candidate(0)])
+
+
+def test_a_gpu_that_is_not_there_ends_the_run(make: Make, tmp_path: Path) -> None:
+    from naslab.training.device import count_gpus
+
+    if count_gpus():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(DeviceError, match="GPU"), make(Scripted(str(tmp_path)), 1, device="cuda") as executor:
+        run_all(executor, [numbered_candidate(0)])
+
+
+def test_leaving_ends_workers_that_are_busy(make: Make, tmp_path: Path) -> None:
+    class LeavingError(Exception):
+        pass
+
+    pids = []
+
+    def leave_busy() -> None:
+        with make(Scripted(str(tmp_path)), 1) as executor:
+            [first] = finished(run_all(executor, [numbered_candidate(0)]))
+            pids.append(first.estimate.notes["pid"])
+            executor.submit(numbered_candidate(1, "hangs"))
+            while runs_of(tmp_path).get(1) is None:
+                executor.wait(0.05)
+            raise LeavingError
+
+    with pytest.raises(LeavingError):
+        leave_busy()
+    assert wait_until_dead(pids[0])
+
+
+def test_an_estimator_of_a_script_reaches_the_workers(make: Make) -> None:
+    from naslab.estimators.estimator import Workbench
+    from naslab.outcome import Estimate
+
+    class Local:
+        """Cannot be imported, as what a script or a notebook defines."""
+
+        def prepare(self, bench: Workbench) -> None:
+            pass
+
+        def estimate(self, candidate: Candidate, bench: Workbench) -> Estimate:
+            return Estimate(measured={"accuracy": 1.0})
+
+    with make(Local(), 1) as executor:
+        [result] = finished(run_all(executor, [numbered_candidate(0)]))
+    assert result.estimate.measured == {"accuracy": 1.0}

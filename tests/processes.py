@@ -1,0 +1,44 @@
+"""Looking after processes in tests: which run, and whose children they are."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; a zombie does not."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return status.rpartition(")")[2].split()[0] not in "ZX"
+
+
+def wait_until(holds: Callable[[], bool], seconds: float = 5.0) -> bool:
+    """Whether something comes true within a time."""
+    until = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def wait_until_dead(pid: int, seconds: float = 5.0) -> bool:
+    """Whether a process ends within a time."""
+    return wait_until(lambda: not is_alive(pid), seconds)
+
+
+def running_with(text: str) -> list[int]:
+    """The living processes whose command line or environment holds a text."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            told = folder.joinpath("cmdline").read_bytes() + folder.joinpath("environ").read_bytes()
+        except OSError:
+            continue
+        if text.encode() in told and is_alive(int(folder.name)):
+            found.append(int(folder.name))
+    return sorted(found)

@@ -1,0 +1,105 @@
+"""A space of numbered networks, a strategy that proposes them in order, and an executor without processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Self
+
+from naslab.arch import ArchSpec, ConvBlock, Stage
+from naslab.errors import SpaceExhaustedError
+from naslab.execution.executor import Finished, Progress
+from naslab.ledger import Ledger, StudyRecord
+from naslab.outcome import Candidate, Estimate, Failure, Outcome
+from naslab.problem import DataChoice, Objective, Problem
+from naslab.space import Genome
+from naslab.space.genome import Gene
+from naslab.strategies.strategy import Proposal
+from naslab.training.recipe import Recipe
+
+
+class NumberedSpace:
+    """The network of a genome has as many channels as its only option says, plus one."""
+
+    name = "numbered"
+
+    def decode(self, genome: Genome) -> ArchSpec:
+        width = 1 + genome.genes[0].option
+        return ArchSpec(input=(1, 8, 8), stages=(Stage(block=ConvBlock(), width=width),), num_classes=2)
+
+
+def numbered_problem() -> Problem:
+    objectives = (Objective.named("accuracy"), Objective.named("macs"))
+    return Problem(space=NumberedSpace(), objectives=objectives, data=DataChoice("digits"), recipe=Recipe())  # type: ignore[arg-type]
+
+
+def numbered_study(folder: Path, trials: int = 10) -> Ledger:
+    """A ledger with the study `numbered`."""
+    ledger = Ledger.open(folder / "studies.db")
+    if "numbered" not in ledger.study_names():
+        record = StudyRecord(name="numbered", problem={}, strategy="counting", epochs=2, seed=0, trials=trials)
+        ledger.create_study(record)
+    return ledger
+
+
+class Counting:
+    """Proposes networks 0, 1, 2, ... below `size` that it has not seen, and keeps what it is told."""
+
+    def __init__(self, size: int = 1000) -> None:
+        self.size = size
+        self.seen: set[int] = set()
+        self.told: list[int] = []
+        self.adopted: list[int] = []
+
+    def ask(self, count: int) -> list[Proposal]:
+        fresh = [number for number in range(self.size) if number not in self.seen][:count]
+        if not fresh:
+            raise SpaceExhaustedError("no more numbers")
+        self.seen.update(fresh)
+        return [Proposal(Genome((Gene("width", number),)), {"operator": "count"}) for number in fresh]
+
+    def tell(self, outcomes: Sequence[Outcome]) -> None:
+        self.told += [outcome.candidate.trial for outcome in outcomes]
+        self.seen.update(outcome.candidate.genome.genes[0].option for outcome in outcomes)
+
+    def adopt(self, candidates: Sequence[Candidate]) -> None:
+        self.adopted += [candidate.trial for candidate in candidates]
+        self.seen.update(candidate.genome.genes[0].option for candidate in candidates)
+
+
+Answer = Callable[[Candidate], Estimate]
+
+
+def good(candidate: Candidate) -> Estimate:
+    return Estimate(measured={"accuracy": float(candidate.trial)})
+
+
+def died(_: Candidate) -> Estimate:
+    return Estimate(failure=Failure("worker_died", "killed by SIGKILL"))
+
+
+class Instant:
+    """An executor that answers when waited for, the newest candidate first, one a wait."""
+
+    def __init__(self, num_slots: int = 2, answer: Answer = good) -> None:
+        self.num_slots = num_slots
+        self.submitted: list[int] = []
+        self.running: list[Candidate] = []
+        self._answer = answer
+
+    def submit(self, candidate: Candidate) -> None:
+        assert len(self.running) < self.num_slots
+        self.submitted.append(candidate.trial)
+        self.running.append(candidate)
+
+    def wait(self, timeout: float) -> list[Finished | Progress]:
+        if not self.running:
+            return []
+        candidate = self.running.pop()
+        return [Finished(candidate, self._answer(candidate))]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass

@@ -1,0 +1,296 @@
+"""The search loop: budgets, order of writing, resuming, and what it says."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from fake_estimators import epoch_record
+from tiny_search import Counting, Instant, died, good, numbered_problem, numbered_study
+
+from naslab.errors import LedgerError, StudyError
+from naslab.execution.events import (
+    Ended,
+    EpochEnded,
+    Event,
+    Interrupted,
+    Resumed,
+    SpaceExhausted,
+    TrialFinished,
+    TrialRetried,
+    TrialStarted,
+    ignore,
+)
+from naslab.execution.executor import Finished, Progress
+from naslab.execution.search import run_candidates, run_search
+from naslab.execution.source import ListSource, make_candidate
+from naslab.ledger import Ledger
+from naslab.outcome import Candidate, Estimate, Failure, Outcome
+
+
+def search(
+    ledger: Ledger,
+    strategy: Counting,
+    executor: Instant,
+    trials: int = 10,
+    on_event: Callable[[Event], None] = ignore,
+) -> None:
+    run_search("numbered", ledger, strategy, executor, numbered_problem(), 2, 7, trials, on_event)
+
+
+def trials_of(outcomes: list[Outcome]) -> list[int]:
+    return [outcome.candidate.trial for outcome in outcomes]
+
+
+class Halt:
+    """An observer that raises after some outcomes, as a driver that dies there would stop."""
+
+    def __init__(self, after: int) -> None:
+        self._left = after
+
+    def __call__(self, event: Event) -> None:
+        self._left -= isinstance(event, TrialFinished)
+        if self._left == 0:
+            raise InterruptedError
+
+
+def test_a_search_meets_its_budget_and_numbers_its_trials(tmp_path: Path) -> None:
+    strategy, executor = Counting(), Instant()
+    with numbered_study(tmp_path) as ledger:
+        search(ledger, strategy, executor)
+        outcomes = ledger.outcomes("numbered")
+        assert ledger.in_flight("numbered") == []
+    assert sorted(trials_of(outcomes)) == list(range(10))
+    assert strategy.told == trials_of(outcomes)
+    first = next(outcome.candidate for outcome in outcomes if outcome.candidate.trial == 3)
+    assert (first.seed, first.fidelity.epochs, first.role, first.origin) == (7, 2, "search", {"operator": "count"})
+    assert first.arch.stages[0].width == first.genome.genes[0].option + 1
+
+
+def test_slots_are_refilled_as_soon_as_one_is_free(tmp_path: Path) -> None:
+    executor = Instant(num_slots=3)
+    waits: list[int] = []
+    plain_wait = executor.wait
+    executor.wait = lambda timeout: (waits.append(len(executor.running)), plain_wait(timeout))[1]  # type: ignore[method-assign]
+    with numbered_study(tmp_path) as ledger:
+        search(ledger, Counting(), executor)
+    assert waits == [3] * 8 + [2, 1]
+
+
+def test_a_candidate_is_in_the_ledger_before_it_is_submitted_and_an_outcome_before_it_is_told(tmp_path: Path) -> None:
+    with numbered_study(tmp_path) as ledger:
+
+        class Watched(Instant):
+            def submit(self, candidate: Candidate) -> None:
+                assert candidate in ledger.in_flight("numbered")
+                super().submit(candidate)
+
+        class Wary(Counting):
+            def tell(self, outcomes: list[Outcome]) -> None:  # type: ignore[override]
+                assert ledger.outcomes("numbered")[-1] == outcomes[-1]
+                super().tell(outcomes)
+
+        strategy = Wary()
+        search(ledger, strategy, Watched())
+    assert len(strategy.told) == 10
+
+
+def test_a_study_continues_where_it_was_left(tmp_path: Path) -> None:
+    with numbered_study(tmp_path) as ledger, pytest.raises(InterruptedError):
+        search(ledger, Counting(), Instant(), on_event=Halt(after=5))
+    events: list[Event] = []
+    strategy, executor = Counting(), Instant()
+    with numbered_study(tmp_path) as ledger:
+        before, left = trials_of(ledger.outcomes("numbered")), ledger.in_flight("numbered")
+        assert (len(before), len(left)) == (5, 1)
+        search(ledger, strategy, executor, on_event=events.append)
+        after = trials_of(ledger.outcomes("numbered"))
+    assert events[0] == Resumed(finished=5, requeued=1)
+    assert executor.submitted[0] == left[0].trial
+    assert not set(before) & set(executor.submitted)
+    assert after[:5] == before
+    assert sorted(after) == list(range(10))
+    assert strategy.told == after
+    assert strategy.adopted == [left[0].trial]
+    assert events[-1] == Ended(finished=10, failed=0)
+
+
+def test_a_finished_study_starts_nothing_and_a_larger_total_adds_the_rest(tmp_path: Path) -> None:
+    with numbered_study(tmp_path) as ledger:
+        search(ledger, Counting(), Instant())
+        idle, more = Instant(), Instant()
+        events: list[Event] = []
+        search(ledger, Counting(), idle, on_event=events.append)
+        search(ledger, Counting(), more, trials=12)
+    assert idle.submitted == []
+    assert events == [Resumed(10, 0), Ended(10, 0)]
+    assert more.submitted == [10, 11]
+
+
+def test_a_smaller_total_leaves_what_is_too_much_in_flight(tmp_path: Path) -> None:
+    with numbered_study(tmp_path) as ledger, pytest.raises(InterruptedError):
+        search(ledger, Counting(), Instant(num_slots=4), on_event=Halt(after=2))
+    executor = Instant()
+    with numbered_study(tmp_path) as ledger:
+        left = [candidate.trial for candidate in ledger.in_flight("numbered")]
+        search(ledger, Counting(), executor, trials=3)
+        assert len(ledger.outcomes("numbered")) == 3
+    assert executor.submitted == left[:1]
+
+
+def test_failures_count_and_are_told(tmp_path: Path) -> None:
+    def answer(candidate: Candidate) -> Estimate:
+        return Estimate(failure=Failure("diverged", "NaN")) if candidate.trial % 2 else good(candidate)
+
+    events: list[Event] = []
+    strategy = Counting()
+    with numbered_study(tmp_path) as ledger:
+        search(ledger, strategy, Instant(answer=answer), on_event=events.append)
+        assert sum(not outcome.is_complete for outcome in ledger.outcomes("numbered")) == 5
+    assert sorted(strategy.told) == list(range(10))
+    assert events[-1] == Ended(finished=10, failed=5)
+
+
+def test_a_candidate_whose_worker_died_runs_once_more(tmp_path: Path) -> None:
+    deaths = iter([died, good])
+    events: list[Event] = []
+    executor = Instant(num_slots=1, answer=lambda candidate: next(deaths)(candidate))
+    with numbered_study(tmp_path) as ledger:
+        search(ledger, Counting(), executor, trials=1, on_event=events.append)
+        [outcome] = ledger.outcomes("numbered")
+    assert executor.submitted == [0, 0]
+    assert outcome.is_complete
+    assert outcome.estimate.notes == {"retried": True}
+    assert [type(event) for event in events] == [TrialStarted, TrialRetried, TrialFinished, Ended]
+
+
+def test_a_candidate_that_kills_two_workers_fails(tmp_path: Path) -> None:
+    executor = Instant(num_slots=1, answer=died)
+    with numbered_study(tmp_path) as ledger:
+        search(ledger, Counting(), executor, trials=2)
+        outcomes = ledger.outcomes("numbered")
+    assert executor.submitted == [0, 0, 1, 1]
+    assert [outcome.estimate.failure for outcome in outcomes] == [Failure("worker_died", "killed by SIGKILL")] * 2
+
+
+def test_an_exhausted_space_ends_the_search_early_and_says_so(tmp_path: Path) -> None:
+    events: list[Event] = []
+    with numbered_study(tmp_path) as ledger:
+        search(ledger, Counting(size=5), Instant(), on_event=events.append)
+        assert len(ledger.outcomes("numbered")) == 5
+    assert events[-2:] == [SpaceExhausted(number=5, total=10), Ended(finished=5, failed=0)]
+
+
+def test_epochs_are_passed_on(tmp_path: Path) -> None:
+    class Reporting(Instant):
+        def wait(self, timeout: float) -> list[Finished | Progress]:
+            candidate = self.running[-1]
+            return [Progress(candidate, epoch_record(0)), *super().wait(timeout)]
+
+    events: list[Event] = []
+    with numbered_study(tmp_path) as ledger:
+        search(ledger, Counting(), Reporting(), trials=1, on_event=events.append)
+        [outcome] = ledger.outcomes("numbered")
+    assert events[1:3] == [EpochEnded(outcome.candidate, epoch_record(0)), TrialFinished(outcome, 1, 1)]
+
+
+def test_a_study_has_one_driver(tmp_path: Path) -> None:
+    with numbered_study(tmp_path) as ledger, ledger.claim("numbered"), pytest.raises(StudyError, match="driven by"):
+        search(ledger, Counting(), Instant())
+
+
+def test_an_outcome_that_cannot_be_kept_ends_the_run_and_is_run_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strategy = Counting()
+    with numbered_study(tmp_path) as ledger:
+        plain_finish = ledger.finish
+
+        def full(name: str, outcome: Outcome) -> None:
+            if outcome.candidate.trial == 4:
+                raise LedgerError("the disk is full")
+            plain_finish(name, outcome)
+
+        monkeypatch.setattr(ledger, "finish", full)
+        with pytest.raises(LedgerError, match="disk is full"):
+            search(ledger, strategy, Instant(num_slots=1))
+        monkeypatch.undo()
+        assert trials_of(ledger.outcomes("numbered")) == [0, 1, 2, 3] == strategy.told
+        executor = Instant(num_slots=1)
+        search(ledger, Counting(), executor)
+        assert executor.submitted == [4, 5, 6, 7, 8, 9]
+
+
+def test_control_c_keeps_what_is_finished_and_leaves_the_rest_in_flight(tmp_path: Path) -> None:
+    events: list[Event] = []
+
+    def answer(candidate: Candidate) -> Estimate:
+        if candidate.trial == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+        return good(candidate)
+
+    with numbered_study(tmp_path) as ledger:
+        executor = Instant(num_slots=3, answer=answer)
+        with pytest.raises(KeyboardInterrupt):
+            search(ledger, Counting(), executor, on_event=events.append)
+        kept, left = trials_of(ledger.outcomes("numbered")), ledger.in_flight("numbered")
+        assert 3 in kept
+        assert events[-1] == Interrupted(len(left))
+        assert sorted(kept + [candidate.trial for candidate in left]) == list(range(len(kept) + len(left)))
+        search(ledger, Counting(), Instant())
+        assert sorted(trials_of(ledger.outcomes("numbered"))) == list(range(10))
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_second_control_c_ends_at_once(tmp_path: Path) -> None:
+    def answer(candidate: Candidate) -> Estimate:
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+        raise AssertionError("the second Ctrl-C was ignored")
+
+    with numbered_study(tmp_path) as ledger, pytest.raises(KeyboardInterrupt):
+        search(ledger, Counting(), Instant(answer=answer))
+
+
+def family(*widths: int) -> ListSource:
+    problem = numbered_problem()
+    archs = [problem.space.decode(proposal.genome) for proposal in Counting().ask(max(widths))]
+    return ListSource(
+        [make_candidate(archs[width - 1], 0, 2, 7, "family", origin={"phi": float(width)}) for width in widths]
+    )
+
+
+def test_a_family_joins_the_study_under_numbers_of_its_own_and_is_trained_once(tmp_path: Path) -> None:
+    strategy, first, second = Counting(), Instant(), Instant()
+    with numbered_study(tmp_path) as ledger:
+        search(ledger, strategy, Instant(), trials=4)
+        run_candidates("numbered", ledger, first, family(1, 2, 3, 2))
+        run_candidates("numbered", ledger, second, family(2, 3, 4))
+        members = ledger.outcomes("numbered", role="family")
+        third = Instant()
+        search(ledger, Counting(), third, trials=6)
+    assert sorted(first.submitted) == [4, 5, 6]
+    assert second.submitted == [7]
+    assert sorted(outcome.candidate.origin["phi"] for outcome in members) == [1.0, 2.0, 3.0, 4.0]
+    assert third.submitted == [8, 9]
+    assert len(strategy.told) == 4
+
+
+def test_a_family_continues_and_its_failed_members_run_again(tmp_path: Path) -> None:
+    failing = Instant(answer=lambda _: Estimate(failure=Failure("timed_out", "too long")))
+    with numbered_study(tmp_path) as ledger:
+        with pytest.raises(InterruptedError):
+            run_candidates("numbered", ledger, Instant(), family(1, 2, 3), Halt(after=1))
+        [left] = ledger.in_flight("numbered")
+        run_candidates("numbered", ledger, failing, family(1, 2, 3))
+        again = Instant()
+        events: list[Event] = []
+        run_candidates("numbered", ledger, again, family(1, 2, 3), events.append)
+        assert ledger.in_flight("numbered") == []
+    assert failing.submitted == [left.trial, 2]
+    assert sorted(again.submitted) == [3, 4]
+    assert events[0] == Resumed(finished=1, requeued=0)
+    assert events[-1] == Ended(finished=3, failed=0)
