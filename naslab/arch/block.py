@@ -91,6 +91,22 @@ def largest_divisor(number: int, most: int) -> int:
     return next(divisor for divisor in range(min(number, most), 0, -1) if number % divisor == 0)
 
 
+VARIANCE_GAINS: dict[Activation, float] = {
+    "relu": 1.7139588594436646,
+    "relu6": 1.7131484746932983,
+    "silu": 1.7881293296813965,
+    "hardswish": 1.813871473820243,
+    "gelu": 1.7015043497085571,
+    "leaky_relu": 1.70590341091156,
+    "elu": 1.2716004848480225,
+    "tanh": 1.5939117670059204,
+    "sigmoid": 4.803835391998291,
+    "hardsigmoid": 6.015034486659986,
+}
+"""What an activation's output is multiplied by so that a standard normal input keeps variance 1 (arXiv 2101.08692):
+the constants of the released NFNet code, which were sampled, and the integral for the two that it lacks."""
+
+
 class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """An immutable part of a description of a network: compared by value, written to JSON and YAML without loss."""
 
@@ -98,10 +114,11 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class NormStyle(Spec, frozen=True, cache_hash=True):
     """The normalisation that all blocks of a network use.
 
-    `groups` is for group normalisation: the largest divisor of the channels up to it is taken.
+    `groups` is for group normalisation: the largest divisor of the channels up to it is taken. `weights` normalises no
+    map: convolutions standardise their weights, activations keep the variance (NFNet, arXiv 2102.06171, section 2).
     """
 
-    kind: Literal["batch", "group", "layer"] = "batch"
+    kind: Literal["batch", "group", "layer", "weights"] = "batch"
     eps: float = 1e-5
     momentum: float = 0.1
     groups: int = 32
@@ -116,7 +133,7 @@ class SqueezeExcite(Spec, frozen=True, cache_hash=True):
 
     The squeezed width is `ratio` of the block's input (`of="input"`, EfficientNet) or of the channels that are gated
     (`of="gated"`, SENet, MobileNetV3); `None` takes the block's own convention. It is rounded to `divisor` under the
-    ten per cent rule where that is above 1, else down, and is at least 1.
+    ten per cent rule where that is above 1, else down, and is at least 1. `gain` multiplies the gate (NFNet: 2).
     """
 
     ratio: float = 0.25
@@ -124,6 +141,7 @@ class SqueezeExcite(Spec, frozen=True, cache_hash=True):
     divisor: int = 1
     activation: Activation | None = None
     gate: Literal["sigmoid", "hardsigmoid"] = "sigmoid"
+    gain: float = 1.0
 
     def __post_init__(self) -> None:
         require(0 < self.ratio <= 1, "ratio", f"must be above 0 and at most 1, got {self.ratio}")
@@ -144,7 +162,7 @@ class Context(msgspec.Struct, frozen=True, cache_hash=True):
     def normalise(self, channels: int) -> Norm | None:
         """The network's normalisation over `channels`, or nothing."""
         style = self.norm
-        if style is None:
+        if style is None or style.kind == "weights":
             return None
         groups = largest_divisor(channels, style.groups) if style.kind == "group" else 1
         return Norm(channels, style.kind, style.eps, style.momentum, groups)
@@ -152,7 +170,38 @@ class Context(msgspec.Struct, frozen=True, cache_hash=True):
     def activate(self, own: BlockActivation = None) -> Act | None:
         """The block's own activation, else the network's; `none` is no layer."""
         kind = own or self.activation
-        return None if kind == "none" else Act(kind)
+        if kind == "none":
+            return None
+        return Act(kind, VARIANCE_GAINS[kind] if self.standardizes else 1.0)
+
+    @property
+    def standardizes(self) -> bool:
+        """Whether weights are standardised in place of maps."""
+        return self.norm is not None and self.norm.kind == "weights"
+
+    def filter(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: tuple[int, int] = (1, 1),
+        stride: int = 1,
+        padding: tuple[int, int] | None = None,
+        groups: int = 1,
+        bias: bool | None = None,
+    ) -> Conv:
+        """A bare convolution; padded to keep sizes at stride 1, a bias only where no norm follows, unless given."""
+        if groups > 1:
+            require_divides(groups, in_channels, out_channels)
+        return Conv(
+            in_channels,
+            out_channels,
+            kernel,
+            (stride, stride),
+            (kernel[0] // 2, kernel[1] // 2) if padding is None else padding,
+            groups,
+            self.norm is None or self.standardizes if bias is None else bias,
+            standardized=self.standardizes,
+        )
 
     def conv(
         self,
@@ -164,19 +213,8 @@ class Context(msgspec.Struct, frozen=True, cache_hash=True):
         activation: BlockActivation = None,
     ) -> Sequence:
         """Convolution, normalisation, activation; padded to keep sizes at stride 1, a bias only without a norm."""
-        if groups > 1:
-            require_divides(groups, in_channels, out_channels)
-        pad = kernel // 2
         return seq(
-            conv=Conv(
-                in_channels,
-                out_channels,
-                (kernel, kernel),
-                (stride, stride),
-                (pad, pad),
-                groups,
-                self.norm is None,
-            ),
+            conv=self.filter(in_channels, out_channels, (kernel, kernel), stride, groups=groups),
             norm=self.normalise(out_channels),
             act=self.activate(activation),
         )
@@ -198,7 +236,7 @@ class Context(msgspec.Struct, frozen=True, cache_hash=True):
                 reduce=Conv(gated_width, squeezed, bias=True),
                 act=Act(se.activation or self.activation),
                 expand=Conv(squeezed, gated_width, bias=True),
-                gate=Act(se.gate),
+                gate=Act(se.gate, se.gain),
             )
         )
 

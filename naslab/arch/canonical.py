@@ -13,6 +13,7 @@ from naslab.arch.cost import stage_tally
 from naslab.arch.lower import lower_block
 from naslab.arch.plan import Shape
 from naslab.arch.spec import ArchSpec, Stage
+from naslab.errors import SpecError
 
 
 @lru_cache(maxsize=4096)
@@ -69,7 +70,10 @@ def _canonical_stages(
 
 def _repeats(last: Stage, stage: Stage) -> bool:
     """Whether `stage` goes on as the repeats of `last` would."""
-    return stage.stride == 1 and (stage.block, stage.width) == (last.block.repeated(last.repeats), last.width)
+    if stage.stride != 1 or stage.width != last.width:
+        return False
+    block = last.block.repeated(last.repeats)
+    return stage.block == (block if stage.width is None else block.canonical(stage.width, stage.width, 1))
 
 
 @lru_cache(maxsize=65536)
@@ -96,5 +100,8 @@ def _explicit_width(stage: Stage, shape: Shape, context: Context) -> int | None:
     if stage.width is not None:
         return stage.width
     kept = msgspec.structs.replace(stage, width=shape[0])
-    same = lower_block(kept, shape, stage.stride, context) == lower_block(stage, shape, stage.stride, context)
+    try:
+        same = lower_block(kept, shape, stage.stride, context) == lower_block(stage, shape, stage.stride, context)
+    except SpecError:  # the block makes a width of its own and takes no other
+        return None
     return shape[0] if same else None

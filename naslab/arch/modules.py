@@ -93,6 +93,23 @@ class ChannelPad(nn.Module):
         return str(self.channels)
 
 
+class DropPath(nn.Module):
+    """Zeroes an image's whole map with probability `rate` in training, and makes up for it where it is kept."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.rate == 0:
+            return x
+        kept = x.new_empty((x.shape[0], 1, 1, 1)).bernoulli_(1 - self.rate)
+        return x * kept / (1 - self.rate)
+
+    def extra_repr(self) -> str:
+        return str(self.rate)
+
+
 class ChannelSlice(nn.Module):
     """Channels `start` to `stop` of the map."""
 

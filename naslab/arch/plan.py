@@ -103,7 +103,7 @@ class ChannelLinear(Layer, frozen=True, gc=False):
 
 
 class ChannelScale(Layer, frozen=True, gc=False):
-    """A learned factor for every channel, `initial` at first (LayerScale, arXiv 2103.17239)."""
+    """A learned factor for every channel, or one for all, `initial` at first (LayerScale, arXiv 2103.17239)."""
 
     channels: int
     initial: float = 1.0
@@ -114,6 +114,12 @@ class Dropout(Layer, frozen=True, gc=False):
 
     rate: float
     channelwise: bool = False
+
+
+class DropPath(Layer, frozen=True, gc=False):
+    """Zeroes an image's whole map with probability `rate` in training, and makes up for it where it is kept."""
+
+    rate: float
 
 
 class ChannelPad(Layer, frozen=True, gc=False):

@@ -14,6 +14,7 @@ from naslab.arch.plan import (
     ChannelSlice,
     Conv,
     Dropout,
+    DropPath,
     Flatten,
     GlobalPool,
     Identity,
@@ -74,7 +75,7 @@ def _local_response_norm(layer: LocalResponseNorm, shape: Shape, keep: bool) -> 
 
 
 def _channel_scale(layer: ChannelScale, shape: Shape, keep: bool) -> Tally:
-    if shape[0] != layer.channels:
+    if layer.channels not in (1, shape[0]):
         raise SpecError("", f"scales {layer.channels} channels, got {shape[0]}")
     size = num_values(shape)
     return Tally(shape, layer.channels, 0, 0, size + size if keep else size)
@@ -182,6 +183,7 @@ PRIMITIVES: dict[type[Layer], Callable[[Any, Shape, bool], Tally]] = {
     ChannelScale: _channel_scale,
     Act: _elementwise,
     Dropout: _elementwise,
+    DropPath: _elementwise,
     Identity: _identity,
     Flatten: _flatten,
     Pool: _pool,

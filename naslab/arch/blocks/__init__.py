@@ -1,12 +1,26 @@
 """Every block there is. A new one is a file here, a line below and a test."""
 
+from naslab.arch.blocks.cell import Cell, Edge, Pair
 from naslab.arch.blocks.convnext import ConvNeXtBlock
-from naslab.arch.blocks.convolution import ConvBlock, DropoutBlock, LocalNormBlock, PatchConv, PoolBlock, Skip
+from naslab.arch.blocks.convolution import (
+    ActivationBlock,
+    ConvBlock,
+    DropoutBlock,
+    LocalNormBlock,
+    PatchConv,
+    PoolBlock,
+    Skip,
+)
+from naslab.arch.blocks.dense import DenseLayer, Transition
 from naslab.arch.blocks.depthwise_separable import DepthwiseSeparable
 from naslab.arch.blocks.fire import Fire
+from naslab.arch.blocks.fractal import Fractal
 from naslab.arch.blocks.inception import BranchWidths, Inception
 from naslab.arch.blocks.inverted_bottleneck import FusedMBConv, InvertedBottleneck, MBConv
+from naslab.arch.blocks.norm_free import NormFreeBlock
+from naslab.arch.blocks.parallel import ConvStep, ForkStep, Parallel, PoolStep
 from naslab.arch.blocks.residual import Bottleneck, PreactResidual, ResidualBlock
+from naslab.arch.blocks.shuffle import ShuffleUnit, SplitShuffleUnit
 
 AnyBlock = (
     ConvBlock
@@ -14,6 +28,7 @@ AnyBlock = (
     | PoolBlock
     | LocalNormBlock
     | DropoutBlock
+    | ActivationBlock
     | Skip
     | DepthwiseSeparable
     | MBConv
@@ -25,25 +40,47 @@ AnyBlock = (
     | Inception
     | Fire
     | ConvNeXtBlock
+    | Parallel
+    | DenseLayer
+    | Transition
+    | Fractal
+    | ShuffleUnit
+    | SplitShuffleUnit
+    | NormFreeBlock
+    | Cell
 )
 
 __all__ = [
+    "ActivationBlock",
     "AnyBlock",
     "Bottleneck",
     "BranchWidths",
+    "Cell",
     "ConvBlock",
     "ConvNeXtBlock",
+    "ConvStep",
+    "DenseLayer",
     "DepthwiseSeparable",
     "DropoutBlock",
+    "Edge",
     "Fire",
+    "ForkStep",
+    "Fractal",
     "FusedMBConv",
     "Inception",
     "InvertedBottleneck",
     "LocalNormBlock",
     "MBConv",
+    "NormFreeBlock",
+    "Pair",
+    "Parallel",
     "PatchConv",
     "PoolBlock",
+    "PoolStep",
     "PreactResidual",
     "ResidualBlock",
+    "ShuffleUnit",
     "Skip",
+    "SplitShuffleUnit",
+    "Transition",
 ]

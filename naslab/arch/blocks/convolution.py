@@ -55,14 +55,8 @@ class ConvBlock(Block, frozen=True, tag="conv"):
         require_divides(self.groups, shape[0], out_width)
         pad = self.kernel // 2 if self.padding is None else self.padding
         return seq(
-            conv=Conv(
-                shape[0],
-                out_width,
-                (self.kernel, self.kernel),
-                (stride, stride),
-                (pad, pad),
-                self.groups,
-                context.norm is None if self.bias is None else self.bias,
+            conv=context.filter(
+                shape[0], out_width, (self.kernel, self.kernel), stride, (pad, pad), self.groups, self.bias
             ),
             norm=context.normalise(out_width) if self.norm else None,
             act=context.activate(self.activation),
@@ -146,6 +140,23 @@ class LocalNormBlock(Block, frozen=True, tag="local_norm"):
     ) -> Layer:
         require_same_shape("local response normalisation", shape, width, stride)
         return LocalResponseNorm(self.size, self.alpha, self.beta, self.k)
+
+
+class ActivationBlock(Block, frozen=True, tag="activation"):
+    """The network's activation, or its own, for networks whose last block ends linear."""
+
+    activation: BlockActivation = None
+
+    def lower(
+        self,
+        shape: Shape,
+        width: int | None,
+        stride: int,
+        context: Context,
+        drop_rate: float = 0.0,
+    ) -> Layer:
+        require_same_shape("an activation", shape, width, stride)
+        return context.activate(self.activation) or Identity()
 
 
 class DropoutBlock(Block, frozen=True, tag="dropout"):

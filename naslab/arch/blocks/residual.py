@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
+import msgspec
+
 from naslab.arch.block import (
     Block,
     BlockActivation,
@@ -46,6 +48,11 @@ class ResidualBlock(Block, frozen=True, tag="residual"):
             se=context.squeeze_excite(self.se, in_width, out),
         )
         return joined(self.shortcut, body, in_width, out, stride, context, drop_rate, self.activation)
+
+    def canonical(self, in_width: int, width: int | None, stride: int) -> Block:
+        if self.shortcut == "none" or not is_identity_shortcut(in_width, width, stride):
+            return self
+        return msgspec.structs.replace(self, shortcut="projection")
 
 
 class Bottleneck(Block, frozen=True, tag="bottleneck"):
@@ -92,6 +99,12 @@ class Bottleneck(Block, frozen=True, tag="bottleneck"):
         )
         return joined(self.shortcut, body, in_width, out, stride, context, drop_rate, act, self.shortcut_kernel)
 
+    def canonical(self, in_width: int, width: int | None, stride: int) -> Block:
+        same = self if stride > 1 else msgspec.structs.replace(self, stride_first=False)
+        if self.shortcut == "none" or not is_identity_shortcut(in_width, width, stride):
+            return same
+        return msgspec.structs.replace(same, shortcut="projection", shortcut_kernel=1)
+
 
 class PreactResidual(Block, frozen=True, tag="preact_residual"):
     """Norm and activation before each convolution, a clean shortcut (He et al. 2016, arXiv 1603.05027).
@@ -130,6 +143,11 @@ class PreactResidual(Block, frozen=True, tag="preact_residual"):
         projection = Conv(in_width, out, stride=(stride, stride), bias=context.norm is None)
         return seq(preact=opening, residual=Residual(chain(rest), projection, drop_rate))
 
+    def canonical(self, in_width: int, width: int | None, stride: int) -> Block:
+        if not is_identity_shortcut(in_width, width, stride):
+            return self
+        return msgspec.structs.replace(self, shortcut="projection")
+
     def _body(self, in_width: int, out: int, stride: int, context: Context) -> list[Layer]:
         """Norm and activation, convolution, norm and activation, and so on."""
         mid = scaled_width(out, self.ratio)
@@ -153,6 +171,11 @@ class PreactResidual(Block, frozen=True, tag="preact_residual"):
         layers.append(context.normalise(out) if self.last_norm else None)
         layers.append(context.squeeze_excite(self.se, in_width, out))
         return [layer for layer in layers if layer is not None]
+
+
+def is_identity_shortcut(in_width: int, width: int | None, stride: int) -> bool:
+    """Whether a shortcut only passes its input on, so that how it would meet a new shape makes no difference."""
+    return stride == 1 and width in (None, in_width)
 
 
 def joined(

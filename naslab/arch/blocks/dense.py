@@ -1,0 +1,87 @@
+"""Densely connected blocks: every layer adds channels to all that came before (Huang et al. 2017, arXiv 1608.06993)."""
+
+from __future__ import annotations
+
+from naslab.arch.block import (
+    Block,
+    BlockActivation,
+    Context,
+    Width,
+    require,
+    require_odd,
+    require_positive,
+    scaled_width,
+)
+from naslab.arch.plan import Dropout, Identity, Layer, Pool, Shape, concat, seq
+
+
+class DenseLayer(Block, frozen=True, tag="dense"):
+    """Norm, activation and filter make `growth` channels, stacked behind the input's.
+
+    With `bottleneck` a 1x1 convolution to that many times `growth` comes first (DenseNet-B; the paper takes 4).
+
+    >>> DenseLayer(growth=12).lower((24, 32, 32), None, 1, Context()).names
+    ('input', 'new')
+    """
+
+    growth: Width
+    bottleneck: float | None = 4.0
+    kernel: int = 3
+    dropout: float = 0.0
+    activation: BlockActivation = None
+
+    def __post_init__(self) -> None:
+        require_positive(self.growth, "growth")
+        require_odd(self.kernel)
+        if self.bottleneck is not None:
+            require_positive(float(self.bottleneck), "bottleneck")
+        require(0 <= self.dropout < 1, "dropout", f"must be at least 0 and below 1, got {self.dropout}")
+
+    def lower(self, shape: Shape, width: int | None, stride: int, context: Context, drop_rate: float = 0.0) -> Layer:
+        in_width = shape[0]
+        out_width = in_width + self.growth
+        require(
+            width in (None, out_width), "width", f"{in_width} + {self.growth} channels are {out_width}, got {width}"
+        )
+        require(stride == 1, "stride", f"a dense layer keeps its sizes, got {stride}")
+        middle = in_width if self.bottleneck is None else scaled_width(self.growth, self.bottleneck)
+        act = self.activation
+        reduce = preactivated(context, in_width, middle, 1, act) if self.bottleneck is not None else None
+        new = seq(
+            reduce=reduce,
+            filter=preactivated(context, middle, self.growth, self.kernel, act),
+            dropout=Dropout(self.dropout) if self.dropout else None,
+        )
+        return concat(input=Identity(), new=new)
+
+
+class Transition(Block, frozen=True, tag="transition"):
+    """Between dense stages: norm, activation, 1x1 convolution, average pooling with the stage's stride.
+
+    The stage's width, or `compression` of the input's, rounded down (DenseNet-C below 1).
+    """
+
+    compression: float = 0.5
+    dropout: float = 0.0
+    activation: BlockActivation = None
+
+    def __post_init__(self) -> None:
+        require(0 < self.compression <= 1, "compression", f"must be above 0 and at most 1, got {self.compression}")
+        require(0 <= self.dropout < 1, "dropout", f"must be at least 0 and below 1, got {self.dropout}")
+
+    def lower(self, shape: Shape, width: int | None, stride: int, context: Context, drop_rate: float = 0.0) -> Layer:
+        out_width = width or max(1, int(shape[0] * self.compression))
+        return seq(
+            mix=preactivated(context, shape[0], out_width, 1, self.activation),
+            dropout=Dropout(self.dropout) if self.dropout else None,
+            pool=Pool("avg", (stride, stride), (stride, stride)) if stride > 1 else None,
+        )
+
+
+def preactivated(context: Context, in_width: int, width: int, kernel: int, activation: BlockActivation) -> Layer:
+    """Norm, activation, convolution: the order of pre-activation networks."""
+    return seq(
+        norm=context.normalise(in_width),
+        act=context.activate(activation),
+        conv=context.filter(in_width, width, (kernel, kernel)),
+    )
