@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from naslab.bench.table import Knob, TableDomain, TableSpace
+from naslab.bench.table import TableDomain, TableSpace
 from naslab.errors import DataError
+from naslab.space.hole import Hole
 
 MACRO_FILE = "nas_bench_macro/nas-bench-macro_cifar10.json.gz"
 MACRO_STAGES = ((0, 2), (2, 5), (5, 8))
@@ -26,10 +27,10 @@ def load_nas_bench_macro(data_dir: Path, objectives: tuple[str, ...] = ("accurac
     try:
         table = json.loads(gzip.decompress(path.read_bytes()))
     except OSError as error:
-        raise DataError(f"cannot read the table {path}: {error}; set NASLAB_DATA or --data-dir to its folder") from error
+        raise DataError(f"cannot read {path}: {error}; set NASLAB_DATA or --data-dir to its folder") from error
     names = sorted(table)
     keys = np.array([[int(digit) for digit in name] for name in names], dtype=np.int64)
-    space = TableSpace([Knob(f"layer{index + 1}", MACRO_KINDS) for index in range(8)], keys)
+    space = TableSpace([Hole(path=f"layer{index + 1}", options=MACRO_KINDS) for index in range(8)], keys)
     columns = {
         "accuracy": np.array([-table[name]["mean_acc"] for name in names]),
         "macs": np.array([float(table[name]["flops"]) for name in names]),

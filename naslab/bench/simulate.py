@@ -25,7 +25,9 @@ class Trace(msgspec.Struct, frozen=True):
     ask_seconds: NDArray[np.float64]
 
 
-def simulate(domain: TableDomain, search: Search, trials: int, workers: int = 1, noise: float = 0.0, seed: int = 0) -> Trace:
+def simulate(
+    domain: TableDomain, search: Search, trials: int, workers: int = 1, noise: float = 0.0, seed: int = 0
+) -> Trace:
     """Run `search` on `workers` until `trials` results are in, or the table is exhausted.
 
     Durations are log-normal about 1. `noise` is the standard deviation added to every loss that is not known before.

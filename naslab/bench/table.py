@@ -3,42 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from naslab.errors import DataError
 from naslab.space import Genome
 from naslab.space.genome import Gene
+from naslab.space.hole import Hole
 from naslab.strategies.domain import Network
 from naslab.strategies.history import Observation
-
-
-class Knob(msgspec.Struct, frozen=True):
-    """A column whose values make a network what it is; `values` in order where they are numbers."""
-
-    name: str
-    values: tuple[str, ...] | tuple[float, ...]
-
-    @property
-    def is_ordered(self) -> bool:
-        """Whether the values are numbers."""
-        return not isinstance(self.values[0], str)
 
 
 class TableSpace:
     """The rows of a table as genomes: one gene a knob. Combinations that are not rows are invalid networks."""
 
-    def __init__(self, knobs: Sequence[Knob], keys: NDArray[np.int64]) -> None:
+    def __init__(self, knobs: Sequence[Hole], keys: NDArray[np.int64]) -> None:
         """`keys` holds the option of every knob for every row: shape (rows, knobs)."""
         self.knobs = tuple(knobs)
         self.keys = keys
-        self._places = np.array([1, *np.cumprod([len(knob.values) for knob in self.knobs][:-1])], dtype=np.int64)
+        self._places = np.array([1, *np.cumprod([len(knob.options) for knob in self.knobs][:-1])], dtype=np.int64)
         self._rows = {int(code): row for row, code in enumerate(keys @ self._places)}
-        self._starts = np.cumsum([0, *(1 if knob.is_ordered else len(knob.values) for knob in self.knobs)])
+        self._starts = np.cumsum([0, *(1 if knob.is_ordered else len(knob.options) for knob in self.knobs)])
 
     def row(self, genome: Genome) -> int | None:
         """The genome's row, `None` where it is not in the table."""
@@ -62,7 +50,7 @@ class TableSpace:
         mutant = genome
         for _ in range(8):
             knob = int(rng.integers(len(self.knobs)))
-            num_others = len(self.knobs[knob].values) - 1
+            num_others = len(self.knobs[knob].options) - 1
             if num_others > 0:
                 option = (genome.genes[knob].option + 1 + int(rng.integers(num_others))) % (num_others + 1)
                 mutant = self._with(genome, knob, option)
@@ -78,7 +66,7 @@ class TableSpace:
     def neighbours(self, genome: Genome) -> Iterator[Genome]:
         """Every row that differs in one knob."""
         for index, knob in enumerate(self.knobs):
-            for option in range(len(knob.values)):
+            for option in range(len(knob.options)):
                 if option != genome.genes[index].option:
                     near = self._with(genome, index, option)
                     if self.row(near) is not None:
@@ -88,22 +76,30 @@ class TableSpace:
         """Every row."""
         return (self.genome(row) for row in range(len(self.keys)))
 
+    def holes(self) -> Sequence[Hole]:
+        """The knobs."""
+        return self.knobs
+
+    def fill(self, choose: Callable[[Hole], int]) -> Genome:
+        """The genome of the options that `choose` takes, a row or not."""
+        return self._made([choose(knob) for knob in self.knobs])
+
     def encode(self, genome: Genome) -> NDArray[np.float64]:
         """Ordered knobs as their rank from 0 to 1, the others one column a value: shape (columns,)."""
         vector = np.zeros(int(self._starts[-1]))
         for start, knob, gene in zip(self._starts, self.knobs, genome.genes, strict=False):
             if knob.is_ordered:
-                vector[start] = gene.option / max(1, len(knob.values) - 1)
+                vector[start] = gene.option / max(1, len(knob.options) - 1)
             else:
                 vector[start + gene.option] = 1.0
         return vector
 
     def _made(self, options: Sequence[int] | NDArray[np.int64]) -> Genome:
-        return Genome(tuple(Gene(knob.name, int(each)) for knob, each in zip(self.knobs, options, strict=True)))
+        return Genome(tuple(Gene(knob.path, int(each)) for knob, each in zip(self.knobs, options, strict=True)))
 
     def _with(self, genome: Genome, knob: int, option: int) -> Genome:
         genes = list(genome.genes)
-        genes[knob] = Gene(self.knobs[knob].name, option)
+        genes[knob] = Gene(self.knobs[knob].path, option)
         return Genome(tuple(genes))
 
 
@@ -111,8 +107,8 @@ class TableDomain:
     """A table as strategies see it: rows that are the same network are known as one.
 
     `losses`: shape (rows, objectives), to be small. `is_known`: which objectives are known before training, shape
-    (objectives,). `features`: what a model may learn from, shape (rows, features). `networks`: shape (rows,), equal where
-    rows are one network; a row's own number by default.
+    (objectives,). `features`: what a model may learn from, shape (rows, features). `networks`: shape (rows,), equal
+    where rows are one network; a row's own number by default.
     """
 
     def __init__(
@@ -165,6 +161,6 @@ class TableDomain:
         return Observation(genome, str(self.networks[row]), tuple(float(loss) for loss in losses))
 
 
-def full_keys(knobs: Sequence[Knob]) -> NDArray[np.int64]:
+def full_keys(knobs: Sequence[Hole]) -> NDArray[np.int64]:
     """Every combination of options, shape (combinations, knobs)."""
-    return np.array(list(product(*(range(len(knob.values)) for knob in knobs))), dtype=np.int64)
+    return np.array(list(product(*(range(len(knob.options)) for knob in knobs))), dtype=np.int64)

@@ -104,8 +104,8 @@ class Admission:
     def _exhaustion(self, history: History) -> str:
         size = self._domain.space.size()
         if size <= ENUMERABLE:
-            return f"all {history.num_proposed} networks that the space's {size} genomes make within the limits were proposed"
+            return f"all networks that the space's {size} genomes make within the limits were proposed"
         return (
-            f"no network was found in {MAX_DRAFTS} drafts, the neighbours of {MAX_KNOWN} known networks and {MAX_SAMPLES} "
-            f"samples that was not proposed before ({history.num_proposed} were); loosen the limits or widen the space"
+            f"{history.num_proposed} networks were proposed, and no other was found in {MAX_DRAFTS} drafts, beside "
+            f"{MAX_KNOWN} known networks and in {MAX_SAMPLES} samples; loosen the limits or widen the space"
         )

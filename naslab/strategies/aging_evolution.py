@@ -1,4 +1,4 @@
-"""Aging evolution (Real et al. 2019, "Regularized Evolution for Image Classifier Architecture Search", arXiv 1802.01548)."""
+"""Aging evolution: Real et al. 2019, "Regularized Evolution for Image Classifier Architecture Search", 1802.01548."""
 
 from __future__ import annotations
 

@@ -7,19 +7,20 @@ known results.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache, partial
 from typing import Protocol
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from naslab.arch import ArchSpec, Cost, arch_id, cost
+from naslab.arch import ArchSpec, arch_id, cost
 from naslab.errors import SpecError
 from naslab.outcome import Outcome
-from naslab.problem import ANALYTIC_METRICS, Problem
+from naslab.problem import ANALYTIC_METRICS, Limit, Problem
 from naslab.space import Genome
+from naslab.space.hole import Hole
 from naslab.strategies.history import Observation
 
 EXAMINED_GENOMES = 100_000
@@ -73,6 +74,14 @@ class Space(Protocol):
         """Every genome once."""
         ...
 
+    def holes(self) -> Sequence[Hole]:
+        """Every choice of the space."""
+        ...
+
+    def fill(self, choose: Callable[[Hole], int]) -> Genome:
+        """The genome that `choose` makes, asked for the option of every active hole."""
+        ...
+
     def encode(self, genome: Genome) -> NDArray[np.float64]:
         """The genome as a vector of shape (columns,), of one length for all."""
         ...
@@ -100,7 +109,7 @@ class Domain(Protocol):
         ...
 
     def unmet_limits(self) -> str:
-        """The limits, each with the nearest cost met so far, for the error that nothing meets them."""
+        """The limits, each with the nearest cost there is, for the error that nothing meets them."""
         ...
 
 
@@ -109,7 +118,6 @@ class ArchDomain:
 
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
-        self._nearest: dict[int, Cost] = {}
         self._examined = lru_cache(maxsize=EXAMINED_GENOMES)(self._examine)
 
     @property
@@ -133,20 +141,22 @@ class ArchDomain:
     def observe(self, outcome: Outcome) -> Observation:
         """What an outcome teaches: losses where every objective was measured, else a failure."""
         losses = tuple(each.loss(outcome.value(each.metric)) for each in self._problem.objectives)
-        is_measured = outcome.is_complete and not any(math.isnan(loss) for loss in losses)
+        is_measured = outcome.is_complete and all(math.isfinite(loss) for loss in losses)
         candidate = outcome.candidate
         return Observation(
             candidate.genome, candidate.arch_id, losses if is_measured else None, candidate.origin, candidate.trial
         )
 
     def unmet_limits(self) -> str:
-        """Each limit with the nearest cost met so far."""
+        """Each limit with the nearest cost that a descent finds."""
         parts = []
-        for index, limit in enumerate(self._problem.limits):
+        for limit in self._problem.limits:
             end, mend = ("smallest", "raise") if limit.most < math.inf else ("largest", "lower")
-            found = self._nearest.get(index)
-            value = f"{limit.metric}={getattr(found, limit.metric)}" if found else "none"
-            parts.append(f"limit {limit}: the {end} cost found in the space is {value}; {mend} the limit")
+            nearest = self._problem.space.cheapest(partial(_excess_of, limit), np.random.default_rng(0))
+            value = getattr(cost(self._problem.space.decode(nearest)), limit.metric)
+            parts.append(
+                f"limit {limit}: the {end} cost found in the space is {limit.metric}={value}; {mend} the limit"
+            )
         return "; ".join(parts) or "the space holds no network: every choice of it is an error"
 
     def _examine(self, genome: Genome) -> Network:
@@ -155,7 +165,6 @@ class ArchDomain:
             spent = cost(arch)
         except SpecError:
             return Network("", (), (None,) * self.num_objectives, math.inf)
-        self._remember(spent)
         features = tuple(math.log1p(getattr(spent, metric)) for metric in ANALYTIC_METRICS)
         losses = tuple(
             each.loss(float(getattr(spent, each.metric))) if each.metric in ANALYTIC_METRICS else None
@@ -168,12 +177,8 @@ class ArchDomain:
             spent = cost(arch)
         except SpecError:
             return math.inf
-        self._remember(spent)
         return self._problem.excess(spent)
 
-    def _remember(self, spent: Cost) -> None:
-        """Keep, for each limit, the cost that comes nearest to meeting it."""
-        for index, limit in enumerate(self._problem.limits):
-            nearest = self._nearest.get(index)
-            if nearest is None or limit.excess(spent) < limit.excess(nearest):
-                self._nearest[index] = spent
+
+def _excess_of(limit: Limit, arch: ArchSpec) -> float:
+    return limit.excess(cost(arch))

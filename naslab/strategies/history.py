@@ -67,7 +67,7 @@ def best_first(observations: Iterable[Observation]) -> NDArray[np.intp]:
     One loss decides by itself; several by non-dominated rank, then by crowding distance within the front (Deb et al.
     2002).
 
-    >>> best_first([Observation(Genome(), "a", (3.0,)), Observation(Genome(), "b", None), Observation(Genome(), "c", (1.0,))])
+    >>> best_first(Observation(Genome(), "", losses) for losses in [(3.0,), None, (1.0,)])
     array([2, 0, 1])
     """
     listed = list(observations)

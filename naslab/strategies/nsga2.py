@@ -1,4 +1,4 @@
-"""NSGA-II (Deb et al. 2002), steady-state and asynchronous: every outcome joins the population, the worst one leaves."""
+"""NSGA-II (Deb et al. 2002), steady-state and asynchronous: every outcome joins the population, the worst leaves."""
 
 from __future__ import annotations
 

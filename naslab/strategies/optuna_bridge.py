@@ -1,0 +1,167 @@
+"""Optuna's samplers as proposers: a study in memory, rebuilt from what was told (Optuna 5, Akiba et al. 2019).
+
+The only file that imports Optuna, and only when one of its strategies runs.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, NSGAIIISampler, NSGAIISampler, TPESampler
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from naslab.errors import SpecError
+from naslab.space import Genome
+from naslab.space.hole import Hole
+from naslab.strategies.domain import Space
+from naslab.strategies.history import History, Observation
+from naslab.strategies.strategy import Proposal
+
+MAX_SUGGESTIONS = 3
+"""Suggestions of one ask before admission looks beside them: a surrogate that is sure repeats itself."""
+GENERATION_POPULATION = 20
+SAMPLER_STATE = "sampler_state"
+"""Where a proposal's origin keeps what the sampler noted on the trial, such as its generation."""
+FAILED = "failed"
+
+MakeSampler: TypeAlias = Callable[[int], BaseSampler]
+"""A sampler for a seed."""
+
+
+def tpe(seed: int) -> BaseSampler:
+    """The tree-structured Parzen estimator with Optuna's defaults (Watanabe 2023, arXiv 2304.11127)."""
+    return TPESampler(seed=seed)
+
+
+def gp(seed: int) -> BaseSampler:
+    """Optuna's Gaussian process with Optuna's defaults."""
+    return GPSampler(seed=seed)
+
+
+def nsga2(seed: int) -> BaseSampler:
+    """Optuna's NSGA-II, with a population for searches of hundreds of networks."""
+    return NSGAIISampler(population_size=GENERATION_POPULATION, seed=seed)
+
+
+def nsga3(seed: int) -> BaseSampler:
+    """Optuna's NSGA-III, with a population for searches of hundreds of networks."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)  # its interface may change; pinned versions are tested
+        return NSGAIIISampler(population_size=GENERATION_POPULATION, seed=seed)
+
+
+def cmaes(seed: int) -> BaseSampler:
+    """Optuna's CMA-ES over the ordered choices; the others are drawn at random. Needs the package `cmaes`."""
+    if importlib.util.find_spec("cmaes") is None:
+        raise SpecError("strategy", "'cmaes' needs the package cmaes, which is not installed: pip install cmaes")
+    return CmaEsSampler(seed=seed, warn_independent_sampling=False)
+
+
+class OptunaBridge:
+    """Any Optuna sampler. Choices are parameters, those not active are absent.
+
+    Failures are told as complete trials with the worst values so far and a broken constraint: told as failed, TPE never
+    leaves its random start.
+    """
+
+    def __init__(self, space: Space, make_sampler: MakeSampler) -> None:
+        make_sampler(0)  # a sampler that cannot be made is an error now, not at the first ask
+        self._space = space
+        self._make_sampler = make_sampler
+        self._distributions: dict[str, BaseDistribution] = {
+            hole.path: _distribution(hole) for hole in space.holes() if len(hole.options) > 1
+        }
+
+    def drafts(self, history: History, rng: np.random.Generator) -> Iterator[Proposal]:
+        """A few suggestions of the sampler, each knowing those before it."""
+        with _quiet():
+            sampler = self._make_sampler(int(rng.integers(2**31)))
+            study = self._study(history, sampler)
+        for _ in range(MAX_SUGGESTIONS):
+            with _quiet():
+                proposal = self._suggest(study)
+            yield proposal
+
+    def _suggest(self, study: optuna.Study) -> Proposal:
+        trial = study.ask()
+
+        def choose(hole: Hole) -> int:
+            last = len(hole.options) - 1
+            if last == 0:
+                return 0
+            if hole.is_ordered:
+                return trial.suggest_int(hole.path, 0, last)
+            return trial.suggest_categorical(hole.path, range(last + 1))
+
+        genome = self._space.fill(choose)
+        attributes = study.get_trials(deepcopy=False)[trial.number].system_attrs
+        noted = {key: value for key, value in attributes.items() if "relative_params" not in key}
+        origin: dict[str, Any] = {"operator": type(study.sampler).__name__}
+        return Proposal(genome, {**origin, SAMPLER_STATE: noted} if noted else origin)
+
+    def _study(self, history: History, sampler: BaseSampler) -> optuna.Study:
+        """The study that the history makes: what was told in order, then what is in flight."""
+        directions = [optuna.study.StudyDirection.MINIMIZE] * history.num_objectives
+        study = optuna.create_study(storage=optuna.storages.InMemoryStorage(), sampler=sampler, directions=directions)
+        has_failures = any(each.losses is None for each in history.told)
+        worst = np.full(history.num_objectives, -np.inf)
+        for observation in history.told:
+            if observation.losses is not None:
+                worst = np.maximum(worst, observation.losses)
+        values = [float(each) if np.isfinite(each) else 0.0 for each in worst]
+        study.add_trials(self._told(each, values, has_failures) for each in history.told)
+        study.add_trials(self._trial(genome, TrialState.RUNNING) for genome in history.pending.values())
+        return study
+
+    def _told(self, observation: Observation, worst: list[float], has_failures: bool) -> FrozenTrial:
+        has_failed = observation.losses is None
+        return self._trial(
+            observation.genome,
+            TrialState.COMPLETE,
+            worst if observation.losses is None else list(observation.losses),
+            observation.origin.get(SAMPLER_STATE),
+            {FAILED: float(has_failed)} if has_failures else None,
+        )
+
+    def _trial(
+        self,
+        genome: Genome,
+        state: TrialState,
+        values: list[float] | None = None,
+        noted: dict[str, Any] | None = None,
+        constraints: dict[str, float] | None = None,
+    ) -> FrozenTrial:
+        active = [gene for gene in genome.genes if gene.hole in self._distributions]
+        return create_trial(
+            state=state,
+            values=values,
+            params={gene.hole: gene.option for gene in active},
+            distributions={gene.hole: self._distributions[gene.hole] for gene in active},
+            system_attrs=None if noted is None else dict(noted),  # Optuna writes constraints into it
+            constraints=constraints,
+        )
+
+
+def _distribution(hole: Hole) -> BaseDistribution:
+    """The options by number: on a line where they are ordered."""
+    last = len(hole.options) - 1
+    return IntDistribution(0, last) if hole.is_ordered else CategoricalDistribution(tuple(range(last + 1)))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Optuna's log lines below warnings are not shown, and its settings are left as they were."""
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(verbosity)

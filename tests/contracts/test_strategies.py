@@ -1,0 +1,261 @@
+"""What every registered strategy must do, whatever it thinks."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import time
+import zlib
+from functools import cache
+
+import numpy as np
+import pytest
+
+from naslab.arch import ConvBlock, MBConv, Skip, arch_id, cost
+from naslab.errors import LimitError, SpaceExhaustedError, SpecError, UnknownNameError
+from naslab.outcome import Candidate, Estimate, Failure, Fidelity, Outcome
+from naslab.problem import DataChoice, Limit, Objective, Problem
+from naslab.space import SearchSpace, choice, load_space
+from naslab.strategies.registry import make_strategy, strategy_names
+from naslab.strategies.strategy import Proposal, Strategy
+from naslab.training.recipe import Recipe
+
+needs_cmaes = pytest.mark.skipif(importlib.util.find_spec("cmaes") is None, reason="the package cmaes is not installed")
+NAMES = [pytest.param(name, marks=needs_cmaes if name == "cmaes" else []) for name in strategy_names()]
+SLOW_THINKERS = ("gp",)
+every_strategy = pytest.mark.parametrize("name", NAMES)
+
+
+@cache
+def small_space() -> SearchSpace:
+    """75 genomes, with a conditional choice, and aliases: a skip where nothing changes is no network of its own."""
+    blocks = choice(MBConv(kernel=3), {"type": "conv", "kernel": choice(3, 5, 7)}, Skip())
+    template = {
+        "input": [1, 8, 8],
+        "num_classes": 10,
+        "stem": [{"block": ConvBlock(), "width": 8}],
+        "stages": [
+            {"block": blocks, "width": 8},
+            {"block": blocks, "width": 8},
+            {"block": ConvBlock(), "width": choice(8, 16, 24), "stride": 2},
+        ],
+    }
+    return SearchSpace(template, "small")
+
+
+def make_problem(
+    objectives: tuple[str, ...] = ("accuracy",), limits: tuple[str, ...] = (), space: SearchSpace | None = None
+) -> Problem:
+    return Problem(
+        space=space or small_space(),
+        objectives=tuple(Objective.named(each) for each in objectives),
+        data=DataChoice(name="digits"),
+        recipe=Recipe(),
+        limits=tuple(Limit.parse(each) for each in limits),
+    )
+
+
+def candidate_of(problem: Problem, proposal: Proposal, trial: int) -> Candidate:
+    arch = problem.space.decode(proposal.genome)
+    return Candidate(
+        trial=trial,
+        arch=arch,
+        arch_id=arch_id(arch),
+        cost=cost(arch),
+        fidelity=Fidelity(),
+        seed=trial,
+        genome=proposal.genome,
+        origin=proposal.origin,
+    )
+
+
+def trained(candidate: Candidate) -> Outcome:
+    """A made-up accuracy and latency: more macs help, the rest is a hash of the network."""
+    luck = zlib.crc32(candidate.arch_id.encode()) / 2**32
+    measured = {"accuracy": 10 * math.log10(candidate.cost.macs) + 5 * luck, "latency_ms": 1 + luck}
+    return Outcome(candidate=candidate, estimate=Estimate(measured=measured))
+
+
+def failed(candidate: Candidate) -> Outcome:
+    failure = Failure(reason="diverged", message="the loss is not a number")
+    return Outcome(candidate=candidate, estimate=Estimate(failure=failure))
+
+
+def turns_of(name: str) -> int:
+    return 14 if name in SLOW_THINKERS else 30
+
+
+def drive(strategy: Strategy, problem: Problem, turns: int, first: int = 0) -> list[Outcome]:
+    outcomes = []
+    for trial in range(first, first + turns):
+        outcome = trained(candidate_of(problem, strategy.ask(1)[0], trial))
+        strategy.tell([outcome])
+        outcomes.append(outcome)
+    return outcomes
+
+
+@every_strategy
+@pytest.mark.parametrize(
+    "objectives",
+    [("accuracy",), ("accuracy", "macs"), ("accuracy", "latency_ms", "params")],
+    ids=["one", "two", "three"],
+)
+def test_limits_are_met_and_no_network_comes_twice(name: str, objectives: tuple[str, ...]) -> None:
+    problem = make_problem(objectives, ("macs<=300e3", "params>=2000"))
+    outcomes = drive(make_strategy(name, problem, seed=1), problem, 14)
+    assert all(problem.is_feasible(outcome.candidate.cost) for outcome in outcomes)
+    assert len({outcome.candidate.arch_id for outcome in outcomes}) == len(outcomes)
+
+
+@every_strategy
+def test_a_space_is_searched_to_its_end_and_no_further(name: str) -> None:
+    problem = make_problem(limits=("macs<=127e3",))
+    networks = {
+        arch_id(problem.space.decode(genome))
+        for genome in problem.space.enumerate()
+        if problem.is_feasible(cost(problem.space.decode(genome)))
+    }
+    assert 8 < len(networks) < 20
+    strategy = make_strategy(name, problem, seed=0)
+    outcomes = drive(strategy, problem, len(networks) - 2)
+    last = strategy.ask(5)
+    assert len(last) == 2
+    strategy.tell([trained(candidate_of(problem, each, 100 + place)) for place, each in enumerate(last)])
+    found = {outcome.candidate.arch_id for outcome in outcomes} | {
+        arch_id(problem.space.decode(proposal.genome)) for proposal in last
+    }
+    assert found == networks
+    with pytest.raises(SpaceExhaustedError, match="all networks that the space's"):
+        strategy.ask(1)
+
+
+@every_strategy
+def test_equal_seeds_agree_and_others_differ(name: str) -> None:
+    problem = make_problem(("accuracy", "macs"))
+    runs = [
+        [outcome.candidate.arch_id for outcome in drive(make_strategy(name, problem, seed), problem, 13)]
+        for seed in (3, 3, 4)
+    ]
+    assert runs[0] == runs[1]
+    assert runs[0] != runs[2]
+
+
+@every_strategy
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_replayed_ledger_goes_on_as_if_nothing_had_happened(name: str, at_once: bool) -> None:
+    problem = make_problem(("accuracy", "macs"))
+    strategy = make_strategy(name, problem, seed=5)
+    flight: list[Candidate] = []
+    told: list[Outcome] = []
+    for trial in range(turns_of(name)):
+        flight.append(candidate_of(problem, strategy.ask(1)[0], trial))
+        if len(flight) == 4:
+            candidate = flight.pop(trial % 3)  # results come out of order
+            told.append(failed(candidate) if trial % 7 == 0 else trained(candidate))
+            strategy.tell(told[-1:])
+    fresh = make_strategy(name, problem, seed=5)
+    for part in [told] if at_once else [[outcome] for outcome in told]:
+        fresh.tell(part)
+    fresh.adopt(flight)
+    assert [each.genome for each in fresh.ask(3)] == [each.genome for each in strategy.ask(3)]
+
+
+@every_strategy
+def test_what_is_in_flight_is_not_proposed(name: str) -> None:
+    problem = make_problem()
+    before = [candidate_of(problem, each, trial) for trial, each in enumerate(make_strategy(name, problem).ask(6))]
+    strategy = make_strategy(name, problem)
+    strategy.adopt(before)
+    asked = {arch_id(problem.space.decode(each.genome)) for each in strategy.ask(8)}
+    assert len(asked) == 8
+    assert asked.isdisjoint(candidate.arch_id for candidate in before)
+
+
+@every_strategy
+def test_failures_and_values_that_are_none_are_taken_as_worst(name: str) -> None:
+    problem = make_problem(("accuracy", "macs"))
+    strategy = make_strategy(name, problem, seed=2)
+    for trial in range(turns_of(name)):
+        candidate = candidate_of(problem, strategy.ask(1)[0], trial)
+        not_measured = Outcome(candidate=candidate, estimate=Estimate(measured={"accuracy": math.nan}))
+        outcomes = [failed(candidate), not_measured, trained(candidate)]
+        strategy.tell([outcomes[trial % 3 if trial > 11 else 0]])
+
+
+@every_strategy
+def test_networks_from_elsewhere_are_never_proposed(name: str) -> None:
+    problem = make_problem(limits=("macs<=127e3",))
+    strategy = make_strategy(name, problem)
+    elsewhere = drive(make_strategy("random", problem, seed=9), problem, 8)
+    strategy.tell(
+        [
+            Outcome(
+                candidate=Candidate(
+                    trial=place,
+                    arch=each.candidate.arch,
+                    arch_id=each.candidate.arch_id,
+                    cost=each.candidate.cost,
+                    fidelity=Fidelity(),
+                    seed=0,
+                    role="baseline",
+                ),
+                estimate=each.estimate,
+            )
+            for place, each in enumerate(elsewhere)
+        ]
+    )
+    asked = drive(strategy, problem, 4)
+    known = {outcome.candidate.arch_id for outcome in elsewhere}
+    assert known.isdisjoint(outcome.candidate.arch_id for outcome in asked)
+
+
+@every_strategy
+def test_limits_that_nothing_meets_say_the_smallest_cost(name: str) -> None:
+    problem = make_problem(limits=("macs<=10",))
+    smallest = min(cost(problem.space.decode(genome)).macs for genome in problem.space.enumerate())
+    with pytest.raises(LimitError) as error:
+        make_strategy(name, problem).ask(1)
+    assert str(error.value) == (
+        f"limit macs<=10: the smallest cost found in the space is macs={smallest}; raise the limit"
+    )
+
+
+@every_strategy
+def test_an_ask_in_a_large_space_with_a_tight_limit_is_bounded(name: str) -> None:
+    """The limit leaves few networks: a redraw until one meets it would not come back."""
+    problem = make_problem(("accuracy", "macs"), ("macs<=6e6",), load_space("mixed_cifar"))
+    strategy = make_strategy(name, problem, seed=0)
+    began = time.process_time()
+    outcomes = drive(strategy, problem, 4)
+    assert time.process_time() - began < 20
+    assert all(problem.is_feasible(outcome.candidate.cost) for outcome in outcomes)
+
+
+def test_unknown_names_come_with_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="unknown strategy 'evolutoin' \\(did you mean 'evolution'\\?\\)"):
+        make_strategy("evolutoin", make_problem())
+
+
+def test_negative_seeds_are_refused() -> None:
+    with pytest.raises(SpecError, match="seed: must be at least 0, got -1"):
+        make_strategy("random", make_problem(), seed=-1)
+
+
+def test_better_than_random_where_macs_help() -> None:
+    """Evolution and local search find a better median network than random search at equal budget, over 12 seeds.
+
+    The accuracies rise with macs, so strategies that learn at all are far ahead: a false alarm was not seen in 1,000
+    seeds.
+    """
+    problem = make_problem(space=load_space("yardstick"))
+    best = {
+        name: np.median(
+            [
+                max(outcome.value("accuracy") for outcome in drive(make_strategy(name, problem, seed), problem, 40))
+                for seed in range(8)
+            ]
+        )
+        for name in ("random", "evolution", "local")
+    }
+    assert best["evolution"] > best["random"]
+    assert best["local"] > best["random"]
