@@ -1,0 +1,102 @@
+"""A family: members of one baseline, each with what was asked of it and what rounding made of that."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, get_args
+
+import msgspec
+
+from naslab.arch.block import Spec, require
+from naslab.arch.cost import Cost, cost
+from naslab.arch.spec import ArchSpec
+from naslab.errors import UnknownNameError
+from naslab.scaling.compound import EFFICIENTNET_RULE, Compound
+from naslab.scaling.rounding import EFFICIENTNET, Rounding
+from naslab.scaling.scale import Factors, scale
+
+CostMetric = Literal["macs", "params", "activations", "peak_activation_bytes"]
+"""What the cost model tells of a description alone."""
+COST_METRICS: tuple[str, ...] = get_args(CostMetric)
+
+
+class Budget(Spec, frozen=True):
+    """A cost that a network is to have.
+
+    >>> Budget(metric="param", amount=1e9)
+    Traceback (most recent call last):
+    naslab.errors.UnknownNameError: unknown metric of a budget 'param' (did you mean 'params'?)
+    """
+
+    metric: CostMetric
+    amount: float
+
+    def __post_init__(self) -> None:
+        if self.metric not in COST_METRICS:
+            raise UnknownNameError("metric of a budget", self.metric, COST_METRICS)
+        require(0 < self.amount < float("inf"), "amount", f"must be above 0 and finite, got {self.amount}")
+
+    def deviation(self, cost: Cost) -> float:
+        """By what share a cost is above the budget; negative below it."""
+        return float(getattr(cost, self.metric) / self.amount - 1)
+
+
+class Member(msgspec.Struct, frozen=True, kw_only=True):
+    """A scaled network. `factors` are those asked for, before rounding; `moves` are single steps beside them, as
+    `stages[2].width 48 -> 56`; `budget` is what the member was to meet, if anything."""
+
+    phi: float
+    factors: Factors
+    arch: ArchSpec
+    cost: Cost
+    moves: tuple[str, ...] = ()
+    budget: Budget | None = None
+
+    @property
+    def origin(self) -> dict[str, Any]:
+        """Where the network came from, as a candidate's `origin` keeps it."""
+        origin: dict[str, Any] = {"phi": self.phi, **msgspec.structs.asdict(self.factors)}
+        if self.moves:
+            origin["moves"] = list(self.moves)
+        if self.budget is not None:
+            origin[f"target_{self.budget.metric}"] = self.budget.amount
+        return origin
+
+
+def rescale(
+    arch: ArchSpec,
+    phi: float,
+    compound: Compound = EFFICIENTNET_RULE,
+    rounding: Rounding = EFFICIENTNET,
+    scale_stem: bool = True,
+    scale_head: bool = True,
+) -> Member:
+    """The member of a family at `phi`; 0 is the baseline itself, negative goes below it.
+
+    Raises `SpecError` where no channels, no pixels or no valid network are left.
+
+    >>> from naslab.zoo import model
+    >>> member = rescale(model("efficientnet_b0"), phi=1)
+    >>> member.arch.input, member.cost.macs
+    ((3, 258, 258), 992629472)
+    """
+    factors = compound.factors(phi)
+    scaled = scale(arch, factors.depth, factors.width, factors.resolution, rounding, scale_stem, scale_head)
+    return Member(phi=float(phi), factors=factors, arch=scaled, cost=cost(scaled))
+
+
+def family(
+    arch: ArchSpec,
+    phis: Sequence[float],
+    compound: Compound = EFFICIENTNET_RULE,
+    rounding: Rounding = EFFICIENTNET,
+    scale_stem: bool = True,
+    scale_head: bool = True,
+) -> list[Member]:
+    """The members at several `phi`, in the order given.
+
+    >>> from naslab.zoo import model
+    >>> [member.cost.params for member in family(model("efficientnet_b0"), [-1, 0, 1])]
+    [4548152, 5288548, 9109994]
+    """
+    return [rescale(arch, phi, compound, rounding, scale_stem, scale_head) for phi in phis]

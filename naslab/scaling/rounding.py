@@ -1,0 +1,103 @@
+"""Rounding: how exact products become channels, blocks and pixels. Published rules are values of one type."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from naslab.arch.block import Spec, require, require_positive, round_width
+from naslab.errors import SpecError
+
+_NOISE = 1e-9
+"""Products such as 1.1 * 10 come out a hair above the whole number that was meant."""
+
+
+class Rounding(Spec, frozen=True):
+    """How widths, repeats and resolutions are rounded.
+
+    `guard`: a width that would fall below this share of its exact value takes the next multiple of `width_divisor`.
+    `halves`: where halves go, `even` as Python's `round`. `group_width`: whether grouped convolutions keep the channels
+    of a group, or scale them as pycls does.
+
+    Whatever the rule, a factor above 1 never makes a number smaller and one below 1 never makes it larger, so a factor
+    of 1 changes nothing.
+    """
+
+    width_divisor: int = 8
+    guard: float = 0.0
+    repeats: Literal["ceil", "nearest"] = "ceil"
+    resolution_divisor: int = 1
+    halves: Literal["up", "even"] = "up"
+    group_width: Literal["kept", "scaled"] = "kept"
+
+    def __post_init__(self) -> None:
+        require_positive(self.width_divisor, "width_divisor")
+        require_positive(self.resolution_divisor, "resolution_divisor")
+        require(0 <= self.guard <= 1, "guard", f"must be 0 to 1, got {self.guard}")
+
+    def width(self, base: int, factor: float) -> int:
+        """Channels: the nearest multiple of the divisor, at least one; `SpecError` where none is left.
+
+        >>> EFFICIENTNET.width(16, 1.2), EFFICIENTNET_V2.width(16, 1.2), PYCLS.width(16, 1.2), PLAIN.width(16, 1.2)
+        (24, 16, 16, 19)
+        """
+        exact = base * factor
+        if exact < 0.5:
+            raise SpecError("", f"{base} channels times {factor:g} leave none")
+        if self.halves == "even":
+            rounded = max(1, round(exact / self.width_divisor)) * self.width_divisor
+        else:
+            rounded = round_width(exact, self.width_divisor, self.guard)
+        return _between(base, rounded, factor)
+
+    def depth(self, base: int, factor: float) -> int:
+        """Blocks of a stage, at least one.
+
+        >>> EFFICIENTNET.depth(2, 1.1), PYCLS.depth(2, 1.1), EFFICIENTNET.depth(10, 1.1)
+        (3, 2, 11)
+        """
+        exact = base * factor
+        rounded = math.ceil(exact - _NOISE) if self.repeats == "ceil" else self._nearest(exact)
+        return _between(base, max(1, rounded), factor)
+
+    def resolution(self, base: int, factor: float) -> int:
+        """Pixels of a side: the nearest multiple of the divisor; `SpecError` where none is left.
+
+        >>> EFFICIENTNET.resolution(224, 1.15), PYCLS.resolution(224, 1.15)
+        (258, 256)
+        """
+        exact = base * factor
+        if exact < 0.5:
+            raise SpecError("", f"{base} pixels times {factor:g} leave none")
+        rounded = max(1, self._nearest(exact / self.resolution_divisor)) * self.resolution_divisor
+        return _between(base, rounded, factor)
+
+    def channels_of_a_group(self, base: int, factor: float) -> int:
+        """Channels of a group of a grouped convolution; pycls keeps 1 and 2, makes 3 to 5 four, else rounds to 8."""
+        if self.group_width == "kept":
+            return base
+        exact = base * factor
+        if exact <= 2:
+            return max(1, round(exact))
+        return 4 if exact <= 5 else max(1, round(exact / 8)) * 8
+
+    def _nearest(self, exact: float) -> int:
+        return round(exact) if self.halves == "even" else math.floor(exact + 0.5)
+
+
+def _between(base: int, rounded: int, factor: float) -> int:
+    return max(base, rounded) if factor >= 1 else min(base, rounded)
+
+
+EFFICIENTNET = Rounding(guard=0.9)
+"""EfficientNet's released code (arXiv 1905.11946): multiples of 8 with the ten per cent guard, repeats rounded up. The
+code takes resolutions from a table; between its rows we take the nearest pixel."""
+
+EFFICIENTNET_V2 = Rounding()
+"""EfficientNetV2's released code (arXiv 2104.00298): the same without the guard."""
+
+PYCLS = Rounding(repeats="nearest", resolution_divisor=4, halves="even", group_width="scaled")
+"""pycls, the code of "Fast and Accurate Model Scaling" (arXiv 2103.06877): nearest multiples, halves to even."""
+
+PLAIN = Rounding(width_divisor=1, repeats="nearest")
+"""The nearest whole number of everything."""

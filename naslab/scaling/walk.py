@@ -1,0 +1,85 @@
+"""A walk over any description that changes the fields of one role: no block is known by name here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Annotated, Any, TypeVar, get_args, get_origin
+
+import msgspec
+
+from naslab.arch.block import Role
+from naslab.errors import SpecError
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+def change(spec: S, role: Role, new: Callable[[int], int]) -> S:
+    """The description with every number of a role replaced by `new(number)`, however deep it stands.
+
+    The same object where nothing changes. An error of `new` names the field.
+
+    >>> from naslab.arch import Bottleneck, Stage
+    >>> change(Stage(block=Bottleneck(groups=32), width=256), Role.WIDTH, lambda width: 2 * width).width
+    512
+    """
+    changed = {}
+    for field in spec.__struct_fields__:
+        value = getattr(spec, field)
+        try:
+            after = _changed(value, _role(type(spec), field) is role, role, new)
+        except SpecError as error:
+            raise error.inside(field) from None
+        if after is not value:
+            changed[field] = after
+    return msgspec.structs.replace(spec, **changed) if changed else spec
+
+
+def numbers(spec: msgspec.Struct, role: Role) -> list[int]:
+    """Every number of a role, in the order of the fields."""
+    found: list[int] = []
+
+    def note(number: int) -> int:
+        found.append(number)
+        return number
+
+    change(spec, role, note)
+    return found
+
+
+def _changed(value: Any, is_role: bool, role: Role, new: Callable[[int], int]) -> Any:
+    if isinstance(value, msgspec.Struct):
+        return change(value, role, new)
+    if isinstance(value, tuple):
+        after = tuple(_item(index, each, is_role, role, new) for index, each in enumerate(value))
+        return value if all(one is two for one, two in zip(after, value, strict=True)) else after
+    if is_role and value is not None:
+        number = new(value)
+        return value if number == value else number
+    return value
+
+
+def _item(index: int, value: Any, is_role: bool, role: Role, new: Callable[[int], int]) -> Any:
+    try:
+        return _changed(value, is_role, role, new)
+    except SpecError as error:
+        raise error.inside(f"[{index}]") from None
+
+
+def _role(kind: type[msgspec.Struct], field: str) -> Role | None:
+    return _roles(kind).get(field)
+
+
+@cache
+def _roles(kind: type[msgspec.Struct]) -> dict[str, Role]:
+    """The roles of a description's fields, as their annotations state them."""
+    found = {info.name: _stated(info.type) for info in msgspec.structs.fields(kind)}
+    return {name: role for name, role in found.items() if role is not None}
+
+
+def _stated(annotation: Any) -> Role | None:
+    """The role in `Width`, `Width | None` or `tuple[Width, ...]`."""
+    if get_origin(annotation) is Annotated:
+        extras = [each.extra or {} for each in get_args(annotation)[1:] if isinstance(each, msgspec.Meta)]
+        return next((extra["role"] for extra in extras if "role" in extra), None)
+    return next((role for each in get_args(annotation) if (role := _stated(each)) is not None), None)
