@@ -31,13 +31,15 @@ COEFFICIENTS = {
     "b6": (1.8, 2.6, 528, 0.5),
     "b7": (2.0, 3.1, 600, 0.5),
 }
-NORM = NormStyle(eps=1e-3, momentum=0.01)
+LARGE_NORM = NormStyle(eps=1e-3, momentum=0.01)
+"""The normalisation of the released code, which torchvision's weights keep from B5 on."""
 
 
 def efficientnet(
     width: float = 1.0,
     depth: float = 1.0,
     dropout: float = 0.2,
+    norm: NormStyle = NormStyle(),  # noqa: B008  (it never changes)
     num_classes: int = 1000,
     resolution: Resolution = 224,
     in_channels: int = 3,
@@ -57,7 +59,7 @@ def efficientnet(
         ),
         head=Head(width=round_width(1280 * width), dropout=dropout),
         num_classes=num_classes,
-        norm=NORM,
+        norm=norm,
         activation="silu",
         stochastic_depth=StochasticDepth(rate=0.2),
     )
@@ -66,7 +68,8 @@ def efficientnet(
 def efficientnet_b(variant: str) -> ArchSpec:
     """`b0` to `b7` as released."""
     width, depth, resolution, dropout = COEFFICIENTS[variant]
-    return efficientnet(width, depth, dropout, resolution=resolution)
+    norm = NormStyle() if variant in ("b0", "b1", "b2", "b3", "b4") else LARGE_NORM
+    return efficientnet(width, depth, dropout, norm, resolution=resolution)
 
 
 _TOP1 = {"b0": 77.1, "b1": 79.1, "b2": 80.1, "b3": 81.6, "b4": 82.9, "b5": 83.6, "b6": 84.0, "b7": 84.3}

@@ -1,4 +1,4 @@
-"""What is counted is what is built: parameters and PyTorch's own flop counter, on the meta device, for the whole zoo."""
+"""What is counted is what is built: parameters, and macs by PyTorch's own flop counter, for the whole zoo."""
 
 from __future__ import annotations
 
