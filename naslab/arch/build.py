@@ -40,6 +40,7 @@ from naslab.arch.plan import (
     Sequence,
     Subsample,
     Supervised,
+    ZeroPad,
     layer_kind,
 )
 from naslab.arch.spec import ArchSpec
@@ -222,6 +223,7 @@ _BUILDERS: dict[type[Layer], Callable[[Any], nn.Module]] = {
     ChannelSlice: lambda layer: modules.ChannelSlice(layer.start, layer.stop),
     ChannelShuffle: lambda layer: nn.ChannelShuffle(layer.groups),
     Subsample: lambda layer: modules.Subsample(layer.stride, layer.offset),
+    ZeroPad: lambda layer: nn.ZeroPad2d((layer.left, layer.right, layer.top, layer.bottom)),
     Dag: _dag,
     History: lambda layer: graphs.History(_named(layer.names, layer.layers)),
     Supervised: _supervised,

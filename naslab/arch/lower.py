@@ -190,7 +190,7 @@ def lower_head(head: Head, shape: Shape, num_classes: int, context: Context) -> 
     pool = GlobalPool(head.pool, head.pool_size)
     if head.classifier == "conv":
         dropout = Dropout(head.dropout) if head.dropout else None
-        classifier = Conv(channels, num_classes, bias=True)
+        classifier = Conv(channels, num_classes, bias=head.bias)
         act = context.activate(head.activation)
         return seq(**layers, dropout=dropout, classifier=classifier, last_act=act, pool=pool, flatten=Flatten())
     pooled_norm = context.normalise(channels) if head.norm_pooled else None
@@ -202,5 +202,5 @@ def lower_head(head: Head, shape: Shape, num_classes: int, context: Context) -> 
             act=context.activate(head.activation),
         )
     layers["dropout"] = Dropout(head.dropout) if head.dropout else None
-    layers["classifier"] = Linear(widths[-1], num_classes)
+    layers["classifier"] = Linear(widths[-1], num_classes, head.bias)
     return seq(**layers)

@@ -141,6 +141,15 @@ class ChannelShuffle(Layer, frozen=True, gc=False):
     groups: int
 
 
+class ZeroPad(Layer, frozen=True, gc=False):
+    """Rows and columns of zeros around the map; negative numbers take as many away."""
+
+    top: int = 0
+    left: int = 0
+    bottom: int = 0
+    right: int = 0
+
+
 class Subsample(Layer, frozen=True, gc=False):
     """Every `stride`-th position from `offset` on; where the map ends, zeros. ceil(size / stride) positions."""
 

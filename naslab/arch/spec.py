@@ -59,7 +59,8 @@ class Head(Spec, frozen=True, cache_hash=True):
     Norm and activation (`norm`, for networks whose blocks end without), a 1x1 convolution to `width` (if given),
     pooling to `pool_size`, the network's norm over the pooled channels (`norm_pooled`, ConvNeXt), fully connected
     layers of `hidden` widths, dropout before each fully connected layer but the first hidden one, and the classifier.
-    A `conv` classifier (Network in Network, SqueezeNet) makes one activated map per class first and pools that.
+    The last layer has a `bias` unless told otherwise. A `conv` classifier (Network in Network, SqueezeNet) makes one
+    activated map per class first and pools that.
     """
 
     norm: bool = False
@@ -71,6 +72,7 @@ class Head(Spec, frozen=True, cache_hash=True):
     dropout: float = 0.0
     activation: BlockActivation = None
     classifier: Literal["linear", "conv"] = "linear"
+    bias: bool = True
 
     def __post_init__(self) -> None:
         if self.width is not None:

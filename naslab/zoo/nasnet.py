@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from functools import partial
 
+import msgspec
+
 from naslab.arch import (
     ActivationBlock,
     ArchSpec,
@@ -27,7 +29,7 @@ PAPER = Paper("Learning Transferable Architectures for Scalable Image Recognitio
 NORM = NormStyle(eps=1e-3)
 
 
-def cell(*pairs: tuple[CellOp, int, CellOp, int], outputs: tuple[int, ...]) -> Cell:
+def cell(*pairs: tuple[CellOp, int, CellOp, int], outputs: tuple[int, ...], shifted: bool = False) -> Cell:
     """A cell from rows (left operation, its state, right operation, its state)."""
     return Cell(
         pairs=tuple(
@@ -35,6 +37,7 @@ def cell(*pairs: tuple[CellOp, int, CellOp, int], outputs: tuple[int, ...]) -> C
             for left, first, right, second in pairs
         ),
         outputs=outputs,
+        shifted=shifted,
     )
 
 
@@ -53,6 +56,7 @@ REDUCTION = cell(
     ("identity", 3, "avg_pool_3x3", 2),
     ("separable_3x3", 2, "max_pool_3x3", 0),
     outputs=(3, 4, 5, 6),
+    shifted=True,
 )
 
 
@@ -62,7 +66,7 @@ def cell_stages(normal: Cell, reduction: Cell, filters: int, repeats: int, lookb
     `lookback` is how far the first cell behind a reduction looks: 3 passes over the reduced map.
     """
     stages: list[Stage] = [Stage(block=normal, width=filters, repeats=repeats)]
-    behind = Cell(pairs=normal.pairs, outputs=normal.outputs, lookback=lookback)
+    behind = msgspec.structs.replace(normal, lookback=lookback)
     for width in (2 * filters, 4 * filters):
         stages.append(Stage(block=reduction, width=width, stride=2))
         if lookback == 2:
@@ -76,7 +80,7 @@ def cell_stages(normal: Cell, reduction: Cell, filters: int, repeats: int, lookb
 
 def stem_stages(reduction: Cell, filters: int, stem: int) -> tuple[Stage, ...]:
     """A strided convolution and two reduction cells of a quarter and a half of the filters (section 3)."""
-    first = Cell(pairs=reduction.pairs, outputs=reduction.outputs, lookback=1)
+    first = msgspec.structs.replace(reduction, lookback=1)
     return (
         Stage(block=ConvBlock(kernel=3, padding=0, activation="none"), width=stem, stride=2),
         Stage(block=first, width=max(1, filters // 4), stride=2),

@@ -15,8 +15,8 @@ PAPER = Paper("High-Performance Large-Scale Image Recognition Without Normalizat
 REPEATS = (1, 2, 6, 3)
 """Blocks of F0's stages; F-n has n + 1 times as many (table 1)."""
 WIDTHS = (256, 512, 1536, 1536)
-TRAINED_AT = (192, 224, 256, 320, 384, 416, 448)
-"""The training resolution of F0 to F6; networks are tested at a higher one (table 1)."""
+RESOLUTIONS = (256, 224, 256, 320, 384, 416, 448)
+"""Of F0 to F6: the training resolution (table 1), for F0 that of its tests; it is trained at 192."""
 DROPOUT = (0.2, 0.3, 0.4, 0.4, 0.5, 0.5, 0.5)
 
 
@@ -27,12 +27,12 @@ def nfnet(
     in_channels: int = 3,
 ) -> ArchSpec:
     """NFNet-F`variant`: standardised weights, scaled activations, no normalisation (tables 1 and 2)."""
-    if not 0 <= variant < len(TRAINED_AT):
-        raise SpecError("variant", f"must be 0 to {len(TRAINED_AT) - 1}, got {variant}")
+    if not 0 <= variant < len(RESOLUTIONS):
+        raise SpecError("variant", f"must be 0 to {len(RESOLUTIONS) - 1}, got {variant}")
     repeats = tuple((variant + 1) * count for count in REPEATS)
     filter_ = ConvBlock(kernel=3)
     return ArchSpec(
-        input=image_shape(TRAINED_AT[variant] if resolution is None else resolution, in_channels),
+        input=image_shape(RESOLUTIONS[variant] if resolution is None else resolution, in_channels),
         stem=(
             Stage(block=filter_, width=16, stride=2),
             Stage(block=filter_, width=32),

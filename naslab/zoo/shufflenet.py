@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from naslab.arch import ArchSpec, ConvBlock, PoolBlock, ShuffleUnit, Stage
+from naslab.arch import ArchSpec, ConvBlock, Head, PoolBlock, ShuffleUnit, Stage
 from naslab.errors import SpecError
 from naslab.zoo.entry import Paper, Published, Resolution, entries, image_shape
 
@@ -13,11 +13,13 @@ WIDTHS = {1: 144, 2: 200, 3: 240, 4: 272, 8: 384}
 """Channels of stage 2 by the number of groups; every later stage has twice as many (table 1)."""
 REPEATS = (4, 8, 4)
 
-STEM = (
-    Stage(block=ConvBlock(kernel=3), width=24, stride=2),
-    Stage(block=PoolBlock(kind="max", kernel=3), stride=2),
-)
-"""The first layers of both ShuffleNets."""
+
+def stem_stages(width: int = 24) -> tuple[Stage, ...]:
+    """The first layers of both ShuffleNets: a quarter of the resolution."""
+    return (
+        Stage(block=ConvBlock(kernel=3), width=width, stride=2),
+        Stage(block=PoolBlock(kind="max", kernel=3), stride=2),
+    )
 
 
 def shufflenet(
@@ -29,7 +31,8 @@ def shufflenet(
 ) -> ArchSpec:
     """ShuffleNet with `groups` groups, the stages' channels times `width` (the paper's s).
 
-    The very first 1x1 convolution is not grouped, its input has 24 channels only (section 3.3).
+    As released, the first layer keeps its 24 channels below s = 2, and the classifier has no bias. The very first 1x1
+    convolution is not grouped, its input has few channels only (section 3.3).
     """
     if groups not in WIDTHS:
         raise SpecError("groups", f"must be one of {', '.join(map(str, WIDTHS))}, got {groups}")
@@ -44,8 +47,9 @@ def shufflenet(
         ]
     return ArchSpec(
         input=image_shape(resolution, in_channels),
-        stem=STEM,
+        stem=stem_stages(24 * int(width) if width >= 1 else max(1, int(24 * width))),
         stages=tuple(stages),
+        head=Head(bias=False),
         num_classes=num_classes,
     )
 

@@ -7,7 +7,7 @@ from functools import partial
 from naslab.arch import ArchSpec, Head, SplitShuffleUnit, Stage
 from naslab.errors import SpecError
 from naslab.zoo.entry import TORCHVISION, Paper, Published, Resolution, entries, image_shape
-from naslab.zoo.shufflenet import REPEATS, STEM
+from naslab.zoo.shufflenet import REPEATS, stem_stages
 
 PAPER = Paper("ShuffleNet V2: Practical Guidelines for Efficient CNN Architecture Design", 2018, "1807.11164")
 WIDTHS = {
@@ -31,7 +31,7 @@ def shufflenet_v2(
     *channels, last = WIDTHS[width]
     return ArchSpec(
         input=image_shape(resolution, in_channels),
-        stem=STEM,
+        stem=stem_stages(),
         stages=tuple(
             Stage(block=SplitShuffleUnit(), width=out, repeats=repeats, stride=2)
             for out, repeats in zip(channels, REPEATS, strict=True)

@@ -9,7 +9,21 @@ from typing import Literal, NamedTuple, TypeAlias
 from msgspec import structs
 
 from naslab.arch.block import Block, BlockActivation, Context, Spec, require
-from naslab.arch.plan import Dag, DropPath, Identity, Layer, Node, Pool, Sequence, Shape, Subsample, chain, concat, seq
+from naslab.arch.plan import (
+    Dag,
+    DropPath,
+    Identity,
+    Layer,
+    Node,
+    Pool,
+    Sequence,
+    Shape,
+    Subsample,
+    ZeroPad,
+    chain,
+    concat,
+    seq,
+)
 from naslab.errors import SpecError
 
 CellOp: TypeAlias = Literal[
@@ -55,6 +69,8 @@ class Cell(Block, frozen=True, tag="cell"):
     Without a width the output keeps the input's. At stride 2 operations on states 0 and 1 halve the map. The earlier
     input is `lookback` blocks back: 2 is the one before the last; with 1 both states are the same map, and state 1
     is not projected. An earlier map of another size is factorised: two strided halves, one shifted by a position.
+    With `shifted` windows, a reduction lies where TensorFlow's padding puts it on a map of even sides, as the released
+    NASNets compute it: zeros before the map, and the first row and column of what strides or separates dropped.
 
     >>> pair = Pair(left=Edge(op="separable_3x3", state=0), right=Edge(op="identity", state=1))
     >>> Cell(pairs=(pair,)).lower((8, 32, 32), 16, 1, Context()).outputs
@@ -64,6 +80,7 @@ class Cell(Block, frozen=True, tag="cell"):
     pairs: tuple[Pair, ...]
     outputs: tuple[int, ...] = ()
     lookback: int = 2
+    shifted: bool = False
     activation: BlockActivation = None
 
     def __post_init__(self) -> None:
@@ -110,12 +127,17 @@ class _State(NamedTuple):
 class _Builder:
     """The graph of one cell while it grows."""
 
-    def __init__(self, cell: Cell, width: int, stride: int, context: Context, drop_rate: float) -> None:
+    def __init__(
+        self, cell: Cell, size: tuple[int, int], width: int, stride: int, context: Context, drop_rate: float
+    ) -> None:
         self.width = width
         self.stride = stride
         self.context = context
         self.activation = cell.activation
         self.drop_rate = drop_rate
+        self.shift = (0, 0)
+        if cell.shifted and stride > 1:
+            self.shift = (1 - size[0] % 2, 1 - size[1] % 2)
         self.num_inputs = cell.num_inputs
         self.names: list[str] = []
         self.nodes: list[Node] = []
@@ -153,23 +175,30 @@ class _Builder:
         if "pool" in op:
             return self._pool("max" if kind == "max" else "avg", sides[0], in_width, stride)
         if kind == "separable":
-            return chain([self._separable(in_width, sides[0], stride), self._separable(self.width, sides[0], 1)])
+            first = self._separable(in_width, sides[0], stride, self.shift)
+            return chain([first, self._separable(self.width, sides[0], 1)])
         if op == "conv_1x1":
             return self.conv(in_width, stride=stride)
         return self._narrowed(op, sides, in_width, stride)
 
     def _pool(self, kind: Literal["max", "avg"], kernel: tuple[int, int], in_width: int, stride: int) -> Layer:
-        pool = Pool(kind, kernel, (stride, stride), (kernel[0] // 2, kernel[1] // 2))
+        pool: Layer = Pool(kind, kernel, (stride, stride), (kernel[0] // 2, kernel[1] // 2))
+        top, left = self.shift if stride > 1 else (0, 0)
+        if top or left:
+            pool = seq(pad=ZeroPad(top, left), pool=pool, crop=ZeroPad(-top, -left))
         if in_width == self.width:
             return pool
         project = self.context.filter(in_width, self.width, bias=False)
         return seq(pool=pool, conv=project, norm=self.context.normalise(self.width))
 
-    def _separable(self, in_width: int, kernel: tuple[int, int], stride: int) -> Layer:
+    def _separable(self, in_width: int, kernel: tuple[int, int], stride: int, shift: tuple[int, int] = (0, 0)) -> Layer:
+        top, left = shift
         return seq(
             act=self.context.activate(self.activation),
+            pad=ZeroPad(top, left) if top or left else None,
             depthwise=self.context.filter(in_width, in_width, kernel, stride, groups=in_width, bias=False),
             pointwise=self.context.filter(in_width, self.width, bias=False),
+            crop=ZeroPad(-top, -left) if top or left else None,
             norm=self.context.normalise(self.width),
         )
 
@@ -219,7 +248,7 @@ def _lowered(
     if width is None:
         require(shape[0] % len(outputs) == 0, "width", f"{len(outputs)} outputs cannot share {shape[0]} channels")
         width = shape[0] // len(outputs)
-    graph = _Builder(cell, width, stride, context, drop_rate)
+    graph = _Builder(cell, shape[1:], width, stride, context, drop_rate)
     newest = cell.num_inputs - 1
     states = [
         _State(graph.add("current", graph.conv(shape[0]), newest), width, True),

@@ -19,7 +19,7 @@ class ShuffleUnit(Block, frozen=True, tag="shuffle"):
     """Grouped reduction, shuffle, depthwise filter, grouped expansion (Zhang et al. 2018, arXiv 1707.01083, figure 2).
 
     At stride 1 it is added to its input, else stacked behind the average-pooled input. `ratio` is the bottleneck's
-    share of the stage's width; `reduce_groups` replaces `groups` in the first convolution (1 where few channels come in).
+    share of the stage's width; `reduce_groups` replaces `groups` in the first convolution (1 where few come in).
 
     >>> ShuffleUnit(groups=3).lower((240, 28, 28), 240, 1, Context()).names
     ('residual', 'act')
