@@ -8,24 +8,22 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import IO, Any, Self
 
+import cloudpickle
+
 from naslab.errors import WorkerError
 from naslab.estimators.estimator import Estimator
+from naslab.execution.crew import Crew
 from naslab.execution.executor import Finished, Progress
-from naslab.execution.worker import Message, Placement, Ready, Refused
+from naslab.execution.worker import Message, Placement
 from naslab.execution.worker_process import START
-from naslab.outcome import Candidate, EpochRecord, Estimate, Failure
+from naslab.outcome import Candidate, Failure
 
-POLL_SECONDS = 0.25
-"""How often deaths are looked for whose pipe stays open (a child of the worker holds it), and time-outs."""
-MAX_FAILED_STARTS = 3
-"""Workers that die in a row before any is ready, until the run is given up."""
 LAST_WORDS_BYTES = 4000
 
 
@@ -49,213 +47,136 @@ class LocalExecutor:
         gpus_per_worker: float | None = None,
         timeout_seconds: float | None = None,
     ) -> None:
-        import cloudpickle
-
         if num_workers < 1:
             raise WorkerError(f"num_workers: must be at least 1, got {num_workers}")
         threads = max(1, count_cores() // num_workers)
-        # By value where it is defined in a script or a notebook, which workers cannot import.
-        self._estimator = cloudpickle.dumps(estimator)
-        self._slots = [
-            Slot(Placement(f"worker-{index}", index, device, gpus_per_worker, threads)) for index in range(num_workers)
+        payload = cloudpickle.dumps(estimator)  # by value where a script or a notebook defines it
+        self._lifeline = Lifeline()
+        self._seats = [
+            ProcessSeat(
+                Placement(f"worker-{number}", number, device, gpus_per_worker, threads), payload, self._lifeline
+            )
+            for number in range(num_workers)
         ]
-        self._timeout_seconds = timeout_seconds
-        self._lifeline = (-1, -1)
-        self._failed_starts = 0
+        self._crew = Crew(self._seats, self._watch, timeout_seconds)
 
     @property
     def num_slots(self) -> int:
-        return len(self._slots)
+        return len(self._seats)
 
     def submit(self, candidate: Candidate) -> None:
-        free = [slot for slot in self._slots if slot.candidate is None]
-        assert free, "more candidates than slots"
-        slot = next((slot for slot in free if slot.is_ready), free[0])
-        slot.take(candidate)
+        self._crew.submit(candidate)
 
     def wait(self, timeout: float) -> list[Finished | Progress]:
-        until = time.monotonic() + timeout
-        while True:
-            rest = max(0.0, until - time.monotonic())
-            wait([slot.channel for slot in self._slots], min(rest, POLL_SECONDS))
-            happened = [event for slot in self._slots for event in self._look_at(slot)]
-            if happened or time.monotonic() >= until:
-                return happened
+        return self._crew.wait(timeout)
 
     def __enter__(self) -> Self:
-        self._lifeline = os.pipe()
+        self._lifeline.open()
         try:
-            for slot in self._slots:
-                slot.launch(self._lifeline[0])
-            for slot in self._slots:
-                slot.greet(self._estimator)
+            self._crew.start()
         except BaseException:
             self.__exit__()
             raise
         return self
 
     def __exit__(self, *error: object) -> None:
-        for slot in self._slots:
-            slot.end()
-        for end in self._lifeline:
-            if end >= 0:
-                os.close(end)
-        self._lifeline = (-1, -1)
+        self._crew.end()
+        self._lifeline.close()
 
-    def _look_at(self, slot: Slot) -> Iterator[Finished | Progress]:
-        """What happened in a slot; a worker that died or overran its time is replaced."""
-        is_usable = True
-        for message in slot.messages():
-            if isinstance(message, Refused):
-                raise message.error
-            if isinstance(message, Ready):
-                self._failed_starts = 0
-                slot.become_ready(message)
-            elif isinstance(message, EpochRecord):
-                yield Progress(slot.working_on, message)
-            else:
-                is_usable = message.is_usable
-                yield Finished(slot.release(), message.estimate)
-        if not is_usable:
-            self._restart(slot)
-        elif slot.is_dead():
-            yield from self._replace(slot, slot.death())
-        elif self._timeout_seconds is not None and slot.seconds_busy() > self._timeout_seconds:
-            yield from self._replace(slot, Failure("timed_out", f"took longer than {self._timeout_seconds:g} seconds"))
-
-    def _replace(self, slot: Slot, failure: Failure) -> Iterator[Finished]:
-        """A new worker for a slot; what the old one was working on is handed back."""
-        if not slot.is_ready:
-            self._failed_starts += 1
-            if self._failed_starts >= MAX_FAILED_STARTS:
-                error = WorkerError(f"the workers cannot start: {failure.message}")
-                error.add_note(failure.traceback)
-                raise error
-        failed = slot.failed(failure) if slot.is_ready and slot.candidate is not None else None
-        if failed is not None:
-            slot.release()
-            yield failed
-        self._restart(slot)
-
-    def _restart(self, slot: Slot) -> None:
-        """A new worker for a slot; a candidate that waits there for the old one to start goes to the new one."""
-        slot.end()
-        slot.launch(self._lifeline[0])
-        slot.greet(self._estimator)
-        if slot.candidate is not None:
-            slot.take(slot.candidate)
+    def _watch(self, seconds: float) -> None:
+        wait([seat.channel for seat in self._seats], seconds)
 
 
-class Slot:
-    """A place for a worker process, and what it is doing."""
+class Lifeline:
+    """A pipe whose one end the driver alone holds: at the other end, workers see it go."""
+
+    def __init__(self) -> None:
+        self._ends: tuple[int, int] | None = None
+
+    def open(self) -> None:
+        self._ends = os.pipe()
+
+    def close(self) -> None:
+        ends, self._ends = self._ends, None
+        for end in ends or ():
+            os.close(end)
+
+    def fileno(self) -> int:
+        """The end for the workers."""
+        assert self._ends is not None, "the executor is not entered"
+        return self._ends[0]
+
+
+class ProcessSeat:
+    """A worker process at the other end of a socket, the leader of a process group of its own."""
 
     channel: Connection[Any, Any]
 
-    def __init__(self, placement: Placement) -> None:
+    def __init__(self, placement: Placement, estimator: bytes, lifeline: Lifeline) -> None:
+        self.name = placement.name
         self._placement = placement
+        self._estimator = estimator
+        self._lifeline = lifeline
         self._process: subprocess.Popen[bytes] | None = None
-        self._log: IO[bytes] | None = None
-        self._device = ""
         self._is_open = False
-        self._busy_since = 0.0
-        self.is_ready = False
-        self.candidate: Candidate | None = None
+        self._log: IO[bytes] | None = None
 
-    @property
-    def working_on(self) -> Candidate:
-        assert self.candidate is not None, "a worker spoke of a candidate that it was not given"
-        return self.candidate
-
-    def launch(self, lifeline: int) -> None:
-        """Start the process."""
+    def start(self) -> None:
         ours, theirs = socket.socketpair()
         self.channel = Connection(ours.detach())
-        self._is_open, self.is_ready = True, False
-        # Not the driver's stderr: a worker's prints would tear a live display; they are shown if it dies.
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `end`
+        self._is_open = True
+        # Not the driver's stderr: a worker's prints would tear a live display. They are shown if it dies.
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         with theirs:
+            descriptors = (theirs.fileno(), self._lifeline.fileno())
             self._process = subprocess.Popen(
-                [sys.executable, "-c", START, str(theirs.fileno()), str(lifeline), *sys.path],
+                [sys.executable, "-c", START, *map(str, descriptors), *sys.path],
                 stdin=subprocess.DEVNULL,
                 stdout=self._log,
                 stderr=self._log,
-                pass_fds=(theirs.fileno(), lifeline),
+                pass_fds=descriptors,
                 start_new_session=True,
                 env=environment(self._placement.threads),
             )
-
-    def greet(self, estimator: bytes) -> None:
-        """Tell the process where it stands, and hand it the estimator."""
-        with suppress(BrokenPipeError, ConnectionResetError):  # it died at once: noticed like any other death
+        with suppress(BrokenPipeError, ConnectionResetError):  # it died at once: `death` will tell
             self.channel.send(self._placement)
-            self.channel.send_bytes(estimator)
+            self.channel.send_bytes(self._estimator)
+
+    def send(self, candidate: Candidate) -> None:
+        with suppress(BrokenPipeError, ConnectionResetError):  # likewise
+            self.channel.send(candidate)
+
+    def messages(self) -> Iterator[Message]:
+        try:
+            while self._is_open and self.channel.poll():
+                yield self.channel.recv()
+        except (EOFError, OSError):
+            self._hang_up()
+
+    def death(self) -> Failure | None:
+        process = self._process
+        assert process is not None
+        if self._is_open and process.poll() is None:
+            return None
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(1.0)
+        return Failure("worker_died", f"the worker died: {ending(process.returncode)}", self._last_words())
 
     def end(self) -> None:
-        """Kill the process with all that it started, and reap it."""
         process, self._process = self._process, None
         if process is not None:
             with suppress(ProcessLookupError, PermissionError):  # nobody of the group is left
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-        if self._is_open:
-            self.channel.close()
-            self._is_open = False
+        self._hang_up()
         if self._log is not None:
             self._log.close()
             self._log = None
 
-    def take(self, candidate: Candidate) -> None:
-        """Send a candidate; one that is not ready yet reads it when it is."""
-        self.candidate = candidate
-        self._busy_since = time.monotonic()
-        with suppress(BrokenPipeError, ConnectionResetError):  # a death: noticed by the next wait
-            self.channel.send(candidate)
-
-    def become_ready(self, ready: Ready) -> None:
-        self.is_ready = True
-        self._device = ready.device
-        self._busy_since = time.monotonic()
-
-    def release(self) -> Candidate:
-        """The candidate that the slot was working on; the slot is free again."""
-        candidate = self.working_on
-        self.candidate = None
-        return candidate
-
-    def failed(self, failure: Failure) -> Finished:
-        """The slot's candidate with a failure of its worker."""
-        estimate = Estimate(
-            failure=failure,
-            wall_seconds=self.seconds_busy(),
-            device=self._device,
-            worker=self._placement.name,
-        )
-        return Finished(self.working_on, estimate)
-
-    def seconds_busy(self) -> float:
-        """How long the worker has been at its candidate; 0 where it is idle or still starting."""
-        return time.monotonic() - self._busy_since if self.is_ready and self.candidate is not None else 0.0
-
-    def messages(self) -> Iterator[Message]:
-        """What the worker has sent."""
-        try:
-            while self._is_open and self.channel.poll():
-                yield self.channel.recv()
-        except (EOFError, OSError):
+    def _hang_up(self) -> None:
+        if self._is_open:
             self.channel.close()
             self._is_open = False
-
-    def is_dead(self) -> bool:
-        """Whether the process has ended, or closed its side."""
-        assert self._process is not None
-        return not self._is_open or self._process.poll() is not None
-
-    def death(self) -> Failure:
-        """How the process ended, with the last lines that it wrote."""
-        assert self._process is not None
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(1.0)
-        return Failure("worker_died", f"the worker died: {ending(self._process.returncode)}", self._last_words())
 
     def _last_words(self) -> str:
         assert self._log is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import time
 import traceback
 from collections.abc import Callable
@@ -36,6 +37,10 @@ class Refused(NamedTuple):
     error: NaslabError
 
 
+class Began(NamedTuple):
+    """A worker has a candidate in hand: its time runs, and its death from here on is the candidate's."""
+
+
 class Done(NamedTuple):
     """An estimate. `is_usable` says whether the worker can go on, or left its device broken."""
 
@@ -43,7 +48,7 @@ class Done(NamedTuple):
     is_usable: bool
 
 
-Message = Ready | Refused | EpochRecord | Done
+Message = Ready | Refused | Began | EpochRecord | Done
 """What a worker sends to its executor."""
 
 
@@ -91,6 +96,14 @@ class Worker:
             device=estimate.device or self._bench.device,
             wall_seconds=estimate.wall_seconds or wall_seconds,
         )
+
+
+def load_worker(payload: bytes, placement: Placement) -> Worker:
+    """The worker of a pickled estimator, the driver's own; raises `WorkerError` where it cannot be loaded here."""
+    try:
+        return Worker(pickle.loads(payload), placement)  # noqa: S301 - over a private connection
+    except Exception as error:  # a module that workers cannot import, say
+        raise unprepared(error) from error
 
 
 def ignore_epoch(_: EpochRecord) -> None:

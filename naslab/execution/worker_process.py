@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import faulthandler
 import os
-import pickle
 import signal
 import sys
 from multiprocessing.connection import Connection
 from typing import Any
+
+from naslab.errors import WorkerError
 
 START = "import sys; sys.path[:] = sys.argv[3:]; from naslab.execution.worker_process import main; main()"
 """The program of a worker process; its arguments are two file descriptors and the driver's module search path."""
@@ -43,20 +44,20 @@ def leave_keeper(lifeline_fd: int, channel_fd: int) -> None:
 
 def serve(channel: Connection[Any, Any]) -> None:
     """Prepare the estimator that the driver sends, then estimate candidate after candidate."""
-    from naslab.execution.worker import Ready, Refused, Worker, unprepared
+    from naslab.execution.worker import Began, Ready, Refused, load_worker
 
-    placement = channel.recv()
-    payload = channel.recv_bytes()
+    placement, payload = channel.recv(), channel.recv_bytes()
     try:
-        estimator = pickle.loads(payload)  # noqa: S301 - the driver's own, over a private socket
-    except Exception as error:  # noqa: BLE001 - a module that workers cannot import: the driver raises it
-        channel.send(Refused(unprepared(error)))
+        worker = load_worker(payload, placement)
+    except WorkerError as error:
+        channel.send(Refused(error))
         return
-    worker = Worker(estimator, placement)
     answer = worker.prepare()
     channel.send(answer)
     is_usable = isinstance(answer, Ready)
     while is_usable:
-        done = worker.estimate(channel.recv(), channel.send)
+        candidate = channel.recv()
+        channel.send(Began())
+        done = worker.estimate(candidate, channel.send)
         channel.send(done)
         is_usable = done.is_usable

@@ -1,0 +1,179 @@
+"""Crew: the worker slots of an executor, whatever a worker is. Queue, deaths, time-outs and replacements are here."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+from naslab.errors import WorkerError
+from naslab.execution.executor import Finished, Progress
+from naslab.execution.worker import Began, Done, Message, Ready, Refused
+from naslab.outcome import Candidate, Estimate, Failure
+
+POLL_SECONDS = 0.25
+"""How often time-outs are looked for, and deaths that no message tells of."""
+MAX_FAILED_STARTS = 3
+"""Workers that die in a row before one of them begins a candidate, until the run is given up."""
+
+
+class Seat(Protocol):
+    """Where one worker at a time lives: a process, an actor."""
+
+    @property
+    def name(self) -> str: ...
+
+    def start(self) -> None:
+        """Launch a worker; it answers `Ready` or `Refused` in time."""
+        ...
+
+    def send(self, candidate: Candidate) -> None:
+        """Give the ready worker a candidate; it answers `Began`, epochs and `Done`."""
+        ...
+
+    def messages(self) -> Iterator[Message]:
+        """What the worker has answered since, without waiting."""
+        ...
+
+    def death(self) -> Failure | None:
+        """How the worker died; `None` while it lives."""
+        ...
+
+    def end(self) -> None:
+        """Kill the worker, if there is one, with all that it started."""
+        ...
+
+
+class Crew:
+    """Seats with workers, and the candidates that wait for one.
+
+    `watch` blocks until a worker has something to say, or for the given seconds.
+    """
+
+    def __init__(
+        self,
+        seats: Sequence[Seat],
+        watch: Callable[[float], None],
+        timeout_seconds: float | None,
+    ) -> None:
+        self._slots = [Slot(seat) for seat in seats]
+        self._watch = watch
+        self._timeout_seconds = timeout_seconds
+        self._waiting: deque[Candidate] = deque()
+        self._failed_starts = 0
+
+    def start(self) -> None:
+        """Launch every worker, side by side."""
+        for slot in self._slots:
+            slot.seat.start()
+
+    def end(self) -> None:
+        """Kill every worker."""
+        for slot in self._slots:
+            slot.seat.end()
+
+    def submit(self, candidate: Candidate) -> None:
+        """Queue a candidate for the first worker that is ready."""
+        num_taken = len(self._waiting) + sum(slot.candidate is not None for slot in self._slots)
+        assert num_taken < len(self._slots), "more candidates than slots"
+        self._waiting.append(candidate)
+        self._feed()
+
+    def wait(self, timeout: float) -> list[Finished | Progress]:
+        """What happened since the last call; blocks until something does or `timeout` seconds pass."""
+        until = time.monotonic() + timeout
+        while True:
+            self._watch(max(0.0, min(until - time.monotonic(), POLL_SECONDS)))
+            happened = [event for slot in self._slots for event in self._look_at(slot)]
+            self._feed()
+            if happened or time.monotonic() >= until:
+                return happened
+
+    def _feed(self) -> None:
+        for slot in self._slots:
+            if slot.is_ready and slot.candidate is None and self._waiting:
+                slot.candidate = self._waiting.popleft()
+                slot.seat.send(slot.candidate)
+
+    def _look_at(self, slot: Slot) -> Iterator[Finished | Progress]:
+        """What happened in a slot; a worker that died, broke its device or overran its time is replaced."""
+        is_usable = True
+        for message in slot.seat.messages():
+            if isinstance(message, Refused):
+                raise message.error
+            if isinstance(message, Ready | Began):
+                self._failed_starts = 0
+                slot.take_note(message)
+            elif isinstance(message, Done):
+                is_usable = message.is_usable
+                yield Finished(slot.release(), message.estimate)
+            else:
+                yield Progress(slot.working_on, message)
+        failure = slot.seat.death()
+        if failure is not None:
+            yield from self._replace(slot, failure)
+        elif not is_usable:
+            slot.restart()
+        elif self._timeout_seconds is not None and slot.seconds_busy() > self._timeout_seconds:
+            failure = Failure("timed_out", f"took longer than {self._timeout_seconds:g} seconds")
+            yield from self._replace(slot, failure)
+
+    def _replace(self, slot: Slot, failure: Failure) -> Iterator[Finished]:
+        """A new worker; what the old one was working on is handed back, what it had not begun waits on."""
+        if slot.has_begun:
+            estimate = slot.failed(failure)
+            yield Finished(slot.release(), estimate)
+        else:
+            self._failed_starts += 1
+            if self._failed_starts >= MAX_FAILED_STARTS:
+                error = WorkerError(f"the workers cannot start: {failure.message}")
+                error.add_note(failure.traceback)
+                raise error
+            if slot.candidate is not None:
+                self._waiting.appendleft(slot.release())
+        slot.restart()
+
+
+class Slot:
+    """A seat, and how far its worker is."""
+
+    def __init__(self, seat: Seat) -> None:
+        self.seat = seat
+        self.is_ready = False
+        self.has_begun = False
+        self.candidate: Candidate | None = None
+        self._device = ""
+        self._began = 0.0
+
+    @property
+    def working_on(self) -> Candidate:
+        assert self.candidate is not None, "a worker spoke of a candidate that it was not given"
+        return self.candidate
+
+    def take_note(self, message: Ready | Began) -> None:
+        """The worker is ready, or has begun its candidate."""
+        if isinstance(message, Ready):
+            self.is_ready, self._device = True, message.device
+        else:
+            self.has_begun, self._began = True, time.monotonic()
+
+    def release(self) -> Candidate:
+        """The candidate that the worker had; the slot is free again."""
+        candidate = self.working_on
+        self.candidate, self.has_begun = None, False
+        return candidate
+
+    def restart(self) -> None:
+        """Replace the worker."""
+        self.is_ready = False
+        self.seat.end()
+        self.seat.start()
+
+    def seconds_busy(self) -> float:
+        """How long the worker has been at its candidate."""
+        return time.monotonic() - self._began if self.has_begun else 0.0
+
+    def failed(self, failure: Failure) -> Estimate:
+        """What there is of a candidate whose worker is no more."""
+        return Estimate(failure=failure, wall_seconds=self.seconds_busy(), device=self._device, worker=self.seat.name)

@@ -1,0 +1,206 @@
+"""RayExecutor: long-lived actors on a Ray cluster, one that exists or one started for the run."""
+
+from __future__ import annotations
+
+import math
+import queue
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import Any, Self
+
+import cloudpickle
+import ray
+from ray.exceptions import RayActorError, RayError, TaskUnschedulableError
+
+from naslab.errors import DeviceError, WorkerError
+from naslab.estimators.estimator import Estimator
+from naslab.execution.crew import Crew
+from naslab.execution.executor import Finished, Progress
+from naslab.execution.local import count_cores
+from naslab.execution.ray_connection import connected
+from naslab.execution.worker import Began, Done, Message, Placement, Ready, Refused, Worker, load_worker
+from naslab.outcome import Candidate, Failure
+
+
+class RayExecutor:
+    """Ray actors that estimate one candidate each, on every node of a cluster.
+
+    `address` is an existing cluster's (`host:port`, `auto`); without it one is started on this machine and ends with
+    the run. `gpus_per_worker` may be a fraction, 0 keeps to the CPU, `None` shares out the GPUs that there are.
+    `cpus_per_worker` is what each actor reserves and the threads that it computes with, by default its share of the
+    cluster's. An actor that is lost, with its node or alone, is replaced where there is room, at once or when there is.
+
+    >>> RayExecutor(estimator, num_workers=8, gpus_per_worker=0.5, address="auto").num_slots  # doctest: +SKIP
+    8
+    """
+
+    def __init__(
+        self,
+        estimator: Estimator,
+        num_workers: int = 1,
+        device: str = "auto",
+        gpus_per_worker: float | None = None,
+        cpus_per_worker: int | None = None,
+        address: str | None = None,
+        timeout_seconds: float | None = None,
+    ) -> None:
+        if num_workers < 1:
+            raise WorkerError(f"num_workers: must be at least 1, got {num_workers}")
+        self.num_slots = num_workers
+        self._payload = cloudpickle.dumps(estimator)
+        self._device = device
+        self._gpus_per_worker = gpus_per_worker
+        self._cpus_per_worker = cpus_per_worker
+        self._address = address
+        self._timeout_seconds = timeout_seconds
+        self._seats: list[ActorSeat] = []
+        self._crew: Crew | None = None
+        self._to_leave = ExitStack()
+
+    def submit(self, candidate: Candidate) -> None:
+        self._entered().submit(candidate)
+
+    def wait(self, timeout: float) -> list[Finished | Progress]:
+        return self._entered().wait(timeout)
+
+    def __enter__(self) -> Self:
+        cpus_wanted = self.num_slots * (self._cpus_per_worker or 1)
+        with ExitStack() as entered:
+            entered.enter_context(connected(self._address, max(count_cores(), cpus_wanted)))
+            self._seats = self._make_seats()
+            self._crew = Crew(self._seats, self._watch, self._timeout_seconds)
+            entered.callback(self._crew.end)
+            self._crew.start()
+            self._to_leave = entered.pop_all()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._crew = None
+        self._to_leave.close()
+
+    def _make_seats(self) -> list[ActorSeat]:
+        """A seat for each worker, with its share of the cluster."""
+        resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        gpus = share_of_gpus(self._device, self._gpus_per_worker, self.num_slots, resources.get("GPU", 0.0))
+        cpus = self._cpus_per_worker or max(1, int(resources.get("CPU", 1.0)) // self.num_slots)
+        device = self._device if gpus else "cpu"
+        placements = [Placement(f"worker-{number}", 0, device, None, cpus) for number in range(self.num_slots)]
+        return [ActorSeat(placement, self._payload, gpus) for placement in placements]
+
+    def _entered(self) -> Crew:
+        assert self._crew is not None, "the executor is not entered"
+        return self._crew
+
+    def _watch(self, seconds: float) -> None:
+        awaited = [seat.awaited for seat in self._seats if seat.awaited is not None]
+        if awaited:
+            ray.wait(awaited, num_returns=1, timeout=seconds)
+        else:
+            time.sleep(seconds)
+
+
+class ActorSeat:
+    """One actor of a cluster. What it says is awaited: a reference to its readiness, a stream for each candidate."""
+
+    def __init__(self, placement: Placement, estimator: bytes, gpus: float) -> None:
+        self.name = placement.name
+        self._placement = placement
+        self._estimator = estimator
+        self._options = {"num_cpus": placement.threads, "num_gpus": gpus, "max_restarts": 0, "max_task_retries": 0}
+        self._actor: Any = None
+        self._death: Failure | None = None
+        self.awaited: Any = None
+
+    def start(self) -> None:
+        self._death = None
+        self._actor = ray.remote(RayWorker).options(**self._options).remote(self._placement, self._estimator)
+        self.awaited = self._actor.prepare.remote()
+
+    def send(self, candidate: Candidate) -> None:
+        self.awaited = self._actor.estimate.options(num_returns="streaming").remote(candidate)
+
+    def messages(self) -> Iterator[Message]:
+        try:
+            while self.awaited is not None and ray.wait([self.awaited], timeout=0)[0]:
+                yield self._next()
+        except RayError as error:
+            self.awaited = None
+            self._death = death_of(error)
+
+    def death(self) -> Failure | None:
+        return self._death
+
+    def end(self) -> None:
+        actor, self._actor, self.awaited = self._actor, None, None
+        if actor is not None:
+            ray.kill(actor, no_restart=True)
+
+    def _next(self) -> Message:
+        awaited = self.awaited
+        message: Message = ray.get(awaited if isinstance(awaited, ray.ObjectRef) else next(awaited))
+        if isinstance(message, Ready | Refused | Done):
+            self.awaited = None
+        return message
+
+
+class RayWorker:
+    """The actor: a worker on a thread of its own, so that its epochs can be streamed while it trains."""
+
+    def __init__(self, placement: Placement, estimator: bytes) -> None:
+        self._placement = placement
+        self._estimator = estimator
+        self._worker: Worker | None = None
+        # One thread for all: CPU thread settings and the like belong to the thread that made them.
+        self._thread = ThreadPoolExecutor(1)
+
+    def prepare(self) -> Ready | Refused:
+        """Load the estimator and what it needs."""
+        return self._thread.submit(self._prepare).result()
+
+    def estimate(self, candidate: Candidate) -> Iterator[Message]:
+        """Began, epochs, Done."""
+        assert self._worker is not None, "not prepared"
+        yield Began()
+        said: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        done = self._thread.submit(self._worker.estimate, candidate, said.put)
+        done.add_done_callback(lambda future: said.put(future.result()))
+        while not isinstance(message := said.get(), Done):
+            yield message
+        yield message
+
+    def _prepare(self) -> Ready | Refused:
+        try:
+            self._worker = load_worker(self._estimator, self._placement)
+        except WorkerError as error:
+            return Refused(error)
+        return self._worker.prepare()
+
+
+def share_of_gpus(device: str, gpus_per_worker: float | None, num_workers: int, num_gpus: float) -> float:
+    """What each actor takes of a GPU; `DeviceError` where a GPU was asked for and the cluster has none.
+
+    >>> share_of_gpus("auto", None, num_workers=6, num_gpus=2.0), share_of_gpus("auto", None, 4, num_gpus=0.0)
+    (0.333, 0.0)
+    """
+    if device == "cpu" or gpus_per_worker == 0:
+        return 0.0
+    if num_gpus == 0:
+        if device == "auto" and gpus_per_worker is None:
+            return 0.0
+        raise DeviceError(f"a GPU was asked for (device '{device}') and the Ray cluster has none; use device 'cpu'")
+    if gpus_per_worker is not None:
+        return gpus_per_worker
+    # Ray counts in ten-thousandths; rounded down, so that the last worker still fits.
+    return math.floor(1000 / math.ceil(num_workers / num_gpus)) / 1000
+
+
+def death_of(error: RayError) -> Failure:
+    """How an actor was lost."""
+    lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
+    why = next((line for line in lines if line.startswith(("The actor died", "The node", "Worker"))), lines[0])
+    kind = "cannot be placed" if isinstance(error, TaskUnschedulableError) else "died"
+    if not isinstance(error, RayActorError | TaskUnschedulableError):
+        kind = f"was lost ({type(error).__name__})"
+    return Failure("worker_died", f"the worker {kind}: {why}", str(error))

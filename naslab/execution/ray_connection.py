@@ -1,0 +1,99 @@
+"""Joining a Ray cluster, or starting one for the run that listens on this machine alone and keeps to stderr."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import ray
+from ray._private import ray_constants
+from ray._private import worker as ray_worker
+
+from naslab.errors import WorkerError
+
+OBJECT_STORE_BYTES = 128 * 2**20
+"""Shared memory of a cluster started for the run: candidates and estimates are small."""
+logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def connected(address: str | None, num_cpus: int) -> Iterator[None]:
+    """Be connected to the cluster at `address`, or to one of `num_cpus` that begins and ends with the block.
+
+    A connection that the program has already is used and left as it is. Raises `WorkerError` where nothing answers.
+    """
+    if ray.is_initialized():
+        yield
+        return
+    with mishaps_on_stderr():
+        try:
+            if address is None:
+                _start(num_cpus)
+            else:
+                _join(address)
+            yield
+        finally:
+            ray.shutdown()
+
+
+def _join(address: str) -> None:
+    if address.startswith("ray://"):
+        raise WorkerError(f"'{address}' is a Ray Client address: run on a node of the cluster with its host:port")
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise WorkerError(f"no Ray cluster answers at '{address}': {error}") from None
+
+
+def _start(num_cpus: int) -> None:
+    # Ray binds to every interface without a password, unless it takes the machine for one that has no clusters.
+    settings = {ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR: "0", "RAY_USAGE_STATS_ENABLED": "0"}
+    has_clusters = ray_constants.ENABLE_RAY_CLUSTER
+    try:
+        ray_constants.ENABLE_RAY_CLUSTER = False
+        with environment_of(settings):
+            ray.init(
+                address="local",
+                num_cpus=num_cpus,
+                include_dashboard=False,
+                object_store_memory=OBJECT_STORE_BYTES,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = has_clusters
+
+
+@contextmanager
+def mishaps_on_stderr() -> Iterator[None]:
+    """Ray prints the mishaps of its nodes to stdout, where a program's results go; here they are log messages."""
+    plain = ray_worker.print_to_stdstream
+
+    def log(data: Mapping[str, Any], ignore_prefix: bool) -> None:
+        for line in data["lines"]:
+            # A worker's death is an outcome and told as one.
+            logger.log(logging.DEBUG if line.startswith("A worker died") else logging.WARNING, "Ray: %s", line)
+
+    ray_worker.print_to_stdstream = log
+    try:
+        yield
+    finally:
+        ray_worker.print_to_stdstream = plain
+
+
+@contextmanager
+def environment_of(settings: Mapping[str, str]) -> Iterator[None]:
+    """Environment variables for the processes that are started inside the block."""
+    before = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

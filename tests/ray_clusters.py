@@ -1,0 +1,29 @@
+"""Real Ray clusters of several nodes on this machine, for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+
+@contextmanager
+def several_nodes(num_cpus: Sequence[int]) -> Iterator[Any]:
+    """A cluster with a node for each number of CPUs, as `ray.cluster_utils.Cluster`."""
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster()
+    try:
+        for cpus in num_cpus:
+            cluster.add_node(num_cpus=cpus, object_store_memory=80 * 2**20, include_dashboard=False)
+        cluster.wait_for_nodes()
+        yield cluster
+    finally:
+        cluster.shutdown()
+
+
+@contextmanager
+def started_cluster(num_cpus: Sequence[int]) -> Iterator[str]:
+    """The address of such a cluster."""
+    with several_nodes(num_cpus) as cluster:
+        yield cluster.address
