@@ -32,7 +32,7 @@ def screenshot(
         browser = playwright.chromium.launch(executable_path=browser_path, args=list(CHROMIUM_OPTIONS))
         page = browser.new_page(viewport={"width": width, "height": height}, device_scale_factor=scale)
         page.goto(html.resolve().as_uri())
-        page.wait_for_function("[...document.querySelectorAll('.plot')].every(each => each.querySelector('.main-svg'))")
+        page.wait_for_selector("html[data-drawn]")
         if select is None:
             page.screenshot(path=png, full_page=True)
         else:

@@ -28,7 +28,6 @@ from naslab.outcome import Candidate, EpochRecord, Estimate, Failure, Fidelity, 
 from naslab.problem import DataChoice, Limit, Objective, Problem
 from naslab.space import Genome, SearchSpace
 from naslab.space.genome import Gene
-from naslab.space.hole import Hole
 from naslab.training.recipe import Recipe
 
 BLOCKS: tuple[Block, ...] = (ResidualBlock(), InvertedBottleneck(expansion=3), DepthwiseSeparable())
@@ -49,16 +48,6 @@ TEMPLATE: dict[str, Any] = {
         for stride in (1, 2, 1)
     ],
 }
-HOLES: tuple[Hole, ...] = tuple(
-    Hole(path=f"stages[{stage}].{field}", options=options)
-    for stage in range(3)
-    for field, options in (
-        ("block", tuple(msgspec.to_builtins(block) for block in BLOCKS)),
-        ("width", WIDTHS),
-        ("repeats", DEPTHS),
-    )
-)
-"""The template's holes, in its order."""
 
 
 def network(choices: list[tuple[int, int, int]], side: int = 8) -> ArchSpec:

@@ -107,9 +107,13 @@ def front(
     """The front of the outcomes in these objectives; equal networks in equal places are all on it.
 
     Of one network at several fidelities the outcome of the highest counts. Without a `reference` (see
-    `naslab.analysis.reference_point`) the outcomes set one. Raises `StudyError` where no outcome has every objective.
+    `naslab.analysis.reference_point`) the outcomes set one. Raises `StudyError` where no outcome has every objective, or
+    an objective is named twice.
     """
     wanted = tuple(objectives)
+    names = [each.metric for each in wanted]
+    if len(set(names)) < max(1, len(names)):
+        raise StudyError(f"a front needs objectives that differ, got {', '.join(names) or 'none'}")
     complete = [outcome for outcome in outcomes if outcome.is_complete]
     measured = [each for each in complete if all(math.isfinite(each.value(goal.metric)) for goal in wanted)]
     if not measured:

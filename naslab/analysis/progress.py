@@ -21,14 +21,16 @@ class ProgressTable(msgspec.Struct, frozen=True, kw_only=True):
     """One entry a finished outcome, in the order they finished; all tuples are of the same length.
 
     `search_seconds` is the time spent searching, pauses between runs left out. `best_accuracy` is in per cent, NaN
-    before the first result. `hypervolume_share` is the part of the box between reference point and ideal.
+    before the first result. `hypervolume_share` is the part of the box between reference point and ideal. The last two
+    say whether this outcome made them grow.
     """
 
     trials: tuple[int, ...]
     search_seconds: tuple[float, ...]
     best_accuracy: tuple[float, ...]
     hypervolume_share: tuple[float, ...]
-    improved: tuple[bool, ...]
+    has_better_accuracy: tuple[bool, ...]
+    has_more_hypervolume: tuple[bool, ...]
 
     def rows(self) -> list[dict[str, Any]]:
         """The table as JSON values, one an outcome."""
@@ -46,12 +48,12 @@ class ProgressTable(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def progress(outcomes: Sequence[Outcome], reference: ReferencePoint, runs: Sequence[RunRecord] = ()) -> ProgressTable:
-    """The progress of a search. `improved` says where the hypervolume grew. `StudyError` where nothing finished."""
+    """The progress of a search. `StudyError` where nothing finished."""
     if not outcomes:
         raise StudyError("the study has no finished trial yet; run its search, or wait for the first one")
     ordered = sorted(outcomes, key=lambda each: (each.finished, each.candidate.trial))
     best, volume = -math.inf, 0.0
-    accuracies, shares, improved = [], [], []
+    accuracies, shares, grown = [], [], []
     kept = np.empty((0, len(reference.objectives)))
     for outcome in ordered:
         accuracy = outcome.value("accuracy") if outcome.is_complete else math.nan
@@ -64,13 +66,17 @@ def progress(outcomes: Sequence[Outcome], reference: ReferencePoint, runs: Seque
             grew = volume > before
         accuracies.append(best if math.isfinite(best) else math.nan)
         shares.append(volume / reference.box_volume if reference.box_volume else 0.0)
-        improved.append(grew)
+        grown.append(grew)
     return ProgressTable(
         trials=tuple(each.candidate.trial for each in ordered),
         search_seconds=search_seconds(ordered, runs),
         best_accuracy=tuple(accuracies),
         hypervolume_share=tuple(shares),
-        improved=tuple(improved),
+        has_better_accuracy=tuple(
+            not math.isnan(now) and (math.isnan(before) or now > before)
+            for before, now in zip([math.nan, *accuracies], accuracies, strict=False)
+        ),
+        has_more_hypervolume=tuple(grown),
     )
 
 

@@ -67,7 +67,7 @@ def reference_point(
         if objective.maximise or metric not in ANALYTIC_METRICS:
             chosen.append(_from_outcomes(objective, outcomes))
         elif metric in limits:
-            chosen.append((limits[metric], f"the limit {metric}<={limits[metric]:g}"))
+            chosen.append((limits[metric], "the hard limit"))
         else:
             worst = max(float(getattr(each, metric)) for each in sampled)
             rule = f"{ROOM:g} times the largest of {len(sampled)} networks sampled from the space"
@@ -83,7 +83,7 @@ def reference_of_outcomes(objectives: Sequence[Objective], outcomes: Sequence[Ou
 
 def _from_outcomes(objective: Objective, outcomes: Sequence[Outcome]) -> tuple[float, str]:
     if objective.maximise:
-        return 0.0, "none of it"
+        return 0.0, "the least there is"
     values = [each.value(objective.metric) for each in outcomes if each.is_complete]
     known = [value for value in values if math.isfinite(value)]
     if not known:

@@ -16,13 +16,14 @@ def curves_figure(table: CurveTable) -> go.Figure:
     """One line a network, from the cheapest to the costliest."""
     count = len(table.curves)
     colors = sample_colorscale("Cividis", [0.85 * index / max(1, count - 1) for index in range(count)])
+    longest = max((epoch.epoch for curve in table.curves for epoch in curve.epochs), default=1)
     made = figure(
         [
             _line(curve, color, SYMBOLS[index % len(SYMBOLS)])
             for index, (curve, color) in enumerate(zip(table.curves, colors, strict=True))
         ],
         "Learning curves of the front",
-        xaxis={"title": {"text": "epoch"}, "tickformat": "d", "rangemode": "tozero"},
+        xaxis={"title": {"text": "epoch"}, "tick0": 0, "dtick": max(1, -(-longest // 10))},
         yaxis={"title": {"text": "validation accuracy (%)"}},
     )
     return made.update_layout(showlegend=1 < count <= MOST_NAMED)

@@ -22,12 +22,12 @@ def family_figure(table: FamilyTable, x: str = "macs") -> go.Figure:
         line={"color": VERMILION, "width": 2},
         marker={"color": VERMILION, "size": 12, "symbol": "diamond", "line": {"color": "white", "width": 1}},
         text=[escape(each.label) for each in members],
-        textposition="bottom right",
+        textposition=["bottom right", *["top left"] * (len(members) - 1)][: len(members)],
         textfont={"size": 13},
         cliponaxis=False,
         error_y=error_bars(members, "accuracy"),
         hovertext=[hover_of(each) for each in members],
         hoverinfo="text",
     )
-    made = figure([trace], "The rescaled family", xaxis=metric_axis(x), yaxis=metric_axis("accuracy"))
+    made = figure([trace], "The rescaled family", xaxis=metric_axis(x, trace.x), yaxis=metric_axis("accuracy"))
     return made.update_layout(showlegend=False)

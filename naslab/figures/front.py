@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from html import escape
 
 import plotly.graph_objects as go
 
@@ -36,10 +37,15 @@ def front_figure(
     if family is not None and family.members:
         traces.append(_family_trace(_drawable(family.members, along, up), along, up))
     if baselines is not None and baselines.members:
-        traces.append(_baseline_trace(_drawable(baselines.members, along, up), along, up))
+        shown = _values([*table.points, *baselines.members], along)
+        traces.append(_baseline_trace(_drawable(baselines.members, along, up), along, up, _left_part(shown)))
     names = " and ".join(each.metric for each in table.objectives)
     title = f"Pareto front of {names}" if is_plane else f"Pareto front of {names}, seen in {along} and {up}"
-    return figure(traces, title, xaxis=metric_axis(along), yaxis=metric_axis(up))
+    axes = {
+        name: metric_axis(metric, [value for trace in traces for value in trace[name[0]]])
+        for name, metric in (("xaxis", along), ("yaxis", up))
+    }
+    return figure(traces, title, **axes)
 
 
 def hover_of(point: Shown) -> str:
@@ -108,20 +114,26 @@ def _family_trace(members: Sequence[Member], x: str, y: str) -> go.Scatter:
     )
 
 
-def _baseline_trace(members: Sequence[Member], x: str, y: str) -> go.Scatter:
+def _baseline_trace(members: Sequence[Member], x: str, y: str, left: float) -> go.Scatter:
     return go.Scatter(
         x=_values(members, x),
         y=_values(members, y),
         name="zoo networks, same recipe",
         mode="markers+text",
         marker={"color": INK, "size": 10, "symbol": "square-open", "line": {"width": 2}},
-        text=[member.label for member in members],
-        textposition="bottom left",
+        text=[escape(member.label) for member in members],
+        textposition=["bottom left" if each.value(x) > left else "bottom right" for each in members],
         textfont={"size": 12},
         error_y=error_bars(members, y),
         hovertext=[hover_of(member) for member in members],
         hoverinfo="text",
     )
+
+
+def _left_part(values: Sequence[float | None]) -> float:
+    """Where the first fifth of a log axis over positive values ends: there labels have no room to their left."""
+    known = [value for value in values if value]
+    return min(known) * (max(known) / min(known)) ** 0.2 if known else 0.0
 
 
 def _drawable(members: Sequence[Member], x: str, y: str) -> list[Member]:

@@ -30,25 +30,37 @@ def join(parts: Iterable[str], between: str = "") -> Markup:
     return Markup(between.join(part if isinstance(part, Markup) else escape(part) for part in parts))
 
 
-def table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[str]], numeric: Iterable[int] = ()) -> Markup:
+def table(
+    caption: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    numeric: Iterable[int] = (),
+    is_stacked: bool = False,
+) -> Markup:
     """A table with a caption and headed columns that scrolls by itself where the screen is narrow.
 
-    The first cell of a row heads it; the columns of `numeric` are aligned to the right.
+    The first cell of a row heads it; the columns of `numeric` are aligned to the right. A stacked table shows a row's
+    cells one below the other, each with its column's name, where the screen is narrow.
     """
     right = frozenset(numeric)
 
-    def cell(tag: str, index: int, text: str, scope: str) -> Markup:
-        attributes = {"scope": scope} if scope else {}
-        return element(tag, text, attributes=attributes | ({"class": "number"} if index in right else {}))
+    def cell(tag: str, role: str, index: int, text: str) -> Markup:
+        place = {"data-label": columns[index]} if tag == "td" else {"scope": "col" if role == "columnheader" else "row"}
+        side = {"class": "number"} if index in right else {}
+        return element(tag, text, attributes={"role": role} | place | side)
 
-    head = element("tr", *(cell("th", index, name, "col") for index, name in enumerate(columns)))
-    body = [
-        element(
-            "tr",
-            *(cell("td" if index else "th", index, text, "" if index else "row") for index, text in enumerate(row)),
-        )
-        for row in rows
-    ]
-    inner = element("table", element("caption", caption), element("thead", head), element("tbody", *body))
+    def line(row: Sequence[str]) -> Markup:
+        first, *others = row
+        cells = [cell("td", "cell", index, text) for index, text in enumerate(others, start=1)]
+        return element("tr", cell("th", "rowheader", 0, first), *cells, attributes={"role": "row"})
+
+    names = [cell("th", "columnheader", index, name) for index, name in enumerate(columns)]
+    whole = element(
+        "table",
+        element("caption", element("span", caption)),
+        element("thead", element("tr", *names, attributes={"role": "row"})),
+        element("tbody", *(line(row) for row in rows)),
+        attributes={"role": "table", "class": "stacked" if is_stacked else "plain"},
+    )
     scroll = {"class": "scroll", "role": "region", "aria-label": caption, "tabindex": "0"}
-    return element("div", inner, attributes=scroll)
+    return element("div", whole, attributes=scroll)

@@ -8,21 +8,26 @@
     layout.autosize = true;
     if (width >= NARROW) return layout;
     layout.font = { size: 12 };
+    layout.hoverlabel = { font: { size: 11 } };
     layout.margin = { l: 44, r: 8, t: 10, b: 44 };
     for (const name of Object.keys(layout).filter((key) => /^[xy]axis\d*$/.test(key))) {
       layout[name].title = { ...layout[name].title, font: { size: 12 }, standoff: 6 };
       layout[name].tickfont = { size: 11 };
-      layout[name].nticks = 6;
+      if (layout[name].type !== "category") layout[name].nticks = 6;
     }
     return layout;
   }
 
-  for (const script of document.querySelectorAll("script[data-figure]")) {
+  function draw(script) {
     const place = document.getElementById(script.dataset.figure);
     const figure = JSON.parse(script.textContent);
     const narrow = place.clientWidth < NARROW;
-    Plotly.newPlot(place, figure.data, fitted(figure, place.clientWidth), { ...config, displayModeBar: narrow ? false : "hover" });
+    const shown = { ...config, displayModeBar: narrow ? false : "hover" };
+    return Plotly.newPlot(place, figure.data, fitted(figure, place.clientWidth), shown);
   }
+
+  Promise.all([...document.querySelectorAll("script[data-figure]")].map(draw))
+    .then(() => { document.documentElement.dataset.drawn = "yes"; });
 
   async function copy(button) {
     const code = button.parentElement.querySelector("code");

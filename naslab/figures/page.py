@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 
@@ -72,7 +73,10 @@ def write_text(text: str, path: Path) -> None:
         partial.write_text(text, encoding="utf-8")
         partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with suppress(
+            OSError
+        ):  # what cannot be written may not be removable either; the first error is the one to tell
+            partial.unlink(missing_ok=True)
         raise NaslabError(f"cannot write {path}: {error.strerror}") from None
 
 

@@ -25,7 +25,7 @@ def preferences_figure(table: PreferenceTable, most: int = MOST_SHOWN) -> go.Fig
     made = figure(
         traces,
         "Which choices the front favours",
-        xaxis={"title": {"text": "share of networks (%)"}, "range": [0, 100]},
+        xaxis={"title": {"text": "share of networks (%)"}, "range": [0, 101]},
         yaxis={"showgrid": False, "ticks": "", "type": "category"},
     )
     made.update_layout(barmode="group", bargap=0.3, legend={"traceorder": "reversed"})

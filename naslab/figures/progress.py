@@ -13,7 +13,7 @@ from naslab.figures.style import BLUE, GREEN, figure
 
 
 def progress_figure(table: ProgressTable, over: Literal["candidates", "time"] = "candidates") -> go.Figure:
-    """Two panels over one x axis; a marker where the hypervolume grew."""
+    """Two panels over one x axis; a marker where a candidate made it grow."""
     if over == "candidates":
         x = [float(number) for number in range(1, len(table.trials) + 1)]
         x_title = "finished candidates"
@@ -24,10 +24,20 @@ def progress_figure(table: ProgressTable, over: Literal["candidates", "time"] = 
     best = [None if math.isnan(value) else value for value in table.best_accuracy]
     shares = [100 * share for share in table.hypervolume_share]
     words = [f"trial {trial}" for trial in table.trials]
-    sizes = [6 if improved else 0 for improved in table.improved]
     traces = [
-        _steps(x, best, words, sizes, "best accuracy", BLUE, "y", "%{text}: best accuracy so far %{y:.2f} %"),
-        _steps(x, shares, words, sizes, "hypervolume", GREEN, "y2", "%{text}: hypervolume %{y:.2f} %"),
+        _steps(
+            x,
+            best,
+            words,
+            table.has_better_accuracy,
+            "best accuracy",
+            BLUE,
+            "y",
+            "%{text}: best accuracy so far %{y:.2f} %",
+        ),
+        _steps(
+            x, shares, words, table.has_more_hypervolume, "hypervolume", GREEN, "y2", "%{text}: hypervolume %{y:.2f} %"
+        ),
     ]
     made = figure(
         traces,
@@ -54,7 +64,7 @@ def _steps(
     x: Sequence[float],
     y: Sequence[float | None],
     words: Sequence[str],
-    sizes: Sequence[int],
+    grew: Sequence[bool],
     name: str,
     color: str,
     axis: str,
@@ -67,7 +77,7 @@ def _steps(
         text=list(words),
         mode="lines+markers",
         line={"shape": "hv", "color": color, "width": 2},
-        marker={"size": list(sizes), "color": color, "opacity": 1},
+        marker={"size": [6 if each else 0 for each in grew], "color": color, "opacity": 1},
         yaxis=axis,
         hovertemplate=shown + "<extra></extra>",
     )

@@ -22,6 +22,7 @@ from naslab.figures.markup import Markup, element, join, table
 from naslab.figures.page import figure_block
 from naslab.figures.preferences import MOST_SHOWN, preferences_figure
 from naslab.figures.progress import progress_figure
+from naslab.figures.style import metric_words
 
 RETRAINING_FACTOR = 10
 """A network of the front is retrained for this many times the search's epochs by the command beside it."""
@@ -45,7 +46,7 @@ def headline(
     lead = f"{view.record.strategy} search of {view.problem.space.name or 'a space'} on {view.problem.data.name}: "
     waiting = f", {view.num_in_flight} in flight" if view.num_in_flight else ""
     tiles = [
-        ("best accuracy", _accuracy(best), f"{best.label}, {best.value('macs'):,.0f} macs"),
+        ("best accuracy", *_best_words(best)),
         ("front", f"{len(found.front)} networks", f"of {len(found.points)} that were measured"),
         ("hypervolume", f"{100 * found.hypervolume_share:.2f} %", "of what an ideal network would dominate"),
         ("trials", f"{failed.num_outcomes} of {view.record.trials}", f"{view.record.epochs} epochs each{waiting}"),
@@ -67,19 +68,19 @@ def front_section(
 ) -> Section:
     """The picture of the front and its networks, each with the command that trains it for longer."""
     rules = "; ".join(
-        f"{goal.metric} {value:g} ({rule})"
+        f"{metric_words(goal.metric, value)} ({rule})"
         for goal, value, rule in zip(found.objectives, found.reference.values, found.reference.rules, strict=True)
     )
     note = (
         "Every dot is a measured candidate; hover for its architecture. Bars are one standard error of the validation "
-        f"accuracy. Hypervolume {found.hypervolume:.6g} from the reference point {rules}."
+        f"accuracy. The hypervolume, {found.hypervolume:.6g}, is measured from {rules}."
     )
     parts = [figure_block(front_figure(found, baselines=baselines, family=members), "front-figure", note, height=520)]
     extra = [goal.metric for goal in found.objectives if goal.metric not in ("accuracy", "macs", "params")]
     columns = ["network", "accuracy (%)", "macs", "params", *extra, "architecture", "train it for longer"]
     rows = [_front_row(point, view, extra, ledger) for point in found.front]
     caption = "The networks of the front, in the order of the last objective"
-    parts.append(table(caption, columns, rows, numeric=range(1, 4 + len(extra))))
+    parts.append(table(caption, columns, rows, numeric=range(1, 4 + len(extra)), is_stacked=True))
     if found.num_unmeasured:
         text = f"{found.num_unmeasured} complete trials lack an objective and are not shown."
         parts.append(element("p", text, attributes={"class": "note"}))
@@ -181,7 +182,7 @@ def facts_section(known: FactTable) -> Section:
             if fact.topic == topic
         ]
         parts.append(table(topic.capitalize(), ["fact", "value"], rows))
-    return Section("facts", "Facts", element("div", *parts, attributes={"class": "pair"}))
+    return Section("facts", "Facts", element("div", *parts, attributes={"class": "columns"}))
 
 
 def retrain_command(view: StudyView, trial: int, ledger: str) -> str:
@@ -251,6 +252,15 @@ def _some(trials: Sequence[int], most: int = 12) -> str:
 
 def _runs(count: int) -> str:
     return "in one run" if count <= 1 else f"in {count} runs"
+
+
+def _best_words(point: FrontPoint) -> tuple[str, str]:
+    """The accuracy of a network, and beside it its error, name and cost."""
+    accuracy, error = point.value("accuracy"), point.metrics.get("accuracy_sem")
+    if not math.isfinite(accuracy):
+        return "not measured", ""
+    spread = "" if error is None else f"± {error:.2f}, "
+    return f"{accuracy:.2f} %", f"{spread}{point.label}, {point.value('macs'):,.0f} macs"
 
 
 def _number(value: float) -> float:

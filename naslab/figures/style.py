@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from textwrap import wrap
 
 import plotly.graph_objects as go
 
@@ -15,6 +17,9 @@ INK, MUTED, GRID = "#1b1f24", "#8a929c", "#e6e8eb"
 CYCLE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, "#5b4a9e", "#7f7f00", "#a3002b", "#4d4d4d")
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "x", "star", "triangle-down", "pentagon", "hexagon")
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+
+HOVER_COLUMNS = 44
+"""Lines of an architecture are folded here, so that they fit the screen of a phone."""
 
 AXIS_TITLES = {
     "accuracy": "validation accuracy (%)",
@@ -73,11 +78,25 @@ def figure(traces: Sequence[go.Scatter | go.Bar], title: str, **axes: Mapping[st
     return go.Figure(data=list(traces), layout={"template": template(), "title": {"text": escape(title)}, **axes})
 
 
-def metric_axis(metric: str) -> dict[str, object]:
-    """The axis of a metric: costs on a log scale with unit prefixes, the rest linear."""
+def metric_axis(metric: str, values: Iterable[float | None] = ()) -> dict[str, object]:
+    """The axis of a metric: costs on a log scale with unit prefixes, the rest linear.
+
+    Over one or two decades of `values` the ticks are at 1, 2 and 5, over more at powers of ten; plotly's own would
+    print over each other.
+    """
     title = {"text": AXIS_TITLES.get(metric, metric)}
     if metric in ANALYTIC_METRICS or metric == "latency_ms":
-        return {"title": title, "type": "log", "tickformat": "~s", "minor": {"ticks": "outside", "ticklen": 3}}
+        known = [value for value in values if value]
+        decades = math.log10(max(known) / min(known)) if known else 0.0
+        axis: dict[str, object] = {
+            "title": title,
+            "type": "log",
+            "tickformat": "~s",
+            "minor": {"ticks": "outside", "ticklen": 3},
+        }
+        if decades < 0.8:
+            return axis | {"nticks": 10}
+        return axis | {"dtick": "D2" if decades <= 2.5 else 1}
     return {"title": title}
 
 
@@ -100,5 +119,9 @@ def metric_words(metric: str, value: float, error: float | None = None) -> str:
 def hover(label: str, lines: Sequence[str], stages: Sequence[str]) -> str:
     """What shows over a point: its name, its values, its architecture, one line a stage."""
     body = [escape(line) for line in lines]
-    network = [f"{number}  {escape(stage)}" for number, stage in enumerate(stages, start=1)]
+    network = [
+        escape(part)
+        for number, stage in enumerate(stages, start=1)
+        for part in wrap(f"{number}. {stage}", HOVER_COLUMNS, subsequent_indent="\u2003", break_long_words=False)
+    ]
     return "<br>".join([f"<b>{escape(label)}</b>", *body, "", *network])

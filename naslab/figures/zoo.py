@@ -8,10 +8,14 @@ from html import escape
 import plotly.graph_objects as go
 
 from naslab.analysis.zoo import ZooRow
-from naslab.figures.style import CYCLE, figure, metric_axis, metric_words
+from naslab.figures.style import CYCLE, INK, figure, metric_axis, metric_words
 
 LARGEST_BUBBLE = 54
 """The diameter in pixels of the network with the most parameters."""
+
+
+DASHES = ("solid", "dot", "dash")
+"""Families of one colour differ by the line that joins them, and the later ones by a dark rim."""
 
 
 def zoo_figure(rows: Sequence[ZooRow], num_classes: int = 1000) -> go.Figure:
@@ -20,26 +24,27 @@ def zoo_figure(rows: Sequence[ZooRow], num_classes: int = 1000) -> go.Figure:
     families = dict.fromkeys(row.family for row in shown)
     scale = max((row.params for row in shown), default=1) / LARGEST_BUBBLE**2
     traces = [
-        _bubbles(family, [row for row in shown if row.family == family], CYCLE[index % len(CYCLE)], scale)
+        _bubbles(family, [row for row in shown if row.family == family], index, scale)
         for index, family in enumerate(families)
     ]
     data = "ImageNet" if num_classes == 1000 else f"{num_classes} classes"
     return figure(
         traces,
         f"Published accuracy on {data} against macs; the area is the number of parameters",
-        xaxis=metric_axis("macs"),
+        xaxis=metric_axis("macs", [row.macs for row in shown]),
         yaxis={"title": {"text": f"top-1 accuracy, {data} (%)"}},
     )
 
 
-def _bubbles(family: str, rows: Sequence[ZooRow], color: str, scale: float) -> go.Scatter:
+def _bubbles(family: str, rows: Sequence[ZooRow], index: int, scale: float) -> go.Scatter:
+    color = CYCLE[index % len(CYCLE)]
     ordered = sorted(rows, key=lambda row: row.macs)
     return go.Scatter(
         x=[row.macs for row in ordered],
         y=[row.top1 for row in ordered],
         name=escape(family),
         mode="markers+lines",
-        line={"color": color, "width": 1},
+        line={"color": color, "width": 1, "dash": DASHES[index // len(CYCLE) % len(DASHES)]},
         marker={
             "color": color,
             "opacity": 0.6,
@@ -47,7 +52,7 @@ def _bubbles(family: str, rows: Sequence[ZooRow], color: str, scale: float) -> g
             "sizemode": "area",
             "sizeref": scale,
             "sizemin": 3,
-            "line": {"color": "white", "width": 1},
+            "line": {"color": INK if index >= len(CYCLE) else "white", "width": 1.5},
         },
         hovertext=[_words(row) for row in ordered],
         hoverinfo="text",
