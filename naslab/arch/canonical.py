@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import msgspec
 
@@ -39,8 +39,52 @@ def canonical(arch: ArchSpec) -> ArchSpec:
 
 
 def arch_id(arch: ArchSpec) -> str:
-    """Sixteen hexadecimal digits of the hash of the canonical form: the same network, the same identity."""
-    return hashlib.blake2b(msgspec.json.encode(canonical(arch)), digest_size=8).hexdigest()
+    """Sixteen hexadecimal digits of the hash of the canonical form: the same network, the same identity.
+
+    >>> from naslab.arch import ArchSpec, MBConv, Stage, decode_arch, encode
+    >>> arch = ArchSpec(input=(3, 8, 8), stages=(Stage(block=MBConv(expansion=3)),), num_classes=2)
+    >>> arch_id(arch) == arch_id(decode_arch(encode(arch)))
+    True
+    """
+    whole = canonical(arch)
+    frame = tuple(getattr(whole, field) for field in _FRAME)
+    written = [_written_frame(frame), *map(_written, whole.stem), b"stages", *map(_written, whole.stages)]
+    return hashlib.blake2b(b"\n".join(written), digest_size=8).hexdigest()
+
+
+_FRAME = tuple(field for field in ArchSpec.__struct_fields__ if field not in ("stem", "stages"))
+
+
+@lru_cache(maxsize=4096)
+def _written_frame(frame: tuple[object, ...]) -> bytes:
+    return b"\n".join(map(_written, frame))
+
+
+@lru_cache(maxsize=65536)
+def _written(value: object) -> bytes:
+    """A value as JSON, the same for equal values: defaults left out and whole numbers without a point."""
+    return msgspec.json.encode(_essence(value))
+
+
+def _essence(value: object) -> object:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, tuple):
+        return [_essence(each) for each in value]
+    if not isinstance(value, msgspec.Struct):
+        return value
+    tag = value.__struct_config__.tag
+    essence: dict[str, object] = {} if tag is None else {"type": tag}
+    for name, default in _defaults(type(value)):
+        field = getattr(value, name)
+        if field != default:
+            essence[name] = _essence(field)
+    return essence
+
+
+@cache
+def _defaults(kind: type[msgspec.Struct]) -> tuple[tuple[str, object], ...]:
+    return tuple((field.name, field.default) for field in msgspec.structs.fields(kind))
 
 
 def _canonical_stages(
