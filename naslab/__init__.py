@@ -18,13 +18,19 @@ if TYPE_CHECKING:
     from naslab.arch.build import build
     from naslab.errors import NaslabError
     from naslab.execution.workers import Workers
-    from naslab.lab import front_figure, open_study, pareto_front, rescale, search, train, write_report
+    from naslab.lab import front_figure, open_study, pareto_front, search, train, write_report
     from naslab.models import find_model
+    from naslab.scaling import Compound, Member, family, meet_budget, rescale, scale
     from naslab.space import SearchSpace, choice, load_space
     from naslab.training.recipe import Recipe
     from naslab.zoo import model
 
 _HOMES = {
+    "scale": "naslab.scaling",
+    "meet_budget": "naslab.scaling",
+    "family": "naslab.scaling",
+    "Member": "naslab.scaling",
+    "Compound": "naslab.scaling",
     "ArchSpec": "naslab.arch",
     "Cost": "naslab.arch",
     "NaslabError": "naslab.errors",
@@ -43,7 +49,7 @@ _HOMES = {
     "model": "naslab.zoo",
     "open_study": "naslab.lab",
     "pareto_front": "naslab.lab",
-    "rescale": "naslab.lab",
+    "rescale": "naslab.scaling",
     "save_arch": "naslab.arch",
     "search": "naslab.lab",
     "train": "naslab.lab",
@@ -52,7 +58,9 @@ _HOMES = {
 
 __all__ = [
     "ArchSpec",
+    "Compound",
     "Cost",
+    "Member",
     "NaslabError",
     "Recipe",
     "SearchSpace",
@@ -62,15 +70,18 @@ __all__ = [
     "build",
     "choice",
     "cost",
+    "family",
     "find_model",
     "front_figure",
     "load_arch",
     "load_space",
+    "meet_budget",
     "model",
     "open_study",
     "pareto_front",
     "rescale",
     "save_arch",
+    "scale",
     "search",
     "train",
     "write_report",

@@ -7,7 +7,7 @@ print(naslab.pareto_front(study).front)
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,8 +16,8 @@ import msgspec
 from naslab.analysis.front import FrontTable, front
 from naslab.analysis.reference import reference_point
 from naslab.analysis.study import StudyView, read_study
-from naslab.arch import ArchSpec
-from naslab.errors import StudyError
+from naslab.arch import ArchSpec, encode
+from naslab.errors import DataError, StudyError
 from naslab.execution.events import Observer, StudyOpened, ignore
 from naslab.execution.executor import Executor
 from naslab.execution.search import run_candidates, run_search
@@ -26,16 +26,19 @@ from naslab.execution.workers import Workers
 from naslab.facts import command_line, machine_facts, version_facts
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.record import RunRecord, StudyRecord
+from naslab.models import Model
+from naslab.outcome import EpochRecord
 from naslab.problem import DataChoice, Limit, Objective, Problem
 from naslab.space import SearchSpace, load_space
 from naslab.strategies.registry import make_strategy
 from naslab.training.datasets.facts import DATASETS, dataset_facts
-from naslab.training.recipe import Recipe, default_recipe
+from naslab.training.recipe import Recipe, default_recipe, named_recipe
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
     from naslab.estimators.short_training import ShortTraining
+    from naslab.training.fit import FitResult
 
 Entrant = tuple[ArchSpec, dict[str, Any]]
 """A network to train beside a search, and where it came from."""
@@ -106,6 +109,96 @@ def train_family(
         with crew.start(estimator_of(study.problem, data_dir)) as executor:
             run_entrants(opened, study.record, executor, "family", entrants, on_event)
         return read_study(opened, study.record.name)
+
+
+def study_of_one(
+    model: Model,
+    dataset: str | None,
+    epochs: int,
+    study: str | None,
+    workers: Workers,
+    ledger: str | Path,
+    data_dir: str | None = None,
+    on_event: Observer = ignore,
+) -> StudyView:
+    """A study that holds one network alone, trained: the baseline that a family of it is compared with."""
+    space = SearchSpace(template=encode(model.arch), name=Path(model.name).stem)
+    return search(
+        space,
+        dataset=dataset,
+        strategy="random",
+        trials=1,
+        epochs=epochs,
+        workers=workers,
+        ledger=ledger,
+        study=study or f"{Path(model.name).stem}-family",
+        data_dir=data_dir,
+        on_event=on_event,
+    )
+
+
+class Trained(msgspec.Struct, frozen=True):
+    """A network trained to the end: what was trained, on what, how, and how well it does on the test set."""
+
+    arch: ArchSpec
+    dataset: str
+    recipe: Recipe
+    result: FitResult
+
+
+def train(
+    model: Model | ArchSpec,
+    *,
+    dataset: str | None = None,
+    epochs: int = 20,
+    recipe: Recipe | str = "full",
+    seed: int = 0,
+    device: str = "auto",
+    use_validation: bool = False,
+    start_from: str | Path | None = None,
+    save_to: str | Path | None = None,
+    ledger: str | Path = "naslab.db",
+    data_dir: str | None = None,
+    report: Callable[[EpochRecord], None] = lambda _: None,
+) -> Trained:
+    """Train one network and read the test set once, at the end; its channels and classes follow the data set.
+
+    A study's network is trained on the study's data unless another set is named. `save_to` takes the weights as
+    safetensors. Raises `NaslabError` for data, weights or a device that do not fit.
+    """
+    from naslab.training.fit import fit_and_test
+
+    found = model if isinstance(model, Model) else Model("network", model)
+    choice = data_of(found, dataset, ledger)
+    facts = dataset_facts(choice.name)
+    arch = msgspec.structs.replace(
+        found.arch, input=(facts.channels, *found.arch.input[1:]), num_classes=facts.num_classes
+    )
+    how = recipe if isinstance(recipe, Recipe) else named_recipe(recipe, choice.name)
+    result = fit_and_test(
+        arch,
+        choice,
+        how,
+        epochs,
+        seed=seed,
+        data_dir=data_dir,
+        device=device,
+        use_validation=use_validation,
+        start_from=start_from,
+        save_to=save_to,
+        report=report,
+    )
+    return Trained(arch, choice.name, how, result)
+
+
+def data_of(model: Model, dataset: str | None, ledger: str | Path) -> DataChoice:
+    """The data to train a model on: the set that was named, else its study's."""
+    if dataset is not None:
+        dataset_facts(dataset)
+        return DataChoice(name=dataset)
+    if model.study is None:
+        raise DataError(f"say what to train {model.name} on: --dataset {', '.join(DATASETS)} or image_folder:PATH")
+    return open_study(model.study, ledger).problem.data
 
 
 def open_study(name: str, ledger: str | Path = "naslab.db") -> StudyView:

@@ -21,6 +21,7 @@ from naslab.cli import (
     train,
     zoo,
 )
+from naslab.cli.many_values import spread
 from naslab.errors import NaslabError
 
 app = typer.Typer(
@@ -39,7 +40,7 @@ for each in (search, pareto, report, rescale, train, cost, show, spaces, zoo, st
 def run() -> None:
     """Entry point. A `NaslabError` is one message on stderr and exit code 2, an interrupt exit code 130."""
     try:
-        app()
+        app(args=spread(sys.argv[1:]))
     except NaslabError as error:
         print(f"naslab: {error}", file=sys.stderr)
         sys.exit(2)

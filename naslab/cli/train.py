@@ -1,0 +1,85 @@
+"""`naslab train`: one network to the end, and the one reading of the test set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, say
+
+
+def train(
+    model: Annotated[str, typer.Argument(help="A zoo name, an architecture file, STUDY:TRIAL or STUDY:best.")],
+    dataset: Annotated[
+        str | None, typer.Option(help="digits, fashion_mnist, cifar10, cifar100 or image_folder:PATH; a study's own.")
+    ] = None,
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs of training.")] = 20,
+    recipe: Annotated[str, typer.Option(help="A named recipe: short or full.")] = "full",
+    resolution: Annotated[str | None, typer.Option(help="Input size: 32, or height x width as 32x48.")] = None,
+    use_validation: Annotated[
+        bool, typer.Option("--use-validation", help="Train on the validation images too.")
+    ] = False,
+    start_from: Annotated[Path | None, typer.Option(help="Weights (safetensors) to go on from.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for weights, architecture and result.")] = Path("trained"),
+    device: Annotated[str, typer.Option(help="A torch device, or auto.")] = "auto",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the weights and of the batches.")] = 0,
+    ledger: LedgerOption = DEFAULT_LEDGER,
+    data_dir: Annotated[str | None, typer.Option(envvar="NASLAB_DATA", help="Folder of the data sets.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Train a network, read the test set once at the end, and write weights.safetensors, arch.yaml and result.json.
+
+    Example: naslab train mystudy:best --epochs 60 --out trained
+    """
+    import msgspec
+
+    from naslab.arch import save_arch
+    from naslab.lab import train as run
+    from naslab.models import find_model, parse_resolution
+
+    found = find_model(model, ledger, parse_resolution(resolution))
+    out.mkdir(parents=True, exist_ok=True)
+    trained = run(
+        found,
+        dataset=dataset,
+        epochs=epochs,
+        recipe=recipe,
+        seed=seed,
+        device=device,
+        use_validation=use_validation,
+        start_from=start_from,
+        save_to=out / "weights.safetensors",
+        ledger=ledger,
+        data_dir=data_dir,
+        report=lambda epoch: say(
+            f"epoch {epoch.epoch}/{epochs}: loss {epoch.train_loss:.4f}, validation {epoch.validation_accuracy:.2f} %, "
+            f"{epoch.wall_seconds:.1f} s"
+        ),
+    )
+    save_arch(trained.arch, out / "arch.yaml")
+    value = {
+        "model": model,
+        "dataset": trained.dataset,
+        "epochs": epochs,
+        "recipe": trained.recipe,
+        "seed": seed,
+        **msgspec.structs.asdict(trained.result),
+        "folder": str(out),
+    }
+    (out / "result.json").write_bytes(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
+    if json:
+        print_json(value)
+        return
+    result = trained.result
+    print(
+        f"test accuracy {result.test_accuracy:.2f} +- {result.test_accuracy_sem:.2f} % on {result.num_test_images} "
+        f"images of {trained.dataset}, {result.wall_seconds:.0f} s on {result.device}"
+    )
+    say(f"wrote weights.safetensors, arch.yaml and result.json to {out}")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(train)
