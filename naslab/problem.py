@@ -12,6 +12,7 @@ from naslab.arch.block import Spec, require
 from naslab.arch.cost import Cost
 from naslab.errors import SpecError, UnknownNameError
 from naslab.space import SearchSpace
+from naslab.training.choice import DataChoice as DataChoice
 from naslab.training.recipe import Recipe
 
 AnalyticMetric = Literal["macs", "params", "activations", "peak_activation_bytes"]
@@ -79,20 +80,6 @@ class Limit(Spec, frozen=True):
 
     def __str__(self) -> str:
         return f"{self.metric}<={self.most:g}" if self.most < math.inf else f"{self.metric}>={self.least:g}"
-
-
-class DataChoice(Spec, frozen=True):
-    """Which data a problem is about: a data set's name, how it is split, and how much of it is used."""
-
-    name: str
-    validation_fraction: float = 0.2
-    max_images: int | None = None
-
-    def __post_init__(self) -> None:
-        share = self.validation_fraction
-        require(0 < share < 1, "validation_fraction", f"must be between 0 and 1, got {share}")
-        count = self.max_images
-        require(count is None or count >= 2, "max_images", f"must be at least 2, got {count}")
 
 
 class Problem(msgspec.Struct, frozen=True):

@@ -12,7 +12,7 @@ from naslab.estimators.estimator import Workbench
 from naslab.estimators.failures import failure_of
 from naslab.estimators.latency import measure_latency
 from naslab.outcome import Candidate, EpochRecord, Estimate
-from naslab.problem import DataChoice
+from naslab.training.choice import DataChoice
 from naslab.training.data import DataSplit, load_dataset
 from naslab.training.fit import device_name, require_fit
 from naslab.training.loop import Clock, accuracy_sem, train

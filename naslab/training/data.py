@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from naslab.errors import DataError, DeviceError
-from naslab.problem import DataChoice
+from naslab.training.choice import DataChoice
 from naslab.training.datasets import ImageArrays, dataset_facts, read_images, split_indices, subset_indices
 
 SPLIT_SEED = 0

@@ -12,8 +12,8 @@ from naslab.arch.build import build
 from naslab.arch.spec import ArchSpec
 from naslab.errors import DataError
 from naslab.outcome import EpochRecord
-from naslab.problem import DataChoice
 from naslab.training.augment import Normaliser
+from naslab.training.choice import DataChoice
 from naslab.training.data import DataSplit, load_dataset, load_test_set, with_validation
 from naslab.training.loop import Clock, evaluate, train
 from naslab.training.recipe import Recipe

@@ -1,0 +1,23 @@
+"""DataChoice: which data a problem is about. No torch here: problems hold it."""
+
+from __future__ import annotations
+
+from naslab.arch.block import Spec, require
+
+
+class DataChoice(Spec, frozen=True):
+    """Which data a problem is about: a data set's name, how it is split, and how much of it is used.
+
+    `name` is `digits`, `fashion_mnist`, `cifar10`, `cifar100` or `image_folder:PATH`; `max_images` is how many of its
+    training images are used, training and validation together.
+    """
+
+    name: str
+    validation_fraction: float = 0.2
+    max_images: int | None = None
+
+    def __post_init__(self) -> None:
+        share = self.validation_fraction
+        require(0 < share < 1, "validation_fraction", f"must be between 0 and 1, got {share}")
+        count = self.max_images
+        require(count is None or count >= 2, "max_images", f"must be at least 2, got {count}")
