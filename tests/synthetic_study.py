@@ -168,7 +168,7 @@ def study(count: int = 60, name: str = "digits-demo", **changes: Any) -> StudyVi
     members = []
     for index, (phi, side) in enumerate(((0, 8), (1, 10), (2, 12), (3, 15))):
         arch = network([(2, min(3, 1 + phi // 2), min(2, phi)), (1, 2, 1), (0, min(3, 1 + phi), 0)], side)
-        origin = {"phi": float(phi), "target_macs": 250e3 * 2**phi}
+        origin = {"phi": float(phi), "width": 1.1**phi, "depth": 1.2**phi, "resolution": 1.15**phi}
         members.append(outcome(1000 + index, arch, 91.0 + 2 * phi, role="family", origin=origin, epochs=8))
     baselines = [
         outcome(

@@ -13,12 +13,14 @@ from naslab.analysis.labels import label_of
 from naslab.arch.summary import describe_arch
 from naslab.outcome import Outcome
 from naslab.problem import ANALYTIC_METRICS
+from naslab.scaling.scale import Factors
 
 
 class Member(msgspec.Struct, frozen=True, kw_only=True):
     """A network of a family, or a baseline: what was asked of it, its metrics, and why it failed where it did.
 
-    `asked` holds the multiply-accumulates or parameters that rescaling was to meet, `macs` or `params` of them.
+    `asked` holds the cost that rescaling was to meet, by metric; `factors` what depth, width and resolution were
+    multiplied with before rounding.
     """
 
     trial: int
@@ -30,6 +32,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     resolution: tuple[int, int]
     phi: float = math.nan
     asked: dict[str, float] = {}
+    factors: dict[str, float] = {}
     failure: str = ""
 
     def value(self, metric: str) -> float:
@@ -56,6 +59,7 @@ class FamilyTable(msgspec.Struct, frozen=True):
                 "label": each.label,
                 "phi": None if math.isnan(each.phi) else each.phi,
                 "asked": each.asked,
+                "factors": each.factors,
                 "resolution": list(each.resolution),
                 "epochs": each.epochs,
                 **plain_metrics(each.metrics),
@@ -85,10 +89,12 @@ def _member(outcome: Outcome) -> Member:
         epochs=candidate.fidelity.epochs,
         resolution=candidate.arch.input[1:],
         phi=float(origin.get("phi", math.nan)),
-        asked={metric: float(origin[f"target_{metric}"]) for metric in ("macs", "params") if _asks(origin, metric)},
+        asked=_numbers(origin, {f"target_{metric}": metric for metric in ANALYTIC_METRICS}),
+        factors=_numbers(origin, {name: name for name in Factors.__struct_fields__}),
         failure=f"{failure.reason}: {failure.message}" if failure is not None else "",
     )
 
 
-def _asks(origin: dict[str, Any], metric: str) -> bool:
-    return origin.get(f"target_{metric}") is not None
+def _numbers(origin: dict[str, Any], names: dict[str, str]) -> dict[str, float]:
+    """The numbers of an origin that are there, under other names."""
+    return {name: float(origin[key]) for key, name in names.items() if origin.get(key) is not None}

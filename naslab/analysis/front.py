@@ -107,8 +107,8 @@ def front(
     """The front of the outcomes in these objectives; equal networks in equal places are all on it.
 
     Of one network at several fidelities the outcome of the highest counts. Without a `reference` (see
-    `naslab.analysis.reference_point`) the outcomes set one. Raises `StudyError` where no outcome has every objective, or
-    an objective is named twice.
+    `naslab.analysis.reference_point`) the outcomes set one. Raises `StudyError` where no outcome has every objective,
+    or where objectives are equal.
     """
     wanted = tuple(objectives)
     names = [each.metric for each in wanted]

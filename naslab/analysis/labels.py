@@ -14,5 +14,5 @@ def label_of(outcome: Outcome) -> str:
     if "zoo" in candidate.origin:
         return str(candidate.origin["zoo"])
     if "phi" in candidate.origin:
-        return f"phi {candidate.origin['phi']:g}"
+        return f"phi {candidate.origin['phi']:.4g}"
     return f"trial {candidate.trial}"

@@ -1,7 +1,9 @@
 "use strict";
 (() => {
   const NARROW = 560;
-  const config = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d"] };
+  // The buttons are listed, so that none of a later plotly.js can offer to send data elsewhere.
+  const buttons = [["toImage", "zoom2d", "pan2d", "resetScale2d"]];
+  const config = { responsive: true, displaylogo: false, showSendToCloud: false, modeBarButtons: buttons };
 
   function fitted(figure, width) {
     const layout = structuredClone(figure.layout);

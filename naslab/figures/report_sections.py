@@ -68,7 +68,7 @@ def front_section(
 ) -> Section:
     """The picture of the front and its networks, each with the command that trains it for longer."""
     rules = "; ".join(
-        f"{metric_words(goal.metric, value)} ({rule})"
+        f"{metric_words(goal.metric, value)} ({rule})" if value else f"no {goal.metric} at all"
         for goal, value, rule in zip(found.objectives, found.reference.values, found.reference.rules, strict=True)
     )
     note = (
@@ -213,12 +213,12 @@ def _front_row(point: FrontPoint, view: StudyView, extra: Sequence[str], ledger:
 
 
 def _members_table(caption: str, members: Sequence[Member]) -> Markup:
-    asks = any(member.asked for member in members)
+    asks = any(member.asked or member.factors for member in members)
     columns = ["network", *(["asked"] if asks else []), "macs", "params", "input", "accuracy (%)", "epochs"]
     rows = [
         [
             member.label,
-            *([", ".join(f"{value:,.0f} {metric}" for metric, value in member.asked.items()) or "-"] if asks else []),
+            *([_asked(member)] if asks else []),
             f"{member.value('macs'):,.0f}",
             f"{member.value('params'):,.0f}",
             f"{member.resolution[0]} x {member.resolution[1]}",
@@ -228,6 +228,13 @@ def _members_table(caption: str, members: Sequence[Member]) -> Markup:
         for member in members
     ]
     return table(caption, columns, rows, numeric=range(1, len(columns)))
+
+
+def _asked(member: Member) -> str:
+    """What rescaling was to meet, or what it multiplied."""
+    costs = [f"{value:,.0f} {metric}" for metric, value in member.asked.items()]
+    factors = [f"{name} x {value:.3g}" for name, value in member.factors.items() if value != 1]
+    return ", ".join(costs or factors) or "as it was"
 
 
 def _accuracy(point: Shown, unit: str = " %") -> str:

@@ -66,7 +66,12 @@ def template() -> go.layout.Template:
                 "font": {"size": 13},
                 "itemsizing": "constant",
             },
-            "hoverlabel": {"align": "left", "bgcolor": "white", "bordercolor": MUTED, "font": {"size": 13}},
+            "hoverlabel": {
+                "align": "left",
+                "bgcolor": "white",
+                "bordercolor": MUTED,
+                "font": {"size": 13, "color": INK},
+            },
             "hovermode": "closest",
             "title": {"x": 0, "xanchor": "left", "font": {"size": 17}},
         }

@@ -95,6 +95,13 @@ def test_every_figure_is_drawn(wide: Visit) -> None:
     ]
 
 
+def test_no_button_offers_to_send_data_elsewhere(wide: Visit) -> None:
+    titles = wide.page.evaluate(
+        "[...new Set([...document.querySelectorAll('.modebar-btn')].map(each => each.dataset.title))]"
+    )
+    assert titles == ["Download plot as a PNG", "Zoom", "Pan", "Reset axes"]
+
+
 def test_the_front_has_its_points(wide: Visit) -> None:
     view = synthetic.study()
     table = front(view.outcomes, view.problem.objectives, reference_point(view.problem))

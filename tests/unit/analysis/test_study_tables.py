@@ -17,6 +17,7 @@ from naslab.arch import cost
 from naslab.errors import StudyError, UnknownNameError
 from naslab.ledger import Ledger
 from naslab.outcome import Outcome
+from naslab.scaling import meet_budget, rescale
 from naslab.space import Genome
 from naslab.space.genome import Gene
 from naslab.space.hole import Hole
@@ -98,10 +99,26 @@ def test_a_family_says_what_was_asked_and_achieved() -> None:
     table = family(view.family)
     assert [member.phi for member in table.members] == [0.0, 1.0, 2.0, 3.0]
     assert [member.label for member in table.members] == ["phi 0", "phi 1", "phi 2", "phi 3"]
-    assert table.members[1].asked == {"macs": 500e3}
+    assert table.members[1].factors == {"depth": 1.2, "width": 1.1, "resolution": 1.15}
     assert table.members[1].value("macs") == view.family[1].candidate.cost.macs
     assert table.members[1].resolution == (10, 10)
     assert json.loads(json.dumps(table.rows(), allow_nan=False))[3]["accuracy"] == 97.0
+
+
+def test_members_of_the_scaling_package_tell_their_origin() -> None:
+    base = synthetic.network([(2, 1, 1)] * 3, side=16)
+    scaled = rescale(base, phi=2.0)
+    budgeted = meet_budget(base, "params", 60e3).member
+    table = family(
+        [
+            synthetic.outcome(index, member.arch, 90.0, role="family", origin=member.origin)
+            for index, member in enumerate((scaled, budgeted))
+        ]
+    )
+    found = {member.trial: member for member in table.members}
+    assert found[0].factors == msgspec.structs.asdict(scaled.factors)
+    assert (found[0].phi, found[0].label, found[0].asked) == (2.0, "phi 2", {})
+    assert found[1].asked == {"params": 60e3}
 
 
 def test_a_member_that_failed_keeps_its_cost_and_its_reason() -> None:
