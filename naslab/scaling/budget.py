@@ -190,6 +190,10 @@ def _out_of_reach(lattice: _Lattice) -> LimitError:
     members = [lattice.on_line(0.0), *_outwards(lattice, -1), *_outwards(lattice, 1)]
     found = sorted((getattr(each.cost, budget.metric), each.phi) for each in members if each is not None)
     (least, phi_least), (most, phi_most) = found[0], found[-1]
+    if least == most:
+        return LimitError(
+            f"this rule leaves {budget.metric} at {least:,}, asked for {budget.amount:,.0f}: take another"
+        )
     return LimitError(
         f"no network of this family has {budget.amount:,.0f} {budget.metric}: from {least:,} (phi {phi_least:g}) to "
         f"{most:,} (phi {phi_most:g}) can be reached, choose a target between them or another rule"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import lru_cache
 
 from msgspec.structs import replace
 
@@ -40,11 +41,19 @@ def fitted(base: ArchSpec, scaled: ArchSpec, factor: float, rounding: Rounding) 
 def _fitted_stage(
     old: Stage, before: Shape, new: Stage, shape: Shape, context: Context, factor: float, rounding: Rounding
 ) -> Stage:
-    if max(numbers(old.block, Role.GROUPS), default=1) > 1:
-        indices = _grouped(old, before, context)
-        last = _repeated_convs(old, before, context)[indices[-1]]
-        group_width = rounding.channels_of_a_group(last.out_channels // last.groups, factor)
-        return _with_groups(new, shape, context, indices, group_width, rounding.width_divisor)
+    if max(numbers(old.block, Role.GROUPS), default=1) == 1:
+        return _at_nearest_width(old, before, new, shape, context, rounding)
+    indices = _grouped(old, before, context)
+    last = _repeated_convs(old, before, context)[indices[-1]]
+    group_width = rounding.channels_of_a_group(last.out_channels // last.groups, factor)
+    plain = _at_nearest_width(_in_groups(old, 1), before, _in_groups(new, 1), shape, context, rounding)
+    return _with_groups(plain, shape, context, indices, group_width, rounding.width_divisor)
+
+
+def _at_nearest_width(
+    old: Stage, before: Shape, new: Stage, shape: Shape, context: Context, rounding: Rounding
+) -> Stage:
+    """The scaled stage at the width nearest to its own that can be made here; `SpecError` where none can."""
     error = _misfit(new, shape, context)
     if error is None:
         return new
@@ -62,25 +71,26 @@ def _fitted_stage(
 
 
 def _with_groups(
-    stage: Stage, shape: Shape, context: Context, indices: list[int], group_width: int, divisor: int
+    plain: Stage, shape: Shape, context: Context, indices: list[int], group_width: int, divisor: int
 ) -> Stage:
     """The stage in groups of `group_width` channels: at the nearest width that they divide, else in the nearest
-    number of groups that fits. `indices` are those of the grouped convolutions."""
-    plain = _in_groups(stage, 1)
+    number of groups that fits. `plain` has one group; `indices` are those of the convolutions to be grouped."""
     convs = [_repeated_convs(plain, shape, context)[index] for index in indices]
-    span = group_width * (stage.width or shape[0]) / convs[-1].out_channels
-    for width in _nearby(stage.width, divisor, round(span)):
-        filtered = _repeated_convs(replace(plain, width=width), shape, context)[indices[-1]].out_channels
-        if filtered % group_width == 0:
-            candidate = _in_groups(replace(stage, width=width), filtered // group_width)
-            if _misfit(candidate, shape, context) is None:
-                return candidate
+    span = group_width * (plain.width or shape[0]) / convs[-1].out_channels
+    for width in _nearby(plain.width, divisor, round(span)):
+        wide = replace(plain, width=width)
+        if _misfit(wide, shape, context) is not None:
+            continue
+        filtered = _repeated_convs(wide, shape, context)[indices[-1]].out_channels
+        candidate = _in_groups(wide, max(1, filtered // group_width))
+        if filtered % group_width == 0 and _misfit(candidate, shape, context) is None:
+            return candidate
     wanted = convs[-1].out_channels / group_width
     shared = math.gcd(*(channels for conv in convs for channels in (conv.in_channels, conv.out_channels)))
     divisors = [each for each in range(1, shared + 1) if shared % each == 0]
     nearest_first = sorted(divisors, key=lambda each: (abs(math.log(each / wanted)), -each))
-    candidates = (_in_groups(stage, groups) for groups in nearest_first)
-    return next((each for each in candidates if _misfit(each, shape, context) is None), plain)
+    candidates = (_in_groups(plain, groups) for groups in nearest_first)
+    return next(each for each in candidates if _misfit(each, shape, context) is None)
 
 
 def _in_groups(stage: Stage, groups: int) -> Stage:
@@ -94,10 +104,11 @@ def _grouped(stage: Stage, shape: Shape, context: Context) -> list[int]:
     return [index for index, (conv, alone) in enumerate(pairs) if conv.groups != alone.groups]
 
 
-def _repeated_convs(stage: Stage, shape: Shape, context: Context) -> list[Conv]:
+@lru_cache(maxsize=4096)
+def _repeated_convs(stage: Stage, shape: Shape, context: Context) -> tuple[Conv, ...]:
     """The convolutions of a block where the stage repeats it: there a block has the same ones at every width."""
     behind = stage_tally(stage, shape, context).out_shape
-    return [leaf for leaf in _leaves(lower_block(stage, behind, 1, context)) if isinstance(leaf, Conv)]
+    return tuple(leaf for leaf in _leaves(lower_block(stage, behind, 1, context)) if isinstance(leaf, Conv))
 
 
 def _leaves(layer: Layer) -> Iterator[Layer]:

@@ -86,7 +86,9 @@ class Rounding(Spec, frozen=True):
 
 
 def _between(base: int, rounded: int, factor: float) -> int:
-    return max(base, rounded) if factor >= 1 else min(base, rounded)
+    if factor == 1:
+        return base
+    return max(base, rounded) if factor > 1 else min(base, rounded)
 
 
 EFFICIENTNET = Rounding(guard=0.9)

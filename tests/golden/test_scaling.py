@@ -64,11 +64,12 @@ def test_efficientnet_b0_becomes_its_family(row: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("variant", [f"b{number}" for number in range(8)])
-def test_a_scaled_b0_is_the_zoos_network_but_for_dropout(variant: str) -> None:
+def test_a_scaled_b0_is_the_zoos_network_but_for_dropout_and_norm(variant: str) -> None:
     factors = EFFICIENTNET_FACTORS[variant]
     arch = scale(model("efficientnet_b0"), factors.depth, factors.width, factors.resolution)
     released = efficientnet_b(variant)
-    assert replace(arch, head=replace(arch.head, dropout=released.head.dropout)) == released
+    head = replace(arch.head, dropout=released.head.dropout)
+    assert replace(arch, head=head, norm=released.norm) == released
 
 
 @pytest.mark.parametrize("row", V2, ids=by_model)
