@@ -10,6 +10,10 @@ from naslab.arch.plan import Shape
 from naslab.arch.spec import ArchSpec, Stage
 
 
+_SHAPE = ("kernel", "expansion", "ratio")
+"""Fields that a reader wants to see even where they are the default."""
+
+
 class StageRow(msgspec.Struct, frozen=True):
     """A stage of a network with its output shape and exact cost."""
 
@@ -29,7 +33,7 @@ def stage_rows(arch: ArchSpec) -> list[StageRow]:
     >>> from naslab.arch import ArchSpec, MBConv, Stage
     >>> arch = ArchSpec(input=(3, 8, 8), stages=(Stage(block=MBConv(kernel=5), width=4),), num_classes=2)
     >>> [row.block for row in stage_rows(arch)]
-    ['mbconv kernel 5', 'head']
+    ['mbconv kernel 5 expansion 6', 'head']
     """
     rows: list[StageRow] = []
     shape = arch.input
@@ -49,19 +53,20 @@ def stage_rows(arch: ArchSpec) -> list[StageRow]:
 
 
 def describe_block(block: Block) -> str:
-    """A block's name and what it sets apart from its defaults.
+    """A block's name, its shape (kernel, expansion, ratio), and what else sets it apart from its defaults.
 
     >>> from naslab.arch import MBConv
-    >>> describe_block(MBConv(kernel=5, expansion=3))
-    'mbconv kernel 5 expansion 3'
+    >>> describe_block(MBConv(kernel=5))
+    'mbconv kernel 5 expansion 6'
     """
+    shape = {field: getattr(block, field) for field in _SHAPE if field in block.__struct_fields__}
     plain = msgspec.to_builtins(block)
     kind = plain.pop("type")
-    return " ".join([kind, *(f"{field} {_phrase(value)}" for field, value in plain.items())])
+    return " ".join([kind, *(f"{field} {_phrase(value)}" for field, value in (shape | plain).items())])
 
 
 def describe_stage(stage: Stage) -> str:
-    """A stage in one phrase: `2 x mbconv kernel 5, 40 wide, stride 2`."""
+    """A stage in one phrase: `2 x mbconv kernel 5 expansion 6, 40 wide, stride 2`."""
     words = [f"{stage.repeats} x {describe_block(stage.block)}" if stage.repeats > 1 else describe_block(stage.block)]
     if stage.width is not None:
         words.append(f"{stage.width} wide")
@@ -77,7 +82,7 @@ def describe_arch(arch: ArchSpec) -> list[str]:
 
 def _phrase(value: object) -> str:
     if isinstance(value, dict):
-        return "(" + " ".join(f"{key} {_phrase(each)}" for key, each in value.items()) + ")" if value else "(default)"
+        return "(" + " ".join(f"{key} {_phrase(each)}" for key, each in value.items()) + ")" if value else "on"
     if value is None:
         return "none"
     if isinstance(value, bool):
