@@ -9,8 +9,7 @@ from naslab.arch.cost import head_tally, stage_tallies
 from naslab.arch.plan import Shape
 from naslab.arch.spec import ArchSpec, Stage
 
-
-_SHAPE = ("kernel", "expansion", "ratio")
+_SHAPE = ("kind", "kernel", "expansion", "ratio")
 """Fields that a reader wants to see even where they are the default."""
 
 
@@ -83,6 +82,9 @@ def describe_arch(arch: ArchSpec) -> list[str]:
 def _phrase(value: object) -> str:
     if isinstance(value, dict):
         return "(" + " ".join(f"{key} {_phrase(each)}" for key, each in value.items()) + ")" if value else "on"
+    if isinstance(value, list | tuple):
+        parts = [_phrase(each) for each in value]
+        return f"of {len(parts)}" if any(isinstance(each, dict) for each in value) else "/".join(parts)
     if value is None:
         return "none"
     if isinstance(value, bool):
