@@ -76,7 +76,7 @@ class SearchSpace(msgspec.Struct, frozen=True, dict=True):
         >>> space.fill(lambda hole: len(hole.options) - 1).genes[0]
         Gene(hole='stages[0].block', option=2)
         """
-        return checked(self._tree, walk(self._tree, choose))
+        return walk(self._tree, choose)
 
     def has(self, genome: Genome) -> bool:
         """Whether a genome takes an option of exactly the holes that are active in it."""

@@ -54,14 +54,20 @@ class _Walk:
                 self.visit(part)
 
     def take(self, choice: Choice) -> int:
-        option = self.choose(choice.hole)
+        option = self.decide(choice.hole)
         self.genes.append(Gene(choice.hole.path, option))
         return option
 
     def share(self, place: Shared) -> int:
         if place.name not in self.shared:
-            self.shared[place.name] = self.choose(self.tree.shared[place.name].hole)
+            self.shared[place.name] = self.decide(self.tree.shared[place.name].hole)
         return self.shared[place.name]
+
+    def decide(self, hole: Hole) -> int:
+        option = self.choose(hole)
+        if not 0 <= option < len(hole.options):
+            raise SpecError("genome", f"takes option {option} at '{hole.path}', which has {len(hole.options)}")
+        return option
 
     def number(self, repeat: Repeat) -> int:
         if repeat.number is None:
@@ -97,8 +103,6 @@ def checked(tree: Tree, genome: Genome, start: Node | None = None) -> Genome:
         option = known.get(hole.path)
         if option is None:
             raise SpecError("genome", f"takes no option at the active hole '{hole.path}'")
-        if not 0 <= option < len(hole.options):
-            raise SpecError("genome", f"takes option {option} at '{hole.path}', which has {len(hole.options)}")
         return option
 
     expected = walk(tree, choose, start)
