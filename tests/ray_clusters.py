@@ -23,7 +23,15 @@ def several_nodes(num_cpus: Sequence[int]) -> Iterator[Any]:
 
 
 @contextmanager
-def started_cluster(num_cpus: Sequence[int]) -> Iterator[str]:
-    """The address of such a cluster."""
+def joined_cluster(num_cpus: Sequence[int]) -> Iterator[Any]:
+    """Such a cluster, and this process connected to it."""
+    import logging
+
+    import ray
+
     with several_nodes(num_cpus) as cluster:
-        yield cluster.address
+        ray.init(address=cluster.address, log_to_driver=False, logging_level=logging.ERROR)
+        try:
+            yield cluster
+        finally:
+            ray.shutdown()

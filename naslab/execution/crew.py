@@ -9,13 +9,13 @@ from typing import Protocol
 
 from naslab.errors import WorkerError
 from naslab.execution.executor import Finished, Progress
-from naslab.execution.worker import Began, Done, Message, Ready, Refused
+from naslab.execution.worker import Done, Message, Ready, Refused
 from naslab.outcome import Candidate, Estimate, Failure
 
 POLL_SECONDS = 0.25
 """How often time-outs are looked for, and deaths that no message tells of."""
 MAX_FAILED_STARTS = 3
-"""Workers that die in a row before one of them begins a candidate, until the run is given up."""
+"""Workers that die in a row before one of them is ready, until the run is given up."""
 
 
 class Seat(Protocol):
@@ -29,7 +29,7 @@ class Seat(Protocol):
         ...
 
     def send(self, candidate: Candidate) -> None:
-        """Give the ready worker a candidate; it answers `Began`, epochs and `Done`."""
+        """Give the ready worker a candidate; it answers epochs and `Done`."""
         ...
 
     def messages(self) -> Iterator[Message]:
@@ -93,8 +93,7 @@ class Crew:
     def _feed(self) -> None:
         for slot in self._slots:
             if slot.is_ready and slot.candidate is None and self._waiting:
-                slot.candidate = self._waiting.popleft()
-                slot.seat.send(slot.candidate)
+                slot.take(self._waiting.popleft())
 
     def _look_at(self, slot: Slot) -> Iterator[Finished | Progress]:
         """What happened in a slot; a worker that died, broke its device or overran its time is replaced."""
@@ -102,9 +101,9 @@ class Crew:
         for message in slot.seat.messages():
             if isinstance(message, Refused):
                 raise message.error
-            if isinstance(message, Ready | Began):
+            if isinstance(message, Ready):
                 self._failed_starts = 0
-                slot.take_note(message)
+                slot.become_ready(message)
             elif isinstance(message, Done):
                 is_usable = message.is_usable
                 yield Finished(slot.release(), message.estimate)
@@ -120,18 +119,16 @@ class Crew:
             yield from self._replace(slot, failure)
 
     def _replace(self, slot: Slot, failure: Failure) -> Iterator[Finished]:
-        """A new worker; what the old one was working on is handed back, what it had not begun waits on."""
-        if slot.has_begun:
+        """A new worker; what the old one was working on is handed back."""
+        if slot.candidate is not None:
             estimate = slot.failed(failure)
             yield Finished(slot.release(), estimate)
-        else:
+        elif not slot.is_ready:
             self._failed_starts += 1
             if self._failed_starts >= MAX_FAILED_STARTS:
                 error = WorkerError(f"the workers cannot start: {failure.message}")
                 error.add_note(failure.traceback)
                 raise error
-            if slot.candidate is not None:
-                self._waiting.appendleft(slot.release())
         slot.restart()
 
 
@@ -141,27 +138,27 @@ class Slot:
     def __init__(self, seat: Seat) -> None:
         self.seat = seat
         self.is_ready = False
-        self.has_begun = False
         self.candidate: Candidate | None = None
         self._device = ""
-        self._began = 0.0
+        self._sent = 0.0
 
     @property
     def working_on(self) -> Candidate:
         assert self.candidate is not None, "a worker spoke of a candidate that it was not given"
         return self.candidate
 
-    def take_note(self, message: Ready | Began) -> None:
-        """The worker is ready, or has begun its candidate."""
-        if isinstance(message, Ready):
-            self.is_ready, self._device = True, message.device
-        else:
-            self.has_begun, self._began = True, time.monotonic()
+    def become_ready(self, ready: Ready) -> None:
+        """The worker has prepared itself."""
+        self.is_ready, self._device = True, ready.device
+
+    def take(self, candidate: Candidate) -> None:
+        """Give the worker a candidate; its time runs."""
+        self.candidate, self._sent = candidate, time.monotonic()
+        self.seat.send(candidate)
 
     def release(self) -> Candidate:
         """The candidate that the worker had; the slot is free again."""
-        candidate = self.working_on
-        self.candidate, self.has_begun = None, False
+        candidate, self.candidate = self.working_on, None
         return candidate
 
     def restart(self) -> None:
@@ -172,7 +169,7 @@ class Slot:
 
     def seconds_busy(self) -> float:
         """How long the worker has been at its candidate."""
-        return time.monotonic() - self._began if self.has_begun else 0.0
+        return time.monotonic() - self._sent if self.candidate is not None else 0.0
 
     def failed(self, failure: Failure) -> Estimate:
         """What there is of a candidate whose worker is no more."""

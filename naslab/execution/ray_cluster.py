@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import queue
-import time
+import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -20,7 +21,7 @@ from naslab.execution.crew import Crew
 from naslab.execution.executor import Finished, Progress
 from naslab.execution.local import count_cores
 from naslab.execution.ray_connection import connected
-from naslab.execution.worker import Began, Done, Message, Placement, Ready, Refused, Worker, load_worker
+from naslab.execution.worker import Done, Message, Placement, Ready, Refused, Worker, load_worker
 from naslab.outcome import Candidate, Failure
 
 
@@ -94,11 +95,7 @@ class RayExecutor:
         return self._crew
 
     def _watch(self, seconds: float) -> None:
-        awaited = [seat.awaited for seat in self._seats if seat.awaited is not None]
-        if awaited:
-            ray.wait(awaited, num_returns=1, timeout=seconds)
-        else:
-            time.sleep(seconds)
+        ray.wait([each for seat in self._seats for each in seat.awaited], num_returns=1, timeout=seconds)
 
 
 class ActorSeat:
@@ -110,59 +107,77 @@ class ActorSeat:
         self._estimator = estimator
         self._options = {"num_cpus": placement.threads, "num_gpus": gpus, "max_restarts": 0, "max_task_retries": 0}
         self._actor: Any = None
-        self._death: Failure | None = None
-        self.awaited: Any = None
+        self._life: Any = None
+        self._answer: Any = None
+
+    @property
+    def awaited(self) -> list[Any]:
+        """What is ready when the actor has something to say, or is lost."""
+        return [each for each in (self._life, self._answer) if each is not None]
 
     def start(self) -> None:
-        self._death = None
-        self._actor = ray.remote(RayWorker).options(**self._options).remote(self._placement, self._estimator)
-        self.awaited = self._actor.prepare.remote()
+        kind = ray.remote(concurrency_groups={"life": 1})(RayWorker)  # type: ignore[call-overload]
+        self._actor = kind.options(**self._options).remote(self._placement, self._estimator, sys.path)
+        self._life = self._actor.live.remote()
+        self._answer = self._actor.prepare.remote()
 
     def send(self, candidate: Candidate) -> None:
-        self.awaited = self._actor.estimate.options(num_returns="streaming").remote(candidate)
+        self._answer = self._actor.estimate.options(num_returns="streaming").remote(candidate)
 
     def messages(self) -> Iterator[Message]:
         try:
-            while self.awaited is not None and ray.wait([self.awaited], timeout=0)[0]:
+            while self._answer is not None and ray.wait([self._answer], timeout=0)[0]:
                 yield self._next()
-        except RayError as error:
-            self.awaited = None
-            self._death = death_of(error)
+        except RayError:  # the actor is lost, and its life ends with the reason
+            self._answer = None
 
     def death(self) -> Failure | None:
-        return self._death
+        if not ray.wait([self._life], timeout=0)[0]:
+            return None
+        try:
+            ray.get(self._life)
+        except RayError as error:
+            return death_of(error)
+        raise AssertionError("an actor's life ends with an error")
 
     def end(self) -> None:
-        actor, self._actor, self.awaited = self._actor, None, None
+        actor, self._actor = self._actor, None
+        self._life = self._answer = None
         if actor is not None:
             ray.kill(actor, no_restart=True)
 
     def _next(self) -> Message:
-        awaited = self.awaited
-        message: Message = ray.get(awaited if isinstance(awaited, ray.ObjectRef) else next(awaited))
+        answer = self._answer
+        message: Message = ray.get(answer if isinstance(answer, ray.ObjectRef) else next(answer))
         if isinstance(message, Ready | Refused | Done):
-            self.awaited = None
+            self._answer = None
         return message
 
 
 class RayWorker:
     """The actor: a worker on a thread of its own, so that its epochs can be streamed while it trains."""
 
-    def __init__(self, placement: Placement, estimator: bytes) -> None:
+    def __init__(self, placement: Placement, estimator: bytes, search_path: list[str]) -> None:
+        # Ray knows the driver's folder only; an estimator may come from elsewhere on the path.
+        sys.path.extend(folder for folder in search_path if folder not in sys.path)
         self._placement = placement
         self._estimator = estimator
         self._worker: Worker | None = None
         # One thread for all: CPU thread settings and the like belong to the thread that made them.
         self._thread = ThreadPoolExecutor(1)
 
+    @ray.method(concurrency_group="life")
+    def live(self) -> None:
+        """Never return: who awaits this learns of the actor's end, whatever it is doing."""
+        threading.Event().wait()
+
     def prepare(self) -> Ready | Refused:
         """Load the estimator and what it needs."""
         return self._thread.submit(self._prepare).result()
 
     def estimate(self, candidate: Candidate) -> Iterator[Message]:
-        """Began, epochs, Done."""
+        """The epochs, then the estimate."""
         assert self._worker is not None, "not prepared"
-        yield Began()
         said: queue.SimpleQueue[Message] = queue.SimpleQueue()
         done = self._thread.submit(self._worker.estimate, candidate, said.put)
         done.add_done_callback(lambda future: said.put(future.result()))

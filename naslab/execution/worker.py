@@ -37,10 +37,6 @@ class Refused(NamedTuple):
     error: NaslabError
 
 
-class Began(NamedTuple):
-    """A worker has a candidate in hand: its time runs, and its death from here on is the candidate's."""
-
-
 class Done(NamedTuple):
     """An estimate. `is_usable` says whether the worker can go on, or left its device broken."""
 
@@ -48,7 +44,7 @@ class Done(NamedTuple):
     is_usable: bool
 
 
-Message = Ready | Refused | Began | EpochRecord | Done
+Message = Ready | Refused | EpochRecord | Done
 """What a worker sends to its executor."""
 
 

@@ -20,7 +20,6 @@ from fake_estimators import (
 from processes import wait_until_dead
 
 from naslab.errors import DataError, DeviceError, WorkerError
-from naslab.estimators.estimator import Estimator
 from naslab.execution.executor import Executor, Finished, Progress
 from naslab.execution.local import LocalExecutor
 from naslab.outcome import Candidate
@@ -29,27 +28,23 @@ Make = Callable[..., Executor]
 
 
 @pytest.fixture(scope="module")
-def ray_cluster() -> Iterator[str]:
-    """The address of a small Ray cluster that lives as long as this file's tests."""
-    from ray_clusters import started_cluster
+def ray_cluster() -> Iterator[None]:
+    """A small Ray cluster that lives as long as this file's tests; joining anew for each would take their time."""
+    from ray_clusters import joined_cluster
 
-    with started_cluster(num_cpus=[4]) as address:
-        yield address
+    with joined_cluster(num_cpus=[2]):
+        yield
 
 
 @pytest.fixture(params=["local", pytest.param("ray", marks=pytest.mark.slow)])
 def make(request: pytest.FixtureRequest) -> Make:
-    """A function that makes an executor: estimator, number of workers, further settings."""
+    """What makes an executor of an estimator, a number of workers and further settings."""
     if request.param == "local":
         return LocalExecutor
     from naslab.execution.ray_cluster import RayExecutor
 
-    address = request.getfixturevalue("ray_cluster")
-
-    def make_ray(estimator: Estimator, num_workers: int = 1, **settings: object) -> Executor:
-        return RayExecutor(estimator, num_workers, address=address, **settings)  # type: ignore[arg-type]
-
-    return make_ray
+    request.getfixturevalue("ray_cluster")
+    return RayExecutor
 
 
 def run_all(executor: Executor, candidates: list[Candidate]) -> list[Finished | Progress]:
@@ -107,32 +102,31 @@ def test_epochs_are_reported_before_the_estimate(make: Make, tmp_path: Path) -> 
     assert [event.epoch.epoch for event in happened if isinstance(event, Progress)] == [0, 1]
 
 
-@pytest.mark.parametrize(
-    ("kind", "reason", "message"),
-    [
-        ("raises", "error", "ValueError: a bad network"),
-        ("memory", "out_of_memory", "MemoryError"),
-        ("unstorable", "error", "Encoding objects of type object"),
-        ("device", "error", "device-side assert"),
-    ],
-)
-def test_what_a_candidate_does_wrong_is_a_failure_with_its_traceback(
-    make: Make, tmp_path: Path, kind: str, reason: str, message: str
-) -> None:
+def test_what_a_candidate_does_wrong_is_a_failure_with_its_traceback(make: Make, tmp_path: Path) -> None:
+    expected = {
+        "raises": ("error", "ValueError: a bad network"),
+        "memory": ("out_of_memory", "MemoryError"),
+        "unstorable": ("error", "Encoding objects of type object"),
+    }
+    candidates = [numbered_candidate(trial, kind) for trial, kind in enumerate([*expected, "good"])]
     with make(Scripted(str(tmp_path)), 1) as executor:
-        failed, good = finished(run_all(executor, [numbered_candidate(0, kind), numbered_candidate(1)]))
-    failure = failed.estimate.failure
-    assert failure is not None
-    assert failure.reason == reason
-    assert message in failure.message
-    assert "Traceback" in failure.traceback
+        *failed, good = finished(run_all(executor, candidates))
+    for result, (reason, message) in zip(failed, expected.values(), strict=True):
+        failure = result.estimate.failure
+        assert failure is not None
+        assert failure.reason == reason
+        assert message in failure.message
+        assert "Traceback" in failure.traceback
     assert good.estimate.failure is None
+    assert len({result.estimate.worker for result in (*failed, good)}) == 1
 
 
 def test_a_worker_whose_device_is_broken_is_replaced(make: Make, tmp_path: Path) -> None:
     candidates = [numbered_candidate(0), numbered_candidate(1, "device"), numbered_candidate(2)]
     with make(Scripted(str(tmp_path)), 1) as executor:
-        before, _, after = finished(run_all(executor, candidates))
+        before, broken, after = finished(run_all(executor, candidates))
+    assert broken.estimate.failure is not None
+    assert "device-side assert" in broken.estimate.failure.message
     assert before.estimate.notes["pid"] != after.estimate.notes["pid"]
 
 

@@ -1,0 +1,95 @@
+"""Ray: a real cluster of two nodes that loses one, and a cluster started for a run."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from fake_estimators import Scripted, runs_of
+from processes import wait_until
+from ray_clusters import joined_cluster
+from tiny_search import Counting, numbered_problem, numbered_study
+
+from naslab.errors import DeviceError, WorkerError
+from naslab.execution.events import Event, TrialFinished, TrialRetried
+from naslab.execution.ray_cluster import RayExecutor, share_of_gpus
+from naslab.execution.search import run_search
+
+TESTS = Path(__file__).parents[2]
+
+
+@pytest.mark.slow
+def test_a_search_survives_the_loss_of_a_worker_and_of_a_node(tmp_path: Path) -> None:
+    events: list[Event] = []
+    with joined_cluster(num_cpus=[1, 1]) as cluster, numbered_study(tmp_path) as ledger:
+        second = cluster.list_all_nodes()[1]
+        pids: dict[str, int] = {}
+
+        def disturb(event: Event) -> None:
+            events.append(event)
+            if not isinstance(event, TrialFinished):
+                return
+            pids[event.outcome.estimate.worker] = event.outcome.estimate.notes["pid"]
+            if event.number == 3:
+                os.kill(pids["worker-0"], signal.SIGKILL)
+            if event.number == 7:
+                cluster.remove_node(second, allow_graceful=False)
+
+        with RayExecutor(Scripted(str(tmp_path), 0.4), 2, cpus_per_worker=1) as executor:
+            run_search("numbered", ledger, Counting(), executor, numbered_problem(), 2, 0, 12, disturb)
+        outcomes = ledger.outcomes("numbered")
+    assert sorted(outcome.candidate.trial for outcome in outcomes) == list(range(12))
+    assert all(outcome.is_complete for outcome in outcomes)
+    retried = [event.candidate.trial for event in events if isinstance(event, TrialRetried)]
+    assert 1 <= len(retried) <= 2
+    assert sum(runs_of(tmp_path).values()) <= 12 + len(retried)
+
+
+STARTED_FOR_THE_RUN = """
+import sys
+from fake_estimators import Scripted, numbered_candidate
+from naslab.execution.ray_cluster import RayExecutor
+with RayExecutor(Scripted(sys.argv[1]), 1) as executor:
+    import ray
+    print([node["NodeManagerAddress"] for node in ray.nodes()], flush=True)
+    executor.submit(numbered_candidate(0, "dies"))
+    while not executor.wait(20):
+        pass
+    executor.submit(numbered_candidate(1, "prints"))
+    while not [event for event in executor.wait(20) if hasattr(event, "estimate")]:
+        pass
+print(ray.is_initialized())
+"""
+
+
+@pytest.mark.slow
+def test_a_cluster_started_for_a_run_keeps_to_this_machine_and_off_stdout(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(TESTS), *sys.path))}
+    shown = subprocess.run(
+        [sys.executable, "-c", STARTED_FOR_THE_RUN, str(tmp_path)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )
+    assert (shown.returncode, shown.stdout) == (0, "['127.0.0.1']\nFalse\n"), shown.stderr
+    assert wait_until(lambda: runs_of(tmp_path) == {0: 1, 1: 1})
+
+
+def test_an_address_where_nothing_answers_is_named() -> None:
+    with pytest.raises(WorkerError, match="'ray://host:10001' is a Ray Client address"):
+        RayExecutor(Scripted(""), 1, address="ray://host:10001").__enter__()
+
+
+def test_gpus_are_shared_out() -> None:
+    assert share_of_gpus("auto", None, 2, 4.0) == 1.0
+    assert share_of_gpus("auto", None, 3, 2.0) == 0.5
+    assert share_of_gpus("cuda", 0.25, 3, 1.0) == 0.25
+    assert share_of_gpus("cpu", 0.25, 3, 1.0) == share_of_gpus("auto", 0, 3, 1.0) == 0.0
+    for device, share in (("cuda", None), ("auto", 0.5)):
+        with pytest.raises(DeviceError, match="the Ray cluster has none"):
+            share_of_gpus(device, share, 1, 0.0)
