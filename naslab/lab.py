@@ -74,7 +74,7 @@ def search(
     crew = workers if isinstance(workers, Workers) else Workers(count=workers)
     record = StudyRecord(
         name=study or f"{problem.space.name or 'search'}-{strategy}-{seed}",
-        problem=msgspec.to_builtins(problem),
+        problem=msgspec.json.decode(msgspec.json.encode(problem)),
         strategy=strategy,
         epochs=epochs,
         seed=seed,
@@ -82,6 +82,7 @@ def search(
         created=time.time(),
     )
     mind = make_strategy(strategy, problem, seed)
+    make_strategy("random", problem, seed).ask(1)  # refuses limits that no network meets before a study is made
     with Ledger.open(ledger) as opened:
         open_record(opened, record)
         opened.add_run(record.name, run_record(crew))

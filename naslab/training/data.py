@@ -92,11 +92,16 @@ def with_validation(split: DataSplit) -> DataSplit:
 
 
 def find_device(device: torch.device | str) -> torch.device:
-    """The device of a name (`cpu`, `cuda`, `cuda:1`, `mps`); `DeviceError` if torch does not have it here."""
+    """The device of a name (`cpu`, `cuda`, `cuda:1`, `mps`, `auto`: a GPU if there is one).
+
+    Raises `DeviceError` if torch does not have it here.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         place = torch.device(device)
-    except RuntimeError as error:
-        raise DeviceError(f"'{device}' is not a device: {str(error).splitlines()[0]}") from None
+    except RuntimeError:
+        raise DeviceError(f"'{device}' is not a device: name one like cpu, cuda, cuda:1, mps or auto") from None
     if place.type == "cuda" and (place.index or 0) >= torch.cuda.device_count():
         raise DeviceError(f"there is no device '{place}' here: torch sees {torch.cuda.device_count()} CUDA devices")
     if place.type == "mps" and not torch.backends.mps.is_available():
