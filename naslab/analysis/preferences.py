@@ -19,9 +19,13 @@ from naslab.space.hole import Hole
 
 
 class Preference(msgspec.Struct, frozen=True, kw_only=True):
-    """An option of a hole: how many networks take it, of those in which the hole is active."""
+    """An option of a hole: how many networks take it, of those in which the hole is active.
+
+    `place` is the hole for people: `stages[0].mbconv.kernel` for `stages[0].block.choice[1].kernel`.
+    """
 
     hole: str
+    place: str
     option: int
     label: str
     num_taken: int
@@ -48,7 +52,7 @@ class Preference(msgspec.Struct, frozen=True, kw_only=True):
     def chance(self) -> float:
         """The probability that a blind draw of as many networks differs at least as much in this direction.
 
-        >>> Preference(hole="h", option=0, label="a", num_taken=2, num_active=4, num_taken_on_front=2,
+        >>> Preference(hole="h", place="h", option=0, label="a", num_taken=2, num_active=4, num_taken_on_front=2,
         ...            num_active_on_front=2).chance == 1 / 6
         True
         """
@@ -67,8 +71,9 @@ class PreferenceTable(msgspec.Struct, frozen=True):
     num_front: int
 
     def strongest(self, count: int) -> tuple[Preference, ...]:
-        """The options whose shares differ most, favoured and shunned, from the most favoured to the most shunned."""
-        chosen = sorted(self.preferences, key=lambda each: (-abs(each.difference), each.hole, each.option))[:count]
+        """The options that chance explains least, from the most favoured to the most shunned."""
+        chosen = sorted(self.preferences, key=lambda each: (each.chance, -abs(each.difference), each.hole, each.option))
+        chosen = [each for each in chosen if each.difference][:count]
         return tuple(sorted(chosen, key=lambda each: (-each.difference, each.hole, each.option)))
 
     def rows(self) -> list[dict[str, Any]]:
@@ -101,6 +106,7 @@ def preferences(outcomes: Sequence[Outcome], front_trials: Collection[int], hole
         found.extend(
             Preference(
                 hole=hole.path,
+                place=place_in_words(hole.path, holes),
                 option=option,
                 label=label,
                 num_taken=taken[hole.path, option],
@@ -112,6 +118,22 @@ def preferences(outcomes: Sequence[Outcome], front_trials: Collection[int], hole
             if taken[hole.path, option]
         )
     return PreferenceTable(tuple(found), num_candidates=len(searched), num_front=len(on_front))
+
+
+def place_in_words(path: str, holes: Sequence[Hole]) -> str:
+    """A hole's path with the options that it lies in by their names.
+
+    >>> block = Hole(path="stages[0].block", options=({"type": "conv"}, {"type": "mbconv"}))
+    >>> place_in_words("stages[0].block.choice[1].kernel", (block,))
+    'stages[0].mbconv.kernel'
+    """
+    for hole in sorted(holes, key=lambda each: len(each.path), reverse=True):
+        inside, option, rest = path.removeprefix(hole.path).partition("]")
+        if path.startswith(hole.path) and inside.startswith(".choice[") and option:
+            outer = place_in_words(hole.path, holes).rpartition(".")[0]
+            name = hole.labels[int(inside.removeprefix(".choice["))]
+            return f"{outer}.{name}{rest}" if outer else f"{name}{rest}"
+    return path
 
 
 def _counts(outcomes: Sequence[Outcome]) -> Counter[tuple[str, int]]:

@@ -118,14 +118,14 @@ def choices_section(table_: PreferenceTable) -> Section | None:
         return None
     shown = table_.strongest(MOST_SHOWN)
     note = (
-        f"The {len(shown)} options of {len(table_.preferences)} whose shares differ most, among {table_.num_front} "
+        f"The {len(shown)} options of {len(table_.preferences)} that chance explains least, among {table_.num_front} "
         f"networks of the front and {table_.num_candidates} candidates. Shares are of the networks in which the choice "
         "is open. Chance: how often as many networks drawn blindly differ at least as much; with so many options some "
         "differ by chance alone."
     )
     rows = [
         [
-            f"{each.hole}: {each.label}",
+            f"{each.place}: {each.label}",
             f"{each.num_taken_on_front} of {each.num_active_on_front}",
             f"{each.num_taken} of {each.num_active}",
             f"{100 * each.difference:+.0f}",
@@ -249,8 +249,9 @@ def _stages(point: FrontPoint) -> Markup:
 
 
 def _command(text: str) -> Markup:
+    words = join((element("span", word) for word in text.split(" ")), " ")
     button = element("button", "Copy", attributes={"type": "button", "class": "copy", "aria-label": f"Copy: {text}"})
-    return element("div", button, element("code", text), attributes={"class": "command"})
+    return element("div", button, element("code", words), attributes={"class": "command"})
 
 
 def _some(trials: Sequence[int], most: int = 12) -> str:

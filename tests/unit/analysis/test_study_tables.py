@@ -11,7 +11,7 @@ import pytest
 import synthetic_study as synthetic
 
 from naslab.analysis import facts, failures, family, front, learning_curves, preferences, read_study, reference_point
-from naslab.analysis.preferences import Preference
+from naslab.analysis.preferences import Preference, place_in_words
 from naslab.analysis.zoo import zoo_table
 from naslab.arch import cost
 from naslab.errors import StudyError, UnknownNameError
@@ -55,7 +55,7 @@ def test_shares_count_only_networks_in_which_the_hole_is_active() -> None:
     assert set(found) == {("a", "left"), ("a", "right"), ("b", "5"), ("b", "7")}
     assert (found["a", "left"].share, found["a", "left"].share_on_front) == (3 / 4, 1 / 2)
     assert (found["b", "7"].share, found["b", "7"].share_on_front) == (2 / 3, 1.0)
-    assert abs(table.strongest(1)[0].difference) == max(abs(each.difference) for each in table.preferences)
+    assert table.strongest(1)[0].chance == min(each.chance for each in table.preferences)
 
 
 def test_the_strongest_are_ordered_from_favoured_to_shunned() -> None:
@@ -64,6 +64,24 @@ def test_the_strongest_are_ordered_from_favoured_to_shunned() -> None:
     differences = [each.difference for each in strongest]
     assert differences == sorted(differences, reverse=True)
     assert strongest[0].label == "right"
+
+
+def test_an_option_of_one_network_does_not_outrank_one_of_many() -> None:
+    outcomes = [chosen(trial, int(trial < 6), 2 if trial == 0 else None) for trial in range(20)]
+    table = preferences(outcomes, set(range(6)), HOLES)
+    assert [each.hole for each in table.strongest(2)] == ["a", "a"]
+    assert all(each.hole == "a" for each in table.strongest(9))  # b says the same of all and of the front
+
+
+def test_places_name_the_options_they_lie_in() -> None:
+    inner = Hole(path="stages[1].block.choice[0].se", options=(None, {"ratio": 0.25}))
+    outer = Hole(path="stages[1].block", options=({"type": "mbconv"}, {"type": "conv"}))
+    holes = (outer, inner)
+    assert place_in_words("stages[1].block", holes) == "stages[1].block"
+    assert place_in_words("stages[1].block.choice[1].kernel", holes) == "stages[1].conv.kernel"
+    assert place_in_words("stages[1].block.choice[0].se", holes) == "stages[1].mbconv.se"
+    assert place_in_words(f"{inner.path}.choice[1].ratio", holes) == "stages[1].mbconv.ratio=0.25.ratio"
+    assert place_in_words("stages[10].block.choice[1].kernel", holes) == "stages[10].block.choice[1].kernel"
 
 
 def test_a_hole_that_no_front_network_has_is_left_out() -> None:
@@ -76,7 +94,14 @@ def test_chance_is_the_share_of_blind_draws_that_differ_as_much() -> None:
     takes = [True] * 3 + [False] * 5
     for seen in range(4):
         each = Preference(
-            hole="a", option=0, label="left", num_taken=3, num_active=8, num_taken_on_front=seen, num_active_on_front=4
+            hole="a",
+            place="a",
+            option=0,
+            label="left",
+            num_taken=3,
+            num_active=8,
+            num_taken_on_front=seen,
+            num_active_on_front=4,
         )
         draws = [sum(takes[index] for index in draw) for draw in combinations(range(8), 4)]
         as_much = [hits for hits in draws if (hits >= seen if each.difference >= 0 else hits <= seen)]

@@ -73,7 +73,7 @@ def test_a_report_has_every_section(tmp_path: Path) -> None:
 
 def test_every_network_of_the_front_has_a_command_to_train_it(tmp_path: Path) -> None:
     outline = Outline(written(synthetic.study(), tmp_path))
-    commands = re.findall(r"naslab train digits-demo:(\d+) --ledger naslab\.db --epochs 40", outline.words)
+    commands = re.findall(r"naslab\s+train\s+digits-demo:(\d+)\s+--ledger\s+naslab\.db\s+--epochs\s+40", outline.words)
     assert len(commands) == 9
 
 
