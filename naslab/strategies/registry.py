@@ -7,6 +7,7 @@ from collections.abc import Callable
 from naslab.errors import UnknownNameError
 from naslab.problem import Problem
 from naslab.strategies.aging_evolution import AgingEvolution
+from naslab.strategies.bayes import Bayes
 from naslab.strategies.composed import ComposedStrategy, Proposer, Search
 from naslab.strategies.domain import ArchDomain, Domain
 from naslab.strategies.local_search import LocalSearch
@@ -63,6 +64,7 @@ def _optuna(sampler: str) -> Callable[[Domain], Proposer]:
 _PROPOSERS: dict[str, Callable[[Domain], Proposer]] = {
     "random": lambda domain: RandomSearch(domain.space),
     "evolution": lambda domain: AgingEvolution(domain.space),
+    "bayes": Bayes,
     "nsga2": lambda domain: NSGA2(domain.space),
     "local": LocalSearch,
     "tpe": _optuna("tpe"),

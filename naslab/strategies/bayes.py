@@ -1,0 +1,124 @@
+"""Bayesian search: Gaussian processes on what networks are and cost, and the expected gain of an estimate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from naslab.arch.block import require
+from naslab.space import Genome
+from naslab.strategies.acquisition import (
+    expected_hypervolume_improvement,
+    expected_improvement,
+    expected_scalar_improvement,
+)
+from naslab.strategies.candidates import Candidates, Catalogue
+from naslab.strategies.domain import Domain
+from naslab.strategies.gaussian_process import Kernel
+from naslab.strategies.history import History
+from naslab.strategies.random_search import samples
+from naslab.strategies.strategy import Proposal
+from naslab.strategies.surrogate import Forecast, Surrogate, fit_kernels, last_refit
+
+START_DRAWS = 32
+BEAM = 4
+BEAM_ROUNDS = 3
+MUTANTS_EACH = 5
+CHEBYSHEV_DRAWS = 64
+DRAFTS = 64
+
+
+class Worth(NamedTuple):
+    """A network that was not proposed, and what its estimate is expected to gain."""
+
+    gain: float
+    genome: Genome
+
+
+class Bayes:
+    """A few networks spread over the space, then always the one whose estimate is expected to gain most.
+
+    One objective: expected improvement. Two: expected hypervolume improvement, exact. More: expected improvement of a
+    random Chebyshev scalar. Small spaces are looked through whole; in large ones a beam of mutations starts from the
+    best of a standing sample and of what was told.
+    """
+
+    def __init__(self, domain: Domain, num_starts: int = 5) -> None:
+        require(num_starts >= 2, "num_starts", f"must be at least 2, got {num_starts}")
+        self._domain = domain
+        self._num_starts = num_starts
+        self._catalogue: Catalogue | None = None
+        self._kernels: tuple[Kernel | None, ...] = ()
+        self._fitted_to = 0
+
+    def drafts(self, history: History, rng: np.random.Generator) -> Iterator[Proposal]:
+        """Networks far from all others at first, then by what they are expected to gain."""
+        num_measured = sum(observation.losses is not None for observation in history.told)
+        if history.num_searched < self._num_starts or num_measured < 2:
+            yield from self._spread(history, rng)
+        for worth in self._by_gain(history, rng):
+            yield Proposal(worth.genome, {"operator": "expected_gain"})
+
+    def _spread(self, history: History, rng: np.random.Generator) -> Iterator[Proposal]:
+        """Random genomes, those farthest from all that was proposed first."""
+        space = self._domain.space
+        drawn = [space.sample(rng) for _ in range(START_DRAWS)]
+        known = [each.genome for each in history.told] + list(history.pending.values())
+        if known:
+            codes, others = (np.array([space.encode(each) for each in group]) for group in (drawn, known))
+            nearest = ((codes[:, None] - others[None]) ** 2).sum(axis=2).min(axis=1)
+            drawn = [drawn[index] for index in np.argsort(-nearest, kind="stable")]
+        yield from (Proposal(genome, {"operator": "spread"}) for genome in drawn)
+        yield from samples(space, rng)
+
+    def _by_gain(self, history: History, rng: np.random.Generator) -> list[Worth]:
+        catalogue = self._catalogue = self._catalogue or Catalogue(self._domain)
+        number = last_refit(len(history.told))
+        if number != self._fitted_to:
+            self._kernels = fit_kernels(history.told[:number], catalogue)
+            self._fitted_to = number
+        look = _Look(Surrogate(self._kernels, history, catalogue), history, rng)
+        found = look.worth(catalogue.standing)
+        if not catalogue.is_complete:
+            told = [Worth(0.0, history.told[index].genome) for index in look.surrogate.best_told[:BEAM]]
+            found += self._beam(found[:BEAM] + told, look, catalogue, rng)
+        return sorted(found, key=lambda worth: -worth.gain)[:DRAFTS]
+
+    def _beam(self, beam: list[Worth], look: _Look, catalogue: Catalogue, rng: np.random.Generator) -> list[Worth]:
+        """Mutations of the beam, and of the best of those, for a few rounds."""
+        found: list[Worth] = []
+        for _ in range(BEAM_ROUNDS):
+            mutants = (self._domain.space.mutate(each.genome, rng) for each in beam for _ in range(MUTANTS_EACH))
+            found = sorted(found + look.worth(catalogue.described(mutants)), key=lambda worth: -worth.gain)
+            beam = found[:BEAM] or beam
+        return found
+
+
+class _Look:
+    """One look for the next network: a surrogate, and what counts as gain over what it has achieved."""
+
+    def __init__(self, surrogate: Surrogate, history: History, rng: np.random.Generator) -> None:
+        self.surrogate = surrogate
+        self._seen = history.seen
+        self._weights = rng.dirichlet(np.ones(history.num_objectives))
+        self._draws = rng.standard_normal((CHEBYSHEV_DRAWS, history.num_objectives))
+
+    def worth(self, candidates: Candidates) -> list[Worth]:
+        """The best candidates among those never proposed, best first."""
+        rows = candidates.rows_unseen(self._seen)
+        if len(rows) == 0:
+            return []
+        gains = self._gains(self.surrogate.forecast(candidates.of(rows)))
+        order = np.argsort(-gains, kind="stable")[:DRAFTS]
+        return [Worth(float(gains[index]), candidates.genomes[rows[index]]) for index in order]
+
+    def _gains(self, forecast: Forecast) -> NDArray[np.float64]:
+        achieved = self.surrogate.achieved
+        if achieved.shape[1] == 1:
+            return expected_improvement(forecast.mean[:, 0], forecast.deviation[:, 0], float(achieved.min()))
+        if achieved.shape[1] == 2:
+            return expected_hypervolume_improvement(*forecast, achieved, self.surrogate.reference())
+        return expected_scalar_improvement(*forecast, achieved, self._weights, self._draws)

@@ -1,0 +1,110 @@
+"""Candidates: the networks among which a surrogate looks for the next one, as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from naslab.space import Genome
+from naslab.strategies.domain import Domain, Network
+from naslab.strategies.totals import Totals
+
+MAX_ENUMERATED = 10_000
+"""All networks of a space of up to this many genomes are candidates."""
+POOL_SIZE = 512
+"""Random networks that stand for a larger space."""
+POOL_SEED = 20_231_117
+
+
+class Candidates:
+    """Networks that meet the limits, one genome each, as rows.
+
+    `inputs` are what a model sees, shape (networks, columns); `known_losses` has the shape (networks, objectives), NaN
+    where an objective is to be measured.
+    """
+
+    def __init__(self, genomes: list[Genome], ids: list[str], inputs: NDArray[np.float64], known: NDArray[np.float64]):
+        self.genomes = genomes
+        self.network_ids = ids
+        self.inputs = inputs
+        self.known_losses = known
+
+    def of(self, rows: NDArray[np.intp]) -> Candidates:
+        """Some of the networks."""
+        return Candidates(
+            [self.genomes[row] for row in rows],
+            [self.network_ids[row] for row in rows],
+            self.inputs[rows],
+            self.known_losses[rows],
+        )
+
+    def rows_unseen(self, seen: Collection[str]) -> NDArray[np.intp]:
+        """Rows of networks that were not proposed."""
+        return np.flatnonzero([network_id not in seen for network_id in self.network_ids])
+
+
+class Catalogue:
+    """Describes genomes to a model, and keeps the standing candidates: all of a small space, a sample of a large one.
+
+    Model inputs are scaled by the standing candidates, in up to three parts: choices, their totals, and cost.
+    """
+
+    def __init__(self, domain: Domain) -> None:
+        self._domain = domain
+        self._totals = Totals(domain.space)
+        self._low: NDArray[np.float64] | float = 0.0
+        self._span: NDArray[np.float64] | float = 1.0
+        self.is_complete = domain.space.size() <= MAX_ENUMERATED
+        standing = self.described(domain.space.enumerate() if self.is_complete else _random_genomes(domain))
+        if standing.genomes:
+            self._low, span = standing.inputs.min(axis=0), np.ptp(standing.inputs, axis=0)
+            self._span = np.where(span > 0, span, 1.0)
+        standing.inputs = (standing.inputs - self._low) / self._span
+        self.standing = standing
+        self.is_known = [not any(np.isnan(column)) for column in standing.known_losses.T]
+
+    def described(self, genomes: Iterable[Genome]) -> Candidates:
+        """Those of the genomes that meet the limits, the first of each network."""
+        found: dict[str, tuple[Genome, Network]] = {}
+        for genome in genomes:
+            network = self._domain.examine(genome)
+            if network.is_feasible:
+                found.setdefault(network.network_id, (genome, network))
+        known = [[np.nan if loss is None else loss for loss in network.losses] for _, network in found.values()]
+        return Candidates(
+            [genome for genome, _ in found.values()],
+            list(found),
+            self.inputs_of([genome for genome, _ in found.values()]),
+            np.array(known, dtype=np.float64).reshape(len(found), self._domain.num_objectives),
+        )
+
+    def inputs_of(self, genomes: list[Genome]) -> NDArray[np.float64]:
+        """Model inputs of genomes: shape (genomes, columns)."""
+        rows = [
+            np.concatenate(
+                (self._domain.space.encode(each), self._totals.of(each), self._domain.examine(each).features)
+            )
+            for each in genomes
+        ]
+        return (np.array(rows) - self._low) / self._span if rows else np.zeros((0, 0))
+
+    def parts(self) -> tuple[NDArray[np.intp], ...]:
+        """Columns of choices, of totals and of cost, each without those that are constant; empty parts left out."""
+        genome = self.standing.genomes[0]
+        num_choices = len(self._domain.space.encode(genome))
+        edges = np.cumsum([0, num_choices, self._totals.num_columns, len(self._domain.examine(genome).features)])
+        varying = np.ptp(self.standing.inputs, axis=0) > 0
+        ranges = (np.arange(first, last) for first, last in pairwise(edges))
+        return tuple(part[varying[part]] for part in ranges if varying[part].any())
+
+
+def _random_genomes(domain: Domain) -> Iterator[Genome]:
+    """The same random genomes whenever they are drawn, repaired where they break a limit."""
+    rng = np.random.default_rng(POOL_SEED)
+    for genome in (domain.space.sample(rng) for _ in range(POOL_SIZE)):
+        mended = genome if domain.examine(genome).is_feasible else domain.repair(genome, rng)
+        if mended is not None:
+            yield mended

@@ -1,0 +1,138 @@
+"""Surrogate: Gaussian processes of the measured objectives beside the objectives known before training."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from naslab.pareto import is_non_dominated, non_dominated_ranks
+from naslab.strategies.candidates import Candidates, Catalogue
+from naslab.strategies.gaussian_process import Kernel, Posterior, fit_kernel
+from naslab.strategies.history import History, Observation
+
+Matrix = NDArray[np.float64]
+
+MAX_FITTED = 160
+"""How many observations a kernel is fitted to."""
+MAX_CONDITIONED = 320
+"""How many a prediction is conditioned on."""
+REFITS_AT_EACH_UNTIL = 20
+REFIT_GROWTH = 1.1
+REFERENCE_MARGIN = 0.1
+
+
+class Forecast(NamedTuple):
+    """Independent normal losses of networks, in the surrogate's scale: two of shape (networks, objectives)."""
+
+    mean: Matrix
+    deviation: Matrix
+
+
+class Scale(NamedTuple):
+    """Brings the losses of one objective to a centre of 0 and a spread of 1."""
+
+    centre: float
+    spread: float
+
+    @classmethod
+    def of(cls, losses: NDArray[np.float64]) -> Scale:
+        """The scale of losses of shape (n,)."""
+        spread = float(losses.std())
+        return cls(float(losses.mean()), spread if spread > 0 else 1.0)
+
+    def to(self, losses: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Losses in this scale, same shape."""
+        return (losses - self.centre) / self.spread
+
+
+def last_refit(number: int) -> int:
+    """How many outcomes the last fit before or at `number` outcomes has seen.
+
+    Every outcome at first, then each tenth more: a function of the number alone, so that a replay fits the same.
+
+    >>> [last_refit(number) for number in (5, 20, 21, 22, 24, 25)]
+    [5, 20, 20, 22, 22, 25]
+    """
+    last = min(number, REFITS_AT_EACH_UNTIL)
+    while (following := math.ceil(last * REFIT_GROWTH)) <= number and following > last:
+        last = following
+    return last
+
+
+def told_losses(told: list[Observation]) -> Matrix:
+    """Losses of shape (told, objectives); those that failed are as bad as the worst that did not, in each objective."""
+    measured = np.array([each.losses for each in told if each.losses is not None], dtype=np.float64)
+    worst = tuple(measured.max(axis=0))
+    return np.array([worst if each.losses is None else each.losses for each in told], dtype=np.float64)
+
+
+def instructive(losses: Matrix, most: int) -> NDArray[np.intp]:
+    """At most `most` rows of losses of shape (n, objectives): half of them the best, the rest spread over time."""
+    if len(losses) <= most:
+        return np.arange(len(losses))
+    order = np.argsort(_merit(losses), kind="stable")
+    others = np.sort(order[most // 2 :])
+    spread = others[np.linspace(0, len(others) - 1, most - most // 2).astype(np.intp)]
+    return np.sort(np.concatenate((order[: most // 2], spread)))
+
+
+def fit_kernels(told: list[Observation], catalogue: Catalogue) -> tuple[Kernel | None, ...]:
+    """A kernel for each objective, `None` for those known before training."""
+    losses = told_losses(told)
+    kept = instructive(losses, MAX_FITTED)
+    inputs = catalogue.inputs_of([told[index].genome for index in kept])
+    columns = losses[kept].T
+    return tuple(
+        None if is_known else fit_kernel(catalogue.parts(), inputs, Scale.of(column).to(column))
+        for column, is_known in zip(columns, catalogue.is_known, strict=True)
+    )
+
+
+class Surrogate:
+    """Kernels conditioned on what was told, and on what is in flight as if it came back as predicted.
+
+    `achieved` are the losses of both, in the surrogate's scale: shape (networks, objectives).
+    """
+
+    def __init__(self, kernels: tuple[Kernel | None, ...], history: History, catalogue: Catalogue) -> None:
+        losses = told_losses(history.told)
+        self._kept = instructive(losses, MAX_CONDITIONED)
+        inputs = catalogue.inputs_of([history.told[index].genome for index in self._kept])
+        self._scales = [Scale.of(column) for column in losses[self._kept].T]
+        scaled = np.stack([scale.to(column) for scale, column in zip(self._scales, losses.T, strict=True)], axis=1)
+        in_flight = catalogue.described(history.pending.values())
+        self._posteriors = [
+            None
+            if kernel is None
+            else Posterior(kernel, inputs, scaled[self._kept, objective]).believing(in_flight.inputs)
+            for objective, kernel in enumerate(kernels)
+        ]
+        is_measured = np.array([each.losses is not None for each in history.told])
+        self.achieved = np.vstack((scaled[is_measured], self.forecast(in_flight).mean))
+        self.best_told = np.argsort(_merit(losses), kind="stable")
+
+    def forecast(self, networks: Candidates) -> Forecast:
+        """What is expected of networks, told or not."""
+        mean = np.empty(networks.known_losses.shape)
+        deviation = np.zeros_like(mean)
+        for objective, (posterior, scale) in enumerate(zip(self._posteriors, self._scales, strict=True)):
+            if posterior is None:
+                mean[:, objective] = scale.to(networks.known_losses[:, objective])
+            elif len(mean):
+                mean[:, objective], variance = posterior.predict(networks.inputs)
+                deviation[:, objective] = np.sqrt(variance)
+        return Forecast(mean, deviation)
+
+    def reference(self) -> NDArray[np.float64]:
+        """A point a little worse than the ends of the front: shape (objectives,)."""
+        front = self.achieved[is_non_dominated(self.achieved)]
+        worst = front.max(axis=0)
+        return np.asarray(worst + REFERENCE_MARGIN * np.maximum(worst - front.min(axis=0), 1.0))
+
+
+def _merit(losses: Matrix) -> NDArray[np.float64]:
+    """Small for good rows of losses: the loss itself, or the non-dominated rank."""
+    return losses[:, 0] if losses.shape[1] == 1 else non_dominated_ranks(losses).astype(np.float64)
