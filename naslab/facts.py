@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shlex
 import sys
 from importlib import metadata
@@ -60,9 +61,19 @@ def ledger_facts(location: str) -> dict[str, Any]:
 
 
 def command_line() -> str:
-    """The command that runs, as one would type it."""
+    """The command that runs, as one would type it; passwords in addresses are left out."""
     program = Path(sys.argv[0]).name
-    return shlex.join(["naslab" if program in ("naslab", "__main__.py") else program, *sys.argv[1:]])
+    typed = shlex.join(["naslab" if program in ("naslab", "__main__.py") else program, *sys.argv[1:]])
+    return without_password(typed)
+
+
+def without_password(text: str) -> str:
+    """A text with `***` for the password of every address in it.
+
+    >>> without_password("--ledger postgresql://me:secret@host/db")
+    '--ledger postgresql://me:***@host/db'
+    """
+    return re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", text)
 
 
 def _processor() -> str:

@@ -25,21 +25,14 @@ def pareto(
 
     Example: naslab pareto mystudy --x params --out front.html
     """
-    from naslab.analysis.front import front
-    from naslab.analysis.reference import reference_point
-    from naslab.analysis.study import read_study
-    from naslab.ledger.ledger import Ledger
-    from naslab.problem import Objective
+    from naslab.lab import front_figure, open_study, pareto_front
 
-    objectives = (Objective.named(y), Objective.named(x))
-    with Ledger.open(ledger, create=False) as opened:
-        view = read_study(opened, study)
-    table = front(view.outcomes, objectives, reference_point(view.problem, view.outcomes, objectives))
+    view = open_study(study, ledger)
+    table = pareto_front(view, (y, x))
     if out is not None:
-        from naslab.figures.front import front_figure
         from naslab.figures.write import write_figure
 
-        write_figure(front_figure(table), out)
+        write_figure(front_figure(view, x, y), out)
         say(f"wrote {out}")
     if json:
         print_json(table.rows())

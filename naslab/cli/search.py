@@ -46,11 +46,10 @@ def search(
 
     Example: naslab search mixed_cifar --dataset cifar10 --trials 100 --epochs 3 --limit 'macs<=50e6'
     """
-    from naslab.analysis.front import front
-    from naslab.analysis.reference import reference_point
     from naslab.cli.pareto import print_front
     from naslab.cli.progress import Display
     from naslab.execution.workers import Workers
+    from naslab.lab import pareto_front
     from naslab.lab import search as run
 
     with Display(quiet=json) as display:
@@ -70,7 +69,7 @@ def search(
             baselines=baseline or (),
             on_event=display.show,
         )
-    table = front(view.outcomes, view.problem.objectives, reference_point(view.problem, view.outcomes))
+    table = pareto_front(view)
     if json:
         complete = sum(outcome.is_complete for outcome in view.outcomes)
         print_json(
