@@ -108,12 +108,11 @@ class _Look:
 
     def worth(self, candidates: Candidates) -> list[Worth]:
         """The best candidates among those never proposed, best first."""
-        rows = candidates.rows_unseen(self._seen)
-        if len(rows) == 0:
+        if not candidates.genomes:
             return []
-        gains = self._gains(self.surrogate.forecast(candidates.of(rows)))
+        gains = np.where(candidates.is_unseen(self._seen), self._gains(self.surrogate.forecast(candidates)), -np.inf)
         order = np.argsort(-gains, kind="stable")[:DRAFTS]
-        return [Worth(float(gains[index]), candidates.genomes[rows[index]]) for index in order]
+        return [Worth(float(gains[row]), candidates.genomes[row]) for row in order if gains[row] > -np.inf]
 
     def _gains(self, forecast: Forecast) -> NDArray[np.float64]:
         achieved = self.surrogate.achieved

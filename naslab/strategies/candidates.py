@@ -28,22 +28,15 @@ class Candidates:
 
     def __init__(self, genomes: list[Genome], ids: list[str], inputs: NDArray[np.float64], known: NDArray[np.float64]):
         self.genomes = genomes
-        self.network_ids = ids
+        self._row_of = {network_id: row for row, network_id in enumerate(ids)}
         self.inputs = inputs
         self.known_losses = known
 
-    def of(self, rows: NDArray[np.intp]) -> Candidates:
-        """Some of the networks."""
-        return Candidates(
-            [self.genomes[row] for row in rows],
-            [self.network_ids[row] for row in rows],
-            self.inputs[rows],
-            self.known_losses[rows],
-        )
-
-    def rows_unseen(self, seen: Collection[str]) -> NDArray[np.intp]:
-        """Rows of networks that were not proposed."""
-        return np.flatnonzero([network_id not in seen for network_id in self.network_ids])
+    def is_unseen(self, seen: Collection[str]) -> NDArray[np.bool_]:
+        """Which networks were not proposed: shape (networks,)."""
+        unseen = np.ones(len(self.genomes), dtype=bool)
+        unseen[[self._row_of[network_id] for network_id in seen if network_id in self._row_of]] = False
+        return unseen
 
 
 class Catalogue:

@@ -47,8 +47,9 @@ class Kernel(NamedTuple):
         total = np.zeros((len(one), len(two)))
         for columns, amplitude, weights in zip(self.columns, self.amplitudes, self.weights, strict=True):
             root = np.sqrt(weights)
-            covariance = _gaussian(_squared_distances(one[:, columns] * root, two[:, columns] * root))
-            total += amplitude * covariance
+            covariance = _gaussian_between(one[:, columns] * root, two[:, columns] * root)
+            covariance *= amplitude
+            total += covariance
         return total
 
 
@@ -62,7 +63,7 @@ class Posterior:
         covariance = kernel.between(inputs, inputs)
         covariance[np.diag_indices(len(inputs))] += kernel.noise + JITTER
         self._root = np.linalg.cholesky(covariance)
-        self._pull = cho_solve((self._root, True), targets)
+        self._pull = cho_solve((self._root, True), targets, check_finite=False)
 
     def predict(self, inputs: Matrix) -> tuple[Vector, Vector]:
         """Mean and variance of the noiseless value at inputs of shape (n, columns): two of shape (n,)."""
@@ -132,7 +133,7 @@ def _negative_log_density(
     for square in squares:
         stop = start + 1 + square.shape[1]
         amplitude, weights = np.exp(theta[start]), np.exp(theta[start + 1 : stop])
-        part = amplitude * _gaussian((square @ weights).reshape(number, number))
+        part = amplitude * np.exp(-0.5 * (square @ weights)).reshape(number, number)
         covariance += part
         parts.append((start, stop, weights, part))
         start = stop
@@ -142,7 +143,7 @@ def _negative_log_density(
         root = np.linalg.cholesky(covariance)
     except np.linalg.LinAlgError:  # rounding has the last word near singular kernels: a step not to take
         return 1e25, np.zeros_like(theta)
-    inverse = cho_solve((root, True), np.eye(number))
+    inverse = cho_solve((root, True), np.eye(number), check_finite=False)
     pull = inverse @ targets
     away = (theta - prior.mean) / prior.deviation
     value = 0.5 * targets @ pull + np.log(np.diag(root)).sum() + 0.5 * away @ away
@@ -167,11 +168,10 @@ def _kernel_of(theta: Vector, columns: Sequence[NDArray[np.intp]]) -> Kernel:
     return Kernel(tuple(columns), np.array(amplitudes), tuple(weights), float(np.exp(theta[-1])))
 
 
-def _squared_distances(one: Matrix, two: Matrix) -> Matrix:
-    """Squared Euclidean distances between rows: shapes (n, d) and (m, d) give (n, m)."""
-    squared = (one**2).sum(axis=1)[:, None] + (two**2).sum(axis=1) - 2.0 * one @ two.T
-    return np.asarray(np.maximum(squared, 0.0))
-
-
-def _gaussian(squared_distances: Matrix) -> Matrix:
-    return np.asarray(np.exp(-0.5 * squared_distances))
+def _gaussian_between(one: Matrix, two: Matrix) -> Matrix:
+    """exp(-|a - b|^2 / 2) for rows of shapes (n, d) and (m, d): shape (n, m), by one product of matrices."""
+    left = np.column_stack((one, -0.5 * np.einsum("ij,ij->i", one, one), np.ones(len(one))))
+    right = np.column_stack((two, np.ones(len(two)), -0.5 * np.einsum("ij,ij->i", two, two)))
+    exponents = left @ right.T
+    np.minimum(exponents, 0.0, out=exponents)
+    return np.asarray(np.exp(exponents, out=exponents))

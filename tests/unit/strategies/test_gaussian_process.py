@@ -1,0 +1,82 @@
+"""The Gaussian process against its textbook formulas, finite differences and functions it must learn."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from naslab.strategies.gaussian_process import (
+    JITTER,
+    Kernel,
+    Posterior,
+    _negative_log_density,
+    _Prior,
+    fit_kernel,
+)
+
+PARTS = (np.array([0, 1]), np.array([2]))
+
+
+def made_kernel(noise: float = 0.01) -> Kernel:
+    return Kernel(PARTS, np.array([0.7, 0.3]), (np.array([2.0, 0.5]), np.array([4.0])), noise)
+
+
+def test_covariance_is_the_sum_over_parts() -> None:
+    one, two = np.array([[0.0, 1.0, 0.5]]), np.array([[1.0, 0.5, 0.0]])
+    expected = 0.7 * np.exp(-0.5 * (2.0 * 1 + 0.5 * 0.25)) + 0.3 * np.exp(-0.5 * 4.0 * 0.25)
+    assert made_kernel().between(one, two)[0, 0] == pytest.approx(expected)
+
+
+def test_posterior_follows_the_formulas() -> None:
+    rng = np.random.default_rng(0)
+    inputs, targets, elsewhere = rng.random((12, 3)), rng.standard_normal(12), rng.random((5, 3))
+    kernel = made_kernel()
+    mean, variance = Posterior(kernel, inputs, targets).predict(elsewhere)
+    covariance = kernel.between(inputs, inputs) + (kernel.noise + JITTER) * np.eye(12)
+    across = kernel.between(elsewhere, inputs)
+    assert mean == pytest.approx(across @ np.linalg.solve(covariance, targets))
+    assert variance == pytest.approx(1.0 - np.diag(across @ np.linalg.solve(covariance, across.T)))
+
+
+def test_believing_keeps_the_mean_and_lowers_the_doubt() -> None:
+    rng = np.random.default_rng(1)
+    inputs, targets, more = rng.random((9, 3)), rng.standard_normal(9), rng.random((2, 3))
+    posterior = Posterior(made_kernel(), inputs, targets)
+    believed = posterior.believing(more)
+    assert believed.mean(more) == pytest.approx(posterior.mean(more), abs=1e-9)
+    assert np.all(believed.predict(more)[1] < posterior.predict(more)[1])
+    assert posterior.believing(np.zeros((0, 0))) is posterior
+
+
+def test_gradient_agrees_with_differences() -> None:
+    rng = np.random.default_rng(2)
+    inputs, targets = rng.random((15, 3)), rng.standard_normal(15)
+    prior = _Prior(PARTS)
+    squares = [((inputs[:, None, part] - inputs[None, :, part]) ** 2).reshape(15**2, -1) for part in PARTS]
+    theta = prior.mean + 0.3 * rng.standard_normal(len(prior.mean))
+    gradient = _negative_log_density(theta, prior, squares, targets)[1]
+    step = 1e-5
+    for index, slope in enumerate(gradient):
+        aside = np.eye(len(theta))[index] * step
+        up, down = (_negative_log_density(theta + sign * aside, prior, squares, targets)[0] for sign in (1, -1))
+        assert slope == pytest.approx((up - down) / (2 * step), rel=1e-4, abs=1e-5)
+
+
+def test_a_fit_finds_what_matters() -> None:
+    """Targets that follow one column and one part: their weights stand out, and unseen inputs are predicted."""
+    rng = np.random.default_rng(3)
+    inputs = rng.random((60, 4))
+    targets = np.sin(4 * inputs[:, 1])
+    targets = (targets - targets.mean()) / targets.std()
+    kernel = fit_kernel((np.array([0, 1]), np.array([2, 3])), inputs[:40], targets[:40])
+    assert kernel.weights[0][1] > 10 * kernel.weights[0][0]
+    assert kernel.amplitudes[0] > kernel.amplitudes[1]
+    mean, _ = Posterior(kernel, inputs[:40], targets[:40]).predict(inputs[40:])
+    assert np.corrcoef(mean, targets[40:])[0, 1] > 0.99
+
+
+def test_noise_is_seen_as_noise() -> None:
+    rng = np.random.default_rng(4)
+    inputs = rng.random((80, 2))
+    kernel = fit_kernel((np.array([0, 1]),), inputs, rng.standard_normal(80))
+    assert kernel.noise > 0.3

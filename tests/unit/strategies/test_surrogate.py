@@ -1,0 +1,36 @@
+"""Which outcomes a surrogate learns from, and when it is fitted again."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from naslab.space import Genome
+from naslab.strategies.history import Observation
+from naslab.strategies.surrogate import instructive, last_refit, told_losses
+
+
+def told(*losses: tuple[float, ...] | None) -> list[Observation]:
+    return [Observation(Genome(), str(index), each) for index, each in enumerate(losses)]
+
+
+def test_failures_are_as_bad_as_the_worst() -> None:
+    assert told_losses(told((1.0, 5.0), None, (3.0, 2.0))).tolist() == [[1.0, 5.0], [3.0, 5.0], [3.0, 2.0]]
+
+
+def test_few_outcomes_are_all_instructive() -> None:
+    assert instructive(np.zeros((7, 1)), 10).tolist() == list(range(7))
+
+
+def test_of_many_the_best_half_and_a_spread_are_kept() -> None:
+    losses = np.arange(1000.0)[::-1, None]
+    kept = instructive(losses, 100)
+    assert len(set(kept.tolist())) == 100
+    assert set(range(950, 1000)) <= set(kept.tolist())
+    assert kept[0] == 0
+
+
+def test_refits_are_a_function_of_the_number_and_thin_out() -> None:
+    refits = [last_refit(number) for number in range(1, 2001)]
+    assert all(refit <= number for number, refit in enumerate(refits, start=1))
+    assert refits == sorted(refits)
+    assert len(set(refits)) < 80
