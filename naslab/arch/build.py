@@ -40,7 +40,6 @@ from naslab.arch.plan import (
     Sequence,
     Subsample,
     Supervised,
-    ZeroPad,
     layer_kind,
 )
 from naslab.arch.spec import ArchSpec
@@ -181,7 +180,7 @@ def _residual(layer: Residual) -> nn.Module:
 def _dag(layer: Dag) -> nn.Module:
     return graphs.Dag(
         _named(layer.names, tuple(node.layer for node in layer.nodes)),
-        [(node.join, node.inputs) for node in layer.nodes],
+        [graphs.Reading(node.inputs, node.join, node.shifted_like) for node in layer.nodes],
         layer.outputs,
         layer.num_inputs,
         layer.drop_rate,
@@ -223,7 +222,6 @@ _BUILDERS: dict[type[Layer], Callable[[Any], nn.Module]] = {
     ChannelSlice: lambda layer: modules.ChannelSlice(layer.start, layer.stop),
     ChannelShuffle: lambda layer: nn.ChannelShuffle(layer.groups),
     Subsample: lambda layer: modules.Subsample(layer.stride, layer.offset),
-    ZeroPad: lambda layer: nn.ZeroPad2d((layer.left, layer.right, layer.top, layer.bottom)),
     Dag: _dag,
     History: lambda layer: graphs.History(_named(layer.names, layer.layers)),
     Supervised: _supervised,

@@ -29,7 +29,7 @@ from naslab.arch.plan import (
 )
 from naslab.arch.primitives import Tally, num_values
 from naslab.arch.spec import ArchSpec, Head, Stage
-from naslab.arch.tally import dag_tally, history_steps, joined_shape, step_reads, tally
+from naslab.arch.tally import dag_tally, history_steps, joined_shape, node_tally, step_reads, tally
 from naslab.errors import SpecError
 
 BYTES_PER_VALUE = 4
@@ -61,6 +61,7 @@ class LayerCost(msgspec.Struct, frozen=True):
     activations: int
 
 
+@lru_cache(maxsize=4096)
 def cost(arch: ArchSpec) -> Cost:
     """Params, macs, activations and peak activation bytes of a network.
 
@@ -207,7 +208,7 @@ def _walk_graph(path: str, graph: Dag, maps: tuple[Shape, ...]) -> Iterator[Laye
     for name, node in zip(graph.names, graph.nodes, strict=True):
         shape = joined_shape(node, values)
         yield from _walk(path, Sequence((name,), (node.layer,)), shape)
-        values.append(tally(node.layer, shape).out_shape)
+        values.append(node_tally(node, values).out_shape)
 
 
 def _out_shape(layer: Layer, maps: tuple[Shape, ...]) -> Shape:

@@ -7,15 +7,24 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, NamedTuple, TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 Join: TypeAlias = Literal["add", "mean", "concat"]
 
 GLOBAL_SHARE = 0.5
 """The share of training steps in which drop-path keeps a single path through the whole network (arXiv 1605.07648)."""
+
+
+class Reading(NamedTuple):
+    """The values that a node of a graph reads, how several become one, and the value whose even sides shift it."""
+
+    inputs: tuple[int, ...]
+    join: Join = "add"
+    shifted_like: int | None = None
 
 
 class PathDraw:
@@ -38,13 +47,14 @@ class Dag(nn.ModuleDict):
 
     Values 0 to `num_inputs` - 1 are the inputs; one map given for all is read as each. `outputs` are stacked along the
     channels. In training a `mean` drops each input with probability `drop_rate`, never all of an image's (local
-    drop-path), or keeps the one that `paths` has drawn (global drop-path).
+    drop-path), or keeps the one that `paths` has drawn (global drop-path). A shifted node runs with zeros before the
+    map where the value it follows has even sides, and its first row or column is dropped.
     """
 
     def __init__(
         self,
         layers: OrderedDict[str, nn.Module],
-        reads: Sequence[tuple[Join, tuple[int, ...]]],
+        reads: Sequence[Reading],
         outputs: tuple[int, ...],
         num_inputs: int = 1,
         drop_rate: float = 0.0,
@@ -54,12 +64,17 @@ class Dag(nn.ModuleDict):
         self.outputs = outputs
         self.num_inputs = num_inputs
         self.drop_rate = drop_rate
-        self.paths = PathDraw(max((len(inputs) for _, inputs in reads), default=1))
+        self.paths = PathDraw(max((len(each.inputs) for each in reads), default=1))
 
     def forward(self, *maps: Tensor) -> Tensor:
         values = list(maps) if len(maps) == self.num_inputs else [maps[-1]] * self.num_inputs
-        for layer, (how, inputs) in zip(self.values(), self.reads, strict=True):
-            values.append(layer(self._joined(how, [values[index] for index in inputs])))
+        for layer, reading in zip(self.values(), self.reads, strict=True):
+            x = self._joined(reading.join, [values[index] for index in reading.inputs])
+            if reading.shifted_like is None:
+                values.append(layer(x))
+            else:
+                top, left = (1 - side % 2 for side in values[reading.shifted_like].shape[2:])
+                values.append(layer(functional.pad(x, (left, 0, top, 0)))[:, :, top:, left:])
         outputs = [values[index] for index in self.outputs]
         return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1)
 

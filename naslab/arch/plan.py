@@ -141,15 +141,6 @@ class ChannelShuffle(Layer, frozen=True, gc=False):
     groups: int
 
 
-class ZeroPad(Layer, frozen=True, gc=False):
-    """Rows and columns of zeros around the map; negative numbers take as many away."""
-
-    top: int = 0
-    left: int = 0
-    bottom: int = 0
-    right: int = 0
-
-
 class Subsample(Layer, frozen=True, gc=False):
     """Every `stride`-th position from `offset` on; where the map ends, zeros. ceil(size / stride) positions."""
 
@@ -196,12 +187,15 @@ class Concat(Layer, frozen=True):
 class Node(msgspec.Struct, frozen=True):
     """One step of a `Dag`: the values it reads, how several become one, and the layer on that.
 
-    Value 0 is the graph's first input, further inputs follow, then the nodes in their order.
+    Value 0 is the graph's first input, further inputs follow, then the nodes in their order. With `shifted_like` the
+    layer runs on the map behind one more row and column of zeros wherever value `shifted_like` has an even side, and
+    its first row or column is dropped: the place of TensorFlow's windows on even maps.
     """
 
     layer: Layer
     inputs: tuple[int, ...]
     join: Literal["add", "mean", "concat"] = "add"
+    shifted_like: int | None = None
 
 
 class Dag(Layer, frozen=True, cache_hash=True):

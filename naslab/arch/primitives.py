@@ -25,7 +25,6 @@ from naslab.arch.plan import (
     Pool,
     Shape,
     Subsample,
-    ZeroPad,
 )
 from naslab.errors import SpecError
 
@@ -158,14 +157,6 @@ def _channel_shuffle(layer: ChannelShuffle, shape: Shape, keep: bool) -> Tally:
     return Tally(shape, 0, 0, 0, 2 * num_values(shape))
 
 
-def _zero_pad(layer: ZeroPad, shape: Shape, keep: bool) -> Tally:
-    channels, height, width = shape
-    out = (channels, height + layer.top + layer.bottom, width + layer.left + layer.right)
-    if out[1] < 1 or out[2] < 1:
-        raise SpecError("", f"nothing is left of a map of {height} x {width}")
-    return Tally(out, 0, 0, 0, num_values(shape) + num_values(out))
-
-
 def _subsample(layer: Subsample, shape: Shape, keep: bool) -> Tally:
     channels, height, width = shape
     out = (channels, -(-height // layer.stride[0]), -(-width // layer.stride[1]))
@@ -203,5 +194,4 @@ PRIMITIVES: dict[type[Layer], Callable[[Any, Shape, bool], Tally]] = {
     ChannelSlice: _channel_slice,
     ChannelShuffle: _channel_shuffle,
     Subsample: _subsample,
-    ZeroPad: _zero_pad,
 }

@@ -136,11 +136,13 @@ def dag_tally(layer: Dag, maps: tuple[Shape, ...], reads: tuple[int, ...], keeps
             for source in sources:
                 left[source] -= 1
             freed = sum(sizes[source] for source in set(sources) if not left[source])
-            if len(sources) == 1:
-                part = tally(node.layer, shape, left[sources[0]] > 0)
+            alone = len(sources) == 1 and node.shifted_like is None
+            part = node_tally(node, values, alone and left[sources[0]] > 0)
+            if node.shifted_like is not None:
+                peak = max(peak, alive + part.peak)
+            elif alone:
                 peak = max(peak, alive - sizes[sources[0]] + part.peak)
             else:
-                part = tally(node.layer, shape)
                 in_place = freed > 0 and node.join != "concat"
                 peak = max(peak, alive + (0 if in_place else num_values(shape)), alive - freed + part.peak)
         except SpecError as error:
@@ -151,6 +153,20 @@ def dag_tally(layer: Dag, maps: tuple[Shape, ...], reads: tuple[int, ...], keeps
         values.append(part.out_shape)
     out = _stacked([values[index] for index in layer.outputs])
     return Tally(out, params, macs, activations, max(peak, alive + (num_values(out) if len(layer.outputs) > 1 else 0)))
+
+
+def node_tally(node: Node, values: list[Shape], keep: bool = False) -> Tally:
+    """Count the layer of a graph's node behind the values before it."""
+    part = tally(node.layer, joined_shape(node, values), keep)
+    if node.shifted_like is None:
+        return part
+    top, left = _shift(values[node.shifted_like])
+    channels, height, width = part.out_shape
+    return part._replace(out_shape=(channels, height - top, width - left))
+
+
+def _shift(like: Shape) -> tuple[int, int]:
+    return 1 - like[1] % 2, 1 - like[2] % 2
 
 
 def _reads_left(layer: Dag, place: list[int], keeps: tuple[bool, ...]) -> list[int]:
@@ -167,6 +183,12 @@ def joined_shape(node: Node, values: list[Shape]) -> Shape:
     """The shape on which a node's layer runs, given the values before it."""
     if max(node.inputs) >= len(values):
         raise SpecError("", f"reads value {max(node.inputs)}, but only {len(values)} come before it")
+    channels, height, width = _joined(node, values)
+    top, left = (0, 0) if node.shifted_like is None else _shift(values[node.shifted_like])
+    return channels, height + top, width + left
+
+
+def _joined(node: Node, values: list[Shape]) -> Shape:
     shapes = [values[index] for index in node.inputs]
     if len(shapes) == 1:
         return shapes[0]

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 LISTED_EARLY = ("proj", "layer_scale")
 """Parts that torchvision lists before the body they stand beside or behind: RegNet's shortcuts, ConvNeXt's scales. Here
 they come last."""
+AUXILIARY = "AuxLogits."
+"""Inception-v3's auxiliary head, which evaluation does without."""
 
 
 def load_torchvision_state(module: nn.Module, state: Mapping[str, Tensor]) -> None:
@@ -29,7 +31,7 @@ def translated_state(own: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) ->
     Layers pair up in the order of the two modules, their tensors in the order within a layer; shapes must agree.
     """
     own_names = list(own)
-    their_names = in_running_order(list(theirs))
+    their_names = in_running_order([name for name in theirs if not name.startswith(AUXILIARY)])
     for mine, other in zip(own_names, their_names, strict=False):
         if own[mine].shape != theirs[other].shape:
             raise SpecError(

@@ -19,7 +19,6 @@ from naslab.arch.plan import (
     Sequence,
     Shape,
     Subsample,
-    ZeroPad,
     chain,
     concat,
     seq,
@@ -69,8 +68,8 @@ class Cell(Block, frozen=True, tag="cell"):
     Without a width the output keeps the input's. At stride 2 operations on states 0 and 1 halve the map. The earlier
     input is `lookback` blocks back: 2 is the one before the last; with 1 both states are the same map, and state 1
     is not projected. An earlier map of another size is factorised: two strided halves, one shifted by a position.
-    With `shifted` windows, a reduction lies where TensorFlow's padding puts it on a map of even sides, as the released
-    NASNets compute it: zeros before the map, and the first row and column of what strides or separates dropped.
+    With `shifted`, the separable filters and the pooling of a reduction lie where TensorFlow's padding puts them on
+    maps of even sides, as the released NASNets compute it: zeros before the map, the first row and column dropped.
 
     >>> pair = Pair(left=Edge(op="separable_3x3", state=0), right=Edge(op="identity", state=1))
     >>> Cell(pairs=(pair,)).lower((8, 32, 32), 16, 1, Context()).outputs
@@ -127,25 +126,21 @@ class _State(NamedTuple):
 class _Builder:
     """The graph of one cell while it grows."""
 
-    def __init__(
-        self, cell: Cell, size: tuple[int, int], width: int, stride: int, context: Context, drop_rate: float
-    ) -> None:
+    def __init__(self, cell: Cell, width: int, stride: int, context: Context, drop_rate: float) -> None:
         self.width = width
         self.stride = stride
         self.context = context
         self.activation = cell.activation
         self.drop_rate = drop_rate
-        self.shift = (0, 0)
-        if cell.shifted and stride > 1:
-            self.shift = (1 - size[0] % 2, 1 - size[1] % 2)
+        self.is_shifted = cell.shifted and stride > 1
         self.num_inputs = cell.num_inputs
         self.names: list[str] = []
         self.nodes: list[Node] = []
 
-    def add(self, name: str, layer: Layer, *inputs: int) -> int:
-        """Add a node and give the number of its value."""
+    def add(self, name: str, layer: Layer, *inputs: int, is_shifted: bool = False) -> int:
+        """Add a node and give the number of its value; a shifted one follows the cell's input."""
         self.names.append(name)
-        self.nodes.append(Node(layer, inputs))
+        self.nodes.append(Node(layer, inputs, shifted_like=self.num_inputs - 1 if is_shifted else None))
         return self.num_inputs + len(self.nodes) - 1
 
     def conv(self, in_width: int, kernel: tuple[int, int] = (1, 1), stride: int = 1, width: int = 0) -> Sequence:
@@ -163,9 +158,13 @@ class _Builder:
         layer = self._operation(edge.op, state.width, stride)
         if layer is None:
             return state.value
+        value = state.value
+        if self.is_shifted and isinstance(layer, Sequence) and "aligned" in layer.names:
+            value = self.add(f"{name}_aligned", layer.layers[0], value, is_shifted=True)
+            layer = Sequence(layer.names[1:], layer.layers[1:])
         if self.drop_rate and edge.op != "identity":
             layer = seq(op=layer, drop=DropPath(self.drop_rate))
-        return self.add(name, layer, state.value)
+        return self.add(name, layer, value) if layer != Sequence((), ()) else value
 
     def _operation(self, op: CellOp, in_width: int, stride: int) -> Layer | None:
         if op == "identity":
@@ -175,32 +174,35 @@ class _Builder:
         if "pool" in op:
             return self._pool("max" if kind == "max" else "avg", sides[0], in_width, stride)
         if kind == "separable":
-            first = self._separable(in_width, sides[0], stride, self.shift)
-            return chain([first, self._separable(self.width, sides[0], 1)])
+            return self._separable(in_width, sides[0], stride)
         if op == "conv_1x1":
             return self.conv(in_width, stride=stride)
         return self._narrowed(op, sides, in_width, stride)
 
     def _pool(self, kind: Literal["max", "avg"], kernel: tuple[int, int], in_width: int, stride: int) -> Layer:
-        pool: Layer = Pool(kind, kernel, (stride, stride), (kernel[0] // 2, kernel[1] // 2))
-        top, left = self.shift if stride > 1 else (0, 0)
-        if top or left:
-            pool = seq(pad=ZeroPad(top, left), pool=pool, crop=ZeroPad(-top, -left))
-        if in_width == self.width:
-            return pool
-        project = self.context.filter(in_width, self.width, bias=False)
-        return seq(pool=pool, conv=project, norm=self.context.normalise(self.width))
+        pool = Pool(kind, kernel, (stride, stride), (kernel[0] // 2, kernel[1] // 2))
+        layers: dict[str, Layer | None] = {"aligned" if stride > 1 else "pool": pool}
+        if in_width != self.width:
+            layers["conv"] = self.context.filter(in_width, self.width, bias=False)
+            layers["norm"] = self.context.normalise(self.width)
+        return seq(**layers)
 
-    def _separable(self, in_width: int, kernel: tuple[int, int], stride: int, shift: tuple[int, int] = (0, 0)) -> Layer:
-        top, left = shift
+    def _separable(self, in_width: int, kernel: tuple[int, int], stride: int) -> Sequence:
+        """Twice activation, depthwise and pointwise filter, norm."""
+        act, norm = self.context.activate(self.activation), self.context.normalise(self.width)
         return seq(
-            act=self.context.activate(self.activation),
-            pad=ZeroPad(top, left) if top or left else None,
-            depthwise=self.context.filter(in_width, in_width, kernel, stride, groups=in_width, bias=False),
-            pointwise=self.context.filter(in_width, self.width, bias=False),
-            crop=ZeroPad(-top, -left) if top or left else None,
-            norm=self.context.normalise(self.width),
+            aligned=seq(act=act, **self._filters(in_width, kernel, stride)),
+            norm=norm,
+            act=act,
+            **self._filters(self.width, kernel, 1),
+            last_norm=norm,
         )
+
+    def _filters(self, in_width: int, kernel: tuple[int, int], stride: int) -> dict[str, Layer]:
+        return {
+            "depthwise": self.context.filter(in_width, in_width, kernel, stride, groups=in_width, bias=False),
+            "pointwise": self.context.filter(in_width, self.width, bias=False),
+        }
 
     def _narrowed(self, op: CellOp, sides: list[tuple[int, int]], in_width: int, stride: int) -> Layer:
         """Wide convolutions between 1x1 ones; of a pair of long ones each strides along its length."""
@@ -248,7 +250,7 @@ def _lowered(
     if width is None:
         require(shape[0] % len(outputs) == 0, "width", f"{len(outputs)} outputs cannot share {shape[0]} channels")
         width = shape[0] // len(outputs)
-    graph = _Builder(cell, shape[1:], width, stride, context, drop_rate)
+    graph = _Builder(cell, width, stride, context, drop_rate)
     newest = cell.num_inputs - 1
     states = [
         _State(graph.add("current", graph.conv(shape[0]), newest), width, True),

@@ -82,7 +82,7 @@ class SplitShuffleUnit(Block, frozen=True, tag="split_shuffle"):
         require(out_width % 2 == 0, "width", f"must be even to be split in two, got {out_width}")
         half = out_width // 2
         if stride == 1 and in_width == out_width:
-            filtered = seq(half=ChannelSlice(half, in_width), **self._filter(half, half, 1, context))
+            filtered = seq(pick=ChannelSlice(half, in_width), **self._filter(half, half, 1, context))
             halves = concat(kept=ChannelSlice(0, half), filtered=filtered)
         else:
             act = self.activation
