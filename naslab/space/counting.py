@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import TypeAlias
 
 from naslab.space.genome import Gene, Genome
-from naslab.space.tree import Choice, Fixed, Listing, Node, Record, Repeat, Shared, Tree
+from naslab.space.tree import Choice, Fixed, Listing, Node, Repeat, Shared, Tree
 
 Need: TypeAlias = frozenset[tuple[str, int | None]]
 """Active shared holes; with the option where a number of copies hangs on it, else `None` for any."""
@@ -28,7 +28,6 @@ class Counting:
         self._tree = tree
         self._counted: set[str] = set()
         self._ways: dict[Node, Ways] = {}
-        self._opens: dict[Node, tuple[Node, ...]] = {}
         self._prefixes: dict[tuple[Node, ...], list[Ways]] = {}
         self._fills: dict[Need, int] = {}
         self._find_counted(tree)
@@ -66,14 +65,7 @@ class Counting:
             return {frozenset([(node.name, option)]): 1 for option in options}
         if isinstance(node, Repeat):
             return _sum(_product({own: 1}, self._product_of(copies)) for own, copies in _numbers(node))
-        return self._product_of(self._open_parts(node))
-
-    def _open_parts(self, node: Record | Listing) -> tuple[Node, ...]:
-        """The parts that leave something to choose."""
-        known = self._opens.get(node)
-        if known is None:
-            known = self._opens[node] = tuple(part for part in node.parts if not isinstance(part, Fixed))
-        return known
+        return self._product_of(node.open_parts)
 
     def _product_of(self, parts: tuple[Node, ...]) -> Ways:
         return self._prefix(parts)[-1]
@@ -115,7 +107,7 @@ class Counting:
                     rank -= count
         else:
             assert not isinstance(node, Fixed | Shared)
-            return self._pick_parts(self._open_parts(node), need, rank)
+            return self._pick_parts(node.open_parts, need, rank)
         raise AssertionError("a rank beyond the count")
 
     def _pick_parts(self, parts: tuple[Node, ...], need: Need, rank: int) -> tuple[Gene, ...]:

@@ -7,6 +7,7 @@ the second copy of a repeated stage `stages[1].of[1].width`; a hole with a name 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import msgspec
@@ -22,17 +23,27 @@ class Fixed(msgspec.Struct, frozen=True, eq=False):
     value: Any
 
 
-class Record(msgspec.Struct, frozen=True, eq=False):
+class Record(msgspec.Struct, frozen=True, eq=False, dict=True):
     """Fields, some of them with holes inside."""
 
     keys: tuple[str, ...]
     parts: tuple[Node, ...]
 
+    @cached_property
+    def open_parts(self) -> tuple[Node, ...]:
+        """The parts that leave something to choose."""
+        return tuple(part for part in self.parts if not isinstance(part, Fixed))
 
-class Listing(msgspec.Struct, frozen=True, eq=False):
+
+class Listing(msgspec.Struct, frozen=True, eq=False, dict=True):
     """A list, some of its items with holes inside or repeated."""
 
     parts: tuple[Node, ...]
+
+    @cached_property
+    def open_parts(self) -> tuple[Node, ...]:
+        """The parts that leave something to choose."""
+        return tuple(part for part in self.parts if not isinstance(part, Fixed))
 
 
 class Choice(msgspec.Struct, frozen=True, eq=False):

@@ -50,7 +50,7 @@ class _Walk:
             for copy in node.copies[: node.counts[self.number(node)]]:
                 self.visit(copy)
         else:
-            for part in node.parts:
+            for part in node.open_parts:
                 self.visit(part)
 
     def take(self, choice: Choice) -> int:
