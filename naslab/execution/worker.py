@@ -73,15 +73,14 @@ class Worker:
         """Estimate a candidate; what goes wrong is an estimate with a failure and its traceback."""
         started = time.perf_counter()
         self._bench.report = report
-        is_usable = True
         try:
             estimate = self._estimator.estimate(candidate, self._bench)
             require_storable(estimate)
         except Exception as error:  # noqa: BLE001 - the boundary: a candidate's failure is a value
-            is_usable = not leaves_device_broken(error)
             estimate = Estimate(failure=failure_of(error))
         finally:
             self._bench.report = ignore_epoch
+        is_usable = estimate.failure is None or not leaves_device_broken(estimate.failure)
         return Done(self._signed(estimate, time.perf_counter() - started), is_usable)
 
     def _signed(self, estimate: Estimate, wall_seconds: float) -> Estimate:
@@ -145,7 +144,10 @@ def is_out_of_memory(error: Exception) -> bool:
     )
 
 
-def leaves_device_broken(error: Exception) -> bool:
-    """Whether every later use of the GPU in this process would fail as well (a device-side assertion, say)."""
-    is_accelerator = any(kind.__name__ == "AcceleratorError" for kind in type(error).__mro__)
-    return (is_accelerator or "CUDA error" in str(error)) and not is_out_of_memory(error)
+def leaves_device_broken(failure: Failure) -> bool:
+    """Whether every later use of the GPU in this process would fail as well (a device-side assertion, say).
+
+    >>> leaves_device_broken(Failure("error", "AcceleratorError: CUDA error: device-side assert triggered"))
+    True
+    """
+    return failure.reason == "error" and ("CUDA error" in failure.message or "AcceleratorError" in failure.message)

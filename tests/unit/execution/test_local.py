@@ -13,7 +13,7 @@ from naslab.execution import workers
 from naslab.execution.executor import Finished
 from naslab.execution.local import LocalExecutor, count_cores, ending, environment
 from naslab.execution.ray_cluster import RayExecutor
-from naslab.execution.worker import failure_of, is_out_of_memory, leaves_device_broken
+from naslab.execution.worker import failure_of, leaves_device_broken
 from naslab.execution.workers import Workers, default_count
 from naslab.training import device
 from naslab.training.device import choose_device
@@ -72,10 +72,9 @@ def test_errors_become_failures_by_reason(error: Exception, reason: str) -> None
 
 
 def test_a_broken_device_is_told_from_a_full_one() -> None:
-    assert leaves_device_broken(RuntimeError("CUDA error: an illegal memory access was encountered"))
-    full = RuntimeError("CUDA error: out of memory")
-    assert is_out_of_memory(full)
-    assert not leaves_device_broken(full)
+    assert leaves_device_broken(failure_of(RuntimeError("CUDA error: an illegal memory access was encountered")))
+    assert not leaves_device_broken(failure_of(RuntimeError("CUDA error: out of memory")))
+    assert not leaves_device_broken(failure_of(ValueError("shapes")))
 
 
 def test_workers_are_one_a_gpu_or_share_of_one_else_one_a_core(monkeypatch: pytest.MonkeyPatch) -> None:
