@@ -27,7 +27,7 @@ SMALL = ArchSpec(
 
 
 @pytest.mark.parametrize("metric", ["macs", "params", "activations"])
-@pytest.mark.parametrize("ratio", [0.3, 0.6, 1.1, 1.5, 2, 4])
+@pytest.mark.parametrize("ratio", [0.3, 1.1, 4])
 @pytest.mark.parametrize("name", ["small", "efficientnet_b0", "resnet20_cifar", "mobilenet_v1", "resnext50_32x4d"])
 def test_budgets_are_met_within_two_per_cent(name: str, ratio: float, metric: str) -> None:
     arch = SMALL if name == "small" else model(name)

@@ -1,0 +1,93 @@
+"""Scaling laws: known ones are found, bands hold the truth as often as they say, and too little is said to be."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from naslab.errors import StudyError
+from naslab.scaling.laws import FARTHEST_FORECAST, fit_laws, fit_power_law
+
+COSTS = [1e6 * 2**step for step in range(10)]
+
+
+def errors(noise: float = 0.0, seed: int = 0, floor: float = 4.0, exponent: float = 0.4) -> list[float]:
+    """20 * (cost / 1e6)^-exponent + floor with normal noise."""
+    source = np.random.default_rng(seed)
+    return [20 * (cost / 1e6) ** -exponent + floor + noise * source.normal() for cost in COSTS]
+
+
+@pytest.mark.parametrize(("floor", "exponent"), [(4.0, 0.4), (0.5, 1.0), (10.0, 0.2)])
+def test_a_saturating_law_is_found_exactly(floor: float, exponent: float) -> None:
+    fit = fit_power_law(COSTS, errors(floor=floor, exponent=exponent), num_resamples=5)
+    assert fit.exponent == pytest.approx(exponent, rel=1e-3)
+    assert fit.floor == pytest.approx(floor, rel=1e-2)
+    assert fit.held_out_error < 1e-3
+
+
+def test_the_order_of_points_does_not_matter() -> None:
+    there = fit_power_law(COSTS, errors(0.2), num_resamples=5)
+    back = fit_power_law(COSTS[::-1], errors(0.2)[::-1], num_resamples=5)
+    assert there == back
+
+
+def test_one_outlier_moves_a_robust_fit_little() -> None:
+    spoilt = errors(0.05)
+    spoilt[4] += 15
+    assert fit_power_law(COSTS, spoilt, num_resamples=5).exponent == pytest.approx(0.4, abs=0.1)
+
+
+def test_the_form_is_told_by_the_points() -> None:
+    assert fit_laws(COSTS, errors(0.02), num_resamples=5)[0].form == "saturating"
+    assert fit_laws(COSTS, errors(0.02, floor=0.0), num_resamples=5)[0].form == "power"
+    source = np.random.default_rng(3)
+    assert fit_laws(COSTS, list(20 + source.normal(0, 1, 10)), num_resamples=5)[0].form == "constant"
+
+
+@pytest.mark.slow
+def test_bands_hold_the_truth_about_as_often_as_they_say() -> None:
+    """20 noisy studies: the 90 % band of the law at the middle cost misses the truth in at most 7 of them.
+
+    A band that covers exactly 90 % fails this with a probability of 0.04 % (binomial, 20 trials of 10 %).
+    """
+    middle = 1e6 * 2**4.5
+    truth = 20 * (middle / 1e6) ** -0.4 + 4
+    misses = 0
+    for seed in range(20):
+        low, high = fit_power_law(COSTS, errors(0.3, seed), num_resamples=100, seed=seed).band([middle])
+        misses += not low[0] <= truth <= high[0]
+    assert misses <= 7
+
+
+def test_forecasts_widen_and_say_when_they_are_not_supported() -> None:
+    fit = fit_power_law(COSTS, errors(0.2), num_resamples=60)
+    near, far = fit.forecast(2 * COSTS[-1]), fit.forecast(2 * FARTHEST_FORECAST * COSTS[-1])
+    assert near.low < near.error < near.high
+    assert near.is_supported
+    assert not far.is_supported
+    source = np.random.default_rng(5)
+    flat = fit_power_law(COSTS, list(20 + source.normal(0, 2, 10)), num_resamples=60)
+    assert not flat.forecast(2 * COSTS[-1]).is_supported
+
+
+def test_equal_seeds_give_equal_fits() -> None:
+    assert fit_power_law(COSTS, errors(0.2), seed=4, num_resamples=8) == fit_power_law(
+        COSTS, errors(0.2), seed=4, num_resamples=8
+    )
+
+
+@pytest.mark.parametrize(("form", "needed"), [("constant", 3), ("power", 4), ("saturating", 5)])
+def test_too_few_points_say_how_many_are_needed(form: str, needed: int) -> None:
+    few = needed - 1
+    with pytest.raises(StudyError, match=f"a {form} law needs at least {needed} points at different costs, got {few}"):
+        fit_power_law(COSTS[:few] * 3, errors()[:few] * 3, form)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("bad", [0.0, -1.0, math.nan, math.inf])
+def test_values_that_no_law_has(bad: float) -> None:
+    with pytest.raises(StudyError, match="finite and above 0"):
+        fit_power_law(COSTS, [bad, *errors()[1:]])
+    with pytest.raises(StudyError, match="one error a cost"):
+        fit_power_law(COSTS, errors()[1:])
