@@ -188,8 +188,8 @@ def _dag(layer: Dag) -> nn.Module:
 
 
 def _supervised(layer: Supervised) -> nn.Module:
-    names, heads = zip(*layer.taps, strict=True)
-    return graphs.Supervised(_named(layer.body.names, layer.body.layers), _named(names, heads))
+    names, heads, weights = zip(*layer.taps, strict=True)
+    return graphs.Supervised(_named(layer.body.names, layer.body.layers), _named(names, heads), weights)
 
 
 def _concat(layer: Concat) -> nn.Module:

@@ -121,12 +121,16 @@ class Supervised(nn.Sequential):
     """A network whose named parts have auxiliary heads behind them.
 
     In training it gives the logits and those of the heads, in order, as one tuple; in evaluation the logits alone.
-    The heads are the children of `auxiliary`, all other names are those of the network without them.
+    The heads are the children of `auxiliary`, all other names are those of the network without them. `loss_weights` are
+    what the loss of each of them counts.
     """
 
-    def __init__(self, parts: OrderedDict[str, nn.Module], heads: OrderedDict[str, nn.Module]) -> None:
+    def __init__(
+        self, parts: OrderedDict[str, nn.Module], heads: OrderedDict[str, nn.Module], loss_weights: tuple[float, ...]
+    ) -> None:
         super().__init__(parts)
         self.auxiliary = nn.ModuleDict(heads)
+        self.loss_weights = loss_weights
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
         trail = [x]

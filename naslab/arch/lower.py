@@ -147,8 +147,8 @@ def _block_tally(layer: Layer, trail: tuple[Shape, ...]) -> Tally:
     return dag_tally(layer, maps, tuple(distinct.index(each) for each in reads), (False,) * len(distinct))
 
 
-def _placed_auxiliary(arch: ArchSpec, index: int, shapes: dict[str, Shape]) -> tuple[str, Layer]:
-    """The part that an auxiliary head reads, and the head's layers behind it."""
+def _placed_auxiliary(arch: ArchSpec, index: int, shapes: dict[str, Shape]) -> tuple[str, Layer, float]:
+    """The part that an auxiliary head reads, the head's layers behind it, and what its loss counts."""
     auxiliary = arch.auxiliary[index]
     name = f"stage{auxiliary.after}"
     if name not in shapes:
@@ -163,7 +163,7 @@ def _placed_auxiliary(arch: ArchSpec, index: int, shapes: dict[str, Shape]) -> t
         auxiliary=(),
     )
     try:
-        return name, lower(own)
+        return name, lower(own), auxiliary.weight
     except SpecError as error:
         raise error.inside(f"auxiliary[{index}]") from None
 

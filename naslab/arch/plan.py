@@ -226,11 +226,11 @@ class History(Layer, frozen=True):
 class Supervised(Layer, frozen=True):
     """A network with auxiliary heads behind some of its parts, there in training only (arXiv 1409.4842, section 5).
 
-    `taps` are pairs of a part's name and the head that reads its output.
+    `taps` are triples of a part's name, the head that reads its output, and what the head's loss counts.
     """
 
     body: Sequence | History
-    taps: tuple[tuple[str, Layer], ...]
+    taps: tuple[tuple[str, Layer, float], ...]
 
 
 def seq(**layers: Layer | None) -> Sequence:

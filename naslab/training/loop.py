@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from naslab.arch.graphs import Supervised
 from naslab.errors import NaslabError
 from naslab.outcome import EpochRecord
 from naslab.training.augment import Batch, Normaliser, epoch_sizes, plain_batches, training_batches
@@ -178,8 +179,8 @@ class _Run:
     def _step(self, batch: Batch) -> Tensor:
         """One update of the weights; the batch's loss."""
         with _autocast(self.recipe, batch.images.device):
-            logits = self.module(batch.images)
-        loss = batch_loss(logits.float(), batch, self.recipe.label_smoothing)
+            outputs = self.module(batch.images)
+        loss = training_loss(self.module, outputs, batch, self.recipe.label_smoothing)
         self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         if self.recipe.clip_ratio is not None:
@@ -197,6 +198,19 @@ class _Run:
                 f"the training loss became {mean_loss:.4g} in epoch {epoch + 1} "
                 f"(learning rate {self.recipe.learning_rate:g})"
             )
+
+
+def training_loss(
+    module: nn.Module, outputs: Tensor | tuple[Tensor, ...], batch: Batch, label_smoothing: float
+) -> Tensor:
+    """The loss of a module's logits; of one with auxiliary heads, theirs added at their weights (arXiv 1409.4842)."""
+    if isinstance(outputs, Tensor):
+        return batch_loss(outputs.float(), batch, label_smoothing)
+    assert isinstance(module, Supervised)
+    loss = batch_loss(outputs[0].float(), batch, label_smoothing)
+    for logits, weight in zip(outputs[1:], module.loss_weights, strict=True):
+        loss = loss + weight * batch_loss(logits.float(), batch, label_smoothing)
+    return loss
 
 
 def batch_loss(logits: Tensor, batch: Batch, label_smoothing: float) -> Tensor:

@@ -11,7 +11,7 @@ from naslab.arch.block import (
     BlockActivation,
     Context,
     SqueezeExcite,
-    Width,
+    largest_divisor,
     require,
     require_odd,
     require_positive,
@@ -26,12 +26,12 @@ class NormFreeBlock(Block, frozen=True, tag="norm_free"):
 
     beta^2 is the variance that `sums_before` residual sums give the input, 1 + alpha^2 each (arXiv 2101.08692,
     section 3): one more for every repeat, and again from 1 behind a block that changes the shape. Filters have groups
-    of `group_width` channels. The body's learned gain starts at 0 (SkipInit).
+    of at least `group_width` channels. The body's learned gain starts at 0 (SkipInit).
     """
 
     kernel: int = 3
     ratio: float = 0.5
-    group_width: Width = 128
+    group_width: int = 128
     num_filters: int = 2
     alpha: float = 0.2
     sums_before: int = 0
@@ -53,9 +53,7 @@ class NormFreeBlock(Block, frozen=True, tag="norm_free"):
         in_width = shape[0]
         out_width = width or in_width
         middle = scaled_width(out_width, self.ratio)
-        groups = max(1, middle // self.group_width)
-        rule = f"{groups} groups of {self.group_width} must make the bottleneck's {middle} channels"
-        require(middle % groups == 0, "group_width", rule)
+        groups = largest_divisor(middle, max(1, middle // self.group_width))
         beta = math.sqrt(1 + self.sums_before * self.alpha**2)
         opening = self._opening(context, beta)
         act = self.activation
