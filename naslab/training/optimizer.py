@@ -49,4 +49,5 @@ def clip_to_weights(parameters: Iterable[nn.Parameter], ratio: float, eps: float
 
 def _unit_norms(values: Tensor) -> Tensor:
     """The norm of each output unit's weights, kept as sizes of 1; of each value where there is one a unit."""
-    return values.abs() if values.ndim < 2 else values.norm(dim=tuple(range(1, values.ndim)), keepdim=True)
+    dims = tuple(range(1, values.ndim))
+    return torch.linalg.vector_norm(values, dim=dims, keepdim=True) if dims else values.abs()

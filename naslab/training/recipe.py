@@ -77,8 +77,9 @@ def named_recipe(name: str, dataset: str) -> Recipe:
     is_tiny = dataset == "digits"
     has_mirror_images = not is_tiny
     short = Recipe(
-        learning_rate=0.15 if is_tiny else 0.1,
+        learning_rate=0.25 if is_tiny else 0.1,
         batch_size=32 if is_tiny else 128,
+        label_smoothing=0.1 if is_tiny else 0.0,
         horizontal_flip=has_mirror_images,
     )
     if name == "short":
