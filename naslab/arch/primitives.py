@@ -148,7 +148,8 @@ def _channel_slice(layer: ChannelSlice, shape: Shape, keep: bool) -> Tally:
     channels, height, width = shape
     if not 0 <= layer.start < layer.stop <= channels:
         raise SpecError("", f"takes channels {layer.start} to {layer.stop}, got {channels}")
-    return Tally((layer.stop - layer.start, height, width), 0, 0, 0, num_values(shape))
+    kept = layer.stop - layer.start
+    return Tally((kept, height, width), 0, 0, 0, (channels + kept) * height * width)
 
 
 def _channel_shuffle(layer: ChannelShuffle, shape: Shape, keep: bool) -> Tally:

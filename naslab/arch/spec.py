@@ -50,7 +50,7 @@ class StochasticDepth(Spec, frozen=True, cache_hash=True):
 
     def rate_of(self, index: int, num_blocks: int) -> float:
         """The rate of block `index` (from 0) of `num_blocks`."""
-        return self.rate if self.rule == "uniform" else self.rate * (index + 1) / num_blocks
+        return self.rate if self.rule == "uniform" else self.rate * (index + 1) / max(1, num_blocks)
 
 
 class Head(Spec, frozen=True, cache_hash=True):

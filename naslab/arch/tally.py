@@ -16,6 +16,7 @@ from typing import Any
 from naslab.arch.plan import (
     Concat,
     Dag,
+    Flatten,
     Gate,
     History,
     Identity,
@@ -56,8 +57,9 @@ def _sequence(layer: Sequence, shape: Shape, keep: bool) -> Tally:
             activations += more_activations
             if held + more_peak > peak:
                 peak = held + more_peak
-            keep = False
-            held = kept
+            if keep and not passes_on(each):
+                keep = False
+                held = kept
     except SpecError as error:
         raise error.inside(layer.names[index]) from None
     except KeyError:
@@ -96,11 +98,12 @@ def _gate(layer: Gate, shape: Shape, keep: bool) -> Tally:
 
 
 def _concat(layer: Concat, shape: Shape, keep: bool) -> Tally:
-    params = macs = activations = peak = channels = done = 0
+    params = macs = activations = peak = channels = made = 0
     place: tuple[int, int] | None = None
     last = len(layer.branches) - 1
+    passes = any(map(passes_on, layer.branches))
     for index, (name, branch) in enumerate(zip(layer.names, layer.branches, strict=True)):
-        part = _named(name, branch, shape, keep or index < last)
+        part = _named(name, branch, shape, keep or passes or index < last)
         if place is None:
             place = part.out_shape[1:]
         elif place != part.out_shape[1:]:
@@ -108,12 +111,23 @@ def _concat(layer: Concat, shape: Shape, keep: bool) -> Tally:
         params += part.params
         macs += part.macs
         activations += part.activations
-        peak = max(peak, done + part.peak)
-        done += num_values(part.out_shape)
+        peak = max(peak, made + part.peak)
+        if not passes_on(branch):
+            made += num_values(part.out_shape)
         channels += part.out_shape[0]
     assert place is not None
-    peak = max(peak, 2 * done + (num_values(shape) if keep else 0))
-    return Tally((channels, *place), params, macs, activations, peak)
+    out = (channels, *place)
+    held = num_values(shape) if keep or passes else 0
+    stacked = num_values(out) if len(layer.branches) > 1 else 0
+    return Tally(out, params, macs, activations, max(peak, held + made + stacked))
+
+
+def passes_on(layer: Layer) -> bool:
+    """Whether a layer's output is its input, no map of its own."""
+    kind = type(layer)
+    if kind is Sequence:
+        return all(map(passes_on, layer.layers))  # type: ignore[attr-defined]
+    return kind is Identity or kind is Flatten
 
 
 def _dag(layer: Dag, shape: Shape, keep: bool) -> Tally:
@@ -148,8 +162,9 @@ def dag_tally(layer: Dag, maps: tuple[Shape, ...], reads: tuple[int, ...], keeps
         except SpecError as error:
             raise error.inside(name) from None
         params, macs, activations = params + part.params, macs + part.macs, activations + part.activations
-        sizes[place[len(values)]] = num_values(part.out_shape)
-        alive += num_values(part.out_shape) - freed
+        made = place[len(values)]
+        sizes[made] = num_values(part.out_shape)
+        alive += (sizes[made] if left[made] else 0) - freed
         values.append(part.out_shape)
     out = _stacked([values[index] for index in layer.outputs])
     return Tally(out, params, macs, activations, max(peak, alive + (num_values(out) if len(layer.outputs) > 1 else 0)))
@@ -208,7 +223,9 @@ def _stacked(shapes: list[Shape]) -> Shape:
 def _history(layer: History, shape: Shape, keep: bool) -> Tally:
     steps = history_steps(layer)
     reads = [step_reads(index, each) for index, (_, each) in enumerate(steps)]
-    last_read = {value: index for index, wanted in enumerate(reads) for value in wanted}
+    last_read = dict.fromkeys(range(len(steps) + 1), -1)
+    for index, (_, each) in enumerate(steps):
+        last_read |= {reads[index][number]: index for number in inputs_read(each)}
     if keep:
         last_read[0] = len(steps)
     maps = [shape]
@@ -252,6 +269,14 @@ def step_reads(index: int, layer: Layer) -> tuple[int, ...]:
     """The values that step `index` of a history reads, oldest first; value 0 is the input, value i step i's."""
     count = layer.num_inputs if isinstance(layer, Dag) else 1
     return tuple(max(0, index + 1 - count + each) for each in range(count))
+
+
+def inputs_read(layer: Layer) -> set[int]:
+    """The inputs of a layer that it does read: a graph may leave some of its own out."""
+    if not isinstance(layer, Dag):
+        return {0}
+    used = {index for node in layer.nodes for index in node.inputs} | set(layer.outputs)
+    return {index for index in used if index < layer.num_inputs}
 
 
 def _supervised(layer: Supervised, shape: Shape, keep: bool) -> Tally:
