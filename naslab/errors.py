@@ -75,7 +75,8 @@ class WorkerError(NaslabError):
 def nearest(name: str, known: Iterable[str]) -> str:
     """The ending of a message about an unknown name: ` (did you mean 'mbconv'?)` or the names there are."""
     names = sorted(set(known))
-    close = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
+    longer = [known for known in names if len(name) >= 3 and known.startswith(name)]
+    close = list(dict.fromkeys([*longer, *difflib.get_close_matches(name, names, n=3, cutoff=0.6)]))[:3]
     if close:
         return " (did you mean " + " or ".join(f"'{each}'" for each in close) + "?)"
     if not names:

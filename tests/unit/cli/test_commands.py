@@ -1,0 +1,228 @@
+"""The commands as a user runs them, on one small real study."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from naslab.arch import cost, load_arch
+from naslab.cli.main import run
+
+
+class Shown(NamedTuple):
+    """What a command printed and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def value(self) -> object:
+        """The one JSON value on stdout."""
+        return json.loads(self.out)
+
+
+class Commands:
+    """Runs `naslab` in this process, in a folder of its own, all commands on one ledger."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __call__(self, *arguments: str) -> Shown:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "argv", ["naslab", *arguments])
+            patch.chdir(self.folder)
+            patch.delenv("NASLAB_LEDGER", raising=False)
+            return captured_run()
+
+
+def captured_run() -> Shown:
+    """Run the command line as it stands in `sys.argv`."""
+    from contextlib import redirect_stderr, redirect_stdout
+    from io import StringIO
+
+    out, err = StringIO(), StringIO()
+    code = 0
+    with redirect_stdout(out), redirect_stderr(err):
+        try:
+            run()
+        except SystemExit as end:
+            code = int(end.code or 0)
+    return Shown(code, out.getvalue(), err.getvalue())
+
+
+SEARCH = ("search", "digits_demo", "--study", "small", "--epochs", "1", "--workers", "2", "--limit", "macs<=2e6")
+
+
+@pytest.fixture(scope="module")
+def commands(tmp_path_factory: pytest.TempPathFactory) -> Commands:
+    """A folder with a ledger that holds a finished study of three trials."""
+    here = Commands(tmp_path_factory.mktemp("lab"))
+    shown = here(*SEARCH, "--trials", "3", "--baseline", "resnet20_cifar")
+    assert shown.code == 0, shown.err
+    assert "3/3" in shown.err
+    assert "resnet20_cifar" in shown.err
+    assert "Pareto front of small" in shown.out
+    return here
+
+
+def test_the_same_command_with_a_larger_total_continues(commands: Commands) -> None:
+    shown = commands(*SEARCH, "--trials", "4", "--json")
+    value = shown.value
+    assert isinstance(value, dict)
+    assert (value["trials"], value["failed"]) == (4, 0)
+    assert "continuing: 3 finished" in shown.err
+    again = commands(*SEARCH, "--trials", "4", "--json").value
+    assert again == value
+
+
+def test_pareto_gives_front_dominated_and_hypervolume(commands: Commands) -> None:
+    value = commands("pareto", "small", "--x", "params", "--out", "front.html", "--json").value
+    assert isinstance(value, dict)
+    assert len(value["front"]) + len(value["dominated"]) >= 3
+    assert 0 < value["hypervolume_share"] < 1
+    assert set(value["reference_point"]) == {"accuracy", "params"}
+    assert (commands.folder / "front.html").stat().st_size > 1e6
+
+
+def test_report_is_one_file(commands: Commands) -> None:
+    shown = commands("report", "small", "--out", "report.html")
+    assert shown.code == 0, shown.err
+    text = (commands.folder / "report.html").read_text(encoding="utf-8")
+    assert "resnet20_cifar" in text
+    assert "naslab search digits_demo" in text
+
+
+def test_rescale_writes_what_it_says(commands: Commands) -> None:
+    value = commands("rescale", "small:best", "--phi", "-1", "1", "2", "--out", "family", "--json").value
+    assert isinstance(value, dict)
+    assert [member["phi"] for member in value["members"]] == [-1, 1, 2]
+    for member in value["members"]:
+        arch = load_arch(commands.folder / member["file"])
+        assert (cost(arch).macs, cost(arch).params) == (member["macs"], member["params"])
+
+
+def test_rescale_meets_a_budget_and_says_how(commands: Commands) -> None:
+    value = commands("rescale", "efficientnet_b0", "--target-macs", "600e6", "--out", "budget", "--json").value
+    assert isinstance(value, dict)
+    (member,) = value["members"]
+    assert abs(member["macs"] / 600e6 - 1) <= 0.02
+    assert member["achieved"] == member["macs"]
+    assert member["below"] < 600e6 < member["above"]
+
+
+def test_a_trained_family_joins_the_study(commands: Commands) -> None:
+    shown = commands("rescale", "small:best", "--phi", "1", "--train", "--out", "trained_family", "--json")
+    value = shown.value
+    assert isinstance(value, dict)
+    assert 0 <= value["members"][0]["accuracy"] <= 100
+    commands("report", "small", "--out", "with_family.html")
+    assert "phi 1" in (commands.folder / "with_family.html").read_text(encoding="utf-8")
+
+
+def test_train_reads_the_test_set_once_and_writes_a_network(commands: Commands) -> None:
+    shown = commands("train", "small:best", "--epochs", "1", "--out", "taken_home", "--json")
+    value = shown.value
+    assert isinstance(value, dict)
+    assert value["num_test_images"] == 359
+    assert json.loads((commands.folder / "taken_home" / "result.json").read_text()) == value
+    assert load_arch(commands.folder / "taken_home" / "arch.yaml").num_classes == 10
+    assert (commands.folder / "taken_home" / "weights.safetensors").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("search", "digits_dmo"), "unknown search space 'digits_dmo' (did you mean 'digits_demo'?)"),
+        (("search", "digits_demo", "--strategy", "evoluton"), "did you mean 'evolution'?"),
+        (("search", "digits_demo", "--dataset", "digit"), "did you mean 'digits'?"),
+        (("search", "digits_demo", "--objectives", "acuracy"), "did you mean 'accuracy'?"),
+        (("search", "digits_demo", "--limit", "mac<=1e6"), "did you mean 'macs'?"),
+        (("search", "digits_demo", "--limit", "macs<1e6"), "must look like 'macs<=50e6', got 'macs<1e6'"),
+        (("search", "digits_demo", "--limit", "macs<=10"), "limit macs<=10: the smallest cost found"),
+        (("search", "digits_demo", "--ray-address", "auto"), "needs the executor 'ray'"),
+        (("search", "digits_demo", "--baseline", "resnet20"), "did you mean 'resnet20_cifar'"),
+        (("search", "digits_demo", "--study", "small"), "was made with another"),
+        (("pareto", "smal"), "unknown study 'smal' (did you mean 'small'?)"),
+        (("pareto", "small", "--x", "mac"), "did you mean 'macs'?"),
+        (("report", "small", "--ledger", "none.db"), "there is no ledger at none.db"),
+        (("cost", "efficientnet_bo"), "did you mean 'efficientnet_b"),
+        (("cost", "small:77"), "has no finished trial 77"),
+        (("cost", "small:first"), "a trial is a number or 'best', got 'first'"),
+        (("cost", "none.yaml"), "cannot read none.yaml"),
+        (("cost", "resnet18", "--resolution", "0"), "must be a size or height x width"),
+        (("rescale", "resnet18"), "say how far to scale"),
+        (("rescale", "resnet18", "--phi", "1", "--rule", "deep"), "unknown rule 'deep'"),
+        (("rescale", "resnet18", "--target-macs", "3"), "can be reached"),
+        (("train", "resnet18"), "say what to train resnet18 on"),
+        (("train", "resnet18", "--dataset", "digits", "--device", "cuda:9"), "there is no device 'cuda:9' here"),
+        (("train", "small:best", "--data-dir", "none", "--dataset", "cifar10"), "none"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_bad_input_is_one_clear_message(commands: Commands, arguments: tuple[str, ...], message: str) -> None:
+    shown = commands(*arguments)
+    assert shown.code == 2
+    assert message in shown.err.replace("\n", " ")
+    assert "Traceback" not in shown.err
+    assert shown.out == ""
+
+
+def test_a_file_with_a_misspelt_block_is_refused_in_one_line(commands: Commands) -> None:
+    path = commands.folder / "misspelt.yaml"
+    stage = "{width: 8, block: {choice: [{type: residul}, {type: mbconv}]}}"
+    path.write_text(f"input: [1, 8, 8]\nnum_classes: 10\nstages: [{stage}]\n", encoding="utf-8")
+    shown = commands("search", "misspelt.yaml")
+    assert shown.code == 2
+    assert "unknown block 'residul' (did you mean 'residual'" in shown.err
+    assert len(shown.err.strip().splitlines()) == 1
+
+
+def test_cost_is_exact_json(commands: Commands) -> None:
+    value = commands("cost", "efficientnet_b0", "--json").value
+    assert isinstance(value, dict)
+    assert (value["params"], value["macs"], value["activations"]) == (5288548, 385814752, 6747036)
+    layers = commands("cost", "resnet18", "--resolution", "224x160", "--layers", "--json").value
+    assert isinstance(layers, dict)
+    assert sum(layer["macs"] for layer in layers["layers"]) == layers["macs"]
+
+
+def test_cost_of_many_models_in_one_call(commands: Commands) -> None:
+    (commands.folder / "rows.csv").write_text("name,resolution,num_classes\nresnet18,224x160,10\nvgg16,,\n")
+    rows = commands("cost", "--batch", "rows.csv", "--json").value
+    assert isinstance(rows, list)
+    assert [(row["name"], row["resolution"], row["num_classes"]) for row in rows] == [
+        ("resnet18", "224x160", 10),
+        ("vgg16", 224, 1000),
+    ]
+    assert rows[1]["params"] == 138357544
+
+
+@pytest.mark.parametrize("command", ["spaces", "zoo", "studies", "doctor"])
+def test_listings_are_json_or_tables(commands: Commands, command: str) -> None:
+    assert commands(command, "--json").value
+    shown = commands(command)
+    assert shown.code == 0
+    assert len(shown.out.splitlines()) > 1
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["search", "pareto", "report", "rescale", "train", "cost", "show", "spaces", "zoo", "studies", "doctor"],
+)
+def test_every_command_has_help_with_an_example(commands: Commands, command: str) -> None:
+    shown = commands(command, "--help")
+    assert shown.code == 0
+    assert f"Example: naslab {command}" in " ".join(shown.out.split())
+
+
+def test_a_pipe_that_closes_is_no_traceback(commands: Commands) -> None:
+    command = f"{sys.executable} -c 'from naslab.cli.main import run; run()' zoo | head -1"
+    shown = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=dict(os.environ), check=False)
+    assert "Traceback" not in shown.stderr
