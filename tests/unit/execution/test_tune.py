@@ -1,0 +1,127 @@
+"""Ray Tune: the searcher's and the trainable's promises, and a real experiment that is killed and restored."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_estimators import NoData, Scripted, numbered_candidate, runs_of
+from processes import running_with, wait_until
+from tiny_search import Counting, numbered_problem
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.*")]
+TESTS = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def tune() -> Any:
+    """The module under test, which loads all of Ray Tune."""
+    import naslab.execution.tune
+
+    return naslab.execution.tune
+
+
+def config_of(trial: int = 0, **origin: Any) -> dict[str, Any]:
+    import msgspec
+
+    config: dict[str, Any] = msgspec.to_builtins(numbered_candidate(trial, **origin))
+    return config
+
+
+def test_a_searcher_proposes_candidates_and_tells_every_end(tune: Any) -> None:
+    strategy = Counting(size=4)
+    searcher = tune.Searcher(strategy, numbered_problem(), epochs=3, seed=5)
+    configs = [searcher.suggest(f"id{number}") for number in range(4)]
+    assert [config["trial"] for config in configs] == [0, 1, 2, 3]
+    assert configs[1]["fidelity"] == {"epochs": 3}
+    assert searcher.suggest("id4") == searcher.FINISHED
+    assert (searcher.metric, searcher.mode) == ("accuracy", "max")
+    told: list[Any] = []
+    strategy.tell = told.extend  # type: ignore[method-assign, assignment]
+    searcher.on_trial_complete("id2", {"accuracy": 90.0, "training_iteration": 3, "time_total_s": 1.5})
+    searcher.on_trial_complete("id0", {"accuracy": 70.0, "training_iteration": 1})
+    searcher.on_trial_complete("id1", error=True)
+    searcher.on_trial_complete("id3", {"accuracy": float("nan")})
+    searcher.on_trial_complete("never suggested", {"accuracy": 1.0})
+    assert [outcome.candidate.trial for outcome in told] == [2, 0, 1, 3]
+    assert [outcome.is_complete for outcome in told] == [True, True, False, False]
+    assert [outcome.candidate.fidelity.epochs for outcome in told] == [3, 1, 3, 3]
+    assert told[0].estimate.measured == {"accuracy": 90.0}
+    assert told[0].estimate.wall_seconds == 1.5
+
+
+def test_a_searcher_goes_on_from_its_saved_state(tune: Any, tmp_path: Path) -> None:
+    first = tune.Searcher(Counting(), numbered_problem())
+    for number in range(3):
+        first.suggest(f"id{number}")
+    first.on_trial_complete("id1", {"accuracy": 50.0})
+    first.save(str(tmp_path / "state"))
+    strategy = Counting()
+    second = tune.Searcher(strategy, numbered_problem())
+    second.restore(str(tmp_path / "state"))
+    assert (strategy.told, strategy.adopted) == ([1], [0, 2])
+    assert second.suggest("id3")["trial"] == 3
+    second.on_trial_complete("id2", {"accuracy": 60.0})
+    assert strategy.told == [1, 2]
+
+
+def test_a_trainable_reports_every_epoch_and_the_estimate_with_the_last(tune: Any, tmp_path: Path) -> None:
+    training = tune.trainable(Scripted(str(tmp_path)), device="cpu")(config_of(0))
+    first, last = training.train(), training.train()
+    assert (first["done"], first["accuracy"]) == (False, 50.0)
+    assert (last["done"], last["accuracy"], last["macs"]) == (True, 50.0, numbered_candidate(0).cost.macs)
+    training.stop()
+
+
+def test_a_trainable_takes_the_next_trial_with_the_worker_as_it_is(tune: Any, tmp_path: Path) -> None:
+    training = tune.trainable(Scripted(str(tmp_path)), device="cpu")(config_of(0, seconds=0.2))
+    training.train()
+    assert training.reset(config_of(3))  # while the first one trains
+    assert [training.train()["done"] for _ in range(2)] == [False, True]
+    training.stop()
+    assert runs_of(tmp_path) == {0: 1, 3: 1}
+
+
+def test_a_failed_candidate_fails_its_trial_and_missing_data_the_set_up(tune: Any, tmp_path: Path) -> None:
+    from naslab.errors import DataError
+
+    training = tune.trainable(Scripted(str(tmp_path)), device="cpu")(config_of(0, kind="raises"))
+    with pytest.raises(RuntimeError, match="error: ValueError: a bad network"):
+        training.train()
+    training.stop()
+    with pytest.raises(DataError, match="no folder /nowhere"):
+        tune.trainable(NoData(), device="cpu")(config_of(0))
+
+
+def test_an_experiment_that_is_killed_and_restored_meets_its_budget(tmp_path: Path) -> None:
+    mark = str(tmp_path)
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join((str(TESTS), *sys.path)),
+        "TUNE_GLOBAL_CHECKPOINT_S": "0",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "TEST_MARK": mark,
+    }
+    command = [sys.executable, str(TESTS / "tune_driver.py"), str(tmp_path), "8", "0.5"]
+    first = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        assert wait_until(lambda: len(runs_of(tmp_path)) >= 5, 90)
+        first.kill()
+        first.wait()
+        finished = len(runs_of(tmp_path)) - 2
+        assert wait_until(lambda: running_with(f"TEST_MARK={mark}") == [], 30)
+        second = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    finally:
+        for pid in running_with(f"TEST_MARK={mark}"):
+            os.kill(pid, signal.SIGKILL)
+    assert second.returncode == 0, second.stderr
+    assert "trials [0, 1, 2, 3, 4, 5, 6, 7]" in second.stdout
+    assert "errors 0" in second.stdout
+    runs = runs_of(tmp_path)
+    assert set(runs) == set(range(8))
+    assert sum(number == 1 for number in runs.values()) >= finished
