@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from naslab.errors import NaslabError, SpecError, nearest
+from naslab.zoo import model
 
 _STEP = re.compile(r"\.?([A-Za-z_]\w*)|\[(\d+|\*)\]")
 
@@ -41,8 +42,6 @@ def expand_starting_point(template: dict[str, Any]) -> dict[str, Any]:
 
 
 def _zoo_tree(template: dict[str, Any]) -> dict[str, Any]:
-    from naslab.zoo import model
-
     options = {key: template[key] for key in ("num_classes", "resolution", "in_channels") if key in template}
     for key, value in options.items():
         if type(value) is not int:
