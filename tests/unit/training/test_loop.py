@@ -32,14 +32,6 @@ EVERYTHING = Recipe(
 )
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:

@@ -126,5 +126,5 @@ def test_recipes_are_found_by_name():
             named_recipe(name, dataset)
     assert default_recipe("cifar10") == named_recipe("short", "cifar10")
     assert not named_recipe("full", "digits").horizontal_flip  # a mirrored 2 is no digit
-    with pytest.raises(UnknownNameError, match="unknown recipe 'ful'.*did you mean 'full'"):
+    with pytest.raises(UnknownNameError, match=r"unknown recipe 'ful'.*did you mean 'full'"):
         named_recipe("ful", "digits")

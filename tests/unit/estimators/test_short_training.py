@@ -1,0 +1,132 @@
+"""Short training: every way that a candidate may fail, and what is measured of one that does not."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+import torch
+
+from naslab.arch import ArchSpec, ConvBlock, Stage, arch_id, cost
+from naslab.errors import DataError, DeviceError
+from naslab.estimators import training_run
+from naslab.estimators.estimator import Workbench
+from naslab.estimators.short_training import ShortTraining
+from naslab.outcome import Candidate, Fidelity
+from naslab.training.choice import DataChoice
+from naslab.training.recipe import Recipe, default_recipe
+
+ARCH = ArchSpec(input=(1, 8, 8), stages=(Stage(block=ConvBlock(), width=8),), num_classes=10)
+SHORT = ShortTraining(data=DataChoice(name="digits", max_images=200), recipe=default_recipe("digits"))
+
+
+def candidate_of(arch: ArchSpec = ARCH, epochs: int = 1) -> Candidate:
+    return Candidate(
+        trial=0, arch=arch, arch_id=arch_id(ARCH), cost=cost(ARCH), fidelity=Fidelity(epochs=epochs), seed=0
+    )
+
+
+@pytest.fixture
+def bench(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    threads = torch.get_num_threads()
+    yield Workbench(device="cpu", threads=1)
+    torch.set_num_threads(threads)
+
+
+def with_(**changes) -> ShortTraining:
+    return msgspec.structs.replace(SHORT, **changes)
+
+
+def test_preparing_sets_the_threads_and_loads_the_data(bench):
+    SHORT.prepare(bench)
+    assert torch.get_num_threads() == 1
+    assert len(bench.cache) == 1
+
+
+def test_the_accuracy_is_the_last_epochs_with_its_binomial_error(bench):
+    estimate = SHORT.estimate(candidate_of(epochs=2), bench)
+    accuracy = estimate.measured["accuracy"]
+    assert accuracy == estimate.curve[-1].validation_accuracy
+    share = (accuracy / 100 * 40 + 1) / 42
+    assert estimate.measured["accuracy_sem"] == pytest.approx(100 * (share * (1 - share) / 40) ** 0.5)
+    assert estimate.device == "cpu"
+    assert estimate.peak_memory_bytes == 0
+    assert estimate.notes == {"threads": 1}
+    assert set(estimate.measured) == {"accuracy", "accuracy_sem"}
+
+
+def test_latency_is_measured_where_asked_for(bench):
+    estimate = with_(latency=True).estimate(candidate_of(), bench)
+    assert 0 < estimate.measured["latency_ms"] < 1000
+    assert estimate.measured["latency_ms_iqr"] >= 0
+
+
+def test_divergence_is_a_failure_that_keeps_the_curve(bench):
+    recipe = Recipe(learning_rate=1e7, batch_size=8, schedule="constant")
+    failure = with_(recipe=recipe).estimate(candidate_of(msgspec.structs.replace(ARCH, norm=None)), bench).failure
+    assert failure is not None
+    assert failure.reason == "diverged"
+    assert "in epoch 1" in failure.message
+
+
+def test_the_time_limit_is_a_failure_that_keeps_the_curve(bench):
+    estimate = with_(time_limit_seconds=0.5).estimate(candidate_of(epochs=100_000), bench)
+    assert estimate.failure is not None
+    assert estimate.failure.reason == "timed_out"
+    assert len(estimate.curve) > 0
+    assert 0.5 <= estimate.wall_seconds < 5
+    assert estimate.measured == {}
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (MemoryError(), "out_of_memory"),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB"), "out_of_memory"),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"), "out_of_memory"),
+        (RuntimeError("shapes cannot be multiplied"), "error"),
+        (ZeroDivisionError(), "error"),
+    ],
+)
+def test_whatever_a_candidate_raises_is_a_failure_with_its_reason(bench, monkeypatch, error, reason):
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(training_run, "build", fail)
+    failure = SHORT.estimate(candidate_of(), bench).failure
+    assert failure is not None
+    assert failure.reason == reason
+    assert failure.message
+    assert ("Traceback" in failure.traceback) == (reason == "error")
+
+
+def test_memory_that_is_not_there_is_a_failure(bench):
+    """A real allocation that no machine grants: weights of 2^60 values."""
+    huge = msgspec.structs.replace(ARCH, stages=(Stage(block=ConvBlock(kernel=1), width=2**57),))
+    failure = SHORT.estimate(candidate_of(huge), bench).failure
+    assert failure is not None
+    assert failure.reason == "out_of_memory"
+
+
+def test_a_network_that_vanishes_is_invalid(bench):
+    stages = (Stage(block=ConvBlock(), width=8, stride=8), Stage(block=ConvBlock(kernel=1), width=8, stride=8)) * 2
+    small = msgspec.structs.replace(ARCH, input=(3, 8, 8), stages=stages)
+    failure = SHORT.estimate(candidate_of(small), bench).failure
+    assert failure is not None
+    assert failure.reason == "invalid"
+
+
+def test_an_interrupt_is_not_swallowed(bench, monkeypatch):
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training_run, "build", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        SHORT.estimate(candidate_of(), bench)
+
+
+def test_missing_data_and_devices_end_the_run(bench, tmp_path):
+    with pytest.raises(DataError):
+        with_(data=DataChoice(name="cifar10"), data_dir=str(tmp_path)).prepare(bench)
+    with pytest.raises(DeviceError):
+        SHORT.prepare(Workbench(device="cuda:99"))
