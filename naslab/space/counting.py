@@ -112,11 +112,11 @@ class Counting:
 
     def _pick_parts(self, parts: tuple[Node, ...], need: Need, rank: int) -> tuple[Gene, ...]:
         chosen: list[tuple[Gene, ...]] = []
-        prefix = self._prefix(parts)
-        for position in range(len(parts) - 1, -1, -1):
-            part = parts[position]
+        position = len(parts)
+        for part in reversed(parts):
+            position -= 1
             if need:
-                need, own, rank, own_rank = _split(prefix[position], self.ways(part), need, rank)
+                need, own, rank, own_rank = _split(self._prefix(parts)[position], self.ways(part), need, rank)
             else:
                 own = NO_NEED
                 rank, own_rank = divmod(rank, self.ways(part)[NO_NEED])
