@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import msgspec
 import yaml
+from msgspec import inspect
 
 from naslab.arch.block import Block
 from naslab.arch.spec import ArchSpec
@@ -15,6 +16,7 @@ from naslab.errors import NaslabError, SpecError, nearest
 
 T = TypeVar("T")
 
+_STEP = re.compile(r"([A-Za-z_]\w*)|\[(\d+)\]")
 _PATH = re.compile(r"^(?P<rule>.*?)(?: - at `\$\.?(?P<path>[^`]*)`)?$", re.DOTALL)
 
 
@@ -29,7 +31,7 @@ def decode(data: Any, kind: type[T]) -> T:
     try:
         return msgspec.convert(data, kind)
     except msgspec.ValidationError as error:
-        raise _explained(error, data) from None
+        raise _explained(error, data, kind) from None
 
 
 def decode_arch(data: Any) -> ArchSpec:
@@ -70,8 +72,8 @@ def load_yaml(path: Path) -> Any:
         raise NaslabError(f"{path} is not YAML: {str(error).splitlines()[0]}") from None
 
 
-def _explained(error: msgspec.ValidationError, data: Any) -> SpecError:
-    """The validation error with its path as users write it, the value it is about, and the nearest names."""
+def _explained(error: msgspec.ValidationError, data: Any, kind: type) -> SpecError:
+    """The validation error with its path as users write it, the value it is about, and what may stand there."""
     match = _PATH.match(str(error))
     assert match is not None
     path = match["path"] or ""
@@ -80,39 +82,66 @@ def _explained(error: msgspec.ValidationError, data: Any) -> SpecError:
         return cause.inside(path)
     rule = match["rule"].replace("`", "")
     rule = rule[:1].lower() + rule[1:]
+    tag_path = re.sub(r"\.?type$", "", path)
+    if tag_path != path and (expected := _expected_at(kind, tag_path, data)):
+        name = data_at(data, path)
+        what = "block" if tag_path.endswith("block") else "type"
+        return SpecError(path, f"unknown {what} {name!r}{nearest(str(name), map(_tag, expected))}")
+    expected = _expected_at(kind, path, data)
     if (unknown := re.match(r"object contains unknown field (\S+)", rule)) is not None:
-        known = _known_fields(_at(data, path))
+        known = [field.encode_name for struct in expected for field in getattr(struct, "fields", ())]
         return SpecError(path, f"unknown field '{unknown[1]}'{nearest(unknown[1], known)}")
-    value = _at(data, path)
-    if path.endswith("type") and isinstance(value, str):
-        return SpecError(path, f"unknown block '{value}'{nearest(value, BLOCKS)}")
     if rule.startswith("object missing required field"):
         return SpecError(path, rule.replace("object missing", "misses the"))
+    value = data_at(data, path)
+    if rule.startswith("invalid enum value"):
+        allowed = [each for literal in expected for each in getattr(literal, "values", ())]
+        return SpecError(path, f"must be one of {', '.join(map(str, allowed))}, got {value!r}{_hint(value, allowed)}")
     return SpecError(path, rule if isinstance(value, dict | list) else f"{rule} {value!r}")
 
 
-def _at(data: Any, path: str) -> Any:
+def data_at(data: Any, path: str) -> Any:
     """The value at `stages[2].block.kernel` of plain JSON values."""
-    for key, index in re.findall(r"([A-Za-z_]\w*)|\[(\d+)\]", path):
+    for key, index in _STEP.findall(path):
         data = data[key] if key else data[int(index)]
     return data
 
 
-def _known_fields(value: Any) -> tuple[str, ...]:
-    """The fields that the description a value stands for has."""
-    if isinstance(value, dict) and value.get("type") in BLOCKS:
-        return BLOCKS[value["type"]].__struct_fields__
-    kinds = [kind for kind in _spec_kinds() if not issubclass(kind, Block)]
-    return max(
-        (kind.__struct_fields__ for kind in kinds),
-        key=lambda fields: len(set(fields) & set(value)) / len(fields),
-    )
+def _hint(value: object, allowed: list[Any]) -> str:
+    close = nearest(str(value), map(str, allowed))
+    return close if close.startswith(" (did") else ""
 
 
-def _spec_kinds() -> list[type[msgspec.Struct]]:
-    from naslab.arch.block import Spec
+def _expected_at(kind: type, path: str, data: Any) -> list[Any]:
+    """What a specification of `kind` takes at a path: the types that the value's tag leaves open there."""
+    open_types = _options(inspect.type_info(kind), data)
+    for key, index in _STEP.findall(path):
+        data = data[key] if key else data[int(index)]
+        inner: list[Any] = []
+        for each in open_types:
+            if key:
+                inner += (field.type for field in getattr(each, "fields", ()) if field.encode_name == key)
+            elif isinstance(each, inspect.TupleType):
+                inner.append(each.item_types[int(index)])
+            elif isinstance(each, inspect.VarTupleType | inspect.ListType):
+                inner.append(each.item_type)
+        open_types = [option for each in inner for option in _options(each, data)]
+    return open_types
 
-    return list(Spec.__subclasses__())
+
+def _options(info: Any, data: Any) -> list[Any]:
+    """The members of a union, only the one that the value names by its tag if it does."""
+    while isinstance(info, inspect.Metadata):
+        info = info.type
+    if not isinstance(info, inspect.UnionType):
+        return [info]
+    options = [option for each in info.types for option in _options(each, data)]
+    named = data.get("type") if isinstance(data, dict) else None
+    return [each for each in options if _tag(each) == named] or options
+
+
+def _tag(info: Any) -> str:
+    return str(getattr(info, "tag", ""))
 
 
 BLOCKS: dict[str, type[Block]] = {kind.__struct_config__.tag: kind for kind in Block.__subclasses__()}  # type: ignore[misc]

@@ -29,7 +29,7 @@ from naslab.arch.blocks import AnyBlock
 from naslab.arch.build import build, module_of
 from naslab.arch.tally import tally
 
-PROPERTY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+PROPERTY = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 BATCH = 2
 """Two images, because torch refuses to normalise groups of a single value."""
@@ -46,7 +46,7 @@ def test_cost_equals_the_built_module(arch: ArchSpec) -> None:
 
 
 @pytest.mark.parametrize("kind", BLOCKS, ids=lambda kind: kind.__name__)
-@settings(PROPERTY, max_examples=12)
+@settings(PROPERTY, max_examples=8)
 @given(st.data())
 def test_cost_equals_the_built_module_of_each_block(kind: type[msgspec.Struct], data: st.DataObject) -> None:
     assert_built_as_counted(data.draw(archs((kind,))))
@@ -106,7 +106,7 @@ def test_layers_add_up_to_the_network(arch: ArchSpec) -> None:
     assert len({row.path for row in rows}) == len(rows)
 
 
-@settings(PROPERTY, max_examples=400)
+@settings(PROPERTY, max_examples=150)
 @given(archs())
 def test_peak_is_that_of_the_slow_count(arch: ArchSpec) -> None:
     plan = lower(arch)
@@ -132,7 +132,7 @@ def test_canonical_is_idempotent_and_costs_the_same(arch: ArchSpec) -> None:
     assert cost(simple) == cost(arch)
 
 
-@settings(PROPERTY, max_examples=60)
+@settings(PROPERTY, max_examples=40)
 @given(archs())
 def test_canonical_computes_the_same(arch: ArchSpec) -> None:
     simple = canonical(arch)
