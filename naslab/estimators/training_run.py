@@ -45,6 +45,8 @@ def estimate(how: ShortTraining, candidate: Candidate, bench: Workbench) -> Esti
         measured = measure(how, candidate, split, clock, report)
     except Exception as error:  # noqa: BLE001  (whatever a candidate does wrong is a value)
         failure = failure_of(error)
+    if failure is not None and failure.reason == "out_of_memory" and device.type == "cuda":
+        torch.cuda.empty_cache()  # what the candidate held is the allocator's until then
     return Estimate(
         measured=measured,
         curve=tuple(curve),

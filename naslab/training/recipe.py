@@ -19,8 +19,9 @@ class Recipe(Spec, frozen=True):
     `cutout` is the side of the masked square in pixels (arXiv 1708.04552), `mixup` and `cutmix` the beta
     distribution's parameter (arXiv 1710.09412, 1905.04899; with both, each batch takes one of them), `ema_decay` keeps
     averaged weights for evaluation, `clip_norm` bounds the gradient's norm, `clip_ratio` each unit's gradient relative
-    to its weights (arXiv 2102.06171). `precision` `auto` is bfloat16 where the device is a GPU. `momentum` is the first
-    beta of AdamW.
+    to its weights (arXiv 2102.06171). `precision` `auto` is bfloat16 where the device is a GPU: on a CPU with
+    AVX-512 bfloat16 it made dense convolutions 1.5 times as fast and narrow depthwise ones half as fast. `momentum` is
+    the first beta of AdamW.
     """
 
     optimizer: Literal["sgd", "adamw", "rmsprop"] = "sgd"
