@@ -14,13 +14,16 @@ import ast
 import json
 import os
 import signal
-import sqlite3
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+from naslab.errors import LedgerError, UnknownNameError
+from naslab.facts import machine_facts, version_facts
+from naslab.ledger import Ledger
 
 SCRIPT = Path(__file__).with_name("yardstick_search.py")
 NASLAB = str(Path(sys.executable).with_name("naslab"))
@@ -41,15 +44,15 @@ def lines_written(script: Path) -> int:
 
 
 def finished(ledger: Path) -> list[tuple[int, str]]:
-    """(trial, architecture identity) of every finished trial in a ledger that may still be written."""
+    """(trial, architecture identity) of every finished trial of a ledger that may still be written."""
     if not ledger.exists():
         return []
-    with sqlite3.connect(f"file:{ledger}?mode=ro", uri=True) as connection:
-        try:
-            rows = connection.execute("SELECT trial, arch_id FROM trials WHERE finished IS NOT NULL ORDER BY trial")
-            return [(int(trial), str(arch_id)) for trial, arch_id in rows]
-        except sqlite3.OperationalError:
-            return []
+    try:
+        with Ledger.open(ledger, create=False) as opened:
+            candidates = [outcome.candidate for outcome in opened.outcomes("yardstick")]
+    except (LedgerError, UnknownNameError):  # the driver is just making it
+        return []
+    return [(candidate.trial, candidate.arch_id) for candidate in candidates]
 
 
 def timed_run(command: list[str], folder: Path) -> tuple[float, float]:
@@ -75,19 +78,28 @@ def crash_and_resume(folder: Path) -> dict[str, int]:
         if process.poll() is not None:
             sys.exit("the search ended before it could be killed")
         time.sleep(0.02)
+    workers = children(process.pid)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
+    time.sleep(2)
+    left = [worker for worker in workers if Path(f"/proc/{worker}").exists()]
     before = finished(ledger)
     subprocess.run(COMMAND, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
     after = finished(ledger)
-    orphans = subprocess.run(["pgrep", "-f", str(folder)], capture_output=True, text=True, check=False).stdout.split()
     return {
         "finished_when_killed": len(before),
         "lost": len(set(before) - set(after)),
         "trials_in_all": len(after),
         "networks_trained_twice": len(after) - len({arch_id for _, arch_id in after}),
-        "processes_left": len(orphans),
+        "workers_when_killed": len(workers),
+        "workers_left": len(left),
     }
+
+
+def children(process_id: int) -> list[str]:
+    """The processes that a process has started."""
+    shown = subprocess.run(["pgrep", "-P", str(process_id)], capture_output=True, text=True, check=False)
+    return shown.stdout.split()
 
 
 def misspelling(folder: Path) -> dict[str, object]:
@@ -122,8 +134,6 @@ def measure(repeats: int) -> dict[str, object]:
     with tempfile.TemporaryDirectory() as folder:
         crash = crash_and_resume(Path(folder))
         wrong = misspelling(Path(folder))
-    from naslab.facts import machine_facts, version_facts
-
     return {
         "python_lines": lines_written(SCRIPT),
         "python_seconds_to_first_result": spread([first for first, _ in python_runs]),
