@@ -149,8 +149,8 @@ class _Run:
         self._parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
         self._clock = clock
         steps = len(epoch_sizes(len(data.train), recipe.batch_size))
-        self._factors = [rate_factor(recipe, step, steps, epochs) for step in range(steps * epochs)]
         self._steps = steps
+        self._epochs = epochs
         self.warm_norms = WarmNorms(module, steps * epochs)
         self._worst = DIVERGED_AT * math.log(max(2, data.num_classes))
 
@@ -165,10 +165,11 @@ class _Run:
         total: Tensor | float = 0.0
         count = 0
         for step, batch in enumerate(batches):
-            rate = self.recipe.learning_rate * self.plateau.factor * self._factors[epoch * self._steps + step]
+            done = epoch * self._steps + step
+            factor = self.plateau.factor * rate_factor(self.recipe, done, self._steps, self._epochs)
             for group in self._optimizer.param_groups:
-                group["lr"] = rate
-            self.warm_norms.before_step(epoch * self._steps + step)
+                group["lr"] = self.recipe.learning_rate * factor
+            self.warm_norms.before_step(done)
             total = total + self._step(batch) * len(batch.labels)
             count += len(batch.labels)
             if step % CHECK_EVERY == CHECK_EVERY - 1 or step == self._steps - 1:

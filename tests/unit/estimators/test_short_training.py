@@ -70,11 +70,13 @@ def test_divergence_is_a_failure_that_keeps_the_curve(bench):
 
 
 def test_the_time_limit_is_a_failure_that_keeps_the_curve(bench):
-    estimate = with_(time_limit_seconds=0.5).estimate(candidate_of(epochs=100_000), bench)
+    SHORT.prepare(bench)
+    SHORT.estimate(candidate_of(), bench)  # the first one loads more than it trains
+    estimate = with_(time_limit_seconds=1.0).estimate(candidate_of(epochs=100_000), bench)
     assert estimate.failure is not None
     assert estimate.failure.reason == "timed_out"
     assert len(estimate.curve) > 0
-    assert 0.5 <= estimate.wall_seconds < 5
+    assert 1 <= estimate.wall_seconds < 10
     assert estimate.measured == {}
 
 
