@@ -35,7 +35,7 @@ def rescale(
     study: Annotated[str | None, typer.Option(help="Study that keeps the members of such a model.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Members trained at once.")] = None,
     ledger: LedgerOption = DEFAULT_LEDGER,
-    data_dir: Annotated[str | None, typer.Option(envvar="NASLAB_DATA", help="Folder of the data sets.")] = None,
+    data_dir: Annotated[str | None, typer.Option(help="Folder of the data sets.")] = None,
     json: JsonOption = False,
 ) -> None:
     """Make a family: depth, width and resolution scaled together, and budgets met after rounding.

@@ -35,7 +35,7 @@ def search(
     study: Annotated[str | None, typer.Option(help="The study's name; by default SPACE-STRATEGY-SEED.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the strategy, of the weights and of the batches.")] = 0,
     data_dir: Annotated[
-        str | None, typer.Option(envvar="NASLAB_DATA", help="Folder of the data sets; else they are downloaded.")
+        str | None, typer.Option(help="Folder of the data sets; else NASLAB_DATA, else a download.")
     ] = None,
     baseline: Annotated[
         list[str] | None, typer.Option(help="A zoo network to train with the same recipe; may be repeated.")

@@ -26,7 +26,7 @@ def train(
     device: Annotated[str, typer.Option(help="A torch device, or auto.")] = "auto",
     seed: Annotated[int, typer.Option(min=0, help="Seed of the weights and of the batches.")] = 0,
     ledger: LedgerOption = DEFAULT_LEDGER,
-    data_dir: Annotated[str | None, typer.Option(envvar="NASLAB_DATA", help="Folder of the data sets.")] = None,
+    data_dir: Annotated[str | None, typer.Option(help="Folder of the data sets.")] = None,
     json: JsonOption = False,
 ) -> None:
     """Train a network, read the test set once at the end, and write weights.safetensors, arch.yaml and result.json.
