@@ -86,7 +86,7 @@ def search(
     with Ledger.open(ledger) as opened:
         open_record(opened, record)
         opened.add_run(record.name, run_record(crew))
-        on_event(StudyOpened(record, problem))
+        on_event(StudyOpened(record, problem, tuple(opened.outcomes(record.name, "search"))))
         with crew.start(estimator_of(problem, data_dir)) as executor:
             run_search(record.name, opened, mind, executor, problem, epochs, seed, trials, on_event)
             if entrants:
@@ -106,7 +106,7 @@ def train_family(
     crew = workers or Workers()
     with Ledger.open(ledger, create=False) as opened:
         opened.add_run(study.record.name, run_record(crew))
-        on_event(StudyOpened(study.record, study.problem))
+        on_event(StudyOpened(study.record, study.problem, study.outcomes))
         with crew.start(estimator_of(study.problem, data_dir)) as executor:
             run_entrants(opened, study.record, executor, "family", entrants, on_event)
         return read_study(opened, study.record.name)
@@ -123,9 +123,8 @@ def study_of_one(
     on_event: Observer = ignore,
 ) -> StudyView:
     """A study that holds one network alone, trained: the baseline that a family of it is compared with."""
-    space = SearchSpace(template=encode(model.arch), name=Path(model.name).stem)
     return search(
-        space,
+        space_of_one(model.arch, Path(model.name).stem),
         dataset=dataset,
         strategy="random",
         trials=1,
@@ -136,6 +135,11 @@ def study_of_one(
         data_dir=data_dir,
         on_event=on_event,
     )
+
+
+def space_of_one(arch: ArchSpec, name: str) -> SearchSpace:
+    """The space that holds one network: a space needs a hole, so its activation is chosen from one."""
+    return SearchSpace(template={**encode(arch), "activation": {"choice": [arch.activation]}}, name=name)
 
 
 class Trained(msgspec.Struct, frozen=True):

@@ -62,7 +62,8 @@ class Display:
         """Take up an event."""
         line = self._line(event)
         if line:
-            self._console.print(Text(line), soft_wrap=True)
+            is_cut = self._console.is_terminal
+            self._console.print(Text(line, no_wrap=is_cut, overflow="ellipsis"), soft_wrap=not is_cut)
         if self._live is not None:
             self._live.update(Text(self._status()))
 
@@ -70,6 +71,7 @@ class Display:
         """What an event says; nothing for one that only moves the status."""
         if isinstance(event, StudyOpened):
             self._problem = event.problem
+            self._complete = [outcome for outcome in event.outcomes if outcome.is_complete]
             return f"study {event.record.name}: {_what(event)}"
         if isinstance(event, Resumed):
             self._number = event.finished
@@ -115,7 +117,7 @@ class Display:
         return "  ·  ".join([*parts, *([f"training {training}"] if training else [])])
 
     def _hypervolume(self) -> float:
-        """The share of the box between the reference point and the ideal that the outcomes of this run dominate."""
+        """The share of the box between the reference point and the ideal that the outcomes dominate."""
         assert self._problem is not None
         if self._reference is None:
             self._reference = reference_point(self._problem, self._complete)

@@ -12,10 +12,11 @@ from naslab.problem import Problem
 
 
 class StudyOpened(msgspec.Struct, frozen=True):
-    """A study was made or taken up; its workers start."""
+    """A study was made, or taken up with the `outcomes` of its search so far; its workers start."""
 
     record: StudyRecord
     problem: Problem
+    outcomes: tuple[Outcome, ...] = ()
 
 
 class Resumed(msgspec.Struct, frozen=True):
