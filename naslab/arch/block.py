@@ -172,12 +172,9 @@ class Context(msgspec.Struct, frozen=True, cache_hash=True):
         kind = own or self.activation
         if kind == "none":
             return None
-        return Act(kind, VARIANCE_GAINS[kind] if self.standardizes else 1.0)
-
-    @property
-    def standardizes(self) -> bool:
-        """Whether weights are standardised in place of maps."""
-        return self.norm is not None and self.norm.kind == "weights"
+        if self.norm is not None and self.norm.kind == "weights":
+            return Act(kind, VARIANCE_GAINS[kind])
+        return Act(kind)
 
     def filter(
         self,
@@ -192,16 +189,12 @@ class Context(msgspec.Struct, frozen=True, cache_hash=True):
         """A bare convolution; padded to keep sizes at stride 1, a bias only where no norm follows, unless given."""
         if groups > 1:
             require_divides(groups, in_channels, out_channels)
-        return Conv(
-            in_channels,
-            out_channels,
-            kernel,
-            (stride, stride),
-            (kernel[0] // 2, kernel[1] // 2) if padding is None else padding,
-            groups,
-            self.norm is None or self.standardizes if bias is None else bias,
-            standardized=self.standardizes,
-        )
+        if padding is None:
+            padding = (kernel[0] // 2, kernel[1] // 2)
+        standardized = self.norm is not None and self.norm.kind == "weights"
+        if bias is None:
+            bias = self.norm is None or standardized
+        return Conv(in_channels, out_channels, kernel, (stride, stride), padding, groups, bias, (1, 1), standardized)
 
     def conv(
         self,
@@ -213,11 +206,12 @@ class Context(msgspec.Struct, frozen=True, cache_hash=True):
         activation: BlockActivation = None,
     ) -> Sequence:
         """Convolution, normalisation, activation; padded to keep sizes at stride 1, a bias only without a norm."""
-        return seq(
-            conv=self.filter(in_channels, out_channels, (kernel, kernel), stride, groups=groups),
-            norm=self.normalise(out_channels),
-            act=self.activate(activation),
-        )
+        conv = self.filter(in_channels, out_channels, (kernel, kernel), stride, None, groups)
+        norm = self.normalise(out_channels)
+        act = self.activate(activation)
+        if norm is None or act is None:
+            return seq(conv=conv, norm=norm, act=act)
+        return Sequence(("conv", "norm", "act"), (conv, norm, act))
 
     def squeeze_excite(
         self,

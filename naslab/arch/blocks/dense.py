@@ -46,13 +46,16 @@ class DenseLayer(Block, frozen=True, tag="dense"):
         require(stride == 1, "stride", f"a dense layer keeps its sizes, got {stride}")
         middle = in_width if self.bottleneck is None else scaled_width(self.growth, self.bottleneck)
         act = self.activation
-        reduce = preactivated(context, in_width, middle, 1, act) if self.bottleneck is not None else None
-        new = seq(
-            reduce=reduce,
-            filter=preactivated(context, middle, self.growth, self.kernel, act),
-            dropout=Dropout(self.dropout) if self.dropout else None,
-        )
-        return concat(input=Identity(), new=new)
+        layers: dict[str, Layer | None] = {}
+        if self.bottleneck is not None:
+            layers["norm0"] = context.normalise(in_width)
+            layers["act0"] = context.activate(act)
+            layers["reduce"] = context.filter(in_width, middle)
+        layers["norm"] = context.normalise(middle)
+        layers["act"] = context.activate(act)
+        layers["filter"] = context.filter(middle, self.growth, (self.kernel, self.kernel))
+        layers["dropout"] = Dropout(self.dropout) if self.dropout else None
+        return concat(input=Identity(), new=seq(**layers))
 
 
 class Transition(Block, frozen=True, tag="transition"):
@@ -72,16 +75,9 @@ class Transition(Block, frozen=True, tag="transition"):
     def lower(self, shape: Shape, width: int | None, stride: int, context: Context, drop_rate: float = 0.0) -> Layer:
         out_width = width or max(1, int(shape[0] * self.compression))
         return seq(
-            mix=preactivated(context, shape[0], out_width, 1, self.activation),
+            norm=context.normalise(shape[0]),
+            act=context.activate(self.activation),
+            mix=context.filter(shape[0], out_width),
             dropout=Dropout(self.dropout) if self.dropout else None,
             pool=Pool("avg", (stride, stride), (stride, stride)) if stride > 1 else None,
         )
-
-
-def preactivated(context: Context, in_width: int, width: int, kernel: int, activation: BlockActivation) -> Layer:
-    """Norm, activation, convolution: the order of pre-activation networks."""
-    return seq(
-        norm=context.normalise(in_width),
-        act=context.activate(activation),
-        conv=context.filter(in_width, width, (kernel, kernel)),
-    )

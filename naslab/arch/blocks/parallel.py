@@ -6,7 +6,6 @@ from typing import Literal, TypeAlias
 
 from naslab.arch.block import Block, BlockActivation, Context, Spec, Width, require, require_positive
 from naslab.arch.plan import Concat, Layer, Pool, Residual, Shape, chain, seq
-from naslab.arch.tally import tally
 
 
 class ConvStep(Spec, frozen=True, cache_hash=True, tag_field="type", tag="conv"):
@@ -62,8 +61,8 @@ class Parallel(Block, frozen=True, tag="parallel"):
     the activation of that sum.
 
     >>> block = Parallel(branches=((ConvStep(width=8),), (ConvStep(width=4), ConvStep(width=8, kernel=(1, 7)))))
-    >>> tally(block.lower((16, 9, 9), None, 1, Context()), (16, 9, 9)).out_shape
-    (16, 9, 9)
+    >>> block.lower((16, 9, 9), None, 1, Context()).names
+    ('branch0', 'branch1')
     """
 
     branches: tuple[Branch, ...]
@@ -78,14 +77,14 @@ class Parallel(Block, frozen=True, tag="parallel"):
 
     def lower(self, shape: Shape, width: int | None, stride: int, context: Context, drop_rate: float = 0.0) -> Layer:
         stack = self._stack(self.branches, shape[0], stride, context)
-        made = tally(stack, shape).out_shape
+        made = _stacked_width(self.branches, shape[0])
         if self.residual_scale is None:
-            rule = f"the branches make {made[0]} channels, got {width}; leave the stage's width out"
-            require(width in (None, made[0]), "width", rule)
+            rule = f"the branches make {made} channels, got {width}; leave the stage's width out"
+            require(width in (None, made), "width", rule)
             return stack
         require(stride == 1, "stride", f"a residual cell keeps its sizes, got {stride}")
         require(width in (None, shape[0]), "width", f"a residual cell keeps its {shape[0]} channels, got {width}")
-        project = context.filter(made[0], shape[0], bias=True)
+        project = context.filter(made, shape[0], bias=True)
         body = seq(branches=stack, project=project)
         residual = Residual(body, drop_rate=drop_rate, scale=self.residual_scale)
         return seq(residual=residual, act=context.activate(self.closing))
