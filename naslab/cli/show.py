@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table, quantity
+from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table, quantity, say
 
 
 def show(
     model: Annotated[str, typer.Argument(help="A zoo name, an architecture file, STUDY:TRIAL or STUDY:best.")],
     resolution: Annotated[str | None, typer.Option(help="Input size: 224, or height x width as 224x160.")] = None,
     num_classes: Annotated[int | None, typer.Option(help="Number of classes.")] = None,
+    diagram: Annotated[
+        Path | None, typer.Option(help="Write an interactive diagram to this self-contained HTML file.")
+    ] = None,
     ledger: LedgerOption = DEFAULT_LEDGER,
     json: JsonOption = False,
 ) -> None:
     """The stages of a network: block, repeats, stride, output shape and cost of each.
 
-    Example: naslab show mobilenet_v2 --resolution 160
+    Example: naslab show mobilenet_v2 --resolution 160 --diagram mobilenet.html
     """
     from naslab.arch import cost as cost_of
     from naslab.arch import encode
@@ -28,6 +32,12 @@ def show(
     found = find_model(model, ledger, parse_resolution(resolution), num_classes)
     rows = stage_rows(found.arch)
     total = cost_of(found.arch)
+    if diagram is not None:
+        from naslab.arch.diagram import diagram as diagram_of
+        from naslab.figures.diagram import write_diagram
+
+        write_diagram(diagram_of(found.arch), model, diagram)
+        say(f"wrote {diagram}")
     if json:
         value: dict[str, Any] = {
             "name": model,

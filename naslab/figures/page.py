@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from contextlib import suppress
 from importlib import resources
 from pathlib import Path
@@ -22,7 +23,12 @@ POLICY = (
 
 
 def page(title: str, body: Markup) -> str:
-    """A whole document around a body."""
+    """A whole document around a body that may hold figures."""
+    return document(title, body, [shipped("page.css")], [get_plotlyjs(), shipped("page.js")])
+
+
+def document(title: str, body: Markup, styles: Iterable[str], scripts: Iterable[str]) -> str:
+    """A whole document with its styles, and scripts that run behind its body."""
     head = join(
         [
             element("meta", attributes={"charset": "utf-8"}),
@@ -30,11 +36,11 @@ def page(title: str, body: Markup) -> str:
             element("meta", attributes={"name": "viewport", "content": "width=device-width, initial-scale=1"}),
             element("link", attributes={"rel": "icon", "href": "data:,"}),
             element("title", title),
-            element("style", Markup(_shipped("page.css"))),
+            *(element("style", Markup(style)) for style in styles),
         ]
     )
-    scripts = join(element("script", Markup(code)) for code in (get_plotlyjs(), _shipped("page.js")))
-    whole = element("html", element("head", head), element("body", body, scripts), attributes={"lang": "en"})
+    code = join(element("script", Markup(script)) for script in scripts)
+    whole = element("html", element("head", head), element("body", body, code), attributes={"lang": "en"})
     return f"<!DOCTYPE html>\n{whole}\n"
 
 
@@ -55,10 +61,11 @@ def figure_block(figure: go.Figure, name: str, note: str = "", height: int = 460
         "style": f"height:{figure.layout.height or height}px",
     }
     drawn.update_layout(height=None)
+    data = {"type": "application/json", "data-figure": name}
     parts = [
         element(level, title, attributes={"id": f"{name}-title"}),
         element("div", attributes=plot),
-        element("script", _data(drawn), attributes={"type": "application/json", "data-figure": name}),
+        element("script", script_data(figure_json(drawn)), attributes=data),
     ]
     if note:
         parts.append(element("figcaption", note))
@@ -85,10 +92,11 @@ def figure_json(figure: go.Figure) -> str:
     return json.dumps(json.loads(figure.to_json()), ensure_ascii=False, separators=(",", ":"))
 
 
-def _data(figure: go.Figure) -> Markup:
-    """A figure as JSON that cannot end the script element around it."""
-    return Markup(re.sub("[<>&]", lambda match: f"\\u{ord(match[0]):04x}", figure_json(figure)))
+def script_data(text: str) -> Markup:
+    """JSON that cannot end the script element around it."""
+    return Markup(re.sub("[<>&]", lambda match: f"\\u{ord(match[0]):04x}", text))
 
 
-def _shipped(name: str) -> str:
+def shipped(name: str) -> str:
+    """A file of this folder: styles or scripts."""
     return (resources.files("naslab.figures") / name).read_text(encoding="utf-8")
