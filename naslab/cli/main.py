@@ -11,6 +11,7 @@ import typer
 from naslab.cli import (
     cost,
     doctor,
+    fit_scaling,
     pareto,
     report,
     rescale,
@@ -33,7 +34,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for each in (search, pareto, report, rescale, train, cost, show, spaces, zoo, studies, doctor):
+for each in (search, pareto, report, rescale, fit_scaling, train, cost, show, spaces, zoo, studies, doctor):
     each.register(app)
 
 

@@ -103,3 +103,11 @@ PYCLS = Rounding(repeats="nearest", resolution_divisor=4, halves="even", group_w
 
 PLAIN = Rounding(width_divisor=1, repeats="nearest")
 """The nearest whole number of everything."""
+
+ROUNDINGS: dict[str, Rounding] = {
+    "efficientnet": EFFICIENTNET,
+    "efficientnet_v2": EFFICIENTNET_V2,
+    "pycls": PYCLS,
+    "plain": PLAIN,
+}
+"""The rules by name."""

@@ -1,0 +1,176 @@
+"""`naslab fit-scaling`: the coefficients of a network's own compound rule."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table, quantity, say
+
+if TYPE_CHECKING:
+    from naslab.analysis.scaling_fit import CompoundFit
+    from naslab.scaling import Compound
+
+
+def fit_scaling(
+    model: Annotated[str, typer.Argument(help="A zoo name, an architecture file, STUDY:TRIAL or STUDY:best.")],
+    budget_ratio: Annotated[float, typer.Option(help="How many times the model's macs each candidate has.")] = 2.0,
+    dataset: Annotated[
+        str | None, typer.Option(help="digits, fashion_mnist, cifar10, cifar100 or image_folder:PATH; a study's own.")
+    ] = None,
+    max_images: Annotated[int | None, typer.Option(min=2, help="Use this many training images only.")] = None,
+    resolution: Annotated[str | None, typer.Option(help="The model's input size: 32, or height x width.")] = None,
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs of training for each candidate.")] = 4,
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each candidate.")] = 3,
+    points: Annotated[int, typer.Option(help="Candidates, spread over the grid.")] = 16,
+    step: Annotated[float, typer.Option(help="Step of the coefficients on the grid.")] = 0.05,
+    grid: Annotated[
+        list[str] | None, typer.Option(help="A candidate by hand instead, as '1.2,1.1,1.15'; may be repeated.")
+    ] = None,
+    tolerance: Annotated[float, typer.Option(help="By what share exact macs may miss the budget.")] = 0.05,
+    rounding: Annotated[str, typer.Option(help="plain, pycls, efficientnet or efficientnet_v2.")] = "plain",
+    out: Annotated[Path | None, typer.Option(help="Write the loss surface to this self-contained HTML file.")] = None,
+    save_to: Annotated[Path | None, typer.Option(help="The coefficients file; by default STUDY.yaml.")] = None,
+    executor: Annotated[Literal["local", "ray"], typer.Option(help="Worker processes here, or Ray actors.")] = "local",
+    workers: Annotated[int | None, typer.Option(min=1, help="Candidates trained at once.")] = None,
+    gpus_per_worker: Annotated[float | None, typer.Option(min=0, help="Share of a GPU for each worker.")] = None,
+    ray_address: Annotated[str | None, typer.Option(help="An existing Ray cluster, as host:port or 'auto'.")] = None,
+    ledger: LedgerOption = DEFAULT_LEDGER,
+    study: Annotated[str | None, typer.Option(help="The study's name; by default MODEL-scaling.")] = None,
+    data_dir: Annotated[str | None, typer.Option(help="Folder of the data sets.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Fit depth, width and resolution coefficients by training ways to spend one budget. Run again, it continues.
+
+    Example: naslab fit-scaling resnet20_cifar --budget-ratio 2 --dataset cifar10 --epochs 10 --out surface.html
+    """
+    from naslab.cli.progress import Display
+    from naslab.execution.workers import Workers
+    from naslab.models import find_model, parse_resolution
+    from naslab.scaling.coefficients import save_coefficients
+    from naslab.scaling_lab import coefficients_of, fit_compound
+
+    by_hand = [parse_coefficients(text) for text in grid or ()]
+    require_figure_name(out)
+    with Display(quiet=json) as display:
+        fit = fit_compound(
+            find_model(model, ledger, parse_resolution(resolution)),
+            dataset=dataset,
+            max_images=max_images,
+            budget_ratio=budget_ratio,
+            epochs=epochs,
+            seeds=seeds,
+            step=step,
+            points=points,
+            tolerance=tolerance,
+            rounding=rounding,
+            grid=by_hand,
+            workers=Workers(kind=executor, count=workers, gpus_per_worker=gpus_per_worker, address=ray_address),
+            ledger=ledger,
+            study=study,
+            data_dir=data_dir,
+            on_event=display.show,
+        )
+    path = save_to or Path(f"{fit.study}.yaml")
+    save_coefficients(coefficients_of(fit), path)
+    if out is not None:
+        from naslab.figures.scaling_fit import surface_figure
+        from naslab.figures.write import write_figure
+
+        write_figure(surface_figure(fit), out)
+    if json:
+        print_json(fit_value(fit, path, out))
+        return
+    show_fit(fit)
+    say(f"wrote {path}" + (f" and {out}" if out is not None else ""))
+    say(f"use it: naslab rescale {model} --coefficients {path} --phi 1 2 3")
+
+
+def parse_coefficients(text: str) -> Compound:
+    """Coefficients written by hand, alpha, beta and gamma.
+
+    >>> parse_coefficients("1.2,1.1,1.15")
+    Compound(alpha=1.2, beta=1.1, gamma=1.15)
+    """
+    from naslab.errors import SpecError
+    from naslab.scaling import Compound
+
+    try:
+        alpha, beta, gamma = (float(part) for part in text.split(","))
+    except ValueError:
+        raise SpecError("grid", f"must be alpha,beta,gamma like 1.2,1.1,1.15, got '{text}'") from None
+    return Compound(alpha=alpha, beta=beta, gamma=gamma)
+
+
+def require_figure_name(out: Path | None) -> None:
+    """Refuse a picture of a kind that cannot be written before anything is trained."""
+    from naslab.errors import NaslabError
+
+    if out is not None and out.suffix not in (".html", ".htm", ".json"):
+        raise NaslabError(f"cannot write a figure as '{out.suffix or out}': give a file that ends in .html or .json")
+
+
+def fit_value(fit: CompoundFit, path: Path, out: Path | None) -> dict[str, Any]:
+    """The fit as plain values."""
+    best = fit.best
+    return {
+        "study": fit.study,
+        "model": fit.model,
+        "dataset": fit.dataset,
+        "epochs": fit.epochs,
+        "budget_ratio": fit.ratio,
+        "rounding": fit.rounding,
+        "alpha": best.compound.alpha,
+        "beta": best.compound.beta,
+        "gamma": best.compound.gamma,
+        "product": best.compound.growth,
+        "macs_ratio": best.macs_ratio,
+        "error": best.error,
+        "baseline_errors": list(fit.base_errors),
+        "intervals": fit.intervals,
+        "noise_sd": fit.noise_sd,
+        "warnings": list(fit.warnings),
+        "points": fit.rows(),
+        "file": str(path),
+        "figure": None if out is None else str(out),
+    }
+
+
+def show_fit(fit: CompoundFit) -> None:
+    """The points as a table, the best first, then the coefficients with their intervals."""
+    print_table(
+        ("alpha", "beta", "gamma", "product", "x macs", "macs", "params", "error %", "sem", "wins"),
+        [
+            (
+                point.compound.alpha,
+                point.compound.beta,
+                point.compound.gamma,
+                round(point.compound.growth, 3),
+                round(point.macs_ratio, 3),
+                quantity(point.macs),
+                quantity(point.params),
+                f"{point.error:.2f}",
+                "-" if point.sem != point.sem else f"{point.sem:.2f}",
+                "-" if share != share else f"{share:.0%}",
+            )
+            for point, share in zip(fit.points, fit.win_shares, strict=True)
+        ],
+        title=f"{fit.ratio:g} x the macs of {fit.model} on {fit.dataset}, {fit.epochs} epochs",
+    )
+    parts = []
+    for name in ("alpha", "beta", "gamma"):
+        value = f"{name} {getattr(fit.compound, name):g}"
+        if fit.intervals is not None:
+            low, high = fit.intervals[name]
+            value += f" ({low:g} to {high:g})"
+        parts.append(value)
+    print(", ".join(parts) + (", 90% bootstrap intervals over seeds" if fit.intervals is not None else ""))
+    for warning in fit.warnings:
+        say(f"note: {warning}")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(fit_scaling)

@@ -1,0 +1,80 @@
+"""Fitted coefficients as a file: what was found, for which network, and how."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+from naslab.arch.block import Spec
+from naslab.arch.files import decode, encode, load_yaml
+from naslab.errors import NaslabError, SpecError, UnknownNameError
+from naslab.scaling.compound import Compound
+from naslab.scaling.grid import require_product
+from naslab.scaling.rounding import ROUNDINGS, Rounding
+
+
+class Coefficients(Spec, frozen=True):
+    """A rule of one network and one data set, with where it comes from.
+
+    `intervals` are those of alpha, beta and gamma at 90 %, by name. Coefficients whose product misses `budget_ratio`
+    by more than 10 per cent are refused: their family would not grow as it says.
+
+    >>> Coefficients(alpha=1.5, beta=1.2, gamma=1.2)
+    Traceback (most recent call last):
+    naslab.errors.SpecError: coefficients 1.5, 1.2, 1.2: alpha * beta^2 * gamma^2 is 3.11, must be within 10% of 2
+    """
+
+    alpha: float
+    beta: float
+    gamma: float
+    budget_ratio: float = 2.0
+    rounding: str = "plain"
+    model: str = ""
+    arch_id: str = ""
+    study: str = ""
+    dataset: str = ""
+    epochs: int | None = None
+    seeds: int | None = None
+    intervals: dict[str, tuple[float, float]] = msgspec.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.rounding not in ROUNDINGS:
+            raise UnknownNameError("rounding", self.rounding, ROUNDINGS)
+        require_product(self.compound, self.budget_ratio)
+
+    @property
+    def compound(self) -> Compound:
+        """The rule."""
+        return Compound(alpha=self.alpha, beta=self.beta, gamma=self.gamma)
+
+    @property
+    def rounds(self) -> Rounding:
+        """The rounding that the rule was fitted with."""
+        return ROUNDINGS[self.rounding]
+
+
+def save_coefficients(coefficients: Coefficients, path: Path) -> None:
+    """Write a coefficients file: JSON for `.json`, YAML otherwise; whole or not at all."""
+    values: dict[str, Any] = encode(coefficients)
+    text = (
+        msgspec.json.format(msgspec.json.encode(coefficients), indent=2).decode() + "\n"
+        if path.suffix == ".json"
+        else yaml.safe_dump(values, sort_keys=False)
+    )
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+
+
+def load_coefficients(path: Path) -> Coefficients:
+    """Read a coefficients file; a `NaslabError` names the file, the field and the rule that it breaks."""
+    data = load_yaml(path)
+    if not isinstance(data, dict):
+        raise NaslabError(f"{path}: must hold alpha, beta and gamma, got {data!r}"[:200])
+    try:
+        return decode(data, Coefficients)
+    except (SpecError, UnknownNameError) as error:
+        raise NaslabError(f"{path}: {error}") from None
