@@ -13,6 +13,8 @@ from naslab.errors import DataError
 from naslab.space.hole import Hole
 
 MACRO_FILE = "nas_bench_macro/nas-bench-macro_cifar10.json.gz"
+WORTHLESS_ACCURACY = 80.0
+"""Per cent below which a network adds no hypervolume."""
 MACRO_STAGES = ((0, 2), (2, 5), (5, 8))
 MACRO_KINDS = ("identity", "kernel 3, expansion 3", "kernel 5, expansion 6")
 
@@ -37,12 +39,15 @@ def load_nas_bench_macro(data_dir: Path, objectives: tuple[str, ...] = ("accurac
         "params": np.array([float(table[name]["params"]) for name in names]),
     }
     canonical = {merged: index for index, merged in enumerate(sorted({_merged(name) for name in names}))}
+    losses = np.stack([columns[metric] for metric in objectives], axis=1)
+    worthless = {"accuracy": -WORTHLESS_ACCURACY}
     return TableDomain(
         space,
-        np.stack([columns[metric] for metric in objectives], axis=1),
+        losses,
         [metric != "accuracy" for metric in objectives],
         np.log(np.stack([columns["macs"], columns["params"]], axis=1)),
         np.array([canonical[_merged(name)] for name in names], dtype=np.int64),
+        [worthless.get(metric, float(worst)) for metric, worst in zip(objectives, losses.max(axis=0), strict=True)],
     )
 
 

@@ -108,7 +108,8 @@ class TableDomain:
 
     `losses`: shape (rows, objectives), to be small. `is_known`: which objectives are known before training, shape
     (objectives,). `features`: what a model may learn from, shape (rows, features). `networks`: shape (rows,), equal
-    where rows are one network; a row's own number by default.
+    where rows are one network; a row's own number by default. `reference`: losses that count as worthless, shape
+    (objectives,); the table's worst by default.
     """
 
     def __init__(
@@ -118,12 +119,14 @@ class TableDomain:
         is_known: Sequence[bool] = (),
         features: NDArray[np.float64] | None = None,
         networks: NDArray[np.int64] | None = None,
+        reference: Sequence[float] | None = None,
     ) -> None:
         if len(losses) != space.size():
             raise DataError(f"a table of {space.size()} rows needs as many losses, got {len(losses)}")
         self.space = space
         self.losses = losses
         self.networks = np.arange(len(losses)) if networks is None else networks
+        self.reference = losses.max(axis=0) if reference is None else np.array(reference, dtype=np.float64)
         self._is_known = tuple(is_known) or (False,) * losses.shape[1]
         self._features = np.zeros((len(losses), 0)) if features is None else features
 

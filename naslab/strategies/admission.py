@@ -48,15 +48,22 @@ class Admission:
 
     def _ways(self, drafts: Iterator[Proposal], history: History, rng: np.random.Generator) -> Iterator[Proposal]:
         """Admissible proposals, the strategy's own first."""
-        drafted: list[Genome] = []
+        drafted: list[Proposal] = []
         for draft in islice(drafts, MAX_DRAFTS):
             genome = self._admissible(draft.genome, history, rng)
             if genome is not None:
                 yield draft if genome == draft.genome else Proposal(genome, {**draft.origin, "repaired": True})
-            drafted.append(draft.genome)
+            drafted.append(draft)
+        # What the strategy noted on its draft stays with what replaces it; its parents are others.
+        noted = {key: value for key, value in drafted[0].origin.items() if key != "parents"} if drafted else {}
+        for genome in self._elsewhere([draft.genome for draft in drafted[:1]], history, rng):
+            yield Proposal(genome, {**noted, "operator": "elsewhere"})
+
+    def _elsewhere(self, drafted: list[Genome], history: History, rng: np.random.Generator) -> Iterator[Genome]:
+        """Admissible genomes beside the draft and what is known, then of the whole space."""
         known = [each.genome for each in history.told] + list(history.pending.values())
         picked = rng.permutation(len(known))[:MAX_KNOWN]
-        for centre in drafted[:1] + [known[index] for index in picked]:
+        for centre in drafted + [known[index] for index in picked]:
             yield from self._beside(centre, history, rng)
         if self._domain.space.size() <= ENUMERABLE:
             yield from self._anything_left(history, rng)
@@ -64,18 +71,18 @@ class Admission:
         for _ in range(MAX_SAMPLES):
             genome = self._admissible(self._domain.space.sample(rng), history, rng)
             if genome is not None:
-                yield Proposal(genome, {"operator": "sample"})
+                yield genome
 
-    def _beside(self, centre: Genome, history: History, rng: np.random.Generator) -> Iterator[Proposal]:
+    def _beside(self, centre: Genome, history: History, rng: np.random.Generator) -> Iterator[Genome]:
         """Unseen neighbours of a genome that meet the limits, in random order."""
         near = list(islice(self._domain.space.neighbours(centre), 4 * MAX_NEIGHBOURS))
         for index in rng.permutation(len(near))[:MAX_NEIGHBOURS]:
             network = self._domain.examine(near[index])
             if network.is_feasible and network.network_id not in history.seen:
                 self._met_feasible = True
-                yield Proposal(near[index], {"operator": "neighbour"})
+                yield near[index]
 
-    def _anything_left(self, history: History, rng: np.random.Generator) -> Iterator[Proposal]:
+    def _anything_left(self, history: History, rng: np.random.Generator) -> Iterator[Genome]:
         """Any network of a small space that was not proposed."""
         if self._left is None:
             self._left = {}
@@ -86,7 +93,7 @@ class Admission:
             self._met_feasible = self._met_feasible or bool(self._left)
         left = [genome for network_id, genome in self._left.items() if network_id not in history.seen]
         if left:
-            yield Proposal(left[int(rng.integers(len(left)))], {"operator": "enumerate"})
+            yield left[int(rng.integers(len(left)))]
 
     def _admissible(self, genome: Genome, history: History, rng: np.random.Generator) -> Genome | None:
         """The genome, repaired if it breaks a limit, unless its network was proposed or no repair was found."""

@@ -80,10 +80,10 @@ class Bayes:
         if number != self._fitted_to:
             self._kernels = fit_kernels(history.told[:number], catalogue)
             self._fitted_to = number
-        look = _Look(Surrogate(self._kernels, history, catalogue), history, rng)
+        look = _Look(Surrogate(self._kernels, history, catalogue, self._domain.reference), history, rng)
         found = look.worth(catalogue.standing)
         if not catalogue.is_complete:
-            told = [Worth(0.0, history.told[index].genome) for index in look.surrogate.best_told[:BEAM]]
+            told = [Worth(0.0, history.told[index].genome) for index in look.surrogate.best_told]
             found += self._beam(found[:BEAM] + told, look, catalogue, rng)
         return sorted(found, key=lambda worth: -worth.gain)[:DRAFTS]
 

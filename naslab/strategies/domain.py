@@ -100,6 +100,11 @@ class Domain(Protocol):
         """How many losses an observation has."""
         ...
 
+    @property
+    def reference(self) -> NDArray[np.float64] | None:
+        """Losses that count as worthless, shape (objectives,), where that is known."""
+        ...
+
     def examine(self, genome: Genome) -> Network:
         """What is known of the genome's network before training."""
         ...
@@ -129,6 +134,11 @@ class ArchDomain:
     def num_objectives(self) -> int:
         """How many objectives the problem has."""
         return len(self._problem.objectives)
+
+    @property
+    def reference(self) -> None:
+        """Not known: what is worthless is learned from the outcomes."""
+        return None
 
     def examine(self, genome: Genome) -> Network:
         """What the description tells of the genome's network."""

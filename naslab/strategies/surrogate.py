@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from naslab.pareto import is_non_dominated, non_dominated_ranks
+from naslab.pareto import is_non_dominated
 from naslab.strategies.candidates import Candidates, Catalogue
 from naslab.strategies.gaussian_process import Kernel, Posterior, fit_kernel
 from naslab.strategies.history import History, Observation
@@ -22,6 +22,8 @@ MAX_CONDITIONED = 320
 REFITS_AT_EACH_UNTIL = 20
 REFIT_GROWTH = 1.1
 REFERENCE_MARGIN = 0.1
+NUM_BEST = 4
+"""How many of the best told networks a search for candidates starts from."""
 
 
 class Forecast(NamedTuple):
@@ -73,10 +75,22 @@ def instructive(losses: Matrix, most: int) -> NDArray[np.intp]:
     """At most `most` rows of losses of shape (n, objectives): half of them the best, the rest spread over time."""
     if len(losses) <= most:
         return np.arange(len(losses))
-    order = np.argsort(_merit(losses), kind="stable")
-    others = np.sort(order[most // 2 :])
+    best = best_rows(losses, most // 2)
+    others = np.setdiff1d(np.arange(len(losses)), best)
     spread = others[np.linspace(0, len(others) - 1, most - most // 2).astype(np.intp)]
-    return np.sort(np.concatenate((order[: most // 2], spread)))
+    return np.sort(np.concatenate((best, spread)))
+
+
+def best_rows(losses: Matrix, number: int) -> NDArray[np.intp]:
+    """The best `number` rows of losses of shape (n, objectives), front by front, the older of equals first."""
+    if losses.shape[1] == 1:
+        return np.argsort(losses[:, 0], kind="stable")[:number]
+    best = np.zeros(0, dtype=np.intp)
+    left = np.arange(len(losses))
+    while len(best) < number and len(left):
+        is_front = is_non_dominated(losses[left])
+        best, left = np.concatenate((best, left[is_front])), left[~is_front]
+    return best[:number]
 
 
 def fit_kernels(told: list[Observation], catalogue: Catalogue) -> tuple[Kernel | None, ...]:
@@ -97,7 +111,14 @@ class Surrogate:
     `achieved` are the losses of both, in the surrogate's scale: shape (networks, objectives).
     """
 
-    def __init__(self, kernels: tuple[Kernel | None, ...], history: History, catalogue: Catalogue) -> None:
+    def __init__(
+        self,
+        kernels: tuple[Kernel | None, ...],
+        history: History,
+        catalogue: Catalogue,
+        worthless: NDArray[np.float64] | None,
+    ) -> None:
+        self._worthless = worthless
         losses = told_losses(history.told)
         self._kept = instructive(losses, MAX_CONDITIONED)
         inputs = catalogue.inputs_of([history.told[index].genome for index in self._kept])
@@ -110,9 +131,8 @@ class Surrogate:
             else Posterior(kernel, inputs, scaled[self._kept, objective]).believing(in_flight.inputs)
             for objective, kernel in enumerate(kernels)
         ]
-        is_measured = np.array([each.losses is not None for each in history.told])
-        self.achieved = np.vstack((scaled[is_measured], self.forecast(in_flight).mean))
-        self.best_told = np.argsort(_merit(losses), kind="stable")
+        self.achieved = np.vstack((self._denoised(inputs, scaled[self._kept]), self.forecast(in_flight).mean))
+        self.best_told = best_rows(losses, NUM_BEST)
 
     def forecast(self, networks: Candidates) -> Forecast:
         """What is expected of networks, told or not."""
@@ -126,13 +146,18 @@ class Surrogate:
                 deviation[:, objective] = np.sqrt(variance)
         return Forecast(mean, deviation)
 
+    def _denoised(self, inputs: Matrix, scaled: Matrix) -> Matrix:
+        """The losses told without what the processes take for noise: a lucky run is no network to beat."""
+        columns = [
+            scaled[:, objective] if posterior is None else posterior.mean(inputs)
+            for objective, posterior in enumerate(self._posteriors)
+        ]
+        return np.stack(columns, axis=1)
+
     def reference(self) -> NDArray[np.float64]:
-        """A point a little worse than the ends of the front: shape (objectives,)."""
+        """Losses that count as worthless, else a little worse than the ends of the front: shape (objectives,)."""
+        if self._worthless is not None:
+            return np.array([scale.to(loss) for scale, loss in zip(self._scales, self._worthless, strict=True)])
         front = self.achieved[is_non_dominated(self.achieved)]
         worst = front.max(axis=0)
         return np.asarray(worst + REFERENCE_MARGIN * np.maximum(worst - front.min(axis=0), 1.0))
-
-
-def _merit(losses: Matrix) -> NDArray[np.float64]:
-    """Small for good rows of losses: the loss itself, or the non-dominated rank."""
-    return losses[:, 0] if losses.shape[1] == 1 else non_dominated_ranks(losses).astype(np.float64)
