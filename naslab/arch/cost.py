@@ -10,7 +10,7 @@ import msgspec
 
 from naslab.arch.block import Context
 from naslab.arch.blocks import AnyBlock
-from naslab.arch.lower import lower, lower_block, lower_head, placed_blocks, reads_history
+from naslab.arch.lower import lower, lower_at, lower_head, placed_blocks, reads_history
 from naslab.arch.plan import (
     ChannelLinear,
     Concat,
@@ -155,7 +155,7 @@ def stage_tally(stage: Stage, shape: Shape, context: Context) -> Tally:
 @lru_cache(maxsize=65536)
 def _block_tally(block: AnyBlock, width: int | None, stride: int, shape: Shape, context: Context) -> Tally:
     """Count one block: stages that differ in their repeats, or in what is before their second block, share it."""
-    return tally(lower_block(Stage(block=block, width=width), shape, stride, context), shape)
+    return tally(lower_at(block, width, stride, (shape,), context), shape)
 
 
 @lru_cache(maxsize=4096)

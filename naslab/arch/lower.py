@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from naslab.arch.block import Context
+from naslab.arch.block import Block, Context
 from naslab.arch.blocks import Skip
 from naslab.arch.plan import (
     Conv,
@@ -123,10 +123,22 @@ def lower_block(
     `trail` are the outputs so far, for blocks that read several; without it they read one map as each.
     """
     block = stage.block.repeated(repeat) if repeat else stage.block
+    return lower_at(block, stage.width, stride, trail or (shape,), context, drop_rate)
+
+
+def lower_at(
+    block: Block,
+    width: int | None,
+    stride: int,
+    trail: tuple[Shape, ...],
+    context: Context,
+    drop_rate: float = 0.0,
+) -> Layer:
+    """A block behind the outputs of `trail`; an error names the field of its stage that breaks the rule."""
     try:
         if block.num_inputs == 1:
-            return block.lower(shape, stage.width, stride, context, drop_rate)
-        return block.lower_on(last_maps(trail or (shape,), block.num_inputs), stage.width, stride, context, drop_rate)
+            return block.lower(trail[-1], width, stride, context, drop_rate)
+        return block.lower_on(last_maps(trail, block.num_inputs), width, stride, context, drop_rate)
     except SpecError as error:
         root = error.field.partition(".")[0].partition("[")[0]
         raise error.inside("block" if root in block.__struct_fields__ else "") from None

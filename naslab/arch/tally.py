@@ -28,7 +28,7 @@ from naslab.arch.plan import (
     Supervised,
     layer_kind,
 )
-from naslab.arch.primitives import PRIMITIVES, Tally, num_values
+from naslab.arch.primitives import PRIMITIVES, Counts, Tally, num_values
 from naslab.errors import SpecError
 
 
@@ -39,13 +39,17 @@ def tally(layer: Layer, shape: Shape, keep: bool = False) -> Tally:
     >>> tally(Conv(3, 16, (3, 3), padding=(1, 1)), (3, 8, 8))
     Tally(out_shape=(16, 8, 8), params=432, macs=27648, activations=1024, peak=1216)
     """
+    return Tally(*_counts(layer, shape, keep))
+
+
+def _counts(layer: Layer, shape: Shape, keep: bool) -> Counts:
     count = _COUNTERS.get(type(layer))
     if count is None:
         raise SpecError("", f"the cost model does not know the layer {layer_kind(layer)}")
     return count(layer, shape, keep)
 
 
-def _sequence(layer: Sequence, shape: Shape, keep: bool) -> Tally:
+def _sequence(layer: Sequence, shape: Shape, keep: bool) -> Counts:
     params = macs = activations = peak = held = 0
     kept = shape[0] * shape[1] * shape[2] if keep else 0
     index = 0
@@ -66,44 +70,37 @@ def _sequence(layer: Sequence, shape: Shape, keep: bool) -> Tally:
         raise SpecError(
             layer.names[index], f"the cost model does not know the layer {layer_kind(layer.layers[index])}"
         ) from None
-    return Tally(shape, params, macs, activations, peak or shape[0] * shape[1] * shape[2])
+    return shape, params, macs, activations, peak or shape[0] * shape[1] * shape[2]
 
 
-def _residual(layer: Residual, shape: Shape, keep: bool) -> Tally:
-    body = _named("body", layer.body, shape, True)
-    size = num_values(body.out_shape)
+def _residual(layer: Residual, shape: Shape, keep: bool) -> Counts:
+    out, params, macs, activations, peak = _named("body", layer.body, shape, True)
+    size = num_values(out)
     if type(layer.shortcut) is Identity:
-        if body.out_shape != shape:
-            raise SpecError("", f"the body makes {body.out_shape} of {shape}; an identity shortcut cannot be added")
-        return body._replace(peak=max(body.peak, 2 * size))
+        if out != shape:
+            raise SpecError("", f"the body makes {out} of {shape}; an identity shortcut cannot be added")
+        return out, params, macs, activations, max(peak, 2 * size)
     way = _named("shortcut", layer.shortcut, shape, keep)
-    if way.out_shape != body.out_shape:
-        raise SpecError("", f"the body makes {body.out_shape}, the shortcut {way.out_shape}")
-    return Tally(
-        body.out_shape,
-        body.params + way.params,
-        body.macs + way.macs,
-        body.activations + way.activations,
-        max(body.peak, size + way.peak),
-    )
+    if way[0] != out:
+        raise SpecError("", f"the body makes {out}, the shortcut {way[0]}")
+    return out, params + way[1], macs + way[2], activations + way[3], max(peak, size + way[4])
 
 
-def _gate(layer: Gate, shape: Shape, keep: bool) -> Tally:
-    body = _named("gate", layer.body, shape, True)
-    if body.out_shape[0] != shape[0]:
-        raise SpecError("", f"the gate makes {body.out_shape[0]} channels for {shape[0]}")
-    size = num_values(shape)
-    product = size * (2 if keep else 1) + num_values(body.out_shape)
-    return body._replace(out_shape=shape, peak=max(body.peak, product))
+def _gate(layer: Gate, shape: Shape, keep: bool) -> Counts:
+    out, params, macs, activations, peak = _named("gate", layer.body, shape, True)
+    if out[0] != shape[0]:
+        raise SpecError("", f"the gate makes {out[0]} channels for {shape[0]}")
+    product = num_values(shape) * (2 if keep else 1) + num_values(out)
+    return shape, params, macs, activations, max(peak, product)
 
 
-def _concat(layer: Concat, shape: Shape, keep: bool) -> Tally:
+def _concat(layer: Concat, shape: Shape, keep: bool) -> Counts:
     params = macs = activations = peak = channels = made = 0
     place: tuple[int, int] | None = None
     last = len(layer.branches) - 1
     passes = any(map(passes_on, layer.branches))
     for index, (name, branch) in enumerate(zip(layer.names, layer.branches, strict=True)):
-        part = _named(name, branch, shape, keep or passes or index < last)
+        part = Tally(*_named(name, branch, shape, keep or passes or index < last))
         if place is None:
             place = part.out_shape[1:]
         elif place != part.out_shape[1:]:
@@ -119,7 +116,7 @@ def _concat(layer: Concat, shape: Shape, keep: bool) -> Tally:
     out = (channels, *place)
     held = num_values(shape) if keep or passes else 0
     stacked = num_values(out) if len(layer.branches) > 1 else 0
-    return Tally(out, params, macs, activations, max(peak, held + made + stacked))
+    return out, params, macs, activations, max(peak, held + made + stacked)
 
 
 def passes_on(layer: Layer) -> bool:
@@ -130,7 +127,7 @@ def passes_on(layer: Layer) -> bool:
     return kind is Identity or kind is Flatten
 
 
-def _dag(layer: Dag, shape: Shape, keep: bool) -> Tally:
+def _dag(layer: Dag, shape: Shape, keep: bool) -> Counts:
     return dag_tally(layer, (shape,), (0,) * layer.num_inputs, (keep,))
 
 
@@ -220,7 +217,7 @@ def _stacked(shapes: list[Shape]) -> Shape:
     return (sum(shape[0] for shape in shapes), *shapes[0][1:])
 
 
-def _history(layer: History, shape: Shape, keep: bool) -> Tally:
+def _history(layer: History, shape: Shape, keep: bool) -> Counts:
     steps = history_steps(layer)
     reads = [step_reads(index, each) for index, (_, each) in enumerate(steps)]
     last_read = dict.fromkeys(range(len(steps) + 1), -1)
@@ -279,19 +276,19 @@ def inputs_read(layer: Layer) -> set[int]:
     return {index for index in used if index < layer.num_inputs}
 
 
-def _supervised(layer: Supervised, shape: Shape, keep: bool) -> Tally:
+def _supervised(layer: Supervised, shape: Shape, keep: bool) -> Counts:
     return tally(layer.body, shape, keep)
 
 
-def _named(name: str, layer: Layer, shape: Shape, keep: bool) -> Tally:
+def _named(name: str, layer: Layer, shape: Shape, keep: bool) -> Counts:
     """Count a part, naming it in any error."""
     try:
-        return tally(layer, shape, keep)
+        return _counts(layer, shape, keep)
     except SpecError as error:
         raise error.inside(name) from None
 
 
-_COUNTERS: dict[type[Layer], Callable[[Any, Shape, bool], Tally]] = {
+_COUNTERS: dict[type[Layer], Callable[[Any, Shape, bool], Counts]] = {
     **PRIMITIVES,
     Sequence: _sequence,
     Residual: _residual,
