@@ -206,6 +206,25 @@ def data_of(model: Model, dataset: str | None, ledger: str | Path) -> DataChoice
     return open_study(model.study, ledger).problem.data
 
 
+def export_network(
+    arch: ArchSpec, path: Path, title: str, onnx: Path | None = None, weights: Path | None = None
+) -> list[Path]:
+    """Write a network as a Python file that needs torch alone, and with its weights as ONNX; the files written."""
+    from naslab.arch.build import build
+    from naslab.arch.source import network_source
+    from naslab.training.onnx_file import write_onnx
+    from naslab.training.weights import load_weights
+
+    module = build(arch, seed=0)
+    path.write_text(network_source(module, title), encoding="utf-8")
+    if onnx is None:
+        return [path]
+    if weights is not None:
+        load_weights(module, weights)
+    write_onnx(module, arch.input, onnx)
+    return [path, onnx]
+
+
 def open_study(name: str, ledger: str | Path = "naslab.db") -> StudyView:
     """A study as its ledger has it now."""
     with Ledger.open(ledger, create=False) as opened:

@@ -11,10 +11,12 @@ import typer
 from naslab.cli import (
     cost,
     doctor,
+    export,
     fit_scaling,
     pareto,
     report,
     rescale,
+    scaling_law,
     search,
     show,
     spaces,
@@ -34,7 +36,22 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for each in (search, pareto, report, rescale, fit_scaling, train, cost, show, spaces, zoo, studies, doctor):
+for each in (
+    search,
+    pareto,
+    report,
+    rescale,
+    fit_scaling,
+    scaling_law,
+    train,
+    export,
+    cost,
+    show,
+    spaces,
+    zoo,
+    studies,
+    doctor,
+):
     each.register(app)
 
 

@@ -29,13 +29,16 @@ def train(
     data_dir: Annotated[str | None, typer.Option(help="Folder of the data sets.")] = None,
     json: JsonOption = False,
 ) -> None:
-    """Train a network, read the test set once at the end, and write weights.safetensors, arch.yaml and result.json.
+    """Train a network, read the test set once at the end, and write weights, arch.yaml, network.py and result.json.
+
+    network.py needs torch alone; the weights are safetensors.
 
     Example: naslab train mystudy:best --epochs 60 --out trained
     """
     import msgspec
 
     from naslab.arch import save_arch
+    from naslab.lab import export_network
     from naslab.lab import train as run
     from naslab.models import find_model, parse_resolution
 
@@ -59,6 +62,7 @@ def train(
         ),
     )
     save_arch(trained.arch, out / "arch.yaml")
+    export_network(trained.arch, out / "network.py", f"{model}, trained by naslab; weights.safetensors fits it.")
     value = {
         "model": model,
         "dataset": trained.dataset,
@@ -77,7 +81,7 @@ def train(
         f"test accuracy {result.test_accuracy:.2f} +- {result.test_accuracy_sem:.2f} % on {result.num_test_images} "
         f"images of {trained.dataset}, {result.wall_seconds:.0f} s on {result.device}"
     )
-    say(f"wrote weights.safetensors, arch.yaml and result.json to {out}")
+    say(f"wrote weights.safetensors, network.py, arch.yaml and result.json to {out}")
 
 
 def register(app: typer.Typer) -> None:

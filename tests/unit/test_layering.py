@@ -31,7 +31,7 @@ LAYERS = (
 """Each layer may import itself and those before it."""
 
 HEAVY = {
-    "torch": {"arch/build.py", "arch/modules.py", "arch/graphs.py", "training", "estimators"},
+    "torch": {"arch/build.py", "arch/modules.py", "arch/graphs.py", "arch/source.py", "training", "estimators"},
     "torchvision": {"training", "estimators"},
     "ray": {"execution"},
     "optuna": {"strategies/optuna_bridge.py", "execution/tune.py", "optuna_edge.py"},

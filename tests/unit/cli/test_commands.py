@@ -133,7 +133,18 @@ def test_train_reads_the_test_set_once_and_writes_a_network(commands: Commands) 
     assert value["num_test_images"] == 359
     assert json.loads((commands.folder / "taken_home" / "result.json").read_text()) == value
     assert load_arch(commands.folder / "taken_home" / "arch.yaml").num_classes == 10
-    assert (commands.folder / "taken_home" / "weights.safetensors").stat().st_size > 1000
+    code = (
+        "import safetensors.torch, network, sys; model = network.network(); "
+        "model.load_state_dict(safetensors.torch.load_file('weights.safetensors')); "
+        "assert not any(name.split('.')[0] == 'naslab' for name in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=commands.folder / "taken_home", check=True)
+
+
+def test_export_writes_python_and_onnx(commands: Commands) -> None:
+    shown = commands("export", "resnet20_cifar", "--out", "resnet.py", "--onnx", "resnet.onnx", "--json")
+    assert shown.value == {"model": "resnet20_cifar", "files": ["resnet.py", "resnet.onnx"]}
+    assert (commands.folder / "resnet.onnx").stat().st_size > 10_000
 
 
 @pytest.mark.parametrize(
@@ -214,7 +225,7 @@ def test_listings_are_json_or_tables(commands: Commands, command: str) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["search", "pareto", "report", "rescale", "train", "cost", "show", "spaces", "zoo", "studies", "doctor"],
+    ["search", "pareto", "report", "rescale", "train", "export", "cost", "show", "spaces", "zoo", "studies", "doctor"],
 )
 def test_every_command_has_help_with_an_example(commands: Commands, command: str) -> None:
     shown = commands(command, "--help")

@@ -1,0 +1,34 @@
+"""A network as an ONNX file, by torch's own exporter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from naslab.arch.plan import Shape
+from naslab.errors import NaslabError
+
+
+def write_onnx(module: nn.Module, shape: Shape, path: Path) -> None:
+    """Write the evaluation path of a module for batches of any size of (channels, height, width) images.
+
+    Raises `NaslabError` where the packages onnx and onnxscript are missing.
+    """
+    try:
+        import onnxscript  # noqa: F401  (torch's exporter needs it)
+    except ImportError:
+        raise NaslabError("writing ONNX needs the packages onnx and onnxscript: pip install onnx onnxscript") from None
+    images = torch.zeros(2, *shape)
+    batch = torch.export.Dim("batch", min=1)
+    torch.onnx.export(
+        module.eval(),
+        (images,),
+        str(path),
+        input_names=["images"],
+        output_names=["logits"],
+        dynamic_shapes=({0: batch},),
+        dynamo=True,
+        verbose=False,
+    )
