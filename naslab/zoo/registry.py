@@ -53,9 +53,9 @@ def model(
     name: str,
     num_classes: int | None = None,
     resolution: Resolution | None = None,
-    in_channels: int = 3,
+    in_channels: int | None = None,
 ) -> ArchSpec:
-    """A network of the literature; by default as published, with the classes and the resolution of its paper.
+    """A network of the literature; by default as published, with the classes and the images of its paper.
 
     Raises `UnknownNameError` with the nearest names.
 
@@ -65,7 +65,10 @@ def model(
     arch = zoo_entry(name).constructor()
     return msgspec.structs.replace(
         arch,
-        input=image_shape(arch.input[1:] if resolution is None else resolution, in_channels),
+        input=image_shape(
+            arch.input[1:] if resolution is None else resolution,
+            arch.input[0] if in_channels is None else in_channels,
+        ),
         num_classes=arch.num_classes if num_classes is None else num_classes,
     )
 
