@@ -108,8 +108,8 @@ def require_figure_name(out: Path | None) -> None:
     """Refuse a picture of a kind that cannot be written before anything is trained."""
     from naslab.errors import NaslabError
 
-    if out is not None and out.suffix not in (".html", ".htm", ".json"):
-        raise NaslabError(f"cannot write a figure as '{out.suffix or out}': give a file that ends in .html or .json")
+    if out is not None and out.suffix not in (".html", ".htm"):
+        raise NaslabError(f"cannot write a page as '{out.suffix or out}': give a file that ends in .html")
 
 
 def fit_value(fit: CompoundFit, path: Path, out: Path | None) -> dict[str, Any]:

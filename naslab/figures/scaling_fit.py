@@ -39,6 +39,7 @@ def _surface(fit: CompoundFit, colours: dict[str, object]) -> go.Scatterternary:
         c=surface.resolution,
         name="quadratic through the points",
         mode="markers",
+        cliponaxis=False,
         marker={**colours, "color": surface.error, "size": 15, "symbol": "hexagon", "opacity": 0.45},
         hovertext=[f"about {error:.2f} % error" for error in surface.error],
         hoverinfo="text",
@@ -54,6 +55,7 @@ def _points(fit: CompoundFit, colours: dict[str, object]) -> go.Scatterternary:
         c=resolution,
         name="trained networks",
         mode="markers",
+        cliponaxis=False,
         marker={
             **colours,
             "color": [point.error for point in fit.points],
@@ -74,6 +76,7 @@ def _best(point: ScaledPoint) -> go.Scatterternary:
         c=[resolution],
         name=f"best: {words(point.compound)}",
         mode="markers",
+        cliponaxis=False,
         marker={"symbol": "star-open", "size": 24, "color": INK, "line": {"width": 2}},
         hoverinfo="skip",
     )
