@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,6 +15,7 @@ from ray._private import ray_constants
 from ray._private import worker as ray_worker
 
 from naslab.errors import WorkerError
+from naslab.execution import ray_keeper
 
 OBJECT_STORE_BYTES = 128 * 2**20
 """Shared memory of a cluster started for the run: candidates and estimates are small."""
@@ -28,43 +31,61 @@ def connected(address: str | None, num_cpus: int) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    with mishaps_on_stderr():
-        try:
-            if address is None:
-                _start(num_cpus)
-            else:
-                _join(address)
-            yield
-        finally:
-            ray.shutdown()
+    with mishaps_on_stderr(), started(num_cpus) if address is None else joined(address):
+        yield
 
 
-def _join(address: str) -> None:
+@contextmanager
+def joined(address: str) -> Iterator[None]:
+    """Be connected to an existing cluster."""
     if address.startswith("ray://"):
         raise WorkerError(f"'{address}' is a Ray Client address: run on a node of the cluster with its host:port")
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise WorkerError(f"no Ray cluster answers at '{address}': {error}") from None
-
-
-def _start(num_cpus: int) -> None:
-    # Ray binds to every interface without a password, unless it takes the machine for one that has no clusters.
-    settings = {ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR: "0", "RAY_USAGE_STATS_ENABLED": "0"}
-    has_clusters = ray_constants.ENABLE_RAY_CLUSTER
     try:
-        ray_constants.ENABLE_RAY_CLUSTER = False
-        with environment_of(settings):
-            ray.init(
-                address="local",
-                num_cpus=num_cpus,
-                include_dashboard=False,
-                object_store_memory=OBJECT_STORE_BYTES,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-            )
+        yield
     finally:
-        ray_constants.ENABLE_RAY_CLUSTER = has_clusters
+        ray.shutdown()
+
+
+@contextmanager
+def started(num_cpus: int) -> Iterator[None]:
+    """Be connected to a cluster that listens on this machine alone and ends with the block, or with this process."""
+    settings = {
+        # Ray binds to every interface without a password, unless it takes the machine for one that has no clusters.
+        ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR: "0",
+        "RAY_USAGE_STATS_ENABLED": "0",
+    }
+    has_clusters = ray_constants.ENABLE_RAY_CLUSTER
+    with kept() as tell_session:
+        try:
+            ray_constants.ENABLE_RAY_CLUSTER = False
+            with environment_of(settings):
+                ray.init(
+                    address="local",
+                    num_cpus=num_cpus,
+                    include_dashboard=False,
+                    object_store_memory=OBJECT_STORE_BYTES,
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                )
+            tell_session(ray.get_runtime_context().get_session_name())
+            yield
+        finally:
+            ray_constants.ENABLE_RAY_CLUSTER = has_clusters
+            ray.shutdown()
+
+
+@contextmanager
+def kept() -> Iterator[Callable[[str], None]]:
+    """A keeper beside the block, which ends what is left of the session that it is told of when the block ends."""
+    command = [sys.executable, "-I", "-S", ray_keeper.__file__]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, text=True, start_new_session=True) as keeper:
+        assert keeper.stdin is not None
+        told = keeper.stdin
+        yield lambda session: print(session, file=told, flush=True)
 
 
 @contextmanager
