@@ -29,7 +29,10 @@ def search(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Candidates at once; by default one a core or GPU.")
     ] = None,
-    gpus_per_worker: Annotated[float, typer.Option(min=0, help="Share of a GPU for each worker.")] = 0,
+    gpus_per_worker: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Share of a GPU for each worker; 0 keeps to the CPU, by default a GPU if any."),
+    ] = None,
     ray_address: Annotated[str | None, typer.Option(help="An existing Ray cluster, as host:port or 'auto'.")] = None,
     ledger: LedgerOption = DEFAULT_LEDGER,
     study: Annotated[str | None, typer.Option(help="The study's name; by default SPACE-STRATEGY-SEED.")] = None,
