@@ -349,7 +349,7 @@ def run_record(crew: Workers) -> RunRecord:
         machine=machine_facts(),
         versions=version_facts(),
         executor=crew.kind,
-        num_workers=crew.count or 0,
+        num_workers=crew.num_workers,
     )
 
 

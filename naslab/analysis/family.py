@@ -10,6 +10,7 @@ import msgspec
 
 from naslab.analysis.front import plain_metrics
 from naslab.analysis.labels import label_of
+from naslab.analysis.study import StudyView
 from naslab.arch.summary import describe_arch
 from naslab.outcome import Outcome
 from naslab.problem import ANALYTIC_METRICS
@@ -73,6 +74,15 @@ class FamilyTable(msgspec.Struct, frozen=True):
 def family(outcomes: Sequence[Outcome]) -> FamilyTable:
     """The members of a rescaled family, or the baselines, with what their origin says was asked of them."""
     members = [_member(each) for each in outcomes]
+    return FamilyTable(tuple(sorted(members, key=lambda each: (each.value("macs"), each.trial))))
+
+
+def rescaled_family(view: StudyView) -> FamilyTable:
+    """The family of a study with the searched networks that it was made from, as its members at phi 0."""
+    bases = {each.candidate.origin.get("base_trial") for each in view.family}
+    found = [_member(each) for each in view.outcomes if each.candidate.trial in bases]
+    at_zero = [msgspec.structs.replace(each, phi=0.0, label=f"phi 0 ({each.label})") for each in found]
+    members = [*at_zero, *family(view.family).members]
     return FamilyTable(tuple(sorted(members, key=lambda each: (each.value("macs"), each.trial))))
 
 

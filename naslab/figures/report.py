@@ -9,7 +9,7 @@ import msgspec
 from naslab.analysis.curves import CurveTable, learning_curves
 from naslab.analysis.facts import FactTable, facts
 from naslab.analysis.failures import FailureTable, failures
-from naslab.analysis.family import FamilyTable, family
+from naslab.analysis.family import FamilyTable, family, rescaled_family
 from naslab.analysis.front import FrontTable, front
 from naslab.analysis.preferences import PreferenceTable, preferences
 from naslab.analysis.progress import ProgressTable, progress
@@ -56,7 +56,7 @@ def report_tables(view: StudyView) -> ReportTables:
         progress=progress(view.outcomes, reference, view.runs),
         curves=learning_curves(view.outcomes, trials),
         preferences=preferences(view.outcomes, trials, view.problem.space.holes()),
-        family=family(view.family),
+        family=rescaled_family(view),
         baselines=family(view.baselines),
         failures=failures(view.outcomes),
         facts=facts(view),
