@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from naslab.lab import front_figure, open_study, pareto_front, search, train, write_report
     from naslab.models import find_model
     from naslab.scaling import Compound, Member, family, meet_budget, rescale, scale
+    from naslab.scaling.laws import fit_power_law
+    from naslab.scaling_lab import fit_compound
     from naslab.space import SearchSpace, choice, load_space
     from naslab.training.recipe import Recipe
     from naslab.zoo import model
@@ -43,6 +45,8 @@ _HOMES = {
     "choice": "naslab.space",
     "cost": "naslab.arch",
     "find_model": "naslab.models",
+    "fit_compound": "naslab.scaling_lab",
+    "fit_power_law": "naslab.scaling.laws",
     "front_figure": "naslab.lab",
     "load_arch": "naslab.arch",
     "load_space": "naslab.space",
@@ -72,6 +76,8 @@ __all__ = [
     "cost",
     "family",
     "find_model",
+    "fit_compound",
+    "fit_power_law",
     "front_figure",
     "load_arch",
     "load_space",

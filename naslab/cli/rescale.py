@@ -8,11 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from naslab.cli.fit_scaling import require_figure_name
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table, quantity, say
+from naslab.cli.scaling_rule import Chosen, chosen_rule
 
 if TYPE_CHECKING:
     from naslab.models import Model
-    from naslab.scaling import Compound, Member, Met
+    from naslab.scaling import LatencyMet, Member, Met
+
+NOISY = 0.2
+"""An interquartile range above this share of the median is worth a word."""
 
 
 def rescale(
@@ -23,17 +28,36 @@ def rescale(
     target_macs: Annotated[float | None, typer.Option(help="Multiply-accumulates to meet after rounding.")] = None,
     target_params: Annotated[float | None, typer.Option(help="Parameters to meet after rounding.")] = None,
     target_activations: Annotated[float | None, typer.Option(help="Activations to meet after rounding.")] = None,
-    rule: Annotated[str, typer.Option(help="efficientnet, uniform, fast, depth, width, resolution.")] = "efficientnet",
+    target_latency_ms: Annotated[
+        float | None, typer.Option(help="Milliseconds of one image's forward pass to meet, measured on --device.")
+    ] = None,
+    rule: Annotated[
+        str | None,
+        typer.Option(
+            help="efficientnet (the default), uniform, fast, depth, width, resolution; resnet_rs and efficientnet_v2 "
+            "are tables whose steps are phi 0, 1, 2, ..."
+        ),
+    ] = None,
+    coefficients: Annotated[
+        str | None, typer.Option(help="A coefficients file of `naslab fit-scaling`, or its study, instead of a rule.")
+    ] = None,
     alpha: Annotated[float | None, typer.Option(help="Depth multiplier of one step, instead of the rule's.")] = None,
     beta: Annotated[float | None, typer.Option(help="Width multiplier of one step.")] = None,
     gamma: Annotated[float | None, typer.Option(help="Resolution multiplier of one step.")] = None,
-    rounding: Annotated[str, typer.Option(help="efficientnet, efficientnet_v2, pycls or plain.")] = "efficientnet",
+    max_resolution: Annotated[int | None, typer.Option(min=1, help="Pixels that no side grows beyond.")] = None,
+    rounding: Annotated[
+        str | None, typer.Option(help="efficientnet (the default), efficientnet_v2, pycls or plain.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the members' architecture files.")] = Path("family"),
     train: Annotated[bool, typer.Option("--train", help="Train each member with the study's recipe.")] = False,
     dataset: Annotated[str | None, typer.Option(help="Data set for --train of a model that is no study's.")] = None,
     epochs: Annotated[int, typer.Option(min=1, help="Epochs for --train of a model that is no study's.")] = 4,
     study: Annotated[str | None, typer.Option(help="Study that keeps the members of such a model.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Members trained at once.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Write costs and accuracy against phi to this self-contained HTML file.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="Where latencies are measured, as cpu or cuda.")] = "cpu",
     ledger: LedgerOption = DEFAULT_LEDGER,
     data_dir: Annotated[str | None, typer.Option(help="Folder of the data sets.")] = None,
     json: JsonOption = False,
@@ -46,61 +70,99 @@ def rescale(
 
     targets = {"macs": target_macs, "params": target_params, "activations": target_activations}
     wanted = {metric: value for metric, value in targets.items() if value is not None}
-    if not phi and not wanted:
-        raise typer.BadParameter("say how far to scale: --phi 1 2 3, --target-macs 600e6 or --target-params 10e6")
+    if not phi and not wanted and target_latency_ms is None:
+        raise typer.BadParameter(
+            "say how far to scale: --phi 1 2 3, --target-macs 600e6, --target-params 10e6 or --target-latency-ms 5"
+        )
+    require_figure_name(plot)
     found = find_model(model, ledger)
-    entries = make_members(found, phi or [], wanted, chosen_rule(rule, alpha, beta, gamma), rounding)
+    if train:
+        found = for_dataset(found, dataset)
+    how = chosen_rule(found, rule, coefficients, alpha, beta, gamma, max_resolution, rounding, ledger)
+    entries = make_members(found, phi or [], wanted, how)
+    if target_latency_ms is not None:
+        entries.append(latency_member(found, target_latency_ms, how, device))
     files = write_members(entries, out)
     accuracies: dict[str, float] = {}
     if train:
         accuracies = train_members(found, entries, dataset, epochs, study, workers, ledger, data_dir, quiet=json)
+    if plot is not None:
+        write_plot(found, entries, accuracies, plot)
     rows = [
         member_row(entry, file, accuracies.get(identity(entry.member)))
         for entry, file in zip(entries, files, strict=True)
     ]
     if json:
-        print_json({"model": model, "members": rows})
+        print_json({"model": model, "members": rows, "figure": None if plot is None else str(plot)})
         return
     show_members(found, rows)
+    if plot is not None:
+        say(f"wrote {plot}")
 
 
 class Entry(NamedTuple):
-    """A member, and how its budget was met where it has one."""
+    """A member, and how its budget or its latency was met where it has one."""
 
     member: Member
-    met: Met | None
+    met: Met | None = None
+    timed: LatencyMet | None = None
 
 
-def chosen_rule(name: str, alpha: float | None, beta: float | None, gamma: float | None) -> Compound:
-    """The rule of that name, with the coefficients that were given instead of its own."""
+def for_dataset(found: Model, dataset: str | None) -> Model:
+    """The model with the channels and classes of the data set that its family is to be trained on."""
     import msgspec
 
-    from naslab.errors import UnknownNameError
-    from naslab.scaling import RULES
+    from naslab.models import Model
+    from naslab.training.datasets.facts import dataset_facts
 
-    if name not in RULES:
-        raise UnknownNameError("rule", name, RULES)
-    given = {"alpha": alpha, "beta": beta, "gamma": gamma}
-    return msgspec.structs.replace(RULES[name], **{key: value for key, value in given.items() if value is not None})
+    if found.study is not None or dataset is None:
+        return found
+    facts = dataset_facts(dataset)
+    shape = (facts.channels, *found.arch.input[1:])
+    return Model(found.name, msgspec.structs.replace(found.arch, input=shape, num_classes=facts.num_classes))
 
 
-def make_members(
-    found: Model, phis: Sequence[float], targets: dict[str, float], rule: Compound, rounding_name: str
-) -> list[Entry]:
+def make_members(found: Model, phis: Sequence[float], targets: dict[str, float], how: Chosen) -> list[Entry]:
     """The members at each phi, then those that meet each budget."""
-    from naslab.errors import UnknownNameError
-    from naslab.scaling import EFFICIENTNET, EFFICIENTNET_V2, PLAIN, PYCLS, meet_budget
+    from naslab.scaling import meet_budget
     from naslab.scaling import rescale as scaled
+    from naslab.scaling.tables import member_of
 
-    roundings = {"efficientnet": EFFICIENTNET, "efficientnet_v2": EFFICIENTNET_V2, "pycls": PYCLS, "plain": PLAIN}
-    if rounding_name not in roundings:
-        raise UnknownNameError("rounding", rounding_name, roundings)
-    rounding = roundings[rounding_name]
-    entries = [Entry(scaled(found.arch, phi, rule, rounding), None) for phi in phis]
+    if how.table is not None:
+        if targets:
+            raise typer.BadParameter(f"the rule '{how.name}' is a table and meets no budget: take --phi, or another")
+        return [Entry(member_of(found.arch, how.table, phi, how.name, how.rounding)) for phi in phis]
+    assert how.compound is not None
+    entries = [Entry(scaled(found.arch, phi, how.compound, how.rounding)) for phi in phis]
     for metric, target in targets.items():
-        met = meet_budget(found.arch, metric, target, rule, rounding=rounding)  # type: ignore[arg-type]
+        met = meet_budget(found.arch, metric, target, how.compound, rounding=how.rounding)  # type: ignore[arg-type]
         entries.append(Entry(met.member, met))
     return entries
+
+
+def latency_member(found: Model, target_ms: float, how: Chosen, device: str) -> Entry:
+    """The member whose forward pass of one image takes `target_ms` on a device."""
+    from naslab.estimators.latency import measure_arch
+    from naslab.scaling import meet_latency
+
+    if how.compound is None:
+        raise typer.BadParameter(f"the rule '{how.name}' is a table and meets no latency: take --phi, or another")
+    timed = meet_latency(
+        found.arch, target_ms, lambda arch: measure_arch(arch, device), how.compound, rounding=how.rounding
+    )
+    return Entry(timed.nearest.member, None, timed)
+
+
+def write_plot(found: Model, entries: Sequence[Entry], accuracies: dict[str, float], path: Path) -> None:
+    """The family's picture; members that were measured on the way to a latency are part of it."""
+    from naslab.analysis.scaling_family import scaled_family
+    from naslab.figures.scaling_family import write_family
+
+    measured = [each for entry in entries if entry.timed is not None for each in entry.timed.measured]
+    latencies = {identity(each.member): each.median_ms for each in measured}
+    members = [entry.member for entry in entries] + [each.member for each in measured]
+    distinct = {identity(member): member for member in members}
+    write_family(scaled_family(found.name, found.arch, list(distinct.values()), accuracies, latencies), path)
 
 
 def write_members(entries: Sequence[Entry], out: Path) -> list[Path]:
@@ -110,12 +172,18 @@ def write_members(entries: Sequence[Entry], out: Path) -> list[Path]:
     out.mkdir(parents=True, exist_ok=True)
     files = []
     for entry in entries:
-        budget = entry.member.budget
-        name = f"phi_{entry.member.phi:g}" if budget is None else f"{budget.metric}_{budget.amount:g}"
-        path = out / f"{name}.yaml"
+        path = out / f"{file_name(entry)}.yaml"
         save_arch(entry.member.arch, path)
         files.append(path)
     return files
+
+
+def file_name(entry: Entry) -> str:
+    """What a member's file is called: what was asked of it."""
+    if entry.timed is not None:
+        return f"latency_ms_{entry.timed.target_ms:g}"
+    budget = entry.member.budget
+    return f"phi_{entry.member.phi:g}" if budget is None else f"{budget.metric}_{budget.amount:g}"
 
 
 def train_members(
@@ -140,7 +208,8 @@ def train_members(
             view = open_study(found.study, ledger)
         else:
             view = study_of_one(found, dataset, epochs, study, crew, ledger, data_dir, display.show)
-        entrants = [(entry.member.arch, entry.member.origin) for entry in entries]
+        base = {"base_trial": found.trial or 0}
+        entrants = [(entry.member.arch, {**entry.member.origin, **base}) for entry in entries]
         view = train_family(view, entrants, ledger, crew, data_dir, display.show)
     return {outcome.candidate.arch_id: outcome.value("accuracy") for outcome in view.family if outcome.is_complete}
 
@@ -154,7 +223,7 @@ def identity(member: Member) -> str:
 
 def member_row(entry: Entry, file: Path, accuracy: float | None) -> dict[str, Any]:
     """A member as plain values: what was asked, what rounding made of it."""
-    member, met = entry
+    member, met, timed = entry
     row: dict[str, Any] = {
         "phi": member.phi,
         "depth": member.factors.depth,
@@ -177,6 +246,22 @@ def member_row(entry: Entry, file: Path, accuracy: float | None) -> dict[str, An
             "below": None if met.below is None else getattr(met.below.cost, met.budget.metric),
             "above": None if met.above is None else getattr(met.above.cost, met.budget.metric),
         }
+    if timed is not None:
+        row |= {
+            "target_metric": "latency_ms",
+            "target": timed.target_ms,
+            "achieved": timed.nearest.median_ms,
+            "latency_ms_iqr": timed.nearest.iqr_ms,
+            "deviation": timed.deviation,
+            "within_tolerance": timed.is_within,
+            "moves": [],
+            "below": None if timed.below is None else timed.below.median_ms,
+            "above": None if timed.above is None else timed.above.median_ms,
+            "measured": [
+                {"phi": each.member.phi, "latency_ms": each.median_ms, "latency_ms_iqr": each.iqr_ms}
+                for each in timed.measured
+            ],
+        }
     if accuracy is not None:
         row["accuracy"] = accuracy
     return row
@@ -192,6 +277,8 @@ def show_members(found: Model, rows: Sequence[dict[str, Any]]) -> None:
         asked = "-"
         if "target" in row:
             asked = f"{row['target_metric']} {quantity(row['target'])}, missed by {row['deviation']:+.2%}"
+        if "latency_ms_iqr" in row:
+            asked += f": median {row['achieved']:.3g} ms, interquartile range {row['latency_ms_iqr']:.2g} ms"
         factors = f"{row['depth']:.3g} / {row['width']:.3g} / {row['resolution']:.3g}"
         accuracy = f"{row['accuracy']:.2f}" if "accuracy" in row else "-"
         size = " x ".join(map(str, row["input"][1:]))
@@ -212,6 +299,10 @@ def show_members(found: Model, rows: Sequence[dict[str, Any]]) -> None:
         table,
         title=f"family of {found.name} ({quantity(base.params)} params, {quantity(base.macs)} macs)",
     )
+    for row in rows:
+        spread = row.get("latency_ms_iqr", 0.0) / row.get("achieved", 1.0)
+        if spread > NOISY:
+            say(f"note: single passes spread by {spread:.0%}; measure on a quiet machine")
     say("wrote " + ", ".join(row["file"] for row in rows))
 
 

@@ -10,7 +10,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from naslab.arch import ArchSpec
+from naslab.arch.build import build
 from naslab.arch.plan import Shape
+from naslab.training.device import choose_device
 
 WARM_UP_SECONDS = 0.05
 WARM_UP_PASSES = 5
@@ -50,6 +53,16 @@ def measure_latency(module: nn.Module, input_shape: Shape, device: torch.device 
         module.train(was_training)
     low, median, high = np.percentile(times, (25, 50, 75))
     return Latency(float(median), float(high - low), len(times), torch.get_num_threads())
+
+
+def measure_arch(arch: ArchSpec, device: str = "cpu") -> Latency:
+    """Build a network with random weights and time it; `DeviceError` where there is no such device.
+
+    >>> from naslab.zoo import model
+    >>> measure_arch(model("lenet5")).median_ms > 0
+    True
+    """
+    return measure_latency(build(arch), arch.input, choose_device(device))
 
 
 def _times(run: Callable[[], object], device: torch.device) -> list[float]:

@@ -15,8 +15,10 @@ from naslab.scaling.compound import (
     fast,
 )
 from naslab.scaling.family import Budget, Member, family, rescale
-from naslab.scaling.rounding import EFFICIENTNET, EFFICIENTNET_V2, PLAIN, PYCLS, Rounding
+from naslab.scaling.latency_budget import LatencyMet, meet_latency
+from naslab.scaling.rounding import EFFICIENTNET, EFFICIENTNET_V2, PLAIN, PYCLS, ROUNDINGS, Rounding
 from naslab.scaling.scale import Factors, scale
+from naslab.scaling.tables import EFFICIENTNET_V2_TABLE, RESNET_RS, TABLES, StageFactors, scale_stages
 
 __all__ = [
     "DEPTH",
@@ -24,23 +26,31 @@ __all__ = [
     "EFFICIENTNET_FACTORS",
     "EFFICIENTNET_RULE",
     "EFFICIENTNET_V2",
+    "EFFICIENTNET_V2_TABLE",
     "FAST",
     "PLAIN",
     "PYCLS",
+    "RESNET_RS",
     "RESOLUTION",
+    "ROUNDINGS",
     "RULES",
+    "TABLES",
     "UNIFORM",
     "WIDTH",
     "Budget",
     "Compound",
     "Factors",
+    "LatencyMet",
     "Member",
     "Met",
     "Rounding",
+    "StageFactors",
     "doubling",
     "family",
     "fast",
     "meet_budget",
+    "meet_latency",
     "rescale",
     "scale",
+    "scale_stages",
 ]

@@ -82,7 +82,10 @@ class _Lattice(msgspec.Struct, frozen=True):
         return self.at(phi, factors)
 
     def at(self, phi: float, factors: Factors) -> Member | None:
-        """The member of these factors, `None` where there is no such network."""
+        """The member of these factors, `None` where there is no such network or the rule forbids its resolution."""
+        most = self.compound.most_resolution
+        if most is not None and factors.resolution > most:
+            return None
         try:
             arch = scale(
                 self.arch,

@@ -13,7 +13,7 @@ class Compound(Spec, frozen=True):
     """Depth alpha^phi, width beta^phi, resolution gamma^phi (Tan and Le 2019, arXiv 1905.11946, equation 3).
 
     Multiply-accumulates grow by about `growth`^phi. Negative phi goes below the baseline. The defaults are those of
-    EfficientNet.
+    EfficientNet. The resolution's factor stops at `most_resolution` (EfficientNetV2 caps its own, arXiv 2104.00298).
 
     >>> Compound().factors(2)
     Factors(depth=1.44, width=1.2100000000000002, resolution=1.3224999999999998)
@@ -24,12 +24,15 @@ class Compound(Spec, frozen=True):
     alpha: float = 1.2
     beta: float = 1.1
     gamma: float = 1.15
+    most_resolution: float | None = None
 
     def __post_init__(self) -> None:
-        for field in self.__struct_fields__:
+        for field in ("alpha", "beta", "gamma"):
             value = getattr(self, field)
             require(math.isfinite(value) and value > 0, field, f"must be above 0 and finite, got {value}")
         require((self.alpha, self.beta, self.gamma) != (1, 1, 1), "", "alpha, beta and gamma of 1 scale nothing")
+        most = self.most_resolution
+        require(most is None or most >= 1, "most_resolution", f"must be a factor of at least 1, got {most}")
 
     @property
     def growth(self) -> float:
@@ -39,7 +42,10 @@ class Compound(Spec, frozen=True):
     def factors(self, phi: float) -> Factors:
         """The multipliers of a step."""
         require(math.isfinite(phi), "phi", f"must be finite, got {phi}")
-        return Factors(depth=self.alpha**phi, width=self.beta**phi, resolution=self.gamma**phi)
+        resolution = self.gamma**phi
+        if self.most_resolution is not None:
+            resolution = min(resolution, self.most_resolution)
+        return Factors(depth=self.alpha**phi, width=self.beta**phi, resolution=resolution)
 
 
 def doubling(depth: float = 0.0, width: float = 0.0, resolution: float = 0.0) -> Compound:

@@ -1,0 +1,92 @@
+"""Which rule and rounding `naslab rescale` goes by."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import typer
+
+from naslab.cli.output import say
+
+if TYPE_CHECKING:
+    from naslab.models import Model
+    from naslab.scaling import Compound, Rounding
+    from naslab.scaling.coefficients import Coefficients
+    from naslab.scaling.tables import Table
+
+DEFAULT = "efficientnet"
+
+
+class Chosen(NamedTuple):
+    """A rule that is a formula, or one that is a table, and the rounding."""
+
+    name: str
+    compound: Compound | None
+    table: Table | None
+    rounding: Rounding
+
+
+def chosen_rule(
+    found: Model,
+    name: str | None,
+    coefficients: str | None,
+    alpha: float | None,
+    beta: float | None,
+    gamma: float | None,
+    max_resolution: int | None,
+    rounding: str | None,
+    ledger: str,
+) -> Chosen:
+    """The rule of that name, or fitted coefficients, with the single coefficients given instead of its own."""
+    import msgspec
+
+    from naslab.errors import UnknownNameError
+    from naslab.scaling import ROUNDINGS, RULES, TABLES
+
+    if coefficients is not None and name is not None:
+        raise typer.BadParameter("--coefficients is a rule itself: leave --rule out")
+    if name is not None and name not in RULES and name not in TABLES:
+        raise UnknownNameError("rule", name, [*RULES, *TABLES])
+    if rounding is not None and rounding not in ROUNDINGS:
+        raise UnknownNameError("rounding", rounding, ROUNDINGS)
+    given = {key: value for key, value in (("alpha", alpha), ("beta", beta), ("gamma", gamma)) if value is not None}
+    if name in TABLES:
+        if given or max_resolution is not None:
+            raise typer.BadParameter(f"the rule '{name}' is a table: it takes no coefficients and no --max-resolution")
+        return Chosen(name, None, TABLES[name], ROUNDINGS[rounding or DEFAULT])
+    compound, how = RULES[name or DEFAULT], rounding or DEFAULT
+    if coefficients is not None:
+        fitted = fitted_coefficients(coefficients, found, ledger)
+        compound, how = fitted.compound, rounding or fitted.rounding
+    compound = msgspec.structs.replace(compound, **given)
+    if max_resolution is not None:
+        compound = msgspec.structs.replace(compound, most_resolution=resolution_cap(found, max_resolution))
+    return Chosen(name or coefficients or DEFAULT, compound, None, ROUNDINGS[how])
+
+
+def fitted_coefficients(text: str, found: Model, ledger: str) -> Coefficients:
+    """The coefficients of a file, or of a study of `naslab fit-scaling`."""
+    from naslab.scaling.coefficients import load_coefficients
+
+    if Path(text).suffix in (".yaml", ".yml", ".json") or Path(text).is_file():
+        fitted = load_coefficients(Path(text))
+    else:
+        from naslab.analysis.scaling_fit import fit_of_study
+        from naslab.lab import open_study
+        from naslab.scaling_lab import coefficients_of
+
+        fitted = coefficients_of(fit_of_study(open_study(text, ledger)))
+    if fitted.model and fitted.model != found.name:
+        say(f"note: these coefficients were fitted to {fitted.model}, not to {found.name}")
+    return fitted
+
+
+def resolution_cap(found: Model, pixels: int) -> float:
+    """The largest factor of the resolution that keeps the longer side at or below `pixels`."""
+    from naslab.errors import SpecError
+
+    side = max(found.arch.input[1:])
+    if pixels < side:
+        raise SpecError("max_resolution", f"must be at least the model's own {side}, got {pixels}")
+    return pixels / side

@@ -1,0 +1,168 @@
+"""Meeting a latency: members along a rule are measured until one is near enough."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+from naslab.arch.block import require
+from naslab.arch.canonical import arch_id
+from naslab.arch.spec import ArchSpec
+from naslab.errors import LimitError, SpecError
+from naslab.scaling.budget import FARTHEST
+from naslab.scaling.compound import EFFICIENTNET_RULE, Compound
+from naslab.scaling.family import Member, rescale
+from naslab.scaling.rounding import EFFICIENTNET, Rounding
+
+_STEP = 0.5
+_MOST_BISECTIONS = 10
+_FINEST = 1e-3
+
+
+class Latency(Protocol):
+    """A measurement of one network: median and interquartile range in milliseconds."""
+
+    @property
+    def median_ms(self) -> float:
+        """The median."""
+        ...
+
+    @property
+    def iqr_ms(self) -> float:
+        """The interquartile range."""
+        ...
+
+
+Measure = Callable[[ArchSpec], Latency]
+
+
+class Timed(msgspec.Struct, frozen=True):
+    """A member with its measured latency in milliseconds."""
+
+    member: Member
+    median_ms: float
+    iqr_ms: float
+
+
+class LatencyMet(msgspec.Struct, frozen=True, kw_only=True):
+    """What was asked in milliseconds, the measured member nearest to it, and those that bracket it.
+
+    `measured` are all that were measured, by phi. `below` and `above` are `None` where no member was found there.
+    """
+
+    target_ms: float
+    tolerance: float
+    nearest: Timed
+    below: Timed | None
+    above: Timed | None
+    measured: tuple[Timed, ...]
+
+    @property
+    def deviation(self) -> float:
+        """By what share the member is slower than asked; negative where faster."""
+        return self.nearest.median_ms / self.target_ms - 1
+
+    @property
+    def is_within(self) -> bool:
+        """Whether the member is as near as was asked."""
+        return abs(self.deviation) <= self.tolerance
+
+
+def meet_latency(
+    arch: ArchSpec,
+    target_ms: float,
+    measure: Measure,
+    compound: Compound = EFFICIENTNET_RULE,
+    tolerance: float = 0.05,
+    rounding: Rounding = EFFICIENTNET,
+) -> LatencyMet:
+    """The member of a rule whose latency, as `measure` finds it on its device, is nearest to `target_ms`.
+
+    Members are measured away from the baseline until the target lies between two, then between those. Measurements
+    are noisy: the spread of each is told, and the nearest of all that were measured is taken.
+
+    Raises `LimitError` naming both ends where the target is beyond them.
+    """
+    require(0 < target_ms < float("inf"), "latency_ms", f"must be above 0 and finite, got {target_ms:g}")
+    require(0 < tolerance < 1, "tolerance", f"must be between 0 and 1, got {tolerance:g}")
+    line = _Line(arch, measure, compound, rounding)
+    low, high = _bracketed(line, target_ms)
+    for _ in range(_MOST_BISECTIONS):
+        is_met = abs(line.nearest(target_ms).median_ms / target_ms - 1) <= tolerance
+        if is_met or abs(high.member.phi - low.member.phi) < _FINEST:
+            break
+        middle = line.at((low.member.phi + high.member.phi) / 2)
+        assert middle is not None, "between two networks of the line there is one"
+        low, high = (middle, high) if middle.median_ms <= target_ms else (low, middle)
+    timed = line.everything()
+    return LatencyMet(
+        target_ms=target_ms,
+        tolerance=tolerance,
+        nearest=line.nearest(target_ms),
+        below=max(
+            (each for each in timed if each.median_ms <= target_ms), key=lambda each: each.median_ms, default=None
+        ),
+        above=min(
+            (each for each in timed if each.median_ms > target_ms), key=lambda each: each.median_ms, default=None
+        ),
+        measured=timed,
+    )
+
+
+class _Line:
+    """The members of a rule, each network measured once."""
+
+    def __init__(self, arch: ArchSpec, measure: Measure, compound: Compound, rounding: Rounding) -> None:
+        self._arch = arch
+        self._measure = measure
+        self._compound = compound
+        self._rounding = rounding
+        self._known: dict[str, Timed] = {}
+
+    def at(self, phi: float) -> Timed | None:
+        """The member at phi, `None` beyond the line's ends."""
+        try:
+            factors = self._compound.factors(phi)
+            if max(max(value, 1 / value) for value in msgspec.structs.astuple(factors)) > FARTHEST:
+                return None
+            member = rescale(self._arch, phi, self._compound, self._rounding)
+        except (SpecError, OverflowError):
+            return None
+        key = arch_id(member.arch)
+        if key not in self._known:
+            seen = self._measure(member.arch)
+            self._known[key] = Timed(member, seen.median_ms, seen.iqr_ms)
+        return msgspec.structs.replace(self._known[key], member=member)
+
+    def nearest(self, target_ms: float) -> Timed:
+        """The measured member nearest to a latency."""
+        return min(self._known.values(), key=lambda each: abs(each.median_ms - target_ms))
+
+    def everything(self) -> tuple[Timed, ...]:
+        """All that were measured, by phi."""
+        return tuple(sorted(self._known.values(), key=lambda each: each.member.phi))
+
+
+def _bracketed(line: _Line, target_ms: float) -> tuple[Timed, Timed]:
+    """Neighbours on the line, the faster first, that have the target between them."""
+    inner = line.at(0.0)
+    assert inner is not None, "the baseline is a network"
+    upwards = inner.median_ms <= target_ms
+    for step in itertools.count(1):
+        outer = line.at(step * _STEP if upwards else -step * _STEP)
+        if outer is None:
+            break
+        if (outer.median_ms > target_ms) == upwards:
+            return (inner, outer) if upwards else (outer, inner)
+        inner = outer
+    timed = line.everything()
+    most = max(timed, key=lambda each: each.median_ms)
+    least = min(timed, key=lambda each: each.median_ms)
+    raise LimitError(
+        f"no network of this family takes {target_ms:g} ms here: from {least.median_ms:.3g} ms (phi "
+        f"{least.member.phi:g}) to {most.median_ms:.3g} ms (phi {most.member.phi:g}) were measured, choose a target "
+        f"between them or another rule"
+    )
