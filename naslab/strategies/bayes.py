@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
 from naslab.arch.block import require
 from naslab.space import Genome
@@ -53,6 +54,7 @@ class Bayes:
         self._catalogue: Catalogue | None = None
         self._kernels: tuple[Kernel | None, ...] = ()
         self._fitted_to = 0
+        self._threads = ThreadpoolController()
 
     def drafts(self, history: History, rng: np.random.Generator) -> Iterator[Proposal]:
         """Networks far from all others at first, then by what they are expected to gain."""
@@ -76,6 +78,10 @@ class Bayes:
 
     def _by_gain(self, history: History, rng: np.random.Generator) -> list[Worth]:
         catalogue = self._catalogue = self._catalogue or Catalogue(self._domain)
+        with self._threads.limit(limits=1):  # the workers have the cores, and small matrices gain nothing from more
+            return self._best_found(history, catalogue, rng)
+
+    def _best_found(self, history: History, catalogue: Catalogue, rng: np.random.Generator) -> list[Worth]:
         number = last_refit(len(history.told))
         if number != self._fitted_to:
             self._kernels = fit_kernels(history.told[:number], catalogue)

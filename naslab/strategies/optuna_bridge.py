@@ -17,6 +17,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, IntD
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, NSGAIIISampler, NSGAIISampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
+from threadpoolctl import threadpool_limits
 
 from naslab.errors import SpecError
 from naslab.space import Genome
@@ -82,11 +83,11 @@ class OptunaBridge:
 
     def drafts(self, history: History, rng: np.random.Generator) -> Iterator[Proposal]:
         """A few suggestions of the sampler, each knowing those before it."""
-        with _quiet():
+        with _quietly():
             sampler = self._make_sampler(int(rng.integers(2**31)))
             study = self._study(history, sampler)
         for _ in range(MAX_SUGGESTIONS):
-            with _quiet():
+            with _quietly():
                 proposal = self._suggest(study)
             yield proposal
 
@@ -157,11 +158,15 @@ def _distribution(hole: Hole) -> BaseDistribution:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Optuna's log lines below warnings are not shown, and its settings are left as they were."""
+def _quietly() -> Iterator[None]:
+    """No log lines below warnings, and one thread; settings are left as they were.
+
+    The workers have the cores: several threads that wait for each other there make an ask ten times slower.
+    """
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
-        yield
+        with threadpool_limits(1):
+            yield
     finally:
         optuna.logging.set_verbosity(verbosity)
