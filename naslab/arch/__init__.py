@@ -38,6 +38,7 @@ from naslab.arch.canonical import arch_id, canonical
 from naslab.arch.cost import Cost, LayerCost, cost, layer_costs, uncounted_layers
 from naslab.arch.files import decode_arch, encode, load_arch, save_arch
 from naslab.arch.lower import lower
+from naslab.arch.reach import Reach, reach
 from naslab.arch.spec import ArchSpec, AuxiliaryHead, Head, Stage, StochasticDepth
 
 __all__ = [
@@ -75,6 +76,7 @@ __all__ = [
     "PoolBlock",
     "PoolStep",
     "PreactResidual",
+    "Reach",
     "ResidualBlock",
     "ShuffleUnit",
     "Skip",
@@ -91,6 +93,7 @@ __all__ = [
     "layer_costs",
     "load_arch",
     "lower",
+    "reach",
     "round_width",
     "save_arch",
     "uncounted_layers",
