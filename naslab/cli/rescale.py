@@ -254,7 +254,7 @@ def member_row(entry: Entry, file: Path, accuracy: float | None) -> dict[str, An
             "latency_ms_iqr": timed.nearest.iqr_ms,
             "deviation": timed.deviation,
             "within_tolerance": timed.is_within,
-            "moves": [],
+            "moves": list(member.moves),
             "below": None if timed.below is None else timed.below.median_ms,
             "above": None if timed.above is None else timed.above.median_ms,
             "measured": [

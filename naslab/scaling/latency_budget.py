@@ -12,13 +12,14 @@ from naslab.arch.block import require
 from naslab.arch.canonical import arch_id
 from naslab.arch.spec import ArchSpec
 from naslab.errors import LimitError, SpecError
-from naslab.scaling.budget import FARTHEST
+from naslab.scaling.budget import FARTHEST, meet_budget
 from naslab.scaling.compound import EFFICIENTNET_RULE, Compound
 from naslab.scaling.family import Member, rescale
 from naslab.scaling.rounding import EFFICIENTNET, Rounding
 
 _STEP = 0.5
 _MOST_BISECTIONS = 10
+_MOST_BESIDE = 4
 _FINEST = 1e-3
 
 
@@ -81,8 +82,9 @@ def meet_latency(
 ) -> LatencyMet:
     """The member of a rule whose latency, as `measure` finds it on its device, is nearest to `target_ms`.
 
-    Members are measured away from the baseline until the target lies between two, then between those. Measurements
-    are noisy: the spread of each is told, and the nearest of all that were measured is taken.
+    Members are measured away from the baseline until the target lies between two, then between those; where rounding
+    leaves none near enough, networks beside the rule whose macs lie between theirs. Measurements are noisy: the spread
+    of each is told, and the nearest of all that were measured is taken.
 
     Raises `LimitError` naming both ends where the target is beyond them.
     """
@@ -91,11 +93,15 @@ def meet_latency(
     line = _Line(arch, measure, compound, rounding)
     low, high = _bracketed(line, target_ms)
     for _ in range(_MOST_BISECTIONS):
-        is_met = abs(line.nearest(target_ms).median_ms / target_ms - 1) <= tolerance
-        if is_met or abs(high.member.phi - low.member.phi) < _FINEST:
+        if line.is_met(target_ms, tolerance) or abs(high.member.phi - low.member.phi) < _FINEST:
             break
         middle = line.at((low.member.phi + high.member.phi) / 2)
         assert middle is not None, "between two networks of the line there is one"
+        low, high = (middle, high) if middle.median_ms <= target_ms else (low, middle)
+    for _ in range(_MOST_BESIDE):
+        if line.is_met(target_ms, tolerance):
+            break
+        middle = line.beside(low, high, target_ms)
         low, high = (middle, high) if middle.median_ms <= target_ms else (low, middle)
     timed = line.everything()
     return LatencyMet(
@@ -131,11 +137,25 @@ class _Line:
             member = rescale(self._arch, phi, self._compound, self._rounding)
         except (SpecError, OverflowError):
             return None
+        return self._timed(member)
+
+    def beside(self, low: Timed, high: Timed, target_ms: float) -> Timed:
+        """A member beside the line, of macs as far between those of two as the target is between their latencies."""
+        share = (target_ms - low.median_ms) / (high.median_ms - low.median_ms)
+        least, most = low.member.cost.macs, high.member.cost.macs
+        met = meet_budget(self._arch, "macs", least + share * (most - least), self._compound, rounding=self._rounding)
+        return self._timed(met.member)
+
+    def _timed(self, member: Member) -> Timed:
         key = arch_id(member.arch)
         if key not in self._known:
             seen = self._measure(member.arch)
             self._known[key] = Timed(member, seen.median_ms, seen.iqr_ms)
         return msgspec.structs.replace(self._known[key], member=member)
+
+    def is_met(self, target_ms: float, tolerance: float) -> bool:
+        """Whether a measured member is near enough."""
+        return abs(self.nearest(target_ms).median_ms / target_ms - 1) <= tolerance
 
     def nearest(self, target_ms: float) -> Timed:
         """The measured member nearest to a latency."""

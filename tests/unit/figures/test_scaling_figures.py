@@ -1,0 +1,64 @@
+"""Pictures of scaling: they show the tables they are given, and write one page that loads nothing else."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+from scaling_studies import SMALL, family_view, grid_view
+
+from naslab.analysis.scaling_family import scaled_family
+from naslab.analysis.scaling_fit import fit_of_study
+from naslab.analysis.scaling_law import scaling_laws
+from naslab.arch import arch_id
+from naslab.figures.scaling_family import cost_figure, measured_figure, write_family
+from naslab.figures.scaling_fit import surface_figure
+from naslab.figures.scaling_law import law_figure, write_laws
+from naslab.outcome import Candidate
+from naslab.scaling import rescale
+
+
+def lawful(candidate: Candidate) -> float:
+    return 100 - (20 * (candidate.cost.macs / 1e6) ** -0.5 + 2 + 0.1 * candidate.seed)
+
+
+def test_the_loss_surface_shows_every_point_and_stars_the_best() -> None:
+    fit = fit_of_study(grid_view(lawful))
+    surface, points, best = surface_figure(fit).data
+    assert len(surface.a) == 231
+    assert list(points.marker.color) == [point.error for point in fit.points]
+    for depth, width, resolution in zip(points.a, points.b, points.c, strict=True):
+        assert depth + width + resolution == pytest.approx(1)
+    assert (best.a[0], best.b[0], best.c[0]) == (points.a[0], points.b[0], points.c[0])
+
+
+def test_a_law_shows_points_band_and_forecasts(tmp_path: Path) -> None:
+    table = scaling_laws(family_view((1, 2, 3, 4, 5), lawful, seeds=2), ("macs", "params"), num_resamples=20)
+    made = law_figure(table, table.laws[0])
+    by_name = {trace.name: trace for trace in made.data}
+    points = by_name["networks (family)"]
+    assert list(points.y) == [point.error for point in table.points]
+    assert all(bar > 0 for bar in points.error_y.array)
+    low, high = by_name["90 % band of the law"].y, made.data[0].y
+    assert all(one <= other for one, other in zip(low, high, strict=True))
+    assert len(by_name["forecasts (open: not supported)"].x) == 3
+    write_laws(table, tmp_path / "laws.html")
+    text = (tmp_path / "laws.html").read_text(encoding="utf-8")
+    assert text.count("<figure") == 2
+    assert "Error against params" in text
+
+
+def test_a_family_against_phi(tmp_path: Path) -> None:
+    members = [rescale(SMALL, phi) for phi in (-1, 1, 2)]
+    accuracies = {arch_id(member.arch): 90 + member.phi for member in members}
+    table = scaled_family("small", SMALL, members, accuracies)
+    assert [each.phi for each in table.members] == [-1, 0, 1, 2]
+    assert table.members[1].ratios == {"macs": 1, "params": 1, "activations": 1}
+    assert math.isnan(table.members[1].accuracy)
+    assert [trace.name for trace in cost_figure(table).data] == ["macs", "params", "activations"]
+    assert list(measured_figure(table, "accuracy").data[0].y) == [89, 91, 92]
+    write_family(table, tmp_path / "family.html")
+    text = (tmp_path / "family.html").read_text(encoding="utf-8")
+    assert text.count("<figure") == 2
+    assert "latency (ms, one image) of the family" not in text
