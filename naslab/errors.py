@@ -68,6 +68,14 @@ class DeviceError(NaslabError):
     """A device that was asked for and is not there."""
 
 
+class DivergedError(NaslabError):
+    """A loss that is not a number any more, or far above that of guessing."""
+
+
+class TimedOutError(NaslabError):
+    """A training that is not done at its deadline."""
+
+
 class WorkerError(NaslabError):
     """Workers that cannot start."""
 

@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from naslab.errors import NaslabError, SpecError, WorkerError
+from naslab.errors import NaslabError, WorkerError
 from naslab.estimators.estimator import Estimator, Workbench
+from naslab.estimators.failures import failure_of
 from naslab.outcome import Candidate, EpochRecord, Estimate, Failure
 
 
@@ -117,31 +118,6 @@ def unprepared(error: Exception) -> WorkerError:
     told = WorkerError(f"the workers cannot start: {type(error).__name__}: {error}")
     told.add_note("".join(traceback.format_exception(error)))
     return told
-
-
-def failure_of(error: Exception) -> Failure:
-    """Why an estimate has no result.
-
-    >>> failure_of(MemoryError()).reason, failure_of(SpecError("kernel", "must be odd")).reason
-    ('out_of_memory', 'invalid')
-    """
-    text = "".join(traceback.format_exception(error))
-    message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    if is_out_of_memory(error):
-        return Failure("out_of_memory", message, text)
-    if isinstance(error, SpecError):
-        return Failure("invalid", str(error), text)
-    return Failure("error", message, text)
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """Whether an error says that memory ran out: Python's, or torch's on a GPU or the CPU."""
-    # By name: the worker must not import torch for estimators that do without.
-    if isinstance(error, MemoryError) or any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__):
-        return True
-    return isinstance(error, RuntimeError) and any(
-        sign in str(error) for sign in ("out of memory", "can't allocate memory", "not enough memory")
-    )
 
 
 def leaves_device_broken(failure: Failure) -> bool:

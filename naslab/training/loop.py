@@ -19,7 +19,7 @@ from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from naslab.arch.graphs import Supervised
-from naslab.errors import NaslabError
+from naslab.errors import DivergedError, TimedOutError
 from naslab.outcome import EpochRecord
 from naslab.training.augment import Batch, Normaliser, epoch_sizes, plain_batches, training_batches
 from naslab.training.data import DataSplit, ImageSet
@@ -33,14 +33,6 @@ CHECK_EVERY = 16
 DIVERGED_AT = 100.0
 """A loss this many times that of guessing has diverged."""
 EVALUATION_BATCH = 256
-
-
-class DivergedError(NaslabError):
-    """A loss that is not a number any more, or far above that of guessing."""
-
-
-class TimedOutError(NaslabError):
-    """A training that is not done at its deadline."""
 
 
 class Clock(NamedTuple):

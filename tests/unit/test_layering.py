@@ -25,7 +25,7 @@ LAYERS = (
     {"execution"},
     {"analysis"},
     {"figures"},
-    {"models", "facts", "lab", "scaling_lab", "bench"},
+    {"models", "facts", "lab", "scaling_lab", "bench", "tune"},
     {"cli"},
 )
 """Each layer may import itself and those before it."""

@@ -9,11 +9,12 @@ import pytest
 from fake_estimators import Scripted, numbered_candidate
 
 from naslab.errors import DeviceError, SpecError, UnknownNameError, WorkerError
+from naslab.estimators.failures import failure_of
 from naslab.execution import workers
 from naslab.execution.executor import Finished
 from naslab.execution.local import LocalExecutor, count_cores, ending, environment
 from naslab.execution.ray_cluster import RayExecutor
-from naslab.execution.worker import failure_of, leaves_device_broken
+from naslab.execution.worker import leaves_device_broken
 from naslab.execution.workers import Workers, default_count
 from naslab.training import device
 from naslab.training.device import choose_device
