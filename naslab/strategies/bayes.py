@@ -78,6 +78,8 @@ class Bayes:
 
     def _by_gain(self, history: History, rng: np.random.Generator) -> list[Worth]:
         catalogue = self._catalogue = self._catalogue or Catalogue(self._domain)
+        if not catalogue.standing.genomes:
+            return []
         with self._threads.limit(limits=1):  # the workers have the cores, and small matrices gain nothing from more
             return self._best_found(history, catalogue, rng)
 

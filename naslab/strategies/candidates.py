@@ -14,8 +14,10 @@ from naslab.strategies.totals import Totals
 
 MAX_ENUMERATED = 10_000
 """All networks of a space of up to this many genomes are candidates."""
-POOL_SIZE = 512
+POOL_SIZE = 256
 """Random networks that stand for a larger space."""
+MAX_REPAIRED = 32
+"""How many of them are repaired where limits are tight: repairs are dear."""
 POOL_SEED = 20_231_117
 
 
@@ -95,9 +97,12 @@ class Catalogue:
 
 
 def _random_genomes(domain: Domain) -> Iterator[Genome]:
-    """The same random genomes whenever they are drawn, repaired where they break a limit."""
+    """The same random genomes whenever they are drawn, some repaired where they break a limit."""
     rng = np.random.default_rng(POOL_SEED)
-    for genome in (domain.space.sample(rng) for _ in range(POOL_SIZE)):
-        mended = genome if domain.examine(genome).is_feasible else domain.repair(genome, rng)
+    drawn = [domain.space.sample(rng) for _ in range(POOL_SIZE)]
+    broken = [genome for genome in drawn if not domain.examine(genome).is_feasible]
+    yield from drawn
+    for genome in broken[:MAX_REPAIRED]:
+        mended = domain.repair(genome, rng)
         if mended is not None:
             yield mended
