@@ -114,7 +114,7 @@ def test_an_experiment_that_is_killed_and_restored_meets_its_budget(tmp_path: Pa
         first.kill()
         first.wait()
         finished = len(runs_of(tmp_path)) - 2
-        assert wait_until(lambda: running_with(f"TEST_MARK={mark}") == [], 30)
+        assert wait_until(lambda: running_with(f"TEST_MARK={mark}") == [], 90)
         second = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
     finally:
         for pid in running_with(f"TEST_MARK={mark}"):
