@@ -52,7 +52,7 @@ def find_model(
 
 
 def find_outcome(study: str, which: str, ledger: str) -> Outcome:
-    """The outcome of trial `which` of a study; `best` is the complete one best in the study's first objective."""
+    """The outcome of trial `which` of a study; `best` is best in its first objective, of equals in the next."""
     from naslab.analysis.study import read_study
     from naslab.ledger.ledger import Ledger
 
@@ -63,8 +63,8 @@ def find_outcome(study: str, which: str, ledger: str) -> Outcome:
         complete = [outcome for outcome in view.outcomes if outcome.is_complete]
         if not complete:
             raise StudyError(f"study '{study}' has no finished trial without a failure, so none is best")
-        objective = view.problem.objectives[0]
-        return min(complete, key=lambda outcome: objective.loss(outcome.value(objective.metric)))
+        goals = view.problem.objectives
+        return min(complete, key=lambda outcome: [goal.loss(outcome.value(goal.metric)) for goal in goals])
     if not which.isdigit():
         raise StudyError(f"a trial is a number or 'best', got '{which}'")
     for outcome in everything:
