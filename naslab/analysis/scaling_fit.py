@@ -170,7 +170,7 @@ def fit_of_study(view: StudyView, ratio: float | None = None) -> CompoundFit:
         ratio=wanted,
         rounding=str(origin["rounding"]),
         base_macs=int(origin["base_macs"]),
-        base_errors=tuple(100 - each.value("accuracy") for each in base),
+        base_errors=tuple(100 - each.value("accuracy") for each in sorted(base, key=lambda each: each.candidate.seed)),
         points=tuple(points),
         intervals=None if wins is None else intervals_of(points, wins),
         win_shares=tuple(float(share) for share in _shares_of(wins, len(points))),
