@@ -19,7 +19,8 @@ DRAFTS_BEFORE_ANOTHER_MUTATION = 8
 class AgingEvolution:
     """The last `population` networks told; the best of `sample` drawn from them is mutated, the oldest one dies.
 
-    Several objectives: the best is of the lowest non-dominated rank, then the least crowded. The paper has 100 and 25;
+    Several objectives make it regularised multi-objective evolution: the best of a tournament is of the lowest
+    non-dominated rank among those drawn, then the least crowded, and still the oldest dies. The paper has 100 and 25;
     small populations find more in the few hundred evaluations of a usual search.
     """
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 
 import numpy as np
@@ -37,14 +37,7 @@ class NSGA2:
         alive = self._alive
         if history.num_searched < self._population or not alive:
             yield from samples(self._space, rng)
-        for draft in count():
-            one, two = (alive[int(rng.integers(len(alive), size=2).min())] for _ in range(2))
-            is_crossed = one is not two and rng.random() < CROSSOVER_PROBABILITY
-            genome = self._space.cross(one.genome, two.genome, rng) if is_crossed else one.genome
-            for _ in range(1 + draft // DRAFTS_BEFORE_ANOTHER_MUTATION):
-                genome = self._space.mutate(genome, rng)
-            parents = [one.trial, two.trial] if is_crossed else [one.trial]
-            yield Proposal(genome, {"operator": "cross" if is_crossed else "mutate", "parents": parents})
+        yield from children(self._space, alive, lambda: int(rng.integers(len(alive), size=2).min()), rng)
 
     def _read(self, history: History) -> None:
         """Let the outcomes not yet read join the population, one by one; it is kept best first."""
@@ -52,3 +45,17 @@ class NSGA2:
             joined = [*self._alive, observation]
             self._alive = [joined[index] for index in best_first(joined)[: self._population]]
         self._num_read = len(history.told)
+
+
+def children(
+    space: Space, alive: Sequence[Observation], pick: Callable[[], int], rng: np.random.Generator
+) -> Iterator[Proposal]:
+    """Crossed and mutated genomes without end, of parents that `pick` takes from those alive by position."""
+    for draft in count():
+        one, two = alive[pick()], alive[pick()]
+        is_crossed = one is not two and rng.random() < CROSSOVER_PROBABILITY
+        genome = space.cross(one.genome, two.genome, rng) if is_crossed else one.genome
+        for _ in range(1 + draft // DRAFTS_BEFORE_ANOTHER_MUTATION):
+            genome = space.mutate(genome, rng)
+        parents = [one.trial, two.trial] if is_crossed else [one.trial]
+        yield Proposal(genome, {"operator": "cross" if is_crossed else "mutate", "parents": parents})

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeAlias
 
-from naslab.errors import UnknownNameError
+from naslab.errors import SpecError, UnknownNameError
 from naslab.problem import Problem
-from naslab.strategies.aging_evolution import AgingEvolution
-from naslab.strategies.bayes import Bayes
 from naslab.strategies.composed import ComposedStrategy, Proposer, Search
 from naslab.strategies.domain import ArchDomain, Domain
-from naslab.strategies.local_search import LocalSearch
-from naslab.strategies.nsga2 import NSGA2
-from naslab.strategies.random_search import RandomSearch
 from naslab.strategies.strategy import Strategy
+
+MakeProposer: TypeAlias = Callable[[Domain, int], Proposer]
+"""A proposer for a domain and a seed. What it needs is imported when it is called: some strategies load SciPy."""
 
 
 def strategy_names() -> list[str]:
@@ -27,26 +26,76 @@ def make_strategy(name: str, problem: Problem, seed: int = 0) -> Strategy:
     Raises `UnknownNameError` with the nearest names, and `SpecError` where the strategy cannot do what is asked.
     """
     domain = ArchDomain(problem)
-    return ComposedStrategy(domain, make_proposer(name, domain), seed)
+    return ComposedStrategy(domain, make_proposer(name, domain, seed), seed)
 
 
 def make_search(name: str, domain: Domain, seed: int = 0) -> Search:
     """The same strategy on any domain, such as a table of known results."""
-    return Search(domain, make_proposer(name, domain), seed)
+    return Search(domain, make_proposer(name, domain, seed), seed)
 
 
-def make_proposer(name: str, domain: Domain) -> Proposer:
+def make_proposer(name: str, domain: Domain, seed: int = 0) -> Proposer:
     """How the strategy of a name drafts proposals in a domain."""
     make = _PROPOSERS.get(name)
     if make is None:
         raise UnknownNameError("strategy", name, _PROPOSERS)
-    return make(domain)
+    if seed < 0:
+        raise SpecError("seed", f"must be at least 0, got {seed}")
+    return make(domain, seed)
 
 
-def _optuna(sampler: str) -> Callable[[Domain], Proposer]:
-    """A maker that imports Optuna when it is called."""
+def _random(domain: Domain, seed: int) -> Proposer:
+    from naslab.strategies.random_search import RandomSearch
 
-    def make(domain: Domain) -> Proposer:
+    return RandomSearch(domain.space)
+
+
+def _quasi_random(domain: Domain, seed: int) -> Proposer:
+    from naslab.strategies.quasi_random import QuasiRandom
+
+    return QuasiRandom(domain, seed)
+
+
+def _evolution(domain: Domain, seed: int) -> Proposer:
+    from naslab.strategies.aging_evolution import AgingEvolution
+
+    return AgingEvolution(domain.space)
+
+
+def _nsga2(domain: Domain, seed: int) -> Proposer:
+    from naslab.strategies.nsga2 import NSGA2
+
+    return NSGA2(domain.space)
+
+
+def _nsga3(domain: Domain, seed: int) -> Proposer:
+    from naslab.strategies.nsga3 import NSGA3
+
+    return NSGA3(domain.space, domain.num_objectives)
+
+
+def _local(domain: Domain, seed: int) -> Proposer:
+    from naslab.strategies.local_search import LocalSearch
+
+    return LocalSearch(domain)
+
+
+def _reinforce(domain: Domain, seed: int) -> Proposer:
+    from naslab.strategies.reinforce import Reinforce
+
+    return Reinforce(domain.space)
+
+
+def _bayes(domain: Domain, seed: int) -> Proposer:
+    from naslab.strategies.bayes import Bayes
+
+    return Bayes(domain)
+
+
+def _optuna(sampler: str) -> MakeProposer:
+    """A maker of the bridge to one of Optuna's samplers."""
+
+    def make(domain: Domain, seed: int) -> Proposer:
         from naslab.strategies import optuna_bridge as bridge
 
         samplers: dict[str, bridge.MakeSampler] = {
@@ -61,12 +110,15 @@ def _optuna(sampler: str) -> Callable[[Domain], Proposer]:
     return make
 
 
-_PROPOSERS: dict[str, Callable[[Domain], Proposer]] = {
-    "random": lambda domain: RandomSearch(domain.space),
-    "evolution": lambda domain: AgingEvolution(domain.space),
-    "bayes": Bayes,
-    "nsga2": lambda domain: NSGA2(domain.space),
-    "local": LocalSearch,
+_PROPOSERS: dict[str, MakeProposer] = {
+    "random": _random,
+    "quasi_random": _quasi_random,
+    "evolution": _evolution,
+    "nsga2": _nsga2,
+    "nsga3": _nsga3,
+    "local": _local,
+    "reinforce": _reinforce,
+    "bayes": _bayes,
     "tpe": _optuna("tpe"),
     "gp": _optuna("gp"),
     "cmaes": _optuna("cmaes"),

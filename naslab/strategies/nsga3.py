@@ -1,0 +1,97 @@
+"""NSGA-III (Deb and Jain 2014), steady-state and asynchronous: survival by niches around given directions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from naslab.arch.block import require
+from naslab.pareto import non_dominated_ranks
+from naslab.strategies.domain import Space
+from naslab.strategies.history import History, Observation
+from naslab.strategies.nsga2 import children
+from naslab.strategies.random_search import samples
+from naslab.strategies.strategy import Proposal
+
+
+class NSGA3:
+    """For three objectives and more, where crowding distance stops to spread a front.
+
+    Every outcome joins the population; the one to leave is of the worst front, from the fullest niche of it, the
+    farthest from the niche's direction. Parents are drawn evenly, as in the paper.
+    """
+
+    def __init__(self, space: Space, num_objectives: int, population: int = 20) -> None:
+        require(population >= 2, "population", f"must be at least 2, got {population}")
+        self._space = space
+        self._population = population
+        self._directions = even_directions(num_objectives, population)
+        self._alive: list[Observation] = []
+        self._num_read = 0
+
+    def drafts(self, history: History, rng: np.random.Generator) -> Iterator[Proposal]:
+        """Random genomes until there is a population, then children of parents drawn evenly."""
+        for observation in history.told[self._num_read :]:
+            self._alive.append(observation)
+            if len(self._alive) > self._population:
+                del self._alive[self._leaving()]
+        self._num_read = len(history.told)
+        if history.num_searched < self._population or not self._alive:
+            yield from samples(self._space, rng)
+        yield from children(self._space, self._alive, lambda: int(rng.integers(len(self._alive))), rng)
+
+    def _leaving(self) -> int:
+        """The position of the one that leaves: a failure, the newest first, else by front, niche and distance."""
+        failed = [index for index, each in enumerate(self._alive) if each.losses is None]
+        if failed:
+            return failed[-1]
+        losses = np.array([each.losses for each in self._alive], dtype=np.float64)
+        ranks = non_dominated_ranks(losses)
+        niches, distances = associate(scaled_to_front(losses, ranks == 0), self._directions)
+        counts = np.bincount(niches, minlength=len(self._directions))
+        last = np.flatnonzero(ranks == ranks.max())
+        return int(max(last, key=lambda index: (counts[niches[index]], distances[index], index)))
+
+
+def even_directions(num_objectives: int, most: int) -> NDArray[np.float64]:
+    """At most `most` directions spread evenly over the simplex: shape (directions, objectives). Das and Dennis 1998.
+
+    >>> even_directions(2, 3).tolist()
+    [[0.0, 1.0], [0.5, 0.5], [1.0, 0.0]]
+    """
+    if num_objectives == 1:
+        return np.ones((1, 1))
+    best = np.full((1, num_objectives), 1.0 / num_objectives)
+    for divisions in range(1, most + 1):
+        bars = np.array(list(combinations(range(divisions + num_objectives - 1), num_objectives - 1)))
+        if len(bars) > most:
+            break
+        edges = np.pad(bars, ((0, 0), (1, 1)), constant_values=-1)
+        edges[:, -1] = divisions + num_objectives - 1
+        best = (np.diff(edges, axis=1) - 1) / divisions
+    return np.asarray(best, dtype=np.float64)
+
+
+def scaled_to_front(losses: NDArray[np.float64], is_front: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Losses of shape (points, objectives) with the front's best at 0 and its worst at 1, in each objective."""
+    ideal, nadir = losses[is_front].min(axis=0), losses[is_front].max(axis=0)
+    return np.asarray((losses - ideal) / np.where(nadir > ideal, nadir - ideal, 1.0))
+
+
+def associate(
+    losses: NDArray[np.float64], directions: NDArray[np.float64]
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """The nearest direction of each point, and the distance from its ray: two of shape (points,).
+
+    >>> niches, distances = associate(np.array([[1.0, 0.0], [2.0, 2.0]]), even_directions(2, 3))
+    >>> niches.tolist(), distances.round(6).tolist()
+    ([2, 1], [0.0, 0.0])
+    """
+    units = directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    along = losses @ units.T
+    away = np.maximum((losses**2).sum(axis=1)[:, None] - along**2, 0.0)
+    niches = away.argmin(axis=1)
+    return niches, np.sqrt(away[np.arange(len(losses)), niches])

@@ -1,0 +1,67 @@
+"""Quasi-random search: the points of a scrambled Sobol sequence, which cover a space more evenly than chance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from scipy.stats import qmc
+
+from naslab.space import Genome
+from naslab.space.hole import Hole
+from naslab.strategies.domain import Domain
+from naslab.strategies.history import History
+from naslab.strategies.strategy import Proposal
+
+BLOCK = 64
+POINTS_AHEAD = 256
+POINTS_AN_OUTCOME = 64
+"""How far an ask looks for a point that makes an unseen network: this often the networks proposed, and a little."""
+
+
+class QuasiRandom:
+    """The networks of a scrambled Sobol sequence (Owen 1998, "Scrambling Sobol' and Niederreiter-Xing points").
+
+    Every choice of the space has a coordinate of its own, which counts where the choice is active. Points that break
+    the limits are repaired, each always in the same way, and points that make a network seen before are passed over.
+    """
+
+    def __init__(self, domain: Domain, seed: int) -> None:
+        self._domain = domain
+        self._seed = seed
+        holes = domain.space.holes()
+        self._column_of = {hole.path: column for column, hole in enumerate(holes)}
+        self._sequence = qmc.Sobol(d=max(1, len(holes)), scramble=True, rng=np.random.default_rng(seed))
+        self._block = np.zeros((0, max(1, len(holes))))
+        self._points: list[Genome | None] = []
+        self._num_passed = 0
+
+    def drafts(self, history: History, rng: np.random.Generator) -> Iterator[Proposal]:
+        """The points of the sequence that make networks not seen yet."""
+        end = POINTS_AHEAD + POINTS_AN_OUTCOME * history.num_proposed
+        index = self._num_passed
+        while index < end:
+            genome = self._point(index)
+            if genome is not None and self._domain.examine(genome).network_id not in history.seen:
+                yield Proposal(genome, {"operator": "sobol", "point": index})
+            elif index == self._num_passed:
+                self._num_passed += 1  # what is seen stays seen
+            index += 1
+
+    def _point(self, index: int) -> Genome | None:
+        """The genome of a point of the sequence, `None` where it meets no limits after repair."""
+        while len(self._points) <= index:
+            place = len(self._points) % BLOCK
+            if place == 0:
+                self._block = self._sequence.random(BLOCK)
+            self._points.append(self._genome(self._block[place], len(self._points)))
+        return self._points[index]
+
+    def _genome(self, point: np.ndarray[tuple[int], np.dtype[np.float64]], index: int) -> Genome | None:
+        def choose(hole: Hole) -> int:
+            return int(point[self._column_of[hole.path]] * len(hole.options))
+
+        genome = self._domain.space.fill(choose)
+        if self._domain.examine(genome).is_feasible:
+            return genome
+        return self._domain.repair(genome, np.random.default_rng([self._seed, index]))
