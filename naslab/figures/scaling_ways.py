@@ -1,0 +1,62 @@
+"""The figure of the EfficientNet paper: accuracy against macs, a line for each way of scaling one baseline."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import plotly.graph_objects as go
+
+from naslab.analysis.scaling_ways import BASELINE, Way, WaysTable
+from naslab.figures.markup import element
+from naslab.figures.page import figure_block, page, write_text
+from naslab.figures.style import CYCLE, SYMBOLS, figure, metric_axis
+
+
+def ways_figure(table: WaysTable) -> go.Figure:
+    """Every way from the baseline on, with a standard error over the seeds."""
+    measured = [each for each in table.ways if math.isfinite(each.mean)]
+    start = [each for each in measured if each.way == BASELINE]
+    names = sorted({each.way for each in measured} - {BASELINE})
+    traces = [
+        _line(name, [*start, *(each for each in measured if each.way == name)], index)
+        for index, name in enumerate(names)
+    ]
+    macs = [each.macs for each in measured]
+    title = f"Ways to scale {table.name} ({table.dataset}, {table.epochs} epochs)"
+    axes = {"xaxis": metric_axis("macs", macs), "yaxis": metric_axis("accuracy")}
+    return figure(traces, title, **axes)
+
+
+def write_ways(tables: Sequence[WaysTable], path: Path, title: str) -> None:
+    """One self-contained HTML page with a picture a baseline, what it shows in words below."""
+    blocks = [
+        figure_block(ways_figure(table), f"ways-{index}", "; ".join(table.verdicts()), height=520, level="h2")
+        for index, table in enumerate(tables)
+    ]
+    write_text(page(title, element("main", element("h1", title), *blocks)), path)
+
+
+def _line(name: str, ways: Sequence[Way], index: int) -> go.Scatter:
+    return go.Scatter(
+        x=[each.macs for each in ways],
+        y=[each.mean for each in ways],
+        name=name,
+        mode="lines+markers",
+        line={"color": CYCLE[index % len(CYCLE)], "width": 2},
+        marker={"color": CYCLE[index % len(CYCLE)], "size": 10, "symbol": SYMBOLS[index % len(SYMBOLS)]},
+        error_y={
+            "type": "data",
+            "array": [None if math.isnan(each.sem) else each.sem for each in ways],
+            "thickness": 1.2,
+            "width": 4,
+        },
+        hovertext=[
+            f"<b>{each.way} x {each.asked:g}</b><br>accuracy {each.mean:.2f} % over {len(each.accuracies)} seeds<br>"
+            f"{each.macs:,} macs<br>{each.params:,} params<br>{each.resolution[0]} x {each.resolution[1]} pixels, "
+            f"{each.num_blocks} blocks"
+            for each in ways
+        ],
+        hoverinfo="text",
+    )

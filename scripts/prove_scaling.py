@@ -1,0 +1,288 @@
+"""Ways of scaling at equal macs: depth, width and resolution alone against compound, the figure of the EfficientNet
+paper (arXiv 1905.11946) redone at small scale, and MobileNetV1's grid of widths and resolutions (arXiv 1704.04861).
+
+    .venv/bin/python scripts/prove_scaling.py --dataset cifar10 --epochs 8 --seeds 3 --minutes 240
+
+Every training is an outcome of a ledger: the same command continues after a crash or when the time is up, and rewrites
+table.csv, figure.html and README.md from what is there. Accuracy is that of validation images after the last epoch of
+a short training with one recipe for all; hardware, versions, repeats and seconds are in the README it writes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+import naslab
+from naslab.analysis.scaling_ways import WaysTable, ways_table
+from naslab.arch import ArchSpec, arch_id
+from naslab.errors import StudyError
+from naslab.execution.events import Event, TrialFinished
+from naslab.execution.source import make_candidate
+from naslab.facts import command_line, machine_facts, version_facts
+from naslab.figures.scaling_ways import write_ways
+from naslab.models import Model, find_model
+from naslab.outcome import Candidate
+from naslab.scaling import DEPTH, EFFICIENTNET_RULE, PLAIN, RESOLUTION, UNIFORM, WIDTH, meet_budget, scale
+from naslab.scaling_lab import problem_of, run_trainings
+from naslab.training.datasets.facts import dataset_facts
+
+WAYS = {
+    "depth": DEPTH,
+    "width": WIDTH,
+    "resolution": RESOLUTION,
+    "compound": EFFICIENTNET_RULE,
+    "uniform": UNIFORM,
+}
+GRID_WIDTHS = (1.0, 0.75, 0.5, 0.25)
+GRID_RESOLUTIONS = (1.0, 192 / 224, 160 / 224, 128 / 224)
+
+
+class TimeIsUpError(Exception):
+    """The time given is over; what is finished is kept."""
+
+
+class Watch:
+    """Prints every outcome and ends the run when the time is up."""
+
+    def __init__(self, minutes: float) -> None:
+        self._end = time.monotonic() + 60 * minutes
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, TrialFinished):
+            outcome = event.outcome
+            origin = outcome.candidate.origin
+            print(
+                f"[{event.number}/{event.total}] {origin.get('way', 'baseline')} x {origin.get('asked', 1):g}, seed "
+                f"{outcome.candidate.seed}: {outcome.value('accuracy'):.2f} %, {outcome.estimate.wall_seconds:.0f} s",
+                flush=True,
+            )
+        if time.monotonic() > self._end:
+            raise TimeIsUpError
+
+
+def small_mobilenet(facts_shape: tuple[int, int, int], num_classes: int) -> ArchSpec:
+    """MobileNetV1 at a quarter of its width, its stem without a stride, for small images."""
+    channels, height, width = facts_shape
+    arch = naslab.model("mobilenet_v1_025", num_classes=num_classes, resolution=(height, width), in_channels=channels)
+    return without_stem_stride(arch)
+
+
+def without_stem_stride(arch: ArchSpec) -> ArchSpec:
+    """The network that looks at small images at their full resolution first."""
+    stem = tuple(msgspec.structs.replace(stage, stride=1) for stage in arch.stem)
+    return msgspec.structs.replace(arch, stem=stem)
+
+
+def small_resnet(facts_shape: tuple[int, int, int], num_classes: int) -> ArchSpec:
+    """ResNet-20 of two blocks a stage at half its width."""
+    channels, height, width = facts_shape
+    arch = naslab.model("resnet20_cifar", num_classes=num_classes, resolution=(height, width), in_channels=channels)
+    return scale(arch, depth=2 / 3, width=0.5, rounding=PLAIN)
+
+
+def found_network(given: argparse.Namespace, watch: Watch) -> ArchSpec:
+    """The network named by --found, else the most accurate of a small search under a limit on macs."""
+    if given.found is not None:
+        return find_model(given.found, given.found_ledger or given.ledger).arch
+    study = naslab.search(
+        given.space,
+        dataset=given.dataset,
+        strategy="evolution",
+        trials=given.search_trials,
+        epochs=given.search_epochs,
+        limits=[f"macs<={given.search_macs:g}"],
+        workers=given.workers,
+        ledger=given.ledger,
+        study="scaling-proof-search",
+        data_dir=given.data_dir,
+        on_event=watch,
+    )
+    complete = [each for each in study.outcomes if each.is_complete]
+    return max(complete, key=lambda each: each.value("accuracy")).candidate.arch
+
+
+def jobs_of_ways(base: ArchSpec, ratios: Sequence[float], epochs: int, seed: int) -> list[Candidate]:
+    """The baseline and every way of scaling it to every multiple of its macs."""
+    jobs = [make_candidate(base, 0, epochs, seed, "search", origin={"operator": "baseline"})]
+    macs = naslab.cost(base).macs
+    for asked in ratios:
+        for way, rule in WAYS.items():
+            member = meet_budget(base, "macs", asked * macs, rule, rounding=PLAIN).member
+            origin = {**member.origin, "rule": f"{way} x {asked:g}", "way": way, "asked": asked}
+            jobs.append(make_candidate(member.arch, 0, epochs, seed, "family", origin=origin))
+    return jobs
+
+
+def jobs_of_grid(base: ArchSpec, epochs: int, seed: int) -> list[Candidate]:
+    """MobileNetV1's sixteen: four widths at four resolutions of a baseline, which is the first of them."""
+    jobs = [make_candidate(base, 0, epochs, seed, "search", origin={"operator": "baseline"})]
+    for width in GRID_WIDTHS:
+        for resolution in GRID_RESOLUTIONS:
+            arch = scale(base, width=width, resolution=resolution, rounding=PLAIN)
+            if arch != base:
+                asked = width**2 * resolution**2
+                origin = {"way": f"{width:g} wide", "asked": round(asked, 6), "rule": f"{width:g}, {resolution:.2f}"}
+                jobs.append(make_candidate(arch, 0, epochs, seed, "family", origin={"phi": 0.0, **origin}))
+    return jobs
+
+
+def distinct(jobs: Sequence[Candidate]) -> list[Candidate]:
+    """The jobs without networks that two ways make alike; the first way keeps it."""
+    return list({arch_id(job.arch): job for job in reversed(jobs)}.values())[::-1]
+
+
+def run_baseline(name: str, base: ArchSpec, given: argparse.Namespace, seed: int, watch: Watch) -> WaysTable:
+    """Train one seed of one baseline's ways, and the table of all seeds so far."""
+    jobs = (
+        jobs_of_grid(base, given.epochs, seed)
+        if name == "mobilenet_v1_grid"
+        else jobs_of_ways(base, given.ratios, given.epochs, seed)
+    )
+    view = run_trainings(
+        f"scaling-proof-{name}",
+        problem_of(Model(name, base), given.dataset, given.max_images, given.ledger, None),
+        distinct(jobs),
+        naslab.Workers(count=given.workers, device=given.device),
+        given.ledger,
+        given.data_dir,
+        watch,
+    )
+    return ways_table(view, name)
+
+
+def baselines(given: argparse.Namespace, watch: Watch) -> dict[str, ArchSpec]:
+    """The networks to scale, by name."""
+    facts = dataset_facts(given.dataset)
+    shape = (facts.channels, facts.height, facts.width)
+    made = {}
+    for name in given.baselines:
+        if name == "mobilenet_v1":
+            made[name] = small_mobilenet(shape, facts.num_classes)
+        elif name == "resnet":
+            made[name] = small_resnet(shape, facts.num_classes)
+        elif name == "mobilenet_v1_grid":
+            made[name] = scale(small_mobilenet(shape, facts.num_classes), width=2.0, rounding=PLAIN)
+        else:
+            made[name] = found_network(given, watch)
+    return made
+
+
+def stored_tables(given: argparse.Namespace) -> list[WaysTable]:
+    """The table of every baseline that the ledger holds."""
+    tables = []
+    for name in given.baselines:
+        try:
+            view = naslab.open_study(f"scaling-proof-{name}", given.ledger)
+        except (naslab.NaslabError, StudyError):
+            continue
+        table = ways_table(view, name)
+        if table.ways:
+            tables.append(table)
+    return tables
+
+
+def write_results(given: argparse.Namespace, tables: Sequence[WaysTable], is_done: bool) -> None:
+    """table.csv, figure.html and README.md."""
+    rows = [row for table in tables for row in table.rows()]
+    with (given.out / "table.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    write_ways(tables, given.out / "figure.html", "Ways of scaling at equal macs")
+    (given.out / "README.md").write_text(readme(given, tables, is_done), encoding="utf-8")
+
+
+def readme(given: argparse.Namespace, tables: Sequence[WaysTable], is_done: bool) -> str:
+    """What was run, on what, and what it shows."""
+    machine, versions = machine_facts(), version_facts()
+    seconds = sum(each.wall_seconds * len(each.accuracies) for table in tables for each in table.ways)
+    trainings = sum(len(each.accuracies) for table in tables for each in table.ways)
+    images = f"{given.max_images} training images" if given.max_images else "all training images"
+    lines = [
+        "# Ways of scaling at equal macs",
+        "",
+        f"Depth, width and resolution alone against compound, each to {' and '.join(f'{r:g}' for r in given.ratios)} "
+        f"times the baseline's exact macs (within 2 % where the lattice allows it). {given.dataset}, {images}, "
+        f"{given.epochs} epochs, {given.seeds} seeds, one recipe for all. Accuracy is that of the validation images "
+        "after the last epoch; error bars are standard errors over seeds.",
+        "",
+        "## What it shows",
+        "",
+        *(f"- {verdict}" for table in tables for verdict in table.verdicts()),
+        *([] if is_done else ["- The time given was over before every training was done: see `seeds` in table.csv."]),
+        "",
+        "Larger input means the same images enlarged: they hold no more detail, unlike ImageNet's. Short trainings "
+        "favour networks that learn fast. Both bound what this says of the paper's claim.",
+        "",
+        "## How",
+        "",
+        f"    {command_line()}",
+        "",
+        f"{trainings} trainings, {seconds / 60:.0f} minutes of training in all. {machine['processor']}, "
+        f"{machine['cores']} cores, {machine['memory_gib']} GiB, {machine['system']}; device {given.device}. "
+        + ", ".join(f"{name} {version}" for name, version in versions.items()),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def arguments() -> argparse.Namespace:
+    """What the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--baselines", nargs="+", default=["mobilenet_v1", "resnet", "found", "mobilenet_v1_grid"])
+    parser.add_argument("--dataset", default="cifar10")
+    parser.add_argument("--max-images", type=int, help="use this many training images")
+    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--ratios", type=float, nargs="+", default=[2.0, 4.0])
+    parser.add_argument("--minutes", type=float, default=240, help="end after this time; run again to continue")
+    parser.add_argument("--workers", type=int)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--found", help="a model found by naslab: a file or STUDY:TRIAL; else a small search")
+    parser.add_argument("--found-ledger", help="the ledger of --found")
+    parser.add_argument("--space", default="mbconv_cifar")
+    parser.add_argument("--search-trials", type=int, default=24)
+    parser.add_argument("--search-epochs", type=int, default=1)
+    parser.add_argument("--search-macs", type=float, default=6e6)
+    parser.add_argument("--data-dir")
+    parser.add_argument("--out", type=Path, default=Path("results/scaling_proof"))
+    parser.add_argument("--ledger", help="by default study.db in --out")
+    given = parser.parse_args()
+    unknown = set(given.baselines) - {"mobilenet_v1", "resnet", "found", "mobilenet_v1_grid"}
+    if unknown:
+        parser.error(f"unknown baselines {', '.join(sorted(unknown))}")
+    given.out.mkdir(parents=True, exist_ok=True)
+    given.ledger = given.ledger or str(given.out / "study.db")
+    return given
+
+
+def main() -> None:
+    """Train seed by seed until all is done or the time is up, then write what there is."""
+    given = arguments()
+    watch = Watch(given.minutes)
+    is_done = False
+    try:
+        networks = baselines(given, watch)
+        for seed in range(given.seeds):
+            for name, base in networks.items():
+                print(f"-- {name}, seed {seed}", flush=True)
+                run_baseline(name, base, given, seed, watch)
+        is_done = True
+    except TimeIsUpError:
+        print("the time is up; the same command continues")
+    tables = stored_tables(given)
+    if tables:
+        write_results(given, tables, is_done)
+        for table in tables:
+            for verdict in table.verdicts():
+                print(verdict)
+
+
+if __name__ == "__main__":
+    main()
