@@ -236,7 +236,7 @@
 
   function fit(smallest = SMALLEST) {
     const [width, height] = [canvas.clientWidth, canvas.clientHeight];
-    const beside = details.offsetWidth < width / 2 ? details.offsetLeft : width;
+    const beside = details.offsetWidth && details.offsetWidth < width / 2 ? details.offsetLeft : width;
     const scaleFor = (room) => Math.max(smallest, Math.min(room / root.width, height / root.height, LARGEST_FIT));
     const isUnder = (width + root.width * scaleFor(width)) / 2 > beside;
     const room = isUnder ? beside : width;
@@ -392,6 +392,7 @@
     }
     const title = Object.assign(document.createElement("h2"), { textContent: box.path });
     details.replaceChildren(title, list);
+    details.classList.toggle("asked", box !== root.boxes[0]);
   }
 
   drawHeads();
