@@ -4,27 +4,37 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from naslab.bench.table import TableDomain, TableSpace
-from naslab.errors import DataError
+from naslab.errors import DataError, SpecError, UnknownNameError
+from naslab.problem import Objective
 from naslab.space.hole import Hole
 
 MACRO_FILE = "nas_bench_macro/nas-bench-macro_cifar10.json.gz"
 WORTHLESS_ACCURACY = 80.0
 """Per cent below which a network adds no hypervolume."""
+MACRO_COSTS = ("macs", "params")
 MACRO_STAGES = ((0, 2), (2, 5), (5, 8))
 MACRO_KINDS = ("identity", "kernel 3, expansion 3", "kernel 5, expansion 6")
 
 
-def load_nas_bench_macro(data_dir: Path, objectives: tuple[str, ...] = ("accuracy",)) -> TableDomain:
+def load_nas_bench_macro(
+    data_dir: Path,
+    objectives: Sequence[str] = ("accuracy",),
+    features: Sequence[str] = MACRO_COSTS,
+    duration: str | None = None,
+) -> TableDomain:
     """NAS-Bench-Macro (Su et al. 2021, arXiv 2103.11922): 6,561 keys, 3,969 networks, mean test accuracy of three runs.
 
     `objectives` are of accuracy (per cent, up), macs and params (down, known before training). A model may learn from
-    the logarithms of macs and params.
+    the logarithms of `features`, of macs and params. Trainings take time in proportion to the cost `duration`. Raises
+    `UnknownNameError` for other columns and `DataError` where the table cannot be read.
     """
+    _check_columns(objectives, features, duration)
     path = data_dir / MACRO_FILE
     try:
         table = json.loads(gzip.decompress(path.read_bytes()))
@@ -40,15 +50,31 @@ def load_nas_bench_macro(data_dir: Path, objectives: tuple[str, ...] = ("accurac
     }
     canonical = {merged: index for index, merged in enumerate(sorted({_merged(name) for name in names}))}
     losses = np.stack([columns[metric] for metric in objectives], axis=1)
+    inputs = np.array([np.log(columns[metric]) for metric in features]).reshape(len(features), len(names)).T
     worthless = {"accuracy": -WORTHLESS_ACCURACY}
     return TableDomain(
         space,
         losses,
         [metric != "accuracy" for metric in objectives],
-        np.log(np.stack([columns["macs"], columns["params"]], axis=1)),
+        inputs,
         np.array([canonical[_merged(name)] for name in names], dtype=np.int64),
         [worthless.get(metric, float(worst)) for metric, worst in zip(objectives, losses.max(axis=0), strict=True)],
+        [Objective.named(metric) for metric in objectives],
+        None if duration is None else columns[duration],
     )
+
+
+def _check_columns(objectives: Sequence[str], features: Sequence[str], duration: str | None) -> None:
+    if not objectives:
+        raise SpecError("objectives", "needs at least one column")
+    named = {"objective": (objectives, ("accuracy", *MACRO_COSTS)), "feature": (features, MACRO_COSTS)}
+    named["duration"] = ([] if duration is None else [duration], MACRO_COSTS)
+    for kind, (names, known) in named.items():
+        for name in names:
+            if name not in known:
+                raise UnknownNameError(f"{kind} of nas_bench_macro", name, known)
+        if len(set(names)) < len(names):
+            raise SpecError(f"{kind}s", f"names a column twice: {', '.join(names)}")
 
 
 def _merged(key: str) -> str:

@@ -10,55 +10,122 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from naslab.bench.cluster import Cluster
 from naslab.bench.table import TableDomain
 from naslab.errors import SpaceExhaustedError
 from naslab.strategies.composed import Search
-
-DURATION_SPREAD = 0.3
-"""Standard deviation of the logarithm of a simulated training's duration."""
+from naslab.strategies.history import Observation
 
 
 class Trace(msgspec.Struct, frozen=True):
-    """One search of a table: rows in the order their results came, shape (evaluations,), and seconds of every ask."""
+    """One search of a table. Arrays of shape (evaluations,), in the order results came.
+
+    `rows` are the table's, `asks` the number of the ask that proposed each. `has_failed`, `started` and `finished` (in
+    virtual seconds) are of its training. `ask_seconds` has the shape (asks,) and is of the real clock, as is
+    `cpu_seconds` of the whole search. `is_exhausted`: the table held no more networks than these.
+    """
 
     rows: NDArray[np.int64]
+    asks: NDArray[np.int64]
+    has_failed: NDArray[np.bool_]
+    started: NDArray[np.float64]
+    finished: NDArray[np.float64]
     ask_seconds: NDArray[np.float64]
+    cpu_seconds: float
+    is_exhausted: bool
 
 
-def simulate(
-    domain: TableDomain, search: Search, trials: int, workers: int = 1, noise: float = 0.0, seed: int = 0
-) -> Trace:
-    """Run `search` on `workers` until `trials` results are in, or the table is exhausted.
+class _Job(msgspec.Struct, frozen=True):
+    """A training in flight, or done."""
 
-    Durations are log-normal about 1. `noise` is the standard deviation added to every loss that is not known before.
+    ask: int
+    row: int
+    origin: dict[str, Any]
+    started: float
+    finished: float
+    has_failed: bool
+    noise: NDArray[np.float64]
+
+
+def simulate(domain: TableDomain, search: Search, trials: int, cluster: Cluster | None = None, seed: int = 0) -> Trace:
+    """Run `search` on a cluster until `trials` results are in, or the table is exhausted.
+
+    Asking takes no virtual time, so that the same seed gives the same search on any machine. What befalls a training is
+    a function of the seed and of its number alone.
     """
-    rng = np.random.default_rng([seed, 7])
-    is_noisy = np.array([loss is None for loss in domain.examine(domain.space.genome(0)).losses])
-    running: list[tuple[float, int]] = []
-    asked: list[int] = []
-    origins: list[dict[str, Any]] = []
-    asks: list[float] = []
-    finished: list[int] = []
+    cluster = cluster or Cluster()
+    began = time.process_time()
+    running: list[tuple[float, int, _Job]] = []
+    done: list[_Job] = []
+    ask_seconds: list[float] = []
+    limit = trials
     now = 0.0
-    while len(finished) < trials:
-        while len(running) < workers and len(asked) < trials:
-            began = time.perf_counter()
+    while len(done) < limit:
+        while len(running) < cluster.workers and len(ask_seconds) < limit:
+            start = time.perf_counter()
             try:
                 proposal = search.ask(1)[0]
             except SpaceExhaustedError:
-                trials = len(asked)
+                limit = len(ask_seconds)
                 break
-            asks.append(time.perf_counter() - began)
+            ask_seconds.append(time.perf_counter() - start)
             row = domain.space.row(proposal.genome)
             assert row is not None, "admission lets only rows through"
-            heapq.heappush(running, (now + float(rng.lognormal(0.0, DURATION_SPREAD)), len(asked)))
-            asked.append(row)
-            origins.append(proposal.origin)
-        if not running:
-            break
-        now, trial = heapq.heappop(running)
-        row = asked[trial]
-        observation = domain.look_up(domain.space.genome(row), noise * rng.standard_normal(len(is_noisy)) * is_noisy)
-        search.learn([msgspec.structs.replace(observation, origin=origins[trial], trial=trial)])
-        finished.append(row)
-    return Trace(np.array(finished, dtype=np.int64), np.array(asks))
+            job = _start(domain, cluster, len(ask_seconds) - 1, row, proposal.origin, now, seed)
+            heapq.heappush(running, (job.finished, job.ask, job))
+        if running:
+            now, _, job = heapq.heappop(running)
+            search.learn([_result(domain, job)])
+            done.append(job)
+    return _trace(done, ask_seconds, time.process_time() - began, is_exhausted=limit < trials)
+
+
+def _start(
+    domain: TableDomain, cluster: Cluster, ask: int, row: int, origin: dict[str, Any], now: float, seed: int
+) -> _Job:
+    rng = np.random.default_rng([seed, 7, ask])
+    fate = cluster.fate(float(domain.durations[row]), rng)
+    noise = cluster.noise * rng.standard_normal(domain.num_objectives) * ~domain.is_known
+    return _Job(ask, row, origin, now, now + fate.seconds, fate.has_failed, noise)
+
+
+def _result(domain: TableDomain, job: _Job) -> Observation:
+    """What the strategy is told of a training that is over."""
+    observation = domain.look_up(domain.space.genome(job.row), job.noise)
+    told = msgspec.structs.replace(observation, origin=job.origin, trial=job.ask)
+    return msgspec.structs.replace(told, losses=None) if job.has_failed else told
+
+
+def _trace(done: list[_Job], ask_seconds: list[float], cpu_seconds: float, is_exhausted: bool) -> Trace:
+    return Trace(
+        rows=np.array([job.row for job in done], dtype=np.int64),
+        asks=np.array([job.ask for job in done], dtype=np.int64),
+        has_failed=np.array([job.has_failed for job in done], dtype=bool),
+        started=np.array([job.started for job in done], dtype=np.float64),
+        finished=np.array([job.finished for job in done], dtype=np.float64),
+        ask_seconds=np.array(ask_seconds, dtype=np.float64),
+        cpu_seconds=cpu_seconds,
+        is_exhausted=is_exhausted,
+    )
+
+
+def utilisation(trace: Trace, workers: int) -> float | None:
+    """The share of workers that are busy between the first ask and the last, where each ask keeps the others waiting.
+
+    The trainings of the trace are given out anew in the order asked: one at a time, each after the ask that proposed it
+    on the real clock. What comes after the last ask is left out, as a longer search would keep those workers busy.
+    `None` where there were no more trainings than workers, so that none was given out after another.
+    """
+    durations = (trace.finished - trace.started)[np.argsort(trace.asks)]
+    if len(durations) <= workers:
+        return None
+    free = [0.0] * workers
+    starts = np.zeros(len(durations))
+    driver = 0.0
+    for index, (duration, ask) in enumerate(zip(durations, trace.ask_seconds, strict=True)):
+        driver = max(heapq.heappop(free), driver) + float(ask)
+        starts[index] = driver
+        heapq.heappush(free, driver + float(duration))
+    end = starts[-1]
+    busy = np.minimum(starts + durations, end) - starts
+    return float(busy.sum() / (workers * end)) if end > 0 else 1.0

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from naslab.errors import DataError
+from naslab.problem import Objective
 from naslab.space import Genome
 from naslab.space.genome import Gene
 from naslab.space.hole import Hole
@@ -24,14 +25,12 @@ class TableSpace:
         """`keys` holds the option of every knob for every row: shape (rows, knobs)."""
         self.knobs = tuple(knobs)
         self.keys = keys
-        self._places = np.array([1, *np.cumprod([len(knob.options) for knob in self.knobs][:-1])], dtype=np.int64)
-        self._rows = {int(code): row for row, code in enumerate(keys @ self._places)}
+        self._rows = {tuple(key): row for row, key in enumerate(keys.tolist())}
         self._starts = np.cumsum([0, *(1 if knob.is_ordered else len(knob.options) for knob in self.knobs)])
 
     def row(self, genome: Genome) -> int | None:
         """The genome's row, `None` where it is not in the table."""
-        code = sum(gene.option * int(place) for gene, place in zip(genome.genes, self._places, strict=True))
-        return self._rows.get(code)
+        return self._rows.get(tuple(gene.option for gene in genome.genes))
 
     def genome(self, row: int) -> Genome:
         """The genome of a row."""
@@ -109,7 +108,8 @@ class TableDomain:
     `losses`: shape (rows, objectives), to be small. `is_known`: which objectives are known before training, shape
     (objectives,). `features`: what a model may learn from, shape (rows, features). `networks`: shape (rows,), equal
     where rows are one network; a row's own number by default. `reference`: losses that count as worthless, shape
-    (objectives,); the table's worst by default.
+    (objectives,); the table's worst by default. `objectives`: what the losses are of. `durations`: how long each row's
+    training takes, shape (rows,), in any unit; kept as multiples of their mean, all alike by default.
     """
 
     def __init__(
@@ -120,6 +120,8 @@ class TableDomain:
         features: NDArray[np.float64] | None = None,
         networks: NDArray[np.int64] | None = None,
         reference: Sequence[float] | None = None,
+        objectives: Sequence[Objective] = (),
+        durations: NDArray[np.float64] | None = None,
     ) -> None:
         if len(losses) != space.size():
             raise DataError(f"a table of {space.size()} rows needs as many losses, got {len(losses)}")
@@ -127,7 +129,11 @@ class TableDomain:
         self.losses = losses
         self.networks = np.arange(len(losses)) if networks is None else networks
         self.reference = losses.max(axis=0) if reference is None else np.array(reference, dtype=np.float64)
-        self._is_known = tuple(is_known) or (False,) * losses.shape[1]
+        self.is_known = np.array(is_known or [False] * losses.shape[1], dtype=bool)
+        self.objectives = tuple(objectives) or tuple(
+            Objective(metric=f"loss{i}", maximise=False) for i in range(losses.shape[1])
+        )
+        self.durations = np.ones(len(losses)) if durations is None else durations / durations.mean()
         self._features = np.zeros((len(losses), 0)) if features is None else features
 
     @property
@@ -135,13 +141,18 @@ class TableDomain:
         """How many losses a row has."""
         return int(self.losses.shape[1])
 
+    @property
+    def num_networks(self) -> int:
+        """How many of the rows are distinct networks."""
+        return len(np.unique(self.networks))
+
     def examine(self, genome: Genome) -> Network:
         """What is known of a row before its results are looked up."""
         row = self.space.row(genome)
         if row is None:
             return Network("", (), (None,) * self.num_objectives, math.inf)
         losses = tuple(
-            float(loss) if known else None for loss, known in zip(self.losses[row], self._is_known, strict=True)
+            float(loss) if known else None for loss, known in zip(self.losses[row], self.is_known, strict=True)
         )
         features = tuple(float(value) for value in self._features[row])
         return Network(str(self.networks[row]), features, losses, 0.0)

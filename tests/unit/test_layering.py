@@ -23,9 +23,9 @@ LAYERS = (
     {"estimators"},
     {"ledger"},
     {"execution"},
-    {"analysis"},
+    {"analysis", "bench"},
     {"figures"},
-    {"models", "facts", "lab", "scaling_lab", "bench", "tune"},
+    {"models", "facts", "lab", "scaling_lab", "tune"},
     {"cli"},
 )
 """Each layer may import itself and those before it."""

@@ -54,9 +54,12 @@ def test_absent_rows_are_invalid_networks(tmp_path: Path) -> None:
         ("", "the table has no rows"),
         ("kernel,kind,accuracy\n", "the table has no rows"),
         (GOOD.replace("91.5", "good"), "line 3, column 'accuracy': needs a number, got 'good'"),
-        (GOOD.replace("93.0,900\n5", "93.5,900\n5"), "have equal knobs and other values"),
+        (GOOD.replace("93.0,900\n5", "93.5,900\n5"), "lines 6 and 7 have equal knobs and other results"),
         ("kernel,kind,accuracy\n3,a,1\n5,a,1\n", "'accuracy' never differs"),
-        ("kernel,kind,accuracy\n3,a,\n5,a,nan\n", "'accuracy' never differs"),
+        ("kernel,kind,accuracy\n3,a,\n5,a,nan\n", "the objective 'accuracy' has no number in any row"),
+        ("kernel,kind,accuracy\n3,a,1\n,a,2\n", "line 3: the knob 'kernel' is empty"),
+        ("kernel,kind,accuracy\n3,a,1\n5,a\n", "line 3: has 2 cells, the header 3"),
+        ("kernel,kind,kind,accuracy\n3,a,b,1\n", "several columns are called 'kind'"),
     ],
 )
 def test_what_is_no_table_is_refused(tmp_path: Path, text: str, message: str) -> None:
