@@ -128,6 +128,7 @@ def test_coefficients_of_a_file_keep_their_rounding(commands: Commands) -> None:
     assert [stage.width for stage in load_arch(commands.folder / member["file"]).stages] == [16, 32]
 
 
+@pytest.mark.slow
 def test_a_latency_is_measured_and_its_spread_told(commands: Commands) -> None:
     """Whether the target is met depends on the machine's quiet, that the nearest measured is taken does not."""
     shown = commands("rescale", "small.yaml", "--target-latency-ms", "4", "--rule", "width", "--out", "ms", "--json")
