@@ -186,7 +186,7 @@ def _first_of_each(path: Path, rows: Rows, keys: NDArray[np.int64], losses: NDAr
     if len(differs):
         one, two = rows[int(original[differs[0]])], rows[int(differs[0])]
         raise DataError(
-            f"{path}: lines {one.line} and {two.line} have equal knobs and other results; name the knob that tells them "
-            "apart, or average them"
+            f"{path}: lines {one.line} and {two.line} have equal knobs and other results; name the knob that tells "
+            "them apart, or average them"
         )
     return np.sort(first)

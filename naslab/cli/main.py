@@ -9,6 +9,7 @@ import sys
 import typer
 
 from naslab.cli import (
+    compare,
     cost,
     doctor,
     export,
@@ -43,6 +44,7 @@ for each in (
     rescale,
     fit_scaling,
     scaling_law,
+    compare,
     train,
     export,
     cost,

@@ -225,7 +225,21 @@ def test_listings_are_json_or_tables(commands: Commands, command: str) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["search", "pareto", "report", "rescale", "train", "export", "cost", "show", "spaces", "zoo", "studies", "doctor"],
+    [
+        "search",
+        "pareto",
+        "report",
+        "rescale",
+        "compare",
+        "train",
+        "export",
+        "cost",
+        "show",
+        "spaces",
+        "zoo",
+        "studies",
+        "doctor",
+    ],
 )
 def test_every_command_has_help_with_an_example(commands: Commands, command: str) -> None:
     shown = commands(command, "--help")

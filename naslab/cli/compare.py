@@ -1,0 +1,187 @@
+"""`naslab compare`: strategies on a table of known results, where nothing is trained."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from naslab.cli.fit_scaling import require_figure_name
+from naslab.cli.output import JsonOption, print_json, print_table, say
+
+if TYPE_CHECKING:
+    from naslab.bench.cluster import Cluster
+    from naslab.bench.compare import Comparison
+    from naslab.bench.standing import Spread, Standing
+    from naslab.bench.table import TableDomain
+
+KNOWN_TABLE = "nas_bench_macro"
+
+
+def compare(
+    table: Annotated[str, typer.Option(help=f"A CSV file with a header, or {KNOWN_TABLE} of the data folder.")],
+    knobs: Annotated[
+        str, typer.Option(help="Columns that make a network what it is, comma-separated; numbers are ordered.")
+    ] = "",
+    objectives: Annotated[str, typer.Option(help="Columns to make large; regret is of the first.")] = "accuracy",
+    minimise: Annotated[str, typer.Option(help="Those of the objectives to make small.")] = "",
+    features: Annotated[
+        str | None, typer.Option(help="Columns known before training, such as macs; a model may learn from them.")
+    ] = None,
+    strategies: Annotated[str, typer.Option(help="Names, comma-separated.")] = "random,evolution,bayes",
+    trials: Annotated[int, typer.Option(help="Evaluations of each search.")] = 200,
+    seeds: Annotated[int, typer.Option(help="Searches of each strategy: the seeds 0, 1, ...")] = 20,
+    workers: Annotated[int, typer.Option(help="Simulated workers on a virtual clock.")] = 1,
+    duration: Annotated[str | None, typer.Option(help="Column that trainings take time in proportion to.")] = None,
+    training_seconds: Annotated[float, typer.Option(help="Virtual seconds of a training on average.")] = 60.0,
+    straggler_rate: Annotated[float, typer.Option(help="Share of trainings that take ten times as long.")] = 0.0,
+    failure_rate: Annotated[float, typer.Option(help="Share of trainings that fail on the way.")] = 0.0,
+    noise: Annotated[float, typer.Option(help="Standard deviation added to every result that is told.")] = 0.0,
+    target: Annotated[
+        float | None, typer.Option(help="First objective's value to reach; by default that of the best 0.1 %.")
+    ] = None,
+    processes: Annotated[int | None, typer.Option(help="Searches side by side; by default one a core.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help=f"Folder of {KNOWN_TABLE}; else NASLAB_DATA.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the curves to this self-contained HTML file.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Compare strategies on a table of known results: regret, rank, hypervolume, evaluations to the top, ask time.
+
+    Example: naslab compare --table nas_bench_macro --strategies random,local,bayes --trials 100 --seeds 20
+    """
+    from naslab.bench.cluster import Cluster
+    from naslab.bench.compare import compare as run
+    from naslab.bench.processes import num_cores
+
+    require_figure_name(out)
+    cluster = Cluster(workers, training_seconds, 0.3, straggler_rate, 10.0, failure_rate, noise)
+    aims = (names(objectives), names(minimise))
+    domain = read_table(table, names(knobs), *aims, None if features is None else names(features), duration, data_dir)
+    chosen = list(dict.fromkeys(names(strategies)))
+    count = processes if processes is not None else max(1, min(num_cores(), seeds * len(chosen)))
+    found = run(domain, chosen, trials, seeds, cluster, target, count, progress_line(trials, json))
+    if out is not None:
+        from naslab.figures.compare import write_curves
+
+        write_curves(found, title(table, domain), out)
+    if json:
+        print_json(summary(table, domain, found, trials, cluster) | {"figure": None if out is None else str(out)})
+        return
+    show(table, domain, found, cluster)
+    if out is not None:
+        say(f"wrote {out}")
+
+
+def names(text: str) -> list[str]:
+    """The names of a comma-separated list; none of an empty text."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def read_table(
+    table: str,
+    knobs: Sequence[str],
+    objectives: Sequence[str],
+    minimise: Sequence[str],
+    features: Sequence[str] | None,
+    duration: str | None,
+    data_dir: Path | None,
+) -> TableDomain:
+    """The table of a file, or the known one, whose knobs and directions are its own."""
+    from naslab.bench.known_tables import MACRO_COSTS, load_nas_bench_macro
+    from naslab.bench.table_file import load_table
+    from naslab.errors import SpecError, UnknownNameError
+
+    for name in minimise:
+        if name not in objectives:
+            raise UnknownNameError("objective to minimise", name, objectives)
+    if table != KNOWN_TABLE:
+        return load_table(Path(table), knobs, objectives, minimise, features or (), duration)
+    if knobs:
+        raise SpecError("knobs", f"{KNOWN_TABLE} has knobs of its own: leave --knobs out")
+    if "accuracy" in minimise:
+        raise SpecError("minimise", f"the accuracy of {KNOWN_TABLE} is made large, its costs small")
+    folder = data_dir if data_dir is not None else os.environ.get("NASLAB_DATA")
+    if folder is None:
+        raise SpecError("table", f"{KNOWN_TABLE} is read from the data folder: set NASLAB_DATA or --data-dir to it")
+    return load_nas_bench_macro(Path(folder), objectives, MACRO_COSTS if features is None else features, duration)
+
+
+def progress_line(trials: int, quiet: bool) -> Callable[[str, Standing], None]:
+    """A line on stderr as each strategy is done; always one where the table ran out."""
+
+    def tell(name: str, standing: Standing) -> None:
+        if not quiet:
+            say(f"{name}: {standing.seeds} searches, {standing.cpu_seconds:.1f} s of CPU time")
+        if standing.is_exhausted:
+            say(f"note: {name} ended before {trials} evaluations: it had proposed every network of the table")
+
+    return tell
+
+
+def title(table: str, domain: TableDomain) -> str:
+    """The table in words."""
+    aims = ", ".join(f"{each.metric} {'up' if each.maximise else 'down'}" for each in domain.objectives)
+    return f"{Path(table).stem}: {domain.num_networks:,} networks, {aims}"
+
+
+def summary(table: str, domain: TableDomain, found: Comparison, trials: int, cluster: Cluster) -> dict[str, Any]:
+    """The comparison as plain values."""
+    return {
+        "table": table,
+        "rows": domain.space.size(),
+        "networks": domain.num_networks,
+        "objectives": domain.objectives,
+        "trials": trials,
+        "cluster": cluster,
+        "target": found.target,
+        "reference_point": found.reference,
+        "strategies": found.strategies,
+    }
+
+
+def show(table: str, domain: TableDomain, found: Comparison, cluster: Cluster) -> None:
+    """The tables for people: figures as mean ± standard error (median) over seeds."""
+    standings = found.strategies
+    first = domain.objectives[0].metric
+    say(f"{title(table, domain)}; figures are mean ± standard error (median) over seeds")
+    show_spreads(f"regret of {first} after", {name: each.regret for name, each in standings.items()})
+    show_spreads("rank of the best found after", {name: each.rank for name, each in standings.items()})
+    if domain.num_objectives > 1:
+        reference = ", ".join(f"{metric} {value:.6g}" for metric, value in found.reference.items())
+        say(f"hypervolume: the share of the whole table's, up to {reference}; objectives as they are, not scaled")
+        show_spreads("share of the hypervolume after", {name: each.hypervolume for name, each in standings.items()})
+    say(f"top: the best 0.1 % of the table; target: {first} {found.target:.6g}; - where most seeds never get there")
+    rows = [
+        (name, s.seeds, s.evaluations_to_top, s.seconds_to_target, percent(s.utilisation), words(s.wasted), s.ask_ms)
+        for name, s in standings.items()
+    ]
+    print_table(
+        ("strategy", "seeds", "evaluations to top", "seconds to target", "workers busy", "wasted", "ms an ask"),
+        rows,
+        title=f"{cluster.workers} simulated worker{'s' if cluster.workers > 1 else ''}, medians over seeds",
+    )
+
+
+def show_spreads(heading: str, spreads: dict[str, dict[str, Spread]]) -> None:
+    """One row a strategy, one column a number of evaluations."""
+    budgets = list(dict.fromkeys(budget for each in spreads.values() for budget in each))
+    rows = [(name, *(words(each.get(budget)) for budget in budgets)) for name, each in spreads.items()]
+    print_table(("strategy", *budgets), rows, title=heading)
+
+
+def words(spread: Spread | None) -> str:
+    """A figure over seeds in words."""
+    return "-" if spread is None else f"{spread.mean:.4g} ± {spread.sem:.2g} ({spread.median:.4g})"
+
+
+def percent(share: float | None) -> str:
+    """A share in per cent."""
+    return "-" if share is None else f"{share:.1%}"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(compare)

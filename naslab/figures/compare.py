@@ -1,0 +1,106 @@
+"""How searches of a table went: regret and hypervolume over evaluations, one line a strategy, bands of an error."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import plotly.graph_objects as go
+from plotly.colors import hex_to_rgb
+
+from naslab.bench.compare import Comparison
+from naslab.bench.standing import Curve
+from naslab.figures.markup import element
+from naslab.figures.page import figure_block, page, write_text
+from naslab.figures.style import CYCLE, figure
+
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+REGRET_NOTE = "A line ends where the best of the table is found with every seed."
+HYPERVOLUME_NOTE = "Shares of the hypervolume of the whole table's front, up to the reference point"
+
+
+def write_curves(found: Comparison, title: str, path: Path) -> None:
+    """One self-contained HTML page: regret, and the hypervolume where there are several objectives."""
+    seeds = ", ".join(str(each) for each in sorted({each.seeds for each in found.strategies.values()}))
+    band = f"Means over {seeds} seeds, bands of a standard error each way."
+    blocks = [figure_block(regret_figure(found), "regret", f"{band} {REGRET_NOTE}", height=560, level="h2")]
+    if any(each.hypervolume is not None for each in found.curves.values()):
+        point = ", ".join(f"{metric} {value:.6g}" for metric, value in found.reference.items())
+        note = f"{band} {HYPERVOLUME_NOTE} ({point})."
+        blocks.append(figure_block(hypervolume_figure(found), "hypervolume", note, height=560, level="h2"))
+    write_text(page(title, element("main", element("h1", title), *blocks)), path)
+
+
+def regret_figure(found: Comparison) -> go.Figure:
+    """How far the best found is from the best there is, on a log axis."""
+    curves = {name: each.regret for name, each in found.curves.items()}
+    above = [value for curve in curves.values() for value in (*curve.mean, *curve.low) if value > 0]
+    floor = min(above, default=1e-3) / 2
+    metric = next(iter(found.reference))
+    return figure(
+        _lines(curves, floor),
+        f"Regret of {metric} over evaluations",
+        xaxis=_evaluations(),
+        yaxis={"title": {"text": f"regret ({metric})"}, "type": "log", **_ticks(above)},
+    )
+
+
+def hypervolume_figure(found: Comparison) -> go.Figure:
+    """The share of the whole front's hypervolume that was found."""
+    curves = {name: each.hypervolume for name, each in found.curves.items() if each.hypervolume is not None}
+    return figure(
+        _lines(curves, None),
+        "Hypervolume over evaluations",
+        xaxis=_evaluations(),
+        yaxis={"title": {"text": "share of the front's hypervolume"}, "tickformat": ".0%"},
+    )
+
+
+def _ticks(values: list[float]) -> dict[str, object]:
+    """Ticks at 1, 2 and 5 over a few decades, at powers of ten over more."""
+    decades = math.log10(max(values) / min(values)) if values else 0.0
+    return {"dtick": "D2" if decades <= 2.5 else 1, "tickformat": "~g", "minor": {"ticks": "outside", "ticklen": 3}}
+
+
+def _evaluations() -> dict[str, object]:
+    return {"title": {"text": "evaluations"}, "rangemode": "tozero"}
+
+
+def _lines(curves: dict[str, Curve], floor: float | None) -> list[go.Scatter]:
+    """A band and a line for each strategy; bands are cut at the floor of a log axis, lines end below it."""
+    traces = []
+    for index, (name, curve) in enumerate(curves.items()):
+        color, dash = CYCLE[index % len(CYCLE)], DASHES[index % len(DASHES)]
+        count = sum(floor is None or value > 0 for value in curve.mean)
+        traces += [
+            _band(name, curve, count, floor, color),
+            go.Scatter(
+                x=list(range(1, count + 1)),
+                y=curve.mean[:count],
+                name=name,
+                legendgroup=name,
+                mode="lines",
+                line={"color": color, "dash": dash, "width": 2},
+                hovertemplate="%{x} evaluations: %{y:.4g}",
+            ),
+        ]
+    return traces
+
+
+def _band(name: str, curve: Curve, count: int, floor: float | None, color: str) -> go.Scatter:
+    """An outline: along the upper edge and back along the lower."""
+    steps = list(range(1, count + 1))
+    low = [value if floor is None else max(value, floor) for value in curve.low[:count]]
+    red, green, blue = hex_to_rgb(color)
+    return go.Scatter(
+        x=steps + steps[::-1],
+        y=curve.high[:count] + low[::-1],
+        name=name,
+        legendgroup=name,
+        showlegend=False,
+        mode="lines",
+        line={"width": 0},
+        fill="toself",
+        fillcolor=f"rgba({red}, {green}, {blue}, 0.15)",
+        hoverinfo="skip",
+    )
