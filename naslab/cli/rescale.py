@@ -197,7 +197,8 @@ def train_members(
     data_dir: str | None,
     quiet: bool,
 ) -> dict[str, float]:
-    """Train the members in the model's study, or in a new one that holds the model alone; accuracies by identity."""
+    """Train the members in the model's study, or in a new one that holds the model alone; accuracies by identity,
+    the model's own among them."""
     from naslab.cli.progress import Display
     from naslab.execution.workers import Workers
     from naslab.lab import open_study, study_of_one, train_family
@@ -211,7 +212,8 @@ def train_members(
         base = {"base_trial": found.trial or 0}
         entrants = [(entry.member.arch, {**entry.member.origin, **base}) for entry in entries]
         view = train_family(view, entrants, ledger, crew, data_dir, display.show)
-    return {outcome.candidate.arch_id: outcome.value("accuracy") for outcome in view.family if outcome.is_complete}
+    trained = (*view.outcomes, *view.family)
+    return {outcome.candidate.arch_id: outcome.value("accuracy") for outcome in trained if outcome.is_complete}
 
 
 def identity(member: Member) -> str:
