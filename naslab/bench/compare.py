@@ -71,10 +71,13 @@ def compare(
             standings[name], curves[name] = judge(domain, list(traces), cluster.workers, aim)
             if on_done is not None:
                 on_done(name, standings[name])
-    reference = {
-        each.metric: each.loss(float(loss)) for each, loss in zip(domain.objectives, domain.reference, strict=True)
-    }
-    return Comparison(standings, curves, reference, first.loss(aim))
+    return Comparison(standings, curves, reference_point(domain), first.loss(aim))
+
+
+def reference_point(domain: TableDomain) -> dict[str, float]:
+    """The values that hypervolume is measured from, by objective: what counts as worthless."""
+    aims = zip(domain.objectives, domain.reference, strict=True)
+    return {objective.metric: objective.loss(float(loss)) for objective, loss in aims}
 
 
 def judge(
