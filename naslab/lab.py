@@ -18,7 +18,7 @@ from naslab.analysis.reference import reference_point
 from naslab.analysis.study import StudyView, read_study
 from naslab.arch import ArchSpec, encode
 from naslab.errors import DataError, StudyError
-from naslab.execution.events import Observer, StudyOpened, ignore
+from naslab.execution.events import Observer, StrategyChosen, StudyOpened, ignore
 from naslab.execution.executor import Executor
 from naslab.execution.search import run_candidates, run_search
 from naslab.execution.source import ListSource, make_candidate
@@ -30,12 +30,15 @@ from naslab.models import Model
 from naslab.outcome import EpochRecord
 from naslab.problem import DataChoice, Limit, Objective, Problem
 from naslab.space import SearchSpace, load_space
+from naslab.strategies.choosing import AUTO, StrategyChoice, choose_strategy
 from naslab.strategies.registry import make_strategy
+from naslab.strategies.strategy import Strategy
 from naslab.training.datasets.facts import DATASETS, dataset_facts
 from naslab.training.recipe import Recipe, default_recipe, named_recipe
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
+    from optuna.samplers import BaseSampler
 
     from naslab.estimators.short_training import ShortTraining
     from naslab.training.fit import FitResult
@@ -48,7 +51,7 @@ def search(
     space: SearchSpace | str | Path,
     *,
     dataset: str | None = None,
-    strategy: str = "evolution",
+    strategy: str | BaseSampler = "evolution",
     trials: int = 50,
     epochs: int = 4,
     objectives: Sequence[str] = ("accuracy", "macs"),
@@ -65,6 +68,7 @@ def search(
     """Search a space and return the study; the same call again continues it, also after a crash.
 
     `space` is a space, the name of a shipped one or a YAML file; its input channels and classes follow the data set.
+    `strategy` is a name (`auto` leaves the choice to naslab) or a sampler of Optuna.
     `trials` is a total over all calls, of `epochs` epochs each. `limits` such as `"macs<=50e6"` are met before anything
     is trained. `baselines` are zoo networks trained after the search with the same recipe. Raises `NaslabError` before
     the first trial for whatever does not fit.
@@ -72,21 +76,29 @@ def search(
     problem = make_problem(space, dataset, objectives, limits, recipe)
     entrants = [baseline(name, problem) for name in baselines]
     crew = workers if isinstance(workers, Workers) else Workers(count=workers)
-    record = StudyRecord(
-        name=study or f"{problem.space.name or 'search'}-{strategy}-{seed}",
-        problem=msgspec.json.decode(msgspec.json.encode(problem)),
-        strategy=strategy,
-        epochs=epochs,
-        seed=seed,
-        trials=trials,
-        created=time.time(),
-    )
-    mind = make_strategy(strategy, problem, seed)
+    name = study or f"{problem.space.name or 'search'}-{strategy_name(strategy)}-{seed}"
+    choice = choose_strategy(problem, trials) if strategy == AUTO else None
+    make_mind(strategy if choice is None else choice.name, problem, seed)  # refuses a bad one before there is a ledger
     make_strategy("random", problem, seed).ask(1)  # refuses limits that no network meets before a study is made
     with Ledger.open(ledger) as opened:
+        if choice is not None:
+            choice = begun_with(opened, name, choice)
+            strategy = choice.name
+        record = StudyRecord(
+            name=name,
+            problem=msgspec.json.decode(msgspec.json.encode(problem)),
+            strategy=strategy_name(strategy),
+            epochs=epochs,
+            seed=seed,
+            trials=trials,
+            created=time.time(),
+        )
+        mind = make_mind(strategy, problem, seed)
         open_record(opened, record)
         opened.add_run(record.name, run_record(crew))
         on_event(StudyOpened(record, problem, tuple(opened.outcomes(record.name, "search"))))
+        if choice is not None:
+            on_event(StrategyChosen(choice.name, choice.reason))
         with crew.start(estimator_of(problem, data_dir)) as executor:
             run_search(record.name, opened, mind, executor, problem, epochs, seed, trials, on_event)
             if entrants:
@@ -299,6 +311,27 @@ def baseline(name: str, problem: Problem) -> Entrant:
         name, num_classes=problem.space.template["num_classes"], resolution=(height, width), in_channels=channels
     )
     return arch, {"zoo": name}
+
+
+def strategy_name(strategy: str | BaseSampler) -> str:
+    """What a study calls its strategy; `auto` is the name of one that is yet to be chosen."""
+    return strategy if isinstance(strategy, str) else f"optuna.{type(strategy).__name__}"
+
+
+def make_mind(strategy: str | BaseSampler, problem: Problem, seed: int) -> Strategy:
+    """The strategy of a name, or one that thinks with a sampler of Optuna."""
+    if isinstance(strategy, str):
+        return make_strategy(strategy, problem, seed)
+    from naslab.strategies.optuna_bridge import sampler_strategy
+
+    return sampler_strategy(strategy, problem, seed)
+
+
+def begun_with(ledger: Ledger, study: str, choice: StrategyChoice) -> StrategyChoice:
+    """The choice, or the strategy that the study was begun with where there is one: a larger budget changes nothing."""
+    if study not in ledger.study_names():
+        return choice
+    return StrategyChoice(ledger.study(study).strategy, "the study was begun with it")
 
 
 def estimator_of(problem: Problem, data_dir: str | None) -> ShortTraining:

@@ -14,6 +14,7 @@ from naslab.cli import (
     doctor,
     export,
     fit_scaling,
+    mirror,
     pareto,
     report,
     rescale,
@@ -52,6 +53,7 @@ for each in (
     spaces,
     zoo,
     studies,
+    mirror,
     doctor,
 ):
     each.register(app)

@@ -23,6 +23,7 @@ from naslab.execution.events import (
     Interrupted,
     Resumed,
     SpaceExhausted,
+    StrategyChosen,
     StudyOpened,
     TrialFinished,
     TrialRetried,
@@ -73,6 +74,8 @@ class Display:
             self._problem = event.problem
             self._complete = [outcome for outcome in event.outcomes if outcome.is_complete]
             return f"study {event.record.name}: {_what(event)}"
+        if isinstance(event, StrategyChosen):
+            return f"strategy {event.strategy}: {event.reason}"
         if isinstance(event, Resumed):
             self._number = event.finished
             again = f", {event.requeued} that were in flight run again" if event.requeued else ""

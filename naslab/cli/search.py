@@ -11,7 +11,9 @@ from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_js
 
 def search(
     space: Annotated[str, typer.Argument(help="A shipped space (see `naslab spaces`) or a YAML file.")],
-    strategy: Annotated[str, typer.Option(help="How candidates are chosen.")] = "evolution",
+    strategy: Annotated[
+        str, typer.Option(help="How candidates are chosen; auto says what it took and why.")
+    ] = "evolution",
     dataset: Annotated[
         str | None,
         typer.Option(help="digits, fashion_mnist, cifar10, cifar100 or image_folder:PATH; by default the space's own."),

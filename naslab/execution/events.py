@@ -19,6 +19,13 @@ class StudyOpened(msgspec.Struct, frozen=True):
     outcomes: tuple[Outcome, ...] = ()
 
 
+class StrategyChosen(msgspec.Struct, frozen=True):
+    """The strategy was left to naslab: the one that it took, and why."""
+
+    strategy: str
+    reason: str
+
+
 class Resumed(msgspec.Struct, frozen=True):
     """The study goes on: `finished` candidates are kept, `requeued` were in flight and run again."""
 
@@ -76,6 +83,7 @@ class Ended(msgspec.Struct, frozen=True):
 
 Event = (
     StudyOpened
+    | StrategyChosen
     | Resumed
     | TrialStarted
     | EpochEnded

@@ -9,6 +9,7 @@ import importlib.util
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -20,11 +21,14 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from threadpoolctl import threadpool_limits
 
 from naslab.errors import SpecError
+from naslab.problem import Problem
 from naslab.space import Genome
 from naslab.space.hole import Hole
-from naslab.strategies.domain import Space
+from naslab.strategies.composed import ComposedStrategy
+from naslab.strategies.domain import ArchDomain, Space
 from naslab.strategies.history import History, Observation
-from naslab.strategies.strategy import Proposal
+from naslab.strategies.optuna_seeds import reseeded
+from naslab.strategies.strategy import Proposal, Strategy
 
 MAX_SUGGESTIONS = 3
 """Suggestions of one ask before admission looks beside them: a surrogate that is sure repeats itself."""
@@ -66,6 +70,16 @@ def cmaes(seed: int) -> BaseSampler:
     return CmaEsSampler(seed=seed, warn_independent_sampling=False)
 
 
+def sampler_strategy(sampler: BaseSampler, problem: Problem, seed: int = 0) -> Strategy:
+    """A strategy that thinks with a sampler of Optuna, of OptunaHub or of one's own.
+
+    Every ask takes a copy of the sampler, its random generators seeded anew from `seed` and the outcomes told, so that
+    a study continues exactly; the seed that the sampler was made with has no say.
+    """
+    domain = ArchDomain(problem)
+    return ComposedStrategy(domain, OptunaBridge(domain.space, partial(reseeded, sampler)), seed)
+
+
 class OptunaBridge:
     """Any Optuna sampler. Choices are parameters, those not active are absent.
 
@@ -78,7 +92,7 @@ class OptunaBridge:
         self._space = space
         self._make_sampler = make_sampler
         self._distributions: dict[str, BaseDistribution] = {
-            hole.path: _distribution(hole) for hole in space.holes() if len(hole.options) > 1
+            hole.path: distribution_of(hole) for hole in space.holes() if len(hole.options) > 1
         }
 
     def drafts(self, history: History, rng: np.random.Generator) -> Iterator[Proposal]:
@@ -151,7 +165,7 @@ class OptunaBridge:
         )
 
 
-def _distribution(hole: Hole) -> BaseDistribution:
+def distribution_of(hole: Hole) -> BaseDistribution:
     """The options by number: on a line where they are ordered."""
     last = len(hole.options) - 1
     return IntDistribution(0, last) if hole.is_ordered else CategoricalDistribution(tuple(range(last + 1)))

@@ -105,6 +105,9 @@ def _optuna(sampler: str) -> MakeProposer:
             "nsga3": bridge.nsga3,
             "cmaes": bridge.cmaes,
         }
+        if sampler == "cmaes" and domain.num_objectives > 1:
+            rule = f"'cmaes' takes one objective, got {domain.num_objectives}; choose nsga2 or bayes for several"
+            raise SpecError("strategy", rule)
         return bridge.OptunaBridge(domain.space, samplers[sampler])
 
     return make

@@ -25,7 +25,7 @@ LAYERS = (
     {"execution"},
     {"analysis", "bench"},
     {"figures"},
-    {"models", "facts", "lab", "scaling_lab", "tune"},
+    {"models", "facts", "lab", "scaling_lab", "tune", "optuna_edge"},
     {"cli"},
 )
 """Each layer may import itself and those before it."""
@@ -34,7 +34,7 @@ HEAVY = {
     "torch": {"arch/build.py", "arch/modules.py", "arch/graphs.py", "arch/source.py", "training", "estimators"},
     "torchvision": {"training", "estimators"},
     "ray": {"execution"},
-    "optuna": {"strategies/optuna_bridge.py", "execution/tune.py", "optuna_edge.py"},
+    "optuna": {"strategies/optuna_bridge.py", "execution/tune.py", "optuna_edge"},
     "plotly": {"figures"},
 }
 

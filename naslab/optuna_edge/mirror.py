@@ -1,0 +1,96 @@
+"""A study of naslab in a storage of Optuna, for optuna-dashboard and Optuna's own plots."""
+
+from __future__ import annotations
+
+import warnings
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.exceptions import ExperimentalWarning
+from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from naslab.analysis.study import StudyView
+from naslab.errors import StudyError
+from naslab.optuna_edge.trials import directions_of, distributions_of, params_of
+from naslab.outcome import Outcome
+from naslab.problem import ANALYTIC_METRICS, Problem
+
+TRIAL = "naslab_trial"
+"""The user attribute that holds a trial's number in the naslab study."""
+
+
+class Mirrored(msgspec.Struct, frozen=True):
+    """What a mirror holds: the name of the Optuna study, how many of its trials are new and how many there are."""
+
+    study: str
+    num_added: int
+    num_trials: int
+
+
+def mirror_study(view: StudyView, storage: str | BaseStorage) -> Mirrored:
+    """Copy a study's searched trials into an Optuna storage; the same call again adds those that are new.
+
+    Choices are categorical parameters, limits constraints (met where at most 0), failures failed trials with their
+    reason, costs and measurements user attributes. Networks trained beside the search (baselines, families) make no
+    choices of the space and stay out. Raises `StudyError` where the storage holds another study of that name.
+    """
+    study = _opened(view, storage)
+    there = {trial.user_attrs.get(TRIAL) for trial in study.get_trials(deepcopy=False)}
+    distributions: dict[str, BaseDistribution] = dict(distributions_of(view.problem.space))
+    new = [outcome for outcome in view.outcomes if outcome.candidate.trial not in there]
+    study.add_trials(optuna_trial(outcome, view.problem, distributions) for outcome in new)
+    return Mirrored(study.study_name, len(new), len(there) + len(new))
+
+
+def optuna_trial(outcome: Outcome, problem: Problem, distributions: dict[str, BaseDistribution]) -> FrozenTrial:
+    """An outcome as a finished trial of Optuna."""
+    candidate, estimate = outcome.candidate, outcome.estimate
+    params = params_of(candidate.genome, problem.space)
+    is_single = len(problem.objectives) == 1
+    trial = create_trial(
+        state=TrialState.COMPLETE if outcome.is_complete else TrialState.FAIL,
+        values=[outcome.value(each.metric) for each in problem.objectives] if outcome.is_complete else None,
+        params=params,
+        distributions={path: distributions[path] for path in params},
+        user_attrs=_attributes(outcome),
+        # Optuna keeps intermediate values for one objective alone.
+        intermediate_values={each.epoch: each.validation_accuracy for each in estimate.curve} if is_single else None,
+        constraints={str(limit): limit.excess(candidate.cost) for limit in problem.limits} or None,
+    )
+    trial.datetime_complete = datetime.fromtimestamp(outcome.finished)
+    trial.datetime_start = trial.datetime_complete - timedelta(seconds=estimate.wall_seconds)
+    return trial
+
+
+def _attributes(outcome: Outcome) -> dict[str, Any]:
+    candidate, estimate = outcome.candidate, outcome.estimate
+    costs = {metric: getattr(candidate.cost, metric) for metric in ANALYTIC_METRICS}
+    failure = estimate.failure
+    failed = {} if failure is None else {"failure": failure.reason, "failure_message": failure.message}
+    return {
+        TRIAL: candidate.trial,
+        "arch_id": candidate.arch_id,
+        "epochs": candidate.fidelity.epochs,
+        "wall_seconds": estimate.wall_seconds,
+        **costs,
+        **estimate.measured,
+        **failed,
+    }
+
+
+def _opened(view: StudyView, storage: str | BaseStorage) -> optuna.Study:
+    name, directions = view.record.name, directions_of(view.problem)
+    study = optuna.create_study(storage=storage, study_name=name, directions=directions, load_if_exists=True)
+    is_mirror = all(TRIAL in trial.user_attrs for trial in study.get_trials(deepcopy=False))
+    if study.directions != directions or not is_mirror:
+        raise StudyError(
+            f"the storage holds another study '{name}', which is no mirror of this one; name another storage"
+        )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)  # its interface may change; pinned versions are tested
+        study.set_metric_names([each.metric for each in view.problem.objectives])
+    return study

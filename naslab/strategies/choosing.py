@@ -1,0 +1,46 @@
+"""`--strategy auto`: a strategy by what the search is, and why that one."""
+
+from __future__ import annotations
+
+import msgspec
+
+from naslab.problem import Problem
+
+AUTO = "auto"
+"""The name that leaves the choice to naslab. It is no strategy itself: a study keeps the one that was chosen."""
+LARGE_BUDGET = 5_000
+"""Outcomes from which a model's thinking costs more than the trainings it saves."""
+MANY_OBJECTIVES = 4
+
+
+class StrategyChoice(msgspec.Struct, frozen=True):
+    """The name of a strategy, and why it was chosen."""
+
+    name: str
+    reason: str
+
+
+def choose_strategy(problem: Problem, trials: int) -> StrategyChoice:
+    """The strategy for a problem and a budget in trials: by the size of the space, the budget and the objectives.
+
+    >>> from naslab.problem import DataChoice, Objective
+    >>> from naslab.space import load_space
+    >>> from naslab.training.recipe import Recipe
+    >>> goals = (Objective.named("accuracy"), Objective.named("macs"))
+    >>> problem = Problem(load_space("nas_bench_macro"), goals, DataChoice("digits"), Recipe())
+    >>> choose_strategy(problem, 100).name, choose_strategy(problem, 6_561).name
+    ('bayes', 'random')
+    """
+    size = problem.space.size()
+    goals = len(problem.objectives)
+    if trials >= size:
+        return StrategyChoice("random", f"{trials} trials reach all of the space's {size} genomes, in whatever order")
+    if trials >= LARGE_BUDGET:
+        name = "evolution" if goals == 1 else "nsga2" if goals < MANY_OBJECTIVES else "nsga3"
+        return StrategyChoice(
+            name, f"with {trials} trials a population learns as much as a model, and asks cost next to nothing"
+        )
+    if goals >= MANY_OBJECTIVES:
+        return StrategyChoice("nsga3", f"{goals} objectives need a front spread by directions")
+    reason = f"{trials} trials of {size:.3g} genomes are few, and a model makes the most of each"
+    return StrategyChoice("bayes", reason)
