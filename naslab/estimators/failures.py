@@ -9,7 +9,7 @@ from naslab.outcome import Failure
 
 
 def failure_of(error: Exception) -> Failure:
-    """Why an estimate has no result; only what nobody foresaw comes with its traceback.
+    """Why an estimate has no result; what no rule of ours foresaw comes with its traceback.
 
     >>> failure_of(DivergedError("the training loss became nan")).reason, failure_of(MemoryError()).reason
     ('diverged', 'out_of_memory')
@@ -19,11 +19,12 @@ def failure_of(error: Exception) -> Failure:
         return Failure("diverged", message)
     if isinstance(error, TimedOutError):
         return Failure("timed_out", message)
-    if is_out_of_memory(error):
-        return Failure("out_of_memory", message.splitlines()[0])
     if isinstance(error, NaslabError):
         return Failure("invalid", message)
-    return Failure("error", f"{type(error).__name__}: {message}", "".join(traceback.format_exception(error)))
+    trace = "".join(traceback.format_exception(error))
+    if is_out_of_memory(error):
+        return Failure("out_of_memory", message.splitlines()[0], trace)
+    return Failure("error", f"{type(error).__name__}: {message}", trace)
 
 
 def is_out_of_memory(error: Exception) -> bool:
