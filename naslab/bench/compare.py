@@ -17,7 +17,7 @@ from naslab.bench.standing import Curve, Standing, curve, progress, standing, to
 from naslab.bench.table import TableDomain
 from naslab.strategies.registry import make_search
 
-SEEDS_AT_ONCE = 4
+SEEDS_AT_ONCE = 2
 """Searches that a process does before it reports: the table travels to it once for them."""
 
 Observer = Callable[[str, Standing], None]
