@@ -43,7 +43,7 @@ def test_random_search_is_as_good_as_chance(domain: TableDomain) -> None:
 
 
 def test_three_seeds_of_random_and_local_search(domain: TableDomain) -> None:
-    """Random search is pinned; local search is far ahead of it (measured over many seeds: .02 against .26 after 100)."""
+    """Random search is pinned; local search is far ahead of it (over many seeds .02 against .26 after 100)."""
     found = compare(domain, ["random", "local"], trials=100, seeds=3).strategies
     assert [round(each.mean, 4) for each in found["random"].regret.values()] == [0.4156, 0.3222, 0.2922]
     assert found["local"].regret["100"].mean < 0.1 < found["random"].regret["100"].mean
