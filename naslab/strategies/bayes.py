@@ -18,11 +18,10 @@ from naslab.strategies.acquisition import (
 )
 from naslab.strategies.candidates import Candidates, Catalogue
 from naslab.strategies.domain import Domain
-from naslab.strategies.gaussian_process import Kernel
 from naslab.strategies.history import History
 from naslab.strategies.random_search import samples
 from naslab.strategies.strategy import Proposal
-from naslab.strategies.surrogate import Forecast, Surrogate, fit_kernels, last_refit
+from naslab.strategies.surrogate import Forecast, Model, Surrogate
 
 START_DRAWS = 32
 BEAM = 4
@@ -52,8 +51,7 @@ class Bayes:
         self._domain = domain
         self._num_starts = num_starts
         self._catalogue: Catalogue | None = None
-        self._kernels: tuple[Kernel | None, ...] = ()
-        self._fitted_to = 0
+        self._model: Model | None = None
         self._threads = ThreadpoolController()
 
     def drafts(self, history: History, rng: np.random.Generator) -> Iterator[Proposal]:
@@ -84,12 +82,10 @@ class Bayes:
             return self._best_found(history, catalogue, rng)
 
     def _best_found(self, history: History, catalogue: Catalogue, rng: np.random.Generator) -> list[Worth]:
-        number = last_refit(len(history.told))
-        if number != self._fitted_to:
-            self._kernels = fit_kernels(history.told[:number], catalogue)
-            self._fitted_to = number
-        look = _Look(Surrogate(self._kernels, history, catalogue, self._domain.reference), history, rng)
-        found = look.worth(catalogue.standing)
+        model = self._model = self._model or Model(catalogue)
+        model.learn(history.told)
+        look = _Look(Surrogate(model, history, catalogue, self._domain.reference), history, rng)
+        found = look.worth_of_standing(catalogue.standing)
         if not catalogue.is_complete:
             told = [Worth(0.0, history.told[index].genome) for index in look.surrogate.best_told]
             found += self._beam(found[:BEAM] + told, look, catalogue, rng)
@@ -116,9 +112,14 @@ class _Look:
 
     def worth(self, candidates: Candidates) -> list[Worth]:
         """The best candidates among those never proposed, best first."""
-        if not candidates.genomes:
-            return []
-        gains = np.where(candidates.is_unseen(self._seen), self._gains(self.surrogate.forecast(candidates)), -np.inf)
+        return self._ranked(candidates, self.surrogate.forecast(candidates)) if candidates.genomes else []
+
+    def worth_of_standing(self, standing: Candidates) -> list[Worth]:
+        """The same of the catalogue's standing candidates."""
+        return self._ranked(standing, self.surrogate.forecast_standing(standing))
+
+    def _ranked(self, candidates: Candidates, forecast: Forecast) -> list[Worth]:
+        gains = np.where(candidates.is_unseen(self._seen), self._gains(forecast), -np.inf)
         order = np.argsort(-gains, kind="stable")[:DRAFTS]
         return [Worth(float(gains[row]), candidates.genomes[row]) for row in order if gains[row] > -np.inf]
 

@@ -18,6 +18,7 @@ Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
 
 JITTER = 1e-6
+LEAST_VARIANCE = 1e-12
 MAX_FIT_STEPS = 30
 AMPLITUDE_DEVIATION = 1.0
 SCALE_DEVIATION = 2 * np.sqrt(3.0)
@@ -52,36 +53,122 @@ class Kernel(NamedTuple):
             total += covariance
         return total
 
+    def of_measurements(self, inputs: Matrix) -> Matrix:
+        """Covariances of measurements at inputs of shape (n, columns), noise and all: shape (n, n)."""
+        covariance = self.between(inputs, inputs)
+        covariance[np.diag_indices(len(inputs))] += self.noise + JITTER
+        return covariance
+
 
 class Posterior:
-    """A kernel conditioned on targets: predicts mean and variance anywhere."""
+    """A kernel conditioned on networks one after the other, and what that says of standing candidates.
 
-    def __init__(self, kernel: Kernel, inputs: Matrix, targets: Vector) -> None:
-        self._kernel = kernel
-        self._inputs = inputs
-        self._targets = targets
-        covariance = kernel.between(inputs, inputs)
-        covariance[np.diag_indices(len(inputs))] += kernel.noise + JITTER
-        self._root = np.linalg.cholesky(covariance)
-        self._pull = cho_solve((self._root, True), targets, check_finite=False)
+    Covariances are kept whitened, divided by the Cholesky root of the networks' own, so that a network more costs one
+    row and no new factorisation (Rasmussen and Williams 2006, section 2.2, grown row by row). Targets come with the
+    question: they may be scaled anew every time.
+    """
+
+    def __init__(self, kernel: Kernel, inputs: Matrix, standing: Matrix, room: int = 0) -> None:
+        """`inputs` of networks (n, columns), `standing` of candidates (m, columns), `room` for networks to come."""
+        number = len(inputs)
+        self.kernel = kernel
+        self.standing = standing
+        self._inputs = np.zeros((number + room, inputs.shape[1]))
+        self._root = np.zeros((number + room, number + room))
+        self._rows = np.zeros((number + room, len(standing)))
+        self._columns: dict[bytes, Vector] = {}
+        self.number = number
+        self._inputs[:number] = inputs
+        self._root[:number, :number] = np.linalg.cholesky(kernel.of_measurements(inputs))
+        self._rows[:number] = self.whitened(standing)
+        self._explained = np.einsum("ij,ij->j", self.rows, self.rows)
+
+    @property
+    def root(self) -> Matrix:
+        """The lower Cholesky root of the covariance of measurements: shape (n, n)."""
+        return self._root[: self.number, : self.number]
+
+    @property
+    def rows(self) -> Matrix:
+        """Whitened covariances of the networks with the standing candidates: shape (n, m)."""
+        return self._rows[: self.number]
+
+    @property
+    def left(self) -> Vector:
+        """The variance of the noiseless value at the standing candidates: shape (m,)."""
+        return np.asarray(self.kernel.variance - self._explained)
+
+    def whitened(self, inputs: Matrix) -> Matrix:
+        """Covariances of the networks with inputs of shape (k, columns), whitened: shape (n, k)."""
+        across = self.kernel.between(self._inputs[: self.number], inputs)
+        return np.asarray(solve_triangular(self.root, across, lower=True, check_finite=False))
+
+    def whiten(self, targets: Vector) -> Vector:
+        """Targets of the networks, whitened: shape (n,)."""
+        return np.asarray(solve_triangular(self.root, targets, lower=True, check_finite=False))
+
+    def add(self, inputs: Vector) -> None:
+        """Condition on one network more, of shape (columns,)."""
+        number = self.number
+        reach = self.whitened(inputs[None])[:, 0]
+        left = max(self.kernel.variance + self.kernel.noise + JITTER - float(reach @ reach), JITTER)
+        self._inputs[number] = inputs
+        self._root[number, :number] = reach
+        self._root[number, number] = np.sqrt(left)
+        self._rows[number] = (self.column(inputs) - reach @ self.rows) / np.sqrt(left)
+        self._explained += self._rows[number] ** 2
+        self.number += 1
+
+    def column(self, inputs: Vector) -> Vector:
+        """Covariances of one network of shape (columns,) with the standing candidates, shape (m,); each made once."""
+        key = inputs.tobytes()
+        if key not in self._columns:
+            self._columns[key] = self.kernel.between(inputs[None], self.standing)[0]
+        return self._columns[key]
+
+
+class Belief:
+    """A posterior given targets, and as if what is in flight came back as predicted (Ginsbourger et al. 2010).
+
+    What comes back as predicted moves no mean and lowers the doubt around it.
+    """
+
+    def __init__(self, posterior: Posterior, targets: Vector, in_flight: Matrix) -> None:
+        """`targets` of shape (n,), `in_flight` of inputs (p, columns)."""
+        self._posterior = posterior
+        self._told = targets
+        self._targets = posterior.whiten(targets)
+        self._in_flight = in_flight
+        if len(in_flight):
+            self._reach = posterior.whitened(in_flight)
+            own = posterior.kernel.of_measurements(in_flight) - self._reach.T @ self._reach
+            self._root = np.linalg.cholesky(own)
+
+    def denoised(self) -> Vector:
+        """The mean of the noiseless value at the posterior's own networks: shape (n,)."""
+        pull = solve_triangular(self._posterior.root, self._targets, lower=True, trans="T", check_finite=False)
+        return self._told - (self._posterior.kernel.noise + JITTER) * np.asarray(pull)
 
     def predict(self, inputs: Matrix) -> tuple[Vector, Vector]:
-        """Mean and variance of the noiseless value at inputs of shape (n, columns): two of shape (n,)."""
-        across = self._kernel.between(inputs, self._inputs)
-        explained = solve_triangular(self._root, across.T, lower=True, check_finite=False)
-        variance = self._kernel.variance - np.einsum("ij,ij->j", explained, explained)
-        return across @ self._pull, np.maximum(variance, 1e-12)
+        """Mean and variance of the noiseless value at inputs of shape (k, columns): two of shape (k,)."""
+        rows = self._posterior.whitened(inputs)
+        variance = self._posterior.kernel.variance - np.einsum("ij,ij->j", rows, rows)
+        if len(self._in_flight):
+            variance -= self._believed(self._posterior.kernel.between(self._in_flight, inputs), rows)
+        return self._targets @ rows, np.maximum(variance, LEAST_VARIANCE)
 
-    def mean(self, inputs: Matrix) -> Vector:
-        """Mean at inputs of shape (n, columns): shape (n,)."""
-        return np.asarray(self._kernel.between(inputs, self._inputs) @ self._pull)
+    def predict_standing(self) -> tuple[Vector, Vector]:
+        """The same at the standing candidates."""
+        rows, variance = self._posterior.rows, self._posterior.left
+        if len(self._in_flight):
+            across = np.stack([self._posterior.column(each) for each in self._in_flight])
+            variance = variance - self._believed(across, rows)
+        return self._targets @ rows, np.maximum(variance, LEAST_VARIANCE)
 
-    def believing(self, inputs: Matrix) -> Posterior:
-        """The posterior if what is in flight at `inputs` came back as predicted (Ginsbourger et al. 2010)."""
-        if len(inputs) == 0:
-            return self
-        targets = np.concatenate((self._targets, self.mean(inputs)))
-        return Posterior(self._kernel, np.vstack((self._inputs, inputs)), targets)
+    def _believed(self, across: Matrix, rows: Matrix) -> Vector:
+        """The variance that what is in flight explains beyond the posterior: shape (k,)."""
+        whitened = solve_triangular(self._root, across - self._reach.T @ rows, lower=True, check_finite=False)
+        return np.asarray(np.einsum("ij,ij->j", whitened, whitened))
 
 
 def fit_kernel(columns: Sequence[NDArray[np.intp]], inputs: Matrix, targets: Vector) -> Kernel:

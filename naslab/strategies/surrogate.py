@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -10,10 +11,11 @@ from numpy.typing import NDArray
 
 from naslab.pareto import is_non_dominated
 from naslab.strategies.candidates import Candidates, Catalogue
-from naslab.strategies.gaussian_process import Kernel, Posterior, fit_kernel
+from naslab.strategies.gaussian_process import Belief, Kernel, Posterior, fit_kernel
 from naslab.strategies.history import History, Observation
 
 Matrix = NDArray[np.float64]
+Vector = NDArray[np.float64]
 
 MAX_FITTED = 160
 """How many observations a kernel is fitted to."""
@@ -93,64 +95,102 @@ def best_rows(losses: Matrix, number: int) -> NDArray[np.intp]:
     return best[:number]
 
 
-def fit_kernels(told: list[Observation], catalogue: Catalogue) -> tuple[Kernel | None, ...]:
-    """A kernel for each objective, `None` for those known before training."""
-    losses = told_losses(told)
-    kept = instructive(losses, MAX_FITTED)
-    inputs = catalogue.inputs_of([told[index].genome for index in kept])
-    columns = losses[kept].T
-    return tuple(
-        None if is_known else fit_kernel(catalogue.parts(), inputs, Scale.of(column).to(column))
-        for column, is_known in zip(columns, catalogue.is_known, strict=True)
-    )
+class Model:
+    """A posterior for each objective, `None` for those known before training: a function of the outcomes in order.
+
+    Kernels are fitted now and then and conditioned on every outcome: all at once after a fit, then one by one.
+    """
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._kernels: list[Kernel | None] = []
+        self._fitted_to = 0
+        self.posteriors: list[Posterior | None] = []
+        self.kept = np.zeros(0, dtype=np.intp)
+        """Which of the outcomes told the posteriors are conditioned on."""
+
+    def learn(self, told: list[Observation]) -> None:
+        """Take in what was told since."""
+        number = last_refit(len(told))
+        is_fitted = number == self._fitted_to
+        if not is_fitted:
+            self._kernels = self._fit(told[:number])
+            self._fitted_to = number
+        if len(told) > MAX_CONDITIONED:
+            self._condition(told, instructive(told_losses(told), MAX_CONDITIONED))
+            return
+        if not is_fitted:
+            self._condition(told, np.arange(number))
+        for observation in told[len(self.kept) :]:
+            [inputs] = self._catalogue.inputs_of([observation.genome])
+            for posterior in self.posteriors:
+                if posterior is not None:
+                    posterior.add(inputs)
+            self.kept = np.arange(len(self.kept) + 1)
+
+    def _fit(self, told: list[Observation]) -> list[Kernel | None]:
+        losses = told_losses(told)
+        kept = instructive(losses, MAX_FITTED)
+        inputs = self._catalogue.inputs_of([told[index].genome for index in kept])
+        return [
+            None if is_known else fit_kernel(self._catalogue.parts(), inputs, Scale.of(column).to(column))
+            for column, is_known in zip(losses[kept].T, self._catalogue.is_known, strict=True)
+        ]
+
+    def _condition(self, told: list[Observation], kept: NDArray[np.intp]) -> None:
+        inputs = self._catalogue.inputs_of([told[index].genome for index in kept])
+        room = math.ceil(len(kept) * (REFIT_GROWTH - 1)) + 1
+        standing = self._catalogue.standing.inputs
+        self.posteriors = [None if each is None else Posterior(each, inputs, standing, room) for each in self._kernels]
+        self.kept = kept
 
 
 class Surrogate:
-    """Kernels conditioned on what was told, and on what is in flight as if it came back as predicted.
+    """A model given the outcomes told, and what is in flight as if it came back as predicted.
 
     `achieved` are the losses of both, in the surrogate's scale: shape (networks, objectives).
     """
 
     def __init__(
-        self,
-        kernels: tuple[Kernel | None, ...],
-        history: History,
-        catalogue: Catalogue,
-        worthless: NDArray[np.float64] | None,
+        self, model: Model, history: History, catalogue: Catalogue, worthless: NDArray[np.float64] | None
     ) -> None:
         self._worthless = worthless
         losses = told_losses(history.told)
-        self._kept = instructive(losses, MAX_CONDITIONED)
-        inputs = catalogue.inputs_of([history.told[index].genome for index in self._kept])
-        self._scales = [Scale.of(column) for column in losses[self._kept].T]
-        scaled = np.stack([scale.to(column) for scale, column in zip(self._scales, losses.T, strict=True)], axis=1)
+        kept = losses[model.kept]
+        self._scales = [Scale.of(column) for column in kept.T]
+        scaled = np.stack([scale.to(column) for scale, column in zip(self._scales, kept.T, strict=True)], axis=1)
         in_flight = catalogue.described(history.pending.values())
-        self._posteriors = [
-            None
-            if kernel is None
-            else Posterior(kernel, inputs, scaled[self._kept, objective]).believing(in_flight.inputs)
-            for objective, kernel in enumerate(kernels)
+        self._beliefs = [
+            None if posterior is None else Belief(posterior, targets, in_flight.inputs)
+            for posterior, targets in zip(model.posteriors, scaled.T, strict=True)
         ]
-        self.achieved = np.vstack((self._denoised(inputs, scaled[self._kept]), self.forecast(in_flight).mean))
+        self.achieved = np.vstack((self._denoised(scaled), self.forecast(in_flight).mean))
         self.best_told = best_rows(losses, NUM_BEST)
 
     def forecast(self, networks: Candidates) -> Forecast:
         """What is expected of networks, told or not."""
+        return self._forecast(networks, lambda belief: belief.predict(networks.inputs))
+
+    def forecast_standing(self, standing: Candidates) -> Forecast:
+        """What is expected of the catalogue's standing candidates, without working it out anew."""
+        return self._forecast(standing, Belief.predict_standing)
+
+    def _forecast(self, networks: Candidates, predict: Callable[[Belief], tuple[Vector, Vector]]) -> Forecast:
         mean = np.empty(networks.known_losses.shape)
         deviation = np.zeros_like(mean)
-        for objective, (posterior, scale) in enumerate(zip(self._posteriors, self._scales, strict=True)):
-            if posterior is None:
+        for objective, (belief, scale) in enumerate(zip(self._beliefs, self._scales, strict=True)):
+            if belief is None:
                 mean[:, objective] = scale.to(networks.known_losses[:, objective])
             elif len(mean):
-                mean[:, objective], variance = posterior.predict(networks.inputs)
+                mean[:, objective], variance = predict(belief)
                 deviation[:, objective] = np.sqrt(variance)
         return Forecast(mean, deviation)
 
-    def _denoised(self, inputs: Matrix, scaled: Matrix) -> Matrix:
+    def _denoised(self, scaled: Matrix) -> Matrix:
         """The losses told without what the processes take for noise: a lucky run is no network to beat."""
         columns = [
-            scaled[:, objective] if posterior is None else posterior.mean(inputs)
-            for objective, posterior in enumerate(self._posteriors)
+            scaled[:, objective] if belief is None else belief.denoised()
+            for objective, belief in enumerate(self._beliefs)
         ]
         return np.stack(columns, axis=1)
 

@@ -7,6 +7,7 @@ import pytest
 
 from naslab.strategies.gaussian_process import (
     JITTER,
+    Belief,
     Kernel,
     Posterior,
     _negative_log_density,
@@ -31,21 +32,47 @@ def test_posterior_follows_the_formulas() -> None:
     rng = np.random.default_rng(0)
     inputs, targets, elsewhere = rng.random((12, 3)), rng.standard_normal(12), rng.random((5, 3))
     kernel = made_kernel()
-    mean, variance = Posterior(kernel, inputs, targets).predict(elsewhere)
+    belief = Belief(Posterior(kernel, inputs, elsewhere), targets, np.zeros((0, 3)))
     covariance = kernel.between(inputs, inputs) + (kernel.noise + JITTER) * np.eye(12)
     across = kernel.between(elsewhere, inputs)
-    assert mean == pytest.approx(across @ np.linalg.solve(covariance, targets))
-    assert variance == pytest.approx(1.0 - np.diag(across @ np.linalg.solve(covariance, across.T)))
+    for mean, variance in (belief.predict(elsewhere), belief.predict_standing()):
+        assert mean == pytest.approx(across @ np.linalg.solve(covariance, targets))
+        assert variance == pytest.approx(1.0 - np.diag(across @ np.linalg.solve(covariance, across.T)))
+    assert belief.denoised() == pytest.approx(belief.predict(inputs)[0])
 
 
-def test_believing_keeps_the_mean_and_lowers_the_doubt() -> None:
+def test_a_posterior_grown_one_by_one_is_the_posterior_of_all() -> None:
+    rng = np.random.default_rng(5)
+    inputs, targets, standing = rng.random((20, 3)), rng.standard_normal(20), rng.random((30, 3))
+    whole = Posterior(made_kernel(), inputs, standing)
+    grown = Posterior(made_kernel(), inputs[:12], standing, room=8)
+    for each in inputs[12:]:
+        grown.add(each)
+    assert grown.root == pytest.approx(whole.root, abs=1e-9)
+    one, two = (Belief(each, targets, standing[:4]).predict_standing() for each in (whole, grown))
+    assert one[0] == pytest.approx(two[0], abs=1e-8)
+    assert one[1] == pytest.approx(two[1], abs=1e-8)
+
+
+def test_believing_keeps_the_mean_and_lowers_the_doubt_as_measurements_as_predicted_do() -> None:
     rng = np.random.default_rng(1)
-    inputs, targets, more = rng.random((9, 3)), rng.standard_normal(9), rng.random((2, 3))
-    posterior = Posterior(made_kernel(), inputs, targets)
-    believed = posterior.believing(more)
-    assert believed.mean(more) == pytest.approx(posterior.mean(more), abs=1e-9)
-    assert np.all(believed.predict(more)[1] < posterior.predict(more)[1])
-    assert posterior.believing(np.zeros((0, 0))) is posterior
+    inputs, targets, more, standing = (
+        rng.random((9, 3)),
+        rng.standard_normal(9),
+        rng.random((2, 3)),
+        rng.random((7, 3)),
+    )
+    none = np.zeros((0, 3))
+    posterior = Posterior(made_kernel(), inputs, standing)
+    predicted = Belief(posterior, targets, none).predict(more)[0]
+    told = Belief(
+        Posterior(made_kernel(), np.vstack((inputs, more)), standing), np.concatenate((targets, predicted)), none
+    )
+    believed = Belief(posterior, targets, more)
+    for mean, variance in (believed.predict(standing), believed.predict_standing()):
+        assert mean == pytest.approx(told.predict(standing)[0], abs=1e-8)
+        assert variance == pytest.approx(told.predict(standing)[1], abs=1e-8)
+    assert np.all(believed.predict(more)[1] < Belief(posterior, targets, none).predict(more)[1])
 
 
 def test_gradient_agrees_with_differences() -> None:
@@ -71,7 +98,7 @@ def test_a_fit_finds_what_matters() -> None:
     kernel = fit_kernel((np.array([0, 1]), np.array([2, 3])), inputs[:40], targets[:40])
     assert kernel.weights[0][1] > 10 * kernel.weights[0][0]
     assert kernel.amplitudes[0] > kernel.amplitudes[1]
-    mean, _ = Posterior(kernel, inputs[:40], targets[:40]).predict(inputs[40:])
+    mean, _ = Belief(Posterior(kernel, inputs[:40], inputs[40:]), targets[:40], inputs[:0]).predict_standing()
     assert np.corrcoef(mean, targets[40:])[0, 1] > 0.99
 
 
