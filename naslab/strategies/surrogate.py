@@ -20,7 +20,9 @@ Vector = NDArray[np.float64]
 MAX_FITTED = 160
 """How many observations a kernel is fitted to."""
 MAX_CONDITIONED = 320
-"""How many a prediction is conditioned on."""
+"""How many of those told a prediction is conditioned on, beside the newest."""
+CHOSEN_EVERY = 32
+"""Where there are more, those to be conditioned on are chosen anew after as many outcomes."""
 REFITS_AT_EACH_UNTIL = 20
 REFIT_GROWTH = 1.1
 REFERENCE_MARGIN = 0.1
@@ -66,6 +68,15 @@ def last_refit(number: int) -> int:
     return last
 
 
+def last_choice(number: int, fitted_to: int) -> int:
+    """From how many of `number` outcomes those to be conditioned on were chosen last; all are where they are few.
+
+    >>> last_choice(300, 290), last_choice(700, 690), last_choice(705, 690)
+    (290, 690, 704)
+    """
+    return fitted_to if number <= MAX_CONDITIONED else max(fitted_to, number - number % CHOSEN_EVERY)
+
+
 def told_losses(told: list[Observation]) -> Matrix:
     """Losses of shape (told, objectives); those that failed are as bad as the worst that did not, in each objective."""
     measured = np.array([each.losses for each in told if each.losses is not None], dtype=np.float64)
@@ -104,29 +115,28 @@ class Model:
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
         self._kernels: list[Kernel | None] = []
-        self._fitted_to = 0
+        self._fitted_to = self._based_on = self._num_read = 0
         self.posteriors: list[Posterior | None] = []
         self.kept = np.zeros(0, dtype=np.intp)
         """Which of the outcomes told the posteriors are conditioned on."""
 
     def learn(self, told: list[Observation]) -> None:
         """Take in what was told since."""
-        number = last_refit(len(told))
-        is_fitted = number == self._fitted_to
-        if not is_fitted:
-            self._kernels = self._fit(told[:number])
-            self._fitted_to = number
-        if len(told) > MAX_CONDITIONED:
-            self._condition(told, instructive(told_losses(told), MAX_CONDITIONED))
-            return
-        if not is_fitted:
-            self._condition(told, np.arange(number))
-        for observation in told[len(self.kept) :]:
+        fitted_to = last_refit(len(told))
+        if fitted_to != self._fitted_to:
+            self._kernels = self._fit(told[:fitted_to])
+            self._fitted_to, self._based_on = fitted_to, 0
+        based_on = last_choice(len(told), fitted_to)
+        if based_on != self._based_on:
+            self._condition(told[:based_on])
+            self._based_on = self._num_read = based_on
+        for observation in told[self._num_read :]:
             [inputs] = self._catalogue.inputs_of([observation.genome])
             for posterior in self.posteriors:
                 if posterior is not None:
                     posterior.add(inputs)
-            self.kept = np.arange(len(self.kept) + 1)
+        self.kept = np.append(self.kept, np.arange(self._num_read, len(told)))
+        self._num_read = len(told)
 
     def _fit(self, told: list[Observation]) -> list[Kernel | None]:
         losses = told_losses(told)
@@ -137,12 +147,12 @@ class Model:
             for column, is_known in zip(losses[kept].T, self._catalogue.is_known, strict=True)
         ]
 
-    def _condition(self, told: list[Observation], kept: NDArray[np.intp]) -> None:
-        inputs = self._catalogue.inputs_of([told[index].genome for index in kept])
-        room = math.ceil(len(kept) * (REFIT_GROWTH - 1)) + 1
+    def _condition(self, told: list[Observation]) -> None:
+        self.kept = instructive(told_losses(told), MAX_CONDITIONED)
+        inputs = self._catalogue.inputs_of([told[index].genome for index in self.kept])
+        room = max(CHOSEN_EVERY, math.ceil(len(self.kept) * (REFIT_GROWTH - 1)) + 1)
         standing = self._catalogue.standing.inputs
         self.posteriors = [None if each is None else Posterior(each, inputs, standing, room) for each in self._kernels]
-        self.kept = kept
 
 
 class Surrogate:
