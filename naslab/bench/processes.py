@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
+from multiprocessing.connection import Connection
 
 
 def num_cores() -> int:
@@ -18,27 +19,36 @@ def num_cores() -> int:
 
 @contextmanager
 def process_pool(count: int) -> Iterator[Executor | None]:
-    """A pool of `count` processes, `None` for one: there is nothing to run beside. They end with this process."""
+    """A pool of `count` processes, `None` for one: there is nothing to run beside.
+
+    They end at once where this process is interrupted, fails or is killed.
+    """
     if count == 1:
         yield None
         return
-    pool = ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), _prepare)
+    context = multiprocessing.get_context("spawn")
+    watched, held = context.Pipe(duplex=False)
+    pool = ProcessPoolExecutor(count, context, _prepare, (watched,))
     try:
         yield pool
     except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
+        held.close()
+        pool.shutdown(cancel_futures=True)
         raise
+    finally:
+        watched.close()
     pool.shutdown()
+    held.close()
 
 
-def _prepare() -> None:
-    """End silently at an interrupt, and with the process that started this one, however it ends."""
+def _prepare(watched: Connection) -> None:
+    """End silently at an interrupt, and when the other end of the pipe closes, by whatever hand."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_end_with, args=(watched,), daemon=True).start()
 
 
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
+def _end_with(watched: Connection) -> None:
+    try:
+        watched.recv()
+    except EOFError:
         os._exit(1)
