@@ -140,13 +140,13 @@ def pictures(name: str, found: Comparison, title: str, out: Path) -> None:
     page = out / f"{name}.html"
     write_curves(found, title, page)
     sys.path.insert(0, str(Path(__file__).parent))
-    from screenshot import screenshot
-
     panels = ["regret"] + ["hypervolume"] * (len(found.reference) > 1)
     try:
+        from screenshot import screenshot
+
         for panel in panels:
             screenshot(page, out / f"{name}_{panel}.png", width=1100, select=f"figure:has(#{panel})")
-    except SystemExit as reason:
+    except (ImportError, SystemExit) as reason:
         print(f"no pictures: {reason}", file=sys.stderr)
 
 
@@ -231,7 +231,6 @@ def main() -> None:
         for name in given.cases:
             domain, found, left_out = compared(CASES[name], given, pool)
             cases[name] = record(CASES[name], domain, found, left_out)
-            pictures(name, found, CASES[name].title, given.out)
             value = {
                 "command": shlex.join(["scripts/bench_strategies.py", *sys.argv[1:]]),
                 "machine": machine_facts(),
@@ -243,6 +242,7 @@ def main() -> None:
             }
             (given.out / "table.json").write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
             (given.out / "table.md").write_text(markdown(value), encoding="utf-8")
+            pictures(name, found, CASES[name].title, given.out)
     print(markdown(value))
 
 
