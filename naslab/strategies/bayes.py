@@ -82,9 +82,9 @@ class Bayes:
             return self._best_found(history, catalogue, rng)
 
     def _best_found(self, history: History, catalogue: Catalogue, rng: np.random.Generator) -> list[Worth]:
-        model = self._model = self._model or Model(catalogue)
+        model = self._model = self._model or Model(catalogue, self._domain.reference)
         model.learn(history.told)
-        look = _Look(Surrogate(model, history, catalogue, self._domain.reference), history, rng)
+        look = _Look(Surrogate(model, history, catalogue), history, rng)
         found = look.worth_of_standing(catalogue.standing)
         if not catalogue.is_complete:
             told = [Worth(0.0, history.told[index].genome) for index in look.surrogate.best_told]

@@ -102,7 +102,7 @@ class Domain(Protocol):
 
     @property
     def reference(self) -> NDArray[np.float64] | None:
-        """Losses that count as worthless, shape (objectives,), where that is known."""
+        """Losses that count as worthless, shape (objectives,), NaN where that is not known; `None` if none is."""
         ...
 
     def examine(self, genome: Genome) -> Network:
@@ -136,9 +136,11 @@ class ArchDomain:
         return len(self._problem.objectives)
 
     @property
-    def reference(self) -> None:
-        """Not known: what is worthless is learned from the outcomes."""
-        return None
+    def reference(self) -> NDArray[np.float64] | None:
+        """The hard limits of the objectives that have one; what else is worthless is learned from the outcomes."""
+        most = {limit.metric: limit.most for limit in self._problem.limits if limit.most < math.inf}
+        known = [math.nan if each.maximise else most.get(each.metric, math.nan) for each in self._problem.objectives]
+        return None if all(map(math.isnan, known)) else np.array(known)
 
     def examine(self, genome: Genome) -> Network:
         """What the description tells of the genome's network."""

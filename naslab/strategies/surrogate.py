@@ -77,11 +77,16 @@ def last_choice(number: int, fitted_to: int) -> int:
     return fitted_to if number <= MAX_CONDITIONED else max(fitted_to, number - number % CHOSEN_EVERY)
 
 
-def told_losses(told: list[Observation]) -> Matrix:
-    """Losses of shape (told, objectives); those that failed are as bad as the worst that did not, in each objective."""
+def told_losses(told: list[Observation], worthless: Vector | None = None) -> Matrix:
+    """Losses of shape (told, objectives); those that failed are as bad as the worst that did not, in each objective.
+
+    Of several objectives none is worse than `worthless` where that is a number: what lies beyond adds no hypervolume,
+    and a long tail there would only teach a model about networks that nobody wants.
+    """
     measured = np.array([each.losses for each in told if each.losses is not None], dtype=np.float64)
     worst = tuple(measured.max(axis=0))
-    return np.array([worst if each.losses is None else each.losses for each in told], dtype=np.float64)
+    losses = np.array([worst if each.losses is None else each.losses for each in told], dtype=np.float64)
+    return losses if worthless is None or len(worst) == 1 else np.fmin(losses, worthless)
 
 
 def instructive(losses: Matrix, most: int) -> NDArray[np.intp]:
@@ -112,8 +117,10 @@ class Model:
     Kernels are fitted now and then and conditioned on every outcome: all at once after a fit, then one by one.
     """
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, worthless: Vector | None = None) -> None:
+        """`worthless` are losses that add no hypervolume, NaN where that is not known: shape (objectives,)."""
         self._catalogue = catalogue
+        self.worthless = worthless
         self._kernels: list[Kernel | None] = []
         self._fitted_to = self._based_on = self._num_read = 0
         self.posteriors: list[Posterior | None] = []
@@ -139,7 +146,7 @@ class Model:
         self._num_read = len(told)
 
     def _fit(self, told: list[Observation]) -> list[Kernel | None]:
-        losses = told_losses(told)
+        losses = told_losses(told, self.worthless)
         kept = instructive(losses, MAX_FITTED)
         inputs = self._catalogue.inputs_of([told[index].genome for index in kept])
         return [
@@ -148,7 +155,7 @@ class Model:
         ]
 
     def _condition(self, told: list[Observation]) -> None:
-        self.kept = instructive(told_losses(told), MAX_CONDITIONED)
+        self.kept = instructive(told_losses(told, self.worthless), MAX_CONDITIONED)
         inputs = self._catalogue.inputs_of([told[index].genome for index in self.kept])
         room = max(CHOSEN_EVERY, math.ceil(len(self.kept) * (REFIT_GROWTH - 1)) + 1)
         standing = self._catalogue.standing.inputs
@@ -161,11 +168,9 @@ class Surrogate:
     `achieved` are the losses of both, in the surrogate's scale: shape (networks, objectives).
     """
 
-    def __init__(
-        self, model: Model, history: History, catalogue: Catalogue, worthless: NDArray[np.float64] | None
-    ) -> None:
-        self._worthless = worthless
-        losses = told_losses(history.told)
+    def __init__(self, model: Model, history: History, catalogue: Catalogue) -> None:
+        self._worthless = model.worthless
+        losses = told_losses(history.told, model.worthless)
         kept = losses[model.kept]
         self._scales = [Scale.of(column) for column in kept.T]
         scaled = np.stack([scale.to(column) for scale, column in zip(self._scales, kept.T, strict=True)], axis=1)
@@ -205,9 +210,11 @@ class Surrogate:
         return np.stack(columns, axis=1)
 
     def reference(self) -> NDArray[np.float64]:
-        """Losses that count as worthless, else a little worse than the ends of the front: shape (objectives,)."""
-        if self._worthless is not None:
-            return np.array([scale.to(loss) for scale, loss in zip(self._scales, self._worthless, strict=True)])
+        """Losses that count as worthless, where not known a little worse than the ends of the front: (objectives,)."""
         front = self.achieved[is_non_dominated(self.achieved)]
         worst = front.max(axis=0)
-        return np.asarray(worst + REFERENCE_MARGIN * np.maximum(worst - front.min(axis=0), 1.0))
+        learned = worst + REFERENCE_MARGIN * np.maximum(worst - front.min(axis=0), 1.0)
+        if self._worthless is None:
+            return np.asarray(learned)
+        known = np.array([scale.to(loss) for scale, loss in zip(self._scales, self._worthless, strict=True)])
+        return np.where(np.isnan(known), learned, known)

@@ -17,6 +17,12 @@ def test_failures_are_as_bad_as_the_worst() -> None:
     assert told_losses(told((1.0, 5.0), None, (3.0, 2.0))).tolist() == [[1.0, 5.0], [3.0, 5.0], [3.0, 2.0]]
 
 
+def test_what_adds_no_hypervolume_is_no_worse_than_worthless() -> None:
+    losses = told_losses(told((1.0, 5.0), None, (3.0, 2.0)), np.array([2.0, np.nan]))
+    assert losses.tolist() == [[1.0, 5.0], [2.0, 5.0], [2.0, 2.0]]
+    assert told_losses(told((1.0,), (3.0,)), np.array([2.0])).tolist() == [[1.0], [3.0]]
+
+
 def test_few_outcomes_are_all_instructive() -> None:
     assert instructive(np.zeros((7, 1)), 10).tolist() == list(range(7))
 
