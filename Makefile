@@ -22,14 +22,14 @@ $(VENV)/.installed-tests: $(VENV)/.installed
 demo: $(VENV)/.installed
 	@mkdir -p $(DEMO)
 	$(BIN)/naslab search digits_demo --dataset digits --study demo --ledger $(DEMO)/study.db \
-	    --strategy nsga2 --trials 32 --epochs 8 --objectives accuracy,macs --limit 'macs<=3e6' --seed 0 \
+	    --strategy nsga2 --trials 40 --epochs 4 --objectives accuracy,macs --limit 'macs<=3e6' --seed 0 \
 	    --baseline resnet20_cifar
 	$(BIN)/naslab pareto demo --ledger $(DEMO)/study.db --out $(DEMO)/front.html
 	$(BIN)/naslab rescale demo:best --ledger $(DEMO)/study.db --phi -1 1 2 --train --out $(DEMO)/family
 	$(BIN)/naslab report demo --ledger $(DEMO)/study.db --out $(DEMO)/report.html
 
 test: $(VENV)/.installed-tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(VENV)/.installed-tests
 	$(BIN)/ruff check .
