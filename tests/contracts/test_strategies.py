@@ -189,11 +189,14 @@ def test_what_is_in_flight_is_not_proposed(name: str) -> None:
 def test_failures_and_values_that_are_none_are_taken_as_worst(name: str) -> None:
     problem = make_problem(objectives_of(name))
     strategy = make_strategy(name, problem, seed=2)
+    proposed: set[str] = set()
     for trial in range(turns_of(name)):
         candidate = candidate_of(problem, strategy.ask(1)[0], trial)
+        proposed.add(candidate.arch_id)
         not_measured = Outcome(candidate=candidate, estimate=Estimate(measured={"accuracy": math.nan}))
         outcomes = [failed(candidate), not_measured, trained(candidate)]
         strategy.tell([outcomes[trial % 3 if trial > 11 else 0]])
+    assert len(proposed) == turns_of(name)
 
 
 @every_strategy

@@ -211,4 +211,5 @@ def test_the_standard_error_is_binomial():
 def test_a_split_of_one_class_pair_trains(few):
     """The loss of guessing is what divergence is measured by, also where there is little to guess."""
     two = DataSplit(few.train, few.validation, 2, few.mean, few.deviation)
-    train(build(conv_net(), 0), two, named_recipe("full", "digits"), 1, size=(8, 8))
+    (epoch,) = train(build(conv_net(), 0), two, named_recipe("full", "digits"), 1, size=(8, 8))
+    assert math.isfinite(epoch.train_loss)

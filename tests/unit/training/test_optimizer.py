@@ -35,7 +35,8 @@ def test_the_recipe_names_the_optimiser(name, kind):
 
 
 def test_sgd_without_momentum_is_allowed():
-    make_optimizer(build(conv_net(), 0), Recipe(momentum=0.0))
+    optimizer = make_optimizer(build(conv_net(), 0), Recipe(momentum=0.0))
+    assert not any(group["nesterov"] for group in optimizer.param_groups)
 
 
 def test_gradients_are_clipped_unit_by_unit():
