@@ -11,6 +11,7 @@ from naslab.analysis.facts import FactTable, facts
 from naslab.analysis.failures import FailureTable, failures
 from naslab.analysis.family import FamilyTable, family, rescaled_family
 from naslab.analysis.front import FrontTable, front
+from naslab.analysis.importance import ImportanceTable, importance
 from naslab.analysis.preferences import PreferenceTable, preferences
 from naslab.analysis.progress import ProgressTable, progress
 from naslab.analysis.reference import reference_point
@@ -25,6 +26,7 @@ from naslab.figures.report_sections import (
     failures_section,
     front_section,
     headline,
+    importance_section,
     progress_section,
     rescaled_section,
 )
@@ -39,6 +41,7 @@ class ReportTables(msgspec.Struct, frozen=True, kw_only=True):
     progress: ProgressTable
     curves: CurveTable
     preferences: PreferenceTable
+    importance: ImportanceTable | None
     family: FamilyTable
     baselines: FamilyTable
     failures: FailureTable
@@ -56,6 +59,7 @@ def report_tables(view: StudyView) -> ReportTables:
         progress=progress(view.outcomes, reference, view.runs),
         curves=learning_curves(view.outcomes, trials),
         preferences=preferences(view.outcomes, trials, view.problem.space.holes()),
+        importance=importance(view.outcomes, view.problem.objectives[0], view.problem.space),
         family=rescaled_family(view),
         baselines=family(view.baselines),
         failures=failures(view.outcomes),
@@ -80,6 +84,7 @@ def report_body(tables: ReportTables, ledger: str) -> Markup:
         progress_section(tables.progress),
         curves_section(tables.curves),
         choices_section(tables.preferences),
+        importance_section(tables.importance),
         rescaled_section(tables.family, tables.baselines),
         failures_section(tables.failures),
         facts_section(tables.facts),

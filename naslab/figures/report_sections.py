@@ -12,12 +12,14 @@ from naslab.analysis.facts import FactTable
 from naslab.analysis.failures import FailureTable
 from naslab.analysis.family import FamilyTable, Member
 from naslab.analysis.front import FrontPoint, FrontTable
+from naslab.analysis.importance import ImportanceTable
 from naslab.analysis.preferences import PreferenceTable
 from naslab.analysis.progress import ProgressTable
 from naslab.analysis.study import StudyView
 from naslab.figures.curves import curves_figure
 from naslab.figures.family import family_figure
 from naslab.figures.front import Shown, front_figure
+from naslab.figures.importance import importance_figure
 from naslab.figures.markup import Markup, element, join, table
 from naslab.figures.page import figure_block
 from naslab.figures.preferences import MOST_SHOWN, preferences_figure
@@ -141,6 +143,22 @@ def choices_section(table_: PreferenceTable) -> Section | None:
     )
     body = join([figure_block(preferences_figure(table_), "choices-figure", note), details])
     return Section("choices", "What the front favours", body)
+
+
+def importance_section(found: ImportanceTable | None) -> Section | None:
+    """Which choices matter to the first objective, and how far to trust that; nothing where too few networks say."""
+    if found is None:
+        return None
+    coverage = " and ".join(f"{share:.0f} % for {aim} %" for aim, share in found.calibration.coverage.items())
+    note = (
+        f"A Gaussian process learned {found.metric} from the choices of {found.num_networks} networks. A bar is the "
+        f"share of its predictions' variance that a choice carries, by shuffling it between networks; choices that "
+        f"work together count more than once. Networks left out in turn: {100 * found.calibration.explained:.0f} % of "
+        f"their variance is predicted, and intervals hold {coverage}."
+    )
+    return Section(
+        "importance", "Which choices matter", figure_block(importance_figure(found), "importance-figure", note)
+    )
 
 
 def rescaled_section(members: FamilyTable, baselines: FamilyTable) -> Section | None:
