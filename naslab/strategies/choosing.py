@@ -11,6 +11,7 @@ AUTO = "auto"
 LARGE_BUDGET = 5_000
 """Outcomes from which a model's thinking costs more than the trainings it saves."""
 MANY_OBJECTIVES = 4
+"""From how many on crowding distance stops to spread a population."""
 
 
 class StrategyChoice(msgspec.Struct, frozen=True):
@@ -40,7 +41,5 @@ def choose_strategy(problem: Problem, trials: int) -> StrategyChoice:
         return StrategyChoice(
             name, f"with {trials} trials a population learns as much as a model, and asks cost next to nothing"
         )
-    if goals >= MANY_OBJECTIVES:
-        return StrategyChoice("nsga3", f"{goals} objectives need a front spread by directions")
     reason = f"{trials} trials of {size:.3g} genomes are few, and a model makes the most of each"
     return StrategyChoice("bayes", reason)

@@ -26,9 +26,10 @@ def problem_of(space: str, objectives: int) -> Problem:
     [
         ("mixed_cifar", 1, 50, "bayes"),
         ("mixed_cifar", 3, 500, "bayes"),
-        ("mixed_cifar", 4, 500, "nsga3"),
+        ("mixed_cifar", 4, 500, "bayes"),
         ("mixed_cifar", 1, 5000, "evolution"),
         ("mixed_cifar", 2, 5000, "nsga2"),
+        ("mixed_cifar", 4, 5000, "nsga3"),
         ("nas_bench_macro", 2, 6561, "random"),
     ],
 )
