@@ -14,7 +14,7 @@ class Gene(NamedTuple):
     option: int
 
 
-class Genome(msgspec.Struct, frozen=True, cache_hash=True):
+class Genome(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
     """The active choices only: shared holes first, then the others in the template's order.
 
     Equal genomes make the same choices.
