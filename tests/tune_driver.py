@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import ray
 from fake_estimators import Scripted
 from ray import tune
 from tiny_search import Counting, numbered_problem
@@ -14,6 +15,8 @@ from naslab.execution.tune import Searcher, trainable
 
 def main(folder: str, trials: str, seconds: str) -> None:
     """Run the experiment, or restore it where there is one, and print its results."""
+    # A cluster of its own: without an address Ray joins whatever was started last on this machine, dead or alive.
+    ray.init(address="local", num_cpus=2, include_dashboard=False)
     home = Path(folder, "experiment")
     training = trainable(Scripted(folder, float(seconds)), device="cpu")
     if tune.Tuner.can_restore(home):

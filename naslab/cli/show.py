@@ -25,13 +25,14 @@ def show(
     Example: naslab show mobilenet_v2 --resolution 160 --diagram mobilenet.html
     """
     from naslab.arch import cost as cost_of
-    from naslab.arch import encode
+    from naslab.arch import encode, reach
     from naslab.arch.summary import stage_rows
     from naslab.models import find_model, parse_resolution
 
     found = find_model(model, ledger, parse_resolution(resolution), num_classes)
     rows = stage_rows(found.arch)
     total = cost_of(found.arch)
+    seen = reach(found.arch)
     if diagram is not None:
         from naslab.arch.diagram import diagram as diagram_of
         from naslab.figures.diagram import write_diagram
@@ -43,6 +44,8 @@ def show(
             "name": model,
             "arch_id": found.arch_id,
             "cost": total,
+            "depth": seen.depth,
+            "receptive_field": seen.field,
             "stages": rows,
             "arch": encode(found.arch),
         }
@@ -68,6 +71,10 @@ def show(
     print(
         f"{quantity(total.params)} params, {quantity(total.macs)} macs, {quantity(total.activations)} activations, "
         f"{quantity(total.peak_activation_bytes)}B peak activation memory (float32, one image)"
+    )
+    print(
+        f"{seen.depth} layers with weights on the longest way; a position of the last map sees "
+        f"{seen.field[0]} x {seen.field[1]} pixels, {seen.jump[0]} x {seen.jump[1]} apart"
     )
 
 

@@ -34,9 +34,19 @@ def zoo(
         print_json(rows)
     elif plot is None:
         print_table(
-            ("name", "family", "year", "input", "params", "macs", "top-1 %", "source of top-1"),
+            ("name", "family", "paper", "year", "input", "params", "macs", "top-1 %", "source of top-1"),
             [
-                (row.name, row.family, str(row.year), row.resolution, row.params, row.macs, row.top1, row.top1_source)
+                (
+                    row.name,
+                    row.family,
+                    row.paper,
+                    str(row.year),
+                    row.resolution,
+                    row.params,
+                    row.macs,
+                    row.top1,
+                    row.top1_source,
+                )
                 for row in rows
             ],
         )

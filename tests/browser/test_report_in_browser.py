@@ -51,6 +51,7 @@ def test_every_figure_is_drawn(wide: Visit) -> None:
         ["progress-time", 2],
         ["curves-figure", 9],
         ["choices-figure", 2],
+        ["importance-figure", 1],
         ["family-figure", 1],
     ]
 

@@ -204,6 +204,14 @@ def test_cost_is_exact_json(commands: Commands) -> None:
     assert sum(layer["macs"] for layer in layers["layers"]) == layers["macs"]
 
 
+def test_show_says_stages_depth_and_receptive_field(commands: Commands) -> None:
+    value = commands("show", "vgg16", "--json").value
+    assert isinstance(value, dict)
+    assert (value["depth"], value["receptive_field"]) == (16, [212, 212])
+    assert sum(stage["macs"] for stage in value["stages"]) == value["cost"]["macs"] == 15470264320
+    assert "16 layers with weights" in commands("show", "vgg16").out
+
+
 def test_cost_of_many_models_in_one_call(commands: Commands) -> None:
     (commands.folder / "rows.csv").write_text("name,resolution,num_classes\nresnet18,224x160,10\nvgg16,,\n")
     rows = commands("cost", "--batch", "rows.csv", "--json").value
