@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from enum import Enum
-from typing import Annotated, Literal, NoReturn, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
@@ -40,11 +40,6 @@ def require(holds: bool, field: str, rule: str) -> None:
     """Raise the error that `field` breaks `rule` unless it holds."""
     if not holds:
         raise SpecError(field, rule)
-
-
-def reject(field: str, rule: str) -> NoReturn:
-    """Raise the error that `field` breaks `rule`."""
-    raise SpecError(field, rule)
 
 
 def require_odd(kernel: int, field: str = "kernel") -> None:

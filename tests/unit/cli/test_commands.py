@@ -91,6 +91,17 @@ def test_pareto_gives_front_dominated_and_hypervolume(commands: Commands) -> Non
     assert (commands.folder / "front.html").stat().st_size > 1e6
 
 
+def test_best_is_the_most_accurate_and_of_equals_the_cheapest(commands: Commands) -> None:
+    value = commands("pareto", "small", "--json").value
+    assert isinstance(value, dict)
+    points = [*value["front"], *value["dominated"]]
+    best = min(points, key=lambda point: (-point["accuracy"], point["macs"]))
+    found = commands("show", "small:best", "--json").value
+    assert isinstance(found, dict)
+    assert found["arch_id"] == best["arch_id"]
+    assert found["arch_id"] != max(points, key=lambda point: (-point["accuracy"], point["macs"]))["arch_id"]
+
+
 def test_report_is_one_file(commands: Commands) -> None:
     shown = commands("report", "small", "--out", "report.html")
     assert shown.code == 0, shown.err
