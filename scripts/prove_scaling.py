@@ -107,15 +107,15 @@ def found_network(given: argparse.Namespace, watch: Watch) -> ArchSpec:
     return max(complete, key=lambda each: each.value("accuracy")).candidate.arch
 
 
-def jobs_of_ways(base: ArchSpec, ratios: Sequence[float], epochs: int, seed: int) -> list[Candidate]:
+def jobs_of_ways(base: ArchSpec, given: argparse.Namespace, seed: int) -> list[Candidate]:
     """The baseline and every way of scaling it to every multiple of its macs."""
-    jobs = [make_candidate(base, 0, epochs, seed, "search", origin={"operator": "baseline"})]
+    jobs = [make_candidate(base, 0, given.epochs, seed, "search", origin={"operator": "baseline"})]
     macs = naslab.cost(base).macs
-    for asked in ratios:
-        for way, rule in WAYS.items():
-            member = meet_budget(base, "macs", asked * macs, rule, rounding=PLAIN).member
+    for asked in given.ratios:
+        for way in given.ways:
+            member = meet_budget(base, "macs", asked * macs, WAYS[way], rounding=PLAIN).member
             origin = {**member.origin, "rule": f"{way} x {asked:g}", "way": way, "asked": asked}
-            jobs.append(make_candidate(member.arch, 0, epochs, seed, "family", origin=origin))
+            jobs.append(make_candidate(member.arch, 0, given.epochs, seed, "family", origin=origin))
     return jobs
 
 
@@ -139,11 +139,7 @@ def distinct(jobs: Sequence[Candidate]) -> list[Candidate]:
 
 def run_baseline(name: str, base: ArchSpec, given: argparse.Namespace, seed: int, watch: Watch) -> WaysTable:
     """Train one seed of one baseline's ways, and the table of all seeds so far."""
-    jobs = (
-        jobs_of_grid(base, given.epochs, seed)
-        if name == "mobilenet_v1_grid"
-        else jobs_of_ways(base, given.ratios, given.epochs, seed)
-    )
+    jobs = jobs_of_grid(base, given.epochs, seed) if name == "mobilenet_v1_grid" else jobs_of_ways(base, given, seed)
     view = run_trainings(
         f"scaling-proof-{name}",
         problem_of(Model(name, base), given.dataset, given.max_images, given.ledger, None),
@@ -241,6 +237,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--ratios", type=float, nargs="+", default=[2.0, 4.0])
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--minutes", type=float, default=240, help="end after this time; run again to continue")
     parser.add_argument("--workers", type=int)
     parser.add_argument("--device", default="auto")
