@@ -51,6 +51,7 @@ def search(
     space: SearchSpace | str | Path,
     *,
     dataset: str | None = None,
+    max_images: int | None = None,
     strategy: str | BaseSampler = "evolution",
     trials: int = 50,
     epochs: int = 4,
@@ -68,12 +69,12 @@ def search(
     """Search a space and return the study; the same call again continues it, also after a crash.
 
     `space` is a space, the name of a shipped one or a YAML file; its input channels and classes follow the data set.
-    `strategy` is a name (`auto` leaves the choice to naslab) or a sampler of Optuna.
+    `max_images` is how many training images are used, validation images among them. `strategy` is a name (`auto` leaves the choice to naslab) or a sampler of Optuna.
     `trials` is a total over all calls, of `epochs` epochs each. `limits` such as `"macs<=50e6"` are met before anything
     is trained. `baselines` are zoo networks trained after the search with the same recipe. Raises `NaslabError` before
     the first trial for whatever does not fit.
     """
-    problem = make_problem(space, dataset, objectives, limits, recipe)
+    problem = make_problem(space, dataset, objectives, limits, recipe, max_images)
     entrants = [baseline(name, problem) for name in baselines]
     crew = workers if isinstance(workers, Workers) else Workers(count=workers)
     name = study or f"{problem.space.name or 'search'}-{strategy_name(strategy)}-{seed}"
@@ -270,6 +271,7 @@ def make_problem(
     objectives: Sequence[str],
     limits: Sequence[str],
     recipe: Recipe | None,
+    max_images: int | None = None,
 ) -> Problem:
     """The problem that a search is about; every name in it is checked here."""
     template = space if isinstance(space, SearchSpace) else load_space(space)
@@ -283,7 +285,7 @@ def make_problem(
     return Problem(
         space=template.for_data(facts.channels, facts.num_classes),
         objectives=goals,
-        data=DataChoice(name=name),
+        data=DataChoice(name=name, max_images=max_images),
         recipe=recipe or default_recipe(name),
         limits=tuple(Limit.parse(text) for text in limits),
     )

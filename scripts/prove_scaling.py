@@ -93,6 +93,7 @@ def found_network(given: argparse.Namespace, watch: Watch) -> ArchSpec:
     study = naslab.search(
         given.space,
         dataset=given.dataset,
+        max_images=given.max_images,
         strategy="evolution",
         trials=given.search_trials,
         epochs=given.search_epochs,

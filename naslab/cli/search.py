@@ -18,6 +18,9 @@ def search(
         str | None,
         typer.Option(help="digits, fashion_mnist, cifar10, cifar100 or image_folder:PATH; by default the space's own."),
     ] = None,
+    max_images: Annotated[
+        int | None, typer.Option(min=2, help="Use this many of the data set's training images only.")
+    ] = None,
     trials: Annotated[int, typer.Option(min=1, help="Candidates in all, over every run of the study.")] = 50,
     epochs: Annotated[int, typer.Option(min=1, help="Epochs of short training for each candidate.")] = 4,
     objectives: Annotated[
@@ -61,6 +64,7 @@ def search(
         view = run(
             space,
             dataset=dataset,
+            max_images=max_images,
             strategy=strategy,
             trials=trials,
             epochs=epochs,
