@@ -69,10 +69,10 @@ def search(
     """Search a space and return the study; the same call again continues it, also after a crash.
 
     `space` is a space, the name of a shipped one or a YAML file; its input channels and classes follow the data set.
-    `max_images` is how many training images are used, validation images among them. `strategy` is a name (`auto` leaves the choice to naslab) or a sampler of Optuna.
-    `trials` is a total over all calls, of `epochs` epochs each. `limits` such as `"macs<=50e6"` are met before anything
-    is trained. `baselines` are zoo networks trained after the search with the same recipe. Raises `NaslabError` before
-    the first trial for whatever does not fit.
+    `max_images` is how many training images are used, validation images among them. `strategy` is a name (`auto`
+    leaves the choice to naslab) or a sampler of Optuna. `trials` is a total over all calls, of `epochs` epochs
+    each. `limits` such as `"macs<=50e6"` are met before anything is trained. `baselines` are zoo networks trained
+    after the search with the same recipe. Raises `NaslabError` before the first trial for whatever does not fit.
     """
     problem = make_problem(space, dataset, objectives, limits, recipe, max_images)
     entrants = [baseline(name, problem) for name in baselines]
