@@ -7,22 +7,69 @@ from typing import Any, Literal
 
 import msgspec
 
+from naslab.arch.block import require
 from naslab.arch.cost import Cost
 from naslab.arch.spec import ArchSpec
 from naslab.space import Genome
 
 
-class Fidelity(msgspec.Struct, frozen=True, order=True):
-    """How much is spent on an estimate. Unset parts are the problem's own."""
+class Fidelity(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How much is spent on an estimate. Unset parts are the problem's own.
+
+    `images` is how many training images are used, `resolution` the (height, width) of the network's input, `width` the
+    factor of its channels. `schedule_epochs` is the length of the schedule that `epochs` are the beginning of: a rung
+    of successive halving stops 1 epoch into a schedule of 9; `None`, and so written where it is `epochs`, says that
+    the schedule ends with the training.
+
+    Fidelities are ordered by epochs, then images, resolution and width; of equal ones a finished schedule is more.
+
+    >>> Fidelity(epochs=1, schedule_epochs=9) < Fidelity(epochs=3, images=100) < Fidelity(epochs=3)
+    True
+    >>> Fidelity(epochs=9, schedule_epochs=9) == Fidelity(epochs=9)
+    True
+    """
 
     epochs: int = 1
+    images: int | None = None
+    resolution: tuple[int, int] | None = None
+    width: float | None = None
+    schedule_epochs: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "images", "width"):
+            value = getattr(self, name)
+            require(value is None or value > 0, name, f"must be above 0, got {value}")
+        size = self.resolution
+        require(size is None or min(size) > 0, "resolution", f"must be above 0, got {size}")
+        if self.schedule_epochs is not None:
+            rule = f"must be at least the {self.epochs} epochs trained, got {self.schedule_epochs}"
+            require(self.schedule_epochs >= self.epochs, "schedule_epochs", rule)
+        if self.schedule_epochs == self.epochs:
+            msgspec.structs.force_setattr(self, "schedule_epochs", None)
+
+    def __lt__(self, other: Fidelity) -> bool:
+        return self._spent < other._spent
+
+    def __le__(self, other: Fidelity) -> bool:
+        return self == other or self < other
+
+    @property
+    def _spent(self) -> tuple[float, ...]:
+        """What decides the order; an unset part is the whole of what there is."""
+        area = math.inf if self.resolution is None else float(math.prod(self.resolution))
+        unfinished = 0 if self.schedule_epochs is None else self.epochs - self.schedule_epochs
+        return self.epochs, self.images or math.inf, area, self.width or 1.0, unfinished
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """A network that a study is to estimate.
 
     `trial` counts from 0 within the study. `genome` is the space's choices, empty for networks from elsewhere.
-    `origin` says where it came from: `{"operator": "mutate", "parents": [3]}`, `{"phi": 1.0}`, `{"zoo": "resnet18"}`.
+    `origin` says where it came from: `{"operator": "mutate", "parents": [3]}`, `{"phi": 1.0}`, `{"zoo": "resnet18"}`;
+    `{"operator": "promote", "from": 5}` is the network of trial 5 at a higher fidelity. `start_from` is the content
+    hash of a checkpoint that training goes on from; empty for training from scratch. `accuracy_to_beat`, in per cent,
+    is what the network must exceed to reach the front at its cost, as known when it started: a training that is clear
+    not to may be stopped.
     """
 
     trial: int
@@ -34,6 +81,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     genome: Genome = Genome()
     role: Literal["search", "family", "baseline"] = "search"
     origin: dict[str, Any] = {}
+    start_from: str = ""
+    accuracy_to_beat: float | None = None
 
 
 class EpochRecord(msgspec.Struct, frozen=True):
@@ -58,7 +107,9 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     """What was measured of a candidate at its fidelity, or why nothing was.
 
     `measured` holds `accuracy` (validation, per cent), `accuracy_sem` (its binomial standard error) and, where asked
-    for, `latency_ms` (median of one image's forward pass) with `latency_ms_iqr`.
+    for, `latency_ms` (median of one image's forward pass) with `latency_ms_iqr`. `curve` holds every epoch of the
+    network, those of the checkpoint that it started from too; `wall_seconds` are those of this estimate alone.
+    `weights_sha256` is the content hash of the checkpoint that it left, empty where it left none.
     """
 
     measured: dict[str, float] = {}

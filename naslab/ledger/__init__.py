@@ -1,6 +1,6 @@
 """The single record of a study."""
 
-from naslab.ledger.blobs import BlobStore
+from naslab.blobs import BlobStore
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.record import RunRecord, StudyRecord
 

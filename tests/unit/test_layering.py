@@ -14,6 +14,7 @@ import naslab
 PACKAGE = Path(naslab.__file__).parent
 LAYERS = (
     {"errors"},
+    {"blobs"},
     {"arch"},
     {"zoo", "space", "scaling"},
     {"outcome"},
