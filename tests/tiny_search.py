@@ -45,8 +45,9 @@ def numbered_study(folder: Path, trials: int = 10) -> Ledger:
 class Counting:
     """Proposes networks 0, 1, 2, ... below `size` that it has not seen, and keeps what it is told."""
 
-    def __init__(self, size: int = 1000) -> None:
+    def __init__(self, size: int = 1000, learns_across_fidelities: bool = False) -> None:
         self.size = size
+        self.learns_across_fidelities = learns_across_fidelities
         self.seen: set[int] = set()
         self.told: list[int] = []
         self.adopted: list[int] = []

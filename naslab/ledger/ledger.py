@@ -11,8 +11,8 @@ import msgspec
 from sqlalchemy import Connection, Engine, Select, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from naslab.errors import StudyError, UnknownNameError
 from naslab.blobs import BlobStore
+from naslab.errors import StudyError, UnknownNameError
 from naslab.ledger.claim import claimed_file, claimed_server
 from naslab.ledger.engine import open_engine, writing
 from naslab.ledger.faults import explained

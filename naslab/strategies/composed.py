@@ -60,7 +60,10 @@ class Search:
 class ComposedStrategy:
     """A `Strategy` on the architectures of a problem."""
 
-    def __init__(self, domain: ArchDomain, proposer: Proposer, seed: int) -> None:
+    def __init__(
+        self, domain: ArchDomain, proposer: Proposer, seed: int, learns_across_fidelities: bool = False
+    ) -> None:
+        self.learns_across_fidelities = learns_across_fidelities
         self._domain = domain
         self._search = Search(domain, proposer, seed)
 

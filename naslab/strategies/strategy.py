@@ -25,6 +25,11 @@ class Strategy(Protocol):
     its ledger into a fresh strategy. Every proposal meets the limits and is a network that was not proposed before.
     """
 
+    @property
+    def learns_across_fidelities(self) -> bool:
+        """Whether outcomes of one network at several fidelities may be told; otherwise the lowest of each alone is."""
+        ...
+
     def ask(self, count: int) -> list[Proposal]:
         """`count` proposals; fewer only if the space holds no more, `SpaceExhaustedError` if it holds none."""
         ...
