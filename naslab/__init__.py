@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from naslab.models import find_model
     from naslab.scaling import Compound, Member, family, meet_budget, rescale, scale
     from naslab.scaling.laws import fit_power_law
-    from naslab.scaling_lab import fit_compound
+    from naslab.scaling_lab import fit_compound, fit_data_law
     from naslab.space import SearchSpace, choice, load_space
     from naslab.training.recipe import Recipe
     from naslab.zoo import model
@@ -46,6 +46,7 @@ _HOMES = {
     "cost": "naslab.arch",
     "find_model": "naslab.models",
     "fit_compound": "naslab.scaling_lab",
+    "fit_data_law": "naslab.scaling_lab",
     "fit_power_law": "naslab.scaling.laws",
     "front_figure": "naslab.lab",
     "load_arch": "naslab.arch",
@@ -77,6 +78,7 @@ __all__ = [
     "family",
     "find_model",
     "fit_compound",
+    "fit_data_law",
     "fit_power_law",
     "front_figure",
     "load_arch",

@@ -1,4 +1,4 @@
-"""Coefficients fitted to a network: the grid as a study, on the same executors and ledger as a search."""
+"""Coefficients and laws fitted to a network: trainings as a study, on the same executors and ledger as a search."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from pathlib import Path
 
 import msgspec
 
+from naslab.analysis.law_points import NEEDED
 from naslab.analysis.scaling_fit import CompoundFit, fit_of_study
+from naslab.analysis.scaling_law import LawTable, scaling_laws
 from naslab.analysis.study import StudyView, read_study
 from naslab.arch import ArchSpec, arch_id
 from naslab.errors import StudyError, UnknownNameError
@@ -20,7 +22,7 @@ from naslab.lab import data_of, estimator_of, open_record, run_record, space_of_
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.record import StudyRecord
 from naslab.models import Model
-from naslab.outcome import Candidate
+from naslab.outcome import Candidate, Fidelity
 from naslab.problem import Objective, Problem
 from naslab.scaling.coefficients import Coefficients
 from naslab.scaling.compound import Compound
@@ -82,6 +84,60 @@ def fit_compound(
         on_event,
     )
     return fit_of_study(view, budget_ratio)
+
+
+def fit_data_law(
+    model: Model | ArchSpec,
+    *,
+    images: Sequence[int],
+    dataset: str | None = None,
+    epochs: int = 4,
+    seeds: int = 3,
+    workers: Workers | int | None = None,
+    ledger: str | Path = "naslab.db",
+    study: str | None = None,
+    recipe: Recipe | None = None,
+    data_dir: str | None = None,
+    on_event: Observer = ignore,
+) -> LawTable:
+    """The law of a network's error against the number of images that it is trained on.
+
+    Every training takes the same number of steps: `epochs` over the most of `images`, more over fewer. All are judged
+    by the same validation images, which are never trained on. The same call again continues the study, also after a
+    crash, and with more seeds or numbers of images adds them, if the most of them stays what it is. Raises
+    `NaslabError` before the first training for whatever does not fit.
+    """
+    found = model if isinstance(model, Model) else Model("network", model)
+    problem = problem_of(found, dataset, None, ledger, recipe)
+    require_numbers(images, seeds, problem.data)
+    base = problem.space.decode(problem.space.genome_at(0))
+    jobs = [
+        msgspec.structs.replace(
+            make_candidate(base, 0, epochs, seed, "search", origin={"operator": "data law"}),
+            fidelity=Fidelity(epochs=max(1, round(epochs * max(images) / number)), images=number),
+        )
+        for seed in range(seeds)
+        for number in sorted(images)
+    ]
+    crew = workers if isinstance(workers, Workers) else Workers(count=workers)
+    name = study or f"{short_name(found)}-data-law"
+    return scaling_laws(run_trainings(name, problem, jobs, crew, ledger, data_dir, on_event, epochs), ("images",))
+
+
+def require_numbers(images: Sequence[int], seeds: int, data: DataChoice) -> None:
+    """Raise `StudyError` unless there are enough numbers of images for a law, and images for each of them."""
+    facts = dataset_facts(data.name)
+    distinct = set(images)
+    if len(distinct) < NEEDED:
+        raise StudyError(f"a law of images needs at least {NEEDED} different numbers of them, got {len(distinct)}")
+    if seeds < 1:
+        raise StudyError(f"a law needs at least 1 seed, got {seeds}")
+    most = int((data.max_images or facts.num_train) * (1 - data.validation_fraction))
+    if not facts.num_classes <= min(distinct) <= max(distinct) <= most:
+        raise StudyError(
+            f"numbers of images must be from {facts.num_classes} (one a class) to {most:,} (those of {data.name} that "
+            f"are not for validation), got {min(distinct):,} to {max(distinct):,}"
+        )
 
 
 def coefficients_of(fit: CompoundFit) -> Coefficients:
@@ -150,16 +206,18 @@ def run_trainings(
     ledger: str | Path,
     data_dir: str | None = None,
     on_event: Observer = ignore,
+    epochs: int | None = None,
 ) -> StudyView:
     """Train given networks, those that the study of this name has no result of, and return the study.
 
-    Makes the study where there is none; raises `StudyError` where it is about something else.
+    Makes the study where there is none; raises `StudyError` where it is about something else. Its `epochs` are those of
+    the first network unless said.
     """
     record = StudyRecord(
         name=name,
         problem=msgspec.json.decode(msgspec.json.encode(problem)),
         strategy="given networks",
-        epochs=jobs[0].fidelity.epochs,
+        epochs=epochs or jobs[0].fidelity.epochs,
         seed=0,
         trials=len(jobs),
         created=time.time(),

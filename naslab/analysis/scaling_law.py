@@ -1,48 +1,35 @@
-"""Scaling laws of a study: error against each cost, what law the points support, and what it forecasts."""
+"""Scaling laws of a study: error against each cost or the number of images, and what the law forecasts."""
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from typing import Any
 
 import msgspec
 import numpy as np
 
-from naslab.analysis.labels import label_of
+from naslab.analysis.law_points import (
+    CHOICES,
+    LAW_COSTS,
+    LAW_METRICS,
+    NEEDED,
+    LawMetric,
+    LawPoint,
+    holds_numbers_of_images,
+    points_over_costs,
+    points_over_images,
+)
 from naslab.analysis.study import StudyView
-from naslab.errors import StudyError, UnknownNameError
-from naslab.outcome import Outcome
-from naslab.scaling.laws import FORMS, Forecast, LawFit, fit_laws
+from naslab.arch.spec import ArchSpec
+from naslab.errors import SpecError, StudyError, UnknownNameError
+from naslab.scaling.family import Scaling
+from naslab.scaling.laws import Forecast, LawFit, fit_laws
 
-LawMetric = Literal["macs", "params", "activations"]
-LAW_METRICS: tuple[LawMetric, ...] = get_args(LawMetric)
-Chosen = Literal["auto", "family", "search", "baselines", "all"]
-"""Which networks a law is of; `auto` takes the family where it has enough, else everything."""
-CHOICES: tuple[str, ...] = get_args(Chosen)
-
-NEEDED = FORMS["saturating"] + 2
-"""Networks at different costs that a law needs."""
 LEVEL = 0.9
 _CURVE_POINTS = 48
 _NEXT_MEMBERS = 3
 _LARGEST_HELD_OUT_ERROR = 0.25
-
-
-class LawPoint(msgspec.Struct, frozen=True, kw_only=True):
-    """A network with its error in per cent, the mean over its trainings; `sem` is NaN for one training."""
-
-    label: str
-    arch_id: str
-    role: str
-    costs: dict[str, float]
-    error: float
-    sem: float
-    num_trainings: int
-    phi: float
-    rule: str
 
 
 class NamedForecast(msgspec.Struct, frozen=True):
@@ -129,23 +116,25 @@ class LawTable(msgspec.Struct, frozen=True, kw_only=True):
         }
 
 
-def scaling_laws(
-    view: StudyView, metrics: Sequence[str] = LAW_METRICS, of: str = "auto", num_resamples: int = 200
-) -> LawTable:
-    """The laws of error against each metric over a study's complete outcomes of its own number of epochs.
+def scaling_laws(view: StudyView, metrics: Sequence[str] = (), of: str = "auto", num_resamples: int = 200) -> LawTable:
+    """The laws of error against each metric over a study's complete outcomes.
 
-    Trainings of one network with several seeds are one point. Networks without any error are left out, for a power
-    law has none. Raises `StudyError` saying how many networks at different costs are there and needed.
+    Without `metrics`, those of every cost, or of the number of images where the study is about that. Over costs only
+    trainings of the study's own number of epochs count. Trainings of one network with several seeds are one point.
+    Networks without any error are left out, for a power law has none. Raises `StudyError` saying how many points are
+    there and needed.
     """
     for metric in metrics:
         if metric not in LAW_METRICS:
             raise UnknownNameError("metric of a law", metric, LAW_METRICS)
     if of not in CHOICES:
         raise UnknownNameError("choice of networks", of, CHOICES)
-    taken, outcomes = chosen_outcomes(view, of)
-    points = law_points([each for each in outcomes if each.candidate.fidelity.epochs == view.record.epochs])
+    wanted = metrics or (("images",) if holds_numbers_of_images(view) else LAW_COSTS)
+    if "images" in wanted and len(wanted) > 1:
+        raise StudyError("a law of images is over one network, one of macs, params or activations over many: ask apart")
+    taken, points = ("images", points_over_images(view)) if "images" in wanted else points_over_costs(view, of)
     usable = tuple(each for each in points if each.error > 0)
-    for metric in metrics:
+    for metric in wanted:
         _require_enough(view, taken, usable, metric)
     return LawTable(
         study=view.record.name,
@@ -154,54 +143,17 @@ def scaling_laws(
         of=taken,
         points=usable,
         num_left_out=len(points) - len(usable),
-        laws=tuple(_law(usable, metric, num_resamples) for metric in LAW_METRICS if metric in metrics),
-    )
-
-
-def chosen_outcomes(view: StudyView, of: str) -> tuple[str, Sequence[Outcome]]:
-    """Which networks are taken, in words of `CHOICES`, and their outcomes."""
-    everything = (*view.outcomes, *view.family, *view.baselines)
-    # The network that a family comes from is its member at phi 0.
-    family = (*view.family, *_alone(view)) if view.family else ()
-    sets = {"family": family, "search": view.outcomes, "baselines": view.baselines, "all": everything}
-    if of == "auto":
-        of = "family" if len({each.arch_id for each in law_points(family)}) >= NEEDED else "all"
-    return of, sets[of]
-
-
-def law_points(outcomes: Sequence[Outcome]) -> list[LawPoint]:
-    """Complete outcomes as points, one a network, by macs."""
-    groups: dict[str, list[Outcome]] = defaultdict(list)
-    for outcome in outcomes:
-        if outcome.is_complete and math.isfinite(outcome.value("accuracy")):
-            groups[outcome.candidate.arch_id].append(outcome)
-    points = [_point(group) for group in groups.values()]
-    return sorted(points, key=lambda point: (point.costs["macs"], point.arch_id))
-
-
-def _alone(view: StudyView) -> Sequence[Outcome]:
-    """The searched outcomes, where they are all of one network: the baseline that the study's family is of."""
-    return view.outcomes if len({each.candidate.arch_id for each in view.outcomes}) == 1 else ()
-
-
-def _point(group: Sequence[Outcome]) -> LawPoint:
-    first = group[0]
-    errors = np.array([100 - each.value("accuracy") for each in group])
-    return LawPoint(
-        label=label_of(first),
-        arch_id=first.candidate.arch_id,
-        role=first.candidate.role,
-        costs={metric: first.value(metric) for metric in LAW_METRICS},
-        error=float(errors.mean()),
-        sem=float(errors.std(ddof=1) / math.sqrt(len(errors))) if len(errors) > 1 else math.nan,
-        num_trainings=len(errors),
-        phi=float(first.candidate.origin.get("phi", math.nan)),
-        rule=str(first.candidate.origin.get("rule", "")),
+        laws=tuple(_law(view, usable, metric, num_resamples) for metric in LAW_METRICS if metric in wanted),
     )
 
 
 def _require_enough(view: StudyView, taken: str, points: Sequence[LawPoint], metric: str) -> None:
     found = len({each.costs[metric] for each in points})
+    if found < NEEDED and metric == "images":
+        raise StudyError(
+            f"a law of images needs at least {NEEDED} numbers of them, study '{view.record.name}' has {found}: "
+            f"train on {NEEDED - found} more with naslab data-law"
+        )
     if found < NEEDED:
         raise StudyError(
             f"a scaling law needs at least {NEEDED} trained networks at different {metric}, study '{view.record.name}' "
@@ -209,11 +161,11 @@ def _require_enough(view: StudyView, taken: str, points: Sequence[LawPoint], met
         )
 
 
-def _law(points: Sequence[LawPoint], metric: LawMetric, num_resamples: int) -> Law:
+def _law(view: StudyView, points: Sequence[LawPoint], metric: LawMetric, num_resamples: int) -> Law:
     costs = [each.costs[metric] for each in points]
     fits = fit_laws(costs, [each.error for each in points], num_resamples)
     best = fits[0]
-    upcoming = next_costs(points, metric)
+    upcoming = next_costs(view, points, metric)
     at = np.geomspace(min(costs), max(max(costs), *(cost for _, cost in upcoming)), _CURVE_POINTS)
     low, high = best.band(list(at), LEVEL)
     return Law(
@@ -227,21 +179,32 @@ def _law(points: Sequence[LawPoint], metric: LawMetric, num_resamples: int) -> L
     )
 
 
-def next_costs(points: Sequence[LawPoint], metric: LawMetric) -> list[tuple[str, float]]:
-    """The next members by name with their costs: further phi where one rule made the family, else multiples of two.
-
-    The costs of further phi go on growing as they did, which rounding moves by a few per cent.
-    """
-    members = sorted((each.phi, each.costs[metric]) for each in points if math.isfinite(each.phi))
-    phis, costs = [phi for phi, _ in members], [cost for _, cost in members]
+def next_costs(view: StudyView, points: Sequence[LawPoint], metric: LawMetric) -> list[tuple[str, float]]:
+    """The next members by name with their exact costs where one rule made the family, else multiples of two."""
     largest = max(each.costs[metric] for each in points)
-    is_one_rule = len({each.rule for each in points if math.isfinite(each.phi)}) == 1
-    rises = all(one < other for one, other in itertools.pairwise(costs))
-    if len(set(phis)) < 3 or len(set(phis)) < len(phis) or not rises or not is_one_rule or largest > costs[-1]:
-        return [(f"{2**step} x the largest", largest * 2**step) for step in range(1, _NEXT_MEMBERS + 1)]
-    slope = np.polyfit(phis, np.log(costs), 1)[0]
-    steps = [math.floor(phis[-1]) + step for step in range(1, _NEXT_MEMBERS + 1)]
-    return [(f"phi {phi:g}", float(costs[-1] * math.exp(slope * (phi - phis[-1])))) for phi in steps]
+    doubled = [(f"{2**step} x the largest", largest * 2**step) for step in range(1, _NEXT_MEMBERS + 1)]
+    last = max((each.phi for each in points if math.isfinite(each.phi)), default=math.nan)
+    rule = rule_of_family(view)
+    if metric == "images" or rule is None or not math.isfinite(last):
+        return doubled
+    base, scaling = rule
+    phis = [math.floor(last) + step for step in range(1, _NEXT_MEMBERS + 1)]
+    try:
+        costs = [float(getattr(scaling.member(base, phi).cost, metric)) for phi in phis]
+    except (SpecError, OverflowError):  # the rule ends here: no such members
+        return doubled
+    return [(f"phi {phi:g}", cost) for phi, cost in zip(phis, costs, strict=True)] if costs[0] > largest else doubled
+
+
+def rule_of_family(view: StudyView) -> tuple[ArchSpec, Scaling] | None:
+    """The network and the rule that made all of a study's family; `None` where there is not one of each."""
+    origins = [each.candidate.origin for each in view.family]
+    rules = {msgspec.json.encode(origin["scaling"]) for origin in origins if "scaling" in origin}
+    trials = {origin.get("base_trial", 0) for origin in origins}
+    bases = {each.candidate.arch for each in view.outcomes if each.candidate.trial in trials}
+    if len(rules) != 1 or len(bases) != 1 or not all("scaling" in origin for origin in origins):
+        return None
+    return bases.pop(), msgspec.json.decode(rules.pop(), type=Scaling)
 
 
 def _law_row(law: Law) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import typer
 from naslab.cli import (
     compare,
     cost,
+    data_law,
     doctor,
     export,
     fit_scaling,
@@ -45,6 +46,7 @@ for each in (
     rescale,
     fit_scaling,
     scaling_law,
+    data_law,
     compare,
     train,
     export,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-FLAGS = ("--phi",)
+FLAGS = ("--phi", "--images")
 
 
 def spread(arguments: list[str]) -> list[str]:

@@ -48,6 +48,8 @@ def rescale(
     rounding: Annotated[
         str | None, typer.Option(help="efficientnet (the default), efficientnet_v2, pycls or plain.")
     ] = None,
+    keep_stem: Annotated[bool, typer.Option("--keep-stem", help="Leave the stem's width as it is.")] = False,
+    keep_head: Annotated[bool, typer.Option("--keep-head", help="Leave the head's width as it is.")] = False,
     out: Annotated[Path, typer.Option(help="Folder for the members' architecture files.")] = Path("family"),
     train: Annotated[bool, typer.Option("--train", help="Train each member with the study's recipe.")] = False,
     dataset: Annotated[str | None, typer.Option(help="Data set for --train of a model that is no study's.")] = None,
@@ -79,6 +81,7 @@ def rescale(
     if train:
         found = for_dataset(found, dataset)
     how = chosen_rule(found, rule, coefficients, alpha, beta, gamma, max_resolution, rounding, ledger)
+    how = how.keeping(stem=keep_stem, head=keep_head)
     entries = make_members(found, phi or [], wanted, how)
     if target_latency_ms is not None:
         entries.append(latency_member(found, target_latency_ms, how, device))
@@ -133,9 +136,10 @@ def make_members(found: Model, phis: Sequence[float], targets: dict[str, float],
             raise typer.BadParameter(f"the rule '{how.name}' is a table and meets no budget: take --phi, or another")
         return [Entry(member_of(found.arch, how.table, phi, how.name, how.rounding)) for phi in phis]
     assert how.compound is not None
-    entries = [Entry(scaled(found.arch, phi, how.compound, how.rounding)) for phi in phis]
+    ends = {"scale_stem": how.scale_stem, "scale_head": how.scale_head}
+    entries = [Entry(scaled(found.arch, phi, how.compound, how.rounding, **ends)) for phi in phis]
     for metric, target in targets.items():
-        met = meet_budget(found.arch, metric, target, how.compound, rounding=how.rounding)  # type: ignore[arg-type]
+        met = meet_budget(found.arch, metric, target, how.compound, rounding=how.rounding, **ends)  # type: ignore[arg-type]
         entries.append(Entry(met.member, met))
     return entries
 
@@ -148,7 +152,13 @@ def latency_member(found: Model, target_ms: float, how: Chosen, device: str) -> 
     if how.compound is None:
         raise typer.BadParameter(f"the rule '{how.name}' is a table and meets no latency: take --phi, or another")
     timed = meet_latency(
-        found.arch, target_ms, lambda arch: measure_arch(arch, device), how.compound, rounding=how.rounding
+        found.arch,
+        target_ms,
+        lambda arch: measure_arch(arch, device),
+        how.compound,
+        rounding=how.rounding,
+        scale_stem=how.scale_stem,
+        scale_head=how.scale_head,
     )
     return Entry(timed.nearest.member, None, timed)
 

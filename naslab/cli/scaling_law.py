@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 def scaling_law(
     study: Annotated[str, typer.Argument(help="The study's name.")],
     metric: Annotated[
-        list[str] | None, typer.Option(help="macs, params or activations; may be repeated; by default all three.")
+        list[str] | None,
+        typer.Option(
+            help="macs, params or activations, may be repeated; images for a study of data-law. By default what fits."
+        ),
     ] = None,
     of: Annotated[
         Literal["auto", "family", "search", "baselines", "all"],
@@ -31,11 +34,11 @@ def scaling_law(
 
     Example: naslab scaling-law mystudy --metric macs --out law.html
     """
-    from naslab.analysis.scaling_law import LAW_METRICS, scaling_laws
+    from naslab.analysis.scaling_law import scaling_laws
     from naslab.lab import open_study
 
     require_figure_name(out)
-    table = scaling_laws(open_study(study, ledger), metric or LAW_METRICS, of)
+    table = scaling_laws(open_study(study, ledger), metric or (), of)
     if out is not None:
         from naslab.figures.scaling_law import write_laws
 

@@ -19,12 +19,20 @@ DEFAULT = "efficientnet"
 
 
 class Chosen(NamedTuple):
-    """A rule that is a formula, or one that is a table, and the rounding."""
+    """A rule that is a formula, or one that is a table, the rounding, and whether stem and head follow the rule."""
 
     name: str
     compound: Compound | None
     table: Table | None
     rounding: Rounding
+    scale_stem: bool = True
+    scale_head: bool = True
+
+    def keeping(self, stem: bool, head: bool) -> Chosen:
+        """The rule that leaves the stem or the head as it is; a table says itself what becomes of them."""
+        if self.table is not None and (stem or head):
+            raise typer.BadParameter(f"the rule '{self.name}' is a table with its own stem and head: leave --keep out")
+        return self._replace(scale_stem=not stem, scale_head=not head)
 
 
 def chosen_rule(

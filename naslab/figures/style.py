@@ -28,6 +28,7 @@ AXIS_TITLES = {
     "activations": "activations (output elements of convolutions)",
     "peak_activation_bytes": "peak activation memory (bytes, one image)",
     "latency_ms": "latency (ms, one image)",
+    "images": "training images",
 }
 """What an axis of a metric is called, with its unit."""
 
@@ -90,7 +91,7 @@ def metric_axis(metric: str, values: Iterable[float | None] = ()) -> dict[str, o
     print over each other.
     """
     title = {"text": AXIS_TITLES.get(metric, metric)}
-    if metric in ANALYTIC_METRICS or metric == "latency_ms":
+    if metric in ANALYTIC_METRICS or metric in ("latency_ms", "images"):
         known = [value for value in values if value]
         decades = math.log10(max(known) / min(known)) if known else 0.0
         axis: dict[str, object] = {

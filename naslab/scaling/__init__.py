@@ -14,7 +14,7 @@ from naslab.scaling.compound import (
     doubling,
     fast,
 )
-from naslab.scaling.family import Budget, Member, family, rescale
+from naslab.scaling.family import Budget, Member, Scaling, family, rescale
 from naslab.scaling.latency_budget import LatencyMet, meet_latency
 from naslab.scaling.rounding import EFFICIENTNET, EFFICIENTNET_V2, PLAIN, PYCLS, ROUNDINGS, Rounding
 from naslab.scaling.scale import Factors, scale
@@ -44,6 +44,7 @@ __all__ = [
     "Member",
     "Met",
     "Rounding",
+    "Scaling",
     "StageFactors",
     "doubling",
     "family",

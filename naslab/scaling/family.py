@@ -41,9 +41,33 @@ class Budget(Spec, frozen=True):
         return float(getattr(cost, self.metric) / self.amount - 1)
 
 
+class Scaling(Spec, frozen=True):
+    """How a family is made: the rule, the rounding, and whether stem and head are scaled with the stages."""
+
+    compound: Compound = EFFICIENTNET_RULE
+    rounding: Rounding = EFFICIENTNET
+    scale_stem: bool = True
+    scale_head: bool = True
+
+    def member(self, arch: ArchSpec, phi: float) -> Member:
+        """The member at `phi`; raises `SpecError` where no channels, no pixels or no valid network are left."""
+        factors = self.compound.factors(phi)
+        scaled = scale(
+            arch,
+            factors.depth,
+            factors.width,
+            factors.resolution,
+            self.rounding,
+            self.scale_stem,
+            self.scale_head,
+        )
+        return Member(phi=float(phi), factors=factors, arch=scaled, cost=cost(scaled), scaling=self)
+
+
 class Member(msgspec.Struct, frozen=True, kw_only=True):
     """A scaled network. `factors` are those asked for, before rounding; `moves` are single steps beside them, as
-    `stages[2].width 48 -> 56`; `budget` is what the member was to meet, if anything."""
+    `stages[2].width 48 -> 56`; `budget` is what the member was to meet, if anything; `scaling` is how the whole family
+    is made, where `phi` alone tells its members apart."""
 
     phi: float
     factors: Factors
@@ -51,6 +75,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     cost: Cost
     moves: tuple[str, ...] = ()
     budget: Budget | None = None
+    scaling: Scaling | None = None
 
     @property
     def origin(self) -> dict[str, Any]:
@@ -60,6 +85,8 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
             origin["moves"] = list(self.moves)
         if self.budget is not None:
             origin[f"target_{self.budget.metric}"] = self.budget.amount
+        if self.scaling is not None:
+            origin["scaling"] = msgspec.to_builtins(self.scaling)
         return origin
 
 
@@ -80,9 +107,8 @@ def rescale(
     >>> member.arch.input, member.cost.macs
     ((3, 258, 258), 992629472)
     """
-    factors = compound.factors(phi)
-    scaled = scale(arch, factors.depth, factors.width, factors.resolution, rounding, scale_stem, scale_head)
-    return Member(phi=float(phi), factors=factors, arch=scaled, cost=cost(scaled))
+    how = Scaling(compound=compound, rounding=rounding, scale_stem=scale_stem, scale_head=scale_head)
+    return how.member(arch, phi)
 
 
 def family(

@@ -14,7 +14,7 @@ from naslab.arch.spec import ArchSpec
 from naslab.errors import LimitError, SpecError
 from naslab.scaling.budget import FARTHEST, meet_budget
 from naslab.scaling.compound import EFFICIENTNET_RULE, Compound
-from naslab.scaling.family import Member, rescale
+from naslab.scaling.family import Member, Scaling
 from naslab.scaling.rounding import EFFICIENTNET, Rounding
 
 _STEP = 0.5
@@ -79,6 +79,8 @@ def meet_latency(
     compound: Compound = EFFICIENTNET_RULE,
     tolerance: float = 0.05,
     rounding: Rounding = EFFICIENTNET,
+    scale_stem: bool = True,
+    scale_head: bool = True,
 ) -> LatencyMet:
     """The member of a rule whose latency, as `measure` finds it on its device, is nearest to `target_ms`.
 
@@ -90,7 +92,8 @@ def meet_latency(
     """
     require(0 < target_ms < float("inf"), "latency_ms", f"must be above 0 and finite, got {target_ms:g}")
     require(0 < tolerance < 1, "tolerance", f"must be between 0 and 1, got {tolerance:g}")
-    line = _Line(arch, measure, compound, rounding)
+    scaling = Scaling(compound=compound, rounding=rounding, scale_stem=scale_stem, scale_head=scale_head)
+    line = _Line(arch, measure, scaling)
     low, high = _bracketed(line, target_ms)
     for _ in range(_MOST_BISECTIONS):
         if line.is_met(target_ms, tolerance) or abs(high.member.phi - low.member.phi) < _FINEST:
@@ -121,20 +124,19 @@ def meet_latency(
 class _Line:
     """The members of a rule, each network measured once."""
 
-    def __init__(self, arch: ArchSpec, measure: Measure, compound: Compound, rounding: Rounding) -> None:
+    def __init__(self, arch: ArchSpec, measure: Measure, scaling: Scaling) -> None:
         self._arch = arch
         self._measure = measure
-        self._compound = compound
-        self._rounding = rounding
+        self._scaling = scaling
         self._known: dict[str, Timed] = {}
 
     def at(self, phi: float) -> Timed | None:
         """The member at phi, `None` beyond the line's ends."""
         try:
-            factors = self._compound.factors(phi)
+            factors = self._scaling.compound.factors(phi)
             if max(max(value, 1 / value) for value in msgspec.structs.astuple(factors)) > FARTHEST:
                 return None
-            member = rescale(self._arch, phi, self._compound, self._rounding)
+            member = self._scaling.member(self._arch, phi)
         except (SpecError, OverflowError):
             return None
         return self._timed(member)
@@ -143,7 +145,16 @@ class _Line:
         """A member beside the line, of macs as far between those of two as the target is between their latencies."""
         share = (target_ms - low.median_ms) / (high.median_ms - low.median_ms)
         least, most = low.member.cost.macs, high.member.cost.macs
-        met = meet_budget(self._arch, "macs", least + share * (most - least), self._compound, rounding=self._rounding)
+        how = self._scaling
+        met = meet_budget(
+            self._arch,
+            "macs",
+            least + share * (most - least),
+            how.compound,
+            rounding=how.rounding,
+            scale_stem=how.scale_stem,
+            scale_head=how.scale_head,
+        )
         return self._timed(met.member)
 
     def _timed(self, member: Member) -> Timed:

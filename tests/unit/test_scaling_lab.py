@@ -10,17 +10,27 @@ from tiny_search import Answer, Instant
 
 import naslab
 from naslab.analysis.scaling_fit import CompoundFit
+from naslab.analysis.scaling_law import LawTable
 from naslab.errors import DataError, LimitError, NaslabError, SpecError, StudyError, UnknownNameError
 from naslab.execution.workers import Workers
 from naslab.models import Model
 from naslab.outcome import Candidate, Estimate
 from naslab.scaling import Compound
 
+IMAGES = (40, 80, 160, 320, 640, 1000)
+
 
 def by_width(candidate: Candidate) -> Estimate:
     """Wider is better, and seeds differ."""
     width = candidate.origin.get("width", 0.5)
     return Estimate(measured={"accuracy": 80 + 5 * width + 0.1 * candidate.seed, "accuracy_sem": 1.0})
+
+
+def by_images(candidate: Candidate) -> Estimate:
+    """An error of 100 over the square root of the images, and a little more for each seed."""
+    assert candidate.fidelity.images is not None
+    error = 100 * candidate.fidelity.images**-0.5 + 0.01 * candidate.seed
+    return Estimate(measured={"accuracy": 100 - error, "accuracy_sem": 1.0})
 
 
 class Lab:
@@ -36,6 +46,13 @@ class Lab:
         asked = {"dataset": "digits", "epochs": 2, "seeds": 2, "points": 4, "ledger": self.ledger, **changes}
         fit = naslab.fit_compound(Model("small", SMALL), **asked)  # type: ignore[arg-type]
         return fit, executor.submitted
+
+    def law(self, **changes: object) -> tuple[LawTable, list[int]]:
+        executor = Instant(answer=by_images)
+        self._patch.setattr(Workers, "start", lambda *_: executor)
+        asked = {"dataset": "digits", "images": IMAGES, "epochs": 2, "seeds": 2, "ledger": self.ledger, **changes}
+        law = naslab.fit_data_law(Model("small", SMALL), **asked)  # type: ignore[arg-type]
+        return law, executor.submitted
 
 
 @pytest.fixture
@@ -113,3 +130,39 @@ def test_another_recipe_or_length_needs_another_study(lab: Lab) -> None:
     lab.fit()
     with pytest.raises(StudyError, match="was made with another epochs"):
         lab.fit(epochs=3)
+
+
+def test_a_data_law_trains_every_number_of_images_for_as_many_steps(lab: Lab) -> None:
+    table, trained = lab.law()
+    assert len(trained) == len(IMAGES) * 2
+    (law,) = table.laws
+    assert law.metric == "images"
+    assert [point.costs["images"] for point in table.points] == list(IMAGES)
+    assert {point.num_trainings for point in table.points} == {2}
+    assert law.best.exponent == pytest.approx(0.5, abs=0.01)
+    assert law.forecasts[0].forecast.cost == 2000
+    study = naslab.open_study("small-data-law", lab.ledger)
+    steps = [each.candidate.fidelity.epochs * (each.candidate.fidelity.images or 0) for each in study.outcomes]
+    assert max(steps) / min(steps) < 1.2
+    again, nothing = lab.law()
+    assert nothing == []
+    assert again == table
+    more, trained = lab.law(seeds=3)
+    assert len(trained) == len(IMAGES)
+    assert naslab.open_study("small-data-law", lab.ledger).record.epochs == 2
+    assert more.points[0].num_trainings == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"images": (100, 200, 400, 800)}, "needs at least 5 different numbers of them, got 4"),
+        ({"images": (100, 200, 400, 800, 1400)}, r"from 10 \(one a class\) to 1,150 .*got 100 to 1,400"),
+        ({"images": (5, 200, 400, 800, 1000)}, "got 5 to 1,000"),
+        ({"seeds": 0}, "at least 1 seed, got 0"),
+    ],
+)
+def test_bad_numbers_of_images_make_no_study(lab: Lab, changes: dict[str, object], message: str) -> None:
+    with pytest.raises(StudyError, match=message):
+        lab.law(**changes)
+    assert not lab.ledger.exists()

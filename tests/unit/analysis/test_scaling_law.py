@@ -8,12 +8,13 @@ import math
 import msgspec
 import numpy as np
 import pytest
-from scaling_studies import family_view
+from scaling_studies import SMALL, family_view
 
 from naslab.analysis.scaling_law import NEEDED, scaling_laws
 from naslab.analysis.study import StudyView
 from naslab.errors import StudyError, UnknownNameError
 from naslab.outcome import Candidate
+from naslab.scaling import rescale
 from naslab.scaling.laws import FARTHEST_FORECAST
 
 PHIS = (1, 2, 3, 4, 5, 6)
@@ -40,6 +41,27 @@ def test_a_known_law_is_found_over_the_family_and_its_baseline() -> None:
         assert each.forecast.error == pytest.approx(20 * (each.forecast.cost / 1e6) ** -0.5 + 2, rel=1e-3)
         assert each.forecast.is_supported == (each.forecast.cost <= FARTHEST_FORECAST * law.best.largest_cost)
     assert table.best_metric == "macs"
+    next_members = [rescale(SMALL, phi) for phi in (7, 8, 9)]
+    assert [each.forecast.cost for each in law.forecasts] == [member.cost.macs for member in next_members]
+
+
+def test_a_family_of_two_rules_forecasts_multiples() -> None:
+    view = family_view(PHIS, lawful)
+    first, *others = view.family
+    other = {**first.candidate.origin, "scaling": {**first.candidate.origin["scaling"], "scale_stem": False}}
+    changed = msgspec.structs.replace(first, candidate=msgspec.structs.replace(first.candidate, origin=other))
+    (law,) = laws(msgspec.structs.replace(view, family=(changed, *others))).laws
+    assert [each.name for each in law.forecasts] == ["2 x the largest", "4 x the largest", "8 x the largest"]
+
+
+def test_images_and_costs_are_not_asked_for_together() -> None:
+    with pytest.raises(StudyError, match="ask apart"):
+        laws(family_view(PHIS, lawful), "macs", "images")
+
+
+def test_a_law_of_images_needs_a_study_of_them() -> None:
+    with pytest.raises(StudyError, match="has 0 such networks: make one with naslab data-law"):
+        laws(family_view(PHIS, lawful), "images")
 
 
 def test_seeds_of_one_network_are_one_point() -> None:
