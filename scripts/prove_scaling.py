@@ -15,13 +15,14 @@ import csv
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 import naslab
+from naslab.analysis.multiplier_grid import MultiplierGrid, multiplier_grid
 from naslab.analysis.scaling_ways import WaysTable, ways_table
 from naslab.arch import ArchSpec, arch_id
-from naslab.errors import StudyError
 from naslab.execution.events import Event, TrialFinished
 from naslab.execution.source import make_candidate
 from naslab.facts import command_line, machine_facts, version_facts
@@ -39,6 +40,7 @@ WAYS = {
     "compound": EFFICIENTNET_RULE,
     "uniform": UNIFORM,
 }
+GRID = "mobilenet_v1_grid"
 GRID_WIDTHS = (1.0, 0.75, 0.5, 0.25)
 GRID_RESOLUTIONS = (1.0, 192 / 224, 160 / 224, 128 / 224)
 
@@ -127,9 +129,13 @@ def jobs_of_grid(base: ArchSpec, epochs: int, seed: int) -> list[Candidate]:
         for resolution in GRID_RESOLUTIONS:
             arch = scale(base, width=width, resolution=resolution, rounding=PLAIN)
             if arch != base:
-                asked = width**2 * resolution**2
-                origin = {"way": f"{width:g} wide", "asked": round(asked, 6), "rule": f"{width:g}, {resolution:.2f}"}
-                jobs.append(make_candidate(arch, 0, epochs, seed, "family", origin={"phi": 0.0, **origin}))
+                origin = {
+                    "way": "grid",
+                    "width": width,
+                    "resolution": resolution,
+                    "rule": f"{width:g}, {resolution:.2f}",
+                }
+                jobs.append(make_candidate(arch, 0, epochs, seed, "family", origin=origin))
     return jobs
 
 
@@ -138,10 +144,10 @@ def distinct(jobs: Sequence[Candidate]) -> list[Candidate]:
     return list({arch_id(job.arch): job for job in reversed(jobs)}.values())[::-1]
 
 
-def run_baseline(name: str, base: ArchSpec, given: argparse.Namespace, seed: int, watch: Watch) -> WaysTable:
-    """Train one seed of one baseline's ways, and the table of all seeds so far."""
-    jobs = jobs_of_grid(base, given.epochs, seed) if name == "mobilenet_v1_grid" else jobs_of_ways(base, given, seed)
-    view = run_trainings(
+def run_baseline(name: str, base: ArchSpec, given: argparse.Namespace, seed: int, watch: Watch) -> None:
+    """Train one seed of one baseline's ways, or of the grid."""
+    jobs = jobs_of_grid(base, given.epochs, seed) if name == GRID else jobs_of_ways(base, given, seed)
+    run_trainings(
         f"scaling-proof-{name}",
         problem_of(Model(name, base), given.dataset, given.max_images, given.ledger, None),
         distinct(jobs),
@@ -150,7 +156,6 @@ def run_baseline(name: str, base: ArchSpec, given: argparse.Namespace, seed: int
         given.data_dir,
         watch,
     )
-    return ways_table(view, name)
 
 
 def baselines(given: argparse.Namespace, watch: Watch) -> dict[str, ArchSpec]:
@@ -163,70 +168,118 @@ def baselines(given: argparse.Namespace, watch: Watch) -> dict[str, ArchSpec]:
             made[name] = small_mobilenet(shape, facts.num_classes)
         elif name == "resnet":
             made[name] = small_resnet(shape, facts.num_classes)
-        elif name == "mobilenet_v1_grid":
+        elif name == GRID:
             made[name] = scale(small_mobilenet(shape, facts.num_classes), width=2.0, rounding=PLAIN)
         else:
             made[name] = found_network(given, watch)
     return made
 
 
-def stored_tables(given: argparse.Namespace) -> list[WaysTable]:
-    """The table of every baseline that the ledger holds."""
-    tables = []
+def stored(given: argparse.Namespace) -> tuple[list[WaysTable], list[MultiplierGrid]]:
+    """The table of every baseline that the ledger holds, and the grid."""
+    tables, grids = [], []
     for name in given.baselines:
         try:
             view = naslab.open_study(f"scaling-proof-{name}", given.ledger)
-        except (naslab.NaslabError, StudyError):
+        except naslab.NaslabError:
             continue
-        table = ways_table(view, name)
-        if table.ways:
-            tables.append(table)
-    return tables
+        if name == GRID:
+            grids.append(multiplier_grid(view, "MobileNetV1"))
+        else:
+            tables.append(ways_table(view, name))
+    return [table for table in tables if table.ways], grids
 
 
-def write_results(given: argparse.Namespace, tables: Sequence[WaysTable], is_done: bool) -> None:
-    """table.csv, figure.html and README.md."""
-    rows = [row for table in tables for row in table.rows()]
-    with (given.out / "table.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    write_ways(tables, given.out / "figure.html", "Ways of scaling at equal macs")
-    (given.out / "README.md").write_text(readme(given, tables, is_done), encoding="utf-8")
+def write_rows(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    """Rows as a CSV file, none as no file."""
+    if rows:
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
 
 
-def readme(given: argparse.Namespace, tables: Sequence[WaysTable], is_done: bool) -> str:
+def write_results(
+    given: argparse.Namespace, tables: Sequence[WaysTable], grids: Sequence[MultiplierGrid], is_done: bool
+) -> None:
+    """table.csv, grid.csv, figure.html with its pictures, and README.md."""
+    write_rows([row for table in tables for row in table.rows()], given.out / "table.csv")
+    write_rows([row for grid in grids for row in grid.rows()], given.out / "grid.csv")
+    page = given.out / "figure.html"
+    write_ways(tables, page, "Ways of scaling at equal macs", grids)
+    names = [f"ways-{index}" for index, _ in enumerate(tables)] + [f"grid-{index}" for index, _ in enumerate(grids)]
+    try:
+        from screenshot import screenshot
+
+        for name in names:
+            screenshot(page, given.out / f"{name}.png", width=1100, select=f"figure:has(#{name})")
+    except (ImportError, SystemExit) as reason:
+        print(f"no pictures: {reason}")
+        names = []
+    (given.out / "README.md").write_text(readme(given, tables, grids, names, is_done), encoding="utf-8")
+
+
+def readme(
+    given: argparse.Namespace,
+    tables: Sequence[WaysTable],
+    grids: Sequence[MultiplierGrid],
+    pictures: Sequence[str],
+    is_done: bool,
+) -> str:
     """What was run, on what, and what it shows."""
     machine, versions = machine_facts(), version_facts()
     seconds = sum(each.wall_seconds * len(each.accuracies) for table in tables for each in table.ways)
     trainings = sum(len(each.accuracies) for table in tables for each in table.ways)
+    trainings += sum(len(each.accuracies) for grid in grids for each in grid.cells)
     images = f"{given.max_images} training images" if given.max_images else "all training images"
     lines = [
         "# Ways of scaling at equal macs",
         "",
         f"Depth, width and resolution alone against compound, each to {' and '.join(f'{r:g}' for r in given.ratios)} "
-        f"times the baseline's exact macs (within 2 % where the lattice allows it). {given.dataset}, {images}, "
-        f"{given.epochs} epochs, {given.seeds} seeds, one recipe for all. Accuracy is that of the validation images "
-        "after the last epoch; error bars are standard errors over seeds.",
+        f"times the baseline's exact macs (within 2 % where the lattice allows it). {given.dataset}, {images} (a fifth "
+        f"of them for validation), {given.epochs} epochs, {given.seeds} seeds, one recipe for all. Accuracy is that of "
+        "the validation images after the last epoch; error bars are standard errors over seeds.",
         "",
         "## What it shows",
         "",
         *(f"- {verdict}" for table in tables for verdict in table.verdicts()),
+        *(f"- {grid.verdict()}" for grid in grids),
         *([] if is_done else ["- The time given was over before every training was done: see `seeds` in table.csv."]),
         "",
         "Larger input means the same images enlarged: they hold no more detail, unlike ImageNet's. Short trainings "
         "favour networks that learn fast. Both bound what this says of the paper's claim.",
         "",
+        *(f"![{name}]({name}.png)\n" for name in pictures),
+        *(line for grid in grids for line in grid_lines(grid)),
         "## How",
         "",
         f"    {command_line()}",
         "",
-        f"{trainings} trainings, {seconds / 60:.0f} minutes of training in all. {machine['processor']}, "
-        f"{machine['cores']} cores, {machine['memory_gib']} GiB, {machine['system']}; device {given.device}. "
-        + ", ".join(f"{name} {version}" for name, version in versions.items()),
+        f"{trainings} trainings, {seconds / 60:.0f} minutes of training of the ways beside other work on the machine. "
+        f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB, {machine['system']}; device "
+        f"{given.device}. " + ", ".join(f"{name} {version}" for name, version in versions.items()),
         "",
     ]
     return "\n".join(lines)
+
+
+def grid_lines(grid: MultiplierGrid) -> list[str]:
+    """The grid as the paper prints it: widths down, resolutions across, accuracy and millions of macs."""
+    sizes = grid.resolutions
+    lines = [
+        f"## {grid.name}'s widths and resolutions",
+        "",
+        "Accuracy in per cent ± a standard error over seeds; millions of macs in brackets. A width of 1 stands for "
+        "half of the published network's, a resolution of 1 for the images' own.",
+        "",
+        "| width | " + " | ".join(f"{height} x {width}" for height, width in sizes) + " |",
+        "| ---: |" + " ---: |" * len(sizes),
+    ]
+    for width in grid.widths:
+        cells = [grid.cell(width, size) for size in sizes]
+        words = ["-" if cell is None else f"{cell.mean:.1f} ± {cell.sem:.1f} ({cell.macs / 1e6:.2f})" for cell in cells]
+        lines.append(f"| {width:g} | " + " | ".join(words) + " |")
+    return [*lines, ""]
 
 
 def arguments() -> argparse.Namespace:
@@ -274,12 +327,11 @@ def main() -> None:
         is_done = True
     except TimeIsUpError:
         print("the time is up; the same command continues")
-    tables = stored_tables(given)
+    tables, grids = stored(given)
     if tables:
-        write_results(given, tables, is_done)
-        for table in tables:
-            for verdict in table.verdicts():
-                print(verdict)
+        write_results(given, tables, grids, is_done)
+        for verdict in (each for table in tables for each in table.verdicts()):
+            print(verdict)
 
 
 if __name__ == "__main__":

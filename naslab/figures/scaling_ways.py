@@ -8,8 +8,10 @@ from pathlib import Path
 
 import plotly.graph_objects as go
 
+from naslab.analysis.multiplier_grid import MultiplierGrid
 from naslab.analysis.scaling_ways import BASELINE, Way, WaysTable
 from naslab.figures.markup import element
+from naslab.figures.multiplier_grid import multiplier_grid_figure
 from naslab.figures.page import figure_block, page, write_text
 from naslab.figures.style import CYCLE, SYMBOLS, figure, metric_axis
 
@@ -29,11 +31,15 @@ def ways_figure(table: WaysTable) -> go.Figure:
     return figure(traces, title, **axes)
 
 
-def write_ways(tables: Sequence[WaysTable], path: Path, title: str) -> None:
-    """One self-contained HTML page with a picture a baseline, what it shows in words below."""
+def write_ways(tables: Sequence[WaysTable], path: Path, title: str, grids: Sequence[MultiplierGrid] = ()) -> None:
+    """One self-contained HTML page with a picture a baseline, what it shows in words below, and the grids' pictures."""
     blocks = [
         figure_block(ways_figure(table), f"ways-{index}", "; ".join(table.verdicts()), height=520, level="h2")
         for index, table in enumerate(tables)
+    ]
+    blocks += [
+        figure_block(multiplier_grid_figure(grid), f"grid-{index}", grid.verdict(), height=520, level="h2")
+        for index, grid in enumerate(grids)
     ]
     write_text(page(title, element("main", element("h1", title), *blocks)), path)
 

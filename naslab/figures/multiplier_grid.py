@@ -1,0 +1,48 @@
+"""Accuracy against macs of a network at every width and resolution multiplier, a line a width."""
+
+from __future__ import annotations
+
+import math
+
+import plotly.graph_objects as go
+
+from naslab.analysis.multiplier_grid import GridCell, MultiplierGrid
+from naslab.figures.style import CYCLE, SYMBOLS, figure, metric_axis
+
+
+def multiplier_grid_figure(grid: MultiplierGrid) -> go.Figure:
+    """The figure of MobileNetV1's paper (arXiv 1704.04861, figure 4), with a standard error over the seeds."""
+    traces = [
+        _line(width, [cell for cell in grid.cells if cell.width == width and cell.accuracies], index)
+        for index, width in enumerate(grid.widths)
+    ]
+    axes = {"xaxis": metric_axis("macs", [cell.macs for cell in grid.cells]), "yaxis": metric_axis("accuracy")}
+    title = f"{grid.name}: {len(grid.cells)} widths and resolutions ({grid.dataset}, {grid.epochs} epochs)"
+    return figure(traces, title, **axes)
+
+
+def _line(width: float, cells: list[GridCell], index: int) -> go.Scatter:
+    colour = CYCLE[index % len(CYCLE)]
+    return go.Scatter(
+        x=[cell.macs for cell in cells],
+        y=[cell.mean for cell in cells],
+        name=f"width {width:g}",
+        mode="lines+markers+text",
+        text=[f"{cell.resolution[0]}" for cell in cells],
+        textposition="bottom center",
+        textfont={"size": 10, "color": colour},
+        line={"color": colour, "width": 1.5},
+        marker={"color": colour, "size": 10, "symbol": SYMBOLS[index % len(SYMBOLS)]},
+        error_y={
+            "type": "data",
+            "array": [None if math.isnan(cell.sem) else cell.sem for cell in cells],
+            "thickness": 1.2,
+            "width": 4,
+        },
+        hovertext=[
+            f"<b>width {width:g}, {cell.resolution[0]} x {cell.resolution[1]} pixels</b><br>accuracy {cell.mean:.2f} % "
+            f"over {len(cell.accuracies)} seeds<br>{cell.macs:,} macs<br>{cell.params:,} params"
+            for cell in cells
+        ],
+        hoverinfo="text",
+    )
