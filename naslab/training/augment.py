@@ -1,10 +1,12 @@
-"""Batches made on the device: gathered as uint8, cropped and mirrored there, then normalised to float32.
+"""Batches made on the device: gathered as uint8, cropped, mirrored and recoloured there, then normalised to float32.
 
-All randomness comes from one generator on the device, so a batch is a function of the seed and of its place.
+All randomness comes from one generator on the device and one on the host, so a batch is a function of the seed and of
+its place.
 """
 
 from __future__ import annotations
 
+import copy
 import math
 import random
 from collections.abc import Iterator
@@ -14,7 +16,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from naslab.training.data import DataSplit, ImageSet
+from naslab.training.data import DataSplit
+from naslab.training.images import Images
+from naslab.training.policies import color_policy, recolored
 from naslab.training.recipe import Recipe
 
 
@@ -36,14 +40,22 @@ class Normaliser:
     def __init__(self, data: DataSplit, size: tuple[int, int]) -> None:
         self._scale = (1.0 / data.deviation).to(torch.float32)
         self._shift = -data.mean * self._scale
-        self._size = size
+        self.size = size
+
+    def at(self, size: tuple[int, int]) -> Normaliser:
+        """The same for images of another (height, width)."""
+        if size == self.size:
+            return self
+        other = copy.copy(self)
+        other.size = size
+        return other
 
     def __call__(self, pixels: Tensor) -> Tensor:
         """`pixels` uint8 (batch, height, width, channels) as (batch, channels, *size), bilinear where sizes differ."""
         images = torch.addcmul(self._shift, pixels.to(torch.float32), self._scale).permute(0, 3, 1, 2)
-        if images.shape[2:] == self._size:
+        if images.shape[2:] == self.size:
             return images
-        return functional.interpolate(images, self._size, mode="bilinear", antialias=images.shape[2] > self._size[0])
+        return functional.interpolate(images, self.size, mode="bilinear", antialias=images.shape[2] > self.size[0])
 
 
 def epoch_sizes(num_images: int, batch_size: int) -> list[int]:
@@ -69,25 +81,32 @@ def training_batches(
     `generator` draws on the device, `host` what must be known on the host (mixing shares, places of boxes).
     """
     train = data.train
+    policy = color_policy(recipe)
     order = torch.randperm(len(train), generator=generator, device=train.labels.device)
-    for chosen in torch.split(order, epoch_sizes(len(train), recipe.batch_size)):
-        pixels = train.pixels.index_select(0, chosen)
-        labels = train.labels.index_select(0, chosen)
+    parts = torch.split(order, epoch_sizes(len(train), recipe.batch_size))
+    for pixels, labels in train.batches(parts, *_windows(recipe, host)):
         if recipe.crop_padding:
             pixels = crop(pixels, recipe.crop_padding, generator)
         if recipe.horizontal_flip:
             pixels = flip(pixels, generator)
+        if policy is not None:
+            pixels = recolored(pixels, policy, host)
         images = normalise(pixels)
         if recipe.cutout:
             images = cutout(images, recipe.cutout, generator)
         yield _mixed(images, labels, recipe, host)
 
 
-def plain_batches(images: ImageSet, normalise: Normaliser, batch_size: int) -> Iterator[Batch]:
+def plain_batches(images: Images, normalise: Normaliser, batch_size: int) -> Iterator[Batch]:
     """All images in order, as they are."""
-    for start in range(0, len(images), batch_size):
-        stop = start + batch_size
-        yield Batch(normalise(images.pixels[start:stop]), images.labels[start:stop])
+    parts = torch.split(torch.arange(len(images), device=images.labels.device), batch_size)
+    for pixels, labels in images.batches(parts):
+        yield Batch(normalise(pixels), labels)
+
+
+def _windows(recipe: Recipe, host: random.Random) -> tuple[float, int]:
+    """The least share of an image's area that is cut out of it (1: nothing is cut), and the seed of an epoch's cuts."""
+    return (recipe.resized_crop, host.getrandbits(62)) if recipe.resized_crop else (1.0, 0)
 
 
 def crop(pixels: Tensor, padding: int, generator: torch.Generator) -> Tensor:

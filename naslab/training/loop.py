@@ -9,30 +9,37 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from naslab.arch.graphs import Supervised
 from naslab.errors import DivergedError, TimedOutError
 from naslab.outcome import EpochRecord
-from naslab.training.augment import Batch, Normaliser, epoch_sizes, plain_batches, training_batches
-from naslab.training.data import DataSplit, ImageSet
+from naslab.training.augment import Batch, Normaliser, epoch_sizes, training_batches
+from naslab.training.averaging import make_average
+from naslab.training.checkpoint import Checkpoint, Progress, TrainingState
+from naslab.training.compiling import compiled
+from naslab.training.data import DataSplit
+from naslab.training.early_stopping import EarlyStop
+from naslab.training.evaluation import accuracy_sem as accuracy_sem
+from naslab.training.evaluation import autocast
+from naslab.training.evaluation import evaluate as evaluate
 from naslab.training.norms import WarmNorms
-from naslab.training.optimizer import clip_to_weights, make_optimizer
+from naslab.training.optimizer import clip_to_weights, decaying_weights, make_optimizer
+from naslab.training.penalty import add_penalty
 from naslab.training.recipe import Recipe
+from naslab.training.regularise import Regularisation, regularised
 from naslab.training.schedule import Plateau, rate_factor
 
 CHECK_EVERY = 16
 """Steps between looks at the loss, each of which waits for a GPU to finish."""
 DIVERGED_AT = 100.0
 """A loss this many times that of guessing has diverged."""
-EVALUATION_BATCH = 256
 
 
 class Clock(NamedTuple):
@@ -58,32 +65,6 @@ class Clock(NamedTuple):
             raise TimedOutError(f"not done after {self.deadline - self.started:g} s")
 
 
-class Evaluation(NamedTuple):
-    """Mean loss in nats and accuracy in per cent over `num_images` images."""
-
-    loss: float
-    accuracy: float
-    num_images: int
-
-    @property
-    def accuracy_sem(self) -> float:
-        """The binomial standard error of the accuracy, in points of per cent."""
-        return accuracy_sem(self.accuracy, self.num_images)
-
-
-def accuracy_sem(accuracy: float, num_images: int) -> float:
-    """The binomial standard error, in points of per cent, of an accuracy in per cent.
-
-    The share is drawn towards a half as by one more right and one more wrong image, so that no finite sample is
-    without error.
-
-    >>> round(accuracy_sem(90.0, 10000), 3)
-    0.3
-    """
-    share = (accuracy / 100 * num_images + 1) / (num_images + 2)
-    return 100 * math.sqrt(share * (1 - share) / num_images)
-
-
 def train(
     module: nn.Module,
     data: DataSplit,
@@ -94,32 +75,53 @@ def train(
     seed: int = 0,
     clock: Clock | None = None,
     report: Callable[[EpochRecord], None] = lambda _: None,
+    schedule_epochs: int | None = None,
+    start: Checkpoint | None = None,
+    is_clear: Callable[[Sequence[EpochRecord]], bool] = lambda _: False,
+    keep: Callable[[Progress, dict[str, Tensor]], None] | None = None,
 ) -> tuple[EpochRecord, ...]:
     """Train `module` in place on `data.train`, evaluate it after each epoch, and give the learning curve.
 
-    `size` is the (height, width) of the network's input; images of another size are resized. Raises `DivergedError`,
-    and `TimedOutError` after the clock's deadline.
+    `size` is the (height, width) of the network's input; images of another size are resized. The schedule is that of
+    `schedule_epochs`, of which `epochs` are the beginning. From `start` on, a checkpoint of the same training, every
+    number is as if it had never stopped, and its epochs are in the curve; `keep` takes the state at the end. The
+    training ends early after an epoch where `is_clear`, given the curve, says that more would tell nothing. Raises
+    `DivergedError`, `TimedOutError` after the clock's deadline, and `DataError` for a checkpoint of something else.
     """
     device = data.train.labels.device
     clock = clock or Clock.start()
-    with _reproducible(device, seed):
+    with _reproducible(device, seed), regularised(module, recipe) as regularisation:
         module.to(device).to(memory_format=torch.channels_last)
-        run = _Run(module, data, recipe, epochs, size, clock)
+        run = _Run(module, data, recipe, schedule_epochs or epochs, size, clock, regularisation)
         generator = torch.Generator(device).manual_seed(seed)
         host = random.Random(seed)
-        curve = []
-        for epoch in range(epochs):
+        state = TrainingState(module, run.optimizer, run.averaged, run.plateau, generator, host, device)
+        curve: list[EpochRecord] = []
+        if start is not None:
+            state.restore(start)
+            curve += start.progress.curve
+            run.early_stop.tensors = start.tensors
+        seconds_before = curve[-1].wall_seconds if curve else 0.0
+        for epoch in range(len(curve), epochs):
+            if run.early_stop.is_due(curve) or is_clear(curve):
+                break
             batches = training_batches(data, recipe, run.normalise, generator, host)
             train_loss = run.epoch(epoch, batches)
             seen = evaluate(run.evaluated, data.validation, run.normalise, recipe)
             if not math.isfinite(seen.loss):
                 raise DivergedError(f"the validation loss became {seen.loss} in epoch {epoch + 1}")
             run.plateau.after_epoch(seen.loss)
-            curve.append(EpochRecord(epoch + 1, train_loss, seen.loss, seen.accuracy, clock.elapsed))
+            seconds = seconds_before + clock.elapsed
+            curve.append(EpochRecord(epoch + 1, train_loss, seen.loss, seen.accuracy, seconds))
+            run.early_stop.note(curve, run.evaluated)
             report(curve[-1])
+        if keep is not None:
+            progress, tensors = state.capture(tuple(curve))
+            keep(progress, tensors | run.early_stop.tensors)
         run.warm_norms.restore()
         if run.averaged is not None:
             module.load_state_dict(run.averaged.module.state_dict())
+        run.early_stop.give_best(module)
     return tuple(curve)
 
 
@@ -127,22 +129,30 @@ class _Run:
     """What lives as long as one training."""
 
     def __init__(
-        self, module: nn.Module, data: DataSplit, recipe: Recipe, epochs: int, size: tuple[int, int], clock: Clock
+        self,
+        module: nn.Module,
+        data: DataSplit,
+        recipe: Recipe,
+        epochs: int,
+        size: tuple[int, int],
+        clock: Clock,
+        regularisation: Regularisation,
     ) -> None:
         self.module = module
         self.recipe = recipe
         self.normalise = Normaliser(data, size)
         self.plateau = Plateau(recipe)
-        self.averaged = None
-        if recipe.ema_decay is not None:
-            average = get_ema_multi_avg_fn(recipe.ema_decay)  # type: ignore[no-untyped-call]
-            self.averaged = AveragedModel(module, multi_avg_fn=average, use_buffers=True)
-        self._optimizer = make_optimizer(module, recipe)
+        self.early_stop = EarlyStop(recipe)
+        self.averaged = make_average(module, recipe)
+        self.optimizer = make_optimizer(module, recipe)
         self._parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+        self._decaying = decaying_weights(module)
+        self._regularisation = regularisation
         self._clock = clock
         steps = len(epoch_sizes(len(data.train), recipe.batch_size))
         self._steps = steps
         self._epochs = epochs
+        self._forward = compiled(module, recipe, data.train.labels.device, steps * epochs)
         self.warm_norms = WarmNorms(module, steps * epochs)
         self._worst = DIVERGED_AT * math.log(max(2, data.num_classes))
 
@@ -159,9 +169,10 @@ class _Run:
         for step, batch in enumerate(batches):
             done = epoch * self._steps + step
             factor = self.plateau.factor * rate_factor(self.recipe, done, self._steps, self._epochs)
-            for group in self._optimizer.param_groups:
+            for group in self.optimizer.param_groups:
                 group["lr"] = self.recipe.learning_rate * factor
             self.warm_norms.before_step(done)
+            self._regularisation.before_step(done / (self._steps * self._epochs))
             total = total + self._step(batch) * len(batch.labels)
             count += len(batch.labels)
             if step % CHECK_EVERY == CHECK_EVERY - 1 or step == self._steps - 1:
@@ -171,16 +182,18 @@ class _Run:
 
     def _step(self, batch: Batch) -> Tensor:
         """One update of the weights; the batch's loss."""
-        with _autocast(self.recipe, batch.images.device):
-            outputs = self.module(batch.images)
+        with autocast(self.recipe, batch.images.device):
+            outputs = self._forward(batch.images)
         loss = training_loss(self.module, outputs, batch, self.recipe.label_smoothing)
-        self._optimizer.zero_grad()
+        self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        if self.recipe.l1 or self.recipe.l2:
+            add_penalty(self._decaying, self.recipe.l1, self.recipe.l2)
         if self.recipe.clip_ratio is not None:
             clip_to_weights(self._parameters, self.recipe.clip_ratio)
         if self.recipe.clip_norm is not None:
             nn.utils.clip_grad_norm_(self._parameters, self.recipe.clip_norm)
-        self._optimizer.step()
+        self.optimizer.step()
         if self.averaged is not None:
             self.averaged.update_parameters(self.module)
         return loss.detach()
@@ -213,26 +226,6 @@ def batch_loss(logits: Tensor, batch: Batch, label_smoothing: float) -> Tensor:
         return loss
     other = functional.cross_entropy(logits, batch.other_labels, label_smoothing=label_smoothing)
     return torch.lerp(other, loss, batch.share)
-
-
-def evaluate(module: nn.Module, images: ImageSet, normalise: Normaliser, recipe: Recipe) -> Evaluation:
-    """Loss without smoothing and accuracy of `module` over `images`, in evaluation mode."""
-    device = images.labels.device
-    loss = torch.zeros((), device=device, dtype=torch.float64)
-    right = torch.zeros((), device=device, dtype=torch.int64)
-    module.eval()
-    with torch.inference_mode():
-        for batch in plain_batches(images, normalise, EVALUATION_BATCH):
-            with _autocast(recipe, device):
-                logits = module(batch.images)
-            loss += functional.cross_entropy(logits.float(), batch.labels, reduction="sum")
-            right += (logits.argmax(1) == batch.labels).sum()
-    return Evaluation(float(loss) / len(images), 100 * int(right) / len(images), len(images))
-
-
-def _autocast(recipe: Recipe, device: torch.device) -> AbstractContextManager[object]:
-    is_reduced = recipe.precision == "bfloat16" or (recipe.precision == "auto" and device.type == "cuda")
-    return torch.autocast(device.type, torch.bfloat16) if is_reduced else nullcontext()
 
 
 @contextmanager

@@ -28,13 +28,17 @@ def make_optimizer(module: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 
 def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, object]]:
     """The parameters that decay and those that do not, as an optimiser takes them."""
-    decayed: list[nn.Parameter] = []
-    kept: list[nn.Parameter] = []
-    for name, parameter in module.named_parameters():
-        is_weight = name.rpartition(".")[2] == "weight" and parameter.ndim > 1
-        (decayed if is_weight else kept).append(parameter)
+    decayed = decaying_weights(module)
+    taken = set(decayed)
+    kept = [parameter for parameter in module.parameters() if parameter not in taken]
     groups = ({"params": decayed, "weight_decay": weight_decay}, {"params": kept, "weight_decay": 0.0})
     return [group for group in groups if group["params"]]
+
+
+def decaying_weights(module: nn.Module) -> list[nn.Parameter]:
+    """The weights of convolutions and linear layers, which weight decay and penalties are for."""
+    named = module.named_parameters()
+    return [each for name, each in named if name.rpartition(".")[2] == "weight" and each.ndim > 1]
 
 
 def clip_to_weights(parameters: Iterable[nn.Parameter], ratio: float, eps: float = 1e-3) -> None:

@@ -28,6 +28,8 @@ def rate_factor(recipe: Recipe, step: int, steps_an_epoch: int, epochs: int) -> 
         return (1 + math.cos(math.pi * share)) / 2
     if recipe.schedule == "step":
         return recipe.step_factor ** sum(step / total >= place for place in recipe.step_at)
+    if recipe.schedule == "exponential":
+        return float(recipe.step_factor ** math.floor(step / total / recipe.step_every + 1e-9))
     return 1.0
 
 
@@ -39,6 +41,15 @@ class Plateau:
         self._recipe = recipe
         self._lowest = math.inf
         self._waited = 0
+
+    @property
+    def state(self) -> tuple[float, float, int]:
+        """The factor, the lowest loss so far and the epochs waited since: all that later factors depend on."""
+        return self.factor, self._lowest, self._waited
+
+    @state.setter
+    def state(self, state: tuple[float, float, int]) -> None:
+        self.factor, self._lowest, self._waited = state
 
     def after_epoch(self, validation_loss: float) -> None:
         """Take note of an epoch's validation loss."""
