@@ -11,10 +11,16 @@ from naslab.training.recipe import Recipe
 
 
 class ShortTraining(msgspec.Struct, frozen=True, kw_only=True):
-    """Trains a candidate from scratch for its fidelity's epochs; the accuracy is the last epoch's on validation images.
+    """Trains a candidate to its fidelity; the accuracy is the last epoch's on validation images.
 
-    `latency` measures the trained network's forward pass of one image too. `time_limit_seconds` is for one candidate,
-    looked at between batches. `peak_memory_bytes` is the GPU's, 0 on a CPU.
+    The fidelity's resolution and width make a smaller stand-in of the network, its images a subset with each class in
+    proportion, the same for equal seeds. `checkpoints` is a folder of files by content hash: a training leaves its
+    state there (`weights_sha256`), and a candidate that has a `start_from` goes on from that state, bit by bit as if it
+    had never stopped. A checkpoint that is missing, cut short or of another training is noted (`from_scratch`), and the
+    candidate is trained from its beginning.
+
+    `latency` measures one image's forward pass too, of the network and not of its stand-in. `time_limit_seconds` is for
+    one candidate, looked at between batches. `peak_memory_bytes` is the GPU's, 0 on a CPU.
 
     >>> from naslab.training.recipe import default_recipe
     >>> ShortTraining(data=DataChoice(name="digits"), recipe=default_recipe("digits")).latency
@@ -26,6 +32,7 @@ class ShortTraining(msgspec.Struct, frozen=True, kw_only=True):
     data_dir: str | None = None
     latency: bool = False
     time_limit_seconds: float | None = None
+    checkpoints: str | None = None
 
     def prepare(self, bench: Workbench) -> None:
         """Load the data onto the worker's device and set its threads. Raises `DataError` and `DeviceError`."""

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 import torch
+from torch import Tensor
 
 from naslab.arch.build import build
+from naslab.errors import NaslabError
 from naslab.estimators.estimator import Workbench
 from naslab.estimators.failures import failure_of
 from naslab.estimators.latency import measure_latency
-from naslab.outcome import Candidate, EpochRecord, Estimate
+from naslab.outcome import Candidate, EpochRecord, Estimate, Fidelity
+from naslab.training.checkpoint import Checkpoint, Origin, Progress, load_checkpoint, save_checkpoint
 from naslab.training.data import DataSplit, load_dataset
+from naslab.training.fidelity import arch_at, data_at
 from naslab.training.fit import device_name, require_fit
 from naslab.training.loop import Clock, accuracy_sem, train
 
@@ -30,58 +36,118 @@ def estimate(how: ShortTraining, candidate: Candidate, bench: Workbench) -> Esti
     """Train and evaluate a candidate; its failures are values."""
     split = data_on(bench, how)
     device = split.train.labels.device
-    clock = Clock.start(how.time_limit_seconds)
-    curve: list[EpochRecord] = []
-
-    def report(epoch: EpochRecord) -> None:
-        curve.append(epoch)
-        bench.report(epoch)
-
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
+    run = TrainingRun(how, candidate, bench, Clock.start(how.time_limit_seconds))
     failure = None
     measured: dict[str, float] = {}
     try:
-        measured = measure(how, candidate, split, clock, report)
+        measured = run.measure(split)
     except Exception as error:  # noqa: BLE001  (whatever a candidate does wrong is a value)
         failure = failure_of(error)
     if failure is not None and failure.reason == "out_of_memory" and device.type == "cuda":
         torch.cuda.empty_cache()  # what the candidate held is the allocator's until then
     return Estimate(
         measured=measured,
-        curve=tuple(curve),
+        curve=tuple(run.curve),
         failure=failure,
-        wall_seconds=clock.elapsed,
+        wall_seconds=run.clock.elapsed,
         device=device_name(device),
         worker=bench.worker,
         peak_memory_bytes=torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0,
-        notes={"threads": bench.threads},
+        notes=run.notes,
+        weights_sha256=run.weights_sha256,
     )
 
 
-def measure(
-    how: ShortTraining, candidate: Candidate, split: DataSplit, clock: Clock, report: Callable[[EpochRecord], None]
-) -> dict[str, float]:
-    """The metrics of a trained candidate."""
-    arch = candidate.arch
-    require_fit(arch, split)
-    module = build(arch, candidate.seed)
-    curve = train(
-        module,
-        split,
-        how.recipe,
-        candidate.fidelity.epochs,
-        size=arch.input[1:],
-        seed=candidate.seed,
-        clock=clock,
-        report=report,
-    )
-    accuracy = curve[-1].validation_accuracy
-    measured = {"accuracy": accuracy, "accuracy_sem": accuracy_sem(accuracy, len(split.validation))}
-    if how.latency:
-        seen = measure_latency(module, arch.input, split.train.labels.device)
-        measured.update(latency_ms=seen.median_ms, latency_ms_iqr=seen.iqr_ms)
-    return measured
+class TrainingRun:
+    """One training of a candidate, and what is known of it so far, also where it fails half way."""
+
+    def __init__(self, how: ShortTraining, candidate: Candidate, bench: Workbench, clock: Clock) -> None:
+        self.clock = clock
+        self.curve: list[EpochRecord] = []
+        self.notes: dict[str, Any] = {"threads": bench.threads}
+        self.weights_sha256 = ""
+        self._how = how
+        self._candidate = candidate
+        self._bench = bench
+
+    def measure(self, split: DataSplit) -> dict[str, float]:
+        """The metrics of the trained candidate."""
+        candidate, how = self._candidate, self._how
+        fidelity = candidate.fidelity
+        arch = arch_at(candidate.arch, fidelity)
+        require_fit(arch, split)
+        module = build(arch, candidate.seed)
+        origin = Origin(arch, fidelity, candidate.seed)
+        start = self._start(origin)
+        if start is not None:
+            self.curve += start.progress.curve
+        train(
+            module,
+            data_at(split, fidelity, candidate.seed),
+            how.recipe,
+            fidelity.epochs,
+            size=arch.input[1:],
+            seed=candidate.seed,
+            clock=self.clock,
+            report=self._report,
+            schedule_epochs=fidelity.schedule_epochs,
+            start=start,
+            keep=partial(self._keep, origin) if how.checkpoints is not None else None,
+        )
+        accuracy = self.curve[-1].validation_accuracy
+        measured = {"accuracy": accuracy, "accuracy_sem": accuracy_sem(accuracy, len(split.validation))}
+        if how.latency:
+            # of the network itself: a fidelity's narrow or small stand-in is faster
+            seen = measure_latency(
+                module if arch == candidate.arch else build(candidate.arch, candidate.seed),
+                candidate.arch.input,
+                split.train.labels.device,
+            )
+            measured.update(latency_ms=seen.median_ms, latency_ms_iqr=seen.iqr_ms)
+        return measured
+
+    def _start(self, origin: Origin) -> Checkpoint | None:
+        """The checkpoint to go on from; where it is of no use a note says why, and training begins from scratch."""
+        sha256 = self._candidate.start_from
+        if not sha256:
+            return None
+        if self._how.checkpoints is None:
+            self.notes["from_scratch"] = "there is a checkpoint to go on from, but no folder of checkpoints"
+            return None
+        try:
+            checkpoint = load_checkpoint(sha256, self._how.checkpoints)
+        except NaslabError as error:
+            self.notes["from_scratch"] = str(error)
+            return None
+        if not origin.continues(checkpoint.origin):
+            self.notes["from_scratch"] = f"checkpoint {sha256} is of another network, fidelity or seed"
+            return None
+        self.notes["epochs_before"] = len(checkpoint.progress.curve)
+        return checkpoint
+
+    def _keep(self, origin: Origin, progress: Progress, tensors: dict[str, Tensor]) -> None:
+        """Leave a checkpoint; a disk that refuses it costs the checkpoint, not the estimate."""
+        assert self._how.checkpoints is not None
+        fidelity = trained_part(self._candidate.fidelity, progress.curve)
+        trained = msgspec.structs.replace(origin, fidelity=fidelity)
+        try:
+            self.weights_sha256 = save_checkpoint(Checkpoint(trained, progress, tensors), self._how.checkpoints)
+        except NaslabError as error:
+            self.notes["no_checkpoint"] = str(error)
+
+    def _report(self, epoch: EpochRecord) -> None:
+        self.curve.append(epoch)
+        self._bench.report(epoch)
+
+
+def trained_part(fidelity: Fidelity, curve: Sequence[EpochRecord]) -> Fidelity:
+    """The fidelity that was reached: that asked for, unless the training was stopped early."""
+    if len(curve) == fidelity.epochs:
+        return fidelity
+    whole = fidelity.schedule_epochs or fidelity.epochs
+    return msgspec.structs.replace(fidelity, epochs=len(curve), schedule_epochs=whole)
 
 
 def data_on(bench: Workbench, how: ShortTraining) -> DataSplit:

@@ -22,9 +22,10 @@ class WarmNorms:
         self._window = max(1.0, num_steps * WINDOW)
 
     def before_step(self, step: int) -> None:
-        """Set each momentum for `step` (from 0): 1 / (step + 1), then 1 / window, and never below its own."""
-        if step > self._window:
-            return
+        """Set each momentum for `step` (from 0): 1 / (step + 1), then 1 / window, and never below its own.
+
+        At every step, for a training may begin at any, from a checkpoint.
+        """
         for norm, momentum in self._norms:
             norm.momentum = max(momentum, 1 / min(step + 1, self._window))
 

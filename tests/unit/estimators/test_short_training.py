@@ -7,6 +7,8 @@ import pytest
 import torch
 
 from naslab.arch import ArchSpec, ConvBlock, Stage, arch_id, cost
+from naslab.arch.build import build
+from naslab.blobs import BlobStore
 from naslab.errors import DataError, DeviceError
 from naslab.estimators import training_run
 from naslab.estimators.estimator import Workbench
@@ -132,3 +134,65 @@ def test_missing_data_and_devices_end_the_run(bench, tmp_path):
         with_(data=DataChoice(name="cifar10"), data_dir=str(tmp_path)).prepare(bench)
     with pytest.raises(DeviceError):
         SHORT.prepare(Workbench(device="cuda:99"))
+
+
+def timeless(estimate):
+    curve = tuple(msgspec.structs.replace(epoch, wall_seconds=0.0) for epoch in estimate.curve)
+    return curve, estimate.measured
+
+
+def test_a_promoted_candidate_goes_on_bit_by_bit_and_trains_only_what_is_new(bench, tmp_path):
+    how = with_(checkpoints=str(tmp_path / "blobs"))
+    rung = msgspec.structs.replace(candidate_of(), fidelity=Fidelity(epochs=1, schedule_epochs=3))
+    begun = how.estimate(rung, bench)
+    seen = []
+    bench.report = seen.append
+    promoted = msgspec.structs.replace(candidate_of(epochs=3), start_from=begun.weights_sha256)
+    resumed = how.estimate(promoted, bench)
+    assert [epoch.epoch for epoch in seen] == [2, 3]
+    assert resumed.notes == {"threads": 1, "epochs_before": 1}
+    assert timeless(resumed) == timeless(how.estimate(candidate_of(epochs=3), bench))
+    assert resumed.weights_sha256 not in ("", begun.weights_sha256)
+
+
+def test_a_checkpoint_that_is_of_no_use_costs_the_epochs_not_the_candidate(bench, tmp_path):
+    how = with_(checkpoints=str(tmp_path / "blobs"))
+    begun = how.estimate(msgspec.structs.replace(candidate_of(), fidelity=Fidelity(1, schedule_epochs=2)), bench)
+    straight = timeless(how.estimate(candidate_of(epochs=2), bench))
+    promoted = msgspec.structs.replace(candidate_of(epochs=2), start_from=begun.weights_sha256)
+    of_another_seed = how.estimate(msgspec.structs.replace(promoted, seed=1), bench)
+    assert "is of another network, fidelity or seed" in of_another_seed.notes["from_scratch"]
+    without_folder = with_().estimate(promoted, bench)
+    assert "no folder of checkpoints" in without_folder.notes["from_scratch"]
+    file = BlobStore(tmp_path / "blobs").path(begun.weights_sha256)
+    file.write_bytes(file.read_bytes()[:1000])
+    cut_short = how.estimate(promoted, bench)
+    assert "is damaged" in cut_short.notes["from_scratch"]
+    assert timeless(cut_short) == timeless(without_folder) == straight
+
+
+def test_a_disk_that_takes_no_checkpoint_costs_the_checkpoint_alone(bench, tmp_path):
+    (tmp_path / "blobs").write_text("a file where a folder should be", encoding="ascii")
+    estimate = with_(checkpoints=str(tmp_path / "blobs")).estimate(candidate_of(), bench)
+    assert estimate.failure is None
+    assert estimate.weights_sha256 == ""
+    assert "cannot be kept" in estimate.notes["no_checkpoint"]
+
+
+def test_a_fidelity_trains_a_stand_in_on_fewer_images(bench, monkeypatch):
+    built = []
+    monkeypatch.setattr(training_run, "build", lambda arch, seed: built.append(arch) or build(arch, seed))
+    fidelity = Fidelity(epochs=1, images=40, resolution=(6, 4), width=0.5)
+    whole = candidate_of(msgspec.structs.replace(ARCH, stages=(Stage(block=ConvBlock(), width=32),)))
+    estimate = SHORT.estimate(msgspec.structs.replace(whole, fidelity=fidelity), bench)
+    assert estimate.failure is None
+    assert built[0].input == (1, 6, 4)
+    assert built[0].stages[0].width == 16
+
+
+def test_too_few_images_are_invalid(bench):
+    starved = msgspec.structs.replace(candidate_of(), fidelity=Fidelity(images=5))
+    failure = SHORT.estimate(starved, bench).failure
+    assert failure is not None
+    assert failure.reason == "invalid"
+    assert "one for each of 10 classes" in failure.message

@@ -1,0 +1,179 @@
+"""Checkpoint: all that a training needs to go on as if it had never stopped, in one safetensors file.
+
+The file holds the weights (`module.*`), averaged weights (`averaged.*`), the optimiser's state (`optimizer.*`) and the
+states of the random generators (`random.*`); its metadata hold the network and what else is small, as JSON. Nothing in
+it is ever run. Files are named by the hash of what they hold, so that one cut short is noticed.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+from naslab.arch.spec import ArchSpec
+from naslab.blobs import BlobStore
+from naslab.errors import DataError
+from naslab.outcome import EpochRecord, Fidelity
+from naslab.training.schedule import Plateau
+
+FORMAT = 1
+"""Raised whenever an older program could no longer go on from what a newer one writes."""
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """What was trained: a training goes on from its own network's checkpoint of the same seed alone.
+
+    `arch` is the network as trained, at the fidelity's resolution and width.
+    """
+
+    arch: ArchSpec
+    fidelity: Fidelity
+    seed: int
+
+    def continues(self, earlier: Origin) -> bool:
+        """Whether this training begins as the earlier one did: all is equal but for the epochs done."""
+        whole = self.fidelity.schedule_epochs or self.fidelity.epochs
+        begun = msgspec.structs.replace(self.fidelity, epochs=earlier.fidelity.epochs, schedule_epochs=whole)
+        return (
+            earlier.fidelity.epochs <= self.fidelity.epochs
+            and earlier.fidelity == begun
+            and (earlier.arch, earlier.seed) == (self.arch, self.seed)
+        )
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far a training is, but for its tensors: the curve so far, the schedule's memory, a generator's state."""
+
+    curve: tuple[EpochRecord, ...]
+    plateau: tuple[float, float, int]
+    host_random: tuple[int, tuple[int, ...], float | None]
+    optimizer_numbers: dict[str, dict[str, float]]
+
+
+class Checkpoint(msgspec.Struct, frozen=True):
+    """A training where it stands. `tensors` are on the CPU, named as in the file."""
+
+    origin: Origin
+    progress: Progress
+    tensors: dict[str, Tensor]
+
+    def weights(self) -> dict[str, Tensor]:
+        """The weights and running statistics that were evaluated: the averaged ones where the recipe averages."""
+        return part_of(self.tensors, "averaged.module.") or part_of(self.tensors, "module.")
+
+
+class TrainingState(msgspec.Struct):
+    """The living things of a training whose states a checkpoint holds."""
+
+    module: nn.Module
+    optimizer: torch.optim.Optimizer
+    averaged: AveragedModel | None
+    plateau: Plateau
+    batches: torch.Generator
+    host: random.Random
+    device: torch.device
+
+    def capture(self, curve: tuple[EpochRecord, ...]) -> tuple[Progress, dict[str, Tensor]]:
+        """The state now, apart from the training: later steps do not change it."""
+        tensors = {f"module.{name}": value for name, value in self.module.state_dict().items()}
+        if self.averaged is not None:
+            tensors |= {f"averaged.{name}": value for name, value in self.averaged.state_dict().items()}
+        numbers: dict[str, dict[str, float]] = {}
+        for index, values in self.optimizer.state_dict()["state"].items():
+            for name, value in values.items():
+                if isinstance(value, Tensor):
+                    tensors[f"optimizer.{index}.{name}"] = value
+                elif value is not None:
+                    numbers.setdefault(str(index), {})[name] = value
+        tensors["random.batches"] = self.batches.get_state()
+        tensors["random.cpu"] = torch.get_rng_state()
+        if self.device.type == "cuda":
+            tensors["random.device"] = torch.cuda.get_rng_state(self.device)
+        version, internal, gauss = self.host.getstate()
+        progress = Progress(curve, self.plateau.state, (version, internal, gauss), numbers)
+        return progress, {name: value.detach().cpu().clone().contiguous() for name, value in tensors.items()}
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Take up the state of a checkpoint. `DataError` where it is not one of this network and recipe."""
+        tensors, progress = checkpoint.tensors, checkpoint.progress
+        try:
+            self.module.load_state_dict(part_of(tensors, "module."))
+            if self.averaged is not None:
+                self.averaged.load_state_dict(part_of(tensors, "averaged."))
+            self._restore_optimizer(checkpoint)
+            self.plateau.state = progress.plateau
+            self.batches.set_state(tensors["random.batches"])
+            torch.set_rng_state(tensors["random.cpu"])
+            if self.device.type == "cuda":
+                torch.cuda.set_rng_state(tensors["random.device"], self.device)
+            self.host.setstate(progress.host_random)
+        except (KeyError, RuntimeError, ValueError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise DataError(f"the checkpoint is not one of this training: {reason}") from error
+
+    def _restore_optimizer(self, checkpoint: Checkpoint) -> None:
+        """Each state laid out in memory as its parameter is: fused steps go through both as they lie."""
+        parameters = [each for group in self.optimizer.param_groups for each in group["params"]]
+        state: dict[int, dict[str, Any]] = {
+            int(index): dict(values) for index, values in checkpoint.progress.optimizer_numbers.items()
+        }
+        for key, value in part_of(checkpoint.tensors, "optimizer.").items():
+            index, _, name = key.partition(".")
+            parameter = parameters[int(index)]
+            is_like = value.shape == parameter.shape
+            state.setdefault(int(index), {})[name] = torch.empty_like(parameter).copy_(value) if is_like else value
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def save_checkpoint(checkpoint: Checkpoint, folder: Path | str) -> str:
+    """Keep a checkpoint in a folder of files by content hash; its hash. `LedgerError` where the disk refuses it."""
+    metadata = {
+        "format": str(FORMAT),
+        "arch": msgspec.json.encode(checkpoint.origin.arch).decode(),
+        "origin": msgspec.json.encode(checkpoint.origin).decode(),
+        # json, not msgspec: a loss that is not a number stays one
+        "progress": json.dumps(msgspec.to_builtins(checkpoint.progress), separators=(",", ":")),
+    }
+    return BlobStore(Path(folder)).put(save(checkpoint.tensors, metadata))
+
+
+def load_checkpoint(sha256: str, folder: Path | str) -> Checkpoint:
+    """The checkpoint of a hash. `LedgerError` where it is missing or damaged, `DataError` where it is no checkpoint."""
+    content = BlobStore(Path(folder)).get(sha256)
+    try:
+        metadata = _metadata(content)
+        if int(metadata["format"]) > FORMAT:
+            raise DataError(f"checkpoint {sha256} was written by a newer naslab: update naslab")
+        return Checkpoint(
+            origin=msgspec.json.decode(metadata["origin"], type=Origin),
+            progress=msgspec.convert(json.loads(metadata["progress"]), Progress),
+            tensors=load(content),
+        )
+    except (SafetensorError, KeyError, ValueError, TypeError) as error:
+        raise DataError(f"{sha256} is not a checkpoint: {error!r}") from error
+
+
+def part_of(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose names begin with a prefix, without it.
+
+    >>> part_of({"module.a": torch.ones(1), "b": torch.ones(1)}, "module.")
+    {'a': tensor([1.])}
+    """
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def _metadata(content: bytes) -> dict[str, str]:
+    """The metadata of a safetensors file: its header is JSON, after its length in eight bytes."""
+    length = int.from_bytes(content[:8], "little")
+    metadata: dict[str, str] = json.loads(content[8 : 8 + length])["__metadata__"]
+    return metadata
