@@ -6,6 +6,7 @@ import traceback
 
 from naslab.errors import DivergedError, NaslabError, TimedOutError
 from naslab.outcome import Failure
+from naslab.training.memory import is_out_of_memory
 
 
 def failure_of(error: Exception) -> Failure:
@@ -25,13 +26,3 @@ def failure_of(error: Exception) -> Failure:
     if is_out_of_memory(error):
         return Failure("out_of_memory", message.splitlines()[0], trace)
     return Failure("error", f"{type(error).__name__}: {message}", trace)
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """Whether an error says that memory ran out: Python's, or torch's on a GPU or the CPU."""
-    # By name: a worker must not load torch for estimators that do without.
-    if isinstance(error, MemoryError) or any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__):
-        return True
-    return isinstance(error, RuntimeError) and any(
-        sign in str(error) for sign in ("out of memory", "can't allocate memory", "not enough memory")
-    )

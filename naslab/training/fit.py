@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import torch
+from torch import nn
 
 from naslab.arch.build import build
 from naslab.arch.spec import ArchSpec
-from naslab.errors import DataError
+from naslab.errors import DataError, SpecError
 from naslab.outcome import EpochRecord
 from naslab.training.augment import Normaliser
 from naslab.training.choice import DataChoice
 from naslab.training.data import DataSplit, load_dataset, load_test_set, with_validation
+from naslab.training.heads import with_heads, without_heads
 from naslab.training.loop import Clock, evaluate, train
+from naslab.training.memory import memory_notes, train_within_memory
 from naslab.training.recipe import Recipe
 from naslab.training.weights import load_weights, save_weights
 
@@ -24,6 +28,7 @@ class FitResult(msgspec.Struct, frozen=True, kw_only=True):
     """A trained network: its test accuracy in per cent with the binomial standard error, and its learning curve.
 
     Where the validation images were trained on, the curve's validation values are those of images seen in training.
+    `notes` say what the batch size became where memory ran out.
     """
 
     test_accuracy: float
@@ -34,6 +39,7 @@ class FitResult(msgspec.Struct, frozen=True, kw_only=True):
     wall_seconds: float
     device: str
     weights_sha256: str = ""
+    notes: dict[str, Any] = {}
 
 
 def fit_and_test(
@@ -52,20 +58,35 @@ def fit_and_test(
 ) -> FitResult:
     """Train a network, read the test set once at the end, and write the weights to `save_to` (safetensors).
 
-    `use_validation` trains on the validation images too; `start_from` is a weights file to go on from. Raises
-    `DataError` for data or weights that do not fit the network, `DivergedError` for a training that does.
+    `use_validation` trains on the validation images too; `start_from` is a weights file to go on from. Auxiliary heads
+    are trained, but not written; the test images are looked at in the recipe's `test_views`. Where memory runs out,
+    training starts again with half of the batch and of the learning rate. Raises `DataError` for data or weights that
+    do not fit the network, `DivergedError` for a training that does.
     """
+    is_blind = use_validation and recipe.stop_patience is not None
+    if is_blind:
+        raise SpecError("stop_patience", "needs validation images that are not trained on; leave one of both out")
     clock = Clock.start()
     split = load_dataset(choice, data_dir, device)
     require_fit(arch, split)
-    module = build(arch, seed)
-    if start_from is not None:
-        load_weights(module, start_from)
     size = arch.input[1:]
     seen = with_validation(split) if use_validation else split
-    curve = train(module, seen, recipe, epochs, size=size, seed=seed, clock=clock, report=report)
+    curve: tuple[EpochRecord, ...] = ()
+
+    def make() -> nn.Module:
+        network = build(arch, seed)
+        if start_from is not None:
+            load_weights(network, start_from)
+        return with_heads(network, arch, seed)
+
+    def fit(module: nn.Module, how: Recipe) -> None:
+        nonlocal curve
+        curve = train(module, seen, how, epochs, size=size, seed=seed, clock=clock, report=report)
+
+    trained, used = train_within_memory(make, fit, recipe)
+    module = without_heads(trained, arch)
     digest = save_weights(module, save_to) if save_to is not None else ""
-    test = evaluate(module, load_test_set(choice, data_dir, device), Normaliser(split, size), recipe)
+    test = evaluate(module, load_test_set(choice, data_dir, device), Normaliser(split, size), used, recipe.test_views)
     return FitResult(
         test_accuracy=test.accuracy,
         test_accuracy_sem=test.accuracy_sem,
@@ -75,6 +96,7 @@ def fit_and_test(
         wall_seconds=clock.elapsed,
         device=device_name(split.train.labels.device),
         weights_sha256=digest,
+        notes=memory_notes(recipe, used),
     )
 
 
@@ -83,7 +105,7 @@ def require_fit(arch: ArchSpec, data: DataSplit) -> None:
 
     Its height and width may differ: images are resized to them.
     """
-    channels = data.train.pixels.shape[3]
+    channels = data.train.channels
     if arch.input[0] != channels:
         raise DataError(f"the network takes {arch.input[0]} channels, the images have {channels}")
     if arch.num_classes < data.num_classes:
