@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from naslab.arch.build import build
 from naslab.errors import NaslabError
@@ -18,9 +18,13 @@ from naslab.estimators.latency import measure_latency
 from naslab.outcome import Candidate, EpochRecord, Estimate, Fidelity
 from naslab.training.checkpoint import Checkpoint, Origin, Progress, load_checkpoint, save_checkpoint
 from naslab.training.data import DataSplit, load_dataset
+from naslab.training.early_stopping import kept_epoch
 from naslab.training.fidelity import arch_at, data_at
 from naslab.training.fit import device_name, require_fit
+from naslab.training.heads import with_heads, without_heads
 from naslab.training.loop import Clock, accuracy_sem, train
+from naslab.training.memory import memory_notes, train_within_memory
+from naslab.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from naslab.estimators.short_training import ShortTraining
@@ -78,25 +82,33 @@ class TrainingRun:
         fidelity = candidate.fidelity
         arch = arch_at(candidate.arch, fidelity)
         require_fit(arch, split)
-        module = build(arch, candidate.seed)
         origin = Origin(arch, fidelity, candidate.seed)
         start = self._start(origin)
-        if start is not None:
-            self.curve += start.progress.curve
-        train(
-            module,
-            data_at(split, fidelity, candidate.seed),
-            how.recipe,
-            fidelity.epochs,
-            size=arch.input[1:],
-            seed=candidate.seed,
-            clock=self.clock,
-            report=self._report,
-            schedule_epochs=fidelity.schedule_epochs,
-            start=start,
-            keep=partial(self._keep, origin) if how.checkpoints is not None else None,
-        )
-        accuracy = self.curve[-1].validation_accuracy
+        images = data_at(split, fidelity, candidate.seed)
+
+        def make() -> nn.Module:
+            self.curve[:] = () if start is None else start.progress.curve
+            return with_heads(build(arch, candidate.seed), arch, candidate.seed)
+
+        def fit(module: nn.Module, recipe: Recipe) -> None:
+            self.notes |= memory_notes(how.recipe, recipe)
+            train(
+                module,
+                images,
+                recipe,
+                fidelity.epochs,
+                size=arch.input[1:],
+                seed=candidate.seed,
+                clock=self.clock,
+                report=self._report,
+                schedule_epochs=fidelity.schedule_epochs,
+                start=start,
+                keep=partial(self._keep, origin) if how.checkpoints is not None else None,
+            )
+
+        trained, _ = train_within_memory(make, fit, how.recipe)
+        module = without_heads(trained, arch)
+        accuracy = kept_epoch(self.curve, how.recipe).validation_accuracy
         measured = {"accuracy": accuracy, "accuracy_sem": accuracy_sem(accuracy, len(split.validation))}
         if how.latency:
             # of the network itself: a fidelity's narrow or small stand-in is faster
