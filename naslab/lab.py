@@ -34,7 +34,8 @@ from naslab.strategies.choosing import AUTO, StrategyChoice, choose_strategy
 from naslab.strategies.registry import make_strategy
 from naslab.strategies.strategy import Strategy
 from naslab.training.datasets.facts import DATASETS, dataset_facts
-from naslab.training.recipe import Recipe, default_recipe, named_recipe
+from naslab.training.recipe import Recipe, default_recipe
+from naslab.training.recipe_files import find_recipe
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -62,7 +63,7 @@ def search(
     ledger: str | Path = "naslab.db",
     study: str | None = None,
     seed: int = 0,
-    recipe: Recipe | None = None,
+    recipe: Recipe | str | Path | None = None,
     data_dir: str | None = None,
     on_event: Observer = ignore,
 ) -> StudyView:
@@ -72,7 +73,8 @@ def search(
     `max_images` is how many training images are used, validation images among them. `strategy` is a name (`auto`
     leaves the choice to naslab) or a sampler of Optuna. `trials` is a total over all calls, of `epochs` epochs
     each. `limits` such as `"macs<=50e6"` are met before anything is trained. `baselines` are zoo networks trained
-    after the search with the same recipe. Raises `NaslabError` before the first trial for whatever does not fit.
+    after the search with the same recipe: `short` unless another, its name or its file is given. Raises `NaslabError`
+    before the first trial for whatever does not fit.
     """
     problem = make_problem(space, dataset, objectives, limits, recipe, max_images)
     entrants = [baseline(name, problem) for name in baselines]
@@ -169,7 +171,7 @@ def train(
     *,
     dataset: str | None = None,
     epochs: int = 20,
-    recipe: Recipe | str = "full",
+    recipe: Recipe | str | Path = "full",
     seed: int = 0,
     device: str = "auto",
     use_validation: bool = False,
@@ -192,7 +194,7 @@ def train(
     arch = msgspec.structs.replace(
         found.arch, input=(facts.channels, *found.arch.input[1:]), num_classes=facts.num_classes
     )
-    how = recipe if isinstance(recipe, Recipe) else named_recipe(recipe, choice.name)
+    how = recipe if isinstance(recipe, Recipe) else find_recipe(recipe, choice.name)
     result = fit_and_test(
         arch,
         choice,
@@ -270,13 +272,15 @@ def make_problem(
     dataset: str | None,
     objectives: Sequence[str],
     limits: Sequence[str],
-    recipe: Recipe | None,
+    recipe: Recipe | str | Path | None,
     max_images: int | None = None,
 ) -> Problem:
     """The problem that a search is about; every name in it is checked here."""
     template = space if isinstance(space, SearchSpace) else load_space(space)
     name = dataset or fitting_dataset(template)
     facts = dataset_facts(name)
+    if isinstance(recipe, str | Path):
+        recipe = find_recipe(recipe, name)
     goals = tuple(Objective.named(metric) for metric in objectives)
     if not goals:
         raise StudyError("a search needs at least one objective, such as accuracy")

@@ -23,6 +23,9 @@ def search(
     ] = None,
     trials: Annotated[int, typer.Option(min=1, help="Candidates in all, over every run of the study.")] = 50,
     epochs: Annotated[int, typer.Option(min=1, help="Epochs of short training for each candidate.")] = 4,
+    recipe: Annotated[
+        str, typer.Option(help="short, full, paper-resnet, paper-efficientnet or a YAML or JSON file of its fields.")
+    ] = "short",
     objectives: Annotated[
         str,
         typer.Option(help="Comma-separated: accuracy, macs, params, activations, peak_activation_bytes, latency_ms."),
@@ -74,6 +77,7 @@ def search(
             ledger=ledger,
             study=study,
             seed=seed,
+            recipe=recipe,
             data_dir=data_dir,
             baselines=baseline or (),
             on_event=display.show,

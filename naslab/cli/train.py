@@ -16,7 +16,9 @@ def train(
         str | None, typer.Option(help="digits, fashion_mnist, cifar10, cifar100 or image_folder:PATH; a study's own.")
     ] = None,
     epochs: Annotated[int, typer.Option(min=1, help="Epochs of training.")] = 20,
-    recipe: Annotated[str, typer.Option(help="A named recipe: short or full.")] = "full",
+    recipe: Annotated[
+        str, typer.Option(help="short, full, paper-resnet, paper-efficientnet or a YAML or JSON file of its fields.")
+    ] = "full",
     resolution: Annotated[str | None, typer.Option(help="Input size: 32, or height x width as 32x48.")] = None,
     use_validation: Annotated[
         bool, typer.Option("--use-validation", help="Train on the validation images too.")

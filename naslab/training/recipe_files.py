@@ -1,0 +1,44 @@
+"""Recipes by name and from YAML or JSON files, with errors that name the field."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from naslab.arch.files import decode, encode, load_yaml
+from naslab.errors import NaslabError, SpecError
+from naslab.training.recipe import Recipe, named_recipe
+
+SUFFIXES = (".yaml", ".yml", ".json")
+BASE = "base"
+
+
+def find_recipe(name_or_path: str | Path, dataset: str) -> Recipe:
+    """The recipe of a name, fitted to a data set, or that of a YAML or JSON file.
+
+    A file holds fields of `Recipe`, and may name the recipe that holds for all others: `{base: full, mixup: 0.2}`.
+    Raises `UnknownNameError` with the nearest names, or `SpecError` with the field.
+
+    >>> find_recipe("full", "cifar10").schedule
+    'cosine'
+    """
+    path = Path(name_or_path)
+    if not isinstance(name_or_path, Path) and path.suffix not in SUFFIXES and len(path.parts) < 2:
+        return named_recipe(name_or_path, dataset)
+    data = load_yaml(path)
+    if not isinstance(data, dict):
+        raise NaslabError(f"{path} must hold the fields of a recipe, as 'learning_rate: 0.1'")
+    own = {name: _number(value) for name, value in data.items() if name != BASE}
+    try:
+        named = {} if BASE not in data else encode(named_recipe(str(data[BASE]), dataset))
+        return decode(named | own, Recipe)
+    except SpecError as error:
+        raise SpecError(f"{path.name}: {error.field}" if error.field else path.name, error.rule) from None
+
+
+def _number(value: Any) -> Any:
+    """The number that a text is: YAML reads 1e-4, which everybody writes, as a text, and only 1.0e-4 as a number."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
