@@ -17,6 +17,7 @@ from naslab.estimators.failures import failure_of
 from naslab.estimators.latency import measure_latency
 from naslab.outcome import Candidate, EpochRecord, Estimate, Fidelity
 from naslab.training.checkpoint import Checkpoint, Origin, Progress, load_checkpoint, save_checkpoint
+from naslab.training.classes import missing_classes
 from naslab.training.data import DataSplit, load_dataset
 from naslab.training.early_stopping import kept_epoch
 from naslab.training.fidelity import arch_at, data_at
@@ -85,6 +86,8 @@ class TrainingRun:
         origin = Origin(arch, fidelity, candidate.seed)
         start = self._start(origin)
         images = data_at(split, fidelity, candidate.seed)
+        if missing := missing_classes(images):
+            self.notes["missing_classes"] = missing
 
         def make() -> nn.Module:
             self.curve[:] = () if start is None else start.progress.curve
