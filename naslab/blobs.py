@@ -50,6 +50,14 @@ class BlobStore:
             raise LedgerError(f"{path} is damaged (its content has another hash): restore it from a copy")
         return data
 
+    def discard(self, sha256: str) -> None:
+        """Take the bytes of a hash away, if they are there."""
+        path = self.path(sha256)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise LedgerError(f"{path} cannot be taken away: {error.strerror}") from None
+
     def path(self, sha256: str) -> Path:
         """Where the bytes of a hash are, or would be."""
         if not _HASH.fullmatch(sha256):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -17,24 +17,30 @@ from naslab.analysis.front import FrontTable, front
 from naslab.analysis.reference import reference_point
 from naslab.analysis.study import StudyView, read_study
 from naslab.arch import ArchSpec, encode
-from naslab.errors import DataError, StudyError
+from naslab.errors import DataError
+from naslab.execution.bar_source import require_bars
 from naslab.execution.events import Observer, StrategyChosen, StudyOpened, ignore
 from naslab.execution.executor import Executor
-from naslab.execution.search import run_candidates, run_search
+from naslab.execution.search import run_candidates
+from naslab.execution.search_source import search_source
 from naslab.execution.source import ListSource, make_candidate
 from naslab.execution.workers import Workers
-from naslab.facts import command_line, machine_facts, version_facts
 from naslab.ledger.ledger import Ledger
-from naslab.ledger.record import RunRecord, StudyRecord
+from naslab.ledger.record import StudyRecord
 from naslab.models import Model
 from naslab.outcome import EpochRecord
-from naslab.problem import DataChoice, Limit, Objective, Problem
-from naslab.space import SearchSpace, load_space
-from naslab.strategies.choosing import AUTO, StrategyChoice, choose_strategy
+from naslab.posing import Entrant as Entrant
+from naslab.posing import baseline, make_mind, make_problem, strategy_name
+from naslab.problem import DataChoice, Objective, Problem
+from naslab.rungs import Rungs
+from naslab.space import SearchSpace
+from naslab.strategies.choosing import AUTO, choose_strategy
 from naslab.strategies.registry import make_strategy
-from naslab.strategies.strategy import Strategy
+from naslab.study_records import begun_with
+from naslab.study_records import open_record as open_record
+from naslab.study_records import run_record as run_record
 from naslab.training.datasets.facts import DATASETS, dataset_facts
-from naslab.training.recipe import Recipe, default_recipe
+from naslab.training.recipe import Recipe
 from naslab.training.recipe_files import find_recipe
 
 if TYPE_CHECKING:
@@ -43,9 +49,6 @@ if TYPE_CHECKING:
 
     from naslab.estimators.short_training import ShortTraining
     from naslab.training.fit import FitResult
-
-Entrant = tuple[ArchSpec, dict[str, Any]]
-"""A network to train beside a search, and where it came from."""
 
 
 def search(
@@ -64,6 +67,8 @@ def search(
     study: str | None = None,
     seed: int = 0,
     recipe: Recipe | str | Path | None = None,
+    rungs: Rungs | Sequence[int] | None = None,
+    stop_early: float | None = None,
     data_dir: str | None = None,
     on_event: Observer = ignore,
 ) -> StudyView:
@@ -73,10 +78,17 @@ def search(
     `max_images` is how many training images are used, validation images among them. `strategy` is a name (`auto`
     leaves the choice to naslab) or a sampler of Optuna. `trials` is a total over all calls, of `epochs` epochs
     each. `limits` such as `"macs<=50e6"` are met before anything is trained. `baselines` are zoo networks trained
-    after the search with the same recipe: `short` unless another, its name or its file is given. Raises `NaslabError`
-    before the first trial for whatever does not fit.
+    after the search with the same recipe: `short` unless another, its name or its file is given.
+
+    `rungs` such as `(1, 3, 9)` take the place of `epochs`: `trials` networks are trained for the first, and the best
+    third of each rung is trained on to the next, in trials of their own. `stop_early` is a confidence such as 0.95: a
+    training ends when with this confidence its final accuracy will not bring the network to the front at its cost.
+    Raises `NaslabError` before the first trial for whatever does not fit.
     """
+    ladder = rungs if isinstance(rungs, Rungs) or rungs is None else Rungs(tuple(rungs))
     problem = make_problem(space, dataset, objectives, limits, recipe, max_images)
+    if stop_early is not None:
+        require_bars(stop_early, problem.objectives)
     entrants = [baseline(name, problem) for name in baselines]
     crew = workers if isinstance(workers, Workers) else Workers(count=workers)
     name = study or f"{problem.space.name or 'search'}-{strategy_name(strategy)}-{seed}"
@@ -91,10 +103,12 @@ def search(
             name=name,
             problem=msgspec.json.decode(msgspec.json.encode(problem)),
             strategy=strategy_name(strategy),
-            epochs=epochs,
+            epochs=epochs if ladder is None else ladder.epochs[-1],
             seed=seed,
             trials=trials,
             created=time.time(),
+            rungs=ladder,
+            stop_early=stop_early,
         )
         mind = make_mind(strategy, problem, seed)
         open_record(opened, record)
@@ -102,8 +116,8 @@ def search(
         on_event(StudyOpened(record, problem, tuple(opened.outcomes(record.name, "search"))))
         if choice is not None:
             on_event(StrategyChosen(choice.name, choice.reason))
-        with crew.start(estimator_of(problem, data_dir)) as executor:
-            run_search(record.name, opened, mind, executor, problem, epochs, seed, trials, on_event)
+        with crew.start(estimator_of(problem, data_dir, record, opened)) as executor:
+            run_candidates(record.name, opened, executor, search_source(mind, problem, record, opened), on_event)
             if entrants:
                 run_entrants(opened, record, executor, "baseline", entrants, on_event)
         return read_study(opened, record.name)
@@ -267,104 +281,25 @@ def write_report(study: StudyView, path: str | Path, ledger: str | Path = "nasla
     write(study, Path(path), str(ledger))
 
 
-def make_problem(
-    space: SearchSpace | str | Path,
-    dataset: str | None,
-    objectives: Sequence[str],
-    limits: Sequence[str],
-    recipe: Recipe | str | Path | None,
-    max_images: int | None = None,
-) -> Problem:
-    """The problem that a search is about; every name in it is checked here."""
-    template = space if isinstance(space, SearchSpace) else load_space(space)
-    name = dataset or fitting_dataset(template)
-    facts = dataset_facts(name)
-    if isinstance(recipe, str | Path):
-        recipe = find_recipe(recipe, name)
-    goals = tuple(Objective.named(metric) for metric in objectives)
-    if not goals:
-        raise StudyError("a search needs at least one objective, such as accuracy")
-    if len({goal.metric for goal in goals}) < len(goals):
-        raise StudyError(f"an objective is named twice: {', '.join(objectives)}")
-    return Problem(
-        space=template.for_data(facts.channels, facts.num_classes),
-        objectives=goals,
-        data=DataChoice(name=name, max_images=max_images),
-        recipe=recipe or default_recipe(name),
-        limits=tuple(Limit.parse(text) for text in limits),
-    )
+def estimator_of(
+    problem: Problem, data_dir: str | None, record: StudyRecord | None = None, ledger: Ledger | None = None
+) -> ShortTraining:
+    """The estimator of a problem: short training, with latency where it is an objective.
 
-
-def fitting_dataset(space: SearchSpace) -> str:
-    """The data set whose images and classes a space is made for."""
-    wanted = (*space.template["input"], space.template["num_classes"])
-    for name, facts in DATASETS.items():
-        if (facts.channels, facts.height, facts.width, facts.num_classes) == wanted:
-            return name
-    size = " x ".join(map(str, wanted[:3]))
-    raise StudyError(
-        f"no data set has images of {size} in {wanted[3]} classes as the space does; "
-        f"name one: {', '.join(DATASETS)} or image_folder:PATH"
-    )
-
-
-def baseline(name: str, problem: Problem) -> Entrant:
-    """A zoo network for a problem's images and classes, at the space's resolution."""
-    from naslab import zoo
-
-    channels, height, width = problem.space.template["input"]
-    arch = zoo.model(
-        name, num_classes=problem.space.template["num_classes"], resolution=(height, width), in_channels=channels
-    )
-    return arch, {"zoo": name}
-
-
-def strategy_name(strategy: str | BaseSampler) -> str:
-    """What a study calls its strategy; `auto` is the name of one that is yet to be chosen."""
-    return strategy if isinstance(strategy, str) else f"optuna.{type(strategy).__name__}"
-
-
-def make_mind(strategy: str | BaseSampler, problem: Problem, seed: int) -> Strategy:
-    """The strategy of a name, or one that thinks with a sampler of Optuna."""
-    if isinstance(strategy, str):
-        return make_strategy(strategy, problem, seed)
-    from naslab.strategies.optuna_bridge import sampler_strategy
-
-    return sampler_strategy(strategy, problem, seed)
-
-
-def begun_with(ledger: Ledger, study: str, choice: StrategyChoice) -> StrategyChoice:
-    """The choice, or the strategy that the study was begun with where there is one: a larger budget changes nothing."""
-    if study not in ledger.study_names():
-        return choice
-    return StrategyChoice(ledger.study(study).strategy, "the study was begun with it")
-
-
-def estimator_of(problem: Problem, data_dir: str | None) -> ShortTraining:
-    """The estimator of a problem: short training, with latency where it is an objective."""
+    For a study with rungs it leaves checkpoints beside the ledger.
+    """
     from naslab.estimators.short_training import ShortTraining
 
     wants_latency = any(goal.metric == "latency_ms" for goal in problem.objectives)
-    return ShortTraining(data=problem.data, recipe=problem.recipe, data_dir=data_dir, latency=wants_latency)
-
-
-def open_record(ledger: Ledger, record: StudyRecord) -> None:
-    """Make the study, or take up the one of that name if it is the same search."""
-    if record.name not in ledger.study_names():
-        ledger.create_study(record)
-        return
-    there = ledger.study(record.name)
-    for field in ("problem", "strategy", "epochs", "seed"):
-        old, new = getattr(there, field), getattr(record, field)
-        if field == "problem" and old != new:
-            part = next(key for key in new if old.get(key) != new[key])
-            field, old, new = part, old.get(part), new[part]
-        if old != new:
-            raise StudyError(
-                f"study '{record.name}' was made with another {field}: {_brief(old)}, asked for {_brief(new)}; "
-                f"continue it as it was, or give the new search its own name (--study NAME)"
-            )
-    ledger.set_trials(record.name, record.trials)
+    has_rungs = record is not None and record.rungs is not None and ledger is not None
+    return ShortTraining(
+        data=problem.data,
+        recipe=problem.recipe,
+        data_dir=data_dir,
+        latency=wants_latency,
+        checkpoints=str(ledger.blobs.folder.absolute()) if has_rungs and ledger is not None else None,
+        stop_early=None if record is None else record.stop_early,
+    )
 
 
 def run_entrants(
@@ -378,20 +313,3 @@ def run_entrants(
     """Train networks beside a search, those that the study has no result of."""
     candidates = [make_candidate(arch, 0, record.epochs, record.seed, role, origin=origin) for arch, origin in entrants]
     run_candidates(record.name, ledger, executor, ListSource(candidates), on_event)
-
-
-def run_record(crew: Workers) -> RunRecord:
-    """This launch: the command, the machine and the versions."""
-    return RunRecord(
-        command=command_line(),
-        started=time.time(),
-        machine=machine_facts(),
-        versions=version_facts(),
-        executor=crew.kind,
-        num_workers=crew.num_workers,
-    )
-
-
-def _brief(value: Any) -> str:
-    text = msgspec.json.encode(value).decode()
-    return text if len(text) <= 160 else text[:157] + "..."

@@ -75,6 +75,38 @@ def crowding_distance(losses: ArrayLike) -> Losses:
     return distance
 
 
+def hypervolume_contributions(losses: ArrayLike, reference: ArrayLike) -> Losses:
+    """The volume that each point alone dominates, of those that `reference` is beyond: shape (points,).
+
+    What the hypervolume loses with the point; 0 for one that is dominated, or that has an equal. Two objectives by a
+    sweep, more by leaving each point of the front out.
+
+    >>> hypervolume_contributions([[1, 2], [2, 1], [2, 2]], [3, 3]).tolist()
+    [1.0, 1.0, 0.0]
+    """
+    points = checked_losses(losses)
+    bound = np.asarray(reference, dtype=float)
+    contributions = np.zeros(len(points))
+    if not len(points):
+        return contributions
+    unique, where, counts = np.unique(points, axis=0, return_inverse=True, return_counts=True)
+    alone = is_non_dominated(unique) & np.all(unique < bound, axis=1)
+    front = unique[alone]
+    if points.shape[1] == 2:
+        # in lexicographic order the second loss falls: each point's own box ends at its neighbours
+        rights = np.append(front[1:, 0], bound[0])
+        tops = np.insert(front[:-1, 1], 0, bound[1])[: len(front)]
+        volumes = (rights - front[:, 0]) * (tops - front[:, 1])
+    else:
+        whole = _volume(front, bound)
+        volumes = np.array([whole - _volume(np.delete(front, index, axis=0), bound) for index in range(len(front))])
+    own = np.zeros(len(unique))
+    own[alone] = volumes
+    own[counts > 1] = 0.0
+    contributions[:] = own[where.reshape(-1)]
+    return contributions
+
+
 def hypervolume(losses: ArrayLike, reference: ArrayLike) -> float:
     """The volume between the points and `reference` of shape (objectives,) that the points dominate; exact.
 

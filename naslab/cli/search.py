@@ -26,6 +26,17 @@ def search(
     recipe: Annotated[
         str, typer.Option(help="short, full, paper-resnet, paper-efficientnet or a YAML or JSON file of its fields.")
     ] = "short",
+    rungs: Annotated[
+        str | None,
+        typer.Option(
+            help="Epochs of each rung, as 1,3,9: the best of each are trained on. Takes the place of --epochs."
+        ),
+    ] = None,
+    keep: Annotated[str, typer.Option(help="The share of each rung that is trained on to the next.")] = "1/3",
+    stop_early: Annotated[
+        float | None,
+        typer.Option(help="End a training that will not reach the front at its cost with this confidence, as 0.95."),
+    ] = None,
     objectives: Annotated[
         str,
         typer.Option(help="Comma-separated: accuracy, macs, params, activations, peak_activation_bytes, latency_ms."),
@@ -62,6 +73,7 @@ def search(
     from naslab.execution.workers import Workers
     from naslab.lab import pareto_front
     from naslab.lab import search as run
+    from naslab.rungs import Rungs
 
     with Display(quiet=json) as display:
         view = run(
@@ -80,6 +92,8 @@ def search(
             recipe=recipe,
             data_dir=data_dir,
             baselines=baseline or (),
+            rungs=None if rungs is None else Rungs.parse(rungs, keep),
+            stop_early=stop_early,
             on_event=display.show,
         )
     table = pareto_front(view)

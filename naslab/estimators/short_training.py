@@ -33,6 +33,7 @@ class ShortTraining(msgspec.Struct, frozen=True, kw_only=True):
     latency: bool = False
     time_limit_seconds: float | None = None
     checkpoints: str | None = None
+    stop_early: float | None = None
 
     def prepare(self, bench: Workbench) -> None:
         """Load the data onto the worker's device and set its threads. Raises `DataError` and `DeviceError`."""

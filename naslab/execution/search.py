@@ -27,7 +27,7 @@ from naslab.execution.events import (
 from naslab.execution.executor import Executor, Finished, Progress
 from naslab.execution.source import Source, StrategySource
 from naslab.ledger.ledger import Ledger
-from naslab.outcome import Candidate, Estimate, Outcome
+from naslab.outcome import Candidate, Estimate, Fidelity, Outcome
 from naslab.problem import Problem
 from naslab.strategies.strategy import Strategy
 
@@ -53,7 +53,8 @@ def run_search(
     the study, `LedgerError` if an outcome cannot be kept, and what preparing a worker raised; each time the same call
     continues the study.
     """
-    run_candidates(study, ledger, executor, StrategySource(strategy, problem, epochs, seed, trials), on_event)
+    source = StrategySource(strategy, problem, Fidelity(epochs=epochs), seed, trials)
+    run_candidates(study, ledger, executor, source, on_event)
 
 
 def run_candidates(study: str, ledger: Ledger, executor: Executor, source: Source, on_event: Observer = ignore) -> None:

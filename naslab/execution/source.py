@@ -72,12 +72,16 @@ def make_candidate(
 
 
 class StrategySource:
-    """What a strategy proposes, until a study holds `trials` searched candidates; failures count."""
+    """What a strategy proposes, until a study holds `trials` searched candidates of `fidelity`; failures count.
 
-    def __init__(self, strategy: Strategy, problem: Problem, epochs: int, seed: int, trials: int) -> None:
+    Candidates at other fidelities, promoted ones, are no part of the count. Their outcomes are told to strategies that
+    learn across fidelities, and to no others.
+    """
+
+    def __init__(self, strategy: Strategy, problem: Problem, fidelity: Fidelity, seed: int, trials: int) -> None:
         self._strategy = strategy
         self._problem = problem
-        self._epochs = epochs
+        self._fidelity = fidelity
         self._seed = seed
         self._num_started = 0
         self.total = trials
@@ -85,13 +89,15 @@ class StrategySource:
 
     def resume(self, outcomes: Sequence[Outcome], in_flight: Sequence[Candidate]) -> Resumption:
         kept = [outcome for outcome in outcomes if outcome.candidate.role == "search"]
-        room = max(0, self.total - len(kept))
-        requeued = [candidate for candidate in in_flight if candidate.role == "search"][:room]
-        if kept:
-            self._strategy.tell(kept)
+        own = [outcome for outcome in kept if self._is_own(outcome.candidate)]
+        room = max(0, self.total - len(own))
+        requeued = [each for each in in_flight if each.role == "search" and self._is_own(each)][:room]
+        told = kept if self._strategy.learns_across_fidelities else own
+        if told:
+            self._strategy.tell(told)
         if requeued:
             self._strategy.adopt(requeued)
-        self._num_started = len(kept) + len(requeued)
+        self._num_started = len(own) + len(requeued)
         return Resumption(kept, requeued)
 
     def propose(self, count: int, first_trial: int) -> list[Candidate]:
@@ -107,11 +113,17 @@ class StrategySource:
         return [self._candidate(proposal, first_trial + index) for index, proposal in enumerate(proposals)]
 
     def learn(self, outcome: Outcome) -> None:
-        self._strategy.tell([outcome])
+        if self._is_own(outcome.candidate) or self._strategy.learns_across_fidelities:
+            self._strategy.tell([outcome])
+
+    def _is_own(self, candidate: Candidate) -> bool:
+        return candidate.fidelity == self._fidelity
 
     def _candidate(self, proposal: Proposal, trial: int) -> Candidate:
         arch = self._problem.space.decode(proposal.genome)
-        return make_candidate(arch, trial, self._epochs, self._seed, "search", proposal.genome, proposal.origin)
+        epochs = self._fidelity.epochs
+        made = make_candidate(arch, trial, epochs, self._seed, "search", proposal.genome, proposal.origin)
+        return msgspec.structs.replace(made, fidelity=self._fidelity)
 
 
 class ListSource:

@@ -6,12 +6,15 @@ from typing import Any
 
 import msgspec
 
+from naslab.rungs import Rungs
+
 
 class StudyRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A study: its problem as plain JSON values, and what drives it.
 
-    `problem` is `Problem` by `msgspec.to_builtins`. `trials` is the total asked for. `created` is in seconds since the
-    epoch (UTC).
+    `problem` is `Problem` by `msgspec.to_builtins`. `trials` is the total of networks asked for. `epochs` are those of
+    a whole training, the last rung's where there are `rungs`. `stop_early` is the confidence with which hopeless
+    trainings end before that, `None` where none does. `created` is in seconds since the epoch (UTC).
     """
 
     name: str
@@ -21,6 +24,8 @@ class StudyRecord(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     trials: int
     created: float = 0.0
+    rungs: Rungs | None = None
+    stop_early: float | None = None
 
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,14 +19,14 @@ LAYERS = (
     {"zoo", "space", "scaling"},
     {"outcome"},
     {"training"},
-    {"problem", "pareto"},
+    {"problem", "pareto", "rungs"},
     {"strategies"},
     {"estimators"},
     {"ledger"},
     {"execution"},
     {"analysis", "bench"},
     {"figures"},
-    {"models", "facts", "lab", "scaling_lab", "tune", "optuna_edge"},
+    {"models", "facts", "posing", "study_records", "lab", "scaling_lab", "tune", "optuna_edge"},
     {"cli"},
 )
 """Each layer may import itself and those before it."""

@@ -1,0 +1,52 @@
+"""Which networks of a rung go on to the next: the order of promotion in several objectives."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from naslab.outcome import Outcome
+from naslab.pareto import crowding_distance, hypervolume_contributions, non_dominated_ranks
+from naslab.problem import Objective
+
+MOST_FOR_VOLUME = 3
+"""Objectives up to which hypervolume contributions break ties; with more they cost more than a decision is worth."""
+MARGIN = 0.1
+"""How far beyond the worst of a front its reference lies, as a share of its range: the ends have a volume too."""
+
+
+def may_go_on(outcome: Outcome, objectives: Sequence[Objective]) -> bool:
+    """Whether a network has every objective, and was not stopped for being clear not to reach the front."""
+    was_stopped = "stopped" in outcome.estimate.notes
+    is_measured = all(math.isfinite(outcome.value(goal.metric)) for goal in objectives)
+    return outcome.is_complete and is_measured and not was_stopped
+
+
+def best_to_promote(outcomes: Sequence[Outcome], objectives: Sequence[Objective]) -> list[Outcome]:
+    """The outcomes that may go on, best first; a function of the outcomes, whatever their order.
+
+    By non-dominated rank (Deb et al. 2002); within a rank by the hypervolume that a network alone contributes, each
+    objective scaled to the rank's range, or by crowding distance where there are more than three objectives; then by
+    age. One objective is its own order.
+    """
+    able = sorted((each for each in outcomes if may_go_on(each, objectives)), key=lambda each: each.candidate.trial)
+    if not able:
+        return []
+    losses = np.array([[goal.loss(each.value(goal.metric)) for goal in objectives] for each in able], dtype=np.float64)
+    ranks = non_dominated_ranks(losses)
+    spread = np.zeros(len(able))
+    for rank in range(int(ranks.max()) + 1):
+        spread[ranks == rank] = _spread(losses[ranks == rank])
+    return [able[index] for index in np.lexsort((-spread, ranks))]
+
+
+def _spread(front: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What each network adds to its front, shape (networks,)."""
+    if front.shape[1] > MOST_FOR_VOLUME:
+        return crowding_distance(front)
+    span = np.ptp(front, axis=0)
+    scaled = (front - front.min(axis=0)) / np.where(span > 0, span, 1.0)
+    return hypervolume_contributions(scaled, np.full(front.shape[1], 1 + MARGIN))

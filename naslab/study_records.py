@@ -1,0 +1,58 @@
+"""What a ledger keeps of a search before its first trial: the study, made or taken up, and the run."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import msgspec
+
+from naslab.errors import StudyError
+from naslab.execution.workers import Workers
+from naslab.facts import command_line, machine_facts, version_facts
+from naslab.ledger.ledger import Ledger
+from naslab.ledger.record import RunRecord, StudyRecord
+from naslab.strategies.choosing import StrategyChoice
+
+
+def begun_with(ledger: Ledger, study: str, choice: StrategyChoice) -> StrategyChoice:
+    """The choice, or the strategy that the study was begun with where there is one: a larger budget changes nothing."""
+    if study not in ledger.study_names():
+        return choice
+    return StrategyChoice(ledger.study(study).strategy, "the study was begun with it")
+
+
+def open_record(ledger: Ledger, record: StudyRecord) -> None:
+    """Make the study, or take up the one of that name if it is the same search."""
+    if record.name not in ledger.study_names():
+        ledger.create_study(record)
+        return
+    there = ledger.study(record.name)
+    for field in ("problem", "strategy", "rungs", "epochs", "seed", "stop_early"):
+        old, new = getattr(there, field), getattr(record, field)
+        if field == "problem" and old != new:
+            part = next(key for key in new if old.get(key) != new[key])
+            field, old, new = part, old.get(part), new[part]
+        if old != new:
+            raise StudyError(
+                f"study '{record.name}' was made with another {field}: {_brief(old)}, asked for {_brief(new)}; "
+                f"continue it as it was, or give the new search its own name (--study NAME)"
+            )
+    ledger.set_trials(record.name, record.trials)
+
+
+def run_record(crew: Workers) -> RunRecord:
+    """This launch: the command, the machine and the versions."""
+    return RunRecord(
+        command=command_line(),
+        started=time.time(),
+        machine=machine_facts(),
+        versions=version_facts(),
+        executor=crew.kind,
+        num_workers=crew.num_workers,
+    )
+
+
+def _brief(value: Any) -> str:
+    text = msgspec.json.encode(value).decode()
+    return text if len(text) <= 160 else text[:157] + "..."
