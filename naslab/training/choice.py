@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from naslab.arch.block import Spec, require
 
 
@@ -10,11 +12,18 @@ class DataChoice(Spec, frozen=True):
 
     `name` is `digits`, `fashion_mnist`, `cifar10`, `cifar100` or `image_folder:PATH`; `max_images` is how many of its
     training images are used, training and validation together.
+
+    `storage` is where the images lie: on the device (`memory`), or on disk, from where each batch is read when it is
+    needed (`stream`); `auto` streams what would take too much of the memory. The pixels are the same, but for recipes
+    with `resized_crop`, whose windows are cut from the files' own pixels where images are streamed. `skip_unreadable`
+    leaves files of an image folder out that cannot be read, where they are an error otherwise.
     """
 
     name: str
     validation_fraction: float = 0.2
     max_images: int | None = None
+    storage: Literal["auto", "memory", "stream"] = "auto"
+    skip_unreadable: bool = False
 
     def __post_init__(self) -> None:
         share = self.validation_fraction

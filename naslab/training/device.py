@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 import shutil
 from pathlib import Path
+from typing import NamedTuple
 
 from naslab.errors import DeviceError, UnknownNameError
 
@@ -48,6 +50,47 @@ def count_gpus() -> int:
     import torch
 
     return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
+class DeviceMemory(NamedTuple):
+    """The memory of a device, and how much of it nobody uses now, in bytes."""
+
+    total_bytes: int
+    free_bytes: int
+
+
+def device_memory(device: str) -> DeviceMemory:
+    """The memory of a torch device; of `cpu` and `mps` that of the machine or, where it has one, the container.
+
+    >>> 0 < device_memory("cpu").free_bytes <= device_memory("cpu").total_bytes
+    True
+    """
+    if not device.startswith("cuda"):
+        return _host_memory()
+    import torch
+
+    free, total = torch.cuda.mem_get_info(device)
+    return DeviceMemory(total, free)
+
+
+def _host_memory() -> DeviceMemory:
+    lines = dict(line.split(":") for line in _text(Path("/proc/meminfo")).splitlines() if ":" in line)
+    if "MemTotal" not in lines or "MemAvailable" not in lines:  # no Linux
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        return DeviceMemory(total, total // 2)
+    total, free = (1024 * int(lines[name].split()[0]) for name in ("MemTotal", "MemAvailable"))
+    limit, used = (_text(Path("/sys/fs/cgroup") / name).strip() for name in ("memory.max", "memory.current"))
+    if limit.isdecimal() and used.isdecimal():
+        total, free = min(total, int(limit)), min(free, max(0, int(limit) - int(used)))
+    return DeviceMemory(total, free)
+
+
+def _text(path: Path) -> str:
+    """What a file of the system holds; nothing where there is none."""
+    try:
+        return path.read_text(encoding="ascii")
+    except OSError:
+        return ""
 
 
 def _check_share(worker: int, gpus_per_worker: float | None, num_gpus: int) -> None:

@@ -17,7 +17,7 @@ from naslab.estimators.known_table import KnownTable
 from naslab.estimators.short_training import ShortTraining
 from naslab.outcome import Candidate, Estimate, Fidelity
 from naslab.space.genome import Gene, Genome
-from naslab.training import data as data_module
+from naslab.training import storage
 from naslab.training.choice import DataChoice
 from naslab.training.datasets import read_images
 from naslab.training.recipe import default_recipe
@@ -122,7 +122,7 @@ def test_an_estimate_can_be_stored(estimator, bench):
 
 
 def test_the_data_are_loaded_once(estimator, bench, monkeypatch):
-    monkeypatch.setattr(data_module, "read_images", None)
+    monkeypatch.setattr(storage, "read_images", None)
     monkeypatch.setattr("pathlib.Path.open", None)
     estimator.prepare(bench)
     assert estimator.estimate(candidate_of(), bench).failure is None
@@ -136,7 +136,7 @@ def test_the_test_set_is_never_read(estimator, monkeypatch):
     def poisoned(*_: object) -> None:
         raise AssertionError("an estimator read the test set")
 
-    monkeypatch.setattr(data_module, "read_images", read)
+    monkeypatch.setattr(storage, "read_images", read)
     for module in [module for name, module in sys.modules.items() if name.startswith("naslab")]:
         if "load_test_set" in vars(module):
             monkeypatch.setattr(module, "load_test_set", poisoned)

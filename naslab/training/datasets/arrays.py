@@ -9,7 +9,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from filelock import FileLock
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 Part = Literal["train", "test"]
 """The training set, which a search splits into training and validation, or the test set, which it never reads."""
 
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
 """Part of every cache key: raised when what is stored of a data set changes."""
 
 
@@ -36,7 +36,7 @@ def cache_folder() -> Path:
 
 def fingerprint(files: Iterable[Path]) -> str:
     """Sixteen hexadecimal digits that change with the path, the size or the time of any of the files."""
-    facts = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in sorted(files)]
+    facts = [(os.path.abspath(path), path.stat().st_size, path.stat().st_mtime_ns) for path in sorted(files)]
     return hashlib.blake2b(repr(facts).encode(), digest_size=8).hexdigest()
 
 
@@ -61,6 +61,28 @@ def cached_arrays(key: str, decode: Callable[[], ImageArrays]) -> ImageArrays:
         return _stored(folder) or _store(folder, decode())
     finally:
         lock.release()
+
+
+def cached_array(key: str, compute: Callable[[], NDArray[Any]]) -> NDArray[Any]:
+    """The small array that `compute` gives, from the cache folder where an earlier call stored it.
+
+    As with `cached_arrays`, one process computes, and a folder that cannot be written is a warning.
+    """
+    path = cache_folder() / "arrays" / f"{key}-v{LAYOUT_VERSION}.npy"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{path}.lock"):
+            try:
+                return np.asarray(np.load(path, allow_pickle=False))
+            except (OSError, ValueError, EOFError):
+                array = compute()
+            draft = path.with_suffix(f".{os.getpid()}.npy")
+            np.save(draft, array, allow_pickle=False)
+            os.replace(draft, path)
+            return array
+    except OSError as error:
+        warnings.warn(f"what was computed of the images is not kept: {error}", stacklevel=2)
+        return compute()
 
 
 def _stored(folder: Path) -> ImageArrays | None:

@@ -2,12 +2,14 @@
 
 `PATH/train` and `PATH/test` (or `PATH/val`) are the parts where they exist; else the test set is a fixed stratified
 fifth of `PATH`. Images are resized to cover the size (64 pixels square unless `@HEIGHTxWIDTH` says otherwise) and cut
-to its centre. The whole set is held in memory.
+to its centre.
 """
 
 from __future__ import annotations
 
+import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,14 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from naslab.errors import DataError
-from naslab.training.datasets.arrays import ImageArrays, Part, cached_arrays, fingerprint
+from naslab.training.datasets.arrays import ImageArrays, Part, cached_array, cached_arrays, fingerprint
 from naslab.training.datasets.split import split_indices
 
 IMAGE_FOLDER = "image_folder:"
 ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"})
 DEFAULT_SIZE = 64
-MAX_BYTES = 8 * 1024**3
-"""The decoded images of one part that are held in memory at most."""
+CHANNELS = 3
 TEST_FRACTION = 0.2
 TEST_SEED = 0
 
@@ -36,11 +37,12 @@ class FolderChoice(NamedTuple):
 
 
 class Listing(NamedTuple):
-    """The image files of a part with their labels, and the names of all classes."""
+    """The image files of a part with their labels, the names of all classes, and how many files were left out."""
 
     files: list[Path]
     labels: NDArray[np.int64]
     classes: list[str]
+    num_skipped: int = 0
 
 
 def parse_choice(name: str) -> FolderChoice:
@@ -63,26 +65,36 @@ def folder_facts(name: str) -> tuple[int, int, int, int, int]:
     """Channels, height, width, classes and training images of an image folder, from its listing alone."""
     choice = parse_choice(name)
     listing = list_part(choice.root, "train")
-    return 3, choice.height, choice.width, len(listing.classes), len(listing.files)
+    return CHANNELS, choice.height, choice.width, len(listing.classes), len(listing.files)
 
 
-def read_image_folder(name: str, part: Part) -> ImageArrays:
+def read_image_folder(name: str, part: Part, skip_unreadable: bool = False) -> ImageArrays:
     """One part of an image folder, decoded once and kept in the cache folder."""
     choice = parse_choice(name)
-    listing = list_part(choice.root, part)
-    size = len(listing.files) * choice.height * choice.width * 3
-    if size > MAX_BYTES:
-        raise DataError(
-            f"{choice.root} needs {size / 1024**3:.1f} GiB at {choice.height} x {choice.width} pixels, more than the "
-            f"{MAX_BYTES / 1024**3:.0f} GiB held in memory, and sets are not streamed yet: choose a smaller size by "
-            f"{IMAGE_FOLDER}PATH@SIZE"
-        )
+    listing = list_part(choice.root, part, skip_unreadable)
     key = f"folder-{part}-{choice.height}x{choice.width}-{fingerprint(listing.files)}"
     return cached_arrays(key, lambda: _decode(listing, choice))
 
 
-def list_part(root: Path, part: Part) -> Listing:
-    """The files of a part. Raises `DataError` for an empty folder, and for a class that a part lacks."""
+def list_part(root: Path, part: Part, skip_unreadable: bool = False) -> Listing:
+    """The files of a part. Raises `DataError` for an empty folder, and for a class that a part lacks.
+
+    With `skip_unreadable` every file is read once, and those that cannot be are left out.
+    """
+    listing = _list_files(root, part)
+    if not skip_unreadable:
+        return listing
+    is_bad = unreadable_files(listing.files).astype(bool)
+    kept = [path for path, bad in zip(listing.files, is_bad, strict=True) if not bad]
+    labels = listing.labels[~is_bad]
+    least = 2 if part == "train" else 1
+    for label in np.flatnonzero(np.bincount(labels, minlength=len(listing.classes)) < least):
+        raise DataError(f"{root} holds too few images of class '{listing.classes[label]}' that can be read")
+    return Listing(kept, labels, listing.classes, int(is_bad.sum()))
+
+
+def _list_files(root: Path, part: Part) -> Listing:
+    """The files of a part, those that cannot be read among them."""
     if not root.is_dir():
         raise DataError(f"the image folder is not there: {root}")
     if not (root / "train").is_dir():
@@ -118,19 +130,34 @@ def _list_classes(root: Path) -> Listing:
 
 
 def _decode(listing: Listing, choice: FolderChoice) -> ImageArrays:
-    images = np.empty((len(listing.files), choice.height, choice.width, 3), np.uint8)
-    for index, path in enumerate(listing.files):
-        images[index] = read_image(path, choice.height, choice.width)
+    from naslab.training.decode import fit_pixels, read_pixels
+
+    images = np.empty((len(listing.files), choice.height, choice.width, CHANNELS), np.uint8)
+
+    def decode(index: int) -> None:
+        pixels = fit_pixels(read_pixels(listing.files[index]), choice.height, choice.width)
+        images[index] = pixels.permute(1, 2, 0).numpy()
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # the other workers of this machine wait for it
+        list(pool.map(decode, range(len(images))))
     return ImageArrays(images, listing.labels)
 
 
-def read_image(path: Path, height: int, width: int) -> NDArray[np.uint8]:
-    """One image as (height, width, 3), resized to cover that size and cut to its centre."""
-    from PIL import Image, ImageOps, UnidentifiedImageError
+def _is_unreadable(path: Path) -> bool:
+    from naslab.training.decode import read_pixels
 
     try:
-        with Image.open(path) as image:
-            fitted = ImageOps.fit(image.convert("RGB"), (width, height), Image.Resampling.BILINEAR)
-            return np.asarray(fitted)
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
-        raise DataError(f"{path} cannot be read as an image: {error}") from error
+        read_pixels(path)
+    except DataError:
+        return True
+    return False
+
+
+def unreadable_files(files: list[Path]) -> NDArray[np.uint8]:
+    """For each file whether it cannot be read: 1 or 0. Looked for once a machine, and kept in the cache folder."""
+
+    def look() -> NDArray[np.uint8]:
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            return np.array([*pool.map(_is_unreadable, files)], np.uint8)
+
+    return cached_array(f"unreadable-{fingerprint(files)}", look)

@@ -15,17 +15,21 @@ from naslab.training.datasets.fashion_mnist import read_fashion_mnist
 from naslab.training.datasets.image_folder import IMAGE_FOLDER, read_image_folder
 
 
-def read_images(name: str, part: Part, data_dir: Path | None = None) -> ImageArrays:
+def read_images(name: str, part: Part, data_dir: Path | None = None, skip_unreadable: bool = False) -> ImageArrays:
     """A part of a data set: uint8 (count, height, width, channels) and labels from 0.
 
     Looked for in `data_dir`, else in the folder that the environment variable NASLAB_DATA names, else downloaded by
-    torchvision into the cache folder. Raises `UnknownNameError` or `DataError`.
+    torchvision into the cache folder. With `skip_unreadable` files of an image folder that cannot be read are left
+    out. Raises `UnknownNameError` or `DataError`.
 
     >>> read_images("digits", "train").images.shape
     (1438, 8, 8, 1)
     """
     num_classes = dataset_facts(name).num_classes
-    arrays = _read(name, part, data_dir)
+    if name.startswith(IMAGE_FOLDER):
+        arrays = read_image_folder(name, part, skip_unreadable)
+    else:
+        arrays = _read(name, part, data_dir)
     counts = np.bincount(arrays.labels, minlength=num_classes)
     if len(counts) > num_classes:
         raise DataError(f"{name} ({part}) has the label {arrays.labels.max()}: must be 0 to {num_classes - 1}")
@@ -35,8 +39,6 @@ def read_images(name: str, part: Part, data_dir: Path | None = None) -> ImageArr
 
 
 def _read(name: str, part: Part, data_dir: Path | None) -> ImageArrays:
-    if name.startswith(IMAGE_FOLDER):
-        return read_image_folder(name, part)
     if name == "digits":
         return read_digits(part)
     if name == "fashion_mnist":

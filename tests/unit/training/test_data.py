@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from naslab.errors import DataError, DeviceError
-from naslab.training import data as data_module
+from naslab.training import storage
 from naslab.training.choice import DataChoice
 from naslab.training.data import find_device, load_dataset, load_test_set, with_validation
 from naslab.training.datasets import read_images
@@ -76,7 +76,7 @@ def test_loading_what_a_search_sees_never_reads_the_test_set(monkeypatch):
         assert part != "test"
         return read_images(name, part, data_dir)
 
-    monkeypatch.setattr(data_module, "read_images", read)
+    monkeypatch.setattr(storage, "read_images", read)
     load_dataset(DIGITS)
     with pytest.raises(AssertionError):
         load_test_set(DIGITS)

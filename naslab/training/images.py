@@ -1,0 +1,99 @@
+"""Images: what a training reads its batches from, wherever they lie; ImageSet, those that lie on the device."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Protocol, Self
+
+import torch
+from torch import Tensor
+
+MOST_STRETCH = 4 / 3
+"""Width by height of random windows, or height by width, at most."""
+
+
+class Images(Protocol):
+    """Labelled images of one size."""
+
+    @property
+    def labels(self) -> Tensor:
+        """int64 (count,), on the device that trains."""
+        ...
+
+    @property
+    def channels(self) -> int: ...
+
+    def batches(
+        self, parts: Sequence[Tensor], least_area: float = 1.0, seed: int = 0
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """For each part, places of images int64 (batch,): pixels uint8 (batch, height, width, channels), and labels.
+
+        With `least_area` below 1 each is a window of its image, of random proportions and of at least that share of
+        its area, resized to the size of all; drawn from `seed` alone.
+        """
+        ...
+
+    def joined(self, other: Self) -> Self:
+        """These images and then the others, which lie where these do."""
+        ...
+
+    def chosen(self, places: Tensor) -> Self:
+        """The images at these places int64 (count,) alone."""
+        ...
+
+    def __len__(self) -> int: ...
+
+
+class ImageSet(NamedTuple):
+    """Images on a device: `pixels` is uint8 (count, height, width, channels), `labels` int64 (count,)."""
+
+    pixels: Tensor
+    labels: Tensor
+
+    @property
+    def images(self) -> Tensor:
+        """The images as uint8 (count, channels, height, width); the same memory."""
+        return self.pixels.permute(0, 3, 1, 2)
+
+    @property
+    def channels(self) -> int:
+        return int(self.pixels.shape[3])
+
+    def batches(
+        self, parts: Sequence[Tensor], least_area: float = 1.0, seed: int = 0
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        generator = torch.Generator(self.pixels.device).manual_seed(seed)
+        for part in parts:
+            pixels, labels = self.pixels.index_select(0, part), self.labels.index_select(0, part)
+            yield (random_windows(pixels, least_area, generator) if least_area < 1 else pixels), labels
+
+    def chosen(self, places: Tensor) -> ImageSet:
+        return ImageSet(self.pixels.index_select(0, places), self.labels.index_select(0, places))
+
+    def joined(self, other: ImageSet) -> ImageSet:
+        return ImageSet(torch.cat([self.pixels, other.pixels]), torch.cat([self.labels, other.labels]))
+
+    def __len__(self) -> int:
+        return int(self.labels.shape[0])
+
+
+def random_windows(pixels: Tensor, least_area: float, generator: torch.Generator) -> Tensor:
+    """Each image (batch, height, width, channels) cut to a random window of itself and resized to what it was.
+
+    Its share of the area is drawn between `least_area` and 1 and its proportions between 3:4 and 4:3 (arXiv 1409.4842,
+    section 6); a side that would be longer than the image's is the image's.
+    """
+    from torchvision.ops import roi_align
+
+    count, height, width, _ = pixels.shape
+    draws = torch.rand(4, count, generator=generator, device=pixels.device)
+    area = least_area + (1 - least_area) * draws[0]
+    stretch = ((2 * draws[1] - 1) * (math.log(MOST_STRETCH) / 2)).exp()
+    sides = torch.stack([area.sqrt() * stretch, area.sqrt() / stretch]).clamp(max=1.0)  # width, height
+    start = (1 - sides) * draws[2:]
+    scale = torch.tensor([[width], [height]], device=pixels.device)
+    boxes = torch.cat([start * scale, (start + sides) * scale]).T
+    images = pixels.permute(0, 3, 1, 2).to(torch.float32)
+    cut: Tensor = roi_align(images, list(boxes[:, None]), (height, width), aligned=True)
+    return cut.round_().to(torch.uint8).permute(0, 2, 3, 1)

@@ -1,0 +1,167 @@
+"""Where a part of a data set lies while it is used: decoded on the device, or on disk and read batch by batch."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from naslab.errors import DataError
+from naslab.training.choice import DataChoice
+from naslab.training.datasets import ImageArrays, Part, read_images
+from naslab.training.datasets.arrays import cached_array, fingerprint
+from naslab.training.datasets.image_folder import CHANNELS, IMAGE_FOLDER, list_part, parse_choice
+from naslab.training.device import DeviceMemory, device_memory
+from naslab.training.images import Images, ImageSet
+from naslab.training.stream import ArraySource, FileSource, Source, Stream, StreamedSet, Wanted, loaders_for
+
+STATISTICS_IMAGES = 5000
+STATISTICS_BATCH = 250
+MOST_OF_TOTAL = 0.25
+MOST_OF_FREE = 0.5
+"""The shares of a device's memory, and of what is free of it, that images held there may take unless told otherwise."""
+Indices = NDArray[np.int64]
+
+
+class Stored(Protocol):
+    """One part of a data set, as it lies."""
+
+    labels: Indices
+    num_skipped: int
+
+    def take(self, indices: Indices) -> Images:
+        """The images of these numbers."""
+        ...
+
+    def statistics(self, indices: Indices) -> Tensor:
+        """Mean and deviation of each channel over the images of these numbers, or 5,000 of them: float32 (2, channels).
+
+        In pixel values (0 to 255), on the device.
+        """
+        ...
+
+
+def open_part(choice: DataChoice, part: Part, data_dir: Path | None, device: torch.device) -> Stored:
+    """One part of a data set, held or streamed as the choice says.
+
+    Raises `DataError` where the data set is missing or damaged, and where it is to be held and there is no room.
+    """
+    if not choice.name.startswith(IMAGE_FOLDER):
+        arrays = read_images(choice.name, part, data_dir)
+        if is_streamed(choice, arrays.images.nbytes, device_memory(str(device))):
+            size = (arrays.images.shape[1], arrays.images.shape[2])
+            return StreamedPart(ArraySource(arrays.images), arrays.labels, size, arrays.images.shape[3], device)
+        return HeldPart(arrays, device)
+    folder = parse_choice(choice.name)
+    listing = list_part(folder.root, part, choice.skip_unreadable)
+    num_bytes = len(listing.files) * folder.height * folder.width * CHANNELS
+    if not is_streamed(choice, num_bytes, device_memory(str(device))):
+        arrays = read_images(choice.name, part, data_dir, choice.skip_unreadable)
+        return HeldPart(arrays, device, listing.num_skipped)
+    key = f"{folder.height}x{folder.width}-{fingerprint(listing.files)}"
+    size, source = (folder.height, folder.width), FileSource(listing.files)
+    return StreamedPart(source, listing.labels, size, CHANNELS, device, listing.num_skipped, key)
+
+
+def is_streamed(choice: DataChoice, num_bytes: int, memory: DeviceMemory) -> bool:
+    """Whether images that take `num_bytes` once decoded are streamed.
+
+    >>> is_streamed(DataChoice(name="digits"), 3 * 2**30, DeviceMemory(16 * 2**30, 8 * 2**30))
+    False
+    """
+    if choice.storage == "memory" and num_bytes > memory.free_bytes:
+        raise DataError(
+            f"the images of {choice.name} take {num_bytes / 2**30:.1f} GiB and {memory.free_bytes / 2**30:.1f} GiB of "
+            "memory are free: stream them (storage 'stream' or 'auto'), or use fewer by max_images"
+        )
+    if choice.storage != "auto":
+        return choice.storage == "stream"
+    return num_bytes > min(MOST_OF_TOTAL * memory.total_bytes, MOST_OF_FREE * memory.free_bytes)
+
+
+class HeldPart:
+    """Decoded images; what is taken of them is copied to the device."""
+
+    def __init__(self, arrays: ImageArrays, device: torch.device, num_skipped: int = 0) -> None:
+        self.labels = arrays.labels
+        self.num_skipped = num_skipped
+        self._images = arrays.images
+        self._device = device
+
+    def take(self, indices: Indices) -> ImageSet:
+        pixels = torch.from_numpy(np.ascontiguousarray(self._images[indices]))
+        return ImageSet(pixels.to(self._device), torch.from_numpy(self.labels[indices]).to(self._device))
+
+    def statistics(self, indices: Indices) -> Tensor:
+        return _statistics_of(self._images[numbers] for numbers in _sampled(indices)).to(self._device)
+
+
+class StreamedPart:
+    """Images on disk. What is taken of them shares one stream, and with it its loader processes.
+
+    With a `key` their statistics are kept in the cache folder.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        labels: Indices,
+        size: tuple[int, int],
+        channels: int,
+        device: torch.device,
+        num_skipped: int = 0,
+        key: str | None = None,
+    ) -> None:
+        self.labels = labels
+        self.num_skipped = num_skipped
+        self._stream = Stream(source, size, device, loaders_for(device))
+        self._channels = channels
+        self._device = device
+        self._key = key
+
+    def take(self, indices: Indices) -> StreamedSet:
+        labels = torch.from_numpy(self.labels[indices]).to(self._device)
+        return StreamedSet(self._stream, indices, labels, self._channels)
+
+    def statistics(self, indices: Indices) -> Tensor:
+        if self._key is None:
+            return self._read_statistics(indices).to(self._device)
+        digest = hashlib.blake2b(indices.tobytes(), digest_size=8).hexdigest()
+        values = cached_array(f"statistics-{self._key}-{digest}", lambda: self._read_statistics(indices).numpy())
+        return torch.from_numpy(values).to(self._device)
+
+    def _read_statistics(self, indices: Indices) -> Tensor:
+        wanted = [[Wanted(number) for number in numbers.tolist()] for numbers in _sampled(indices)]
+        return _statistics_of(pixels.cpu().numpy() for pixels in self._stream.batches(wanted))
+
+
+def _sampled(indices: Indices) -> list[Indices]:
+    """About 5,000 of the numbers, evenly spread, in portions."""
+    chosen = indices[:: max(1, len(indices) // STATISTICS_IMAGES)]
+    return np.array_split(chosen, max(1, len(chosen) // STATISTICS_BATCH))
+
+
+def _statistics_of(batches: Iterable[NDArray[np.uint8]]) -> Tensor:
+    """Mean and deviation of each channel, float32 (2, channels), from how often there is each of the 256 values.
+
+    Counts, so that they are the same to the last bit however the images are cut into batches. A constant channel has
+    deviation 1, so that it may be divided by.
+    """
+    counts = sum(np.stack([np.bincount(row, minlength=256) for row in _rows(batch)]) for batch in batches)
+    values = np.arange(256)
+    shares = counts / np.sum(counts, axis=1, keepdims=True)
+    mean = (shares * values).sum(1)
+    deviation = np.sqrt((shares * (values - mean[:, None]) ** 2).sum(1))
+    deviation[deviation < 1e-6] = 1.0
+    return torch.from_numpy(np.stack([mean, deviation]).astype(np.float32))
+
+
+def _rows(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(batch, height, width, channels) as (channels, values)."""
+    return images.reshape(-1, images.shape[-1]).T
