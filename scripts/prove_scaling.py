@@ -82,10 +82,10 @@ def without_stem_stride(arch: ArchSpec) -> ArchSpec:
 
 
 def small_resnet(facts_shape: tuple[int, int, int], num_classes: int) -> ArchSpec:
-    """ResNet-20 of two blocks a stage at half its width."""
+    """ResNet-20 of two blocks a stage at three eighths of its width."""
     channels, height, width = facts_shape
     arch = naslab.model("resnet20_cifar", num_classes=num_classes, resolution=(height, width), in_channels=channels)
-    return scale(arch, depth=2 / 3, width=0.5, rounding=PLAIN)
+    return scale(arch, depth=2 / 3, width=0.375, rounding=PLAIN)
 
 
 def found_network(given: argparse.Namespace, watch: Watch) -> ArchSpec:
