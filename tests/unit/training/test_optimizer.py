@@ -12,8 +12,11 @@ from torch import nn
 from naslab.arch.build import build
 from naslab.arch.modules import StandardizedConv2d
 from naslab.errors import SpecError, UnknownNameError
+from naslab.training.averaging import make_average, warm_decay
+from naslab.training.compiling import PAYS_BACK_AFTER, compiled, pays_to_compile
 from naslab.training.norms import WarmNorms
-from naslab.training.optimizer import clip_to_weights, make_optimizer, parameter_groups
+from naslab.training.optimizer import clip_to_weights, decaying_weights, make_optimizer, parameter_groups
+from naslab.training.penalty import add_penalty
 from naslab.training.recipe import RECIPES, Recipe, default_recipe, named_recipe
 from naslab.training.schedule import Plateau, rate_factor
 
@@ -47,7 +50,66 @@ def test_gradients_are_clipped_unit_by_unit():
     assert torch.allclose(weight.grad, torch.tensor([[0.0, 0.5], [0.03, 0.04]]))
 
 
-@pytest.mark.parametrize("schedule", ["cosine", "one_cycle", "step", "constant", "plateau"])
+def test_penalties_are_the_gradient_of_the_elastic_net_on_weights_that_decay():
+    """One step of plain SGD against autograd of the written-out loss; norms and biases as without a penalty."""
+    recipe = Recipe(momentum=0.0, weight_decay=0.0, l1=0.01, l2=0.3)
+    first, second = build(conv_net(), 0), build(conv_net(), 0)
+    images = torch.randn(8, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    first(images).square().mean().backward()
+    add_penalty(decaying_weights(first), recipe.l1, recipe.l2)
+    weights = [each.weight for each in second.modules() if isinstance(each, nn.Conv2d | nn.Linear)]
+    penalty = sum(0.01 * weight.abs().sum() + 0.15 * weight.square().sum() for weight in weights)
+    (second(images).square().mean() + penalty).backward()
+    for one, other in zip(first.parameters(), second.parameters(), strict=True):
+        assert one.grad is not None
+        assert torch.allclose(one.grad, other.grad, atol=1e-6)
+
+
+def test_an_l2_penalty_is_the_weight_decay_of_sgd():
+    penalised, decayed = nn.Linear(3, 2), nn.Linear(3, 2)
+    decayed.load_state_dict(penalised.state_dict())
+    for module, recipe in (
+        (penalised, Recipe(l2=0.2, weight_decay=0.0)),
+        (decayed, Recipe(weight_decay=0.2)),
+    ):
+        optimizer = make_optimizer(module, recipe)
+        for _ in range(3):
+            optimizer.zero_grad()
+            module(torch.ones(1, 3)).sum().backward()
+            add_penalty(decaying_weights(module), recipe.l1, recipe.l2)
+            optimizer.step()
+    assert torch.allclose(penalised.weight, decayed.weight, atol=1e-7)
+
+
+def test_a_warm_average_follows_at_first_and_lags_later():
+    module = nn.Linear(1, 1, bias=False)
+    averaged = make_average(module, Recipe(ema_decay=0.9999, ema_warmup=True))
+    assert averaged is not None
+    expected = 0.0
+    for step, value in enumerate((2.0, 5.0, -1.0, 3.0)):
+        nn.init.constant_(module.weight, value)
+        averaged.update_parameters(module)
+        decay = (1 + step) / (10 + step)
+        expected = value if step == 0 else decay * expected + (1 - decay) * value
+        assert averaged.module.weight.item() == pytest.approx(expected)
+    assert warm_decay(0.5, 10**6) == 0.5
+    assert make_average(module, Recipe()) is None
+
+
+def test_compiling_pays_on_a_gpu_in_long_trainings_alone(monkeypatch):
+    gpu, cpu = torch.device("cuda"), torch.device("cpu")
+    auto, on = Recipe(compile="auto"), Recipe(compile="on")
+    assert [pays_to_compile(auto, gpu, steps) for steps in (10, PAYS_BACK_AFTER)] == [False, True]
+    assert not pays_to_compile(auto, cpu, 10**9)
+    assert pays_to_compile(on, cpu, 1)
+    assert not pays_to_compile(Recipe(), gpu, 10**9)
+    monkeypatch.setattr(torch, "compile", lambda module: nn.Sequential(module))
+    module = nn.Linear(1, 1)
+    assert compiled(module, auto, cpu, 10**9) is module
+    assert compiled(module, on, cpu, 1) is not module
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "one_cycle", "step", "exponential", "constant", "plateau"])
 @pytest.mark.parametrize("warmup", [0.0, 0.5, 5.0])
 def test_factors_stay_between_zero_and_one(schedule, warmup):
     recipe = Recipe(schedule=schedule, warmup_epochs=warmup)
@@ -71,6 +133,18 @@ def test_steps_fall_at_their_shares():
     recipe = Recipe(schedule="step", step_at=(0.5, 0.75), step_factor=0.1)
     factors = [rate_factor(recipe, step, 8, 1) for step in range(8)]
     assert factors == pytest.approx([1] * 4 + [0.1] * 2 + [0.01] * 2)
+
+
+def test_an_exponential_schedule_falls_after_every_share_whatever_the_length():
+    """EfficientNet's 0.97 every 2.4 of 350 epochs; 0.97^145 in the last step of any training."""
+    recipe = named_recipe("paper-efficientnet", "cifar10")
+    for epochs, steps in ((350, 10), (70, 50), (7, 500)):
+        factors = [rate_factor(recipe, step, steps, epochs) for step in range(steps * 5, steps * epochs)]
+        assert factors == sorted(factors, reverse=True)
+        assert factors[-1] == pytest.approx(0.97**145)
+    whole = [rate_factor(recipe, step, 10, 350) for step in range(3500)]
+    assert whole[72] == pytest.approx(0.97**3)  # ... of epoch 7.2, three times 2.4; from there
+    assert whole[71] == pytest.approx(0.97**2)
 
 
 def test_a_plateau_lowers_the_rate_after_its_patience():
