@@ -52,7 +52,11 @@ def find_model(
 
 
 def find_outcome(study: str, which: str, ledger: str) -> Outcome:
-    """The outcome of trial `which` of a study; `best` is best in its first objective, of equals in the next."""
+    """The outcome of trial `which` of a study; `best` is best in its first objective, of equals in the next.
+
+    Best of the networks at the highest fidelity that any reached, the highest rung.
+    """
+    from naslab.analysis.front import comparable
     from naslab.analysis.study import read_study
     from naslab.ledger.ledger import Ledger
 
@@ -60,7 +64,7 @@ def find_outcome(study: str, which: str, ledger: str) -> Outcome:
         view = read_study(opened, study)
     everything = (*view.outcomes, *view.family, *view.baselines)
     if which == "best":
-        complete = [outcome for outcome in view.outcomes if outcome.is_complete]
+        complete = comparable(view.outcomes)
         if not complete:
             raise StudyError(f"study '{study}' has no finished trial without a failure, so none is best")
         goals = view.problem.objectives

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from naslab.analysis.study import StudyView
-from naslab.ledger.record import RunRecord
+from naslab.ledger.record import RunRecord, StudyRecord
 
 
 class Fact(msgspec.Struct, frozen=True):
@@ -42,10 +42,11 @@ def facts(view: StudyView) -> FactTable:
         Fact("search", "study", record.name),
         Fact("search", "strategy", record.strategy),
         Fact("search", "seed", str(record.seed)),
-        Fact("search", "budget", f"{record.trials} trials of {record.epochs} epochs"),
+        Fact("search", "budget", budget_words(record)),
         Fact("search", "space", problem.space.name or "of its own"),
         Fact("search", "objectives", ", ".join(_direction(each.metric, each.maximise) for each in problem.objectives)),
         Fact("search", "limits", ", ".join(str(limit) for limit in problem.limits) or "none"),
+        *([] if record.stop_early is None else [Fact("search", "stopped early", f"at {100 * record.stop_early:g} %")]),
         Fact("search", "created", moment(record.created)),
         *_plain("data", msgspec.structs.asdict(problem.data)),
         *_plain("recipe", msgspec.structs.asdict(problem.recipe)),
@@ -53,6 +54,19 @@ def facts(view: StudyView) -> FactTable:
     for number, run in enumerate(view.runs, start=1):
         found.extend(_run_facts("run" if len(view.runs) == 1 else f"run {number}", run))
     return FactTable(tuple(found))
+
+
+def budget_words(record: StudyRecord) -> str:
+    """What a study may spend.
+
+    >>> budget_words(StudyRecord(name="a", problem={}, strategy="random", epochs=4, seed=0, trials=50))
+    '50 trials of 4 epochs'
+    """
+    return (
+        f"{record.trials} networks, {record.rungs}"
+        if record.rungs
+        else f"{record.trials} trials of {record.epochs} epochs"
+    )
 
 
 def moment(seconds: float) -> str:

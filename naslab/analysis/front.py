@@ -52,7 +52,8 @@ class FrontTable(msgspec.Struct, frozen=True, kw_only=True):
 
     `hypervolume` is in the product of the objectives' units, `hypervolume_share` is its part of the whole box between
     the reference point and the ideal (100 % accuracy at no cost). `num_failed` outcomes have no result,
-    `num_unmeasured` lack an objective; neither takes part.
+    `num_unmeasured` lack an objective, `num_lower` networks were trained to a lower fidelity than others; none of them
+    takes part.
     """
 
     reference: ReferencePoint
@@ -61,6 +62,7 @@ class FrontTable(msgspec.Struct, frozen=True, kw_only=True):
     points: tuple[FrontPoint, ...]
     num_failed: int = 0
     num_unmeasured: int = 0
+    num_lower: int = 0
 
     @property
     def objectives(self) -> tuple[Objective, ...]:
@@ -98,6 +100,7 @@ class FrontTable(msgspec.Struct, frozen=True, kw_only=True):
             },
             "num_failed": self.num_failed,
             "num_unmeasured": self.num_unmeasured,
+            "num_lower_fidelity": self.num_lower,
         }
 
 
@@ -106,9 +109,9 @@ def front(
 ) -> FrontTable:
     """The front of the outcomes in these objectives; equal networks in equal places are all on it.
 
-    Of one network at several fidelities the outcome of the highest counts. Without a `reference` (see
-    `naslab.analysis.reference_point`) the outcomes set one. Raises `StudyError` where no outcome has every objective,
-    or where objectives are equal.
+    Only networks at the highest fidelity that any of them reached are compared (see `comparable`): with rungs, those
+    on the highest. Without a `reference` (see `naslab.analysis.reference_point`) the outcomes set one. Raises
+    `StudyError` where no outcome has every objective, or where objectives are equal.
     """
     wanted = tuple(objectives)
     names = [each.metric for each in wanted]
@@ -118,7 +121,7 @@ def front(
     measured = [each for each in complete if all(math.isfinite(each.value(goal.metric)) for goal in wanted)]
     if not measured:
         raise StudyError(_nothing_to_show(outcomes, wanted))
-    shown = highest_fidelity(measured)
+    shown = comparable(measured)
     corner = reference or reference_of_outcomes(wanted, shown)
     losses = losses_of(shown, wanted)
     on_front = is_non_dominated(losses)
@@ -130,6 +133,7 @@ def front(
         points=tuple(front_point(each, bool(is_on)) for each, is_on in zip(shown, on_front, strict=True)),
         num_failed=len(outcomes) - len(complete),
         num_unmeasured=len(complete) - len(measured),
+        num_lower=len({each.candidate.arch_id for each in measured}) - len(shown),
     )
 
 
@@ -155,6 +159,27 @@ def highest_fidelity(outcomes: Sequence[Outcome]) -> list[Outcome]:
     for outcome in sorted(complete, key=lambda each: (each.candidate.fidelity, each.candidate.trial)):
         best[outcome.candidate.arch_id] = outcome
     return sorted(best.values(), key=lambda each: each.candidate.trial)
+
+
+def comparable(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """One complete outcome a network, those at the highest fidelity that any network reached; by trial.
+
+    An accuracy after one epoch says nothing beside one after nine. Networks that stayed at a lower fidelity are left
+    out as soon as one got further.
+    """
+    best = highest_fidelity(outcomes)
+    highest = max((each.candidate.fidelity for each in best), default=None)
+    return [each for each in best if each.candidate.fidelity == highest]
+
+
+def widest(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """One complete outcome a network, all at the fidelity that most networks have; of equals the highest; by trial.
+
+    With rungs, the first: what is learned of choices takes many networks that can be compared.
+    """
+    counts = Counter(each.candidate.fidelity for each in outcomes if each.is_complete)
+    chosen = max(counts, key=lambda fidelity: (counts[fidelity], fidelity), default=None)
+    return highest_fidelity([each for each in outcomes if each.candidate.fidelity == chosen])
 
 
 def losses_of(outcomes: Sequence[Outcome], objectives: Sequence[Objective]) -> NDArray[np.float64]:

@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from naslab.analysis.front import highest_fidelity
+from naslab.analysis.front import widest
 from naslab.analysis.preferences import place_in_words
 from naslab.outcome import Outcome
 from naslab.problem import Objective
@@ -72,7 +72,7 @@ def importance(outcomes: Sequence[Outcome], objective: Objective, space: SearchS
 
     Of more than 160 networks as many are taken, spread over the search.
     """
-    made = [each for each in highest_fidelity(outcomes) if each.candidate.genome.genes]
+    made = [each for each in widest(outcomes) if each.candidate.genome.genes]
     measured = [each for each in made if math.isfinite(each.value(objective.metric))]
     if len(measured) > MOST_NETWORKS:
         measured = [measured[int(index)] for index in np.linspace(0, len(measured) - 1, MOST_NETWORKS)]

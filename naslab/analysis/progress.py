@@ -48,19 +48,24 @@ class ProgressTable(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def progress(outcomes: Sequence[Outcome], reference: ReferencePoint, runs: Sequence[RunRecord] = ()) -> ProgressTable:
-    """The progress of a search. `StudyError` where nothing finished."""
+    """The progress of a search. `StudyError` where nothing finished.
+
+    Only outcomes at the highest fidelity that any reached raise it: with rungs, those of the highest.
+    """
     if not outcomes:
         raise StudyError("the study has no finished trial yet; run its search, or wait for the first one")
     ordered = sorted(outcomes, key=lambda each: (each.finished, each.candidate.trial))
+    highest = max((each.candidate.fidelity for each in ordered if each.is_complete), default=None)
     best, volume = -math.inf, 0.0
     accuracies, shares, grown = [], [], []
     kept = np.empty((0, len(reference.objectives)))
     for outcome in ordered:
-        accuracy = outcome.value("accuracy") if outcome.is_complete else math.nan
+        counts = outcome.is_complete and outcome.candidate.fidelity == highest
+        accuracy = outcome.value("accuracy") if counts else math.nan
         best = max(best, accuracy) if math.isfinite(accuracy) else best
         losses = losses_of([outcome], reference.objectives)
         grew = False
-        if outcome.is_complete and np.isfinite(losses).all() and not _is_covered(losses[0], kept):
+        if counts and np.isfinite(losses).all() and not _is_covered(losses[0], kept):
             kept = np.concatenate([kept[~np.all(kept >= losses[0], axis=1)], losses])
             before, volume = volume, hypervolume(kept, np.asarray(reference.losses))
             grew = volume > before

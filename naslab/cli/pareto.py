@@ -54,6 +54,8 @@ def print_front(table: FrontTable, title: str) -> None:
     )
     corner = ", ".join(f"{metric} {value:g}" for metric, value in zip(metrics, table.reference.values, strict=True))
     print(f"hypervolume {table.hypervolume_share:.4f} of the box between {corner} and the ideal")
+    if table.num_lower:
+        print(f"{table.num_lower} networks stayed below {table.points[0].epochs} epochs and are not compared")
 
 
 def _shown(metric: str, value: float) -> float | int | str:

@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from naslab.analysis.front import losses_of
+from naslab.analysis.facts import budget_words
+from naslab.analysis.front import comparable, losses_of
 from naslab.analysis.labels import label_of
 from naslab.analysis.reference import ReferencePoint, reference_point
 from naslab.arch.summary import describe_arch
@@ -109,7 +110,7 @@ class Display:
         parts = [f"{self._number}/{self._total} done" if self._total else "starting workers"]
         if self._complete and self._problem is not None:
             goal = self._problem.objectives[0]
-            best = min(self._complete, key=lambda outcome: goal.loss(outcome.value(goal.metric)))
+            best = min(comparable(self._complete), key=lambda outcome: goal.loss(outcome.value(goal.metric)))
             parts.append(f"best {goal.metric} {best.value(goal.metric):.4g} ({label_of(best)})")
             if len(self._problem.objectives) > 1:
                 parts.append(f"hypervolume {self._hypervolume():.4f}")
@@ -124,7 +125,7 @@ class Display:
         assert self._problem is not None
         if self._reference is None:
             self._reference = reference_point(self._problem, self._complete)
-        losses = losses_of(self._complete, self._problem.objectives)
+        losses = losses_of(comparable(self._complete), self._problem.objectives)
         corner = np.asarray(self._reference.losses)
         return hypervolume(losses[np.isfinite(losses).all(axis=1)], corner) / self._reference.box_volume
 
@@ -149,7 +150,7 @@ def _what(event: StudyOpened) -> str:
     words: Sequence[Any] = (
         f"{problem.space.name or 'a space'} on {problem.data.name}",
         f"{record.strategy} with seed {record.seed}",
-        f"{record.trials} trials of {record.epochs} epochs",
+        budget_words(record),
         goals,
         *problem.limits,
     )

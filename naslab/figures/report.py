@@ -15,11 +15,11 @@ from naslab.analysis.importance import ImportanceTable, importance
 from naslab.analysis.preferences import PreferenceTable, preferences
 from naslab.analysis.progress import ProgressTable, progress
 from naslab.analysis.reference import reference_point
+from naslab.analysis.rungs import RungTable, rung_table
 from naslab.analysis.study import StudyView
 from naslab.figures.markup import Markup, element, join
 from naslab.figures.page import page, write_text
 from naslab.figures.report_sections import (
-    Section,
     choices_section,
     curves_section,
     facts_section,
@@ -30,6 +30,8 @@ from naslab.figures.report_sections import (
     progress_section,
     rescaled_section,
 )
+from naslab.figures.rungs import rungs_section
+from naslab.figures.section import Section
 from naslab.ledger.location import locate
 
 
@@ -46,6 +48,7 @@ class ReportTables(msgspec.Struct, frozen=True, kw_only=True):
     baselines: FamilyTable
     failures: FailureTable
     facts: FactTable
+    rungs: RungTable | None = None
 
 
 def report_tables(view: StudyView) -> ReportTables:
@@ -64,6 +67,7 @@ def report_tables(view: StudyView) -> ReportTables:
         baselines=family(view.baselines),
         failures=failures(view.outcomes),
         facts=facts(view),
+        rungs=None if view.record.rungs is None else rung_table(view.outcomes, view.record.rungs),
     )
 
 
@@ -82,6 +86,7 @@ def report_body(tables: ReportTables, ledger: str) -> Markup:
     sections = (
         front_section(view, tables.front, tables.baselines, tables.family, ledger),
         progress_section(tables.progress),
+        rungs_section(tables.rungs),
         curves_section(tables.curves),
         choices_section(tables.preferences),
         importance_section(tables.importance),

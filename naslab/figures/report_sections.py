@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from naslab.analysis.curves import CurveTable
 from naslab.analysis.facts import FactTable
@@ -24,18 +23,11 @@ from naslab.figures.markup import Markup, element, join, table
 from naslab.figures.page import figure_block
 from naslab.figures.preferences import MOST_SHOWN, preferences_figure
 from naslab.figures.progress import progress_figure
+from naslab.figures.section import Section
 from naslab.figures.style import metric_words
 
 RETRAINING_FACTOR = 10
 """A network of the front is retrained for this many times the search's epochs by the command beside it."""
-
-
-class Section(NamedTuple):
-    """A part of the report: its anchor, its heading, its body."""
-
-    name: str
-    title: str
-    body: Markup
 
 
 def headline(
@@ -46,12 +38,11 @@ def headline(
     limits = "".join(f", {limit}" for limit in view.problem.limits)
     goals = ", ".join(f"{each.metric} {'up' if each.maximise else 'down'}" for each in found.objectives)
     lead = f"{view.record.strategy} search of {view.problem.space.name or 'a space'} on {view.problem.data.name}: "
-    waiting = f", {view.num_in_flight} in flight" if view.num_in_flight else ""
     tiles = [
         ("best accuracy", *_best_words(best)),
         ("front", f"{len(found.front)} networks", f"of {len(found.points)} that were measured"),
         ("hypervolume", f"{100 * found.hypervolume_share:.2f} %", "of what an ideal network would dominate"),
-        ("trials", f"{failed.num_outcomes} of {view.record.trials}", f"{view.record.epochs} epochs each{waiting}"),
+        ("trials", *_trials_words(view, failed)),
         ("failed", str(failed.num_failed), ", ".join(group.reason for group in failed.groups) or "nothing went wrong"),
         ("time searching", duration(course.search_seconds[-1]), _runs(len(view.runs))),
     ]
@@ -83,6 +74,12 @@ def front_section(
     rows = [_front_row(point, view, extra, ledger) for point in found.front]
     caption = "The networks of the front, in the order of the last objective"
     parts.append(table(caption, columns, rows, numeric=range(1, 4 + len(extra)), is_stacked=True))
+    if found.num_lower:
+        text = (
+            f"{found.num_lower} networks stayed at a lower fidelity than the {found.points[0].epochs} epochs that "
+            "others reached; they are not compared with them and not shown."
+        )
+        parts.append(element("p", text, attributes={"class": "note"}))
     if found.num_unmeasured:
         text = f"{found.num_unmeasured} complete trials lack an objective and are not shown."
         parts.append(element("p", text, attributes={"class": "note"}))
@@ -270,6 +267,19 @@ def _command(text: str) -> Markup:
     words = join((element("span", word) for word in text.split(" ")), " ")
     button = element("button", "Copy", attributes={"type": "button", "class": "copy", "aria-label": f"Copy: {text}"})
     return element("div", button, element("code", words), attributes={"class": "command"})
+
+
+def _trials_words(view: StudyView, failed: FailureTable) -> tuple[str, str]:
+    """How many trials there are of how many asked for, and how long each trained; rungs count networks."""
+    waiting = f", {view.num_in_flight} in flight" if view.num_in_flight else ""
+    if view.record.rungs is None:
+        return f"{failed.num_outcomes} of {view.record.trials}", f"{view.record.epochs} epochs each{waiting}"
+    num_networks = len({each.candidate.arch_id for each in view.outcomes})
+    epochs = ", ".join(map(str, view.record.rungs.epochs))
+    return (
+        f"{num_networks} of {view.record.trials} networks",
+        f"{failed.num_outcomes} trainings of {epochs} epochs{waiting}",
+    )
 
 
 def _some(trials: Sequence[int], most: int = 12) -> str:

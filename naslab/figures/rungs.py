@@ -1,0 +1,91 @@
+"""Rungs: each network's accuracy at every rung that it reached, and the report's section about them."""
+
+from __future__ import annotations
+
+import math
+
+import plotly.graph_objects as go
+from plotly.colors import sample_colorscale
+
+from naslab.analysis.rungs import Climb, RungAgreement, RungTable
+from naslab.figures.markup import join, table
+from naslab.figures.page import figure_block
+from naslab.figures.section import Section
+from naslab.figures.style import SYMBOLS, figure, hover, metric_words
+
+MOST_NAMED = 12
+
+
+def rungs_figure(found: RungTable) -> go.Figure:
+    """One line a network that was promoted, from the cheapest (dark) to the costliest; rungs at even distances."""
+    climbs = sorted(found.climbs, key=lambda each: each.macs)
+    colors = sample_colorscale("Cividis", [0.85 * index / max(1, len(climbs) - 1) for index in range(len(climbs))])
+    epochs = [rung.epochs for rung in found.rungs]
+    lines = [
+        _line(climb, color, SYMBOLS[index % len(SYMBOLS)])
+        for index, (climb, color) in enumerate(zip(climbs, colors, strict=True))
+    ]
+    made = figure(
+        lines,
+        "Networks that were promoted, rung by rung",
+        xaxis={"title": {"text": "epochs of the rung"}, "type": "log", "tickvals": epochs, "ticktext": epochs},
+        yaxis={"title": {"text": "validation accuracy (%)"}},
+    )
+    return made.update_layout(showlegend=1 < len(climbs) <= MOST_NAMED)
+
+
+def rungs_section(found: RungTable | None) -> Section | None:
+    """What each rung held and how far its ranking can be trusted; nothing for a search without rungs."""
+    if found is None:
+        return None
+    note = (
+        "The best of each rung are trained on from their checkpoints; by non-dominated rank, then by the hypervolume "
+        f"that each adds, {100 * found.keep:.3g} % of a rung go on. Only networks on the highest rung that any reached "
+        "are compared in the front, the headline and the progress."
+    )
+    parts = [figure_block(rungs_figure(found), "rungs-figure", note)] if found.climbs else []
+    rows = [
+        [
+            str(rung.epochs),
+            str(rung.num_networks),
+            str(rung.num_promoted),
+            str(rung.num_stopped),
+            str(rung.num_failed),
+            f"{rung.wall_seconds:,.0f}",
+        ]
+        for rung in found.rungs
+    ]
+    columns = ["epochs", "networks", "promoted", "stopped early", "failed", "seconds of training"]
+    parts.append(table("The rungs", columns, rows, numeric=range(6)))
+    caption = (
+        "How rungs rank the networks that are on both, by accuracy (tau with its 90 % bootstrap interval). Those of a "
+        "higher rung are the best of the lower one, nearer to each other than all are, and so harder to rank."
+    )
+    agreed = [_agreement_row(each) for each in found.agreements]
+    parts.append(table(caption, ["epochs", "networks", "Kendall tau", "Spearman rho"], agreed, numeric=range(1, 4)))
+    return Section("rungs", "Rungs", join(parts))
+
+
+def _agreement_row(each: RungAgreement) -> list[str]:
+    pair = f"{each.low_epochs} and {each.high_epochs}"
+    if math.isnan(each.tau):
+        reason = "too few" if each.num_networks < 3 else "all equal"
+        return [pair, str(each.num_networks), reason, reason]
+    interval = f"{each.tau:.2f} ({each.tau_low:.2f} to {each.tau_high:.2f})"
+    return [pair, str(each.num_networks), interval, f"{each.rho:.2f}"]
+
+
+def _line(climb: Climb, color: str, symbol: str) -> go.Scatter:
+    name = f"trial {climb.trial}"
+    pairs = list(zip(climb.epochs, climb.accuracies, strict=True))
+    lines = [f"{epochs} epochs: accuracy {accuracy:.2f} %" for epochs, accuracy in pairs]
+    return go.Scatter(
+        x=list(climb.epochs),
+        y=list(climb.accuracies),
+        name=name,
+        mode="lines+markers",
+        line={"color": color, "width": 2},
+        marker={"color": color, "size": 8, "symbol": symbol},
+        hovertext=[hover(name, [*lines, metric_words("macs", climb.macs)], ())] * len(pairs),
+        hoverinfo="text",
+    )
