@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from naslab.analysis.study import StudyView
     from naslab.arch import ArchSpec, Cost, arch_id, cost, load_arch, save_arch
     from naslab.arch.build import build
+    from naslab.calibration_lab import accuracy_predictor, calibrate
     from naslab.errors import NaslabError
     from naslab.execution.workers import Workers
     from naslab.lab import front_figure, open_study, pareto_front, search, train, write_report
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from naslab.zoo import model
 
 _HOMES = {
+    "calibrate": "naslab.calibration_lab",
+    "accuracy_predictor": "naslab.calibration_lab",
     "scale": "naslab.scaling",
     "meet_budget": "naslab.scaling",
     "family": "naslab.scaling",
@@ -71,8 +74,10 @@ __all__ = [
     "SearchSpace",
     "StudyView",
     "Workers",
+    "accuracy_predictor",
     "arch_id",
     "build",
+    "calibrate",
     "choice",
     "cost",
     "family",

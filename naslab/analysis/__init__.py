@@ -1,5 +1,6 @@
 """What outcomes say: outcomes in, tables out. Every table turns into JSON values by `rows()`; figures draw them."""
 
+from naslab.analysis.calibration import CalibrationTable, EstimatorLine
 from naslab.analysis.curves import CurveTable, LearningCurve, learning_curves
 from naslab.analysis.facts import Fact, FactTable, facts
 from naslab.analysis.failures import FailureGroup, FailureTable, failures
@@ -11,7 +12,9 @@ from naslab.analysis.reference import ReferencePoint, reference_of_outcomes, ref
 from naslab.analysis.study import StudyView, read_study
 
 __all__ = [
+    "CalibrationTable",
     "CurveTable",
+    "EstimatorLine",
     "Fact",
     "FactTable",
     "FailureGroup",

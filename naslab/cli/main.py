@@ -9,6 +9,7 @@ import sys
 import typer
 
 from naslab.cli import (
+    calibrate,
     compare,
     cost,
     data_law,
@@ -48,6 +49,7 @@ for each in (
     scaling_law,
     data_law,
     compare,
+    calibrate,
     train,
     export,
     cost,

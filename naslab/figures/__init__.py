@@ -1,5 +1,6 @@
 """Tables as Plotly figures, and the report of a study. Figures never compute: tables come from `naslab.analysis`."""
 
+from naslab.figures.calibration import calibration_figure
 from naslab.figures.curves import curves_figure
 from naslab.figures.family import family_figure
 from naslab.figures.front import front_figure
@@ -10,6 +11,7 @@ from naslab.figures.write import write_figure
 from naslab.figures.zoo import zoo_figure
 
 __all__ = [
+    "calibration_figure",
     "curves_figure",
     "family_figure",
     "front_figure",

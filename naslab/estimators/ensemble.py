@@ -1,0 +1,146 @@
+"""RankEnsemble: proxies that vote by rank among networks of the same space."""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_left
+from statistics import NormalDist
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from naslab.arch import arch_id, cost
+from naslab.arch.block import require
+from naslab.errors import DataError
+from naslab.estimators.estimator import Workbench
+from naslab.estimators.proxies.proxy import Probe, prepare_proxies, require_proxies
+from naslab.outcome import Candidate, Estimate, Fidelity
+from naslab.space import Genome, SearchSpace
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MEMBERS = ("layers", "activations", "naswot", "jacob_cov", "grad_norm")
+
+
+class RankEnsemble(msgspec.Struct, frozen=True, kw_only=True):
+    """The mean over proxies of a candidate's place among reference networks, as `ensemble` in `measured`.
+
+    A vote by rank needs a population, and a score should not change with who else is asked. So `num_reference` networks
+    of the space are drawn once, by `seed`, and measured when a worker prepares itself: a candidate's place in each
+    proxy is its normal score among them (van der Waerden 1952), a function of the candidate alone. Beyond the best
+    and the worst of them a place grows by at most one more, so that no proxy outvotes the others by its scale.
+    `measured` holds every member's own score too.
+
+    >>> from naslab.space import load_space
+    >>> from naslab.training.choice import DataChoice
+    >>> RankEnsemble(space=load_space("nas_bench_macro"), probe=Probe(data=DataChoice(name="cifar10"))).members
+    ('layers', 'activations', 'naswot', 'jacob_cov', 'grad_norm')
+    """
+
+    space: SearchSpace
+    probe: Probe
+    members: tuple[str, ...] = MEMBERS
+    num_reference: int = 32
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        require(len(self.members) > 0, "members", "needs at least one proxy")
+        require(len(set(self.members)) == len(self.members), "members", f"names a proxy twice: {self.members}")
+        require(self.num_reference >= 2, "num_reference", f"must be at least 2, got {self.num_reference}")
+        require_proxies(self.members)
+
+    def prepare(self, bench: Workbench) -> None:
+        """Load the images and measure the reference networks."""
+        prepare_proxies(self.members, self.probe, bench)
+        self._reference(bench)
+
+    def estimate(self, candidate: Candidate, bench: Workbench) -> Estimate:
+        """The vote on a candidate; its failures are values."""
+        from naslab.estimators.proxies.measuring import estimate
+
+        started = time.perf_counter()
+        found = estimate(self.members, self.probe, candidate, bench)
+        if found.failure is not None:
+            return found
+        reference = self._reference(bench)
+        places = [normal_score(found.measured[name], reference[name]) for name in self.members]
+        return msgspec.structs.replace(
+            found,
+            measured={**found.measured, "ensemble": float(np.mean(places))},
+            wall_seconds=time.perf_counter() - started,
+        )
+
+    def _reference(self, bench: Workbench) -> dict[str, tuple[float, ...]]:
+        """Each member's scores of the reference networks, ascending; measured once a worker."""
+        if self not in bench.cache:
+            bench.cache[self] = self._measured_reference(bench)
+        reference: dict[str, tuple[float, ...]] = bench.cache[self]
+        return reference
+
+    def _measured_reference(self, bench: Workbench) -> dict[str, tuple[float, ...]]:
+        from naslab.estimators.proxies.measuring import estimate
+
+        networks = reference_networks(self.space, self.num_reference, self.seed)
+        estimates = [estimate(self.members, self.probe, each, bench) for each in networks]
+        complete = [each.measured for each in estimates if each.failure is None]
+        if len(complete) < 2:
+            failure = next(each.failure for each in estimates if each.failure is not None)
+            raise DataError(
+                f"the ensemble has no reference: its proxies fail on the space's networks: {failure.message}"
+            )
+        return {name: tuple(sorted(each[name] for each in complete)) for name in self.members}
+
+
+def reference_networks(space: SearchSpace, count: int, seed: int) -> list[Candidate]:
+    """Random networks of a space, with the seed that all candidates of one study share."""
+    source = np.random.default_rng(seed)
+    return [candidate_of(space, space.sample(source), seed, trial) for trial in range(count)]
+
+
+def candidate_of(space: SearchSpace, genome: Genome, seed: int, trial: int = 0) -> Candidate:
+    """A genome of a space as a candidate for proxies, which have one fidelity."""
+    arch = space.decode(genome)
+    return Candidate(
+        trial=trial,
+        arch=arch,
+        arch_id=arch_id(arch),
+        cost=cost(arch),
+        fidelity=Fidelity(),
+        seed=seed,
+        genome=genome,
+    )
+
+
+def normal_score(value: float, reference: Sequence[float]) -> float:
+    """The place of a value among ascending reference values, as a quantile of the standard normal distribution.
+
+    Between two reference values the place is interpolated, at equal ones it is their middle; beyond the last it
+    approaches one place more. Strictly increasing wherever the reference is.
+
+    >>> round(normal_score(2.0, (1.0, 2.0, 3.0)), 6), normal_score(9.0, (1.0, 2.0)) > normal_score(3.0, (1.0, 2.0))
+    (0.0, True)
+    """
+    place = rank_among(value, reference)
+    return NormalDist().inv_cdf((place + 1.5) / (len(reference) + 2))
+
+
+def rank_among(value: float, reference: Sequence[float]) -> float:
+    """The rank of a value from 0 for the first of the ascending reference values, between -1 and their number."""
+    count, span = len(reference), reference[-1] - reference[0]
+    if value < reference[0]:
+        return -_share(reference[0] - value, span)
+    if value > reference[-1]:
+        return count - 1 + _share(value - reference[-1], span)
+    first = bisect_left(reference, value)
+    equal = [index for index in range(first, count) if reference[index] == value]
+    if equal:
+        return (equal[0] + equal[-1]) / 2
+    below, above = reference[first - 1], reference[first]
+    return first - 1 + (value - below) / (above - below)
+
+
+def _share(excess: float, span: float) -> float:
+    """From 0 to 1 as what a value lies beyond the reference grows, half way at a span."""
+    return excess / (excess + span) if span > 0 else 1.0

@@ -1,0 +1,265 @@
+"""Estimators by name, as the command line and benchmarks write them: `naswot`, `short:epochs=2,images=5000`.
+
+An estimator is added by one `Entry` in `ENTRIES`: its options as a struct, and a function that makes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import msgspec
+
+from naslab.arch.block import require
+from naslab.errors import SpecError, UnknownNameError
+from naslab.estimators.ensemble import MEMBERS, RankEnsemble
+from naslab.estimators.estimator import Estimator
+from naslab.estimators.predictor import AccuracyPredictor, KnownResult
+from naslab.estimators.proxies.proxy import DESCRIBED, PROXIES, Probe, Proxy
+from naslab.estimators.short_training import ShortTraining
+from naslab.outcome import Fidelity
+from naslab.problem import Problem
+from naslab.training.recipe import named_recipe
+
+
+class Setting(NamedTuple):
+    """Where estimators work: the problem, the folder of its data, the seed, and networks whose results are known.
+
+    `known` gives that many of them, of the problem's space, none of which is to be estimated.
+    """
+
+    problem: Problem
+    data_dir: str | None = None
+    seed: int = 0
+    known: Callable[[int], tuple[KnownResult, ...]] = lambda _: ()
+
+
+class MadeEstimator(NamedTuple):
+    """An estimator, and the fidelity of the candidates that it is given."""
+
+    estimator: Estimator
+    fidelity: Fidelity = Fidelity()
+
+
+class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What may be said behind an estimator's name; this one takes nothing."""
+
+
+class ShortOptions(Options, frozen=True):
+    """Short training: epochs, training images, the side of square images, and the factor of the widths."""
+
+    epochs: int = 1
+    images: int | None = None
+    resolution: int | None = None
+    width: float | None = None
+
+    @property
+    def fidelity(self) -> Fidelity:
+        """The fidelity that the options are."""
+        side = self.resolution
+        return Fidelity(
+            epochs=self.epochs,
+            images=self.images,
+            resolution=None if side is None else (side, side),
+            width=self.width,
+        )
+
+
+class FullOptions(Options, frozen=True):
+    """Training to the end, by the recipe `full`."""
+
+    epochs: int = 20
+
+
+class ProxyOptions(Options, frozen=True):
+    """The images of one batch."""
+
+    batch: int = 32
+
+
+class EnsembleOptions(Options, frozen=True):
+    """The members, joined by +, the networks that they are compared with, and the images of one batch."""
+
+    members: str = "+".join(MEMBERS)
+    reference: int = 32
+    batch: int = 32
+
+
+class PredictorOptions(Options, frozen=True):
+    """How many known results it learns from, and proxies that it sees beside choices and cost, joined by +."""
+
+    known: int = 100
+    proxies: str = ""
+    batch: int = 32
+
+
+class Entry(NamedTuple):
+    """A name, what it stands for in a line, which of `measured` ranks networks, its options, what makes it of them."""
+
+    name: str
+    summary: str
+    metric: str
+    options: type[Options]
+    make: Callable[[Setting, Any], MadeEstimator]
+
+
+class EstimatorName(NamedTuple):
+    """An estimator asked for by name, its options read and checked; `str` writes it in its one form."""
+
+    entry: Entry
+    options: Options
+
+    def __str__(self) -> str:
+        said = ",".join(
+            f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}" for key, value in self._said()
+        )
+        return f"{self.entry.name}:{said}" if said else self.entry.name
+
+    def _said(self) -> Iterable[tuple[str, Any]]:
+        return msgspec.to_builtins(self.options).items()  # type: ignore[no-any-return]
+
+    @property
+    def metric(self) -> str:
+        """Which of `measured` ranks networks, larger for better."""
+        return self.entry.metric
+
+    @property
+    def num_known(self) -> int:
+        """How many known results it learns from."""
+        return self.options.known if isinstance(self.options, PredictorOptions) else 0
+
+    def make(self, setting: Setting) -> MadeEstimator:
+        """The estimator. Raises `NaslabError` for what does not fit the setting."""
+        return self.entry.make(setting, self.options)
+
+
+def _short(setting: Setting, options: ShortOptions) -> MadeEstimator:
+    problem = setting.problem
+    made = ShortTraining(data=problem.data, recipe=problem.recipe, data_dir=setting.data_dir)
+    return MadeEstimator(made, options.fidelity)
+
+
+def _full(setting: Setting, options: FullOptions) -> MadeEstimator:
+    data = setting.problem.data
+    made = ShortTraining(data=data, recipe=named_recipe("full", data.name), data_dir=setting.data_dir)
+    return MadeEstimator(made, Fidelity(epochs=options.epochs))
+
+
+def _proxy(name: str) -> Callable[[Setting, Any], MadeEstimator]:
+    def make(setting: Setting, options: Any) -> MadeEstimator:
+        batch = options.batch if isinstance(options, ProxyOptions) else ProxyOptions().batch
+        return MadeEstimator(Proxy(name=name, probe=_probe(setting, batch)))
+
+    return make
+
+
+def _ensemble(setting: Setting, options: EnsembleOptions) -> MadeEstimator:
+    made = RankEnsemble(
+        space=setting.problem.space,
+        probe=_probe(setting, options.batch),
+        members=_names(options.members),
+        num_reference=options.reference,
+        seed=setting.seed,
+    )
+    return MadeEstimator(made)
+
+
+def _predictor(setting: Setting, options: PredictorOptions) -> MadeEstimator:
+    known = setting.known(options.known)
+    require(
+        len(known) >= options.known, "predictor:known", f"needs {options.known} known results, there are {len(known)}"
+    )
+    made = AccuracyPredictor(
+        problem=setting.problem, known=known, proxies=_names(options.proxies), probe=_probe(setting, options.batch)
+    )
+    return MadeEstimator(made)
+
+
+def _probe(setting: Setting, batch: int) -> Probe:
+    return Probe(data=setting.problem.data, data_dir=setting.data_dir, batch_size=batch)
+
+
+def _names(joined: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in joined.split("+") if name.strip())
+
+
+_ABOUT = {
+    "params": "trainable parameters",
+    "macs": "multiply-accumulates",
+    "activations": "output elements of convolutions",
+    "depth": "weighted layers on the longest way",
+    "layers": "blocks that are no identity",
+    "synflow": "synaptic flow (Tanaka 2020)",
+    "naswot": "log-determinant of the kernel of codes (Mellor 2021)",
+    "jacob_cov": "correlation of the gradients in the images (Mellor 2020)",
+    "grad_norm": "norm of the gradient (Abdelfattah 2021)",
+    "snip": "sum of |weight x gradient| (Lee 2019)",
+    "zico": "steadiness of gradients over batches (Li 2023)",
+}
+ENTRIES: tuple[Entry, ...] = (
+    *(
+        Entry(name, _ABOUT[name], name, Options if name in DESCRIBED else ProxyOptions, _proxy(name))
+        for name in PROXIES
+    ),
+    Entry("ensemble", "proxies that vote by rank", "ensemble", EnsembleOptions, _ensemble),
+    Entry("short", "short training to a fidelity", "accuracy", ShortOptions, _short),
+    Entry("full", "training by the recipe full", "accuracy", FullOptions, _full),
+    Entry("predictor", "a Gaussian process of known results", "accuracy", PredictorOptions, _predictor),
+)
+
+
+def estimator_names() -> tuple[str, ...]:
+    """Every name there is, proxies first."""
+    return tuple(entry.name for entry in ENTRIES)
+
+
+def read_name(text: str) -> EstimatorName:
+    """The estimator that a text asks for.
+
+    Raises `UnknownNameError` for unknown names and options, `SpecError` for values that do not fit.
+
+    >>> str(read_name("short:images=5000,epochs=2")), str(read_name("short:epochs=1"))
+    ('short:epochs=2,images=5000', 'short')
+    """
+    name, _, rest = text.strip().partition(":")
+    entry = next((entry for entry in ENTRIES if entry.name == name), None)
+    if entry is None:
+        raise UnknownNameError("estimator", name, estimator_names())
+    said: dict[str, str] = {}
+    for part in filter(None, (each.strip() for each in rest.split(","))):
+        key, equals, value = part.partition("=")
+        require(bool(equals and value), name, f"an option looks like epochs=1, got '{part}'")
+        if key not in entry.options.__struct_fields__:
+            raise UnknownNameError(f"option of {name}", key, entry.options.__struct_fields__)
+        said[key] = value
+    return EstimatorName(entry, _checked(name, entry.options, said))
+
+
+def read_names(text: str) -> tuple[EstimatorName, ...]:
+    """The estimators of a list with commas, options and all; each once.
+
+    >>> [str(each) for each in read_names("short:epochs=2,images=500,naswot,ensemble")]
+    ['short:epochs=2,images=500', 'naswot', 'ensemble']
+    """
+    parts: list[str] = []
+    for part in filter(None, (each.strip() for each in text.split(","))):
+        if parts and "=" in part and ":" not in part:  # an option of the name before it
+            parts[-1] += f",{part}"
+        else:
+            parts.append(part)
+    return tuple({str(name): name for name in map(read_name, parts)}.values())
+
+
+def _checked(name: str, kind: type[Options], said: dict[str, str]) -> Options:
+    """Options of the types and sizes that they must have."""
+    try:
+        options = msgspec.convert(said, kind, strict=False)
+    except msgspec.ValidationError as error:
+        wanted, _, place = str(error).partition(" - at ")
+        key = place.strip("`").removeprefix("$.")
+        raise SpecError(f"{name}:{key}", f"{wanted[:1].lower()}{wanted[1:]}, as in {said.get(key)!r}") from None
+    for key in kind.__struct_fields__:
+        value = getattr(options, key)
+        if isinstance(value, int | float):
+            require(value > 0, f"{name}:{key}", f"must be above 0, got {value:g}")
+    return options

@@ -1,0 +1,1 @@
+"""Zero-cost proxies: scores of a network at initialisation, from its description or from one batch."""

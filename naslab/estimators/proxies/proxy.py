@@ -1,0 +1,77 @@
+"""Proxy: a score of a network that nobody has trained, as an estimator."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import msgspec
+
+from naslab.arch.block import require
+from naslab.errors import UnknownNameError
+from naslab.estimators.estimator import Workbench
+from naslab.outcome import Candidate, Estimate
+from naslab.training.choice import DataChoice
+
+DescribedProxy = Literal["params", "macs", "activations", "depth", "layers"]
+"""What the description alone tells: costs, weighted layers on the longest way through, blocks that are no identity."""
+ScoredProxy = Literal["synflow", "naswot", "jacob_cov", "grad_norm", "snip", "zico"]
+"""What a network at initialisation tells."""
+
+DESCRIBED: tuple[str, ...] = get_args(DescribedProxy)
+PROXIES: tuple[str, ...] = (*DESCRIBED, *get_args(ScoredProxy))
+"""Larger is better for each."""
+NEEDS_IMAGES: tuple[str, ...] = ("naswot", "jacob_cov", "grad_norm", "snip", "zico")
+
+
+class Probe(msgspec.Struct, frozen=True, kw_only=True):
+    """The images that proxies look at: batches of training images of a data set, drawn by the candidate's seed."""
+
+    data: DataChoice
+    data_dir: str | None = None
+    batch_size: int = 32
+
+    def __post_init__(self) -> None:
+        require(self.batch_size >= 2, "batch_size", f"must be at least 2, got {self.batch_size}")
+
+
+class Proxy(msgspec.Struct, frozen=True, kw_only=True):
+    """Scores a candidate at initialisation; `measured` holds the score under the proxy's name, larger for better.
+
+    A function of the candidate's network and seed, of the data and of the kind of device. A score that is not finite
+    is a failure. Scores of different spaces or data sets do not compare.
+
+    >>> Proxy(name="naswot", probe=Probe(data=DataChoice(name="cifar10"))).name
+    'naswot'
+    """
+
+    name: str
+    probe: Probe
+
+    def __post_init__(self) -> None:
+        require_proxies((self.name,))
+
+    def prepare(self, bench: Workbench) -> None:
+        """Load the images, if it looks at any. Raises `DataError` and `DeviceError`."""
+        prepare_proxies((self.name,), self.probe, bench)
+
+    def estimate(self, candidate: Candidate, bench: Workbench) -> Estimate:
+        """The score of a candidate; its failures are values."""
+        from naslab.estimators.proxies.measuring import estimate  # loads torch, which a driver does without
+
+        return estimate((self.name,), self.probe, candidate, bench)
+
+
+def require_proxies(names: tuple[str, ...]) -> None:
+    """Raise `UnknownNameError` for a name that no proxy has."""
+    for name in names:
+        if name not in PROXIES:
+            raise UnknownNameError("proxy", name, PROXIES)
+
+
+def prepare_proxies(names: tuple[str, ...], probe: Probe, bench: Workbench) -> None:
+    """Load what proxies look at, and set the worker's threads; nothing where descriptions are enough."""
+    if set(names) <= set(DESCRIBED):
+        return
+    from naslab.estimators.proxies.measuring import prepare
+
+    prepare(names, probe, bench)
