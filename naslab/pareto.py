@@ -76,35 +76,32 @@ def crowding_distance(losses: ArrayLike) -> Losses:
 
 
 def hypervolume_contributions(losses: ArrayLike, reference: ArrayLike) -> Losses:
-    """The volume that each point alone dominates, of those that `reference` is beyond: shape (points,).
+    """The volume that each point alone dominates, up to `reference` of shape (objectives,): shape (points,).
 
-    What the hypervolume loses with the point; 0 for one that is dominated, or that has an equal. Two objectives by a
-    sweep, more by leaving each point of the front out.
+    What the hypervolume loses with the point: 0 for one that is dominated, or that has an equal. A front of two
+    objectives by a sweep, all else by leaving each point out.
 
-    >>> hypervolume_contributions([[1, 2], [2, 1], [2, 2]], [3, 3]).tolist()
-    [1.0, 1.0, 0.0]
+    >>> hypervolume_contributions([[1, 2], [2, 1]], [3, 3]).tolist()
+    [1.0, 1.0]
     """
     points = checked_losses(losses)
     bound = np.asarray(reference, dtype=float)
-    contributions = np.zeros(len(points))
     if not len(points):
-        return contributions
+        return np.zeros(0)
     unique, where, counts = np.unique(points, axis=0, return_inverse=True, return_counts=True)
-    alone = is_non_dominated(unique) & np.all(unique < bound, axis=1)
-    front = unique[alone]
-    if points.shape[1] == 2:
-        # in lexicographic order the second loss falls: each point's own box ends at its neighbours
-        rights = np.append(front[1:, 0], bound[0])
-        tops = np.insert(front[:-1, 1], 0, bound[1])[: len(front)]
-        volumes = (rights - front[:, 0]) * (tops - front[:, 1])
-    else:
-        whole = _volume(front, bound)
-        volumes = np.array([whole - _volume(np.delete(front, index, axis=0), bound) for index in range(len(front))])
+    is_front = is_non_dominated(unique)
     own = np.zeros(len(unique))
-    own[alone] = volumes
+    if points.shape[1] == 2 and is_front.all() and np.all(unique < bound):
+        # in lexicographic order the second loss falls: a point's own box ends at its neighbours
+        rights = np.append(unique[1:, 0], bound[0])
+        tops = np.append(bound[1], unique[:-1, 1])
+        own = (rights - unique[:, 0]) * (tops - unique[:, 1])
+    else:
+        whole = hypervolume(unique, bound)
+        for index in np.flatnonzero(is_front & (counts == 1)):
+            own[index] = whole - hypervolume(np.delete(unique, index, axis=0), bound)
     own[counts > 1] = 0.0
-    contributions[:] = own[where.reshape(-1)]
-    return contributions
+    return own[where.reshape(-1)]
 
 
 def hypervolume(losses: ArrayLike, reference: ArrayLike) -> float:

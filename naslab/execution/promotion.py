@@ -36,6 +36,8 @@ def best_to_promote(outcomes: Sequence[Outcome], objectives: Sequence[Objective]
     if not able:
         return []
     losses = np.array([[goal.loss(each.value(goal.metric)) for goal in objectives] for each in able], dtype=np.float64)
+    if losses.shape[1] == 1:
+        return [able[index] for index in np.argsort(losses[:, 0], kind="stable")]
     ranks = non_dominated_ranks(losses)
     spread = np.zeros(len(able))
     for rank in range(int(ranks.max()) + 1):

@@ -46,6 +46,8 @@ class RungSource:
         self._finished: list[dict[str, Outcome]] = [{} for _ in rungs.epochs]
         self._promoted: list[set[str]] = [set() for _ in rungs.epochs]
         self._in_flight: set[int] = set()
+        self._ordered: list[list[Outcome]] = [[] for _ in rungs.epochs]
+        self._num_ordered = [0 for _ in rungs.epochs]
 
     @property
     def total(self) -> int:
@@ -88,21 +90,25 @@ class RungSource:
 
     def _due(self, rung: int) -> list[Outcome]:
         """The outcomes of a rung that are to go on now, best first."""
-        finished = list(self._finished[rung].values())
-        quota = int(len(finished) * self._rungs.keep + 1e-9)
-        if quota <= 0:
-            return []
-        best = best_to_promote(finished, self._objectives)[:quota]
+        quota = int(len(self._finished[rung]) * self._rungs.keep + 1e-9)
+        best = self._best_of(rung)[:quota] if quota > 0 else []
         return [each for each in best if each.candidate.arch_id not in self._promoted[rung]]
+
+    def _best_of(self, rung: int) -> list[Outcome]:
+        """The outcomes of a rung that may go on, best first; put in order once for each that came."""
+        finished = self._finished[rung]
+        if self._num_ordered[rung] != len(finished):
+            self._ordered[rung] = best_to_promote(list(finished.values()), self._objectives)
+            self._num_ordered[rung] = len(finished)
+        return self._ordered[rung]
 
     def _last_hopes(self) -> list[Outcome]:
         """The best network of the highest rung that has one, unless the rung above was tried."""
         for rung in reversed(range(self._rungs.top)):
             if self._promoted[rung]:
                 return []
-            best = best_to_promote(list(self._finished[rung].values()), self._objectives)
-            if best:
-                return best[:1]
+            if self._best_of(rung):
+                return self._best_of(rung)[:1]
         return []
 
     def _promotion(self, outcome: Outcome, trial: int) -> Candidate:

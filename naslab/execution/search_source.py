@@ -13,7 +13,7 @@ from naslab.strategies.strategy import Strategy
 
 
 def search_source(strategy: Strategy, problem: Problem, record: StudyRecord, ledger: Ledger) -> Source:
-    """Where a study's candidates come from; checkpoints that nothing can need any more are removed beside its ledger."""
+    """Where a study's candidates come from; checkpoints beside its ledger go when nothing can need them any more."""
     rungs = record.rungs
     first = Fidelity(epochs=record.epochs) if rungs is None else rungs.fidelity(0)
     networks = StrategySource(strategy, problem, first, record.seed, record.trials)
