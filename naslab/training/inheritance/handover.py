@@ -1,0 +1,134 @@
+"""Handover: the weights of two networks while one's are handed on to the other, and what became of each layer."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from naslab.training.inheritance.flow import NEW, Channels, Flow
+
+
+class Handover:
+    """The parent's tensors, the child's as they become, and the paths of the child's layers by what was done."""
+
+    def __init__(self, parent: dict[str, Tensor], child: dict[str, Tensor], seed: int) -> None:
+        self.parent = parent
+        self.child = dict(child)
+        self.generator = torch.Generator().manual_seed(seed)
+        self.copied: list[str] = []
+        self.widened: list[str] = []
+        self.deepened: list[str] = []
+        self.sliced: list[str] = []
+        self.fresh: list[str] = []
+        self.broken: list[str] = []
+
+    def break_at(self, path: str, why: str) -> None:
+        """Note that the function changes here, and why."""
+        self.broken.append(f"{path}: {why}")
+
+    def note(self, path: str, is_cut: bool, is_grown: bool) -> None:
+        """Note a layer that has the parent's weights: some of them, more channels than they were for, or just them."""
+        (self.sliced if is_cut else self.widened if is_grown else self.copied).append(path)
+
+    def put(self, name: str, value: Tensor) -> None:
+        """Set a tensor of the child."""
+        own = self.child[name]
+        assert own.shape == value.shape, (name, own.shape, value.shape)
+        self.child[name] = value.to(own.dtype).contiguous()
+
+    def fill(self, name: str, value: float) -> None:
+        """Set a tensor of the child to one value."""
+        self.put(name, torch.full_like(self.child[name], value))
+
+    def multiply_norm(self, path: str, factor: float) -> None:
+        """Multiply what a norm of the child puts out."""
+        for part in ("weight", "bias"):
+            self.put(f"{path}.{part}", self.child[f"{path}.{part}"] * factor)
+
+    def gather(self, parent_name: str, child_name: str, channels: Channels) -> None:
+        """Take a tensor's entries along its first dimension from the parent; new channels keep the child's."""
+        self.put(child_name, rows_of(self.parent[parent_name], self.child[child_name], channels))
+
+
+def rows_of(values: Tensor, own: Tensor, channels: Channels) -> Tensor:
+    """The rows of `values` for channels, those of `own` for new ones; both agree but for their first dimension."""
+    source = index_of(channels)
+    is_new = (source == NEW).reshape(-1, *[1] * (own.ndim - 1))
+    return torch.where(is_new, own, values[source.clamp(min=0)])
+
+
+def index_of(channels: Channels) -> Tensor:
+    """Channels as indices: int64 (channels,)."""
+    return torch.tensor(channels, dtype=torch.int64)
+
+
+def mixing_weight(
+    weight: Tensor,
+    own: Tensor,
+    inputs: Channels,
+    outputs: Channels,
+    groups: tuple[int, int],
+    generator: torch.Generator,
+) -> tuple[Tensor, bool]:
+    """A convolution's or linear layer's weight between maps that carry the parent's channels, and whether it does all.
+
+    `weight` is the parent's (out, in / groups, ...), `own` the child's with kernels alike, `groups` the (parent's,
+    child's). A channel that the child holds m times counts m shares that sum to 1 (Chen et al. 2015, arXiv 1511.05641,
+    equation 2); the shares are drawn, so that copies with equal weights before them do not stay equal. Channels that
+    are new count nothing, rows of new outputs are the child's own.
+    """
+    made, is_whole = torch.empty_like(own), True
+    parent_groups, child_groups = groups
+    num_in, num_out = len(inputs) // child_groups, len(outputs) // child_groups
+    share_in, share_out = weight.shape[1], weight.shape[0] // parent_groups
+    for group in range(child_groups):
+        rows = slice(group * num_out, (group + 1) * num_out)
+        read = inputs[group * num_in : (group + 1) * num_in]
+        source, target = index_of(read), index_of(outputs[rows])
+        shares = _shares(source, num_out, generator)
+        in_place = (source % share_in).clamp(min=0)
+        block = weight[target.clamp(min=0)][:, in_place]
+        is_met = (target[:, None] // share_out == source[None, :] // share_in) & (source != NEW)[None, :]
+        factor = torch.where(is_met, shares, 0.0)
+        block = block * factor.reshape(*factor.shape, *[1] * (weight.ndim - 2))
+        is_new = (target == NEW).reshape(-1, *[1] * (weight.ndim - 1))
+        made[rows] = torch.where(is_new, own[rows], block)
+        wanted = {part for part in (target // share_out).tolist() if part >= 0}
+        needed = {part * share_in + channel for part in wanted for channel in range(share_in)}
+        is_whole = is_whole and needed <= set(read)
+    return made, is_whole
+
+
+def _shares(source: Tensor, num_out: int, generator: torch.Generator) -> Tensor:
+    """What each copy of a channel counts in each output, (out, in): the copies of one channel sum to 1."""
+    if len(set(source.tolist())) == len(source):
+        return torch.ones(num_out, len(source))
+    drawn = torch.rand(num_out, len(source), generator=generator, dtype=torch.float64) + 0.5
+    place = torch.where(source == NEW, int(source.max()) + 1, source)
+    sums = torch.zeros(num_out, int(place.max()) + 1, dtype=torch.float64).index_add_(1, place, drawn)
+    return (drawn / sums[:, place]).float()
+
+
+def fitted_kernel(weight: Tensor, kernel: tuple[int, int]) -> Tensor:
+    """A weight (out, in, height, width) with a kernel of other sides: zeros around it, or its middle."""
+    for dim, side in ((2, kernel[0]), (3, kernel[1])):
+        more = side - weight.shape[dim]
+        if more < 0:
+            weight = weight.narrow(dim, -more // 2, side)
+        elif more > 0:
+            shape = list(weight.shape)
+            shape[dim] = side
+            padded = weight.new_zeros(shape)
+            padded.narrow(dim, more // 2, weight.shape[dim]).copy_(weight)
+            weight = padded
+    return weight
+
+
+def is_cut(flow: Flow, channels: Channels, width: int) -> bool:
+    """Whether a layer between a flow and the parent's `width` channels leaves some weights of the parent out."""
+    return not flow.is_whole or set(channels) - {NEW} != set(range(width))
+
+
+def is_grown(flow: Flow, channels: Channels, width: int) -> bool:
+    """Whether a layer's input or output holds more channels than the parent's."""
+    return len(flow.channels) > flow.width or len(channels) > width

@@ -1,0 +1,140 @@
+"""Inheritance: the initial weights of a network from those of another, its parent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import msgspec
+from torch import Tensor
+
+from naslab.arch.build import build
+from naslab.arch.lower import lower
+from naslab.arch.plan import Dag, History, Layer, Sequence
+from naslab.arch.spec import ArchSpec
+from naslab.errors import DataError
+from naslab.training.inheritance.alignment import align, low_blocks
+from naslab.training.inheritance.flow import Flow, spread
+from naslab.training.inheritance.hand_on import Pair, hand_on, hand_on_graph, remove
+from naslab.training.inheritance.handover import Handover
+from naslab.training.inheritance.insert import insert
+
+
+class Inherited(msgspec.Struct, frozen=True, kw_only=True):
+    """What a child took from its parent: the paths of its layers with weights, by what was done.
+
+    `copied` as they were; `widened`: the parent's weights, spread over more channels or a larger kernel; `deepened`:
+    layers that the parent lacks, made to pass on what they read; `sliced`: some of the parent's weights left out;
+    `fresh`: initialised anew. `broken` says where and why the child's function is not the parent's; empty where it is,
+    to rounding and in evaluation mode.
+    """
+
+    copied: tuple[str, ...] = ()
+    widened: tuple[str, ...] = ()
+    deepened: tuple[str, ...] = ()
+    sliced: tuple[str, ...] = ()
+    fresh: tuple[str, ...] = ()
+    broken: tuple[str, ...] = ()
+
+    @property
+    def is_preserved(self) -> bool:
+        """Whether the child starts as the parent's function."""
+        return not self.broken
+
+    @property
+    def share(self) -> float:
+        """The share of the child's layers that have weights of the parent, from 0 to 1."""
+        taken = len(self.copied) + len(self.widened) + len(self.sliced)
+        return taken / max(1, taken + len(self.deepened) + len(self.fresh))
+
+
+class Inheritance(NamedTuple):
+    """A child's initial tensors by name, and where they are from."""
+
+    weights: dict[str, Tensor]
+    inherited: Inherited
+
+
+def inherit(parent: ArchSpec, weights: Mapping[str, Tensor], child: ArchSpec, seed: int = 0) -> Inheritance:
+    """The initial state dict of `child`'s module from `parent` and its state dict, and a report of what was done.
+
+    Wider layers replicate channels and divide what is read of them, further layers pass on what they read (Net2Net,
+    Chen et al. 2015, arXiv 1511.05641), larger kernels have zeros around; narrower layers keep a part, layers of
+    another kind their own weights, drawn from `seed`. Blocks are matched by resolution and likeness, layers by name.
+    The weights are float32 on the CPU. Raises `DataError` for weights that are not the parent's.
+
+    >>> from naslab.arch import ArchSpec, ConvBlock, Stage
+    >>> from naslab.arch.build import build
+    >>> parent = ArchSpec(input=(3, 8, 8), stages=(Stage(block=ConvBlock(), width=4),), num_classes=2)
+    >>> child = ArchSpec(input=(3, 8, 8), stages=(Stage(block=ConvBlock(kernel=5), width=6),), num_classes=2)
+    >>> inherit(parent, build(parent, seed=1).state_dict(), child).inherited
+    Inherited(copied=(), widened=('stage0.0.conv', 'stage0.0.norm', 'head.classifier'), deepened=(), sliced=(), \
+fresh=(), broken=())
+    """
+    given = {name: value.detach().cpu() for name, value in weights.items()}
+    require_weights_of(parent, given)
+    hand = Handover(given, build(child, seed).state_dict(), seed)
+    flow = Flow(spread(parent.input[0], child.input[0]), parent.input[0])
+    if parent.input != child.input:
+        hand.break_at("input", f"images of {child.input} here, of {parent.input} in the parent")
+    trail = _hand_on_blocks(hand, parent, child, [flow])
+    old_head, new_head = _head(parent), _head(child)
+    classes = spread(parent.num_classes, child.num_classes)
+    last = hand_on(hand, Pair("head", old_head, "head", new_head), trail[-1], classes)
+    if not last.is_same:
+        hand.break_at("head", f"{child.num_classes} classes here, {parent.num_classes} in the parent")
+    return Inheritance(hand.child, report_of(hand))
+
+
+def report_of(hand: Handover) -> Inherited:
+    """The report of a handover."""
+    return Inherited(
+        copied=tuple(hand.copied),
+        widened=tuple(hand.widened),
+        deepened=tuple(hand.deepened),
+        sliced=tuple(hand.sliced),
+        fresh=tuple(hand.fresh),
+        broken=tuple(hand.broken),
+    )
+
+
+def _head(arch: ArchSpec) -> Layer:
+    plan = lower(arch)
+    assert isinstance(plan, Sequence | History)
+    return plan.layers[-1]
+
+
+def _hand_on_blocks(hand: Handover, parent: ArchSpec, child: ArchSpec, trail: list[Flow]) -> list[Flow]:
+    """The flows behind every block of the child, the input's first."""
+    for old, new in align(low_blocks(parent), low_blocks(child)):
+        flow = trail[-1]._replace(norm=None)
+        if new is None:
+            assert old is not None
+            trail[-1] = remove(hand, old.path, old.layer, flow)
+        elif old is None:
+            trail.append(insert(hand, new.path, new.layer, flow))
+        elif isinstance(old.layer, Dag) and isinstance(new.layer, Dag) and new.layer.num_inputs > 1:
+            count = new.layer.num_inputs
+            read = [trail[0]] * (count - len(trail)) + trail[-count:]
+            trail.append(hand_on_graph(hand, Pair(old.path, old.layer, new.path, new.layer), read))
+        else:
+            trail.append(hand_on(hand, Pair(old.path, old.layer, new.path, new.layer), flow))
+    return trail
+
+
+def require_weights_of(arch: ArchSpec, weights: Mapping[str, Tensor]) -> None:
+    """Raise `DataError` unless the tensors are those of a network's module, by name and shape."""
+    for name, shape in shapes_of(arch):
+        there = tuple(weights[name].shape) if name in weights else "missing"
+        if there != shape:
+            raise DataError(f"the weights are those of another network: '{name}' is {there}, the parent's is {shape}")
+
+
+def shapes_of(arch: ArchSpec) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """The names and shapes of the tensors of a network's module, which is not made for it."""
+    import torch
+
+    with torch.device("meta"):
+        module = build(arch)
+    for name, value in module.state_dict().items():
+        yield name, tuple(value.shape)

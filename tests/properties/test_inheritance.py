@@ -1,0 +1,138 @@
+"""Inherited weights: they fit any child of any parent, and a child said to be its parent's function is it."""
+
+from __future__ import annotations
+
+import msgspec
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from random_networks import BLOCKS, archs, fits
+from torch import nn
+
+from naslab.arch import (
+    ArchSpec,
+    Bottleneck,
+    ConvBlock,
+    DepthwiseSeparable,
+    FusedMBConv,
+    InvertedBottleneck,
+    MBConv,
+    NormStyle,
+    ResidualBlock,
+    SqueezeExcite,
+    Stage,
+)
+from naslab.arch.build import build
+from naslab.training.inheritance import inherit
+
+PROPERTY = settings(
+    max_examples=int(__import__("os").environ.get("EX", "25")),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+
+
+@PROPERTY
+@given(archs(), archs(), st.integers(0, 3))
+def test_any_child_can_inherit_from_any_parent(parent: ArchSpec, child: ArchSpec, seed: int) -> None:
+    assert_report_is_true(parent, child, seed)
+
+
+@PROPERTY
+@given(st.data())
+def test_a_changed_network_is_the_parents_function_where_the_report_says_so(data: st.DataObject) -> None:
+    kind = data.draw(st.sampled_from(list(BLOCKS)))
+    parent = data.draw(archs((kind, ConvBlock)))
+    assert_report_is_true(parent, data.draw(changed(parent)), 1)
+
+
+ODD = st.sampled_from((1, 3, 5))
+SE = st.none() | st.builds(SqueezeExcite, ratio=st.sampled_from((0.25, 0.5)))
+GROWABLE = (
+    st.builds(ConvBlock, kernel=ODD),
+    st.builds(ResidualBlock, kernel=ODD, se=SE),
+    st.builds(Bottleneck, kernel=ODD, ratio=st.sampled_from((0.25, 0.5)), se=SE),
+    st.builds(DepthwiseSeparable, kernel=ODD, se=SE),
+    st.builds(MBConv, kernel=ODD, expansion=st.sampled_from((2, 3)), se=SE),
+    st.builds(InvertedBottleneck, kernel=ODD, expansion=st.sampled_from((2, 3))),
+    st.builds(FusedMBConv, kernel=ODD, expansion=st.sampled_from((2, 3)), se=SE),
+)
+
+
+@PROPERTY
+@given(st.data())
+def test_growing_preserves_the_function(data: st.DataObject) -> None:
+    """Wider stages, larger kernels, and more blocks where their kind holds an identity."""
+    stages = []
+    for index in range(data.draw(st.integers(1, 3))):
+        block = data.draw(st.one_of(*GROWABLE))
+        width = (8, 20, 36)[index]
+        stages.append(Stage(block=block, width=width, repeats=data.draw(st.integers(1, 2)), stride=1 + index % 2))
+    stem = (Stage(block=ConvBlock(), width=7),)
+    parent = ArchSpec(
+        input=(3, 9, 9), stem=stem, stages=tuple(stages), num_classes=4, norm=NormStyle(), activation="relu"
+    )
+    grown = []
+    for stage in parent.stages:
+        kernel = stage.block.kernel + data.draw(st.sampled_from((0, 2)))
+        deepest = stage.repeats + data.draw(st.integers(0, 2))
+        grown.append(
+            Stage(
+                block=msgspec.structs.replace(stage.block, kernel=kernel),
+                width=stage.width + data.draw(st.sampled_from((0, 4, 8))),
+                repeats=deepest,
+                stride=stage.stride,
+            )
+        )
+    child = msgspec.structs.replace(parent, stages=tuple(grown))
+    assert assert_report_is_true(parent, child, 0) == ()
+
+
+@st.composite
+def changed(draw: st.DrawFn, parent: ArchSpec) -> ArchSpec:
+    """The network with one stage changed: another width, another number of blocks, another kernel, or left out."""
+    index = draw(st.integers(0, len(parent.stages) - 1))
+    stage = parent.stages[index]
+    ways = [
+        msgspec.structs.replace(stage, repeats=stage.repeats + draw(st.sampled_from((-1, 1, 2))) or 1),
+        msgspec.structs.replace(stage, width=(stage.width or 4) + draw(st.sampled_from((-3, 4, 8)))),
+    ]
+    if "kernel" in stage.block.__struct_fields__:
+        block = msgspec.structs.replace(stage.block, kernel=stage.block.kernel + 2)
+        ways.append(msgspec.structs.replace(stage, block=block))
+    new = draw(st.sampled_from(ways))
+    child = msgspec.structs.replace(parent, stages=(*parent.stages[:index], new, *parent.stages[index + 1 :]))
+    return child if fits(child) else parent
+
+
+def assert_report_is_true(parent: ArchSpec, child: ArchSpec, seed: int) -> tuple[str, ...]:
+    """The weights fit; where the function is said to be preserved it is, to float32's rounding."""
+    old = lived(build(parent, seed))
+    weights, inherited = inherit(parent, old.state_dict(), child, seed)
+    new = build(child, seed)
+    new.load_state_dict(weights)
+    names = [name for part in (inherited.copied, inherited.widened, inherited.sliced) for name in part]
+    names += [*inherited.deepened, *inherited.fresh]
+    owners = {name.rpartition(".")[0] for name in new.state_dict()}
+    assert sorted(names) == sorted(owners)
+    if inherited.is_preserved:
+        images = torch.randn(3, *parent.input, generator=torch.Generator().manual_seed(seed))
+        with torch.no_grad():
+            before, after = old.double().eval()(images.double()), new.double().eval()(images.double())
+        if bool(before.isfinite().all()):
+            torch.testing.assert_close(after, before, rtol=1e-4, atol=1e-4 * (1 + float(before.abs().max())))
+    return inherited.broken
+
+
+def lived(module: nn.Module) -> nn.Module:
+    """The module as after some training: no norm is what it was at first."""
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for each in module.modules():
+            if isinstance(each, nn.BatchNorm2d):
+                each.running_mean.normal_(0, 0.3, generator=generator)
+                each.running_var.uniform_(0.5, 2, generator=generator)
+            if isinstance(each, nn.BatchNorm2d | nn.GroupNorm | nn.LayerNorm):
+                each.weight.uniform_(0.5, 1.5, generator=generator)
+                each.bias.normal_(0, 0.3, generator=generator)
+    return module
