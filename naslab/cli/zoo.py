@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from naslab.cli.output import JsonOption, print_json, print_table, say
+
+if TYPE_CHECKING:
+    from naslab.analysis.zoo import ZooRow
 
 
 def zoo(
@@ -45,11 +48,17 @@ def zoo(
                     row.params,
                     row.macs,
                     row.top1,
-                    row.top1_source,
+                    _source(row),
                 )
                 for row in rows
             ],
         )
+
+
+def _source(row: ZooRow) -> str:
+    """Who published the accuracy, and on which images where those are not the model's own."""
+    own = row.top1_resolution == row.resolution
+    return row.top1_source if own else f"{row.top1_source}, on {row.top1_resolution}"
 
 
 def register(app: typer.Typer) -> None:

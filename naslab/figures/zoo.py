@@ -19,7 +19,10 @@ DASHES = ("solid", "dot", "dash")
 
 
 def zoo_figure(rows: Sequence[ZooRow], num_classes: int = 1000) -> go.Figure:
-    """Networks with a published top-1 on the data of this many classes (1000: ImageNet), one colour a family."""
+    """Networks with a published top-1 on the data of this many classes (1000: ImageNet), one colour a family.
+
+    Macs are those on the images that the accuracy was measured on.
+    """
     shown = [row for row in rows if row.top1 is not None and row.num_classes == num_classes]
     families = dict.fromkeys(row.family for row in shown)
     scale = max((row.params for row in shown), default=1) / LARGEST_BUBBLE**2
@@ -31,16 +34,16 @@ def zoo_figure(rows: Sequence[ZooRow], num_classes: int = 1000) -> go.Figure:
     return figure(
         traces,
         f"Published accuracy on {data} against macs; the area is the number of parameters",
-        xaxis=metric_axis("macs", [row.macs for row in shown]),
+        xaxis=metric_axis("macs", [row.top1_macs for row in shown]),
         yaxis={"title": {"text": f"top-1 accuracy, {data} (%)"}},
     )
 
 
 def _bubbles(family: str, rows: Sequence[ZooRow], index: int, scale: float) -> go.Scatter:
     color = CYCLE[index % len(CYCLE)]
-    ordered = sorted(rows, key=lambda row: row.macs)
+    ordered = sorted(rows, key=lambda row: row.top1_macs)
     return go.Scatter(
-        x=[row.macs for row in ordered],
+        x=[row.top1_macs for row in ordered],
         y=[row.top1 for row in ordered],
         name=escape(family),
         mode="markers+lines",
@@ -64,9 +67,9 @@ def _words(row: ZooRow) -> str:
         [
             f"<b>{escape(row.name)}</b> ({row.year})",
             f"top-1 {row.top1:.2f} %",
-            metric_words("macs", row.macs),
+            metric_words("macs", row.top1_macs),
             metric_words("params", row.params),
-            f"input {row.resolution}",
+            f"input {row.top1_resolution}",
             f"accuracy from: {escape(row.top1_source)}",
         ]
     )

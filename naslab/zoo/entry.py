@@ -28,11 +28,13 @@ class Paper(msgspec.Struct, frozen=True):
 class Published(msgspec.Struct, frozen=True):
     """A published top-1 accuracy in per cent, on the data set of the model's number of classes, and who says so.
 
-    1000 classes are ImageNet (ILSVRC 2012, validation), 10 classes are CIFAR-10 (test).
+    1000 classes are ImageNet (ILSVRC 2012, validation), 10 classes are CIFAR-10 (test). `resolution` is the side of the
+    images that it was measured on, where that is not the model's own.
     """
 
     top1: float
     source: str
+    resolution: int | None = None
 
 
 class ZooEntry(msgspec.Struct, frozen=True):

@@ -54,7 +54,7 @@ MODELS = entries(
     (
         "resnet_rs_50",
         partial(resnet_rs, 50),
-        Published(78.8, "arXiv 2103.07579, table 7, at 160 x 160"),
+        Published(78.8, "arXiv 2103.07579, table 7", resolution=160),
     ),
     ("resnet_rs_101", partial(resnet_rs, 101, resolution=192), Published(81.2, "arXiv 2103.07579, table 7")),
     ("resnet_rs_152", partial(resnet_rs, 152, resolution=256), Published(83.0, "arXiv 2103.07579, table 7")),
@@ -63,7 +63,7 @@ MODELS = entries(
     (
         "resnet_rs_350",
         partial(resnet_rs, 350, 0.4, 0.1, resolution=384),
-        Published(84.2, "arXiv 2103.07579, table 7, at 320 x 320"),
+        Published(84.2, "arXiv 2103.07579, table 7", resolution=320),
     ),
     ("resnet_rs_420", partial(resnet_rs, 420, 0.4, 0.1, resolution=320), Published(84.4, "arXiv 2103.07579, table 7")),
 )

@@ -15,7 +15,8 @@ from torchvision.models import regnet
 from naslab.arch import cost, lower
 from naslab.arch.build import module_of
 from naslab.errors import SpecError
-from naslab.zoo import model, model_names
+from naslab.zoo import model, model_names, zoo_entries
+from naslab.zoo.entry import TORCHVISION
 from naslab.zoo.torchvision_weights import load_torchvision_state
 
 # torchvision's GoogLeNet has batch normalisation and 3x3 filters for the paper's 5x5: another network.
@@ -25,6 +26,14 @@ LARGE = {name for name in SHARED if cost(model(name)).params > 60e6 or cost(mode
 
 def test_torchvision_has_most_families() -> None:
     assert len(SHARED) > 45
+
+
+def test_accuracies_said_to_be_torchvisions_are() -> None:
+    entries = [each for each in zoo_entries().values() if each.published and each.published.source == TORCHVISION]
+    assert len(entries) > 45
+    for entry in entries:
+        measured = models.get_model_weights(entry.name)["IMAGENET1K_V1"].meta["_metrics"]["ImageNet-1K"]["acc@1"]
+        assert (entry.name, entry.published.top1) == (entry.name, measured)
 
 
 @pytest.mark.parametrize("name", SHARED)

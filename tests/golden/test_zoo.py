@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,7 @@ def test_entries_name_papers_and_sources() -> None:
         if entry.published is not None:
             assert 40 < entry.published.top1 < 98
             assert entry.published.source
+            assert set(re.findall(r"\d{4}\.\d{5}", entry.published.source)) <= {entry.paper.arxiv}
 
 
 def test_an_unknown_name_gets_the_nearest() -> None:

@@ -10,7 +10,7 @@ from torchvision import models
 from naslab.arch import BranchWidths, Context, Inception, cost, layer_costs, lower
 from naslab.arch.build import module_of
 from naslab.arch.tally import tally
-from naslab.zoo import model
+from naslab.zoo import model, zoo_entry
 from naslab.zoo.densenet import densenet
 from naslab.zoo.fractalnet import fractalnet
 from naslab.zoo.nasnet import nasnet_a
@@ -69,6 +69,17 @@ def test_rows_without_figures(name: str, millions: float) -> None:
 def test_printed_multiply_accumulates(name: str, resolution: int, billions: float) -> None:
     # NASNet's 1.5 %: released code computes a row and a column more where a reduction's map has even sides.
     assert cost(model(name, resolution=resolution)).macs / 1e9 == pytest.approx(billions, rel=0.015)
+
+
+# The table of the released networks, billions at the size that they were tested at.
+NFNET_BILLIONS = (12.38, 35.54, 62.59, 114.76, 215.24, 289.76, 377.28)
+
+
+@pytest.mark.parametrize(("variant", "billions"), list(enumerate(NFNET_BILLIONS)))
+def test_nfnet_costs_what_its_release_prints(variant: int, billions: float) -> None:
+    entry = zoo_entry(f"nfnet_f{variant}")
+    assert entry.published is not None
+    assert round(cost(model(entry.name, resolution=entry.published.resolution)).macs / 1e9, 2) == billions
 
 
 def test_auxiliary_head_of_inception_v3_is_torchvisions() -> None:

@@ -164,6 +164,8 @@ def test_the_zoo_chart_has_a_bubble_for_every_published_accuracy_on_imagenet() -
     published = [row for row in rows if row.top1 is not None and row.num_classes == 1000]
     assert sum(len(trace.x) for trace in figure.data) == len(published)
     assert {trace.name for trace in figure.data} == {row.family for row in published}
+    places = {(x, y) for trace in figure.data for x, y in zip(trace.x, trace.y, strict=True)}
+    assert places == {(row.top1_macs, row.top1) for row in published}
     assert {trace.marker.sizemode for trace in figure.data} == {"area"}
     looks = [(trace.marker.color, trace.marker.line.color, trace.line.dash) for trace in figure.data]
     assert len(set(looks)) == len(looks)
