@@ -32,6 +32,9 @@ from naslab.arch.summary import describe_stage
 from naslab.arch.tally import joined_shape, node_tally, tally
 from naslab.errors import SpecError
 
+AUXILIARY = "auxiliary"
+"""Where the built module keeps its auxiliary heads."""
+
 FEW_LAYERS = 4
 """A group of at most so many layers is described by them."""
 
@@ -125,6 +128,11 @@ def diagram(arch: ArchSpec, auxiliary: bool = False) -> Diagram:
     boxes = (msgspec.structs.replace(box, words=words.get(box.path, box.words)) for box in drawn.boxes)
     end = Box("output", "output", "Output", f"logits of {arch.num_classes} classes", last.shape, last.shape)
     return Diagram((entry, *boxes, end), (*drawn.arrows, Arrow(last.path, "output")))
+
+
+def is_auxiliary(box: Box) -> bool:
+    """Whether a box is an auxiliary head or a part of one, which the cost of a network leaves out."""
+    return box.path.startswith(f"{AUXILIARY}.")
 
 
 def _draw(layer: Layer, path: str, values: tuple[_Value, ...]) -> _Drawn:
@@ -273,7 +281,7 @@ def _supervised(layer: Supervised, path: str, values: tuple[_Value, ...]) -> _Dr
     made = {box.name: list(box.leaves())[-1] for box in body.boxes}
     heads: list[_Drawn] = []
     for name, head, weight in layer.taps:
-        drawn = _part(name, head, "auxiliary", (_Value(made[name].path, made[name].out_shape),))
+        drawn = _part(name, head, AUXILIARY, (_Value(made[name].path, made[name].out_shape),))
         words = f"auxiliary head in training, its loss counts {weight:g}"
         boxes = tuple(msgspec.structs.replace(box, name=box.path, words=words) for box in drawn.boxes)
         heads.append(drawn._replace(boxes=boxes))

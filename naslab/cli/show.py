@@ -17,6 +17,9 @@ def show(
     diagram: Annotated[
         Path | None, typer.Option(help="Write an interactive diagram to this self-contained HTML file.")
     ] = None,
+    auxiliary: Annotated[
+        bool, typer.Option(help="Draw the auxiliary heads, which are there in training only, into the diagram.")
+    ] = True,
     ledger: LedgerOption = DEFAULT_LEDGER,
     json: JsonOption = False,
 ) -> None:
@@ -37,7 +40,7 @@ def show(
         from naslab.arch.diagram import diagram as diagram_of
         from naslab.figures.diagram import write_diagram
 
-        write_diagram(diagram_of(found.arch), model, diagram)
+        write_diagram(diagram_of(found.arch, auxiliary), model, diagram)
         say(f"wrote {diagram}")
     if json:
         value: dict[str, Any] = {
@@ -76,6 +79,8 @@ def show(
         f"{seen.depth} layers with weights on the longest way; a position of the last map sees "
         f"{seen.field[0]} x {seen.field[1]} pixels, {seen.jump[0]} x {seen.jump[1]} apart"
     )
+    for head in found.arch.auxiliary:
+        print(f"auxiliary head behind stages[{head.after}], in training only, not counted; loss weight {head.weight:g}")
 
 
 def register(app: typer.Typer) -> None:

@@ -14,7 +14,7 @@
   const canvas = document.getElementById("canvas");
   const details = document.getElementById("details");
   const world = canvas.appendChild(create("g", { class: "world" }));
-  const totalMacs = root.boxes.reduce((sum, box) => sum + box.macs, 0);
+  const totalMacs = root.boxes.reduce((sum, box) => sum + (box.auxiliary ? 0 : box.macs), 0);
   const pen = document.createElement("canvas").getContext("2d");
   const family = getComputedStyle(document.body).fontFamily;
   const view = { scale: 1, x: 0, y: 0 };
@@ -120,7 +120,8 @@
 
   function classOf(box) {
     const state = isGroup(box) ? (box.open ? "group open" : "group closed") : isJoin(box) ? "join" : "layer";
-    return `box ${state} kind-${box.kind} ${box === current ? "current" : ""}`;
+    const side = box.auxiliary ? "auxiliary" : "";
+    return `box ${state} kind-${box.kind} ${side} ${box === current ? "current" : ""}`;
   }
 
   function roles(box) {
@@ -149,7 +150,7 @@
       const cross = `M${across - 5} ${middle}h10${box.open ? "" : `M${across} ${middle - 5}v10`}`;
       place.append(create("circle", { class: "knob", cx: across, cy: middle, r: 9 }), create("path", { class: "sign", d: cross }));
     }
-    if (!box.open && box.macs) {
+    if (!box.open && box.macs && !box.auxiliary) {
       const room = box.width - 12;
       place.append(create("rect", { class: "share", x: 9, y: CLOSED - 5, width: Math.max(1, room * box.macs / totalMacs), height: 3 }));
     }
@@ -382,7 +383,7 @@
       ["input", shapeWords(box.in)],
       ["output", shapeWords(box.out)],
       ["params", box.params.toLocaleString("en")],
-      ["macs", box.macs ? `${box.macs.toLocaleString("en")} (${share} of all)` : "0"],
+      ["macs", box.macs ? `${box.macs.toLocaleString("en")} (${box.auxiliary ? "in training only" : `${share} of all`})` : "0"],
       ["activations", box.activations.toLocaleString("en")],
     ];
     const list = document.createElement("dl");

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from naslab.arch.diagram import Box, Diagram
+from naslab.arch.diagram import Box, Diagram, is_auxiliary
 from naslab.figures.markup import Markup, element, join
 from naslab.figures.page import document, script_data, shipped, write_text
 
@@ -22,7 +22,7 @@ BUTTONS = (
 """Names, labels and titles of the buttons over a diagram."""
 
 HELP = (
-    "Click a block or press Enter to open and close it. Wheel or + and - zoom, drag pans, 0 fits. "
+    "Click a block or press Enter to open and close it. Wheel, two fingers or + and - zoom, drag pans, 0 fits. "
     "Arrow keys go from block to block, right opens, left closes."
 )
 
@@ -36,8 +36,11 @@ def diagram_page(diagram: Diagram, title: str) -> str:
     """The page of a diagram."""
     classes = diagram.boxes[-1].out_shape[0]
     size = " \u00d7 ".join(map(str, diagram.boxes[0].out_shape))
-    params, macs = (f"{sum(getattr(box, count) for box in diagram.boxes):,}" for count in ("params", "macs"))
+    counted = [box for box in diagram.boxes if not is_auxiliary(box)]
+    params, macs = (f"{sum(getattr(box, count) for box in counted):,}" for count in ("params", "macs"))
     lead = f"Input {size}, {classes} classes, {params} params, {macs} macs (multiply-accumulates)"
+    if len(counted) < len(diagram.boxes):
+        lead += "; auxiliary heads, which are there in training only, come on top"
     header = element(
         "header",
         element("h1", title),
@@ -109,5 +112,6 @@ def _plain(box: Box) -> dict[str, Any]:
         "params": box.params,
         "macs": box.macs,
         "activations": box.activations,
+        "auxiliary": is_auxiliary(box),
         "boxes": [_plain(_merged(each)) for each in box.boxes],
     }

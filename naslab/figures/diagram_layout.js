@@ -166,7 +166,7 @@ const diagramLayout = (() => {
     return count;
   }
 
-  /** The x of every node: near what it is joined to, in order, with room between; arrows give way to boxes. */
+  /** The x of every node: near what it is joined to, in order, with room between; arrows and side branches give way. */
   function aligned(ranks, arrows) {
     const { above, below } = neighbours(arrows);
     for (const nodes of ranks) settle(nodes, () => ({ wish: 0, weight: 1 }));
@@ -177,7 +177,8 @@ const diagramLayout = (() => {
           let sum = 0;
           let weight = 0;
           for (const { node: other, offset } of side.get(node) ?? []) {
-            const pull = Boolean(node.isBend) === Boolean(other.isBend) ? 1 : 0.001;
+            const isAlike = Boolean(node.isBend) === Boolean(other.isBend) && Boolean(node.auxiliary) === Boolean(other.auxiliary);
+            const pull = isAlike ? 1 : 0.001;
             sum += pull * (other.x + offset);
             weight += pull;
           }

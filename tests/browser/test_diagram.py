@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,18 @@ LONG_TEXT = """[...document.querySelectorAll('.box')].filter(each => {
   return [...each.children].filter(child => child.tagName === 'text')
     .some(text => text.getBBox().x + text.getBBox().width > room);
 }).map(each => each.dataset.path)"""
+
+
+FINGERS = """() => {
+  window.fingers = { first: new Map(), last: new Map() };
+  const canvas = document.getElementById('canvas');
+  const note = (event) => {
+    const at = [event.clientX, event.clientY];
+    if (!window.fingers.first.has(event.pointerId)) window.fingers.first.set(event.pointerId, at);
+    window.fingers.last.set(event.pointerId, at);
+  };
+  for (const name of ['pointerdown', 'pointermove']) canvas.addEventListener(name, note);
+}"""
 
 
 def opened(browser: Any, folder: Path, name: str, width: int = 1300) -> Visit:
@@ -122,6 +135,27 @@ def test_the_wheel_zooms_at_the_pointer_and_fit_shows_all(visit: Visit) -> None:
     assert frames
 
 
+@pytest.mark.parametrize("factor", [2.0, 0.5])
+def test_two_fingers_zoom_at_their_places_and_open_nothing(visit: Visit, factor: float) -> None:
+    before, (x, y) = scale(visit), place(visit, "stage3")
+    visit.page.evaluate(FINGERS)
+    pinch = {"x": x, "y": y, "scaleFactor": factor, "relativeSpeed": 1600, "gestureSourceType": "touch"}
+    visit.context.new_cdp_session(visit.page).send("Input.synthesizePinchGesture", pinch)
+    first, last = (visit.page.evaluate(f"[...window.fingers.{when}.values()]") for when in ("first", "last"))
+    assert (len(first), len(last)) == (2, 2)
+    spread = math.dist(*last) / math.dist(*first)
+    assert (spread > 1) is (factor > 1)
+    after = scale(visit)
+    assert after / before == pytest.approx(spread, rel=1e-3)
+    middle = [(one + two) / 2 for one, two in zip(*last, strict=True)]
+    begun = [(one + two) / 2 for one, two in zip(*first, strict=True)]
+    moved = [now + (at - was) * spread for at, was, now in zip((x, y), begun, middle, strict=True)]
+    frame = place(visit, "stage3")
+    assert (frame[0] - 12 + 12 * spread, frame[1] - 8 + 8 * spread) == pytest.approx(moved, abs=1.5)
+    assert visit.page.evaluate("visualViewport.scale") == 1
+    assert len(paths(visit)) == 11
+
+
 def test_dragging_pans_and_opens_nothing(visit: Visit) -> None:
     x, y = place(visit, "stage3")
     visit.page.mouse.move(x, y)
@@ -153,6 +187,31 @@ def test_the_keyboard_walks_opens_and_zooms(visit: Visit) -> None:
     visit.page.keyboard.press("0")
     visit.page.keyboard.press("Tab")
     assert visit.page.evaluate("document.getElementById('canvas').contains(document.activeElement)") is False
+
+
+def test_auxiliary_heads_stand_beside_the_network_and_are_not_counted(browser: Any, tmp_path: Path) -> None:
+    write_diagram(diagram(model("googlenet"), auxiliary=True), "googlenet", tmp_path / "heads.html")
+    visit = Visit(browser, tmp_path / "heads.html", 1300)
+    heads = ["auxiliary.stage3", "auxiliary.stage6"]
+    assert [path for path in paths(visit) if path.startswith("auxiliary")] == heads
+    assert visit.page.locator(".box.auxiliary").count() == 2
+    assert visit.page.text_content(".lead") == (
+        "Input 3 × 224 × 224, 1000 classes, 6,998,552 params, 1,582,671,872 macs (multiply-accumulates); "
+        "auxiliary heads, which are there in training only, come on top"
+    )
+    visit.page.mouse.click(*place(visit, "auxiliary.stage3"))
+    assert "auxiliary.stage3.head" in paths(visit)
+    words = visit.page.locator("#details").inner_text().split("\n")
+    assert {"auxiliary head in training, its loss counts 0.3", "4,169,728 (in training only)"} <= set(words)
+    trunk = visit.page.evaluate(
+        """['stage0', 'stage6', 'head'].map(path => {
+          const frame = document.querySelector(`.box[data-path="${path}"] > .frame`).getBoundingClientRect();
+          return frame.x + frame.width / 2;
+        })"""
+    )
+    assert trunk == pytest.approx([trunk[0]] * 3, abs=1)
+    assert visit.messages == []
+    visit.context.close()
 
 
 def test_hovering_shows_details(visit: Visit) -> None:
