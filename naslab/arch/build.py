@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from naslab.arch import graphs, modules
+from naslab.arch.in_place import overwrites
 from naslab.arch.lower import lower
 from naslab.arch.plan import (
     Act,
@@ -132,12 +133,9 @@ _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 }
 
 
-_IN_PLACE = ("relu", "relu6", "silu", "hardswish", "leaky_relu", "elu", "hardsigmoid")
-
-
-def _act(layer: Act, in_place: bool = False) -> nn.Module:
+def _act(layer: Act, before: Layer = Identity()) -> nn.Module:  # noqa: B008 - immutable
     act = _ACTIVATIONS[layer.kind]()
-    if in_place and layer.kind in _IN_PLACE:
+    if overwrites(layer, before):
         act.inplace = True  # type: ignore[assignment]
     return act if layer.gain == 1.0 else modules.ScaledActivation(act, layer.gain)
 
@@ -161,16 +159,9 @@ def _sequence(layer: Sequence) -> nn.Module:
     parts: OrderedDict[str, nn.Module] = OrderedDict()
     before: Layer = Identity()
     for name, each in zip(layer.names, layer.layers, strict=True):
-        parts[name] = _act(each, _makes_new_map(before)) if isinstance(each, Act) else module_of(each)
+        parts[name] = _act(each, before) if isinstance(each, Act) else module_of(each)
         before = each
     return nn.Sequential(parts)
-
-
-def _makes_new_map(layer: Layer) -> bool:
-    """Whether a layer's output is its own, neither its input nor a part of it, and not kept for its gradient."""
-    if isinstance(layer, Sequence):
-        return bool(layer.layers) and _makes_new_map(layer.layers[-1])
-    return isinstance(layer, Conv | Norm | Pool | GlobalPool | Linear | ChannelLinear | Residual | Concat)
 
 
 def _residual(layer: Residual) -> nn.Module:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 import torch
@@ -12,6 +11,7 @@ from torch.nn import functional
 
 from naslab.training.augment import Normaliser, plain_batches
 from naslab.training.images import Images
+from naslab.training.precision import forward_precision
 from naslab.training.recipe import Recipe, Views
 from naslab.training.views import views_of, views_size
 
@@ -61,7 +61,7 @@ def evaluate(
     module.eval()
     with torch.inference_mode():
         for batch in plain_batches(images, normalise.at(views_size(size, views)), count):
-            with autocast(recipe, device):
+            with forward_precision(recipe, device, size):
                 logits = [module(view).float() for view in views_of(batch.images, size, views)]
             seen = logits[0] if len(logits) == 1 else mean_log_probability(logits)
             loss += functional.cross_entropy(seen, batch.labels, reduction="sum")
@@ -72,9 +72,3 @@ def evaluate(
 def mean_log_probability(logits: list[Tensor]) -> Tensor:
     """The logarithm of the mean of the class probabilities that each (batch, classes) of logits stands for."""
     return torch.stack([each.log_softmax(1) for each in logits]).logsumexp(0) - math.log(len(logits))
-
-
-def autocast(recipe: Recipe, device: torch.device) -> AbstractContextManager[object]:
-    """The precision of a recipe's forward passes on a device."""
-    is_reduced = recipe.precision == "bfloat16" or (recipe.precision == "auto" and device.type == "cuda")
-    return torch.autocast(device.type, torch.bfloat16) if is_reduced else nullcontext()

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
-import torch
 
 from naslab.arch.spec import ArchSpec
 from naslab.errors import DataError
 from naslab.outcome import Fidelity
 from naslab.scaling.scale import scale
-from naslab.training.data import DataSplit
 from naslab.training.datasets.split import subset_indices
+
+if TYPE_CHECKING:
+    from naslab.training.data import DataSplit
 
 
 def arch_at(arch: ArchSpec, fidelity: Fidelity) -> ArchSpec:
@@ -34,6 +37,8 @@ def data_at(split: DataSplit, fidelity: Fidelity, seed: int) -> DataSplit:
     The subset is a function of the seed, and a larger one holds every smaller one of the same seed but for classes
     whose share is rounded. Validation images and statistics stay. Images are resized as batches are made of them.
     """
+    import torch  # who asks for the network alone does without
+
     count = fidelity.images
     if count is None or count >= len(split.train):
         return split

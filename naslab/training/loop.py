@@ -27,11 +27,11 @@ from naslab.training.compiling import compiled
 from naslab.training.data import DataSplit
 from naslab.training.early_stopping import EarlyStop
 from naslab.training.evaluation import accuracy_sem as accuracy_sem
-from naslab.training.evaluation import autocast
 from naslab.training.evaluation import evaluate as evaluate
 from naslab.training.norms import WarmNorms
 from naslab.training.optimizer import clip_to_weights, decaying_weights, make_optimizer
 from naslab.training.penalty import add_penalty
+from naslab.training.precision import forward_precision
 from naslab.training.recipe import Recipe
 from naslab.training.regularise import Regularisation, regularised
 from naslab.training.schedule import Plateau, rate_factor
@@ -182,7 +182,7 @@ class _Run:
 
     def _step(self, batch: Batch) -> Tensor:
         """One update of the weights; the batch's loss."""
-        with autocast(self.recipe, batch.images.device):
+        with forward_precision(self.recipe, batch.images.device, self.normalise.size):
             outputs = self._forward(batch.images)
         loss = training_loss(self.module, outputs, batch, self.recipe.label_smoothing)
         self.optimizer.zero_grad()

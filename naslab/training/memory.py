@@ -1,84 +1,96 @@
-"""Batches that fit the memory: halved, with the learning rate, where a training runs out of it. No torch at the top."""
+"""How much memory the training of a candidate takes, predicted from its description alone: no torch here.
+
+Compared with the allocations of whole training steps on a CPU (`tests/unit/training/test_memory.py`), not yet with a
+GPU's.
+"""
 
 from __future__ import annotations
 
-import gc
-import sys
-from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
-
 import msgspec
 
+from naslab.arch import ArchSpec, cost
+from naslab.arch.cost import BYTES_PER_VALUE, layer_costs
+from naslab.arch.kept import kept_values
+from naslab.arch.lower import lower
+from naslab.outcome import Candidate
+from naslab.training.choice import DataChoice
+from naslab.training.datasets.facts import dataset_facts
+from naslab.training.fidelity import arch_at
 from naslab.training.recipe import Recipe
 
-T = TypeVar("T")
-SMALLEST_BATCH = 8
-"""Halving ends here: batch norm of fewer images trains another network."""
+MARGIN = 1.15
+"""What is added for the allocator's gaps, buffers of norms and small temporary maps."""
+WEIGHT_COPIES = 4
+"""Copies of the largest layer's weights that a convolution's own work space takes: what oneDNN took."""
+REDUCED_BYTES = 2
+OPTIMIZER_COPIES = {"sgd": 1, "adamw": 2, "rmsprop": 2}
+EVALUATED_IMAGES = 256
+EVALUATED_STEPS = 8
+"""An evaluation looks at so many images at once, and at no more than so many batches' (`naslab.training.evaluation`)."""
+CONTEXT_BYTES = {"cpu": 300 * 2**20, "cuda": 700 * 2**20}
+"""What a process takes on its device before it trains anything: libraries on a host, a context with them on a GPU."""
 
 
-def train_within_memory(make: Callable[[], T], train: Callable[[T, Recipe], None], recipe: Recipe) -> tuple[T, Recipe]:
-    """What `make` gives, trained, and the recipe that it was trained with.
+class MemoryNeed(msgspec.Struct, frozen=True):
+    """Bytes that a training takes at its peak, by what they are for.
 
-    Where `train` runs out of memory, the host's or the device's, it starts again from what `make` gives anew, with half
-    of the batch and of the learning rate (linear scaling, arXiv 1706.02677). Its error is raised at the smallest batch.
+    `weights` with their gradients in `gradients` and the optimiser's in `optimizer`; `maps` are those kept for the
+    backward pass with the largest gradients, or those of an evaluation where they are more.
     """
-    tried = list(smaller_recipes(recipe))
-    for each in tried:
-        made = make()
-        try:
-            train(made, each)
-        except Exception as error:
-            if not is_out_of_memory(error) or each is tried[-1]:
-                raise
-        else:
-            return made, each
-        del made
-        free_memory()  # after the handler, whose traceback holds what the training held
-    raise AssertionError("the last recipe returns or raises")
+
+    weights: int
+    gradients: int
+    optimizer: int
+    maps: int
+    workspace: int
+
+    @property
+    def total(self) -> int:
+        """All of them, with a margin."""
+        return round(MARGIN * (self.weights + self.gradients + self.optimizer + self.maps + self.workspace))
 
 
-def smaller_recipes(recipe: Recipe) -> Iterator[Recipe]:
-    """A recipe, then with half of its batch and of its learning rate, and so on down to batches of 8.
+def training_memory(arch: ArchSpec, recipe: Recipe, device: str = "cpu") -> MemoryNeed:
+    """The memory that training a network by a recipe takes on a kind of device (`cpu`, `cuda`), its images left out.
 
-    >>> [(each.batch_size, each.learning_rate) for each in smaller_recipes(Recipe(batch_size=32, learning_rate=0.2))]
-    [(32, 0.2), (16, 0.1), (8, 0.05)]
+    On a CPU `auto` counts as float32, which is the most that it can be.
+
+    >>> from naslab.zoo import model
+    >>> need = training_memory(model("resnet20_cifar"), Recipe())
+    >>> need.weights, need.maps // 2**20
+    (1078888, 191)
     """
-    yield recipe
-    if recipe.batch_size // 2 >= SMALLEST_BATCH:
-        half = recipe.batch_size // 2
-        rate = recipe.learning_rate * half / recipe.batch_size
-        yield from smaller_recipes(msgspec.structs.replace(recipe, batch_size=half, learning_rate=rate))
-
-
-def memory_notes(asked: Recipe, used: Recipe) -> dict[str, Any]:
-    """What an estimate notes of a training: nothing, unless its batch was halved.
-
-    >>> memory_notes(Recipe(batch_size=32, learning_rate=0.2), Recipe(batch_size=16, learning_rate=0.1))
-    {'out_of_memory_at_batch_size': [32], 'batch_size': 16, 'learning_rate': 0.1}
-    """
-    if used.batch_size == asked.batch_size:
-        return {}
-    tried = [each.batch_size for each in smaller_recipes(asked) if each.batch_size > used.batch_size]
-    return {
-        "out_of_memory_at_batch_size": tried,
-        "batch_size": used.batch_size,
-        "learning_rate": used.learning_rate,
-    }
-
-
-def free_memory() -> None:
-    """Give back what nothing refers to any more, also that of torch's allocator on a GPU."""
-    gc.collect()
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_initialized():
-        torch.cuda.empty_cache()
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out: Python's, or torch's on a GPU or the CPU."""
-    # By name: a worker must not load torch for estimators that do without.
-    if isinstance(error, MemoryError) or any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__):
-        return True
-    return isinstance(error, RuntimeError) and any(
-        sign in str(error) for sign in ("out of memory", "can't allocate memory", "not enough memory")
+    is_reduced = recipe.precision == "bfloat16" or (recipe.precision == "auto" and device.startswith("cuda"))
+    params = cost(arch).params
+    largest = max((row.params for row in layer_costs(arch)), default=0)
+    copies = 1 + (recipe.ema_decay is not None)
+    value_bytes = REDUCED_BYTES if is_reduced else BYTES_PER_VALUE
+    kept = kept_values(lower(arch, auxiliary=True), arch.input).peak * recipe.batch_size * value_bytes
+    evaluated = min(EVALUATED_IMAGES, EVALUATED_STEPS * recipe.batch_size)
+    seen = cost(arch).peak_activation_bytes * evaluated * value_bytes // BYTES_PER_VALUE
+    images = arch.input[0] * arch.input[1] * arch.input[2] * recipe.batch_size * BYTES_PER_VALUE
+    return MemoryNeed(
+        weights=params * (BYTES_PER_VALUE * copies + (REDUCED_BYTES if is_reduced else 0)),
+        gradients=params * BYTES_PER_VALUE,
+        optimizer=params * BYTES_PER_VALUE * OPTIMIZER_COPIES[recipe.optimizer],
+        maps=max(kept, seen) + 2 * images,
+        workspace=WEIGHT_COPIES * largest * BYTES_PER_VALUE,
     )
+
+
+class WorkerMemory(msgspec.Struct, frozen=True):
+    """What a worker process takes of its device: itself, the images, and the candidate that it trains."""
+
+    recipe: Recipe
+    data: DataChoice
+
+    def idle_bytes(self, device: str) -> int:
+        """What a worker takes that trains nothing yet: its process, and the images that it holds."""
+        facts = dataset_facts(self.data.name)
+        held = facts.num_train if self.data.max_images is None else min(facts.num_train, self.data.max_images)
+        images = 0 if self.data.storage == "stream" else held * facts.channels * facts.height * facts.width
+        return CONTEXT_BYTES["cuda" if device.startswith("cuda") else "cpu"] + images
+
+    def candidate_bytes(self, candidate: Candidate, device: str) -> int:
+        """What training a candidate takes beside that, at the width and resolution of its fidelity."""
+        return training_memory(arch_at(candidate.arch, candidate.fidelity), self.recipe, device).total
