@@ -6,7 +6,7 @@ import traceback
 
 from naslab.errors import DivergedError, NaslabError, TimedOutError
 from naslab.outcome import Failure
-from naslab.training.memory import is_out_of_memory
+from naslab.training.halving import is_out_of_memory
 
 
 def failure_of(error: Exception) -> Failure:

@@ -17,9 +17,9 @@ from naslab.outcome import EpochRecord
 from naslab.training.augment import Normaliser
 from naslab.training.choice import DataChoice
 from naslab.training.data import DataSplit, load_dataset, load_test_set, with_validation
+from naslab.training.halving import halving_notes, train_within_memory
 from naslab.training.heads import with_heads, without_heads
 from naslab.training.loop import Clock, evaluate, train
-from naslab.training.memory import memory_notes, train_within_memory
 from naslab.training.recipe import Recipe
 from naslab.training.weights import load_weights, save_weights
 
@@ -96,7 +96,7 @@ def fit_and_test(
         wall_seconds=clock.elapsed,
         device=device_name(split.train.labels.device),
         weights_sha256=digest,
-        notes=memory_notes(recipe, used),
+        notes=halving_notes(recipe, used),
     )
 
 

@@ -1,0 +1,84 @@
+"""Batches that fit the memory: halved, with the learning rate, where a training runs out of it. No torch at the top."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import msgspec
+
+from naslab.training.recipe import Recipe
+
+T = TypeVar("T")
+SMALLEST_BATCH = 8
+"""Halving ends here: batch norm of fewer images trains another network."""
+
+
+def train_within_memory(make: Callable[[], T], train: Callable[[T, Recipe], None], recipe: Recipe) -> tuple[T, Recipe]:
+    """What `make` gives, trained, and the recipe that it was trained with.
+
+    Where `train` runs out of memory, the host's or the device's, it starts again from what `make` gives anew, with half
+    of the batch and of the learning rate (linear scaling, arXiv 1706.02677). Its error is raised at the smallest batch.
+    """
+    tried = list(smaller_recipes(recipe))
+    for each in tried:
+        made = make()
+        try:
+            train(made, each)
+        except Exception as error:
+            if not is_out_of_memory(error) or each is tried[-1]:
+                raise
+        else:
+            return made, each
+        del made
+        free_memory()  # after the handler, whose traceback holds what the training held
+    raise AssertionError("the last recipe returns or raises")
+
+
+def smaller_recipes(recipe: Recipe) -> Iterator[Recipe]:
+    """A recipe, then with half of its batch and of its learning rate, and so on down to batches of 8.
+
+    >>> [(each.batch_size, each.learning_rate) for each in smaller_recipes(Recipe(batch_size=32, learning_rate=0.2))]
+    [(32, 0.2), (16, 0.1), (8, 0.05)]
+    """
+    yield recipe
+    if recipe.batch_size // 2 >= SMALLEST_BATCH:
+        half = recipe.batch_size // 2
+        rate = recipe.learning_rate * half / recipe.batch_size
+        yield from smaller_recipes(msgspec.structs.replace(recipe, batch_size=half, learning_rate=rate))
+
+
+def halving_notes(asked: Recipe, used: Recipe) -> dict[str, Any]:
+    """What an estimate notes of a training: nothing, unless its batch was halved.
+
+    >>> halving_notes(Recipe(batch_size=32, learning_rate=0.2), Recipe(batch_size=16, learning_rate=0.1))
+    {'out_of_memory_at_batch_size': [32], 'batch_size': 16, 'learning_rate': 0.1}
+    """
+    if used.batch_size == asked.batch_size:
+        return {}
+    tried = [each.batch_size for each in smaller_recipes(asked) if each.batch_size > used.batch_size]
+    return {
+        "out_of_memory_at_batch_size": tried,
+        "batch_size": used.batch_size,
+        "learning_rate": used.learning_rate,
+    }
+
+
+def free_memory() -> None:
+    """Give back what nothing refers to any more, also that of torch's allocator on a GPU."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out: Python's, or torch's on a GPU or the CPU."""
+    # By name: a worker must not load torch for estimators that do without.
+    if isinstance(error, MemoryError) or any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__):
+        return True
+    return isinstance(error, RuntimeError) and any(
+        sign in str(error) for sign in ("out of memory", "can't allocate memory", "not enough memory")
+    )
