@@ -19,6 +19,10 @@ class ShortTraining(msgspec.Struct, frozen=True, kw_only=True):
     had never stopped. A checkpoint that is missing, cut short or of another training is noted (`from_scratch`), and the
     candidate is trained from its beginning.
 
+    `stop_early` is a confidence: a training ends when with it the accuracy at the end of the schedule, extrapolated,
+    is below the candidate's `accuracy_to_beat`. Its accuracy is then the foretold one, and the note `stopped` says why,
+    with the interval.
+
     `latency` measures one image's forward pass too, of the network and not of its stand-in. `time_limit_seconds` is for
     one candidate, looked at between batches. `peak_memory_bytes` is the GPU's, 0 on a CPU.
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 import torch
 from torch import Tensor, nn
 
 from naslab.arch.build import build
+from naslab.arch.spec import ArchSpec
 from naslab.errors import NaslabError
 from naslab.estimators.estimator import Workbench
 from naslab.estimators.failures import failure_of
 from naslab.estimators.latency import measure_latency
+from naslab.estimators.stopping import StopRule
 from naslab.outcome import Candidate, EpochRecord, Estimate, Fidelity
 from naslab.training.checkpoint import Checkpoint, Origin, Progress, load_checkpoint, save_checkpoint
 from naslab.training.classes import missing_classes
@@ -22,9 +24,9 @@ from naslab.training.data import DataSplit, load_dataset
 from naslab.training.early_stopping import kept_epoch
 from naslab.training.fidelity import arch_at, data_at
 from naslab.training.fit import device_name, require_fit
+from naslab.training.halving import halving_notes, train_within_memory
 from naslab.training.heads import with_heads, without_heads
 from naslab.training.loop import Clock, accuracy_sem, train
-from naslab.training.memory import memory_notes, train_within_memory
 from naslab.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -37,13 +39,17 @@ def prepare(how: ShortTraining, bench: Workbench) -> None:
     data_on(bench, how)
 
 
-def estimate(how: ShortTraining, candidate: Candidate, bench: Workbench) -> Estimate:
-    """Train and evaluate a candidate; its failures are values."""
+Begin: TypeAlias = Callable[[ArchSpec, int], nn.Module]
+"""Makes a network's module with its initial weights, given a seed."""
+
+
+def estimate(how: ShortTraining, candidate: Candidate, bench: Workbench, begin: Begin = build) -> Estimate:
+    """Train and evaluate a candidate, whose module `begin` makes; its failures are values."""
     split = data_on(bench, how)
     device = split.train.labels.device
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    run = TrainingRun(how, candidate, bench, Clock.start(how.time_limit_seconds))
+    run = TrainingRun(how, candidate, bench, Clock.start(how.time_limit_seconds), begin)
     failure = None
     measured: dict[str, float] = {}
     try:
@@ -68,7 +74,9 @@ def estimate(how: ShortTraining, candidate: Candidate, bench: Workbench) -> Esti
 class TrainingRun:
     """One training of a candidate, and what is known of it so far, also where it fails half way."""
 
-    def __init__(self, how: ShortTraining, candidate: Candidate, bench: Workbench, clock: Clock) -> None:
+    def __init__(
+        self, how: ShortTraining, candidate: Candidate, bench: Workbench, clock: Clock, begin: Begin = build
+    ) -> None:
         self.clock = clock
         self.curve: list[EpochRecord] = []
         self.notes: dict[str, Any] = {"threads": bench.threads}
@@ -76,6 +84,7 @@ class TrainingRun:
         self._how = how
         self._candidate = candidate
         self._bench = bench
+        self._begin = begin
 
     def measure(self, split: DataSplit) -> dict[str, float]:
         """The metrics of the trained candidate."""
@@ -88,13 +97,14 @@ class TrainingRun:
         images = data_at(split, fidelity, candidate.seed)
         if missing := missing_classes(images):
             self.notes["missing_classes"] = missing
+        rule = StopRule(candidate, how.recipe, how.stop_early)
 
         def make() -> nn.Module:
             self.curve[:] = () if start is None else start.progress.curve
-            return with_heads(build(arch, candidate.seed), arch, candidate.seed)
+            return with_heads(self._begin(arch, candidate.seed), arch, candidate.seed)
 
         def fit(module: nn.Module, recipe: Recipe) -> None:
-            self.notes |= memory_notes(how.recipe, recipe)
+            self.notes |= halving_notes(how.recipe, recipe)
             train(
                 module,
                 images,
@@ -106,6 +116,7 @@ class TrainingRun:
                 report=self._report,
                 schedule_epochs=fidelity.schedule_epochs,
                 start=start,
+                is_clear=rule,
                 keep=partial(self._keep, origin) if how.checkpoints is not None else None,
             )
 
@@ -113,6 +124,9 @@ class TrainingRun:
         module = without_heads(trained, arch)
         accuracy = kept_epoch(self.curve, how.recipe).validation_accuracy
         measured = {"accuracy": accuracy, "accuracy_sem": accuracy_sem(accuracy, len(split.validation))}
+        if rule.has_stopped:
+            self.notes["stopped"] = rule.note(self.curve)
+            measured = rule.measured(self.curve)
         if how.latency:
             # of the network itself: a fidelity's narrow or small stand-in is faster
             seen = measure_latency(

@@ -8,6 +8,8 @@ from naslab.training.recipe import Recipe
 
 PEAK_AT = 0.25
 """The share of a one-cycle training after which the learning rate is highest."""
+RESOLUTION = 100
+"""Places of an epoch at which `annealing` looks."""
 
 
 def rate_factor(recipe: Recipe, step: int, steps_an_epoch: int, epochs: int) -> float:
@@ -31,6 +33,20 @@ def rate_factor(recipe: Recipe, step: int, steps_an_epoch: int, epochs: int) -> 
     if recipe.schedule == "exponential":
         return float(recipe.step_factor ** math.floor(step / total / recipe.step_every + 1e-9))
     return 1.0
+
+
+def annealing(recipe: Recipe, epochs: int) -> tuple[float, ...]:
+    """The share by which the learning rate has fallen from its highest so far at the end of each epoch.
+
+    >>> annealing(Recipe(schedule="one_cycle"), 4)
+    (0.0, 0.33, 0.66, 1.0)
+    """
+    highest, falls = 0.0, []
+    for epoch in range(epochs):
+        factors = [rate_factor(recipe, epoch * RESOLUTION + step, RESOLUTION, epochs) for step in range(RESOLUTION)]
+        highest = max(highest, *factors)
+        falls.append(round(1 - factors[-1] / highest, 2))
+    return tuple(falls)
 
 
 class Plateau:

@@ -1,0 +1,65 @@
+"""Stopping a training once it is clear that it will not reach the front."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from naslab.estimators.extrapolation import LEAST_EPOCHS, CurvePosterior, extrapolate
+from naslab.outcome import Candidate, EpochRecord
+from naslab.training.recipe import Recipe
+from naslab.training.schedule import annealing
+
+INTERVAL = 0.9
+"""The confidence of the interval that a stopped estimate carries."""
+
+
+class StopRule:
+    """Ends a candidate's training when its curve, extrapolated to the end of the schedule, stays below its bar.
+
+    Called with the curve before each epoch; true when with `confidence` the final accuracy is below the candidate's
+    `accuracy_to_beat`. A candidate without a bar is never stopped, and no curve of fewer than three epochs. It looks
+    after every epoch, so over a whole training it stops more of those that would have cleared the bar than
+    1 - `confidence` says.
+    """
+
+    def __init__(self, candidate: Candidate, recipe: Recipe, confidence: float | None) -> None:
+        fidelity = candidate.fidelity
+        self._epochs = fidelity.epochs
+        self._end = fidelity.schedule_epochs or fidelity.epochs
+        self._bar = candidate.accuracy_to_beat
+        self._confidence = confidence
+        self._recipe = recipe
+        self.has_stopped = False
+
+    def __call__(self, curve: Sequence[EpochRecord]) -> bool:
+        """Whether more epochs would tell nothing that matters."""
+        if self._confidence is None or self._bar is None or not LEAST_EPOCHS <= len(curve) < self._end:
+            return False
+        self.has_stopped = self._at(curve, self._end).probability_below(self._bar) >= self._confidence
+        return self.has_stopped
+
+    def measured(self, curve: Sequence[EpochRecord]) -> dict[str, float]:
+        """The accuracy foretold at the end of the fidelity, with half the width of its central 68 % as its error."""
+        posterior = self._at(curve, self._epochs)
+        forecast = posterior.forecast(0.68)
+        return {"accuracy": forecast.accuracy, "accuracy_sem": (forecast.high - forecast.low) / 2}
+
+    def note(self, curve: Sequence[EpochRecord]) -> dict[str, Any]:
+        """Why the training was stopped: what was seen, what was foretold for the end of the schedule, and the bar."""
+        forecast = self._at(curve, self._end).forecast(INTERVAL)
+        return {
+            "after_epochs": len(curve),
+            "of_epochs": self._end,
+            "seen_accuracy": curve[-1].validation_accuracy,
+            "foretold_accuracy": forecast.accuracy,
+            "foretold_low": forecast.low,
+            "foretold_high": forecast.high,
+            "interval": INTERVAL,
+            "accuracy_to_beat": self._bar,
+            "confidence": self._confidence,
+        }
+
+    def _at(self, curve: Sequence[EpochRecord], epoch: int) -> CurvePosterior:
+        accuracies = [each.validation_accuracy for each in curve]
+        return extrapolate(accuracies, epoch, annealing(self._recipe, self._end))
