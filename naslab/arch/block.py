@@ -170,7 +170,8 @@ class Context(msgspec.Struct, frozen=True, cache_hash=True):
         kind = own or self.activation
         if kind == "none":
             return None
-        if self.norm is not None and self.norm.kind == "weights":
+        style = self.norm
+        if style is not None and style.kind == "weights":
             return Act(kind, VARIANCE_GAINS[kind])
         return Act(kind)
 
@@ -189,9 +190,10 @@ class Context(msgspec.Struct, frozen=True, cache_hash=True):
             require_divides(groups, in_channels, out_channels)
         if padding is None:
             padding = (kernel[0] // 2, kernel[1] // 2)
-        standardized = self.norm is not None and self.norm.kind == "weights"
+        style = self.norm
+        standardized = style is not None and style.kind == "weights"
         if bias is None:
-            bias = self.norm is None or standardized
+            bias = style is None or standardized
         return Conv(in_channels, out_channels, kernel, (stride, stride), padding, groups, bias, (1, 1), standardized)
 
     def conv(
@@ -207,8 +209,10 @@ class Context(msgspec.Struct, frozen=True, cache_hash=True):
         conv = self.filter(in_channels, out_channels, (kernel, kernel), stride, None, groups)
         norm = self.normalise(out_channels)
         act = self.activate(activation)
-        if norm is None or act is None:
-            return seq(conv=conv, norm=norm, act=act)
+        if norm is None:
+            return seq(conv=conv, act=act)
+        if act is None:
+            return Sequence(("conv", "norm"), (conv, norm))
         return Sequence(("conv", "norm", "act"), (conv, norm, act))
 
     def squeeze_excite(
@@ -222,15 +226,11 @@ class Context(msgspec.Struct, frozen=True, cache_hash=True):
         if se is None:
             return None
         squeezed = se.squeezed_width(in_width, gated_width, of)
-        return Gate(
-            seq(
-                pool=GlobalPool(),
-                reduce=Conv(gated_width, squeezed, bias=True),
-                act=Act(se.activation or self.activation),
-                expand=Conv(squeezed, gated_width, bias=True),
-                gate=Act(se.gate, se.gain),
-            )
-        )
+        reduce = Conv(gated_width, squeezed, bias=True)
+        expand = Conv(squeezed, gated_width, bias=True)
+        acts = Act(se.activation or self.activation), Act(se.gate, se.gain)
+        names = ("pool", "reduce", "act", "expand", "gate")
+        return Gate(Sequence(names, (GlobalPool(), reduce, acts[0], expand, acts[1])))
 
 
 class Block(Spec, frozen=True, cache_hash=True, tag_field="type"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import lru_cache, reduce
 
 import msgspec
 
@@ -27,9 +27,10 @@ from naslab.arch.plan import (
     Supervised,
     layer_kind,
 )
-from naslab.arch.primitives import Tally, num_values
+from naslab.arch.primitives import Counts, Tally, num_values
+from naslab.arch.span import POINT, then
 from naslab.arch.spec import ArchSpec, Head, Stage
-from naslab.arch.tally import dag_tally, history_steps, joined_shape, node_tally, step_reads, tally
+from naslab.arch.tally import counts, dag_tally, history_steps, joined_shape, node_tally, step_reads, tally
 from naslab.errors import SpecError
 
 BYTES_PER_VALUE = 4
@@ -71,40 +72,44 @@ def cost(arch: ArchSpec) -> Cost:
     >>> cost(ArchSpec(input=(3, 32, 32), stages=(Stage(block=MBConv(), width=24),), num_classes=10)).macs
     663828
     """
-    if reads_history(arch):
-        return _cost_with_history(arch)
+    total = network_tally(arch)
+    return Cost(total.params, total.macs, total.activations, total.peak * BYTES_PER_VALUE)
+
+
+def network_tally(arch: ArchSpec) -> Tally:
+    """Everything that is counted of a network; `tally(lower(arch), arch.input)`, stages counted once."""
+    if reads_history(arch):  # what one stage holds and sees depends on those around it
+        return tally(lower(arch), arch.input)
     context = arch.context
     shape = arch.input
     params = macs = activations = peak = 0
+    span = POINT
     try:
         for stage in arch.stem + arch.stages:
-            shape, more_params, more_macs, more_activations, more_peak = stage_tally(stage, shape, context)
+            shape, more_params, more_macs, more_activations, more_peak, more = stage_tally(stage, shape, context)
             params += more_params
             macs += more_macs
             activations += more_activations
             peak = max(peak, more_peak)
+            span = then(span, more)
         head = head_tally(arch.head, shape, arch.num_classes, context)
     except SpecError:
         lower(arch)  # says where in the network it went wrong
         raise
-    return Cost(
+    return Tally(
+        head.out_shape,
         params + head.params,
         macs + head.macs,
         activations + head.activations,
-        max(peak, head.peak) * BYTES_PER_VALUE,
+        max(peak, head.peak),
+        then(span, head.span),
     )
-
-
-def _cost_with_history(arch: ArchSpec) -> Cost:
-    """The cost of a network whose blocks read several outputs: what one stage holds depends on those around it."""
-    total = tally(lower(arch), arch.input)
-    return Cost(total.params, total.macs, total.activations, total.peak * BYTES_PER_VALUE)
 
 
 def stage_tallies(arch: ArchSpec) -> list[Tally]:
     """Count every stage where it stands, stem first, without the head.
 
-    A stage's peak leaves out what later blocks of other stages still wait for.
+    A stage's peak leaves out what later blocks of other stages still wait for, its span what it sees past its input.
     """
     totals: list[Tally] = []
     shape = arch.input
@@ -118,7 +123,7 @@ def stage_tallies(arch: ArchSpec) -> list[Tally]:
         blocks.setdefault(block.place, []).append(block.tally)
     for part, stages in (("stem", arch.stem), ("stages", arch.stages)):
         for index in range(len(stages)):
-            rows = blocks.get(f"{part}[{index}]", [Tally(shape, 0, 0, 0, num_values(shape))])
+            rows = blocks.get(f"{part}[{index}]", [Tally(shape, 0, 0, 0, num_values(shape), POINT)])
             shape = rows[-1].out_shape
             totals.append(
                 Tally(
@@ -127,6 +132,7 @@ def stage_tallies(arch: ArchSpec) -> list[Tally]:
                     sum(row.macs for row in rows),
                     sum(row.activations for row in rows),
                     max(row.peak for row in rows),
+                    reduce(then, (row.span for row in rows)),
                 )
             )
     return totals
@@ -135,27 +141,27 @@ def stage_tallies(arch: ArchSpec) -> list[Tally]:
 @lru_cache(maxsize=65536)
 def stage_tally(stage: Stage, shape: Shape, context: Context) -> Tally:
     """Count a stage on a map of `shape`: its first block, then what repeats behind it."""
-    total = _block_tally(stage.block, stage.width, stage.stride, shape, context)
-    for repeat in range(1, stage.repeats):
-        before = total.out_shape
-        more = _block_tally(stage.block, stage.width, 1, before, context)
-        times = stage.repeats - repeat if more.out_shape == before else 1
-        total = Tally(
-            more.out_shape,
-            total.params + times * more.params,
-            total.macs + times * more.macs,
-            total.activations + times * more.activations,
-            max(total.peak, more.peak),
-        )
-        if times > 1:
-            break
-    return total
+    block, width = stage.block, stage.width
+    before, params, macs, activations, peak, span = _block_counts(block, width, stage.stride, shape, context)
+    left = stage.repeats - 1
+    while left:
+        out, more_params, more_macs, more_activations, more_peak, more = _block_counts(block, width, 1, before, context)
+        times = left if out == before else 1
+        params += times * more_params
+        macs += times * more_macs
+        activations += times * more_activations
+        peak = max(peak, more_peak)
+        for _ in range(times):
+            span = then(span, more)
+        before = out
+        left -= times
+    return Tally(before, params, macs, activations, peak, span)
 
 
 @lru_cache(maxsize=65536)
-def _block_tally(block: AnyBlock, width: int | None, stride: int, shape: Shape, context: Context) -> Tally:
+def _block_counts(block: AnyBlock, width: int | None, stride: int, shape: Shape, context: Context) -> Counts:
     """Count one block: stages that differ in their repeats, or in what is before their second block, share it."""
-    return tally(lower_at(block, width, stride, (shape,), context), shape)
+    return counts(lower_at(block, width, stride, (shape,), context), shape)
 
 
 @lru_cache(maxsize=4096)
@@ -172,8 +178,8 @@ def layer_costs(arch: ArchSpec) -> list[LayerCost]:
 def uncounted_layers(arch: ArchSpec) -> dict[str, int]:
     """How many layers of each kind the convention counts no multiply-accumulates for."""
     counted = {kind.__name__ for kind in (Conv, Linear, ChannelLinear)}
-    counts = Counter(row.kind for row in layer_costs(arch) if row.kind not in counted)
-    return dict(sorted(counts.items()))
+    uncounted = Counter(row.kind for row in layer_costs(arch) if row.kind not in counted)
+    return dict(sorted(uncounted.items()))
 
 
 def _walk(path: str, layer: Layer, shape: Shape) -> Iterator[LayerCost]:

@@ -7,6 +7,7 @@ A layer added here is one case in each interpreter; an interpreter refuses layer
 
 from __future__ import annotations
 
+from itertools import compress
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -21,7 +22,10 @@ Activation = Literal[
 
 
 class Layer(msgspec.Struct, frozen=True, gc=False):
-    """Something that turns one feature map into another. Final classes below; compare by value."""
+    """Something that turns one feature map into another. Final classes below; compare by value.
+
+    Plans are trees, so the garbage collector leaves them alone.
+    """
 
 
 class Conv(Layer, frozen=True, gc=False):
@@ -152,14 +156,14 @@ class Identity(Layer, frozen=True, gc=False):
     """Passes its input on."""
 
 
-class Sequence(Layer, frozen=True):
+class Sequence(Layer, frozen=True, gc=False):
     """Layers one after another, each under a name that readers of the built model see."""
 
     names: tuple[str, ...]
     layers: tuple[Layer, ...]
 
 
-class Residual(Layer, frozen=True):
+class Residual(Layer, frozen=True, gc=False):
     """`shortcut(x) + scale * body(x)`; in training the body is dropped per image with probability `drop_rate`.
 
     Stochastic depth: Huang et al. 2016, arXiv 1603.09382. Scaled residuals: arXiv 1602.07261, section 3.3.
@@ -171,20 +175,20 @@ class Residual(Layer, frozen=True):
     scale: float = 1.0
 
 
-class Gate(Layer, frozen=True):
+class Gate(Layer, frozen=True, gc=False):
     """`x * body(x)`, the body's output broadcast over positions: squeeze-and-excitation (arXiv 1709.01507)."""
 
     body: Layer
 
 
-class Concat(Layer, frozen=True):
+class Concat(Layer, frozen=True, gc=False):
     """Branches on one input, their outputs stacked along the channels."""
 
     names: tuple[str, ...]
     branches: tuple[Layer, ...]
 
 
-class Node(msgspec.Struct, frozen=True):
+class Node(msgspec.Struct, frozen=True, gc=False):
     """One step of a `Dag`: the values it reads, how several become one, and the layer on that.
 
     Value 0 is the graph's first input, further inputs follow, then the nodes in their order. With `shifted_like` the
@@ -198,7 +202,7 @@ class Node(msgspec.Struct, frozen=True):
     shifted_like: int | None = None
 
 
-class Dag(Layer, frozen=True, cache_hash=True):
+class Dag(Layer, frozen=True, gc=False, cache_hash=True):
     """A graph of layers: nodes in order, the values `outputs` stacked along the channels.
 
     A graph of several inputs given one map reads it for all of them; inside a `History` it reads the last ones.
@@ -213,7 +217,7 @@ class Dag(Layer, frozen=True, cache_hash=True):
     drop_rate: float = 0.0
 
 
-class History(Layer, frozen=True):
+class History(Layer, frozen=True, gc=False):
     """Layers one after another that remember: a `Dag` of n inputs reads the last n outputs, oldest first.
 
     A history inside a history goes on with its outer's.
@@ -223,7 +227,7 @@ class History(Layer, frozen=True):
     layers: tuple[Layer, ...]
 
 
-class Supervised(Layer, frozen=True):
+class Supervised(Layer, frozen=True, gc=False):
     """A network with auxiliary heads behind some of its parts, there in training only (arXiv 1409.4842, section 5).
 
     `taps` are triples of a part's name, the head that reads its output, and what the head's loss counts.
@@ -239,8 +243,10 @@ def seq(**layers: Layer | None) -> Sequence:
     >>> seq(conv=Conv(3, 8), act=Act("relu"), se=None).names
     ('conv', 'act')
     """
-    kept = {name: layer for name, layer in layers.items() if layer is not None}
-    return Sequence(tuple(kept), tuple(kept.values()))
+    values = layers.values()
+    if all(values):
+        return Sequence(tuple(layers), tuple(values))  # type: ignore[arg-type]  # none of them is None
+    return Sequence(tuple(compress(layers, values)), tuple(filter(None, values)))
 
 
 def chain(layers: list[Layer]) -> Sequence:

@@ -1,4 +1,4 @@
-"""Counting primitive layers: output shape, parameters, multiply-accumulates, activations and peak of each kind."""
+"""Counting primitive layers: output shape, parameters, multiply-accumulates, activations, peak, span of each kind."""
 
 from __future__ import annotations
 
@@ -26,43 +26,51 @@ from naslab.arch.plan import (
     Shape,
     Subsample,
 )
+from naslab.arch.span import POINT, WEIGHTED, Span
 from naslab.errors import SpecError
 
-Counts: TypeAlias = tuple[Shape, int, int, int, int]
+Counts: TypeAlias = tuple[Shape, int, int, int, int, Span]
 """The fields of a `Tally`, bare: what the fold hands on, because making named tuples takes a third of its time."""
 
 
 class Tally(NamedTuple):
-    """What a plan does to a map: its output shape and exact counts; `peak` in values, not bytes."""
+    """What a plan does to a map: its output shape and exact counts; `peak` in values, not bytes.
+
+    `span` is how deep it is and how far it sees (`naslab.arch.span`).
+    """
 
     out_shape: Shape
     params: int
     macs: int
     activations: int
     peak: int
+    span: Span
 
 
 def _conv(layer: Conv, shape: Shape, keep: bool) -> Counts:
     channels, height, width = shape
-    kernel_h, kernel_w = layer.kernel
     if channels != layer.in_channels:
         raise SpecError("", f"takes {layer.in_channels} channels, got {channels}")
-    if layer.dilation == (1, 1):
-        out_h = (height + 2 * layer.padding[0] - kernel_h) // layer.stride[0] + 1
-        out_w = (width + 2 * layer.padding[1] - kernel_w) // layer.stride[1] + 1
-    else:
-        span_h = layer.dilation[0] * (kernel_h - 1) + 1
-        span_w = layer.dilation[1] * (kernel_w - 1) + 1
-        out_h = (height + 2 * layer.padding[0] - span_h) // layer.stride[0] + 1
-        out_w = (width + 2 * layer.padding[1] - span_w) // layer.stride[1] + 1
+    kernel_h, kernel_w = layer.kernel
+    stride_h, stride_w = layer.stride
+    padding_h, padding_w = layer.padding
+    dilation_h, dilation_w = layer.dilation
+    growth_h = dilation_h * (kernel_h - 1)
+    growth_w = dilation_w * (kernel_w - 1)
+    out_h = (height + 2 * padding_h - growth_h - 1) // stride_h + 1
+    out_w = (width + 2 * padding_w - growth_w - 1) // stride_w + 1
     if out_h < 1 or out_w < 1:
         raise _vanished(layer.kernel, shape)
     out = layer.out_channels
-    weights = channels * kernel_h * kernel_w // layer.groups * out
+    params = weights = channels * kernel_h * kernel_w // layer.groups * out
+    if layer.bias:
+        params += out
+    if layer.standardized:
+        params += out
     area = out_h * out_w
     values = out * area
-    extra = (out if layer.bias else 0) + (out if layer.standardized else 0)
-    return (out, out_h, out_w), weights + extra, weights * area, values, channels * height * width + values
+    peak = channels * height * width + values
+    return (out, out_h, out_w), params, weights * area, values, peak, (1, growth_h, growth_w, stride_h, stride_w)
 
 
 def _norm(layer: Norm, shape: Shape, keep: bool) -> Counts:
@@ -70,32 +78,32 @@ def _norm(layer: Norm, shape: Shape, keep: bool) -> Counts:
     if channels != layer.channels:
         raise SpecError("", f"normalises {layer.channels} channels, got {channels}")
     size = channels * height * width
-    return shape, 2 * channels, 0, 0, size + size if keep else size
+    return shape, 2 * channels, 0, 0, size + size if keep else size, POINT
 
 
 def _local_response_norm(layer: LocalResponseNorm, shape: Shape, keep: bool) -> Counts:
-    return shape, 0, 0, 0, 2 * num_values(shape)
+    return shape, 0, 0, 0, 2 * num_values(shape), POINT
 
 
 def _channel_scale(layer: ChannelScale, shape: Shape, keep: bool) -> Counts:
     if layer.channels not in (1, shape[0]):
         raise SpecError("", f"scales {layer.channels} channels, got {shape[0]}")
     size = num_values(shape)
-    return shape, layer.channels, 0, 0, size + size if keep else size
+    return shape, layer.channels, 0, 0, size + size if keep else size, POINT
 
 
 def _elementwise(layer: Layer, shape: Shape, keep: bool) -> Counts:
     size = shape[0] * shape[1] * shape[2]
-    return shape, 0, 0, 0, size + size if keep else size
+    return shape, 0, 0, 0, size + size if keep else size, POINT
 
 
 def _identity(layer: Layer, shape: Shape, keep: bool) -> Counts:
-    return shape, 0, 0, 0, shape[0] * shape[1] * shape[2]
+    return shape, 0, 0, 0, shape[0] * shape[1] * shape[2], POINT
 
 
 def _flatten(layer: Flatten, shape: Shape, keep: bool) -> Counts:
     size = shape[0] * shape[1] * shape[2]
-    return (size, 1, 1), 0, 0, 0, size
+    return (size, 1, 1), 0, 0, 0, size, POINT
 
 
 def _pool(layer: Pool, shape: Shape, keep: bool) -> Counts:
@@ -104,7 +112,8 @@ def _pool(layer: Pool, shape: Shape, keep: bool) -> Counts:
     out_w = _pooled(width, layer.kernel[1], layer.stride[1], layer.padding[1], layer.ceil)
     if out_h < 1 or out_w < 1:
         raise _vanished(layer.kernel, shape)
-    return (channels, out_h, out_w), 0, 0, 0, channels * (height * width + out_h * out_w)
+    span = (0, layer.kernel[0] - 1, layer.kernel[1] - 1, *layer.stride)
+    return (channels, out_h, out_w), 0, 0, 0, channels * (height * width + out_h * out_w), span
 
 
 def _pooled(size: int, kernel: int, stride: int, padding: int, ceil: bool) -> int:
@@ -119,7 +128,7 @@ def _pooled(size: int, kernel: int, stride: int, padding: int, ceil: bool) -> in
 def _global_pool(layer: GlobalPool, shape: Shape, keep: bool) -> Counts:
     channels, height, width = shape
     out_h, out_w = layer.size
-    return (channels, out_h, out_w), 0, 0, 0, channels * (height * width + out_h * out_w)
+    return (channels, out_h, out_w), 0, 0, 0, channels * (height * width + out_h * out_w), POINT
 
 
 def _linear(layer: Linear, shape: Shape, keep: bool) -> Counts:
@@ -128,7 +137,7 @@ def _linear(layer: Linear, shape: Shape, keep: bool) -> Counts:
         raise SpecError("", f"takes a vector of {layer.in_features}, got a map of {shape}")
     out = layer.out_features
     weights = features * out
-    return (out, 1, 1), weights + (out if layer.bias else 0), weights, 0, features + out
+    return (out, 1, 1), weights + (out if layer.bias else 0), weights, 0, features + out, WEIGHTED
 
 
 def _channel_linear(layer: ChannelLinear, shape: Shape, keep: bool) -> Counts:
@@ -138,13 +147,14 @@ def _channel_linear(layer: ChannelLinear, shape: Shape, keep: bool) -> Counts:
     out = layer.out_features
     weights = channels * out
     area = height * width
-    return (out, height, width), weights + (out if layer.bias else 0), weights * area, 0, (channels + out) * area
+    params = weights + (out if layer.bias else 0)
+    return (out, height, width), params, weights * area, 0, (channels + out) * area, WEIGHTED
 
 
 def _channel_pad(layer: ChannelPad, shape: Shape, keep: bool) -> Counts:
     channels, height, width = shape
     area = height * width
-    return (channels + layer.channels, height, width), 0, 0, 0, (2 * channels + layer.channels) * area
+    return (channels + layer.channels, height, width), 0, 0, 0, (2 * channels + layer.channels) * area, POINT
 
 
 def _channel_slice(layer: ChannelSlice, shape: Shape, keep: bool) -> Counts:
@@ -152,19 +162,19 @@ def _channel_slice(layer: ChannelSlice, shape: Shape, keep: bool) -> Counts:
     if not 0 <= layer.start < layer.stop <= channels:
         raise SpecError("", f"takes channels {layer.start} to {layer.stop}, got {channels}")
     kept = layer.stop - layer.start
-    return (kept, height, width), 0, 0, 0, (channels + kept) * height * width
+    return (kept, height, width), 0, 0, 0, (channels + kept) * height * width, POINT
 
 
 def _channel_shuffle(layer: ChannelShuffle, shape: Shape, keep: bool) -> Counts:
     if shape[0] % layer.groups:
         raise SpecError("", f"{layer.groups} groups must divide {shape[0]} channels")
-    return shape, 0, 0, 0, 2 * num_values(shape)
+    return shape, 0, 0, 0, 2 * num_values(shape), POINT
 
 
 def _subsample(layer: Subsample, shape: Shape, keep: bool) -> Counts:
     channels, height, width = shape
     out = (channels, -(-height // layer.stride[0]), -(-width // layer.stride[1]))
-    return out, 0, 0, 0, num_values(shape) + num_values(out)
+    return out, 0, 0, 0, num_values(shape) + num_values(out), (0, 0, 0, *layer.stride)
 
 
 def num_values(shape: Shape) -> int:

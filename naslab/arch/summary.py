@@ -39,14 +39,14 @@ def stage_rows(arch: ArchSpec) -> list[StageRow]:
     totals = iter(stage_tallies(arch))
     for part, stages in (("stem", arch.stem), ("stages", arch.stages)):
         for index, stage in enumerate(stages):
-            shape, params, macs, activations, _ = next(totals)
+            shape, params, macs, activations, _, _ = next(totals)
             place = f"{part}[{index}]"
             rows.append(
                 StageRow(
                     place, describe_block(stage.block), stage.repeats, stage.stride, shape, params, macs, activations
                 )
             )
-    shape, params, macs, activations, _ = head_tally(arch.head, shape, arch.num_classes, arch.context)
+    shape, params, macs, activations, _, _ = head_tally(arch.head, shape, arch.num_classes, arch.context)
     rows.append(StageRow("head", "head", 1, 1, shape, params, macs, activations))
     return rows
 

@@ -1,16 +1,17 @@
-"""Counting a plan: one fold that gives every layer's output shape, parameters, multiply-accumulates, activations and
-peak memory as exact integers.
+"""Counting a plan: one fold that gives every layer's output shape, parameters, multiply-accumulates, activations,
+peak memory, depth and receptive field as exact integers.
 
 Conventions. `macs` are multiply-accumulates of convolution and linear layers, bias not counted. `activations` are
 output elements of convolutions (Radosavovic et al. 2020, arXiv 2003.13678). `peak` is the largest number of values
 alive at once in an inference forward of one image: a layer's input and output while it runs, whatever waits for a
-join, elementwise layers in place.
+join, elementwise layers in place. Depth and receptive field are a `naslab.arch.span`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from operator import length_hint
 from typing import Any
 
 from naslab.arch.plan import (
@@ -29,6 +30,7 @@ from naslab.arch.plan import (
     layer_kind,
 )
 from naslab.arch.primitives import PRIMITIVES, Counts, Tally, num_values
+from naslab.arch.span import POINT, Span, joined, then
 from naslab.errors import SpecError
 
 
@@ -37,86 +39,91 @@ def tally(layer: Layer, shape: Shape, keep: bool = False) -> Tally:
 
     >>> from naslab.arch.plan import Conv
     >>> tally(Conv(3, 16, (3, 3), padding=(1, 1)), (3, 8, 8))
-    Tally(out_shape=(16, 8, 8), params=432, macs=27648, activations=1024, peak=1216)
+    Tally(out_shape=(16, 8, 8), params=432, macs=27648, activations=1024, peak=1216, span=(1, 2, 2, 1, 1))
     """
-    return Tally(*_counts(layer, shape, keep))
+    return Tally(*counts(layer, shape, keep))
 
 
-def _counts(layer: Layer, shape: Shape, keep: bool) -> Counts:
-    count = _COUNTERS.get(type(layer))
-    if count is None:
-        raise SpecError("", f"the cost model does not know the layer {layer_kind(layer)}")
-    return count(layer, shape, keep)
+def counts(layer: Layer, shape: Shape, keep: bool = False) -> Counts:
+    """What `tally` counts, bare."""
+    return _named("", layer, shape, keep)
 
 
 def _sequence(layer: Sequence, shape: Shape, keep: bool) -> Counts:
     params = macs = activations = peak = held = 0
+    span = POINT
     kept = shape[0] * shape[1] * shape[2] if keep else 0
-    index = 0
+    rest = iter(layer.layers)
     try:
-        for index, each in enumerate(layer.layers):  # noqa: B007  (the error names it)
-            shape, more_params, more_macs, more_activations, more_peak = _COUNTERS[type(each)](each, shape, keep)
+        for each in rest:
+            shape, more_params, more_macs, more_activations, more_peak, more = _COUNTERS[type(each)](each, shape, keep)
             params += more_params
             macs += more_macs
             activations += more_activations
-            if held + more_peak > peak:
-                peak = held + more_peak
-            if keep and not passes_on(each):
+            if more_peak > peak:
+                peak = more_peak
+            if more is not POINT:
+                span = more if span is POINT else then(span, more)
+            if keep and more_peak > kept:  # it made a map of its own: from here on the input is held beside `peak`
                 keep = False
                 held = kept
-    except SpecError as error:
-        raise error.inside(layer.names[index]) from None
-    except KeyError:
-        raise SpecError(
-            layer.names[index], f"the cost model does not know the layer {layer_kind(layer.layers[index])}"
-        ) from None
-    return shape, params, macs, activations, peak or shape[0] * shape[1] * shape[2]
+                peak -= kept
+    except (SpecError, KeyError) as error:
+        raise _inside(layer.names[-1 - length_hint(rest)], each, error) from None
+    return shape, params, macs, activations, held + peak or shape[0] * shape[1] * shape[2], span
 
 
 def _residual(layer: Residual, shape: Shape, keep: bool) -> Counts:
-    out, params, macs, activations, peak = _named("body", layer.body, shape, True)
-    size = num_values(out)
+    out, params, macs, activations, peak, span = _named("body", layer.body, shape, True)
+    size = out[0] * out[1] * out[2]
     if type(layer.shortcut) is Identity:
         if out != shape:
             raise SpecError("", f"the body makes {out} of {shape}; an identity shortcut cannot be added")
-        return out, params, macs, activations, max(peak, 2 * size)
-    way = _named("shortcut", layer.shortcut, shape, keep)
-    if way[0] != out:
-        raise SpecError("", f"the body makes {out}, the shortcut {way[0]}")
-    return out, params + way[1], macs + way[2], activations + way[3], max(peak, size + way[4])
+        return out, params, macs, activations, max(peak, 2 * size), span
+    way, more_params, more_macs, more_activations, more_peak, more = _named("shortcut", layer.shortcut, shape, keep)
+    if way != out:
+        raise SpecError("", f"the body makes {out}, the shortcut {way}")
+    peak = max(peak, size + more_peak)
+    return out, params + more_params, macs + more_macs, activations + more_activations, peak, joined((span, more))
 
 
 def _gate(layer: Gate, shape: Shape, keep: bool) -> Counts:
-    out, params, macs, activations, peak = _named("gate", layer.body, shape, True)
-    if out[0] != shape[0]:
-        raise SpecError("", f"the gate makes {out[0]} channels for {shape[0]}")
-    product = num_values(shape) * (2 if keep else 1) + num_values(out)
-    return shape, params, macs, activations, max(peak, product)
+    out, params, macs, activations, peak, _ = _named("gate", layer.body, shape, True)
+    channels, height, width = shape
+    if out[0] != channels:
+        raise SpecError("", f"the gate makes {out[0]} channels for {channels}")
+    size = channels * height * width
+    product = (size + size if keep else size) + out[0] * out[1] * out[2]
+    return shape, params, macs, activations, product if product > peak else peak, POINT
 
 
 def _concat(layer: Concat, shape: Shape, keep: bool) -> Counts:
     params = macs = activations = peak = channels = made = 0
     place: tuple[int, int] | None = None
+    spans: list[Span] = []
     last = len(layer.branches) - 1
     passes = any(map(passes_on, layer.branches))
     for index, (name, branch) in enumerate(zip(layer.names, layer.branches, strict=True)):
-        part = Tally(*_named(name, branch, shape, keep or passes or index < last))
+        out, more_params, more_macs, more_activations, more_peak, span = _named(
+            name, branch, shape, keep or passes or index < last
+        )
         if place is None:
-            place = part.out_shape[1:]
-        elif place != part.out_shape[1:]:
-            raise SpecError(name, f"makes a map of {part.out_shape[1:]}, the branches before it make {place}")
-        params += part.params
-        macs += part.macs
-        activations += part.activations
-        peak = max(peak, made + part.peak)
+            place = out[1:]
+        elif place != out[1:]:
+            raise SpecError(name, f"makes a map of {out[1:]}, the branches before it make {place}")
+        params += more_params
+        macs += more_macs
+        activations += more_activations
+        peak = max(peak, made + more_peak)
         if not passes_on(branch):
-            made += num_values(part.out_shape)
-        channels += part.out_shape[0]
+            made += num_values(out)
+        channels += out[0]
+        spans.append(span)
     assert place is not None
-    out = (channels, *place)
+    stack = (channels, *place)
     held = num_values(shape) if keep or passes else 0
-    stacked = num_values(out) if len(layer.branches) > 1 else 0
-    return out, params, macs, activations, max(peak, held + made + stacked)
+    stacked = num_values(stack) if last else 0
+    return stack, params, macs, activations, max(peak, held + made + stacked), joined(spans)
 
 
 def passes_on(layer: Layer) -> bool:
@@ -131,15 +138,32 @@ def _dag(layer: Dag, shape: Shape, keep: bool) -> Counts:
     return dag_tally(layer, (shape,), (0,) * layer.num_inputs, (keep,))
 
 
+def dag_tally(
+    layer: Dag, maps: tuple[Shape, ...], reads: tuple[int, ...], keeps: tuple[bool, ...], spans: tuple[Span, ...] = ()
+) -> Tally:
+    """Count a graph whose input i is `maps[reads[i]]`; `keeps` says which maps are needed afterwards.
+
+    `spans` lead to the maps; without them the graph starts at each of them.
+    """
+    total, nodes = _nodes_tally(layer, maps, reads, keeps)
+    values = [spans[index] if spans else POINT for index in reads]
+    for node, span in zip(layer.nodes, nodes, strict=True):
+        values.append(then(joined(values[index] for index in node.inputs), span))
+    return total._replace(span=joined(values[index] for index in layer.outputs))
+
+
 @lru_cache(maxsize=16384)
-def dag_tally(layer: Dag, maps: tuple[Shape, ...], reads: tuple[int, ...], keeps: tuple[bool, ...]) -> Tally:
-    """Count a graph whose input i is `maps[reads[i]]`; `keeps` says which maps are needed afterwards."""
+def _nodes_tally(
+    layer: Dag, maps: tuple[Shape, ...], reads: tuple[int, ...], keeps: tuple[bool, ...]
+) -> tuple[Tally, tuple[Span, ...]]:
+    """A graph's counts, and the spans of its nodes' layers: what they see together depends on what the inputs do."""
     values = [maps[index] for index in reads]
     place = [*reads, *range(len(maps), len(maps) + len(layer.nodes))]
     sizes = [num_values(each) for each in maps] + [0] * len(layer.nodes)
     left = _reads_left(layer, place, keeps)
     alive = sum(size for size, count in zip(sizes, left, strict=True) if count)
     params = macs = activations = peak = 0
+    spans: list[Span] = []
     for name, node in zip(layer.names, layer.nodes, strict=True):
         try:
             shape = joined_shape(node, values)
@@ -159,12 +183,14 @@ def dag_tally(layer: Dag, maps: tuple[Shape, ...], reads: tuple[int, ...], keeps
         except SpecError as error:
             raise error.inside(name) from None
         params, macs, activations = params + part.params, macs + part.macs, activations + part.activations
+        spans.append(part.span)
         made = place[len(values)]
         sizes[made] = num_values(part.out_shape)
         alive += (sizes[made] if left[made] else 0) - freed
         values.append(part.out_shape)
     out = _stacked([values[index] for index in layer.outputs])
-    return Tally(out, params, macs, activations, max(peak, alive + (num_values(out) if len(layer.outputs) > 1 else 0)))
+    peak = max(peak, alive + (num_values(out) if len(layer.outputs) > 1 else 0))
+    return Tally(out, params, macs, activations, peak, POINT), tuple(spans)
 
 
 def node_tally(node: Node, values: list[Shape], keep: bool = False) -> Tally:
@@ -225,7 +251,7 @@ def _history(layer: History, shape: Shape, keep: bool) -> Counts:
         last_read |= {reads[index][number]: index for number in inputs_read(each)}
     if keep:
         last_read[0] = len(steps)
-    maps = [shape]
+    maps, spans = [shape], [POINT]
     params = macs = activations = peak = 0
     for index, (name, each) in enumerate(steps):
         wanted = reads[index]
@@ -240,15 +266,19 @@ def _history(layer: History, shape: Shape, keep: bool) -> Counts:
                     tuple(maps[value] for value in distinct),
                     tuple(distinct.index(value) for value in wanted),
                     tuple(last_read[value] > index for value in distinct),
+                    tuple(spans[value] for value in distinct),
                 )
+                span = part.span
             else:
                 part = tally(each, maps[-1], last_read[index] > index)
+                span = then(spans[-1], part.span)
         except SpecError as error:
             raise error.inside(name) from None
         params, macs, activations = params + part.params, macs + part.macs, activations + part.activations
         peak = max(peak, held + part.peak)
         maps.append(part.out_shape)
-    return Tally(maps[-1], params, macs, activations, peak or num_values(shape))
+        spans.append(span)
+    return maps[-1], params, macs, activations, peak or num_values(shape), spans[-1]
 
 
 def history_steps(layer: History) -> list[tuple[str, Layer]]:
@@ -277,15 +307,22 @@ def inputs_read(layer: Layer) -> set[int]:
 
 
 def _supervised(layer: Supervised, shape: Shape, keep: bool) -> Counts:
-    return tally(layer.body, shape, keep)
+    return counts(layer.body, shape, keep)
 
 
 def _named(name: str, layer: Layer, shape: Shape, keep: bool) -> Counts:
     """Count a part, naming it in any error."""
     try:
-        return _counts(layer, shape, keep)
-    except SpecError as error:
-        raise error.inside(name) from None
+        return _COUNTERS[type(layer)](layer, shape, keep)
+    except (SpecError, KeyError) as error:
+        raise _inside(name, layer, error) from None
+
+
+def _inside(name: str, layer: Layer, error: SpecError | KeyError) -> SpecError:
+    """What went wrong with a part: a rule that it breaks, or that nothing counts its kind."""
+    if isinstance(error, KeyError):
+        return SpecError(name, f"the cost model does not know the layer {layer_kind(layer)}")
+    return error.inside(name)
 
 
 _COUNTERS: dict[type[Layer], Callable[[Any, Shape, bool], Counts]] = {

@@ -27,6 +27,7 @@ from naslab.arch import (
 )
 from naslab.arch.blocks import AnyBlock
 from naslab.arch.build import build, module_of
+from naslab.arch.cost import network_tally
 from naslab.arch.tally import tally
 
 PROPERTY = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -113,6 +114,12 @@ def test_peak_is_that_of_the_slow_count(arch: ArchSpec) -> None:
     expected = slow_peak(plan, arch.input)
     assert tally(plan, arch.input).peak == expected
     assert cost(arch).peak_activation_bytes == 4 * expected
+
+
+@PROPERTY
+@given(archs())
+def test_stages_one_after_another_are_the_whole_plan(arch: ArchSpec) -> None:
+    assert network_tally(arch) == tally(lower(arch), arch.input)
 
 
 @PROPERTY

@@ -5,9 +5,6 @@ from __future__ import annotations
 import pytest
 
 from naslab.arch import reach
-from naslab.arch.plan import Layer
-from naslab.arch.reach import Reach, _through
-from naslab.errors import SpecError
 from naslab.zoo import model, model_names
 
 # Araujo et al. 2019, "Computing Receptive Fields of Convolutional Neural Networks", table 1.
@@ -57,12 +54,3 @@ def test_every_network_has_a_reach() -> None:
         found = reach(model(name))
         assert found.depth >= 5
         assert min(found.field) > 1
-
-
-class Unheard(Layer, frozen=True):
-    """A layer that no interpreter knows."""
-
-
-def test_an_unknown_layer_is_refused() -> None:
-    with pytest.raises(SpecError, match=r"^the reach does not know the layer Unheard$"):
-        _through(Unheard(), Reach(0, (1, 1), (1, 1)))
