@@ -152,7 +152,8 @@ class _Run:
         steps = len(epoch_sizes(len(data.train), recipe.batch_size))
         self._steps = steps
         self._epochs = epochs
-        self._forward = compiled(module, recipe, data.train.labels.device, steps * epochs)
+        self._forward = module
+        self._compiled = compiled(module, recipe, data.train.labels.device, steps * epochs)
         self.warm_norms = WarmNorms(module, steps * epochs)
         self._worst = DIVERGED_AT * math.log(max(2, data.num_classes))
 
@@ -172,6 +173,8 @@ class _Run:
             for group in self.optimizer.param_groups:
                 group["lr"] = self.recipe.learning_rate * factor
             self.warm_norms.before_step(done)
+            if done >= self.warm_norms.settled_at:
+                self._forward = self._compiled  # not before: each new momentum would compile it anew
             self._regularisation.before_step(done / (self._steps * self._epochs))
             total = total + self._step(batch) * len(batch.labels)
             count += len(batch.labels)

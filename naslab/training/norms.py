@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from torch import nn
 
 WINDOW = 0.1
@@ -28,6 +30,14 @@ class WarmNorms:
         """
         for norm, momentum in self._norms:
             norm.momentum = max(momentum, 1 / min(step + 1, self._window))
+
+    @property
+    def settled_at(self) -> int:
+        """The step from which no momentum changes any more: 9 with torch's own of 0.1, unless the window is shorter."""
+        if not self._norms:
+            return 0
+        longest = max(1 / momentum if momentum else math.inf for _, momentum in self._norms)
+        return math.ceil(min(self._window, longest)) - 1
 
     def restore(self) -> None:
         """Give each norm its own momentum back."""

@@ -174,6 +174,20 @@ def test_running_statistics_are_the_mean_of_the_window():
     assert norm.momentum == 0.1
 
 
+@pytest.mark.parametrize("momentum", [0.1, 0.01, 0.0, 0.9])
+@pytest.mark.parametrize("steps", [1, 10, 40, 1000, 5000])
+def test_momenta_settle_when_they_say(momentum, steps):
+    norm = nn.BatchNorm2d(1, momentum=momentum)
+    warm = WarmNorms(norm, steps)
+    seen = []
+    for step in range(steps):
+        warm.before_step(step)
+        seen.append(norm.momentum)
+    assert len(set(seen[warm.settled_at :])) == 1
+    assert warm.settled_at == 0 or seen[warm.settled_at - 1] != seen[warm.settled_at]
+    assert WarmNorms(nn.Identity(), steps).settled_at == 0
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [

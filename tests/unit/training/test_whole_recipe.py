@@ -122,6 +122,20 @@ def test_it_learns(few):
     assert curve[-1].train_loss < curve[0].train_loss
 
 
+@pytest.mark.slow
+def test_a_network_is_compiled_once_and_gives_the_same_numbers(few, monkeypatch):
+    """Traced without a compiler behind it; running statistics change their momentum in each of the first nine steps."""
+    counters = torch._dynamo.utils.counters
+    counters.clear()
+    traced = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda module: traced(module, backend="eager"))
+    recipe = Recipe(batch_size=10, stochastic_depth=0.2, drop_connect=0.2, ema_decay=0.9)
+    plain = trained(few, recipe, 2)
+    assert_same(plain, trained(few, msgspec.structs.replace(recipe, compile="on"), 2))
+    assert counters["stats"]["unique_graphs"] == 1
+    counters.clear()
+
+
 def test_each_part_changes_the_training(few):
     """A part that is set and does nothing would be found here."""
     plain = Recipe(batch_size=40, learning_rate=0.05, ema_decay=0.9)
