@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table, quantity, say
+
+if TYPE_CHECKING:
+    from naslab.arch import ArchSpec
+    from naslab.arch.diagram import Diagram
 
 
 def show(
@@ -33,14 +37,13 @@ def show(
     from naslab.models import find_model, parse_resolution
 
     found = find_model(model, ledger, parse_resolution(resolution), num_classes)
+    total = cost_of(found.arch)  # comes first: of what does not fit it names the layer
     rows = stage_rows(found.arch)
-    total = cost_of(found.arch)
     seen = reach(found.arch)
     if diagram is not None:
-        from naslab.arch.diagram import diagram as diagram_of
         from naslab.figures.diagram import write_diagram
 
-        write_diagram(diagram_of(found.arch, auxiliary), model, diagram)
+        write_diagram(_drawn(found.arch, auxiliary), model, diagram)
         say(f"wrote {diagram}")
     if json:
         value: dict[str, Any] = {
@@ -81,6 +84,20 @@ def show(
     )
     for head in found.arch.auxiliary:
         print(f"auxiliary head behind stages[{head.after}], in training only, not counted; loss weight {head.weight:g}")
+
+
+def _drawn(arch: ArchSpec, auxiliary: bool) -> Diagram:
+    """The diagram; an error tells how to do without auxiliary heads that do not fit an input the network does fit."""
+    from naslab.arch.diagram import AUXILIARY
+    from naslab.arch.diagram import diagram as diagram_of
+    from naslab.errors import SpecError
+
+    try:
+        return diagram_of(arch, auxiliary)
+    except SpecError as error:
+        if not error.field.startswith(AUXILIARY):
+            raise
+        raise SpecError(error.field, f"{error.rule}; --no-auxiliary draws the network without its heads") from None
 
 
 def register(app: typer.Typer) -> None:

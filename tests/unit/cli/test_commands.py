@@ -179,6 +179,8 @@ def test_export_writes_python_and_onnx(commands: Commands) -> None:
         (("cost", "small:first"), "a trial is a number or 'best', got 'first'"),
         (("cost", "none.yaml"), "cannot read none.yaml"),
         (("cost", "resnet18", "--resolution", "0"), "must be a size or height x width"),
+        (("show", "googlenet", "--resolution", "16"), "stages[8]: a 3 x 3 window does not fit a map of 1 x 1"),
+        (("show", "googlenet", "--resolution", "64", "--diagram", "x.html"), "--no-auxiliary draws the network"),
         (("rescale", "resnet18"), "say how far to scale"),
         (("rescale", "resnet18", "--phi", "1", "--rule", "deep"), "unknown rule 'deep'"),
         (("rescale", "resnet18", "--target-macs", "3"), "can be reached"),
@@ -221,6 +223,14 @@ def test_show_says_stages_depth_and_receptive_field(commands: Commands) -> None:
     assert (value["depth"], value["receptive_field"]) == (16, [212, 212])
     assert sum(stage["macs"] for stage in value["stages"]) == value["cost"]["macs"] == 15470264320
     assert "16 layers with weights" in commands("show", "vgg16").out
+
+
+def test_show_draws_auxiliary_heads_unless_told_otherwise(commands: Commands) -> None:
+    shown = commands("show", "googlenet", "--diagram", "heads.html")
+    assert "auxiliary head behind stages[6], in training only, not counted; loss weight 0.3" in shown.out
+    commands("show", "googlenet", "--no-auxiliary", "--diagram", "alone.html")
+    pages = [(commands.folder / name).read_text(encoding="utf-8") for name in ("heads.html", "alone.html")]
+    assert ["auxiliary.stage6" in page for page in pages] == [True, False]
 
 
 def test_cost_of_many_models_in_one_call(commands: Commands) -> None:
