@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from naslab.errors import WorkerError
+from naslab.execution.admission import Admission, MemoryModel
 from naslab.execution.executor import Finished, Progress
 from naslab.execution.worker import Done, Message, Ready, Refused
 from naslab.outcome import Candidate, Estimate, Failure
@@ -48,7 +49,8 @@ class Seat(Protocol):
 class Crew:
     """Seats with workers, and the candidates that wait for one.
 
-    `watch` blocks until a worker has something to say, or for the given seconds.
+    `watch` blocks until a worker has something to say, or for the given seconds. With a `memory` model a candidate is
+    started where the training that it asks for fits beside those that run, and in the order of the queue.
     """
 
     def __init__(
@@ -56,7 +58,9 @@ class Crew:
         seats: Sequence[Seat],
         watch: Callable[[float], None],
         timeout_seconds: float | None,
+        memory: MemoryModel | None = None,
     ) -> None:
+        self._admission = Admission(memory)
         self._slots = [Slot(seat) for seat in seats]
         self._watch = watch
         self._timeout_seconds = timeout_seconds
@@ -74,7 +78,7 @@ class Crew:
             slot.seat.end()
 
     def submit(self, candidate: Candidate) -> None:
-        """Queue a candidate for the first worker that is ready."""
+        """Queue a candidate for the first worker that is ready and has room for it."""
         num_taken = len(self._waiting) + sum(slot.candidate is not None for slot in self._slots)
         assert num_taken < len(self._slots), "more candidates than slots"
         self._waiting.append(candidate)
@@ -91,9 +95,20 @@ class Crew:
                 return happened
 
     def _feed(self) -> None:
-        for slot in self._slots:
-            if slot.is_ready and slot.candidate is None and self._waiting:
-                slot.take(self._waiting.popleft())
+        """Start what is first in the queue while there is room; what is behind it waits, and never passes it by."""
+        while self._waiting and (slot := self._slot_for(self._waiting[0])) is not None:
+            slot.take(self._waiting.popleft())
+
+    def _slot_for(self, candidate: Candidate) -> Slot | None:
+        """The free worker with the most room for a candidate; `None` where it must wait."""
+        taken = [(slot.home, slot.candidate) for slot in self._slots if slot.home is not None]
+        rooms = [
+            (self._admission.room_for(candidate, slot.ready, taken), -number)
+            for number, slot in enumerate(self._slots)
+            if slot.ready is not None and slot.candidate is None
+        ]
+        room, place = max(rooms, default=(-1, 0))
+        return self._slots[-place] if room >= 0 else None
 
     def _look_at(self, slot: Slot) -> Iterator[Finished | Progress]:
         """What happened in a slot; a worker that died, broke its device or overran its time is replaced."""
@@ -123,7 +138,7 @@ class Crew:
         if slot.candidate is not None:
             estimate = slot.failed(failure)
             yield Finished(slot.release(), estimate)
-        elif not slot.is_ready:
+        elif slot.ready is None:
             self._failed_starts += 1
             if self._failed_starts >= MAX_FAILED_STARTS:
                 error = WorkerError(f"the workers cannot start: {failure.message}")
@@ -137,7 +152,9 @@ class Slot:
 
     def __init__(self, seat: Seat) -> None:
         self.seat = seat
-        self.is_ready = False
+        self.ready: Ready | None = None
+        self.home: Ready | None = None
+        """Where the slot's workers run, also while one is replaced."""
         self.candidate: Candidate | None = None
         self._device = ""
         self._sent = 0.0
@@ -149,7 +166,8 @@ class Slot:
 
     def become_ready(self, ready: Ready) -> None:
         """The worker has prepared itself."""
-        self.is_ready, self._device = True, ready.device
+        self.ready = self.home = ready
+        self._device = ready.device
 
     def take(self, candidate: Candidate) -> None:
         """Give the worker a candidate; its time runs."""
@@ -163,7 +181,7 @@ class Slot:
 
     def restart(self) -> None:
         """Replace the worker."""
-        self.is_ready = False
+        self.ready = None
         self.seat.end()
         self.seat.start()
 

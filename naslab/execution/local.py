@@ -18,6 +18,7 @@ import cloudpickle
 
 from naslab.errors import WorkerError
 from naslab.estimators.estimator import Estimator
+from naslab.execution.admission import MemoryModel
 from naslab.execution.crew import Crew
 from naslab.execution.executor import Finished, Progress
 from naslab.execution.worker import Message, Placement
@@ -32,8 +33,9 @@ class LocalExecutor:
 
     They start side by side on entering and load torch while the driver goes on. `device` is a torch device name or
     `auto`; workers take the visible GPUs in turn, `gpus_per_worker=0.5` lets two share one. A candidate that takes
-    longer than `timeout_seconds` fails as `timed_out`, its worker replaced. The workers need no `__main__` guard, end
-    with the driver however it dies, and leave Ctrl-C to it.
+    longer than `timeout_seconds` fails as `timed_out`, its worker replaced. With a `memory` model candidates train at
+    once on one device only where they are predicted to fit it together; others wait. The workers need no `__main__`
+    guard, end with the driver however it dies, and leave Ctrl-C to it.
 
     >>> LocalExecutor(estimator, num_workers=2).num_slots  # doctest: +SKIP
     2
@@ -46,6 +48,7 @@ class LocalExecutor:
         device: str = "auto",
         gpus_per_worker: float | None = None,
         timeout_seconds: float | None = None,
+        memory: MemoryModel | None = None,
     ) -> None:
         if num_workers < 1:
             raise WorkerError(f"num_workers: must be at least 1, got {num_workers}")
@@ -58,7 +61,7 @@ class LocalExecutor:
             )
             for number in range(num_workers)
         ]
-        self._crew = Crew(self._seats, self._watch, timeout_seconds)
+        self._crew = Crew(self._seats, self._watch, timeout_seconds, memory)
 
     @property
     def num_slots(self) -> int:

@@ -17,6 +17,7 @@ from ray.exceptions import RayActorError, RayError, TaskUnschedulableError
 
 from naslab.errors import DeviceError, WorkerError
 from naslab.estimators.estimator import Estimator
+from naslab.execution.admission import MemoryModel
 from naslab.execution.crew import Crew
 from naslab.execution.executor import Finished, Progress
 from naslab.execution.local import count_cores
@@ -29,7 +30,8 @@ class RayExecutor:
     """Ray actors that estimate one candidate each, on every node of a cluster.
 
     `address` is an existing cluster's (`host:port`, `auto`); without it one is started on this machine and ends with
-    the run. `gpus_per_worker` may be a fraction, 0 keeps to the CPU, `None` shares out the GPUs that there are.
+    the run. With a `memory` model candidates train at once on one device only where they are predicted to fit it
+    together. `gpus_per_worker` may be a fraction, 0 keeps to the CPU, `None` shares out the GPUs that there are.
     `cpus_per_worker` is what each actor reserves and the threads that it computes with, by default its share of the
     cluster's. An actor that is lost, with its node or alone, is replaced where there is room, at once or when there is.
 
@@ -46,6 +48,7 @@ class RayExecutor:
         cpus_per_worker: int | None = None,
         address: str | None = None,
         timeout_seconds: float | None = None,
+        memory: MemoryModel | None = None,
     ) -> None:
         if num_workers < 1:
             raise WorkerError(f"num_workers: must be at least 1, got {num_workers}")
@@ -56,6 +59,7 @@ class RayExecutor:
         self._cpus_per_worker = cpus_per_worker
         self._address = address
         self._timeout_seconds = timeout_seconds
+        self._memory = memory
         self._seats: list[ActorSeat] = []
         self._crew: Crew | None = None
         self._to_leave = ExitStack()
@@ -71,7 +75,7 @@ class RayExecutor:
         with ExitStack() as entered:
             entered.enter_context(connected(self._address, max(count_cores(), cpus_wanted)))
             self._seats = self._make_seats()
-            self._crew = Crew(self._seats, self._watch, self._timeout_seconds)
+            self._crew = Crew(self._seats, self._watch, self._timeout_seconds, self._memory)
             entered.callback(self._crew.end)
             self._crew.start()
             self._to_leave = entered.pop_all()

@@ -27,9 +27,15 @@ class Placement(NamedTuple):
 
 
 class Ready(NamedTuple):
-    """A worker that is prepared; `device` is the one it chose."""
+    """A worker that is prepared; `device` is the one it chose.
+
+    `place` tells the device from those of other machines and containers, `memory_bytes` is all the memory that it has;
+    0 where that is not known.
+    """
 
     device: str
+    place: str = ""
+    memory_bytes: int = 0
 
 
 class Refused(NamedTuple):
@@ -60,15 +66,16 @@ class Worker:
     def prepare(self) -> Ready | Refused:
         """Choose the device and load what every estimate needs."""
         try:
-            from naslab.training.device import choose_device
+            from naslab.training.device import choose_device, device_memory, device_place
 
             self._bench.device = choose_device(self._placement.device, self._placement.number, self._placement.gpus)
             self._estimator.prepare(self._bench)
+            device = self._bench.device
+            return Ready(device, device_place(device), device_memory(device).total_bytes)
         except NaslabError as error:
             return Refused(error)
         except Exception as error:  # noqa: BLE001 - the driver raises it
             return Refused(unprepared(error))
-        return Ready(self._bench.device)
 
     def estimate(self, candidate: Candidate, report: Callable[[EpochRecord], None]) -> Done:
         """Estimate a candidate; what goes wrong is an estimate with a failure and its traceback."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import os
+import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -11,16 +13,18 @@ import msgspec
 
 from naslab.errors import WorkerError
 from naslab.estimators.estimator import Estimator
+from naslab.execution.admission import MemoryModel, workers_per_gpu
 from naslab.execution.executor import Executor
 from naslab.execution.local import LocalExecutor, count_cores
+from naslab.outcome import Candidate
 
 
 class Workers(msgspec.Struct, frozen=True, kw_only=True):
     """Worker processes on this machine (`local`) or actors on a Ray cluster (`ray`).
 
-    `count` defaults to one a GPU (or share of one), else one a core. `gpus_per_worker` is a share of a GPU, 0 keeps to
-    the CPU, `None` takes a GPU where there is one. `address` is an existing Ray cluster's; without it one is started
-    for the run. A candidate that takes longer than `timeout_seconds` fails.
+    `count` defaults to one a GPU (or share of one; `packed` makes it several), else one a core. `gpus_per_worker` is a
+    share of a GPU, 0 keeps to the CPU, `None` takes a GPU where there is one. `address` is an existing Ray cluster's;
+    without it one is started for the run. A candidate that takes longer than `timeout_seconds` fails.
     """
 
     kind: Literal["local", "ray"] = "local"
@@ -47,8 +51,25 @@ class Workers(msgspec.Struct, frozen=True, kw_only=True):
         """How many there will be."""
         return self.count or default_count(self.device, self.gpus_per_worker)
 
-    def start(self, estimator: Estimator) -> Executor:
-        """An executor to enter: `with workers.start(estimator) as executor`."""
+    def packed(self, memory: MemoryModel, typical: Sequence[Candidate]) -> Workers:
+        """These workers, several a GPU where nothing else was asked for: as many as memory and cores allow.
+
+        `typical` are candidates such as will be trained; the largest of them counts. The processes take turns on the
+        GPU, or share it where its multi-process service runs; what that gains is not yet measured on one.
+        """
+        num_gpus = 0 if self.device in ("cpu", "mps") else visible_gpus()
+        if self.kind != "local" or self.count is not None or self.gpus_per_worker is not None or num_gpus == 0:
+            return self
+        largest = max((memory.candidate_bytes(each, "cuda") for each in typical), default=0)
+        worker_bytes = memory.idle_bytes("cuda") + largest
+        each = workers_per_gpu(gpu_memory(), worker_bytes, count_cores() // num_gpus)
+        return msgspec.structs.replace(self, gpus_per_worker=1 / each)
+
+    def start(self, estimator: Estimator, memory: MemoryModel | None = None) -> Executor:
+        """An executor to enter: `with workers.start(estimator) as executor`.
+
+        With a `memory` model candidates wait where they would not fit a device together.
+        """
         if self.kind == "ray":
             from naslab.execution.ray_cluster import RayExecutor
 
@@ -59,8 +80,11 @@ class Workers(msgspec.Struct, frozen=True, kw_only=True):
                 gpus_per_worker=self.gpus_per_worker,
                 address=self.address,
                 timeout_seconds=self.timeout_seconds,
+                memory=memory,
             )
-        return LocalExecutor(estimator, self.num_workers, self.device, self.gpus_per_worker, self.timeout_seconds)
+        return LocalExecutor(
+            estimator, self.num_workers, self.device, self.gpus_per_worker, self.timeout_seconds, memory
+        )
 
 
 def default_count(device: str, gpus_per_worker: float | None) -> int:
@@ -76,3 +100,13 @@ def visible_gpus() -> int:
         return len([number for number in chosen.split(",") if number.strip() not in ("", "-1")])
     folder = Path("/proc/driver/nvidia/gpus")
     return len(list(folder.iterdir())) if folder.is_dir() else 0
+
+
+def gpu_memory() -> int:
+    """Bytes of the smallest visible GPU's memory, without loading torch; 0 where the driver does not tell."""
+    command = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    try:
+        said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout
+    except (OSError, subprocess.SubprocessError):
+        return 0
+    return 2**20 * min((int(line) for line in said.split() if line.isdecimal()), default=0)

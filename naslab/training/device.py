@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import platform
 import shutil
 from pathlib import Path
 from typing import NamedTuple
@@ -71,6 +72,19 @@ def device_memory(device: str) -> DeviceMemory:
 
     free, total = torch.cuda.mem_get_info(device)
     return DeviceMemory(total, free)
+
+
+def device_place(device: str) -> str:
+    """What tells a device from all others: its machine and, for a GPU, its own identity, whatever its number here.
+
+    >>> device_place("cpu") == device_place("cpu:0")
+    True
+    """
+    if not device.startswith("cuda"):
+        return f"{platform.node()}/{device.partition(':')[0]}"
+    import torch
+
+    return f"{platform.node()}/{torch.cuda.get_device_properties(device).uuid}"
 
 
 def _host_memory() -> DeviceMemory:

@@ -6,6 +6,8 @@ GPU's.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import msgspec
 
 from naslab.arch import ArchSpec, cost
@@ -26,7 +28,7 @@ REDUCED_BYTES = 2
 OPTIMIZER_COPIES = {"sgd": 1, "adamw": 2, "rmsprop": 2}
 EVALUATED_IMAGES = 256
 EVALUATED_STEPS = 8
-"""An evaluation looks at so many images at once, and at no more than so many batches' (`naslab.training.evaluation`)."""
+"""An evaluation looks at so many images at once, and at no more than so many batches (`naslab.training.evaluation`)."""
 CONTEXT_BYTES = {"cpu": 300 * 2**20, "cuda": 700 * 2**20}
 """What a process takes on its device before it trains anything: libraries on a host, a context with them on a GPU."""
 
@@ -50,6 +52,7 @@ class MemoryNeed(msgspec.Struct, frozen=True):
         return round(MARGIN * (self.weights + self.gradients + self.optimizer + self.maps + self.workspace))
 
 
+@lru_cache(maxsize=1024)
 def training_memory(arch: ArchSpec, recipe: Recipe, device: str = "cpu") -> MemoryNeed:
     """The memory that training a network by a recipe takes on a kind of device (`cpu`, `cuda`), its images left out.
 

@@ -1,0 +1,61 @@
+"""Which candidates may train at once on one device: those whose predicted memory fits it together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Protocol
+
+from naslab.execution.worker import Ready
+from naslab.outcome import Candidate
+
+USABLE = 0.9
+"""The share of a device's memory that predictions may fill."""
+MOST_PER_GPU = 16
+
+Taken = Sequence[tuple[Ready, Candidate | None]]
+"""The workers whose place is known, each with the candidate that it trains."""
+
+
+class MemoryModel(Protocol):
+    """What is predicted of the memory that workers take, in bytes."""
+
+    def idle_bytes(self, device: str) -> int:
+        """A worker that trains nothing: its process, and the images that it holds."""
+        ...
+
+    def candidate_bytes(self, candidate: Candidate, device: str) -> int:
+        """The training of a candidate beside that."""
+        ...
+
+
+class Admission:
+    """Decides whether a candidate may start on a device, given what runs there. Without a model everything may."""
+
+    def __init__(self, model: MemoryModel | None) -> None:
+        self._model = model
+
+    def room_for(self, candidate: Candidate, ready: Ready, taken: Taken) -> float:
+        """Bytes left on a ready worker's device if the candidate starts there: below 0 it must wait.
+
+        A candidate alone on its device may always start, also where it is predicted not to fit: a prediction may be
+        wrong, and memory that does run out is an outcome with that reason.
+        """
+        if self._model is None or not ready.memory_bytes:
+            return 0.0
+        there = [running for other, running in taken if other.place == ready.place]
+        running = [each for each in there if each is not None]
+        if not running:
+            return math.inf
+        idle = len(there) * self._model.idle_bytes(ready.device)
+        needs = [self._model.candidate_bytes(each, ready.device) for each in (*running, candidate)]
+        return USABLE * ready.memory_bytes - idle - sum(needs)
+
+
+def workers_per_gpu(gpu_bytes: int, worker_bytes: int, cores_per_gpu: int) -> int:
+    """How many workers share a GPU: as many as fit its memory, at most one a core that feeds it, and at most 16.
+
+    >>> workers_per_gpu(gpu_bytes=80 * 2**30, worker_bytes=4 * 2**30, cores_per_gpu=12)
+    12
+    """
+    return max(1, min(int(USABLE * gpu_bytes) // max(1, worker_bytes), cores_per_gpu, MOST_PER_GPU))
