@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from naslab.arch import ArchSpec, ConvBlock, Stage, arch_id, cost
-from naslab.arch.build import build
 from naslab.blobs import BlobStore
 from naslab.errors import DataError, DeviceError
 from naslab.estimators import training_run
@@ -96,7 +95,7 @@ def test_whatever_a_candidate_raises_is_a_failure_with_its_reason(bench, monkeyp
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(training_run, "build", fail)
+    monkeypatch.setattr(training_run, "with_heads", fail)
     failure = SHORT.estimate(candidate_of(), bench).failure
     assert failure is not None
     assert failure.reason == reason
@@ -124,7 +123,7 @@ def test_an_interrupt_is_not_swallowed(bench, monkeypatch):
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training_run, "build", interrupt)
+    monkeypatch.setattr(training_run, "with_heads", interrupt)
     with pytest.raises(KeyboardInterrupt):
         SHORT.estimate(candidate_of(), bench)
 
@@ -181,7 +180,7 @@ def test_a_disk_that_takes_no_checkpoint_costs_the_checkpoint_alone(bench, tmp_p
 
 def test_a_fidelity_trains_a_stand_in_on_fewer_images(bench, monkeypatch):
     built = []
-    monkeypatch.setattr(training_run, "build", lambda arch, seed: built.append(arch) or build(arch, seed))
+    monkeypatch.setattr(training_run, "with_heads", lambda module, arch, seed: built.append(arch) or module)
     fidelity = Fidelity(epochs=1, images=40, resolution=(6, 4), width=0.5)
     whole = candidate_of(msgspec.structs.replace(ARCH, stages=(Stage(block=ConvBlock(), width=32),)))
     estimate = SHORT.estimate(msgspec.structs.replace(whole, fidelity=fidelity), bench)

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from naslab.errors import NaslabError, SpecError, UnknownNameError
+from naslab.lab import make_problem
 from naslab.training.recipe import RECIPES, Recipe, named_recipe
 from naslab.training.recipe_files import find_recipe
 
@@ -91,6 +92,17 @@ def test_the_papers_recipes_are_the_papers():
     assert efficientnet.learning_rate / efficientnet.batch_size == pytest.approx(0.256 / 4096)
     assert efficientnet.step_every * 350 == pytest.approx(2.4)
     assert (efficientnet.optimizer, efficientnet.weight_decay, efficientnet.ema_decay) == ("rmsprop", 1e-5, 0.9999)
+
+
+def test_a_search_takes_a_name_a_file_or_a_recipe(tmp_path):
+    path = written(tmp_path, "base: short\nmixup: 0.1\n")
+    for recipe, expected in (
+        (None, named_recipe("short", "digits")),
+        ("paper-resnet", named_recipe("paper-resnet", "digits")),
+        (path, msgspec.structs.replace(named_recipe("short", "digits"), mixup=0.1)),
+        (Recipe(), Recipe()),
+    ):
+        assert make_problem("digits_demo", None, ("accuracy",), (), recipe).recipe == expected
 
 
 def test_a_spec_error_keeps_its_field(tmp_path):
