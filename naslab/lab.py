@@ -18,6 +18,7 @@ from naslab.analysis.reference import reference_point
 from naslab.analysis.study import StudyView, read_study
 from naslab.arch import ArchSpec, encode
 from naslab.errors import DataError
+from naslab.estimators.estimator import Estimator
 from naslab.execution.bar_source import require_bars
 from naslab.execution.events import Observer, StrategyChosen, StudyOpened, ignore
 from naslab.execution.executor import Executor
@@ -40,6 +41,7 @@ from naslab.study_records import begun_with
 from naslab.study_records import open_record as open_record
 from naslab.study_records import run_record as run_record
 from naslab.training.datasets.facts import DATASETS, dataset_facts
+from naslab.training.memory import WorkerMemory
 from naslab.training.recipe import Recipe
 from naslab.training.recipe_files import find_recipe
 
@@ -47,7 +49,6 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
     from optuna.samplers import BaseSampler
 
-    from naslab.estimators.short_training import ShortTraining
     from naslab.training.fit import FitResult
 
 
@@ -69,6 +70,7 @@ def search(
     recipe: Recipe | str | Path | None = None,
     rungs: Rungs | Sequence[int] | None = None,
     stop_early: float | None = None,
+    inherit: bool = False,
     data_dir: str | None = None,
     on_event: Observer = ignore,
 ) -> StudyView:
@@ -83,6 +85,7 @@ def search(
     `rungs` such as `(1, 3, 9)` take the place of `epochs`: `trials` networks are trained for the first, and the best
     third of each rung is trained on to the next, in trials of their own. `stop_early` is a confidence such as 0.95: a
     training ends when with this confidence its final accuracy will not bring the network to the front at its cost.
+    With `inherit` a candidate that a strategy made from others begins with the weights of one of them.
     Raises `NaslabError` before the first trial for whatever does not fit.
     """
     ladder = rungs if isinstance(rungs, Rungs) or rungs is None else Rungs(tuple(rungs))
@@ -94,7 +97,10 @@ def search(
     name = study or f"{problem.space.name or 'search'}-{strategy_name(strategy)}-{seed}"
     choice = choose_strategy(problem, trials) if strategy == AUTO else None
     make_mind(strategy if choice is None else choice.name, problem, seed)  # refuses a bad one before there is a ledger
-    make_strategy("random", problem, seed).ask(1)  # refuses limits that no network meets before a study is made
+    drawn = make_strategy("random", problem, seed).ask(1)  # refuses limits that no network meets before a study is made
+    memory = WorkerMemory(problem.recipe, problem.data)
+    archs = [problem.space.decode(proposal.genome) for proposal in drawn]
+    crew = crew.packed(memory, [make_candidate(arch, 0, epochs, seed, "search") for arch in archs])
     with Ledger.open(ledger) as opened:
         if choice is not None:
             choice = begun_with(opened, name, choice)
@@ -109,6 +115,7 @@ def search(
             created=time.time(),
             rungs=ladder,
             stop_early=stop_early,
+            inherit=inherit,
         )
         mind = make_mind(strategy, problem, seed)
         open_record(opened, record)
@@ -116,7 +123,7 @@ def search(
         on_event(StudyOpened(record, problem, tuple(opened.outcomes(record.name, "search"))))
         if choice is not None:
             on_event(StrategyChosen(choice.name, choice.reason))
-        with crew.start(estimator_of(problem, data_dir, record, opened)) as executor:
+        with crew.start(estimator_of(problem, data_dir, record, opened), memory) as executor:
             run_candidates(record.name, opened, executor, search_source(mind, problem, record, opened), on_event)
             if entrants:
                 run_entrants(opened, record, executor, "baseline", entrants, on_event)
@@ -136,7 +143,8 @@ def train_family(
     with Ledger.open(ledger, create=False) as opened:
         opened.add_run(study.record.name, run_record(crew))
         on_event(StudyOpened(study.record, study.problem, study.outcomes))
-        with crew.start(estimator_of(study.problem, data_dir)) as executor:
+        memory = WorkerMemory(study.problem.recipe, study.problem.data)
+        with crew.start(estimator_of(study.problem, data_dir), memory) as executor:
             run_entrants(opened, study.record, executor, "family", entrants, on_event)
         return read_study(opened, study.record.name)
 
@@ -283,23 +291,25 @@ def write_report(study: StudyView, path: str | Path, ledger: str | Path = "nasla
 
 def estimator_of(
     problem: Problem, data_dir: str | None, record: StudyRecord | None = None, ledger: Ledger | None = None
-) -> ShortTraining:
+) -> Estimator:
     """The estimator of a problem: short training, with latency where it is an objective.
 
-    For a study with rungs it leaves checkpoints beside the ledger.
+    For a study with rungs or inheritance it leaves checkpoints beside the ledger.
     """
+    from naslab.estimators.inheritance import InheritedTraining
     from naslab.estimators.short_training import ShortTraining
 
     wants_latency = any(goal.metric == "latency_ms" for goal in problem.objectives)
-    has_rungs = record is not None and record.rungs is not None and ledger is not None
-    return ShortTraining(
+    goes_on = record is not None and (record.rungs is not None or record.inherit)
+    training = ShortTraining(
         data=problem.data,
         recipe=problem.recipe,
         data_dir=data_dir,
         latency=wants_latency,
-        checkpoints=str(ledger.blobs.folder.absolute()) if has_rungs and ledger is not None else None,
+        checkpoints=str(ledger.blobs.folder.absolute()) if goes_on and ledger is not None else None,
         stop_early=None if record is None else record.stop_early,
     )
+    return InheritedTraining(training=training) if record is not None and record.inherit else training
 
 
 def run_entrants(

@@ -37,6 +37,9 @@ def search(
         float | None,
         typer.Option(help="End a training that will not reach the front at its cost with this confidence, as 0.95."),
     ] = None,
+    inherit: Annotated[
+        bool, typer.Option("--inherit", help="Candidates begin with the weights of the networks they were made from.")
+    ] = False,
     objectives: Annotated[
         str,
         typer.Option(help="Comma-separated: accuracy, macs, params, activations, peak_activation_bytes, latency_ms."),
@@ -94,6 +97,7 @@ def search(
             baselines=baseline or (),
             rungs=None if rungs is None else Rungs.parse(rungs, keep),
             stop_early=stop_early,
+            inherit=inherit,
             on_event=display.show,
         )
     table = pareto_front(view)

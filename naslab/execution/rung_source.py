@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from naslab.execution.promotion import best_to_promote, may_go_on
-from naslab.execution.source import Resumption, StrategySource
+from naslab.execution.source import Resumption, Source
 from naslab.outcome import Candidate, Outcome
 from naslab.problem import Objective
 from naslab.rungs import Rungs
@@ -34,7 +34,7 @@ class RungSource:
 
     def __init__(
         self,
-        networks: StrategySource,
+        networks: Source,
         rungs: Rungs,
         objectives: Sequence[Objective],
         forget: Callable[[str], None] = lambda _: None,

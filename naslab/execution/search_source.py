@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from naslab.execution.bar_source import BarSource
+from naslab.execution.inherit_source import InheritSource
 from naslab.execution.rung_source import RungSource
 from naslab.execution.source import Source, StrategySource
 from naslab.ledger.ledger import Ledger
@@ -17,7 +18,14 @@ def search_source(strategy: Strategy, problem: Problem, record: StudyRecord, led
     rungs = record.rungs
     first = Fidelity(epochs=record.epochs) if rungs is None else rungs.fidelity(0)
     networks = StrategySource(strategy, problem, first, record.seed, record.trials)
-    ladder = networks if rungs is None else RungSource(networks, rungs, problem.objectives, ledger.blobs.discard)
+    # a checkpoint that children may begin with is never done with
+    forget = keep_all if record.inherit else ledger.blobs.discard
+    begun = InheritSource(networks) if record.inherit else networks
+    ladder = begun if rungs is None else RungSource(begun, rungs, problem.objectives, forget)
     if record.stop_early is None:
         return ladder
     return BarSource(ladder, problem.objectives, Fidelity(epochs=record.epochs))
+
+
+def keep_all(_: str) -> None:
+    """Forget no checkpoint."""

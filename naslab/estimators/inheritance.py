@@ -1,0 +1,46 @@
+"""Short training that begins where the parent's ended."""
+
+from __future__ import annotations
+
+import msgspec
+
+from naslab.estimators.estimator import Workbench
+from naslab.estimators.short_training import ShortTraining
+from naslab.outcome import Candidate, Estimate
+
+
+class InheritedTraining(msgspec.Struct, frozen=True, kw_only=True):
+    """Short training of candidates that begin with weights of their parents (Chen et al. 2015, arXiv 1511.05641).
+
+    A candidate whose origin names whom it `inherits` from begins with the weights of the checkpoint that it starts
+    from, widened, deepened or sliced to fit (`naslab.training.inheritance`); others train as `training` does. The note
+    `inherited` says how many layers were taken over and how, whether the function was, and the epochs that the
+    ancestors were trained for: an inherited estimate stands for a longer training than its fidelity says. Where the
+    checkpoint is of no use, training begins from scratch and the note `from_scratch` says why.
+
+    >>> from naslab.training.choice import DataChoice
+    >>> from naslab.training.recipe import default_recipe
+    >>> short = ShortTraining(data=DataChoice(name="digits"), recipe=default_recipe("digits"), checkpoints="blobs")
+    >>> InheritedTraining(training=short).training.latency
+    False
+    """
+
+    training: ShortTraining
+
+    def prepare(self, bench: Workbench) -> None:
+        """Load the data onto the worker's device and set its threads. Raises `DataError` and `DeviceError`."""
+        self.training.prepare(bench)
+
+    def estimate(self, candidate: Candidate, bench: Workbench) -> Estimate:
+        """Train and evaluate a candidate; its failures are values."""
+        if not candidate.start_from or INHERITS not in candidate.origin:
+            return self.training.estimate(candidate, bench)
+        from naslab.estimators import inherited_run  # loads torch, which a driver does without
+
+        return inherited_run.estimate(self.training, candidate, bench)
+
+
+INHERITS = "inherits"
+"""The key of a candidate's origin under which the trial stands whose weights it begins with."""
+ANCESTOR_EPOCHS = "ancestor_epochs"
+"""The key of a candidate's origin for the epochs that those weights were trained for."""

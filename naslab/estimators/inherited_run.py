@@ -1,0 +1,64 @@
+"""A short training that begins with a parent's weights, inside a worker."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from torch import nn
+
+from naslab.arch.build import build
+from naslab.arch.spec import ArchSpec
+from naslab.errors import NaslabError
+from naslab.estimators import training_run
+from naslab.estimators.estimator import Workbench
+from naslab.estimators.inheritance import ANCESTOR_EPOCHS, INHERITS
+from naslab.estimators.short_training import ShortTraining
+from naslab.outcome import Candidate, Estimate
+from naslab.training.checkpoint import Checkpoint, load_checkpoint
+from naslab.training.inheritance import Inherited, inherit
+
+SHOWN_REASONS = 3
+
+
+def estimate(how: ShortTraining, candidate: Candidate, bench: Workbench) -> Estimate:
+    """Train a candidate from its parent's checkpoint, from scratch where that is of no use; a note says which."""
+    alone = msgspec.structs.replace(candidate, start_from="")
+    try:
+        parent = parents_checkpoint(how, candidate)
+    except NaslabError as error:
+        return noted(training_run.estimate(how, alone, bench), {"from_scratch": str(error)})
+    notes: dict[str, Any] = {}
+
+    def begin(arch: ArchSpec, seed: int) -> nn.Module:
+        module = build(arch, seed)
+        weights, inherited = inherit(parent.origin.arch, parent.weights(), arch, seed)
+        module.load_state_dict(weights)
+        notes["inherited"] = note_of(inherited, candidate)
+        return module
+
+    return noted(training_run.estimate(how, alone, bench, begin), notes)
+
+
+def parents_checkpoint(how: ShortTraining, candidate: Candidate) -> Checkpoint:
+    """The checkpoint that a candidate starts from. Raises `NaslabError` where it is missing or damaged."""
+    if how.checkpoints is None:
+        raise NaslabError("there is a checkpoint to inherit from, but no folder of checkpoints")
+    return load_checkpoint(candidate.start_from, how.checkpoints)
+
+
+def note_of(inherited: Inherited, candidate: Candidate) -> dict[str, Any]:
+    """What an estimate notes of its inheritance, in numbers of layers."""
+    fields = ("copied", "widened", "deepened", "sliced", "fresh")
+    return {
+        "from": candidate.origin[INHERITS],
+        "ancestor_epochs": candidate.origin.get(ANCESTOR_EPOCHS, 0),
+        "is_preserved": inherited.is_preserved,
+        **{field: len(getattr(inherited, field)) for field in fields},
+        "broken": list(inherited.broken[:SHOWN_REASONS]),
+    }
+
+
+def noted(estimate: Estimate, notes: dict[str, Any]) -> Estimate:
+    """The estimate with more notes."""
+    return msgspec.structs.replace(estimate, notes={**estimate.notes, **notes})

@@ -1,0 +1,101 @@
+"""Whom a candidate inherits from is part of it, and the same after a crash."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from naslab.execution.inherit_source import InheritSource
+from naslab.execution.source import StrategySource, make_candidate
+from naslab.lab import make_problem
+from naslab.outcome import Candidate, EpochRecord, Estimate, Failure, Fidelity, Outcome
+from naslab.strategies.registry import make_strategy
+
+SHA = {trial: f"{trial:064x}" for trial in range(40)}
+
+
+@pytest.fixture(scope="module")
+def problem():
+    return make_problem("digits_demo", None, ["accuracy"], (), None)
+
+
+def source_of(problem, trials: int = 30) -> InheritSource:
+    return InheritSource(StrategySource(make_strategy("evolution", problem, 0), problem, Fidelity(epochs=2), 0, trials))
+
+
+def outcome_of(candidate: Candidate) -> Outcome:
+    curve = tuple(EpochRecord(epoch, 1.0, 1.0, 50.0, 0.1) for epoch in (1, 2))
+    accuracy = 50.0 + candidate.trial
+    if candidate.trial % 5 == 4:
+        return Outcome(candidate=candidate, estimate=Estimate(failure=Failure("diverged", "nan"), curve=curve))
+    notes = {}
+    if "inherits" in candidate.origin:
+        notes = {"inherited": {"ancestor_epochs": candidate.origin["ancestor_epochs"]}}
+    estimate = Estimate(measured={"accuracy": accuracy}, curve=curve, notes=notes, weights_sha256=SHA[candidate.trial])
+    return Outcome(candidate=candidate, estimate=estimate)
+
+
+def test_children_start_from_a_parent_and_count_its_epochs(problem) -> None:
+    source = source_of(problem)
+    source.resume([], [])
+    made: dict[int, Candidate] = {}
+    for trial in range(30):
+        (candidate,) = source.propose(1, trial)
+        made[trial] = candidate
+        source.learn(outcome_of(candidate))
+    children = [each for each in made.values() if each.origin.get("parents")]
+    assert len(children) > 10
+    for child in children:
+        (parent,) = child.origin["parents"]
+        if parent % 5 == 4:
+            assert child.start_from == ""
+            assert "inherits" not in child.origin
+        else:
+            assert child.start_from == SHA[parent]
+            assert child.origin["inherits"] == parent
+            assert child.origin["ancestor_epochs"] == 2 + made[parent].origin.get("ancestor_epochs", 0)
+    assert max(child.origin.get("ancestor_epochs", 0) for child in children) > 2
+    assert all(each.start_from == "" for each in made.values() if not each.origin.get("parents"))
+
+
+def test_a_resumed_study_goes_on_with_the_same_parents(problem) -> None:
+    whole = source_of(problem)
+    whole.resume([], [])
+    outcomes, proposed = [], []
+    for trial in range(24):
+        (candidate,) = whole.propose(1, trial)
+        proposed.append(candidate)
+        outcomes.append(outcome_of(candidate))
+        whole.learn(outcomes[-1])
+    again = source_of(problem)
+    kept, requeued = again.resume(outcomes[:15], [proposed[15]])
+    assert len(kept) == 15
+    assert requeued == [proposed[15]]
+    again.learn(outcomes[15])
+    for trial in range(16, 24):
+        (candidate,) = again.propose(1, trial)
+        assert candidate == proposed[trial]
+        again.learn(outcomes[trial])
+
+
+def test_a_candidate_that_goes_on_from_its_own_checkpoint_keeps_it(problem) -> None:
+    arch = problem.space.decode(problem.space.genome_at(0))
+    own = msgspec.structs.replace(
+        make_candidate(arch, 7, 2, 0, "search", origin={"parents": [0]}), start_from=SHA[3]
+    )
+
+    class One:
+        total, is_exhausted = 1, False
+
+        def resume(self, outcomes, in_flight):
+            return None
+
+        def propose(self, count, first_trial):
+            return [own]
+
+        def learn(self, outcome):
+            """Nothing."""
+
+    source = InheritSource(One())
+    source.learn(outcome_of(msgspec.structs.replace(own, trial=0, start_from="")))
+    assert source.propose(1, 7) == [own]
