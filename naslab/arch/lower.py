@@ -205,8 +205,9 @@ def lower_head(head: Head, shape: Shape, num_classes: int, context: Context) -> 
         classifier = Conv(channels, num_classes, bias=head.bias)
         act = context.activate(head.activation)
         return seq(**layers, dropout=dropout, classifier=classifier, last_act=act, pool=pool, flatten=Flatten())
-    pooled_norm = context.normalise(channels) if head.norm_pooled else None
-    layers |= {"pool": pool, "pooled_norm": pooled_norm, "flatten": Flatten()}
+    layers["pool"] = pool
+    layers["pooled_norm"] = context.normalise(channels) if head.norm_pooled else None
+    layers["flatten"] = Flatten()
     for index, (inputs, outputs) in enumerate(zip(widths, head.hidden, strict=False)):
         layers[f"hidden{index}"] = seq(
             dropout=Dropout(head.dropout) if head.dropout and index else None,

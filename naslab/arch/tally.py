@@ -15,6 +15,7 @@ from operator import length_hint
 from typing import Any
 
 from naslab.arch.plan import (
+    Act,
     Concat,
     Dag,
     Flatten,
@@ -56,6 +57,8 @@ def _sequence(layer: Sequence, shape: Shape, keep: bool) -> Counts:
     rest = iter(layer.layers)
     try:
         for each in rest:
+            if type(each) is Act and not keep:
+                continue  # in place and without weights: no more than what is before it
             shape, more_params, more_macs, more_activations, more_peak, more = _COUNTERS[type(each)](each, shape, keep)
             params += more_params
             macs += more_macs

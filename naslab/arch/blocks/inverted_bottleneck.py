@@ -31,17 +31,9 @@ class MBConv(Block, frozen=True, tag="mbconv"):
         require_positive(self.expansion, "expansion")
 
     def lower(self, shape: Shape, width: int | None, stride: int, context: Context, drop_rate: float = 0.0) -> Layer:
-        in_width = shape[0]
-        out_width = width or in_width
-        hidden = scaled_width(in_width, self.expansion)
-        act = self.activation
-        body = seq(
-            expand=context.conv(in_width, hidden, activation=act) if hidden != in_width else None,
-            depthwise=context.conv(hidden, hidden, self.kernel, stride, groups=hidden, activation=act),
-            se=context.squeeze_excite(self.se, in_width, hidden, of="input"),
-            project=context.conv(hidden, out_width, activation="none"),
+        return inverted_bottleneck(
+            self.kernel, self.expansion, self.se, self.activation, shape[0], width, stride, context, drop_rate
         )
-        return with_shortcut(body, in_width, out_width, stride, drop_rate)
 
     def canonical(self, in_width: int, width: int | None, stride: int) -> Block:
         if self.se is not None:
@@ -61,8 +53,9 @@ class InvertedBottleneck(Block, frozen=True, tag="inverted_bottleneck"):
         require_positive(self.expansion, "expansion")
 
     def lower(self, shape: Shape, width: int | None, stride: int, context: Context, drop_rate: float = 0.0) -> Layer:
-        same = MBConv(kernel=self.kernel, expansion=self.expansion, se=None, activation=self.activation)
-        return same.lower(shape, width, stride, context, drop_rate)
+        return inverted_bottleneck(
+            self.kernel, self.expansion, None, self.activation, shape[0], width, stride, context, drop_rate
+        )
 
 
 class FusedMBConv(Block, frozen=True, tag="fused_mbconv"):
@@ -89,6 +82,29 @@ class FusedMBConv(Block, frozen=True, tag="fused_mbconv"):
             project=context.conv(hidden, out_width, activation="none") if expands else None,
         )
         return with_shortcut(body, in_width, out_width, stride, drop_rate)
+
+
+def inverted_bottleneck(
+    kernel: int,
+    expansion: float,
+    se: SqueezeExcite | None,
+    activation: BlockActivation,
+    in_width: int,
+    width: int | None,
+    stride: int,
+    context: Context,
+    drop_rate: float,
+) -> Layer:
+    """Expand where there is something to, filter depthwise, gate, project."""
+    out_width = width or in_width
+    hidden = scaled_width(in_width, expansion)
+    body = seq(
+        expand=context.conv(in_width, hidden, activation=activation) if hidden != in_width else None,
+        depthwise=context.conv(hidden, hidden, kernel, stride, hidden, activation),
+        se=context.squeeze_excite(se, in_width, hidden, of="input"),
+        project=context.conv(hidden, out_width, activation="none"),
+    )
+    return with_shortcut(body, in_width, out_width, stride, drop_rate)
 
 
 def with_shortcut(body: Sequence, in_width: int, out_width: int, stride: int, drop_rate: float) -> Layer:
