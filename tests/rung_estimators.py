@@ -1,4 +1,4 @@
-"""Real short trainings that die, hang or fail as told at an epoch, to test searches with rungs."""
+"""Estimators that die or hang in the middle of a rung: a real short training, and one that trains nothing."""
 
 from __future__ import annotations
 
@@ -14,13 +14,11 @@ from naslab.estimators.short_training import ShortTraining
 from naslab.outcome import Candidate, EpochRecord, Estimate
 
 
-class Disturbed(msgspec.Struct, frozen=True):
-    """A short training that is disturbed in epoch 2, by `how`, in the first `times` trainings that come so far."""
+class DiesOnce(msgspec.Struct, frozen=True):
+    """A short training whose worker is killed in the second epoch of the first training that gets there."""
 
     training: ShortTraining
     folder: str
-    how: str
-    times: int = 1
 
     def prepare(self, bench: Workbench) -> None:
         self.training.prepare(bench)
@@ -30,20 +28,34 @@ class Disturbed(msgspec.Struct, frozen=True):
 
         def report(epoch: EpochRecord) -> None:
             plain(epoch)
-            if epoch.epoch == 2 and self._is_due():
-                time.sleep(0.5)  # the driver hears of the epoch first
-                if self.how == "dies":
-                    os.kill(os.getpid(), signal.SIGKILL)
-                time.sleep(1000)
+            if epoch.epoch == 2 and self._is_first():
+                os.kill(os.getpid(), signal.SIGKILL)
 
         bench.report = report
         return self.training.estimate(candidate, bench)
 
-    def _is_due(self) -> bool:
-        for number in range(self.times):
-            try:
-                Path(self.folder, f"disturbed-{number}").touch(exist_ok=False)
-            except FileExistsError:
-                continue
-            return True
-        return False
+    def _is_first(self) -> bool:
+        try:
+            Path(self.folder, "killed").touch(exist_ok=False)
+        except FileExistsError:
+            return False
+        return True
+
+
+class Faulty(msgspec.Struct, frozen=True):
+    """Trains nothing: networks of more channels are better; those of some die or hang on the second rung."""
+
+    dies_at: int
+    hangs_at: int
+
+    def prepare(self, bench: Workbench) -> None:
+        pass
+
+    def estimate(self, candidate: Candidate, bench: Workbench) -> Estimate:
+        channels = candidate.arch.stages[0].width
+        assert isinstance(channels, int)
+        if candidate.fidelity.epochs == 3 and channels == self.dies_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if candidate.fidelity.epochs == 3 and channels == self.hangs_at:
+            time.sleep(1000)
+        return Estimate(measured={"accuracy": 50.0 + channels + candidate.fidelity.epochs / 10})

@@ -9,43 +9,37 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from rung_estimators import Disturbed
+import torch
+from rung_estimators import DiesOnce, Faulty
+from tiny_search import Counting, numbered_problem, numbered_study
 
 from naslab import lab
-from naslab.analysis.study import StudyView
 from naslab.blobs import BlobStore
 from naslab.estimators.estimator import Workbench
+from naslab.execution.rung_source import RungSource
+from naslab.execution.search import run_candidates
+from naslab.execution.source import StrategySource
 from naslab.execution.workers import Workers
-from naslab.outcome import Candidate, Estimate
+from naslab.outcome import Estimate, Outcome
+from naslab.posing import make_problem
+from naslab.rungs import Rungs
 
 pytestmark = pytest.mark.slow
 
 TESTS = Path(__file__).parent.parent
 
 
-def search(folder: Path, trials: int = 3, timeout_seconds: float | None = None) -> StudyView:
-    return lab.search(
-        "digits_demo",
-        strategy="random",
-        trials=trials,
-        max_images=300,
-        rungs=(1, 3),
-        workers=Workers(count=1, device="cpu", timeout_seconds=timeout_seconds),
-        ledger=folder / "naslab.db",
-        study="rungs",
-    )
-
-
-def disturbed(monkeypatch: pytest.MonkeyPatch, folder: Path, how: str, times: int) -> None:
-    """Let the searches' trainings be disturbed in their second epoch, which is in the middle of the second rung."""
-    plain = lab.estimator_of
-    monkeypatch.setattr(lab, "estimator_of", lambda *given: Disturbed(plain(*given), str(folder), how, times))
-
-
-def again(candidate: Candidate) -> Estimate:
-    """The candidate trained here from its beginning, without a checkpoint."""
-    problem = lab.make_problem("digits_demo", None, ("accuracy", "macs"), (), None, 300)
-    return lab.estimator_of(problem, None).estimate(candidate, Workbench(device="cpu"))
+def again(outcome: Outcome) -> Estimate:
+    """The candidate trained here from its beginning, without a checkpoint, on as many threads."""
+    problem = make_problem("digits_demo", None, ("accuracy", "macs"), (), None, 300)
+    estimator = lab.estimator_of(problem, None)
+    bench = Workbench(device="cpu", threads=outcome.estimate.notes["threads"])
+    threads = torch.get_num_threads()
+    try:
+        estimator.prepare(bench)
+        return estimator.estimate(msgspec.structs.replace(outcome.candidate, start_from=""), bench)
+    finally:
+        torch.set_num_threads(threads)
 
 
 def accuracies(estimate: Estimate) -> list[float]:
@@ -55,30 +49,43 @@ def accuracies(estimate: Estimate) -> list[float]:
 def test_a_worker_killed_in_the_middle_of_a_rung_goes_on_from_the_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    disturbed(monkeypatch, tmp_path, "dies", times=1)
-    view = search(tmp_path)
-    [promoted] = [each for each in view.outcomes if each.candidate.fidelity.epochs == 3]
+    plain = lab.estimator_of
+    monkeypatch.setattr(lab, "estimator_of", lambda *given: DiesOnce(plain(*given), str(tmp_path)))
+    view = lab.search(
+        "digits_demo",
+        strategy="random",
+        trials=2,
+        max_images=300,
+        rungs=(1, 3),
+        workers=Workers(count=2, device="cpu"),
+        ledger=tmp_path / "naslab.db",
+        study="rungs",
+    )
     monkeypatch.undo()
+    [promoted] = [each for each in view.outcomes if each.candidate.fidelity.epochs == 3]
+    assert (tmp_path / "killed").exists()
     assert promoted.estimate.failure is None
     assert promoted.estimate.notes["retried"] is True
     assert promoted.estimate.notes["epochs_before"] == 1
-    assert accuracies(promoted.estimate) == accuracies(again(promoted.candidate))
+    assert accuracies(promoted.estimate) == accuracies(again(promoted))
 
 
-def test_a_worker_that_dies_twice_and_one_that_hangs_are_outcomes_and_the_search_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for how, times, reason in (("dies", 2, "worker_died"), ("hangs", 1, "timed_out")):
-        folder = tmp_path / how
-        folder.mkdir()
-        disturbed(monkeypatch, folder, how, times)
-        view = search(folder, trials=6, timeout_seconds=None if how == "dies" else 8.0)
-        monkeypatch.undo()
-        higher = [each for each in view.outcomes if each.candidate.fidelity.epochs == 3]
-        reasons = [each.estimate.failure.reason for each in higher if each.estimate.failure is not None]
-        assert reasons == [reason]
-        assert any(each.is_complete for each in higher)
-        assert len([each for each in view.outcomes if each.candidate.fidelity.epochs == 1]) == 6
+def test_networks_that_kill_their_worker_or_hang_in_a_rung_are_outcomes_and_the_search_goes_on(tmp_path: Path) -> None:
+    problem, rungs = numbered_problem(), Rungs((1, 3, 9))
+    networks = StrategySource(Counting(), problem, rungs.fidelity(0), 0, 18)
+    source = RungSource(networks, rungs, problem.objectives[:1])
+    workers = Workers(count=2, device="cpu", timeout_seconds=4.0)
+    with numbered_study(tmp_path) as ledger, workers.start(Faulty(dies_at=18, hangs_at=17)) as executor:
+        run_candidates("numbered", ledger, executor, source)
+        outcomes = ledger.outcomes("numbered")
+    failed = {each.candidate.arch.stages[0].width: each for each in outcomes if not each.is_complete}
+    reasons = {width: each.estimate.failure and each.estimate.failure.reason for width, each in failed.items()}
+    assert reasons == {18: "worker_died", 17: "timed_out"}
+    assert all(each.candidate.fidelity == rungs.fidelity(1) for each in failed.values())
+    counts = [sum(each.candidate.fidelity == rungs.fidelity(rung) for each in outcomes) for rung in range(3)]
+    assert counts[0] == 18
+    assert counts[1] >= 6
+    assert counts[2] >= 2
 
 
 def test_a_driver_killed_in_the_middle_of_a_rung_and_checkpoints_cut_short(tmp_path: Path) -> None:
@@ -110,5 +117,4 @@ def test_a_driver_killed_in_the_middle_of_a_rung_and_checkpoints_cut_short(tmp_p
         elif each.candidate.start_from:
             assert each.estimate.notes["epochs_before"] in (1, 3)
     last = max(view.outcomes, key=lambda each: each.candidate.fidelity)
-    whole = msgspec.structs.replace(last.candidate, start_from="")
-    assert accuracies(last.estimate) == accuracies(again(whole))
+    assert accuracies(last.estimate) == accuracies(again(last))
