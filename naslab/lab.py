@@ -17,7 +17,7 @@ from naslab.analysis.front import FrontTable, front
 from naslab.analysis.reference import reference_point
 from naslab.analysis.study import StudyView, read_study
 from naslab.arch import ArchSpec, encode
-from naslab.errors import DataError
+from naslab.errors import DataError, StudyError
 from naslab.estimators.estimator import Estimator
 from naslab.execution.bar_source import require_bars
 from naslab.execution.events import Observer, StrategyChosen, StudyOpened, ignore
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 def search(
     space: SearchSpace | str | Path,
     *,
-    dataset: str | None = None,
+    dataset: str | DataChoice | None = None,
     max_images: int | None = None,
     strategy: str | BaseSampler = "evolution",
     trials: int = 50,
@@ -71,14 +71,16 @@ def search(
     rungs: Rungs | Sequence[int] | None = None,
     stop_early: float | None = None,
     inherit: bool = False,
+    estimator: str | None = None,
     data_dir: str | None = None,
     on_event: Observer = ignore,
 ) -> StudyView:
     """Search a space and return the study; the same call again continues it, also after a crash.
 
     `space` is a space, the name of a shipped one or a YAML file; its input channels and classes follow the data set.
-    `max_images` is how many training images are used, validation images among them. `strategy` is a name (`auto`
-    leaves the choice to naslab) or a sampler of Optuna. `trials` is a total over all calls, of `epochs` epochs
+    `max_images` is how many training images are used, validation images among them; a `DataChoice` in the place of the
+    data set's name says more: how it is split, and whether its images are held in memory or streamed. `strategy` is a
+    name (`auto` leaves the choice to naslab) or a sampler of Optuna. `trials` is a total over all calls, of `epochs` epochs
     each. `limits` such as `"macs<=50e6"` are met before anything is trained. `baselines` are zoo networks trained
     after the search with the same recipe: `short` unless another, its name or its file is given.
 
@@ -86,12 +88,14 @@ def search(
     third of each rung is trained on to the next, in trials of their own. `stop_early` is a confidence such as 0.95: a
     training ends when with this confidence its final accuracy will not bring the network to the front at its cost.
     With `inherit` a candidate that a strategy made from others begins with the weights of one of them.
+    `estimator` such as `"supernet:path=FILE"` takes the place of short training.
     Raises `NaslabError` before the first trial for whatever does not fit.
     """
     ladder = rungs if isinstance(rungs, Rungs) or rungs is None else Rungs(tuple(rungs))
     problem = make_problem(space, dataset, objectives, limits, recipe, max_images)
     if stop_early is not None:
         require_bars(stop_early, problem.objectives)
+    how = "" if estimator is None else training_free(estimator, rungs is not None or inherit or stop_early is not None)
     entrants = [baseline(name, problem) for name in baselines]
     crew = workers if isinstance(workers, Workers) else Workers(count=workers)
     name = study or f"{problem.space.name or 'search'}-{strategy_name(strategy)}-{seed}"
@@ -116,6 +120,7 @@ def search(
             rungs=ladder,
             stop_early=stop_early,
             inherit=inherit,
+            estimator=how,
         )
         mind = make_mind(strategy, problem, seed)
         open_record(opened, record)
@@ -289,16 +294,31 @@ def write_report(study: StudyView, path: str | Path, ledger: str | Path = "nasla
     write(study, Path(path), str(ledger))
 
 
+def training_free(name: str, is_trained: bool) -> str:
+    """The one form of an estimator's name that may take the place of training; `StudyError` for others."""
+    from naslab.estimators.named import read_name
+
+    found = read_name(name)
+    if found.entry.name != "supernet":
+        raise StudyError(f"a search is estimated by training or by supernet:path=FILE, not by '{found.entry.name}'")
+    if is_trained:
+        raise StudyError("a supernet's estimates train nothing: leave rungs, inherit and stop_early out")
+    return str(found)
+
+
 def estimator_of(
     problem: Problem, data_dir: str | None, record: StudyRecord | None = None, ledger: Ledger | None = None
 ) -> Estimator:
     """The estimator of a problem: short training, with latency where it is an objective.
 
-    For a study with rungs or inheritance it leaves checkpoints beside the ledger.
+    For a study with rungs or inheritance it leaves checkpoints beside the ledger. A study may name another.
     """
     from naslab.estimators.inheritance import InheritedTraining
+    from naslab.estimators.named import Setting, read_name
     from naslab.estimators.short_training import ShortTraining
 
+    if record is not None and record.estimator:
+        return read_name(record.estimator).make(Setting(problem, data_dir, record.seed)).estimator
     wants_latency = any(goal.metric == "latency_ms" for goal in problem.objectives)
     goes_on = record is not None and (record.rungs is not None or record.inherit)
     training = ShortTraining(

@@ -25,7 +25,7 @@ Entrant = tuple[ArchSpec, dict[str, Any]]
 
 def make_problem(
     space: SearchSpace | str | Path,
-    dataset: str | None,
+    dataset: str | DataChoice | None,
     objectives: Sequence[str],
     limits: Sequence[str],
     recipe: Recipe | str | Path | None,
@@ -33,7 +33,11 @@ def make_problem(
 ) -> Problem:
     """The problem that a search is about; every name in it is checked here."""
     template = space if isinstance(space, SearchSpace) else load_space(space)
-    name = dataset or fitting_dataset(template)
+    if isinstance(dataset, DataChoice):
+        data = dataset
+    else:
+        data = DataChoice(name=dataset or fitting_dataset(template), max_images=max_images)
+    name = data.name
     facts = dataset_facts(name)
     if isinstance(recipe, str | Path):
         recipe = find_recipe(recipe, name)
@@ -45,7 +49,7 @@ def make_problem(
     return Problem(
         space=template.for_data(facts.channels, facts.num_classes),
         objectives=goals,
-        data=DataChoice(name=name, max_images=max_images),
+        data=data,
         recipe=recipe or default_recipe(name),
         limits=tuple(Limit.parse(text) for text in limits),
     )

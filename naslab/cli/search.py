@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, say
+
+if TYPE_CHECKING:
+    from naslab.training.choice import DataChoice
 
 
 def search(
@@ -21,6 +24,13 @@ def search(
     max_images: Annotated[
         int | None, typer.Option(min=2, help="Use this many of the data set's training images only.")
     ] = None,
+    storage: Annotated[
+        Literal["auto", "memory", "stream"],
+        typer.Option(help="Hold the images in memory, or read each batch from disk; auto streams what is too large."),
+    ] = "auto",
+    skip_unreadable: Annotated[
+        bool, typer.Option("--skip-unreadable", help="Leave image files out that cannot be read.")
+    ] = False,
     trials: Annotated[int, typer.Option(min=1, help="Candidates in all, over every run of the study.")] = 50,
     epochs: Annotated[int, typer.Option(min=1, help="Epochs of short training for each candidate.")] = 4,
     recipe: Annotated[
@@ -40,6 +50,9 @@ def search(
     inherit: Annotated[
         bool, typer.Option("--inherit", help="Candidates begin with the weights of the networks they were made from.")
     ] = False,
+    estimator: Annotated[
+        str | None, typer.Option(help="supernet:path=FILE: weights of `naslab supernet` in place of training.")
+    ] = None,
     objectives: Annotated[
         str,
         typer.Option(help="Comma-separated: accuracy, macs, params, activations, peak_activation_bytes, latency_ms."),
@@ -81,7 +94,7 @@ def search(
     with Display(quiet=json) as display:
         view = run(
             space,
-            dataset=dataset,
+            dataset=data_choice(dataset, max_images, storage, skip_unreadable),
             max_images=max_images,
             strategy=strategy,
             trials=trials,
@@ -98,6 +111,7 @@ def search(
             rungs=None if rungs is None else Rungs.parse(rungs, keep),
             stop_early=stop_early,
             inherit=inherit,
+            estimator=estimator,
             on_event=display.show,
         )
     table = pareto_front(view)
@@ -120,3 +134,16 @@ def search(
 def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command()(search)
+
+
+def data_choice(
+    dataset: str | None, max_images: int | None, storage: Literal["auto", "memory", "stream"], skip_unreadable: bool
+) -> str | DataChoice | None:
+    """The data that the options ask for; a bare name, or none, where only that is given."""
+    if storage == "auto" and not skip_unreadable:
+        return dataset
+    if dataset is None:
+        raise typer.BadParameter("--storage and --skip-unreadable need a --dataset")
+    from naslab.training.choice import DataChoice
+
+    return DataChoice(name=dataset, max_images=max_images, storage=storage, skip_unreadable=skip_unreadable)

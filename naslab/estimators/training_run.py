@@ -97,6 +97,8 @@ class TrainingRun:
         images = data_at(split, fidelity, candidate.seed)
         if missing := missing_classes(images):
             self.notes["missing_classes"] = missing
+        if split.num_skipped:
+            self.notes["skipped_files"] = split.num_skipped
         rule = StopRule(candidate, how.recipe, how.stop_early)
 
         def make() -> nn.Module:

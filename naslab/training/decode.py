@@ -5,6 +5,7 @@ What is held in memory and what is streamed is decoded here alike, so that both 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -32,7 +33,7 @@ def read_pixels(path: Path) -> Tensor:
     try:
         return read_by_pillow(path) if decode is None else decode(path)
     except (RuntimeError, OSError, ValueError, SyntaxError) as error:
-        reason = str(error).splitlines()[0].rpartition(", ")[2]
+        reason = re.sub(r"^\w+, \S+:\d+, ", "", str(error)).partition(". ")[0]  # torchcodec begins with its own place
         raise DataError(f"{path} cannot be read as an image: {reason}") from error
 
 
