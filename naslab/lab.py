@@ -80,9 +80,9 @@ def search(
     `space` is a space, the name of a shipped one or a YAML file; its input channels and classes follow the data set.
     `max_images` is how many training images are used, validation images among them; a `DataChoice` in the place of the
     data set's name says more: how it is split, and whether its images are held in memory or streamed. `strategy` is a
-    name (`auto` leaves the choice to naslab) or a sampler of Optuna. `trials` is a total over all calls, of `epochs` epochs
-    each. `limits` such as `"macs<=50e6"` are met before anything is trained. `baselines` are zoo networks trained
-    after the search with the same recipe: `short` unless another, its name or its file is given.
+    name (`auto` leaves the choice to naslab) or a sampler of Optuna. `trials` is a total over all calls, of `epochs`
+    epochs each. `limits` such as `"macs<=50e6"` are met before anything is trained. `baselines` are zoo networks
+    trained after the search with the same recipe: `short` unless another, its name or its file is given.
 
     `rungs` such as `(1, 3, 9)` take the place of `epochs`: `trials` networks are trained for the first, and the best
     third of each rung is trained on to the next, in trials of their own. `stop_early` is a confidence such as 0.95: a

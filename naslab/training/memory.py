@@ -61,7 +61,7 @@ def training_memory(arch: ArchSpec, recipe: Recipe, device: str = "cpu") -> Memo
     >>> from naslab.zoo import model
     >>> need = training_memory(model("resnet20_cifar"), Recipe())
     >>> need.weights, need.maps // 2**20
-    (1078888, 191)
+    (1078888, 194)
     """
     is_reduced = recipe.precision == "bfloat16" or (recipe.precision == "auto" and device.startswith("cuda"))
     params = cost(arch).params
