@@ -137,11 +137,21 @@ def outcome_line(outcome: Outcome) -> str:
     if estimate.failure is not None:
         first = (estimate.failure.message.splitlines() or [""])[0]
         return f"{label_of(outcome)}: failed, {estimate.failure.reason.replace('_', ' ')}: {first}  ({network})"
-    words = [f"{outcome.value('accuracy'):.2f} %", f"{quantity(candidate.cost.macs)} macs"]
+    words = [f"{outcome.value('accuracy'):.2f} %{_depth_of_training(outcome)}", f"{quantity(candidate.cost.macs)} macs"]
     words.append(f"{quantity(candidate.cost.params)} params")
     if "latency_ms" in estimate.measured:
         words.append(f"{estimate.measured['latency_ms']:.2f} ms")
     return f"{label_of(outcome)}: {', '.join(words)}, {estimate.wall_seconds:.1f} s  {network}"
+
+
+def _depth_of_training(outcome: Outcome) -> str:
+    """How far a network of a rung was trained, and whether it was stopped; nothing for one trained as all are."""
+    fidelity, stopped = outcome.candidate.fidelity, outcome.estimate.notes.get("stopped")
+    if stopped is not None:
+        return f" foretold, stopped after {stopped['after_epochs']} epochs"
+    if fidelity.schedule_epochs is None and outcome.candidate.origin.get("operator") != "promote":
+        return ""
+    return f" at {fidelity.epochs} of {fidelity.schedule_epochs or fidelity.epochs} epochs"
 
 
 def _what(event: StudyOpened) -> str:

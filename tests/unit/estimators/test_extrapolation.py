@@ -49,7 +49,7 @@ def test_more_epochs_make_the_interval_narrower_and_nearer() -> None:
     forecasts = [extrapolate(curve[:seen], 64).forecast() for seen in (3, 8, 32)]
     widths = [each.high - each.low for each in forecasts]
     assert widths[0] > 2 * max(widths[1:])
-    assert abs(forecasts[2].accuracy - curve[-1]) < 0.5
+    assert abs(forecasts[2].accuracy - curve[-1]) < 1
 
 
 @pytest.mark.parametrize("model", CURVE_MODELS)

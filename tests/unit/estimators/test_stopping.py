@@ -1,0 +1,85 @@
+"""Trainings end early where they will not reach their bar, and only there."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+import torch
+from fake_estimators import numbered_candidate
+
+from naslab.arch import ArchSpec, ConvBlock, Stage, arch_id, cost
+from naslab.estimators.estimator import Workbench
+from naslab.estimators.short_training import ShortTraining
+from naslab.estimators.stopping import StopRule
+from naslab.outcome import Candidate, EpochRecord, Fidelity
+from naslab.training.choice import DataChoice
+from naslab.training.recipe import Recipe, default_recipe
+
+CONSTANT = Recipe(schedule="constant")
+FLAT = (40.0, 60.0, 67.0, 69.5, 70.5, 71.0)
+
+
+def curve(accuracies: tuple[float, ...]) -> list[EpochRecord]:
+    return [EpochRecord(epoch, 1.0, 1.0, accuracy, 0.1) for epoch, accuracy in enumerate(accuracies, start=1)]
+
+
+def rule(bar: float | None, confidence: float | None = 0.95, fidelity: Fidelity = Fidelity(epochs=20)) -> StopRule:  # noqa: B008
+    candidate = msgspec.structs.replace(numbered_candidate(0), fidelity=fidelity, accuracy_to_beat=bar)
+    return StopRule(candidate, CONSTANT, confidence)
+
+
+def test_a_curve_far_below_its_bar_is_stopped_and_one_near_it_is_not() -> None:
+    assert rule(bar=95.0)(curve(FLAT))
+    assert not rule(bar=73.0)(curve(FLAT))
+    assert not rule(bar=60.0)(curve(FLAT))
+
+
+def test_nothing_is_stopped_without_a_bar_a_confidence_or_enough_epochs() -> None:
+    assert not rule(bar=None)(curve(FLAT))
+    assert not rule(bar=99.0, confidence=None)(curve(FLAT))
+    assert not rule(bar=100.0)(curve(FLAT[:2]))
+    assert not rule(bar=99.0, fidelity=Fidelity(epochs=6))(curve(FLAT))
+
+
+def test_a_rung_is_judged_by_the_end_of_the_schedule() -> None:
+    rising = curve((40.0, 55.0, 62.0, 66.0, 69.0, 71.0))
+    of_a_rung = rule(bar=80.0, fidelity=Fidelity(epochs=7, schedule_epochs=100))
+    alone = rule(bar=80.0, fidelity=Fidelity(epochs=7))
+    assert alone(rising)
+    assert not of_a_rung(rising)
+
+
+def test_the_note_says_what_was_foretold_and_against_what() -> None:
+    stopped = rule(bar=95.0)
+    assert stopped(curve(FLAT))
+    note, measured = stopped.note(curve(FLAT)), stopped.measured(curve(FLAT))
+    assert (note["after_epochs"], note["of_epochs"], note["accuracy_to_beat"]) == (6, 20, 95.0)
+    assert note["foretold_low"] < note["foretold_accuracy"] == measured["accuracy"] < note["foretold_high"] < 95
+    assert note["seen_accuracy"] == 71.0
+    assert 0 < measured["accuracy_sem"] < 10
+
+
+def test_a_stopped_training_is_an_estimate_with_its_foretold_accuracy(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    arch = ArchSpec(input=(1, 8, 8), stages=(Stage(block=ConvBlock(), width=2, stride=4),), num_classes=10)
+    candidate = Candidate(
+        trial=0, arch=arch, arch_id=arch_id(arch), cost=cost(arch), fidelity=Fidelity(epochs=12), seed=0
+    )
+    how = ShortTraining(
+        data=DataChoice(name="digits", max_images=200),
+        recipe=msgspec.structs.replace(default_recipe("digits"), learning_rate=1e-3),
+        checkpoints=str(tmp_path / "blobs"),
+        stop_early=0.9,
+    )
+    threads = torch.get_num_threads()
+    bench = Workbench(device="cpu")
+    how.prepare(bench)
+    hopeless = how.estimate(msgspec.structs.replace(candidate, accuracy_to_beat=99.9), bench)
+    free = how.estimate(candidate, bench)
+    torch.set_num_threads(threads)
+    assert 3 <= len(hopeless.curve) < 12 == len(free.curve)
+    assert "stopped" not in free.notes
+    assert hopeless.failure is None
+    assert hopeless.notes["stopped"]["after_epochs"] == len(hopeless.curve)
+    assert hopeless.measured["accuracy"] == pytest.approx(hopeless.notes["stopped"]["foretold_accuracy"])
+    assert msgspec.json.decode(msgspec.json.encode(hopeless), type=type(hopeless)) == hopeless
