@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from naslab.scaling.laws import fit_power_law
     from naslab.scaling_lab import fit_compound, fit_data_law
     from naslab.space import SearchSpace, choice, load_space
+    from naslab.supernet_lab import export_shared_weights, train_supernet
     from naslab.training.recipe import Recipe
     from naslab.zoo import model
 
@@ -33,6 +34,7 @@ _HOMES = {
     "accuracy_predictor": "naslab.calibration_lab",
     "scale": "naslab.scaling",
     "meet_budget": "naslab.scaling",
+    "export_shared_weights": "naslab.supernet_lab",
     "family": "naslab.scaling",
     "Member": "naslab.scaling",
     "Compound": "naslab.scaling",
@@ -61,6 +63,7 @@ _HOMES = {
     "save_arch": "naslab.arch",
     "search": "naslab.lab",
     "train": "naslab.lab",
+    "train_supernet": "naslab.supernet_lab",
     "write_report": "naslab.lab",
 }
 
@@ -80,6 +83,7 @@ __all__ = [
     "calibrate",
     "choice",
     "cost",
+    "export_shared_weights",
     "family",
     "find_model",
     "fit_compound",
@@ -97,6 +101,7 @@ __all__ = [
     "scale",
     "search",
     "train",
+    "train_supernet",
     "write_report",
 ]
 

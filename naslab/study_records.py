@@ -28,7 +28,7 @@ def open_record(ledger: Ledger, record: StudyRecord) -> None:
         ledger.create_study(record)
         return
     there = ledger.study(record.name)
-    for field in ("problem", "strategy", "rungs", "epochs", "seed", "stop_early", "inherit"):
+    for field in ("problem", "strategy", "rungs", "epochs", "seed", "stop_early", "inherit", "estimator"):
         old, new = getattr(there, field), getattr(record, field)
         if field == "problem" and old != new:
             part = next(key for key in new if old.get(key) != new[key])

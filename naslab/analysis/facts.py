@@ -48,6 +48,7 @@ def facts(view: StudyView) -> FactTable:
         Fact("search", "limits", ", ".join(str(limit) for limit in problem.limits) or "none"),
         *([] if record.stop_early is None else [Fact("search", "stopped early", f"at {100 * record.stop_early:g} %")]),
         *([Fact("search", "weights", "inherited")] if record.inherit else []),
+        *([Fact("search", "estimator", record.estimator)] if record.estimator else []),
         Fact("search", "created", moment(record.created)),
         *_plain("data", msgspec.structs.asdict(problem.data)),
         *_plain("recipe", msgspec.structs.asdict(problem.recipe)),

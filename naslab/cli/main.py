@@ -25,6 +25,7 @@ from naslab.cli import (
     show,
     spaces,
     studies,
+    supernet,
     train,
     zoo,
 )
@@ -51,6 +52,7 @@ for each in (
     compare,
     calibrate,
     train,
+    supernet,
     export,
     cost,
     show,

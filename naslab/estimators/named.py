@@ -6,6 +6,7 @@ An estimator is added by one `Entry` in `ENTRIES`: its options as a struct, and 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
@@ -17,6 +18,7 @@ from naslab.estimators.estimator import Estimator
 from naslab.estimators.predictor import AccuracyPredictor, KnownResult
 from naslab.estimators.proxies.proxy import DESCRIBED, PROXIES, Probe, Proxy
 from naslab.estimators.short_training import ShortTraining
+from naslab.estimators.supernet import SupernetEstimator
 from naslab.outcome import Fidelity
 from naslab.problem import Problem
 from naslab.training.recipe import named_recipe
@@ -93,6 +95,13 @@ class PredictorOptions(Options, frozen=True):
     batch: int = 32
 
 
+class SupernetOptions(Options, frozen=True):
+    """The file of `naslab supernet`, and the training images that batch norms are recalibrated on."""
+
+    path: str = ""
+    images: int = 512
+
+
 class Entry(NamedTuple):
     """A name, what it stands for in a line, which of `measured` ranks networks, its options, what makes it of them."""
 
@@ -117,6 +126,12 @@ class EstimatorName(NamedTuple):
 
     def _said(self) -> Iterable[tuple[str, Any]]:
         return msgspec.to_builtins(self.options).items()  # type: ignore[no-any-return]
+
+    @property
+    def whole(self) -> str:
+        """The name with every option, also those that were not said."""
+        said = msgspec.structs.asdict(self.options)
+        return f"{self.entry.name} {', '.join(f'{key}={value}' for key, value in said.items())}".strip()
 
     @property
     def metric(self) -> str:
@@ -175,6 +190,18 @@ def _predictor(setting: Setting, options: PredictorOptions) -> MadeEstimator:
     return MadeEstimator(made)
 
 
+def _supernet(setting: Setting, options: SupernetOptions) -> MadeEstimator:
+    require(bool(options.path), "supernet:path", "must name a file of `naslab supernet`, as in supernet:path=FILE")
+    made = SupernetEstimator(
+        path=str(Path(options.path).absolute()),
+        data=setting.problem.data,
+        data_dir=setting.data_dir,
+        calibration_images=options.images,
+        latency=any(goal.metric == "latency_ms" for goal in setting.problem.objectives),
+    )
+    return MadeEstimator(made)
+
+
 def _probe(setting: Setting, batch: int) -> Probe:
     return Probe(data=setting.problem.data, data_dir=setting.data_dir, batch_size=batch)
 
@@ -204,6 +231,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("ensemble", "proxies that vote by rank", "ensemble", EnsembleOptions, _ensemble),
     Entry("short", "short training to a fidelity", "accuracy", ShortOptions, _short),
     Entry("full", "training by the recipe full", "accuracy", FullOptions, _full),
+    Entry("supernet", "weights shared by the whole space", "accuracy", SupernetOptions, _supernet),
     Entry("predictor", "a Gaussian process of known results", "accuracy", PredictorOptions, _predictor),
 )
 

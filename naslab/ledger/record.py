@@ -15,8 +15,8 @@ class StudyRecord(msgspec.Struct, frozen=True, kw_only=True):
     `problem` is `Problem` by `msgspec.to_builtins`. `trials` is the total of networks asked for. `epochs` are those of
     a whole training, the last rung's where there are `rungs`. `stop_early` is the confidence with which hopeless
     trainings end before that, `None` where none does. With
-    `inherit` candidates begin with the weights of the networks that they were made from. `created` is in seconds since
-    the epoch (UTC).
+    `inherit` candidates begin with the weights of the networks that they were made from. `estimator`
+    names another way to estimate than training. `created` is in seconds since the epoch (UTC).
     """
 
     name: str
@@ -29,6 +29,7 @@ class StudyRecord(msgspec.Struct, frozen=True, kw_only=True):
     rungs: Rungs | None = None
     stop_early: float | None = None
     inherit: bool = False
+    estimator: str = ""
 
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):

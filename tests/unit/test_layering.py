@@ -26,7 +26,18 @@ LAYERS = (
     {"execution"},
     {"analysis", "bench"},
     {"figures"},
-    {"models", "facts", "posing", "study_records", "lab", "scaling_lab", "calibration_lab", "tune", "optuna_edge"},
+    {
+        "models",
+        "facts",
+        "posing",
+        "study_records",
+        "lab",
+        "scaling_lab",
+        "calibration_lab",
+        "supernet_lab",
+        "tune",
+        "optuna_edge",
+    },
     {"cli"},
 )
 """Each layer may import itself and those before it."""

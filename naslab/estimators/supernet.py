@@ -1,0 +1,48 @@
+"""Estimates by weight sharing: a network's slice of a trained supernet, evaluated without any training."""
+
+from __future__ import annotations
+
+import msgspec
+
+from naslab.estimators.estimator import Workbench
+from naslab.outcome import Candidate, Estimate
+from naslab.training.choice import DataChoice
+from naslab.training.recipe import Recipe
+
+
+class SupernetEstimator(msgspec.Struct, frozen=True, kw_only=True):
+    """The validation accuracy of a candidate with weights of a supernet, its batch norms recalibrated.
+
+    `path` is a file of `naslab supernet`; `calibration_images` training images give the batch norms their statistics,
+    `validation_images` bounds how many validation images are looked at. A candidate's accuracy is for ranking: the
+    weights are a compromise among all networks of the space (Guo et al. 2019, arXiv 1904.00420; Yu et al. 2020, arXiv
+    1902.08142, find such rankings unsteady: see `naslab calibrate`). Images have the supernet's
+    resolution, the fidelity plays no part. The note `unshared`
+    counts tensors that the supernet lacks, which are random.
+
+    >>> SupernetEstimator(path="space.safetensors").calibration_images
+    512
+    """
+
+    path: str
+    data: DataChoice | None = None
+    recipe: Recipe | None = None
+    data_dir: str | None = None
+    calibration_images: int = 512
+    validation_images: int | None = None
+    latency: bool = False
+
+    def prepare(self, bench: Workbench) -> None:
+        """Load the supernet and the data onto the worker's device; without its own, they are the supernet's.
+
+        Raises `DataError` where either is missing or damaged.
+        """
+        from naslab.estimators import supernet_run  # loads torch, which a driver does without
+
+        supernet_run.prepare(self, bench)
+
+    def estimate(self, candidate: Candidate, bench: Workbench) -> Estimate:
+        """Evaluate a candidate; its failures are values."""
+        from naslab.estimators import supernet_run
+
+        return supernet_run.estimate(self, candidate, bench)

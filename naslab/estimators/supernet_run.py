@@ -1,0 +1,104 @@
+"""Evaluating slices of a supernet, inside a worker."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+import torch
+from torch import Tensor
+
+from naslab.errors import DataError, SpecError
+from naslab.estimators.estimator import Workbench
+from naslab.estimators.failures import failure_of
+from naslab.estimators.latency import measure_latency
+from naslab.outcome import Candidate, Estimate, Failure
+from naslab.training.augment import Normaliser
+from naslab.training.data import DataSplit, load_dataset
+from naslab.training.evaluation import accuracy_sem, evaluate
+from naslab.training.fit import device_name, require_fit
+from naslab.training.images import ImageSet
+from naslab.training.recipe import Recipe
+from naslab.training.supernet.files import Supernet, load_supernet
+from naslab.training.supernet.network import recalibrate, sliced_network
+
+if TYPE_CHECKING:
+    from naslab.estimators.supernet import SupernetEstimator
+
+
+MOST_LACKING = 0.25
+"""The share of a network's tensors that a supernet may lack, drawn by its training's chance in huge spaces."""
+
+
+class Ready(NamedTuple):
+    """A supernet with its tensors on the worker's device, and the data and the recipe that it is evaluated with."""
+
+    supernet: Supernet
+    tensors: dict[str, Tensor]
+    split: DataSplit
+    recipe: Recipe
+
+
+def prepare(how: SupernetEstimator, bench: Workbench) -> Ready:
+    """Load the supernet and the data, once a worker."""
+    torch.set_num_threads(bench.threads)
+    key = (how, bench.device)
+    if key not in bench.cache:
+        supernet = load_supernet(how.path)
+        if supernet.epochs_done == 0:
+            raise DataError(f"{how.path} was not trained at all")
+        choice = how.data or supernet.settings.data
+        split = load_dataset(choice, how.data_dir, bench.device)
+        if how.validation_images is not None and isinstance(split.validation, ImageSet):
+            # the split is stratified and in random order, so its first images are a fair sample
+            split = split._replace(validation=ImageSet(*(part[: how.validation_images] for part in split.validation)))
+        tensors = {name: value.to(bench.device) for name, value in supernet.tensors.items()}
+        bench.cache[key] = Ready(supernet, tensors, split, how.recipe or supernet.settings.recipe)
+    ready: Ready = bench.cache[key]
+    return ready
+
+
+def estimate(how: SupernetEstimator, candidate: Candidate, bench: Workbench) -> Estimate:
+    """Evaluate a candidate; its failures are values."""
+    ready = prepare(how, bench)
+    started = time.perf_counter()
+    device = ready.split.train.labels.device
+    failure: Failure | None = None
+    measured: dict[str, float] = {}
+    num_lacking = 0
+    try:
+        measured, num_lacking = measure(how, candidate, ready)
+    except Exception as error:  # noqa: BLE001  (whatever a candidate does wrong is a value)
+        failure = failure_of(error)
+    return Estimate(
+        measured=measured,
+        failure=failure,
+        wall_seconds=time.perf_counter() - started,
+        device=device_name(device),
+        worker=bench.worker,
+        notes={"threads": bench.threads, **({"unshared": num_lacking} if num_lacking else {})},
+    )
+
+
+def measure(how: SupernetEstimator, candidate: Candidate, ready: Ready) -> tuple[dict[str, float], int]:
+    """The metrics of a candidate's slice, and how many of its tensors the supernet lacks."""
+    split = ready.split
+    size = ready.supernet.settings.size
+    arch = msgspec.structs.replace(candidate.arch, input=(candidate.arch.input[0], *size))
+    require_fit(arch, split)
+    seed = ready.supernet.settings.seed
+    module, num_lacking = sliced_network(arch, ready.tensors, candidate.seed)
+    num_tensors = sum(1 for _ in module.parameters())
+    if num_lacking > MOST_LACKING * num_tensors:
+        raise SpecError(
+            "", f"{num_lacking} of the network's {num_tensors} tensors are not in {how.path}: another space"
+        )
+    module.to(split.train.labels.device).to(memory_format=torch.channels_last)
+    recalibrate(module, split, size, ready.recipe, how.calibration_images, seed)
+    seen = evaluate(module, split.validation, Normaliser(split, size), ready.recipe)
+    measured = {"accuracy": seen.accuracy, "accuracy_sem": accuracy_sem(seen.accuracy, seen.num_images)}
+    if how.latency:
+        timed = measure_latency(module, candidate.arch.input, split.train.labels.device)
+        measured.update(latency_ms=timed.median_ms, latency_ms_iqr=timed.iqr_ms)
+    return measured, num_lacking

@@ -1,0 +1,39 @@
+"""SupernetSettings: what a supernet is trained on, and how."""
+
+from __future__ import annotations
+
+import msgspec
+
+from naslab.arch.block import require
+from naslab.space import SearchSpace
+from naslab.training.choice import DataChoice
+from naslab.training.recipe import Recipe
+
+
+class SupernetSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """A space, data, a recipe, and the paths that each batch trains.
+
+    `num_paths` random networks (Guo et al. 2019, arXiv 1904.00420); under the `sandwich` rule the largest and the
+    smallest network as well (Yu and Huang 2019, arXiv 1903.05134, section 3.1), all others learning from the largest
+    one's outputs where it is to `distill` (section 3.2).
+    """
+
+    space: SearchSpace
+    data: DataChoice
+    recipe: Recipe
+    epochs: int
+    seed: int = 0
+    num_paths: int = 2
+    sandwich: bool = True
+    distill: bool = False
+
+    def __post_init__(self) -> None:
+        require(self.epochs >= 1, "epochs", f"must be at least 1, got {self.epochs}")
+        require(self.num_paths >= 1, "num_paths", f"must be at least 1, got {self.num_paths}")
+        require(self.sandwich or not self.distill, "distill", "needs the largest network of the sandwich rule")
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """The (height, width) of the images."""
+        _, height, width = self.space.template["input"]
+        return height, width

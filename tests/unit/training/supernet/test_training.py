@@ -1,0 +1,148 @@
+"""Training a supernet: resumed it ends the same; what its estimates are good for."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+import torch
+
+from naslab.arch import ArchSpec, InvertedBottleneck, ResidualBlock
+from naslab.arch.build import build
+from naslab.errors import DataError, SpecError, StudyError
+from naslab.estimators.estimator import Workbench
+from naslab.estimators.named import Setting, read_name
+from naslab.estimators.supernet import SupernetEstimator
+from naslab.execution.source import make_candidate
+from naslab.lab import make_problem, search
+from naslab.space import SearchSpace, choice
+from naslab.supernet_lab import export_shared_weights, train_supernet
+from naslab.training.choice import DataChoice
+from naslab.training.recipe import default_recipe
+from naslab.training.supernet.files import load_supernet
+from naslab.training.supernet.settings import SupernetSettings
+from naslab.training.supernet.training import train_supernet as train
+from naslab.training.weights import load_weights
+
+
+def small_space() -> SearchSpace:
+    block = choice(InvertedBottleneck(expansion=2), ResidualBlock())
+    stage = {"block": block, "width": choice(8, 12), "stride": 2}
+    stem = [{"block": {"type": "conv"}, "width": 8}]
+    return SearchSpace({"input": [1, 8, 8], "stem": stem, "stages": [stage], "num_classes": 10}, "small")
+
+
+def settings_of(epochs: int, **fields: object) -> SupernetSettings:
+    recipe = msgspec.structs.replace(default_recipe("digits"), learning_rate=0.1)
+    data = DataChoice(name="digits", max_images=400)
+    settings = SupernetSettings(space=small_space(), data=data, recipe=recipe, epochs=epochs, num_paths=1)
+    return msgspec.structs.replace(settings, **fields)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    path = tmp_path_factory.mktemp("supernet") / "small.safetensors"
+    train(settings_of(6), path)
+    return path
+
+
+def archs() -> list[ArchSpec]:
+    return [small_space().decode(genome) for genome in small_space().enumerate()]
+
+
+class StopError(Exception):
+    pass
+
+
+def test_a_training_killed_between_epochs_ends_as_one_that_was_not(tmp_path) -> None:
+    whole = train(settings_of(3, distill=True), tmp_path / "whole")
+
+    def stop(epoch: int, loss: float) -> None:
+        if epoch == 2:
+            raise StopError
+
+    with pytest.raises(StopError):
+        train(settings_of(3, distill=True), tmp_path / "cut", report=stop)
+    half = load_supernet(tmp_path / "cut")
+    assert (half.epochs_done, half.is_finished) == (1, False)
+    assert half.state
+    again = train(settings_of(3, distill=True), tmp_path / "cut")
+    assert again.losses == whole.losses
+    assert again.state == {}
+    for key, value in whole.tensors.items():
+        assert torch.equal(value, again.tensors[key]), key
+    assert train(settings_of(3, distill=True), tmp_path / "cut").losses == whole.losses
+
+
+def test_another_training_does_not_take_up_the_file(trained) -> None:
+    with pytest.raises(DataError, match="another space, data or recipe"):
+        train(settings_of(6, seed=1), trained)
+
+
+def test_every_network_of_the_space_has_learned(trained) -> None:
+    """Chance is 10 %; six epochs of 10 steps reach 60 % and more in every one of the four networks."""
+    bench = Workbench(device="cpu")
+    estimator = SupernetEstimator(path=str(trained), calibration_images=200)
+    estimator.prepare(bench)
+    for arch in archs():
+        estimate = estimator.estimate(make_candidate(arch, 0, 1, 0, "search"), bench)
+        assert estimate.failure is None
+        assert "unshared" not in estimate.notes
+        assert estimate.measured["accuracy"] > 30
+        again = estimator.estimate(make_candidate(arch, 7, 4, 0, "search"), bench)
+        assert again.measured == estimate.measured
+
+
+def test_a_network_of_another_space_is_a_failure(trained) -> None:
+    bench = Workbench(device="cpu")
+    other = msgspec.structs.replace(archs()[0], stages=(msgspec.structs.replace(archs()[0].stages[0], width=99),))
+    estimate = SupernetEstimator(path=str(trained)).estimate(make_candidate(other, 0, 1, 0, "search"), bench)
+    assert estimate.failure is not None
+    assert estimate.failure.reason == "invalid"
+    assert "another space" in estimate.failure.message
+
+
+def test_a_slice_is_a_start_for_training(trained, tmp_path) -> None:
+    out = tmp_path / "weights.safetensors"
+    arch = archs()[-1]
+    assert len(export_shared_weights(trained, arch, out, calibration_images=100)) == 64
+    module = build(arch, 3)
+    load_weights(module, out)
+    wide = msgspec.structs.replace(arch, stages=(msgspec.structs.replace(arch.stages[0], width=99),))
+    with pytest.raises(DataError, match="is not in the space"):
+        export_shared_weights(trained, wide, out)
+
+
+def test_a_search_by_a_supernet(trained, tmp_path) -> None:
+    name = f"supernet:path={trained}"
+    setting = {"dataset": "digits", "max_images": 400, "strategy": "random", "ledger": tmp_path / "a.db", "workers": 1}
+    view = search(small_space(), estimator=name, trials=3, **setting)
+    assert len(view.outcomes) == 3
+    assert all(outcome.is_complete and not outcome.estimate.curve for outcome in view.outcomes)
+    with pytest.raises(StudyError, match="another estimator"):
+        search(small_space(), trials=3, **setting)
+    with pytest.raises(StudyError, match="train nothing"):
+        search(small_space(), estimator=name, inherit=True, **setting)
+    with pytest.raises(StudyError, match="not by 'naswot'"):
+        search(small_space(), estimator="naswot", **setting)
+
+
+def test_names_settings_and_files_that_do_not_fit(tmp_path) -> None:
+    problem = make_problem(small_space(), "digits", ["accuracy"], (), None)
+    with pytest.raises(SpecError, match="must name a file of"):
+        read_name("supernet").make(Setting(problem))
+    with pytest.raises(SpecError, match="needs the largest network"):
+        settings_of(1, sandwich=False, distill=True)
+    broken = tmp_path / "broken.safetensors"
+    broken.write_bytes(b"nothing of the kind")
+    with pytest.raises(DataError, match="cannot be read as a supernet"):
+        load_supernet(broken)
+    with pytest.raises(DataError, match="cannot be read"):
+        load_supernet(tmp_path / "missing.safetensors")
+
+
+def test_from_names_alone(tmp_path) -> None:
+    made = train_supernet(
+        small_space(), tmp_path / "s", dataset="digits", max_images=100, epochs=1, resolution=(6, 6), sandwich=False
+    )
+    assert made.settings.size == (6, 6)
+    assert made.is_finished
