@@ -24,6 +24,7 @@ from naslab.arch import (
     Fire,
     ForkStep,
     Fractal,
+    FractionalPoolBlock,
     FusedMBConv,
     Head,
     Inception,
@@ -101,6 +102,9 @@ BLOCKS: dict[type[msgspec.Struct], st.SearchStrategy[Any]] = {
         bias=st.none() | flag,
     ),
     PatchConv: st.builds(PatchConv, norm=st.sampled_from(("before", "after", "none")), bias=flag),
+    FractionalPoolBlock: st.builds(
+        FractionalPoolBlock, kernel=st.sampled_from((2, 3)), ratio=st.sampled_from((0.5, 0.7, 0.9))
+    ),
     PoolBlock: st.builds(
         PoolBlock,
         kind=st.sampled_from(("max", "avg")),

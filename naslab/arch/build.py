@@ -28,6 +28,7 @@ from naslab.arch.plan import (
     Dropout,
     DropPath,
     Flatten,
+    FractionalPool,
     Gate,
     GlobalPool,
     History,
@@ -146,6 +147,10 @@ def _pool(layer: Pool) -> nn.Module:
     return nn.AvgPool2d(layer.kernel, layer.stride, layer.padding, layer.ceil, layer.count_padding)
 
 
+def _fractional_pool(layer: FractionalPool) -> nn.Module:
+    return modules.FractionalMaxPool(layer.kernel, layer.ratio)
+
+
 def _global_pool(layer: GlobalPool) -> nn.Module:
     return nn.AdaptiveMaxPool2d(layer.size) if layer.kind == "max" else nn.AdaptiveAvgPool2d(layer.size)
 
@@ -198,6 +203,7 @@ _BUILDERS: dict[type[Layer], Callable[[Any], nn.Module]] = {
     ChannelScale: lambda layer: modules.ChannelScale(layer.channels, layer.initial),
     Act: _act,
     Pool: _pool,
+    FractionalPool: _fractional_pool,
     GlobalPool: _global_pool,
     Flatten: lambda _: nn.Flatten(),
     Linear: lambda layer: nn.Linear(layer.in_features, layer.out_features, layer.bias),

@@ -7,6 +7,7 @@ from naslab.arch.plan import (
     ChannelLinear,
     Concat,
     Conv,
+    FractionalPool,
     GlobalPool,
     Identity,
     Layer,
@@ -33,4 +34,6 @@ def makes_new_map(layer: Layer) -> bool:
     """Whether a layer's output is its own, neither its input nor a part of it, and not kept for its gradient."""
     if isinstance(layer, Sequence):
         return bool(layer.layers) and makes_new_map(layer.layers[-1])
-    return isinstance(layer, Conv | Norm | Pool | GlobalPool | Linear | ChannelLinear | Residual | Concat)
+    return isinstance(
+        layer, Conv | Norm | Pool | FractionalPool | GlobalPool | Linear | ChannelLinear | Residual | Concat
+    )

@@ -24,6 +24,7 @@ from naslab.arch.plan import (
     Dropout,
     DropPath,
     Flatten,
+    FractionalPool,
     Gate,
     GlobalPool,
     History,
@@ -151,12 +152,13 @@ def _act_behind(layer: Act, value: Value, ledger: Ledger, before: Layer) -> Valu
     return out if layer.gain == 1.0 else ledger.new(value.shape)
 
 
-def _pool(layer: Pool | GlobalPool, value: Value, ledger: Ledger) -> Value:
+def _pool(layer: Pool | FractionalPool | GlobalPool, value: Value, ledger: Ledger) -> Value:
     out = ledger.new(_shape_after(layer, value))
-    if layer.kind == "max":
+    is_max = isinstance(layer, FractionalPool) or layer.kind == "max"
+    if is_max:
         for _ in range(INDEX_VALUES):
             ledger.keep(ledger.new(out.shape))
-    if isinstance(layer, Pool) or layer.kind == "max":
+    if isinstance(layer, Pool) or is_max:
         ledger.keep(value)
     return out
 
@@ -262,6 +264,7 @@ _RULES: dict[type[Layer], Callable[[Any, Value, Ledger], Value]] = {
     LocalResponseNorm: _local_response_norm,
     Act: _act,
     Pool: _pool,
+    FractionalPool: _pool,
     GlobalPool: _pool,
     Dropout: _dropout,
     DropPath: _keeps_nothing,

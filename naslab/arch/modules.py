@@ -142,6 +142,24 @@ class Subsample(nn.Module):
         return f"stride={self.stride}, offset={self.offset}"
 
 
+class FractionalMaxPool(nn.Module):
+    """Max pooling that leaves `ratio` of each side (arXiv 1412.6071); windows lie at random in training."""
+
+    def __init__(self, kernel: tuple[int, int], ratio: float) -> None:
+        super().__init__()
+        self.kernel = kernel
+        self.ratio = ratio
+
+    def forward(self, x: Tensor) -> Tensor:
+        size = (int(x.shape[2] * self.ratio), int(x.shape[3] * self.ratio))
+        shape = (*x.shape[:2], 2)
+        places = x.new_empty(shape).uniform_() if self.training else x.new_full(shape, 0.5)
+        return functional.fractional_max_pool2d(x, self.kernel, size, _random_samples=places)
+
+    def extra_repr(self) -> str:
+        return f"{self.kernel}, {self.ratio}"
+
+
 class ScaledActivation(nn.Module):
     """An activation times a constant gain."""
 

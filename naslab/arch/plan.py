@@ -79,6 +79,14 @@ class Pool(Layer, frozen=True, gc=False):
     count_padding: bool = False
 
 
+class FractionalPool(Layer, frozen=True, gc=False):
+    """Max pooling that leaves `ratio` of each side, by windows that overlap here and there (Graham 2014, arXiv
+    1412.6071)."""
+
+    kernel: Pair
+    ratio: float
+
+
 class GlobalPool(Layer, frozen=True, gc=False):
     """Pooling of the whole map to `size` (1 x 1 unless an old classifier wants more)."""
 

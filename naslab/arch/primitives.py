@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any, NamedTuple, TypeAlias
 
 from naslab.arch.plan import (
@@ -16,6 +17,7 @@ from naslab.arch.plan import (
     Dropout,
     DropPath,
     Flatten,
+    FractionalPool,
     GlobalPool,
     Identity,
     Layer,
@@ -125,6 +127,16 @@ def _pooled(size: int, kernel: int, stride: int, padding: int, ceil: bool) -> in
     return out - 1 if (out - 1) * stride >= size + padding else out
 
 
+def _fractional_pool(layer: FractionalPool, shape: Shape, keep: bool) -> Counts:
+    channels, height, width = shape
+    out_h, out_w = int(height * layer.ratio), int(width * layer.ratio)
+    # The windows start between the first and the last place where one fits, so one more must fit than there are.
+    if out_h < 1 or out_w < 1 or out_h + layer.kernel[0] - 1 > height or out_w + layer.kernel[1] - 1 > width:
+        raise _vanished(layer.kernel, shape)
+    span = (0, layer.kernel[0] - 1, layer.kernel[1] - 1, Fraction(height, out_h), Fraction(width, out_w))
+    return (channels, out_h, out_w), 0, 0, 0, channels * (height * width + out_h * out_w), span
+
+
 def _global_pool(layer: GlobalPool, shape: Shape, keep: bool) -> Counts:
     channels, height, width = shape
     out_h, out_w = layer.size
@@ -201,6 +213,7 @@ PRIMITIVES: dict[type[Layer], Callable[[Any, Shape, bool], Counts]] = {
     Identity: _identity,
     Flatten: _flatten,
     Pool: _pool,
+    FractionalPool: _fractional_pool,
     GlobalPool: _global_pool,
     Linear: _linear,
     ChannelLinear: _channel_linear,

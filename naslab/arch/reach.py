@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from naslab.arch.cost import network_tally
@@ -20,8 +21,9 @@ class Reach(NamedTuple):
 def reach(arch: ArchSpec) -> Reach:
     """The depth of a network, the receptive field of its last feature map, and that map's stride.
 
-    The field is in pixels of the input; global pooling and what follows see it all, and squeeze-excite gates are not
-    counted. Araujo et al. 2019, "Computing Receptive Fields of Convolutional Neural Networks", equation 2.
+    The field is in pixels of the input; global pooling and what follows see it all, and squeeze-excite gates are
+    not counted. Where fractional pooling makes parts of pixels of it, they are rounded up. Araujo et al. 2019,
+    "Computing Receptive Fields of Convolutional Neural Networks", equation 2.
 
     >>> from naslab.arch import ConvBlock, Stage
     >>> stages = (Stage(block=ConvBlock(), width=8, stride=2), Stage(block=ConvBlock(), width=8))
@@ -29,4 +31,5 @@ def reach(arch: ArchSpec) -> Reach:
     Reach(depth=3, field=(7, 7), jump=(2, 2))
     """
     depth, growth_h, growth_w, jump_h, jump_w = network_tally(arch).span
-    return Reach(depth, (1 + growth_h, 1 + growth_w), (jump_h, jump_w))
+    field = (1 + math.ceil(growth_h), 1 + math.ceil(growth_w))
+    return Reach(depth, field, (math.ceil(jump_h), math.ceil(jump_w)))

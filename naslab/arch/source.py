@@ -65,6 +65,7 @@ OWN: tuple[type[nn.Module], ...] = (
     modules.DropPath,
     modules.ChannelSlice,
     modules.Subsample,
+    modules.FractionalMaxPool,
     modules.ScaledActivation,
     modules.StandardizedConv2d,
 )

@@ -9,9 +9,12 @@ name: weighted layers on the longest way through, squeeze-excite gates not count
 from __future__ import annotations
 
 from collections.abc import Iterable
+from fractions import Fraction
 from typing import TypeAlias
 
-Span: TypeAlias = tuple[int, int, int, int, int]
+Positions: TypeAlias = int | Fraction
+"""Fractional pooling alone makes fractions of it: its windows lie so far apart on average."""
+Span: TypeAlias = tuple[int, Positions, Positions, Positions, Positions]
 
 POINT: Span = (0, 0, 0, 1, 1)
 """Layers without filters of their own; by convention also gates and global pooling, which see nothing more."""

@@ -6,6 +6,7 @@ from naslab.arch.blocks.convolution import (
     ActivationBlock,
     ConvBlock,
     DropoutBlock,
+    FractionalPoolBlock,
     LocalNormBlock,
     PatchConv,
     PoolBlock,
@@ -26,6 +27,7 @@ AnyBlock = (
     ConvBlock
     | PatchConv
     | PoolBlock
+    | FractionalPoolBlock
     | LocalNormBlock
     | DropoutBlock
     | ActivationBlock
@@ -66,6 +68,7 @@ __all__ = [
     "Fire",
     "ForkStep",
     "Fractal",
+    "FractionalPoolBlock",
     "FusedMBConv",
     "Inception",
     "InvertedBottleneck",

@@ -17,7 +17,7 @@ from naslab.arch.block import (
     require_odd,
     require_positive,
 )
-from naslab.arch.plan import Conv, Dropout, Identity, Layer, LocalResponseNorm, Pool, Shape, seq
+from naslab.arch.plan import Conv, Dropout, FractionalPool, Identity, Layer, LocalResponseNorm, Pool, Shape, seq
 
 
 class ConvBlock(Block, frozen=True, tag="conv"):
@@ -117,6 +117,30 @@ class PoolBlock(Block, frozen=True, tag="pool"):
         require(width in (None, shape[0]), "width", f"pooling keeps its {shape[0]} channels, got {width}")
         pad = (self.kernel - 1) // 2 if self.padding is None else self.padding
         return Pool(self.kind, (self.kernel, self.kernel), (stride, stride), (pad, pad), self.ceil)
+
+
+class FractionalPoolBlock(Block, frozen=True, tag="fractional_pool"):
+    """Fractional max pooling (Graham 2014, arXiv 1412.6071): `ratio` of each side is left, 2 ** -0.5 by default, by
+    overlapping windows that lie at random in training. The stage's stride is 1: the ratio takes its place."""
+
+    kernel: int = 2
+    ratio: float = 0.5**0.5
+
+    def __post_init__(self) -> None:
+        require_positive(self.kernel, "kernel")
+        require(0 < self.ratio < 1, "ratio", f"must be between 0 and 1, got {self.ratio}")
+
+    def lower(
+        self,
+        shape: Shape,
+        width: int | None,
+        stride: int,
+        context: Context,
+        drop_rate: float = 0.0,
+    ) -> Layer:
+        require(width in (None, shape[0]), "width", f"pooling keeps its {shape[0]} channels, got {width}")
+        require(stride == 1, "stride", f"the ratio of fractional pooling takes the stride's place, got {stride}")
+        return FractionalPool((self.kernel, self.kernel), self.ratio)
 
 
 class LocalNormBlock(Block, frozen=True, tag="local_norm"):

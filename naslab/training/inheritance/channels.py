@@ -13,6 +13,7 @@ from naslab.arch.plan import (
     Dag,
     Dropout,
     DropPath,
+    FractionalPool,
     Gate,
     GlobalPool,
     Identity,
@@ -27,7 +28,20 @@ from naslab.arch.plan import (
 )
 
 _KEEPING = (
-    *(Act, ChannelScale, Dropout, DropPath, Gate, GlobalPool, Identity, LocalResponseNorm, Norm, Pool, Subsample),
+    *(
+        Act,
+        ChannelScale,
+        Dropout,
+        DropPath,
+        FractionalPool,
+        Gate,
+        GlobalPool,
+        Identity,
+        LocalResponseNorm,
+        Norm,
+        Pool,
+        Subsample,
+    ),
 )
 """Layers that leave every channel where it is."""
 

@@ -18,6 +18,7 @@ from naslab.arch.plan import (
     Dropout,
     DropPath,
     Flatten,
+    FractionalPool,
     Gate,
     GlobalPool,
     Identity,
@@ -327,6 +328,7 @@ _PAIRS: dict[type[Layer], Callable[[Handover, Pair, Flow, Channels | None], Flow
     ChannelScale: lambda hand, pair, flow, wish: hand_on_scale(hand, pair.paths, pair.old, pair.new, flow),  # type: ignore[arg-type]
     Act: _act,
     Pool: _same_values,
+    FractionalPool: _same_values,
     GlobalPool: _global_pool,
     Subsample: _same_values,
     LocalResponseNorm: _neighbouring,

@@ -20,6 +20,7 @@ from naslab.arch.plan import (
     Dropout,
     DropPath,
     Flatten,
+    FractionalPool,
     Gate,
     GlobalPool,
     Identity,
@@ -178,7 +179,18 @@ def _is_in_gate(name: str, body: Layer) -> bool:
     return False
 
 
-_ZERO_AT_ZERO = (Dropout, DropPath, Identity, Pool, ChannelShuffle, ChannelSlice, ChannelPad, Gate, Subsample)
+_ZERO_AT_ZERO = (
+    Dropout,
+    DropPath,
+    FractionalPool,
+    Identity,
+    Pool,
+    ChannelShuffle,
+    ChannelSlice,
+    ChannelPad,
+    Gate,
+    Subsample,
+)
 
 
 def _ends_at_zero(body: Layer) -> bool:
@@ -248,6 +260,7 @@ _INSERTERS: dict[type[Layer], Callable[[Handover, str, Any, Flow, Channels | Non
     Residual: _residual,
     Concat: _concat,
     Pool: _pool,
+    FractionalPool: _changes,
     GlobalPool: _changes,
     LocalResponseNorm: _changes,
     Flatten: _changes,
