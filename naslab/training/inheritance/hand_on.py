@@ -30,7 +30,9 @@ from naslab.arch.plan import (
     Residual,
     Sequence,
     Subsample,
+    layer_kind,
 )
+from naslab.errors import SpecError
 from naslab.training.inheritance.channels import (
     channels_after,
     chooses_outputs,
@@ -83,7 +85,10 @@ def hand_on(hand: Handover, pair: Pair, flow: Flow, wish: Channels | None = None
     """
     old, new = pair.old, pair.new
     if type(old) is type(new):
-        return _PAIRS[type(new)](hand, pair, flow, wish)
+        do = _PAIRS.get(type(new))
+        if do is None:
+            raise SpecError("", f"inheritance does not know the layer {layer_kind(new)}")
+        return do(hand, pair, flow, wish)
     if isinstance(old, Identity):
         return insert(hand, pair.new_path, new, flow, wish)
     if isinstance(new, Identity):

@@ -22,11 +22,14 @@ from naslab.arch import (
     ShuffleUnit,
     SqueezeExcite,
     Stage,
+    plan,
 )
 from naslab.arch.build import build
 from naslab.errors import DataError
 from naslab.space import load_space
 from naslab.training.inheritance import Inherited, inherit
+from naslab.training.inheritance.hand_on import _PAIRS
+from naslab.training.inheritance.insert import _INSERTERS
 
 PLAIN = InvertedBottleneck(kernel=3, expansion=2)
 
@@ -231,3 +234,9 @@ def test_an_identity_of_a_layer_choice_becomes_a_block() -> None:
     assert inherited.broken == ()
     # of stage 3 and 4, which are equal in the child, either may stand for the parent's
     assert {name.split(".")[0] for name in inherited.deepened} in ({"stage1", "stage3"}, {"stage1", "stage4"})
+
+
+def test_every_layer_of_the_algebra_is_handed_on() -> None:
+    whole = {plan.History, plan.Supervised}  # the network itself, block by block
+    assert set(_PAIRS) == set(plan.Layer.__subclasses__()) - whole
+    assert set(_INSERTERS) == set(plan.Layer.__subclasses__()) - whole
