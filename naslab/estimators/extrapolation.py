@@ -29,8 +29,8 @@ LEAST_EPOCHS = 3
 """Fewer say nothing of how a curve bends."""
 
 # Priors, on accuracies as shares: where curves end, how far below they begin, how much falling rates lift them.
-PRIOR_MEAN = np.array([0.6, 0.4, 0.08])
-PRIOR_DEVIATION = np.array([0.4, 0.8, 0.08])
+PRIOR_MEAN = np.array([0.6, 0.4, 0.12])
+PRIOR_DEVIATION = np.array([0.4, 0.8, 0.12])
 NOISES = np.geomspace(0.003, 0.1, 7)
 """The standard deviation of an epoch's accuracy around its curve."""
 NOISE_WEIGHT = 0.35

@@ -10,6 +10,9 @@ from naslab.outcome import Candidate, EpochRecord
 from naslab.training.recipe import Recipe
 from naslab.training.schedule import annealing
 
+LEAST_FALL = 0.25
+"""By how much a learning rate that falls must have fallen. Of 24 networks of the digits trained by one cycle, 5 passed
+their 95 % bound of epoch 3 of 9, where it had fallen by 0.11, and 1 that of epoch 4, where it had by 0.26."""
 INTERVAL = 0.9
 """The confidence of the interval that a stopped estimate carries."""
 
@@ -18,9 +21,9 @@ class StopRule:
     """Ends a candidate's training when its curve, extrapolated to the end of the schedule, stays below its bar.
 
     Called with the curve before each epoch; true when with `confidence` the final accuracy is below the candidate's
-    `accuracy_to_beat`. A candidate without a bar is never stopped, and no curve of fewer than three epochs. It looks
-    after every epoch, so over a whole training it stops more of those that would have cleared the bar than
-    1 - `confidence` says.
+    `accuracy_to_beat`. A candidate without a bar is never stopped, no curve of fewer than three epochs, and none whose
+    learning rate has not fallen by a quarter where it will. It looks after every epoch, so over a whole training it
+    stops more of those that would have cleared the bar than 1 - `confidence` says.
     """
 
     def __init__(self, candidate: Candidate, recipe: Recipe, confidence: float | None) -> None:
@@ -35,6 +38,9 @@ class StopRule:
     def __call__(self, curve: Sequence[EpochRecord]) -> bool:
         """Whether more epochs would tell nothing that matters."""
         if self._confidence is None or self._bar is None or not LEAST_EPOCHS <= len(curve) < self._end:
+            return False
+        falls = annealing(self._recipe, self._end)
+        if falls[len(curve) - 1] < LEAST_FALL <= falls[-1]:
             return False
         self.has_stopped = self._at(curve, self._end).probability_below(self._bar) >= self._confidence
         return self.has_stopped

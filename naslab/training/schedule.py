@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 from naslab.training.recipe import Recipe
 
@@ -35,6 +36,7 @@ def rate_factor(recipe: Recipe, step: int, steps_an_epoch: int, epochs: int) -> 
     return 1.0
 
 
+@lru_cache(maxsize=64)
 def annealing(recipe: Recipe, epochs: int) -> tuple[float, ...]:
     """The share by which the learning rate has fallen from its highest so far at the end of each epoch.
 

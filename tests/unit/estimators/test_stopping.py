@@ -41,6 +41,15 @@ def test_nothing_is_stopped_without_a_bar_a_confidence_or_enough_epochs() -> Non
     assert not rule(bar=99.0, fidelity=Fidelity(epochs=6))(curve(FLAT))
 
 
+def test_a_rate_that_will_fall_must_have_begun_to() -> None:
+    candidate = msgspec.structs.replace(numbered_candidate(0), fidelity=Fidelity(epochs=20), accuracy_to_beat=99.9)
+    stepped = StopRule(candidate, Recipe(schedule="step", step_at=(0.5,)), 0.9)
+    flat = tuple(40 + epoch / 10 for epoch in range(15))
+    assert not any(stepped(curve(flat[:epochs])) for epochs in range(10))
+    assert stepped(curve(flat))
+    assert StopRule(candidate, CONSTANT, 0.9)(curve(flat[:9]))
+
+
 def test_a_rung_is_judged_by_the_end_of_the_schedule() -> None:
     rising = curve((40.0, 55.0, 62.0, 66.0, 69.0, 71.0))
     of_a_rung = rule(bar=80.0, fidelity=Fidelity(epochs=7, schedule_epochs=100))
