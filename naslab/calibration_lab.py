@@ -219,7 +219,7 @@ def run_estimator(
         return known_results(plan, ledger)[:count]
 
     made = name.make(Setting(plan.problem, plan.data_dir, plan.seed, known))
-    _run(plan, plan.study_of(name), str(name), made, plan.judged, ledger, crew, on_event)
+    _run(plan, plan.study_of(name), name.whole, made, plan.judged, ledger, crew, on_event)
 
 
 def known_results(plan: CalibrationPlan, ledger: Ledger) -> tuple[KnownResult, ...]:

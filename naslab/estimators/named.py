@@ -13,7 +13,7 @@ import msgspec
 
 from naslab.arch.block import require
 from naslab.errors import SpecError, UnknownNameError
-from naslab.estimators.ensemble import MEMBERS, RankEnsemble
+from naslab.estimators.ensemble import MEMBERS, Member, RankEnsemble
 from naslab.estimators.estimator import Estimator
 from naslab.estimators.predictor import AccuracyPredictor, KnownResult
 from naslab.estimators.proxies.proxy import DESCRIBED, PROXIES, Probe, Proxy
@@ -80,9 +80,9 @@ class ProxyOptions(Options, frozen=True):
 
 
 class EnsembleOptions(Options, frozen=True):
-    """The members, joined by +, the networks that they are compared with, and the images of one batch."""
+    """The members as `naswot*2+layers`, the networks that they are compared with, and the images of one batch."""
 
-    members: str = "+".join(MEMBERS)
+    members: str = "+".join(f"{name}*{weight:g}" if weight != 1 else name for name, weight in MEMBERS)
     reference: int = 32
     batch: int = 32
 
@@ -172,7 +172,7 @@ def _ensemble(setting: Setting, options: EnsembleOptions) -> MadeEstimator:
     made = RankEnsemble(
         space=setting.problem.space,
         probe=_probe(setting, options.batch),
-        members=_names(options.members),
+        members=tuple(_member(each) for each in _names(options.members)),
         num_reference=options.reference,
         seed=setting.seed,
     )
@@ -200,6 +200,15 @@ def _supernet(setting: Setting, options: SupernetOptions) -> MadeEstimator:
         latency=any(goal.metric == "latency_ms" for goal in setting.problem.objectives),
     )
     return MadeEstimator(made)
+
+
+def _member(text: str) -> Member:
+    """A member as written: `naswot*2`, or `layers` at a weight of 1."""
+    name, star, weight = text.partition("*")
+    try:
+        return Member(name.strip(), float(weight) if star else 1.0)
+    except ValueError:
+        raise SpecError("ensemble:members", f"a weight is a number, as in naswot*2, got '{text}'") from None
 
 
 def _probe(setting: Setting, batch: int) -> Probe:

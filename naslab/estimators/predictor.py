@@ -13,9 +13,8 @@ from naslab.arch.block import require
 from naslab.errors import SpecError
 from naslab.estimators.ensemble import candidate_of
 from naslab.estimators.estimator import Workbench
-from naslab.estimators.failures import failure_of
 from naslab.estimators.proxies.proxy import Probe, prepare_proxies, require_proxies
-from naslab.outcome import Candidate, Estimate
+from naslab.outcome import Candidate, Estimate, Failure
 from naslab.problem import Problem
 from naslab.space import Genome
 from naslab.strategies.candidates import Catalogue
@@ -71,7 +70,7 @@ class AccuracyPredictor(msgspec.Struct, frozen=True, kw_only=True):
         try:
             measured = self._predict(candidate.genome, candidate.seed, bench)
         except SpecError as error:
-            failure = failure_of(error)
+            failure = Failure("invalid", str(error))
         return Estimate(
             measured=measured,
             failure=failure,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Literal, get_args
 
 import msgspec
@@ -9,6 +10,7 @@ import msgspec
 from naslab.arch.block import require
 from naslab.errors import UnknownNameError
 from naslab.estimators.estimator import Workbench
+from naslab.estimators.proxies.description import described
 from naslab.outcome import Candidate, Estimate
 from naslab.training.choice import DataChoice
 
@@ -56,9 +58,19 @@ class Proxy(msgspec.Struct, frozen=True, kw_only=True):
 
     def estimate(self, candidate: Candidate, bench: Workbench) -> Estimate:
         """The score of a candidate; its failures are values."""
+        if self.name in DESCRIBED:
+            return described_estimate(self.name, candidate, bench)
         from naslab.estimators.proxies.measuring import estimate  # loads torch, which a driver does without
 
         return estimate((self.name,), self.probe, candidate, bench)
+
+
+def described_estimate(name: str, candidate: Candidate, bench: Workbench) -> Estimate:
+    """A proxy of the description, without torch and on no device."""
+    started = time.perf_counter()
+    measured = {name: described(name, candidate.arch)}
+    seconds = time.perf_counter() - started
+    return Estimate(measured=measured, wall_seconds=seconds, device="description", worker=bench.worker)
 
 
 def require_proxies(names: tuple[str, ...]) -> None:
