@@ -1,0 +1,67 @@
+"""`naslab supernet`, `naslab slice`, and searches whose networks inherit weights."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from naslab.arch import save_arch
+from naslab.arch.build import build
+from naslab.cli.main import app
+from naslab.lab import open_study
+from naslab.space import load_space
+from naslab.training.weights import load_weights
+
+SPACE = """
+input: [1, 8, 8]
+num_classes: 10
+stem: [{block: {type: conv}, width: 8}]
+stages:
+  - {block: {choice: [{type: residual}, {type: inverted_bottleneck, expansion: 2}]}, width: {choice: [8, 12, 16, 20]},
+     repeats: {choice: [1, 2, 3]}, stride: 2}
+"""
+
+
+@pytest.fixture
+def space(tmp_path):
+    path = tmp_path / "tiny.yaml"
+    path.write_text(SPACE)
+    return str(path)
+
+
+def run(*words: str) -> str:
+    result = CliRunner().invoke(app, words, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_a_supernet_from_training_to_a_start(space, tmp_path) -> None:
+    file, start = str(tmp_path / "s.safetensors"), tmp_path / "start.safetensors"
+    data = ("--dataset", "digits", "--max-images", "60", "--epochs", "1")
+    told = json.loads(run("supernet", space, "--out", file, *data, "--json"))
+    assert told["epochs"] == 1
+    assert told["params"] > 1000
+    arch = load_space(space).decode(load_space(space).genome_at(5))
+    save_arch(arch, tmp_path / "arch.yaml")
+    sliced = json.loads(run("slice", file, str(tmp_path / "arch.yaml"), "--out", str(start), "--json"))
+    assert len(sliced["sha256"]) == 64
+    load_weights(build(arch), start)
+
+
+@pytest.mark.slow
+def test_a_search_whose_mutations_inherit(space, tmp_path) -> None:
+    ledger = str(tmp_path / "a.db")
+    words = ("search", space, "--dataset", "digits", "--max-images", "60", "--epochs", "1", "--workers", "1")
+    run(*words, "--trials", "12", "--inherit", "--ledger", ledger, "--study", "s", "--json")
+    outcomes = open_study("s", ledger).outcomes
+    children = [each for each in outcomes if "inherits" in each.candidate.origin]
+    assert len(outcomes) == 12
+    assert children
+    by_trial = {each.candidate.trial: each for each in outcomes}
+    for child in children:
+        parent = by_trial[child.candidate.origin["inherits"]]
+        assert child.candidate.start_from == parent.estimate.weights_sha256
+        assert child.estimate.notes["inherited"]["from"] == parent.candidate.trial
+        assert "from_scratch" not in child.estimate.notes
