@@ -1,11 +1,16 @@
 """Strategies compared on tables of known results: how few trainings each needs. Nothing is trained.
 
-    NASLAB_DATA=DIR .venv/bin/python scripts/bench_strategies.py [--seeds 100] [--trials 200] [--minutes-each 5]
+    NASLAB_DATA=DIR .venv/bin/python scripts/bench_strategies.py [--share 1] [--minutes-each 4] [--cases macro ...]
 
 Cases: NAS-Bench-Macro (Su et al. 2021) with one and two objectives, and searched by 100 simulated workers, which then
 lag and fail; made-up tables of knobs of mixed kinds whose results come with noise, one small, one of 83,000 rows, one
-with two objectives. Every strategy begins the same seeds; one that has used its minutes of a case begins no more, and
-the table says how many it had. Times of asks are of processes side by side, one a core.
+with two objectives; rugged tables that take one worker a hundred evaluations and more, searched by one and by 100
+(`workers`); short trainings that half agree with long ones, under successive halving (`rungs`). Beside the own
+strategies stand those of other packages that are installed (the extra `bench`).
+
+Seeds are SEEDS times the case's share and `--share`; one that has used its minutes of a case begins no more, and the
+table says how many it had. What is measured is kept in OUT/parts, by case and strategy: the same call goes on where it
+was interrupted. Times of asks are CPU time.
 
 Writes OUT/table.json, OUT/table.md, and for each case CASE.html with its curves, as pictures too where Chromium is.
 """
@@ -20,15 +25,19 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import bench_sections
 import msgspec
+from bench_sections import Measure, Show, number, row_line
 
 from naslab.bench.cluster import Cluster
-from naslab.bench.compare import Comparison, judge, reference_point, searches
+from naslab.bench.compare import Comparison, Curves, judge, reference_point, searches
 from naslab.bench.known_tables import load_nas_bench_macro
 from naslab.bench.made_table import make_table
+from naslab.bench.peers import make_contender, peer_names
 from naslab.bench.processes import num_cores, process_pool
 from naslab.bench.simulate import Trace
 from naslab.bench.standing import Spread, Standing, top_loss
@@ -36,22 +45,33 @@ from naslab.bench.table import TableDomain
 from naslab.errors import NaslabError, SpecError
 from naslab.facts import machine_facts, version_facts
 from naslab.figures.compare import write_curves
-from naslab.strategies.registry import make_search, strategy_names
+from naslab.strategies.registry import strategy_names
 
 BLOCK = 4
 """Searches for each process between two looks at the clock."""
 NOISE = 0.15
 """Of made-up results, in deviations of the whole table's: about that of a run of NAS-Bench-Macro beside its top."""
+SEEDS = {"bayes": 100, "tpe": 60, "cmaes": 60, "optuna_nsga2": 60, "optuna_nsga3": 60, "gp": 8}
+PEER_SEEDS = {"smac": 4, "hyperopt": 8, "nevergrad": 20}
+OTHER_SEEDS = 200
+"""Of strategies that think for less than a millisecond."""
 
 
 class Case(NamedTuple):
-    """A table, the cluster that searches it, how many times the trials asked for, and the strategies; all if empty."""
+    """A table, the cluster that searches it, how many times the trials asked for, the strategies (all if empty), and
+    the share of the usual seeds."""
 
     title: str
     load: Callable[[], TableDomain]
     cluster: Cluster
     times: int = 1
     strategies: tuple[str, ...] = ()
+    share: float = 1.0
+
+    def seeds(self, name: str, share: float) -> int:
+        """How many searches of a strategy, two at least."""
+        usual = (SEEDS | PEER_SEEDS).get(name, OTHER_SEEDS)
+        return max(2, round(usual * self.share * share))
 
 
 def macro(*objectives: str, duration: str | None = None) -> TableDomain:
@@ -67,10 +87,15 @@ ON_CLUSTERS = ("random", "evolution", "local", "nsga2", "tpe", "bayes")
 CASES = {
     "macro": Case("NAS-Bench-Macro, accuracy", lambda: macro("accuracy"), Cluster()),
     "macro_two": Case("NAS-Bench-Macro, accuracy and macs", lambda: macro("accuracy", "macs"), Cluster()),
-    "made_small": Case("made up, small, with noise", lambda: make_table(seed=1), NOISY),
-    "made_large": Case("made up, large, with noise", lambda: make_table((8, 8, 6), (5, 4, 4, 3), seed=2), NOISY),
+    "made_small": Case("made up, small, with noise", lambda: make_table(seed=1), NOISY, share=0.4),
+    "made_large": Case(
+        "made up, large, with noise", lambda: make_table((8, 8, 6), (5, 4, 4, 3), seed=2), NOISY, share=0.4
+    ),
     "made_two": Case(
-        "made up, small, score and macs, with noise", lambda: make_table(objectives=("score", "macs"), seed=3), NOISY
+        "made up, small, score and macs, with noise",
+        lambda: make_table(objectives=("score", "macs"), seed=3),
+        NOISY,
+        share=0.4,
     ),
     "cluster": Case(
         "NAS-Bench-Macro, 100 simulated workers",
@@ -78,6 +103,7 @@ CASES = {
         Cluster(workers=100),
         times=2,
         strategies=ON_CLUSTERS,
+        share=0.25,
     ),
     "cluster_faults": Case(
         "NAS-Bench-Macro, 100 simulated workers, 5 % stragglers, 5 % failures",
@@ -85,39 +111,71 @@ CASES = {
         Cluster(workers=100, straggler_rate=0.05, failure_rate=0.05),
         times=2,
         strategies=ON_CLUSTERS,
+        share=0.25,
     ),
 }
 
 
 def measured(
-    domain: TableDomain, name: str, trials: int, cluster: Cluster, given: argparse.Namespace, pool: Executor | None
+    domain: TableDomain, name: str, trials: int, case: Case, given: argparse.Namespace, pool: Executor | None
 ) -> list[Trace]:
     """One search a seed, until the seeds or the minutes are used up."""
     traces: list[Trace] = []
     start = time.monotonic()
-    while len(traces) < given.seeds and (not traces or time.monotonic() - start < 60 * given.minutes_each):
-        seeds = range(len(traces), min(given.seeds, len(traces) + BLOCK * given.processes))
-        traces += searches(domain, name, trials, seeds, cluster, pool)
+    wanted = case.seeds(name, given.share)
+    while len(traces) < wanted and (not traces or time.monotonic() - start < 60 * given.minutes_each):
+        seeds = range(len(traces), min(wanted, len(traces) + BLOCK * given.processes))
+        traces += searches(domain, name, trials, seeds, case.cluster, pool)
     return traces
 
 
+def kept(path: Path, settings: dict[str, Any], make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What was measured with these settings, from its file where it is there, else made and kept."""
+    if path.exists():
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if found["settings"] == settings:
+            return dict(found["value"])
+    start = time.monotonic()
+    value = {**make(), "seconds": 0.0}
+    value["seconds"] = time.monotonic() - start
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".part")
+    unfinished.write_text(json.dumps({"settings": settings, "value": value}) + "\n", encoding="utf-8")
+    unfinished.replace(path)
+    return value
+
+
 def compared(
-    case: Case, given: argparse.Namespace, pool: Executor | None
-) -> tuple[TableDomain, Comparison, dict[str, str]]:
-    """The strategies on one table, and why others were left out."""
+    key: str, given: argparse.Namespace, pool: Executor | None
+) -> tuple[TableDomain, Comparison, dict[str, str], float]:
+    """The strategies on one table, why others were left out, and how many seconds it took, earlier calls included."""
+    case = CASES[key]
     domain = case.load()
-    standings, curves, left_out = {}, {}, {}
+    standings, curves, left_out, seconds = {}, {}, {}, 0.0
     for name in [each for each in given.strategies if not case.strategies or each in case.strategies]:
         try:
-            make_search(name, domain, 0)
+            make_contender(name, domain, 0)
         except NaslabError as error:
             left_out[name] = str(error)
             continue
-        traces = measured(domain, name, case.times * given.trials, case.cluster, given, pool)
-        standings[name], curves[name] = judge(domain, traces, case.cluster.workers)
-        print(f"{case.title}: {name}, {len(traces)} seeds, {standings[name].cpu_seconds:.0f} s of CPU", file=sys.stderr)
+        trials = case.times * given.trials
+        settings = {"seeds": case.seeds(name, given.share), "trials": trials, "minutes": given.minutes_each}
+        find = partial(judged, domain, name, trials, case, given, pool)
+        found = kept(given.out / "parts" / f"{key}-{name}.json", settings, find)
+        standings[name] = msgspec.convert(found["standing"], Standing)
+        curves[name] = msgspec.convert(found["curves"], Curves)
+        seconds += found["seconds"]
     target = domain.objectives[0].loss(top_loss(domain))
-    return domain, Comparison(standings, curves, reference_point(domain), target), left_out
+    return domain, Comparison(standings, curves, reference_point(domain), target), left_out, seconds
+
+
+def judged(
+    domain: TableDomain, name: str, trials: int, case: Case, given: argparse.Namespace, pool: Executor | None
+) -> dict[str, Any]:
+    """A strategy on a table as plain values."""
+    standing, curves = judge(domain, measured(domain, name, trials, case, given, pool), case.cluster.workers)
+    print(f"{case.title}: {name}, {standing.seeds} seeds, {standing.cpu_seconds:.0f} s of CPU", file=sys.stderr)
+    return {"standing": msgspec.to_builtins(standing), "curves": msgspec.to_builtins(curves)}
 
 
 def record(case: Case, domain: TableDomain, found: Comparison, left_out: dict[str, str]) -> dict[str, Any]:
@@ -150,6 +208,13 @@ def pictures(name: str, found: Comparison, title: str, out: Path) -> None:
         print(f"no pictures: {reason}", file=sys.stderr)
 
 
+SECTIONS: dict[str, tuple[Measure, Show]] = {
+    "workers": (bench_sections.measure_workers, bench_sections.show_workers),
+    "rungs": (bench_sections.measure_rungs, bench_sections.show_rungs),
+}
+"""What is no comparison of strategies on one table: how it is measured, and as lines of the page."""
+
+
 def markdown(value: dict[str, Any]) -> str:
     """The measurements as a page."""
     machine = value["machine"]
@@ -157,17 +222,19 @@ def markdown(value: dict[str, Any]) -> str:
     lines = [
         "# How few trainings each strategy needs",
         "",
-        f"`{value['command']}`, {value['seconds'] / 60:.0f} minutes.",
+        f"`{value['command']}`, {value['seconds'] / 60:.0f} minutes in all its calls.",
         f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB, {machine['system']}; "
         f"{value['processes']} processes; load average {value['load'][0]:.2f} at the start, {value['load'][1]:.2f} at "
         f"the end. {known}.",
         "",
         "Figures are means ± a standard error over seeds, (medians) in brackets. Regret: the best found below the "
         "table's best, of the table's own values where results come with noise. Top: the best 0.1 % of rows, found by "
-        "most seeds after so many evaluations; - where not. CPU: seconds of all its searches.",
+        "most seeds after so many evaluations; - where not. Times are CPU time: of an ask, and of all searches.",
     ]
     for case in value["cases"].values():
         lines += ["", f"## {case['title']}", "", *case_lines(case)]
+    for name, section in value["sections"].items():
+        lines += ["", *SECTIONS[name][1](section)]
     return "\n".join(lines) + "\n"
 
 
@@ -199,50 +266,49 @@ def case_lines(case: dict[str, Any]) -> list[str]:
     return lines
 
 
-def row_line(cells: list[str]) -> str:
-    """A row of a Markdown table."""
-    return "| " + " | ".join(cells) + " |"
-
-
 def words(spread: Spread | None) -> str:
     """A figure over seeds."""
     return "-" if spread is None else f"{spread.mean:.3g} ± {spread.sem:.1g} ({spread.median:.3g})"
 
 
-def number(value: float | None) -> str:
-    """Three significant digits."""
-    return "-" if value is None else f"{value:.3g}"
-
-
 def main() -> None:
     """Measure each case and write what is known after it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=100)
+    parser.add_argument("--share", type=float, default=1.0, help="of the usual seeds")
     parser.add_argument("--trials", type=int, default=200)
-    parser.add_argument("--minutes-each", type=float, default=5.0, help="of one strategy on one case")
-    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
-    parser.add_argument("--strategies", nargs="+", default=[name for name in strategy_names() if name != "auto"])
+    parser.add_argument("--minutes-each", type=float, default=4.0, help="of one strategy on one case")
+    parser.add_argument("--cases", nargs="+", choices=[*CASES, *SECTIONS], default=[*CASES, *SECTIONS])
+    parser.add_argument("--strategies", nargs="+", default=[*strategy_names(), *peer_names()])
     parser.add_argument("--processes", type=int, default=num_cores())
     parser.add_argument("--out", type=Path, default=Path("results/strategies"))
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
-    start, load, cases = time.monotonic(), os.getloadavg()[0], {}
+    load, seconds, cases, sections = os.getloadavg()[0], 0.0, {}, {}
     with process_pool(given.processes) as pool:
         for name in given.cases:
-            domain, found, left_out = compared(CASES[name], given, pool)
-            cases[name] = record(CASES[name], domain, found, left_out)
+            if name in SECTIONS:
+                measure, _ = SECTIONS[name]
+                settings = {"share": given.share}
+                find = partial(measure, given.share, pool)
+                sections[name] = kept(given.out / "parts" / f"{name}.json", settings, find)
+                seconds += sections[name]["seconds"]
+            else:
+                domain, found, left_out, took = compared(name, given, pool)
+                cases[name] = record(CASES[name], domain, found, left_out)
+                seconds += took
+                pictures(name, found, CASES[name].title, given.out)
             value = {
                 "command": shlex.join(["scripts/bench_strategies.py", *sys.argv[1:]]),
                 "machine": machine_facts(),
                 "versions": version_facts(),
                 "load": [load, os.getloadavg()[0]],
                 "processes": given.processes,
-                "seconds": time.monotonic() - start,
+                "seconds": seconds,
                 "cases": cases,
+                "sections": sections,
             }
             (given.out / "table.json").write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
             (given.out / "table.md").write_text(markdown(value), encoding="utf-8")
-            pictures(name, found, CASES[name].title, given.out)
     print(markdown(value))
 
 

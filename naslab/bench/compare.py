@@ -11,11 +11,11 @@ import numpy as np
 
 from naslab.arch.block import require
 from naslab.bench.cluster import Cluster
+from naslab.bench.peers import make_contender
 from naslab.bench.processes import process_pool
 from naslab.bench.simulate import Trace, simulate
 from naslab.bench.standing import Curve, Standing, curve, progress, standing, top_loss
 from naslab.bench.table import TableDomain
-from naslab.strategies.registry import make_search
 
 SEEDS_AT_ONCE = 2
 """Searches that a process does before it reports: the table travels to it once for them."""
@@ -61,7 +61,7 @@ def compare(
         require(number >= 1, name, f"must be at least 1, got {number}")
     require(len(strategies) > 0, "strategies", "needs at least one name")
     for name in strategies:
-        make_search(name, domain, 0)
+        make_contender(name, domain, 0)
     first = domain.objectives[0]
     standings, curves = {}, {}
     aim = top_loss(domain) if target is None else first.loss(target)
@@ -91,15 +91,23 @@ def judge(
 
 
 def searches(
-    domain: TableDomain, name: str, trials: int, seeds: Sequence[int], cluster: Cluster, pool: Executor | None
+    domain: TableDomain,
+    name: str,
+    trials: int,
+    seeds: Sequence[int],
+    cluster: Cluster,
+    pool: Executor | None,
+    stop_at: float = -np.inf,
 ) -> Iterator[Trace]:
     """One search of a strategy for each seed, in their order; begun at once where there is a pool."""
-    run = partial(_searches, domain, name, trials, cluster)
+    run = partial(_searches, domain, name, trials, cluster, stop_at)
     if pool is None:
         return (trace for seed in seeds for trace in run([seed]))
     batches = [list(seeds[start : start + SEEDS_AT_ONCE]) for start in range(0, len(seeds), SEEDS_AT_ONCE)]
     return (trace for traces in pool.map(run, batches) for trace in traces)
 
 
-def _searches(domain: TableDomain, name: str, trials: int, cluster: Cluster, seeds: Sequence[int]) -> list[Trace]:
-    return [simulate(domain, make_search(name, domain, seed), trials, cluster, seed) for seed in seeds]
+def _searches(
+    domain: TableDomain, name: str, trials: int, cluster: Cluster, stop_at: float, seeds: Sequence[int]
+) -> list[Trace]:
+    return [simulate(domain, make_contender(name, domain, seed), trials, cluster, seed, stop_at) for seed in seeds]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
@@ -21,11 +22,14 @@ def make_table(
     share_absent: float = 0.1,
     objectives: tuple[str, ...] = ("score",),
     seed: int = 0,
+    ruggedness: float = 0.0,
 ) -> TableDomain:
     """A table with ordered knobs of `num_options` values and unordered ones of `num_kinds`; some rows are absent.
 
     `score` (up, of deviation 1) sums what each knob brings, a hump over ordered ones and anything over the others, what
-    every two knobs bring together, and the logarithm of macs, the latter two of half the deviation of the first.
+    every two knobs bring together, and the logarithm of macs, the latter two of half the deviation of the first. What
+    every three knobs bring together comes with `ruggedness` times the deviation of the first: no smooth model knows it
+    before it has seen it, so that tables of 1 and more take hundreds of evaluations.
     `macs` (down) multiplies what the knobs cost; it is known before training, which takes time in proportion.
     Equal seeds make equal tables.
 
@@ -39,9 +43,10 @@ def make_table(
     keys = keys[np.sort(rng.permutation(len(keys))[: max(2, round((1 - share_absent) * len(keys)))])]
     paired = list(zip(knobs, keys.T, strict=True))
     log_macs = np.sum([rng.uniform(0.2, 1.0, len(knob.options)).cumsum()[column] for knob, column in paired], axis=0)
-    own = np.sum([_effect(knob, column, rng) for knob, column in paired], axis=0)
-    joint = np.sum([_interaction(one, two, rng) for one, two in combinations(keys.T, 2)], axis=0)
-    score = _standard(own) + 0.5 * _standard(joint) + 0.5 * _standard(log_macs)
+    score = _own_and_joint(knobs, keys, rng) + 0.5 * _standard(log_macs)
+    if ruggedness > 0:
+        triples = [_table_of(three, rng) for three in combinations(keys.T, 3)]
+        score += ruggedness * _standard(np.sum(triples, axis=0))
     columns = {"score": -_standard(score), "macs": 1e8 * np.exp(0.6 * _standard(log_macs))}
     return TableDomain(
         TableSpace(knobs, keys),
@@ -53,6 +58,17 @@ def make_table(
     )
 
 
+def make_scores(knobs: Sequence[Hole], keys: Keys, rng: np.random.Generator) -> NDArray[np.float64]:
+    """A made-up result of each key, shape (rows,), of mean 0 and deviation 1: what knobs bring alone and in pairs."""
+    return _standard(_own_and_joint(knobs, keys, rng))
+
+
+def _own_and_joint(knobs: Sequence[Hole], keys: Keys, rng: np.random.Generator) -> NDArray[np.float64]:
+    own = np.sum([_effect(knob, column, rng) for knob, column in zip(knobs, keys.T, strict=True)], axis=0)
+    joint = np.sum([_table_of(two, rng) for two in combinations(keys.T, 2)], axis=0)
+    return np.asarray(_standard(own) + 0.5 * _standard(joint))
+
+
 def _effect(knob: Hole, column: Keys, rng: np.random.Generator) -> NDArray[np.float64]:
     """What a knob brings by itself, shape (rows,): a hump where it is ordered, anything where it is not."""
     if not knob.is_ordered:
@@ -61,9 +77,9 @@ def _effect(knob: Hole, column: Keys, rng: np.random.Generator) -> NDArray[np.fl
     return np.asarray(-4.0 * rng.uniform(0.5, 1.5) * (place - rng.uniform(0.2, 1.0)) ** 2)
 
 
-def _interaction(one: Keys, two: Keys, rng: np.random.Generator) -> NDArray[np.float64]:
-    """What two knobs bring together, shape (rows,)."""
-    return rng.standard_normal((int(one.max()) + 1, int(two.max()) + 1))[one, two]
+def _table_of(columns: tuple[Keys, ...], rng: np.random.Generator) -> NDArray[np.float64]:
+    """What knobs bring together, anything at all: shape (rows,)."""
+    return rng.standard_normal([int(column.max()) + 1 for column in columns])[columns]
 
 
 def _standard(values: NDArray[np.float64]) -> NDArray[np.float64]:

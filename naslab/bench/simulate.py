@@ -21,8 +21,9 @@ class Trace(msgspec.Struct, frozen=True):
     """One search of a table. Arrays of shape (evaluations,), in the order results came.
 
     `rows` are the table's, `asks` the number of the ask that proposed each. `has_failed`, `started` and `finished` (in
-    virtual seconds) are of its training. `ask_seconds` has the shape (asks,) and is of the real clock, as is
-    `cpu_seconds` of the whole search. `is_exhausted`: the table held no more networks than these.
+    virtual seconds) are of its training. `ask_seconds` has the shape (asks,) and is CPU time of this process, as is
+    `cpu_seconds` of the whole search: a machine that does other things besides changes neither. `is_exhausted`: the
+    table held no more networks than these.
     """
 
     rows: NDArray[np.int64]
@@ -47,8 +48,17 @@ class _Job(msgspec.Struct, frozen=True):
     noise: NDArray[np.float64]
 
 
-def simulate(domain: TableDomain, search: Search, trials: int, cluster: Cluster | None = None, seed: int = 0) -> Trace:
+def simulate(
+    domain: TableDomain,
+    search: Search,
+    trials: int,
+    cluster: Cluster | None = None,
+    seed: int = 0,
+    stop_at: float = -np.inf,
+) -> Trace:
     """Run `search` on a cluster until `trials` results are in, or the table is exhausted.
+
+    It ends early with a result whose first loss, as the table has it, is at most `stop_at`.
 
     Asking takes no virtual time, so that the same seed gives the same search on any machine. What befalls a training is
     a function of the seed and of its number alone.
@@ -62,13 +72,13 @@ def simulate(domain: TableDomain, search: Search, trials: int, cluster: Cluster 
     now = 0.0
     while len(done) < limit:
         while len(running) < cluster.workers and len(ask_seconds) < limit:
-            start = time.perf_counter()
+            start = time.process_time()
             try:
                 proposal = search.ask(1)[0]
             except SpaceExhaustedError:
                 limit = len(ask_seconds)
                 break
-            ask_seconds.append(time.perf_counter() - start)
+            ask_seconds.append(time.process_time() - start)
             row = domain.space.row(proposal.genome)
             assert row is not None, "admission lets only rows through"
             job = _start(domain, cluster, len(ask_seconds) - 1, row, proposal.origin, now, seed)
@@ -77,6 +87,8 @@ def simulate(domain: TableDomain, search: Search, trials: int, cluster: Cluster 
             now, _, job = heapq.heappop(running)
             search.learn([_result(domain, job)])
             done.append(job)
+            if domain.losses[job.row, 0] <= stop_at and not job.has_failed:
+                break
     return _trace(done, ask_seconds, time.process_time() - began, is_exhausted=limit < trials)
 
 
@@ -112,9 +124,9 @@ def _trace(done: list[_Job], ask_seconds: list[float], cpu_seconds: float, is_ex
 def utilisation(trace: Trace, workers: int) -> float | None:
     """The share of workers that are busy between the first ask and the last, where each ask keeps the others waiting.
 
-    The trainings of the trace are given out anew in the order asked: one at a time, each after the ask that proposed it
-    on the real clock. What comes after the last ask is left out, as a longer search would keep those workers busy.
-    `None` where there were no more trainings than workers, so that none was given out after another.
+    The trainings of the trace are given out anew in the order asked: one at a time, each after the ask that proposed
+    it, which takes its CPU time. What comes after the last ask is left out, as a longer search would keep those workers
+    busy. `None` where there were no more trainings than workers, so that none was given out after another.
     """
     durations = (trace.finished - trace.started)[np.argsort(trace.asks)]
     if len(durations) <= workers:

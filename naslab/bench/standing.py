@@ -44,7 +44,7 @@ class Standing(msgspec.Struct, frozen=True):
     `seconds_to_target` the median virtual time until the target is met, `None` where most seeds never did.
     `utilisation` is the mean share of workers that are busy, `None` for searches of no more trainings than workers.
     `wasted` counts trainings that bring nothing: failed, or still running when the target is met. `ask_ms` is the mean
-    time of an ask in milliseconds, `cpu_seconds` that of all searches.
+    CPU time of an ask in milliseconds, `cpu_seconds` that of all searches.
     """
 
     seeds: int

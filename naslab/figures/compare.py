@@ -56,6 +56,11 @@ def hypervolume_figure(found: Comparison) -> go.Figure:
     )
 
 
+def growth_figure(curves: dict[str, Curve], title: str, figure_title: str) -> go.Figure:
+    """Something that grows over evaluations, on a plain axis that is called `title`."""
+    return figure(_lines(curves, None), figure_title, xaxis=_evaluations(), yaxis={"title": {"text": title}})
+
+
 def _ticks(values: list[float]) -> dict[str, object]:
     """Ticks at 1, 2 and 5 over a few decades, at powers of ten over more."""
     decades = math.log10(max(values) / min(values)) if values else 0.0

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
 from naslab.arch.block import require
+from naslab.pareto import crowding_distance, is_non_dominated
 from naslab.space import Genome
 from naslab.strategies.acquisition import (
     expected_hypervolume_improvement,
@@ -28,6 +29,8 @@ BEAM = 4
 BEAM_ROUNDS = 3
 MUTANTS_EACH = 5
 CHEBYSHEV_DRAWS = 64
+ROUGH_FRONT, NUM_EXACT = 12, 128
+"""For three objectives all are judged by so many points of the front, and the best so many then by all of it."""
 DRAFTS = 64
 
 
@@ -41,9 +44,9 @@ class Worth(NamedTuple):
 class Bayes:
     """A few networks spread over the space, then always the one whose estimate is expected to gain most.
 
-    One objective: expected improvement. Two: expected hypervolume improvement, exact. More: expected improvement of a
-    random Chebyshev scalar. Small spaces are looked through whole; in large ones a beam of mutations starts from the
-    best of a standing sample and of what was told.
+    One objective: expected improvement. Two or three: expected hypervolume improvement, exact. More: expected
+    improvement of a random Chebyshev scalar. Small spaces are looked through whole; in large ones a beam of mutations
+    starts from the best of a standing sample and of what was told.
     """
 
     def __init__(self, domain: Domain, num_starts: int = 5) -> None:
@@ -129,4 +132,19 @@ class _Look:
             return expected_improvement(forecast.mean[:, 0], forecast.deviation[:, 0], float(achieved.min()))
         if achieved.shape[1] == 2:
             return expected_hypervolume_improvement(*forecast, achieved, self.surrogate.reference())
+        if achieved.shape[1] == 3:
+            return self._gains_of_three(forecast, achieved)
         return expected_scalar_improvement(*forecast, achieved, self._weights, self._draws)
+
+    def _gains_of_three(self, forecast: Forecast, achieved: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Exact for those that promise most upon a few points of the front, which is never less; 0 for the others."""
+        reference = self.surrogate.reference()
+        front = achieved[is_non_dominated(achieved)]
+        if len(front) <= ROUGH_FRONT or len(forecast.mean) <= NUM_EXACT:
+            return expected_hypervolume_improvement(*forecast, front, reference)
+        spread = front[np.argsort(-crowding_distance(front), kind="stable")[:ROUGH_FRONT]]
+        gains = expected_hypervolume_improvement(*forecast, spread, reference)
+        best = np.argsort(-gains, kind="stable")[:NUM_EXACT]
+        exact = np.zeros_like(gains)
+        exact[best] = expected_hypervolume_improvement(forecast.mean[best], forecast.deviation[best], front, reference)
+        return exact

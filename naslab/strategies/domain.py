@@ -156,7 +156,12 @@ class ArchDomain:
         is_measured = outcome.is_complete and all(math.isfinite(loss) for loss in losses)
         candidate = outcome.candidate
         return Observation(
-            candidate.genome, candidate.arch_id, losses if is_measured else None, candidate.origin, candidate.trial
+            candidate.genome,
+            candidate.arch_id,
+            losses if is_measured else None,
+            candidate.origin,
+            candidate.trial,
+            float(candidate.fidelity.epochs),
         )
 
     def unmet_limits(self) -> str:

@@ -23,6 +23,7 @@ MAX_FIT_STEPS = 30
 AMPLITUDE_DEVIATION = 1.0
 SCALE_DEVIATION = 2 * np.sqrt(3.0)
 NOISE_MEAN, NOISE_DEVIATION = np.log(1e-3), 2.0
+LEVEL_MEAN, LEVEL_DEVIATION = np.log(-2 * np.log(0.75)), 1.0
 WEIGHT_BOUNDS, NOISE_BOUNDS = (-12.0, 8.0), (np.log(1e-6), 0.0)
 
 
@@ -82,6 +83,11 @@ class Posterior:
         self._root[:number, :number] = np.linalg.cholesky(kernel.of_measurements(inputs))
         self._rows[:number] = self.whitened(standing)
         self._explained = np.einsum("ij,ij->j", self.rows, self.rows)
+
+    @property
+    def inputs(self) -> Matrix:
+        """What it is conditioned on: shape (n, columns)."""
+        return self._inputs[: self.number]
 
     @property
     def root(self) -> Matrix:
@@ -144,6 +150,11 @@ class Belief:
             own = posterior.kernel.of_measurements(in_flight) - self._reach.T @ self._reach
             self._root = np.linalg.cholesky(own)
 
+    @property
+    def inputs(self) -> Matrix:
+        """The inputs of the targets: shape (n, columns)."""
+        return self._posterior.inputs
+
     def denoised(self) -> Vector:
         """The mean of the noiseless value at the posterior's own networks: shape (n,)."""
         pull = solve_triangular(self._posterior.root, self._targets, lower=True, trans="T", check_finite=False)
@@ -171,13 +182,16 @@ class Belief:
         return np.asarray(np.einsum("ij,ij->j", whitened, whitened))
 
 
-def fit_kernel(columns: Sequence[NDArray[np.intp]], inputs: Matrix, targets: Vector) -> Kernel:
+def fit_kernel(
+    columns: Sequence[NDArray[np.intp]], inputs: Matrix, targets: Vector, level: int | None = None
+) -> Kernel:
     """The kernel of the largest posterior density given standardised targets: inputs (n, columns), targets (n,).
 
     Length scales have the dimension-scaled log-normal prior of Hvarfner et al. 2024 (arXiv 2402.02229): a part of many
-    columns expects smooth functions, so that a few networks say something.
+    columns expects smooth functions, so that a few networks say something. `level` is the column that tells fidelities
+    apart, in decades of effort; a decade is expected to leave a correlation of three quarters.
     """
-    prior = _Prior(columns)
+    prior = _Prior(columns, level)
     number = len(targets)
     squares = [((inputs[:, None, part] - inputs[None, :, part]) ** 2).reshape(number**2, -1) for part in columns]
 
@@ -198,13 +212,14 @@ def fit_kernel(columns: Sequence[NDArray[np.intp]], inputs: Matrix, targets: Vec
 class _Prior:
     """Normal priors on log amplitude and log weights of every part, then on log noise, in one vector."""
 
-    def __init__(self, columns: Sequence[NDArray[np.intp]]) -> None:
+    def __init__(self, columns: Sequence[NDArray[np.intp]], level: int | None = None) -> None:
         means: list[float] = []
         deviations: list[float] = []
         for part in columns:
             scale_mean = np.sqrt(2.0) + 0.5 * np.log(len(part))
-            means += [0.0] + [-2.0 * scale_mean] * len(part)
-            deviations += [AMPLITUDE_DEVIATION] + [SCALE_DEVIATION] * len(part)
+            means += [0.0] + [LEVEL_MEAN if column == level else -2.0 * scale_mean for column in part]
+            deviations += [AMPLITUDE_DEVIATION]
+            deviations += [LEVEL_DEVIATION if column == level else SCALE_DEVIATION for column in part]
         self.mean = np.array([*means, NOISE_MEAN])
         self.deviation = np.array([*deviations, NOISE_DEVIATION])
 

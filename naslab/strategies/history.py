@@ -16,7 +16,8 @@ from naslab.space import Genome
 class Observation(msgspec.Struct, frozen=True):
     """A network's losses, all to be small; `None` where its estimate failed.
 
-    `origin` is what the strategy said when it proposed the network, `trial` its number in the study.
+    `origin` is what the strategy said when it proposed the network, `trial` its number in the study. `effort` is how
+    much was spent on the estimate, in any unit: more is a higher fidelity.
     """
 
     genome: Genome
@@ -24,16 +25,21 @@ class Observation(msgspec.Struct, frozen=True):
     losses: tuple[float, ...] | None
     origin: dict[str, Any] = {}
     trial: int = -1
+    effort: float = 1.0
 
 
 class History:
-    """Observations in the order told, genomes in flight by network, and every network ever proposed."""
+    """Observations in the order told, genomes in flight by network, and every network ever proposed.
+
+    A network may be told more than once, at several fidelities.
+    """
 
     def __init__(self, num_objectives: int) -> None:
         self.num_objectives = num_objectives
         self.told: list[Observation] = []
         self.pending: dict[str, Genome] = {}
         self.seen: set[str] = set()
+        self._known: set[str] = set()
 
     @property
     def num_proposed(self) -> int:
@@ -43,7 +49,7 @@ class History:
     @property
     def num_searched(self) -> int:
         """How many of them are the search's own, in flight or told."""
-        return len(self.told) + len(self.pending)
+        return len(self._known) + len(self.pending)
 
     def start(self, network_id: str, genome: Genome) -> None:
         """A network is in flight."""
@@ -53,6 +59,7 @@ class History:
     def finish(self, observation: Observation) -> None:
         """A network has come back."""
         self.forbid(observation.network_id)
+        self._known.add(observation.network_id)
         self.told.append(observation)
 
     def forbid(self, network_id: str) -> None:

@@ -14,6 +14,9 @@ from naslab.strategies.strategy import Strategy
 MakeProposer: TypeAlias = Callable[[Domain, int], Proposer]
 """A proposer for a domain and a seed. What it needs is imported when it is called: some strategies load SciPy."""
 
+ACROSS_FIDELITIES = ("bayes",)
+"""Those that learn from outcomes of one network at several fidelities."""
+
 
 def strategy_names() -> list[str]:
     """The names that `make_strategy` knows, sorted."""
@@ -26,7 +29,7 @@ def make_strategy(name: str, problem: Problem, seed: int = 0) -> Strategy:
     Raises `UnknownNameError` with the nearest names, and `SpecError` where the strategy cannot do what is asked.
     """
     domain = ArchDomain(problem)
-    return ComposedStrategy(domain, make_proposer(name, domain, seed), seed)
+    return ComposedStrategy(domain, make_proposer(name, domain, seed), seed, name in ACROSS_FIDELITIES)
 
 
 def make_search(name: str, domain: Domain, seed: int = 0) -> Search:

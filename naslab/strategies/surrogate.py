@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from naslab.pareto import is_non_dominated
 from naslab.strategies.candidates import Candidates, Catalogue
+from naslab.strategies.fidelities import to_highest
 from naslab.strategies.gaussian_process import Belief, Kernel, Posterior, fit_kernel
 from naslab.strategies.history import History, Observation
 
@@ -80,13 +81,30 @@ def last_choice(number: int, fitted_to: int) -> int:
 def told_losses(told: list[Observation], worthless: Vector | None = None) -> Matrix:
     """Losses of shape (told, objectives); those that failed are as bad as the worst that did not, in each objective.
 
+    Those of several fidelities are what they let expect at the highest.
+
     Of several objectives none is worse than `worthless` where that is a number: what lies beyond adds no hypervolume,
     and a long tail there would only teach a model about networks that nobody wants.
     """
+    has_worked = np.array([each.losses is not None for each in told])
     measured = np.array([each.losses for each in told if each.losses is not None], dtype=np.float64)
-    worst = tuple(measured.max(axis=0))
-    losses = np.array([worst if each.losses is None else each.losses for each in told], dtype=np.float64)
-    return losses if worthless is None or len(worst) == 1 else np.fmin(losses, worthless)
+    efforts = np.array([each.effort for each in told if each.losses is not None])
+    if len(efforts) and efforts.min() < efforts.max():
+        names = [each.network_id for each in told if each.losses is not None]
+        measured = np.stack([to_highest(column, efforts, names) for column in measured.T], axis=1)
+    losses = np.tile(measured.max(axis=0), (len(told), 1))
+    losses[has_worked] = measured
+    return losses if worthless is None or losses.shape[1] == 1 else np.fmin(losses, worthless)
+
+
+def level(effort: float) -> float:
+    """An effort as an input of a model, in decades."""
+    return math.log10(effort)
+
+
+def at_level(inputs: Matrix, levels: Vector | float) -> Matrix:
+    """Model inputs (n, columns) with the level of their estimates, (n,) or one for all: shape (n, columns + 1)."""
+    return np.column_stack((inputs, np.broadcast_to(levels, len(inputs))))
 
 
 def instructive(losses: Matrix, most: int) -> NDArray[np.intp]:
@@ -114,7 +132,9 @@ def best_rows(losses: Matrix, number: int) -> NDArray[np.intp]:
 class Model:
     """A posterior for each objective, `None` for those known before training: a function of the outcomes in order.
 
-    Kernels are fitted now and then and conditioned on every outcome: all at once after a fit, then one by one.
+    Kernels are fitted now and then and conditioned on every outcome: all at once after a fit, then one by one. Once
+    there are several fidelities, the level of an estimate is an input of every part: how much a short training says of
+    a long one is learned like any length scale, and candidates are judged at the highest level told.
     """
 
     def __init__(self, catalogue: Catalogue, worthless: Vector | None = None) -> None:
@@ -122,14 +142,17 @@ class Model:
         self._catalogue = catalogue
         self.worthless = worthless
         self._kernels: list[Kernel | None] = []
-        self._fitted_to = self._based_on = self._num_read = 0
+        self._fitted_to = self._based_on = self._num_read = self._risen_at = 0
+        self.lowest, self.highest = math.inf, -math.inf
+        """The levels told, from and to."""
         self.posteriors: list[Posterior | None] = []
         self.kept = np.zeros(0, dtype=np.intp)
         """Which of the outcomes told the posteriors are conditioned on."""
 
     def learn(self, told: list[Observation]) -> None:
         """Take in what was told since."""
-        fitted_to = last_refit(len(told))
+        self._note_levels(told)
+        fitted_to = max(last_refit(len(told)), self._risen_at)
         if fitted_to != self._fitted_to:
             self._kernels = self._fit(told[:fitted_to])
             self._fitted_to, self._based_on = fitted_to, 0
@@ -138,27 +161,43 @@ class Model:
             self._condition(told[:based_on])
             self._based_on = self._num_read = based_on
         for observation in told[self._num_read :]:
-            [inputs] = self._catalogue.inputs_of([observation.genome])
+            [inputs] = self._inputs([observation])
             for posterior in self.posteriors:
                 if posterior is not None:
                     posterior.add(inputs)
         self.kept = np.append(self.kept, np.arange(self._num_read, len(told)))
         self._num_read = len(told)
 
+    def _note_levels(self, told: list[Observation]) -> None:
+        """Where the highest level rises all is fitted anew; a fall of the lowest waits for the next fit."""
+        for number in range(self._num_read, len(told)):
+            reached = level(told[number].effort)
+            self.lowest = min(self.lowest, reached)
+            if reached > self.highest:
+                self.highest, self._risen_at = reached, number + 1
+
+    def _inputs(self, told: Sequence[Observation]) -> Matrix:
+        levels = np.array([level(each.effort) for each in told])
+        return at_level(self._catalogue.inputs_of([each.genome for each in told]), levels)
+
     def _fit(self, told: list[Observation]) -> list[Kernel | None]:
         losses = told_losses(told, self.worthless)
         kept = instructive(losses, MAX_FITTED)
-        inputs = self._catalogue.inputs_of([told[index].genome for index in kept])
+        inputs = self._inputs([told[index] for index in kept])
+        parts = self._catalogue.parts()
+        last = inputs.shape[1] - 1
+        if np.ptp(inputs[:, last]) > 0:
+            parts = tuple(np.append(part, last) for part in parts)
         return [
-            None if is_known else fit_kernel(self._catalogue.parts(), inputs, Scale.of(column).to(column))
+            None if is_known else fit_kernel(parts, inputs, Scale.of(column).to(column), last)
             for column, is_known in zip(losses[kept].T, self._catalogue.is_known, strict=True)
         ]
 
     def _condition(self, told: list[Observation]) -> None:
         self.kept = instructive(told_losses(told, self.worthless), MAX_CONDITIONED)
-        inputs = self._catalogue.inputs_of([told[index].genome for index in self.kept])
+        inputs = self._inputs([told[index] for index in self.kept])
         room = max(CHOSEN_EVERY, math.ceil(len(self.kept) * (REFIT_GROWTH - 1)) + 1)
-        standing = self._catalogue.standing.inputs
+        standing = at_level(self._catalogue.standing.inputs, self.highest)
         self.posteriors = [None if each is None else Posterior(each, inputs, standing, room) for each in self._kernels]
 
 
@@ -170,13 +209,15 @@ class Surrogate:
 
     def __init__(self, model: Model, history: History, catalogue: Catalogue) -> None:
         self._worthless = model.worthless
+        self._model = model
         losses = told_losses(history.told, model.worthless)
         kept = losses[model.kept]
-        self._scales = [Scale.of(column) for column in kept.T]
-        scaled = np.stack([scale.to(column) for scale, column in zip(self._scales, kept.T, strict=True)], axis=1)
+        self.scales = [Scale.of(column) for column in kept.T]
+        scaled = np.stack([scale.to(column) for scale, column in zip(self.scales, kept.T, strict=True)], axis=1)
         in_flight = catalogue.described(history.pending.values())
+        started = at_level(in_flight.inputs, model.lowest)
         self._beliefs = [
-            None if posterior is None else Belief(posterior, targets, in_flight.inputs)
+            None if posterior is None else Belief(posterior, targets, started)
             for posterior, targets in zip(model.posteriors, scaled.T, strict=True)
         ]
         self.achieved = np.vstack((self._denoised(scaled), self.forecast(in_flight).mean))
@@ -184,7 +225,7 @@ class Surrogate:
 
     def forecast(self, networks: Candidates) -> Forecast:
         """What is expected of networks, told or not."""
-        return self._forecast(networks, lambda belief: belief.predict(networks.inputs))
+        return self._forecast(networks, lambda belief: belief.predict(at_level(networks.inputs, self._model.highest)))
 
     def forecast_standing(self, standing: Candidates) -> Forecast:
         """What is expected of the catalogue's standing candidates, without working it out anew."""
@@ -193,7 +234,7 @@ class Surrogate:
     def _forecast(self, networks: Candidates, predict: Callable[[Belief], tuple[Vector, Vector]]) -> Forecast:
         mean = np.empty(networks.known_losses.shape)
         deviation = np.zeros_like(mean)
-        for objective, (belief, scale) in enumerate(zip(self._beliefs, self._scales, strict=True)):
+        for objective, (belief, scale) in enumerate(zip(self._beliefs, self.scales, strict=True)):
             if belief is None:
                 mean[:, objective] = scale.to(networks.known_losses[:, objective])
             elif len(mean):
@@ -202,12 +243,17 @@ class Surrogate:
         return Forecast(mean, deviation)
 
     def _denoised(self, scaled: Matrix) -> Matrix:
-        """The losses told without what the processes take for noise: a lucky run is no network to beat."""
+        """The losses told without what the processes take for noise, at the highest level: luck is not to be beaten."""
         columns = [
-            scaled[:, objective] if belief is None else belief.denoised()
+            scaled[:, objective] if belief is None else self._at_highest(belief)
             for objective, belief in enumerate(self._beliefs)
         ]
         return np.stack(columns, axis=1)
+
+    def _at_highest(self, belief: Belief) -> Vector:
+        if self._model.lowest == self._model.highest:
+            return belief.denoised()
+        return belief.predict(at_level(belief.inputs[:, :-1], self._model.highest))[0]
 
     def reference(self) -> NDArray[np.float64]:
         """Losses that count as worthless, where not known a little worse than the ends of the front: (objectives,)."""
@@ -216,5 +262,5 @@ class Surrogate:
         learned = worst + REFERENCE_MARGIN * np.maximum(worst - front.min(axis=0), 1.0)
         if self._worthless is None:
             return np.asarray(learned)
-        known = np.array([scale.to(loss) for scale, loss in zip(self._scales, self._worthless, strict=True)])
+        known = np.array([scale.to(loss) for scale, loss in zip(self.scales, self._worthless, strict=True)])
         return np.where(np.isnan(known), learned, known)

@@ -127,3 +127,28 @@ def test_processes_change_no_result() -> None:
 def test_unknown_strategies_are_refused_before_the_first_search() -> None:
     with pytest.raises(UnknownNameError, match="unknown strategy 'baies' \\(did you mean 'bayes'"):
         compare(TABLE, ["random", "baies"], 10**9, 1)
+
+
+def test_a_search_may_end_with_the_first_result_that_is_good_enough() -> None:
+    aim = float(np.sort(TABLE.losses[:, 0])[3])
+    whole = simulate(TABLE, make_search("random", TABLE, 2), 60, Cluster(workers=4), 2)
+    short = simulate(TABLE, make_search("random", TABLE, 2), 60, Cluster(workers=4), 2, stop_at=aim)
+    assert short.rows.tolist() == whole.rows[: len(short.rows)].tolist()
+    assert TABLE.losses[short.rows[-1], 0] <= aim < TABLE.losses[short.rows[:-1], 0].min()
+
+
+def test_what_three_knobs_bring_together_makes_a_table_rugged() -> None:
+    """A sum of what knobs bring alone and in pairs explains nine tenths of a plain table, and less than two thirds."""
+    for ruggedness, least, most in ((0.0, 0.9, 1.0), (2.0, 0.0, 0.67)):
+        table = make_table((), (4, 4, 4, 3), share_absent=0, seed=3, ruggedness=ruggedness)
+        keys = table.space.keys
+        columns = [np.ones(len(keys))]
+        for one in range(4):
+            for two in range(one + 1, 4):
+                columns += [
+                    (keys[:, one] == first) & (keys[:, two] == second) for first in range(4) for second in range(4)
+                ]
+        inputs = np.array(columns, dtype=float).T
+        fitted = inputs @ np.linalg.lstsq(inputs, table.losses[:, 0], rcond=None)[0]
+        explained = 1 - np.var(table.losses[:, 0] - fitted) / np.var(table.losses[:, 0])
+        assert least <= explained <= most

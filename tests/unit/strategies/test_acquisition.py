@@ -47,6 +47,29 @@ def test_hypervolume_improvement_without_a_front_is_the_box() -> None:
     assert gain.tolist() == [1.0]
 
 
+@pytest.mark.parametrize("deviation", [(0.5, 0.7, 0.4), (0.5, 0.0, 0.0)])
+def test_hypervolume_improvement_of_three_is_the_mean_over_samples(deviation: tuple[float, float, float]) -> None:
+    """Five standard errors, as above; the front holds ties, a dominated point and one beyond the reference."""
+    rng = np.random.default_rng(1)
+    rows = [[0, 2, 1], [0.5, 1.2, 1], [1.4, 0.1, 0.7], [1.5, 2.2, 1.9], [0.5, 1.2, 0.2], [1, 1, 0.2], [0, 0, 9]]
+    front = np.array(rows, dtype=np.float64)
+    reference = np.array([2.0, 2.5, 2.0])
+    mean = np.array([0.6, 0.9, 0.5])
+    expected = expected_hypervolume_improvement(mean[None], np.array([deviation]), front, reference)[0]
+    drawn = mean + np.array(deviation) * rng.standard_normal((1_000, 3))
+    whole = hypervolume(front, reference)
+    gains = [hypervolume(np.vstack((front, point)), reference) - whole for point in drawn]
+    assert expected == pytest.approx(np.mean(gains), abs=5 * np.std(gains) / np.sqrt(len(gains)))
+
+
+def test_hypervolume_improvement_of_three_without_doubt_is_exact() -> None:
+    rng = np.random.default_rng(2)
+    front, points, reference = rng.random((12, 3)), 1.2 * rng.random((9, 3)), np.ones(3)
+    expected = [hypervolume(np.vstack((front, point)), reference) - hypervolume(front, reference) for point in points]
+    gains = expected_hypervolume_improvement(points, np.zeros((9, 3)), front, reference)
+    assert gains == pytest.approx(expected, abs=1e-12)
+
+
 def test_scalar_improvement_prefers_what_dominates() -> None:
     losses = np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.5]])
     draws = np.random.default_rng(0).standard_normal((64, 3))

@@ -1,0 +1,123 @@
+"""Outcomes of one network at several fidelities: what is learned from them, and that nothing is proposed twice."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from naslab.bench.fidelities import Ladder, climb, make_fidelities
+from naslab.bench.made_table import make_table
+from naslab.bench.table import TableDomain
+from naslab.problem import DataChoice, Objective, Problem
+from naslab.space import load_space
+from naslab.strategies.candidates import Catalogue
+from naslab.strategies.fidelities import to_highest
+from naslab.strategies.history import History, Observation
+from naslab.strategies.registry import ACROSS_FIDELITIES, make_search, make_strategy, strategy_names
+from naslab.strategies.surrogate import Model, Surrogate, told_losses
+from naslab.training.recipe import Recipe
+
+TABLE = make_table((4, 3), (3, 2), share_absent=0, seed=5)
+
+
+def told(domain: TableDomain, row: int, loss: float | None, effort: float) -> Observation:
+    losses = None if loss is None else (loss,)
+    return Observation(domain.space.genome(row), str(row), losses, {}, row, effort)
+
+
+def test_short_trainings_are_read_by_the_line_through_the_networks_of_both() -> None:
+    """Losses at the next effort are half those of the first, and 1: with many pairs the prior hardly counts."""
+    low = np.linspace(-3, 3, 400)
+    losses = np.concatenate((low, 1 + low[::4] / 2))
+    efforts = np.repeat([1.0, 3.0], [400, 100])
+    names = [str(index) for index in (*range(400), *range(0, 400, 4))]
+    expected = to_highest(losses, efforts, names)
+    assert expected[400:].tolist() == losses[400:].tolist()
+    assert expected[:400] == pytest.approx(1 + low / 2, abs=0.05)
+
+
+def test_a_better_short_training_is_never_read_as_a_worse_network() -> None:
+    losses = np.array([1.0, 2.0, 3.0, 9.0, 5.0, 1.0])
+    expected = to_highest(losses, np.array([1.0, 1, 1, 3, 3, 3]), ["a", "b", "c", "a", "b", "c"])
+    assert expected[0] < expected[1] < expected[2]
+
+
+def test_failures_at_any_fidelity_are_as_bad_as_the_worst_expectation() -> None:
+    losses = told_losses(
+        [told(TABLE, 0, 4.0, 1.0), told(TABLE, 1, 6.0, 1.0), told(TABLE, 2, None, 1.0), told(TABLE, 0, 1.0, 9.0)]
+    )
+    assert losses[:, 0].tolist() == [1.0, 3.0, 3.0, 1.0]
+
+
+def test_told_whole_or_one_by_one_makes_the_same_model() -> None:
+    """Also where a higher fidelity appears between two fits."""
+    outcomes = [told(TABLE, row, float(TABLE.losses[row, 0]), 1.0) for row in range(30)]
+    outcomes[23:23] = [told(TABLE, 4, -2.0, 9.0), told(TABLE, 7, -1.5, 9.0)]
+    grown, whole, history = (Model(Catalogue(TABLE)), Model(Catalogue(TABLE)), History(1))
+    for observation in outcomes:
+        history.finish(observation)
+        grown.learn(history.told)
+    whole.learn(history.told)
+    one, two = (Surrogate(each, history, Catalogue(TABLE)) for each in (grown, whole))
+    standing = Catalogue(TABLE).standing
+    for first, second in zip(one.forecast_standing(standing), two.forecast_standing(standing), strict=True):
+        assert first == pytest.approx(second, abs=1e-6)
+    assert history.num_searched == 30
+
+
+def test_forecasts_are_of_the_highest_fidelity() -> None:
+    """Short trainings are worse by 2; what is expected of a network is near its long training."""
+    rows = range(24)
+    history = History(1)
+    for row in rows:
+        history.finish(told(TABLE, row, float(TABLE.losses[row, 0]) + 2, 1.0))
+    for row in range(12):
+        history.finish(told(TABLE, row, float(TABLE.losses[row, 0]), 9.0))
+    catalogue = Catalogue(TABLE)
+    model = Model(catalogue)
+    model.learn(history.told)
+    surrogate = Surrogate(model, history, catalogue)
+    scale = surrogate.scales[0]
+    mean = surrogate.forecast(catalogue.described(TABLE.space.genome(row) for row in rows)).mean[:, 0]
+    known = mean * scale.spread + scale.centre
+    assert np.abs(known[:12] - TABLE.losses[:12, 0]).mean() < 0.3
+    assert np.abs(known[12:] - TABLE.losses[12:24, 0]).mean() < 1.0
+
+
+def test_only_those_that_learn_across_fidelities_say_so() -> None:
+    goals = (Objective.named("accuracy"),)
+    problem = Problem(load_space("digits_demo"), goals, DataChoice(name="digits"), Recipe())
+    names = [name for name in strategy_names() if name != "cmaes"]
+    says = {name for name in names if make_strategy(name, problem).learns_across_fidelities}
+    assert says == set(ACROSS_FIDELITIES) == {"bayes"}
+
+
+def test_a_promoted_network_is_one_network_and_is_not_proposed_again() -> None:
+    search = make_search("bayes", TABLE, 1)
+    rows = []
+    for _ in range(20):
+        genome = search.ask(1)[0].genome
+        row = TABLE.space.row(genome)
+        assert row is not None
+        rows.append(row)
+        loss = float(TABLE.losses[row, 0])
+        search.learn([told(TABLE, row, loss + 1, 1.0)])
+        if len(rows) % 3 == 0:
+            search.learn([told(TABLE, row, loss, 9.0)])
+    assert len(set(rows)) == 20
+    assert search.history.num_searched == 20
+    assert len(search.history.told) == 26
+
+
+def test_a_climb_pays_for_what_it_trains_and_counts_full_trainings_alone() -> None:
+    ladder = Ladder((1, 3, 9), (0.7, 0.9, 1.0))
+    losses = make_fidelities(TABLE, ladder, seed=2)
+    assert losses.shape == (3, TABLE.space.size())
+    assert losses[2].tolist() == TABLE.losses[:, 0].tolist()
+    found = climb(TABLE, ladder, losses, make_search("random", TABLE, 0), epochs=60, tells_all=False)
+    steps = np.diff(found.spent, prepend=0)
+    assert set(steps.tolist()) == {1.0, 2.0, 6.0}
+    first_full = int(np.flatnonzero(steps == 6)[0])
+    assert np.isinf(found.best[:first_full]).all()
+    assert np.isfinite(found.best[first_full:]).all()
+    assert found.best_after(0.5) == np.inf
