@@ -121,6 +121,7 @@ def search(
             {
                 "study": view.record.name,
                 "trials": len(view.outcomes),
+                "networks": len({outcome.candidate.arch_id for outcome in view.outcomes}),
                 "complete": complete,
                 "failed": len(view.outcomes) - complete,
                 **table.rows(),
