@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from functools import cache, lru_cache
+from itertools import chain
 
 import msgspec
 
-from naslab.arch.block import Context
-from naslab.arch.blocks import Skip
+from naslab.arch.block import BlockActivation, Context
+from naslab.arch.blocks import ConvBlock, Skip
 from naslab.arch.cost import stage_tally
 from naslab.arch.lower import lower_block
-from naslab.arch.plan import Shape
+from naslab.arch.plan import Act, Concat, Conv, Identity, Layer, Norm, Sequence, Shape
 from naslab.arch.spec import ArchSpec, Stage
 from naslab.errors import SpecError
 
@@ -99,14 +101,14 @@ def _canonical_stages(
     for index, stage in enumerate(stages):
         simple = _canonical_stage(stage, shape, context)
         shape = stage_tally(stage, shape, context).out_shape
-        if simple is None and index in taps:
-            simple = stage
-        if simple is not None:
+        if not simple and index in taps:
+            simple = (stage,)
+        for each in simple:
             last = kept[-1] if kept and len(kept) - 1 not in moved else None
-            if last is not None and _repeats(last, simple):
-                kept[-1] = msgspec.structs.replace(last, repeats=last.repeats + simple.repeats)
+            if last is not None and _repeats(last, each):
+                kept[-1] = msgspec.structs.replace(last, repeats=last.repeats + each.repeats)
             else:
-                kept.append(simple)
+                kept.append(each)
         if index in taps:
             moved.append(len(kept) - 1)
     return tuple(kept), shape, tuple(moved)
@@ -121,22 +123,79 @@ def _repeats(last: Stage, stage: Stage) -> bool:
 
 
 @lru_cache(maxsize=65536)
-def _canonical_stage(stage: Stage, shape: Shape, context: Context) -> Stage | None:
-    """The stage's simplest form on a map of `shape`; `None` if it does nothing."""
+def _canonical_stage(stage: Stage, shape: Shape, context: Context) -> tuple[Stage, ...]:
+    """The stage's simplest form on a map of `shape`: no stage if it does nothing, two if its first block is another's.
+
+    Only a block of depth 1 can be a plain convolution, and the depth is counted already.
+    """
     block = stage.block.canonical(shape[0], stage.width, stage.stride)
     if block is None:
-        return None
+        return ()
     if getattr(block, "activation", None) == context.activation:
         block = msgspec.structs.replace(block, activation=None)
-    out_shape = stage_tally(stage, shape, context).out_shape
-    does_repeat = stage.repeats > 1 and block.canonical(out_shape[0], stage.width, 1) is not None
+    counted = stage_tally(stage, shape, context)
+    does_repeat = stage.repeats > 1 and block.canonical(counted.out_shape[0], stage.width, 1) is not None
     simple = Stage(
         block=block,  # type: ignore[arg-type]  # every Block is one of AnyBlock
         width=_explicit_width(stage, shape, context),
         repeats=stage.repeats if does_repeat else 1,
         stride=stage.stride,
     )
-    return stage if simple == stage else simple
+    if counted.span[0] == simple.repeats:
+        return _plain_blocks(simple, shape, context)
+    return (stage if simple == stage else simple,)
+
+
+def _plain_blocks(stage: Stage, shape: Shape, context: Context) -> tuple[Stage, ...]:
+    """The stage with those of its blocks that are plain convolutions written as such."""
+    first = _plain_block(msgspec.structs.replace(stage, repeats=1), shape, context)
+    if stage.repeats == 1:
+        return (first,)
+    behind = stage_tally(first, shape, context).out_shape
+    rest = _plain_block(msgspec.structs.replace(stage, repeats=stage.repeats - 1, stride=1), behind, context)
+    if rest.block == first.block:
+        return (msgspec.structs.replace(first, repeats=stage.repeats),)
+    return first, rest
+
+
+def _plain_block(stage: Stage, shape: Shape, context: Context) -> Stage:
+    """The stage as `Skip` or `ConvBlock` where its block lowers to just the layers that one of them does."""
+    layers = _layers(lower_block(stage, shape, stage.stride, context))
+    if not layers or not isinstance(layers[0], Conv) or not all(isinstance(each, Norm | Act) for each in layers[1:]):
+        return stage
+    for block in _plain_forms(layers[0], layers[1:], context):
+        plain = msgspec.structs.replace(stage, block=block, width=layers[0].out_channels)
+        if _layers(lower_block(plain, shape, stage.stride, context)) == layers:
+            return stage if plain == stage else plain
+    return stage
+
+
+def _plain_forms(conv: Conv, rest: tuple[Layer, ...], context: Context) -> Iterator[Skip | ConvBlock]:
+    """Blocks that may lower to a convolution and what is behind it, the one that says least first."""
+    yield Skip()
+    kernel, padding = conv.kernel[0], conv.padding[0]
+    if kernel % 2 == 0:
+        return
+    kind: BlockActivation = next((each.kind for each in rest if isinstance(each, Act)), "none")
+    for has_norm in (True, False):
+        for bias in (None, conv.bias):
+            yield ConvBlock(
+                kernel=kernel,
+                groups=conv.groups,
+                activation=None if kind == context.activation else kind,
+                padding=None if padding == kernel // 2 else padding,
+                norm=has_norm,
+                bias=bias,
+            )
+
+
+def _layers(layer: Layer) -> tuple[Layer, ...]:
+    """The layers of a row in order, without what they are called and how they are grouped."""
+    if isinstance(layer, Sequence):
+        return tuple(chain.from_iterable(map(_layers, layer.layers)))
+    if isinstance(layer, Concat) and len(layer.branches) == 1:
+        return _layers(layer.branches[0])
+    return () if isinstance(layer, Identity) else (layer,)
 
 
 def _explicit_width(stage: Stage, shape: Shape, context: Context) -> int | None:

@@ -182,6 +182,9 @@ class ActivationBlock(Block, frozen=True, tag="activation"):
         require_same_shape("an activation", shape, width, stride)
         return context.activate(self.activation) or Identity()
 
+    def canonical(self, in_width: int, width: int | None, stride: int) -> Block | None:
+        return None if self.activation == "none" else self
+
 
 class DropoutBlock(Block, frozen=True, tag="dropout"):
     """Values (`channelwise`: whole maps) dropped with probability `rate` in training (arXiv 1207.0580)."""

@@ -6,11 +6,17 @@ import msgspec
 import pytest
 
 from naslab.arch import (
+    ActivationBlock,
     ArchSpec,
+    AuxiliaryHead,
     ConvBlock,
+    ConvStep,
     DropoutBlock,
+    FusedMBConv,
     InvertedBottleneck,
     MBConv,
+    Parallel,
+    PatchConv,
     PoolBlock,
     Skip,
     SqueezeExcite,
@@ -39,12 +45,60 @@ SAME = {
         network(Stage(block=MBConv(se=None), width=8)),
         network(Stage(block=InvertedBottleneck(), width=8)),
     ),
+    "a strided skip is a convolution of a pixel": (
+        network(Stage(block=Skip(), width=16, stride=2)),
+        network(Stage(block=ConvBlock(kernel=1, activation="none"), width=16, stride=2)),
+    ),
+    "what a skip does not repeat": (
+        network(Stage(block=ConvBlock(kernel=1, activation="none"), width=16, stride=2, repeats=2)),
+        network(Stage(block=Skip(), width=16, stride=2), Stage(block=ConvBlock(kernel=1, activation="none"), width=16)),
+    ),
+    "no bias, as by default": (network(Stage(block=ConvBlock(bias=False), width=8)), network(CONV)),
+    "no bias, as by default without a norm of its own": (
+        network(Stage(block=ConvBlock(bias=False, norm=False), width=8)),
+        network(Stage(block=ConvBlock(norm=False), width=8)),
+    ),
+    "a norm that the network has not": (
+        msgspec.structs.replace(network(Stage(block=ConvBlock(norm=False, bias=True), width=8)), norm=None),
+        msgspec.structs.replace(network(CONV), norm=None),
+    ),
+    "nothing expanded, filtered in one": (
+        network(Stage(block=FusedMBConv(expansion=1), width=16)),
+        network(Stage(block=ConvBlock(), width=16)),
+    ),
+    "only the first of them has no shortcut": (
+        network(Stage(block=FusedMBConv(expansion=1), width=16, repeats=3)),
+        network(Stage(block=ConvBlock(), width=16), Stage(block=FusedMBConv(expansion=1), width=16, repeats=2)),
+    ),
+    "one branch": (
+        network(Stage(block=Parallel(branches=((ConvStep(width=16, kernel=3, strided=True),),)), stride=2)),
+        network(Stage(block=ConvBlock(), width=16, stride=2)),
+    ),
+    "patches of a pixel": (
+        network(Stage(block=PatchConv(bias=False), width=16)),
+        network(Stage(block=Skip(), width=16)),
+    ),
+    "no activation": (network(CONV, Stage(block=ActivationBlock(activation="none"))), network(CONV)),
     "whole numbers": (
         network(Stage(block=MBConv(expansion=6.0), width=8)),
         network(Stage(block=MBConv(expansion=6), width=8)),
     ),
 }
 DIFFERENT = {
+    "a shortcut": (network(Stage(block=FusedMBConv(expansion=1), width=8)), network(CONV)),
+    "a bias where none is by default": (network(Stage(block=ConvBlock(bias=True), width=8)), network(CONV)),
+    "no bias where one is by default": (
+        msgspec.structs.replace(network(Stage(block=ConvBlock(bias=False), width=8)), norm=None),
+        msgspec.structs.replace(network(CONV), norm=None),
+    ),
+    "a gate behind the filter": (
+        network(Stage(block=FusedMBConv(expansion=1, se=SqueezeExcite()), width=16)),
+        network(Stage(block=ConvBlock(), width=16)),
+    ),
+    "an activation behind the pixel": (
+        network(Stage(block=Skip(), stride=2)),
+        network(Stage(block=ConvBlock(kernel=1), stride=2)),
+    ),
     "a stride": (network(CONV), network(msgspec.structs.replace(CONV, stride=2))),
     "a strided skip": (network(CONV, Stage(block=Skip(), stride=2)), network(CONV)),
     "a wider skip": (network(CONV, Stage(block=Skip(), width=16)), network(CONV)),
@@ -80,3 +134,26 @@ def test_an_identity_is_sixteen_hexadecimal_digits() -> None:
 
 def test_a_network_of_skips_alone_keeps_one() -> None:
     assert canonical(network(Stage(block=Skip(), repeats=3))).stages == (Stage(block=Skip()),)
+
+
+def test_a_head_stays_behind_the_stage_it_reads() -> None:
+    fused = Stage(block=FusedMBConv(expansion=1), width=16, repeats=2)
+    arch = msgspec.structs.replace(network(CONV, fused, CONV), auxiliary=(AuxiliaryHead(after=1),))
+    simple = canonical(arch)
+    assert [type(stage.block) for stage in simple.stages] == [ConvBlock, ConvBlock, FusedMBConv, ConvBlock]
+    assert [each.after for each in simple.auxiliary] == [2]
+
+
+@pytest.mark.parametrize(
+    ("arch", "known"),
+    [
+        (network(CONV, Stage(block=Skip(), stride=2), Stage(block=MBConv(), width=16, repeats=2)), "900d9300097784a2"),
+        (
+            network(CONV, Stage(block=FusedMBConv(), width=16), Stage(block=ConvBlock(se=SqueezeExcite()))),
+            "a1d1defa0339100b",
+        ),
+        (network(Stage(block=PatchConv(), width=16, stride=4), Stage(block=PoolBlock(), stride=2)), "8eeae122ca97df50"),
+    ],
+)
+def test_identities_that_ledgers_hold_stay(arch: ArchSpec, known: str) -> None:
+    assert arch_id(arch) == known
