@@ -15,6 +15,7 @@ from naslab.arch.block import require
 from naslab.errors import SpecError, UnknownNameError
 from naslab.estimators.ensemble import MEMBERS, Member, RankEnsemble
 from naslab.estimators.estimator import Estimator
+from naslab.estimators.foretold import LEAST_EPOCHS, Foretold
 from naslab.estimators.predictor import AccuracyPredictor, KnownResult
 from naslab.estimators.proxies.proxy import DESCRIBED, PROXIES, Probe, Proxy
 from naslab.estimators.short_training import ShortTraining
@@ -65,6 +66,18 @@ class ShortOptions(Options, frozen=True):
             resolution=None if side is None else (side, side),
             width=self.width,
         )
+
+
+class ForetoldOptions(ShortOptions, frozen=True):
+    """Short training that ends on the way to `of` epochs, and whose curve says where they would lead."""
+
+    epochs: int = 4
+    of: int = 8
+
+    @property
+    def fidelity(self) -> Fidelity:
+        """The fidelity that the options are."""
+        return msgspec.structs.replace(super().fidelity, schedule_epochs=self.of)
 
 
 class FullOptions(Options, frozen=True):
@@ -154,6 +167,13 @@ def _short(setting: Setting, options: ShortOptions) -> MadeEstimator:
     return MadeEstimator(made, options.fidelity)
 
 
+def _foretold(setting: Setting, options: ForetoldOptions) -> MadeEstimator:
+    require(options.epochs >= LEAST_EPOCHS, "foretold:epochs", f"must be at least {LEAST_EPOCHS}, got {options.epochs}")
+    problem = setting.problem
+    training = ShortTraining(data=problem.data, recipe=problem.recipe, data_dir=setting.data_dir)
+    return MadeEstimator(Foretold(training), options.fidelity)
+
+
 def _full(setting: Setting, options: FullOptions) -> MadeEstimator:
     data = setting.problem.data
     made = ShortTraining(data=data, recipe=named_recipe("full", data.name), data_dir=setting.data_dir)
@@ -239,6 +259,7 @@ ENTRIES: tuple[Entry, ...] = (
     ),
     Entry("ensemble", "proxies that vote by rank", "ensemble", EnsembleOptions, _ensemble),
     Entry("short", "short training to a fidelity", "accuracy", ShortOptions, _short),
+    Entry("foretold", "the end of a curve from its beginning", "foretold_accuracy", ForetoldOptions, _foretold),
     Entry("full", "training by the recipe full", "accuracy", FullOptions, _full),
     Entry("supernet", "weights shared by the whole space", "accuracy", SupernetOptions, _supernet),
     Entry("predictor", "a Gaussian process of known results", "accuracy", PredictorOptions, _predictor),

@@ -1,0 +1,60 @@
+"""What a training that ends early foretells: the extrapolation of its own curve."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from naslab.errors import SpecError
+from naslab.estimators.ensemble import candidate_of
+from naslab.estimators.estimator import Workbench
+from naslab.estimators.extrapolation import LEAST_EPOCHS as NEEDED
+from naslab.estimators.extrapolation import extrapolate
+from naslab.estimators.foretold import LEAST_EPOCHS, Foretold
+from naslab.estimators.named import Setting, read_name
+from naslab.estimators.short_training import ShortTraining
+from naslab.posing import make_problem
+from naslab.training.schedule import annealing
+
+PROBLEM = make_problem("digits_demo", None, ("accuracy",), (), None, max_images=200)
+TRAINING = ShortTraining(data=PROBLEM.data, recipe=PROBLEM.recipe)
+NAME = "foretold:epochs=3,of=6,images=60"
+
+
+@pytest.fixture(scope="module")
+def bench() -> Workbench:
+    bench = Workbench(device="cpu", cache={})
+    Foretold(TRAINING).prepare(bench)
+    return bench
+
+
+def test_it_is_the_curve_extrapolated_to_the_end_of_the_schedule(bench):
+    made = read_name(NAME).make(Setting(PROBLEM))
+    candidate = candidate_of(PROBLEM.space, PROBLEM.space.genome_at(3), 1)
+    estimate = made.estimator.estimate(msgspec.structs.replace(candidate, fidelity=made.fidelity), bench)
+    assert len(estimate.curve) == 3
+    seen = [epoch.validation_accuracy for epoch in estimate.curve]
+    ahead = extrapolate(seen, 6, annealing(PROBLEM.recipe, 6))
+    assert estimate.measured["foretold_accuracy"] == ahead.quantile(0.5)
+    assert estimate.measured["accuracy"] == seen[-1]
+    assert estimate.measured["foretold_accuracy_sem"] > 0
+
+
+def test_a_whole_schedule_needs_no_foretelling(bench):
+    candidate = candidate_of(PROBLEM.space, PROBLEM.space.genome_at(3), 1)
+    measured = Foretold(TRAINING).estimate(candidate, bench).measured
+    assert measured["foretold_accuracy"] == measured["accuracy"]
+
+
+def test_failures_stay_failures(bench):
+    genome = PROBLEM.space.for_data(3, 10).genome_at(0)
+    candidate = candidate_of(PROBLEM.space.for_data(3, 10), genome, 1)
+    assert Foretold(TRAINING).estimate(candidate, bench).failure is not None
+
+
+def test_too_few_epochs_are_refused_by_name():
+    assert LEAST_EPOCHS == NEEDED
+    with pytest.raises(SpecError, match="foretold:epochs: must be at least 3, got 2"):
+        read_name("foretold:epochs=2").make(Setting(PROBLEM))
+    with pytest.raises(SpecError, match="schedule_epochs"):
+        read_name("foretold:epochs=5,of=4").make(Setting(PROBLEM))
