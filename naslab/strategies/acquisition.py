@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
@@ -28,42 +30,84 @@ def expected_improvement(mean: Matrix, deviation: Matrix, best: Matrix | float) 
 
 
 def expected_hypervolume_improvement(mean: Matrix, deviation: Matrix, front: Matrix, reference: Vector) -> Vector:
-    """Expected gain of hypervolume of two or three independent normal losses each: shape (n,), exact.
+    """Expected gain of hypervolume of two independent normal losses each: shape (n,), exact.
 
-    `mean` and `deviation` have the shape (n, objectives), `front` (points, objectives), `reference` (objectives,). Two:
-    a sum over strips between neighbouring points of the front, in each the width that the first loss frees times the
-    height that the second gains. Three: the same in every slab between neighbouring thirds, times the depth gained
-    (Yang et al. 2019, "Efficient computation of expected hypervolume improvement").
+    `mean` and `deviation` have the shape (n, 2), `front` (points, 2), `reference` (2,). The gain is a sum over strips
+    between neighbouring points of the front: in each the width that the first loss frees times the height that the
+    second gains (Yang et al. 2019, "Efficient computation of expected hypervolume improvement").
     """
+    below = _front_below(front, reference)
+    edges = np.append(below[:, 0], reference[0])
+    heights = np.concatenate(([reference[1]], below[:, 1]))
+    freed = expected_improvement(mean[:, :1], deviation[:, :1], edges[None, :])
+    widths = np.diff(freed, axis=1, prepend=0.0)
+    gains = expected_improvement(mean[:, 1:], deviation[:, 1:], heights[None, :])
+    return np.asarray((widths * gains).sum(axis=1))
+
+
+class FreeBoxes(NamedTuple):
+    """What a front of three losses leaves below a reference, as boxes without a lower end in the second loss.
+
+    `edges` are the coordinates that occur in each loss, the first of them minus infinity. `left`, `right`, `top`,
+    `near` and `far`, of shape (boxes,), are places in them: of the first loss, of the second and of the third.
+    """
+
+    edges: tuple[Vector, Vector, Vector]
+    left: NDArray[np.intp]
+    right: NDArray[np.intp]
+    top: NDArray[np.intp]
+    near: NDArray[np.intp]
+    far: NDArray[np.intp]
+
+
+def free_boxes(front: Matrix, reference: Vector) -> FreeBoxes:
+    """The boxes that points of shape (points, 3) leave below `reference`, at most three for each point.
+
+    Points come in by their third loss; each cuts the strips of the plane that it dominates, and a strip that is cut
+    ends as a box there (Lacour et al. 2017, "A box decomposition algorithm to compute the hypervolume indicator").
+    """
+    below = _front_below(front, reference)
+    below = below[np.argsort(below[:, 2], kind="stable")]
+    strips = [(-np.inf, reference[0], reference[1], -np.inf)]
+    boxes = []
+    for x, y, z in below:
+        is_cut = [right > x and top > y for _, right, top, _ in strips]
+        cut = [strip for strip, hit in zip(strips, is_cut, strict=True) if hit]
+        if not cut:
+            continue
+        boxes += [(max(left, x), right, top, start, z) for left, right, top, start in cut]
+        first = is_cut.index(True)
+        left, _, top, start = cut[0]
+        rest = [(left, x, top, start)] if left < x else []
+        strips[first : first + len(cut)] = [*rest, (x, cut[-1][1], y, z)]
+    boxes += [(*strip, reference[2]) for strip in strips]
+    sides = np.array(boxes, dtype=np.float64).T
+    found = [np.unique(np.append(sides[rows], -np.inf)) for rows in ([0, 1], [2], [3, 4])]
+    places = [np.searchsorted(found[loss], side) for loss, side in zip((0, 0, 1, 2, 2), sides, strict=True)]
+    return FreeBoxes((found[0], found[1], found[2]), *places)
+
+
+def expected_gain_of_boxes(mean: Matrix, deviation: Matrix, boxes: FreeBoxes) -> Vector:
+    """Expected gain of hypervolume of three independent normal losses each: shape (n,), exact.
+
+    `mean` and `deviation` have the shape (n, 3). Of each box a point gains the product of what it frees in each loss
+    (Yang et al. 2019, eq. 13).
+    """
+    first, second, third = (
+        np.column_stack(
+            (np.zeros(len(mean)), expected_improvement(mean[:, [loss]], deviation[:, [loss]], edges[None, 1:]))
+        )
+        for loss, edges in enumerate(boxes.edges)
+    )
+    widths = first[:, boxes.right] - first[:, boxes.left]
+    depths = third[:, boxes.far] - third[:, boxes.near]
+    return np.asarray(np.einsum("ij,ij,ij->i", widths, second[:, boxes.top], depths))
+
+
+def _front_below(front: Matrix, reference: Vector) -> Matrix:
+    """The distinct points of the front that are better than the reference, in lexicographic order."""
     below = front[np.all(front < reference, axis=1)]
-    below = np.unique(below[is_non_dominated(below)], axis=0) if len(below) else below.reshape(0, front.shape[1])
-    edges = [np.append(column, worst) for column, worst in zip(below.T, reference, strict=True)]
-    gains = [
-        expected_improvement(mean[:, [index]], deviation[:, [index]], edge[None, :]) for index, edge in enumerate(edges)
-    ]
-    if front.shape[1] == 2:
-        return _strips(below, gains[0], gains[1], np.arange(len(below)))
-    order = np.argsort(below[:, 2], kind="stable")
-    depths = np.diff(gains[2][:, np.append(order, len(below))], axis=1, prepend=0.0)
-    total = np.zeros(len(mean))
-    is_active = np.zeros(len(below), dtype=bool)
-    for slab in range(len(below) + 1):
-        steps = np.flatnonzero(is_active)
-        steps = steps[is_non_dominated(below[steps, :2])] if len(steps) else steps
-        total += depths[:, slab] * _strips(below, gains[0], gains[1], steps)
-        if slab < len(below):
-            is_active[order[slab]] = True
-    return total
-
-
-def _strips(front: Matrix, freed: Matrix, gained: Matrix, steps: NDArray[np.intp]) -> Vector:
-    """The gain in the plane of the first two losses over the staircase of the front's points `steps`: shape (n,).
-
-    `freed` and `gained` are improvements upon the coordinates of each point, the last column upon the reference.
-    """
-    steps = steps[np.lexsort((front[steps, 1], front[steps, 0]))]
-    widths = np.diff(freed[:, np.append(steps, len(front))], axis=1, prepend=0.0)
-    return np.asarray((widths * gained[:, np.concatenate(([len(front)], steps))]).sum(axis=1))
+    return np.unique(below[is_non_dominated(below)], axis=0) if len(below) else below.reshape(0, front.shape[1])
 
 
 def expected_scalar_improvement(

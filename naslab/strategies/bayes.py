@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -10,12 +11,14 @@ from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
 from naslab.arch.block import require
-from naslab.pareto import crowding_distance, is_non_dominated
 from naslab.space import Genome
 from naslab.strategies.acquisition import (
+    FreeBoxes,
+    expected_gain_of_boxes,
     expected_hypervolume_improvement,
     expected_improvement,
     expected_scalar_improvement,
+    free_boxes,
 )
 from naslab.strategies.candidates import Candidates, Catalogue
 from naslab.strategies.domain import Domain
@@ -29,8 +32,7 @@ BEAM = 4
 BEAM_ROUNDS = 3
 MUTANTS_EACH = 5
 CHEBYSHEV_DRAWS = 64
-ROUGH_FRONT, NUM_EXACT = 12, 128
-"""For three objectives all are judged by so many points of the front, and the best so many then by all of it."""
+GAINS_AT_ONCE = 256
 DRAFTS = 64
 
 
@@ -133,18 +135,18 @@ class _Look:
         if achieved.shape[1] == 2:
             return expected_hypervolume_improvement(*forecast, achieved, self.surrogate.reference())
         if achieved.shape[1] == 3:
-            return self._gains_of_three(forecast, achieved)
+            return self._gains_of_three(forecast)
         return expected_scalar_improvement(*forecast, achieved, self._weights, self._draws)
 
-    def _gains_of_three(self, forecast: Forecast, achieved: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Exact for those that promise most upon a few points of the front, which is never less; 0 for the others."""
-        reference = self.surrogate.reference()
-        front = achieved[is_non_dominated(achieved)]
-        if len(front) <= ROUGH_FRONT or len(forecast.mean) <= NUM_EXACT:
-            return expected_hypervolume_improvement(*forecast, front, reference)
-        spread = front[np.argsort(-crowding_distance(front), kind="stable")[:ROUGH_FRONT]]
-        gains = expected_hypervolume_improvement(*forecast, spread, reference)
-        best = np.argsort(-gains, kind="stable")[:NUM_EXACT]
-        exact = np.zeros_like(gains)
-        exact[best] = expected_hypervolume_improvement(forecast.mean[best], forecast.deviation[best], front, reference)
-        return exact
+    @cached_property
+    def _free(self) -> FreeBoxes:
+        return free_boxes(self.surrogate.achieved, self.surrogate.reference())
+
+    def _gains_of_three(self, forecast: Forecast) -> NDArray[np.float64]:
+        """In parts: what is worked out for all candidates and boxes at once is too large for the caches."""
+        return np.concatenate(
+            [
+                expected_gain_of_boxes(forecast.mean[part], forecast.deviation[part], self._free)
+                for part in np.array_split(np.arange(len(forecast.mean)), 1 + len(forecast.mean) // GAINS_AT_ONCE)
+            ]
+        )

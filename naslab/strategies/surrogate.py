@@ -221,7 +221,7 @@ class Surrogate:
             for posterior, targets in zip(model.posteriors, scaled.T, strict=True)
         ]
         self.achieved = np.vstack((self._denoised(scaled), self.forecast(in_flight).mean))
-        self.best_told = best_rows(losses, NUM_BEST)
+        self.best_told = model.kept[best_rows(kept, NUM_BEST)]
 
     def forecast(self, networks: Candidates) -> Forecast:
         """What is expected of networks, told or not."""

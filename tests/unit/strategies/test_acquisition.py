@@ -7,9 +7,11 @@ import pytest
 
 from naslab.pareto import hypervolume
 from naslab.strategies.acquisition import (
+    expected_gain_of_boxes,
     expected_hypervolume_improvement,
     expected_improvement,
     expected_scalar_improvement,
+    free_boxes,
 )
 
 
@@ -55,7 +57,7 @@ def test_hypervolume_improvement_of_three_is_the_mean_over_samples(deviation: tu
     front = np.array(rows, dtype=np.float64)
     reference = np.array([2.0, 2.5, 2.0])
     mean = np.array([0.6, 0.9, 0.5])
-    expected = expected_hypervolume_improvement(mean[None], np.array([deviation]), front, reference)[0]
+    expected = expected_gain_of_boxes(mean[None], np.array([deviation]), free_boxes(front, reference))[0]
     drawn = mean + np.array(deviation) * rng.standard_normal((1_000, 3))
     whole = hypervolume(front, reference)
     gains = [hypervolume(np.vstack((front, point)), reference) - whole for point in drawn]
@@ -64,10 +66,15 @@ def test_hypervolume_improvement_of_three_is_the_mean_over_samples(deviation: tu
 
 def test_hypervolume_improvement_of_three_without_doubt_is_exact() -> None:
     rng = np.random.default_rng(2)
-    front, points, reference = rng.random((12, 3)), 1.2 * rng.random((9, 3)), np.ones(3)
-    expected = [hypervolume(np.vstack((front, point)), reference) - hypervolume(front, reference) for point in points]
-    gains = expected_hypervolume_improvement(points, np.zeros((9, 3)), front, reference)
-    assert gains == pytest.approx(expected, abs=1e-12)
+    reference = np.ones(3)
+    for number in (0, 1, 12, 40):
+        front, points = rng.random((number, 3)).round(1), 1.2 * rng.random((9, 3)) - 0.1
+        boxes = free_boxes(front, reference)
+        expected = [
+            hypervolume(np.vstack((front, point)), reference) - hypervolume(front, reference) for point in points
+        ]
+        assert expected_gain_of_boxes(points, np.zeros((9, 3)), boxes) == pytest.approx(expected, abs=1e-12)
+        assert len(boxes.left) <= 3 * number + 1
 
 
 def test_scalar_improvement_prefers_what_dominates() -> None:

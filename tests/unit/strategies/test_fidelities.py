@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 
 from naslab.bench.fidelities import Ladder, climb, make_fidelities
 from naslab.bench.made_table import make_table
 from naslab.bench.table import TableDomain
+from naslab.execution.source import make_candidate
+from naslab.outcome import Estimate, Fidelity, Outcome
 from naslab.problem import DataChoice, Objective, Problem
 from naslab.space import load_space
 from naslab.strategies.candidates import Catalogue
@@ -121,3 +124,24 @@ def test_a_climb_pays_for_what_it_trains_and_counts_full_trainings_alone() -> No
     assert np.isinf(found.best[:first_full]).all()
     assert np.isfinite(found.best[first_full:]).all()
     assert found.best_after(0.5) == np.inf
+
+
+def test_a_study_of_rungs_is_replayed_exactly() -> None:
+    """Told at once, after a restart, as one by one; promoted networks come in between at three epochs."""
+    goals = (Objective.named("accuracy"), Objective.named("macs"))
+    problem = Problem(load_space("digits_demo"), goals, DataChoice(name="digits"), Recipe())
+    first, outcomes = make_strategy("bayes", problem, 4), []
+    for trial in range(12):
+        proposal = first.ask(1)[0]
+        arch = problem.space.decode(proposal.genome)
+        made = make_candidate(arch, trial, 1, 0, "search", proposal.genome, proposal.origin)
+        estimate = Estimate(measured={"accuracy": 60.0 + (7 * trial) % 11})
+        batch = [Outcome(candidate=made, estimate=estimate)]
+        if trial % 4 == 3:
+            promoted = msgspec.structs.replace(made, trial=100 + trial, fidelity=Fidelity(epochs=3))
+            batch.append(Outcome(candidate=promoted, estimate=Estimate(measured={"accuracy": 80.0 + trial})))
+        first.tell(batch)
+        outcomes += batch
+    second = make_strategy("bayes", problem, 4)
+    second.tell(outcomes)
+    assert first.ask(2) == second.ask(2)
