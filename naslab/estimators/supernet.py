@@ -16,9 +16,9 @@ class SupernetEstimator(msgspec.Struct, frozen=True, kw_only=True):
     `path` is a file of `naslab supernet`; `calibration_images` training images give the batch norms their statistics,
     `validation_images` bounds how many validation images are looked at. A candidate's accuracy is for ranking: the
     weights are a compromise among all networks of the space (Guo et al. 2019, arXiv 1904.00420; Yu et al. 2020, arXiv
-    1902.08142, find such rankings unsteady: see `naslab calibrate`). Images have the supernet's
-    resolution, the fidelity plays no part. The note `unshared`
-    counts tensors that the supernet lacks, which are random.
+    1902.08142, find such rankings unsteady: see `naslab calibrate`). Images have the supernet's resolution, the
+    fidelity plays no part. The note `supernet` is the file's SHA-256, `unshared` counts tensors that it lacks, which
+    are random; more than a quarter of them is an `invalid` failure.
 
     >>> SupernetEstimator(path="space.safetensors").calibration_images
     512
@@ -35,7 +35,7 @@ class SupernetEstimator(msgspec.Struct, frozen=True, kw_only=True):
     def prepare(self, bench: Workbench) -> None:
         """Load the supernet and the data onto the worker's device; without its own, they are the supernet's.
 
-        Raises `DataError` where either is missing or damaged.
+        Raises `DataError` where either is missing or damaged, or the supernet is half trained.
         """
         from naslab.estimators import supernet_run  # loads torch, which a driver does without
 

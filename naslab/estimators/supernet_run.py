@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import torch
-from torch import Tensor
 
 from naslab.errors import DataError, SpecError
 from naslab.estimators.estimator import Workbench
@@ -28,16 +30,16 @@ if TYPE_CHECKING:
 
 
 MOST_LACKING = 0.25
-"""The share of a network's tensors that a supernet may lack, drawn by its training's chance in huge spaces."""
+"""The share of a network's tensors that a supernet may lack: in huge spaces rare shapes are not in it."""
 
 
 class Ready(NamedTuple):
-    """A supernet with its tensors on the worker's device, and the data and the recipe that it is evaluated with."""
+    """A supernet, and the data on the worker's device and the recipe that it is evaluated with."""
 
     supernet: Supernet
-    tensors: dict[str, Tensor]
     split: DataSplit
     recipe: Recipe
+    sha256: str
 
 
 def prepare(how: SupernetEstimator, bench: Workbench) -> Ready:
@@ -46,15 +48,16 @@ def prepare(how: SupernetEstimator, bench: Workbench) -> Ready:
     key = (how, bench.device)
     if key not in bench.cache:
         supernet = load_supernet(how.path)
-        if supernet.epochs_done == 0:
-            raise DataError(f"{how.path} was not trained at all")
+        if not supernet.is_finished:
+            done = f"{supernet.epochs_done} of {supernet.settings.epochs} epochs"
+            raise DataError(f"{how.path} is trained for {done}: run `naslab supernet` again to finish it")
         choice = how.data or supernet.settings.data
         split = load_dataset(choice, how.data_dir, bench.device)
         if how.validation_images is not None and isinstance(split.validation, ImageSet):
-            # the split is stratified and in random order, so its first images are a fair sample
-            split = split._replace(validation=ImageSet(*(part[: how.validation_images] for part in split.validation)))
-        tensors = {name: value.to(bench.device) for name, value in supernet.tensors.items()}
-        bench.cache[key] = Ready(supernet, tensors, split, how.recipe or supernet.settings.recipe)
+            step = math.ceil(len(split.validation) / how.validation_images)  # of all of it, whatever its order
+            split = split._replace(validation=ImageSet(*(part[::step] for part in split.validation)))
+        digest = hashlib.sha256(Path(how.path).read_bytes()).hexdigest()
+        bench.cache[key] = Ready(supernet, split, how.recipe or supernet.settings.recipe, digest)
     ready: Ready = bench.cache[key]
     return ready
 
@@ -71,13 +74,16 @@ def estimate(how: SupernetEstimator, candidate: Candidate, bench: Workbench) -> 
         measured, num_lacking = measure(how, candidate, ready)
     except Exception as error:  # noqa: BLE001  (whatever a candidate does wrong is a value)
         failure = failure_of(error)
+    notes: dict[str, int | str] = {"threads": bench.threads, "supernet": ready.sha256}
+    if num_lacking:
+        notes["unshared"] = num_lacking
     return Estimate(
         measured=measured,
         failure=failure,
         wall_seconds=time.perf_counter() - started,
         device=device_name(device),
         worker=bench.worker,
-        notes={"threads": bench.threads, **({"unshared": num_lacking} if num_lacking else {})},
+        notes=notes,
     )
 
 
@@ -88,7 +94,7 @@ def measure(how: SupernetEstimator, candidate: Candidate, ready: Ready) -> tuple
     arch = msgspec.structs.replace(candidate.arch, input=(candidate.arch.input[0], *size))
     require_fit(arch, split)
     seed = ready.supernet.settings.seed
-    module, num_lacking = sliced_network(arch, ready.tensors, candidate.seed)
+    module, num_lacking = sliced_network(arch, ready.supernet.tensors, candidate.seed)
     num_tensors = sum(1 for _ in module.parameters())
     if num_lacking > MOST_LACKING * num_tensors:
         raise SpecError(
