@@ -42,15 +42,16 @@ CHEAP = (
     "ensemble,naswot,synflow,grad_norm,jacob_cov,snip,zico"
 )
 REDUCED = (
-    "short:epochs=1,images=1000,resolution=16,short:epochs=1,images=1000,"
-    "short:epochs=1,images=4000,resolution=16,short:epochs=2,images=2000,resolution=16"
+    "short:epochs=2,images=1000,resolution=16,batch=32,short:epochs=2,images=1000,batch=32,"
+    "short:epochs=4,images=2000,resolution=16,batch=32"
 )
 FULL = (
-    "short:epochs=1,images=2000,short:epochs=1,images=8000,resolution=16,short:epochs=1,images=10000,"
-    "short:epochs=4,images=10000,resolution=16,short:epochs=1,images=40000,short:epochs=4,images=10000,"
-    "short:epochs=4,images=40000,resolution=16,short:epochs=8,images=10000,resolution=16,"
-    "foretold:epochs=4,of=8,images=10000,resolution=16,short:epochs=16,images=10000,resolution=16,"
-    "foretold:epochs=8,of=16,images=10000,resolution=16,ensemble:batch=128"
+    "short:epochs=1,images=10000,batch=64,short:epochs=4,images=10000,resolution=16,batch=64,"
+    "short:epochs=1,images=40000,short:epochs=1,images=40000,batch=64,short:epochs=4,images=10000,batch=64,"
+    "short:epochs=4,images=40000,resolution=16,batch=64,short:epochs=8,images=10000,resolution=16,batch=64,"
+    "foretold:epochs=4,of=8,images=10000,resolution=16,batch=64,"
+    "short:epochs=16,images=10000,resolution=16,batch=64,"
+    "foretold:epochs=8,of=16,images=10000,resolution=16,batch=64,ensemble:batch=128"
 )
 REDUCED_IMAGES = 5000
 """Of them a fifth validates."""

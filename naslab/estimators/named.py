@@ -49,12 +49,17 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
 
 
 class ShortOptions(Options, frozen=True):
-    """Short training: epochs, training images, the side of square images, and the factor of the widths."""
+    """Short training: epochs, training images, the side of square images, the factor of the widths, the batch size.
+
+    The learning rate follows the batch size in proportion (Goyal et al. 2017, arXiv 1706.02677): a training of few
+    images needs small batches, or it ends after a handful of steps.
+    """
 
     epochs: int = 1
     images: int | None = None
     resolution: int | None = None
     width: float | None = None
+    batch: int | None = None
 
     @property
     def fidelity(self) -> Fidelity:
@@ -66,6 +71,14 @@ class ShortOptions(Options, frozen=True):
             resolution=None if side is None else (side, side),
             width=self.width,
         )
+
+    def training(self, setting: Setting) -> ShortTraining:
+        """The training of a problem, its batches of the size asked for."""
+        problem, recipe = setting.problem, setting.problem.recipe
+        if self.batch is not None:
+            rate = recipe.learning_rate * self.batch / recipe.batch_size
+            recipe = msgspec.structs.replace(recipe, batch_size=self.batch, learning_rate=rate)
+        return ShortTraining(data=problem.data, recipe=recipe, data_dir=setting.data_dir)
 
 
 class ForetoldOptions(ShortOptions, frozen=True):
@@ -162,16 +175,12 @@ class EstimatorName(NamedTuple):
 
 
 def _short(setting: Setting, options: ShortOptions) -> MadeEstimator:
-    problem = setting.problem
-    made = ShortTraining(data=problem.data, recipe=problem.recipe, data_dir=setting.data_dir)
-    return MadeEstimator(made, options.fidelity)
+    return MadeEstimator(options.training(setting), options.fidelity)
 
 
 def _foretold(setting: Setting, options: ForetoldOptions) -> MadeEstimator:
     require(options.epochs >= LEAST_EPOCHS, "foretold:epochs", f"must be at least {LEAST_EPOCHS}, got {options.epochs}")
-    problem = setting.problem
-    training = ShortTraining(data=problem.data, recipe=problem.recipe, data_dir=setting.data_dir)
-    return MadeEstimator(Foretold(training), options.fidelity)
+    return MadeEstimator(Foretold(options.training(setting)), options.fidelity)
 
 
 def _full(setting: Setting, options: FullOptions) -> MadeEstimator:

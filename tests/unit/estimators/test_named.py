@@ -45,6 +45,11 @@ def test_options_reach_the_estimator():
     short = read_name("short:epochs=3,images=200,resolution=6,width=0.5").make(SETTING)
     assert isinstance(short.estimator, ShortTraining)
     assert short.fidelity == Fidelity(epochs=3, images=200, resolution=(6, 6), width=0.5)
+    recipe = SETTING.problem.recipe
+    assert short.estimator.recipe == recipe
+    halved = read_name("short:batch=16").make(SETTING).estimator.recipe
+    assert recipe.batch_size == 32
+    assert (halved.batch_size, halved.learning_rate) == (16, recipe.learning_rate / 2)
     ensemble = read_name("ensemble:members=macs+naswot*2,reference=8,batch=20").make(SETTING).estimator
     assert isinstance(ensemble, RankEnsemble)
     assert ensemble.members == (Member("macs"), Member("naswot", 2.0))
