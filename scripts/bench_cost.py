@@ -47,13 +47,13 @@ SPACE = "mixed_cifar"
 COLD, WARM, BUILD = "naslab, cold", "naslab, warm", "(building the module alone)"
 INNER = 30
 """Networks that one measurement of naslab takes its median of at least: a single one is too short to time."""
-WARM_UP = 5000
-"""Candidates of the space whose blocks are seen before the warm measurements."""
+WARM_UP = 30_000
+"""Candidates of the space that are costed before the warm measurements: nearly all of its stages, each in its place."""
 MANY = 100_000
 BUSY = 0.5
 """A load average at the start above which something else was running."""
 ASKED = {"cold": 300, "warm": 3000, "many_seconds": 5.0, "per_second": 10_000}
-"""What is asked: times faster than the fastest peer on the first model, seconds, candidates a second."""
+"""What is asked: times faster than the fastest peer on every case, seconds, candidates a second."""
 
 
 class Case(NamedTuple):
@@ -233,11 +233,10 @@ def asked(
 ) -> list[dict[str, Any]]:
     """What was asked, what was measured, and whether that is enough."""
     rows: list[dict[str, Any]] = []
-    if peers:
-        times = seconds[MODELS[0]]
+    for case, times in seconds.items() if peers else ():
         fastest = min((peer.name for peer in peers), key=lambda name: min(times[name]))
         for state, name in (("cold", COLD), ("warm", WARM)):
-            what = f"{name}: times faster than the fastest peer ({fastest}) on {MODELS[0]}"
+            what = f"{name}: times faster than the fastest peer ({fastest}) on {case}"
             faster = min(times[fastest]) / statistics.median(times[name])
             rows.append({"what": what, "asked": ASKED[state], "measured": faster, "more": True})
     what = f"seconds for {MANY:,} distinct candidates of {SPACE}"

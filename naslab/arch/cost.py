@@ -72,38 +72,36 @@ def cost(arch: ArchSpec) -> Cost:
     >>> cost(ArchSpec(input=(3, 32, 32), stages=(Stage(block=MBConv(), width=24),), num_classes=10)).macs
     663828
     """
-    total = network_tally(arch)
-    return Cost(total.params, total.macs, total.activations, total.peak * BYTES_PER_VALUE)
+    params = macs = activations = peak = 0
+    for _, more_params, more_macs, more_activations, more_peak, _ in part_tallies(arch):
+        params += more_params
+        macs += more_macs
+        activations += more_activations
+        if more_peak > peak:
+            peak = more_peak
+    return Cost(params, macs, activations, peak * BYTES_PER_VALUE)
 
 
-def network_tally(arch: ArchSpec) -> Tally:
-    """Everything that is counted of a network; `tally(lower(arch), arch.input)`, stages counted once."""
-    if reads_history(arch):  # what one stage holds and sees depends on those around it
-        return tally(lower(arch), arch.input)
+def part_tallies(arch: ArchSpec) -> list[Tally]:
+    """What is counted of the stem's stages, the stages and the head, each where it stands.
+
+    A network whose blocks read several outputs is one part: what a stage holds and sees depends on those around it.
+    """
     context = arch.context
     shape = arch.input
-    params = macs = activations = peak = 0
-    span = POINT
+    totals: list[Tally] = []
     try:
         for stage in arch.stem + arch.stages:
-            shape, more_params, more_macs, more_activations, more_peak, more = stage_tally(stage, shape, context)
-            params += more_params
-            macs += more_macs
-            activations += more_activations
-            peak = max(peak, more_peak)
-            span = then(span, more)
-        head = head_tally(arch.head, shape, arch.num_classes, context)
+            if stage.block.num_inputs > 1:
+                return [tally(lower(arch), arch.input)]
+            total = stage_tally(stage, shape, context)
+            totals.append(total)
+            shape = total[0]
+        totals.append(head_tally(arch.head, shape, arch.num_classes, context))
     except SpecError:
         lower(arch)  # says where in the network it went wrong
         raise
-    return Tally(
-        head.out_shape,
-        params + head.params,
-        macs + head.macs,
-        activations + head.activations,
-        max(peak, head.peak),
-        then(span, head.span),
-    )
+    return totals
 
 
 def stage_tallies(arch: ArchSpec) -> list[Tally]:
@@ -111,13 +109,10 @@ def stage_tallies(arch: ArchSpec) -> list[Tally]:
 
     A stage's peak leaves out what later blocks of other stages still wait for, its span what it sees past its input.
     """
+    if not reads_history(arch):
+        return part_tallies(arch)[:-1]
     totals: list[Tally] = []
     shape = arch.input
-    if not reads_history(arch):
-        for stage in arch.stem + arch.stages:
-            totals.append(stage_tally(stage, shape, arch.context))
-            shape = totals[-1].out_shape
-        return totals
     blocks: dict[str, list[Tally]] = {}
     for block in placed_blocks(arch):
         blocks.setdefault(block.place, []).append(block.tally)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from functools import reduce
 from typing import NamedTuple
 
-from naslab.arch.cost import network_tally
+from naslab.arch.cost import part_tallies
 from naslab.arch.plan import Pair
+from naslab.arch.span import then
 from naslab.arch.spec import ArchSpec
 
 
@@ -30,6 +32,6 @@ def reach(arch: ArchSpec) -> Reach:
     >>> reach(ArchSpec(input=(3, 32, 32), stages=stages, num_classes=10))
     Reach(depth=3, field=(7, 7), jump=(2, 2))
     """
-    depth, growth_h, growth_w, jump_h, jump_w = network_tally(arch).span
+    depth, growth_h, growth_w, jump_h, jump_w = reduce(then, (part.span for part in part_tallies(arch)))
     field = (1 + math.ceil(growth_h), 1 + math.ceil(growth_w))
     return Reach(depth, field, (math.ceil(jump_h), math.ceil(jump_w)))

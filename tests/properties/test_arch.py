@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import typing
+from functools import reduce
 
 import msgspec
 import pytest
@@ -27,7 +28,8 @@ from naslab.arch import (
 )
 from naslab.arch.blocks import AnyBlock
 from naslab.arch.build import build, module_of
-from naslab.arch.cost import network_tally
+from naslab.arch.cost import part_tallies
+from naslab.arch.span import then
 from naslab.arch.tally import tally
 
 PROPERTY = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -119,7 +121,12 @@ def test_peak_is_that_of_the_slow_count(arch: ArchSpec) -> None:
 @PROPERTY
 @given(archs())
 def test_stages_one_after_another_are_the_whole_plan(arch: ArchSpec) -> None:
-    assert network_tally(arch) == tally(lower(arch), arch.input)
+    parts, whole = part_tallies(arch), tally(lower(arch), arch.input)
+    assert reduce(then, (part.span for part in parts)) == whole.span
+    for count in ("params", "macs", "activations"):
+        assert sum(getattr(part, count) for part in parts) == getattr(whole, count)
+    assert max(part.peak for part in parts) == whole.peak
+    assert parts[-1].out_shape == whole.out_shape
 
 
 @PROPERTY
