@@ -80,9 +80,7 @@ def test_a_resumed_study_goes_on_with_the_same_parents(problem) -> None:
 
 def test_a_candidate_that_goes_on_from_its_own_checkpoint_keeps_it(problem) -> None:
     arch = problem.space.decode(problem.space.genome_at(0))
-    own = msgspec.structs.replace(
-        make_candidate(arch, 7, 2, 0, "search", origin={"parents": [0]}), start_from=SHA[3]
-    )
+    own = msgspec.structs.replace(make_candidate(arch, 7, 2, 0, "search", origin={"parents": [0]}), start_from=SHA[3])
 
     class One:
         total, is_exhausted = 1, False
