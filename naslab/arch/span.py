@@ -39,5 +39,8 @@ def joined(spans: Iterable[Span]) -> Span:
     >>> joined([(2, 4, 2, 1, 1), (1, 2, 6, 1, 1)])
     (2, 4, 6, 1, 1)
     """
-    depths, heights, widths, jumps_h, jumps_w = zip(*spans, strict=True)
+    wide = [each for each in spans if each is not POINT]
+    if len(wide) < 2:
+        return wide[0] if wide else POINT
+    depths, heights, widths, jumps_h, jumps_w = zip(*wide, strict=True)
     return max(depths), max(heights), max(widths), max(jumps_h), max(jumps_w)

@@ -105,10 +105,12 @@ def _concat(layer: Concat, shape: Shape, keep: bool) -> Counts:
     place: tuple[int, int] | None = None
     spans: list[Span] = []
     last = len(layer.branches) - 1
-    passes = any(map(passes_on, layer.branches))
-    for index, (name, branch) in enumerate(zip(layer.names, layer.branches, strict=True)):
+    passing = [passes_on(branch) for branch in layer.branches]
+    held = keep or True in passing
+    for index, branch in enumerate(layer.branches):
+        name = layer.names[index]
         out, more_params, more_macs, more_activations, more_peak, span = _named(
-            name, branch, shape, keep or passes or index < last
+            name, branch, shape, held or index < last
         )
         if place is None:
             place = out[1:]
@@ -118,15 +120,14 @@ def _concat(layer: Concat, shape: Shape, keep: bool) -> Counts:
         macs += more_macs
         activations += more_activations
         peak = max(peak, made + more_peak)
-        if not passes_on(branch):
+        if not passing[index]:
             made += num_values(out)
         channels += out[0]
         spans.append(span)
     assert place is not None
     stack = (channels, *place)
-    held = num_values(shape) if keep or passes else 0
-    stacked = num_values(stack) if last else 0
-    return stack, params, macs, activations, max(peak, held + made + stacked), joined(spans)
+    alive = made + (num_values(shape) if held else 0) + (num_values(stack) if last else 0)
+    return stack, params, macs, activations, max(peak, alive), joined(spans)
 
 
 def passes_on(layer: Layer) -> bool:
@@ -151,8 +152,10 @@ def dag_tally(
     total, nodes = _nodes_tally(layer, maps, reads, keeps)
     values = [spans[index] if spans else POINT for index in reads]
     for node, span in zip(layer.nodes, nodes, strict=True):
-        values.append(then(joined(values[index] for index in node.inputs), span))
-    return total._replace(span=joined(values[index] for index in layer.outputs))
+        inputs = node.inputs
+        before = values[inputs[0]] if len(inputs) == 1 else joined([values[index] for index in inputs])
+        values.append(before if span is POINT else then(before, span))
+    return total._replace(span=joined([values[index] for index in layer.outputs]))
 
 
 @lru_cache(maxsize=16384)

@@ -46,16 +46,21 @@ class DenseLayer(Block, frozen=True, tag="dense"):
         require(stride == 1, "stride", f"a dense layer keeps its sizes, got {stride}")
         middle = in_width if self.bottleneck is None else scaled_width(self.growth, self.bottleneck)
         act = self.activation
-        layers: dict[str, Layer | None] = {}
+        reduction: dict[str, Layer | None] = {}
         if self.bottleneck is not None:
-            layers["norm0"] = context.normalise(in_width)
-            layers["act0"] = context.activate(act)
-            layers["reduce"] = context.filter(in_width, middle)
-        layers["norm"] = context.normalise(middle)
-        layers["act"] = context.activate(act)
-        layers["filter"] = context.filter(middle, self.growth, (self.kernel, self.kernel))
-        layers["dropout"] = Dropout(self.dropout) if self.dropout else None
-        return concat(input=Identity(), new=seq(**layers))
+            reduction = {
+                "norm0": context.normalise(in_width),
+                "act0": context.activate(act),
+                "reduce": context.filter(in_width, middle),
+            }
+        new = seq(
+            **reduction,
+            norm=context.normalise(middle),
+            act=context.activate(act),
+            filter=context.filter(middle, self.growth, (self.kernel, self.kernel)),
+            dropout=Dropout(self.dropout) if self.dropout else None,
+        )
+        return concat(input=Identity(), new=new)
 
 
 class Transition(Block, frozen=True, tag="transition"):
