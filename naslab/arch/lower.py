@@ -57,12 +57,10 @@ def lower(arch: ArchSpec, auxiliary: bool = False) -> Sequence | History | Super
     >>> lower(arch).names
     ('stage0', 'head')
     """
-    depth = arch.stochastic_depth
-    num_blocks = sum(block.place.startswith("stages") for block in placed_blocks(arch)) if depth.rate else 1
     groups: dict[str, list[Layer]] = {}
     shapes = {"input": arch.input}
     shape = arch.input
-    for block in placed_blocks(arch, lambda index: depth.rate_of(index, num_blocks)):
+    for block in dropped_blocks(arch):
         name = _part_name(block.place)
         groups.setdefault(name, []).append(block.layer)
         shapes[name] = shape = block.out_shape
@@ -107,6 +105,13 @@ def placed_blocks(arch: ArchSpec, drop_rate: Callable[[int], float] = lambda _: 
                     yield PlacedBlock(place, layer, shape, total)
                     index += part == "stages"
                     trail = (*trail, total.out_shape)
+
+
+def dropped_blocks(arch: ArchSpec) -> Iterator[PlacedBlock]:
+    """Every block that does something, with its rate of the network's stochastic depth."""
+    depth = arch.stochastic_depth
+    num_blocks = sum(block.place.startswith("stages") for block in placed_blocks(arch)) if depth.rate else 1
+    return placed_blocks(arch, lambda index: depth.rate_of(index, num_blocks))
 
 
 def lower_block(

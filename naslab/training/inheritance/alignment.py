@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
-from naslab.arch.lower import placed_blocks
+from naslab.arch.lower import dropped_blocks
 from naslab.arch.plan import Layer
 from naslab.arch.spec import ArchSpec
 from naslab.training.inheritance.channels import weighted_layers
@@ -33,7 +33,7 @@ def low_blocks(arch: ArchSpec) -> list[LowBlock]:
     found = []
     counts: dict[str, int] = {}
     size, level, part = arch.input[1:], 0, ""
-    for block in placed_blocks(arch):
+    for block in dropped_blocks(arch):
         row = block.place.replace("stages[", "stage").replace("stem[", "stem").rstrip("]")
         index = counts.get(row, 0)
         counts[row] = index + 1
