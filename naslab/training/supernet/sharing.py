@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Literal, NamedTuple, TypeAlias
 
 from naslab.arch import ArchSpec, canonical
-from naslab.arch.lower import lower, placed_blocks
+from naslab.arch.lower import dropped_blocks, lower
 from naslab.arch.plan import (
     ChannelLinear,
     ChannelScale,
@@ -65,7 +65,7 @@ def _placed(arch: ArchSpec) -> Iterator[tuple[str, str, Layer]]:
     counts: dict[str, int] = {}
     size, width, part = arch.input[1:], 0, ""
     level = changes = index = 0
-    for block in placed_blocks(arch):
+    for block in dropped_blocks(arch):
         here, _, number = block.place.rstrip("]").partition("[")
         stage = (arch.stem if here == "stem" else arch.stages)[int(number)]
         if here != part or block.out_shape[1:] != size:
