@@ -126,15 +126,18 @@ def utilisation(trace: Trace, workers: int) -> float | None:
 
     The trainings of the trace are given out anew in the order asked: one at a time, each after the ask that proposed
     it, which takes its CPU time. What comes after the last ask is left out, as a longer search would keep those workers
-    busy. `None` where there were no more trainings than workers, so that none was given out after another.
+    busy, and so are trainings that an early end cut off. `None` where there were no more trainings than workers, so
+    that none was given out after another.
     """
-    durations = (trace.finished - trace.started)[np.argsort(trace.asks)]
+    order = np.argsort(trace.asks)
+    durations = (trace.finished - trace.started)[order]
+    ask_seconds = trace.ask_seconds[trace.asks[order]]
     if len(durations) <= workers:
         return None
     free = [0.0] * workers
     starts = np.zeros(len(durations))
     driver = 0.0
-    for index, (duration, ask) in enumerate(zip(durations, trace.ask_seconds, strict=True)):
+    for index, (duration, ask) in enumerate(zip(durations, ask_seconds, strict=True)):
         driver = max(heapq.heappop(free), driver) + float(ask)
         starts[index] = driver
         heapq.heappush(free, driver + float(duration))

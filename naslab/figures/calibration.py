@@ -57,7 +57,7 @@ def _point(line: EstimatorLine, index: int) -> go.Scatter:
         y=[tau.value],
         name=escape(line.name),
         mode="markers",
-        marker={"color": CYCLE[index % len(CYCLE)], "size": 11, "symbol": SYMBOLS[index % len(SYMBOLS)]},
+        marker={"color": CYCLE[index % len(CYCLE)], "size": 11, "symbol": _symbol(index)},
         error_y={
             "type": "data",
             "symmetric": False,
@@ -74,6 +74,11 @@ def _point(line: EstimatorLine, index: int) -> go.Scatter:
         ],
         hoverinfo="text",
     )
+
+
+def _symbol(index: int) -> str:
+    """A symbol that goes with each colour once: the two have equal periods, so the second round shifts by one."""
+    return SYMBOLS[(index + index // len(CYCLE)) % len(SYMBOLS)]
 
 
 def _note(table: CalibrationTable) -> str:

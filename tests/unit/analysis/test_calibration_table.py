@@ -66,6 +66,12 @@ def test_too_few_networks_and_constant_references_are_refused():
         calibration("toys", "digits", 0, flat, [TRUTH])
 
 
+def test_fifteen_estimators_look_different():
+    table = table_of(*(Estimated(f"estimator {index}", "accuracy", TRUTH.outcomes) for index in range(15)))
+    looks = {(trace.marker.color, trace.marker.symbol) for trace in calibration_figure(table).data}
+    assert len(looks) == 15
+
+
 def test_the_table_is_json_and_the_figure_shows_it(tmp_path):
     noisy = [outcome(number, float(number ^ 3), "score", 0.001 * (1 + number)) for number in range(20)]
     table = table_of(Estimated("a <b>", "score", noisy), TRUTH)

@@ -135,6 +135,10 @@ def test_a_search_may_end_with_the_first_result_that_is_good_enough() -> None:
     short = simulate(TABLE, make_search("random", TABLE, 2), 60, Cluster(workers=4), 2, stop_at=aim)
     assert short.rows.tolist() == whole.rows[: len(short.rows)].tolist()
     assert TABLE.losses[short.rows[-1], 0] <= aim < TABLE.losses[short.rows[:-1], 0].min()
+    assert len(short.ask_seconds) == len(short.rows) + 3
+    share = utilisation(short, 4)
+    assert share is not None
+    assert 0.5 < share <= 1
 
 
 def test_what_three_knobs_bring_together_makes_a_table_rugged() -> None:
