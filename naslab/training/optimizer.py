@@ -19,7 +19,8 @@ def make_optimizer(module: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     groups = parameter_groups(module, recipe.weight_decay)
     rate = recipe.learning_rate
     if recipe.optimizer == "sgd":
-        return torch.optim.SGD(groups, rate, recipe.momentum, nesterov=recipe.momentum > 0, fused=True)
+        has_nesterov = recipe.nesterov and recipe.momentum > 0  # torch refuses it without momentum
+        return torch.optim.SGD(groups, rate, recipe.momentum, nesterov=has_nesterov, fused=True)
     if recipe.optimizer == "adamw":
         return torch.optim.AdamW(groups, rate, betas=(recipe.momentum, 0.999), fused=True)
     # decay and epsilon of arXiv 1905.11946, which trains with batches of thousands

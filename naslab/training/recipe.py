@@ -14,10 +14,11 @@ Views = Literal["plain", "flip", "five_crop", "ten_crop"]
 class Recipe(Spec, frozen=True):
     """How a candidate is trained. Learning rates are for the whole batch, `epochs` come from the fidelity.
 
-    Optimiser: `momentum` is the first beta of AdamW. `weight_decay` is the optimiser's own; `l1` and `l2` add
-    `l1 * sum |w| + l2 / 2 * sum w^2` to the loss (together the elastic net of Zou and Hastie 2005). All three are for
-    the weights of convolutions and linear layers, never for norms and biases. `clip_norm` bounds the gradient's norm,
-    `clip_ratio` each unit's gradient relative to its weights (arXiv 2102.06171).
+    Optimiser: `momentum` is the first beta of AdamW; that of `sgd` is Nesterov's, or without `nesterov` the plain one.
+    `weight_decay` is the optimiser's own; `l1` and `l2` add `l1 * sum |w| + l2 / 2 * sum w^2` to the loss (together the
+    elastic net of Zou and Hastie 2005). All three are for the weights of convolutions and linear layers, never for
+    norms and biases. `clip_norm` bounds the gradient's norm, `clip_ratio` each unit's gradient relative to its weights
+    (arXiv 2102.06171).
 
     Schedule: `one_cycle` (Smith 2018, arXiv 1803.09820: up over the first quarter, down to 0, both linear), `cosine`
     (arXiv 1608.03983), `step` (times `step_factor` at each of `step_at`, shares of the training), `exponential` (times
@@ -54,6 +55,7 @@ class Recipe(Spec, frozen=True):
     optimizer: Literal["sgd", "adamw", "rmsprop"] = "sgd"
     learning_rate: float = 0.1
     momentum: float = 0.9
+    nesterov: bool = True
     weight_decay: float = 5e-4
     l1: float = 0.0
     l2: float = 0.0
@@ -158,8 +160,9 @@ RECIPES = ("short", "full", "paper-resnet", "paper-efficientnet")
 def named_recipe(name: str, dataset: str) -> Recipe:
     """The recipe of a name, fitted to a data set.
 
-    `paper-resnet` is He et al.'s (arXiv 1512.03385): section 4.2 for small images, section 3.4 (batches of 256, a
-    tenth of the rate after each third) for image folders. `paper-efficientnet` is Tan and Le's (arXiv 1905.11946,
+    `paper-resnet` is He et al.'s (arXiv 1512.03385), with plain momentum: section 4.2 for small images, section 3.4
+    (batches of 256, a tenth of the rate after each third) for image folders; its weight decay spares norms and biases
+    here. `paper-efficientnet` is Tan and Le's (arXiv 1905.11946,
     section 5.2, and its released code) at a smaller batch; its rate falls 146 times over any training, as every 2.4
     epochs of the 350 there. Mirror images and larger crops are left out for the digits.
 
@@ -209,6 +212,7 @@ def _paper_resnet(dataset: str) -> Recipe:
     has_large_images = dataset.startswith("image_folder:")
     return Recipe(
         learning_rate=0.1,
+        nesterov=False,
         weight_decay=1e-4,
         batch_size=256 if has_large_images else 128,
         schedule="step",

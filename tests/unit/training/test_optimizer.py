@@ -42,6 +42,18 @@ def test_sgd_without_momentum_is_allowed():
     assert not any(group["nesterov"] for group in optimizer.param_groups)
 
 
+@pytest.mark.parametrize(("nesterov", "second"), [(True, 0.1 * (1 + 0.9 * 1.9)), (False, 0.1 * 1.9)])
+def test_momentum_is_nesterovs_or_plain(nesterov, second):
+    """The second step along a gradient of 1, after a first one: v = 0.9 + 1, and with Nesterov 1 + 0.9 v."""
+    module = nn.Linear(1, 1, bias=False)
+    optimizer = make_optimizer(module, Recipe(learning_rate=0.1, weight_decay=0.0, nesterov=nesterov))
+    for _ in range(2):
+        before = module.weight.item()
+        module.weight.grad = torch.ones_like(module.weight)
+        optimizer.step()
+    assert before - module.weight.item() == pytest.approx(second, rel=1e-5)
+
+
 def test_gradients_are_clipped_unit_by_unit():
     """Brock et al. 2021, equation 3, by hand: units of norm 5 and 1, ratio 0.1."""
     weight = nn.Parameter(torch.tensor([[3.0, 4.0], [0.6, 0.8]]))

@@ -86,7 +86,7 @@ def test_the_papers_recipes_are_the_papers():
     resnet = named_recipe("paper-resnet", "cifar10")
     assert (resnet.optimizer, resnet.learning_rate, resnet.momentum, resnet.weight_decay) == ("sgd", 0.1, 0.9, 1e-4)
     assert (resnet.batch_size, resnet.schedule, resnet.step_at, resnet.step_factor) == (128, "step", (0.5, 0.75), 0.1)
-    assert (resnet.crop_padding, resnet.horizontal_flip) == (4, True)
+    assert (resnet.crop_padding, resnet.horizontal_flip, resnet.nesterov) == (4, True, False)
     assert named_recipe("paper-resnet", "image_folder:x").step_at == (30 / 90, 60 / 90)
     efficientnet = named_recipe("paper-efficientnet", "cifar10")
     assert efficientnet.learning_rate / efficientnet.batch_size == pytest.approx(0.256 / 4096)
