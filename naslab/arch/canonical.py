@@ -99,8 +99,7 @@ def _canonical_stages(
     kept: list[Stage] = []
     moved: list[int] = []
     for index, stage in enumerate(stages):
-        simple = _canonical_stage(stage, shape, context)
-        shape = stage_tally(stage, shape, context).out_shape
+        simple, shape = _canonical_stage(stage, shape, context)
         if not simple and index in taps:
             simple = (stage,)
         for each in simple:
@@ -123,17 +122,18 @@ def _repeats(last: Stage, stage: Stage) -> bool:
 
 
 @lru_cache(maxsize=65536)
-def _canonical_stage(stage: Stage, shape: Shape, context: Context) -> tuple[Stage, ...]:
-    """The stage's simplest form on a map of `shape`: no stage if it does nothing, two if its first block is another's.
+def _canonical_stage(stage: Stage, shape: Shape, context: Context) -> tuple[tuple[Stage, ...], Shape]:
+    """The stage's simplest form on a map of `shape`, and the shape behind it.
 
+    It is no stage if it does nothing, two if its first block is another's.
     Only a block of depth 1 can be a plain convolution, and the depth is counted already.
     """
+    counted = stage_tally(stage, shape, context)
     block = stage.block.canonical(shape[0], stage.width, stage.stride)
     if block is None:
-        return ()
+        return (), counted.out_shape
     if getattr(block, "activation", None) == context.activation:
         block = msgspec.structs.replace(block, activation=None)
-    counted = stage_tally(stage, shape, context)
     does_repeat = stage.repeats > 1 and block.canonical(counted.out_shape[0], stage.width, 1) is not None
     simple = Stage(
         block=block,  # type: ignore[arg-type]  # every Block is one of AnyBlock
@@ -142,8 +142,8 @@ def _canonical_stage(stage: Stage, shape: Shape, context: Context) -> tuple[Stag
         stride=stage.stride,
     )
     if counted.span[0] == simple.repeats:
-        return _plain_blocks(simple, shape, context)
-    return (stage if simple == stage else simple,)
+        return _plain_blocks(simple, shape, context), counted.out_shape
+    return (stage if simple == stage else simple,), counted.out_shape
 
 
 def _plain_blocks(stage: Stage, shape: Shape, context: Context) -> tuple[Stage, ...]:

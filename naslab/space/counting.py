@@ -6,8 +6,10 @@ by need: the set of shared holes that a part makes active. The shared holes of a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
+from itertools import accumulate
 from typing import TypeAlias
 
 from naslab.space.genome import Gene, Genome
@@ -16,6 +18,10 @@ from naslab.space.tree import Choice, Fixed, Listing, Node, Repeat, Shared, Tree
 Need: TypeAlias = frozenset[tuple[str, int | None]]
 """Active shared holes; with the option where a number of copies hangs on it, else `None` for any."""
 Ways: TypeAlias = dict[Need, int]
+
+Genes: TypeAlias = tuple[Gene, ...]
+Picker: TypeAlias = Callable[[int], Genes]
+"""The genes of the way of a rank."""
 
 NO_NEED: Need = frozenset()
 CACHED_PARTS = 1 << 16
@@ -32,7 +38,7 @@ class Counting:
         self._fills: dict[Need, int] = {}
         self._find_counted(tree)
         self._stage_parts = _stage_parts(tree)
-        self._part_of_rank = lru_cache(CACHED_PARTS)(self._pick_anew)
+        self._pickers: dict[Node, Picker] = {}
         self.size = sum(count * self._num_fills(need) for need, count in self.ways(tree.root).items())
 
     def genome_at(self, rank: int) -> Genome:
@@ -80,13 +86,12 @@ class Counting:
             self._prefixes[parts] = known
         return known
 
-    def _pick(self, node: Node, need: Need, rank: int) -> tuple[Gene, ...]:
+    def _pick(self, node: Node, need: Need, rank: int) -> Genes:
         """The genes of the `rank`-th way to choose within a node with this need."""
+        if not need:
+            return self._picker(node)(rank)
         if isinstance(node, Fixed | Shared):
             return ()
-        return (self._part_of_rank if node in self._stage_parts else self._pick_anew)(node, need, rank)
-
-    def _pick_anew(self, node: Node, need: Need, rank: int) -> tuple[Gene, ...]:
         if isinstance(node, Choice):
             for index, option in enumerate(node.options):
                 count = self.ways(option).get(need, 0)
@@ -95,36 +100,66 @@ class Counting:
                 rank -= count
         elif isinstance(node, Repeat):
             for index, (own, copies) in enumerate(_numbers(node)):
-                for inner in self._product_of(copies):
+                for inner, count in self._product_of(copies).items():
                     if _joined(own, inner) != need:
                         continue
-                    count = self._product_of(copies)[inner]
                     if rank < count:
-                        genes = self._pick_parts(copies, inner, rank)
-                        return (
-                            (Gene(node.number.hole.path, index), *genes) if isinstance(node.number, Choice) else genes
-                        )
+                        return (*_number_gene(node, index), *self._pick_parts(copies, inner, rank))
                     rank -= count
         else:
-            assert not isinstance(node, Fixed | Shared)
             return self._pick_parts(node.open_parts, need, rank)
         raise AssertionError("a rank beyond the count")
 
-    def _pick_parts(self, parts: tuple[Node, ...], need: Need, rank: int) -> tuple[Gene, ...]:
-        chosen: list[tuple[Gene, ...]] = []
-        position = len(parts)
-        for part in reversed(parts):
-            position -= 1
-            if need:
-                need, own, rank, own_rank = _split(self._prefix(parts)[position], self.ways(part), need, rank)
-            else:
-                own = NO_NEED
-                rank, own_rank = divmod(rank, self.ways(part)[NO_NEED])
-            chosen.append(self._pick(part, own, own_rank))
-        genes: list[Gene] = []
-        for each in reversed(chosen):
-            genes += each
-        return tuple(genes)
+    def _pick_parts(self, parts: tuple[Node, ...], need: Need, rank: int) -> Genes:
+        genes: Genes = ()
+        for position in reversed(range(len(parts))):
+            ways = self.ways(parts[position])
+            need, own, rank, own_rank = _split(self._prefix(parts)[position], ways, need, rank)
+            genes = self._pick(parts[position], own, own_rank) + genes
+        return genes
+
+    def _picker(self, node: Node) -> Picker:
+        """What picks within a node where it makes no shared hole active: the digits of the rank, without a search."""
+        known = self._pickers.get(node)
+        if known is None:
+            known = self._new_picker(node)
+            known = self._pickers[node] = lru_cache(CACHED_PARTS)(known) if node in self._stage_parts else known
+        return known
+
+    def _new_picker(self, node: Node) -> Picker:
+        if isinstance(node, Fixed | Shared):
+            return lambda rank: ()
+        if isinstance(node, Choice):
+            heads = [(Gene(node.hole.path, index),) for index in range(len(node.options))]
+            counts = [self._num_free(option) for option in node.options]
+            tails = [
+                self._picker(option) if count else None for option, count in zip(node.options, counts, strict=True)
+            ]
+            return _picker_of_options(heads, tails, counts)
+        if isinstance(node, Repeat):
+            free = [(index, copies) for index, (own, copies) in enumerate(_numbers(node)) if not own]
+            counts = [self._product_of(copies).get(NO_NEED, 0) for _, copies in free]
+            rows = [
+                self._picker_of_row(copies) if count else None for (_, copies), count in zip(free, counts, strict=True)
+            ]
+            return _picker_of_options([_number_gene(node, index) for index, _ in free], rows, counts)
+        return self._picker_of_row(node.open_parts)
+
+    def _picker_of_row(self, parts: tuple[Node, ...]) -> Picker:
+        steps = [(self._picker(part), self._num_free(part)) for part in reversed(parts)]
+
+        def pick(rank: int) -> Genes:
+            genes: Genes = ()
+            for pick_part, count in steps:
+                rank, own = divmod(rank, count)
+                genes = pick_part(own) + genes
+            return genes
+
+        return pick
+
+    def _num_free(self, node: Node) -> int:
+        """How many ways there are within a node that make no shared hole active."""
+        return self.ways(node).get(NO_NEED, 0)
 
     def _num_fills(self, need: Need) -> int:
         """How many ways there are to fill the shared holes of a need."""
@@ -202,6 +237,24 @@ def _numbers(node: Repeat) -> list[tuple[Need, tuple[Node, ...]]]:
         (NO_NEED if shared is None else frozenset([(shared, option)]), node.copies[:count])
         for option, count in enumerate(node.counts)
     ]
+
+
+def _number_gene(node: Repeat, option: int) -> Genes:
+    """The gene of a number of copies that is a hole of its own; none otherwise."""
+    return (Gene(node.number.hole.path, option),) if isinstance(node.number, Choice) else ()
+
+
+def _picker_of_options(heads: Sequence[Genes], tails: Sequence[Picker | None], counts: Sequence[int]) -> Picker:
+    """Picks one of several options, each with its own genes and `counts` ways within it; no tail where there are 0."""
+    firsts = [0, *accumulate(counts)]
+
+    def pick(rank: int) -> Genes:
+        index = bisect_right(firsts, rank) - 1
+        tail = tails[index]
+        assert tail is not None, "an option without ways holds no rank"
+        return heads[index] + tail(rank - firsts[index])
+
+    return pick
 
 
 def _sum(ways: Iterable[Ways]) -> Ways:
