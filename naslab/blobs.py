@@ -6,11 +6,14 @@ import hashlib
 import os
 import re
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 
 from naslab.errors import LedgerError
 
 _HASH = re.compile(r"[0-9a-f]{64}")
+_PARTIAL = ".partial-"
+"""What the names of files begin with that are not whole yet."""
 
 
 class BlobStore:
@@ -58,6 +61,23 @@ class BlobStore:
         except OSError as error:
             raise LedgerError(f"{path} cannot be taken away: {error.strerror}") from None
 
+    def sweep(self, needed: Collection[str]) -> int:
+        """Take everything away but the needed hashes, files that were never finished too; how many there were.
+
+        For whoever knows that nobody is putting anything here meanwhile. Files that are not the store's own stay.
+        """
+        count = 0
+        for path in sorted(self.folder.glob("[0-9a-f][0-9a-f]/*")):
+            is_blob = _HASH.fullmatch(path.name) is not None and path.name not in needed
+            if not is_blob and not path.name.startswith(_PARTIAL):
+                continue
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                raise LedgerError(f"{path} cannot be taken away: {error.strerror}") from None
+            count += 1
+        return count
+
     def path(self, sha256: str) -> Path:
         """Where the bytes of a hash are, or would be."""
         if not _HASH.fullmatch(sha256):
@@ -67,7 +87,7 @@ class BlobStore:
 
 def _write_whole(path: Path, data: bytes) -> None:
     """Write beside the place, flush to the disk, and only then give it its name."""
-    descriptor, partial = tempfile.mkstemp(prefix=".partial-", dir=path.parent)
+    descriptor, partial = tempfile.mkstemp(prefix=_PARTIAL, dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -20,6 +21,7 @@ from naslab.arch import ArchSpec, encode
 from naslab.errors import DataError, StudyError
 from naslab.estimators.estimator import Estimator
 from naslab.execution.bar_source import require_bars
+from naslab.execution.checkpoints import sweep_checkpoints
 from naslab.execution.events import Observer, StrategyChosen, StudyOpened, ignore
 from naslab.execution.executor import Executor
 from naslab.execution.search import run_candidates
@@ -129,9 +131,10 @@ def search(
         if choice is not None:
             on_event(StrategyChosen(choice.name, choice.reason))
         with crew.start(estimator_of(problem, data_dir, record, opened), memory) as executor:
-            run_candidates(record.name, opened, executor, search_source(mind, problem, record, opened), on_event)
+            tidy = partial(sweep_checkpoints, opened, record, problem.objectives)
+            run_candidates(record.name, opened, executor, search_source(mind, problem, record, opened), on_event, tidy)
             if entrants:
-                run_entrants(opened, record, executor, "baseline", entrants, on_event)
+                run_entrants(opened, record, executor, "baseline", entrants, on_event, tidy)
         return read_study(opened, record.name)
 
 
@@ -320,13 +323,15 @@ def estimator_of(
     if record is not None and record.estimator:
         return read_name(record.estimator).make(Setting(problem, data_dir, record.seed)).estimator
     wants_latency = any(goal.metric == "latency_ms" for goal in problem.objectives)
-    goes_on = record is not None and (record.rungs is not None or record.inherit)
+    checkpoints = None
+    if record is not None and ledger is not None and (record.rungs is not None or record.inherit):
+        checkpoints = str(ledger.checkpoints(record.name).folder.absolute())
     training = ShortTraining(
         data=problem.data,
         recipe=problem.recipe,
         data_dir=data_dir,
         latency=wants_latency,
-        checkpoints=str(ledger.blobs.folder.absolute()) if goes_on and ledger is not None else None,
+        checkpoints=checkpoints,
         stop_early=None if record is None else record.stop_early,
     )
     return InheritedTraining(training=training) if record is not None and record.inherit else training
@@ -339,7 +344,8 @@ def run_entrants(
     role: Literal["family", "baseline"],
     entrants: Sequence[Entrant],
     on_event: Observer,
+    tidy: Callable[[], object] = lambda: None,
 ) -> None:
     """Train networks beside a search, those that the study has no result of."""
     candidates = [make_candidate(arch, 0, record.epochs, record.seed, role, origin=origin) for arch, origin in entrants]
-    run_candidates(record.name, ledger, executor, ListSource(candidates), on_event)
+    run_candidates(record.name, ledger, executor, ListSource(candidates), on_event, tidy)

@@ -6,7 +6,7 @@ import msgspec
 
 from naslab.estimators.estimator import Workbench
 from naslab.estimators.short_training import ShortTraining
-from naslab.outcome import Candidate, Estimate
+from naslab.outcome import Candidate, Estimate, Outcome
 
 
 class InheritedTraining(msgspec.Struct, frozen=True, kw_only=True):
@@ -16,7 +16,8 @@ class InheritedTraining(msgspec.Struct, frozen=True, kw_only=True):
     from, widened, deepened or sliced to fit (`naslab.training.inheritance`); others train as `training` does. The note
     `inherited` says how many layers were taken over and how, whether the function was, and the epochs that the
     ancestors were trained for: an inherited estimate stands for a longer training than its fidelity says. Where the
-    checkpoint is of no use, training begins from scratch and the note `from_scratch` says why.
+    checkpoint is of no use, training begins from scratch and the note `from_scratch` says why. A promotion goes on from
+    its own checkpoint, whatever that network inherited.
 
     >>> from naslab.training.choice import DataChoice
     >>> from naslab.training.recipe import default_recipe
@@ -44,3 +45,13 @@ INHERITS = "inherits"
 """The key of a candidate's origin under which the trial stands whose weights it begins with."""
 ANCESTOR_EPOCHS = "ancestor_epochs"
 """The key of a candidate's origin for the epochs that those weights were trained for."""
+
+
+def ancestor_epochs(outcome: Outcome) -> int:
+    """The epochs that other networks were trained for whose weights an outcome's training began with, or went on from.
+
+    0 for a training from scratch, one that was to inherit among them.
+    """
+    if "from_scratch" in outcome.estimate.notes:
+        return 0
+    return int(outcome.candidate.origin.get(ANCESTOR_EPOCHS, 0))

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from naslab.estimators.inheritance import ANCESTOR_EPOCHS, INHERITS
+from naslab.estimators.inheritance import ANCESTOR_EPOCHS, INHERITS, ancestor_epochs
 from naslab.execution.source import Resumption, Source
 from naslab.outcome import Candidate, Outcome
 
@@ -24,6 +24,9 @@ class InheritSource:
 
     It is the first of the parents that its origin names which left a checkpoint. Whom a candidate inherits from is
     decided once, when it is made, and is part of it in the ledger: a resumed study trains it from the same weights.
+
+    Under rungs children inherit when they start on the first one, from the training that their origin names: that of
+    the first rung, however far their parent has come since. Promotions go on from their own checkpoints, as ever.
     """
 
     def __init__(self, source: Source) -> None:
@@ -52,10 +55,9 @@ class InheritSource:
 
     def _remember(self, outcome: Outcome) -> None:
         if outcome.is_complete and outcome.estimate.weights_sha256:
-            candidate, estimate = outcome.candidate, outcome.estimate
-            before = estimate.notes.get("inherited", {}).get("ancestor_epochs", 0)
-            epochs = before + (len(estimate.curve) or candidate.fidelity.epochs)
-            self._trained[candidate.trial] = Ancestor(estimate.weights_sha256, epochs)
+            own = len(outcome.estimate.curve) or outcome.candidate.fidelity.epochs
+            weights = outcome.estimate.weights_sha256
+            self._trained[outcome.candidate.trial] = Ancestor(weights, ancestor_epochs(outcome) + own)
 
     def _with_parent(self, candidate: Candidate) -> Candidate:
         parents = candidate.origin.get("parents", ())

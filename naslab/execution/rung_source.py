@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from naslab.estimators.inheritance import ANCESTOR_EPOCHS, ancestor_epochs
 from naslab.execution.promotion import best_to_promote, may_go_on
 from naslab.execution.source import Resumption, Source
 from naslab.outcome import Candidate, Outcome
@@ -26,10 +27,10 @@ class RungSource:
     the share comes to less than one network, so that some network reaches the last rung.
 
     A promotion is a trial of its own, of origin `{"operator": "promote", "from": trial}`, that starts from the
-    checkpoint of that trial. `forget` takes the hash of each checkpoint that nothing can start from any more: of a
-    network whose promotion is finished, or that was stopped. Those of networks that were not promoted are kept, for
-    more trials may be asked for, and then a rung is larger; so are those of the last rung, the weights of what was
-    found.
+    checkpoint of that trial; where that network inherited, its `ancestor_epochs` are there too. `forget` takes the hash
+    of each checkpoint that nothing can start from any more: of a network whose promotion is finished, or that was
+    stopped. Those of networks that were not promoted are kept, for more trials may be asked for, and then a rung is
+    larger; so are those of the last rung, the weights of what was found (`naslab.execution.checkpoints`).
     """
 
     def __init__(
@@ -115,11 +116,12 @@ class RungSource:
         before = outcome.candidate
         rung = self._rung_of(before)
         assert rung is not None, "only outcomes of a rung go on"
+        inherited = ancestor_epochs(outcome)
         return msgspec.structs.replace(
             before,
             trial=trial,
             fidelity=self._rungs.fidelity(rung + 1),
-            origin={"operator": "promote", "from": before.trial},
+            origin={"operator": "promote", "from": before.trial} | ({ANCESTOR_EPOCHS: inherited} if inherited else {}),
             start_from=outcome.estimate.weights_sha256,
             accuracy_to_beat=None,
         )

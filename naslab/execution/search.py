@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -57,12 +57,21 @@ def run_search(
     run_candidates(study, ledger, executor, source, on_event)
 
 
-def run_candidates(study: str, ledger: Ledger, executor: Executor, source: Source, on_event: Observer = ignore) -> None:
+def run_candidates(
+    study: str,
+    ledger: Ledger,
+    executor: Executor,
+    source: Source,
+    on_event: Observer = ignore,
+    tidy: Callable[[], object] = lambda: None,
+) -> None:
     """Run what a source proposes, a strategy's candidates or a given list, and keep the outcomes in the study.
 
-    Raises what `run_search` raises.
+    `tidy` is called before the first candidate and after the last one, while this process alone drives the study and
+    none of its workers trains. Raises what `run_search` raises.
     """
     with ledger.claim(study), held_interrupts() as interrupts:
+        tidy()
         run = Run(study, ledger, executor, source, on_event)
         run.fill()
         while run.in_flight and not interrupts.has_come:
@@ -73,6 +82,7 @@ def run_candidates(study: str, ledger: Ledger, executor: Executor, source: Sourc
             run.handle_all(executor.wait(0.0))
             on_event(Interrupted(len(run.in_flight)))
             raise KeyboardInterrupt
+        tidy()
         run.end()
 
 

@@ -19,7 +19,7 @@ def search_source(strategy: Strategy, problem: Problem, record: StudyRecord, led
     first = Fidelity(epochs=record.epochs) if rungs is None else rungs.fidelity(0)
     networks = StrategySource(strategy, problem, first, record.seed, record.trials)
     # a checkpoint that children may begin with is never done with
-    forget = keep_all if record.inherit else ledger.blobs.discard
+    forget = keep_all if record.inherit else ledger.checkpoints(record.name).discard
     begun = InheritSource(networks) if record.inherit else networks
     ladder = begun if rungs is None else RungSource(begun, rungs, problem.objectives, forget)
     if record.stop_early is None:

@@ -67,6 +67,10 @@ class Ledger:
         """Files by content hash beside the ledger, for what is too big for a row."""
         return BlobStore(self.location.blob_folder)
 
+    def checkpoints(self, name: str) -> BlobStore:
+        """The checkpoints of a study's trainings, in a folder of their own: whoever drives the study may sweep it."""
+        return BlobStore(self.location.blob_folder / "checkpoints" / str(self._study_id(name)))
+
     def create_study(self, record: StudyRecord) -> None:
         """Enter a study; `StudyError` where its name is taken or cannot be printed."""
         name = record.name

@@ -98,7 +98,7 @@ def test_a_driver_killed_in_the_middle_of_a_rung_and_checkpoints_cut_short(tmp_p
         driver.send_signal(signal.SIGKILL)
     before = lab.open_study("rungs", tmp_path / "naslab.db")
     assert before.num_in_flight > 0
-    store = BlobStore(tmp_path / "naslab.db.blobs")
+    store = BlobStore(tmp_path / "naslab.db.blobs" / "checkpoints" / "1")
     cut = sorted({each.estimate.weights_sha256 for each in before.outcomes} - {""})[::2]
     for sha256 in cut:
         if store.path(sha256).exists():

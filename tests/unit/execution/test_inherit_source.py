@@ -5,13 +5,16 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from naslab.estimators.inheritance import ancestor_epochs
 from naslab.execution.inherit_source import InheritSource
+from naslab.execution.rung_source import RungSource
 from naslab.execution.source import StrategySource, make_candidate
 from naslab.lab import make_problem
 from naslab.outcome import Candidate, EpochRecord, Estimate, Failure, Fidelity, Outcome
+from naslab.rungs import Rungs
 from naslab.strategies.registry import make_strategy
 
-SHA = {trial: f"{trial:064x}" for trial in range(40)}
+SHA = {trial: f"{trial:064x}" for trial in range(50)}
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +79,39 @@ def test_a_resumed_study_goes_on_with_the_same_parents(problem) -> None:
         (candidate,) = again.propose(1, trial)
         assert candidate == proposed[trial]
         again.learn(outcomes[trial])
+
+
+def test_under_rungs_children_inherit_at_the_first_and_promotions_keep_their_ancestors(problem) -> None:
+    rungs = Rungs((1, 2, 4))
+    networks = StrategySource(make_strategy("evolution", problem, 0), problem, rungs.fidelity(0), 0, 30)
+    source = RungSource(InheritSource(networks), rungs, problem.objectives)
+    source.resume([], [])
+    done: dict[int, Outcome] = {}
+    for trial in range(45):
+        for candidate in source.propose(1, trial):
+            estimate = outcome_of(candidate).estimate
+            curve = tuple(EpochRecord(epoch, 1.0, 1.0, 50.0, 0.1) for epoch in range(1, candidate.fidelity.epochs + 1))
+            notes = {"from_scratch": "damaged"} if candidate.trial % 7 == 6 else {}
+            done[trial] = Outcome(
+                candidate=candidate,
+                estimate=msgspec.structs.replace(estimate, curve=curve, notes=notes, weights_sha256=f"{trial:064x}"),
+            )
+            source.learn(done[trial])
+    heirs = [each for each in done.values() if "inherits" in each.candidate.origin]
+    promoted = [each for each in done.values() if each.candidate.origin["operator"] == "promote"]
+    assert {each.candidate.fidelity for each in heirs} == {rungs.fidelity(0)}
+    assert {each.candidate.fidelity for each in promoted} == {rungs.fidelity(1), rungs.fidelity(2)}
+    for each in heirs:
+        parent = done[each.candidate.origin["inherits"]]
+        assert parent.candidate.fidelity == rungs.fidelity(0)
+        assert each.candidate.start_from == parent.estimate.weights_sha256
+        assert each.candidate.origin["ancestor_epochs"] == 1 + ancestor_epochs(parent)
+    for each in promoted:
+        own = done[each.candidate.origin["from"]]
+        assert each.candidate.start_from == own.estimate.weights_sha256
+        assert each.candidate.origin.get("ancestor_epochs", 0) == ancestor_epochs(own)
+    assert any(ancestor_epochs(each) for each in promoted)
+    assert any(each.candidate.origin.get("ancestor_epochs") and not ancestor_epochs(each) for each in done.values())
 
 
 def test_a_candidate_that_goes_on_from_its_own_checkpoint_keeps_it(problem) -> None:

@@ -1,0 +1,53 @@
+"""A driver to kill: a search of the digits by rungs whose networks inherit. Arguments: folder, trials."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from inherit_estimators import Watched
+
+from naslab import lab
+from naslab.estimators.inheritance import ANCESTOR_EPOCHS
+from naslab.execution.events import EpochEnded, Event
+from naslab.execution.workers import Workers
+
+SPACE = """
+input: [1, 8, 8]
+num_classes: 10
+stem: [{block: {type: conv}, width: 8}]
+stages:
+  - {block: {choice: [{type: residual}, {type: inverted_bottleneck, expansion: 2}]}, width: {choice: [8, 12, 16, 20]},
+     repeats: {choice: [1, 2, 3]}, stride: 2}
+"""
+
+
+def show(event: Event) -> None:
+    """One line for each epoch of a network that goes on from what it inherited."""
+    if isinstance(event, EpochEnded) and event.candidate.origin.get("operator") == "promote":
+        print(f"promoted {event.candidate.origin.get(ANCESTOR_EPOCHS, 0)}", flush=True)
+
+
+def main(folder: str, trials: str) -> None:
+    """Search with rungs of 1, 2 and 4 epochs."""
+    plain = lab.estimator_of
+    lab.estimator_of = lambda *given: Watched(plain(*given), folder)
+    space = Path(folder, "tiny.yaml")
+    space.write_text(SPACE)
+    lab.search(
+        space,
+        dataset="digits",
+        strategy="local",
+        trials=int(trials),
+        max_images=150,
+        rungs=(1, 2, 4),
+        inherit=True,
+        workers=Workers(count=2, device="cpu"),
+        ledger=f"{folder}/naslab.db",
+        study="heirs",
+        on_event=show,
+    )
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
