@@ -18,6 +18,7 @@ from naslab.estimators.failures import failure_of
 from naslab.estimators.latency import measure_latency
 from naslab.estimators.stopping import StopRule
 from naslab.outcome import Candidate, EpochRecord, Estimate, Fidelity
+from naslab.training.capturing import NOT_CAPTURED
 from naslab.training.checkpoint import Checkpoint, Origin, Progress, load_checkpoint, save_checkpoint
 from naslab.training.classes import missing_classes
 from naslab.training.data import DataSplit, load_dataset
@@ -56,8 +57,8 @@ def estimate(how: ShortTraining, candidate: Candidate, bench: Workbench, begin: 
         measured = run.measure(split)
     except Exception as error:  # noqa: BLE001  (whatever a candidate does wrong is a value)
         failure = failure_of(error)
-    if failure is not None and failure.reason == "out_of_memory" and device.type == "cuda":
-        torch.cuda.empty_cache()  # what the candidate held is the allocator's until then
+    if device.type == "cuda" and (how.recipe.graphs != "off" or (failure and failure.reason == "out_of_memory")):
+        torch.cuda.empty_cache()  # what the candidate held, or its recordings, is the allocator's until then
     return Estimate(
         measured=measured,
         curve=tuple(run.curve),
@@ -107,6 +108,7 @@ class TrainingRun:
 
         def fit(module: nn.Module, recipe: Recipe) -> None:
             self.notes |= halving_notes(how.recipe, recipe)
+            self.notes.pop(NOT_CAPTURED, None)  # of a larger batch
             train(
                 module,
                 images,
@@ -120,6 +122,7 @@ class TrainingRun:
                 start=start,
                 is_clear=rule,
                 keep=partial(self._keep, origin) if how.checkpoints is not None else None,
+                remark=self.notes.__setitem__,
             )
 
         trained, _ = train_within_memory(make, fit, how.recipe)

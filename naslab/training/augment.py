@@ -25,13 +25,14 @@ from naslab.training.recipe import Recipe
 class Batch(NamedTuple):
     """Normalised images float32 (batch, channels, height, width), and labels (batch,).
 
-    Where images were mixed, `other_labels` are those of the second images and `share` is the first ones' part.
+    Where images were mixed, `other_labels` are those of the second images and `share` (a tensor without dimensions) is
+    the first ones' part.
     """
 
     images: Tensor
     labels: Tensor
     other_labels: Tensor | None = None
-    share: float = 1.0
+    share: Tensor | None = None
 
 
 class Normaliser:
@@ -142,12 +143,12 @@ def _mixed(images: Tensor, labels: Tensor, recipe: Recipe, host: random.Random) 
     kind = host.choice(kinds)
     alpha = recipe.mixup if kind is mixup else recipe.cutmix
     images, share = kind(images, host.betavariate(alpha, alpha), host)
-    return Batch(images, labels, labels.roll(1), share)
+    return Batch(images, labels, labels.roll(1), torch.full((), share, device=images.device))
 
 
 def mixup(images: Tensor, share: float, host: random.Random) -> tuple[Tensor, float]:
     """Each image averaged with its neighbour, `share` its own part (arXiv 1710.09412)."""
-    return torch.lerp(images.roll(1, 0), images, share), share
+    return torch.lerp(_neighbours(images), images, share), share
 
 
 def cutmix(images: Tensor, share: float, host: random.Random) -> tuple[Tensor, float]:
@@ -158,5 +159,10 @@ def cutmix(images: Tensor, share: float, host: random.Random) -> tuple[Tensor, f
     top, bottom = max(0, row - int(height * cut / 2)), min(height, row + int(height * cut / 2))
     left, right = max(0, column - int(width * cut / 2)), min(width, column + int(width * cut / 2))
     mixed = images.clone()
-    mixed[:, :, top:bottom, left:right] = images.roll(1, 0)[:, :, top:bottom, left:right]
+    mixed[:, :, top:bottom, left:right] = _neighbours(images)[:, :, top:bottom, left:right]
     return mixed, 1 - (bottom - top) * (right - left) / (height * width)
+
+
+def _neighbours(images: Tensor) -> Tensor:
+    """The image before each, laid out in memory as they are: rolled as it is, a batch loses its channels-last form."""
+    return images.permute(0, 2, 3, 1).roll(1, 0).permute(0, 3, 1, 2)

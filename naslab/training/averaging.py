@@ -2,32 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import copy
+from collections.abc import Iterator
+from itertools import chain
 
-from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+import torch
+from torch import Tensor, nn
 
 from naslab.training.recipe import Recipe
 
 
-def make_average(module: nn.Module, recipe: Recipe) -> AveragedModel | None:
+class WeightAverage(nn.Module):
+    """An averaged copy of a network: `module`, with the number of updates so far in `n_averaged`.
+
+    The names in its state are those of torch's `AveragedModel`. That one asks its device for the number of updates in
+    every step; here the host counts, and the share that the next update takes of the network is a tensor.
+    """
+
+    n_averaged: Tensor
+    share: Tensor
+
+    def __init__(self, network: nn.Module, decay: float, has_warmup: bool) -> None:
+        super().__init__()
+        self.module = copy.deepcopy(network)
+        self._decay = decay
+        self._has_warmup = has_warmup
+        self.register_buffer("n_averaged", torch.tensor(0))
+        device = next(network.parameters()).device
+        self.register_buffer("share", torch.ones((), device=device), persistent=False)
+
+    def before_update(self) -> None:
+        """Count an update and set its share: the first takes all of the network, later ones 1 - decay."""
+        count = int(self.n_averaged)
+        decay = warm_decay(self._decay, count) if self._has_warmup else self._decay
+        self.share.fill_(1 - decay if count else 1.0)
+        self.n_averaged += 1
+
+    @torch.no_grad()
+    def update(self, network: nn.Module) -> None:
+        """Take the share of a network's weights and running statistics; its counters as they are."""
+        averages, currents = [], []
+        for averaged, current in zip(_tensors(self.module), _tensors(network), strict=True):
+            if averaged.is_floating_point():
+                averages.append(averaged)
+                currents.append(current)
+            else:
+                averaged.copy_(current)
+        differences = torch._foreach_sub(currents, averages)
+        torch._foreach_mul_(differences, self.share)
+        torch._foreach_add_(averages, differences)
+
+
+def _tensors(network: nn.Module) -> Iterator[Tensor]:
+    return chain(network.parameters(), network.buffers())
+
+
+def make_average(module: nn.Module, recipe: Recipe) -> WeightAverage | None:
     """The averaged copy of a module that a recipe asks for, if it does."""
-    if recipe.ema_decay is None:
-        return None
-    return AveragedModel(module, multi_avg_fn=_ema(recipe.ema_decay, recipe.ema_warmup), use_buffers=True)
-
-
-def _ema(decay: float, has_warmup: bool) -> Callable[[Any, Any, Any], None]:
-    """Torch's moving average; with warm-up its decay is at first that of a short window."""
-    if not has_warmup:
-        constant: Callable[[Any, Any, Any], None] = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
-        return constant
-
-    def average(averaged: Any, current: Any, num_averaged: Any) -> None:
-        get_ema_multi_avg_fn(warm_decay(decay, int(num_averaged)))(averaged, current, num_averaged)  # type: ignore[no-untyped-call]
-
-    return average
+    return None if recipe.ema_decay is None else WeightAverage(module, recipe.ema_decay, recipe.ema_warmup)
 
 
 def warm_decay(decay: float, num_updates: int) -> float:

@@ -17,12 +17,12 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 
 from naslab.arch.spec import ArchSpec
 from naslab.blobs import BlobStore
 from naslab.errors import DataError
 from naslab.outcome import EpochRecord, Fidelity
+from naslab.training.averaging import WeightAverage
 from naslab.training.schedule import Plateau
 
 FORMAT = 1
@@ -76,7 +76,7 @@ class TrainingState(msgspec.Struct):
 
     module: nn.Module
     optimizer: torch.optim.Optimizer
-    averaged: AveragedModel | None
+    averaged: WeightAverage | None
     plateau: Plateau
     batches: torch.Generator
     host: random.Random

@@ -28,7 +28,7 @@ class FitResult(msgspec.Struct, frozen=True, kw_only=True):
     """A trained network: its test accuracy in per cent with the binomial standard error, and its learning curve.
 
     Where the validation images were trained on, the curve's validation values are those of images seen in training.
-    `notes` say what the batch size became where memory ran out.
+    `notes` say what the batch size became where memory ran out, and why steps were not recorded that should have been.
     """
 
     test_accuracy: float
@@ -72,6 +72,7 @@ def fit_and_test(
     size = arch.input[1:]
     seen = with_validation(split) if use_validation else split
     curve: tuple[EpochRecord, ...] = ()
+    remarks: dict[str, Any] = {}
 
     def make() -> nn.Module:
         network = build(arch, seed)
@@ -81,7 +82,10 @@ def fit_and_test(
 
     def fit(module: nn.Module, how: Recipe) -> None:
         nonlocal curve
-        curve = train(module, seen, how, epochs, size=size, seed=seed, clock=clock, report=report)
+        remarks.clear()
+        curve = train(
+            module, seen, how, epochs, size=size, seed=seed, clock=clock, report=report, remark=remarks.__setitem__
+        )
 
     trained, used = train_within_memory(make, fit, recipe)
     module = without_heads(trained, arch)
@@ -96,7 +100,7 @@ def fit_and_test(
         wall_seconds=clock.elapsed,
         device=device_name(split.train.labels.device),
         weights_sha256=digest,
-        notes=halving_notes(recipe, used),
+        notes=halving_notes(recipe, used) | remarks,
     )
 
 

@@ -15,26 +15,25 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from naslab.arch.graphs import Supervised
 from naslab.errors import DivergedError, TimedOutError
 from naslab.outcome import EpochRecord
 from naslab.training.augment import Batch, Normaliser, epoch_sizes, training_batches
 from naslab.training.averaging import make_average
+from naslab.training.capturing import Advance, Capture, CapturedStep, Capturer, Remark, wanted_capture
 from naslab.training.checkpoint import Checkpoint, Progress, TrainingState
 from naslab.training.compiling import compiled
+from naslab.training.cuda_capture import cuda_capturer
 from naslab.training.data import DataSplit
 from naslab.training.early_stopping import EarlyStop
 from naslab.training.evaluation import accuracy_sem as accuracy_sem
 from naslab.training.evaluation import evaluate as evaluate
 from naslab.training.norms import WarmNorms
-from naslab.training.optimizer import clip_to_weights, decaying_weights, make_optimizer
-from naslab.training.penalty import add_penalty
-from naslab.training.precision import forward_precision
+from naslab.training.optimizer import make_optimizer, set_rate
 from naslab.training.recipe import Recipe
 from naslab.training.regularise import Regularisation, regularised
 from naslab.training.schedule import Plateau, rate_factor
+from naslab.training.step import TrainingStep
 
 CHECK_EVERY = 16
 """Steps between looks at the loss, each of which waits for a GPU to finish."""
@@ -79,20 +78,27 @@ def train(
     start: Checkpoint | None = None,
     is_clear: Callable[[Sequence[EpochRecord]], bool] = lambda _: False,
     keep: Callable[[Progress, dict[str, Tensor]], None] | None = None,
+    remark: Remark = lambda name, text: None,
+    make_capturer: Callable[[torch.device], Capturer | None] = cuda_capturer,
 ) -> tuple[EpochRecord, ...]:
     """Train `module` in place on `data.train`, evaluate it after each epoch, and give the learning curve.
 
     `size` is the (height, width) of the network's input; images of another size are resized. The schedule is that of
     `schedule_epochs`, of which `epochs` are the beginning. From `start` on, a checkpoint of the same training, every
     number is as if it had never stopped, and its epochs are in the curve; `keep` takes the state at the end. The
-    training ends early after an epoch where `is_clear`, given the curve, says that more would tell nothing. Raises
-    `DivergedError`, `TimedOutError` after the clock's deadline, and `DataError` for a checkpoint of something else.
+    training ends early after an epoch where `is_clear`, given the curve, says that more would tell nothing. `remark`
+    takes notes on how it ran: `not_captured` is why its steps were not recorded by what `make_capturer` makes, where
+    the recipe asks for that. Raises `DivergedError`, `TimedOutError` after the clock's deadline, and `DataError` for a
+    checkpoint of something else.
     """
     device = data.train.labels.device
     clock = clock or Clock.start()
     with _reproducible(device, seed), regularised(module, recipe) as regularisation:
         module.to(device).to(memory_format=torch.channels_last)
-        run = _Run(module, data, recipe, schedule_epochs or epochs, size, clock, regularisation)
+        begun = 0 if start is None else len(start.progress.curve)
+        num_steps = len(epoch_sizes(len(data.train), recipe.batch_size)) * (epochs - begun)
+        capture = wanted_capture(module, recipe, device, num_steps, remark, make_capturer)
+        run = _Run(module, data, recipe, schedule_epochs or epochs, size, clock, regularisation, capture)
         generator = torch.Generator(device).manual_seed(seed)
         host = random.Random(seed)
         state = TrainingState(module, run.optimizer, run.averaged, run.plateau, generator, host, device)
@@ -122,6 +128,7 @@ def train(
         if run.averaged is not None:
             module.load_state_dict(run.averaged.module.state_dict())
         run.early_stop.give_best(module)
+        run.optimizer.zero_grad()  # gradients of a recorded step would hold the memory of its recording
     return tuple(curve)
 
 
@@ -137,6 +144,7 @@ class _Run:
         size: tuple[int, int],
         clock: Clock,
         regularisation: Regularisation,
+        capture: Capture | None,
     ) -> None:
         self.module = module
         self.recipe = recipe
@@ -144,15 +152,14 @@ class _Run:
         self.plateau = Plateau(recipe)
         self.early_stop = EarlyStop(recipe)
         self.averaged = make_average(module, recipe)
-        self.optimizer = make_optimizer(module, recipe)
-        self._parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
-        self._decaying = decaying_weights(module)
+        self.optimizer = make_optimizer(module, recipe, is_capturable=capture is not None)
         self._regularisation = regularisation
         self._clock = clock
         steps = len(epoch_sizes(len(data.train), recipe.batch_size))
         self._steps = steps
         self._epochs = epochs
-        self._forward = module
+        self._step = TrainingStep(module, recipe, self.optimizer, self.averaged, size)
+        self._settled: Advance = self._step if capture is None else CapturedStep(self._step, capture)
         self._compiled = compiled(module, recipe, data.train.labels.device, steps * epochs)
         self.warm_norms = WarmNorms(module, steps * epochs)
         self._worst = DIVERGED_AT * math.log(max(2, data.num_classes))
@@ -169,37 +176,25 @@ class _Run:
         count = 0
         for step, batch in enumerate(batches):
             done = epoch * self._steps + step
-            factor = self.plateau.factor * rate_factor(self.recipe, done, self._steps, self._epochs)
-            for group in self.optimizer.param_groups:
-                group["lr"] = self.recipe.learning_rate * factor
-            self.warm_norms.before_step(done)
-            if done >= self.warm_norms.settled_at:
-                self._forward = self._compiled  # not before: each new momentum would compile it anew
-            self._regularisation.before_step(done / (self._steps * self._epochs))
-            total = total + self._step(batch) * len(batch.labels)
+            total = total + self._advance(done)(batch) * len(batch.labels)
             count += len(batch.labels)
             if step % CHECK_EVERY == CHECK_EVERY - 1 or step == self._steps - 1:
                 self._check(float(total) / count, epoch)
             self._clock.check()
         return float(total) / count
 
-    def _step(self, batch: Batch) -> Tensor:
-        """One update of the weights; the batch's loss."""
-        with forward_precision(self.recipe, batch.images.device, self.normalise.size):
-            outputs = self._forward(batch.images)
-        loss = training_loss(self.module, outputs, batch, self.recipe.label_smoothing)
-        self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        if self.recipe.l1 or self.recipe.l2:
-            add_penalty(self._decaying, self.recipe.l1, self.recipe.l2)
-        if self.recipe.clip_ratio is not None:
-            clip_to_weights(self._parameters, self.recipe.clip_ratio)
-        if self.recipe.clip_norm is not None:
-            nn.utils.clip_grad_norm_(self._parameters, self.recipe.clip_norm)
-        self.optimizer.step()
+    def _advance(self, done: int) -> Advance:
+        """What updates the weights after `done` steps, all that changes from step to step set for it."""
+        factor = self.plateau.factor * rate_factor(self.recipe, done, self._steps, self._epochs)
+        set_rate(self.optimizer, self.recipe.learning_rate * factor)
+        self._regularisation.before_step(done / (self._steps * self._epochs))
         if self.averaged is not None:
-            self.averaged.update_parameters(self.module)
-        return loss.detach()
+            self.averaged.before_update()
+        self.warm_norms.before_step(done)
+        if done < self.warm_norms.settled_at:
+            return self._step
+        self._step.forward = self._compiled  # not before: each new momentum would compile it anew, or be recorded
+        return self._settled
 
     def _check(self, mean_loss: float, epoch: int) -> None:
         if not mean_loss < self._worst:
@@ -207,28 +202,6 @@ class _Run:
                 f"the training loss became {mean_loss:.4g} in epoch {epoch + 1} "
                 f"(learning rate {self.recipe.learning_rate:g})"
             )
-
-
-def training_loss(
-    module: nn.Module, outputs: Tensor | tuple[Tensor, ...], batch: Batch, label_smoothing: float
-) -> Tensor:
-    """The loss of a module's logits; of one with auxiliary heads, theirs added at their weights (arXiv 1409.4842)."""
-    if isinstance(outputs, Tensor):
-        return batch_loss(outputs.float(), batch, label_smoothing)
-    assert isinstance(module, Supervised)
-    loss = batch_loss(outputs[0].float(), batch, label_smoothing)
-    for logits, weight in zip(outputs[1:], module.loss_weights, strict=True):
-        loss = loss + weight * batch_loss(logits.float(), batch, label_smoothing)
-    return loss
-
-
-def batch_loss(logits: Tensor, batch: Batch, label_smoothing: float) -> Tensor:
-    """Cross-entropy in nats of logits (batch, classes), against both labels where images were mixed."""
-    loss = functional.cross_entropy(logits, batch.labels, label_smoothing=label_smoothing)
-    if batch.other_labels is None:
-        return loss
-    other = functional.cross_entropy(logits, batch.other_labels, label_smoothing=label_smoothing)
-    return torch.lerp(other, loss, batch.share)
 
 
 @contextmanager

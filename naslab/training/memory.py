@@ -37,7 +37,8 @@ class MemoryNeed(msgspec.Struct, frozen=True):
     """Bytes that a training takes at its peak, by what they are for.
 
     `weights` with their gradients in `gradients` and the optimiser's in `optimizer`; `maps` are those kept for the
-    backward pass with the largest gradients, or those of an evaluation where they are more.
+    backward pass with the largest gradients, or those of an evaluation where they are more; both where steps are
+    recorded, for a recording keeps its memory to itself.
     """
 
     weights: int
@@ -72,11 +73,12 @@ def training_memory(arch: ArchSpec, recipe: Recipe, device: str = "cpu") -> Memo
     evaluated = min(EVALUATED_IMAGES, EVALUATED_STEPS * recipe.batch_size)
     seen = cost(arch).peak_activation_bytes * evaluated * value_bytes // BYTES_PER_VALUE
     images = arch.input[0] * arch.input[1] * arch.input[2] * recipe.batch_size * BYTES_PER_VALUE
+    is_recorded = recipe.graphs != "off" and device.startswith("cuda")
     return MemoryNeed(
         weights=params * (BYTES_PER_VALUE * copies + (REDUCED_BYTES if is_reduced else 0)),
         gradients=params * BYTES_PER_VALUE,
         optimizer=params * BYTES_PER_VALUE * OPTIMIZER_COPIES[recipe.optimizer],
-        maps=max(kept, seen) + 2 * images,
+        maps=(kept + seen if is_recorded else max(kept, seen)) + 2 * images,
         workspace=WEIGHT_COPIES * largest * BYTES_PER_VALUE,
     )
 

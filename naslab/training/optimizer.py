@@ -10,21 +10,45 @@ from torch import Tensor, nn
 from naslab.training.recipe import Recipe
 
 
-def make_optimizer(module: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+def make_optimizer(module: nn.Module, recipe: Recipe, is_capturable: bool = False) -> torch.optim.Optimizer:
     """The recipe's optimiser over a module's parameters, fused where torch has it.
 
     Weight decay is for the weights of convolutions and linear layers alone, not for norms, biases and gains
-    (He et al. 2019, arXiv 1812.01187, section 3.1).
+    (He et al. 2019, arXiv 1812.01187, section 3.1). The steps of one that `is_capturable` may be recorded: what changes
+    from step to step, the learning rate too, is on the device.
     """
     groups = parameter_groups(module, recipe.weight_decay)
-    rate = recipe.learning_rate
+    rate = _rate_tensor(module, recipe.learning_rate) if is_capturable else recipe.learning_rate
     if recipe.optimizer == "sgd":
         has_nesterov = recipe.nesterov and recipe.momentum > 0  # torch refuses it without momentum
         return torch.optim.SGD(groups, rate, recipe.momentum, nesterov=has_nesterov, fused=True)
     if recipe.optimizer == "adamw":
-        return torch.optim.AdamW(groups, rate, betas=(recipe.momentum, 0.999), fused=True)
+        return torch.optim.AdamW(groups, rate, betas=(recipe.momentum, 0.999), fused=True, capturable=is_capturable)
     # decay and epsilon of arXiv 1905.11946, which trains with batches of thousands
-    return torch.optim.RMSprop(groups, rate, alpha=0.9, eps=1e-3, momentum=recipe.momentum)
+    return torch.optim.RMSprop(
+        groups,
+        rate,
+        alpha=0.9,
+        eps=1e-3,
+        momentum=recipe.momentum,
+        capturable=is_capturable,
+        foreach=True if is_capturable else None,  # the plain form reads the rate back
+    )
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Give an optimiser a learning rate; one that is a tensor stays in its place."""
+    for group in optimizer.param_groups:
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
+
+
+def _rate_tensor(module: nn.Module, rate: float) -> Tensor:
+    """A learning rate where the weights are: of single precision, as torch's fused steps on a GPU read it."""
+    device = next(module.parameters()).device
+    return torch.tensor(rate, dtype=torch.float64 if device.type == "cpu" else torch.float32, device=device)
 
 
 def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, object]]:

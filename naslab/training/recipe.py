@@ -48,8 +48,8 @@ class Recipe(Spec, frozen=True):
 
     Running: `precision` `auto` is bfloat16 on a GPU, and on a CPU that has instructions for it where images are of 16 x
     16 pixels or more: dense convolutions were 1.3 to 1.7 times as fast; grouped ones stay in float32 there. `compile`
-    hands the network to torch.compile: `auto` on a GPU alone, in trainings long enough to win back the time that
-    compiling takes.
+    hands the network to torch.compile, `graphs` records whole training steps as CUDA graphs: `auto` on a GPU alone, in
+    trainings long enough to win back the time that this takes. What cannot be recorded runs as without.
     """
 
     optimizer: Literal["sgd", "adamw", "rmsprop"] = "sgd"
@@ -98,6 +98,7 @@ class Recipe(Spec, frozen=True):
 
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     compile: Literal["off", "auto", "on"] = "off"
+    graphs: Literal["off", "auto", "on"] = "off"
 
     def __post_init__(self) -> None:
         for name in ("learning_rate", "clip_norm", "clip_ratio"):

@@ -21,10 +21,11 @@ from naslab.arch import ArchSpec
 from naslab.errors import DataError, DivergedError
 from naslab.training.augment import Batch, Normaliser, epoch_sizes, training_batches
 from naslab.training.data import DataSplit, load_dataset
-from naslab.training.loop import DIVERGED_AT, batch_loss
+from naslab.training.loop import DIVERGED_AT
 from naslab.training.optimizer import make_optimizer
 from naslab.training.precision import forward_precision
 from naslab.training.schedule import rate_factor
+from naslab.training.step import batch_loss
 from naslab.training.supernet.bank import WeightBank, make_bank
 from naslab.training.supernet.files import Supernet, load_supernet, save_supernet
 from naslab.training.supernet.paths import covering_paths, draw_path, extreme_paths

@@ -135,6 +135,14 @@ def test_mixed_batches_carry_both_labels():
     assert 0 <= batch.share <= 1
 
 
+@pytest.mark.parametrize("changes", [{"mixup": 0.4}, {"cutmix": 1.0}, {"cutout": 2, "mixup": 0.4}, {}])
+def test_batches_are_channels_last_in_memory_however_they_are_made(changes):
+    data = split_of(numbered_images(8))
+    recipe = Recipe(batch_size=8, crop_padding=1, horizontal_flip=True, **changes)
+    batch = next(training_batches(data, recipe, Normaliser(data, (6, 5)), generator(), random.Random(0)))
+    assert batch.images.is_contiguous(memory_format=torch.channels_last)
+
+
 @pytest.mark.parametrize(
     "recipe", [Recipe(batch_size=5, crop_padding=2, horizontal_flip=True, cutout=3, mixup=0.2, cutmix=1.0)]
 )

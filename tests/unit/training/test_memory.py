@@ -85,6 +85,13 @@ def test_a_gpu_computes_in_half_the_bytes_and_averages_take_a_copy():
     assert training_memory(arch, Recipe(ema_decay=0.99)).weights == 2 * host.weights
 
 
+def test_recorded_steps_keep_their_maps_while_a_network_is_evaluated():
+    arch = model("resnet20_cifar")
+    plain, recorded = training_memory(arch, Recipe(), "cuda"), training_memory(arch, Recipe(graphs="auto"), "cuda")
+    assert plain.maps < recorded.maps < 2 * plain.maps
+    assert training_memory(arch, Recipe(graphs="auto")) == training_memory(arch, Recipe())
+
+
 def test_a_worker_holds_its_images_unless_they_are_streamed():
     held = WorkerMemory(Recipe(), DataChoice(name="cifar10", max_images=1000))
     streamed = WorkerMemory(Recipe(), DataChoice(name="cifar10", storage="stream"))

@@ -100,7 +100,8 @@ def test_a_warm_average_follows_at_first_and_lags_later():
     expected = 0.0
     for step, value in enumerate((2.0, 5.0, -1.0, 3.0)):
         nn.init.constant_(module.weight, value)
-        averaged.update_parameters(module)
+        averaged.before_update()
+        averaged.update(module)
         decay = (1 + step) / (10 + step)
         expected = value if step == 0 else decay * expected + (1 - decay) * value
         assert averaged.module.weight.item() == pytest.approx(expected)

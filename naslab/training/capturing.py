@@ -1,0 +1,157 @@
+"""When the steps of a training are recorded as a CUDA graph and replayed, and the step that does so.
+
+A GPU step of a small network is hundreds of kernels of a few microseconds, and launching each from Python takes longer
+than running it: replayed, a step is one launch. Not yet measured on a GPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple, Protocol, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from naslab.arch.graphs import Dag
+from naslab.training.augment import Batch
+from naslab.training.recipe import Recipe
+
+PAYS_BACK_AFTER = 100
+"""Steps of a training on a GPU that `auto` records for; an estimate, not yet measured on a GPU: recording takes about
+as long as a few dozen of the steps that it saves time in."""
+WARM_STEPS = 3
+"""Steps of each size of batch before it is recorded: libraries load their kernels and set up their work space."""
+NOT_CAPTURED = "not_captured"
+"""The name of the note on why steps were not recorded that the recipe asks to record."""
+
+Advance: TypeAlias = Callable[[Batch], Tensor]
+"""Updates weights by a batch and gives its loss."""
+Remark: TypeAlias = Callable[[str, str], None]
+"""Takes the name of a note and its text."""
+
+
+class Capturer(Protocol):
+    """Records work on a device: `torch.cuda.graph`, or what stands in for it where there is no GPU."""
+
+    def run(self, work: Callable[[], None]) -> None:
+        """Do work now, where it would be recorded."""
+        ...
+
+    def capture(self, work: Callable[[], None]) -> Callable[[], None]:
+        """Record work, without doing it, and give what does it. `RuntimeError` where it cannot be recorded."""
+        ...
+
+
+class Capture(NamedTuple):
+    """How a training's steps are recorded, and who is told why they are not."""
+
+    capturer: Capturer
+    remark: Remark
+
+
+def pays_to_capture(recipe: Recipe, device: torch.device, num_steps: int) -> bool:
+    """Whether a training of so many steps records them, if they can be.
+
+    >>> pays_to_capture(Recipe(graphs="auto"), torch.device("cpu"), 10**6)
+    False
+    """
+    if recipe.graphs == "auto":
+        return device.type == "cuda" and num_steps >= PAYS_BACK_AFTER
+    return recipe.graphs == "on"
+
+
+def what_forbids_capture(module: nn.Module, recipe: Recipe) -> str:
+    """Why the steps of a module in training, its recipe's rates set, cannot be recorded; empty where they can.
+
+    A recording repeats the numbers and the decisions of the host that it saw.
+
+    >>> what_forbids_capture(nn.Linear(1, 1), Recipe(drop_block=0.1))
+    'drop_block: its rate changes in every step'
+    """
+    if recipe.drop_block:
+        return "drop_block: its rate changes in every step"
+    if any(isinstance(each, Dag) and each.drop_rate > 0 for each in module.modules()):
+        return "drop-path: the path that a step keeps is drawn on the host"
+    return ""
+
+
+def wanted_capture(
+    module: nn.Module,
+    recipe: Recipe,
+    device: torch.device,
+    num_steps: int,
+    remark: Remark,
+    make_capturer: Callable[[torch.device], Capturer | None],
+) -> Capture | None:
+    """How a training of so many steps records them; nothing where it does not.
+
+    Where the recipe asks for it and it cannot be, the remark `not_captured` says why.
+    """
+    if not pays_to_capture(recipe, device, num_steps):
+        return None
+    reason = what_forbids_capture(module, recipe)
+    capturer = None if reason else make_capturer(device)
+    if capturer is None:
+        remark(NOT_CAPTURED, reason or f"a {device.type} device has no CUDA graphs")
+        return None
+    return Capture(capturer, remark)
+
+
+class CapturedStep:
+    """A step that is done a few times, then recorded, once for each size of batch, and replayed from then on.
+
+    Every update does the same work in the same order as the step itself. Where recording fails, also for lack of
+    memory, nothing was done yet: the remark `not_captured` says why, and sizes without a recording go on without.
+    """
+
+    def __init__(self, step: Advance, capture: Capture) -> None:
+        self._step = step
+        self._capturer, self._remark = capture
+        self._slots: dict[tuple[int, ...], _Slot] = {}
+        self._has_failed = False
+
+    def __call__(self, batch: Batch) -> Tensor:
+        """Update the weights; the batch's loss, which the next call overwrites."""
+        slot = self._slot_for(batch)
+        slot.take(batch)
+        if slot.replay is None and slot.num_steps >= WARM_STEPS and not self._has_failed:
+            self._capture(slot)
+        if slot.replay is None:
+            self._capturer.run(partial(self._do, slot))
+        else:
+            slot.replay()
+        slot.num_steps += 1
+        return slot.loss
+
+    def _slot_for(self, batch: Batch) -> _Slot:
+        key = (*batch.images.shape, batch.other_labels is not None)
+        if key not in self._slots:
+            self._slots[key] = _Slot(batch)
+        return self._slots[key]
+
+    def _capture(self, slot: _Slot) -> None:
+        try:
+            slot.replay = self._capturer.capture(partial(self._do, slot))
+        except RuntimeError as error:  # torch's errors of CUDA and of its memory among them
+            self._has_failed = True
+            cause = error.__context__ or error  # leaving a recording that failed raises once more
+            self._remark(NOT_CAPTURED, (str(cause).splitlines() or [type(cause).__name__])[0])
+
+    def _do(self, slot: _Slot) -> None:
+        slot.loss.copy_(self._step(slot.batch))
+
+
+class _Slot:
+    """Where the batches of one size lie, and their loss: always in the same memory."""
+
+    def __init__(self, batch: Batch) -> None:
+        self.batch = Batch(*(None if each is None else torch.empty_like(each) for each in batch))  # type: ignore[arg-type]
+        self.loss = torch.zeros((), device=batch.images.device)
+        self.num_steps = 0
+        self.replay: Callable[[], None] | None = None
+
+    def take(self, batch: Batch) -> None:
+        for own, given in zip(self.batch, batch, strict=True):
+            if own is not None and given is not None:
+                own.copy_(given)

@@ -1,0 +1,84 @@
+"""One update of a network's weights by a batch: the same function, whether it runs as it is or is recorded.
+
+All that changes from step to step comes in through tensors that stay where they are (the batch, the learning rate, the
+share that an average takes), and nothing is read back to the host: a recording of the step on a GPU is the step.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from naslab.arch.graphs import Supervised
+from naslab.training.augment import Batch
+from naslab.training.averaging import WeightAverage
+from naslab.training.optimizer import clip_to_weights, decaying_weights
+from naslab.training.penalty import add_penalty
+from naslab.training.precision import forward_precision
+from naslab.training.recipe import Recipe
+
+
+class TrainingStep:
+    """Forward, loss, backward, penalties, clipping, the optimiser's step and the average's.
+
+    `forward` is what turns images into logits: the module, or a compiled form of it with the same weights.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        recipe: Recipe,
+        optimizer: torch.optim.Optimizer,
+        averaged: WeightAverage | None,
+        size: tuple[int, int],
+    ) -> None:
+        self.forward = module
+        self._module = module
+        self._recipe = recipe
+        self._optimizer = optimizer
+        self._averaged = averaged
+        self._size = size
+        self._parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+        self._decaying = decaying_weights(module)
+
+    def __call__(self, batch: Batch) -> Tensor:
+        """Update the weights; the batch's mean loss in nats, before the update."""
+        recipe = self._recipe
+        self._optimizer.zero_grad()
+        with forward_precision(recipe, batch.images.device, self._size):
+            outputs = self.forward(batch.images)
+        loss = training_loss(self._module, outputs, batch, recipe.label_smoothing)
+        loss.backward()  # type: ignore[no-untyped-call]
+        if recipe.l1 or recipe.l2:
+            add_penalty(self._decaying, recipe.l1, recipe.l2)
+        if recipe.clip_ratio is not None:
+            clip_to_weights(self._parameters, recipe.clip_ratio)
+        if recipe.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self._parameters, recipe.clip_norm)
+        self._optimizer.step()
+        if self._averaged is not None:
+            self._averaged.update(self._module)
+        return loss.detach()
+
+
+def training_loss(
+    module: nn.Module, outputs: Tensor | tuple[Tensor, ...], batch: Batch, label_smoothing: float
+) -> Tensor:
+    """The loss of a module's logits; of one with auxiliary heads, theirs added at their weights (arXiv 1409.4842)."""
+    if isinstance(outputs, Tensor):
+        return batch_loss(outputs.float(), batch, label_smoothing)
+    assert isinstance(module, Supervised)
+    loss = batch_loss(outputs[0].float(), batch, label_smoothing)
+    for logits, weight in zip(outputs[1:], module.loss_weights, strict=True):
+        loss = loss + weight * batch_loss(logits.float(), batch, label_smoothing)
+    return loss
+
+
+def batch_loss(logits: Tensor, batch: Batch, label_smoothing: float) -> Tensor:
+    """Cross-entropy in nats of logits (batch, classes), against both labels where images were mixed."""
+    loss = functional.cross_entropy(logits, batch.labels, label_smoothing=label_smoothing)
+    if batch.other_labels is None or batch.share is None:
+        return loss
+    other = functional.cross_entropy(logits, batch.other_labels, label_smoothing=label_smoothing)
+    return torch.lerp(other, loss, batch.share)
