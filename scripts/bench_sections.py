@@ -29,10 +29,10 @@ RUGGED = {
     "5 x 5 x 4 x 4 numbers, 4 x 3 kinds, seed 32": ((5, 5, 4, 4), (4, 3), 32, 2.0),
 }
 """Tables on which one worker needs a hundred evaluations and more: options of numbers and kinds, seed, ruggedness."""
-WORKERS, WORKERS_SEEDS, MOST_ALONE = 100, 20, 500
+WORKERS, WORKERS_SEEDS, MOST_ALONE = 100, 16, 500
 
 LADDER_TABLES = (5, 6, 7)
-LADDER, LADDER_SEEDS, LADDER_NOISE, EPOCHS = Ladder((1, 3, 9), (0.6, 0.85, 1.0)), 16, 0.15, (90, 180, 360)
+LADDER, LADDER_SEEDS, LADDER_NOISE, EPOCHS = Ladder((1, 3, 9), (0.6, 0.85, 1.0)), 8, 0.15, (90, 180, 360)
 ONLY_TOP = Ladder((9,), (1.0,))
 WAYS = ("every network trained in full", "rungs, told the first", "rungs, told all", "rungs, at random")
 
