@@ -1,9 +1,11 @@
 """One real study for each strategy and seed, at equal budget: networks trained on the handwritten digits.
 
     .venv/bin/python scripts/study_strategies.py [--trials 48] [--epochs 4] [--seeds 3] [--space digits_demo]
+    .venv/bin/python scripts/study_strategies.py --space mixed_cifar --side 16 --limit 'macs<=8e6'
 
-Accuracy up, macs down, under a limit. All studies are in one ledger; the same call continues what is not finished.
-Strategies that cannot search two objectives are left out, by name and reason.
+Accuracy up, macs down, under a limit; `--side` makes the space's images smaller than its file says. All studies are in
+one ledger; the same call continues what is not finished. Strategies that cannot search two objectives are left out, by
+name and reason.
 
 Writes OUT/table.md, OUT/table.json and OUT/studies.html with its curves, as pictures too where Chromium is.
 """
@@ -32,12 +34,22 @@ from naslab.figures.compare import growth_figure
 from naslab.figures.markup import element
 from naslab.figures.page import figure_block, page, write_text
 from naslab.posing import make_mind, make_problem
+from naslab.space import SearchSpace, load_space
 from naslab.strategies.registry import strategy_names
 
 PANELS = {
     "hypervolume": ("Hypervolume over trials", "share of the box up to the corner"),
     "accuracy": ("Best validation accuracy over trials", "best validation accuracy (%)"),
 }
+
+
+def posed_space(given: argparse.Namespace) -> SearchSpace:
+    """The space, for images of another side where one is given."""
+    space = load_space(given.space)
+    if given.side is None:
+        return space
+    channels = space.template["input"][0]
+    return SearchSpace(space.template | {"input": [channels, given.side, given.side]}, space.name)
 
 
 def searched(name: str, given: argparse.Namespace) -> list[StudyView]:
@@ -47,8 +59,9 @@ def searched(name: str, given: argparse.Namespace) -> list[StudyView]:
         start = time.monotonic()
         views.append(
             naslab.search(
-                given.space,
+                posed_space(given),
                 dataset=given.dataset,
+                max_images=given.max_images,
                 strategy=name,
                 trials=given.trials,
                 epochs=given.epochs,
@@ -65,7 +78,7 @@ def searched(name: str, given: argparse.Namespace) -> list[StudyView]:
 
 def compared(given: argparse.Namespace) -> tuple[dict[str, RealStanding], dict[str, str]]:
     """How each strategy did, and why others were left out."""
-    problem = make_problem(given.space, given.dataset, ("accuracy", "macs"), given.limit, None)
+    problem = make_problem(posed_space(given), given.dataset, ("accuracy", "macs"), given.limit, None, given.max_images)
     found, left_out = {}, {}
     for name in given.strategies:
         try:
@@ -149,6 +162,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--space", default="digits_demo")
     parser.add_argument("--dataset", default="digits")
+    parser.add_argument("--side", type=int, help="pixels of the space's images, by default as its file says")
+    parser.add_argument("--max-images", type=int, help="of the training set; all unless given")
     parser.add_argument("--trials", type=int, default=48)
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--seeds", type=int, default=3)
@@ -163,7 +178,7 @@ def main() -> None:
     given.ledger = given.ledger or given.out / "studies.db"
     start, load = time.monotonic(), os.getloadavg()[0]
     found, left_out = compared(given)
-    problem = make_problem(given.space, given.dataset, ("accuracy", "macs"), given.limit, None)
+    problem = make_problem(posed_space(given), given.dataset, ("accuracy", "macs"), given.limit, None, given.max_images)
     reference = corner(problem, given.floor)
     value = {
         "command": shlex.join(["scripts/study_strategies.py", *sys.argv[1:]]),
