@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable
 from concurrent.futures import Executor
 from functools import partial
@@ -15,7 +16,12 @@ from naslab.bench.compare import judge, searches
 from naslab.bench.fidelities import Ladder, climb, make_fidelities
 from naslab.bench.made_table import make_table
 from naslab.bench.standing import Spread, top_loss
+from naslab.problem import DataChoice, Objective, Problem
+from naslab.space import load_space
+from naslab.strategies.domain import ArchDomain
+from naslab.strategies.history import Observation
 from naslab.strategies.registry import make_search
+from naslab.training.recipe import Recipe
 
 Measure: TypeAlias = Callable[[float, Executor | None], dict[str, Any]]
 """Measures with a share of the usual seeds."""
@@ -34,6 +40,8 @@ WORKERS, WORKERS_SEEDS, MOST_ALONE = 100, 16, 500
 LADDER_TABLES = (5, 6, 7)
 LADDER, LADDER_SEEDS, LADDER_NOISE, EPOCHS = Ladder((1, 3, 9), (0.6, 0.85, 1.0)), 8, 0.15, (90, 180, 360)
 ONLY_TOP = Ladder((9,), (1.0,))
+ASKED_SPACE, ASKED_AFTER, ASKS = "mixed_cifar", (100, 1_000, 10_000), 24
+ASKED_GOALS = (("accuracy",), ("accuracy", "macs"), ("accuracy", "macs", "latency_ms"))
 WAYS = ("every network trained in full", "rungs, told the first", "rungs, told all", "rungs, at random")
 
 
@@ -130,6 +138,61 @@ def show_rungs(section: dict[str, Any]) -> list[str]:
     for row in section["rows"]:
         cells = [f"{mean:.3g} ± {sem:.1g}" for mean, sem in row["regret"].values()]
         lines.append(row_line([f"seed {row['table']}", row["way"], str(row["seeds"]), *cells]))
+    return lines
+
+
+def measure_asks(share: float, pool: Executor | None) -> dict[str, Any]:
+    """CPU milliseconds of an ask of `bayes` in a space of real networks, after so many outcomes."""
+    rows = []
+    for goals in ASKED_GOALS:
+        for told in ASKED_AFTER:
+            asks = asked_after(told, goals, max(4, round(ASKS * share)))
+            rows.append({"goals": goals, "told": told, "asks": len(asks), "ms": [float(np.median(asks)), max(asks)]})
+        print(f"asks: {' and '.join(goals)} are done", file=sys.stderr)
+    return {"rows": rows}
+
+
+def asked_after(told: int, goals: tuple[str, ...], count: int) -> list[float]:
+    """Milliseconds of `count` asks, an outcome told before each; results are made up of cost and noise."""
+    problem = Problem(load_space(ASKED_SPACE), tuple(map(Objective.named, goals)), DataChoice("cifar10"), Recipe())
+    domain, rng = ArchDomain(problem), np.random.default_rng(0)
+    search = make_search("bayes", domain, 0)
+    results = [made_up_result(domain, trial, rng) for trial in range(told + count)]
+    search.learn(results[:told])
+    search.ask(1)  # fits to all of them, as a resumed search does once
+    times = []
+    for result in results[told:]:
+        search.learn([result])
+        start = time.process_time()
+        search.ask(1)
+        times.append(1000 * (time.process_time() - start))
+    return times
+
+
+def made_up_result(domain: ArchDomain, trial: int, rng: np.random.Generator) -> Observation:
+    """A random network with losses that follow its cost, each with noise of its own."""
+    while True:
+        genome = domain.space.sample(rng)
+        network = domain.examine(genome)
+        if network.is_feasible:
+            losses = tuple(-5 * network.features[0] + rng.normal() if each is None else each for each in network.losses)
+            return Observation(genome, network.network_id, losses, {}, trial)
+
+
+def show_asks(section: dict[str, Any]) -> list[str]:
+    """The section as lines of a page."""
+    lines = [
+        "## What an ask costs",
+        "",
+        f"`bayes` in `{ASKED_SPACE}` with made-up results: CPU milliseconds of an ask after so many outcomes, the "
+        "median and the longest, which fits the model anew. At most 50 ms at 1,000 and 200 ms at 10,000 were asked.",
+        "",
+        row_line(["objectives", "outcomes", "asks", "median, ms", "longest, ms"]),
+        row_line(["---", *["---:"] * 4]),
+    ]
+    for row in section["rows"]:
+        cells = [", ".join(row["goals"]), f"{row['told']:,}", str(row["asks"]), *map(number, row["ms"])]
+        lines.append(row_line(cells))
     return lines
 
 

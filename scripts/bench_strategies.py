@@ -5,8 +5,9 @@
 Cases: NAS-Bench-Macro (Su et al. 2021) with one and two objectives, and searched by 100 simulated workers, which then
 lag and fail; made-up tables of knobs of mixed kinds whose results come with noise, one small, one of 83,000 rows, one
 with two objectives; rugged tables that take one worker a hundred evaluations and more, searched by one and by 100
-(`workers`); short trainings that half agree with long ones, under successive halving (`rungs`). Beside the own
-strategies stand those of other packages that are installed (the extra `bench`).
+(`workers`); short trainings that half agree with long ones, under successive halving (`rungs`); how long an ask takes
+after 10,000 outcomes (`asks`). Beside the own strategies stand those of other packages that are installed (the extra
+`bench`).
 
 Seeds are SEEDS times the case's share and `--share`; one that has used its minutes of a case begins no more, and the
 table says how many it had. What is measured is kept in OUT/parts, by case and strategy: the same call goes on where it
@@ -212,6 +213,7 @@ def pictures(name: str, found: Comparison, title: str, out: Path) -> None:
 SECTIONS: dict[str, tuple[Measure, Show]] = {
     "workers": (bench_sections.measure_workers, bench_sections.show_workers),
     "rungs": (bench_sections.measure_rungs, bench_sections.show_rungs),
+    "asks": (bench_sections.measure_asks, bench_sections.show_asks),
 }
 """What is no comparison of strategies on one table: how it is measured, and as lines of the page."""
 
