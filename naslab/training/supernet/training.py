@@ -1,4 +1,4 @@
-"""Training a supernet: at each batch a few networks of the space, their gradients added in the weights they share.
+"""Training a supernet: at each batch a few networks of the space, their gradients averaged in the weights they share.
 
 Every draw of an epoch follows from the seed and the epoch's number, so that a training taken up from its file after
 any epoch ends with the same numbers as one that never stopped.
@@ -140,7 +140,7 @@ class SupernetTraining:
         return held or [self.largest]
 
     def _step(self, batch: Batch, paths: list[ArchSpec]) -> Tensor:
-        """One update by the sum of the paths' mean gradients; their mean loss."""
+        """One update along the mean of the paths' gradients; their mean loss."""
         recipe = self.settings.recipe
         self.optimizer.zero_grad()
         total = torch.zeros((), device=self.device)

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 import torch
 
-from naslab.arch import ArchSpec, InvertedBottleneck, ResidualBlock
+from naslab.arch import ArchSpec, InvertedBottleneck, ResidualBlock, arch_id, cost
 from naslab.arch.build import build
 from naslab.errors import DataError, SpecError, StudyError
 from naslab.estimators.estimator import Workbench
@@ -17,9 +17,11 @@ from naslab.lab import make_problem, search
 from naslab.space import SearchSpace, choice
 from naslab.supernet_lab import export_shared_weights, train_supernet
 from naslab.training.choice import DataChoice
+from naslab.training.data import load_dataset
 from naslab.training.recipe import default_recipe
 from naslab.training.supernet.files import load_supernet
 from naslab.training.supernet.settings import SupernetSettings
+from naslab.training.supernet.training import SupernetTraining
 from naslab.training.supernet.training import train_supernet as train
 from naslab.training.weights import load_weights
 
@@ -54,23 +56,49 @@ class StopError(Exception):
 
 
 def test_a_training_killed_between_epochs_ends_as_one_that_was_not(tmp_path) -> None:
-    whole = train(settings_of(3, distill=True), tmp_path / "whole")
+    settings = settings_of(3, distill=True, data=DataChoice(name="digits", max_images=120))
+    whole = train(settings, tmp_path / "whole")
 
     def stop(epoch: int, loss: float) -> None:
         if epoch == 2:
             raise StopError
 
     with pytest.raises(StopError):
-        train(settings_of(3, distill=True), tmp_path / "cut", report=stop)
+        train(settings, tmp_path / "cut", report=stop)
     half = load_supernet(tmp_path / "cut")
     assert (half.epochs_done, half.is_finished) == (1, False)
     assert half.state
-    again = train(settings_of(3, distill=True), tmp_path / "cut")
+    again = train(settings, tmp_path / "cut")
     assert again.losses == whole.losses
     assert again.state == {}
     for key, value in whole.tensors.items():
         assert torch.equal(value, again.tensors[key]), key
-    assert train(settings_of(3, distill=True), tmp_path / "cut").losses == whole.losses
+    assert train(settings, tmp_path / "cut").losses == whole.losses
+
+
+@pytest.mark.parametrize("sandwich", [True, False])
+def test_a_batch_trains_random_paths_and_under_the_sandwich_rule_the_ends_of_the_space(monkeypatch, sandwich) -> None:
+    settings = settings_of(1, sandwich=sandwich, num_paths=3, data=DataChoice(name="digits", max_images=120))
+    training = SupernetTraining(settings, load_dataset(settings.data, None, "cpu"))
+    run, seen = training.bank.run, list[ArchSpec]()
+
+    def watched(arch: ArchSpec, images: torch.Tensor) -> torch.Tensor:
+        seen.append(arch)
+        return run(arch, images)
+
+    monkeypatch.setattr(training.bank, "run", watched)
+    training.epoch(0)
+    count = 5 if sandwich else 3
+    batches = [seen[place : place + count] for place in range(0, len(seen), count)]
+    assert len(batches) == 3  # 96 training images, 32 at once
+    sizes = [cost(arch).macs for arch in archs()]
+    for paths in batches:
+        assert set(map(arch_id, paths)) <= set(map(arch_id, archs()))
+        if sandwich:
+            assert [cost(paths[0]).macs, cost(paths[-1]).macs] == [max(sizes), min(sizes)]
+    drawn = [arch for paths in batches for arch in (paths[1:-1] if sandwich else paths)]
+    assert len(drawn) == 9
+    assert len(set(drawn)) > 1
 
 
 def test_another_training_does_not_take_up_the_file(trained) -> None:
