@@ -26,8 +26,10 @@ from naslab.training.compiling import compiled
 from naslab.training.cuda_capture import cuda_capturer
 from naslab.training.data import DataSplit
 from naslab.training.early_stopping import EarlyStop
+from naslab.training.evaluation import Evaluation
 from naslab.training.evaluation import accuracy_sem as accuracy_sem
 from naslab.training.evaluation import evaluate as evaluate
+from naslab.training.images import Images
 from naslab.training.norms import WarmNorms
 from naslab.training.optimizer import make_optimizer, set_rate
 from naslab.training.recipe import Recipe
@@ -95,17 +97,15 @@ def train(
     clock = clock or Clock.start()
     with _reproducible(device, seed), regularised(module, recipe) as regularisation:
         module.to(device).to(memory_format=torch.channels_last)
-        begun = 0 if start is None else len(start.progress.curve)
-        num_steps = len(epoch_sizes(len(data.train), recipe.batch_size)) * (epochs - begun)
+        curve = [] if start is None else list(start.progress.curve)
+        num_steps = len(epoch_sizes(len(data.train), recipe.batch_size)) * (epochs - len(curve))
         capture = wanted_capture(module, recipe, device, num_steps, remark, make_capturer)
         run = _Run(module, data, recipe, schedule_epochs or epochs, size, clock, regularisation, capture)
         generator = torch.Generator(device).manual_seed(seed)
         host = random.Random(seed)
         state = TrainingState(module, run.optimizer, run.averaged, run.plateau, generator, host, device)
-        curve: list[EpochRecord] = []
         if start is not None:
             state.restore(start)
-            curve += start.progress.curve
             run.early_stop.tensors = start.tensors
         seconds_before = curve[-1].wall_seconds if curve else 0.0
         for epoch in range(len(curve), epochs):
@@ -113,10 +113,7 @@ def train(
                 break
             batches = training_batches(data, recipe, run.normalise, generator, host)
             train_loss = run.epoch(epoch, batches)
-            seen = evaluate(run.evaluated, data.validation, run.normalise, recipe)
-            if not math.isfinite(seen.loss):
-                raise DivergedError(f"the validation loss became {seen.loss} in epoch {epoch + 1}")
-            run.plateau.after_epoch(seen.loss)
+            seen = run.validation(epoch, data.validation)
             seconds = seconds_before + clock.elapsed
             curve.append(EpochRecord(epoch + 1, train_loss, seen.loss, seen.accuracy, seconds))
             run.early_stop.note(curve, run.evaluated)
@@ -182,6 +179,14 @@ class _Run:
                 self._check(float(total) / count, epoch)
             self._clock.check()
         return float(total) / count
+
+    def validation(self, epoch: int, images: Images) -> Evaluation:
+        """How the weights do after an epoch, which the schedule takes note of."""
+        seen = evaluate(self.evaluated, images, self.normalise, self.recipe)
+        if not math.isfinite(seen.loss):
+            raise DivergedError(f"the validation loss became {seen.loss} in epoch {epoch + 1}")
+        self.plateau.after_epoch(seen.loss)
+        return seen
 
     def _advance(self, done: int) -> Advance:
         """What updates the weights after `done` steps, all that changes from step to step set for it."""

@@ -23,16 +23,18 @@ def make_optimizer(module: nn.Module, recipe: Recipe, is_capturable: bool = Fals
         has_nesterov = recipe.nesterov and recipe.momentum > 0  # torch refuses it without momentum
         return torch.optim.SGD(groups, rate, recipe.momentum, nesterov=has_nesterov, fused=True)
     if recipe.optimizer == "adamw":
-        return torch.optim.AdamW(groups, rate, betas=(recipe.momentum, 0.999), fused=True, capturable=is_capturable)
-    # decay and epsilon of arXiv 1905.11946, which trains with batches of thousands
-    return torch.optim.RMSprop(
-        groups,
-        rate,
-        alpha=0.9,
-        eps=1e-3,
-        momentum=recipe.momentum,
-        capturable=is_capturable,
-        foreach=True if is_capturable else None,  # the plain form reads the rate back
+        betas = (recipe.momentum, 0.999)
+        return _quiet(torch.optim.AdamW(groups, rate, betas, fused=True, capturable=is_capturable))
+    return _quiet(
+        torch.optim.RMSprop(
+            groups,
+            rate,
+            alpha=0.9,  # this and epsilon of arXiv 1905.11946, which trains with batches of thousands
+            eps=1e-3,
+            momentum=recipe.momentum,
+            capturable=is_capturable,
+            foreach=True if is_capturable else None,  # the plain form reads the rate back
+        )
     )
 
 
@@ -43,6 +45,12 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
             group["lr"].fill_(rate)
         else:
             group["lr"] = rate
+
+
+def _quiet(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
+    """An optimiser that does not advise against steps outside a recording, of which every training has some."""
+    optimizer.__dict__["_warned_capturable_if_run_uncaptured"] = True
+    return optimizer
 
 
 def _rate_tensor(module: nn.Module, rate: float) -> Tensor:

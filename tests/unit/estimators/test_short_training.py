@@ -56,6 +56,12 @@ def test_the_accuracy_is_the_last_epochs_with_its_binomial_error(bench):
     assert set(estimate.measured) == {"accuracy", "accuracy_sem"}
 
 
+def test_steps_that_should_be_recorded_and_are_not_are_noted(bench):
+    recipe = msgspec.structs.replace(SHORT.recipe, graphs="on")
+    estimate = with_(recipe=recipe).estimate(candidate_of(), bench)
+    assert estimate.notes == {"threads": 1, "not_captured": "a cpu device has no CUDA graphs"}
+
+
 def test_latency_is_measured_where_asked_for(bench):
     estimate = with_(latency=True).estimate(candidate_of(), bench)
     assert 0 < estimate.measured["latency_ms"] < 1000

@@ -1,0 +1,3 @@
+"""The device of these tests."""
+
+DEVICE = "cuda:0"
