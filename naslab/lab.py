@@ -89,7 +89,8 @@ def search(
     `rungs` such as `(1, 3, 9)` take the place of `epochs`: `trials` networks are trained for the first, and the best
     third of each rung is trained on to the next, in trials of their own. `stop_early` is a confidence such as 0.95: a
     training ends when with this confidence its final accuracy will not bring the network to the front at its cost.
-    With `inherit` a candidate that a strategy made from others begins with the weights of one of them.
+    With `inherit` a candidate that a strategy made from others begins with the weights of one of them; by rungs it does
+    so on the first, with what its parent was there, and a promotion goes on from its own.
     `estimator` such as `"supernet:path=FILE"` takes the place of short training.
     Raises `NaslabError` before the first trial for whatever does not fit.
     """

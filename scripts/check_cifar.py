@@ -1,7 +1,7 @@
 """CIFAR-10 sanity: does training by naslab reach the accuracy that the literature gives for the same budget?
 
-    .venv/bin/python scripts/check_cifar.py [--seeds 1] [--data-dir DATA]         shortened, an hour of one CPU core
-    .venv/bin/python scripts/check_cifar.py --full --seeds 3 [--device cuda]      whole schedules, for a GPU
+    .venv/bin/python scripts/check_cifar.py [--seeds 1] [--data-dir DATA]     shortened: half an hour of an idle core
+    .venv/bin/python scripts/check_cifar.py --full --seeds 3 [--device cuda]  whole schedules, for a GPU
 
 Two networks: ResNet-20 by `paper-resnet` (He et al., arXiv 1512.03385, section 4.2), and by `full` the most accurate
 network of at most ResNet-20's macs that naslab's evolution finds in 200 trials of NAS-Bench-Macro (arXiv 2103.11922),
