@@ -1,13 +1,16 @@
 """How fast the training engine is against the loop a user would write, and against Lightning.
 
     .venv/bin/python scripts/bench_train.py [--repeats 5] [--images 1024] [--data-dir DATA] [--out OUT]
-    .venv/bin/python scripts/bench_train.py --device cuda --images 10000 --packed 2,4,8,16
+    .venv/bin/python scripts/bench_train.py --device cuda --images 10000 --repeats 3 --packed 1,4,8,16 --minutes 8
 
 One candidate is a network built, trained for one epoch of CIFAR-10 images (crops, mirror images, batches of 128, SGD
 with Nesterov momentum, one-cycle rates) and evaluated on a quarter as many. All contenders train the same networks on
 the same images in one process, interleaved: every repeat runs each of them once, in another order. On a CPU with one
 thread; besides, batches alone against Pillow's, and two workers of one thread against one of two. On a GPU besides,
-several candidates at once, each in a process of its own. Writes OUT/table.json and OUT/table.md.
+several candidates at once: each in a process of its own, with its steps recorded as CUDA graphs and without, and all in
+one process, recorded, each on a stream of its own. What has not begun after --minutes is left out, which the page says.
+Processes share a GPU by turns, unless NVIDIA's MPS runs (`nvidia-cuda-mps-control -d` before this script), with which
+their kernels run side by side: measure with it and without. Writes OUT/table.json and OUT/table.md.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 import torch
@@ -35,14 +38,26 @@ from naslab.facts import device_facts, machine_facts, version_facts
 from naslab.training.augment import Normaliser, training_batches
 from naslab.training.choice import DataChoice
 from naslab.training.data import DataSplit, load_dataset
+from naslab.training.halving import free_memory
 from naslab.zoo.mobilenet_v2 import mobilenet_v2
 from naslab.zoo.registry import model
 
 sys.path.insert(0, str(Path(__file__).parent))
-from train_contenders import RECIPE, SIDE, Contender, engine, has_lightning, lightning_loop, loaders, plain_loop
+from train_contenders import (
+    RECIPE,
+    SIDE,
+    Contender,
+    engine,
+    has_lightning,
+    lightning_loop,
+    loaders,
+    plain_loop,
+    streamed,
+)
 
 PLAIN, LIGHTNING = "plain loop", "Lightning"
-ENGINE, ENGINE_FLOAT32 = "naslab", "naslab, float32"
+ENGINE, ENGINE_FLOAT32, ENGINE_GRAPHS = "naslab", "naslab, float32", "naslab, CUDA graphs"
+PROCESSES, PROCESSES_GRAPHS, STREAMS = "processes", "processes, CUDA graphs", "streams of one process, CUDA graphs"
 VALIDATION_FRACTION = 0.2
 BUSY = 0.5
 """A load average at the start above which something else was running."""
@@ -82,12 +97,13 @@ class Run(NamedTuple):
     loss: float
 
 
-def contenders() -> dict[str, Contender]:
-    """What is compared; Lightning where it is installed."""
+def contenders(device: torch.device) -> dict[str, Contender]:
+    """What is compared; Lightning where it is installed, recorded steps on a GPU."""
     found: dict[str, Contender] = {PLAIN: plain_loop}
     if has_lightning():
         found[LIGHTNING] = lightning_loop
-    return found | {ENGINE_FLOAT32: engine("float32"), ENGINE: engine("auto")}
+    found |= {ENGINE_FLOAT32: engine("float32"), ENGINE: engine("auto")}
+    return found | ({ENGINE_GRAPHS: engine("auto", "on")} if device.type == "cuda" else {})
 
 
 def timed(contender: Contender, arch: ArchSpec, data: DataSplit) -> Run:
@@ -101,7 +117,7 @@ def timed(contender: Contender, arch: ArchSpec, data: DataSplit) -> Run:
 
 def interleaved(repeats: int, data: DataSplit, warm: DataSplit) -> dict[str, dict[str, list[Run]]]:
     """Every contender once a repeat on every network, in another order each time; one short run of each warms up."""
-    found = contenders()
+    found = contenders(data.mean.device)
     runs: dict[str, dict[str, list[Run]]] = {name: {each: [] for each in found} for name in networks()}
     order = list(found)
     for name, arch in networks().items():
@@ -171,18 +187,48 @@ def shared_cores(choice: DataChoice, data_dir: str | None, rounds: int) -> dict[
         return worker_rates({"one worker, all cores": one, "two workers": two}, rounds)
 
 
-def packed(choice: DataChoice, data_dir: str | None, sizes: list[int], rounds: int) -> dict[str, list[float]]:
-    """Candidates an hour of several processes on one GPU, for each number of them."""
-    estimator = ShortTraining(data=choice, recipe=RECIPE, data_dir=data_dir)
-    rates: dict[str, list[float]] = {}
-    for size in sizes:
-        with LocalExecutor(estimator, size, "cuda:0") as executor:
-            drained(executor, size)
-            rates[str(size)] = []
-            for _ in range(rounds):
-                started = time.perf_counter()
-                drained(executor, 4 * size)
-                rates[str(size)].append(4 * size * 3600 / (time.perf_counter() - started))
+def packed(
+    choice: DataChoice, data: DataSplit, data_dir: str | None, sizes: list[int], deadline: float
+) -> dict[str, dict[str, list[float]]]:
+    """Candidates an hour of a GPU by way of packing and number at once; what has not begun at the deadline is empty."""
+    ways: dict[str, Callable[[int], list[float]]] = {
+        PROCESSES_GRAPHS: lambda size: by_processes(choice, data_dir, size, "on"),
+        STREAMS: lambda size: by_streams(data, size),
+        PROCESSES: lambda size: by_processes(choice, data_dir, size, "off"),
+    }
+    rates: dict[str, dict[str, list[float]]] = {way: {} for way in ways}
+    for size in sorted(sizes, reverse=True):
+        for way, measured in ways.items():
+            rates[way][str(size)] = measured(size) if time.perf_counter() < deadline else []
+            print(f"{way}, {size} at once: {rates[way][str(size)]}", file=sys.stderr, flush=True)
+    return rates
+
+
+def by_processes(
+    choice: DataChoice, data_dir: str | None, size: int, graphs: Literal["off", "on"], rounds: int = 2
+) -> list[float]:
+    """Candidates an hour of as many processes on one GPU, once they are ready."""
+    recipe = msgspec.structs.replace(RECIPE, graphs=graphs)
+    rates = []
+    with LocalExecutor(ShortTraining(data=choice, recipe=recipe, data_dir=data_dir), size, "cuda:0") as executor:
+        drained(executor, size)
+        for _ in range(rounds):
+            started = time.perf_counter()
+            drained(executor, 2 * size)
+            rates.append(2 * size * 3600 / (time.perf_counter() - started))
+    return rates
+
+
+def by_streams(data: DataSplit, size: int, rounds: int = 2) -> list[float]:
+    """Candidates an hour of as many streams of this process."""
+    rates = []
+    for _ in range(rounds):
+        started = time.perf_counter()
+        streamed(networks()["ResNet-20"], data, size)
+        if data.mean.device.type == "cuda":
+            torch.cuda.synchronize()
+        rates.append(size * 3600 / (time.perf_counter() - started))
+        free_memory()
     return rates
 
 
@@ -202,7 +248,7 @@ def peak_rate(device: torch.device, kind: torch.dtype) -> float:
 
 def measure(given: argparse.Namespace) -> dict[str, Any]:
     """All measurements with what they were made on."""
-    load = os.getloadavg()[0]
+    began, load = time.perf_counter(), os.getloadavg()[0]
     torch.set_num_threads(1)
     choice = DataChoice(name="cifar10", max_images=given.images * 5 // 4, validation_fraction=VALIDATION_FRACTION)
     data = load_dataset(choice, given.data_dir, given.device)
@@ -229,8 +275,15 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
     if given.device == "cpu":
         value["cores"] = shared_cores(choice, given.data_dir, 2)
     else:
-        value["packed"] = packed(choice, given.data_dir, [int(size) for size in given.packed.split(",")], 2)
+        sizes = [int(size) for size in given.packed.split(",")]
+        value["packed"] = packed(choice, data, given.data_dir, sizes, began + 60 * given.minutes)
+        value["has_mps"] = is_mps_running()
     return value | {"asked": asked(value)}
+
+
+def is_mps_running() -> bool:
+    """Whether NVIDIA's Multi-Process Service shares the GPU among processes."""
+    return Path(os.environ.get("CUDA_MPS_PIPE_DIRECTORY", "/tmp/nvidia-mps"), "control").exists()
 
 
 def ratios(value: dict[str, Any], name: str, contender: str) -> list[float]:
@@ -249,7 +302,7 @@ def asked(value: dict[str, Any]) -> list[dict[str, Any]]:
         rows.append(("two workers of one thread: times one of two", ASKED["two workers"], two / one))
     else:
         plain = statistics.median(value["seconds"]["ResNet-20"][PLAIN])
-        best = max(statistics.median(rates) for rates in value["packed"].values())
+        best = max(statistics.median(rates) for way in value["packed"].values() for rates in way.values() if rates)
         rows.append(("ResNet-20, packed: times the plain loop's candidates", ASKED["packed"], best * plain / 3600))
     return [{"what": what, "asked": least, "measured": seen, "met": seen >= least} for what, least, seen in rows]
 
@@ -261,6 +314,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=1024, help="training images of a candidate")
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--packed", default="1,2,4,8,16", help="on a GPU: how many candidates train at once")
+    parser.add_argument("--minutes", type=float, default=8.0, help="on a GPU: no packing begins after as many")
     parser.add_argument("--data-dir", default=os.environ.get("NASLAB_DATA"))
     parser.add_argument("--out", type=Path, default=Path("results/train_bench"))
     given = parser.parse_args()

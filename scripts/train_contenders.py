@@ -7,6 +7,7 @@ for one epoch with crops and mirror images, and evaluate it on the same validati
 from __future__ import annotations
 
 import logging
+import random
 import warnings
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -23,11 +24,19 @@ from torchvision import datasets, transforms
 
 from naslab.arch import ArchSpec
 from naslab.arch.build import build
+from naslab.training.augment import Normaliser, epoch_sizes, training_batches
+from naslab.training.capturing import Advance, Capture, CapturedStep
+from naslab.training.cuda_capture import cuda_capturer
 from naslab.training.data import DataSplit
+from naslab.training.evaluation import evaluate
 from naslab.training.images import ImageSet
 from naslab.training.loop import train
+from naslab.training.norms import WarmNorms
+from naslab.training.optimizer import make_optimizer as make_engine_optimizer
+from naslab.training.optimizer import set_rate
 from naslab.training.recipe import Recipe
 from naslab.training.schedule import rate_factor
+from naslab.training.step import TrainingStep
 
 RECIPE = Recipe(learning_rate=0.1, batch_size=128, crop_padding=4, horizontal_flip=True)
 SIDE = 32
@@ -53,15 +62,73 @@ class Pictures(datasets.CIFAR10):
         self.target_transform = None
 
 
-def engine(precision: str) -> Contender:
-    """naslab's training in a precision."""
+def engine(precision: str, graphs: str = "off") -> Contender:
+    """naslab's training in a precision, its steps recorded as CUDA graphs where `graphs` is `on`."""
 
     def run(arch: ArchSpec, data: DataSplit) -> Result:
-        recipe = msgspec.structs.replace(RECIPE, precision=precision)
+        recipe = msgspec.structs.replace(RECIPE, precision=precision, graphs=graphs)
         (epoch,) = train(build(arch, seed=0), data, recipe, 1, size=(SIDE, SIDE))
         return Result(epoch.train_loss, epoch.validation_accuracy)
 
     return run
+
+
+class StreamedCandidate:
+    """A candidate that is trained step by step on a stream of its own, its steps recorded."""
+
+    def __init__(self, arch: ArchSpec, data: DataSplit, seed: int) -> None:
+        device = data.mean.device
+        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+        self._data = data
+        self._module = build(arch, seed).to(device).to(memory_format=torch.channels_last).train()
+        self._optimizer = make_engine_optimizer(self._module, RECIPE, is_capturable=True)
+        self._step = TrainingStep(self._module, RECIPE, self._optimizer, None, (SIDE, SIDE))
+        capturer = cuda_capturer(device)
+        self._settled: Advance = self._step
+        if capturer is not None:
+            self._settled = CapturedStep(self._step, Capture(capturer, _refuse))
+        self._num_steps = len(epoch_sizes(len(data.train), RECIPE.batch_size))
+        self._norms = WarmNorms(self._module, self._num_steps)
+        self._normalise = Normaliser(data, (SIDE, SIDE))
+        self._batches = training_batches(
+            data, RECIPE, self._normalise, torch.Generator(device).manual_seed(seed), random.Random(seed)
+        )
+        self._total = torch.zeros((), device=device)
+
+    def advance(self, done: int) -> None:
+        """Put the next step on the stream; nothing waits for it."""
+        with torch.cuda.stream(self._stream):
+            set_rate(self._optimizer, RECIPE.learning_rate * rate_factor(RECIPE, done, self._num_steps, 1))
+            self._norms.before_step(done)
+            step = self._step if done < self._norms.settled_at else self._settled
+            batch = next(self._batches)
+            self._total = self._total + step(batch) * len(batch.labels)
+
+    def result(self) -> Result:
+        """The epoch's loss and the accuracy after it."""
+        with torch.cuda.stream(self._stream):
+            seen = evaluate(self._module, self._data.validation, self._normalise, RECIPE)
+            return Result(float(self._total) / len(self._data.train), seen.accuracy)
+
+
+def streamed(arch: ArchSpec, data: DataSplit, count: int) -> list[Result]:
+    """Train `count` candidates at once in this process: a step of each in turn, each on a stream of its own.
+
+    For comparison alone. A search packs by processes: there a candidate that fails takes no other with it, each draws
+    from a generator of its own, and a core feeds each.
+    """
+    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
+        candidates = [StreamedCandidate(arch, data, seed) for seed in range(count)]
+        if data.mean.device.type == "cuda":
+            torch.cuda.synchronize()  # the weights are there before other streams read them
+        for done in range(len(epoch_sizes(len(data.train), RECIPE.batch_size))):
+            for each in candidates:
+                each.advance(done)
+        return [each.result() for each in candidates]
+
+
+def _refuse(name: str, text: str) -> None:
+    raise SystemExit(f"the steps of a streamed candidate were not recorded: {text}")
 
 
 def loaders(data: DataSplit) -> tuple[DataLoader[Any], DataLoader[Any]]:

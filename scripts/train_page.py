@@ -5,9 +5,9 @@ from __future__ import annotations
 import statistics
 from typing import Any
 
-from bench_train import BUSY, ENGINE, ENGINE_FLOAT32, PASSES, PLAIN, ratios
+from bench_train import BUSY, ENGINE, ENGINE_FLOAT32, ENGINE_GRAPHS, PASSES, PLAIN, ratios
 
-PRECISIONS = {ENGINE_FLOAT32: "torch.float32", ENGINE: "torch.bfloat16"}
+PRECISIONS = {ENGINE_FLOAT32: "torch.float32", ENGINE: "torch.bfloat16", ENGINE_GRAPHS: "torch.bfloat16"}
 
 
 def page(value: dict[str, Any]) -> str:
@@ -70,17 +70,28 @@ def _network(value: dict[str, Any], name: str, rows: dict[str, list[float]]) -> 
 
 def _together(value: dict[str, Any]) -> list[str]:
     """Workers beside each other: on the cores, or on the GPU."""
-    title, rows = "Workers", value.get("cores", {})
     if "packed" in value:
-        title = "Candidates at once on the GPU"
-        rows = {f"{size} at once": rates for size, rates in value["packed"].items()}
-    return [
-        f"## {title}",
+        return _packed(value)
+    rows = [f"| {name} | {spread(rates)} |" for name, rates in value["cores"].items()]
+    return ["## Workers", "", "| ResNet-20 | candidates an hour |", "|---|---:|", *rows]
+
+
+def _packed(value: dict[str, Any]) -> list[str]:
+    """Ways of packing candidates on the GPU; the share of the peak is that of bfloat16."""
+    work = PASSES * value["macs"]["ResNet-20"] * value["images"] / value["peak"]["torch.bfloat16"]
+    lines = [
+        "## Candidates at once on the GPU",
         "",
-        "| ResNet-20 | candidates an hour |",
-        "|---|---:|",
-        *(f"| {name} | {spread(rates)} |" for name, rates in rows.items()),
+        f"NVIDIA's MPS was {'' if value['has_mps'] else 'not '}running.",
+        "",
+        "| ResNet-20 | at once | candidates an hour | share of the peak |",
+        "|---|---:|---:|---:|",
     ]
+    for way, rows in value["packed"].items():
+        for size, rates in rows.items():
+            measured = f"{spread(rates)} | {work * statistics.median(rates) / 3600:.1%}" if rates else "no time left | "
+            lines.append(f"| {way} | {size} | {measured} |")
+    return lines
 
 
 def spread(values: list[float], digits: int = 0) -> str:
