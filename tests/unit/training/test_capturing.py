@@ -15,6 +15,7 @@ from torch import nn
 from naslab.arch import AuxiliaryHead, NormStyle
 from naslab.arch.build import build
 from naslab.arch.graphs import Dag, Reading
+from naslab.errors import DivergedError
 from naslab.outcome import Fidelity
 from naslab.training.augment import Batch
 from naslab.training.capturing import (
@@ -59,7 +60,7 @@ def few(tmp_path_factory):
     )
 
 
-def trained(few, recipe, capturer=None, *, arch=None, epochs=3, start=None, schedule_epochs=None):
+def trained(few, recipe, capturer=None, *, arch=None, epochs=2, start=None, schedule_epochs=None):
     """The curve without its times, the weights, the notes and the checkpoint that is left."""
     arch = arch or random_net()
     notes, kept = {}, []
@@ -101,7 +102,7 @@ def test_a_recorded_training_is_the_training_bit_by_bit(few, name):
     assert recorded[2] == {}
     assert recorder.num_captures == 2  # of batches of ten and of nine
     assert recorder.num_runs == 2 * WARM_STEPS
-    assert recorder.num_replays > 15
+    assert recorder.num_replays > 10
 
 
 def test_rmsprop_is_the_same_recorded_and_close_to_the_plain_one(few, monkeypatch):
@@ -112,7 +113,7 @@ def test_rmsprop_is_the_same_recorded_and_close_to_the_plain_one(few, monkeypatc
     recorder = Recorder()
     recorded = trained(few, recipe, recorder)
     assert_same(recorded, trained(few, recipe, Rerunner()))
-    assert recorder.num_replays > 15
+    assert recorder.num_replays > 10
     for name, value in trained(few, recipe)[1].items():
         torch.testing.assert_close(recorded[1][name], value, rtol=1e-3, atol=1e-4)
 
@@ -126,15 +127,15 @@ def test_running_statistics_settle_before_they_are_recorded(few):
     """The momentum of batch norm falls in the first steps, and a recording would keep the one that it saw."""
     arch = conv_net(norm=NormStyle(momentum=0.01))
     recorder = Recorder()
-    assert_same(trained(few, PLAIN, recorder, arch=arch, epochs=8), trained(few, PLAIN, arch=arch, epochs=8))
-    assert recorder.num_replays > 60
+    assert_same(trained(few, PLAIN, recorder, arch=arch, epochs=4), trained(few, PLAIN, arch=arch, epochs=4))
+    assert recorder.num_replays > 20
 
 
 def test_it_goes_on_from_a_checkpoint_bit_by_bit(few):
     recipe = msgspec.structs.replace(PLAIN, ema_decay=0.99, ema_warmup=True, optimizer="adamw", learning_rate=1e-3)
     begun = trained(few, recipe, Recorder(), epochs=1, schedule_epochs=3)
     recorder = Recorder()
-    assert_same(trained(few, recipe), trained(few, recipe, recorder, start=begun[3]))
+    assert_same(trained(few, recipe, epochs=3), trained(few, recipe, recorder, epochs=3, start=begun[3]))
     assert recorder.num_replays > 15
 
 
@@ -190,6 +191,12 @@ def test_recipes_that_cannot_be_recorded_say_why_and_train_as_without(few):
     assert_same(seen, trained(few, recipe, epochs=1))
     assert seen[2] == {"not_captured": "drop_block: its rate changes in every step"}
     assert recorder.num_runs == 0
+
+
+def test_a_recorded_training_that_diverges_stops(few):
+    recipe = msgspec.structs.replace(PLAIN, learning_rate=1e4, schedule="constant")
+    with pytest.raises(DivergedError):
+        trained(few, recipe, Recorder(), arch=conv_net(norm=None))
 
 
 def test_paths_drawn_on_the_host_cannot_be_recorded():
