@@ -51,6 +51,14 @@ def test_the_environment_bounds_threads_unless_the_user_did(monkeypatch: pytest.
     assert made["PATH"] == os.environ["PATH"]
 
 
+def test_threads_that_wait_for_others_do_not_keep_their_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+    assert "GOMP_SPINCOUNT" not in environment(1)
+    assert int(environment(2)["GOMP_SPINCOUNT"]) < 300_000
+    monkeypatch.setenv("GOMP_SPINCOUNT", "7")
+    assert environment(2)["GOMP_SPINCOUNT"] == "7"
+
+
 def test_endings_are_named() -> None:
     assert ending(-6) == "killed by SIGABRT"
     assert "memory" in ending(-9)
