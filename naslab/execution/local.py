@@ -27,8 +27,8 @@ from naslab.outcome import Candidate, Failure
 
 LAST_WORDS_BYTES = 4000
 PATIENT_SPINS = 2_000
-"""Looks that a thread of GNU OpenMP takes before it sleeps, 300,000 by itself. Measured with two threads on two cores: a
-small training takes 1.2 times as long where nothing else runs, and a fifteenth where three other processes do."""
+"""Looks that a thread of GNU OpenMP takes before it sleeps, 300,000 by itself. Measured with two threads on two cores:
+a small training takes 1.2 times as long where nothing else runs, a fifteenth where three others train."""
 
 
 class LocalExecutor:
