@@ -86,17 +86,23 @@ def macro(*objectives: str, duration: str | None = None) -> TableDomain:
 
 NOISY = Cluster(noise=NOISE)
 ON_CLUSTERS = ("random", "evolution", "local", "nsga2", "tpe", "bayes")
+ON_MADE = (*ON_CLUSTERS, "optuna_nsga2", "gp")
 CASES = {
     "macro": Case("NAS-Bench-Macro, accuracy", lambda: macro("accuracy"), Cluster()),
     "macro_two": Case("NAS-Bench-Macro, accuracy and macs", lambda: macro("accuracy", "macs"), Cluster()),
-    "made_small": Case("made up, small, with noise", lambda: make_table(seed=1), NOISY, share=0.2),
+    "made_small": Case("made up, small, with noise", lambda: make_table(seed=1), NOISY, strategies=ON_MADE, share=0.2),
     "made_large": Case(
-        "made up, large, with noise", lambda: make_table((8, 8, 6), (5, 4, 4, 3), seed=2), NOISY, share=0.2
+        "made up, large, with noise",
+        lambda: make_table((8, 8, 6), (5, 4, 4, 3), seed=2),
+        NOISY,
+        strategies=ON_MADE,
+        share=0.2,
     ),
     "made_two": Case(
         "made up, small, score and macs, with noise",
         lambda: make_table(objectives=("score", "macs"), seed=3),
         NOISY,
+        strategies=ON_MADE,
         share=0.2,
     ),
     "cluster": Case(
@@ -113,7 +119,7 @@ CASES = {
         Cluster(workers=100, straggler_rate=0.05, failure_rate=0.05),
         times=2,
         strategies=ON_CLUSTERS,
-        share=0.25,
+        share=0.1,
     ),
 }
 
