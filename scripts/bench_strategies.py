@@ -86,7 +86,7 @@ def macro(*objectives: str, duration: str | None = None) -> TableDomain:
 
 NOISY = Cluster(noise=NOISE)
 ON_CLUSTERS = ("random", "evolution", "local", "nsga2", "tpe", "bayes")
-ON_MADE = (*ON_CLUSTERS, "optuna_nsga2", "gp")
+ON_MADE = (*ON_CLUSTERS, "optuna_nsga2")
 CASES = {
     "macro": Case("NAS-Bench-Macro, accuracy", lambda: macro("accuracy"), Cluster()),
     "macro_two": Case("NAS-Bench-Macro, accuracy and macs", lambda: macro("accuracy", "macs"), Cluster()),
