@@ -5,20 +5,22 @@ The only file that imports Optuna, and only when one of its strategies runs.
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, NSGAIIISampler, NSGAIISampler, TPESampler
-from optuna.trial import FrozenTrial, TrialState, create_trial
-from threadpoolctl import threadpool_limits
+from optuna.trial import FrozenTrial, TrialState
+from threadpoolctl import ThreadpoolController
 
 from naslab.errors import SpecError
 from naslab.problem import Problem
@@ -91,17 +93,20 @@ class OptunaBridge:
         make_sampler(0)  # a sampler that cannot be made is an error now, not at the first ask
         self._space = space
         self._make_sampler = make_sampler
+        self._trials: list[FrozenTrial | None] = []
+        self._marks_failures = False
         self._distributions: dict[str, BaseDistribution] = {
             hole.path: distribution_of(hole) for hole in space.holes() if len(hole.options) > 1
         }
 
     def drafts(self, history: History, rng: np.random.Generator) -> Iterator[Proposal]:
         """A few suggestions of the sampler, each knowing those before it."""
-        with _quietly():
+        threads = ThreadpoolController()  # looked for anew: samplers load libraries when they first need them
+        with _quietly(threads):
             sampler = self._make_sampler(int(rng.integers(2**31)))
             study = self._study(history, sampler)
         for _ in range(MAX_SUGGESTIONS):
-            with _quietly():
+            with _quietly(threads):
                 proposal = self._suggest(study)
             yield proposal
 
@@ -132,19 +137,27 @@ class OptunaBridge:
             if observation.losses is not None:
                 worst = np.maximum(worst, observation.losses)
         values = [float(each) if np.isfinite(each) else 0.0 for each in worst]
-        study.add_trials(self._told(each, values, has_failures) for each in history.told)
+        study.add_trials(self._told(history.told, values, has_failures))
         study.add_trials(self._trial(genome, TrialState.RUNNING) for genome in history.pending.values())
         return study
 
-    def _told(self, observation: Observation, worst: list[float], has_failures: bool) -> FrozenTrial:
-        has_failed = observation.losses is None
-        return self._trial(
-            observation.genome,
-            TrialState.COMPLETE,
-            worst if observation.losses is None else list(observation.losses),
-            observation.origin.get(SAMPLER_STATE),
-            {FAILED: float(has_failed)} if has_failures else None,
-        )
+    def _told(self, told: list[Observation], worst: list[float], has_failures: bool) -> list[FrozenTrial]:
+        """What was told as trials; those of networks that worked are made once."""
+        if has_failures != self._marks_failures:
+            self._trials, self._marks_failures = [], has_failures
+        for observation in told[len(self._trials) :]:
+            self._trials.append(None if observation.losses is None else self._finished(observation, observation.losses))
+        return [
+            self._finished(observation, worst) if trial is None else trial
+            for observation, trial in zip(told, self._trials, strict=True)
+        ]
+
+    def _finished(self, observation: Observation, values: Sequence[float]) -> FrozenTrial:
+        noted = observation.origin.get(SAMPLER_STATE)
+        trial = self._trial(observation.genome, TrialState.COMPLETE, list(values), noted)
+        if self._marks_failures:
+            trial.set_constraint(FAILED, float(observation.losses is None))
+        return trial
 
     def _trial(
         self,
@@ -152,17 +165,36 @@ class OptunaBridge:
         state: TrialState,
         values: list[float] | None = None,
         noted: dict[str, Any] | None = None,
-        constraints: dict[str, float] | None = None,
     ) -> FrozenTrial:
         active = [gene for gene in genome.genes if gene.hole in self._distributions]
-        return create_trial(
+        now = datetime.now()
+        return _KnownTrial(
+            number=-1,  # storage numbers it, here and below
+            trial_id=-1,
             state=state,
+            value=None,
             values=values,
+            datetime_start=now,
+            datetime_complete=now if state.is_finished() else None,
             params={gene.hole: gene.option for gene in active},
             distributions={gene.hole: self._distributions[gene.hole] for gene in active},
-            system_attrs=None if noted is None else dict(noted),  # Optuna writes constraints into it
-            constraints=constraints,
+            user_attrs={},
+            system_attrs=dict(noted or {}),  # Optuna writes constraints into it
+            intermediate_values={},
         )
+
+
+class _KnownTrial(FrozenTrial):
+    """A trial whose parameters nothing changes any more.
+
+    Storage copies each trial it is given. A copy of this one shares its parameters: copied whole, those of a study that
+    is made anew for every ask took more time than the samplers.
+    """
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        twin = copy.copy(self)
+        twin.system_attrs = copy.deepcopy(self.system_attrs, memo)
+        return twin
 
 
 def distribution_of(hole: Hole) -> BaseDistribution:
@@ -172,7 +204,7 @@ def distribution_of(hole: Hole) -> BaseDistribution:
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
+def _quietly(threads: ThreadpoolController) -> Iterator[None]:
     """No log lines below warnings, and one thread; settings are left as they were.
 
     The workers have the cores: several threads that wait for each other there make an ask ten times slower.
@@ -180,7 +212,7 @@ def _quietly() -> Iterator[None]:
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
-        with threadpool_limits(1):
+        with threads.limit(limits=1):
             yield
     finally:
         optuna.logging.set_verbosity(verbosity)
