@@ -8,8 +8,9 @@ Estimators run one after the other, cheap ones first, until the minutes are over
 is not complete says over how many networks it is. The reduced form trains on 4,000 images of CIFAR-10 and is for a CPU,
 the full one on 40,000 and is for a GPU. Neither looks at the test set, nor at accuracies of the networks judged.
 
-Short training is given a fidelity by what it costs: image passes, epochs x images x (side / 32)^2, forward passes over
-the validation images a third each. The published cost is 50 epochs of 50,000 images.
+Short training is given a fidelity by what it costs: image passes, epochs x images, forward passes over the validation
+images a third each, times the multiply-accumulates of its smaller and narrower stand-in as a share of the network's.
+The published cost is 50 epochs of 50,000 images.
 
 Writes OUT/table.json, OUT/table.md, OUT/figure.html, and OUT/figure.png where Chromium is.
 """
@@ -25,15 +26,19 @@ import time
 from pathlib import Path
 from typing import Any
 
-from naslab.analysis.calibration import CalibrationTable, EstimatorLine
+from naslab.analysis.calibration import LEAST_NETWORKS, CalibrationTable, Estimated, EstimatorLine, values_of
+from naslab.analysis.curve_agreement import CurveLine, curve_agreement
+from naslab.arch import cost
 from naslab.calibration_lab import CalibrationPlan, plan_calibration, read_calibration, run_estimator, run_reference
 from naslab.errors import NaslabError
-from naslab.estimators.named import EstimatorName, ShortOptions
+from naslab.estimators.named import EstimatorName, Setting, ShortOptions
 from naslab.execution.events import Event, TrialFinished
 from naslab.execution.workers import Workers
 from naslab.facts import device_facts, machine_facts, version_facts
 from naslab.figures.calibration import write_calibration
 from naslab.ledger.ledger import Ledger
+from naslab.training.fidelity import arch_at
+from naslab.training.schedule import annealing
 
 PUBLISHED_PASSES = 50 * 50_000
 FORWARD_SHARE = 1 / 3
@@ -52,6 +57,11 @@ FULL = (
     "foretold:epochs=4,of=8,images=10000,resolution=16,batch=64,"
     "short:epochs=16,images=10000,resolution=16,batch=64,"
     "foretold:epochs=8,of=16,images=10000,resolution=16,batch=64,ensemble:batch=128"
+)
+CURVES_NOTE = (
+    "Beginnings of the curves above, on their schedule: nothing was trained for this. Training speed is minus the sum "
+    "of training losses (arXiv 2006.04492); the foretold loss lets the validation loss fall on as the training loss "
+    "did in the logarithm of epochs; the foretold accuracy is that of `foretold`."
 )
 REDUCED_IMAGES = 5000
 """Of them a fifth validates."""
@@ -81,21 +91,45 @@ def measure(plan: CalibrationPlan, given: argparse.Namespace, end: float, ledger
         print(f"{name}: {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
 
 
-def passes(name: EstimatorName, num_training: int, num_validation: int) -> float | None:
-    """Image passes of a short training at 32 x 32; `None` of what is not one."""
+def passes(plan: CalibrationPlan, name: EstimatorName, num_training: int, num_validation: int) -> float | None:
+    """Image passes of a short training, each of the whole network's macs; `None` of what is not one."""
     options = name.options
     if not isinstance(options, ShortOptions):
         return None
-    area = ((options.resolution or 32) / 32) ** 2
+    archs = [plan.problem.space.decode(genome) for genome in plan.judged]
+    shares = [cost(arch_at(arch, options.fidelity)).macs / cost(arch).macs for arch in archs]
     images = min(options.images or num_training, num_training)
-    return options.epochs * (images + FORWARD_SHARE * num_validation) * area
+    return options.epochs * (images + FORWARD_SHARE * num_validation) * sum(shares) / len(shares)
 
 
-def record(given: argparse.Namespace, plans: list[CalibrationPlan], tables: list[CalibrationTable]) -> dict[str, Any]:
+def beginnings(plan: CalibrationPlan, ledger: Ledger) -> dict[str, tuple[CurveLine, ...]]:
+    """What the first epochs of each short training of several epochs tell, by its name."""
+    truth = values_of(Estimated(plan.reference, "accuracy", ledger.outcomes(plan.reference_study)))
+    judged = {each.arch_id for each in plan.jobs(plan.judged, plan.truth.fidelity)}
+    known = {arch_id: value for arch_id, value in truth.items() if arch_id in judged}
+    found = {}
+    for name in plan.estimators:
+        options, study = name.options, plan.study_of(name)
+        is_whole = isinstance(options, ShortOptions) and options.fidelity.schedule_epochs is None
+        if not is_whole or options.epochs == 1 or study not in ledger.study_names():
+            continue
+        outcomes = [each for each in ledger.outcomes(study) if each.is_complete and each.candidate.arch_id in known]
+        if len(outcomes) >= LEAST_NETWORKS:
+            falls = annealing(options.training(Setting(plan.problem)).recipe, options.epochs)
+            found[str(name)] = curve_agreement(outcomes, known, falls, plan.seed)
+    return found
+
+
+def record(
+    given: argparse.Namespace,
+    plans: list[CalibrationPlan],
+    tables: list[CalibrationTable],
+    curves: list[dict[str, tuple[CurveLine, ...]]],
+) -> dict[str, Any]:
     """Everything measured as plain values."""
     total = given.max_images or 50_000
     validating = round(total * plans[0].problem.data.validation_fraction)
-    spent = {str(name): passes(name, total - validating, validating) for name in plans[0].estimators}
+    spent = {str(name): passes(plans[0], name, total - validating, validating) for name in plans[0].estimators}
     return {
         "command": shlex.join(["scripts/bench_estimators.py", *sys.argv[1:]]),
         "machine": machine_facts() | {"gpus": device_facts()["gpus"]},
@@ -107,10 +141,13 @@ def record(given: argparse.Namespace, plans: list[CalibrationPlan], tables: list
         "published_passes": PUBLISHED_PASSES,
         "image_passes": {name: count for name, count in spent.items() if count is not None},
         "tables": [table.rows() for table in tables],
+        "curves": [{name: [line.row() for line in lines] for name, lines in each.items()} for each in curves],
     }
 
 
-def markdown(value: dict[str, Any], tables: list[CalibrationTable]) -> str:
+def markdown(
+    value: dict[str, Any], tables: list[CalibrationTable], curves: list[dict[str, tuple[CurveLine, ...]]]
+) -> str:
     """The measurements as a page."""
     machine = value["machine"]
     known = ", ".join(f"{name} {version}" for name, version in value["versions"].items() if version != "not installed")
@@ -122,12 +159,14 @@ def markdown(value: dict[str, Any], tables: list[CalibrationTable]) -> str:
         "",
         f"Truth: {value['truth']}. Split: {value['split']}. Intervals are of 90 %, by resampling the networks; "
         "precision is the share of an estimator's best tenth that truly is of the best tenth. Device-seconds are "
-        "processor time of one estimate on a CPU; passes are image passes at 32 x 32 as a share of the published "
+        "processor time of one estimate on a CPU; passes are multiply-accumulates as a share of the published "
         "training's.",
     ]
-    for table in tables:
+    for table, each in zip(tables, curves, strict=True):
         lines += ["", f"## {table.num_networks} networks, seed {table.seed}, the best tenth is {table.num_top}", ""]
         lines += table_lines(table, value["image_passes"])
+        for name, beginning in each.items():
+            lines += ["", f"### The first epochs of `{name}`", "", CURVES_NOTE, "", *curve_lines(beginning)]
     return "\n".join(lines) + "\n"
 
 
@@ -137,6 +176,23 @@ def table_lines(table: CalibrationTable, image_passes: dict[str, float]) -> list
     heads += ["preparing, s", "passes"]
     lines = [row_line(heads), row_line(["---", *["---:"] * (len(heads) - 1)])]
     return lines + [row_line(cells(line, image_passes)) for line in table.lines]
+
+
+def curve_lines(lines: tuple[CurveLine, ...]) -> list[str]:
+    """What beginnings of curves tell, in Markdown."""
+    heads = ["epochs seen", "score", "networks", "tau", "precision", "tau less that of all epochs' accuracy"]
+    rows = [row_line(heads), row_line(["---:", "---", *["---:"] * (len(heads) - 2)])]
+    return rows + [
+        row_line(
+            [
+                f"{line.epochs} of {line.of_epochs}",
+                line.score,
+                f"{line.num_networks}",
+                *(each.words() for each in (line.tau, line.precision, line.gain)),
+            ]
+        )
+        for line in lines
+    ]
 
 
 def cells(line: EstimatorLine, image_passes: dict[str, float]) -> list[str]:
@@ -217,13 +273,14 @@ def main() -> None:
             print(reason, file=sys.stderr)
         begun = [plan for plan in plans if plan.reference_study in ledger.study_names()]
         tables = [read_calibration(plan, ledger) for plan in begun]
+        curves = [beginnings(plan, ledger) for plan in begun]
     given.out.mkdir(parents=True, exist_ok=True)
-    value = record(given, plans, tables)
+    value = record(given, plans, tables, curves)
     (given.out / "table.json").write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
-    (given.out / "table.md").write_text(markdown(value, tables), encoding="utf-8")
+    (given.out / "table.md").write_text(markdown(value, tables, curves), encoding="utf-8")
     write_calibration(tables, given.out / "figure.html", "What an estimate costs and how well it ranks")
     picture(given.out / "figure.html", given.out / "figure.png")
-    print(markdown(value, tables))
+    print(markdown(value, tables, curves))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,149 @@
+"""What the first epochs of learning curves tell: how scores of a curve's beginning rank networks beside a reference."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from naslab.analysis.rank_agreement import LEVEL, Agreement, kendall_tau, rank_agreement, resampled_taus
+from naslab.errors import StudyError
+from naslab.estimators.extrapolation import LEAST_EPOCHS, extrapolate
+from naslab.outcome import EpochRecord, Outcome
+
+NUM_RESAMPLES = 1000
+LEAST_NETWORKS = 10
+
+Beginning: TypeAlias = Sequence[EpochRecord]
+CurveScore: TypeAlias = Callable[[Beginning, int, Sequence[float]], float]
+"""A curve's beginning, the epochs of the whole training and its annealing in; larger for better."""
+
+
+class CurveLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A score of the first `epochs` of `of_epochs`. `gain` is its tau less that of the whole curve's last accuracy.
+
+    Intervals are of 90 %, by resampling the networks; the gain's takes the same networks for both.
+    """
+
+    score: str
+    epochs: int
+    of_epochs: int
+    num_networks: int
+    tau: Agreement
+    precision: Agreement
+    gain: Agreement
+
+    def row(self) -> dict[str, Any]:
+        """The line as JSON values."""
+        builtins: dict[str, Any] = msgspec.to_builtins(self)
+        return builtins
+
+
+def last_accuracy(seen: Beginning, end: int, annealing: Sequence[float]) -> float:
+    """The validation accuracy of the last epoch seen, per cent."""
+    return seen[-1].validation_accuracy
+
+
+def last_loss(seen: Beginning, end: int, annealing: Sequence[float]) -> float:
+    """Minus the validation loss of the last epoch seen, nats: finer steps than the accuracy's."""
+    return -seen[-1].validation_loss
+
+
+def training_speed(seen: Beginning, end: int, annealing: Sequence[float]) -> float:
+    """Minus the sum of the epochs' mean training losses, nats (Ru et al. 2021, arXiv 2006.04492, equation 1)."""
+    return -sum(each.train_loss for each in seen)
+
+
+def foretold_accuracy(seen: Beginning, end: int, annealing: Sequence[float]) -> float:
+    """The accuracy extrapolated to the end of the training, its median, per cent; NaN where nothing can be foretold."""
+    if not LEAST_EPOCHS <= len(seen) < end:
+        return math.nan
+    return extrapolate([each.validation_accuracy for each in seen], end, annealing).quantile(0.5)
+
+
+def foretold_loss(seen: Beginning, end: int, annealing: Sequence[float]) -> float:
+    """Minus the validation loss at the end, were it to fall as the training loss did in the logarithm of epochs, nats.
+
+    The training loss is a mean over many images at many weights, and so a steadier slope than the validation loss's.
+    NaN below two epochs and where nothing is left to foretell.
+
+    >>> losses = [(2.0, 2.1), (1.8, 1.9)]
+    >>> curve = [EpochRecord(1 + at, train, held, 30.0, 1.0) for at, (train, held) in enumerate(losses)]
+    >>> round(foretold_loss(curve, 4, ()), 6)
+    -1.7
+    """
+    if not 2 <= len(seen) < end:
+        return math.nan
+    places = np.log(np.arange(1, len(seen) + 1))
+    slope = float(np.polyfit(places, [each.train_loss for each in seen], 1)[0])
+    return -(seen[-1].validation_loss + slope * math.log(end / len(seen)))
+
+
+CURVE_SCORES: dict[str, CurveScore] = {
+    "last accuracy": last_accuracy,
+    "last loss": last_loss,
+    "training speed": training_speed,
+    "foretold accuracy": foretold_accuracy,
+    "foretold loss": foretold_loss,
+}
+
+
+def curve_agreement(
+    outcomes: Sequence[Outcome], truth: Mapping[str, float], annealing: Sequence[float] = (), seed: int = 0
+) -> tuple[CurveLine, ...]:
+    """Each score of each beginning of whole learning curves, beside the true values of networks by identity.
+
+    `annealing` is the share by which the learning rate has fallen at the end of each epoch, empty for a constant rate.
+    Outcomes without a result or a true value are left out. Raises `StudyError` for fewer than 10 networks, and where
+    curves have different lengths.
+    """
+    curves = {
+        each.candidate.arch_id: each.estimate.curve
+        for each in outcomes
+        if each.is_complete and each.candidate.arch_id in truth
+    }
+    if len(curves) < LEAST_NETWORKS:
+        raise StudyError(f"beginnings of curves need at least {LEAST_NETWORKS} networks, got {len(curves)}")
+    lengths = sorted({len(curve) for curve in curves.values()})
+    if len(lengths) > 1:
+        raise StudyError(f"learning curves must be of one length to be compared, got {lengths} epochs")
+    end = lengths[0]
+    true = np.array([truth[each] for each in curves])
+    whole = np.array([last_accuracy(curve, end, annealing) for curve in curves.values()])
+    lines = []
+    for epochs in range(1, end + 1):
+        for name, score in CURVE_SCORES.items():
+            values = np.array([score(curve[:epochs], end, annealing) for curve in curves.values()])
+            if np.isfinite(values).all():
+                lines.append(_line(name, epochs, end, values, whole, true, seed))
+    return tuple(lines)
+
+
+def _line(
+    name: str,
+    epochs: int,
+    end: int,
+    values: NDArray[np.float64],
+    whole: NDArray[np.float64],
+    true: NDArray[np.float64],
+    seed: int,
+) -> CurveLine:
+    agreement = rank_agreement(values, true, seed=seed)
+    source = np.random.default_rng(seed)
+    picks = [source.integers(len(true), size=len(true)) for _ in range(NUM_RESAMPLES)]
+    gains = resampled_taus(values, true, picks) - resampled_taus(whole, true, picks)
+    low, high = np.nanquantile(gains, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    gain = Agreement(kendall_tau(values, true) - kendall_tau(whole, true), float(low), float(high))
+    return CurveLine(
+        score=name,
+        epochs=epochs,
+        of_epochs=end,
+        num_networks=len(true),
+        tau=agreement.tau,
+        precision=agreement.precision,
+        gain=gain,
+    )
