@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 import optuna
 import pytest
 from optuna.samplers import BaseSampler, NSGAIISampler, QMCSampler, RandomSampler, TPESampler
 
 from naslab.bench.table import TableDomain, TableSpace, full_keys
+from naslab.problem import DataChoice, Objective, Problem
+from naslab.space import load_space
 from naslab.space.hole import Hole
 from naslab.strategies.composed import Search
+from naslab.strategies.domain import ArchDomain
 from naslab.strategies.history import Observation
 from naslab.strategies.optuna_bridge import OptunaBridge
 from naslab.strategies.optuna_seeds import reseeded
+from naslab.strategies.registry import make_search
+from naslab.training.recipe import named_recipe
 
 SAMPLERS = [
     RandomSampler(seed=1),
@@ -87,3 +94,21 @@ def test_the_sampler_itself_is_left_as_it_was() -> None:
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 def test_samplers_whose_seed_is_a_number_keep_it() -> None:
     assert len(set(found(QMCSampler(seed=2), 6, 1, make_domain()))) == 6
+
+
+def test_gp_searches_conditional_choices_without_a_word(caplog: pytest.LogCaptureFixture) -> None:
+    problem = Problem(
+        load_space("digits_demo"),
+        (Objective.named("accuracy"),),
+        DataChoice(name="digits"),
+        named_recipe("short", "digits"),
+    )
+    domain = ArchDomain(problem)
+    search = make_search("gp", domain, 0)
+    logging.getLogger("optuna").addHandler(caplog.handler)  # it hands nothing on to the root logger
+    for trial in range(13):
+        proposal = search.ask(1)[0]
+        network = domain.examine(proposal.genome)
+        search.learn([Observation(proposal.genome, network.network_id, (float(trial % 5),), proposal.origin, trial)])
+    logging.getLogger("optuna").removeHandler(caplog.handler)
+    assert caplog.messages == []
