@@ -106,7 +106,7 @@ class ProxyOptions(Options, frozen=True):
 
 
 class EnsembleOptions(Options, frozen=True):
-    """The members as `naswot*2+layers`, the networks that they are compared with, and the images of one batch."""
+    """The members as `naswot*2+layers+macs*-0.5`, the networks they are compared with, the images of one batch."""
 
     members: str = "+".join(f"{name}*{weight:g}" if weight != 1 else name for name, weight in MEMBERS)
     reference: int = 32

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 
 import pytest
@@ -59,6 +60,18 @@ def test_the_vote_is_the_mean_of_the_places():
         assert each.measured["ensemble"] == pytest.approx((places[0] + places[1] + 2 * places[2]) / 4)
 
 
+def test_a_member_below_zero_counts_against():
+    bench = Workbench(device="cpu", cache={})
+    against = RankEnsemble(
+        space=SPACE, probe=PROBE, members=(Member("layers", 2.0), Member("params", -2.0)), num_reference=6
+    )
+    against.prepare(bench)
+    for each in reference_networks(SPACE, 6, against.seed):
+        measured = against.estimate(each, bench).measured
+        more, less = (normal_score(measured[name], bench.cache[against][name]) for name in ("layers", "params"))
+        assert measured["ensemble"] == pytest.approx((more - less) / 2)
+
+
 def test_a_score_is_a_function_of_the_candidate_alone():
     one, other = Workbench(device="cpu", cache={}), Workbench(device="cpu", cache={})
     candidates = [candidate_of(SPACE, SPACE.genome_at(rank), 5) for rank in (0, 7, 11)]
@@ -77,8 +90,9 @@ def test_bad_members_are_refused():
         RankEnsemble(space=SPACE, probe=PROBE, members=(Member("zicko"),))
     with pytest.raises(SpecError, match="twice"):
         RankEnsemble(space=SPACE, probe=PROBE, members=(Member("zico"), Member("zico", 2.0)))
-    with pytest.raises(SpecError, match="above 0, got -1 for zico"):
-        RankEnsemble(space=SPACE, probe=PROBE, members=(Member("zico", -1.0),))
+    for weight, words in ((0.0, "0"), (math.nan, "nan"), (math.inf, "inf")):
+        with pytest.raises(SpecError, match=f"finite and not 0, got {words} for zico"):
+            RankEnsemble(space=SPACE, probe=PROBE, members=(Member("zico", weight),))
     with pytest.raises(SpecError, match="at least one"):
         RankEnsemble(space=SPACE, probe=PROBE, members=())
     with pytest.raises(SpecError, match="num_reference"):

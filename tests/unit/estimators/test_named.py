@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from naslab.errors import SpecError, UnknownNameError
-from naslab.estimators.ensemble import Member, RankEnsemble
+from naslab.estimators.ensemble import MEMBERS, Member, RankEnsemble
 from naslab.estimators.named import Setting, estimator_names, read_name, read_names
 from naslab.estimators.proxies.proxy import PROXIES, Proxy
 from naslab.estimators.short_training import ShortTraining
@@ -55,6 +55,12 @@ def test_options_reach_the_estimator():
     assert ensemble.members == (Member("macs"), Member("naswot", 2.0))
     assert (ensemble.num_reference, ensemble.probe.batch_size) == (8, 20)
     assert ensemble.seed == 4
+
+
+def test_the_ensembles_own_members_are_those_written():
+    assert read_name("ensemble").make(SETTING).estimator.members == MEMBERS
+    spoken = read_name("ensemble:members=layers+macs*-0.5").make(SETTING).estimator
+    assert spoken.members == (Member("layers"), Member("macs", -0.5))
 
 
 @pytest.mark.parametrize(
