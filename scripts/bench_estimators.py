@@ -33,6 +33,7 @@ from naslab.calibration_lab import CalibrationPlan, plan_calibration, read_calib
 from naslab.errors import NaslabError
 from naslab.estimators.named import EstimatorName, Setting, ShortOptions
 from naslab.execution.events import Event, TrialFinished
+from naslab.execution.local import count_cores
 from naslab.execution.workers import Workers
 from naslab.facts import device_facts, machine_facts, version_facts
 from naslab.figures.calibration import write_calibration
@@ -47,8 +48,8 @@ CHEAP = (
     "ensemble,naswot,synflow,grad_norm,jacob_cov,snip,zico"
 )
 REDUCED = (
-    "short:epochs=2,images=1000,resolution=16,batch=32,short:epochs=2,images=1000,batch=32,"
-    "short:epochs=4,images=2000,resolution=16,batch=32"
+    "short:epochs=2,images=1000,resolution=16,width=0.5,batch=32,"
+    "short:epochs=4,images=3000,resolution=16,width=0.5,batch=32"
 )
 FULL = (
     "short:epochs=1,images=10000,batch=64,short:epochs=4,images=10000,resolution=16,batch=64,"
@@ -136,6 +137,7 @@ def record(
         "versions": version_facts(),
         "load": os.getloadavg(),
         "workers": given.workers,
+        "threads": max(1, count_cores() // given.workers),
         "truth": "published accuracies, means of three trainings of 50 epochs; never shown to an estimator",
         "split": f"{total - validating} training images of CIFAR-10, {validating} validate",
         "published_passes": PUBLISHED_PASSES,
@@ -155,7 +157,8 @@ def markdown(
         "# What each estimator is worth",
         "",
         f"`{value['command']}`; {machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB, GPUs: "
-        f"{machine['gpus']}; {value['workers']} workers, load average {value['load'][0]:.1f} at the end. {known}.",
+        f"{machine['gpus']}; {value['workers']} workers, CPU threads of each: {value['threads']}, load average "
+        f"{value['load'][0]:.1f} at the end. {known}.",
         "",
         f"Truth: {value['truth']}. Split: {value['split']}. Intervals are of 90 %, by resampling the networks; "
         "precision is the share of an estimator's best tenth that truly is of the best tenth. Device-seconds are "
