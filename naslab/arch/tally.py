@@ -108,25 +108,32 @@ def _concat(layer: Concat, shape: Shape, keep: bool) -> Counts:
     passing = [passes_on(branch) for branch in layer.branches]
     held = keep or True in passing
     for index, branch in enumerate(layer.branches):
-        name = layer.names[index]
-        out, more_params, more_macs, more_activations, more_peak, span = _named(
-            name, branch, shape, held or index < last
-        )
+        if type(branch) is Identity:
+            out = shape  # no map of its own: the sum at the end counts it
+        else:
+            out, more_params, more_macs, more_activations, more_peak, span = _named(
+                layer.names[index], branch, shape, held or index < last
+            )
+            params += more_params
+            macs += more_macs
+            activations += more_activations
+            if made + more_peak > peak:
+                peak = made + more_peak
+            if not passing[index]:
+                made += out[0] * out[1] * out[2]
+            spans.append(span)
         if place is None:
             place = out[1:]
         elif place != out[1:]:
-            raise SpecError(name, f"makes a map of {out[1:]}, the branches before it make {place}")
-        params += more_params
-        macs += more_macs
-        activations += more_activations
-        peak = max(peak, made + more_peak)
-        if not passing[index]:
-            made += num_values(out)
+            raise SpecError(layer.names[index], f"makes a map of {out[1:]}, the branches before it make {place}")
         channels += out[0]
-        spans.append(span)
     assert place is not None
+    alive = made
+    if held:
+        alive += shape[0] * shape[1] * shape[2]
+    if last:
+        alive += channels * place[0] * place[1]
     stack = (channels, *place)
-    alive = made + (num_values(shape) if held else 0) + (num_values(stack) if last else 0)
     return stack, params, macs, activations, max(peak, alive), joined(spans)
 
 

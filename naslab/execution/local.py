@@ -56,7 +56,7 @@ class LocalExecutor:
     ) -> None:
         if num_workers < 1:
             raise WorkerError(f"num_workers: must be at least 1, got {num_workers}")
-        threads = max(1, count_cores() // num_workers)
+        threads = threads_each(num_workers)
         payload = cloudpickle.dumps(estimator)  # by value where a script or a notebook defines it
         self._lifeline = Lifeline()
         self._seats = [
@@ -215,6 +215,13 @@ def environment(threads: int) -> dict[str, str]:
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     patience = {"GOMP_SPINCOUNT": str(PATIENT_SPINS)} if threads > 1 else {}
     return {name: str(threads) for name in names} | patience | os.environ
+
+
+def threads_each(num_workers: int) -> int:
+    """The threads that each of several workers computes with: its share of the cores, fewer where the user said so."""
+    share = max(1, count_cores() // num_workers)
+    said = os.environ.get("OMP_NUM_THREADS", "")
+    return min(share, int(said)) if said.isdecimal() and int(said) > 0 else share
 
 
 def count_cores() -> int:

@@ -13,6 +13,7 @@ from naslab.arch.block import (
     scaled_width,
 )
 from naslab.arch.plan import Dropout, Identity, Layer, Pool, Shape, concat, seq
+from naslab.errors import SpecError
 
 
 class DenseLayer(Block, frozen=True, tag="dense"):
@@ -40,10 +41,10 @@ class DenseLayer(Block, frozen=True, tag="dense"):
     def lower(self, shape: Shape, width: int | None, stride: int, context: Context, drop_rate: float = 0.0) -> Layer:
         in_width = shape[0]
         out_width = in_width + self.growth
-        require(
-            width in (None, out_width), "width", f"{in_width} + {self.growth} channels are {out_width}, got {width}"
-        )
-        require(stride == 1, "stride", f"a dense layer keeps its sizes, got {stride}")
+        if width is not None and width != out_width:
+            raise SpecError("width", f"{in_width} + {self.growth} channels are {out_width}, got {width}")
+        if stride != 1:
+            raise SpecError("stride", f"a dense layer keeps its sizes, got {stride}")
         middle = in_width if self.bottleneck is None else scaled_width(self.growth, self.bottleneck)
         act = self.activation
         reduction: dict[str, Layer | None] = {}

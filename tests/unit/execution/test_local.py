@@ -10,9 +10,9 @@ from fake_estimators import Scripted, numbered_candidate
 
 from naslab.errors import DeviceError, SpecError, UnknownNameError, WorkerError
 from naslab.estimators.failures import failure_of
-from naslab.execution import workers
+from naslab.execution import local, workers
 from naslab.execution.executor import Finished
-from naslab.execution.local import LocalExecutor, count_cores, ending, environment
+from naslab.execution.local import LocalExecutor, count_cores, ending, environment, threads_each
 from naslab.execution.ray_cluster import RayExecutor
 from naslab.execution.worker import leaves_device_broken
 from naslab.execution.workers import Workers, default_count
@@ -40,7 +40,7 @@ def test_every_worker_has_its_share_of_the_cores(tmp_path: Path) -> None:
         executor.submit(numbered_candidate(0))
         [*_, done] = [each for _ in range(3) for each in executor.wait(5)]
     assert isinstance(done, Finished)
-    assert done.estimate.notes["threads"] == max(1, count_cores() // 2)
+    assert done.estimate.notes["threads"] == threads_each(2)
 
 
 def test_the_environment_bounds_threads_unless_the_user_did(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,6 +49,15 @@ def test_the_environment_bounds_threads_unless_the_user_did(monkeypatch: pytest.
     made = environment(3)
     assert (made["OMP_NUM_THREADS"], made["MKL_NUM_THREADS"]) == ("5", "3")
     assert made["PATH"] == os.environ["PATH"]
+
+
+@pytest.mark.parametrize(("said", "threads"), [("", 2), ("1", 1), ("9", 2), ("0", 2), ("4,2", 2)])
+def test_a_worker_takes_its_share_of_the_cores_or_fewer(
+    monkeypatch: pytest.MonkeyPatch, said: str, threads: int
+) -> None:
+    monkeypatch.setattr(local, "count_cores", lambda: 4)
+    monkeypatch.setenv("OMP_NUM_THREADS", said)
+    assert threads_each(2) == threads
 
 
 def test_threads_that_wait_for_others_do_not_keep_their_cores(monkeypatch: pytest.MonkeyPatch) -> None:
