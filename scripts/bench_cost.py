@@ -234,11 +234,10 @@ def asked(
     """What was asked, what was measured, and whether that is enough."""
     rows: list[dict[str, Any]] = []
     for case, times in seconds.items() if peers else ():
-        fastest = min((peer.name for peer in peers), key=lambda name: statistics.median(times[name]))
-        quickest = [min(each) for each in zip(*(times[peer.name] for peer in peers), strict=True)]
+        fastest = min((peer.name for peer in peers), key=lambda name: min(times[name]))
         for state, name in (("cold", COLD), ("warm", WARM)):
-            what = f"{name}: times faster than the fastest peer (mostly {fastest}) on {case}"
-            faster = statistics.median(peer / own for peer, own in zip(quickest, times[name], strict=True))
+            what = f"{name}: times faster than the fastest peer ({fastest}) on {case}"
+            faster = min(times[fastest]) / statistics.median(times[name])
             rows.append({"what": what, "asked": ASKED[state], "measured": faster, "more": True})
     what = f"seconds for {MANY:,} distinct candidates of {SPACE}"
     rows.append({"what": what, "asked": ASKED["many_seconds"], "measured": statistics.median(many), "more": False})
@@ -253,8 +252,8 @@ INTRODUCTION = """
 Milliseconds a network, from a fresh architecture value to its cost: the median of the repeats (the smallest to the
 largest). A repeat's figure is itself a median, over the networks of the case. Cold: every cache of naslab emptied
 before each network. Warm: a network not costed yet, of blocks seen before. Peers: the module built by naslab, then
-counted; they report multiply-accumulates, some of them params, none of them activations. How many times faster is the
-median over the repeats of what the fastest peer took in a repeat over what naslab took in the same one.
+counted; they report multiply-accumulates, some of them params, none of them activations. How many times faster is said
+of naslab's median and the smallest figure of the fastest peer.
 """
 
 
