@@ -86,7 +86,19 @@ def macro(*objectives: str, duration: str | None = None) -> TableDomain:
 
 NOISY = Cluster(noise=NOISE)
 ON_CLUSTERS = ("random", "evolution", "local", "nsga2", "tpe", "bayes")
-ON_TWO = ("random", "evolution", "local", "nsga2", "nsga3", "reinforce", "tpe", "optuna_nsga2", "optuna_nsga3", "bayes")
+ON_TWO = (
+    "random",
+    "quasi_random",
+    "evolution",
+    "local",
+    "nsga2",
+    "nsga3",
+    "reinforce",
+    "tpe",
+    "optuna_nsga2",
+    "optuna_nsga3",
+    "bayes",
+)
 """Of those that take several objectives, the ones that think for less than a tenth of a second."""
 ON_MADE = (*ON_CLUSTERS, "optuna_nsga2")
 CASES = {

@@ -6,20 +6,12 @@ import sys
 from pathlib import Path
 
 from inherit_estimators import Watched
+from tiny_space import SPACE
 
 from naslab import lab
 from naslab.estimators.inheritance import ANCESTOR_EPOCHS
 from naslab.execution.events import EpochEnded, Event
 from naslab.execution.workers import Workers
-
-SPACE = """
-input: [1, 8, 8]
-num_classes: 10
-stem: [{block: {type: conv}, width: 8}]
-stages:
-  - {block: {choice: [{type: residual}, {type: inverted_bottleneck, expansion: 2}]}, width: {choice: [8, 12, 16, 20]},
-     repeats: {choice: [1, 2, 3]}, stride: 2}
-"""
 
 
 def show(event: Event) -> None:

@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 
 import msgspec
+from first_time import is_first_time
 
 from naslab.estimators.estimator import Workbench
 from naslab.estimators.inheritance import INHERITS, InheritedTraining
@@ -25,13 +26,6 @@ class Watched(msgspec.Struct, frozen=True):
     def estimate(self, candidate: Candidate, bench: Workbench) -> Estimate:
         with Path(self.folder, "runs").open("a") as runs:
             runs.write(f"{candidate.trial}\n")
-        if INHERITS in candidate.origin and self._is_first():
+        if INHERITS in candidate.origin and is_first_time(self.folder):
             os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)
         return self.training.estimate(candidate, bench)
-
-    def _is_first(self) -> bool:
-        try:
-            Path(self.folder, "killed").touch(exist_ok=False)
-        except FileExistsError:
-            return False
-        return True

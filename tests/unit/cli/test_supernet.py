@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from tiny_space import SPACE
 from typer.testing import CliRunner
 
 from naslab.arch import save_arch
@@ -13,15 +14,6 @@ from naslab.cli.main import app
 from naslab.lab import open_study
 from naslab.space import load_space
 from naslab.training.weights import load_weights
-
-SPACE = """
-input: [1, 8, 8]
-num_classes: 10
-stem: [{block: {type: conv}, width: 8}]
-stages:
-  - {block: {choice: [{type: residual}, {type: inverted_bottleneck, expansion: 2}]}, width: {choice: [8, 12, 16, 20]},
-     repeats: {choice: [1, 2, 3]}, stride: 2}
-"""
 
 
 @pytest.fixture
