@@ -151,7 +151,7 @@ class SqueezeExcite(Spec, frozen=True, cache_hash=True):
         return round_width(exact, self.divisor) if self.divisor > 1 else max(1, int(exact))
 
 
-class Context(msgspec.Struct, frozen=True, cache_hash=True):
+class Context(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
     """What a block takes from the network around it, and the layers made in its style."""
 
     norm: NormStyle | None = NormStyle()

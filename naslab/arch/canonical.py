@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from itertools import chain
+from operator import attrgetter
 
 import msgspec
 
 from naslab.arch.block import BlockActivation, Context
 from naslab.arch.blocks import ConvBlock, Skip
-from naslab.arch.cost import stage_tally
+from naslab.arch.cost import Place, counted_at
 from naslab.arch.lower import lower_block
+from naslab.arch.memo import Memo
 from naslab.arch.plan import Act, Concat, Conv, Identity, Layer, Norm, Sequence, Shape
 from naslab.arch.spec import ArchSpec, Stage
 from naslab.errors import SpecError
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def canonical(arch: ArchSpec) -> ArchSpec:
     """The same network without blocks that do nothing, and with equal neighbouring stages merged.
 
@@ -49,23 +51,17 @@ def arch_id(arch: ArchSpec) -> str:
     True
     """
     whole = canonical(arch)
-    frame = tuple(getattr(whole, field) for field in _FRAME)
-    written = [_written_frame(frame), *map(_written, whole.stem), b"stages", *map(_written, whole.stages)]
+    stem, stages = map(_json.__getitem__, whole.stem), map(_json.__getitem__, whole.stages)
+    written = [_written_frame(_frame_of(whole)), *stem, b"stages", *stages]
     return hashlib.blake2b(b"\n".join(written), digest_size=8).hexdigest()
 
 
-_FRAME = tuple(field for field in ArchSpec.__struct_fields__ if field not in ("stem", "stages"))
+_frame_of = attrgetter(*(field for field in ArchSpec.__struct_fields__ if field not in ("stem", "stages")))
 
 
 @lru_cache(maxsize=4096)
 def _written_frame(frame: tuple[object, ...]) -> bytes:
-    return b"\n".join(map(_written, frame))
-
-
-@lru_cache(maxsize=65536)
-def _written(value: object) -> bytes:
-    """A value as JSON, the same for equal values: defaults left out and whole numbers without a point."""
-    return msgspec.json.encode(_essence(value))
+    return b"\n".join(map(_json.__getitem__, frame))
 
 
 def _essence(value: object) -> object:
@@ -89,6 +85,10 @@ def _defaults(kind: type[msgspec.Struct]) -> tuple[tuple[str, object], ...]:
     return tuple((field.name, field.default) for field in msgspec.structs.fields(kind))
 
 
+_json: Memo[object, bytes] = Memo(lambda value: msgspec.json.encode(_essence(value)), limit=1 << 16)
+"""A value as JSON, the same for equal values: defaults left out and whole numbers without a point."""
+
+
 def _canonical_stages(
     stages: tuple[Stage, ...], shape: Shape, context: Context, taps: tuple[int, ...] = ()
 ) -> tuple[tuple[Stage, ...], Shape, tuple[int, ...]]:
@@ -99,7 +99,7 @@ def _canonical_stages(
     kept: list[Stage] = []
     moved: list[int] = []
     for index, stage in enumerate(stages):
-        simple, shape = _canonical_stage(stage, shape, context)
+        simple, shape = _simplest_at[shape, context][stage]
         if not simple and index in taps:
             simple = (stage,)
         for each in simple:
@@ -121,29 +121,31 @@ def _repeats(last: Stage, stage: Stage) -> bool:
     return stage.block == (block if stage.width is None else block.canonical(stage.width, stage.width, 1))
 
 
-@lru_cache(maxsize=65536)
-def _canonical_stage(stage: Stage, shape: Shape, context: Context) -> tuple[tuple[Stage, ...], Shape]:
-    """The stage's simplest form on a map of `shape`, and the shape behind it.
+def _simplest(place: Place, stage: Stage) -> tuple[tuple[Stage, ...], Shape]:
+    """The stage's simplest form at a place, and the shape behind it.
 
     It is no stage if it does nothing, two if its first block is another's.
     Only a block of depth 1 can be a plain convolution, and the depth is counted already.
     """
-    counted = stage_tally(stage, shape, context)
+    shape, context = place
+    out_shape, *_, span = counted_at[place][stage]
     block = stage.block.canonical(shape[0], stage.width, stage.stride)
     if block is None:
-        return (), counted.out_shape
+        return (), out_shape
     if getattr(block, "activation", None) == context.activation:
         block = msgspec.structs.replace(block, activation=None)
-    does_repeat = stage.repeats > 1 and block.canonical(counted.out_shape[0], stage.width, 1) is not None
-    simple = Stage(
-        block=block,  # type: ignore[arg-type]  # every Block is one of AnyBlock
-        width=_explicit_width(stage, shape, context),
-        repeats=stage.repeats if does_repeat else 1,
-        stride=stage.stride,
-    )
-    if counted.span[0] == simple.repeats:
-        return _plain_blocks(simple, shape, context), counted.out_shape
-    return (stage if simple == stage else simple,), counted.out_shape
+    does_repeat = stage.repeats > 1 and block.canonical(out_shape[0], stage.width, 1) is not None
+    repeats = stage.repeats if does_repeat else 1
+    width = stage.width or _explicit_width(stage, shape, context)
+    simple = stage
+    if (block, width, repeats) != (stage.block, stage.width, stage.repeats):
+        simple = msgspec.structs.replace(stage, block=block, width=width, repeats=repeats)
+    return (_plain_blocks(simple, shape, context) if span[0] == repeats else (simple,)), out_shape
+
+
+_simplest_at: Memo[Place, Memo[Stage, tuple[tuple[Stage, ...], Shape]]] = Memo(
+    lambda place: Memo(partial(_simplest, place))
+)
 
 
 def _plain_blocks(stage: Stage, shape: Shape, context: Context) -> tuple[Stage, ...]:
@@ -151,7 +153,7 @@ def _plain_blocks(stage: Stage, shape: Shape, context: Context) -> tuple[Stage, 
     first = _plain_block(msgspec.structs.replace(stage, repeats=1), shape, context)
     if stage.repeats == 1:
         return (first,)
-    behind = stage_tally(first, shape, context).out_shape
+    behind = counted_at[shape, context][first][0]
     rest = _plain_block(msgspec.structs.replace(stage, repeats=stage.repeats - 1, stride=1), behind, context)
     if rest.block == first.block:
         return (msgspec.structs.replace(first, repeats=stage.repeats),)
@@ -199,9 +201,7 @@ def _layers(layer: Layer) -> tuple[Layer, ...]:
 
 
 def _explicit_width(stage: Stage, shape: Shape, context: Context) -> int | None:
-    """The stage's width, written out where leaving it to the block means keeping the input's channels."""
-    if stage.width is not None:
-        return stage.width
+    """The width of a stage that has none, where leaving it to the block means keeping the input's channels."""
     kept = msgspec.structs.replace(stage, width=shape[0])
     try:
         same = lower_block(kept, shape, stage.stride, context) == lower_block(stage, shape, stage.stride, context)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from functools import lru_cache, reduce
+from functools import lru_cache, partial, reduce
+from typing import TypeAlias
 
 import msgspec
 
 from naslab.arch.block import Context
 from naslab.arch.blocks import AnyBlock
 from naslab.arch.lower import lower, lower_at, lower_head, placed_blocks, reads_history
+from naslab.arch.memo import Memo
 from naslab.arch.plan import (
     ChannelLinear,
     Concat,
@@ -32,6 +34,9 @@ from naslab.arch.span import POINT, then
 from naslab.arch.spec import ArchSpec, Head, Stage
 from naslab.arch.tally import counts, dag_tally, history_steps, joined_shape, node_tally, step_reads, tally
 from naslab.errors import SpecError
+
+Place: TypeAlias = tuple[Shape, Context]
+"""Where a stage stands: the map before it, and the style of its network."""
 
 BYTES_PER_VALUE = 4
 """Peak activation memory is stated for float32 and one image."""
@@ -62,7 +67,7 @@ class LayerCost(msgspec.Struct, frozen=True):
     activations: int
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def cost(arch: ArchSpec) -> Cost:
     """Params, macs, activations and peak activation bytes of a network.
 
@@ -73,7 +78,7 @@ def cost(arch: ArchSpec) -> Cost:
     663828
     """
     params = macs = activations = peak = 0
-    for _, more_params, more_macs, more_activations, more_peak, _ in part_tallies(arch):
+    for _, more_params, more_macs, more_activations, more_peak, _ in _part_counts(arch):
         params += more_params
         macs += more_macs
         activations += more_activations
@@ -87,14 +92,18 @@ def part_tallies(arch: ArchSpec) -> list[Tally]:
 
     A network whose blocks read several outputs is one part: what a stage holds and sees depends on those around it.
     """
+    return [Tally(*each) for each in _part_counts(arch)]
+
+
+def _part_counts(arch: ArchSpec) -> list[Counts]:
     context = arch.context
     shape = arch.input
-    totals: list[Tally] = []
+    totals: list[Counts] = []
     try:
         for stage in arch.stem + arch.stages:
             if stage.block.num_inputs > 1:
-                return [tally(lower(arch), arch.input)]
-            total = stage_tally(stage, shape, context)
+                return [counts(lower(arch), arch.input)]
+            total = counted_at[shape, context][stage]
             totals.append(total)
             shape = total[0]
         totals.append(head_tally(arch.head, shape, arch.num_classes, context))
@@ -133,9 +142,13 @@ def stage_tallies(arch: ArchSpec) -> list[Tally]:
     return totals
 
 
-@lru_cache(maxsize=65536)
 def stage_tally(stage: Stage, shape: Shape, context: Context) -> Tally:
     """Count a stage on a map of `shape`: its first block, then what repeats behind it."""
+    return Tally(*counted_at[shape, context][stage])
+
+
+def _stage_counts(place: Place, stage: Stage) -> Counts:
+    shape, context = place
     block, width = stage.block, stage.width
     before, params, macs, activations, peak, span = _block_counts(block, width, stage.stride, shape, context)
     left = stage.repeats - 1
@@ -150,7 +163,11 @@ def stage_tally(stage: Stage, shape: Shape, context: Context) -> Tally:
             span = then(span, more)
         before = out
         left -= times
-    return Tally(before, params, macs, activations, peak, span)
+    return before, params, macs, activations, peak, span
+
+
+counted_at: Memo[Place, Memo[Stage, Counts]] = Memo(lambda place: Memo(partial(_stage_counts, place)))
+"""What stages count at a place, as `stage_tally` says, bare: the garbage collector leaves bare tuples alone."""
 
 
 @lru_cache(maxsize=65536)

@@ -16,6 +16,7 @@ from naslab.arch.block import (
 )
 from naslab.arch.blocks import AnyBlock
 from naslab.arch.plan import Activation, Shape
+from naslab.errors import SpecError
 
 
 class Stage(Spec, frozen=True, cache_hash=True):
@@ -33,7 +34,8 @@ class Stage(Spec, frozen=True, cache_hash=True):
         if self.width is not None:
             require_positive(self.width, "width")
         require_positive(self.repeats, "repeats")
-        require(1 <= self.stride <= 8, "stride", f"must be 1 to 8, got {self.stride}")
+        if not 1 <= self.stride <= 8:
+            raise SpecError("stride", f"must be 1 to 8, got {self.stride}")
 
 
 class StochasticDepth(Spec, frozen=True, cache_hash=True):
@@ -127,10 +129,11 @@ class ArchSpec(Spec, frozen=True, cache_hash=True):
     auxiliary: tuple[AuxiliaryHead, ...] = ()
 
     def __post_init__(self) -> None:
-        for index, value in enumerate(self.input):
-            require_positive(value, f"input[{index}]")
+        if min(self.input) < 1:
+            for index, value in enumerate(self.input):
+                require_positive(value, f"input[{index}]")
         require(len(self.stages) > 0, "stages", "must hold at least one stage")
-        require(self.num_classes >= 1, "num_classes", f"must be at least 1, got {self.num_classes}")
+        require_positive(self.num_classes, "num_classes")
         taken = -1
         for index, auxiliary in enumerate(self.auxiliary):
             field = f"auxiliary[{index}].after"

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
 from itertools import accumulate
 from typing import TypeAlias
 
+from naslab.arch.memo import Memo
 from naslab.space.genome import Gene, Genome
 from naslab.space.tree import Choice, Fixed, Listing, Node, Repeat, Shared, Tree
 
@@ -123,7 +123,7 @@ class Counting:
         known = self._pickers.get(node)
         if known is None:
             known = self._new_picker(node)
-            known = self._pickers[node] = lru_cache(CACHED_PARTS)(known) if node in self._stage_parts else known
+            known = self._pickers[node] = Memo(known, CACHED_PARTS).__getitem__ if node in self._stage_parts else known
         return known
 
     def _new_picker(self, node: Node) -> Picker:

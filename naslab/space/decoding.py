@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from functools import lru_cache, partial
 
@@ -9,6 +10,7 @@ import msgspec
 
 from naslab.arch.blocks import Skip
 from naslab.arch.files import decode, decode_arch, encode
+from naslab.arch.memo import Memo
 from naslab.arch.spec import ArchSpec, Stage
 from naslab.errors import SpecError
 from naslab.space.genome import Gene, Genome
@@ -16,10 +18,12 @@ from naslab.space.tree import Choice, Fixed, Listing, Node, Record, Repeat, Shar
 from naslab.space.walk import checked
 
 CACHED_STAGES = 1 << 16
-CACHED_NETWORKS = 1 << 12
+CACHED_NETWORKS = 1 << 10
 
 Genes = tuple[Gene, ...]
 
+_COMMON = -1
+"""The owner of shared holes."""
 _PLACEHOLDERS = [encode(Stage(block=Skip()))] * 1000
 """Stages of a frame, more than any part of it that counts stages can ask for."""
 
@@ -30,39 +34,66 @@ class Decoding:
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
         fields = dict(zip(tree.root.keys, tree.root.parts, strict=True))
+        before = fields.keys() if "stages" not in fields else tree.root.keys[: tree.root.keys.index("stages")]
         stages = fields.pop("stages", Fixed([]))
         self.frame = Record(tuple(fields), tuple(fields.values()))
         self.items: tuple[Node, ...] = stages.parts if isinstance(stages, Listing) else (stages,)
         self._is_list = not isinstance(stages, Listing)
-        self._owner = dict.fromkeys(tree.holes, -1)
-        for index, node in enumerate((self.frame, *self.items)):
+        last = len(self.items) + 1
+        self._owner = dict.fromkeys(tree.holes, _COMMON)
+        for key, part in fields.items():
+            self._owner |= dict.fromkeys(_holes_below(part), 0 if key in before else last)
+        for index, node in enumerate(self.items, 1):
             self._owner |= dict.fromkeys(_holes_below(node), index)
         self._stages: dict[Stage, Stage] = {}
-        self._read_frame = lru_cache(CACHED_NETWORKS)(
-            lambda own, common: self.frame_of(self._options(self.frame, own, common))
-        )
-        self._readers = [lru_cache(CACHED_STAGES)(partial(self._read, item)) for item in self.items]
+        self._readers = [self._reader(item) for item in self.items]
+        self._read_frame = lru_cache(CACHED_NETWORKS)(self._new_frame)
         self.decode = lru_cache(CACHED_NETWORKS)(self._decode)
 
     def _decode(self, genome: Genome) -> ArchSpec:
-        owner = self._owner
-        groups: list[list[Gene]] = [[] for _ in range(len(self.items) + 2)]
         try:
-            for gene in genome.genes:
-                groups[owner[gene[0]]].append(gene)
-            common = tuple(groups[-1])
+            common, *parts = self._by_owner(genome.genes)
             stages: list[Stage] = []
-            for read, group in zip(self._readers, groups[1:-1], strict=True):
-                stages += read(tuple(group), common)
-            return msgspec.structs.replace(self._read_frame(tuple(groups[0]), common), stages=tuple(stages))
-        except (SpecError, KeyError):
+            for read, own in zip(self._readers, parts[1:-1], strict=True):
+                stages += read[common][own]
+            return msgspec.structs.replace(self._read_frame(parts[0] + parts[-1], common), stages=tuple(stages))
+        except (SpecError, LookupError):
             # says where in the whole genome, or where in the whole network, it went wrong
             options = dict(checked(self._tree, genome).genes)
             decode_arch(plain_value(self._tree, self._tree.root, options))
             raise
 
-    def _read(self, item: Node, own: Genes, common: Genes) -> tuple[Stage, ...]:
-        return self.stages_of(item, self._options(item, own, common))
+    def _by_owner(self, genes: Genes) -> list[Genes]:
+        """The shared genes, those of the frame before the stages, each item's, and the frame's behind them.
+
+        They stand in this order; genes in another order are told from their parts.
+        """
+        owner = self._owner
+        owners = [owner[path] for path, _ in genes]
+        groups = []
+        start = 0
+        for index in range(_COMMON, len(self.items) + 1):
+            stop = bisect_right(owners, index, start)
+            groups.append(genes[start:stop])
+            start = stop
+        groups.append(genes[start:])
+        return groups
+
+    def _reader(self, item: Node) -> Memo[Genes, Memo[Genes, tuple[Stage, ...]]]:
+        """The stages that an item's own genes make with the shared ones, kept."""
+        return Memo(lambda common: Memo(partial(self._read, item, common), CACHED_STAGES))
+
+    def _read(self, item: Node, common: Genes, own: Genes) -> tuple[Stage, ...]:
+        options = _Asked(common + own)
+        stages = self.stages_of(item, options)
+        options.refuse_unless_all_of(own)
+        return stages
+
+    def _new_frame(self, own: Genes, common: Genes) -> ArchSpec:
+        options = _Asked(common + own)
+        frame = self.frame_of(options)
+        options.refuse_unless_all_of(own)
+        return frame
 
     def frame_of(self, options: Mapping[str, int]) -> ArchSpec:
         """The network that these options make, with placeholders for its stages."""
@@ -76,12 +107,29 @@ class Decoding:
         stages = decode(written, tuple[Stage, ...])
         return tuple(self._stages.setdefault(stage, stage) for stage in stages)
 
-    def _options(self, node: Node, own: Genes, common: Genes) -> dict[str, int]:
-        """The options by hole, once it is sure that they are the active ones below the node."""
-        options = dict(common + own)
-        if not common:
-            checked(self._tree, Genome(own), node)
-        return options
+
+class _Asked(dict[str, int]):
+    """Options by hole that note which were asked for, in order: these are the active ones."""
+
+    def __init__(self, genes: Genes) -> None:
+        super().__init__(genes)
+        self._asked: list[str] = []
+
+    def __getitem__(self, hole: str) -> int:
+        option = super().__getitem__(hole)
+        if option < 0:
+            raise LookupError(hole)
+        self._asked.append(hole)
+        return option
+
+    def refuse_unless_all_of(self, own: Genes) -> None:
+        """Raise `LookupError` unless the holes asked for, but the shared ones, are those of `own` in their order."""
+        wanted = [hole for hole, _ in own]
+        if self._asked == wanted:
+            return
+        known = set(wanted)
+        if [hole for hole in self._asked if hole in known] != wanted:
+            raise LookupError("genome")
 
 
 def _holes_below(node: Node) -> Iterator[str]:

@@ -231,7 +231,7 @@ def num_copies(repeat: Repeat, options: Mapping[str, int]) -> int:
 
 
 def plain_value(tree: Tree, node: Node, options: Mapping[str, int]) -> Any:
-    """What a node makes of these options, as plain values."""
+    """What a node makes of these options, as plain values; asks for the options in the order of genomes."""
     if isinstance(node, Fixed):
         return node.value
     if isinstance(node, Record):
