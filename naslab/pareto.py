@@ -5,6 +5,8 @@ An objective to be made large is passed as its negative. Points that are not num
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -33,8 +35,8 @@ def is_non_dominated(losses: ArrayLike) -> NDArray[np.bool_]:
     if points.shape[1] == 1:
         return np.asarray(points[:, 0] == points[:, 0].min()) if len(points) else np.zeros(0, dtype=bool)
     unique, where = np.unique(points, axis=0, return_inverse=True)
-    front = _front_of_two(unique) if points.shape[1] == 2 else _front_of_many(unique)
-    return front[where.reshape(-1)]
+    find = {2: _front_of_two, 3: _front_of_three}.get(points.shape[1], _front_of_many)
+    return find(unique)[where.reshape(-1)]
 
 
 def non_dominated_ranks(losses: ArrayLike) -> NDArray[np.int64]:
@@ -137,6 +139,28 @@ def _front_of_two(unique: Losses) -> NDArray[np.bool_]:
     """The front of distinct points in lexicographic order: each strictly better in the second than all before."""
     best = np.minimum.accumulate(unique[:, 1])
     return np.concatenate((np.ones(min(1, len(unique)), dtype=bool), unique[1:, 1] < best[:-1]))
+
+
+def _front_of_three(unique: Losses) -> NDArray[np.bool_]:
+    """The front of distinct points in lexicographic order, by a staircase of the second and third loss so far.
+
+    Kung et al. 1975, "On finding the maxima of a set of vectors".
+    """
+    front = np.zeros(len(unique), dtype=bool)
+    seconds: list[float] = []
+    thirds: list[float] = []
+    for index, (_, second, third) in enumerate(unique.tolist()):
+        place = bisect_right(seconds, second)
+        if place and thirds[place - 1] <= third:
+            continue
+        front[index] = True
+        place = bisect_left(seconds, second)
+        end = place
+        while end < len(thirds) and thirds[end] >= third:
+            end += 1  # steps that it takes over
+        seconds[place:end] = [second]
+        thirds[place:end] = [third]
+    return front
 
 
 def _front_of_many(unique: Losses) -> NDArray[np.bool_]:

@@ -53,6 +53,8 @@ class Decoding:
     def _decode(self, genome: Genome) -> ArchSpec:
         try:
             common, *parts = self._by_owner(genome.genes)
+            if common:
+                checked(self._tree, genome)  # which shared holes are active, no part tells by itself
             stages: list[Stage] = []
             for read, own in zip(self._readers, parts[1:-1], strict=True):
                 stages += read[common][own]
@@ -84,15 +86,19 @@ class Decoding:
         return Memo(lambda common: Memo(partial(self._read, item, common), CACHED_STAGES))
 
     def _read(self, item: Node, common: Genes, own: Genes) -> tuple[Stage, ...]:
-        options = _Asked(common + own)
+        if common:
+            return self.stages_of(item, dict(common + own))
+        options = _Asked(own)
         stages = self.stages_of(item, options)
-        options.refuse_unless_all_of(own)
+        options.refuse_unless(own)
         return stages
 
     def _new_frame(self, own: Genes, common: Genes) -> ArchSpec:
-        options = _Asked(common + own)
+        if common:
+            return self.frame_of(dict(common + own))
+        options = _Asked(own)
         frame = self.frame_of(options)
-        options.refuse_unless_all_of(own)
+        options.refuse_unless(own)
         return frame
 
     def frame_of(self, options: Mapping[str, int]) -> ArchSpec:
@@ -122,13 +128,9 @@ class _Asked(dict[str, int]):
         self._asked.append(hole)
         return option
 
-    def refuse_unless_all_of(self, own: Genes) -> None:
-        """Raise `LookupError` unless the holes asked for, but the shared ones, are those of `own` in their order."""
-        wanted = [hole for hole, _ in own]
-        if self._asked == wanted:
-            return
-        known = set(wanted)
-        if [hole for hole in self._asked if hole in known] != wanted:
+    def refuse_unless(self, genes: Genes) -> None:
+        """Raise `LookupError` unless just the holes of these genes were asked for, in their order."""
+        if self._asked != [hole for hole, _ in genes]:
             raise LookupError("genome")
 
 

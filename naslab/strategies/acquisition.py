@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from typing import NamedTuple
 
 import numpy as np
@@ -68,19 +69,26 @@ def free_boxes(front: Matrix, reference: Vector) -> FreeBoxes:
     """
     below = _front_below(front, reference)
     below = below[np.argsort(below[:, 2], kind="stable")]
-    strips = [(-np.inf, reference[0], reference[1], -np.inf)]
+    # the strips from left to right, their tops as negatives: those to the right are lower
+    lefts, rights, depths, starts = [-np.inf], [float(reference[0])], [-float(reference[1])], [-np.inf]
     boxes = []
-    for x, y, z in below:
-        is_cut = [right > x and top > y for _, right, top, _ in strips]
-        cut = [strip for strip, hit in zip(strips, is_cut, strict=True) if hit]
-        if not cut:
+    for x, y, z in below.tolist():
+        first, end = bisect_right(rights, x), bisect_left(depths, -y)
+        if first >= end:
             continue
-        boxes += [(max(left, x), right, top, start, z) for left, right, top, start in cut]
-        first = is_cut.index(True)
-        left, _, top, start = cut[0]
-        rest = [(left, x, top, start)] if left < x else []
-        strips[first : first + len(cut)] = [*rest, (x, cut[-1][1], y, z)]
-    boxes += [(*strip, reference[2]) for strip in strips]
+        left, right, depth, start = lefts[first], rights[end - 1], depths[first], starts[first]
+        for strip in range(first, end):
+            boxes.append((max(lefts[strip], x), rights[strip], -depths[strip], starts[strip], z))
+        is_split = left < x
+        lefts[first:end] = [left, x] if is_split else [x]
+        rights[first:end] = [x, right] if is_split else [right]
+        depths[first:end] = [depth, -y] if is_split else [-y]
+        starts[first:end] = [start, z] if is_split else [z]
+    last = float(reference[2])
+    boxes += [
+        (left, right, -depth, start, last)
+        for left, right, depth, start in zip(lefts, rights, depths, starts, strict=True)
+    ]
     sides = np.array(boxes, dtype=np.float64).T
     found = [np.unique(np.append(sides[rows], -np.inf)) for rows in ([0, 1], [2], [3, 4])]
     places = [np.searchsorted(found[loss], side) for loss, side in zip((0, 0, 1, 2, 2), sides, strict=True)]

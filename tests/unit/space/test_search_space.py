@@ -143,6 +143,44 @@ def test_genomes_of_other_spaces_are_refused(genes: tuple[tuple[str, int], ...],
     assert str(error.value).startswith(shown)
 
 
+def swapped(genes: list[Gene], at: int, other: int) -> list[Gene]:
+    changed = list(genes)
+    changed[at], changed[other] = genes[other], genes[at]
+    return changed
+
+
+@pytest.mark.parametrize("kernel", [choice(3, 5), choice(3, 5, name="kernel")])
+def test_what_is_no_genome_is_not_decoded(kernel: Any) -> None:
+    """Genes left out, doubled, swapped, of other options and of holes that are not active, wherever they stand."""
+    stage = conv(block=choice({"type": "conv", "kernel": kernel}, {"type": "mbconv"}), width=choice(8, 16))
+    stem = {"stem": [conv(width=choice(4, 8))]}
+    space = space_of(stage, repeat(choice(1, 2), of=stage), **stem, head={"dropout": choice(0.0, 0.1)})
+    rng = np.random.default_rng(0)
+    refused = 0
+    for _ in range(300):
+        genes = list(space.sample(rng).genes)
+        at, other = (int(each) for each in rng.integers(len(genes), size=2))
+        foreign = space.sample(rng).genes
+        spoilt = (
+            genes[:at] + genes[at + 1 :],
+            [*genes[:at], genes[other], *genes[at:]],
+            swapped(genes, at, other),
+            [*genes[:at], genes[at]._replace(option=int(rng.choice([-2, -1, 2]))), *genes[at + 1 :]],
+            [*genes[:at], foreign[int(rng.integers(len(foreign)))], *genes[at:]],
+        )
+        for each in spoilt:
+            genome = Genome(tuple(each))
+            if space.has(genome):
+                assert (
+                    space.fill(dict(genome.genes).__getitem__ and (lambda hole, g=genome: g.get(hole.path))) == genome
+                )
+                continue
+            refused += 1
+            with pytest.raises(SpecError, match="genome: "):
+                space.decode(genome)
+    assert refused > 1000
+
+
 def test_options_that_clash_are_never_given() -> None:
     grouped = conv(block={"type": "conv", "groups": choice(1, 3)}, width=choice(8, 9))
     space = space_of(grouped)
