@@ -76,7 +76,7 @@ def caches() -> list[Any]:
         for name, module in list(sys.modules.items())
         if name.startswith("naslab.")
         for value in vars(module).values()
-        if hasattr(value, "cache_clear")
+        if hasattr(value, "cache_clear") and not isinstance(value, type)
     }
     return list(found.values())
 

@@ -9,17 +9,13 @@ import pytest
 import torch
 from one_gpu import DEVICE
 from torch import nn
+from traced_training import traced_training
 
 from naslab.arch import ArchSpec, AuxiliaryHead, ConvBlock, Head, MBConv, ResidualBlock, Stage, StochasticDepth
-from naslab.arch.build import build
-from naslab.outcome import Fidelity
 from naslab.training.augment import Batch
 from naslab.training.capturing import Advance, Capture, CapturedStep, Capturer
-from naslab.training.checkpoint import Checkpoint, Origin
 from naslab.training.cuda_capture import cuda_capturer
 from naslab.training.halving import free_memory
-from naslab.training.heads import with_heads
-from naslab.training.loop import train
 from naslab.training.recipe import Recipe
 
 NETWORK = ArchSpec(
@@ -67,42 +63,23 @@ class Counter:
         return counted
 
 
-def trained(digits, recipe, *, epochs=3, start=None, schedule_epochs=None, make_capturer=cuda_capturer):
-    """Curve without times, weights on the CPU, notes, counts and the checkpoint."""
-    notes, kept, counters = {}, [], []
+def trained(digits, recipe, *, epochs=3, make_capturer=cuda_capturer, **more):
+    """What a training leaves, and the counters of its capturers."""
+    counters = []
 
     def counted(device):
         counters.append(Counter(make_capturer(device)))
         return counters[-1]
 
-    def keep(progress, tensors):
-        kept.append(Checkpoint(Origin(NETWORK, Fidelity(epochs=epochs), 3), progress, tensors))
-
-    module = with_heads(build(NETWORK, 3), NETWORK, 3)
-    curve = train(
-        module,
-        digits,
-        recipe,
-        epochs,
-        size=(8, 8),
-        seed=3,
-        start=start,
-        schedule_epochs=schedule_epochs,
-        keep=keep,
-        remark=notes.__setitem__,
-        make_capturer=counted,
-    )
-    timeless = [msgspec.structs.replace(epoch, wall_seconds=0.0) for epoch in curve]
-    weights = {name: value.detach().cpu() for name, value in module.state_dict().items()}
-    return timeless, weights, notes, counters, kept[0]
+    return traced_training(NETWORK, digits, recipe, counted, epochs=epochs, **more), counters
 
 
 def assert_close(first, second, tolerance):
-    for one, other in zip(first[0], second[0], strict=True):
+    for one, other in zip(first.curve, second.curve, strict=True):
         assert one.train_loss == pytest.approx(other.train_loss, rel=tolerance)
         assert one.validation_loss == pytest.approx(other.validation_loss, rel=tolerance)
-    for name, value in first[1].items():
-        torch.testing.assert_close(value, second[1][name], rtol=10 * tolerance, atol=tolerance)
+    for name, value in first.weights.items():
+        torch.testing.assert_close(value, second.weights[name], rtol=10 * tolerance, atol=tolerance)
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -112,11 +89,11 @@ def test_a_recorded_training_is_the_eager_one(digits, name):
     The learning rate is of single precision in one and of double in the other, so bits may differ.
     """
     recipe = msgspec.structs.replace(PLAIN, **RECIPES[name])
-    recorded = trained(digits, recipe)
-    eager = trained(digits, msgspec.structs.replace(recipe, graphs="off"))
-    assert recorded[2] == eager[2] == {}
-    assert recorded[3][0].num_captures == 2  # batches of 96 and of 95
-    assert recorded[3][0].num_replays > 20
+    recorded, (counter,) = trained(digits, recipe)
+    eager, _ = trained(digits, msgspec.structs.replace(recipe, graphs="off"))
+    assert recorded.notes == eager.notes == {}
+    assert counter.num_captures == 2  # batches of 96 and of 95
+    assert counter.num_replays > 20
     assert_close(recorded, eager, 0.02 if name == "bfloat16" else 1e-3)
 
 
@@ -124,17 +101,17 @@ def test_a_recorded_training_is_the_eager_one(digits, name):
 @pytest.mark.parametrize("name", ["dropped", "bfloat16"])
 def test_a_training_repeats_itself_bit_by_bit(digits, name, graphs):
     recipe = msgspec.structs.replace(PLAIN, **RECIPES[name], graphs=graphs)
-    first, second = trained(digits, recipe), trained(digits, recipe)
-    assert first[0] == second[0]
-    assert all(torch.equal(value, second[1][key]) for key, value in first[1].items())
+    first, second = trained(digits, recipe)[0], trained(digits, recipe)[0]
+    assert first.curve == second.curve
+    assert all(torch.equal(value, second.weights[key]) for key, value in first.weights.items())
 
 
 def test_a_recorded_training_goes_on_from_a_checkpoint(digits):
     recipe = msgspec.structs.replace(PLAIN, **RECIPES["averaged, warm"])
-    whole = trained(digits, recipe)
-    begun = trained(digits, recipe, epochs=1, schedule_epochs=3)
-    resumed = trained(digits, recipe, start=begun[4])
-    assert resumed[3][0].num_captures == 2
+    whole, _ = trained(digits, recipe)
+    begun, _ = trained(digits, recipe, epochs=1, schedule_epochs=3)
+    resumed, (counter,) = trained(digits, recipe, start=begun.checkpoint)
+    assert counter.num_captures == 2
     assert_close(whole, resumed, 1e-3)
 
 
@@ -175,9 +152,9 @@ def test_a_recording_that_fails_half_way_trains_without_one(digits):
             return self._capturer.capture(broken)
 
     recipe = msgspec.structs.replace(PLAIN, **RECIPES["dropped"])
-    broken = trained(digits, recipe, make_capturer=Breaking)
-    assert list(broken[2]) == ["not_captured"]
-    assert_close(broken, trained(digits, msgspec.structs.replace(recipe, graphs="off")), 1e-3)
+    broken, _ = trained(digits, recipe, make_capturer=Breaking)
+    assert list(broken.notes) == ["not_captured"]
+    assert_close(broken, trained(digits, msgspec.structs.replace(recipe, graphs="off"))[0], 1e-3)
 
 
 def test_a_recording_without_room_trains_without_one(digits):
@@ -197,9 +174,9 @@ def test_a_recording_without_room_trains_without_one(digits):
 
             return self._capturer.capture(greedy)
 
-    crowded = trained(digits, PLAIN, make_capturer=Crowded)
-    assert "out of memory" in crowded[2]["not_captured"]
-    assert_close(crowded, trained(digits, msgspec.structs.replace(PLAIN, graphs="off")), 1e-3)
+    crowded, _ = trained(digits, PLAIN, make_capturer=Crowded)
+    assert "out of memory" in crowded.notes["not_captured"]
+    assert_close(crowded, trained(digits, msgspec.structs.replace(PLAIN, graphs="off"))[0], 1e-3)
 
 
 def test_the_memory_of_recordings_is_given_back(digits):
@@ -223,6 +200,6 @@ def test_a_size_of_its_own_has_a_recording_of_its_own():
 
 @pytest.mark.slow
 def test_a_compiled_network_is_recorded_too(digits):
-    compiled = trained(digits, msgspec.structs.replace(PLAIN, compile="on"))
-    assert compiled[2] == {}
-    assert_close(compiled, trained(digits, msgspec.structs.replace(PLAIN, graphs="off")), 0.02)
+    compiled, _ = trained(digits, msgspec.structs.replace(PLAIN, compile="on"))
+    assert compiled.notes == {}
+    assert_close(compiled, trained(digits, msgspec.structs.replace(PLAIN, graphs="off"))[0], 0.02)

@@ -11,12 +11,12 @@ import torch
 from networks import conv_net, random_net
 from recordings import Recorder, Refuser, Rerunner
 from torch import nn
+from traced_training import traced_training
 
 from naslab.arch import AuxiliaryHead, NormStyle
 from naslab.arch.build import build
 from naslab.arch.graphs import Dag, Reading
 from naslab.errors import DivergedError
-from naslab.outcome import Fidelity
 from naslab.training.augment import Batch
 from naslab.training.capturing import (
     PAYS_BACK_AFTER,
@@ -26,10 +26,8 @@ from naslab.training.capturing import (
     pays_to_capture,
     what_forbids_capture,
 )
-from naslab.training.checkpoint import Checkpoint, Origin
 from naslab.training.choice import DataChoice
 from naslab.training.data import ImageSet, load_dataset
-from naslab.training.heads import with_heads
 from naslab.training.loop import train
 from naslab.training.recipe import Recipe
 
@@ -60,36 +58,16 @@ def few(tmp_path_factory):
     )
 
 
-def trained(few, recipe, capturer=None, *, arch=None, epochs=2, start=None, schedule_epochs=None):
-    """The curve without its times, the weights, the notes and the checkpoint that is left."""
-    arch = arch or random_net()
-    notes, kept = {}, []
-
-    def keep(progress, tensors):
-        kept.append(Checkpoint(Origin(arch, Fidelity(epochs=epochs), 3), progress, tensors))
-
-    module = with_heads(build(arch, 3), arch, 3)
-    curve = train(
-        module,
-        few,
-        recipe if capturer is not None else msgspec.structs.replace(recipe, graphs="off"),
-        epochs,
-        size=(8, 8),
-        seed=3,
-        start=start,
-        schedule_epochs=schedule_epochs,
-        keep=keep,
-        remark=notes.__setitem__,
-        make_capturer=lambda device: capturer,
-    )
-    timeless = [msgspec.structs.replace(epoch, wall_seconds=0.0) for epoch in curve]
-    return timeless, {name: value.clone() for name, value in module.state_dict().items()}, notes, kept[0]
+def trained(few, recipe, capturer=None, *, arch=None, epochs=2, **more):
+    """What a training leaves; eager without a capturer."""
+    recipe = recipe if capturer is not None else msgspec.structs.replace(recipe, graphs="off")
+    return traced_training(arch or random_net(), few, recipe, lambda device: capturer, epochs=epochs, **more)
 
 
 def assert_same(first, second):
-    assert first[0] == second[0]
-    assert first[1].keys() == second[1].keys()
-    assert all(torch.equal(value, second[1][name]) for name, value in first[1].items())
+    assert first.curve == second.curve
+    assert first.weights.keys() == second.weights.keys()
+    assert all(torch.equal(value, second.weights[name]) for name, value in first.weights.items())
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -99,7 +77,7 @@ def test_a_recorded_training_is_the_training_bit_by_bit(few, name):
     recorder = Recorder()
     recorded = trained(few, recipe, recorder)
     assert_same(recorded, trained(few, recipe))
-    assert recorded[2] == {}
+    assert recorded.notes == {}
     assert recorder.num_captures == 2  # of batches of ten and of nine
     assert recorder.num_runs == 2 * WARM_STEPS
     assert recorder.num_replays > 10
@@ -114,8 +92,8 @@ def test_rmsprop_is_the_same_recorded_and_close_to_the_plain_one(few, monkeypatc
     recorded = trained(few, recipe, recorder)
     assert_same(recorded, trained(few, recipe, Rerunner()))
     assert recorder.num_replays > 10
-    for name, value in trained(few, recipe)[1].items():
-        torch.testing.assert_close(recorded[1][name], value, rtol=1e-3, atol=1e-4)
+    for name, value in trained(few, recipe).weights.items():
+        torch.testing.assert_close(recorded.weights[name], value, rtol=1e-3, atol=1e-4)
 
 
 def test_auxiliary_heads_are_recorded_too(few):
@@ -135,7 +113,7 @@ def test_it_goes_on_from_a_checkpoint_bit_by_bit(few):
     recipe = msgspec.structs.replace(PLAIN, ema_decay=0.99, ema_warmup=True, optimizer="adamw", learning_rate=1e-3)
     begun = trained(few, recipe, Recorder(), epochs=1, schedule_epochs=3)
     recorder = Recorder()
-    assert_same(trained(few, recipe, epochs=3), trained(few, recipe, recorder, epochs=3, start=begun[3]))
+    assert_same(trained(few, recipe, epochs=3), trained(few, recipe, recorder, epochs=3, start=begun.checkpoint))
     assert recorder.num_replays > 15
 
 
@@ -143,7 +121,7 @@ def test_a_device_without_memory_for_a_recording_trains_without_one(few):
     refuser = Refuser()
     seen = trained(few, PLAIN, refuser)
     assert_same(seen, trained(few, PLAIN))
-    assert seen[2] == {"not_captured": "CUDA out of memory. Tried to allocate 2.00 GiB."}
+    assert seen.notes == {"not_captured": "CUDA out of memory. Tried to allocate 2.00 GiB."}
     assert (refuser.num_captures, refuser.num_replays) == (1, 0)
 
 
@@ -189,7 +167,7 @@ def test_recipes_that_cannot_be_recorded_say_why_and_train_as_without(few):
     recorder = Recorder()
     seen = trained(few, recipe, recorder, epochs=1)
     assert_same(seen, trained(few, recipe, epochs=1))
-    assert seen[2] == {"not_captured": "drop_block: its rate changes in every step"}
+    assert seen.notes == {"not_captured": "drop_block: its rate changes in every step"}
     assert recorder.num_runs == 0
 
 
