@@ -9,6 +9,8 @@ import typer
 
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table
 
+NUMBERS = ("params", "macs", "activations", "peak_activation_bytes")
+
 
 def cost(
     model: Annotated[
@@ -32,11 +34,12 @@ def cost(
     if (model is None) == (batch is None):
         raise typer.BadParameter("give either a MODEL or --batch ROWS.csv")
     if batch is not None:
-        rows = [_cost_of(row["name"], row.get("resolution"), row.get("num_classes"), ledger) for row in _rows(batch)]
+        rows = [_cost_of_line(batch, line, row, ledger) for line, row in _lines(batch)]
         if json:
             print_json(rows)
         else:
-            print_table(tuple(rows[0]) if rows else ("name",), [tuple(row.values()) for row in rows])
+            columns = ("name", "resolution", "num_classes", *NUMBERS)
+            print_table(columns, [tuple(row[column] for column in columns) for row in rows])
         return
     assert model is not None
     found = _cost_of(model, resolution, num_classes, ledger, layers=layers)
@@ -46,8 +49,7 @@ def cost(
     if layers:
         columns = ("path", "kind", "in_shape", "out_shape", "params", "macs", "activations")
         print_table(columns, [_layer_row(row) for row in found["layers"]])
-    numbers = ("params", "macs", "activations", "peak_activation_bytes")
-    print_table(("", "exact"), [(name, found[name]) for name in numbers])
+    print_table(("", "exact"), [(name, found[name]) for name in NUMBERS])
     uncounted = ", ".join(f"{count} {kind}" for kind, count in found["uncounted_layers"].items())
     print(f"layers without multiply-accumulates by this convention: {uncounted or 'none'}")
 
@@ -83,12 +85,22 @@ def _cost_of(
     return value
 
 
+def _cost_of_line(path: Path, line: int, row: dict[str, str], ledger: str) -> dict[str, Any]:
+    """The cost of one line of a CSV; an error says which line it is."""
+    from naslab.errors import NaslabError
+
+    try:
+        return _cost_of(row["name"], row.get("resolution"), row.get("num_classes"), ledger)
+    except NaslabError as error:
+        raise NaslabError(f"{path}, line {line}: {error}") from None
+
+
 def _layer_row(row: dict[str, Any]) -> tuple[object, ...]:
     return tuple(" x ".join(map(str, value)) if isinstance(value, tuple) else value for value in row.values())
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV that has a column `name`."""
+def _lines(path: Path) -> list[tuple[int, dict[str, str]]]:
+    """The rows of a CSV that has a column `name`, each with the number of its line."""
     import csv
 
     from naslab.errors import NaslabError
@@ -98,9 +110,11 @@ def _rows(path: Path) -> list[dict[str, str]]:
             reader = csv.DictReader(file)
             if "name" not in (reader.fieldnames or ()):
                 raise NaslabError(f"{path}: needs a column 'name', has {', '.join(reader.fieldnames or ['none'])}")
-            return list(reader)
+            return [(reader.line_num, row) for row in reader]
     except OSError as error:
         raise NaslabError(f"cannot read {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise NaslabError(f"{path}: must be text in UTF-8") from None
 
 
 def register(app: typer.Typer) -> None:

@@ -242,6 +242,25 @@ def test_cost_of_many_models_in_one_call(commands: Commands) -> None:
         ("vgg16", 224, 1000),
     ]
     assert rows[1]["params"] == 138357544
+    assert "138,357,544" in commands("cost", "--batch", "rows.csv").out
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("resnet81,224,10", "rows.csv, line 3: unknown model 'resnet81'"),
+        ("resnet18,axb,10", "rows.csv, line 3: resolution: must be a size"),
+        ("resnet18,224,none", "rows.csv, line 3: num_classes: must be a whole number"),
+        ("alexnet,20,10", "rows.csv, line 3: stages[3]: a 3 x 3 window does not fit"),
+        ("\xff", "rows.csv: must be text in UTF-8"),
+    ],
+)
+def test_a_bad_row_is_named_by_its_line(commands: Commands, row: str, message: str) -> None:
+    text = f"name,resolution,num_classes\nresnet18,224,10\n{row}\n"
+    (commands.folder / "rows.csv").write_text(text, encoding="latin-1")
+    shown = commands("cost", "--batch", "rows.csv", "--json")
+    assert shown.code == 2
+    assert message in " ".join(shown.err.split())
 
 
 @pytest.mark.parametrize("command", ["spaces", "zoo", "studies", "doctor"])
