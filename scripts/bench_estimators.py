@@ -12,6 +12,8 @@ Short training is given a fidelity by what it costs: image passes, epochs x imag
 images a third each, times the multiply-accumulates of its smaller and narrower stand-in as a share of the network's.
 The published cost is 50 epochs of 50,000 images.
 
+Supernets are trained before, by `naslab supernet`, and join with `--more supernet:path=FILE`.
+
 Writes OUT/table.json, OUT/table.md, OUT/figure.html, and OUT/figure.png where Chromium is.
 """
 
