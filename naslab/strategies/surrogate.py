@@ -28,6 +28,7 @@ REFITS_AT_EACH_UNTIL = 20
 REFIT_GROWTH = 1.1
 REFERENCE_MARGIN = 0.1
 NUM_BEST = 4
+FAILED_QUANTILE = 0.75
 """How many of the best told networks a search for candidates starts from."""
 
 
@@ -79,7 +80,10 @@ def last_choice(number: int, fitted_to: int) -> int:
 
 
 def told_losses(told: list[Observation], worthless: Vector | None = None) -> Matrix:
-    """Losses of shape (told, objectives); those that failed are as bad as the worst that did not, in each objective.
+    """Losses of shape (told, objectives); those that failed count as the upper quartile of the others, in each.
+
+    That keeps a search of the best off where much fails. Counted as the worst, a network that failed by chance would
+    teach that its neighbours are the worst there are.
 
     Those of several fidelities are what they let expect at the highest.
 
@@ -92,7 +96,7 @@ def told_losses(told: list[Observation], worthless: Vector | None = None) -> Mat
     if len(efforts) and efforts.min() < efforts.max():
         names = [each.network_id for each in told if each.losses is not None]
         measured = np.stack([to_highest(column, efforts, names) for column in measured.T], axis=1)
-    losses = np.tile(measured.max(axis=0), (len(told), 1))
+    losses = np.tile(np.quantile(measured, FAILED_QUANTILE, axis=0), (len(told), 1))
     losses[has_worked] = measured
     return losses if worthless is None or losses.shape[1] == 1 else np.fmin(losses, worthless)
 

@@ -6,7 +6,7 @@ from naslab.bench.compare import Comparison, Curves
 from naslab.bench.standing import Curve
 from naslab.figures.compare import hypervolume_figure, regret_figure
 
-REGRET = Curve([2.0, 0.5, 0.0], [1.0, -0.1, 0.0], [3.0, 1.1, 0.0])
+REGRET = Curve([2.0, 0.5, 0.0], [1.0, 1e-18, 0.0], [3.0, 1.1, 0.0])
 SHARES = Curve([0.2, 0.5, 1.0], [0.1, 0.4, 1.0], [0.3, 0.6, 1.0])
 FOUND = Comparison({}, {"one <b>": Curves(REGRET, SHARES)}, {"accuracy": 80.0, "macs": 1e8}, 93.0)
 

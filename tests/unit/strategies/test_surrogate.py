@@ -13,13 +13,13 @@ def told(*losses: tuple[float, ...] | None) -> list[Observation]:
     return [Observation(Genome(), str(index), each) for index, each in enumerate(losses)]
 
 
-def test_failures_are_as_bad_as_the_worst() -> None:
-    assert told_losses(told((1.0, 5.0), None, (3.0, 2.0))).tolist() == [[1.0, 5.0], [3.0, 5.0], [3.0, 2.0]]
+def test_failures_count_as_the_upper_quartile() -> None:
+    assert told_losses(told((1.0, 5.0), None, (3.0, 2.0))).tolist() == [[1.0, 5.0], [2.5, 4.25], [3.0, 2.0]]
 
 
 def test_what_adds_no_hypervolume_is_no_worse_than_worthless() -> None:
     losses = told_losses(told((1.0, 5.0), None, (3.0, 2.0)), np.array([2.0, np.nan]))
-    assert losses.tolist() == [[1.0, 5.0], [2.0, 5.0], [2.0, 2.0]]
+    assert losses.tolist() == [[1.0, 5.0], [2.0, 4.25], [2.0, 2.0]]
     assert told_losses(told((1.0,), (3.0,)), np.array([2.0])).tolist() == [[1.0], [3.0]]
 
 
