@@ -6,10 +6,14 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def num_cores() -> int:
@@ -28,7 +32,7 @@ def process_pool(count: int) -> Iterator[Executor | None]:
         return
     context = multiprocessing.get_context("spawn")
     watched, held = context.Pipe(duplex=False)
-    pool = ProcessPoolExecutor(count, context, _prepare, (watched,))
+    pool = _Pool(count, context, _prepare, (watched,))
     try:
         yield pool
     except BaseException:
@@ -39,6 +43,35 @@ def process_pool(count: int) -> Iterator[Executor | None]:
         watched.close()
     pool.shutdown()
     held.close()
+
+
+class _Pool(ProcessPoolExecutor):
+    """A pool that an interrupt does not find half way through taking work.
+
+    There it would leave a lock of the pool's queues held, which the pool's own thread then waits for, and whoever shuts
+    the pool down for that thread.
+    """
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Take work; an interrupt meanwhile is raised behind it."""
+        with interrupts_deferred():
+            return super().submit(fn, *args, **kwargs)
+
+
+@contextmanager
+def interrupts_deferred() -> Iterator[None]:
+    """Raise what Ctrl-C would raise here at the end; only a main thread is interrupted at all."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    deferred: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: deferred.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if deferred:
+            signal.raise_signal(signal.SIGINT)
 
 
 def _prepare(watched: Connection) -> None:

@@ -35,7 +35,7 @@ def test_processes_end_with_the_comparison(tmp_path: Path, end: signal.Signals) 
         assert wait_until(lambda: len(children(driver.pid)) >= 3, 30.0)  # two searchers and Python's own tracker
         searchers = children(driver.pid)
         driver.send_signal(end)
-        driver.wait(60)
+        driver.wait(10)
         assert all(wait_until_dead(pid) for pid in searchers)
     finally:
         driver.kill()
