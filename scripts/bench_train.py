@@ -35,6 +35,8 @@ from naslab.execution.executor import Finished
 from naslab.execution.local import LocalExecutor
 from naslab.execution.source import make_candidate
 from naslab.facts import device_facts, machine_facts, version_facts
+from naslab.space.files import load_space
+from naslab.space.nas_bench_macro import nas_bench_macro_genome
 from naslab.training.augment import Normaliser, training_batches
 from naslab.training.choice import DataChoice
 from naslab.training.data import DataSplit, load_dataset
@@ -64,11 +66,13 @@ BUSY = 0.5
 ASKED = {"MobileNetV2-0.25": 1.45, "ResNet-20": 2.0, "two workers": 1.0, "packed": 10.0}
 PASSES = 6
 """Operations a multiply-accumulate costs in training: two forward, and twice as many backward."""
+BEST_OF_MACRO = "22212220"
+"""Seven MBConv, six of them of 5 x 5 kernels (arXiv 2103.11922)."""
 PRODUCT_SIDE = {"cpu": 1024, "cuda": 8192}
 
 
 def networks() -> dict[str, ArchSpec]:
-    """ResNet-20, a small MobileNetV2 that keeps the resolution in its stem, and a net of both kinds of blocks."""
+    """ResNet-20, a small MobileNetV2 that keeps the resolution in its stem, two of both kinds of kernels or blocks."""
     small = mobilenet_v2(0.25, num_classes=10, resolution=SIDE)
     stem = msgspec.structs.replace(small.stem[0], stride=1)
     mixed = ArchSpec(
@@ -87,6 +91,7 @@ def networks() -> dict[str, ArchSpec]:
         "ResNet-20": model("resnet20_cifar"),
         "MobileNetV2-0.25": msgspec.structs.replace(small, stem=(stem,)),
         "mixed": mixed,
+        "NAS-Bench-Macro's best": load_space("nas_bench_macro").decode(nas_bench_macro_genome(BEST_OF_MACRO)),
     }
 
 

@@ -1,23 +1,20 @@
-"""In which precision a network's forward passes run."""
+"""In which precision a network's forward passes run, and by which convolutions on a CPU."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch.overrides import TorchFunctionMode
 
+from naslab.training.cpu_convolutions import CpuConvolutions
 from naslab.training.recipe import Recipe
 
 BFLOAT16_FLAGS = frozenset({"avx512_bf16", "amx_bf16"})
 LEAST_PIXELS = 256
 """Images of fewer pixels are too small for a CPU: converting them takes as long as bfloat16 wins."""
-GROUPS = 6
-"""The place of the number of groups among a convolution's arguments."""
 
 
 def is_reduced(recipe: Recipe, device: torch.device, size: tuple[int, int]) -> bool:
@@ -37,17 +34,13 @@ def is_reduced(recipe: Recipe, device: torch.device, size: tuple[int, int]) -> b
 def forward_precision(recipe: Recipe, device: torch.device, size: tuple[int, int]) -> Iterator[None]:
     """Forward passes inside the block run in the recipe's precision.
 
-    On a CPU grouped convolutions stay in float32: in bfloat16 a depthwise one was up to six times as slow, and with
-    it MobileNetV2's training twice.
+    On a CPU their convolutions are computed in the fastest of several ways, those of several groups in float32.
     """
-    if not is_reduced(recipe, device, size):
-        yield
-        return
-    with torch.autocast(device.type, torch.bfloat16):
+    with torch.autocast(device.type, torch.bfloat16, enabled=is_reduced(recipe, device, size)):
         if device.type != "cpu":
             yield
             return
-        with _GroupedInFloat32():
+        with CpuConvolutions():
             yield
 
 
@@ -60,15 +53,3 @@ def cpu_has_bfloat16() -> bool:
         return False
     flags = next((line for line in lines if line.startswith("flags")), "")
     return not BFLOAT16_FLAGS.isdisjoint(flags.split())
-
-
-class _GroupedInFloat32(TorchFunctionMode):
-    """Leaves convolutions of several groups out of the autocast around it."""
-
-    def __torch_function__(
-        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        if function is torch.conv2d and len(args) > GROUPS and args[GROUPS] > 1:
-            with torch.autocast("cpu", enabled=False):
-                return function(args[0].float(), *args[1:], **(kwargs or {}))
-        return function(*args, **(kwargs or {}))

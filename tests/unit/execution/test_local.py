@@ -60,6 +60,13 @@ def test_a_worker_takes_its_share_of_the_cores_or_fewer(
     assert threads_each(2) == threads
 
 
+def test_workers_keep_what_they_free_unless_the_user_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MALLOC_MMAP_MAX_", raising=False)
+    assert environment(1)["MALLOC_MMAP_MAX_"] == "0"
+    monkeypatch.setenv("MALLOC_MMAP_MAX_", "9")
+    assert environment(1)["MALLOC_MMAP_MAX_"] == "9"
+
+
 def test_threads_that_wait_for_others_do_not_keep_their_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
     assert "GOMP_SPINCOUNT" not in environment(1)
