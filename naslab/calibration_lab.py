@@ -23,6 +23,7 @@ from naslab.estimators.metered import Metered
 from naslab.estimators.named import EstimatorName, MadeEstimator, Setting, read_name, read_names
 from naslab.estimators.predictor import AccuracyPredictor, KnownResult
 from naslab.estimators.proxies.proxy import Probe
+from naslab.estimators.supernet import SupernetEstimator
 from naslab.execution.events import Observer, StudyOpened, ignore
 from naslab.execution.search import run_candidates
 from naslab.execution.source import ListSource, make_candidate
@@ -33,7 +34,7 @@ from naslab.outcome import Candidate, Fidelity, Outcome
 from naslab.posing import make_problem
 from naslab.problem import Problem
 from naslab.space import Genome, SearchSpace
-from naslab.study_records import open_record, run_record
+from naslab.study_records import file_sha256, open_record, run_record
 from naslab.training.recipe import Recipe
 
 REFERENCES = ("table", "full")
@@ -144,7 +145,10 @@ def plan_calibration(
     taken = frozenset(judged)
     known = distinct_networks(problem.space, num_known, [seed, 1], taken) if num_known else {}
     truth = reference_estimator(reference, problem, epochs, data_dir)
-    require_known(truth, problem, next(iter(judged.values())), reference)
+    typical = next(iter(judged.values()))
+    require_known(truth, problem, typical, reference)
+    for name in names:
+        require_made(name, problem, typical, data_dir)
     return CalibrationPlan(
         name=study or f"{problem.space.name or 'space'}-{problem.data.name}-calibration-{seed}",
         problem=problem,
@@ -202,6 +206,20 @@ def require_known(truth: MadeEstimator, problem: Problem, genome: Genome, refere
     estimate = truth.estimator.estimate(_candidate(problem.space, genome, truth.fidelity, 0), bench)
     if estimate.failure is not None:
         raise DataError(f"reference '{reference}' is not of this space: {estimate.failure.message}")
+
+
+def require_made(name: EstimatorName, problem: Problem, genome: Genome, data_dir: str | None) -> None:
+    """Raise `NaslabError` where an estimator's options or its file do not fit a problem with networks like `genome`."""
+
+    def known(count: int) -> tuple[KnownResult, ...]:
+        return tuple(KnownResult(genome, float(each), 0) for each in range(count))  # nothing is learned from them
+
+    try:
+        made = name.make(Setting(problem, data_dir, known=known)).estimator
+    except SpecError as error:
+        raise SpecError(str(name), str(error)) from error
+    if isinstance(made, SupernetEstimator):
+        made.require_space(problem.space.decode(genome))
 
 
 def run_reference(plan: CalibrationPlan, ledger: Ledger, crew: Workers, on_event: Observer = ignore) -> None:
@@ -285,6 +303,7 @@ def _run(
         seed=plan.seed,
         trials=len(jobs),
         created=time.time(),
+        estimator_file=file_sha256(made.estimator),
     )
     open_record(ledger, record)
     outcomes = ledger.outcomes(study)

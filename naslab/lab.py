@@ -39,7 +39,7 @@ from naslab.rungs import Rungs
 from naslab.space import SearchSpace
 from naslab.strategies.choosing import AUTO, choose_strategy
 from naslab.strategies.registry import make_strategy
-from naslab.study_records import begun_with
+from naslab.study_records import begun_with, file_sha256
 from naslab.study_records import open_record as open_record
 from naslab.study_records import run_record as run_record
 from naslab.training.datasets.facts import DATASETS, dataset_facts
@@ -124,6 +124,7 @@ def search(
             stop_early=stop_early,
             inherit=inherit,
             estimator=how,
+            estimator_file=shared_file(how, problem, data_dir, archs),
         )
         mind = make_mind(strategy, problem, seed)
         open_record(opened, record)
@@ -308,6 +309,19 @@ def training_free(name: str, is_trained: bool) -> str:
     if is_trained:
         raise StudyError("a supernet's estimates train nothing: leave rungs, inherit and stop_early out")
     return str(found)
+
+
+def shared_file(name: str, problem: Problem, data_dir: str | None, archs: Sequence[ArchSpec]) -> str:
+    """The SHA-256 of the supernet that a search is estimated by, if it is; `DataError` where it is not of its space."""
+    from naslab.estimators.named import Setting, read_name
+    from naslab.estimators.supernet import SupernetEstimator
+
+    made = read_name(name).make(Setting(problem, data_dir)).estimator if name else None
+    if not isinstance(made, SupernetEstimator):
+        return ""
+    for arch in archs:
+        made.require_space(arch)
+    return file_sha256(made)
 
 
 def estimator_of(

@@ -55,6 +55,10 @@ def calibrate(
     from naslab.calibration_lab import calibrate as run
     from naslab.execution.workers import Workers
 
+    if out is not None:
+        from naslab.figures.page import require_writable
+
+        require_writable(out)
     table = run(
         space,
         estimators,
@@ -70,15 +74,15 @@ def calibrate(
         data_dir=data_dir,
         on_event=tell,
     )
+    if json:
+        print_json(table.rows())
+    else:
+        print_calibration(table)
     if out is not None:
         from naslab.figures.calibration import write_calibration
 
         write_calibration([table], out, f"How far estimators can be trusted on {table.space}")
         say(f"wrote {out}")
-    if json:
-        print_json(table.rows())
-    else:
-        print_calibration(table)
 
 
 def tell(event: Event) -> None:

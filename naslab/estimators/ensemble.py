@@ -119,8 +119,11 @@ class RankEnsemble(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def reference_networks(space: SearchSpace, count: int, seed: int) -> list[Candidate]:
-    """Random networks of a space, with the seed that all candidates of one study share."""
-    source = np.random.default_rng(seed)
+    """Random networks of a space, with the seed that all candidates of one study share.
+
+    They are drawn apart from what a calibration of the same seed judges, and learns from.
+    """
+    source = np.random.default_rng([seed, 2])
     return [candidate_of(space, space.sample(source), seed, trial) for trial in range(count)]
 
 

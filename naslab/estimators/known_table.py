@@ -28,7 +28,7 @@ class Known(NamedTuple):
 
 
 class KnownTable(msgspec.Struct, frozen=True, kw_only=True):
-    """Looks a candidate up by its genome: the options taken, one digit a hole, in the template's order.
+    """Looks a candidate up by its genome: the options taken, as `genome_key` writes them, in the template's order.
 
     `path` is a CSV with a column of keys and one of accuracies in per cent (and one of standard errors, if named), or
     NAS-Bench-Macro's `.json.gz` as published (Su et al. 2022, arXiv 2103.11922), whose accuracies are the means of
@@ -72,13 +72,14 @@ class KnownTable(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def genome_key(genome: Genome) -> str:
-    """The options taken, one digit a hole.
+    """The options taken, one digit a hole; with dashes between them where one of them takes more.
 
     >>> from naslab.space.genome import Gene
     >>> genome_key(Genome((Gene("layer1", 2), Gene("layer2", 0))))
     '20'
     """
-    return "".join(str(gene.option) for gene in genome.genes)
+    options = [str(gene.option) for gene in genome.genes]
+    return ("-" if any(len(option) > 1 for option in options) else "").join(options)
 
 
 def nas_bench_macro(data_dir: Path | str | None = None) -> KnownTable:

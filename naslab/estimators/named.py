@@ -5,6 +5,7 @@ An estimator is added by one `Entry` in `ENTRIES`: its options as a struct, and 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -328,5 +329,6 @@ def _checked(name: str, kind: type[Options], said: dict[str, str]) -> Options:
     for key in kind.__struct_fields__:
         value = getattr(options, key)
         if isinstance(value, int | float):
-            require(value > 0, f"{name}:{key}", f"must be above 0, got {value:g}")
+            is_fit = 0 < value < math.inf
+            require(is_fit, f"{name}:{key}", f"must be above 0 and finite, got {value:g}")
     return options

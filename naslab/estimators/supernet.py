@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from naslab.arch import ArchSpec
 from naslab.estimators.estimator import Workbench
 from naslab.outcome import Candidate, Estimate
 from naslab.training.choice import DataChoice
@@ -31,6 +32,15 @@ class SupernetEstimator(msgspec.Struct, frozen=True, kw_only=True):
     calibration_images: int = 512
     validation_images: int | None = None
     latency: bool = False
+
+    def require_space(self, arch: ArchSpec) -> None:
+        """Raise `DataError` where the supernet is missing, damaged, half trained, or of another space than a network.
+
+        For a driver to call before anything runs.
+        """
+        from naslab.estimators import supernet_run  # loads torch
+
+        supernet_run.require_space(self, arch)
 
     def prepare(self, bench: Workbench) -> None:
         """Load the supernet and the data onto the worker's device; without its own, they are the supernet's.

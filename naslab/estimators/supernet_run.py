@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 import torch
 
+from naslab.arch import ArchSpec
 from naslab.errors import DataError, SpecError
 from naslab.estimators.estimator import Workbench
 from naslab.estimators.failures import failure_of
@@ -22,8 +23,10 @@ from naslab.training.evaluation import accuracy_sem, evaluate
 from naslab.training.fit import device_name, require_fit
 from naslab.training.images import ImageSet
 from naslab.training.recipe import Recipe
+from naslab.training.supernet.bank import missing_tensors
 from naslab.training.supernet.files import Supernet, load_supernet
 from naslab.training.supernet.network import recalibrate, sliced_network
+from naslab.training.supernet.sharing import shared_tensors
 
 if TYPE_CHECKING:
     from naslab.estimators.supernet import SupernetEstimator
@@ -42,15 +45,33 @@ class Ready(NamedTuple):
     sha256: str
 
 
+def finished_supernet(path: str) -> Supernet:
+    """The supernet of a file. Raises `DataError` where it is missing, damaged or half trained."""
+    supernet = load_supernet(path)
+    if not supernet.is_finished:
+        done = f"{supernet.epochs_done} of {supernet.settings.epochs} epochs"
+        raise DataError(f"{path} is trained for {done}: run `naslab supernet` again to finish it")
+    return supernet
+
+
+def require_space(how: SupernetEstimator, arch: ArchSpec) -> None:
+    """Raise `DataError` where a network is of another space than the supernet, or there is no such supernet."""
+    supernet = finished_supernet(how.path)
+    placed = msgspec.structs.replace(arch, input=(arch.input[0], *supernet.settings.size))
+    num_tensors, num_lacking = len(shared_tensors(placed)), len(missing_tensors(supernet.tensors, placed))
+    if num_lacking > MOST_LACKING * num_tensors:
+        raise DataError(
+            f"{how.path} is a supernet of another space: {num_lacking} of a network's {num_tensors} tensors are not in "
+            f"it; make one of this space with `naslab supernet SPACE --out FILE`"
+        )
+
+
 def prepare(how: SupernetEstimator, bench: Workbench) -> Ready:
     """Load the supernet and the data, once a worker."""
     torch.set_num_threads(bench.threads)
     key = (how, bench.device)
     if key not in bench.cache:
-        supernet = load_supernet(how.path)
-        if not supernet.is_finished:
-            done = f"{supernet.epochs_done} of {supernet.settings.epochs} epochs"
-            raise DataError(f"{how.path} is trained for {done}: run `naslab supernet` again to finish it")
+        supernet = finished_supernet(how.path)
         choice = how.data or supernet.settings.data
         split = load_dataset(choice, how.data_dir, bench.device)
         if how.validation_images is not None and isinstance(split.validation, ImageSet):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterable
 from contextlib import suppress
@@ -70,6 +71,17 @@ def figure_block(figure: go.Figure, name: str, note: str = "", height: int = 460
     if note:
         parts.append(element("figcaption", note))
     return element("figure", *parts)
+
+
+def require_writable(path: Path) -> None:
+    """Raise `NaslabError` where a file could not be written; for before the work whose result it is to hold."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise NaslabError(f"cannot write {path}: {error.strerror}; name a file in a folder of yours") from None
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        reason = "it is a folder" if path.is_dir() else "its folder may not be written to"
+        raise NaslabError(f"cannot write {path}: {reason}; name a file in a folder of yours")
 
 
 def write_text(text: str, path: Path) -> None:

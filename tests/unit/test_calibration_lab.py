@@ -17,7 +17,7 @@ from naslab.calibration_lab import (
     read_calibration,
     run_reference,
 )
-from naslab.errors import DataError, SpecError, UnknownNameError
+from naslab.errors import DataError, NaslabError, SpecError, StudyError, UnknownNameError
 from naslab.estimators.known_table import genome_key
 from naslab.execution.events import TrialStarted
 from naslab.execution.workers import Workers
@@ -108,3 +108,33 @@ def test_a_study_teaches_a_predictor(table, tmp_path):
     with Ledger.open(tmp_path / "a.db") as ledger:
         study = read_study(ledger, f"toy/reference {table}")
     assert len(accuracy_predictor(study).known) == 15
+
+
+def test_results_of_a_table_that_has_changed_are_not_taken_for_its_own(table, tmp_path):
+    asked = {"reference": table, "sample": 12, "workers": ONE, "ledger": tmp_path / "a.db"}
+    calibrate(SPACE, "params", **asked)
+    path = Path(table)
+    path.write_text(path.read_text().replace("50", "40"))
+    with pytest.raises(StudyError, match="was made with another estimator_file"):
+        calibrate(SPACE, "params", **asked)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("naswot:batch=1", "naswot:batch=1: batch_size: must be at least 2"),
+        ("short:batch=1", "short:batch=1: batch_size: must be at least 2"),
+        ("predictor:known=5", "predictor:known=5: known: needs at least 10"),
+        ("foretold:epochs=2", "foretold:epochs=2: foretold:epochs: must be at least"),
+        ("ensemble:members=foo", "unknown proxy 'foo'"),
+        ("ensemble:reference=1", "ensemble:reference=1: num_reference"),
+        ("short:width=inf", "short:width: must be above 0 and finite, got inf"),
+        ("supernet", "supernet: supernet:path: must name a file"),
+        ("supernet:path=none.safetensors", "none.safetensors cannot be read as a supernet: .*; make one with"),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_anything_runs(table, tmp_path, name, message):
+    ledger = tmp_path / "a.db"
+    with pytest.raises(NaslabError, match=message):
+        calibrate(SPACE, f"params,{name}", reference=table, sample=12, workers=ONE, ledger=ledger)
+    assert not ledger.exists()

@@ -80,7 +80,8 @@ def load_supernet(path: Path | str) -> Supernet:
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         if isinstance(error, DataError):
             raise
-        raise DataError(f"{path} cannot be read as a supernet: {error}") from error
+        mend = f"make one with `naslab supernet SPACE --out {path}`"
+        raise DataError(f"{path} cannot be read as a supernet: {error}; {mend}") from error
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

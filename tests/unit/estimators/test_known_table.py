@@ -67,3 +67,8 @@ def test_a_damaged_published_table_is_named(tmp_path):
     (tmp_path / "t.json.gz").write_bytes(b"not gzip")
     with pytest.raises(DataError, match=r"t\.json\.gz cannot be read"):
         KnownTable(path=str(tmp_path / "t.json.gz")).prepare(Workbench(device="cpu"))
+
+
+def test_holes_of_many_options_do_not_share_keys():
+    keys = [genome_key(Genome((Gene("a", first), Gene("b", second)))) for first, second in ((1, 11), (11, 1), (1, 1))]
+    assert keys == ["1-11", "11-1", "11"]
