@@ -16,10 +16,10 @@ from naslab.errors import LedgerError
 PACKAGES = ("naslab", "torch", "torchvision", "optuna", "ray", "numpy", "scipy", "plotly", "sqlalchemy", "msgspec")
 
 
-def version_facts() -> dict[str, str]:
-    """The versions of Python and of the packages that results depend on; nothing is imported."""
+def version_facts(*more: str) -> dict[str, str]:
+    """The versions of Python and of the packages that results depend on, and of `more`; nothing is imported."""
     found = {"python": platform.python_version()}
-    for package in PACKAGES:
+    for package in (*PACKAGES, *more):
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:

@@ -107,6 +107,7 @@ def search(
     drawn = make_strategy("random", problem, seed).ask(1)  # refuses limits that no network meets before a study is made
     memory = WorkerMemory(problem.recipe, problem.data)
     archs = [problem.space.decode(proposal.genome) for proposal in drawn]
+    shared = shared_file(how, problem, data_dir, archs)
     crew = crew.packed(memory, [make_candidate(arch, 0, epochs, seed, "search") for arch in archs])
     with Ledger.open(ledger) as opened:
         if choice is not None:
@@ -124,7 +125,7 @@ def search(
             stop_early=stop_early,
             inherit=inherit,
             estimator=how,
-            estimator_file=shared_file(how, problem, data_dir, archs),
+            estimator_file=shared,
         )
         mind = make_mind(strategy, problem, seed)
         open_record(opened, record)

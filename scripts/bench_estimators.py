@@ -139,6 +139,7 @@ def record(
         "versions": version_facts(),
         "load": os.getloadavg(),
         "workers": given.workers,
+        "repeats": len(given.seeds),
         "threads": max(1, count_cores() // given.workers),
         "truth": "published accuracies, means of three trainings of 50 epochs; never shown to an estimator",
         "split": f"{total - validating} training images of CIFAR-10, {validating} validate",
@@ -160,7 +161,7 @@ def markdown(
         "",
         f"`{value['command']}`; {machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB, GPUs: "
         f"{machine['gpus']}; {value['workers']} workers, CPU threads of each: {value['threads']}, load average "
-        f"{value['load'][0]:.1f} at the end. {known}.",
+        f"{value['load'][0]:.1f} at the end; repeats: {value['repeats']}, a seed each. {known}.",
         "",
         f"Truth: {value['truth']}. Split: {value['split']}. Intervals are of 90 %, by resampling the networks; "
         "precision is the share of an estimator's best tenth that truly is of the best tenth. Device-seconds are "

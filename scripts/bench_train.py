@@ -263,7 +263,7 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
     value: dict[str, Any] = {
         "command": " ".join(["scripts/bench_train.py", *sys.argv[1:]]),
         "machine": machine_facts() | {"gpus": device_facts()["gpus"]},
-        "versions": version_facts(),
+        "versions": version_facts("lightning", "pillow"),
         "load": load,
         "device": given.device,
         "repeats": given.repeats,

@@ -82,3 +82,11 @@ def test_an_unknown_estimator_is_one_line(folder):
     assert (code, out) == (2, "")
     assert err.strip() == "naslab: unknown estimator 'parms' (did you mean 'params'?)"
     assert not (folder / "naslab.db").exists()
+
+
+def test_a_page_that_cannot_be_written_is_refused_before_anything_runs(folder) -> None:
+    (folder / "taken").mkdir()
+    for out in ("taken", "known.csv/page.html"):
+        code, _, err = naslab(*ASKED, "--estimators", "params", "--out", out, "--ledger", "a.db")
+        assert (code, "cannot write" in err, "Traceback" in err) == (2, True, False)
+    assert not (folder / "a.db").exists()

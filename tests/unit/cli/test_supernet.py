@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from naslab.arch import save_arch
 from naslab.arch.build import build
 from naslab.cli.main import app
+from naslab.errors import NaslabError
 from naslab.lab import open_study
 from naslab.space import load_space
 from naslab.training.weights import load_weights
@@ -27,6 +28,13 @@ def run(*words: str) -> str:
     result = CliRunner().invoke(app, words, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result.stdout
+
+
+def refused(*words: str) -> str:
+    """What a command says that ends by an error of naslab's own."""
+    result = CliRunner().invoke(app, words)
+    assert isinstance(result.exception, NaslabError), result.output
+    return str(result.exception)
 
 
 def test_a_supernet_from_training_to_a_start(space, tmp_path) -> None:
@@ -57,3 +65,30 @@ def test_a_search_whose_mutations_inherit(space, tmp_path) -> None:
         assert child.candidate.start_from == parent.estimate.weights_sha256
         assert child.estimate.notes["inherited"]["from"] == parent.candidate.trial
         assert "from_scratch" not in child.estimate.notes
+
+
+def test_a_supernet_is_refused_before_a_search_by_it_begins(space, tmp_path) -> None:
+    file, ledger = tmp_path / "s.safetensors", tmp_path / "a.db"
+    data = ("--dataset", "digits", "--max-images", "60", "--epochs", "1")
+    search = ("search", "digits_demo", "--estimator", f"supernet:path={file}", "--trials", "2", "--ledger", str(ledger))
+    missing = refused(*search)
+    assert "make one with `naslab supernet" in missing
+    run("supernet", space, "--out", str(file), *data)
+    other = refused(*search)
+    assert "is a supernet of another space" in other
+    assert not ledger.exists()
+
+
+@pytest.mark.slow
+def test_a_study_goes_on_with_its_own_supernet_alone(space, tmp_path) -> None:
+    file, ledger = str(tmp_path / "s.safetensors"), str(tmp_path / "a.db")
+    data = ("--dataset", "digits", "--max-images", "60", "--epochs", "1")
+    run("supernet", space, "--out", file, *data)
+    search = ("search", space, "--dataset", "digits", "--max-images", "60", "--estimator", f"supernet:path={file}")
+    words = (*search, "--workers", "1", "--ledger", ledger, "--study", "s")
+    run(*words, "--trials", "2", "--json")
+    (tmp_path / "s.safetensors").unlink()
+    run("supernet", space, "--out", file, *data, "--seed", "1")
+    other = refused(*words, "--trials", "3")
+    assert "was made with another estimator_file" in other
+    assert len(open_study("s", ledger).outcomes) == 2
