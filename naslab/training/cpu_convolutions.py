@@ -24,6 +24,8 @@ COLUMNS = 3
 """The widest depthwise kernel whose weights' gradient is fast."""
 COPY_BYTES = 4 * 2**20
 """About the size of one copy of some images: larger ones leave the cache, smaller ones are too many."""
+SMALL_MAP = 16
+"""Pixels of the largest maps whose 1 x 1 convolutions are faster as products of matrices."""
 NUM_ARGUMENTS = 7
 """Of `torch.conv2d`, as modules call it."""
 Pair: TypeAlias = tuple[int, int]
@@ -43,7 +45,9 @@ class Convolution(NamedTuple):
 
     @property
     def is_pointwise(self) -> bool:
-        """Whether it is a product of matrices as it lies: 1 x 1 at every place, channels last in memory."""
+        """Whether it is a product of matrices as it lies, on maps small enough to gain by it."""
+        if self.images.shape[2] * self.images.shape[3] > SMALL_MAP:
+            return False
         is_one = self.weight.shape[2:] == (1, 1) and self.stride == (1, 1) and self.padding == (0, 0)
         return is_one and self.groups == 1 and self.images.is_contiguous(memory_format=torch.channels_last)
 

@@ -73,7 +73,7 @@ def test_depthwise_convolutions_and_their_gradients_are_pytorchs(convolution: Co
 
 @pytest.mark.parametrize("has_bias", [False, True])
 def test_pointwise_convolutions_are_those_of_pytorch_and_channels_last(has_bias: bool) -> None:
-    images, weight = torch.empty(3, 5, 4, 6, dtype=torch.float64), torch.empty(7, 5, 1, 1, dtype=torch.float64)
+    images, weight = torch.empty(3, 5, 2, 6, dtype=torch.float64), torch.empty(7, 5, 1, 1, dtype=torch.float64)
     convolution = drawn(Convolution(images, weight, torch.empty(7, dtype=torch.float64) if has_bias else None))
     assert convolution.is_pointwise
     found = outcome(convolution, convolve)
@@ -125,7 +125,7 @@ def test_a_training_takes_the_fast_ways(monkeypatch: pytest.MonkeyPatch) -> None
     spy("weight_gradient")
     arch = ArchSpec(
         input=(1, 8, 8),
-        stages=(Stage(block=MBConv(expansion=2, kernel=5), width=8),),
+        stages=(Stage(block=MBConv(expansion=2, kernel=5), width=8, stride=2),),
         head=Head(),
         num_classes=10,
     )
@@ -133,4 +133,4 @@ def test_a_training_takes_the_fast_ways(monkeypatch: pytest.MonkeyPatch) -> None
     few = data._replace(train=data.train.chosen(torch.arange(64)), validation=data.validation.chosen(torch.arange(32)))
     train(build(arch, seed=0), few, msgspec.structs.replace(Recipe(), batch_size=32), 1, size=(8, 8))
     assert ways.count("weight_gradient") == 2  # of the two steps
-    assert ways.count("_pointwise") >= 4
+    assert ways.count("_pointwise") >= 2
