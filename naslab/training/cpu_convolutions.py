@@ -66,7 +66,7 @@ class CpuConvolutions(TorchFunctionMode):
     def __torch_function__(
         self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        if function is not torch.conv2d or len(args) != NUM_ARGUMENTS:
+        if function is not torch.conv2d or len(args) != NUM_ARGUMENTS or args[0].dim() != 4:
             return function(*args, **(kwargs or {}))
         is_plain = all(isinstance(each, tuple) for each in args[3:6])  # padding may be a word
         return convolve(Convolution(*args)) if is_plain else function(*args)
