@@ -54,6 +54,7 @@ def depthwise(channels: int, kernel: int, side: int, stride: int = 1) -> Layer:
 LAYERS = (
     depthwise(96, 3, 32, 2),
     depthwise(384, 3, 16),
+    depthwise(768, 3, 8, 2),
     depthwise(384, 5, 16),
     depthwise(384, 5, 16, 2),
     depthwise(384, 7, 16),

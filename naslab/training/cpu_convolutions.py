@@ -5,7 +5,8 @@ small images above all (`scripts/bench_convolutions.py`):
 
 - The gradient of a depthwise convolution's weights, where a kernel is more than three columns wide or larger than the
   map that it moves over. It is computed three columns at a time here, over copies of the images with their padding
-  written out. In bfloat16 the gradients of depthwise convolutions are slower still: they are computed in float32.
+  written out. In bfloat16 the gradients of such convolutions, and of those with a stride, are slower still: they are
+  computed in float32.
 - Convolutions of 1 x 1 on small maps, in bfloat16 their weights' gradient above all. They are matrix products here.
 """
 
@@ -82,7 +83,7 @@ def convolve(convolution: Convolution) -> Tensor:
     """
     if convolution.is_pointwise:
         return _pointwise(convolution)
-    if convolution.groups == 1:
+    if convolution.groups == 1 or (convolution.is_depthwise and _is_fast(convolution)):
         return torch.conv2d(*convolution)
     if convolution.is_depthwise:
         return _depthwise(convolution)
@@ -93,6 +94,18 @@ def convolve(convolution: Convolution) -> Tensor:
 def _pointwise(convolution: Convolution) -> Tensor:
     images, weight, bias = convolution[:3]
     return functional.linear(images.permute(0, 2, 3, 1), weight.flatten(1), bias).permute(0, 3, 1, 2)
+
+
+def _is_fast(depthwise: Convolution) -> bool:
+    """Whether PyTorch's own way with its gradients is the fastest."""
+    has_stride = depthwise.stride != (1, 1)
+    return _is_narrow(depthwise.images, depthwise.weight) and not (has_stride and torch.is_autocast_enabled("cpu"))
+
+
+def _is_narrow(images: Tensor, weight: Tensor) -> bool:
+    """Whether the gradient of a depthwise convolution's weights is fast."""
+    rows, columns = weight.shape[2:]
+    return columns <= COLUMNS and images.shape[2] >= rows and images.shape[3] >= columns
 
 
 def _depthwise(convolution: Convolution) -> Tensor:
@@ -137,7 +150,7 @@ def weight_gradient(gradient: Tensor, images: Tensor, weight: Tensor, stride: Pa
     `gradient` is (batch, channels, height, width), `images` (batch, channels, height, width) the convolution's input.
     """
     rows, columns = weight.shape[2:]
-    if columns < COLUMNS or (columns == COLUMNS and images.shape[2] >= rows and images.shape[3] >= columns):
+    if columns < COLUMNS or _is_narrow(images, weight):
         return _gradient(gradient, images, weight, stride, padding, of_weight=True)
     height = (gradient.shape[2] - 1) * stride[0] + rows
     width = (gradient.shape[3] - 1) * stride[1] + COLUMNS
