@@ -266,18 +266,16 @@ def read_calibration(plan: CalibrationPlan, ledger: Ledger) -> CalibrationTable:
 
 
 def accuracy_predictor(study: StudyView, proxies: Sequence[str] = (), data_dir: str | None = None) -> AccuracyPredictor:
-    """An estimator that predicts what a study would measure, learned from its outcomes at their highest fidelity.
+    """An estimator that predicts what a study would measure, learned from its outcomes at one fidelity.
 
+    It is that which most of its networks have, with rungs the first; trainings that were stopped early are left out.
     Raises `SpecError` below 10 complete outcomes of networks of the study's space.
     """
-    from naslab.analysis.front import highest_fidelity
+    from naslab.analysis.front import widest
 
-    complete = [each for each in highest_fidelity(study.outcomes) if each.candidate.genome.genes]
-    most = max((each.candidate.fidelity for each in complete), default=Fidelity())
+    measured = [each for each in study.outcomes if each.candidate.genome.genes and "stopped" not in each.estimate.notes]
     known = tuple(
-        KnownResult(each.candidate.genome, each.value("accuracy"), each.candidate.seed)
-        for each in complete
-        if each.candidate.fidelity == most
+        KnownResult(each.candidate.genome, each.value("accuracy"), each.candidate.seed) for each in widest(measured)
     )
     probe = Probe(data=study.problem.data, data_dir=data_dir)
     return AccuracyPredictor(problem=study.problem, known=known, proxies=tuple(proxies), probe=probe)

@@ -18,6 +18,10 @@ from naslab.estimators.estimator import Workbench
 from naslab.outcome import Candidate, EpochRecord, Estimate, Fidelity
 
 
+PREPARATION = -1
+"""Stands for a trial in files that count preparations."""
+
+
 def numbered_candidate(trial: int, kind: str = "good", **origin: Any) -> Candidate:
     """A tiny network of its own for every trial; `kind` tells `Scripted` what to do with it."""
     arch = ArchSpec(input=(1, 8, 8), stages=(Stage(block=ConvBlock(), width=1 + trial),), num_classes=2)
@@ -65,6 +69,9 @@ class Scripted(msgspec.Struct, frozen=True):
             return Estimate(notes={"module": object()})
         if kind == "hangs":
             time.sleep(1000)
+        if kind == "hangs_late":
+            bench.report(epoch_record(0))
+            time.sleep(1000)
         if kind == "has_child":
             child = subprocess.Popen(["sleep", "1000"])
             Path(self.folder, f"child-{candidate.trial}").write_text(str(child.pid), encoding="ascii")
@@ -100,6 +107,19 @@ class BrokenPreparation(msgspec.Struct, frozen=True):
         raise AssertionError("never prepared")
 
 
+class RefusesLater(Scripted, frozen=True):
+    """The first workers are prepared; of those that replace them only the third one and later are."""
+
+    num_first: int = 1
+    num_refusals: int = 2
+
+    def prepare(self, bench: Workbench) -> None:
+        run = note_run(Path(self.folder), PREPARATION)
+        if self.num_first < run <= self.num_first + self.num_refusals:
+            raise MemoryError
+        super().prepare(bench)
+
+
 class DiesPreparing(msgspec.Struct, frozen=True):
     """An estimator whose workers die before they are ready."""
 
@@ -125,7 +145,7 @@ def note_run(folder: Path, trial: int) -> int:
 def runs_of(folder: Path) -> dict[int, int]:
     """How many runs each trial had."""
     counts: dict[int, int] = {}
-    for path in folder.glob("run-*"):
+    for path in folder.glob("run-[0-9]*"):
         trial = int(path.name.split("-")[1])
         counts[trial] = counts.get(trial, 0) + 1
     return counts

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table, say
+from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, TimeoutOption, print_json, print_table, say
 
 if TYPE_CHECKING:
     from naslab.analysis.calibration import CalibrationTable
@@ -40,6 +40,7 @@ def calibrate(
         float | None, typer.Option(min=0, max=1, help="Share of a GPU for each worker; 0 keeps to the CPU.")
     ] = None,
     ray_address: Annotated[str | None, typer.Option(help="An existing Ray cluster, as host:port or 'auto'.")] = None,
+    timeout: TimeoutOption = None,
     ledger: LedgerOption = DEFAULT_LEDGER,
     study: Annotated[
         str | None, typer.Option(help="The studies' common name; by default SPACE-DATASET-calibration-SEED.")
@@ -68,7 +69,13 @@ def calibrate(
         max_images=max_images,
         epochs=epochs,
         seed=seed,
-        workers=Workers(kind=executor, count=workers, gpus_per_worker=gpus_per_worker, address=ray_address),
+        workers=Workers(
+            kind=executor,
+            count=workers,
+            gpus_per_worker=gpus_per_worker,
+            address=ray_address,
+            timeout_seconds=timeout,
+        ),
         ledger=ledger,
         study=study,
         data_dir=data_dir,

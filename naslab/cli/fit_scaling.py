@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table, quantity, say
+from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, TimeoutOption, print_json, print_table, quantity, say
 
 if TYPE_CHECKING:
     from naslab.analysis.scaling_fit import CompoundFit
@@ -37,6 +37,7 @@ def fit_scaling(
     workers: Annotated[int | None, typer.Option(min=1, help="Candidates trained at once.")] = None,
     gpus_per_worker: Annotated[float | None, typer.Option(min=0, help="Share of a GPU for each worker.")] = None,
     ray_address: Annotated[str | None, typer.Option(help="An existing Ray cluster, as host:port or 'auto'.")] = None,
+    timeout: TimeoutOption = None,
     ledger: LedgerOption = DEFAULT_LEDGER,
     study: Annotated[str | None, typer.Option(help="The study's name; by default MODEL-scaling.")] = None,
     data_dir: Annotated[str | None, typer.Option(help="Folder of the data sets.")] = None,
@@ -67,7 +68,13 @@ def fit_scaling(
             tolerance=tolerance,
             rounding=rounding,
             grid=by_hand,
-            workers=Workers(kind=executor, count=workers, gpus_per_worker=gpus_per_worker, address=ray_address),
+            workers=Workers(
+                kind=executor,
+                count=workers,
+                gpus_per_worker=gpus_per_worker,
+                address=ray_address,
+                timeout_seconds=timeout,
+            ),
             ledger=ledger,
             study=study,
             data_dir=data_dir,

@@ -14,6 +14,9 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON value o
 LedgerOption = Annotated[
     str, typer.Option("--ledger", envvar="NASLAB_LEDGER", help="SQLite file or PostgreSQL URL.", show_default=True)
 ]
+TimeoutOption = Annotated[
+    float | None, typer.Option("--timeout", help="Seconds after which an estimate that is not done fails.")
+]
 DEFAULT_LEDGER = "naslab.db"
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, say
+from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, TimeoutOption, print_json, say
 
 if TYPE_CHECKING:
     from naslab.training.choice import DataChoice
@@ -69,6 +69,7 @@ def search(
         typer.Option(min=0, max=1, help="Share of a GPU for each worker; 0 keeps to the CPU, by default a GPU if any."),
     ] = None,
     ray_address: Annotated[str | None, typer.Option(help="An existing Ray cluster, as host:port or 'auto'.")] = None,
+    timeout: TimeoutOption = None,
     ledger: LedgerOption = DEFAULT_LEDGER,
     study: Annotated[str | None, typer.Option(help="The study's name; by default SPACE-STRATEGY-SEED.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the strategy, of the weights and of the batches.")] = 0,
@@ -101,7 +102,13 @@ def search(
             epochs=epochs,
             objectives=[name.strip() for name in objectives.split(",") if name.strip()],
             limits=limit or (),
-            workers=Workers(kind=executor, count=workers, gpus_per_worker=gpus_per_worker, address=ray_address),
+            workers=Workers(
+                kind=executor,
+                count=workers,
+                gpus_per_worker=gpus_per_worker,
+                address=ray_address,
+                timeout_seconds=timeout,
+            ),
             ledger=ledger,
             study=study,
             seed=seed,

@@ -25,7 +25,7 @@ from naslab.training.data import DataSplit, load_dataset
 from naslab.training.early_stopping import kept_epoch
 from naslab.training.fidelity import arch_at, data_at
 from naslab.training.fit import device_name, require_fit
-from naslab.training.halving import halving_notes, train_within_memory
+from naslab.training.halving import halving_notes, return_freed_memory, train_within_memory
 from naslab.training.heads import with_heads, without_heads
 from naslab.training.loop import Clock, accuracy_sem, train
 from naslab.training.recipe import Recipe
@@ -59,6 +59,7 @@ def estimate(how: ShortTraining, candidate: Candidate, bench: Workbench, begin: 
         failure = failure_of(error)
     if device.type == "cuda" and (how.recipe.graphs != "off" or (failure and failure.reason == "out_of_memory")):
         torch.cuda.empty_cache()  # what the candidate held, or its recordings, is the allocator's until then
+    return_freed_memory()  # other workers' candidates count on it
     return Estimate(
         measured=measured,
         curve=tuple(run.curve),
@@ -107,7 +108,7 @@ class TrainingRun:
             return with_heads(self._begin(arch, candidate.seed), arch, candidate.seed)
 
         def fit(module: nn.Module, recipe: Recipe) -> None:
-            self.notes |= halving_notes(how.recipe, recipe)
+            self.notes |= halving_notes(how.recipe, recipe, len(images.train))
             self.notes.pop(NOT_CAPTURED, None)  # of a larger batch
             train(
                 module,
@@ -125,7 +126,8 @@ class TrainingRun:
                 remark=self.notes.__setitem__,
             )
 
-        trained, _ = train_within_memory(make, fit, how.recipe)
+        begun_at = None if start is None else start.progress.batch_size
+        trained, _ = train_within_memory(make, fit, how.recipe, len(images.train), begun_at)
         module = without_heads(trained, arch)
         accuracy = kept_epoch(self.curve, how.recipe).validation_accuracy
         measured = {"accuracy": accuracy, "accuracy_sem": accuracy_sem(accuracy, len(split.validation))}

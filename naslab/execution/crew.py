@@ -7,16 +7,16 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
-from naslab.errors import WorkerError
+from naslab.errors import NaslabError, WorkerError
 from naslab.execution.admission import Admission, MemoryModel
 from naslab.execution.executor import Finished, Progress
 from naslab.execution.worker import Done, Message, Ready, Refused
-from naslab.outcome import Candidate, Estimate, Failure
+from naslab.outcome import Candidate, EpochRecord, Estimate, Failure
 
 POLL_SECONDS = 0.25
 """How often time-outs are looked for, and deaths that no message tells of."""
 MAX_FAILED_STARTS = 3
-"""Workers that die in a row before one of them is ready, until the run is given up."""
+"""Workers that die or refuse in a row before one of them is ready, until the run is given up."""
 
 
 class Seat(Protocol):
@@ -115,7 +115,10 @@ class Crew:
         is_usable = True
         for message in slot.seat.messages():
             if isinstance(message, Refused):
-                raise message.error
+                if slot.home is None:
+                    raise message.error  # nothing has changed since the start: the next one would refuse as well
+                self._start_failed(slot, message.error)
+                return
             if isinstance(message, Ready):
                 self._failed_starts = 0
                 slot.become_ready(message)
@@ -123,6 +126,7 @@ class Crew:
                 is_usable = message.is_usable
                 yield Finished(slot.release(), message.estimate)
             else:
+                slot.curve.append(message)
                 yield Progress(slot.working_on, message)
         failure = slot.seat.death()
         if failure is not None:
@@ -139,11 +143,21 @@ class Crew:
             estimate = slot.failed(failure)
             yield Finished(slot.release(), estimate)
         elif slot.ready is None:
-            self._failed_starts += 1
-            if self._failed_starts >= MAX_FAILED_STARTS:
-                error = WorkerError(f"the workers cannot start: {failure.message}")
-                error.add_note(failure.traceback)
-                raise error
+            error = WorkerError(f"the workers cannot start: {failure.message}")
+            error.add_note(failure.traceback)
+            self._start_failed(slot, error)
+            return
+        slot.restart()
+
+    def _start_failed(self, slot: Slot, error: NaslabError) -> None:
+        """Try again; raise the error where a few starts in a row failed.
+
+        A slot that had a worker may lack what the others' candidates hold, memory say: while they work nothing counts.
+        """
+        is_alone = all(other.candidate is None for other in self._slots)
+        self._failed_starts += slot.home is None or is_alone
+        if self._failed_starts >= MAX_FAILED_STARTS:
+            raise error
         slot.restart()
 
 
@@ -156,6 +170,8 @@ class Slot:
         self.home: Ready | None = None
         """Where the slot's workers run, also while one is replaced."""
         self.candidate: Candidate | None = None
+        self.curve: list[EpochRecord] = []
+        """Of the candidate's epochs so far."""
         self._device = ""
         self._sent = 0.0
 
@@ -171,7 +187,7 @@ class Slot:
 
     def take(self, candidate: Candidate) -> None:
         """Give the worker a candidate; its time runs."""
-        self.candidate, self._sent = candidate, time.monotonic()
+        self.candidate, self.curve, self._sent = candidate, [], time.monotonic()
         self.seat.send(candidate)
 
     def release(self) -> Candidate:
@@ -191,4 +207,10 @@ class Slot:
 
     def failed(self, failure: Failure) -> Estimate:
         """What there is of a candidate whose worker is no more."""
-        return Estimate(failure=failure, wall_seconds=self.seconds_busy(), device=self._device, worker=self.seat.name)
+        return Estimate(
+            curve=tuple(self.curve),
+            failure=failure,
+            wall_seconds=self.seconds_busy(),
+            device=self._device,
+            worker=self.seat.name,
+        )

@@ -31,8 +31,9 @@ PATIENT_SPINS = 2_000
 a small training takes 1.2 times as long where nothing else runs, a fifteenth where three others train."""
 
 KEPT_BYTES = 2 * 2**30
-"""Freed memory that the C library of a worker keeps for itself. Otherwise it returns every large tensor of a step to
-the system, which hands it out again page by page: a sixth of the time of training networks of 32 x 32 pixels."""
+"""Freed memory that the C library of a worker keeps for itself while it trains. Otherwise it returns every large tensor
+of a step to the system, which hands it out again page by page: a sixth of the time of training networks of 32 x 32
+pixels. After each training all of it is returned."""
 
 
 class LocalExecutor:

@@ -56,7 +56,8 @@ class Normaliser:
         images = torch.addcmul(self._shift, pixels.to(torch.float32), self._scale).permute(0, 3, 1, 2)
         if images.shape[2:] == self.size:
             return images
-        return functional.interpolate(images, self.size, mode="bilinear", antialias=images.shape[2] > self.size[0])
+        shrinks = images.shape[2] > self.size[0] or images.shape[3] > self.size[1]
+        return functional.interpolate(images, self.size, mode="bilinear", antialias=shrinks)
 
 
 def epoch_sizes(num_images: int, batch_size: int) -> list[int]:

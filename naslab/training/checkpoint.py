@@ -1,8 +1,9 @@
 """Checkpoint: all that a training needs to go on as if it had never stopped, in one safetensors file.
 
-The file holds the weights (`module.*`), averaged weights (`averaged.*`), the optimiser's state (`optimizer.*`) and the
-states of the random generators (`random.*`); its metadata hold the network and what else is small, as JSON. Nothing in
-it is ever run. Files are named by the hash of what they hold, so that one cut short is noticed.
+The file holds the weights (`module.*`), averaged weights (`averaged.*`), with early stopping those of the best epoch
+(`best.*`), the optimiser's state (`optimizer.*`) and the states of the random generators (`random.*`); its metadata
+hold the network and what else is small, as JSON. Nothing in it is ever run. Files are named by the hash of what they
+hold, so that one cut short is noticed.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from naslab.blobs import BlobStore
 from naslab.errors import DataError
 from naslab.outcome import EpochRecord, Fidelity
 from naslab.training.averaging import WeightAverage
+from naslab.training.early_stopping import PREFIX as BEST
 from naslab.training.schedule import Plateau
 
 FORMAT = 1
@@ -51,12 +53,17 @@ class Origin(msgspec.Struct, frozen=True):
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """How far a training is, but for its tensors: the curve so far, the schedule's memory, a generator's state."""
+    """How far a training is, but for its tensors: the curve so far, the schedule's memory, a generator's state.
+
+    `batch_size` is that trained with, less than the recipe's where memory ran out; `None` in files of before it was
+    kept.
+    """
 
     curve: tuple[EpochRecord, ...]
     plateau: tuple[float, float, int]
     host_random: tuple[int, tuple[int, ...], float | None]
     optimizer_numbers: dict[str, dict[str, float]]
+    batch_size: int | None = None
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
@@ -67,13 +74,18 @@ class Checkpoint(msgspec.Struct, frozen=True):
     tensors: dict[str, Tensor]
 
     def weights(self) -> dict[str, Tensor]:
-        """The weights and running statistics that were evaluated: the averaged ones where the recipe averages."""
-        return part_of(self.tensors, "averaged.module.") or part_of(self.tensors, "module.")
+        """The weights and running statistics that the training reports the accuracy of.
+
+        With early stopping those of the best epoch, else the averaged ones where the recipe averages.
+        """
+        kept = (part_of(self.tensors, prefix) for prefix in (BEST, "averaged.module.", "module."))
+        return next(each for each in kept if each)
 
 
 class TrainingState(msgspec.Struct):
     """The living things of a training whose states a checkpoint holds."""
 
+    batch_size: int
     module: nn.Module
     optimizer: torch.optim.Optimizer
     averaged: WeightAverage | None
@@ -99,7 +111,7 @@ class TrainingState(msgspec.Struct):
         if self.device.type == "cuda":
             tensors["random.device"] = torch.cuda.get_rng_state(self.device)
         version, internal, gauss = self.host.getstate()
-        progress = Progress(curve, self.plateau.state, (version, internal, gauss), numbers)
+        progress = Progress(curve, self.plateau.state, (version, internal, gauss), numbers, self.batch_size)
         return progress, {name: value.detach().cpu().clone().contiguous() for name, value in tensors.items()}
 
     def restore(self, checkpoint: Checkpoint) -> None:

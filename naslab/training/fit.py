@@ -63,9 +63,10 @@ def fit_and_test(
     training starts again with half of the batch and of the learning rate. Raises `DataError` for data or weights that
     do not fit the network, `DivergedError` for a training that does.
     """
-    is_blind = use_validation and recipe.stop_patience is not None
-    if is_blind:
+    if use_validation and recipe.stop_patience is not None:
         raise SpecError("stop_patience", "needs validation images that are not trained on; leave one of both out")
+    if use_validation and recipe.schedule == "plateau":
+        raise SpecError("schedule", "plateau needs validation images that are not trained on; leave one of both out")
     clock = Clock.start()
     split = load_dataset(choice, data_dir, device)
     require_fit(arch, split)
@@ -87,7 +88,7 @@ def fit_and_test(
             module, seen, how, epochs, size=size, seed=seed, clock=clock, report=report, remark=remarks.__setitem__
         )
 
-    trained, used = train_within_memory(make, fit, recipe)
+    trained, used = train_within_memory(make, fit, recipe, len(seen.train))
     module = without_heads(trained, arch)
     digest = save_weights(module, save_to) if save_to is not None else ""
     test = evaluate(module, load_test_set(choice, data_dir, device), Normaliser(split, size), used, recipe.test_views)
@@ -100,7 +101,7 @@ def fit_and_test(
         wall_seconds=clock.elapsed,
         device=device_name(split.train.labels.device),
         weights_sha256=digest,
-        notes=halving_notes(recipe, used) | remarks,
+        notes=halving_notes(recipe, used, len(seen.train)) | remarks,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import gc
 import sys
 from collections.abc import Callable, Iterator
@@ -14,16 +16,34 @@ from naslab.training.recipe import Recipe
 T = TypeVar("T")
 SMALLEST_BATCH = 8
 """Halving ends here: batch norm of fewer images trains another network."""
+SIGNS = (
+    "out of memory",
+    "can't allocate memory",
+    "Cannot allocate memory",
+    "not enough memory",
+    "bad_alloc",
+    "ALLOC_FAILED",  # of cuBLAS and cuDNN, whose workspaces do not go through torch's allocator
+    "ALLOCATION_FAILED",
+)
+"""What a `RuntimeError` says where memory ran out."""
 
 
-def train_within_memory(make: Callable[[], T], train: Callable[[T, Recipe], None], recipe: Recipe) -> tuple[T, Recipe]:
-    """What `make` gives, trained, and the recipe that it was trained with.
+def train_within_memory(
+    make: Callable[[], T],
+    train: Callable[[T, Recipe], None],
+    recipe: Recipe,
+    num_images: int,
+    begun_at: int | None = None,
+) -> tuple[T, Recipe]:
+    """What `make` gives, trained on `num_images`, and the recipe that it was trained with.
 
     Where `train` runs out of memory, the host's or the device's, it starts again from what `make` gives anew, with half
     of the batch and of the learning rate (linear scaling, arXiv 1706.02677). Its error is raised at the smallest batch.
+    A training that goes on where another ended takes the batch size that it was `begun_at`.
     """
-    tried = list(smaller_recipes(recipe))
-    for each in tried:
+    tried = list(smaller_recipes(recipe, num_images))
+    begun = next((place for place, each in enumerate(tried) if each.batch_size == begun_at), 0)
+    for each in tried[begun:]:
         made = make()
         try:
             train(made, each)
@@ -37,28 +57,32 @@ def train_within_memory(make: Callable[[], T], train: Callable[[T, Recipe], None
     raise AssertionError("the last recipe returns or raises")
 
 
-def smaller_recipes(recipe: Recipe) -> Iterator[Recipe]:
+def smaller_recipes(recipe: Recipe, num_images: int) -> Iterator[Recipe]:
     """A recipe, then with half of its batch and of its learning rate, and so on down to batches of 8.
 
-    >>> [(each.batch_size, each.learning_rate) for each in smaller_recipes(Recipe(batch_size=32, learning_rate=0.2))]
-    [(32, 0.2), (16, 0.1), (8, 0.05)]
+    A batch larger than all the images is all of them.
+
+    >>> recipe = Recipe(batch_size=64, learning_rate=0.2)
+    >>> [(each.batch_size, each.learning_rate) for each in smaller_recipes(recipe, num_images=32)]
+    [(64, 0.2), (16, 0.1), (8, 0.05)]
     """
     yield recipe
-    if recipe.batch_size // 2 >= SMALLEST_BATCH:
-        half = recipe.batch_size // 2
-        rate = recipe.learning_rate * half / recipe.batch_size
-        yield from smaller_recipes(msgspec.structs.replace(recipe, batch_size=half, learning_rate=rate))
+    size = min(recipe.batch_size, num_images)
+    if size // 2 >= SMALLEST_BATCH:
+        half = size // 2
+        rate = recipe.learning_rate * half / size
+        yield from smaller_recipes(msgspec.structs.replace(recipe, batch_size=half, learning_rate=rate), num_images)
 
 
-def halving_notes(asked: Recipe, used: Recipe) -> dict[str, Any]:
-    """What an estimate notes of a training: nothing, unless its batch was halved.
+def halving_notes(asked: Recipe, used: Recipe, num_images: int) -> dict[str, Any]:
+    """What an estimate notes of a training on `num_images`: nothing, unless its batch was halved.
 
-    >>> halving_notes(Recipe(batch_size=32, learning_rate=0.2), Recipe(batch_size=16, learning_rate=0.1))
+    >>> halving_notes(Recipe(batch_size=32, learning_rate=0.2), Recipe(batch_size=16, learning_rate=0.1), 1000)
     {'out_of_memory_at_batch_size': [32], 'batch_size': 16, 'learning_rate': 0.1}
     """
     if used.batch_size == asked.batch_size:
         return {}
-    tried = [each.batch_size for each in smaller_recipes(asked) if each.batch_size > used.batch_size]
+    tried = [each.batch_size for each in smaller_recipes(asked, num_images) if each.batch_size > used.batch_size]
     return {
         "out_of_memory_at_batch_size": tried,
         "batch_size": used.batch_size,
@@ -69,16 +93,24 @@ def halving_notes(asked: Recipe, used: Recipe) -> dict[str, Any]:
 def free_memory() -> None:
     """Give back what nothing refers to any more, also that of torch's allocator on a GPU."""
     gc.collect()
+    return_freed_memory()
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
         torch.cuda.empty_cache()
 
 
+def return_freed_memory() -> None:
+    """Hand to the system what the C library keeps of freed memory, where it can be told to (GNU's)."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)
+
+
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out: Python's, or torch's on a GPU or the CPU."""
+    """Whether an error says that memory ran out: Python's, the system's, or torch's on a GPU or the CPU."""
     # By name: a worker must not load torch for estimators that do without.
     if isinstance(error, MemoryError) or any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__):
         return True
-    return isinstance(error, RuntimeError) and any(
-        sign in str(error) for sign in ("out of memory", "can't allocate memory", "not enough memory")
-    )
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in SIGNS)

@@ -103,7 +103,9 @@ def train(
         run = _Run(module, data, recipe, schedule_epochs or epochs, size, clock, regularisation, capture)
         generator = torch.Generator(device).manual_seed(seed)
         host = random.Random(seed)
-        state = TrainingState(module, run.optimizer, run.averaged, run.plateau, generator, host, device)
+        state = TrainingState(
+            recipe.batch_size, module, run.optimizer, run.averaged, run.plateau, generator, host, device
+        )
         if start is not None:
             state.restore(start)
             run.early_stop.tensors = start.tensors

@@ -67,7 +67,7 @@ def training_memory(arch: ArchSpec, recipe: Recipe, device: str = "cpu") -> Memo
     is_reduced = recipe.precision == "bfloat16" or (recipe.precision == "auto" and device.startswith("cuda"))
     params = cost(arch).params
     largest = max((row.params for row in layer_costs(arch)), default=0)
-    copies = 1 + (recipe.ema_decay is not None)
+    copies = 1 + (recipe.ema_decay is not None) + (recipe.stop_patience is not None)
     value_bytes = REDUCED_BYTES if is_reduced else BYTES_PER_VALUE
     kept = kept_values(lower(arch, auxiliary=True), arch.input).peak * recipe.batch_size * value_bytes
     evaluated = min(EVALUATED_IMAGES, EVALUATED_STEPS * recipe.batch_size)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from naslab.training.recipe import Recipe
+from naslab.training.rmsprop import RmsProp
 
 
 def make_optimizer(module: nn.Module, recipe: Recipe, is_capturable: bool = False) -> torch.optim.Optimizer:
@@ -25,17 +26,8 @@ def make_optimizer(module: nn.Module, recipe: Recipe, is_capturable: bool = Fals
     if recipe.optimizer == "adamw":
         betas = (recipe.momentum, 0.999)
         return _quiet(torch.optim.AdamW(groups, rate, betas, fused=True, capturable=is_capturable))
-    return _quiet(
-        torch.optim.RMSprop(
-            groups,
-            rate,
-            alpha=0.9,  # this and epsilon of arXiv 1905.11946, which trains with batches of thousands
-            eps=1e-3,
-            momentum=recipe.momentum,
-            capturable=is_capturable,
-            foreach=True if is_capturable else None,  # the plain form reads the rate back
-        )
-    )
+    # The decay of the mean square is of arXiv 1905.11946, section 5.2, epsilon of its released code.
+    return RmsProp(groups, rate, alpha=0.9, eps=1e-3, momentum=recipe.momentum)
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
@@ -75,7 +67,10 @@ def decaying_weights(module: nn.Module) -> list[nn.Parameter]:
 
 
 def clip_to_weights(parameters: Iterable[nn.Parameter], ratio: float, eps: float = 1e-3) -> None:
-    """Scale each unit's gradient to at most `ratio` of the norm of its weights (arXiv 2102.06171, equation 3)."""
+    """Scale each unit's gradient to at most `ratio` of the norm of its weights (arXiv 2102.06171, equation 3).
+
+    A vector (biases, gains) is one unit, as in the paper's released code.
+    """
     for parameter in parameters:
         if parameter.grad is None:
             continue
@@ -85,6 +80,5 @@ def clip_to_weights(parameters: Iterable[nn.Parameter], ratio: float, eps: float
 
 
 def _unit_norms(values: Tensor) -> Tensor:
-    """The norm of each output unit's weights, kept as sizes of 1; of each value where there is one a unit."""
-    dims = tuple(range(1, values.ndim))
-    return torch.linalg.vector_norm(values, dim=dims, keepdim=True) if dims else values.abs()
+    """The norm of each output unit's weights, kept as sizes of 1; of all of a vector."""
+    return torch.linalg.vector_norm(values, dim=tuple(range(1, values.ndim)) or None, keepdim=True)

@@ -17,6 +17,7 @@ from naslab.training.optimizer import clip_to_weights, decaying_weights
 from naslab.training.penalty import add_penalty
 from naslab.training.precision import forward_precision
 from naslab.training.recipe import Recipe
+from naslab.training.regularise import classifier_of
 
 
 class TrainingStep:
@@ -40,6 +41,9 @@ class TrainingStep:
         self._averaged = averaged
         self._size = size
         self._parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+        classifier = classifier_of(module)
+        last = set() if classifier is None else set(classifier.parameters())
+        self._clipped = [each for each in self._parameters if each not in last]  # arXiv 2102.06171, section 4.1
         self._decaying = decaying_weights(module)
 
     def __call__(self, batch: Batch) -> Tensor:
@@ -53,7 +57,7 @@ class TrainingStep:
         if recipe.l1 or recipe.l2:
             add_penalty(self._decaying, recipe.l1, recipe.l2)
         if recipe.clip_ratio is not None:
-            clip_to_weights(self._parameters, recipe.clip_ratio)
+            clip_to_weights(self._clipped, recipe.clip_ratio)
         if recipe.clip_norm is not None:
             nn.utils.clip_grad_norm_(self._parameters, recipe.clip_norm)
         self._optimizer.step()

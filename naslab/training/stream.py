@@ -87,6 +87,7 @@ class Stream:
             persistent_workers=num_loaders > 0,
             prefetch_factor=PREFETCHED_BATCHES if num_loaders else None,
             pin_memory=device.type == "cuda",
+            generator=torch.Generator(),  # its own: by itself a pass draws from the one that random layers draw from
         )
 
     def batches(self, wanted: Sequence[Sequence[Wanted]]) -> Iterator[Tensor]:

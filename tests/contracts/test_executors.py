@@ -13,7 +13,9 @@ from fake_estimators import (
     BrokenPreparation,
     DiesPreparing,
     NoData,
+    RefusesLater,
     Scripted,
+    epoch_record,
     numbered_candidate,
     runs_of,
 )
@@ -161,6 +163,42 @@ def test_a_hanging_candidate_times_out_and_the_next_one_runs(make: Make, tmp_pat
     assert "0.7 seconds" in failure.message
     assert 0.7 <= hung.estimate.wall_seconds < 3
     assert good.estimate.failure is None
+
+
+def test_epochs_of_a_candidate_that_times_out_are_kept(make: Make, tmp_path: Path) -> None:
+    with make(Scripted(str(tmp_path)), 1, timeout_seconds=0.7) as executor:
+        hung, good = finished(run_all(executor, [numbered_candidate(0, "hangs_late"), numbered_candidate(1, "dies")]))
+    assert hung.estimate.curve == (epoch_record(0),)
+    assert good.estimate.curve == ()
+
+
+def test_a_worker_that_replaces_another_may_be_refused_for_a_while(make: Make, tmp_path: Path) -> None:
+    """The memory that it lacks may be that of another's candidate."""
+    candidates = [numbered_candidate(0, "dies"), numbered_candidate(1)]
+    with make(RefusesLater(str(tmp_path)), 1) as executor:
+        died, good = finished(run_all(executor, candidates))
+    assert died.estimate.failure is not None
+    assert good.estimate.failure is None
+
+
+def test_a_worker_that_is_always_refused_ends_the_run_where_nobody_else_works(make: Make, tmp_path: Path) -> None:
+    candidates = [numbered_candidate(0, "dies"), numbered_candidate(1)]
+    with (
+        make(RefusesLater(str(tmp_path), num_refusals=99), 1) as executor,
+        pytest.raises(WorkerError, match="cannot start: MemoryError"),
+    ):
+        run_all(executor, candidates)
+    assert runs_of(tmp_path) == {0: 1}
+
+
+def test_refusals_count_for_nothing_while_others_work(make: Make, tmp_path: Path) -> None:
+    refusing = RefusesLater(str(tmp_path), num_first=2, num_refusals=5)
+    candidates = [numbered_candidate(0, seconds=0.1), numbered_candidate(1, seconds=0.1)]
+    with make(refusing, 2) as executor:
+        run_all(executor, candidates)  # both are ready
+        long, died = numbered_candidate(2, seconds=6.0), numbered_candidate(3, "dies")
+        results = finished(run_all(executor, [long, died]))
+    assert {each.candidate.trial: each.estimate.failure is None for each in results} == {2: True, 3: False}
 
 
 def test_the_time_that_a_worker_takes_to_start_is_not_its_candidates(make: Make, tmp_path: Path) -> None:

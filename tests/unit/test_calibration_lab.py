@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from naslab.analysis.study import read_study
@@ -22,6 +23,7 @@ from naslab.estimators.known_table import genome_key
 from naslab.execution.events import TrialStarted
 from naslab.execution.workers import Workers
 from naslab.ledger.ledger import Ledger
+from naslab.outcome import Fidelity
 from naslab.space import SearchSpace, choice
 
 LAYER = {"block": choice(ConvBlock(), MBConv(), MBConv(kernel=5)), "width": choice(4, 8, 12)}
@@ -108,6 +110,21 @@ def test_a_study_teaches_a_predictor(table, tmp_path):
     with Ledger.open(tmp_path / "a.db") as ledger:
         study = read_study(ledger, f"toy/reference {table}")
     assert len(accuracy_predictor(study).known) == 15
+
+
+def test_a_predictor_learns_of_what_was_measured_where_most_networks_were(table, tmp_path):
+    """With rungs the first one; a foretold accuracy of a training that was stopped is none."""
+    calibrate(SPACE, "params", sample=15, reference=table, workers=ONE, ledger=tmp_path / "a.db", study="toy")
+    with Ledger.open(tmp_path / "a.db") as ledger:
+        study = read_study(ledger, f"toy/reference {table}")
+    replace = msgspec.structs.replace
+    stopped = [replace(each, estimate=replace(each.estimate, notes={"stopped": {}})) for each in study.outcomes[:2]]
+    more = [
+        replace(each, candidate=replace(each.candidate, fidelity=Fidelity(epochs=9))) for each in study.outcomes[2:5]
+    ]
+    rungs = replace(study, outcomes=(*stopped, *study.outcomes[2:], *more))
+    known = accuracy_predictor(rungs).known
+    assert [each.genome for each in known] == [each.candidate.genome for each in study.outcomes[2:]]
 
 
 def test_results_of_a_table_that_has_changed_are_not_taken_for_its_own(table, tmp_path):

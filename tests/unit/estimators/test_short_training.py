@@ -14,6 +14,7 @@ from naslab.estimators.estimator import Workbench
 from naslab.estimators.short_training import ShortTraining
 from naslab.outcome import Candidate, Fidelity
 from naslab.training.choice import DataChoice
+from naslab.training.loop import train
 from naslab.training.recipe import Recipe, default_recipe
 
 ARCH = ArchSpec(input=(1, 8, 8), stages=(Stage(block=ConvBlock(), width=8),), num_classes=10)
@@ -158,6 +159,29 @@ def test_a_promoted_candidate_goes_on_bit_by_bit_and_trains_only_what_is_new(ben
     assert resumed.notes == {"threads": 1, "epochs_before": 1}
     assert timeless(resumed) == timeless(how.estimate(candidate_of(epochs=3), bench))
     assert resumed.weights_sha256 not in ("", begun.weights_sha256)
+
+
+def test_a_promoted_candidate_goes_on_with_the_batch_that_memory_allowed(bench, tmp_path, monkeypatch):
+    """Also where there is room by then: one training has one recipe, and the estimate says which."""
+
+    def halved(batch_size):
+        small = msgspec.structs.replace(SHORT.recipe, batch_size=batch_size, learning_rate=batch_size / 128)
+        return with_(checkpoints=str(tmp_path / "blobs"), recipe=small)
+
+    def short_of_memory(module, data, recipe, *args, **rest):
+        if recipe.batch_size > 8:
+            raise MemoryError
+        return train(module, data, recipe, *args, **rest)
+
+    rung = msgspec.structs.replace(candidate_of(), fidelity=Fidelity(epochs=1, schedule_epochs=3))
+    with monkeypatch.context() as patch:
+        patch.setattr(training_run, "train", short_of_memory)
+        begun = halved(32).estimate(rung, bench)
+    assert begun.notes["batch_size"] == 8
+    promoted = msgspec.structs.replace(candidate_of(epochs=3), start_from=begun.weights_sha256)
+    resumed = halved(32).estimate(promoted, bench)
+    assert resumed.notes == begun.notes | {"epochs_before": 1}
+    assert timeless(resumed) == timeless(halved(8).estimate(candidate_of(epochs=3), bench))
 
 
 def test_a_checkpoint_that_is_of_no_use_costs_the_epochs_not_the_candidate(bench, tmp_path):

@@ -71,6 +71,17 @@ def test_images_are_resized_to_the_network():
         assert torch.allclose(images, torch.full_like(images, 3.0), atol=1e-5)  # a flat image stays flat: (9 - 3) / 2
 
 
+@pytest.mark.parametrize("size", [(2, 5), (6, 2), (2, 2)])
+def test_smaller_images_are_means_of_what_they_cover_whichever_side_shrinks(size):
+    images = numbered_images(4)
+    data = split_of(images)
+    seen = next(plain_batches(images, Normaliser(data, size), 4)).images
+    whole = (images.images.float() - 3.0) / 2.0
+    expected = torch.nn.functional.interpolate(whole, size, mode="bilinear", antialias=True)
+    torch.testing.assert_close(seen, expected, rtol=1e-5, atol=1e-5)
+    assert not torch.allclose(seen, torch.nn.functional.interpolate(whole, size, mode="bilinear"), atol=0.01)
+
+
 @pytest.mark.parametrize("padding", [1, 2, 4])
 def test_a_crop_is_a_window_of_the_padded_image(padding):
     pixels = numbered_images(40).pixels + 1

@@ -9,8 +9,9 @@ from networks import conv_net
 
 from naslab.arch.build import build
 from naslab.errors import SpecError
-from naslab.outcome import EpochRecord
+from naslab.outcome import EpochRecord, Fidelity
 from naslab.training.augment import Normaliser
+from naslab.training.checkpoint import Checkpoint, Origin
 from naslab.training.choice import DataChoice
 from naslab.training.data import load_dataset
 from naslab.training.early_stopping import EarlyStop, kept_epoch
@@ -69,6 +70,30 @@ def test_the_best_weights_go_through_a_checkpoint():
     assert torch.equal(module.weight.detach(), kept)
 
 
-def test_images_that_are_trained_on_cannot_say_when_to_stop():
-    with pytest.raises(SpecError, match="stop_patience: needs validation images that are not trained on"):
-        fit_and_test(conv_net(), DataChoice(name="digits"), PATIENT, 1, use_validation=True)
+@pytest.mark.parametrize("changes", [{}, {"ema_decay": 0.9}])
+def test_the_weights_of_a_checkpoint_are_those_of_the_best_epoch(changes):
+    data = load_dataset(DataChoice(name="digits", max_images=200))
+    recipe = Recipe(learning_rate=0.5, batch_size=16, schedule="constant", stop_patience=2, **changes)
+    kept = []
+    module = build(conv_net(), 0)
+    curve = train(module, data, recipe, 40, size=(8, 8), keep=lambda *state: kept.append(state))
+    best = kept_epoch(curve, recipe)
+    assert best is not curve[-1]
+    origin = Origin(conv_net(), Fidelity(epochs=40), 0)
+    other = build(conv_net(), 1)
+    other.load_state_dict(Checkpoint(origin, *kept[0]).weights())
+    seen = evaluate(other, data.validation, Normaliser(data, (8, 8)), recipe)
+    assert seen.accuracy == best.validation_accuracy
+    assert all(torch.equal(value, other.state_dict()[name]) for name, value in module.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("recipe", "message"),
+    [
+        (PATIENT, "stop_patience: needs validation images that are not trained on"),
+        (Recipe(schedule="plateau"), "schedule: plateau needs validation images that are not trained on"),
+    ],
+)
+def test_images_that_are_trained_on_cannot_say_when_to_stop(recipe, message):
+    with pytest.raises(SpecError, match=message):
+        fit_and_test(conv_net(), DataChoice(name="digits"), recipe, 1, use_validation=True)

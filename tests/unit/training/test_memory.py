@@ -83,6 +83,7 @@ def test_a_gpu_computes_in_half_the_bytes_and_averages_take_a_copy():
     assert host.maps / 2 <= gpu.maps < 0.6 * host.maps
     assert gpu.optimizer == host.optimizer == host.gradients == 4 * 269_722
     assert training_memory(arch, Recipe(ema_decay=0.99)).weights == 2 * host.weights
+    assert training_memory(arch, Recipe(ema_decay=0.99, stop_patience=3)).weights == 3 * host.weights
 
 
 def test_recorded_steps_keep_their_maps_while_a_network_is_evaluated():

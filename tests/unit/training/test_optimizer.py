@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from networks import conv_net, random_net
@@ -12,13 +13,16 @@ from torch import nn
 from naslab.arch.build import build
 from naslab.arch.modules import StandardizedConv2d
 from naslab.errors import SpecError, UnknownNameError
+from naslab.training.augment import Batch
 from naslab.training.averaging import make_average, warm_decay
 from naslab.training.compiling import PAYS_BACK_AFTER, compiled, pays_to_compile
 from naslab.training.norms import WarmNorms
 from naslab.training.optimizer import clip_to_weights, decaying_weights, make_optimizer, parameter_groups
 from naslab.training.penalty import add_penalty
 from naslab.training.recipe import RECIPES, Recipe, default_recipe, named_recipe
+from naslab.training.rmsprop import RmsProp
 from naslab.training.schedule import Plateau, rate_factor
+from naslab.training.step import TrainingStep
 
 
 def test_only_weights_of_convolutions_and_linear_layers_decay():
@@ -31,7 +35,7 @@ def test_only_weights_of_convolutions_and_linear_layers_decay():
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"), [("sgd", torch.optim.SGD), ("adamw", torch.optim.AdamW), ("rmsprop", torch.optim.RMSprop)]
+    ("name", "kind"), [("sgd", torch.optim.SGD), ("adamw", torch.optim.AdamW), ("rmsprop", RmsProp)]
 )
 def test_the_recipe_names_the_optimiser(name, kind):
     assert type(make_optimizer(build(conv_net(), 0), Recipe(optimizer=name))) is kind
@@ -54,12 +58,68 @@ def test_momentum_is_nesterovs_or_plain(nesterov, second):
     assert before - module.weight.item() == pytest.approx(second, rel=1e-5)
 
 
+def test_rmsprop_divides_by_the_root_of_the_mean_square_and_epsilon_together():
+    """Three steps against the recursion written out in NumPy, with decay; the mean square begins at 1."""
+    module = nn.Linear(3, 1)
+    recipe = Recipe(optimizer="rmsprop", learning_rate=0.01, weight_decay=0.1)
+    optimizer = make_optimizer(module, recipe)
+    weight = module.weight.detach().double().numpy().copy()
+    square, velocity = np.ones((1, 3)), np.zeros((1, 3))
+    for step in range(3):
+        gradient = np.array([[1e-4, 0.3, -(2.0**step)]])
+        module.weight.grad = torch.tensor(gradient, dtype=torch.float32)
+        module.bias.grad = torch.zeros(1)
+        optimizer.step()
+        gradient = gradient + 0.1 * weight
+        square = 0.9 * square + 0.1 * gradient**2
+        velocity = 0.9 * velocity + 0.01 * gradient / np.sqrt(square + 1e-3)
+        weight -= velocity
+    np.testing.assert_allclose(module.weight.detach().numpy(), weight, rtol=1e-5)
+    assert len(optimizer.state) == 2
+
+
+def test_rmsprop_takes_a_closure_and_leaves_what_has_no_gradient():
+    weight, idle = nn.Parameter(torch.ones(1)), nn.Parameter(torch.ones(1))
+    optimizer = RmsProp([weight, idle], lr=0.1, alpha=0.9, eps=0.1, momentum=0.0)
+
+    def loss():
+        (2 * weight).sum().backward()
+        return 2.0
+
+    assert optimizer.step(loss) == 2.0
+    assert weight.item() == pytest.approx(1 - 0.2 / (0.9 + 0.4 + 0.1) ** 0.5)
+    assert idle.item() == 1.0
+
+
 def test_gradients_are_clipped_unit_by_unit():
-    """Brock et al. 2021, equation 3, by hand: units of norm 5 and 1, ratio 0.1."""
+    """Brock et al. 2021, equation 3, by hand: units of norm 5 and 1, ratio 0.1; biases are one unit."""
     weight = nn.Parameter(torch.tensor([[3.0, 4.0], [0.6, 0.8]]))
     weight.grad = torch.tensor([[0.0, 2.0], [0.03, 0.04]])
-    clip_to_weights([weight], 0.1)
+    bias = nn.Parameter(torch.tensor([3.0, 4.0, 0.0]))
+    bias.grad = torch.tensor([0.0, 0.0, 2.0])
+    clip_to_weights([weight, bias], 0.1)
     assert torch.allclose(weight.grad, torch.tensor([[0.0, 0.5], [0.03, 0.04]]))
+    assert torch.allclose(bias.grad, torch.tensor([0.0, 0.0, 0.5]))
+
+
+def test_gradients_of_the_classifier_are_not_clipped_to_its_weights():
+    """Brock et al. 2021, section 4.1."""
+    changes = []
+    for ratio in (None, 1e-9):
+        module = build(conv_net(), 0)
+        recipe = Recipe(momentum=0.0, weight_decay=0.0, clip_ratio=ratio, learning_rate=0.1, precision="float32")
+        before = {name: value.clone() for name, value in module.state_dict().items()}
+        images = torch.randn(8, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+        TrainingStep(module, recipe, make_optimizer(module, recipe), None, (8, 8))(Batch(images, torch.arange(8)))
+        changes.append({name: value - before[name] for name, value in module.named_parameters()})
+    free, clipped = changes
+    last = {name for name in free if name.startswith("classifier")}
+    assert len(last) == 2
+    for name, change in clipped.items():
+        if name in last:
+            assert torch.equal(change, free[name])
+        else:
+            assert float(change.detach().abs().max()) < 1e-6 < float(free[name].detach().abs().max())
 
 
 def test_penalties_are_the_gradient_of_the_elastic_net_on_weights_that_decay():

@@ -84,12 +84,23 @@ def test_windows_are_other_ones_in_every_epoch_and_the_same_with_the_same_seed(f
 @pytest.mark.parametrize("recipe", [Recipe(batch_size=8, crop_padding=2, horizontal_flip=True, cutout=3, mixup=0.2)])
 def test_a_training_on_streamed_images_is_the_one_on_images_in_memory(folder, recipe):
     arch = conv_net(input=(3, 12, 12), num_classes=3)
-    curves = []
-    for where in ("memory", "stream"):
-        module = build(arch, seed=0)
-        curve = train(module, load(folder, where), recipe, 2, size=(12, 12), seed=3)
-        curves.append([(each.train_loss, each.validation_loss, each.validation_accuracy) for each in curve])
-    assert curves[0] == curves[1]
+    held, streamed = (numbers_of(arch, load(folder, where), recipe) for where in ("memory", "stream"))
+    assert held == streamed
+
+
+@pytest.mark.parametrize("num_loaders", [0, 1])
+def test_layers_that_draw_do_so_whatever_reads_the_images(folder, monkeypatch, num_loaders):
+    """Also in a second training on the same stream, whose loaders run by then."""
+    monkeypatch.setattr(storage, "loaders_for", lambda device: num_loaders)
+    arch, recipe = conv_net(input=(3, 12, 12), num_classes=3), Recipe(batch_size=8, dropout=0.3, stochastic_depth=0.3)
+    expected, stream = numbers_of(arch, load(folder, "memory"), recipe), load(folder, "stream")
+    assert [numbers_of(arch, stream, recipe) for _ in range(2)] == [expected, expected]
+
+
+def numbers_of(arch, split, recipe):
+    """What a training of two epochs reports, but for its seconds."""
+    curve = train(build(arch, seed=0), split, recipe, 2, size=(12, 12), seed=3)
+    return [(each.train_loss, each.validation_loss, each.validation_accuracy) for each in curve]
 
 
 def test_a_data_set_of_arrays_may_be_streamed_too():

@@ -153,7 +153,50 @@ def test_each_part_changes_the_training(few):
         "contrast": 0.5,
         "ema_warmup": True,
         "schedule": "exponential",
+        "cutout": 3,
+        "mixup": 0.2,
+        "cutmix": 0.5,
+        "label_smoothing": 0.2,
+        "crop_padding": 1,
+        "resized_crop": 0.5,
+        "horizontal_flip": True,
+        "clip_norm": 0.1,
+        "clip_ratio": 0.01,
+        "weight_decay": 0.1,
+        "warmup_epochs": 0.5,
+        "nesterov": False,
+        "momentum": 0.5,
     }
     for name, value in changes.items():
         curves.append(trained(few, msgspec.structs.replace(plain, **{name: value}), 1)[0])
         assert curves[-1] not in curves[:-1], name
+
+
+@pytest.mark.parametrize(
+    ("base", "changes"),
+    [
+        ({"rand_augment": 2}, {"rand_augment_magnitude": 20}),
+        ({"drop_block": 0.5}, {"drop_block_size": 1}),
+        ({"schedule": "step"}, {"step_factor": 0.5}),
+    ],
+)
+def test_each_number_of_a_part_changes_it(few, base, changes):
+    plain = Recipe(batch_size=40, learning_rate=0.05, **base)
+    seen = [trained(few, recipe, 3)[0] for recipe in (plain, msgspec.structs.replace(plain, **changes))]
+    assert seen[0] != seen[1]
+
+
+@pytest.mark.parametrize("part", ["saturation", "hue"])
+def test_colours_change_where_there_are_some(few, part):
+    coloured = few._replace(
+        train=ImageSet(torch.cat([few.train.pixels, 16 - few.train.pixels, few.train.pixels // 2], 3), few.train.labels),
+        validation=ImageSet(few.validation.pixels.expand(-1, -1, -1, 3), few.validation.labels),
+        mean=few.mean.expand(3),
+        deviation=few.deviation.expand(3),
+    )
+    arch = conv_net(input=(3, 8, 8))
+    losses = [
+        train(build(arch, 0), coloured, Recipe(batch_size=40, **changes), 1, size=(8, 8))[0].train_loss
+        for changes in ({}, {part: 0.5})
+    ]
+    assert losses[0] != losses[1]
