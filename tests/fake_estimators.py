@@ -17,7 +17,6 @@ from naslab.errors import DataError
 from naslab.estimators.estimator import Workbench
 from naslab.outcome import Candidate, EpochRecord, Estimate, Fidelity
 
-
 PREPARATION = -1
 """Stands for a trial in files that count preparations."""
 

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, TimeoutOption, print_json, print_table, quantity, say
+from naslab.cli.output import (
+    DEFAULT_LEDGER,
+    JsonOption,
+    LedgerOption,
+    TimeoutOption,
+    print_json,
+    print_table,
+    quantity,
+    say,
+)
 
 if TYPE_CHECKING:
     from naslab.analysis.scaling_fit import CompoundFit

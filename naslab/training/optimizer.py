@@ -81,4 +81,5 @@ def clip_to_weights(parameters: Iterable[nn.Parameter], ratio: float, eps: float
 
 def _unit_norms(values: Tensor) -> Tensor:
     """The norm of each output unit's weights, kept as sizes of 1; of all of a vector."""
-    return torch.linalg.vector_norm(values, dim=tuple(range(1, values.ndim)) or None, keepdim=True)
+    norms: Tensor = torch.linalg.vector_norm(values, dim=tuple(range(1, values.ndim)) or None, keepdim=True)
+    return norms

@@ -16,15 +16,15 @@ from torch import Tensor
 class RmsProp(torch.optim.Optimizer):
     """Divides each gradient by the root of its mean square (Hinton 2012, lecture 6e), then goes on with momentum.
 
-    With gradient g: s = alpha s + (1 - alpha) g^2 from s = 1, v = momentum v + lr g / sqrt(s + eps), w = w - v. A group's
-    `weight_decay` adds its multiple of the weights to g. All of a step is done on the device, also where `lr` is a
-    tensor, so that it may be recorded.
+    With gradient g: s = alpha s + (1 - alpha) g^2 from s = 1, v = momentum v + lr g / sqrt(s + eps), w = w - v. The
+    `weight_decay` of a group adds its multiple of the weights to g. All of a step is done on the device, also where
+    `lr` is a tensor, so that it may be recorded.
 
     >>> weight = torch.nn.Parameter(torch.tensor([1.0]))
     >>> weight.grad = torch.tensor([2.0])
     >>> RmsProp([weight], lr=0.1, alpha=0.9, eps=0.7, momentum=0.9).step()
-    >>> weight.item()  # s = 0.9 + 0.4, v = 0.1 * 2 / sqrt(2)
-    0.858578...
+    >>> round(weight.item(), 4)  # s = 0.9 + 0.4, v = 0.1 * 2 / sqrt(2)
+    0.8586
     """
 
     def __init__(
@@ -57,17 +57,17 @@ class RmsProp(torch.optim.Optimizer):
         return loss
 
     def _update(self, weights: list[Tensor], group: dict[str, Any]) -> None:
-        gradients = [each.grad for each in weights]
+        gradients = [each.grad for each in weights if each.grad is not None]
         if group["weight_decay"]:
-            gradients = torch._foreach_add(gradients, weights, alpha=group["weight_decay"])
+            gradients = list(torch._foreach_add(gradients, weights, alpha=group["weight_decay"]))
         states = [self._state_of(each) for each in weights]
         squares = [each["mean_square"] for each in states]
         velocities = [each["velocity"] for each in states]
         torch._foreach_mul_(squares, group["alpha"])
         torch._foreach_addcmul_(squares, gradients, gradients, 1 - group["alpha"])
-        roots = torch._foreach_add(squares, group["eps"])
+        roots = list(torch._foreach_add(squares, group["eps"]))
         torch._foreach_sqrt_(roots)
-        steps = torch._foreach_div(gradients, roots)
+        steps = list(torch._foreach_div(gradients, roots))
         torch._foreach_mul_(steps, group["lr"])
         torch._foreach_mul_(velocities, group["momentum"])
         torch._foreach_add_(velocities, steps)

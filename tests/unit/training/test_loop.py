@@ -97,7 +97,7 @@ def test_the_global_random_state_is_left_as_it_was(few):
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw", "rmsprop"])
 @pytest.mark.parametrize("schedule", ["cosine", "one_cycle", "step", "plateau", "constant"])
 def test_every_optimiser_and_schedule_learns(few, optimizer, schedule):
-    rate = 0.1 if optimizer == "sgd" else 3e-3
+    rate = {"sgd": 0.1, "adamw": 3e-3, "rmsprop": 0.2}[optimizer]
     recipe = Recipe(optimizer=optimizer, schedule=schedule, learning_rate=rate, batch_size=20, warmup_epochs=0.5)
     curve, _ = numbers(conv_net(), few, recipe, epochs=2)
     assert curve[-1].train_loss < curve[0].train_loss < math.log(10)

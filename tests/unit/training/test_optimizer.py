@@ -113,7 +113,7 @@ def test_gradients_of_the_classifier_are_not_clipped_to_its_weights():
         TrainingStep(module, recipe, make_optimizer(module, recipe), None, (8, 8))(Batch(images, torch.arange(8)))
         changes.append({name: value - before[name] for name, value in module.named_parameters()})
     free, clipped = changes
-    last = {name for name in free if name.startswith("classifier")}
+    last = {name for name in free if name.startswith("head.classifier")}
     assert len(last) == 2
     for name, change in clipped.items():
         if name in last:

@@ -163,7 +163,6 @@ def test_each_part_changes_the_training(few):
         "clip_norm": 0.1,
         "clip_ratio": 0.01,
         "weight_decay": 0.1,
-        "warmup_epochs": 0.5,
         "nesterov": False,
         "momentum": 0.5,
     }
@@ -178,6 +177,7 @@ def test_each_part_changes_the_training(few):
         ({"rand_augment": 2}, {"rand_augment_magnitude": 20}),
         ({"drop_block": 0.5}, {"drop_block_size": 1}),
         ({"schedule": "step"}, {"step_factor": 0.5}),
+        ({"schedule": "cosine"}, {"warmup_epochs": 0.5}),
     ],
 )
 def test_each_number_of_a_part_changes_it(few, base, changes):
@@ -188,8 +188,9 @@ def test_each_number_of_a_part_changes_it(few, base, changes):
 
 @pytest.mark.parametrize("part", ["saturation", "hue"])
 def test_colours_change_where_there_are_some(few, part):
+    pixels = few.train.pixels
     coloured = few._replace(
-        train=ImageSet(torch.cat([few.train.pixels, 16 - few.train.pixels, few.train.pixels // 2], 3), few.train.labels),
+        train=ImageSet(torch.cat([pixels, 16 - pixels, pixels // 2], 3), few.train.labels),
         validation=ImageSet(few.validation.pixels.expand(-1, -1, -1, 3), few.validation.labels),
         mean=few.mean.expand(3),
         deviation=few.deviation.expand(3),
