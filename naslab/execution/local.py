@@ -34,6 +34,12 @@ KEPT_BYTES = 2 * 2**30
 """Freed memory that the C library of a worker keeps for itself while it trains. Otherwise it returns every large tensor
 of a step to the system, which hands it out again page by page: a sixth of the time of training networks of 32 x 32
 pixels. After each training all of it is returned."""
+WORKER_SETTINGS = {
+    "MALLOC_MMAP_MAX_": "0",  # of glibc, as the next one; others pass over them
+    "MALLOC_TRIM_THRESHOLD_": str(KEPT_BYTES),
+    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # by itself cuBLAS's sums may change with what else runs on the GPU
+}
+"""Environment variables of workers, whatever starts them, where the user did not say otherwise."""
 
 
 class LocalExecutor:
@@ -215,12 +221,11 @@ def ending(exit_code: int | None) -> str:
 def environment(threads: int) -> dict[str, str]:
     """The environment of a worker: numeric libraries start `threads` threads where the user did not say otherwise.
 
-    Where there are several, those that wait for the others soon give their core away. What is freed is kept.
+    Where there are several, those that wait for the others soon give their core away.
     """
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     patience = {"GOMP_SPINCOUNT": str(PATIENT_SPINS)} if threads > 1 else {}
-    thrift = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(KEPT_BYTES)}  # of glibc; others pass over them
-    return {name: str(threads) for name in names} | patience | thrift | os.environ
+    return {name: str(threads) for name in names} | patience | WORKER_SETTINGS | os.environ
 
 
 def threads_each(num_workers: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import queue
 import sys
 import threading
@@ -20,7 +21,7 @@ from naslab.estimators.estimator import Estimator
 from naslab.execution.admission import MemoryModel
 from naslab.execution.crew import Crew
 from naslab.execution.executor import Finished, Progress
-from naslab.execution.local import count_cores
+from naslab.execution.local import WORKER_SETTINGS, count_cores
 from naslab.execution.ray_connection import connected
 from naslab.execution.worker import Done, Message, Placement, Ready, Refused, Worker, load_worker
 from naslab.outcome import Candidate, Failure
@@ -109,7 +110,14 @@ class ActorSeat:
         self.name = placement.name
         self._placement = placement
         self._estimator = estimator
-        self._options = {"num_cpus": placement.threads, "num_gpus": gpus, "max_restarts": 0, "max_task_retries": 0}
+        settings = {name: os.environ.get(name, value) for name, value in WORKER_SETTINGS.items()}
+        self._options = {
+            "num_cpus": placement.threads,
+            "num_gpus": gpus,
+            "max_restarts": 0,
+            "max_task_retries": 0,
+            "runtime_env": {"env_vars": settings},
+        }
         self._actor: Any = None
         self._life: Any = None
         self._answer: Any = None

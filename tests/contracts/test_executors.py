@@ -23,7 +23,7 @@ from processes import wait_until_dead
 
 from naslab.errors import DataError, DeviceError, WorkerError
 from naslab.execution.executor import Executor, Finished, Progress
-from naslab.execution.local import LocalExecutor
+from naslab.execution.local import WORKER_SETTINGS, LocalExecutor
 from naslab.outcome import Candidate
 
 Make = Callable[..., Executor]
@@ -250,6 +250,26 @@ def test_leaving_ends_workers_that_are_busy(make: Make, tmp_path: Path) -> None:
     with pytest.raises(LeavingError):
         leave_busy()
     assert wait_until_dead(pids[0])
+
+
+def test_workers_keep_freed_memory_unless_the_user_says_otherwise(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    from naslab.estimators.estimator import Workbench
+    from naslab.outcome import Estimate
+
+    class Telling:
+        """What the C library saw when the process began."""
+
+        def prepare(self, bench: Workbench) -> None:
+            pass
+
+        def estimate(self, candidate: Candidate, bench: Workbench) -> Estimate:
+            begun = Path("/proc/self/environ").read_text(encoding="utf-8").split("\0")
+            return Estimate(notes=dict(each.split("=", 1) for each in begun if each.startswith(("MALLOC", "CUBLAS"))))
+
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":16:8")
+    with make(Telling(), 1) as executor:
+        [result] = finished(run_all(executor, [numbered_candidate(0)]))
+    assert result.estimate.notes == WORKER_SETTINGS | {"CUBLAS_WORKSPACE_CONFIG": ":16:8"}
 
 
 def test_an_estimator_of_a_script_reaches_the_workers(make: Make) -> None:

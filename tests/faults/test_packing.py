@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+from typing import Any
 
 import msgspec
 import pytest
 import torch
+from torch import nn
 
 from naslab.arch import ArchSpec, ConvBlock, Stage
+from naslab.estimators import training_run
 from naslab.estimators.estimator import Workbench
 from naslab.estimators.short_training import ShortTraining
 from naslab.execution import local
@@ -19,6 +22,8 @@ from naslab.execution.source import make_candidate
 from naslab.execution.worker import Placement, Ready, Worker
 from naslab.outcome import Candidate, Estimate
 from naslab.training.choice import DataChoice
+from naslab.training.data import DataSplit
+from naslab.training.loop import train
 from naslab.training.memory import WorkerMemory
 from naslab.training.recipe import Recipe, default_recipe
 
@@ -32,7 +37,10 @@ def candidate(trial: int, width: int = 8, kind: str = "good") -> Candidate:
 
 
 class Faulty(msgspec.Struct, frozen=True):
-    """Short training that dies, diverges or runs out of memory where a candidate's origin says so."""
+    """Short training that dies, diverges or runs out of memory where a candidate's origin says so.
+
+    One that "halves" has memory for batches of 16 alone.
+    """
 
     inner: ShortTraining
 
@@ -48,7 +56,18 @@ class Faulty(msgspec.Struct, frozen=True):
         how = self.inner
         if kind == "diverges":
             how = msgspec.structs.replace(how, recipe=Recipe(learning_rate=1e30))
-        return how.estimate(candidate, bench)
+        with pytest.MonkeyPatch.context() as patch:
+            if kind == "halves":
+                patch.setattr(training_run, "train", train_in_little_memory)
+            return how.estimate(candidate, bench)
+
+
+def train_in_little_memory(module: nn.Module, data: DataSplit, recipe: Recipe, *args: Any, **more: Any) -> Any:
+    """After an epoch it runs out of memory, unless batches are small."""
+    trained = train(module, data, recipe, *args, **more)
+    if recipe.batch_size > 16:
+        torch.zeros(2**60, dtype=torch.uint8)
+    return trained
 
 
 ESTIMATOR = Faulty(ShortTraining(data=DATA, recipe=default_recipe("digits")))
@@ -86,12 +105,13 @@ def test_packed_candidates_get_the_results_of_training_alone_whatever_fails_besi
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(local, "count_cores", lambda: 1)  # one thread a worker
-    good = [candidate(0), candidate(1, 12), candidate(2, 16)]
+    good = [candidate(0), candidate(1, 12), candidate(2, 16, "halves")]
     bad = [candidate(3, kind="killed"), candidate(4, kind="memory"), candidate(5, kind="diverges")]
     alone = run_alone(good)
     packed = run_at_once([good[0], bad[0], good[1], bad[1], bad[2], good[2]], 2)
     for each in good:
         assert len(numbers(alone[each.trial])) == 2
         assert numbers(packed[each.trial]) == numbers(alone[each.trial])
+    assert packed[2].notes["out_of_memory_at_batch_size"] == [32]
     reasons = {trial: packed[trial].failure.reason for trial in (3, 4, 5)}  # type: ignore[union-attr]
     assert reasons == {3: "worker_died", 4: "out_of_memory", 5: "diverged"}
