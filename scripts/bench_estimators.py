@@ -35,7 +35,7 @@ from naslab.calibration_lab import CalibrationPlan, plan_calibration, read_calib
 from naslab.errors import NaslabError
 from naslab.estimators.named import EstimatorName, Setting, ShortOptions
 from naslab.execution.events import Event, TrialFinished
-from naslab.execution.local import count_cores
+from naslab.execution.local import threads_each
 from naslab.execution.workers import Workers
 from naslab.facts import device_facts, machine_facts, version_facts
 from naslab.figures.calibration import write_calibration
@@ -140,7 +140,7 @@ def record(
         "load": os.getloadavg(),
         "workers": given.workers,
         "repeats": len(given.seeds),
-        "threads": max(1, count_cores() // given.workers),
+        "threads": threads_each(given.workers),
         "truth": "published accuracies, means of three trainings of 50 epochs; never shown to an estimator",
         "split": f"{total - validating} training images of CIFAR-10, {validating} validate",
         "published_passes": PUBLISHED_PASSES,

@@ -169,6 +169,7 @@ def test_export_writes_python_and_onnx(commands: Commands) -> None:
         (("search", "digits_demo", "--limit", "macs<1e6"), "must look like 'macs<=50e6', got 'macs<1e6'"),
         (("search", "digits_demo", "--limit", "macs<=10"), "limit macs<=10: the smallest cost found"),
         (("search", "digits_demo", "--ray-address", "auto"), "needs the executor 'ray'"),
+        (("search", "digits_demo", "--timeout", "0"), "timeout_seconds: must be above 0, got 0"),
         (("search", "digits_demo", "--baseline", "resnet20"), "did you mean 'resnet20_cifar'"),
         (("search", "digits_demo", "--study", "small"), "was made with another"),
         (("pareto", "smal"), "unknown study 'smal' (did you mean 'small'?)"),
@@ -299,3 +300,11 @@ def test_a_pipe_that_closes_is_no_traceback(commands: Commands) -> None:
     command = f"{sys.executable} -c 'from naslab.cli.main import run; run()' zoo | head -1"
     shown = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=dict(os.environ), check=False)
     assert "Traceback" not in shown.stderr
+
+
+def test_a_search_whose_trainings_take_too_long_says_so(commands: Commands) -> None:
+    asked = ("--study", "hasty", "--epochs", "9999", "--trials", "1", "--workers", "1", "--timeout", "0.5")
+    shown = commands("search", "digits_demo", *asked)
+    assert shown.code == 2
+    assert "none of the study's 1 trials is complete (1 timed_out)" in shown.err
+    assert "took longer than 0.5 seconds" in shown.err
