@@ -113,8 +113,9 @@ def beginnings(plan: CalibrationPlan, ledger: Ledger) -> dict[str, tuple[CurveLi
     found = {}
     for name in plan.estimators:
         options, study = name.options, plan.study_of(name)
-        is_whole = isinstance(options, ShortOptions) and options.fidelity.schedule_epochs is None
-        if not is_whole or options.epochs == 1 or study not in ledger.study_names():
+        if not isinstance(options, ShortOptions) or study not in ledger.study_names():
+            continue
+        if options.fidelity.schedule_epochs is not None or options.epochs == 1:
             continue
         outcomes = [each for each in ledger.outcomes(study) if each.is_complete and each.candidate.arch_id in known]
         if len(outcomes) >= LEAST_NETWORKS:

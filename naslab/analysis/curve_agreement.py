@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from naslab.analysis.rank_agreement import LEVEL, Agreement, kendall_tau, rank_agreement, resampled_taus
 from naslab.errors import StudyError
 from naslab.estimators.extrapolation import LEAST_EPOCHS, extrapolate
+from naslab.estimators.foretold import foretold_loss
 from naslab.outcome import EpochRecord, Outcome
 
 NUM_RESAMPLES = 1000
@@ -65,22 +66,9 @@ def foretold_accuracy(seen: Beginning, end: int, annealing: Sequence[float]) -> 
     return extrapolate([each.validation_accuracy for each in seen], end, annealing).quantile(0.5)
 
 
-def foretold_loss(seen: Beginning, end: int, annealing: Sequence[float]) -> float:
-    """Minus the validation loss at the end, were it to fall as the training loss did in the logarithm of epochs, nats.
-
-    The training loss is a mean over many images at many weights, and so a steadier slope than the validation loss's.
-    NaN below two epochs and where nothing is left to foretell.
-
-    >>> losses = [(2.0, 2.1), (1.8, 1.9)]
-    >>> curve = [EpochRecord(1 + at, train, held, 30.0, 1.0) for at, (train, held) in enumerate(losses)]
-    >>> round(foretold_loss(curve, 4, ()), 6)
-    -1.7
-    """
-    if not 2 <= len(seen) < end:
-        return math.nan
-    places = np.log(np.arange(1, len(seen) + 1))
-    slope = float(np.polyfit(places, [each.train_loss for each in seen], 1)[0])
-    return -(seen[-1].validation_loss + slope * math.log(end / len(seen)))
+def foretold_log_likelihood(seen: Beginning, end: int, annealing: Sequence[float]) -> float:
+    """Minus the validation loss foretold for the end of the training, nats; NaN where nothing can be foretold."""
+    return -foretold_loss(seen, end)
 
 
 CURVE_SCORES: dict[str, CurveScore] = {
@@ -88,7 +76,7 @@ CURVE_SCORES: dict[str, CurveScore] = {
     "last loss": last_loss,
     "training speed": training_speed,
     "foretold accuracy": foretold_accuracy,
-    "foretold loss": foretold_loss,
+    "foretold loss": foretold_log_likelihood,
 }
 
 

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import msgspec
+import numpy as np
 
 from naslab.estimators.estimator import Workbench
 from naslab.estimators.short_training import ShortTraining
-from naslab.outcome import Candidate, Estimate
+from naslab.outcome import Candidate, EpochRecord, Estimate
 
 LEAST_EPOCHS = 3
 """As `naslab.estimators.extrapolation` needs, which loads scipy."""
+LEAST_EPOCHS_OF_LOSS = 2
+"""Two give a slope."""
 
 
 class Foretold(msgspec.Struct, frozen=True):
     """Trains as `training` does and extrapolates the learning curve to the end of the fidelity's schedule.
 
-    `measured` holds, beside what was seen, `foretold_accuracy` (the median, per cent) and `foretold_accuracy_sem` (half
-    the width of the central 68 %): what `naslab.estimators.extrapolation` makes of the curve. A fidelity whose schedule
-    ends with its epochs has nothing to foretell, and its last accuracy stands.
+    `measured` holds, beside what was seen, from two epochs on `foretold_log_likelihood` (minus `foretold_loss`: the
+    mean over validation images, nats), and from three on `foretold_accuracy` (the median, per cent) and
+    `foretold_accuracy_sem` (half the width of the central 68 %): what `naslab.estimators.extrapolation` makes of the
+    curve. A fidelity whose schedule ends with its epochs has nothing to foretell, and what it ended with stands.
 
     >>> from naslab.training.choice import DataChoice
     >>> from naslab.training.recipe import default_recipe
@@ -36,19 +43,46 @@ class Foretold(msgspec.Struct, frozen=True):
         estimate = self.training.estimate(candidate, bench)
         if estimate.failure is not None:
             return estimate
-        return msgspec.structs.replace(estimate, measured={**estimate.measured, **self._foretold(candidate, estimate)})
+        end = candidate.fidelity.schedule_epochs
+        foretold = _as_it_ended(estimate) if end is None else self._ahead(estimate.curve, end)
+        return msgspec.structs.replace(estimate, measured={**estimate.measured, **foretold})
 
-    def _foretold(self, candidate: Candidate, estimate: Estimate) -> dict[str, float]:
+    def _ahead(self, curve: Sequence[EpochRecord], end: int) -> dict[str, float]:
         from naslab.estimators.extrapolation import extrapolate
         from naslab.training.schedule import annealing
 
-        end = candidate.fidelity.schedule_epochs
-        if end is None:
-            last, error = estimate.measured["accuracy"], estimate.measured["accuracy_sem"]
-            return {"foretold_accuracy": last, "foretold_accuracy_sem": error}
-        accuracies = [epoch.validation_accuracy for epoch in estimate.curve]
-        forecast = extrapolate(accuracies, end, annealing(self.training.recipe, end)).forecast(0.68)
-        return {
-            "foretold_accuracy": forecast.accuracy,
-            "foretold_accuracy_sem": (forecast.high - forecast.low) / 2,
-        }
+        foretold = {}
+        if len(curve) >= LEAST_EPOCHS_OF_LOSS:
+            foretold["foretold_log_likelihood"] = -foretold_loss(curve, end)
+        if len(curve) >= LEAST_EPOCHS:
+            accuracies = [epoch.validation_accuracy for epoch in curve]
+            forecast = extrapolate(accuracies, end, annealing(self.training.recipe, end)).forecast(0.68)
+            foretold["foretold_accuracy"] = forecast.accuracy
+            foretold["foretold_accuracy_sem"] = (forecast.high - forecast.low) / 2
+        return foretold
+
+
+def foretold_loss(seen: Sequence[EpochRecord], end: int) -> float:
+    """The validation loss at epoch `end`, were it to fall as the training loss did in the logarithm of epochs, nats.
+
+    The training loss is a mean over many images at many weights, and so a steadier slope than the validation loss's.
+    NaN below two epochs and where nothing is left to foretell.
+
+    >>> losses = [(2.0, 2.1), (1.8, 1.9)]
+    >>> curve = [EpochRecord(1 + at, train, held, 30.0, 1.0) for at, (train, held) in enumerate(losses)]
+    >>> round(foretold_loss(curve, 4), 6)
+    1.7
+    """
+    if not LEAST_EPOCHS_OF_LOSS <= len(seen) < end:
+        return math.nan
+    places = np.log(np.arange(1, len(seen) + 1))
+    slope = float(np.polyfit(places, [each.train_loss for each in seen], 1)[0])
+    return seen[-1].validation_loss + slope * math.log(end / len(seen))
+
+
+def _as_it_ended(estimate: Estimate) -> dict[str, float]:
+    return {
+        "foretold_accuracy": estimate.measured["accuracy"],
+        "foretold_accuracy_sem": estimate.measured["accuracy_sem"],
+        "foretold_log_likelihood": -estimate.curve[-1].validation_loss,
+    }

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -16,7 +16,7 @@ from naslab.arch.block import require
 from naslab.errors import SpecError, UnknownNameError
 from naslab.estimators.ensemble import MEMBERS, Member, RankEnsemble
 from naslab.estimators.estimator import Estimator
-from naslab.estimators.foretold import LEAST_EPOCHS, Foretold
+from naslab.estimators.foretold import LEAST_EPOCHS, LEAST_EPOCHS_OF_LOSS, Foretold
 from naslab.estimators.predictor import AccuracyPredictor, KnownResult
 from naslab.estimators.proxies.proxy import DESCRIBED, PROXIES, Probe, Proxy
 from naslab.estimators.short_training import ShortTraining
@@ -83,10 +83,19 @@ class ShortOptions(Options, frozen=True):
 
 
 class ForetoldOptions(ShortOptions, frozen=True):
-    """Short training that ends on the way to `of` epochs, and whose curve says where they would lead."""
+    """Short training that ends on the way to `of` epochs, and whose curve says where they would lead.
+
+    Networks are ranked `by` the foretold `loss`, or `accuracy`, which takes an epoch more.
+    """
 
     epochs: int = 4
     of: int = 8
+    by: Literal["accuracy", "loss"] = "accuracy"
+
+    @property
+    def metric(self) -> str:
+        """Which of `measured` ranks networks."""
+        return "foretold_accuracy" if self.by == "accuracy" else "foretold_log_likelihood"
 
     @property
     def fidelity(self) -> Fidelity:
@@ -163,7 +172,7 @@ class EstimatorName(NamedTuple):
     @property
     def metric(self) -> str:
         """Which of `measured` ranks networks, larger for better."""
-        return self.entry.metric
+        return self.options.metric if isinstance(self.options, ForetoldOptions) else self.entry.metric
 
     @property
     def num_known(self) -> int:
@@ -180,7 +189,8 @@ def _short(setting: Setting, options: ShortOptions) -> MadeEstimator:
 
 
 def _foretold(setting: Setting, options: ForetoldOptions) -> MadeEstimator:
-    require(options.epochs >= LEAST_EPOCHS, "foretold:epochs", f"must be at least {LEAST_EPOCHS}, got {options.epochs}")
+    least = LEAST_EPOCHS if options.by == "accuracy" else LEAST_EPOCHS_OF_LOSS
+    require(options.epochs >= least, "foretold:epochs", f"must be at least {least}, got {options.epochs}")
     return MadeEstimator(Foretold(options.training(setting)), options.fidelity)
 
 
@@ -269,7 +279,7 @@ ENTRIES: tuple[Entry, ...] = (
     ),
     Entry("ensemble", "proxies that vote by rank", "ensemble", EnsembleOptions, _ensemble),
     Entry("short", "short training to a fidelity", "accuracy", ShortOptions, _short),
-    Entry("foretold", "the end of a curve from its beginning", "foretold_accuracy", ForetoldOptions, _foretold),
+    Entry("foretold", "the end of a curve from its beginning", ForetoldOptions().metric, ForetoldOptions, _foretold),
     Entry("full", "training by the recipe full", "accuracy", FullOptions, _full),
     Entry("supernet", "weights shared by the whole space", "accuracy", SupernetOptions, _supernet),
     Entry("predictor", "a Gaussian process of known results", "accuracy", PredictorOptions, _predictor),

@@ -13,7 +13,7 @@ from naslab.analysis.curve_agreement import (
     CurveLine,
     curve_agreement,
     foretold_accuracy,
-    foretold_loss,
+    foretold_log_likelihood,
     training_speed,
 )
 from naslab.arch import ArchSpec, ConvBlock, Stage, arch_id, cost
@@ -55,7 +55,7 @@ def line_of(lines: tuple[CurveLine, ...], score: str, epochs: int) -> CurveLine:
 def test_a_loss_is_foretold_exactly_where_it_falls_in_the_logarithm_of_epochs():
     curve = curve_of(2.3, 0.4)
     for seen in range(2, END):
-        assert foretold_loss(curve[:seen], END, ()) == pytest.approx(-curve[-1].validation_loss, rel=1e-9)
+        assert foretold_log_likelihood(curve[:seen], END, ()) == pytest.approx(-curve[-1].validation_loss, rel=1e-9)
 
 
 def test_the_foretold_accuracy_is_the_extrapolated_curve():

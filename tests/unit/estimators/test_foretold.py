@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 import pytest
 
@@ -10,7 +12,7 @@ from naslab.estimators.ensemble import candidate_of
 from naslab.estimators.estimator import Workbench
 from naslab.estimators.extrapolation import LEAST_EPOCHS as NEEDED
 from naslab.estimators.extrapolation import extrapolate
-from naslab.estimators.foretold import LEAST_EPOCHS, Foretold
+from naslab.estimators.foretold import LEAST_EPOCHS, Foretold, foretold_loss
 from naslab.estimators.named import Setting, read_name
 from naslab.estimators.short_training import ShortTraining
 from naslab.posing import make_problem
@@ -38,12 +40,34 @@ def test_it_is_the_curve_extrapolated_to_the_end_of_the_schedule(bench):
     assert estimate.measured["foretold_accuracy"] == ahead.quantile(0.5)
     assert estimate.measured["accuracy"] == seen[-1]
     assert estimate.measured["foretold_accuracy_sem"] > 0
+    assert estimate.measured["foretold_log_likelihood"] == -foretold_loss(estimate.curve, 6)
+
+
+def test_two_epochs_foretell_the_loss_alone(bench):
+    name = read_name("foretold:epochs=2,of=4,images=60,by=loss")
+    assert name.metric == "foretold_log_likelihood"
+    made = name.make(Setting(PROBLEM))
+    candidate = candidate_of(PROBLEM.space, PROBLEM.space.genome_at(3), 1)
+    estimate = made.estimator.estimate(msgspec.structs.replace(candidate, fidelity=made.fidelity), bench)
+    first, second = estimate.curve
+    fall = (first.train_loss - second.train_loss) / math.log(2)
+    expected = second.validation_loss - fall * math.log(2)
+    assert estimate.measured["foretold_log_likelihood"] == pytest.approx(-expected, rel=1e-9)
+    assert "foretold_accuracy" not in estimate.measured
+
+
+def test_networks_are_ranked_by_what_is_asked_for():
+    assert read_name("foretold").metric == "foretold_accuracy"
+    assert str(read_name("foretold:by=loss,epochs=2")) == "foretold:epochs=2,by=loss"
+    with pytest.raises(SpecError, match="foretold:by"):
+        read_name("foretold:by=flops")
 
 
 def test_a_whole_schedule_needs_no_foretelling(bench):
     candidate = candidate_of(PROBLEM.space, PROBLEM.space.genome_at(3), 1)
-    measured = Foretold(TRAINING).estimate(candidate, bench).measured
-    assert measured["foretold_accuracy"] == measured["accuracy"]
+    estimate = Foretold(TRAINING).estimate(candidate, bench)
+    assert estimate.measured["foretold_accuracy"] == estimate.measured["accuracy"]
+    assert estimate.measured["foretold_log_likelihood"] == -estimate.curve[-1].validation_loss
 
 
 def test_failures_stay_failures(bench):
@@ -56,5 +80,7 @@ def test_too_few_epochs_are_refused_by_name():
     assert LEAST_EPOCHS == NEEDED
     with pytest.raises(SpecError, match="foretold:epochs: must be at least 3, got 2"):
         read_name("foretold:epochs=2").make(Setting(PROBLEM))
+    with pytest.raises(SpecError, match="foretold:epochs: must be at least 2, got 1"):
+        read_name("foretold:epochs=1,by=loss").make(Setting(PROBLEM))
     with pytest.raises(SpecError, match="schedule_epochs"):
         read_name("foretold:epochs=5,of=4").make(Setting(PROBLEM))
