@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from naslab.analysis.study import StudyView
     from naslab.arch import ArchSpec, Cost, arch_id, cost, load_arch, save_arch
     from naslab.arch.build import build
-    from naslab.calibration_lab import accuracy_predictor, calibrate
+    from naslab.calibration_lab import calibrate
     from naslab.errors import NaslabError
     from naslab.execution.workers import Workers
     from naslab.lab import front_figure, open_study, pareto_front, search, train, write_report
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "calibrate": "naslab.calibration_lab",
-    "accuracy_predictor": "naslab.calibration_lab",
+    "accuracy_predictor": "naslab.training_free",
     "scale": "naslab.scaling",
     "meet_budget": "naslab.scaling",
     "export_shared_weights": "naslab.supernet_lab",

@@ -14,15 +14,13 @@ import msgspec
 import numpy as np
 
 from naslab.analysis.calibration import LEAST_NETWORKS, CalibrationTable, Estimated, calibration
-from naslab.analysis.study import StudyView
 from naslab.arch import arch_id
 from naslab.errors import DataError, SpecError
 from naslab.estimators.estimator import Workbench
 from naslab.estimators.known_table import KnownTable, nas_bench_macro
 from naslab.estimators.metered import Metered
 from naslab.estimators.named import EstimatorName, MadeEstimator, Setting, read_name, read_names
-from naslab.estimators.predictor import AccuracyPredictor, KnownResult
-from naslab.estimators.proxies.proxy import Probe
+from naslab.estimators.predictor import KnownResult
 from naslab.estimators.supernet import SupernetEstimator
 from naslab.execution.events import Observer, StudyOpened, ignore
 from naslab.execution.search import run_candidates
@@ -263,22 +261,6 @@ def read_calibration(plan: CalibrationPlan, ledger: Ledger) -> CalibrationTable:
         Estimated(plan.reference, "accuracy", outcomes(plan.reference_study)),
         [Estimated(str(name), name.metric, outcomes(plan.study_of(name))) for name in begun],
     )
-
-
-def accuracy_predictor(study: StudyView, proxies: Sequence[str] = (), data_dir: str | None = None) -> AccuracyPredictor:
-    """An estimator that predicts what a study would measure, learned from its outcomes at one fidelity.
-
-    It is that which most of its networks have, with rungs the first; trainings that were stopped early are left out.
-    Raises `SpecError` below 10 complete outcomes of networks of the study's space.
-    """
-    from naslab.analysis.front import widest
-
-    measured = [each for each in study.outcomes if each.candidate.genome.genes and "stopped" not in each.estimate.notes]
-    known = tuple(
-        KnownResult(each.candidate.genome, each.value("accuracy"), each.candidate.seed) for each in widest(measured)
-    )
-    probe = Probe(data=study.problem.data, data_dir=data_dir)
-    return AccuracyPredictor(problem=study.problem, known=known, proxies=tuple(proxies), probe=probe)
 
 
 def _run(

@@ -39,7 +39,7 @@ from naslab.rungs import Rungs
 from naslab.space import SearchSpace
 from naslab.strategies.choosing import AUTO, choose_strategy
 from naslab.strategies.registry import make_strategy
-from naslab.study_records import begun_with, file_sha256
+from naslab.study_records import begun_with
 from naslab.study_records import open_record as open_record
 from naslab.study_records import run_record as run_record
 from naslab.training.datasets.facts import DATASETS, dataset_facts
@@ -91,14 +91,16 @@ def search(
     training ends when with this confidence its final accuracy will not bring the network to the front at its cost.
     With `inherit` a candidate that a strategy made from others begins with the weights of one of them; by rungs it does
     so on the first, with what its parent was there, and a promotion goes on from its own.
-    `estimator` such as `"supernet:path=FILE"` takes the place of short training.
+    `estimator` takes the place of short training: `"supernet:path=FILE"`, or `"predictor:study=NAME"`, which predicts
+    what another study of the ledger would measure.
     Raises `NaslabError` before the first trial for whatever does not fit.
     """
     ladder = rungs if isinstance(rungs, Rungs) or rungs is None else Rungs(tuple(rungs))
     problem = make_problem(space, dataset, objectives, limits, recipe, max_images)
     if stop_early is not None:
         require_bars(stop_early, problem.objectives)
-    how = "" if estimator is None else training_free(estimator, rungs is not None or inherit or stop_early is not None)
+    if estimator is not None and (rungs is not None or inherit or stop_early is not None):
+        raise StudyError(f"'{estimator}' trains nothing: leave rungs, inherit and stop_early out")
     entrants = [baseline(name, problem) for name in baselines]
     crew = workers if isinstance(workers, Workers) else Workers(count=workers)
     name = study or f"{problem.space.name or 'search'}-{strategy_name(strategy)}-{seed}"
@@ -107,7 +109,11 @@ def search(
     drawn = make_strategy("random", problem, seed).ask(1)  # refuses limits that no network meets before a study is made
     memory = WorkerMemory(problem.recipe, problem.data)
     archs = [problem.space.decode(proposal.genome) for proposal in drawn]
-    shared = shared_file(how, problem, data_dir, archs)
+    free = None
+    if estimator is not None:
+        from naslab.training_free import training_free  # scipy, which other searches may do without
+
+        free = training_free(estimator, problem, archs, ledger, data_dir, seed)
     crew = crew.packed(memory, [make_candidate(arch, 0, epochs, seed, "search") for arch in archs])
     with Ledger.open(ledger) as opened:
         if choice is not None:
@@ -124,8 +130,8 @@ def search(
             rungs=ladder,
             stop_early=stop_early,
             inherit=inherit,
-            estimator=how,
-            estimator_file=shared,
+            estimator="" if free is None else free.name,
+            estimator_file="" if free is None else free.sha256,
         )
         mind = make_mind(strategy, problem, seed)
         open_record(opened, record)
@@ -133,7 +139,8 @@ def search(
         on_event(StudyOpened(record, problem, tuple(opened.outcomes(record.name, "search"))))
         if choice is not None:
             on_event(StrategyChosen(choice.name, choice.reason))
-        with crew.start(estimator_of(problem, data_dir, record, opened), memory) as executor:
+        made = estimator_of(problem, data_dir, record, opened) if free is None else free.estimator
+        with crew.start(made, memory) as executor:
             tidy = partial(sweep_checkpoints, opened, record, problem.objectives)
             run_candidates(record.name, opened, executor, search_source(mind, problem, record, opened), on_event, tidy)
             if entrants:
@@ -300,44 +307,16 @@ def write_report(study: StudyView, path: str | Path, ledger: str | Path = "nasla
     write(study, Path(path), str(ledger))
 
 
-def training_free(name: str, is_trained: bool) -> str:
-    """The one form of an estimator's name that may take the place of training; `StudyError` for others."""
-    from naslab.estimators.named import read_name
-
-    found = read_name(name)
-    if found.entry.name != "supernet":
-        raise StudyError(f"a search is estimated by training or by supernet:path=FILE, not by '{found.entry.name}'")
-    if is_trained:
-        raise StudyError("a supernet's estimates train nothing: leave rungs, inherit and stop_early out")
-    return str(found)
-
-
-def shared_file(name: str, problem: Problem, data_dir: str | None, archs: Sequence[ArchSpec]) -> str:
-    """The SHA-256 of the supernet that a search is estimated by, if it is; `DataError` where it is not of its space."""
-    from naslab.estimators.named import Setting, read_name
-    from naslab.estimators.supernet import SupernetEstimator
-
-    made = read_name(name).make(Setting(problem, data_dir)).estimator if name else None
-    if not isinstance(made, SupernetEstimator):
-        return ""
-    for arch in archs:
-        made.require_space(arch)
-    return file_sha256(made)
-
-
 def estimator_of(
     problem: Problem, data_dir: str | None, record: StudyRecord | None = None, ledger: Ledger | None = None
 ) -> Estimator:
     """The estimator of a problem: short training, with latency where it is an objective.
 
-    For a study with rungs or inheritance it leaves checkpoints beside the ledger. A study may name another.
+    For a study with rungs or inheritance it leaves checkpoints beside the ledger.
     """
     from naslab.estimators.inheritance import InheritedTraining
-    from naslab.estimators.named import Setting, read_name
     from naslab.estimators.short_training import ShortTraining
 
-    if record is not None and record.estimator:
-        return read_name(record.estimator).make(Setting(problem, data_dir, record.seed)).estimator
     wants_latency = any(goal.metric == "latency_ms" for goal in problem.objectives)
     checkpoints = None
     if record is not None and ledger is not None and (record.rungs is not None or record.inherit):

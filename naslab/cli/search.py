@@ -51,7 +51,11 @@ def search(
         bool, typer.Option("--inherit", help="Candidates begin with the weights of the networks they were made from.")
     ] = False,
     estimator: Annotated[
-        str | None, typer.Option(help="supernet:path=FILE: weights of `naslab supernet` in place of training.")
+        str | None,
+        typer.Option(
+            help="In place of training: supernet:path=FILE, weights of `naslab supernet`, or predictor:study=NAME, "
+            "which predicts what another study of the ledger would measure."
+        ),
     ] = None,
     objectives: Annotated[
         str,

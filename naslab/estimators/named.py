@@ -124,11 +124,20 @@ class EnsembleOptions(Options, frozen=True):
 
 
 class PredictorOptions(Options, frozen=True):
-    """How many known results it learns from, and proxies that it sees beside choices and cost, joined by +."""
+    """What it learns from, and proxies that it sees beside choices and cost, joined by +.
+
+    A calibration teaches it `known` results, a search all that a `study` has measured.
+    """
 
     known: int = 100
+    study: str = ""
     proxies: str = ""
     batch: int = 32
+
+    @property
+    def proxy_names(self) -> tuple[str, ...]:
+        """The proxies one by one."""
+        return _names(self.proxies)
 
 
 class SupernetOptions(Options, frozen=True):
@@ -220,12 +229,13 @@ def _ensemble(setting: Setting, options: EnsembleOptions) -> MadeEstimator:
 
 
 def _predictor(setting: Setting, options: PredictorOptions) -> MadeEstimator:
+    require(not options.study, "predictor:study", "is for searches; a calibration teaches it known results")
     known = setting.known(options.known)
     require(
         len(known) >= options.known, "predictor:known", f"needs {options.known} known results, there are {len(known)}"
     )
     made = AccuracyPredictor(
-        problem=setting.problem, known=known, proxies=_names(options.proxies), probe=_probe(setting, options.batch)
+        problem=setting.problem, known=known, proxies=options.proxy_names, probe=_probe(setting, options.batch)
     )
     return MadeEstimator(made)
 

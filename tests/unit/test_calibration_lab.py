@@ -5,13 +5,11 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from naslab.analysis.study import read_study
 from naslab.arch import ConvBlock, MBConv, arch_id
 from naslab.calibration_lab import (
-    accuracy_predictor,
     calibrate,
     distinct_networks,
     plan_calibration,
@@ -23,7 +21,6 @@ from naslab.estimators.known_table import genome_key
 from naslab.execution.events import TrialStarted
 from naslab.execution.workers import Workers
 from naslab.ledger.ledger import Ledger
-from naslab.outcome import Fidelity
 from naslab.space import SearchSpace, choice
 
 LAYER = {"block": choice(ConvBlock(), MBConv(), MBConv(kernel=5)), "width": choice(4, 8, 12)}
@@ -103,28 +100,6 @@ def test_a_table_of_another_space_is_refused(tmp_path):
     Path(tmp_path / "other.csv").write_text("arch,mean_acc\n99999,50\n", encoding="ascii")
     with pytest.raises(DataError, match="is not of this space"):
         plan_calibration(SPACE, "layers", sample=10, reference=str(tmp_path / "other.csv"))
-
-
-def test_a_study_teaches_a_predictor(table, tmp_path):
-    calibrate(SPACE, "params", sample=15, reference=table, workers=ONE, ledger=tmp_path / "a.db", study="toy")
-    with Ledger.open(tmp_path / "a.db") as ledger:
-        study = read_study(ledger, f"toy/reference {table}")
-    assert len(accuracy_predictor(study).known) == 15
-
-
-def test_a_predictor_learns_of_what_was_measured_where_most_networks_were(table, tmp_path):
-    """With rungs the first one; a foretold accuracy of a training that was stopped is none."""
-    calibrate(SPACE, "params", sample=15, reference=table, workers=ONE, ledger=tmp_path / "a.db", study="toy")
-    with Ledger.open(tmp_path / "a.db") as ledger:
-        study = read_study(ledger, f"toy/reference {table}")
-    replace = msgspec.structs.replace
-    stopped = [replace(each, estimate=replace(each.estimate, notes={"stopped": {}})) for each in study.outcomes[:2]]
-    more = [
-        replace(each, candidate=replace(each.candidate, fidelity=Fidelity(epochs=9))) for each in study.outcomes[2:5]
-    ]
-    rungs = replace(study, outcomes=(*stopped, *study.outcomes[2:], *more))
-    known = accuracy_predictor(rungs).known
-    assert [each.genome for each in known] == [each.candidate.genome for each in study.outcomes[2:]]
 
 
 def test_results_of_a_table_that_has_changed_are_not_taken_for_its_own(table, tmp_path):

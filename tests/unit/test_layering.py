@@ -33,6 +33,7 @@ LAYERS = (
         "study_records",
         "lab",
         "scaling_lab",
+        "training_free",
         "calibration_lab",
         "supernet_lab",
         "tune",
