@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import NamedTuple
 
@@ -26,6 +27,8 @@ Matrix = NDArray[np.float64]
 
 LEAST_KNOWN = 10
 """Fewer known results teach nothing that the space's costs do not tell."""
+NEAR = 6.0
+"""Deviations from 0 and 100 % beyond which cutting a belief off there changes nothing."""
 
 
 class KnownResult(msgspec.Struct, frozen=True):
@@ -41,8 +44,8 @@ class AccuracyPredictor(msgspec.Struct, frozen=True, kw_only=True):
 
     The inputs are the choices of the genome, their totals, and the logarithms of the network's costs; with `proxies`
     their scores are a part of their own. `measured` holds the predicted accuracy in per cent and, as `accuracy_sem`,
-    its standard deviation. A candidate that is not of the problem's space is an `invalid` failure. At most 160 of the
-    results, spread over all, fit the kernel; all of them are conditioned on.
+    its standard deviation, the belief cut off at 0 and at 100 %. A candidate that is not of the problem's space is an
+    `invalid` failure. At most 160 of the results, spread over all, fit the kernel; all of them are conditioned on.
     """
 
     problem: Problem
@@ -85,7 +88,7 @@ class AccuracyPredictor(msgspec.Struct, frozen=True, kw_only=True):
         inputs = self._inputs([(genome, seed)], learned.catalogue, bench)
         mean, variance = learned.belief.predict(learned.scaled(inputs))
         accuracy = float(mean[0]) * learned.scale.spread + learned.scale.centre
-        return {"accuracy": accuracy, "accuracy_sem": float(np.sqrt(variance[0])) * learned.scale.spread}
+        return within_bounds(accuracy, float(np.sqrt(variance[0])) * learned.scale.spread)
 
     def _learned(self, bench: Workbench) -> Learned:
         """The process conditioned on the known results; once a worker."""
@@ -128,6 +131,23 @@ class AccuracyPredictor(msgspec.Struct, frozen=True, kw_only=True):
             for genome, seed in networks
         ]
         return np.hstack((inputs, [[each[name] for name in self.proxies] for each in scores]))
+
+
+def within_bounds(accuracy: float, deviation: float) -> dict[str, float]:
+    """The mean and deviation of a Gaussian belief, per cent, that is cut off at 0 and at 100 %.
+
+    >>> within_bounds(80.0, 1.0), round(within_bounds(100.0, 1.0)["accuracy"], 3)
+    ({'accuracy': 80.0, 'accuracy_sem': 1.0}, 99.202)
+    """
+    nearest = min(accuracy, 100.0 - accuracy)
+    if deviation <= 0 or nearest > NEAR * deviation:
+        return {"accuracy": min(max(accuracy, 0.0), 100.0), "accuracy_sem": deviation}
+    from scipy.stats import truncnorm
+
+    low, high = -accuracy / deviation, (100.0 - accuracy) / deviation
+    with np.errstate(all="ignore"):  # far beyond a bound the variance is less than can be told
+        mean, variance = truncnorm.stats(low, high, loc=accuracy, scale=deviation, moments="mv")
+    return {"accuracy": float(mean), "accuracy_sem": math.sqrt(max(0.0, float(variance)))}
 
 
 class Learned(NamedTuple):

@@ -7,12 +7,14 @@ import pickle
 import msgspec
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from naslab.analysis.rank_agreement import kendall_tau
 from naslab.errors import SpecError
 from naslab.estimators.ensemble import candidate_of
 from naslab.estimators.estimator import Workbench
-from naslab.estimators.predictor import AccuracyPredictor, KnownResult
+from naslab.estimators.predictor import AccuracyPredictor, KnownResult, within_bounds
 from naslab.estimators.proxies.proxy import Probe
 from naslab.posing import make_problem
 from naslab.space import Genome
@@ -91,3 +93,23 @@ def test_too_little_to_learn_from_is_refused():
         AccuracyPredictor(problem=PROBLEM, known=tuple(msgspec.structs.replace(each, accuracy=5.0) for each in known))
     with pytest.raises(SpecError, match="images"):
         AccuracyPredictor(problem=PROBLEM, known=known, proxies=("naswot",))
+
+
+@settings(deadline=None)  # the first one loads scipy.stats
+@given(st.floats(-50, 150), st.floats(0.01, 40))
+def test_no_accuracy_below_0_or_above_100_is_predicted(accuracy: float, deviation: float) -> None:
+    """The mean and deviation of many draws of the belief, those outside left out."""
+    seen = within_bounds(accuracy, deviation)
+    assert 0 <= seen["accuracy"] <= 100
+    assert 0 <= seen["accuracy_sem"] <= deviation * (1 + 1e-9)
+    places = np.linspace(0, 100, 200_001)
+    height = -0.5 * ((places - accuracy) / deviation) ** 2
+    density = np.exp(height - height.max())
+    mean = float(places @ density / density.sum())
+    assert seen["accuracy"] == pytest.approx(mean, abs=0.01)
+
+
+@given(st.lists(st.floats(90, 110), min_size=2, max_size=9, unique=True), st.floats(0.1, 5))
+def test_the_better_one_stays_the_better_one_near_the_bound(accuracies: list[float], deviation: float) -> None:
+    cut = [within_bounds(each, deviation)["accuracy"] for each in sorted(accuracies)]
+    assert cut == sorted(cut)
