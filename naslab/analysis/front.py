@@ -204,7 +204,8 @@ def _nothing_to_show(outcomes: Sequence[Outcome], objectives: Sequence[Objective
     if reasons.total() == len(outcomes):
         told = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
         first = next(each.estimate.failure for each in outcomes if each.estimate.failure is not None)
-        return f"none of the study's {len(outcomes)} trials is complete ({told}); the first says: {first.message}"
+        none = "the study's one trial is not" if len(outcomes) == 1 else f"none of the study's {len(outcomes)} trials is"
+        return f"{none} complete ({told}); the first says: {first.message}"
     names = ", ".join(each.metric for each in objectives)
     measured = sorted({name for each in outcomes for name in each.estimate.measured} | set(ANALYTIC_METRICS))
     return f"no trial of the study has all of {names}; its trials have {', '.join(measured)}"

@@ -306,5 +306,5 @@ def test_a_search_whose_trainings_take_too_long_says_so(commands: Commands) -> N
     asked = ("--study", "hasty", "--epochs", "9999", "--trials", "1", "--workers", "1", "--timeout", "0.5")
     shown = commands("search", "digits_demo", *asked)
     assert shown.code == 2
-    assert "none of the study's 1 trials is complete (1 timed_out)" in shown.err
+    assert "the study's one trial is not complete (1 timed_out)" in shown.err
     assert "took longer than 0.5 seconds" in shown.err
