@@ -204,7 +204,8 @@ def _nothing_to_show(outcomes: Sequence[Outcome], objectives: Sequence[Objective
     if reasons.total() == len(outcomes):
         told = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
         first = next(each.estimate.failure for each in outcomes if each.estimate.failure is not None)
-        none = "the study's one trial is not" if len(outcomes) == 1 else f"none of the study's {len(outcomes)} trials is"
+        count = len(outcomes)
+        none = "the study's one trial is not" if count == 1 else f"none of the study's {count} trials is"
         return f"{none} complete ({told}); the first says: {first.message}"
     names = ", ".join(each.metric for each in objectives)
     measured = sorted({name for each in outcomes for name in each.estimate.measured} | set(ANALYTIC_METRICS))
