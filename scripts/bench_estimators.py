@@ -14,12 +14,14 @@ The published cost is 50 epochs of 50,000 images.
 
 Supernets are trained before, by `naslab supernet`, and join with `--more supernet:path=FILE`.
 
-Writes OUT/table.json, OUT/table.md, OUT/figure.html, and OUT/figure.png where Chromium is.
+Writes OUT/table.json, OUT/table.md, OUT/figure.html, OUT/figure.png where Chromium is, and where networks were trained
+OUT/curves.csv with every epoch of theirs.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import os
 import shlex
@@ -33,6 +35,7 @@ from naslab.analysis.curve_agreement import CurveLine, curve_agreement
 from naslab.arch import cost
 from naslab.calibration_lab import CalibrationPlan, plan_calibration, read_calibration, run_estimator, run_reference
 from naslab.errors import NaslabError
+from naslab.estimators.known_table import genome_key
 from naslab.estimators.named import EstimatorName, Setting, ShortOptions
 from naslab.execution.events import Event, TrialFinished
 from naslab.execution.local import threads_each
@@ -66,6 +69,7 @@ CURVES_NOTE = (
     "of training losses (arXiv 2006.04492); the foretold loss lets the validation loss fall on as the training loss "
     "did in the logarithm of epochs; the foretold accuracy is that of `foretold`."
 )
+EPOCH_FIELDS = ("epoch", "train_loss", "validation_loss", "validation_accuracy", "wall_seconds")
 REDUCED_IMAGES = 5000
 """Of them a fifth validates."""
 
@@ -90,6 +94,8 @@ def measure(plan: CalibrationPlan, given: argparse.Namespace, end: float, ledger
     run_reference(plan, ledger, crew)
     for name in plan.estimators:
         start = time.monotonic()
+        if start > end:
+            raise TimeIsUpError("the time is up; the same command continues")
         run_estimator(plan, name, ledger, crew, stop_at(end))
         print(f"{name}: {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
 
@@ -122,6 +128,28 @@ def beginnings(plan: CalibrationPlan, ledger: Ledger) -> dict[str, tuple[CurveLi
             falls = annealing(options.training(Setting(plan.problem)).recipe, options.epochs)
             found[str(name)] = curve_agreement(outcomes, known, falls, plan.seed)
     return found
+
+
+def epochs_of(plan: CalibrationPlan, ledger: Ledger) -> list[dict[str, Any]]:
+    """Every epoch of the judged networks' short trainings, as the rows of a table."""
+    truth = values_of(Estimated(plan.reference, "accuracy", ledger.outcomes(plan.reference_study)))
+    judged = {each.arch_id for each in plan.jobs(plan.judged, plan.truth.fidelity)}
+    there = ledger.study_names()
+    trained = [name for name in plan.estimators if isinstance(name.options, ShortOptions)]
+    return [
+        {
+            "estimator": str(name),
+            "seed": plan.seed,
+            "arch": genome_key(outcome.candidate.genome),
+            "published_accuracy": truth[outcome.candidate.arch_id],
+            **{field: getattr(epoch, field) for field in EPOCH_FIELDS},
+        }
+        for name in trained
+        if plan.study_of(name) in there
+        for outcome in ledger.outcomes(plan.study_of(name))
+        if outcome.is_complete and outcome.candidate.arch_id in judged
+        for epoch in outcome.estimate.curve
+    ]
 
 
 def record(
@@ -281,10 +309,16 @@ def main() -> None:
         begun = [plan for plan in plans if plan.reference_study in ledger.study_names()]
         tables = [read_calibration(plan, ledger) for plan in begun]
         curves = [beginnings(plan, ledger) for plan in begun]
+        epochs = [row for plan in begun for row in epochs_of(plan, ledger)]
     given.out.mkdir(parents=True, exist_ok=True)
     value = record(given, plans, tables, curves)
     (given.out / "table.json").write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
     (given.out / "table.md").write_text(markdown(value, tables, curves), encoding="utf-8")
+    if epochs:
+        with (given.out / "curves.csv").open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(epochs[0]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(epochs)
     write_calibration(tables, given.out / "figure.html", "What an estimate costs and how well it ranks")
     picture(given.out / "figure.html", given.out / "figure.png")
     print(markdown(value, tables, curves))
