@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "calibrate": "naslab.calibration_lab",
-    "accuracy_predictor": "naslab.training_free",
+    "accuracy_predictor": "naslab.stand_in",
     "scale": "naslab.scaling",
     "meet_budget": "naslab.scaling",
     "export_shared_weights": "naslab.supernet_lab",

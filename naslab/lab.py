@@ -99,8 +99,8 @@ def search(
     problem = make_problem(space, dataset, objectives, limits, recipe, max_images)
     if stop_early is not None:
         require_bars(stop_early, problem.objectives)
-    if estimator is not None and (rungs is not None or inherit or stop_early is not None):
-        raise StudyError(f"'{estimator}' trains nothing: leave rungs, inherit and stop_early out")
+    if estimator is not None and (rungs is not None or inherit or stop_early is not None or baselines):
+        raise StudyError(f"'{estimator}' trains nothing: leave rungs, inherit, stop_early and baselines out")
     entrants = [baseline(name, problem) for name in baselines]
     crew = workers if isinstance(workers, Workers) else Workers(count=workers)
     name = study or f"{problem.space.name or 'search'}-{strategy_name(strategy)}-{seed}"
@@ -109,11 +109,11 @@ def search(
     drawn = make_strategy("random", problem, seed).ask(1)  # refuses limits that no network meets before a study is made
     memory = WorkerMemory(problem.recipe, problem.data)
     archs = [problem.space.decode(proposal.genome) for proposal in drawn]
-    free = None
+    stand_in = None
     if estimator is not None:
-        from naslab.training_free import training_free  # scipy, which other searches may do without
+        from naslab.stand_in import find_stand_in  # loads scipy, which other searches may do without
 
-        free = training_free(estimator, problem, archs, ledger, data_dir, seed)
+        stand_in = find_stand_in(estimator, problem, archs, ledger, data_dir, seed)
     crew = crew.packed(memory, [make_candidate(arch, 0, epochs, seed, "search") for arch in archs])
     with Ledger.open(ledger) as opened:
         if choice is not None:
@@ -130,8 +130,8 @@ def search(
             rungs=ladder,
             stop_early=stop_early,
             inherit=inherit,
-            estimator="" if free is None else free.name,
-            estimator_file="" if free is None else free.sha256,
+            estimator="" if stand_in is None else stand_in.name,
+            estimator_file="" if stand_in is None else stand_in.sha256,
         )
         mind = make_mind(strategy, problem, seed)
         open_record(opened, record)
@@ -139,7 +139,7 @@ def search(
         on_event(StudyOpened(record, problem, tuple(opened.outcomes(record.name, "search"))))
         if choice is not None:
             on_event(StrategyChosen(choice.name, choice.reason))
-        made = estimator_of(problem, data_dir, record, opened) if free is None else free.estimator
+        made = estimator_of(problem, data_dir, record, opened) if stand_in is None else stand_in.estimator
         with crew.start(made, memory) as executor:
             tidy = partial(sweep_checkpoints, opened, record, problem.objectives)
             run_candidates(record.name, opened, executor, search_source(mind, problem, record, opened), on_event, tidy)

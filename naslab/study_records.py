@@ -49,8 +49,9 @@ def open_record(ledger: Ledger, record: StudyRecord) -> None:
             part = next(key for key in new if old.get(key) != new[key])
             field, old, new = part, old.get(part), new[part]
         if old != new:
+            what = "file or study behind its estimator" if field == "estimator_file" else field
             raise StudyError(
-                f"study '{record.name}' was made with another {field}: {_brief(old)}, asked for {_brief(new)}; "
+                f"study '{record.name}' was made with another {what}: {_brief(old)}, asked for {_brief(new)}; "
                 f"continue it as it was, or give the new search its own name (--study NAME)"
             )
     ledger.set_trials(record.name, record.trials)

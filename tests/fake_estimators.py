@@ -71,6 +71,9 @@ class Scripted(msgspec.Struct, frozen=True):
         if kind == "hangs_late":
             bench.report(epoch_record(0))
             time.sleep(1000)
+        if kind == "waits":
+            while not Path(candidate.origin["until"]).exists():
+                time.sleep(0.05)
         if kind == "has_child":
             child = subprocess.Popen(["sleep", "1000"])
             Path(self.folder, f"child-{candidate.trial}").write_text(str(child.pid), encoding="ascii")

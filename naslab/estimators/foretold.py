@@ -24,7 +24,8 @@ class Foretold(msgspec.Struct, frozen=True):
     `measured` holds, beside what was seen, from two epochs on `foretold_log_likelihood` (minus `foretold_loss`: the
     mean over validation images, nats), and from three on `foretold_accuracy` (the median, per cent) and
     `foretold_accuracy_sem` (half the width of the central 68 %): what `naslab.estimators.extrapolation` makes of the
-    curve. A fidelity whose schedule ends with its epochs has nothing to foretell, and what it ended with stands.
+    curve. A fidelity whose schedule ends with its epochs has nothing to foretell, nor has a training that its recipe's
+    patience ended before: what they ended with stands.
 
     >>> from naslab.training.choice import DataChoice
     >>> from naslab.training.recipe import default_recipe
@@ -43,23 +44,36 @@ class Foretold(msgspec.Struct, frozen=True):
         estimate = self.training.estimate(candidate, bench)
         if estimate.failure is not None:
             return estimate
-        end = candidate.fidelity.schedule_epochs
-        foretold = _as_it_ended(estimate) if end is None else self._ahead(estimate.curve, end)
+        fidelity = candidate.fidelity
+        end = fidelity.schedule_epochs
+        if end is None or len(estimate.curve) < fidelity.epochs:  # ended by the recipe's patience
+            foretold = self._as_it_ended(estimate)
+        else:
+            foretold = self._ahead(estimate.curve, end)
         return msgspec.structs.replace(estimate, measured={**estimate.measured, **foretold})
 
     def _ahead(self, curve: Sequence[EpochRecord], end: int) -> dict[str, float]:
-        from naslab.estimators.extrapolation import extrapolate
-        from naslab.training.schedule import annealing
-
         foretold = {}
         if len(curve) >= LEAST_EPOCHS_OF_LOSS:
             foretold["foretold_log_likelihood"] = -foretold_loss(curve, end)
         if len(curve) >= LEAST_EPOCHS:
+            from naslab.estimators.extrapolation import extrapolate
+            from naslab.training.schedule import annealing
+
             accuracies = [epoch.validation_accuracy for epoch in curve]
             forecast = extrapolate(accuracies, end, annealing(self.training.recipe, end)).forecast(0.68)
             foretold["foretold_accuracy"] = forecast.accuracy
             foretold["foretold_accuracy_sem"] = (forecast.high - forecast.low) / 2
         return foretold
+
+    def _as_it_ended(self, estimate: Estimate) -> dict[str, float]:
+        from naslab.training.early_stopping import kept_epoch
+
+        return {
+            "foretold_accuracy": estimate.measured["accuracy"],
+            "foretold_accuracy_sem": estimate.measured["accuracy_sem"],
+            "foretold_log_likelihood": -kept_epoch(estimate.curve, self.training.recipe).validation_loss,
+        }
 
 
 def foretold_loss(seen: Sequence[EpochRecord], end: int) -> float:
@@ -78,11 +92,3 @@ def foretold_loss(seen: Sequence[EpochRecord], end: int) -> float:
     places = np.log(np.arange(1, len(seen) + 1))
     slope = float(np.polyfit(places, [each.train_loss for each in seen], 1)[0])
     return seen[-1].validation_loss + slope * math.log(end / len(seen))
-
-
-def _as_it_ended(estimate: Estimate) -> dict[str, float]:
-    return {
-        "foretold_accuracy": estimate.measured["accuracy"],
-        "foretold_accuracy_sem": estimate.measured["accuracy_sem"],
-        "foretold_log_likelihood": -estimate.curve[-1].validation_loss,
-    }

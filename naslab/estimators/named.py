@@ -45,8 +45,17 @@ class MadeEstimator(NamedTuple):
     fidelity: Fidelity = Fidelity()
 
 
+LATER_OPTIONS = ("by", "study")
+"""Options that names of studies may be without: such studies go on as long as these have their defaults."""
+
+
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What may be said behind an estimator's name; this one takes nothing."""
+
+    @property
+    def metric(self) -> str:
+        """Which of `measured` ranks networks; empty where no option says so."""
+        return ""
 
 
 class ShortOptions(Options, frozen=True):
@@ -176,12 +185,15 @@ class EstimatorName(NamedTuple):
     def whole(self) -> str:
         """The name with every option, also those that were not said."""
         said = msgspec.structs.asdict(self.options)
+        for key in LATER_OPTIONS:
+            if said.get(key) == getattr(type(self.options)(), key, None):
+                said.pop(key, None)
         return f"{self.entry.name} {', '.join(f'{key}={value}' for key, value in said.items())}".strip()
 
     @property
     def metric(self) -> str:
         """Which of `measured` ranks networks, larger for better."""
-        return self.options.metric if isinstance(self.options, ForetoldOptions) else self.entry.metric
+        return self.options.metric or self.entry.metric
 
     @property
     def num_known(self) -> int:
@@ -289,7 +301,7 @@ ENTRIES: tuple[Entry, ...] = (
     ),
     Entry("ensemble", "proxies that vote by rank", "ensemble", EnsembleOptions, _ensemble),
     Entry("short", "short training to a fidelity", "accuracy", ShortOptions, _short),
-    Entry("foretold", "the end of a curve from its beginning", ForetoldOptions().metric, ForetoldOptions, _foretold),
+    Entry("foretold", "the end of a curve from its beginning", "foretold_accuracy", ForetoldOptions, _foretold),
     Entry("full", "training by the recipe full", "accuracy", FullOptions, _full),
     Entry("supernet", "weights shared by the whole space", "accuracy", SupernetOptions, _supernet),
     Entry("predictor", "a Gaussian process of known results", "accuracy", PredictorOptions, _predictor),

@@ -16,7 +16,9 @@ from naslab.outcome import Candidate, EpochRecord, Estimate, Failure
 POLL_SECONDS = 0.25
 """How often time-outs are looked for, and deaths that no message tells of."""
 MAX_FAILED_STARTS = 3
-"""Workers that die or refuse in a row before one of them is ready, until the run is given up."""
+"""Workers that die or refuse in a row while none is ready, until the run is given up."""
+REST_SECONDS = 20.0
+"""How long a slot has no worker where one could not start beside those that work."""
 
 
 class Seat(Protocol):
@@ -66,6 +68,7 @@ class Crew:
         self._timeout_seconds = timeout_seconds
         self._waiting: deque[Candidate] = deque()
         self._failed_starts = 0
+        self._given_up: NaslabError | None = None
 
     def start(self) -> None:
         """Launch every worker, side by side."""
@@ -88,11 +91,26 @@ class Crew:
         """What happened since the last call; blocks until something does or `timeout` seconds pass."""
         until = time.monotonic() + timeout
         while True:
+            if self._given_up is not None:
+                raise self._given_up
             self._watch(max(0.0, min(until - time.monotonic(), POLL_SECONDS)))
-            happened = [event for slot in self._slots for event in self._look_at(slot)]
+            happened = self._look()
             self._feed()
             if happened or time.monotonic() >= until:
                 return happened
+
+    def _look(self) -> list[Finished | Progress]:
+        """What happened in all slots; an error that ends the run comes after what happened before it."""
+        happened: list[Finished | Progress] = []
+        try:
+            for slot in self._slots:
+                for event in self._look_at(slot):
+                    happened.append(event)
+        except NaslabError as error:
+            if not happened:
+                raise
+            self._given_up = error
+        return happened
 
     def _feed(self) -> None:
         """Start what is first in the queue while there is room; what is behind it waits, and never passes it by."""
@@ -111,13 +129,14 @@ class Crew:
         return self._slots[-place] if room >= 0 else None
 
     def _look_at(self, slot: Slot) -> Iterator[Finished | Progress]:
-        """What happened in a slot; a worker that died, broke its device or overran its time is replaced."""
+        """What happened in a slot; a worker that refused, died, broke its device or overran its time is replaced."""
+        if slot.is_resting:
+            slot.resume()
+            return
         is_usable = True
         for message in slot.seat.messages():
             if isinstance(message, Refused):
-                if slot.home is None:
-                    raise message.error  # nothing has changed since the start: the next one would refuse as well
-                self._start_failed(slot, message.error)
+                self._start_failed(slot, message.error, is_refused=True)
                 return
             if isinstance(message, Ready):
                 self._failed_starts = 0
@@ -126,7 +145,7 @@ class Crew:
                 is_usable = message.is_usable
                 yield Finished(slot.release(), message.estimate)
             else:
-                slot.curve.append(message)
+                slot.note(message)
                 yield Progress(slot.working_on, message)
         failure = slot.seat.death()
         if failure is not None:
@@ -145,17 +164,25 @@ class Crew:
         elif slot.ready is None:
             error = WorkerError(f"the workers cannot start: {failure.message}")
             error.add_note(failure.traceback)
-            self._start_failed(slot, error)
+            self._start_failed(slot, error, is_refused=False)
             return
         slot.restart()
 
-    def _start_failed(self, slot: Slot, error: NaslabError) -> None:
-        """Try again; raise the error where a few starts in a row failed.
+    def _start_failed(self, slot: Slot, error: NaslabError, *, is_refused: bool) -> None:
+        """Try again, or raise the error where that is hopeless.
 
-        A slot that had a worker may lack what the others' candidates hold, memory say: while they work nothing counts.
+        Where another worker is ready, this one may lack what that one's candidate holds, memory say: it starts again in
+        a while, as often as it takes. Where none is, it starts again at once, a few times. A first start that was
+        refused is not repeated where nobody is ready, and nowhere for what the user can mend: data, a device.
         """
-        is_alone = all(other.candidate is None for other in self._slots)
-        self._failed_starts += slot.home is None or is_alone
+        is_alone = all(other.ready is None for other in self._slots)
+        is_users = not isinstance(error, WorkerError)
+        if is_refused and slot.home is None and (is_alone or is_users):
+            raise error
+        if not is_alone:
+            slot.rest()
+            return
+        self._failed_starts += 1
         if self._failed_starts >= MAX_FAILED_STARTS:
             raise error
         slot.restart()
@@ -170,10 +197,10 @@ class Slot:
         self.home: Ready | None = None
         """Where the slot's workers run, also while one is replaced."""
         self.candidate: Candidate | None = None
-        self.curve: list[EpochRecord] = []
-        """Of the candidate's epochs so far."""
+        self._curve: list[EpochRecord] = []
         self._device = ""
         self._sent = 0.0
+        self._resume_at = 0.0
 
     @property
     def working_on(self) -> Candidate:
@@ -187,8 +214,13 @@ class Slot:
 
     def take(self, candidate: Candidate) -> None:
         """Give the worker a candidate; its time runs."""
-        self.candidate, self.curve, self._sent = candidate, [], time.monotonic()
+        self.candidate, self._curve, self._sent = candidate, [], time.monotonic()
         self.seat.send(candidate)
+
+    def note(self, epoch: EpochRecord) -> None:
+        """An epoch of the candidate; one that was reported before is of a training that began again."""
+        self._curve = [each for each in self._curve if each.epoch < epoch.epoch]
+        self._curve.append(epoch)
 
     def release(self) -> Candidate:
         """The candidate that the worker had; the slot is free again."""
@@ -201,14 +233,31 @@ class Slot:
         self.seat.end()
         self.seat.start()
 
+    def rest(self) -> None:
+        """Have no worker for a while."""
+        self.ready = None
+        self.seat.end()
+        self._resume_at = time.monotonic() + REST_SECONDS
+
+    @property
+    def is_resting(self) -> bool:
+        """Whether there is no worker, on purpose."""
+        return self._resume_at > 0
+
+    def resume(self) -> None:
+        """End a rest that is over."""
+        if time.monotonic() >= self._resume_at:
+            self._resume_at = 0.0
+            self.seat.start()
+
     def seconds_busy(self) -> float:
         """How long the worker has been at its candidate."""
         return time.monotonic() - self._sent if self.candidate is not None else 0.0
 
     def failed(self, failure: Failure) -> Estimate:
-        """What there is of a candidate whose worker is no more."""
+        """What there is of a candidate whose worker is no more: its epochs too, those of an earlier rung left out."""
         return Estimate(
-            curve=tuple(self.curve),
+            curve=tuple(self._curve),
             failure=failure,
             wall_seconds=self.seconds_busy(),
             device=self._device,

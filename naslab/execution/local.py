@@ -39,7 +39,7 @@ WORKER_SETTINGS = {
     "MALLOC_TRIM_THRESHOLD_": str(KEPT_BYTES),
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # by itself cuBLAS's sums may change with what else runs on the GPU
 }
-"""Environment variables of workers, whatever starts them, where the user did not say otherwise."""
+"""Environment variables of workers, whatever starts them, where the driver's environment does not say otherwise."""
 
 
 class LocalExecutor:
@@ -102,7 +102,7 @@ class LocalExecutor:
         self._lifeline.close()
 
     def _watch(self, seconds: float) -> None:
-        wait([seat.channel for seat in self._seats], seconds)
+        wait([seat.channel for seat in self._seats if seat.is_open], seconds)
 
 
 class Lifeline:
@@ -129,6 +129,7 @@ class ProcessSeat:
     """A worker process at the other end of a socket, the leader of a process group of its own."""
 
     channel: Connection[Any, Any]
+    is_open: bool
 
     def __init__(self, placement: Placement, estimator: bytes, lifeline: Lifeline) -> None:
         self.name = placement.name
@@ -136,13 +137,13 @@ class ProcessSeat:
         self._estimator = estimator
         self._lifeline = lifeline
         self._process: subprocess.Popen[bytes] | None = None
-        self._is_open = False
+        self.is_open = False
         self._log: IO[bytes] | None = None
 
     def start(self) -> None:
         ours, theirs = socket.socketpair()
         self.channel = Connection(ours.detach())
-        self._is_open = True
+        self.is_open = True
         # Not the driver's stderr: a worker's prints would tear a live display. They are shown if it dies.
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         with theirs:
@@ -166,7 +167,7 @@ class ProcessSeat:
 
     def messages(self) -> Iterator[Message]:
         try:
-            while self._is_open and self.channel.poll():
+            while self.is_open and self.channel.poll():
                 yield self.channel.recv()
         except (EOFError, OSError):
             self._hang_up()
@@ -174,7 +175,7 @@ class ProcessSeat:
     def death(self) -> Failure | None:
         process = self._process
         assert process is not None
-        if self._is_open and process.poll() is None:
+        if self.is_open and process.poll() is None:
             return None
         with suppress(subprocess.TimeoutExpired):
             process.wait(1.0)
@@ -192,9 +193,9 @@ class ProcessSeat:
             self._log = None
 
     def _hang_up(self) -> None:
-        if self._is_open:
+        if self.is_open:
             self.channel.close()
-            self._is_open = False
+            self.is_open = False
 
     def _last_words(self) -> str:
         assert self._log is not None

@@ -39,7 +39,7 @@ class Ready(NamedTuple):
 
 
 class Refused(NamedTuple):
-    """A worker that cannot be prepared, and why: the run ends with this error."""
+    """A worker that cannot be prepared, and why: the run ends with this error, unless others can work."""
 
     error: NaslabError
 

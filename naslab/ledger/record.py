@@ -16,8 +16,8 @@ class StudyRecord(msgspec.Struct, frozen=True, kw_only=True):
     a whole training, the last rung's where there are `rungs`. `stop_early` is the confidence with which hopeless
     trainings end before that, `None` where none does. With
     `inherit` candidates begin with the weights of the networks that they were made from. `estimator`
-    names another way to estimate than training, `estimator_file` is the SHA-256 of the file that it reads, where it
-    reads one. `created` is in seconds since the epoch (UTC).
+    names another way to estimate than training, `estimator_file` is the SHA-256 of the file that it reads, or of the
+    results that it has learned from, where there are such. `created` is in seconds since the epoch (UTC).
     """
 
     name: str

@@ -110,7 +110,7 @@ def _is_narrow(images: Tensor, weight: Tensor) -> bool:
 
 def _depthwise(convolution: Convolution) -> Tensor:
     images, weight, bias, stride, padding = convolution[:5]
-    if torch.is_autocast_enabled("cpu"):
+    if torch.is_autocast_enabled("cpu") and images.dtype != torch.float64:  # which autocast leaves alone
         dtype = torch.get_autocast_dtype("cpu")
         images, weight = images.to(dtype), weight.to(dtype)
         bias = None if bias is None else bias.to(dtype)

@@ -42,8 +42,8 @@ def train_within_memory(
     A training that goes on where another ended takes the batch size that it was `begun_at`.
     """
     tried = list(smaller_recipes(recipe, num_images))
-    begun = next((place for place, each in enumerate(tried) if each.batch_size == begun_at), 0)
-    for each in tried[begun:]:
+    first = 0 if begun_at is None else [each.batch_size for each in tried].index(begun_at)
+    for each in tried[first:]:
         made = make()
         try:
             train(made, each)

@@ -12,6 +12,8 @@ from typing import Any, overload
 import torch
 from torch import Tensor
 
+STATE = {"mean_square", "velocity"}
+
 
 class RmsProp(torch.optim.Optimizer):
     """Divides each gradient by the root of its mean square (Hinton 2012, lecture 6e), then goes on with momentum.
@@ -51,13 +53,18 @@ class RmsProp(torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            weights = [each for each in group["params"] if each.grad is not None]
-            if weights:
-                self._update(weights, group)
+            gradients = {each: each.grad for each in group["params"] if each.grad is not None}
+            if gradients:
+                self._update(list(gradients), list(gradients.values()), group)
         return loss
 
-    def _update(self, weights: list[Tensor], group: dict[str, Any]) -> None:
-        gradients = [each.grad for each in weights if each.grad is not None]
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a state. `ValueError` where it is another optimiser's, PyTorch's RMSProp's say."""
+        if any(set(each) != STATE for each in state_dict["state"].values()):
+            raise ValueError("the optimizer's state is not of this RMSProp")
+        super().load_state_dict(state_dict)
+
+    def _update(self, weights: list[Tensor], gradients: list[Tensor], group: dict[str, Any]) -> None:
         if group["weight_decay"]:
             gradients = list(torch._foreach_add(gradients, weights, alpha=group["weight_decay"]))
         states = [self._state_of(each) for each in weights]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from fake_estimators import (
+    PREPARATION,
     BrokenPreparation,
     DiesPreparing,
     NoData,
@@ -22,6 +23,7 @@ from fake_estimators import (
 from processes import wait_until_dead
 
 from naslab.errors import DataError, DeviceError, WorkerError
+from naslab.execution import crew
 from naslab.execution.executor import Executor, Finished, Progress
 from naslab.execution.local import WORKER_SETTINGS, LocalExecutor
 from naslab.outcome import Candidate
@@ -166,10 +168,10 @@ def test_a_hanging_candidate_times_out_and_the_next_one_runs(make: Make, tmp_pat
 
 
 def test_epochs_of_a_candidate_that_times_out_are_kept(make: Make, tmp_path: Path) -> None:
-    with make(Scripted(str(tmp_path)), 1, timeout_seconds=0.7) as executor:
-        hung, good = finished(run_all(executor, [numbered_candidate(0, "hangs_late"), numbered_candidate(1, "dies")]))
+    with make(Scripted(str(tmp_path)), 1, timeout_seconds=3.0) as executor:
+        hung, died = finished(run_all(executor, [numbered_candidate(0, "hangs_late"), numbered_candidate(1, "dies")]))
     assert hung.estimate.curve == (epoch_record(0),)
-    assert good.estimate.curve == ()
+    assert died.estimate.curve == ()
 
 
 def test_a_worker_that_replaces_another_may_be_refused_for_a_while(make: Make, tmp_path: Path) -> None:
@@ -191,14 +193,18 @@ def test_a_worker_that_is_always_refused_ends_the_run_where_nobody_else_works(ma
     assert runs_of(tmp_path) == {0: 1}
 
 
-def test_refusals_count_for_nothing_while_others_work(make: Make, tmp_path: Path) -> None:
-    refusing = RefusesLater(str(tmp_path), num_first=2, num_refusals=5)
+def test_refusals_count_for_nothing_while_others_work(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crew, "REST_SECONDS", 0.1)
     candidates = [numbered_candidate(0, seconds=0.1), numbered_candidate(1, seconds=0.1)]
-    with make(refusing, 2) as executor:
+    with make(RefusesLater(str(tmp_path), num_first=2, num_refusals=4), 2) as executor:
         run_all(executor, candidates)  # both are ready
-        long, died = numbered_candidate(2, seconds=6.0), numbered_candidate(3, "dies")
+        fourth = tmp_path / f"run-{PREPARATION}-{2 + 4}"
+        long, died = numbered_candidate(2, "waits", until=str(fourth)), numbered_candidate(3, "dies")
         results = finished(run_all(executor, [long, died]))
     assert {each.candidate.trial: each.estimate.failure is None for each in results} == {2: True, 3: False}
+    assert fourth.exists()
 
 
 def test_the_time_that_a_worker_takes_to_start_is_not_its_candidates(make: Make, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -142,10 +143,12 @@ def test_control_c_for_the_whole_group_is_the_drivers_alone(tmp_path: Path) -> N
 
 def test_a_worker_killed_from_outside_costs_one_repetition(tmp_path: Path) -> None:
     with driver(tmp_path, trials=8, seconds=1.0) as each:
-        each.read_until("finished 2")
+        each.read_until("finished 1")
         workers = [pid for pid in running_with("naslab.execution.worker_process") if pid in running_with(each.mark)]
         leaders = [pid for pid in workers if os.getpgid(pid) == pid]
         assert len(leaders) == 2
+        each.read_until("finished 2")
+        time.sleep(0.4)  # in the middle of the next one
         os.kill(leaders[0], signal.SIGKILL)
         each.finish()
     with Ledger.open(tmp_path / "studies.db", create=False) as ledger:

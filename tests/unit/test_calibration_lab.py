@@ -107,7 +107,7 @@ def test_results_of_a_table_that_has_changed_are_not_taken_for_its_own(table, tm
     calibrate(SPACE, "params", **asked)
     path = Path(table)
     path.write_text(path.read_text().replace("50", "40"))
-    with pytest.raises(StudyError, match="was made with another estimator_file"):
+    with pytest.raises(StudyError, match="was made with another file or study behind its estimator"):
         calibrate(SPACE, "params", **asked)
 
 

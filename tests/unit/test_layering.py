@@ -33,7 +33,7 @@ LAYERS = (
         "study_records",
         "lab",
         "scaling_lab",
-        "training_free",
+        "stand_in",
         "calibration_lab",
         "supernet_lab",
         "tune",

@@ -90,5 +90,5 @@ def test_a_study_goes_on_with_its_own_supernet_alone(space, tmp_path) -> None:
     (tmp_path / "s.safetensors").unlink()
     run("supernet", space, "--out", file, *data, "--seed", "1")
     other = refused(*words, "--trials", "3")
-    assert "was made with another estimator_file" in other
+    assert "was made with another file or study behind its estimator" in other
     assert len(open_study("s", ledger).outcomes) == 2

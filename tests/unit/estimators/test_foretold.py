@@ -15,7 +15,9 @@ from naslab.estimators.extrapolation import extrapolate
 from naslab.estimators.foretold import LEAST_EPOCHS, Foretold, foretold_loss
 from naslab.estimators.named import Setting, read_name
 from naslab.estimators.short_training import ShortTraining
+from naslab.outcome import Fidelity
 from naslab.posing import make_problem
+from naslab.training.early_stopping import kept_epoch
 from naslab.training.schedule import annealing
 
 PROBLEM = make_problem("digits_demo", None, ("accuracy",), (), None, max_images=200)
@@ -84,3 +86,23 @@ def test_too_few_epochs_are_refused_by_name():
         read_name("foretold:epochs=1,by=loss").make(Setting(PROBLEM))
     with pytest.raises(SpecError, match="schedule_epochs"):
         read_name("foretold:epochs=5,of=4").make(Setting(PROBLEM))
+
+
+def test_a_training_that_patience_ended_stands_as_it_ended(bench):
+    recipe = msgspec.structs.replace(PROBLEM.recipe, stop_patience=1, learning_rate=1e-6, ema_decay=0.999)
+    patient = Foretold(msgspec.structs.replace(TRAINING, recipe=recipe))
+    fidelity = Fidelity(epochs=9, schedule_epochs=20, images=60)
+    candidate = candidate_of(PROBLEM.space, PROBLEM.space.genome_at(3), 1)
+    estimate = patient.estimate(msgspec.structs.replace(candidate, fidelity=fidelity), bench)
+    assert len(estimate.curve) < 9
+    best = kept_epoch(estimate.curve, recipe)
+    assert estimate.measured["foretold_accuracy"] == estimate.measured["accuracy"] == best.validation_accuracy
+    assert estimate.measured["foretold_log_likelihood"] == -best.validation_loss
+
+
+def test_names_of_studies_made_before_an_option_was_there_are_the_same():
+    assert read_name("foretold").whole == (
+        "foretold epochs=4, images=None, resolution=None, width=None, batch=None, of=8"
+    )
+    assert read_name("foretold:by=loss").whole.endswith("of=8, by=loss")
+    assert read_name("predictor").whole == "predictor known=100, proxies=, batch=32"

@@ -78,6 +78,15 @@ def test_rmsprop_divides_by_the_root_of_the_mean_square_and_epsilon_together():
     assert len(optimizer.state) == 2
 
 
+def test_rmsprop_does_not_go_on_from_the_state_of_pytorchs():
+    weight = nn.Parameter(torch.ones(1))
+    weight.grad = torch.ones(1)
+    other = torch.optim.RMSprop([weight])
+    other.step()
+    with pytest.raises(ValueError, match="not of this RMSProp"):
+        RmsProp([weight], lr=0.1, alpha=0.9, eps=0.1, momentum=0.0).load_state_dict(other.state_dict())
+
+
 def test_rmsprop_takes_a_closure_and_leaves_what_has_no_gradient():
     weight, idle = nn.Parameter(torch.ones(1)), nn.Parameter(torch.ones(1))
     optimizer = RmsProp([weight, idle], lr=0.1, alpha=0.9, eps=0.1, momentum=0.0)

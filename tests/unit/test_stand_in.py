@@ -10,7 +10,7 @@ from naslab.calibration_lab import calibrate
 from naslab.errors import LedgerError, NaslabError, SpecError, StudyError
 from naslab.lab import open_study, search
 from naslab.outcome import Fidelity
-from naslab.training_free import accuracy_predictor, training_free
+from naslab.stand_in import accuracy_predictor, find_stand_in
 
 ASKED = {"dataset": "digits", "max_images": 200, "workers": 1}
 LEARNED = "predictor:study=taught"
@@ -50,6 +50,8 @@ def test_a_search_is_estimated_by_what_another_has_measured(study: StudyView, le
     assert made.record.estimator == LEARNED
     predictor = accuracy_predictor(study)
     assert {each.accuracy for each in predictor.known} != {each.value("accuracy") for each in made.outcomes}
+    with pytest.raises(StudyError, match="that study has measured nothing, it is estimated by predictor:study=taught"):
+        search("digits_demo", trials=1, estimator="predictor:study=dreamt", study="deeper", ledger=ledger, **ASKED)
     again = search("digits_demo", trials=31, estimator=LEARNED, study="dreamt", ledger=ledger, seed=5, **ASKED)
     assert again.outcomes[:30] == made.outcomes
 
@@ -61,7 +63,7 @@ def test_it_does_not_go_on_with_a_study_that_has_grown(tmp_path) -> None:
     asked = {"estimator": LEARNED, "study": "dreamt", "ledger": ledger, **ASKED}
     search("digits_demo", trials=2, **asked)
     search("digits_demo", trials=11, **grown)
-    with pytest.raises(StudyError, match="was made with another estimator_file"):
+    with pytest.raises(StudyError, match="was made with another file or study behind its estimator"):
         search("digits_demo", trials=3, **asked)
 
 
@@ -75,7 +77,9 @@ def test_it_does_not_go_on_with_a_study_that_has_grown(tmp_path) -> None:
         ({"estimator": "predictor:study=taught,known=50"}, StudyError, "predictor:known is for calibrations"),
         ({"estimator": "predictor"}, StudyError, "by training, supernet:path=FILE or predictor:study=NAME, not by"),
         ({"estimator": "naswot"}, StudyError, "by training, supernet:path=FILE or predictor:study=NAME, not by"),
-        ({"inherit": True}, StudyError, "trains nothing: leave rungs, inherit and stop_early out"),
+        ({"recipe": "full"}, StudyError, "that study is of another recipe than the search"),
+        ({"inherit": True}, StudyError, "trains nothing: leave rungs, inherit, stop_early and baselines out"),
+        ({"baselines": ["resnet20_cifar"]}, StudyError, "leave rungs, inherit, stop_early and baselines out"),
     ],
 )
 def test_what_does_not_fit_is_refused_before_a_study_is_made(ledger, changes, error, message) -> None:
@@ -99,5 +103,5 @@ def test_a_calibration_teaches_it_known_results(tmp_path) -> None:
 
 def test_proxies_are_scored_on_as_many_images_as_asked_for(study: StudyView, ledger: str) -> None:
     name = "predictor:study=taught,proxies=naswot,batch=16"
-    predictor = training_free(name, study.problem, (), ledger, None, 0).estimator
+    predictor = find_stand_in(name, study.problem, (), ledger, None, 0).estimator
     assert (predictor.proxies, predictor.probe.batch_size) == (("naswot",), 16)

@@ -25,7 +25,7 @@ from naslab.study_records import file_sha256
 FORMS = "supernet:path=FILE or predictor:study=NAME"
 
 
-class TrainingFree(NamedTuple):
+class StandIn(NamedTuple):
     """An estimator, the one form of its name, and the SHA-256 of what it knows: a study goes on with the same alone."""
 
     name: str
@@ -33,9 +33,9 @@ class TrainingFree(NamedTuple):
     sha256: str
 
 
-def training_free(
+def find_stand_in(
     text: str, problem: Problem, archs: Sequence[ArchSpec], ledger: str | Path, data_dir: str | None, seed: int
-) -> TrainingFree:
+) -> StandIn:
     """The estimator of a name; a predictor learns from a study of the ledger.
 
     Raises `StudyError` for estimators that a search cannot have, `DataError` for a supernet of another space than that
@@ -44,7 +44,7 @@ def training_free(
     name = read_name(text)
     if isinstance(name.options, PredictorOptions) and name.options.study:
         predictor = _predictor(name.options, problem, ledger, data_dir)
-        return TrainingFree(str(name), predictor, hashlib.sha256(msgspec.json.encode(predictor.known)).hexdigest())
+        return StandIn(str(name), predictor, hashlib.sha256(msgspec.json.encode(predictor.known)).hexdigest())
     if name.entry.name != "supernet":
         raise StudyError(f"a search is estimated by training, {FORMS}, not by '{name}'")
     return _supernet(name, problem, archs, data_dir, seed)
@@ -69,12 +69,12 @@ def accuracy_predictor(
 
 def _supernet(
     name: EstimatorName, problem: Problem, archs: Sequence[ArchSpec], data_dir: str | None, seed: int
-) -> TrainingFree:
+) -> StandIn:
     estimator = name.make(Setting(problem, data_dir, seed)).estimator
     assert isinstance(estimator, SupernetEstimator)
     for arch in archs:
         estimator.require_space(arch)
-    return TrainingFree(str(name), estimator, file_sha256(estimator))
+    return StandIn(str(name), estimator, file_sha256(estimator))
 
 
 def _predictor(
@@ -82,11 +82,22 @@ def _predictor(
 ) -> AccuracyPredictor:
     with Ledger.open(ledger, create=False) as opened:
         study = read_study(opened, options.study)
-    for part in ("space", "data"):
-        if msgspec.json.encode(getattr(study.problem, part)) != msgspec.json.encode(getattr(problem, part)):
-            raise StudyError(f"predictor:study={options.study}: that study is of another {part} than the search")
+    name = f"predictor:study={options.study}"
+    if study.record.estimator:
+        raise StudyError(f"{name}: that study has measured nothing, it is estimated by {study.record.estimator}")
+    ours = _ground(problem)
+    for part, theirs in _ground(study.problem).items():
+        if theirs != ours[part]:
+            raise StudyError(f"{name}: that study is of another {part} than the search")
     if any(goal.metric == "latency_ms" for goal in problem.objectives):
-        raise StudyError(f"predictor:study={options.study}: it predicts accuracy; leave the objective latency_ms out")
+        raise StudyError(f"{name}: it predicts accuracy; leave the objective latency_ms out")
     if options.known != PredictorOptions().known:
         raise StudyError("predictor:known is for calibrations; a search's predictor learns from all of its study")
     return accuracy_predictor(study, options.proxy_names, data_dir, options.batch)
+
+
+def _ground(problem: Problem) -> dict[str, bytes]:
+    """What accuracies depend on: the space, the data wherever they are held, the recipe."""
+    data = msgspec.structs.replace(problem.data, storage="auto", skip_unreadable=False)
+    parts = {"space": problem.space, "data": data, "recipe": problem.recipe}
+    return {name: msgspec.json.encode(part) for name, part in parts.items()}
