@@ -148,7 +148,7 @@ def test_a_search_by_a_supernet(trained, tmp_path) -> None:
     assert all(outcome.is_complete and not outcome.estimate.curve for outcome in view.outcomes)
     with pytest.raises(StudyError, match="another estimator"):
         search(small_space(), trials=3, **setting)
-    with pytest.raises(StudyError, match="train nothing"):
+    with pytest.raises(StudyError, match="trains nothing"):
         search(small_space(), estimator=name, inherit=True, **setting)
     with pytest.raises(StudyError, match="not by 'naswot'"):
         search(small_space(), estimator="naswot", **setting)
