@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+
 import msgspec
+import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -15,6 +18,7 @@ from naslab.arch import (
     ConvBlock,
     DepthwiseSeparable,
     FusedMBConv,
+    Head,
     InvertedBottleneck,
     MBConv,
     NormStyle,
@@ -136,3 +140,20 @@ def lived(module: nn.Module) -> nn.Module:
                 each.weight.uniform_(0.5, 1.5, generator=generator)
                 each.bias.normal_(0, 0.3, generator=generator)
     return module
+
+
+HEADS = (
+    Head(),
+    Head(norm_pooled=True),
+    Head(pool_size=(2, 3)),
+    Head(norm_pooled=True, pool_size=(2, 2)),
+    Head(width=6, pool_size=(2, 2), hidden=(5,)),
+)
+
+
+@pytest.mark.parametrize(("old", "new"), list(permutations(HEADS, 2)))
+def test_every_head_can_inherit_from_every_other(old: Head, new: Head) -> None:
+    """Also where what lies between the pool and the vector of its positions is in one of them alone."""
+    stage = Stage(block=ConvBlock(), width=4)
+    parent, child = (ArchSpec(input=(1, 5, 5), stages=(stage,), num_classes=3, head=head) for head in (old, new))
+    assert_report_is_true(parent, child, 0)

@@ -107,7 +107,7 @@ def leave_fresh(hand: Handover, pair: Pair, flow: Flow) -> Flow:
     hand.fresh += [joined(pair.new_path, name) for name, _ in weighted_layers(pair.new)]
     hand.break_at(pair.new_path, "a layer of another kind than the parent's")
     width = channels_after(pair.old, flow.width)
-    return Flow(spread(width, channels_after(pair.new, len(flow.channels))), width)
+    return Flow(spread(width, channels_after(pair.new, len(flow.channels))), width, positions=flow.positions)
 
 
 def remove(hand: Handover, path: str, layer: Layer, flow: Flow) -> Flow:
@@ -117,8 +117,8 @@ def remove(hand: Handover, path: str, layer: Layer, flow: Flow) -> Flow:
     hand.break_at(path, "a layer of the parent's that is not here")
     width = channels_after(layer, flow.width)
     if width == flow.width:
-        return Flow(flow.channels, width, scale=flow.scale)
-    return Flow(spread(width, len(flow.channels)), width)
+        return Flow(flow.channels, width, scale=flow.scale, positions=flow.positions)
+    return Flow(spread(width, len(flow.channels)), width, positions=flow.positions)
 
 
 def _sequence(hand: Handover, pair: Pair, flow: Flow, wish: Channels | None) -> Flow:
@@ -267,7 +267,7 @@ def _neighbouring(hand: Handover, pair: Pair, flow: Flow, wish: Channels | None)
     """A layer that looks at neighbouring channels."""
     if pair.old != pair.new or not flow.is_same:
         hand.break_at(pair.new_path, "its channels have other neighbours than in the parent")
-    return Flow(flow.channels, flow.width)
+    return flow.made(flow.channels, flow.width)
 
 
 def _pad(hand: Handover, pair: Pair, flow: Flow, wish: Channels | None) -> Flow:

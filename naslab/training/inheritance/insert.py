@@ -57,7 +57,7 @@ def _not_idle(hand: Handover, path: str, layer: Layer, flow: Flow) -> Flow:
     hand.fresh += [f"{path}.{name}" if name else path for name, _ in weighted_layers(layer)]
     hand.break_at(path, "no weights let it pass its input on")
     wide = channels_after(layer, len(flow.channels))
-    return Flow(tuple(flow.channels[channel % len(flow.channels)] for channel in range(wide)), flow.width)
+    return flow.made(tuple(flow.channels[channel % len(flow.channels)] for channel in range(wide)), flow.width)
 
 
 def _sequence(hand: Handover, path: str, layer: Sequence, flow: Flow, wish: Channels | None) -> Flow:

@@ -165,4 +165,4 @@ def hand_on_scale(
         channels = (0,) * child.channels if parent.channels == 1 else flow.channels
         hand.gather(f"{old}.scale", f"{new}.scale", channels)
         hand.note(new, not flow.is_whole, len(flow.channels) > flow.width)
-    return Flow(flow.channels, flow.width, scale=flow.scale)
+    return flow.made(flow.channels, flow.width)._replace(scale=flow.scale)
