@@ -208,6 +208,16 @@ def test_a_disk_that_takes_no_checkpoint_costs_the_checkpoint_alone(bench, tmp_p
     assert "cannot be kept" in estimate.notes["no_checkpoint"]
 
 
+def test_memory_that_a_training_freed_is_returned_after_it_also_where_it_failed(bench, monkeypatch):
+    """Candidates of other workers count on it."""
+    returned = []
+    monkeypatch.setattr(training_run, "return_freed_memory", lambda: returned.append(1))
+    assert SHORT.estimate(candidate_of(), bench).failure is None
+    hopeless = msgspec.structs.replace(candidate_of(), fidelity=Fidelity(images=5))
+    assert SHORT.estimate(hopeless, bench).failure is not None
+    assert len(returned) == 2
+
+
 def test_a_fidelity_trains_a_stand_in_on_fewer_images(bench, monkeypatch):
     built = []
     monkeypatch.setattr(training_run, "with_heads", lambda module, arch, seed: built.append(arch) or module)
