@@ -16,32 +16,32 @@ if TYPE_CHECKING:
     from naslab.analysis.study import StudyView
     from naslab.arch import ArchSpec, Cost, arch_id, cost, load_arch, save_arch
     from naslab.arch.build import build
-    from naslab.calibration_lab import calibrate
     from naslab.errors import NaslabError
     from naslab.execution.workers import Workers
-    from naslab.lab import front_figure, open_study, pareto_front, search, train, write_report
-    from naslab.models import find_model
+    from naslab.lab.calibration import calibrate
+    from naslab.lab.models import find_model
+    from naslab.lab.scaling import fit_compound, fit_data_law
+    from naslab.lab.search import front_figure, open_study, pareto_front, search, train, write_report
+    from naslab.lab.supernet import export_shared_weights, train_supernet
     from naslab.scaling import Compound, Member, family, meet_budget, rescale, scale
     from naslab.scaling.laws import fit_power_law
-    from naslab.scaling_lab import fit_compound, fit_data_law
     from naslab.space import SearchSpace, choice, load_space
-    from naslab.supernet_lab import export_shared_weights, train_supernet
-    from naslab.training.recipe import Recipe
+    from naslab.study.recipe import Recipe
     from naslab.zoo import model
 
 _HOMES = {
-    "calibrate": "naslab.calibration_lab",
-    "accuracy_predictor": "naslab.stand_in",
+    "calibrate": "naslab.lab.calibration",
+    "accuracy_predictor": "naslab.lab.search_estimators",
     "scale": "naslab.scaling",
     "meet_budget": "naslab.scaling",
-    "export_shared_weights": "naslab.supernet_lab",
+    "export_shared_weights": "naslab.lab.supernet",
     "family": "naslab.scaling",
     "Member": "naslab.scaling",
     "Compound": "naslab.scaling",
     "ArchSpec": "naslab.arch",
     "Cost": "naslab.arch",
     "NaslabError": "naslab.errors",
-    "Recipe": "naslab.training.recipe",
+    "Recipe": "naslab.study.recipe",
     "SearchSpace": "naslab.space",
     "StudyView": "naslab.analysis.study",
     "Workers": "naslab.execution.workers",
@@ -49,22 +49,22 @@ _HOMES = {
     "build": "naslab.arch.build",
     "choice": "naslab.space",
     "cost": "naslab.arch",
-    "find_model": "naslab.models",
-    "fit_compound": "naslab.scaling_lab",
-    "fit_data_law": "naslab.scaling_lab",
+    "find_model": "naslab.lab.models",
+    "fit_compound": "naslab.lab.scaling",
+    "fit_data_law": "naslab.lab.scaling",
     "fit_power_law": "naslab.scaling.laws",
-    "front_figure": "naslab.lab",
+    "front_figure": "naslab.lab.search",
     "load_arch": "naslab.arch",
     "load_space": "naslab.space",
     "model": "naslab.zoo",
-    "open_study": "naslab.lab",
-    "pareto_front": "naslab.lab",
+    "open_study": "naslab.lab.search",
+    "pareto_front": "naslab.lab.search",
     "rescale": "naslab.scaling",
     "save_arch": "naslab.arch",
-    "search": "naslab.lab",
-    "train": "naslab.lab",
-    "train_supernet": "naslab.supernet_lab",
-    "write_report": "naslab.lab",
+    "search": "naslab.lab.search",
+    "train": "naslab.lab.search",
+    "train_supernet": "naslab.lab.supernet",
+    "write_report": "naslab.lab.search",
 }
 
 __all__ = [

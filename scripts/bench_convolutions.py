@@ -22,7 +22,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from naslab.facts import machine_facts, version_facts
+from naslab.provenance import installed_versions, machine_description
 from naslab.training.cpu_convolutions import CpuConvolutions
 
 BATCH = 64
@@ -117,7 +117,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     load = os.getloadavg()[0]
-    machine, versions = machine_facts(), version_facts()
+    machine, versions = machine_description(), installed_versions()
     lines = [
         "# Convolutions on a CPU",
         "",

@@ -35,7 +35,7 @@ import torch
 
 from naslab.arch import ArchSpec, cost
 from naslab.arch.build import build
-from naslab.facts import machine_facts, version_facts
+from naslab.provenance import installed_versions, machine_description
 from naslab.space import Genome, SearchSpace, load_space
 from naslab.zoo import model
 
@@ -214,8 +214,8 @@ def report(given: argparse.Namespace, peers: list[Peer], left_out: dict[str, str
     arch = model(MODELS[0])
     return {
         "command": " ".join(["scripts/bench_cost.py", *sys.argv[1:]]),
-        "machine": machine_facts(),
-        "versions": version_facts() | {peer.package: peer.version() for peer in peers},
+        "machine": machine_description(),
+        "versions": installed_versions() | {peer.package: peer.version() for peer in peers},
         "load": [*load, os.getloadavg()[0]],
         "torch_threads": torch.get_num_threads(),
         "repeats": given.repeats,

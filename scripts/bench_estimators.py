@@ -9,7 +9,7 @@ is not complete says over how many networks it is. The reduced form trains on 4,
 the full one on 40,000 and is for a GPU. Neither looks at the test set, nor at accuracies of the networks judged.
 
 Short training is given a fidelity by what it costs: image passes, epochs x images, forward passes over the validation
-images a third each, times the multiply-accumulates of its smaller and narrower stand-in as a share of the network's.
+images a third each, times the multiply-accumulates of its smaller and narrower proxy as a share of the network's.
 The published cost is 50 epochs of 50,000 images.
 
 Supernets are trained before, by `naslab supernet`, and join with `--more supernet:path=FILE`.
@@ -33,16 +33,16 @@ from typing import Any
 from naslab.analysis.calibration import LEAST_NETWORKS, CalibrationTable, Estimated, EstimatorLine, values_of
 from naslab.analysis.curve_agreement import CurveLine, curve_agreement
 from naslab.arch import cost
-from naslab.calibration_lab import CalibrationPlan, plan_calibration, read_calibration, run_estimator, run_reference
 from naslab.errors import NaslabError
 from naslab.estimators.known_table import genome_key
 from naslab.estimators.named import EstimatorName, Setting, ShortOptions
 from naslab.execution.events import Event, TrialFinished
 from naslab.execution.local import threads_each
 from naslab.execution.workers import Workers
-from naslab.facts import device_facts, machine_facts, version_facts
 from naslab.figures.calibration import write_calibration
+from naslab.lab.calibration import CalibrationPlan, plan_calibration, read_calibration, run_estimator, run_reference
 from naslab.ledger.ledger import Ledger
+from naslab.provenance import device_description, installed_versions, machine_description
 from naslab.training.fidelity import arch_at
 from naslab.training.schedule import annealing
 
@@ -60,14 +60,14 @@ FULL = (
     "short:epochs=1,images=10000,batch=64,short:epochs=4,images=10000,resolution=16,batch=64,"
     "short:epochs=1,images=40000,short:epochs=1,images=40000,batch=64,short:epochs=4,images=10000,batch=64,"
     "short:epochs=4,images=40000,resolution=16,batch=64,short:epochs=8,images=10000,resolution=16,batch=64,"
-    "foretold:epochs=4,of=8,images=10000,resolution=16,batch=64,"
+    "extrapolated:epochs=4,of=8,images=10000,resolution=16,batch=64,"
     "short:epochs=16,images=10000,resolution=16,batch=64,"
-    "foretold:epochs=8,of=16,images=10000,resolution=16,batch=64,ensemble:batch=128"
+    "extrapolated:epochs=8,of=16,images=10000,resolution=16,batch=64,ensemble:batch=128"
 )
 CURVES_NOTE = (
     "Beginnings of the curves above, on their schedule: nothing was trained for this. Training speed is minus the sum "
-    "of training losses (arXiv 2006.04492); the foretold loss lets the validation loss fall on as the training loss "
-    "did in the logarithm of epochs; the foretold accuracy is that of `foretold`."
+    "of training losses (arXiv 2006.04492); the extrapolated loss lets the validation loss fall on as the "
+    "training loss did in the logarithm of epochs; the extrapolated accuracy is that of `extrapolated`."
 )
 EPOCH_FIELDS = ("epoch", "train_loss", "validation_loss", "validation_accuracy", "wall_seconds")
 REDUCED_IMAGES = 5000
@@ -90,13 +90,13 @@ def stop_at(end: float) -> Any:
 
 def measure(plan: CalibrationPlan, given: argparse.Namespace, end: float, ledger: Ledger) -> None:
     """Run estimators until the time is up."""
-    crew = Workers(count=given.workers, device=given.device)
-    run_reference(plan, ledger, crew)
+    pool = Workers(count=given.workers, device=given.device)
+    run_reference(plan, ledger, pool)
     for name in plan.estimators:
         start = time.monotonic()
         if start > end:
             raise TimeIsUpError("the time is up; the same command continues")
-        run_estimator(plan, name, ledger, crew, stop_at(end))
+        run_estimator(plan, name, ledger, pool, stop_at(end))
         print(f"{name}: {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
 
 
@@ -164,8 +164,8 @@ def record(
     spent = {str(name): passes(plans[0], name, total - validating, validating) for name in plans[0].estimators}
     return {
         "command": shlex.join(["scripts/bench_estimators.py", *sys.argv[1:]]),
-        "machine": machine_facts() | {"gpus": device_facts()["gpus"]},
-        "versions": version_facts(),
+        "machine": machine_description() | {"gpus": device_description()["gpus"]},
+        "versions": installed_versions(),
         "load": os.getloadavg(),
         "workers": given.workers,
         "repeats": len(given.seeds),

@@ -25,8 +25,8 @@ import naslab
 from naslab.analysis.scaling_runtime import RuntimeTable, TimedNetwork, runtime_table
 from naslab.arch import ArchSpec, arch_id, cost
 from naslab.estimators.latency import measure_arch
-from naslab.facts import command_line, machine_facts, version_facts
 from naslab.figures.scaling_runtime import write_runtime
+from naslab.provenance import command_line, installed_versions, machine_description
 from naslab.scaling import DEPTH, FAST, PLAIN, RESOLUTION, UNIFORM, WIDTH, meet_budget
 
 RULES = {"depth": DEPTH, "width": WIDTH, "resolution": RESOLUTION, "uniform": UNIFORM, "fast": FAST}
@@ -81,7 +81,7 @@ def write_networks(timed: list[TimedNetwork], path: Path) -> None:
 
 def readme(given: argparse.Namespace, table: RuntimeTable, threads: int) -> str:
     """What was measured, on what, and what it shows."""
-    machine, versions = machine_facts(), version_facts()
+    machine, versions = machine_description(), installed_versions()
     rows = [
         f"| {each.cost} | {_interval(each.spearman, each.spearman_interval)} | "
         f"{_interval(each.pearson, each.pearson_interval)} | {_interval(each.within, each.within_interval)} | "

@@ -16,12 +16,12 @@ from naslab.bench.compare import judge, searches
 from naslab.bench.fidelities import Ladder, climb, make_fidelities
 from naslab.bench.made_table import make_table
 from naslab.bench.standing import Spread, top_loss
-from naslab.problem import DataChoice, Objective, Problem
 from naslab.space import load_space
 from naslab.strategies.domain import ArchDomain
-from naslab.strategies.history import Observation
+from naslab.strategies.outcome_history import Observation
 from naslab.strategies.registry import make_search
-from naslab.training.recipe import Recipe
+from naslab.study.problem import DataChoice, Objective, Problem
+from naslab.study.recipe import Recipe
 
 Measure: TypeAlias = Callable[[float, Executor | None], dict[str, Any]]
 """Measures with a share of the usual seeds."""

@@ -45,8 +45,8 @@ from naslab.bench.simulate import Trace
 from naslab.bench.standing import Spread, Standing, top_loss
 from naslab.bench.table import TableDomain
 from naslab.errors import NaslabError, SpecError
-from naslab.facts import machine_facts, version_facts
 from naslab.figures.compare import write_curves
+from naslab.provenance import installed_versions, machine_description
 from naslab.strategies.registry import strategy_names
 
 BLOCK = 4
@@ -324,8 +324,8 @@ def main() -> None:
                 pictures(name, found, CASES[name].title, given.out)
             value = {
                 "command": shlex.join(["scripts/bench_strategies.py", *sys.argv[1:]]),
-                "machine": machine_facts(),
-                "versions": version_facts(),
+                "machine": machine_description(),
+                "versions": installed_versions(),
                 "load": [load, os.getloadavg()[0]],
                 "processes": given.processes,
                 "seconds": seconds,

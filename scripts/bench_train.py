@@ -34,11 +34,11 @@ from naslab.estimators.short_training import ShortTraining
 from naslab.execution.executor import Finished
 from naslab.execution.local import LocalExecutor
 from naslab.execution.source import make_candidate
-from naslab.facts import device_facts, machine_facts, version_facts
+from naslab.provenance import device_description, installed_versions, machine_description
 from naslab.space.files import load_space
 from naslab.space.nas_bench_macro import nas_bench_macro_genome
+from naslab.study.data_choice import DataChoice
 from naslab.training.augment import Normaliser, training_batches
-from naslab.training.choice import DataChoice
 from naslab.training.data import DataSplit, load_dataset
 from naslab.training.halving import free_memory
 from naslab.zoo.mobilenet_v2 import mobilenet_v2
@@ -262,8 +262,8 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
     runs = interleaved(given.repeats, data, warm)
     value: dict[str, Any] = {
         "command": " ".join(["scripts/bench_train.py", *sys.argv[1:]]),
-        "machine": machine_facts() | {"gpus": device_facts()["gpus"]},
-        "versions": version_facts("lightning", "pillow"),
+        "machine": machine_description() | {"gpus": device_description()["gpus"]},
+        "versions": installed_versions("lightning", "pillow"),
         "load": load,
         "device": given.device,
         "repeats": given.repeats,

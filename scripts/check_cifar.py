@@ -27,14 +27,14 @@ from naslab.arch.files import save_arch
 from naslab.estimators.estimator import Workbench
 from naslab.estimators.known_table import genome_key, nas_bench_macro
 from naslab.execution.source import make_candidate
-from naslab.facts import command_line, device_facts, machine_facts, version_facts
-from naslab.outcome import EpochRecord, Outcome
-from naslab.posing import make_problem
+from naslab.lab.problems import make_problem
+from naslab.provenance import command_line, device_description, installed_versions, machine_description
 from naslab.strategies.registry import make_strategy
-from naslab.training.choice import DataChoice
+from naslab.study.data_choice import DataChoice
+from naslab.study.outcome import EpochRecord, Outcome
+from naslab.study.recipe import named_recipe
 from naslab.training.device import choose_device
 from naslab.training.fit import fit_and_test
-from naslab.training.recipe import named_recipe
 from naslab.zoo.registry import model
 
 RESNET, FOUND = "ResNet-20", "found"
@@ -161,8 +161,8 @@ def run(check: Check, arch: ArchSpec, seed: int, form: str, device: str, data_di
         validation=[] if check.uses_all_images else [epoch.validation_accuracy for epoch in result.curve],
         seconds=round(result.wall_seconds, 1),
         device=result.device,
-        hardware=machine_facts() | {"gpus": device_facts()["gpus"], "threads": THREADS},
-        versions=version_facts(),
+        hardware=machine_description() | {"gpus": device_description()["gpus"], "threads": THREADS},
+        versions=installed_versions(),
         command=command_line(),
     )
 

@@ -25,13 +25,13 @@ from naslab.analysis.scaling_ways import WaysTable, ways_table
 from naslab.arch import ArchSpec, arch_id
 from naslab.execution.events import Event, TrialFinished
 from naslab.execution.source import make_candidate
-from naslab.facts import command_line, machine_facts, version_facts
 from naslab.figures.scaling_ways import write_ways
-from naslab.models import Model, find_model
-from naslab.outcome import Candidate
+from naslab.lab.models import Model, find_model
+from naslab.lab.scaling import problem_of, run_trainings
+from naslab.provenance import command_line, installed_versions, machine_description
 from naslab.scaling import DEPTH, EFFICIENTNET_RULE, PLAIN, RESOLUTION, UNIFORM, WIDTH, meet_budget, scale
-from naslab.scaling_lab import problem_of, run_trainings
-from naslab.training.datasets.facts import dataset_facts
+from naslab.study.outcome import Candidate
+from naslab.training.datasets.info import dataset_info
 
 WAYS = {
     "depth": DEPTH,
@@ -160,7 +160,7 @@ def run_baseline(name: str, base: ArchSpec, given: argparse.Namespace, seed: int
 
 def baselines(given: argparse.Namespace, watch: Watch) -> dict[str, ArchSpec]:
     """The networks to scale, by name."""
-    facts = dataset_facts(given.dataset)
+    facts = dataset_info(given.dataset)
     shape = (facts.channels, facts.height, facts.width)
     made = {}
     for name in given.baselines:
@@ -227,7 +227,7 @@ def readme(
     is_done: bool,
 ) -> str:
     """What was run, on what, and what it shows."""
-    machine, versions = machine_facts(), version_facts()
+    machine, versions = machine_description(), installed_versions()
     seconds = sum(each.wall_seconds * len(each.accuracies) for table in tables for each in table.ways)
     trainings = sum(len(each.accuracies) for table in tables for each in table.ways)
     trainings += sum(len(each.accuracies) for grid in grids for each in grid.cells)

@@ -29,11 +29,11 @@ from naslab.bench.real_studies import RealStanding, corner, judge_studies
 from naslab.bench.standing import Spread
 from naslab.errors import NaslabError
 from naslab.execution.workers import Workers
-from naslab.facts import machine_facts, version_facts
 from naslab.figures.compare import growth_figure
 from naslab.figures.markup import element
 from naslab.figures.page import figure_block, page, write_text
-from naslab.posing import make_mind, make_problem
+from naslab.lab.problems import make_problem, resolve_strategy
+from naslab.provenance import installed_versions, machine_description
 from naslab.space import SearchSpace, load_space
 from naslab.strategies.registry import strategy_names
 
@@ -82,7 +82,7 @@ def compared(given: argparse.Namespace) -> tuple[dict[str, RealStanding], dict[s
     found, left_out = {}, {}
     for name in given.strategies:
         try:
-            make_mind(name, problem, 0)
+            resolve_strategy(name, problem, 0)
         except NaslabError as error:
             left_out[name] = str(error)
             continue
@@ -182,8 +182,8 @@ def main() -> None:
     reference = corner(problem, given.floor)
     value = {
         "command": shlex.join(["scripts/study_strategies.py", *sys.argv[1:]]),
-        "machine": machine_facts(),
-        "versions": version_facts(),
+        "machine": machine_description(),
+        "versions": installed_versions(),
         "load": [load, os.getloadavg()[0]],
         "workers": Workers(count=given.workers).num_workers,
         "seconds": time.monotonic() - start,

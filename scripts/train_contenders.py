@@ -24,9 +24,9 @@ from torchvision import datasets, transforms
 
 from naslab.arch import ArchSpec
 from naslab.arch.build import build
+from naslab.study.recipe import Recipe
 from naslab.training.augment import Normaliser, epoch_sizes, training_batches
-from naslab.training.capturing import Advance, Capture, CapturedStep
-from naslab.training.cuda_capture import cuda_capturer
+from naslab.training.capturing import Advance, Capture, CapturedStep, cuda_capturer
 from naslab.training.data import DataSplit
 from naslab.training.evaluation import evaluate
 from naslab.training.images import ImageSet
@@ -34,7 +34,6 @@ from naslab.training.loop import train
 from naslab.training.norms import WarmNorms
 from naslab.training.optimizer import make_optimizer as make_engine_optimizer
 from naslab.training.optimizer import set_rate
-from naslab.training.recipe import Recipe
 from naslab.training.schedule import rate_factor
 from naslab.training.step import TrainingStep
 

@@ -22,8 +22,8 @@ import time
 from pathlib import Path
 
 from naslab.errors import LedgerError, UnknownNameError
-from naslab.facts import machine_facts, version_facts
 from naslab.ledger import Ledger
+from naslab.provenance import installed_versions, machine_description
 
 SCRIPT = Path(__file__).with_name("yardstick_search.py")
 NASLAB = str(Path(sys.executable).with_name("naslab"))
@@ -143,8 +143,8 @@ def measure(repeats: int) -> dict[str, object]:
         "killed_half_way": crash,
         "misspelt_block": wrong,
         "repeats": repeats,
-        "machine": machine_facts(),
-        "versions": version_facts(),
+        "machine": machine_description(),
+        "versions": installed_versions(),
     }
 
 

@@ -15,7 +15,7 @@ import msgspec
 from naslab.arch import ArchSpec, ConvBlock, Stage, arch_id, cost
 from naslab.errors import DataError
 from naslab.estimators.estimator import Workbench
-from naslab.outcome import Candidate, EpochRecord, Estimate, Fidelity
+from naslab.study.outcome import Candidate, EpochRecord, Estimate, Fidelity
 
 PREPARATION = -1
 """Stands for a trial in files that count preparations."""

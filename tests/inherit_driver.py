@@ -8,10 +8,10 @@ from pathlib import Path
 from inherit_estimators import Watched
 from tiny_space import SPACE
 
-from naslab import lab
 from naslab.estimators.inheritance import ANCESTOR_EPOCHS
 from naslab.execution.events import EpochEnded, Event
 from naslab.execution.workers import Workers
+from naslab.lab import search as lab
 
 
 def show(event: Event) -> None:

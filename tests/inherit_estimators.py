@@ -11,7 +11,7 @@ from first_time import is_first_time
 
 from naslab.estimators.estimator import Workbench
 from naslab.estimators.inheritance import INHERITS, InheritedTraining
-from naslab.outcome import Candidate, Estimate
+from naslab.study.outcome import Candidate, Estimate
 
 
 class Watched(msgspec.Struct, frozen=True):

@@ -6,9 +6,9 @@ import math
 
 from naslab.arch import ArchSpec, Head, MBConv, ResidualBlock, Stage, arch_id, cost
 from naslab.ledger import StudyRecord
-from naslab.outcome import Candidate, EpochRecord, Estimate, Failure, Fidelity, Outcome
 from naslab.space import Genome
 from naslab.space.genome import Gene
+from naslab.study.outcome import Candidate, EpochRecord, Estimate, Failure, Fidelity, Outcome
 
 
 def example_study(name: str = "digits", trials: int = 16) -> StudyRecord:

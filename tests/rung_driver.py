@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from naslab import lab
 from naslab.execution.events import EpochEnded, Event, TrialFinished
 from naslab.execution.workers import Workers
+from naslab.lab import search as lab
 
 
 def show(event: Event) -> None:

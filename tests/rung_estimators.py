@@ -11,7 +11,7 @@ from first_time import is_first_time
 
 from naslab.estimators.estimator import Workbench
 from naslab.estimators.short_training import ShortTraining
-from naslab.outcome import Candidate, EpochRecord, Estimate
+from naslab.study.outcome import Candidate, EpochRecord, Estimate
 
 
 class DiesOnce(msgspec.Struct, frozen=True):

@@ -9,15 +9,15 @@ import msgspec
 from naslab.analysis.study import StudyView
 from naslab.arch import ArchSpec, ConvBlock, ResidualBlock, Stage
 from naslab.execution.source import make_candidate
-from naslab.lab import space_of_one
+from naslab.lab.models import Model
+from naslab.lab.scaling import trainings
+from naslab.lab.search import space_of_one
 from naslab.ledger.record import StudyRecord
-from naslab.models import Model
-from naslab.outcome import Candidate, Estimate, Failure, Outcome
-from naslab.problem import DataChoice, Objective, Problem
 from naslab.scaling import Compound, rescale
 from naslab.scaling.grid import Grid, compound_grid
-from naslab.scaling_lab import trainings
-from naslab.training.recipe import Recipe
+from naslab.study.outcome import Candidate, Estimate, Failure, Outcome
+from naslab.study.problem import DataChoice, Objective, Problem
+from naslab.study.recipe import Recipe
 from naslab.zoo import model
 
 SMALL = ArchSpec(

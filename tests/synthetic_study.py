@@ -24,11 +24,11 @@ from naslab.arch import (
     cost,
 )
 from naslab.ledger.record import RunRecord, StudyRecord
-from naslab.outcome import Candidate, EpochRecord, Estimate, Failure, Fidelity, Outcome
-from naslab.problem import DataChoice, Limit, Objective, Problem
 from naslab.space import Genome, SearchSpace
 from naslab.space.genome import Gene
-from naslab.training.recipe import Recipe
+from naslab.study.outcome import Candidate, EpochRecord, Estimate, Failure, Fidelity, Outcome
+from naslab.study.problem import DataChoice, Limit, Objective, Problem
+from naslab.study.recipe import Recipe
 
 BLOCKS: tuple[Block, ...] = (ResidualBlock(), InvertedBottleneck(expansion=3), DepthwiseSeparable())
 WIDTHS = (16, 24, 32, 48)

@@ -8,14 +8,14 @@ from typing import Self
 
 from naslab.arch import ArchSpec, ConvBlock, Stage
 from naslab.errors import SpaceExhaustedError
-from naslab.execution.executor import Finished, Progress
+from naslab.execution.executor import EpochDone, Finished
 from naslab.ledger import Ledger, StudyRecord
-from naslab.outcome import Candidate, Estimate, Failure, Outcome
-from naslab.problem import DataChoice, Objective, Problem
 from naslab.space import Genome
 from naslab.space.genome import Gene
 from naslab.strategies.strategy import Proposal
-from naslab.training.recipe import Recipe
+from naslab.study.outcome import Candidate, Estimate, Failure, Outcome
+from naslab.study.problem import DataChoice, Objective, Problem
+from naslab.study.recipe import Recipe
 
 
 class NumberedSpace:
@@ -93,7 +93,7 @@ class Instant:
         self.submitted.append(candidate.trial)
         self.running.append(candidate)
 
-    def wait(self, timeout: float) -> list[Finished | Progress]:
+    def wait(self, timeout: float) -> list[Finished | EpochDone]:
         if not self.running:
             return []
         candidate = self.running.pop()

@@ -10,13 +10,13 @@ import torch
 
 from naslab.arch import ArchSpec
 from naslab.arch.build import build
-from naslab.outcome import EpochRecord, Fidelity
+from naslab.study.outcome import EpochRecord, Fidelity
+from naslab.study.recipe import Recipe
 from naslab.training.capturing import Capturer
 from naslab.training.checkpoint import Checkpoint, Origin
 from naslab.training.data import DataSplit
-from naslab.training.heads import with_heads
+from naslab.training.fidelity import with_heads
 from naslab.training.loop import train
-from naslab.training.recipe import Recipe
 
 
 class TracedTraining(NamedTuple):

@@ -4,7 +4,7 @@ from naslab.analysis.calibration import CalibrationTable, EstimatorLine
 from naslab.analysis.curves import CurveTable, LearningCurve, learning_curves
 from naslab.analysis.facts import Fact, FactTable, facts
 from naslab.analysis.failures import FailureGroup, FailureTable, failures
-from naslab.analysis.family import FamilyTable, Member, family
+from naslab.analysis.family import FamilyTable, MeasuredMember, family
 from naslab.analysis.front import FrontPoint, FrontTable, front
 from naslab.analysis.preferences import Preference, PreferenceTable, preferences
 from naslab.analysis.progress import ProgressTable, progress
@@ -23,7 +23,7 @@ __all__ = [
     "FrontPoint",
     "FrontTable",
     "LearningCurve",
-    "Member",
+    "MeasuredMember",
     "Preference",
     "PreferenceTable",
     "ProgressTable",

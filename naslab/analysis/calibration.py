@@ -11,7 +11,7 @@ import numpy as np
 
 from naslab.analysis.rank_agreement import Agreement, RankAgreement, num_top, rank_agreement
 from naslab.errors import StudyError
-from naslab.outcome import Outcome
+from naslab.study.outcome import Outcome
 
 LEAST_NETWORKS = 10
 """Fewer have no best tenth, and no correlation to speak of."""

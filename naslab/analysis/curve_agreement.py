@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from naslab.analysis.rank_agreement import LEVEL, Agreement, kendall_tau, rank_agreement, resampled_taus
 from naslab.errors import StudyError
+from naslab.estimators.extrapolated import extrapolated_loss
 from naslab.estimators.extrapolation import LEAST_EPOCHS, extrapolate
-from naslab.estimators.foretold import foretold_loss
-from naslab.outcome import EpochRecord, Outcome
+from naslab.study.outcome import EpochRecord, Outcome
 
 NUM_RESAMPLES = 1000
 LEAST_NETWORKS = 10
@@ -59,24 +59,24 @@ def training_speed(seen: Beginning, end: int, annealing: Sequence[float]) -> flo
     return -sum(each.train_loss for each in seen)
 
 
-def foretold_accuracy(seen: Beginning, end: int, annealing: Sequence[float]) -> float:
-    """The accuracy extrapolated to the end of the training, its median, per cent; NaN where nothing can be foretold."""
+def extrapolated_accuracy(seen: Beginning, end: int, annealing: Sequence[float]) -> float:
+    """The median accuracy extrapolated to the end of the training, per cent; NaN where that cannot be."""
     if not LEAST_EPOCHS <= len(seen) < end:
         return math.nan
     return extrapolate([each.validation_accuracy for each in seen], end, annealing).quantile(0.5)
 
 
-def foretold_log_likelihood(seen: Beginning, end: int, annealing: Sequence[float]) -> float:
-    """Minus the validation loss foretold for the end of the training, nats; NaN where nothing can be foretold."""
-    return -foretold_loss(seen, end)
+def extrapolated_log_likelihood(seen: Beginning, end: int, annealing: Sequence[float]) -> float:
+    """Minus the validation loss extrapolated to the end of the training, nats; NaN where that cannot be."""
+    return -extrapolated_loss(seen, end)
 
 
 CURVE_SCORES: dict[str, CurveScore] = {
     "last accuracy": last_accuracy,
     "last loss": last_loss,
     "training speed": training_speed,
-    "foretold accuracy": foretold_accuracy,
-    "foretold loss": foretold_log_likelihood,
+    "extrapolated accuracy": extrapolated_accuracy,
+    "extrapolated loss": extrapolated_log_likelihood,
 }
 
 

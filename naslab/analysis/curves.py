@@ -9,7 +9,7 @@ import msgspec
 
 from naslab.analysis.labels import label_of
 from naslab.arch.summary import describe_arch
-from naslab.outcome import EpochRecord, Outcome
+from naslab.study.outcome import EpochRecord, Outcome
 
 
 class LearningCurve(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from naslab.outcome import Failure, Outcome
+from naslab.study.outcome import Failure, Outcome
 
 
 class FailureGroup(msgspec.Struct, frozen=True):

@@ -12,12 +12,12 @@ from naslab.analysis.front import plain_metrics
 from naslab.analysis.labels import label_of
 from naslab.analysis.study import StudyView
 from naslab.arch.summary import describe_arch
-from naslab.outcome import Outcome
-from naslab.problem import ANALYTIC_METRICS
 from naslab.scaling.scale import Factors
+from naslab.study.outcome import Outcome
+from naslab.study.problem import ANALYTIC_METRICS
 
 
-class Member(msgspec.Struct, frozen=True, kw_only=True):
+class MeasuredMember(msgspec.Struct, frozen=True, kw_only=True):
     """A network of a family, or a baseline: what was asked of it, its metrics, and why it failed where it did.
 
     `asked` holds the cost that rescaling was to meet, by metric; `factors` what depth, width and resolution were
@@ -44,10 +44,10 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
 class FamilyTable(msgspec.Struct, frozen=True):
     """Members from the cheapest to the costliest."""
 
-    members: tuple[Member, ...]
+    members: tuple[MeasuredMember, ...]
 
     @property
-    def measured(self) -> tuple[Member, ...]:
+    def measured(self) -> tuple[MeasuredMember, ...]:
         """The members that have an accuracy."""
         return tuple(each for each in self.members if math.isfinite(each.value("accuracy")))
 
@@ -86,11 +86,11 @@ def rescaled_family(view: StudyView) -> FamilyTable:
     return FamilyTable(tuple(sorted(members, key=lambda each: (each.value("macs"), each.trial))))
 
 
-def _member(outcome: Outcome) -> Member:
+def _member(outcome: Outcome) -> MeasuredMember:
     candidate = outcome.candidate
     origin, failure = candidate.origin, outcome.estimate.failure
     costs = {metric: outcome.value(metric) for metric in ANALYTIC_METRICS}
-    return Member(
+    return MeasuredMember(
         trial=candidate.trial,
         arch_id=candidate.arch_id,
         label=label_of(outcome),

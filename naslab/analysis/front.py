@@ -15,9 +15,9 @@ from naslab.analysis.labels import label_of
 from naslab.analysis.reference import ReferencePoint, reference_of_outcomes
 from naslab.arch.summary import describe_arch
 from naslab.errors import StudyError
-from naslab.outcome import Outcome
 from naslab.pareto import hypervolume, is_non_dominated
-from naslab.problem import ANALYTIC_METRICS, Objective
+from naslab.study.outcome import Outcome
+from naslab.study.problem import ANALYTIC_METRICS, Objective
 
 
 class FrontPoint(msgspec.Struct, frozen=True, kw_only=True):

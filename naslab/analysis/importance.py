@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from naslab.analysis.front import widest
 from naslab.analysis.preferences import place_in_words
-from naslab.outcome import Outcome
-from naslab.problem import Objective
 from naslab.space import SearchSpace
-from naslab.space.hole import Hole
+from naslab.space.genome import Hole
 from naslab.strategies.gaussian_process import Belief, Kernel, Posterior, fit_kernel
+from naslab.study.outcome import Outcome
+from naslab.study.problem import Objective
 
 Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]

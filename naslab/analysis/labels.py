@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from naslab.outcome import Outcome
+from naslab.study.outcome import Outcome
 
 
 def label_of(outcome: Outcome) -> str:

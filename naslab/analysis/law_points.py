@@ -13,8 +13,8 @@ import numpy as np
 from naslab.analysis.labels import label_of
 from naslab.analysis.study import StudyView
 from naslab.errors import StudyError
-from naslab.outcome import Outcome
 from naslab.scaling.laws import FORMS
+from naslab.study.outcome import Outcome
 
 CostOfLaw = Literal["macs", "params", "activations"]
 LawMetric = Literal[CostOfLaw, "images"]

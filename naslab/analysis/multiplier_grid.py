@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from naslab.analysis.study import StudyView
-from naslab.outcome import Outcome
+from naslab.study.outcome import Outcome
 
 
 class GridCell(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,8 +14,8 @@ from typing import Any
 import msgspec
 
 from naslab.analysis.front import highest_fidelity
-from naslab.outcome import Outcome
-from naslab.space.hole import Hole
+from naslab.space.genome import Hole
+from naslab.study.outcome import Outcome
 
 
 class Preference(msgspec.Struct, frozen=True, kw_only=True):

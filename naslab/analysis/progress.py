@@ -13,8 +13,8 @@ from naslab.analysis.front import losses_of
 from naslab.analysis.reference import ReferencePoint
 from naslab.errors import StudyError
 from naslab.ledger.record import RunRecord
-from naslab.outcome import Outcome
 from naslab.pareto import hypervolume
+from naslab.study.outcome import Outcome
 
 
 class ProgressTable(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,8 +15,8 @@ import numpy as np
 
 from naslab.arch.cost import Cost, cost
 from naslab.errors import StudyError
-from naslab.outcome import Outcome
-from naslab.problem import ANALYTIC_METRICS, Objective, Problem
+from naslab.study.outcome import Outcome
+from naslab.study.problem import ANALYTIC_METRICS, Objective, Problem
 
 NUM_SAMPLED_NETWORKS = 256
 """How many networks of a space are costed, always the same ones, for an objective without a limit."""

@@ -11,8 +11,8 @@ import msgspec
 import numpy as np
 
 from naslab.analysis.rank_agreement import kendall_tau, resampled_taus, spearman_rho
-from naslab.outcome import Outcome
-from naslab.rungs import Rungs
+from naslab.study.outcome import Outcome
+from naslab.study.rungs import Rungs
 
 NUM_RESAMPLES = 500
 LEVEL = 0.9
@@ -46,7 +46,7 @@ class RungAgreement(msgspec.Struct, frozen=True):
     rho: float
 
 
-class Climb(msgspec.Struct, frozen=True):
+class Promoted(msgspec.Struct, frozen=True):
     """A network that was promoted at least once: its accuracy, in per cent, at each rung that it reached."""
 
     trial: int
@@ -60,7 +60,7 @@ class RungTable(msgspec.Struct, frozen=True):
 
     rungs: tuple[Rung, ...]
     agreements: tuple[RungAgreement, ...]
-    climbs: tuple[Climb, ...]
+    climbs: tuple[Promoted, ...]
     keep: float
 
     def rows(self) -> dict[str, Any]:
@@ -101,7 +101,7 @@ def rung_table(outcomes: Sequence[Outcome], rungs: Rungs) -> RungTable:
 
 
 def _has_accuracy(outcome: Outcome) -> bool:
-    """Whether an accuracy was measured, and not foretold."""
+    """Whether an accuracy was measured, and not extrapolated."""
     return outcome.is_complete and "stopped" not in outcome.estimate.notes and math.isfinite(outcome.value("accuracy"))
 
 
@@ -137,13 +137,13 @@ def _agreement(low_epochs: int, high_epochs: int, low: dict[str, Outcome], high:
     )
 
 
-def _climbs(measured: list[dict[str, Outcome]], rungs: Rungs) -> tuple[Climb, ...]:
+def _climbs(measured: list[dict[str, Outcome]], rungs: Rungs) -> tuple[Promoted, ...]:
     found = []
     for key, first in measured[0].items():
         reached = [index for index, level in enumerate(measured) if key in level]
         if len(reached) > 1:
             found.append(
-                Climb(
+                Promoted(
                     trial=first.candidate.trial,
                     macs=first.candidate.cost.macs,
                     epochs=tuple(rungs.epochs[index] for index in reached),

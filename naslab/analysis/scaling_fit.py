@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from naslab.analysis.study import StudyView
 from naslab.errors import StudyError
-from naslab.outcome import Outcome
 from naslab.scaling.compound import Compound
 from naslab.scaling.grid import FEWEST_POINTS, shares, words
+from naslab.study.outcome import Outcome
 
 Values: TypeAlias = NDArray[np.float64]
 NUM_RESAMPLES = 2000

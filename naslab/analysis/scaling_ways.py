@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from naslab.analysis.study import StudyView
-from naslab.outcome import Outcome
+from naslab.study.outcome import Outcome
 
 COMPOUND = "compound"
 BASELINE = "baseline"

@@ -7,8 +7,8 @@ import msgspec
 from naslab.errors import StudyError
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.record import RunRecord, StudyRecord
-from naslab.outcome import Outcome
-from naslab.problem import Problem
+from naslab.study.outcome import Outcome
+from naslab.study.problem import Problem
 
 
 class StudyView(msgspec.Struct, frozen=True, kw_only=True):

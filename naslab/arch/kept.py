@@ -69,7 +69,7 @@ class Value(NamedTuple):
     place: int
 
 
-class Ledger:
+class LiveMaps:
     """Which memory a forward pass has made so far, and what of it is kept."""
 
     def __init__(self) -> None:
@@ -101,12 +101,12 @@ def kept_values(plan: Layer, shape: Shape) -> Kept:
     >>> kept_values(Sequence(("conv", "norm", "act"), (Conv(3, 8), Norm(8), Act("relu"))), (3, 4, 4))
     Kept(total=304, peak=560)
     """
-    ledger = Ledger()
+    ledger = LiveMaps()
     _run(plan, ledger.new(shape), ledger)
     return Kept(ledger.total, ledger.peak)
 
 
-def _run(layer: Layer, value: Value, ledger: Ledger) -> Value:
+def _run(layer: Layer, value: Value, ledger: LiveMaps) -> Value:
     run = _RULES.get(type(layer))
     if run is None:
         raise SpecError("", f"the memory model does not know the layer {layer_kind(layer)}")
@@ -117,32 +117,32 @@ def _shape_after(layer: Layer, value: Value) -> Shape:
     return tally(layer, value.shape).out_shape
 
 
-def _keeps_input(layer: Layer, value: Value, ledger: Ledger) -> Value:
+def _keeps_input(layer: Layer, value: Value, ledger: LiveMaps) -> Value:
     ledger.keep(value)
     return ledger.new(_shape_after(layer, value))
 
 
-def _keeps_nothing(layer: Layer, value: Value, ledger: Ledger) -> Value:
+def _keeps_nothing(layer: Layer, value: Value, ledger: LiveMaps) -> Value:
     return ledger.new(_shape_after(layer, value))
 
 
-def _looks_at(layer: Layer, value: Value, ledger: Ledger) -> Value:
+def _looks_at(layer: Layer, value: Value, ledger: LiveMaps) -> Value:
     """Another view of the same memory."""
     return Value(_shape_after(layer, value), value.place)
 
 
-def _local_response_norm(layer: LocalResponseNorm, value: Value, ledger: Ledger) -> Value:
+def _local_response_norm(layer: LocalResponseNorm, value: Value, ledger: LiveMaps) -> Value:
     ledger.keep(value)
     for _ in range(2):  # the sum of squares, and what the map is divided by
         ledger.keep(ledger.new(value.shape))
     return ledger.new(value.shape)
 
 
-def _act(layer: Act, value: Value, ledger: Ledger) -> Value:
+def _act(layer: Act, value: Value, ledger: LiveMaps) -> Value:
     return _act_behind(layer, value, ledger, Identity())
 
 
-def _act_behind(layer: Act, value: Value, ledger: Ledger, before: Layer) -> Value:
+def _act_behind(layer: Act, value: Value, ledger: LiveMaps, before: Layer) -> Value:
     in_place = overwrites(layer, before)
     out = value if in_place else ledger.new(value.shape)
     if layer.kind in KEEPS_OUTPUT:
@@ -152,7 +152,7 @@ def _act_behind(layer: Act, value: Value, ledger: Ledger, before: Layer) -> Valu
     return out if layer.gain == 1.0 else ledger.new(value.shape)
 
 
-def _pool(layer: Pool | FractionalPool | GlobalPool, value: Value, ledger: Ledger) -> Value:
+def _pool(layer: Pool | FractionalPool | GlobalPool, value: Value, ledger: LiveMaps) -> Value:
     out = ledger.new(_shape_after(layer, value))
     is_max = isinstance(layer, FractionalPool) or layer.kind == "max"
     if is_max:
@@ -163,14 +163,14 @@ def _pool(layer: Pool | FractionalPool | GlobalPool, value: Value, ledger: Ledge
     return out
 
 
-def _dropout(layer: Dropout, value: Value, ledger: Ledger) -> Value:
+def _dropout(layer: Dropout, value: Value, ledger: LiveMaps) -> Value:
     if layer.rate == 0:
         return value
     ledger.keep(ledger.new(value.shape))
     return ledger.new(value.shape)
 
 
-def _sequence(layer: Sequence, value: Value, ledger: Ledger) -> Value:
+def _sequence(layer: Sequence, value: Value, ledger: LiveMaps) -> Value:
     before: Layer = Identity()
     for each in layer.layers:
         if isinstance(each, Act):
@@ -181,41 +181,41 @@ def _sequence(layer: Sequence, value: Value, ledger: Ledger) -> Value:
     return value
 
 
-def _residual(layer: Residual, value: Value, ledger: Ledger) -> Value:
+def _residual(layer: Residual, value: Value, ledger: LiveMaps) -> Value:
     out = _run(layer.body, value, ledger)
     _run(layer.shortcut, value, ledger)
     return ledger.new(out.shape)
 
 
-def _gate(layer: Gate, value: Value, ledger: Ledger) -> Value:
+def _gate(layer: Gate, value: Value, ledger: LiveMaps) -> Value:
     factors = _run(layer.body, value, ledger)
     ledger.keep(value)
     ledger.keep(factors)
     return ledger.new(value.shape)
 
 
-def _concat(layer: Concat, value: Value, ledger: Ledger) -> Value:
+def _concat(layer: Concat, value: Value, ledger: LiveMaps) -> Value:
     return _stacked([_run(branch, value, ledger) for branch in layer.branches], ledger)
 
 
-def _stacked(values: list[Value], ledger: Ledger) -> Value:
+def _stacked(values: list[Value], ledger: LiveMaps) -> Value:
     if len(values) == 1:
         return values[0]
     return ledger.new((sum(each.shape[0] for each in values), *values[0].shape[1:]))
 
 
-def _dag(layer: Dag, value: Value, ledger: Ledger) -> Value:
+def _dag(layer: Dag, value: Value, ledger: LiveMaps) -> Value:
     return _graph(layer, [value] * layer.num_inputs, ledger)
 
 
-def _graph(layer: Dag, inputs: list[Value], ledger: Ledger) -> Value:
+def _graph(layer: Dag, inputs: list[Value], ledger: LiveMaps) -> Value:
     values = list(inputs)
     for node in layer.nodes:
         values.append(_node(node, values, ledger))
     return _stacked([values[index] for index in layer.outputs], ledger)
 
 
-def _node(node: Node, values: list[Value], ledger: Ledger) -> Value:
+def _node(node: Node, values: list[Value], ledger: LiveMaps) -> Value:
     parts = [values[index] for index in node.inputs]
     is_stacked = node.join == "concat" or len(parts) == 1
     joined = _stacked(parts, ledger) if is_stacked else ledger.new(parts[0].shape)
@@ -223,7 +223,7 @@ def _node(node: Node, values: list[Value], ledger: Ledger) -> Value:
     return Value(node_tally(node, [each.shape for each in values]).out_shape, out.place)
 
 
-def _history(layer: History, value: Value, ledger: Ledger) -> Value:
+def _history(layer: History, value: Value, ledger: LiveMaps) -> Value:
     trail = [value]
     for index, (_, each) in enumerate(history_steps(layer)):
         if isinstance(each, Dag):
@@ -234,7 +234,7 @@ def _history(layer: History, value: Value, ledger: Ledger) -> Value:
     return trail[-1]
 
 
-def _supervised(layer: Supervised, value: Value, ledger: Ledger) -> Value:
+def _supervised(layer: Supervised, value: Value, ledger: LiveMaps) -> Value:
     """The network with its auxiliary heads; each reads the output of a named part."""
     heads = {name: head for name, head, _ in layer.taps}
     if isinstance(layer.body, History):
@@ -255,7 +255,7 @@ def _history_shape(body: History, part: Layer, shape: Shape) -> Shape:
     return tally(History(body.names[: index + 1], body.layers[: index + 1]), shape).out_shape
 
 
-_RULES: dict[type[Layer], Callable[[Any, Value, Ledger], Value]] = {
+_RULES: dict[type[Layer], Callable[[Any, Value, LiveMaps], Value]] = {
     Conv: _keeps_input,
     Norm: _keeps_input,
     Linear: _keeps_input,

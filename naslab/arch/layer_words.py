@@ -18,11 +18,11 @@ from naslab.arch.plan import (
     Flatten,
     FractionalPool,
     GlobalPool,
+    HeightWidth,
     Layer,
     Linear,
     LocalResponseNorm,
     Norm,
-    Pair,
     Pool,
     Subsample,
 )
@@ -37,11 +37,11 @@ def counted(number: int, noun: str, plural: str = "") -> str:
     return f"{number} {noun if number == 1 else plural or noun + 's'}"
 
 
-def _sides(pair: Pair) -> str:
+def _sides(pair: HeightWidth) -> str:
     return f"{pair[0]} x {pair[1]}"
 
 
-def _window(kernel: Pair, stride: Pair) -> str:
+def _window(kernel: HeightWidth, stride: HeightWidth) -> str:
     """A window's sides, and its steps where it skips positions."""
     step = f" stride {stride[0] if stride[0] == stride[1] else _sides(stride)}" if stride != (1, 1) else ""
     return _sides(kernel) + step

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-Pair: TypeAlias = tuple[int, int]
+HeightWidth: TypeAlias = tuple[int, int]
 Shape: TypeAlias = tuple[int, int, int]
 """Channels, height, width of one image's feature map. A flat vector is `(features, 1, 1)`."""
 
@@ -33,12 +33,12 @@ class Conv(Layer, frozen=True, gc=False):
 
     in_channels: int
     out_channels: int
-    kernel: Pair = (1, 1)
-    stride: Pair = (1, 1)
-    padding: Pair = (0, 0)
+    kernel: HeightWidth = (1, 1)
+    stride: HeightWidth = (1, 1)
+    padding: HeightWidth = (0, 0)
     groups: int = 1
     bias: bool = False
-    dilation: Pair = (1, 1)
+    dilation: HeightWidth = (1, 1)
     standardized: bool = False
 
 
@@ -72,9 +72,9 @@ class Pool(Layer, frozen=True, gc=False):
     """Max or average pooling; an average never counts padding unless `count_padding`."""
 
     kind: Literal["max", "avg"]
-    kernel: Pair
-    stride: Pair
-    padding: Pair = (0, 0)
+    kernel: HeightWidth
+    stride: HeightWidth
+    padding: HeightWidth = (0, 0)
     ceil: bool = False
     count_padding: bool = False
 
@@ -83,7 +83,7 @@ class FractionalPool(Layer, frozen=True, gc=False):
     """Max pooling that leaves `ratio` of each side, by windows that overlap here and there (Graham 2014, arXiv
     1412.6071)."""
 
-    kernel: Pair
+    kernel: HeightWidth
     ratio: float
 
 
@@ -91,7 +91,7 @@ class GlobalPool(Layer, frozen=True, gc=False):
     """Pooling of the whole map to `size` (1 x 1 unless an old classifier wants more)."""
 
     kind: Literal["max", "avg"] = "avg"
-    size: Pair = (1, 1)
+    size: HeightWidth = (1, 1)
 
 
 class Flatten(Layer, frozen=True, gc=False):
@@ -156,8 +156,8 @@ class ChannelShuffle(Layer, frozen=True, gc=False):
 class Subsample(Layer, frozen=True, gc=False):
     """Every `stride`-th position from `offset` on; where the map ends, zeros. ceil(size / stride) positions."""
 
-    stride: Pair
-    offset: Pair = (0, 0)
+    stride: HeightWidth
+    offset: HeightWidth = (0, 0)
 
 
 class Identity(Layer, frozen=True, gc=False):

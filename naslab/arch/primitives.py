@@ -32,7 +32,7 @@ from naslab.arch.span import POINT, WEIGHTED, Span
 from naslab.errors import SpecError
 
 Counts: TypeAlias = tuple[Shape, int, int, int, int, Span]
-"""The fields of a `Tally`, bare: what the fold hands on, because making named tuples takes a third of its time."""
+"""The fields of a `Tally`, as a plain tuple: making named tuples would take a third of the fold's time."""
 
 
 class Tally(NamedTuple):

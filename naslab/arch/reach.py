@@ -7,7 +7,7 @@ from functools import reduce
 from typing import NamedTuple
 
 from naslab.arch.cost import part_tallies
-from naslab.arch.plan import Pair
+from naslab.arch.plan import HeightWidth
 from naslab.arch.span import then
 from naslab.arch.spec import ArchSpec
 
@@ -16,8 +16,8 @@ class Reach(NamedTuple):
     """Weighted layers on the longest way, the (height, width) that a position sees, and pixels between positions."""
 
     depth: int
-    field: Pair
-    jump: Pair
+    field: HeightWidth
+    jump: HeightWidth
 
 
 def reach(arch: ArchSpec) -> Reach:

@@ -15,7 +15,7 @@ from naslab.bench.table import TableDomain
 from naslab.errors import SpaceExhaustedError
 from naslab.space import Genome
 from naslab.strategies.composed import Search
-from naslab.strategies.history import Observation
+from naslab.strategies.outcome_history import Observation
 
 SHORTFALL = 2.0
 """How much worse the shortest trainings are, in deviations of the table."""
@@ -60,7 +60,7 @@ def make_fidelities(domain: TableDomain, ladder: Ladder, seed: int = 0) -> NDArr
     return np.array([*found[:-1], own])
 
 
-class Climb(NamedTuple):
+class LadderTrace(NamedTuple):
     """How a search of a ladder went, of shape (trainings,) each.
 
     `spent` counts epochs, `best` is the table's own loss of the best network that was trained to the end, infinite
@@ -85,7 +85,7 @@ def climb(
     tells_all: bool,
     noise: float = 0.0,
     seed: int = 0,
-) -> Climb:
+) -> LadderTrace:
     """Asynchronous successive halving (Li et al. 2018, arXiv 1810.05934) on one worker until `epochs` are spent.
 
     A network that goes on is charged what its training adds. `search` is told every training or, without `tells_all`,
@@ -119,7 +119,7 @@ def climb(
             shown, best = value, float(domain.losses[row, 0])
         trail.append((spent, best))
     steps = np.array(trail, dtype=np.float64).reshape(-1, 2)
-    return Climb(steps[:, 0], steps[:, 1])
+    return LadderTrace(steps[:, 0], steps[:, 1])
 
 
 def _due(rungs: Sequence[dict[int, float]], keep: float) -> tuple[int, int] | None:

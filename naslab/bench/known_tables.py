@@ -11,8 +11,8 @@ import numpy as np
 
 from naslab.bench.table import TableDomain, TableSpace
 from naslab.errors import DataError, SpecError, UnknownNameError
-from naslab.problem import Objective
-from naslab.space.hole import Hole
+from naslab.space.genome import Hole
+from naslab.study.problem import Objective
 
 MACRO_FILE = "nas_bench_macro/nas-bench-macro_cifar10.json.gz"
 WORTHLESS_ACCURACY = 80.0

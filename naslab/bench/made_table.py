@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from naslab.bench.table import TableDomain, TableSpace, full_keys
-from naslab.problem import Objective
-from naslab.space.hole import Hole
+from naslab.space.genome import Hole
+from naslab.study.problem import Objective
 
 Keys = NDArray[np.int64]
 NUMBERS = (4, 8, 12, 16, 24, 32, 48, 64)

@@ -12,7 +12,7 @@ from naslab.bench.peers import knobs_of, worst_loss
 from naslab.space import Genome
 from naslab.strategies.composed import Proposer
 from naslab.strategies.domain import Domain
-from naslab.strategies.history import History
+from naslab.strategies.outcome_history import OutcomeHistory
 from naslab.strategies.strategy import Proposal
 
 MAX_SUGGESTIONS = 8
@@ -39,7 +39,7 @@ class Hyperopt:
         }
         self._objective = Objective(lambda config: 0.0, made)
 
-    def drafts(self, history: History, rng: np.random.Generator) -> Iterator[Proposal]:
+    def drafts(self, history: OutcomeHistory, rng: np.random.Generator) -> Iterator[Proposal]:
         """A few suggestions."""
         trials = self._trials(history)
         for _ in range(MAX_SUGGESTIONS):
@@ -51,7 +51,7 @@ class Hyperopt:
         # The ends of a quantised range may round to the numbers beside it.
         return self._space.fill(lambda hole: min(max(values.get(hole.path, 0), 0), len(hole.options) - 1))
 
-    def _trials(self, history: History) -> Trials:
+    def _trials(self, history: OutcomeHistory) -> Trials:
         trials, worst = Trials(), worst_loss(history)
         paths = {hole.path for hole in self._knobs}
         documents = []

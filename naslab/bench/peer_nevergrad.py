@@ -11,7 +11,7 @@ import numpy as np
 from naslab.bench.peers import knobs_of, worst_loss
 from naslab.strategies.composed import Proposer
 from naslab.strategies.domain import Domain
-from naslab.strategies.history import History
+from naslab.strategies.outcome_history import OutcomeHistory
 from naslab.strategies.strategy import Proposal
 
 BUDGET = 200
@@ -42,7 +42,7 @@ class Nevergrad:
             self._optimiser = ng.optimizers.NGOpt(parametrization=space, budget=BUDGET)
         self._num_read = 0
 
-    def drafts(self, history: History, rng: np.random.Generator) -> Iterator[Proposal]:
+    def drafts(self, history: OutcomeHistory, rng: np.random.Generator) -> Iterator[Proposal]:
         """A few suggestions; those that cannot be had are told as the worst so far."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it warns of its own defaults

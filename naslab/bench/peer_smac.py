@@ -19,7 +19,7 @@ from naslab.bench.peers import knobs_of, worst_loss
 from naslab.space import Genome
 from naslab.strategies.composed import Proposer
 from naslab.strategies.domain import Domain
-from naslab.strategies.history import History, Observation
+from naslab.strategies.outcome_history import Observation, OutcomeHistory
 from naslab.strategies.strategy import Proposal
 
 BUDGET = 200
@@ -52,7 +52,7 @@ class Smac:
         self._asked: dict[Genome, TrialInfo] = {}
         self._num_read = 0
 
-    def drafts(self, history: History, rng: np.random.Generator) -> Iterator[Proposal]:
+    def drafts(self, history: OutcomeHistory, rng: np.random.Generator) -> Iterator[Proposal]:
         """A few suggestions; those that cannot be had are told as the worst so far."""
         with threadpool_limits(1):
             for told in history.told[self._num_read :]:

@@ -10,10 +10,10 @@ import importlib.util
 from typing import NamedTuple
 
 from naslab.errors import SpecError
-from naslab.space.hole import Hole
+from naslab.space.genome import Hole
 from naslab.strategies.composed import Proposer, Search
 from naslab.strategies.domain import Domain
-from naslab.strategies.history import History
+from naslab.strategies.outcome_history import OutcomeHistory
 from naslab.strategies.registry import make_search
 
 
@@ -60,6 +60,6 @@ def knobs_of(domain: Domain) -> list[Hole]:
     return [hole for hole in domain.space.holes() if len(hole.options) > 1]
 
 
-def worst_loss(history: History) -> float:
+def worst_loss(history: OutcomeHistory) -> float:
     """The worst first loss told, 0 before there is one: what a failure is told as."""
     return max((each.losses[0] for each in history.told if each.losses is not None), default=0.0)

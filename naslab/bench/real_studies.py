@@ -14,7 +14,7 @@ from naslab.analysis.study import StudyView
 from naslab.bench.standing import Curve, Spread, curve
 from naslab.errors import StudyError
 from naslab.pareto import hypervolume
-from naslab.problem import Problem
+from naslab.study.problem import Problem
 
 
 class RealStanding(msgspec.Struct, frozen=True):

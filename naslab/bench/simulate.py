@@ -14,7 +14,7 @@ from naslab.bench.cluster import Cluster
 from naslab.bench.table import TableDomain
 from naslab.errors import SpaceExhaustedError
 from naslab.strategies.composed import Search
-from naslab.strategies.history import Observation
+from naslab.strategies.outcome_history import Observation
 
 
 class Trace(msgspec.Struct, frozen=True):

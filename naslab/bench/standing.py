@@ -68,7 +68,7 @@ class Curve(msgspec.Struct, frozen=True):
     high: list[float]
 
 
-class Progress(msgspec.Struct, frozen=True):
+class BestSoFar(msgspec.Struct, frozen=True):
     """What searches had found after each evaluation, each of shape (searches, evaluations).
 
     `best` is the lowest loss so far. `shares` are fractions of the whole front's hypervolume, of no columns for one
@@ -85,18 +85,18 @@ def top_loss(domain: TableDomain) -> float:
     return float(losses[-(-len(losses) // TOP_ROWS_EACH) - 1])
 
 
-def progress(domain: TableDomain, traces: Sequence[Trace]) -> Progress:
+def progress(domain: TableDomain, traces: Sequence[Trace]) -> BestSoFar:
     """What searches of one table had found after each evaluation."""
     longest = max(len(trace.rows) for trace in traces)
     worst = domain.losses[:, 0].max()
     best = [np.minimum.accumulate(np.where(each.has_failed, worst, domain.losses[each.rows, 0])) for each in traces]
     shares = [_shares(domain, trace) for trace in traces]
-    return Progress(
+    return BestSoFar(
         np.array([_held(each, longest) for each in best]), np.array([_held(each, longest) for each in shares])
     )
 
 
-def standing(domain: TableDomain, traces: Sequence[Trace], found: Progress, workers: int, target: float) -> Standing:
+def standing(domain: TableDomain, traces: Sequence[Trace], found: BestSoFar, workers: int, target: float) -> Standing:
     """How searches of one table did; `target` is a first loss to reach."""
     distinct = np.unique(domain.losses[:, 0])
     longest = found.best.shape[1]

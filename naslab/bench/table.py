@@ -10,12 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from naslab.errors import DataError
-from naslab.problem import Objective
 from naslab.space import Genome
-from naslab.space.genome import Gene
-from naslab.space.hole import Hole
+from naslab.space.genome import Gene, Hole
 from naslab.strategies.domain import Network
-from naslab.strategies.history import Observation
+from naslab.strategies.outcome_history import Observation
+from naslab.study.problem import Objective
 
 
 class TableSpace:

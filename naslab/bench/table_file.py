@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from naslab.bench.table import TableDomain, TableSpace
 from naslab.errors import DataError, SpecError, UnknownNameError
-from naslab.problem import Objective
-from naslab.space.hole import Hole
+from naslab.space.genome import Hole
+from naslab.study.problem import Objective
 
 
 class Row(NamedTuple):

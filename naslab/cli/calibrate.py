@@ -53,8 +53,8 @@ def calibrate(
 
     Example: naslab calibrate nas_bench_macro --estimators naswot,ensemble,short:epochs=1 --sample 150 --out trust.html
     """
-    from naslab.calibration_lab import calibrate as run
     from naslab.execution.workers import Workers
+    from naslab.lab.calibration import calibrate as run
 
     if out is not None:
         from naslab.figures.page import require_writable

@@ -63,7 +63,7 @@ def _cost_of(
     from naslab.arch import cost as cost_of
     from naslab.arch import layer_costs, uncounted_layers
     from naslab.errors import SpecError
-    from naslab.models import find_model, parse_resolution
+    from naslab.lab.models import find_model, parse_resolution
 
     if num_classes in ("", None):
         classes = None

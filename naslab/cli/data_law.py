@@ -35,8 +35,8 @@ def data_law(
     """
     from naslab.cli.progress import Display
     from naslab.execution.workers import Workers
-    from naslab.models import find_model
-    from naslab.scaling_lab import fit_data_law
+    from naslab.lab.models import find_model
+    from naslab.lab.scaling import fit_data_law
 
     require_figure_name(out)
     with Display(quiet=json) as display:

@@ -12,13 +12,13 @@ def doctor(ledger: LedgerOption = DEFAULT_LEDGER, json: JsonOption = False) -> N
 
     Example: naslab doctor --json
     """
-    from naslab.facts import device_facts, ledger_facts, machine_facts, version_facts
+    from naslab.provenance import device_description, installed_versions, ledger_description, machine_description
 
     facts = {
-        "versions": version_facts(),
-        "machine": machine_facts(),
-        "devices": device_facts(),
-        "ledger": ledger_facts(ledger),
+        "versions": installed_versions(),
+        "machine": machine_description(),
+        "devices": device_description(),
+        "ledger": ledger_description(ledger),
     }
     if json:
         print_json(facts)

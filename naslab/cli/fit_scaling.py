@@ -58,9 +58,9 @@ def fit_scaling(
     """
     from naslab.cli.progress import Display
     from naslab.execution.workers import Workers
-    from naslab.models import find_model, parse_resolution
+    from naslab.lab.models import find_model, parse_resolution
+    from naslab.lab.scaling import coefficients_of, fit_compound
     from naslab.scaling.coefficients import save_coefficients
-    from naslab.scaling_lab import coefficients_of, fit_compound
 
     by_hand = [parse_coefficients(text) for text in grid or ()]
     require_figure_name(out)

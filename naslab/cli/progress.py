@@ -30,11 +30,11 @@ from naslab.execution.events import (
     TrialRetried,
     TrialStarted,
 )
-from naslab.outcome import Outcome
 from naslab.pareto import hypervolume
+from naslab.study.outcome import Outcome
 
 if TYPE_CHECKING:
-    from naslab.problem import Problem
+    from naslab.study.problem import Problem
 
 
 class Display:
@@ -148,7 +148,7 @@ def _depth_of_training(outcome: Outcome) -> str:
     """How far a network of a rung was trained, and whether it was stopped; nothing for one trained as all are."""
     fidelity, stopped = outcome.candidate.fidelity, outcome.estimate.notes.get("stopped")
     if stopped is not None:
-        return f" foretold, stopped after {stopped['after_epochs']} epochs"
+        return f" extrapolated, stopped after {stopped['after_epochs']} epochs"
     if fidelity.schedule_epochs is None and outcome.candidate.origin.get("operator") != "promote":
         return ""
     return f" at {fidelity.epochs} of {fidelity.schedule_epochs or fidelity.epochs} epochs"

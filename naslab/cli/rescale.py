@@ -13,7 +13,7 @@ from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_js
 from naslab.cli.scaling_rule import Chosen, chosen_rule
 
 if TYPE_CHECKING:
-    from naslab.models import Model
+    from naslab.lab.models import Model
     from naslab.scaling import LatencyMet, Member, Met
 
 NOISY = 0.2
@@ -68,7 +68,7 @@ def rescale(
 
     Example: naslab rescale efficientnet_b0 --phi 1 2 3 --target-macs 600e6 --out family
     """
-    from naslab.models import find_model
+    from naslab.lab.models import find_model
 
     targets = {"macs": target_macs, "params": target_params, "activations": target_activations}
     wanted = {metric: value for metric, value in targets.items() if value is not None}
@@ -115,12 +115,12 @@ def for_dataset(found: Model, dataset: str | None) -> Model:
     """The model with the channels and classes of the data set that its family is to be trained on."""
     import msgspec
 
-    from naslab.models import Model
-    from naslab.training.datasets.facts import dataset_facts
+    from naslab.lab.models import Model
+    from naslab.training.datasets.info import dataset_info
 
     if found.study is not None or dataset is None:
         return found
-    facts = dataset_facts(dataset)
+    facts = dataset_info(dataset)
     shape = (facts.channels, *found.arch.input[1:])
     return Model(found.name, msgspec.structs.replace(found.arch, input=shape, num_classes=facts.num_classes))
 
@@ -211,17 +211,17 @@ def train_members(
     the model's own among them."""
     from naslab.cli.progress import Display
     from naslab.execution.workers import Workers
-    from naslab.lab import open_study, study_of_one, train_family
+    from naslab.lab.search import open_study, study_of_one, train_family
 
-    crew = Workers(count=workers)
+    pool = Workers(count=workers)
     with Display(quiet=quiet) as display:
         if found.study is not None:
             view = open_study(found.study, ledger)
         else:
-            view = study_of_one(found, dataset, epochs, study, crew, ledger, data_dir, display.show)
+            view = study_of_one(found, dataset, epochs, study, pool, ledger, data_dir, display.show)
         base = {"base_trial": found.trial or 0}
-        entrants = [(entry.member.arch, {**entry.member.origin, **base}) for entry in entries]
-        view = train_family(view, entrants, ledger, crew, data_dir, display.show)
+        listed = [(entry.member.arch, {**entry.member.origin, **base}) for entry in entries]
+        view = train_family(view, listed, ledger, pool, data_dir, display.show)
     trained = (*view.outcomes, *view.family)
     return {outcome.candidate.arch_id: outcome.value("accuracy") for outcome in trained if outcome.is_complete}
 

@@ -10,7 +10,7 @@ import typer
 from naslab.cli.output import say
 
 if TYPE_CHECKING:
-    from naslab.models import Model
+    from naslab.lab.models import Model
     from naslab.scaling import Compound, Rounding
     from naslab.scaling.coefficients import Coefficients
     from naslab.scaling.tables import Table
@@ -81,8 +81,8 @@ def fitted_coefficients(text: str, found: Model, ledger: str) -> Coefficients:
         fitted = load_coefficients(Path(text))
     else:
         from naslab.analysis.scaling_fit import fit_of_study
-        from naslab.lab import open_study
-        from naslab.scaling_lab import coefficients_of
+        from naslab.lab.scaling import coefficients_of
+        from naslab.lab.search import open_study
 
         fitted = coefficients_of(fit_of_study(open_study(text, ledger)))
     if fitted.model and fitted.model != found.name:

@@ -9,7 +9,7 @@ import typer
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, TimeoutOption, print_json, say
 
 if TYPE_CHECKING:
-    from naslab.training.choice import DataChoice
+    from naslab.study.data_choice import DataChoice
 
 
 def search(
@@ -92,9 +92,9 @@ def search(
     from naslab.cli.pareto import print_front
     from naslab.cli.progress import Display
     from naslab.execution.workers import Workers
-    from naslab.lab import pareto_front
-    from naslab.lab import search as run
-    from naslab.rungs import Rungs
+    from naslab.lab.search import pareto_front
+    from naslab.lab.search import search as run
+    from naslab.study.rungs import Rungs
 
     with Display(quiet=json) as display:
         view = run(
@@ -156,6 +156,6 @@ def data_choice(
         return dataset
     if dataset is None:
         raise typer.BadParameter("--storage and --skip-unreadable need a --dataset")
-    from naslab.training.choice import DataChoice
+    from naslab.study.data_choice import DataChoice
 
     return DataChoice(name=dataset, max_images=max_images, storage=storage, skip_unreadable=skip_unreadable)

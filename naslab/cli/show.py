@@ -34,7 +34,7 @@ def show(
     from naslab.arch import cost as cost_of
     from naslab.arch import encode, reach
     from naslab.arch.summary import stage_rows
-    from naslab.models import find_model, parse_resolution
+    from naslab.lab.models import find_model, parse_resolution
 
     found = find_model(model, ledger, parse_resolution(resolution), num_classes)
     total = cost_of(found.arch)  # comes first: of what does not fit it names the layer

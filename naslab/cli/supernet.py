@@ -43,8 +43,8 @@ def supernet(
 
     Example: naslab supernet nas_bench_macro --dataset cifar10 --epochs 30 --out macro.safetensors
     """
-    from naslab.models import parse_resolution
-    from naslab.supernet_lab import train_supernet
+    from naslab.lab.models import parse_resolution
+    from naslab.lab.supernet import train_supernet
 
     trained = train_supernet(
         space,
@@ -84,8 +84,8 @@ def slice_weights(
 
     Example: naslab slice macro.safetensors mystudy:best --out start.safetensors
     """
-    from naslab.models import find_model
-    from naslab.supernet_lab import export_shared_weights
+    from naslab.lab.models import find_model
+    from naslab.lab.supernet import export_shared_weights
 
     digest = export_shared_weights(supernet, find_model(model, ledger), out, data_dir=data_dir)
     if json:

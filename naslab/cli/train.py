@@ -40,9 +40,9 @@ def train(
     import msgspec
 
     from naslab.arch import save_arch
-    from naslab.lab import export_network
-    from naslab.lab import train as run
-    from naslab.models import find_model, parse_resolution
+    from naslab.lab.models import find_model, parse_resolution
+    from naslab.lab.search import export_network
+    from naslab.lab.search import train as run
 
     found = find_model(model, ledger, parse_resolution(resolution))
     out.mkdir(parents=True, exist_ok=True)

@@ -16,21 +16,21 @@ from naslab.arch.block import require
 from naslab.errors import DataError
 from naslab.estimators.estimator import Workbench
 from naslab.estimators.proxies.proxy import Probe, prepare_proxies, require_proxies
-from naslab.outcome import Candidate, Estimate, Fidelity
 from naslab.space import Genome, SearchSpace
+from naslab.study.outcome import Candidate, Estimate, Fidelity
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-class Member(NamedTuple):
+class EnsembleMember(NamedTuple):
     """A proxy and the weight of its vote; below 0 for one that counts against a network that is equal in the others."""
 
     proxy: str
     weight: float = 1.0
 
 
-MEMBERS = (Member("naswot", 2.0), Member("layers"), Member("macs", -0.5))
+MEMBERS = (EnsembleMember("naswot", 2.0), EnsembleMember("layers"), EnsembleMember("macs", -0.5))
 """Learned on networks of nas_bench_macro other than those they are judged by, with a batch of 32 images of CIFAR-10.
 Non-negative least squares of the accuracy's normal scores of 166 on those of layers, activations, naswot, jacob_cov and
 grad_norm gave 0.65 to naswot, 0.32 to layers and 0.1 or less to the others, which so do not earn their time. Of two
@@ -49,14 +49,14 @@ class RankEnsemble(msgspec.Struct, frozen=True, kw_only=True):
     `measured` holds every member's own score too.
 
     >>> from naslab.space import load_space
-    >>> from naslab.training.choice import DataChoice
+    >>> from naslab.study.data_choice import DataChoice
     >>> RankEnsemble(space=load_space("nas_bench_macro"), probe=Probe(data=DataChoice(name="cifar10"))).proxies
     ('naswot', 'layers', 'macs')
     """
 
     space: SearchSpace
     probe: Probe
-    members: tuple[Member, ...] = MEMBERS
+    members: tuple[EnsembleMember, ...] = MEMBERS
     num_reference: int = 32
     seed: int = 0
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from naslab.outcome import Candidate, EpochRecord, Estimate
+from naslab.study.outcome import Candidate, EpochRecord, Estimate
 
 
 class Workbench(msgspec.Struct):

@@ -38,7 +38,7 @@ NOISE_WEIGHT = 0.35
 GRID = np.linspace(0.0, 1.0, 501)
 
 
-class Forecast(msgspec.Struct, frozen=True):
+class FinalAccuracy(msgspec.Struct, frozen=True):
     """What a curve will reach at `epoch`: the median, with the interval that holds it with `confidence`; per cent."""
 
     epoch: int
@@ -63,10 +63,10 @@ class CurvePosterior:
         """The accuracy, in per cent, that is not reached with this probability."""
         return 100 * float(np.interp(probability, self._distribution, GRID))
 
-    def forecast(self, confidence: float = 0.9) -> Forecast:
+    def forecast(self, confidence: float = 0.9) -> FinalAccuracy:
         """The median and the central interval."""
         tail = (1 - confidence) / 2
-        return Forecast(self.epoch, self.quantile(0.5), self.quantile(tail), self.quantile(1 - tail), confidence)
+        return FinalAccuracy(self.epoch, self.quantile(0.5), self.quantile(tail), self.quantile(1 - tail), confidence)
 
 
 def extrapolate(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 
 from naslab.errors import DivergedError, NaslabError, TimedOutError
-from naslab.outcome import Failure
+from naslab.study.outcome import Failure
 from naslab.training.halving import is_out_of_memory
 
 

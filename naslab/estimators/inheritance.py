@@ -6,7 +6,7 @@ import msgspec
 
 from naslab.estimators.estimator import Workbench
 from naslab.estimators.short_training import ShortTraining
-from naslab.outcome import Candidate, Estimate, Outcome
+from naslab.study.outcome import Candidate, Estimate, Outcome
 
 
 class InheritedTraining(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,8 +19,8 @@ class InheritedTraining(msgspec.Struct, frozen=True, kw_only=True):
     checkpoint is of no use, training begins from scratch and the note `from_scratch` says why. A promotion goes on from
     its own checkpoint, whatever that network inherited.
 
-    >>> from naslab.training.choice import DataChoice
-    >>> from naslab.training.recipe import default_recipe
+    >>> from naslab.study.data_choice import DataChoice
+    >>> from naslab.study.recipe import default_recipe
     >>> short = ShortTraining(data=DataChoice(name="digits"), recipe=default_recipe("digits"), checkpoints="blobs")
     >>> InheritedTraining(training=short).training.latency
     False

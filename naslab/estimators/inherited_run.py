@@ -14,7 +14,7 @@ from naslab.estimators import training_run
 from naslab.estimators.estimator import Workbench
 from naslab.estimators.inheritance import ANCESTOR_EPOCHS, INHERITS
 from naslab.estimators.short_training import ShortTraining
-from naslab.outcome import Candidate, Estimate
+from naslab.study.outcome import Candidate, Estimate
 from naslab.training.checkpoint import Checkpoint, load_checkpoint
 from naslab.training.inheritance import Inherited, inherit
 

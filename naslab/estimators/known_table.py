@@ -16,8 +16,8 @@ import msgspec
 
 from naslab.errors import DataError
 from naslab.estimators.estimator import Workbench
-from naslab.outcome import Candidate, Estimate, Failure
 from naslab.space import Genome
+from naslab.study.outcome import Candidate, Estimate, Failure
 
 
 class Known(NamedTuple):

@@ -22,7 +22,7 @@ MAX_PASSES = 101
 MOST_SECONDS = 1.0
 
 
-class Latency(NamedTuple):
+class MeasuredLatency(NamedTuple):
     """Median and interquartile range, in milliseconds, of one image's forward pass, and what it was measured with."""
 
     median_ms: float
@@ -31,7 +31,7 @@ class Latency(NamedTuple):
     threads: int
 
 
-def measure_latency(module: nn.Module, input_shape: Shape, device: torch.device | str = "cpu") -> Latency:
+def measure_latency(module: nn.Module, input_shape: Shape, device: torch.device | str = "cpu") -> MeasuredLatency:
     """Time the forward pass of one image of `input_shape` (channels, height, width) in evaluation mode.
 
     float32, with torch's present number of CPU threads (stated in the result); on a GPU by CUDA events (not yet
@@ -52,10 +52,10 @@ def measure_latency(module: nn.Module, input_shape: Shape, device: torch.device 
     finally:
         module.train(was_training)
     low, median, high = np.percentile(times, (25, 50, 75))
-    return Latency(float(median), float(high - low), len(times), torch.get_num_threads())
+    return MeasuredLatency(float(median), float(high - low), len(times), torch.get_num_threads())
 
 
-def measure_arch(arch: ArchSpec, device: str = "cpu") -> Latency:
+def measure_arch(arch: ArchSpec, device: str = "cpu") -> MeasuredLatency:
     """Build a network with random weights and time it; `DeviceError` where there is no such device.
 
     >>> from naslab.zoo import model

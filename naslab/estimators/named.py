@@ -14,16 +14,16 @@ import msgspec
 
 from naslab.arch.block import require
 from naslab.errors import SpecError, UnknownNameError
-from naslab.estimators.ensemble import MEMBERS, Member, RankEnsemble
+from naslab.estimators.ensemble import MEMBERS, EnsembleMember, RankEnsemble
 from naslab.estimators.estimator import Estimator
-from naslab.estimators.foretold import LEAST_EPOCHS, LEAST_EPOCHS_OF_LOSS, Foretold
+from naslab.estimators.extrapolated import LEAST_EPOCHS, LEAST_EPOCHS_OF_LOSS, Extrapolated
 from naslab.estimators.predictor import AccuracyPredictor, KnownResult
 from naslab.estimators.proxies.proxy import DESCRIBED, PROXIES, Probe, Proxy
 from naslab.estimators.short_training import ShortTraining
 from naslab.estimators.supernet import SupernetEstimator
-from naslab.outcome import Fidelity
-from naslab.problem import Problem
-from naslab.training.recipe import named_recipe
+from naslab.study.outcome import Fidelity
+from naslab.study.problem import Problem
+from naslab.study.recipe import named_recipe
 
 
 class Setting(NamedTuple):
@@ -91,10 +91,10 @@ class ShortOptions(Options, frozen=True):
         return ShortTraining(data=problem.data, recipe=recipe, data_dir=setting.data_dir)
 
 
-class ForetoldOptions(ShortOptions, frozen=True):
+class ExtrapolatedOptions(ShortOptions, frozen=True):
     """Short training that ends on the way to `of` epochs, and whose curve says where they would lead.
 
-    Networks are ranked `by` the foretold `loss`, or `accuracy`, which takes an epoch more.
+    Networks are ranked `by` the extrapolated `loss`, or `accuracy`, which takes an epoch more.
     """
 
     epochs: int = 4
@@ -104,7 +104,7 @@ class ForetoldOptions(ShortOptions, frozen=True):
     @property
     def metric(self) -> str:
         """Which of `measured` ranks networks."""
-        return "foretold_accuracy" if self.by == "accuracy" else "foretold_log_likelihood"
+        return "extrapolated_accuracy" if self.by == "accuracy" else "extrapolated_log_likelihood"
 
     @property
     def fidelity(self) -> Fidelity:
@@ -209,10 +209,10 @@ def _short(setting: Setting, options: ShortOptions) -> MadeEstimator:
     return MadeEstimator(options.training(setting), options.fidelity)
 
 
-def _foretold(setting: Setting, options: ForetoldOptions) -> MadeEstimator:
+def _extrapolated(setting: Setting, options: ExtrapolatedOptions) -> MadeEstimator:
     least = LEAST_EPOCHS if options.by == "accuracy" else LEAST_EPOCHS_OF_LOSS
-    require(options.epochs >= least, "foretold:epochs", f"must be at least {least}, got {options.epochs}")
-    return MadeEstimator(Foretold(options.training(setting)), options.fidelity)
+    require(options.epochs >= least, "extrapolated:epochs", f"must be at least {least}, got {options.epochs}")
+    return MadeEstimator(Extrapolated(options.training(setting)), options.fidelity)
 
 
 def _full(setting: Setting, options: FullOptions) -> MadeEstimator:
@@ -264,11 +264,11 @@ def _supernet(setting: Setting, options: SupernetOptions) -> MadeEstimator:
     return MadeEstimator(made)
 
 
-def _member(text: str) -> Member:
+def _member(text: str) -> EnsembleMember:
     """A member as written: `naswot*2`, or `layers` at a weight of 1."""
     name, star, weight = text.partition("*")
     try:
-        return Member(name.strip(), float(weight) if star else 1.0)
+        return EnsembleMember(name.strip(), float(weight) if star else 1.0)
     except ValueError:
         raise SpecError("ensemble:members", f"a weight is a number, as in naswot*2, got '{text}'") from None
 
@@ -301,7 +301,13 @@ ENTRIES: tuple[Entry, ...] = (
     ),
     Entry("ensemble", "proxies that vote by rank", "ensemble", EnsembleOptions, _ensemble),
     Entry("short", "short training to a fidelity", "accuracy", ShortOptions, _short),
-    Entry("foretold", "the end of a curve from its beginning", "foretold_accuracy", ForetoldOptions, _foretold),
+    Entry(
+        "extrapolated",
+        "the end of a curve from its beginning",
+        "extrapolated_accuracy",
+        ExtrapolatedOptions,
+        _extrapolated,
+    ),
     Entry("full", "training by the recipe full", "accuracy", FullOptions, _full),
     Entry("supernet", "weights shared by the whole space", "accuracy", SupernetOptions, _supernet),
     Entry("predictor", "a Gaussian process of known results", "accuracy", PredictorOptions, _predictor),

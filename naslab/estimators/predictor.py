@@ -15,13 +15,13 @@ from naslab.errors import SpecError
 from naslab.estimators.ensemble import candidate_of
 from naslab.estimators.estimator import Workbench
 from naslab.estimators.proxies.proxy import Probe, prepare_proxies, require_proxies
-from naslab.outcome import Candidate, Estimate, Failure
-from naslab.problem import Problem
 from naslab.space import Genome
 from naslab.strategies.candidates import Catalogue
 from naslab.strategies.domain import ArchDomain
 from naslab.strategies.gaussian_process import Belief, Posterior, fit_kernel
 from naslab.strategies.surrogate import MAX_FITTED, Scale
+from naslab.study.outcome import Candidate, Estimate, Failure
+from naslab.study.problem import Problem
 
 Matrix = NDArray[np.float64]
 

@@ -5,28 +5,28 @@ from __future__ import annotations
 import msgspec
 
 from naslab.estimators.estimator import Workbench
-from naslab.outcome import Candidate, Estimate
-from naslab.training.choice import DataChoice
-from naslab.training.recipe import Recipe
+from naslab.study.data_choice import DataChoice
+from naslab.study.outcome import Candidate, Estimate
+from naslab.study.recipe import Recipe
 
 
 class ShortTraining(msgspec.Struct, frozen=True, kw_only=True):
     """Trains a candidate to its fidelity; the accuracy is the last epoch's on validation images.
 
-    The fidelity's resolution and width make a smaller stand-in of the network, its images a subset with each class in
+    The fidelity's resolution and width make a smaller proxy of the network, its images a subset with each class in
     proportion, the same for equal seeds. `checkpoints` is a folder of files by content hash: a training leaves its
     state there (`weights_sha256`), and a candidate that has a `start_from` goes on from that state, bit by bit as if it
     had never stopped. A checkpoint that is missing, cut short or of another training is noted (`from_scratch`), and the
     candidate is trained from its beginning.
 
     `stop_early` is a confidence: a training ends when with it the accuracy at the end of the schedule, extrapolated,
-    is below the candidate's `accuracy_to_beat`. Its accuracy is then the foretold one, and the note `stopped` says why,
-    with the interval.
+    is below the candidate's `accuracy_to_beat`. Its accuracy is then the extrapolated one, and the note `stopped` says
+    why, with the interval.
 
-    `latency` measures one image's forward pass too, of the network and not of its stand-in. `time_limit_seconds` is for
+    `latency` measures one image's forward pass too, of the network and not of its proxy. `time_limit_seconds` is for
     one candidate, looked at between batches. `peak_memory_bytes` is the GPU's, 0 on a CPU.
 
-    >>> from naslab.training.recipe import default_recipe
+    >>> from naslab.study.recipe import default_recipe
     >>> ShortTraining(data=DataChoice(name="digits"), recipe=default_recipe("digits")).latency
     False
     """

@@ -6,9 +6,9 @@ import msgspec
 
 from naslab.arch import ArchSpec
 from naslab.estimators.estimator import Workbench
-from naslab.outcome import Candidate, Estimate
-from naslab.training.choice import DataChoice
-from naslab.training.recipe import Recipe
+from naslab.study.data_choice import DataChoice
+from naslab.study.outcome import Candidate, Estimate
+from naslab.study.recipe import Recipe
 
 
 class SupernetEstimator(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,13 +16,13 @@ from naslab.errors import DataError, SpecError
 from naslab.estimators.estimator import Workbench
 from naslab.estimators.failures import failure_of
 from naslab.estimators.latency import measure_latency
-from naslab.outcome import Candidate, Estimate, Failure
+from naslab.study.outcome import Candidate, Estimate, Failure
+from naslab.study.recipe import Recipe
 from naslab.training.augment import Normaliser
 from naslab.training.data import DataSplit, load_dataset
 from naslab.training.evaluation import accuracy_sem, evaluate
 from naslab.training.fit import device_name, require_fit
 from naslab.training.images import ImageSet
-from naslab.training.recipe import Recipe
 from naslab.training.supernet.bank import missing_tensors
 from naslab.training.supernet.files import Supernet, load_supernet
 from naslab.training.supernet.network import recalibrate, sliced_network
@@ -36,7 +36,7 @@ MOST_LACKING = 0.25
 """The share of a network's tensors that a supernet may lack: in huge spaces rare shapes are not in it."""
 
 
-class Ready(NamedTuple):
+class LoadedSupernet(NamedTuple):
     """A supernet, and the data on the worker's device and the recipe that it is evaluated with."""
 
     supernet: Supernet
@@ -66,7 +66,7 @@ def require_space(how: SupernetEstimator, arch: ArchSpec) -> None:
         )
 
 
-def prepare(how: SupernetEstimator, bench: Workbench) -> Ready:
+def prepare(how: SupernetEstimator, bench: Workbench) -> LoadedSupernet:
     """Load the supernet and the data, once a worker."""
     torch.set_num_threads(bench.threads)
     key = (how, bench.device)
@@ -78,8 +78,8 @@ def prepare(how: SupernetEstimator, bench: Workbench) -> Ready:
             step = math.ceil(len(split.validation) / how.validation_images)  # of all of it, whatever its order
             split = split._replace(validation=ImageSet(*(part[::step] for part in split.validation)))
         digest = hashlib.sha256(Path(how.path).read_bytes()).hexdigest()
-        bench.cache[key] = Ready(supernet, split, how.recipe or supernet.settings.recipe, digest)
-    ready: Ready = bench.cache[key]
+        bench.cache[key] = LoadedSupernet(supernet, split, how.recipe or supernet.settings.recipe, digest)
+    ready: LoadedSupernet = bench.cache[key]
     return ready
 
 
@@ -108,7 +108,7 @@ def estimate(how: SupernetEstimator, candidate: Candidate, bench: Workbench) -> 
     )
 
 
-def measure(how: SupernetEstimator, candidate: Candidate, ready: Ready) -> tuple[dict[str, float], int]:
+def measure(how: SupernetEstimator, candidate: Candidate, ready: LoadedSupernet) -> tuple[dict[str, float], int]:
     """The metrics of a candidate's slice, and how many of its tensors the supernet lacks."""
     split = ready.split
     size = ready.supernet.settings.size

@@ -17,18 +17,16 @@ from naslab.estimators.estimator import Workbench
 from naslab.estimators.failures import failure_of
 from naslab.estimators.latency import measure_latency
 from naslab.estimators.stopping import StopRule
-from naslab.outcome import Candidate, EpochRecord, Estimate, Fidelity
+from naslab.study.outcome import Candidate, EpochRecord, Estimate, Fidelity
+from naslab.study.recipe import Recipe
 from naslab.training.capturing import NOT_CAPTURED
-from naslab.training.checkpoint import Checkpoint, Origin, Progress, load_checkpoint, save_checkpoint
-from naslab.training.classes import missing_classes
+from naslab.training.checkpoint import Checkpoint, Origin, TrainingProgress, load_checkpoint, save_checkpoint
 from naslab.training.data import DataSplit, load_dataset
 from naslab.training.early_stopping import kept_epoch
-from naslab.training.fidelity import arch_at, data_at
+from naslab.training.fidelity import arch_at, data_at, missing_classes, with_heads, without_heads
 from naslab.training.fit import device_name, require_fit
 from naslab.training.halving import halving_notes, return_freed_memory, train_within_memory
-from naslab.training.heads import with_heads, without_heads
 from naslab.training.loop import Clock, accuracy_sem, train
-from naslab.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from naslab.estimators.short_training import ShortTraining
@@ -135,7 +133,7 @@ class TrainingRun:
             self.notes["stopped"] = rule.note(self.curve)
             measured = rule.measured(self.curve)
         if how.latency:
-            # of the network itself: a fidelity's narrow or small stand-in is faster
+            # of the network itself: a fidelity's narrow or small proxy network is faster
             seen = measure_latency(
                 module if arch == candidate.arch else build(candidate.arch, candidate.seed),
                 candidate.arch.input,
@@ -163,7 +161,7 @@ class TrainingRun:
         self.notes["epochs_before"] = len(checkpoint.progress.curve)
         return checkpoint
 
-    def _keep(self, origin: Origin, progress: Progress, tensors: dict[str, Tensor]) -> None:
+    def _keep(self, origin: Origin, progress: TrainingProgress, tensors: dict[str, Tensor]) -> None:
         """Leave a checkpoint; a disk that refuses it costs the checkpoint, not the estimate."""
         assert self._how.checkpoints is not None
         fidelity = trained_part(self._candidate.fidelity, progress.curve)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from naslab.execution.worker import Ready
-from naslab.outcome import Candidate
+from naslab.study.outcome import Candidate
 
 USABLE = 0.9
 """The share of a device's memory that predictions may fill."""

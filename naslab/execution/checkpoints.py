@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from naslab.execution.promotion import may_go_on
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.record import StudyRecord
-from naslab.outcome import Candidate, Outcome
-from naslab.problem import Objective
-from naslab.rungs import Rungs
+from naslab.study.outcome import Candidate, Outcome
+from naslab.study.problem import Objective
+from naslab.study.rungs import Rungs
 
 
 def sweep_checkpoints(ledger: Ledger, record: StudyRecord, objectives: Sequence[Objective]) -> int:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import msgspec
 
 from naslab.ledger.record import StudyRecord
-from naslab.outcome import Candidate, EpochRecord, Failure, Outcome
-from naslab.problem import Problem
+from naslab.study.outcome import Candidate, EpochRecord, Failure, Outcome
+from naslab.study.problem import Problem
 
 
 class StudyOpened(msgspec.Struct, frozen=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol, Self
 
-from naslab.outcome import Candidate, EpochRecord, Estimate
+from naslab.study.outcome import Candidate, EpochRecord, Estimate
 
 
 class Finished(NamedTuple):
@@ -14,7 +14,7 @@ class Finished(NamedTuple):
     estimate: Estimate
 
 
-class Progress(NamedTuple):
+class EpochDone(NamedTuple):
     """An epoch of a candidate that is still training."""
 
     candidate: Candidate
@@ -36,7 +36,7 @@ class Executor(Protocol):
         """Start a candidate in a free slot (at most `num_slots` are in flight)."""
         ...
 
-    def wait(self, timeout: float) -> list[Finished | Progress]:
+    def wait(self, timeout: float) -> list[Finished | EpochDone]:
         """What happened since the last call; blocks until something does or `timeout` seconds pass.
 
         Raises what a worker's preparation raised (`DataError`, `DeviceError`), and `WorkerError` where workers cannot

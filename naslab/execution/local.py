@@ -19,11 +19,11 @@ import cloudpickle
 from naslab.errors import WorkerError
 from naslab.estimators.estimator import Estimator
 from naslab.execution.admission import MemoryModel
-from naslab.execution.crew import Crew
-from naslab.execution.executor import Finished, Progress
+from naslab.execution.executor import EpochDone, Finished
 from naslab.execution.worker import Message, Placement
+from naslab.execution.worker_pool import WorkerPool
 from naslab.execution.worker_process import START
-from naslab.outcome import Candidate, Failure
+from naslab.study.outcome import Candidate, Failure
 
 LAST_WORDS_BYTES = 4000
 PATIENT_SPINS = 2_000
@@ -70,39 +70,39 @@ class LocalExecutor:
         threads = threads_each(num_workers)
         payload = cloudpickle.dumps(estimator)  # by value where a script or a notebook defines it
         self._lifeline = Lifeline()
-        self._seats = [
-            ProcessSeat(
+        self._hosts = [
+            ProcessHost(
                 Placement(f"worker-{number}", number, device, gpus_per_worker, threads), payload, self._lifeline
             )
             for number in range(num_workers)
         ]
-        self._crew = Crew(self._seats, self._watch, timeout_seconds, memory)
+        self._pool = WorkerPool(self._hosts, self._watch, timeout_seconds, memory)
 
     @property
     def num_slots(self) -> int:
-        return len(self._seats)
+        return len(self._hosts)
 
     def submit(self, candidate: Candidate) -> None:
-        self._crew.submit(candidate)
+        self._pool.submit(candidate)
 
-    def wait(self, timeout: float) -> list[Finished | Progress]:
-        return self._crew.wait(timeout)
+    def wait(self, timeout: float) -> list[Finished | EpochDone]:
+        return self._pool.wait(timeout)
 
     def __enter__(self) -> Self:
         self._lifeline.open()
         try:
-            self._crew.start()
+            self._pool.start()
         except BaseException:
             self.__exit__()
             raise
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._crew.end()
+        self._pool.end()
         self._lifeline.close()
 
     def _watch(self, seconds: float) -> None:
-        wait([seat.channel for seat in self._seats if seat.is_open], seconds)
+        wait([host.channel for host in self._hosts if host.is_open], seconds)
 
 
 class Lifeline:
@@ -125,7 +125,7 @@ class Lifeline:
         return self._ends[0]
 
 
-class ProcessSeat:
+class ProcessHost:
     """A worker process at the other end of a socket, the leader of a process group of its own."""
 
     channel: Connection[Any, Any]

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from naslab.outcome import Outcome
 from naslab.pareto import crowding_distance, hypervolume_contributions, non_dominated_ranks
-from naslab.problem import Objective
+from naslab.study.outcome import Outcome
+from naslab.study.problem import Objective
 
 MOST_FOR_VOLUME = 3
 """Objectives up to which hypervolume contributions break ties; with more they cost more than a decision is worth."""

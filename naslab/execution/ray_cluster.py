@@ -19,12 +19,12 @@ from ray.exceptions import RayActorError, RayError, TaskUnschedulableError
 from naslab.errors import DeviceError, WorkerError
 from naslab.estimators.estimator import Estimator
 from naslab.execution.admission import MemoryModel
-from naslab.execution.crew import Crew
-from naslab.execution.executor import Finished, Progress
+from naslab.execution.executor import EpochDone, Finished
 from naslab.execution.local import WORKER_SETTINGS, count_cores
 from naslab.execution.ray_connection import connected
 from naslab.execution.worker import Done, Message, Placement, Ready, Refused, Worker, load_worker
-from naslab.outcome import Candidate, Failure
+from naslab.execution.worker_pool import WorkerPool
+from naslab.study.outcome import Candidate, Failure
 
 
 class RayExecutor:
@@ -61,49 +61,49 @@ class RayExecutor:
         self._address = address
         self._timeout_seconds = timeout_seconds
         self._memory = memory
-        self._seats: list[ActorSeat] = []
-        self._crew: Crew | None = None
+        self._hosts: list[ActorHost] = []
+        self._pool: WorkerPool | None = None
         self._to_leave = ExitStack()
 
     def submit(self, candidate: Candidate) -> None:
         self._entered().submit(candidate)
 
-    def wait(self, timeout: float) -> list[Finished | Progress]:
+    def wait(self, timeout: float) -> list[Finished | EpochDone]:
         return self._entered().wait(timeout)
 
     def __enter__(self) -> Self:
         cpus_wanted = self.num_slots * (self._cpus_per_worker or 1)
         with ExitStack() as entered:
             entered.enter_context(connected(self._address, max(count_cores(), cpus_wanted)))
-            self._seats = self._make_seats()
-            self._crew = Crew(self._seats, self._watch, self._timeout_seconds, self._memory)
-            entered.callback(self._crew.end)
-            self._crew.start()
+            self._hosts = self._make_hosts()
+            self._pool = WorkerPool(self._hosts, self._watch, self._timeout_seconds, self._memory)
+            entered.callback(self._pool.end)
+            self._pool.start()
             self._to_leave = entered.pop_all()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._crew = None
+        self._pool = None
         self._to_leave.close()
 
-    def _make_seats(self) -> list[ActorSeat]:
-        """A seat for each worker, with its share of the cluster."""
+    def _make_hosts(self) -> list[ActorHost]:
+        """A host for each worker, with its share of the cluster."""
         resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
         gpus = share_of_gpus(self._device, self._gpus_per_worker, self.num_slots, resources.get("GPU", 0.0))
         cpus = self._cpus_per_worker or max(1, int(resources.get("CPU", 1.0)) // self.num_slots)
         device = self._device if gpus else "cpu"
         placements = [Placement(f"worker-{number}", 0, device, None, cpus) for number in range(self.num_slots)]
-        return [ActorSeat(placement, self._payload, gpus) for placement in placements]
+        return [ActorHost(placement, self._payload, gpus) for placement in placements]
 
-    def _entered(self) -> Crew:
-        assert self._crew is not None, "the executor is not entered"
-        return self._crew
+    def _entered(self) -> WorkerPool:
+        assert self._pool is not None, "the executor is not entered"
+        return self._pool
 
     def _watch(self, seconds: float) -> None:
-        ray.wait([each for seat in self._seats for each in seat.awaited], num_returns=1, timeout=seconds)
+        ray.wait([each for host in self._hosts for each in host.awaited], num_returns=1, timeout=seconds)
 
 
-class ActorSeat:
+class ActorHost:
     """One actor of a cluster. What it says is awaited: a reference to its readiness, a stream for each candidate."""
 
     def __init__(self, placement: Placement, estimator: bytes, gpus: float) -> None:

@@ -15,7 +15,7 @@ from ray._private import ray_constants
 from ray._private import worker as ray_worker
 
 from naslab.errors import WorkerError
-from naslab.execution import ray_keeper
+from naslab.execution import ray_cleanup
 
 OBJECT_STORE_BYTES = 128 * 2**20
 """Shared memory of a cluster started for the run: candidates and estimates are small."""
@@ -80,11 +80,11 @@ def started(num_cpus: int) -> Iterator[None]:
 
 @contextmanager
 def kept() -> Iterator[Callable[[str], None]]:
-    """A keeper beside the block, which ends what is left of the session that it is told of when the block ends."""
-    command = [sys.executable, "-I", "-S", ray_keeper.__file__]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, text=True, start_new_session=True) as keeper:
-        assert keeper.stdin is not None
-        told = keeper.stdin
+    """A process beside the block, which ends what is left of the session that it is told of when the block ends."""
+    command = [sys.executable, "-I", "-S", ray_cleanup.__file__]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, text=True, start_new_session=True) as cleaner:
+        assert cleaner.stdin is not None
+        told = cleaner.stdin
         yield lambda session: print(session, file=told, flush=True)
 
 

@@ -24,12 +24,12 @@ from naslab.execution.events import (
     TrialStarted,
     ignore,
 )
-from naslab.execution.executor import Executor, Finished, Progress
-from naslab.execution.source import Source, StrategySource
+from naslab.execution.executor import EpochDone, Executor, Finished
+from naslab.execution.source import CandidateSource, StrategySource
 from naslab.ledger.ledger import Ledger
-from naslab.outcome import Candidate, Estimate, Fidelity, Outcome
-from naslab.problem import Problem
 from naslab.strategies.strategy import Strategy
+from naslab.study.outcome import Candidate, Estimate, Fidelity, Outcome
+from naslab.study.problem import Problem
 
 WAIT_SECONDS = 0.2
 """How soon Ctrl-C is noticed."""
@@ -61,7 +61,7 @@ def run_candidates(
     study: str,
     ledger: Ledger,
     executor: Executor,
-    source: Source,
+    source: CandidateSource,
     on_event: Observer = ignore,
     tidy: Callable[[], object] = lambda: None,
 ) -> None:
@@ -89,7 +89,9 @@ def run_candidates(
 class Run:
     """What a run knows: the candidates in flight, those waiting, and how far it is."""
 
-    def __init__(self, study: str, ledger: Ledger, executor: Executor, source: Source, on_event: Observer) -> None:
+    def __init__(
+        self, study: str, ledger: Ledger, executor: Executor, source: CandidateSource, on_event: Observer
+    ) -> None:
         self._study = study
         self._ledger = ledger
         self._executor = executor
@@ -119,15 +121,15 @@ class Run:
         for candidate in fresh:
             self._submit(candidate)
 
-    def handle_all(self, happened: list[Finished | Progress]) -> None:
+    def handle_all(self, happened: list[Finished | EpochDone]) -> None:
         """Take up what an executor reports."""
         for event in happened:
             self._handle(event)
 
-    def _handle(self, happened: Finished | Progress) -> None:
+    def _handle(self, happened: Finished | EpochDone) -> None:
         """Pass on an epoch; keep an estimate, or run its candidate once more if a worker died on it."""
         candidate = happened.candidate
-        if isinstance(happened, Progress):
+        if isinstance(happened, EpochDone):
             self._on_event(EpochEnded(candidate, happened.epoch))
             return
         failure = happened.estimate.failure

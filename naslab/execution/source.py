@@ -9,10 +9,10 @@ import msgspec
 
 from naslab.arch import ArchSpec, arch_id, cost
 from naslab.errors import SpaceExhaustedError
-from naslab.outcome import Candidate, Fidelity, Outcome
-from naslab.problem import Problem
 from naslab.space import Genome
 from naslab.strategies.strategy import Proposal, Strategy
+from naslab.study.outcome import Candidate, Fidelity, Outcome
+from naslab.study.problem import Problem
 
 
 class Resumption(NamedTuple):
@@ -22,7 +22,7 @@ class Resumption(NamedTuple):
     requeued: list[Candidate]
 
 
-class Source(Protocol):
+class CandidateSource(Protocol):
     """Where candidates come from."""
 
     @property

@@ -21,9 +21,9 @@ from naslab.errors import SpaceExhaustedError
 from naslab.estimators.estimator import Estimator
 from naslab.execution.source import make_candidate
 from naslab.execution.worker import Done, Placement, Refused, Worker
-from naslab.outcome import Candidate, EpochRecord, Estimate, Failure, Fidelity, Outcome
-from naslab.problem import MeasuredMetric, Problem
 from naslab.strategies.strategy import Strategy
+from naslab.study.outcome import Candidate, EpochRecord, Estimate, Failure, Fidelity, Outcome
+from naslab.study.problem import MeasuredMetric, Problem
 
 
 class SearcherState(msgspec.Struct, frozen=True):

@@ -13,7 +13,7 @@ import msgspec
 from naslab.errors import NaslabError, WorkerError
 from naslab.estimators.estimator import Estimator, Workbench
 from naslab.estimators.failures import failure_of
-from naslab.outcome import Candidate, EpochRecord, Estimate, Failure
+from naslab.study.outcome import Candidate, EpochRecord, Estimate, Failure
 
 
 class Placement(NamedTuple):

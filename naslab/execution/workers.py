@@ -16,7 +16,7 @@ from naslab.estimators.estimator import Estimator
 from naslab.execution.admission import MemoryModel, workers_per_gpu
 from naslab.execution.executor import Executor
 from naslab.execution.local import LocalExecutor, count_cores
-from naslab.outcome import Candidate
+from naslab.study.outcome import Candidate
 
 
 class Workers(msgspec.Struct, frozen=True, kw_only=True):

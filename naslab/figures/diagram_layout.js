@@ -202,7 +202,7 @@ const diagramLayout = (() => {
     }
   }
 
-  /** The places nearest to the wishes that keep order and distance: least squares by pooling adjacent violators. */
+  /** The places nearest to the wanted ones that keep order and distance: least squares by pooling adjacent violators. */
   function settle(nodes, wishOf) {
     const pools = [];
     let offset = 0;

@@ -8,12 +8,12 @@ from html import escape
 
 import plotly.graph_objects as go
 
-from naslab.analysis.family import FamilyTable, Member
+from naslab.analysis.family import FamilyTable, MeasuredMember
 from naslab.analysis.front import FrontPoint, FrontTable
 from naslab.figures.style import BLUE, INK, MUTED, VERMILION, figure, hover, metric_axis, metric_words
-from naslab.problem import Objective
+from naslab.study.problem import Objective
 
-Shown = FrontPoint | Member
+Shown = FrontPoint | MeasuredMember
 
 
 def front_figure(
@@ -100,7 +100,7 @@ def _front_trace(points: Sequence[FrontPoint], x: str, y: str, along: Objective 
     )
 
 
-def _family_trace(members: Sequence[Member], x: str, y: str) -> go.Scatter:
+def _family_trace(members: Sequence[MeasuredMember], x: str, y: str) -> go.Scatter:
     return go.Scatter(
         x=_values(members, x),
         y=_values(members, y),
@@ -114,7 +114,7 @@ def _family_trace(members: Sequence[Member], x: str, y: str) -> go.Scatter:
     )
 
 
-def _baseline_trace(members: Sequence[Member], x: str, y: str, left: float) -> go.Scatter:
+def _baseline_trace(members: Sequence[MeasuredMember], x: str, y: str, left: float) -> go.Scatter:
     return go.Scatter(
         x=_values(members, x),
         y=_values(members, y),
@@ -136,7 +136,7 @@ def _left_part(values: Sequence[float | None]) -> float:
     return min(known) * (max(known) / min(known)) ** 0.2 if known else 0.0
 
 
-def _drawable(members: Sequence[Member], x: str, y: str) -> list[Member]:
+def _drawable(members: Sequence[MeasuredMember], x: str, y: str) -> list[MeasuredMember]:
     return [each for each in members if math.isfinite(each.value(x)) and math.isfinite(each.value(y))]
 
 

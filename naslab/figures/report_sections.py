@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from naslab.analysis.curves import CurveTable
 from naslab.analysis.facts import FactTable
 from naslab.analysis.failures import FailureTable
-from naslab.analysis.family import FamilyTable, Member
+from naslab.analysis.family import FamilyTable, MeasuredMember
 from naslab.analysis.front import FrontPoint, FrontTable
 from naslab.analysis.importance import ImportanceTable
 from naslab.analysis.preferences import PreferenceTable
@@ -227,7 +227,7 @@ def _front_row(point: FrontPoint, view: StudyView, extra: Sequence[str], ledger:
     return [point.label, *values, *others, _stages(point), _command(retrain_command(view, point.trial, ledger))]
 
 
-def _members_table(caption: str, members: Sequence[Member]) -> Markup:
+def _members_table(caption: str, members: Sequence[MeasuredMember]) -> Markup:
     asks = any(member.asked or member.factors for member in members)
     columns = ["network", *(["asked"] if asks else []), "macs", "params", "input", "accuracy (%)", "epochs"]
     rows = [
@@ -245,7 +245,7 @@ def _members_table(caption: str, members: Sequence[Member]) -> Markup:
     return table(caption, columns, rows, numeric=range(1, len(columns)))
 
 
-def _asked(member: Member) -> str:
+def _asked(member: MeasuredMember) -> str:
     """What rescaling was to meet, or what it multiplied."""
     costs = [f"{value:,.0f} {metric}" for metric, value in member.asked.items()]
     factors = [f"{name} x {value:.3g}" for name, value in member.factors.items() if value != 1]

@@ -7,7 +7,7 @@ import math
 import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 
-from naslab.analysis.rungs import Climb, RungAgreement, RungTable
+from naslab.analysis.rungs import Promoted, RungAgreement, RungTable
 from naslab.figures.markup import join, table
 from naslab.figures.page import figure_block
 from naslab.figures.section import Section
@@ -75,7 +75,7 @@ def _agreement_row(each: RungAgreement) -> list[str]:
     return [pair, str(each.num_networks), interval, f"{each.rho:.2f}"]
 
 
-def _line(climb: Climb, color: str, symbol: str) -> go.Scatter:
+def _line(climb: Promoted, color: str, symbol: str) -> go.Scatter:
     name = f"trial {climb.trial}"
     pairs = list(zip(climb.epochs, climb.accuracies, strict=True))
     lines = [f"{epochs} epochs: accuracy {accuracy:.2f} %" for epochs, accuracy in pairs]

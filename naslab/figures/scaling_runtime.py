@@ -15,7 +15,7 @@ from naslab.figures.style import CYCLE, SYMBOLS, figure, metric_axis
 
 
 def runtime_figure(table: RuntimeTable, correlation: Correlation) -> go.Figure:
-    """Latency against one cost on log scales, with interquartile ranges."""
+    """LatencyFunction against one cost on log scales, with interquartile ranges."""
     cost = correlation.cost
     names = sorted({each.baseline for each in table.networks})
     traces = [

@@ -9,7 +9,7 @@ from textwrap import wrap
 
 import plotly.graph_objects as go
 
-from naslab.problem import ANALYTIC_METRICS
+from naslab.study.problem import ANALYTIC_METRICS
 
 BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"
 """Okabe and Ito's colours (2008), told apart under every common colour blindness."""

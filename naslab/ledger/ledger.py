@@ -28,7 +28,7 @@ from naslab.ledger.rows import (
     to_json,
 )
 from naslab.ledger.tables import measurements, outcomes, runs, studies, trials
-from naslab.outcome import Candidate, Outcome
+from naslab.study.outcome import Candidate, Outcome
 
 
 class Ledger:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from naslab.rungs import Rungs
+from naslab.study.rungs import Rungs
 
 
 class StudyRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ import msgspec
 
 from naslab.arch.spec import ArchSpec
 from naslab.errors import LedgerError
-from naslab.outcome import Candidate, Estimate, Outcome
+from naslab.study.outcome import Candidate, Estimate, Outcome
 
 T = TypeVar("T", bound=msgspec.Struct)
 

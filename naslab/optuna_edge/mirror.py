@@ -16,8 +16,8 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from naslab.analysis.study import StudyView
 from naslab.errors import StudyError
 from naslab.optuna_edge.trials import directions_of, distributions_of, params_of
-from naslab.outcome import Outcome
-from naslab.problem import ANALYTIC_METRICS, Problem
+from naslab.study.outcome import Outcome
+from naslab.study.problem import ANALYTIC_METRICS, Problem
 
 TRIAL = "naslab_trial"
 """The user attribute that holds a trial's number in the naslab study."""

@@ -16,11 +16,11 @@ from naslab.arch import ArchSpec
 from naslab.errors import SpaceExhaustedError, SpecError, StudyError
 from naslab.execution.source import make_candidate
 from naslab.optuna_edge.trials import directions_of, distributions_of, genome_of_params, params_of, suggest_arch
-from naslab.outcome import Candidate, Estimate, Failure, Outcome
-from naslab.problem import ANALYTIC_METRICS, Problem
 from naslab.space import Genome
 from naslab.strategies.registry import make_strategy
 from naslab.strategies.strategy import Strategy
+from naslab.study.outcome import Candidate, Estimate, Failure, Outcome
+from naslab.study.problem import ANALYTIC_METRICS, Problem
 
 ORIGIN = "naslab:origin"
 PARAMS = "naslab:params"

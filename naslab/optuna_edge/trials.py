@@ -10,9 +10,9 @@ from optuna.distributions import CategoricalDistribution
 from optuna.study import StudyDirection
 
 from naslab.arch import ArchSpec
-from naslab.problem import Problem
 from naslab.space import Genome, SearchSpace
-from naslab.space.hole import Hole
+from naslab.space.genome import Hole
+from naslab.study.problem import Problem
 
 Option: TypeAlias = str | int | float | bool
 

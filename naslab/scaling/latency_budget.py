@@ -23,7 +23,7 @@ _MOST_BESIDE = 4
 _FINEST = 1e-3
 
 
-class Latency(Protocol):
+class LatencyFunction(Protocol):
     """A measurement of one network: median and interquartile range in milliseconds."""
 
     @property
@@ -37,7 +37,7 @@ class Latency(Protocol):
         ...
 
 
-Measure = Callable[[ArchSpec], Latency]
+Measure = Callable[[ArchSpec], LatencyFunction]
 
 
 class Timed(msgspec.Struct, frozen=True):

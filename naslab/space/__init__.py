@@ -1,8 +1,7 @@
 """Search spaces: templates of architectures with holes."""
 
 from naslab.space.files import describe_space, load_space, space_names
-from naslab.space.genome import Gene, Genome
-from naslab.space.hole import Hole
+from naslab.space.genome import Gene, Genome, Hole
 from naslab.space.space import SearchSpace
 from naslab.space.template import choice, repeat
 

@@ -1,10 +1,62 @@
-"""Genome: the choices that make one network of a space."""
+"""The choices of a space (holes), those that make one network (a genome), and genomes as vectors."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from functools import cached_property
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Hole(msgspec.Struct, frozen=True, eq=False, dict=True):
+    """A choice among `options`, each a plain value or a subtree of the template.
+
+    `path` names it within its space. It is ordered where its options are two or more numbers that rise or fall.
+
+    >>> Hole(path="stages[0].block.kernel", options=(3, 5, 7)).is_ordered
+    True
+    >>> Hole(path="stages[0].block", options=({"type": "mbconv"}, {"type": "conv"})).labels
+    ('mbconv', 'conv')
+    """
+
+    path: str
+    options: tuple[Any, ...]
+    is_shared: bool = False
+
+    @cached_property
+    def is_ordered(self) -> bool:
+        """Whether the options lie on a line, so that neighbouring options are alike."""
+        numbers = self.options
+        if len(numbers) < 2 or not all(type(each) in (int, float) for each in numbers):
+            return False
+        rises = [after > before for before, after in pairwise(numbers)]
+        return all(rises) or not any(rises)
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """A short text for each option, all different."""
+        short = tuple(_short(option) for option in self.options)
+        if len(set(short)) == len(short):
+            return short
+        return tuple(_long(option) for option in self.options)
+
+
+def _short(option: Any) -> str:
+    return option["type"] if isinstance(option, Mapping) and isinstance(option.get("type"), str) else _long(option)
+
+
+def _long(option: Any) -> str:
+    if isinstance(option, str):
+        return option
+    if not isinstance(option, Mapping):
+        return msgspec.json.encode(option).decode()
+    parts = [option["type"]] if isinstance(option.get("type"), str) else []
+    parts += [f"{key}={_long(value)}" for key, value in option.items() if key != "type"]
+    return " ".join(parts) or "{}"
 
 
 class Gene(NamedTuple):
@@ -25,3 +77,26 @@ class Genome(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
     def get(self, hole: str) -> int | None:
         """The option taken at a hole, `None` where the hole is not active."""
         return next((gene.option for gene in self.genes if gene.hole == hole), None)
+
+
+class Encoding:
+    """The places of a vector: one for an ordered hole, one an option for another."""
+
+    def __init__(self, holes: Mapping[str, Hole]) -> None:
+        self._slots: dict[str, tuple[int, bool, int]] = {}
+        blank: list[float] = []
+        for path, hole in holes.items():
+            self._slots[path] = (len(blank), hole.is_ordered, len(hole.options))
+            blank += [-1.0] if hole.is_ordered else [0.0] * len(hole.options)
+        self._blank = np.array(blank)
+
+    def encode(self, genome: Genome) -> NDArray[np.float64]:
+        """The genome's vector: an ordered hole's rank scaled to 0..1, others one-hot; inactive -1 and zeros."""
+        vector = self._blank.copy()
+        for path, option in genome.genes:
+            start, is_ordered, count = self._slots[path]
+            if is_ordered:
+                vector[start] = option / (count - 1)
+            else:
+                vector[start + option] = 1.0
+        return vector

@@ -16,9 +16,7 @@ from naslab.arch.spec import ArchSpec
 from naslab.errors import SpecError
 from naslab.space.counting import Counting
 from naslab.space.decoding import Decoding
-from naslab.space.encoding import Encoding
-from naslab.space.genome import Genome
-from naslab.space.hole import Hole
+from naslab.space.genome import Encoding, Genome, Hole
 from naslab.space.membership import genomes_of
 from naslab.space.moves import Moves
 from naslab.space.repairing import cheapest_genome, repaired_genome
@@ -208,7 +206,7 @@ class SearchSpace(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def _encoding(self) -> Encoding:
-        return Encoding(self._tree)
+        return Encoding(self._tree.holes)
 
 
 def _rank_below(size: int, rng: np.random.Generator) -> int:

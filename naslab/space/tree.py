@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from naslab.errors import SpecError, join_path
-from naslab.space.hole import Hole
+from naslab.space.genome import Hole
 from naslab.space.template import is_hole, is_repeat
 
 

@@ -10,8 +10,7 @@ import numpy as np
 from naslab.arch.cost import cost
 from naslab.errors import SpecError
 from naslab.space.decoding import Decoding
-from naslab.space.genome import Genome
-from naslab.space.hole import Hole
+from naslab.space.genome import Genome, Hole
 from naslab.space.tree import Tree, locate
 from naslab.space.walk import at_random, first_option, from_known, walk
 

@@ -8,8 +8,7 @@ from typing import TypeAlias
 import numpy as np
 
 from naslab.errors import SpecError, nearest
-from naslab.space.genome import Gene, Genome
-from naslab.space.hole import Hole
+from naslab.space.genome import Gene, Genome, Hole
 from naslab.space.tree import Choice, Fixed, Node, Repeat, Shared, Tree
 
 Chooser: TypeAlias = Callable[[Hole], int]

@@ -9,7 +9,7 @@ import numpy as np
 
 from naslab.arch.block import require
 from naslab.strategies.domain import Space
-from naslab.strategies.history import History, best_first
+from naslab.strategies.outcome_history import OutcomeHistory, best_first
 from naslab.strategies.random_search import samples
 from naslab.strategies.strategy import Proposal
 
@@ -30,7 +30,7 @@ class AgingEvolution:
         self._population = population
         self._sample = sample
 
-    def drafts(self, history: History, rng: np.random.Generator) -> Iterator[Proposal]:
+    def drafts(self, history: OutcomeHistory, rng: np.random.Generator) -> Iterator[Proposal]:
         """Random genomes until there is a population, then mutations of tournament winners."""
         alive = history.told[-self._population :]
         if history.num_searched < self._population or not alive:

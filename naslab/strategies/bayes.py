@@ -22,10 +22,10 @@ from naslab.strategies.acquisition import (
 )
 from naslab.strategies.candidates import Candidates, Catalogue
 from naslab.strategies.domain import Domain
-from naslab.strategies.history import History
+from naslab.strategies.outcome_history import OutcomeHistory
 from naslab.strategies.random_search import samples
 from naslab.strategies.strategy import Proposal
-from naslab.strategies.surrogate import Forecast, Model, Surrogate
+from naslab.strategies.surrogate import Model, Prediction, Surrogate
 
 START_DRAWS = 32
 BEAM = 4
@@ -59,7 +59,7 @@ class Bayes:
         self._model: Model | None = None
         self._threads = ThreadpoolController()
 
-    def drafts(self, history: History, rng: np.random.Generator) -> Iterator[Proposal]:
+    def drafts(self, history: OutcomeHistory, rng: np.random.Generator) -> Iterator[Proposal]:
         """Networks far from all others at first, then by what they are expected to gain."""
         num_measured = sum(observation.losses is not None for observation in history.told)
         if history.num_searched < self._num_starts or num_measured < 2:
@@ -67,7 +67,7 @@ class Bayes:
         for worth in self._by_gain(history, rng):
             yield Proposal(worth.genome, {"operator": "expected_gain"})
 
-    def _spread(self, history: History, rng: np.random.Generator) -> Iterator[Proposal]:
+    def _spread(self, history: OutcomeHistory, rng: np.random.Generator) -> Iterator[Proposal]:
         """Random genomes, those farthest from all that was proposed first."""
         space = self._domain.space
         drawn = [space.sample(rng) for _ in range(START_DRAWS)]
@@ -79,14 +79,14 @@ class Bayes:
         yield from (Proposal(genome, {"operator": "spread"}) for genome in drawn)
         yield from samples(space, rng)
 
-    def _by_gain(self, history: History, rng: np.random.Generator) -> list[Worth]:
+    def _by_gain(self, history: OutcomeHistory, rng: np.random.Generator) -> list[Worth]:
         catalogue = self._catalogue = self._catalogue or Catalogue(self._domain)
         if not catalogue.standing.genomes:
             return []
         with self._threads.limit(limits=1):  # the workers have the cores, and small matrices gain nothing from more
             return self._best_found(history, catalogue, rng)
 
-    def _best_found(self, history: History, catalogue: Catalogue, rng: np.random.Generator) -> list[Worth]:
+    def _best_found(self, history: OutcomeHistory, catalogue: Catalogue, rng: np.random.Generator) -> list[Worth]:
         model = self._model = self._model or Model(catalogue, self._domain.reference)
         model.learn(history.told)
         look = _Look(Surrogate(model, history, catalogue), history, rng)
@@ -109,7 +109,7 @@ class Bayes:
 class _Look:
     """One look for the next network: a surrogate, and what counts as gain over what it has achieved."""
 
-    def __init__(self, surrogate: Surrogate, history: History, rng: np.random.Generator) -> None:
+    def __init__(self, surrogate: Surrogate, history: OutcomeHistory, rng: np.random.Generator) -> None:
         self.surrogate = surrogate
         self._seen = history.seen
         self._weights = rng.dirichlet(np.ones(history.num_objectives))
@@ -123,12 +123,12 @@ class _Look:
         """The same of the catalogue's standing candidates."""
         return self._ranked(standing, self.surrogate.forecast_standing(standing))
 
-    def _ranked(self, candidates: Candidates, forecast: Forecast) -> list[Worth]:
+    def _ranked(self, candidates: Candidates, forecast: Prediction) -> list[Worth]:
         gains = np.where(candidates.is_unseen(self._seen), self._gains(forecast), -np.inf)
         order = np.argsort(-gains, kind="stable")[:DRAFTS]
         return [Worth(float(gains[row]), candidates.genomes[row]) for row in order if gains[row] > -np.inf]
 
-    def _gains(self, forecast: Forecast) -> NDArray[np.float64]:
+    def _gains(self, forecast: Prediction) -> NDArray[np.float64]:
         achieved = self.surrogate.achieved
         if achieved.shape[1] == 1:
             return expected_improvement(forecast.mean[:, 0], forecast.deviation[:, 0], float(achieved.min()))
@@ -142,7 +142,7 @@ class _Look:
     def _free(self) -> FreeBoxes:
         return free_boxes(self.surrogate.achieved, self.surrogate.reference())
 
-    def _gains_of_three(self, forecast: Forecast) -> NDArray[np.float64]:
+    def _gains_of_three(self, forecast: Prediction) -> NDArray[np.float64]:
         """In parts: what is worked out for all candidates and boxes at once is too large for the caches."""
         return np.concatenate(
             [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from naslab.problem import Problem
+from naslab.study.problem import Problem
 
 AUTO = "auto"
 """The name that leaves the choice to naslab. It is no strategy itself: a study keeps the one that was chosen."""
@@ -24,9 +24,9 @@ class StrategyChoice(msgspec.Struct, frozen=True):
 def choose_strategy(problem: Problem, trials: int) -> StrategyChoice:
     """The strategy for a problem and a budget in trials: by the size of the space, the budget and the objectives.
 
-    >>> from naslab.problem import DataChoice, Objective
+    >>> from naslab.study.problem import DataChoice, Objective
     >>> from naslab.space import load_space
-    >>> from naslab.training.recipe import Recipe
+    >>> from naslab.study.recipe import Recipe
     >>> goals = (Objective.named("accuracy"), Objective.named("macs"))
     >>> problem = Problem(load_space("nas_bench_macro"), goals, DataChoice("digits"), Recipe())
     >>> choose_strategy(problem, 100).name, choose_strategy(problem, 6_561).name

@@ -8,11 +8,11 @@ from typing import Protocol
 import numpy as np
 
 from naslab.errors import SpaceExhaustedError, SpecError
-from naslab.outcome import Candidate, Outcome
-from naslab.strategies.admission import Admission
 from naslab.strategies.domain import ArchDomain, Domain
-from naslab.strategies.history import History, Observation
+from naslab.strategies.outcome_history import Observation, OutcomeHistory
+from naslab.strategies.proposal_filter import ProposalFilter
 from naslab.strategies.strategy import Proposal
+from naslab.study.outcome import Candidate, Outcome
 
 
 class Proposer(Protocol):
@@ -21,7 +21,7 @@ class Proposer(Protocol):
     Nothing it keeps may depend on when it was asked: only on what was told, in order, and on what is in flight.
     """
 
-    def drafts(self, history: History, rng: np.random.Generator) -> Iterator[Proposal]:
+    def drafts(self, history: OutcomeHistory, rng: np.random.Generator) -> Iterator[Proposal]:
         """Genomes worth estimating, best first, made as they are taken; they may be seen or break limits."""
         ...
 
@@ -32,9 +32,9 @@ class Search:
     def __init__(self, domain: Domain, proposer: Proposer, seed: int) -> None:
         if seed < 0:
             raise SpecError("seed", f"must be at least 0, got {seed}")
-        self.history = History(domain.num_objectives)
+        self.history = OutcomeHistory(domain.num_objectives)
         self._proposer = proposer
-        self._admission = Admission(domain)
+        self._admission = ProposalFilter(domain)
         self._seed = seed
 
     def ask(self, count: int) -> list[Proposal]:

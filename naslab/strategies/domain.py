@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from naslab.arch import ArchSpec, arch_id, cost
 from naslab.errors import SpecError
-from naslab.outcome import Outcome
-from naslab.problem import ANALYTIC_METRICS, Limit, Problem
 from naslab.space import Genome
-from naslab.space.hole import Hole
-from naslab.strategies.history import Observation
+from naslab.space.genome import Hole
+from naslab.strategies.outcome_history import Observation
+from naslab.study.outcome import Outcome
+from naslab.study.problem import ANALYTIC_METRICS, Limit, Problem
 
 EXAMINED_GENOMES = 100_000
 MAX_REPAIR_STEPS = 64

@@ -10,7 +10,7 @@ from naslab.arch.block import require
 from naslab.pareto import dominates, is_non_dominated
 from naslab.space import Genome
 from naslab.strategies.domain import Domain
-from naslab.strategies.history import History, Observation
+from naslab.strategies.outcome_history import Observation, OutcomeHistory
 from naslab.strategies.random_search import samples
 from naslab.strategies.strategy import Proposal
 
@@ -32,7 +32,7 @@ class LocalSearch:
         self._known: set[str] = set()
         self._num_read = 0
 
-    def drafts(self, history: History, rng: np.random.Generator) -> Iterator[Proposal]:
+    def drafts(self, history: OutcomeHistory, rng: np.random.Generator) -> Iterator[Proposal]:
         """Unseen neighbours of where the climb stands, then a random genome to begin the next."""
         self._read(history)
         if history.num_searched >= self._num_starts:
@@ -44,7 +44,7 @@ class LocalSearch:
         for draft in samples(self._domain.space, rng):
             yield Proposal(draft.genome, {"operator": RESTART})
 
-    def _read(self, history: History) -> None:
+    def _read(self, history: OutcomeHistory) -> None:
         for observation in history.told[self._num_read :]:
             self._known.add(observation.network_id)
             if observation.losses is not None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from naslab.arch.block import require
 from naslab.strategies.domain import Space
-from naslab.strategies.history import History, Observation, best_first
+from naslab.strategies.outcome_history import Observation, OutcomeHistory, best_first
 from naslab.strategies.random_search import samples
 from naslab.strategies.strategy import Proposal
 
@@ -31,7 +31,7 @@ class NSGA2:
         self._alive: list[Observation] = []
         self._num_read = 0
 
-    def drafts(self, history: History, rng: np.random.Generator) -> Iterator[Proposal]:
+    def drafts(self, history: OutcomeHistory, rng: np.random.Generator) -> Iterator[Proposal]:
         """Random genomes until there is a population, then children of tournament winners."""
         self._read(history)
         alive = self._alive
@@ -39,7 +39,7 @@ class NSGA2:
             yield from samples(self._space, rng)
         yield from children(self._space, alive, lambda: int(rng.integers(len(alive), size=2).min()), rng)
 
-    def _read(self, history: History) -> None:
+    def _read(self, history: OutcomeHistory) -> None:
         """Let the outcomes not yet read join the population, one by one; it is kept best first."""
         for observation in history.told[self._num_read :]:
             joined = [*self._alive, observation]

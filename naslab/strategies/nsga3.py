@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from naslab.arch.block import require
 from naslab.pareto import non_dominated_ranks
 from naslab.strategies.domain import Space
-from naslab.strategies.history import History, Observation
 from naslab.strategies.nsga2 import children
+from naslab.strategies.outcome_history import Observation, OutcomeHistory
 from naslab.strategies.random_search import samples
 from naslab.strategies.strategy import Proposal
 
@@ -32,7 +32,7 @@ class NSGA3:
         self._alive: list[Observation] = []
         self._num_read = 0
 
-    def drafts(self, history: History, rng: np.random.Generator) -> Iterator[Proposal]:
+    def drafts(self, history: OutcomeHistory, rng: np.random.Generator) -> Iterator[Proposal]:
         """Random genomes until there is a population, then children of parents drawn evenly."""
         for observation in history.told[self._num_read :]:
             self._alive.append(observation)

@@ -23,14 +23,14 @@ from optuna.trial import FrozenTrial, TrialState
 from threadpoolctl import ThreadpoolController
 
 from naslab.errors import SpecError
-from naslab.problem import Problem
 from naslab.space import Genome
-from naslab.space.hole import Hole
+from naslab.space.genome import Hole
 from naslab.strategies.composed import ComposedStrategy
 from naslab.strategies.domain import ArchDomain, Space
-from naslab.strategies.history import History, Observation
 from naslab.strategies.optuna_seeds import reseeded
+from naslab.strategies.outcome_history import Observation, OutcomeHistory
 from naslab.strategies.strategy import Proposal, Strategy
+from naslab.study.problem import Problem
 
 MAX_SUGGESTIONS = 3
 """Suggestions of one ask before admission looks beside them: a surrogate that is sure repeats itself."""
@@ -99,7 +99,7 @@ class OptunaBridge:
             hole.path: distribution_of(hole) for hole in space.holes() if len(hole.options) > 1
         }
 
-    def drafts(self, history: History, rng: np.random.Generator) -> Iterator[Proposal]:
+    def drafts(self, history: OutcomeHistory, rng: np.random.Generator) -> Iterator[Proposal]:
         """A few suggestions of the sampler, each knowing those before it."""
         threads = ThreadpoolController()  # looked for anew: samplers load libraries when they first need them
         with _quietly(threads):
@@ -127,7 +127,7 @@ class OptunaBridge:
         origin: dict[str, Any] = {"operator": type(study.sampler).__name__}
         return Proposal(genome, {**origin, SAMPLER_STATE: noted} if noted else origin)
 
-    def _study(self, history: History, sampler: BaseSampler) -> optuna.Study:
+    def _study(self, history: OutcomeHistory, sampler: BaseSampler) -> optuna.Study:
         """The study that the history makes: what was told in order, then what is in flight."""
         directions = [optuna.study.StudyDirection.MINIMIZE] * history.num_objectives
         study = optuna.create_study(storage=optuna.storages.InMemoryStorage(), sampler=sampler, directions=directions)

@@ -8,9 +8,9 @@ import numpy as np
 from scipy.stats import qmc
 
 from naslab.space import Genome
-from naslab.space.hole import Hole
+from naslab.space.genome import Hole
 from naslab.strategies.domain import Domain
-from naslab.strategies.history import History
+from naslab.strategies.outcome_history import OutcomeHistory
 from naslab.strategies.strategy import Proposal
 
 BLOCK = 64
@@ -36,7 +36,7 @@ class QuasiRandom:
         self._points: list[Genome | None] = []
         self._num_passed = 0
 
-    def drafts(self, history: History, rng: np.random.Generator) -> Iterator[Proposal]:
+    def drafts(self, history: OutcomeHistory, rng: np.random.Generator) -> Iterator[Proposal]:
         """The points of the sequence that make networks not seen yet."""
         end = POINTS_AHEAD + POINTS_AN_OUTCOME * history.num_proposed
         index = self._num_passed

@@ -8,7 +8,7 @@ from itertools import count
 import numpy as np
 
 from naslab.strategies.domain import Space
-from naslab.strategies.history import History
+from naslab.strategies.outcome_history import OutcomeHistory
 from naslab.strategies.strategy import Proposal
 
 
@@ -18,7 +18,7 @@ class RandomSearch:
     def __init__(self, space: Space) -> None:
         self._space = space
 
-    def drafts(self, history: History, rng: np.random.Generator) -> Iterator[Proposal]:
+    def drafts(self, history: OutcomeHistory, rng: np.random.Generator) -> Iterator[Proposal]:
         """Random genomes."""
         return samples(self._space, rng)
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from naslab.errors import SpecError, UnknownNameError
-from naslab.problem import Problem
 from naslab.strategies.composed import ComposedStrategy, Proposer, Search
 from naslab.strategies.domain import ArchDomain, Domain
 from naslab.strategies.strategy import Strategy
+from naslab.study.problem import Problem
 
 MakeProposer: TypeAlias = Callable[[Domain, int], Proposer]
 """A proposer for a domain and a seed. What it needs is imported when it is called: some strategies load SciPy."""

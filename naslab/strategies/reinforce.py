@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from naslab.arch.block import require
 from naslab.space import Genome
-from naslab.space.hole import Hole
+from naslab.space.genome import Hole
 from naslab.strategies.domain import Space
-from naslab.strategies.history import History, best_first
+from naslab.strategies.outcome_history import OutcomeHistory, best_first
 from naslab.strategies.strategy import Proposal
 
 WINDOW = 64
@@ -42,7 +42,7 @@ class Reinforce:
         self._baseline = 0.5
         self._num_read = 0
 
-    def drafts(self, history: History, rng: np.random.Generator) -> Iterator[Proposal]:
+    def drafts(self, history: OutcomeHistory, rng: np.random.Generator) -> Iterator[Proposal]:
         """Genomes drawn from the policy."""
         self._read(history)
         chances = {path: np.cumsum(softmax(logits)) for path, logits in self._logits.items()}
@@ -54,12 +54,12 @@ class Reinforce:
         for _ in count():
             yield Proposal(self._space.fill(choose), {"operator": "policy"})
 
-    def probabilities(self, history: History) -> dict[str, NDArray[np.float64]]:
+    def probabilities(self, history: OutcomeHistory) -> dict[str, NDArray[np.float64]]:
         """The policy after a history: the probability of every option of every choice, where that is active."""
         self._read(history)
         return {path: softmax(logits) for path, logits in self._logits.items()}
 
-    def _read(self, history: History) -> None:
+    def _read(self, history: OutcomeHistory) -> None:
         for number in range(self._num_read + 1, len(history.told) + 1):
             window = history.told[max(0, number - WINDOW) : number]
             if len(window) > 1:

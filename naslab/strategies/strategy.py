@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 import msgspec
 
-from naslab.outcome import Candidate, Outcome
 from naslab.space import Genome
+from naslab.study.outcome import Candidate, Outcome
 
 
 class Proposal(msgspec.Struct, frozen=True):

@@ -13,7 +13,7 @@ from naslab.pareto import is_non_dominated
 from naslab.strategies.candidates import Candidates, Catalogue
 from naslab.strategies.fidelities import to_highest
 from naslab.strategies.gaussian_process import Belief, Kernel, Posterior, fit_kernel
-from naslab.strategies.history import History, Observation
+from naslab.strategies.outcome_history import Observation, OutcomeHistory
 
 Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
@@ -32,7 +32,7 @@ FAILED_QUANTILE = 0.75
 """How many of the best told networks a search for candidates starts from."""
 
 
-class Forecast(NamedTuple):
+class Prediction(NamedTuple):
     """Independent normal losses of networks, in the surrogate's scale: two of shape (networks, objectives)."""
 
     mean: Matrix
@@ -211,7 +211,7 @@ class Surrogate:
     `achieved` are the losses of both, in the surrogate's scale: shape (networks, objectives).
     """
 
-    def __init__(self, model: Model, history: History, catalogue: Catalogue) -> None:
+    def __init__(self, model: Model, history: OutcomeHistory, catalogue: Catalogue) -> None:
         self._worthless = model.worthless
         self._model = model
         losses = told_losses(history.told, model.worthless)
@@ -227,15 +227,15 @@ class Surrogate:
         self.achieved = np.vstack((self._denoised(scaled), self.forecast(in_flight).mean))
         self.best_told = model.kept[best_rows(kept, NUM_BEST)]
 
-    def forecast(self, networks: Candidates) -> Forecast:
+    def forecast(self, networks: Candidates) -> Prediction:
         """What is expected of networks, told or not."""
         return self._forecast(networks, lambda belief: belief.predict(at_level(networks.inputs, self._model.highest)))
 
-    def forecast_standing(self, standing: Candidates) -> Forecast:
+    def forecast_standing(self, standing: Candidates) -> Prediction:
         """What is expected of the catalogue's standing candidates, without working it out anew."""
         return self._forecast(standing, Belief.predict_standing)
 
-    def _forecast(self, networks: Candidates, predict: Callable[[Belief], tuple[Vector, Vector]]) -> Forecast:
+    def _forecast(self, networks: Candidates, predict: Callable[[Belief], tuple[Vector, Vector]]) -> Prediction:
         mean = np.empty(networks.known_losses.shape)
         deviation = np.zeros_like(mean)
         for objective, (belief, scale) in enumerate(zip(self._beliefs, self.scales, strict=True)):
@@ -244,7 +244,7 @@ class Surrogate:
             elif len(mean):
                 mean[:, objective], variance = predict(belief)
                 deviation[:, objective] = np.sqrt(variance)
-        return Forecast(mean, deviation)
+        return Prediction(mean, deviation)
 
     def _denoised(self, scaled: Matrix) -> Matrix:
         """The losses told without what the processes take for noise, at the highest level: luck is not to be beaten."""

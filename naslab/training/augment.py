@@ -16,10 +16,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from naslab.study.recipe import Recipe
 from naslab.training.data import DataSplit
 from naslab.training.images import Images
 from naslab.training.policies import color_policy, recolored
-from naslab.training.recipe import Recipe
 
 
 class Batch(NamedTuple):

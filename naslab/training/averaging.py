@@ -9,7 +9,7 @@ from itertools import chain
 import torch
 from torch import Tensor, nn
 
-from naslab.training.recipe import Recipe
+from naslab.study.recipe import Recipe
 
 
 class WeightAverage(nn.Module):

@@ -1,7 +1,7 @@
-"""When the steps of a training are recorded as a CUDA graph and replayed, and the step that does so.
+"""When the steps of a training are recorded as a CUDA graph and replayed, the step that does so, and what records.
 
 A GPU step of a small network is hundreds of kernels of a few microseconds, and launching each from Python takes longer
-than running it: replayed, a step is one launch. Not yet measured on a GPU.
+than running it: replayed, a step is one launch. Not yet measured on a GPU (`tests/gpu`).
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from naslab.arch.graphs import Dag
+from naslab.study.recipe import Recipe
 from naslab.training.augment import Batch
-from naslab.training.recipe import Recipe
 
 PAYS_BACK_AFTER = 100
 """Steps of a training on a GPU that `auto` records for; an estimate, not yet measured on a GPU: recording takes about
@@ -32,7 +32,7 @@ Remark: TypeAlias = Callable[[str, str], None]
 
 
 class Capturer(Protocol):
-    """Records work on a device: `torch.cuda.graph`, or what stands in for it where there is no GPU."""
+    """Records work on a device: `torch.cuda.graph`, or a substitute where there is no GPU."""
 
     def run(self, work: Callable[[], None]) -> None:
         """Do work now, where it would be recorded."""
@@ -155,3 +155,58 @@ class _Slot:
         for own, given in zip(self.batch, batch, strict=True):
             if own is not None and given is not None:
                 own.copy_(given)
+
+
+def cuda_capturer(device: torch.device) -> CudaCapturer | None:
+    """What records on a device; nothing for a device without CUDA graphs.
+
+    >>> cuda_capturer(torch.device("cpu")) is None
+    True
+    """
+    return CudaCapturer(device) if device.type == "cuda" else None
+
+
+class CudaCapturer:
+    """Records on a stream of its own, the recordings of one training sharing their memory.
+
+    They may: each writes all that it reads but weights, states and batches, which lie apart, and they are replayed
+    one after another.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self._pool = torch.cuda.graph_pool_handle()
+
+    def run(self, work: Callable[[], None]) -> None:
+        """Do work on that stream, between what was asked of the current one before and after.
+
+        On the default stream autograd would tag its nodes with it, which cannot be recorded.
+        """
+        current = torch.cuda.current_stream(self._device)
+        self._stream.wait_stream(current)
+        with torch.cuda.stream(self._stream):
+            work()
+        current.wait_stream(self._stream)
+
+    def capture(self, work: Callable[[], None]) -> Callable[[], None]:
+        """Record work; torch's default generator of the device goes on from replay to replay.
+
+        Raises `RuntimeError` (CUDA's errors and `torch.OutOfMemoryError` are such) where work waits for the device,
+        is not allowed in a recording, or finds no memory.
+        """
+        recording = torch.cuda.CUDAGraph()
+        generator = torch.cuda.default_generators[self._device.index or 0]
+        before = generator.clone_state()
+        try:
+            # other threads of the process may go on using the device meanwhile
+            with (
+                torch.cuda.device(self._device),
+                torch.cuda.graph(recording, self._pool, self._stream, capture_error_mode="thread_local"),
+            ):
+                work()
+        except RuntimeError:
+            # a recording that fails leaves the generator in it: every later draw would raise
+            generator.graphsafe_set_state(before)
+            raise
+        return recording.replay

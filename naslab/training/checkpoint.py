@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from naslab.arch.spec import ArchSpec
 from naslab.blobs import BlobStore
 from naslab.errors import DataError
-from naslab.outcome import EpochRecord, Fidelity
+from naslab.study.outcome import EpochRecord, Fidelity
 from naslab.training.averaging import WeightAverage
 from naslab.training.early_stopping import PREFIX as BEST
 from naslab.training.schedule import Plateau
@@ -52,7 +52,7 @@ class Origin(msgspec.Struct, frozen=True):
         )
 
 
-class Progress(msgspec.Struct, frozen=True):
+class TrainingProgress(msgspec.Struct, frozen=True):
     """How far a training is, but for its tensors: the curve so far, the schedule's memory, a generator's state.
 
     `batch_size` is that trained with, less than the recipe's where memory ran out; `None` in files of before it was
@@ -70,7 +70,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
     """A training where it stands. `tensors` are on the CPU, named as in the file."""
 
     origin: Origin
-    progress: Progress
+    progress: TrainingProgress
     tensors: dict[str, Tensor]
 
     def weights(self) -> dict[str, Tensor]:
@@ -94,7 +94,7 @@ class TrainingState(msgspec.Struct):
     host: random.Random
     device: torch.device
 
-    def capture(self, curve: tuple[EpochRecord, ...]) -> tuple[Progress, dict[str, Tensor]]:
+    def capture(self, curve: tuple[EpochRecord, ...]) -> tuple[TrainingProgress, dict[str, Tensor]]:
         """The state now, apart from the training: later steps do not change it."""
         tensors = {f"module.{name}": value for name, value in self.module.state_dict().items()}
         if self.averaged is not None:
@@ -111,7 +111,7 @@ class TrainingState(msgspec.Struct):
         if self.device.type == "cuda":
             tensors["random.device"] = torch.cuda.get_rng_state(self.device)
         version, internal, gauss = self.host.getstate()
-        progress = Progress(curve, self.plateau.state, (version, internal, gauss), numbers, self.batch_size)
+        progress = TrainingProgress(curve, self.plateau.state, (version, internal, gauss), numbers, self.batch_size)
         return progress, {name: value.detach().cpu().clone().contiguous() for name, value in tensors.items()}
 
     def restore(self, checkpoint: Checkpoint) -> None:
@@ -168,7 +168,7 @@ def load_checkpoint(sha256: str, folder: Path | str) -> Checkpoint:
             raise DataError(f"checkpoint {sha256} was written by a newer naslab: update naslab")
         return Checkpoint(
             origin=msgspec.json.decode(metadata["origin"], type=Origin),
-            progress=msgspec.convert(json.loads(metadata["progress"]), Progress),
+            progress=msgspec.convert(json.loads(metadata["progress"]), TrainingProgress),
             tensors=load(content),
         )
     except (SafetensorError, KeyError, ValueError, TypeError) as error:

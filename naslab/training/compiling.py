@@ -7,7 +7,7 @@ from typing import cast
 import torch
 from torch import nn
 
-from naslab.training.recipe import Recipe
+from naslab.study.recipe import Recipe
 
 PAYS_BACK_AFTER = 5000
 """Steps of a training on a GPU that `auto` compiles for; an estimate, not yet measured on a GPU: about a minute of

@@ -29,7 +29,7 @@ SMALL_MAP = 16
 """Pixels of the largest maps whose 1 x 1 convolutions are faster as products of matrices."""
 NUM_ARGUMENTS = 7
 """Of `torch.conv2d`, as modules call it."""
-Pair: TypeAlias = tuple[int, int]
+HeightWidth: TypeAlias = tuple[int, int]
 """Of rows and of columns."""
 
 
@@ -39,9 +39,9 @@ class Convolution(NamedTuple):
     images: Tensor
     weight: Tensor
     bias: Tensor | None = None
-    stride: Pair = (1, 1)
-    padding: Pair = (0, 0)
-    dilation: Pair = (1, 1)
+    stride: HeightWidth = (1, 1)
+    padding: HeightWidth = (0, 0)
+    dilation: HeightWidth = (1, 1)
     groups: int = 1
 
     @property
@@ -121,7 +121,7 @@ def _depthwise(convolution: Convolution) -> Tensor:
 class _DepthwiseConvolution(torch.autograd.Function):
     @staticmethod
     def forward(
-        context: Any, images: Tensor, weight: Tensor, bias: Tensor | None, stride: Pair, padding: Pair
+        context: Any, images: Tensor, weight: Tensor, bias: Tensor | None, stride: HeightWidth, padding: HeightWidth
     ) -> Tensor:
         context.save_for_backward(images, weight)
         context.places = stride, padding
@@ -144,7 +144,9 @@ class _DepthwiseConvolution(torch.autograd.Function):
         return of_images, of_weight, of_bias, None, None
 
 
-def weight_gradient(gradient: Tensor, images: Tensor, weight: Tensor, stride: Pair, padding: Pair) -> Tensor:
+def weight_gradient(
+    gradient: Tensor, images: Tensor, weight: Tensor, stride: HeightWidth, padding: HeightWidth
+) -> Tensor:
     """The gradient of a depthwise convolution's weights (channels, 1, rows, columns), of its output's `gradient`.
 
     `gradient` is (batch, channels, height, width), `images` (batch, channels, height, width) the convolution's input.
@@ -168,7 +170,7 @@ def weight_gradient(gradient: Tensor, images: Tensor, weight: Tensor, stride: Pa
 
 
 def _gradient(
-    gradient: Tensor, images: Tensor, weight: Tensor, stride: Pair, padding: Pair, *, of_weight: bool
+    gradient: Tensor, images: Tensor, weight: Tensor, stride: HeightWidth, padding: HeightWidth, *, of_weight: bool
 ) -> Tensor:
     """PyTorch's own gradient of the weights, or of the images."""
     mask = [not of_weight, of_weight, False]

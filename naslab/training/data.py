@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from naslab.errors import DataError, DeviceError
-from naslab.training.choice import DataChoice
-from naslab.training.datasets import dataset_facts, split_indices, subset_indices
+from naslab.study.data_choice import DataChoice
+from naslab.training.datasets import dataset_info, split_indices, subset_indices
 from naslab.training.images import Images
 from naslab.training.images import ImageSet as ImageSet
 from naslab.training.storage import open_part
@@ -52,7 +52,7 @@ def load_dataset(
     (torch.Size([1150, 1, 8, 8]), 288)
     """
     part = open_part(choice, "train", _path(data_dir), find_device(device))
-    num_classes = dataset_facts(choice.name).num_classes
+    num_classes = dataset_info(choice.name).num_classes
     used = _used(choice, part.labels, num_classes, seed)
     train, validation = (used[chosen] for chosen in split_indices(part.labels[used], choice.validation_fraction, seed))
     mean, deviation = part.statistics(train)

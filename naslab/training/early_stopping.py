@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from naslab.outcome import EpochRecord
-from naslab.training.recipe import Recipe
+from naslab.study.outcome import EpochRecord
+from naslab.study.recipe import Recipe
 
 PREFIX = "best."
 

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from naslab.study.recipe import Recipe, Views
 from naslab.training.augment import Normaliser, plain_batches
 from naslab.training.images import Images
 from naslab.training.precision import forward_precision
-from naslab.training.recipe import Recipe, Views
 from naslab.training.views import views_of, views_size
 
 EVALUATION_BATCH = 256

@@ -1,4 +1,4 @@
-"""What a fidelity makes of a network and of its training images."""
+"""What is trained at a fidelity: the network and its auxiliary heads, the images, and the classes that they lack."""
 
 from __future__ import annotations
 
@@ -8,12 +8,17 @@ import msgspec
 
 from naslab.arch.spec import ArchSpec
 from naslab.errors import DataError
-from naslab.outcome import Fidelity
 from naslab.scaling.scale import scale
+from naslab.study.outcome import Fidelity
 from naslab.training.datasets.split import subset_indices
 
 if TYPE_CHECKING:
     from naslab.training.data import DataSplit
+import torch
+from torch import Tensor, nn
+
+from naslab.arch.build import build
+from naslab.training.data import DataSplit
 
 
 def arch_at(arch: ArchSpec, fidelity: Fidelity) -> ArchSpec:
@@ -47,3 +52,45 @@ def data_at(split: DataSplit, fidelity: Fidelity, seed: int) -> DataSplit:
     labels = split.train.labels
     chosen = torch.from_numpy(subset_indices(labels.cpu().numpy(), count, seed)).to(labels.device)
     return split._replace(train=split.train.chosen(chosen))
+
+
+PREFIX = "auxiliary."
+
+
+def with_heads(network: nn.Module, arch: ArchSpec, seed: int) -> nn.Module:
+    """A network with the auxiliary heads that its architecture has, to be trained; itself where it has none.
+
+    The network's own weights stay, those of the heads are drawn from the seed.
+    """
+    if not arch.auxiliary:
+        return network
+    supervised = build(arch, seed, auxiliary=True)
+    supervised.load_state_dict(supervised.state_dict() | network.state_dict())
+    return supervised
+
+
+def without_heads(module: nn.Module, arch: ArchSpec) -> nn.Module:
+    """The network alone, with the weights of `with_heads`'s module; itself where the architecture has no heads."""
+    if not arch.auxiliary:
+        return module
+    device = next(module.parameters()).device
+    network = build(arch, seed=0).to(device).to(memory_format=torch.channels_last)
+    own = {name: value for name, value in module.state_dict().items() if not name.startswith(PREFIX)}
+    network.load_state_dict(own)
+    return network
+
+
+def missing_classes(split: DataSplit) -> dict[str, list[int]]:
+    """The classes without an image to train on, and those without one to validate on; parts that have all are left out.
+
+    A class that is not trained on is never recognised, one that is not validated on counts for nothing: the accuracy
+    is that of the validation images as they are.
+    """
+    parts = {"train": split.train.labels, "validation": split.validation.labels}
+    missing = {part: _absent(labels, split.num_classes) for part, labels in parts.items()}
+    return {part: classes for part, classes in missing.items() if classes}
+
+
+def _absent(labels: Tensor, num_classes: int) -> list[int]:
+    counts = torch.bincount(labels, minlength=num_classes)
+    return [label for label, count in enumerate(counts.tolist()) if count == 0]

@@ -13,14 +13,14 @@ from torch import nn
 from naslab.arch.build import build
 from naslab.arch.spec import ArchSpec
 from naslab.errors import DataError, SpecError
-from naslab.outcome import EpochRecord
+from naslab.study.data_choice import DataChoice
+from naslab.study.outcome import EpochRecord
+from naslab.study.recipe import Recipe
 from naslab.training.augment import Normaliser
-from naslab.training.choice import DataChoice
 from naslab.training.data import DataSplit, load_dataset, load_test_set, with_validation
+from naslab.training.fidelity import with_heads, without_heads
 from naslab.training.halving import halving_notes, train_within_memory
-from naslab.training.heads import with_heads, without_heads
 from naslab.training.loop import Clock, evaluate, train
-from naslab.training.recipe import Recipe
 from naslab.training.weights import load_weights, save_weights
 
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from naslab.training.recipe import Recipe
+from naslab.study.recipe import Recipe
 
 T = TypeVar("T")
 SMALLEST_BATCH = 8

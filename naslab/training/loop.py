@@ -17,13 +17,13 @@ import torch
 from torch import Tensor, nn
 
 from naslab.errors import DivergedError, TimedOutError
-from naslab.outcome import EpochRecord
+from naslab.study.outcome import EpochRecord
+from naslab.study.recipe import Recipe
 from naslab.training.augment import Batch, Normaliser, epoch_sizes, training_batches
 from naslab.training.averaging import make_average
-from naslab.training.capturing import Advance, Capture, CapturedStep, Capturer, Remark, wanted_capture
-from naslab.training.checkpoint import Checkpoint, Progress, TrainingState
+from naslab.training.capturing import Advance, Capture, CapturedStep, Capturer, Remark, cuda_capturer, wanted_capture
+from naslab.training.checkpoint import Checkpoint, TrainingProgress, TrainingState
 from naslab.training.compiling import compiled
-from naslab.training.cuda_capture import cuda_capturer
 from naslab.training.data import DataSplit
 from naslab.training.early_stopping import EarlyStop
 from naslab.training.evaluation import Evaluation
@@ -32,7 +32,6 @@ from naslab.training.evaluation import evaluate as evaluate
 from naslab.training.images import Images
 from naslab.training.norms import WarmNorms
 from naslab.training.optimizer import make_optimizer, set_rate
-from naslab.training.recipe import Recipe
 from naslab.training.regularise import Regularisation, regularised
 from naslab.training.schedule import Plateau, rate_factor
 from naslab.training.step import TrainingStep
@@ -79,7 +78,7 @@ def train(
     schedule_epochs: int | None = None,
     start: Checkpoint | None = None,
     is_clear: Callable[[Sequence[EpochRecord]], bool] = lambda _: False,
-    keep: Callable[[Progress, dict[str, Tensor]], None] | None = None,
+    keep: Callable[[TrainingProgress, dict[str, Tensor]], None] | None = None,
     remark: Remark = lambda name, text: None,
     make_capturer: Callable[[torch.device], Capturer | None] = cuda_capturer,
 ) -> tuple[EpochRecord, ...]:

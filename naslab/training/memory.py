@@ -14,11 +14,11 @@ from naslab.arch import ArchSpec, cost
 from naslab.arch.cost import BYTES_PER_VALUE, layer_costs
 from naslab.arch.kept import kept_values
 from naslab.arch.lower import lower
-from naslab.outcome import Candidate
-from naslab.training.choice import DataChoice
-from naslab.training.datasets.facts import dataset_facts
+from naslab.study.data_choice import DataChoice
+from naslab.study.outcome import Candidate
+from naslab.study.recipe import Recipe
+from naslab.training.datasets.info import dataset_info
 from naslab.training.fidelity import arch_at
-from naslab.training.recipe import Recipe
 
 MARGIN = 1.15
 """What is added for the allocator's gaps, buffers of norms and small temporary maps."""
@@ -91,7 +91,7 @@ class WorkerMemory(msgspec.Struct, frozen=True):
 
     def idle_bytes(self, device: str) -> int:
         """What a worker takes that trains nothing yet: its process, and the images that it holds."""
-        facts = dataset_facts(self.data.name)
+        facts = dataset_info(self.data.name)
         held = facts.num_train if self.data.max_images is None else min(facts.num_train, self.data.max_images)
         images = 0 if self.data.storage == "stream" else held * facts.channels * facts.height * facts.width
         return CONTEXT_BYTES["cuda" if device.startswith("cuda") else "cpu"] + images

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from naslab.training.recipe import Recipe
+from naslab.study.recipe import Recipe
 from naslab.training.rmsprop import RmsProp
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from naslab.training.recipe import Recipe
+from naslab.study.recipe import Recipe
 
 IMAGES_A_DRAW = 8
 """Images that share a draw. Torchvision draws once a call, and on a CPU a call for each image costs six times as much:

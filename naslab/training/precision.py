@@ -9,8 +9,8 @@ from pathlib import Path
 
 import torch
 
+from naslab.study.recipe import Recipe
 from naslab.training.cpu_convolutions import CpuConvolutions
-from naslab.training.recipe import Recipe
 
 BFLOAT16_FLAGS = frozenset({"avx512_bf16", "amx_bf16"})
 LEAST_PIXELS = 256

@@ -7,7 +7,7 @@ from typing import Any
 
 from naslab.arch.files import decode, encode, load_yaml
 from naslab.errors import NaslabError, SpecError
-from naslab.training.recipe import Recipe, named_recipe
+from naslab.study.recipe import Recipe, named_recipe
 
 SUFFIXES = (".yaml", ".yml", ".json")
 BASE = "base"

@@ -1,4 +1,4 @@
-"""Rates of a recipe on the layers of a built network, for as long as a training lasts.
+"""Rates of a recipe on the layers of a built network, for as long as a training lasts; DropBlock and penalties.
 
 The network's architecture and the names of its weights stay what they are: rates are set on the layers that are there,
 what has no layer is a hook, and both are undone at the end.
@@ -6,10 +6,11 @@ what has no layer is a hook, and both are undone at the end.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.hooks import RemovableHandle
@@ -17,8 +18,7 @@ from torch.utils.hooks import RemovableHandle
 from naslab.arch.graphs import Dag, Supervised
 from naslab.arch.modules import ChannelLinear, DropPath, Residual
 from naslab.arch.spec import StochasticDepth
-from naslab.training.drop_block import DropBlock
-from naslab.training.recipe import Recipe
+from naslab.study.recipe import Recipe
 
 
 class Regularisation:
@@ -122,3 +122,51 @@ def _dropping_weights(rate: float) -> Callable[[nn.Module, tuple[Any, ...], Tens
         return functional.linear(inputs[0], functional.dropout(layer.weight, rate), layer.bias)
 
     return after
+
+
+class DropBlock:
+    """Drops squares of a block's output in training, at a rate that grows linearly from 0 over the training.
+
+    The square is at most as large as the map, and odd.
+    """
+
+    def __init__(self, rate: float, size: int) -> None:
+        from torchvision.ops import drop_block2d  # more than a second, which other recipes do without
+
+        self._drop = drop_block2d
+        self._most = rate
+        self._size = size
+        self.rate = 0.0
+
+    def at(self, share: float) -> None:
+        """Take the rate of this share of the training (arXiv 1810.12890, section 3, scheduled DropBlock)."""
+        self.rate = self._most * share
+
+    def __call__(self, block: nn.Module, _: tuple[Any, ...], output: Tensor) -> Tensor:
+        """The output with squares set to 0, the rest scaled up so that its mean stays."""
+        if not block.training or self.rate == 0 or output.ndim != 4:
+            return output
+        side = min(self._size, *output.shape[2:])
+        dropped: Tensor = self._drop(output, self.rate, side - (side + 1) % 2)
+        return dropped
+
+
+def add_penalty(weights: Iterable[nn.Parameter], l1: float, l2: float) -> None:
+    """Add the gradient of `l1 * sum |w| + l2 / 2 * sum w^2` to that of each weight; the loss itself stays as it is.
+
+    Both together are the elastic net (Zou and Hastie 2005); an `l2` is what SGD calls weight decay.
+
+    >>> weight = nn.Parameter(torch.tensor([2.0, -1.0]))
+    >>> weight.grad = torch.zeros(2)
+    >>> add_penalty([weight], l1=0.5, l2=0.25)
+    >>> weight.grad
+    tensor([ 1.0000, -0.7500])
+    """
+    with torch.no_grad():
+        for weight in weights:
+            if weight.grad is None:
+                continue
+            if l2:
+                weight.grad.add_(weight, alpha=l2)
+            if l1:
+                weight.grad.add_(weight.sign(), alpha=l1)

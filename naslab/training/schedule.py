@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
-from naslab.training.recipe import Recipe
+from naslab.study.recipe import Recipe
 
 PEAK_AT = 0.25
 """The share of a one-cycle training after which the learning rate is highest."""

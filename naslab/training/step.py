@@ -11,13 +11,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from naslab.arch.graphs import Supervised
+from naslab.study.recipe import Recipe
 from naslab.training.augment import Batch
 from naslab.training.averaging import WeightAverage
 from naslab.training.optimizer import clip_to_weights, decaying_weights
-from naslab.training.penalty import add_penalty
 from naslab.training.precision import forward_precision
-from naslab.training.recipe import Recipe
-from naslab.training.regularise import classifier_of
+from naslab.training.regularise import add_penalty, classifier_of
 
 
 class TrainingStep:

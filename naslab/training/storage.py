@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from naslab.errors import DataError
-from naslab.training.choice import DataChoice
+from naslab.study.data_choice import DataChoice
 from naslab.training.datasets import ImageArrays, Part, read_images
 from naslab.training.datasets.arrays import cached_array, fingerprint
 from naslab.training.datasets.image_folder import CHANNELS, IMAGE_FOLDER, list_part, parse_choice
 from naslab.training.device import DeviceMemory, device_memory
 from naslab.training.images import Images, ImageSet
-from naslab.training.stream import ArraySource, FileSource, Source, Stream, StreamedSet, Wanted, loaders_for
+from naslab.training.stream import ArraySource, FileSource, ImageSource, Stream, StreamedSet, Wanted, loaders_for
 
 STATISTICS_IMAGES = 5000
 STATISTICS_BATCH = 250
@@ -110,7 +110,7 @@ class StreamedPart:
 
     def __init__(
         self,
-        source: Source,
+        source: ImageSource,
         labels: Indices,
         size: tuple[int, int],
         channels: int,

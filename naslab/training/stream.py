@@ -27,7 +27,7 @@ SEED_STRIDE = 0x9E3779B97F4A7C15
 """An odd number: the products of it with all indices are different modulo 2 ** 64."""
 
 
-class Source(Protocol):
+class ImageSource(Protocol):
     """Images by their number: uint8 (channels, height, width), each of its own size."""
 
     def read(self, number: int) -> Tensor:
@@ -76,7 +76,7 @@ class Stream:
     The processes live as long as the stream; one pass is read at a time.
     """
 
-    def __init__(self, source: Source, size: tuple[int, int], device: torch.device, num_loaders: int) -> None:
+    def __init__(self, source: ImageSource, size: tuple[int, int], device: torch.device, num_loaders: int) -> None:
         self._order = _Order()
         self._device = device
         self._loader: DataLoader[Tensor | Unreadable] = DataLoader(
@@ -154,7 +154,7 @@ class _Order:
 class _Sized(Dataset[Tensor | Unreadable]):
     """What a loader process does for one image."""
 
-    def __init__(self, source: Source, size: tuple[int, int]) -> None:
+    def __init__(self, source: ImageSource, size: tuple[int, int]) -> None:
         self._source = source
         self._size = size
 

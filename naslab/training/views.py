@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from naslab.training.recipe import Views
+from naslab.study.recipe import Views
 
 ENLARGED = 256 / 224
 """The side of the image that crops are cut from, relative to the crop's (Krizhevsky et al. 2012, section 4.1)."""

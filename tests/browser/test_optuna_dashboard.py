@@ -20,11 +20,11 @@ from naslab.analysis.study import StudyView
 from naslab.execution.source import make_candidate
 from naslab.ledger.record import StudyRecord
 from naslab.optuna_edge import mirror_study
-from naslab.outcome import Estimate, Failure, Outcome
-from naslab.problem import DataChoice, Limit, Objective, Problem
 from naslab.space import load_space
 from naslab.strategies.registry import make_strategy
-from naslab.training.recipe import Recipe
+from naslab.study.outcome import Estimate, Failure, Outcome
+from naslab.study.problem import DataChoice, Limit, Objective, Problem
+from naslab.study.recipe import Recipe
 
 pytest.importorskip("optuna_dashboard", reason="optuna-dashboard is not installed")
 

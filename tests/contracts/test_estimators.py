@@ -15,12 +15,12 @@ from naslab.arch import ArchSpec, ConvBlock, Stage, arch_id, cost
 from naslab.estimators.estimator import Estimator, Workbench
 from naslab.estimators.known_table import KnownTable
 from naslab.estimators.short_training import ShortTraining
-from naslab.outcome import Candidate, Estimate, Fidelity
 from naslab.space.genome import Gene, Genome
+from naslab.study.data_choice import DataChoice
+from naslab.study.outcome import Candidate, Estimate, Fidelity
+from naslab.study.recipe import default_recipe
 from naslab.training import storage
-from naslab.training.choice import DataChoice
 from naslab.training.datasets import read_images
-from naslab.training.recipe import default_recipe
 
 
 def candidate_of(width: int = 8, seed: int = 0, epochs: int = 2, channels: int = 1) -> Candidate:

@@ -23,10 +23,10 @@ from fake_estimators import (
 from processes import wait_until_dead
 
 from naslab.errors import DataError, DeviceError, WorkerError
-from naslab.execution import crew
-from naslab.execution.executor import Executor, Finished, Progress
+from naslab.execution import worker_pool
+from naslab.execution.executor import EpochDone, Executor, Finished
 from naslab.execution.local import WORKER_SETTINGS, LocalExecutor
-from naslab.outcome import Candidate
+from naslab.study.outcome import Candidate
 
 Make = Callable[..., Executor]
 
@@ -51,7 +51,7 @@ def make(request: pytest.FixtureRequest) -> Make:
     return RayExecutor
 
 
-def run_all(executor: Executor, candidates: list[Candidate]) -> list[Finished | Progress]:
+def run_all(executor: Executor, candidates: list[Candidate]) -> list[Finished | EpochDone]:
     """Everything that happens until all candidates are finished, in order."""
     waiting, happened, busy = list(candidates), [], 0
     deadline = time.monotonic() + 30
@@ -66,7 +66,7 @@ def run_all(executor: Executor, candidates: list[Candidate]) -> list[Finished | 
     return happened
 
 
-def finished(happened: list[Finished | Progress]) -> list[Finished]:
+def finished(happened: list[Finished | EpochDone]) -> list[Finished]:
     return [event for event in happened if isinstance(event, Finished)]
 
 
@@ -102,8 +102,8 @@ def test_results_come_in_the_order_in_which_they_finish(make: Make, tmp_path: Pa
 def test_epochs_are_reported_before_the_estimate(make: Make, tmp_path: Path) -> None:
     with make(Scripted(str(tmp_path), seconds=0.2), 1) as executor:
         happened = run_all(executor, [numbered_candidate(0)])
-    assert [type(event) for event in happened] == [Progress, Progress, Finished]
-    assert [event.epoch.epoch for event in happened if isinstance(event, Progress)] == [0, 1]
+    assert [type(event) for event in happened] == [EpochDone, EpochDone, Finished]
+    assert [event.epoch.epoch for event in happened if isinstance(event, EpochDone)] == [0, 1]
 
 
 def test_what_a_candidate_does_wrong_is_a_failure_with_its_traceback(make: Make, tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def test_a_worker_that_is_always_refused_ends_the_run_where_nobody_else_works(ma
 def test_refusals_count_for_nothing_while_others_work(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(crew, "REST_SECONDS", 0.1)
+    monkeypatch.setattr(worker_pool, "REST_SECONDS", 0.1)
     candidates = [numbered_candidate(0, seconds=0.1), numbered_candidate(1, seconds=0.1)]
     with make(RefusesLater(str(tmp_path), num_first=2, num_refusals=4), 2) as executor:
         run_all(executor, candidates)  # both are ready
@@ -260,7 +260,7 @@ def test_leaving_ends_workers_that_are_busy(make: Make, tmp_path: Path) -> None:
 
 def test_workers_keep_freed_memory_unless_the_user_says_otherwise(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     from naslab.estimators.estimator import Workbench
-    from naslab.outcome import Estimate
+    from naslab.study.outcome import Estimate
 
     class Telling:
         """What the C library saw when the process began."""
@@ -280,7 +280,7 @@ def test_workers_keep_freed_memory_unless_the_user_says_otherwise(make: Make, mo
 
 def test_an_estimator_of_a_script_reaches_the_workers(make: Make) -> None:
     from naslab.estimators.estimator import Workbench
-    from naslab.outcome import Estimate
+    from naslab.study.outcome import Estimate
 
     class Local:
         """Cannot be imported, as what a script or a notebook defines."""

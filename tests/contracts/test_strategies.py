@@ -13,12 +13,12 @@ import pytest
 
 from naslab.arch import ConvBlock, MBConv, Skip, arch_id, cost
 from naslab.errors import LimitError, SpaceExhaustedError, SpecError, UnknownNameError
-from naslab.outcome import Candidate, Estimate, Failure, Fidelity, Outcome
-from naslab.problem import DataChoice, Limit, Objective, Problem
 from naslab.space import SearchSpace, choice, load_space
 from naslab.strategies.registry import make_strategy, strategy_names
 from naslab.strategies.strategy import Proposal, Strategy
-from naslab.training.recipe import Recipe
+from naslab.study.outcome import Candidate, Estimate, Failure, Fidelity, Outcome
+from naslab.study.problem import DataChoice, Limit, Objective, Problem
+from naslab.study.recipe import Recipe
 
 needs_cmaes = pytest.mark.skipif(importlib.util.find_spec("cmaes") is None, reason="the package cmaes is not installed")
 NAMES = [pytest.param(name, marks=needs_cmaes if name == "cmaes" else []) for name in strategy_names()]

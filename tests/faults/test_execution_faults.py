@@ -201,7 +201,7 @@ sys.path[:0] = [{str(Path(naslab.__file__).parents[1])!r}, {str(TESTS)!r}]
 from fake_estimators import numbered_candidate
 from naslab.execution.executor import Finished
 from naslab.execution.local import LocalExecutor
-from naslab.outcome import Estimate
+from naslab.study.outcome import Estimate
 
 class Mine:
     def prepare(self, bench): print("noise on stdout")

@@ -12,12 +12,12 @@ from typing import NamedTuple
 import pytest
 import torch
 
-from naslab import lab
 from naslab.analysis.study import StudyView
 from naslab.estimators.estimator import Workbench
 from naslab.estimators.inheritance import INHERITS
+from naslab.lab import search as lab
 from naslab.ledger import Ledger
-from naslab.outcome import Candidate, Outcome
+from naslab.study.outcome import Candidate, Outcome
 
 pytestmark = pytest.mark.slow
 

@@ -20,12 +20,12 @@ from naslab.execution.executor import Finished
 from naslab.execution.local import LocalExecutor
 from naslab.execution.source import make_candidate
 from naslab.execution.worker import Placement, Ready, Worker
-from naslab.outcome import Candidate, Estimate
-from naslab.training.choice import DataChoice
+from naslab.study.data_choice import DataChoice
+from naslab.study.outcome import Candidate, Estimate
+from naslab.study.recipe import Recipe, default_recipe
 from naslab.training.data import DataSplit
 from naslab.training.loop import train
 from naslab.training.memory import WorkerMemory
-from naslab.training.recipe import Recipe, default_recipe
 
 DATA = DataChoice(name="digits", max_images=400)
 

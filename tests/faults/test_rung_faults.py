@@ -13,16 +13,16 @@ import torch
 from rung_estimators import DiesOnce, Faulty
 from tiny_search import Counting, numbered_problem, numbered_study
 
-from naslab import lab
 from naslab.blobs import BlobStore
 from naslab.estimators.estimator import Workbench
-from naslab.execution.rung_source import RungSource
 from naslab.execution.search import run_candidates
+from naslab.execution.search_source import RungSource
 from naslab.execution.source import StrategySource
 from naslab.execution.workers import Workers
-from naslab.outcome import Estimate, Outcome
-from naslab.posing import make_problem
-from naslab.rungs import Rungs
+from naslab.lab import search as lab
+from naslab.lab.problems import make_problem
+from naslab.study.outcome import Estimate, Outcome
+from naslab.study.rungs import Rungs
 
 pytestmark = pytest.mark.slow
 

@@ -20,12 +20,12 @@ from naslab.estimators.short_training import ShortTraining
 from naslab.execution.search import run_candidates
 from naslab.execution.source import ListSource
 from naslab.execution.worker import Placement, Ready, Refused, Worker, ignore_epoch
-from naslab.outcome import Candidate, Estimate, Fidelity
-from naslab.training.choice import DataChoice
+from naslab.study.data_choice import DataChoice
+from naslab.study.outcome import Candidate, Estimate, Fidelity
+from naslab.study.recipe import Recipe, default_recipe
 from naslab.training.data import DataSplit, load_dataset
 from naslab.training.images import ImageSet
 from naslab.training.loop import train
-from naslab.training.recipe import Recipe, default_recipe
 
 DIGITS = DataChoice(name="digits", max_images=100)
 GOOD, BAD, LATER = 8, 13, 9

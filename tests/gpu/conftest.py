@@ -10,7 +10,7 @@ import pytest
 import torch
 from one_gpu import DEVICE
 
-from naslab.training.choice import DataChoice
+from naslab.study.data_choice import DataChoice
 from naslab.training.data import DataSplit, load_dataset
 
 

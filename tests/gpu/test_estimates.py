@@ -15,11 +15,11 @@ from naslab.estimators.short_training import ShortTraining
 from naslab.execution.executor import Finished
 from naslab.execution.local import LocalExecutor
 from naslab.execution.source import make_candidate
-from naslab.outcome import Candidate, Estimate
-from naslab.training.choice import DataChoice
+from naslab.study.data_choice import DataChoice
+from naslab.study.outcome import Candidate, Estimate
+from naslab.study.recipe import Recipe
 from naslab.training.loop import train
 from naslab.training.memory import WorkerMemory, training_memory
-from naslab.training.recipe import Recipe
 from naslab.zoo import model
 
 DIGITS = DataChoice(name="digits")

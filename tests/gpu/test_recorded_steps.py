@@ -12,11 +12,10 @@ from torch import nn
 from traced_training import traced_training
 
 from naslab.arch import ArchSpec, AuxiliaryHead, ConvBlock, Head, MBConv, ResidualBlock, Stage, StochasticDepth
+from naslab.study.recipe import Recipe
 from naslab.training.augment import Batch
-from naslab.training.capturing import Advance, Capture, CapturedStep, Capturer
-from naslab.training.cuda_capture import cuda_capturer
+from naslab.training.capturing import Advance, Capture, CapturedStep, Capturer, cuda_capturer
 from naslab.training.halving import free_memory
-from naslab.training.recipe import Recipe
 
 NETWORK = ArchSpec(
     input=(1, 8, 8),

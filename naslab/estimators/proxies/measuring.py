@@ -19,7 +19,7 @@ from naslab.estimators.proxies.gradients import grad_norm, snip, zico
 from naslab.estimators.proxies.jacobian import jacob_cov
 from naslab.estimators.proxies.proxy import DESCRIBED, NEEDS_IMAGES, Probe
 from naslab.estimators.proxies.readiness import draw_batches, ready_network
-from naslab.outcome import Candidate, Estimate
+from naslab.study.outcome import Candidate, Estimate
 from naslab.training.augment import Batch
 from naslab.training.data import DataSplit, load_dataset
 from naslab.training.fit import device_name, require_fit

@@ -11,8 +11,8 @@ from naslab.arch.block import require
 from naslab.errors import UnknownNameError
 from naslab.estimators.estimator import Workbench
 from naslab.estimators.proxies.description import described
-from naslab.outcome import Candidate, Estimate
-from naslab.training.choice import DataChoice
+from naslab.study.data_choice import DataChoice
+from naslab.study.outcome import Candidate, Estimate
 
 DescribedProxy = Literal["params", "macs", "activations", "depth", "layers"]
 """What the description alone tells: costs, weighted layers on the longest way through, blocks that are no identity."""

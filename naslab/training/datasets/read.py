@@ -10,9 +10,9 @@ from naslab.errors import DataError
 from naslab.training.datasets.arrays import ImageArrays, Part
 from naslab.training.datasets.cifar import read_cifar
 from naslab.training.datasets.digits import read_digits
-from naslab.training.datasets.facts import dataset_facts
 from naslab.training.datasets.fashion_mnist import read_fashion_mnist
 from naslab.training.datasets.image_folder import IMAGE_FOLDER, read_image_folder
+from naslab.training.datasets.info import dataset_info
 
 
 def read_images(name: str, part: Part, data_dir: Path | None = None, skip_unreadable: bool = False) -> ImageArrays:
@@ -25,7 +25,7 @@ def read_images(name: str, part: Part, data_dir: Path | None = None, skip_unread
     >>> read_images("digits", "train").images.shape
     (1438, 8, 8, 1)
     """
-    num_classes = dataset_facts(name).num_classes
+    num_classes = dataset_info(name).num_classes
     if name.startswith(IMAGE_FOLDER):
         arrays = read_image_folder(name, part, skip_unreadable)
     else:

@@ -55,7 +55,7 @@ from naslab.training.inheritance.weighted import hand_on_conv, hand_on_linear, h
 from naslab.training.inheritance.wishes import wish_behind
 
 
-class Pair(NamedTuple):
+class LayerPair(NamedTuple):
     """A layer of the parent and the one of the child at the same place, each with its path in the built module."""
 
     old_path: str
@@ -63,9 +63,9 @@ class Pair(NamedTuple):
     new_path: str
     new: Layer
 
-    def part(self, old_name: str, old: Layer, new_name: str, new: Layer) -> Pair:
+    def part(self, old_name: str, old: Layer, new_name: str, new: Layer) -> LayerPair:
         """A pair of parts of these two."""
-        return Pair(joined(self.old_path, old_name), old, joined(self.new_path, new_name), new)
+        return LayerPair(joined(self.old_path, old_name), old, joined(self.new_path, new_name), new)
 
     @property
     def paths(self) -> tuple[str, str]:
@@ -78,7 +78,7 @@ def joined(path: str, name: str) -> str:
     return f"{path}.{name}" if path and name else path or name
 
 
-def hand_on(hand: Handover, pair: Pair, flow: Flow, wish: Channels | None = None) -> Flow:
+def hand_on(hand: Handover, pair: LayerPair, flow: Flow, wish: Channels | None = None) -> Flow:
     """Initialise the child's layer from the parent's; the flow behind both.
 
     `wish` are the channels that the output should carry, where weights are free to choose them.
@@ -102,7 +102,7 @@ def hand_on(hand: Handover, pair: Pair, flow: Flow, wish: Channels | None = None
     return leave_fresh(hand, pair, flow)
 
 
-def leave_fresh(hand: Handover, pair: Pair, flow: Flow) -> Flow:
+def leave_fresh(hand: Handover, pair: LayerPair, flow: Flow) -> Flow:
     """A layer of another kind than the parent's: initialised anew, what follows takes its channels in turn."""
     hand.fresh += [joined(pair.new_path, name) for name, _ in weighted_layers(pair.new)]
     hand.break_at(pair.new_path, "a layer of another kind than the parent's")
@@ -121,7 +121,7 @@ def remove(hand: Handover, path: str, layer: Layer, flow: Flow) -> Flow:
     return Flow(spread(width, len(flow.channels)), width, positions=flow.positions)
 
 
-def _sequence(hand: Handover, pair: Pair, flow: Flow, wish: Channels | None) -> Flow:
+def _sequence(hand: Handover, pair: LayerPair, flow: Flow, wish: Channels | None) -> Flow:
     old, new = pair.old, pair.new
     assert isinstance(old, Sequence)
     assert isinstance(new, Sequence)
@@ -154,7 +154,7 @@ def _is_other_kind(old: Sequence, new: Sequence) -> bool:
     return bool(ours) and bool(theirs) and not ours & theirs
 
 
-def _residual(hand: Handover, pair: Pair, flow: Flow, wish: Channels | None) -> Flow:
+def _residual(hand: Handover, pair: LayerPair, flow: Flow, wish: Channels | None) -> Flow:
     """Both sides of the sum in the same channels: the side that is free takes those of the one that is not."""
     old, new = pair.old, pair.new
     assert isinstance(old, Residual)
@@ -179,7 +179,7 @@ def _residual(hand: Handover, pair: Pair, flow: Flow, wish: Channels | None) -> 
     return Flow(other.channels, other.width, scale=other.scale)
 
 
-def _gate(hand: Handover, pair: Pair, flow: Flow, wish: Channels | None) -> Flow:
+def _gate(hand: Handover, pair: LayerPair, flow: Flow, wish: Channels | None) -> Flow:
     old, new = pair.old, pair.new
     assert isinstance(old, Gate)
     assert isinstance(new, Gate)
@@ -192,7 +192,7 @@ def _gate(hand: Handover, pair: Pair, flow: Flow, wish: Channels | None) -> Flow
     return flow._replace(low=0.0 if keeps else -float("inf"), high=flow.high if keeps else float("inf"))
 
 
-def _concat(hand: Handover, pair: Pair, flow: Flow, wish: Channels | None) -> Flow:
+def _concat(hand: Handover, pair: LayerPair, flow: Flow, wish: Channels | None) -> Flow:
     old, new = pair.old, pair.new
     assert isinstance(old, Concat)
     assert isinstance(new, Concat)
@@ -208,13 +208,13 @@ def _concat(hand: Handover, pair: Pair, flow: Flow, wish: Channels | None) -> Fl
     return stacked(flows, [channels_after(branch, flow.width) for branch in old.branches])
 
 
-def _dag(hand: Handover, pair: Pair, flow: Flow, wish: Channels | None) -> Flow:
+def _dag(hand: Handover, pair: LayerPair, flow: Flow, wish: Channels | None) -> Flow:
     new = pair.new
     assert isinstance(new, Dag)
     return hand_on_graph(hand, pair, [flow] * new.num_inputs)
 
 
-def hand_on_graph(hand: Handover, pair: Pair, flows: list[Flow]) -> Flow:
+def hand_on_graph(hand: Handover, pair: LayerPair, flows: list[Flow]) -> Flow:
     """A graph's layers, node by node, given the flows of its inputs."""
     old, new = pair.old, pair.new
     assert isinstance(old, Dag)
@@ -245,7 +245,7 @@ def _is_same_graph(old: Dag, new: Dag) -> bool:
     )
 
 
-def _act(hand: Handover, pair: Pair, flow: Flow, wish: Channels | None) -> Flow:
+def _act(hand: Handover, pair: LayerPair, flow: Flow, wish: Channels | None) -> Flow:
     old, new = pair.old, pair.new
     assert isinstance(old, Act)
     assert isinstance(new, Act)
@@ -256,21 +256,21 @@ def _act(hand: Handover, pair: Pair, flow: Flow, wish: Channels | None) -> Flow:
     return activated(flow, new)
 
 
-def _same_values(hand: Handover, pair: Pair, flow: Flow, wish: Channels | None) -> Flow:
+def _same_values(hand: Handover, pair: LayerPair, flow: Flow, wish: Channels | None) -> Flow:
     """A layer without weights that treats every channel alike."""
     if pair.old != pair.new:
         hand.break_at(pair.new_path, "it is set otherwise in the parent")
     return flow._replace(norm=None)
 
 
-def _neighbouring(hand: Handover, pair: Pair, flow: Flow, wish: Channels | None) -> Flow:
+def _neighbouring(hand: Handover, pair: LayerPair, flow: Flow, wish: Channels | None) -> Flow:
     """A layer that looks at neighbouring channels."""
     if pair.old != pair.new or not flow.is_same:
         hand.break_at(pair.new_path, "its channels have other neighbours than in the parent")
     return flow.made(flow.channels, flow.width)
 
 
-def _pad(hand: Handover, pair: Pair, flow: Flow, wish: Channels | None) -> Flow:
+def _pad(hand: Handover, pair: LayerPair, flow: Flow, wish: Channels | None) -> Flow:
     """Zeros behind the channels stand for the parent's zeros, or for nothing."""
     old, new = pair.old, pair.new
     assert isinstance(old, ChannelPad)
@@ -280,7 +280,7 @@ def _pad(hand: Handover, pair: Pair, flow: Flow, wish: Channels | None) -> Flow:
     return Flow((*flow.channels, *zeros), flow.width + old.channels, low, high, flow.scale)
 
 
-def _slice(hand: Handover, pair: Pair, flow: Flow, wish: Channels | None) -> Flow:
+def _slice(hand: Handover, pair: LayerPair, flow: Flow, wish: Channels | None) -> Flow:
     old, new = pair.old, pair.new
     assert isinstance(old, ChannelSlice)
     assert isinstance(new, ChannelSlice)
@@ -289,18 +289,18 @@ def _slice(hand: Handover, pair: Pair, flow: Flow, wish: Channels | None) -> Flo
     return flow.carrying(channels, len(kept))
 
 
-def _shuffle(hand: Handover, pair: Pair, flow: Flow, wish: Channels | None) -> Flow:
+def _shuffle(hand: Handover, pair: LayerPair, flow: Flow, wish: Channels | None) -> Flow:
     old, new = pair.old, pair.new
     assert isinstance(old, ChannelShuffle)
     assert isinstance(new, ChannelShuffle)
     return flow.carrying(shuffled(flow.channels, flow.width, new.groups, old.groups), flow.width)
 
 
-def _flatten(hand: Handover, pair: Pair, flow: Flow, wish: Channels | None) -> Flow:
+def _flatten(hand: Handover, pair: LayerPair, flow: Flow, wish: Channels | None) -> Flow:
     return flow.flattened()
 
 
-def _global_pool(hand: Handover, pair: Pair, flow: Flow, wish: Channels | None) -> Flow:
+def _global_pool(hand: Handover, pair: LayerPair, flow: Flow, wish: Channels | None) -> Flow:
     old, new = pair.old, pair.new
     assert isinstance(old, GlobalPool)
     assert isinstance(new, GlobalPool)
@@ -310,17 +310,17 @@ def _global_pool(hand: Handover, pair: Pair, flow: Flow, wish: Channels | None) 
     return flow._replace(norm=None, positions=positions)
 
 
-def _passing(hand: Handover, pair: Pair, flow: Flow, wish: Channels | None) -> Flow:
+def _passing(hand: Handover, pair: LayerPair, flow: Flow, wish: Channels | None) -> Flow:
     return flow
 
 
 def _weighted(
     do: Callable[[Handover, tuple[str, str], Any, Any, Flow, Channels | None], Flow],
-) -> Callable[[Handover, Pair, Flow, Channels | None], Flow]:
+) -> Callable[[Handover, LayerPair, Flow, Channels | None], Flow]:
     return lambda hand, pair, flow, wish: do(hand, pair.paths, pair.old, pair.new, flow, wish)
 
 
-_PAIRS: dict[type[Layer], Callable[[Handover, Pair, Flow, Channels | None], Flow]] = {
+_PAIRS: dict[type[Layer], Callable[[Handover, LayerPair, Flow, Channels | None], Flow]] = {
     Sequence: _sequence,
     Residual: _residual,
     Gate: _gate,

@@ -15,7 +15,7 @@ from naslab.arch.spec import ArchSpec
 from naslab.errors import DataError
 from naslab.training.inheritance.alignment import align, low_blocks
 from naslab.training.inheritance.flow import Flow, spread
-from naslab.training.inheritance.hand_on import Pair, hand_on, hand_on_graph, remove
+from naslab.training.inheritance.hand_on import LayerPair, hand_on, hand_on_graph, remove
 from naslab.training.inheritance.handover import Handover
 from naslab.training.inheritance.insert import insert
 
@@ -80,7 +80,7 @@ fresh=(), broken=())
     trail = _hand_on_blocks(hand, parent, child, [flow])
     old_head, new_head = _head(parent), _head(child)
     classes = spread(parent.num_classes, child.num_classes)
-    last = hand_on(hand, Pair("head", old_head, "head", new_head), trail[-1], classes)
+    last = hand_on(hand, LayerPair("head", old_head, "head", new_head), trail[-1], classes)
     if not last.is_same:
         hand.break_at("head", f"{child.num_classes} classes here, {parent.num_classes} in the parent")
     return Inheritance(hand.child, report_of(hand))
@@ -116,9 +116,9 @@ def _hand_on_blocks(hand: Handover, parent: ArchSpec, child: ArchSpec, trail: li
         elif isinstance(old.layer, Dag) and isinstance(new.layer, Dag) and new.layer.num_inputs > 1:
             count = new.layer.num_inputs
             read = [trail[0]] * (count - len(trail)) + trail[-count:]
-            trail.append(hand_on_graph(hand, Pair(old.path, old.layer, new.path, new.layer), read))
+            trail.append(hand_on_graph(hand, LayerPair(old.path, old.layer, new.path, new.layer), read))
         else:
-            trail.append(hand_on(hand, Pair(old.path, old.layer, new.path, new.layer), flow))
+            trail.append(hand_on(hand, LayerPair(old.path, old.layer, new.path, new.layer), flow))
     return trail
 
 

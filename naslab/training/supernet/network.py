@@ -7,11 +7,11 @@ from torch import Tensor, nn
 
 from naslab.arch import ArchSpec, canonical
 from naslab.arch.build import build
+from naslab.study.recipe import Recipe
 from naslab.training.augment import Normaliser
 from naslab.training.data import DataSplit
 from naslab.training.images import Images
 from naslab.training.precision import forward_precision
-from naslab.training.recipe import Recipe
 from naslab.training.supernet.bank import missing_tensors, sliced
 from naslab.training.supernet.sharing import shared_tensors
 

@@ -9,7 +9,7 @@ import numpy as np
 from naslab.arch import ArchSpec, cost
 from naslab.errors import SpecError
 from naslab.space import SearchSpace
-from naslab.space.hole import Hole
+from naslab.space.genome import Hole
 
 MAX_DRAWS = 200
 COVERING_DRAWS = 128

@@ -6,8 +6,8 @@ import msgspec
 
 from naslab.arch.block import require
 from naslab.space import SearchSpace
-from naslab.training.choice import DataChoice
-from naslab.training.recipe import Recipe
+from naslab.study.data_choice import DataChoice
+from naslab.study.recipe import Recipe
 
 
 class SupernetSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ from naslab.analysis.calibration import Estimated, calibration
 from naslab.arch import ArchSpec, ConvBlock, Stage, arch_id, cost
 from naslab.errors import StudyError
 from naslab.figures.calibration import calibration_figure, write_calibration
-from naslab.outcome import Candidate, Estimate, Failure, Fidelity, Outcome
+from naslab.study.outcome import Candidate, Estimate, Failure, Fidelity, Outcome
 
 
 def outcome(number: int, value: float | None, metric: str = "accuracy", seconds: float = 2.0) -> Outcome:

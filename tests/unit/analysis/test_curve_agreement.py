@@ -12,14 +12,14 @@ from naslab.analysis.curve_agreement import (
     CURVE_SCORES,
     CurveLine,
     curve_agreement,
-    foretold_accuracy,
-    foretold_log_likelihood,
+    extrapolated_accuracy,
+    extrapolated_log_likelihood,
     training_speed,
 )
 from naslab.arch import ArchSpec, ConvBlock, Stage, arch_id, cost
 from naslab.errors import StudyError
 from naslab.estimators.extrapolation import extrapolate
-from naslab.outcome import Candidate, EpochRecord, Estimate, Failure, Fidelity, Outcome
+from naslab.study.outcome import Candidate, EpochRecord, Estimate, Failure, Fidelity, Outcome
 
 END = 8
 NUM_NETWORKS = 12
@@ -55,13 +55,13 @@ def line_of(lines: tuple[CurveLine, ...], score: str, epochs: int) -> CurveLine:
 def test_a_loss_is_foretold_exactly_where_it_falls_in_the_logarithm_of_epochs():
     curve = curve_of(2.3, 0.4)
     for seen in range(2, END):
-        assert foretold_log_likelihood(curve[:seen], END, ()) == pytest.approx(-curve[-1].validation_loss, rel=1e-9)
+        assert extrapolated_log_likelihood(curve[:seen], END, ()) == pytest.approx(-curve[-1].validation_loss, rel=1e-9)
 
 
 def test_the_foretold_accuracy_is_the_extrapolated_curve():
     curve, annealing = curve_of(2.3, 0.4), [0.0, 0.1, 0.3, 0.4, 0.6, 0.7, 0.9, 1.0]
     seen = [each.validation_accuracy for each in curve[:4]]
-    assert foretold_accuracy(curve[:4], END, annealing) == extrapolate(seen, END, annealing).quantile(0.5)
+    assert extrapolated_accuracy(curve[:4], END, annealing) == extrapolate(seen, END, annealing).quantile(0.5)
 
 
 def test_training_speed_is_the_area_above():
@@ -70,10 +70,10 @@ def test_training_speed_is_the_area_above():
 
 def test_foretelling_ranks_late_bloomers_that_levels_rank_backwards(late_bloomers):
     lines = curve_agreement(*late_bloomers)
-    assert line_of(lines, "foretold loss", 2).tau.value == 1
+    assert line_of(lines, "extrapolated loss", 2).tau.value == 1
     assert line_of(lines, "last loss", 2).tau.value == line_of(lines, "training speed", 2).tau.value == -1
     assert line_of(lines, "last loss", END).tau.value == 1
-    assert line_of(lines, "foretold loss", 2).precision.value == 1
+    assert line_of(lines, "extrapolated loss", 2).precision.value == 1
 
 
 def test_gains_are_over_the_whole_curves_accuracy(late_bloomers):
@@ -89,8 +89,8 @@ def test_only_what_can_be_foretold_has_a_line(late_bloomers):
     lines = curve_agreement(*late_bloomers)
     seen = {name: [line.epochs for line in lines if line.score == name] for name in CURVE_SCORES}
     assert seen["last accuracy"] == seen["last loss"] == seen["training speed"] == list(range(1, END + 1))
-    assert seen["foretold accuracy"] == list(range(3, END))
-    assert seen["foretold loss"] == list(range(2, END))
+    assert seen["extrapolated accuracy"] == list(range(3, END))
+    assert seen["extrapolated loss"] == list(range(2, END))
 
 
 def test_networks_without_a_result_or_a_truth_are_left_out(late_bloomers):

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from naslab.analysis import front, reference_of_outcomes, reference_point
 from naslab.arch import cost
 from naslab.errors import StudyError
-from naslab.outcome import Failure, Outcome
-from naslab.problem import Limit, Objective
+from naslab.study.outcome import Failure, Outcome
+from naslab.study.problem import Limit, Objective
 
 ACCURACY, MACS = Objective.named("accuracy"), Objective.named("macs")
 BOTH = (ACCURACY, MACS)

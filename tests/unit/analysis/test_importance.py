@@ -9,10 +9,10 @@ import synthetic_study
 from naslab.analysis.importance import calibration, importance
 from naslab.execution.source import make_candidate
 from naslab.figures.importance import importance_figure
-from naslab.outcome import Estimate, Outcome
-from naslab.problem import Objective
 from naslab.space import load_space
 from naslab.strategies.gaussian_process import Belief, Kernel, Posterior
+from naslab.study.outcome import Estimate, Outcome
+from naslab.study.problem import Objective
 
 ACCURACY = Objective.named("accuracy")
 

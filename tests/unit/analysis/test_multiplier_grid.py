@@ -10,8 +10,8 @@ from scaling_studies import SMALL, view_of
 from naslab.analysis.multiplier_grid import MultiplierGrid, multiplier_grid
 from naslab.execution.source import make_candidate
 from naslab.figures.multiplier_grid import multiplier_grid_figure
-from naslab.outcome import Candidate
 from naslab.scaling import PLAIN, scale
+from naslab.study.outcome import Candidate
 
 WIDTHS = (1.0, 0.5)
 RESOLUTIONS = (1.0, 0.75)

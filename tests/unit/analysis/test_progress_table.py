@@ -11,7 +11,7 @@ from naslab.analysis import front, progress, reference_point
 from naslab.analysis.progress import search_seconds
 from naslab.errors import StudyError
 from naslab.ledger.record import RunRecord
-from naslab.outcome import Outcome
+from naslab.study.outcome import Outcome
 
 
 def at(trial: int, finished: float, accuracy: float | None = 80.0) -> Outcome:

@@ -14,9 +14,9 @@ from naslab.analysis.progress import progress
 from naslab.analysis.reference import reference_of_outcomes
 from naslab.analysis.rungs import rung_table
 from naslab.figures.rungs import rungs_figure, rungs_section
-from naslab.outcome import Failure, Outcome
-from naslab.problem import Objective
-from naslab.rungs import Rungs
+from naslab.study.outcome import Failure, Outcome
+from naslab.study.problem import Objective
+from naslab.study.rungs import Rungs
 
 RUNGS = Rungs((1, 3, 9))
 NETWORKS = [

@@ -12,10 +12,10 @@ from scaling_studies import BASE, grid_view, small_grid, view_of
 
 from naslab.analysis.scaling_fit import CompoundFit, fit_of_study, surface_of
 from naslab.errors import StudyError
-from naslab.models import Model
-from naslab.outcome import Candidate
+from naslab.lab.models import Model
+from naslab.lab.scaling import coefficients_of, trainings
 from naslab.scaling.grid import shares
-from naslab.scaling_lab import coefficients_of, trainings
+from naslab.study.outcome import Candidate
 
 BEST = small_grid().points[5]
 

@@ -13,9 +13,9 @@ from scaling_studies import SMALL, family_view
 from naslab.analysis.scaling_law import NEEDED, scaling_laws
 from naslab.analysis.study import StudyView
 from naslab.errors import StudyError, UnknownNameError
-from naslab.outcome import Candidate
 from naslab.scaling import rescale
 from naslab.scaling.laws import FARTHEST_FORECAST
+from naslab.study.outcome import Candidate
 
 PHIS = (1, 2, 3, 4, 5, 6)
 

@@ -13,8 +13,8 @@ from naslab.analysis.scaling_ways import WaysTable, ways_table
 from naslab.arch import cost
 from naslab.execution.source import make_candidate
 from naslab.figures.scaling_ways import ways_figure
-from naslab.outcome import Candidate
 from naslab.scaling import DEPTH, PLAIN, RESOLUTION, WIDTH, Compound, meet_budget
+from naslab.study.outcome import Candidate
 
 RULES = {"depth": DEPTH, "width": WIDTH, "resolution": RESOLUTION, "compound": Compound()}
 

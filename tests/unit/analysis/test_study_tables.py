@@ -16,11 +16,10 @@ from naslab.analysis.zoo import zoo_table
 from naslab.arch import cost
 from naslab.errors import StudyError, UnknownNameError
 from naslab.ledger import Ledger
-from naslab.outcome import Outcome
 from naslab.scaling import meet_budget, rescale
 from naslab.space import Genome
-from naslab.space.genome import Gene
-from naslab.space.hole import Hole
+from naslab.space.genome import Gene, Hole
+from naslab.study.outcome import Outcome
 from naslab.zoo.registry import model, model_names
 
 

@@ -16,7 +16,7 @@ from naslab.bench.simulate import Trace, simulate
 from naslab.bench.standing import top_loss
 from naslab.bench.table import TableDomain, TableSpace
 from naslab.errors import SpecError
-from naslab.space.hole import Hole
+from naslab.space.genome import Hole
 from naslab.strategies.registry import make_search
 
 needs_data = pytest.mark.skipif("NASLAB_DATA" not in os.environ, reason="NASLAB_DATA is not set")

@@ -10,11 +10,11 @@ from naslab.bench.real_studies import judge_studies
 from naslab.errors import StudyError
 from naslab.execution.source import make_candidate
 from naslab.ledger.record import StudyRecord
-from naslab.outcome import Estimate, Failure, Outcome
-from naslab.problem import DataChoice, Limit, Objective, Problem
 from naslab.space import load_space
 from naslab.strategies.registry import make_strategy
-from naslab.training.recipe import Recipe
+from naslab.study.outcome import Estimate, Failure, Outcome
+from naslab.study.problem import DataChoice, Limit, Objective, Problem
+from naslab.study.recipe import Recipe
 
 
 def study(accuracies: list[float | None], seed: int = 0, most: float = 3e6) -> StudyView:

@@ -6,7 +6,7 @@ import pytest
 import typer
 
 from naslab.cli.search import data_choice
-from naslab.training.choice import DataChoice
+from naslab.study.data_choice import DataChoice
 
 
 def test_a_name_alone_stays_a_name():

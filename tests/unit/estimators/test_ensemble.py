@@ -10,15 +10,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from naslab.errors import SpecError, UnknownNameError
-from naslab.estimators.ensemble import Member, RankEnsemble, candidate_of, normal_score, rank_among, reference_networks
+from naslab.estimators.ensemble import (
+    EnsembleMember,
+    RankEnsemble,
+    candidate_of,
+    normal_score,
+    rank_among,
+    reference_networks,
+)
 from naslab.estimators.estimator import Workbench
 from naslab.estimators.proxies.proxy import Probe
 from naslab.space import load_space
-from naslab.training.choice import DataChoice
+from naslab.study.data_choice import DataChoice
 
 SPACE = load_space("digits_demo")
 PROBE = Probe(data=DataChoice(name="digits", max_images=200), batch_size=16)
-MEMBERS = (Member("layers"), Member("params"), Member("naswot", 2.0))
+MEMBERS = (EnsembleMember("layers"), EnsembleMember("params"), EnsembleMember("naswot", 2.0))
 SMALL = RankEnsemble(space=SPACE, probe=PROBE, members=MEMBERS, num_reference=6)
 
 
@@ -63,7 +70,10 @@ def test_the_vote_is_the_mean_of_the_places():
 def test_a_member_below_zero_counts_against():
     bench = Workbench(device="cpu", cache={})
     against = RankEnsemble(
-        space=SPACE, probe=PROBE, members=(Member("layers", 2.0), Member("params", -2.0)), num_reference=6
+        space=SPACE,
+        probe=PROBE,
+        members=(EnsembleMember("layers", 2.0), EnsembleMember("params", -2.0)),
+        num_reference=6,
     )
     against.prepare(bench)
     for each in reference_networks(SPACE, 6, against.seed):
@@ -87,12 +97,12 @@ def test_it_is_a_value():
 
 def test_bad_members_are_refused():
     with pytest.raises(UnknownNameError, match="zico"):
-        RankEnsemble(space=SPACE, probe=PROBE, members=(Member("zicko"),))
+        RankEnsemble(space=SPACE, probe=PROBE, members=(EnsembleMember("zicko"),))
     with pytest.raises(SpecError, match="twice"):
-        RankEnsemble(space=SPACE, probe=PROBE, members=(Member("zico"), Member("zico", 2.0)))
+        RankEnsemble(space=SPACE, probe=PROBE, members=(EnsembleMember("zico"), EnsembleMember("zico", 2.0)))
     for weight, words in ((0.0, "0"), (math.nan, "nan"), (math.inf, "inf")):
         with pytest.raises(SpecError, match=f"finite and not 0, got {words} for zico"):
-            RankEnsemble(space=SPACE, probe=PROBE, members=(Member("zico", weight),))
+            RankEnsemble(space=SPACE, probe=PROBE, members=(EnsembleMember("zico", weight),))
     with pytest.raises(SpecError, match="at least one"):
         RankEnsemble(space=SPACE, probe=PROBE, members=())
     with pytest.raises(SpecError, match="num_reference"):

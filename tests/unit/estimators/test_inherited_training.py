@@ -10,9 +10,9 @@ from naslab.estimators.estimator import Workbench
 from naslab.estimators.inheritance import InheritedTraining
 from naslab.estimators.short_training import ShortTraining
 from naslab.execution.source import make_candidate
-from naslab.outcome import Candidate, Estimate
-from naslab.training.choice import DataChoice
-from naslab.training.recipe import default_recipe
+from naslab.study.data_choice import DataChoice
+from naslab.study.outcome import Candidate, Estimate
+from naslab.study.recipe import default_recipe
 
 
 def network(width: int, repeats: int = 1) -> ArchSpec:

@@ -1,4 +1,4 @@
-"""Latency: what is timed, how often, and what is left as it was."""
+"""MeasuredLatency: what is timed, how often, and what is left as it was."""
 
 from __future__ import annotations
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from naslab.errors import SpecError, UnknownNameError
-from naslab.estimators.ensemble import MEMBERS, Member, RankEnsemble
+from naslab.estimators.ensemble import MEMBERS, EnsembleMember, RankEnsemble
 from naslab.estimators.named import Setting, estimator_names, read_name, read_names
 from naslab.estimators.proxies.proxy import PROXIES, Proxy
 from naslab.estimators.short_training import ShortTraining
-from naslab.outcome import Fidelity
-from naslab.posing import make_problem
+from naslab.lab.problems import make_problem
+from naslab.study.outcome import Fidelity
 
 NEED_MORE = ("predictor", "supernet")
 """Known results, a trained supernet."""
@@ -52,7 +52,7 @@ def test_options_reach_the_estimator():
     assert (halved.batch_size, halved.learning_rate) == (16, recipe.learning_rate / 2)
     ensemble = read_name("ensemble:members=macs+naswot*2,reference=8,batch=20").make(SETTING).estimator
     assert isinstance(ensemble, RankEnsemble)
-    assert ensemble.members == (Member("macs"), Member("naswot", 2.0))
+    assert ensemble.members == (EnsembleMember("macs"), EnsembleMember("naswot", 2.0))
     assert (ensemble.num_reference, ensemble.probe.batch_size) == (8, 20)
     assert ensemble.seed == 4
 
@@ -60,7 +60,7 @@ def test_options_reach_the_estimator():
 def test_the_ensembles_own_members_are_those_written():
     assert read_name("ensemble").make(SETTING).estimator.members == MEMBERS
     spoken = read_name("ensemble:members=layers+macs*-0.5").make(SETTING).estimator
-    assert spoken.members == (Member("layers"), Member("macs", -0.5))
+    assert spoken.members == (EnsembleMember("layers"), EnsembleMember("macs", -0.5))
 
 
 @pytest.mark.parametrize(

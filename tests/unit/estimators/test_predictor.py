@@ -17,9 +17,9 @@ from naslab.estimators.ensemble import candidate_of
 from naslab.estimators.estimator import Workbench
 from naslab.estimators.predictor import AccuracyPredictor, KnownResult, within_bounds
 from naslab.estimators.proxies.proxy import Probe
-from naslab.posing import make_problem
+from naslab.lab.problems import make_problem
 from naslab.space import Genome
-from naslab.training.choice import DataChoice
+from naslab.study.data_choice import DataChoice
 
 PROBLEM = make_problem("digits_demo", None, ("accuracy",), (), None)
 

@@ -23,9 +23,9 @@ from naslab.estimators.proxies.gradients import grad_norm, snip, zico
 from naslab.estimators.proxies.jacobian import STABILISER, correlation_score, jacob_cov
 from naslab.estimators.proxies.proxy import PROXIES, Probe, Proxy
 from naslab.estimators.proxies.readiness import draw_batches, loss_gradients, ready_network
-from naslab.outcome import Candidate, Estimate, Fidelity
+from naslab.study.data_choice import DataChoice
+from naslab.study.outcome import Candidate, Estimate, Fidelity
 from naslab.training.augment import Batch
-from naslab.training.choice import DataChoice
 from naslab.training.data import load_dataset
 
 PROBE = Probe(data=DataChoice(name="digits", max_images=200), batch_size=16)

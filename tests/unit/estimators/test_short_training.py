@@ -12,10 +12,10 @@ from naslab.errors import DataError, DeviceError
 from naslab.estimators import training_run
 from naslab.estimators.estimator import Workbench
 from naslab.estimators.short_training import ShortTraining
-from naslab.outcome import Candidate, Fidelity
-from naslab.training.choice import DataChoice
+from naslab.study.data_choice import DataChoice
+from naslab.study.outcome import Candidate, Fidelity
+from naslab.study.recipe import Recipe, default_recipe
 from naslab.training.loop import train
-from naslab.training.recipe import Recipe, default_recipe
 
 ARCH = ArchSpec(input=(1, 8, 8), stages=(Stage(block=ConvBlock(), width=8),), num_classes=10)
 SHORT = ShortTraining(data=DataChoice(name="digits", max_images=200), recipe=default_recipe("digits"))

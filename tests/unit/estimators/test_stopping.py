@@ -1,4 +1,4 @@
-"""Trainings end early where they will not reach their bar, and only there."""
+"""Trainings end early where they will not reach the accuracy to beat, and only there."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from naslab.arch import ArchSpec, ConvBlock, Stage, arch_id, cost
 from naslab.estimators.estimator import Workbench
 from naslab.estimators.short_training import ShortTraining
 from naslab.estimators.stopping import StopRule
-from naslab.outcome import Candidate, EpochRecord, Fidelity
-from naslab.training.choice import DataChoice
-from naslab.training.recipe import Recipe, default_recipe
+from naslab.study.data_choice import DataChoice
+from naslab.study.outcome import Candidate, EpochRecord, Fidelity
+from naslab.study.recipe import Recipe, default_recipe
 
 CONSTANT = Recipe(schedule="constant")
 FLAT = (40.0, 60.0, 67.0, 69.5, 70.5, 71.0)
@@ -23,22 +23,26 @@ def curve(accuracies: tuple[float, ...]) -> list[EpochRecord]:
     return [EpochRecord(epoch, 1.0, 1.0, accuracy, 0.1) for epoch, accuracy in enumerate(accuracies, start=1)]
 
 
-def rule(bar: float | None, confidence: float | None = 0.95, fidelity: Fidelity = Fidelity(epochs=20)) -> StopRule:  # noqa: B008
-    candidate = msgspec.structs.replace(numbered_candidate(0), fidelity=fidelity, accuracy_to_beat=bar)
+def rule(
+    accuracy_to_beat: float | None,
+    confidence: float | None = 0.95,
+    fidelity: Fidelity = Fidelity(epochs=20),  # noqa: B008
+) -> StopRule:
+    candidate = msgspec.structs.replace(numbered_candidate(0), fidelity=fidelity, accuracy_to_beat=accuracy_to_beat)
     return StopRule(candidate, CONSTANT, confidence)
 
 
 def test_a_curve_far_below_its_bar_is_stopped_and_one_near_it_is_not() -> None:
-    assert rule(bar=95.0)(curve(FLAT))
-    assert not rule(bar=73.0)(curve(FLAT))
-    assert not rule(bar=60.0)(curve(FLAT))
+    assert rule(accuracy_to_beat=95.0)(curve(FLAT))
+    assert not rule(accuracy_to_beat=73.0)(curve(FLAT))
+    assert not rule(accuracy_to_beat=60.0)(curve(FLAT))
 
 
 def test_nothing_is_stopped_without_a_bar_a_confidence_or_enough_epochs() -> None:
-    assert not rule(bar=None)(curve(FLAT))
-    assert not rule(bar=99.0, confidence=None)(curve(FLAT))
-    assert not rule(bar=100.0)(curve(FLAT[:2]))
-    assert not rule(bar=99.0, fidelity=Fidelity(epochs=6))(curve(FLAT))
+    assert not rule(accuracy_to_beat=None)(curve(FLAT))
+    assert not rule(accuracy_to_beat=99.0, confidence=None)(curve(FLAT))
+    assert not rule(accuracy_to_beat=100.0)(curve(FLAT[:2]))
+    assert not rule(accuracy_to_beat=99.0, fidelity=Fidelity(epochs=6))(curve(FLAT))
 
 
 def test_a_rate_that_will_fall_must_have_begun_to() -> None:
@@ -52,18 +56,24 @@ def test_a_rate_that_will_fall_must_have_begun_to() -> None:
 
 def test_a_rung_is_judged_by_the_end_of_the_schedule() -> None:
     rising = curve((40.0, 55.0, 62.0, 66.0, 69.0, 71.0))
-    of_a_rung = rule(bar=80.0, fidelity=Fidelity(epochs=7, schedule_epochs=100))
-    alone = rule(bar=80.0, fidelity=Fidelity(epochs=7))
+    of_a_rung = rule(accuracy_to_beat=80.0, fidelity=Fidelity(epochs=7, schedule_epochs=100))
+    alone = rule(accuracy_to_beat=80.0, fidelity=Fidelity(epochs=7))
     assert alone(rising)
     assert not of_a_rung(rising)
 
 
 def test_the_note_says_what_was_foretold_and_against_what() -> None:
-    stopped = rule(bar=95.0)
+    stopped = rule(accuracy_to_beat=95.0)
     assert stopped(curve(FLAT))
     note, measured = stopped.note(curve(FLAT)), stopped.measured(curve(FLAT))
     assert (note["after_epochs"], note["of_epochs"], note["accuracy_to_beat"]) == (6, 20, 95.0)
-    assert note["foretold_low"] < note["foretold_accuracy"] == measured["accuracy"] < note["foretold_high"] < 95
+    assert (
+        note["extrapolated_low"]
+        < note["extrapolated_accuracy"]
+        == measured["accuracy"]
+        < note["extrapolated_high"]
+        < 95
+    )
     assert note["seen_accuracy"] == 71.0
     assert 0 < measured["accuracy_sem"] < 10
 
@@ -90,5 +100,5 @@ def test_a_stopped_training_is_an_estimate_with_its_foretold_accuracy(tmp_path, 
     assert "stopped" not in free.notes
     assert hopeless.failure is None
     assert hopeless.notes["stopped"]["after_epochs"] == len(hopeless.curve)
-    assert hopeless.measured["accuracy"] == pytest.approx(hopeless.notes["stopped"]["foretold_accuracy"])
+    assert hopeless.measured["accuracy"] == pytest.approx(hopeless.notes["stopped"]["extrapolated_accuracy"])
     assert msgspec.json.decode(msgspec.json.encode(hopeless), type=type(hopeless)) == hopeless

@@ -10,11 +10,11 @@ from fake_estimators import epoch_record, numbered_candidate
 
 from naslab.execution import workers as workers_module
 from naslab.execution.admission import Admission, workers_per_gpu
-from naslab.execution.crew import Crew
 from naslab.execution.executor import Finished
 from naslab.execution.worker import Done, Message, Ready
+from naslab.execution.worker_pool import WorkerPool
 from naslab.execution.workers import Workers
-from naslab.outcome import Candidate, Estimate, Failure
+from naslab.study.outcome import Candidate, Estimate, Failure
 
 GPU = Ready("cuda:0", "host/first", 1000)
 OTHER = Ready("cuda:0", "host/second", 1000)
@@ -37,11 +37,11 @@ def sized(trial: int, num_bytes: int) -> Candidate:
     return numbered_candidate(trial, bytes=num_bytes)
 
 
-class DeskSeat:
-    """A seat without a worker: what it trains ends when the test says so."""
+class DeskHost:
+    """A host without a worker: what it trains ends when the test says so."""
 
     def __init__(self, number: int, ready: Ready) -> None:
-        self.name = f"seat-{number}"
+        self.name = f"host-{number}"
         self.trial: int | None = None
         self._said: list[Message] = [ready]
         self._failure: Failure | None = None
@@ -72,78 +72,78 @@ class DeskSeat:
         self._failure = Failure("worker_died", "killed")
 
 
-def crew_of(*readies: Ready, memory: Sizes | None = SIZES) -> tuple[Crew, list[DeskSeat]]:
-    seats = [DeskSeat(number, ready) for number, ready in enumerate(readies)]
-    crew = Crew(seats, lambda seconds: None, None, memory)
-    crew.start()
-    crew.wait(0)
-    return crew, seats
+def pool_of(*readies: Ready, memory: Sizes | None = SIZES) -> tuple[WorkerPool, list[DeskHost]]:
+    hosts = [DeskHost(number, ready) for number, ready in enumerate(readies)]
+    pool = WorkerPool(hosts, lambda seconds: None, None, memory)
+    pool.start()
+    pool.wait(0)
+    return pool, hosts
 
 
-def running(seats: list[DeskSeat]) -> list[int | None]:
-    return [seat.trial for seat in seats]
+def running(hosts: list[DeskHost]) -> list[int | None]:
+    return [host.trial for host in hosts]
 
 
 def test_candidates_that_fit_together_start_together_and_a_large_one_waits():
-    crew, seats = crew_of(GPU, GPU, GPU)  # 900 usable, 150 of them taken by the workers
+    pool, hosts = pool_of(GPU, GPU, GPU)  # 900 usable, 150 of them taken by the workers
     for trial, size in enumerate((300, 400, 200)):
-        crew.submit(sized(trial, size))
-    assert running(seats) == [0, 1, None]
-    seats[0].finish()
-    crew.wait(0)
-    assert running(seats) == [2, 1, None]
+        pool.submit(sized(trial, size))
+    assert running(hosts) == [0, 1, None]
+    hosts[0].finish()
+    pool.wait(0)
+    assert running(hosts) == [2, 1, None]
 
 
 def test_what_waits_first_starts_first_though_something_smaller_would_fit():
-    crew, seats = crew_of(GPU, GPU, GPU)
+    pool, hosts = pool_of(GPU, GPU, GPU)
     for trial, size in enumerate((500, 600, 10)):
-        crew.submit(sized(trial, size))
-    assert running(seats) == [0, None, None]
-    seats[0].finish()
-    crew.wait(0)
-    assert sorted(map(str, running(seats))) == ["1", "2", "None"]
+        pool.submit(sized(trial, size))
+    assert running(hosts) == [0, None, None]
+    hosts[0].finish()
+    pool.wait(0)
+    assert sorted(map(str, running(hosts))) == ["1", "2", "None"]
 
 
 def test_a_candidate_larger_than_its_device_trains_there_alone():
-    crew, seats = crew_of(GPU, GPU)
-    crew.submit(sized(0, 5000))
-    crew.submit(sized(1, 10))
-    assert running(seats) == [0, None]
-    seats[0].finish()
-    crew.wait(0)
-    assert 1 in running(seats)
+    pool, hosts = pool_of(GPU, GPU)
+    pool.submit(sized(0, 5000))
+    pool.submit(sized(1, 10))
+    assert running(hosts) == [0, None]
+    hosts[0].finish()
+    pool.wait(0)
+    assert 1 in running(hosts)
 
 
 def test_each_device_has_room_of_its_own_and_the_emptier_one_is_taken():
-    crew, seats = crew_of(GPU, GPU, OTHER, OTHER)
+    pool, hosts = pool_of(GPU, GPU, OTHER, OTHER)
     for trial, size in enumerate((500, 500, 200)):
-        crew.submit(sized(trial, size))
-    assert {running(seats)[0], running(seats)[2]} == {0, 1}
-    assert 2 in running(seats)
+        pool.submit(sized(trial, size))
+    assert {running(hosts)[0], running(hosts)[2]} == {0, 1}
+    assert 2 in running(hosts)
 
 
 def test_a_worker_that_dies_leaves_the_others_alone_and_its_room_free():
-    crew, seats = crew_of(GPU, GPU, GPU)
+    pool, hosts = pool_of(GPU, GPU, GPU)
     for trial, size in enumerate((300, 400, 400)):
-        crew.submit(sized(trial, size))
-    assert running(seats) == [0, 1, None]
-    seats[0].die()
-    (lost,) = (event for event in crew.wait(0) if isinstance(event, Finished))
+        pool.submit(sized(trial, size))
+    assert running(hosts) == [0, 1, None]
+    hosts[0].die()
+    (lost,) = (event for event in pool.wait(0) if isinstance(event, Finished))
     assert lost.candidate.trial == 0
     assert lost.estimate.failure is not None
-    crew.wait(0)
-    assert 1 in running(seats)
-    assert 2 not in running(seats), "two times 400 and the workers are more than is usable"
-    seats[1].finish()
-    crew.wait(0)
-    assert 2 in running(seats)
+    pool.wait(0)
+    assert 1 in running(hosts)
+    assert 2 not in running(hosts), "two times 400 and the workers are more than is usable"
+    hosts[1].finish()
+    pool.wait(0)
+    assert 2 in running(hosts)
 
 
 def test_without_sizes_every_worker_is_used():
-    for crew, seats in (crew_of(GPU, GPU, memory=None), crew_of(Ready("cpu"), Ready("cpu"))):
-        crew.submit(sized(0, 5000))
-        crew.submit(sized(1, 5000))
-        assert running(seats) == [0, 1]
+    for pool, hosts in (pool_of(GPU, GPU, memory=None), pool_of(Ready("cpu"), Ready("cpu"))):
+        pool.submit(sized(0, 5000))
+        pool.submit(sized(1, 5000))
+        assert running(hosts) == [0, 1]
 
 
 def test_room_is_what_is_left_after_everything_that_runs():

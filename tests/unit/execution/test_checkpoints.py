@@ -9,12 +9,12 @@ import pytest
 from tiny_search import Counting, Instant, numbered_problem
 
 from naslab.execution.checkpoints import needed_checkpoints, sweep_checkpoints
-from naslab.execution.rung_source import RungSource
 from naslab.execution.search import run_candidates
+from naslab.execution.search_source import RungSource
 from naslab.execution.source import StrategySource
 from naslab.ledger import Ledger, StudyRecord
-from naslab.outcome import Candidate, Estimate, Failure
-from naslab.rungs import Rungs
+from naslab.study.outcome import Candidate, Estimate, Failure
+from naslab.study.rungs import Rungs
 
 RUNGS = Rungs((1, 3, 9))
 TRIALS = 9

@@ -6,13 +6,12 @@ import msgspec
 import pytest
 
 from naslab.estimators.inheritance import ancestor_epochs
-from naslab.execution.inherit_source import InheritSource
-from naslab.execution.rung_source import RungSource
+from naslab.execution.search_source import InheritSource, RungSource
 from naslab.execution.source import StrategySource, make_candidate
-from naslab.lab import make_problem
-from naslab.outcome import Candidate, EpochRecord, Estimate, Failure, Fidelity, Outcome
-from naslab.rungs import Rungs
+from naslab.lab.search import make_problem
 from naslab.strategies.registry import make_strategy
+from naslab.study.outcome import Candidate, EpochRecord, Estimate, Failure, Fidelity, Outcome
+from naslab.study.rungs import Rungs
 
 SHA = {trial: f"{trial:064x}" for trial in range(50)}
 

@@ -11,9 +11,9 @@ from fake_estimators import numbered_candidate
 
 from naslab.arch.cost import Cost
 from naslab.execution.promotion import best_to_promote, may_go_on
-from naslab.outcome import Estimate, Failure, Outcome
 from naslab.pareto import hypervolume, hypervolume_contributions
-from naslab.problem import Objective
+from naslab.study.outcome import Estimate, Failure, Outcome
+from naslab.study.problem import Objective
 
 ACCURACY, MACS = Objective.named("accuracy"), Objective.named("macs")
 

@@ -10,11 +10,11 @@ import pytest
 from tiny_search import Counting, Instant, numbered_problem
 
 from naslab.execution.events import Ended, Event, TrialFinished, ignore
-from naslab.execution.rung_source import RungSource
 from naslab.execution.search import run_candidates
+from naslab.execution.search_source import RungSource
 from naslab.execution.source import StrategySource
-from naslab.outcome import Candidate, Estimate, Failure, Outcome
-from naslab.rungs import Rungs
+from naslab.study.outcome import Candidate, Estimate, Failure, Outcome
+from naslab.study.rungs import Rungs
 
 RUNGS = Rungs((1, 3, 9))
 

@@ -24,11 +24,11 @@ from naslab.execution.events import (
     TrialStarted,
     ignore,
 )
-from naslab.execution.executor import Finished, Progress
+from naslab.execution.executor import EpochDone, Finished
 from naslab.execution.search import run_candidates, run_search
 from naslab.execution.source import ListSource, make_candidate
 from naslab.ledger import Ledger
-from naslab.outcome import Candidate, Estimate, Failure, Outcome
+from naslab.study.outcome import Candidate, Estimate, Failure, Outcome
 
 
 def search(
@@ -186,9 +186,9 @@ def test_an_exhausted_space_ends_the_search_early_and_says_so(tmp_path: Path) ->
 
 def test_epochs_are_passed_on(tmp_path: Path) -> None:
     class Reporting(Instant):
-        def wait(self, timeout: float) -> list[Finished | Progress]:
+        def wait(self, timeout: float) -> list[Finished | EpochDone]:
             candidate = self.running[-1]
-            return [Progress(candidate, epoch_record(0)), *super().wait(timeout)]
+            return [EpochDone(candidate, epoch_record(0)), *super().wait(timeout)]
 
     events: list[Event] = []
     with numbered_study(tmp_path) as ledger:

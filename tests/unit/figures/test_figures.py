@@ -31,7 +31,7 @@ from naslab.figures import (
     write_figure,
     zoo_figure,
 )
-from naslab.problem import Objective
+from naslab.study.problem import Objective
 
 VIEW = synthetic.study()
 

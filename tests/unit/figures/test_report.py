@@ -16,7 +16,7 @@ from naslab.figures import write_report
 from naslab.figures.markup import Markup, element, table
 from naslab.figures.page import POLICY
 from naslab.figures.report_sections import retrain_command
-from naslab.problem import Objective
+from naslab.study.problem import Objective
 
 VOID = {"meta", "link", "br", "hr", "img"}
 

@@ -15,8 +15,8 @@ from naslab.arch import arch_id
 from naslab.figures.scaling_family import cost_figure, measured_figure, write_family
 from naslab.figures.scaling_fit import surface_figure
 from naslab.figures.scaling_law import law_figure, write_laws
-from naslab.outcome import Candidate
 from naslab.scaling import rescale
+from naslab.study.outcome import Candidate
 
 
 def lawful(candidate: Candidate) -> float:

@@ -13,10 +13,10 @@ from naslab.arch import ArchSpec, ConvBlock, MBConv, Skip, arch_id, cost
 from naslab.errors import SpaceExhaustedError, StudyError
 from naslab.optuna_edge import NaslabSampler, suggest_arch
 from naslab.optuna_edge.trials import genome_of_params, params_of, readable_options
-from naslab.problem import DataChoice, Limit, Objective, Problem
 from naslab.space import SearchSpace, choice
-from naslab.space.hole import Hole
-from naslab.training.recipe import Recipe
+from naslab.space.genome import Hole
+from naslab.study.problem import DataChoice, Limit, Objective, Problem
+from naslab.study.recipe import Recipe
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 

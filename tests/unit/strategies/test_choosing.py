@@ -7,11 +7,11 @@ import sys
 
 import pytest
 
-from naslab.problem import DataChoice, Objective, Problem
 from naslab.space import load_space
 from naslab.strategies.choosing import AUTO, choose_strategy
 from naslab.strategies.registry import make_strategy, strategy_names
-from naslab.training.recipe import Recipe
+from naslab.study.problem import DataChoice, Objective, Problem
+from naslab.study.recipe import Recipe
 
 METRICS = ("accuracy", "macs", "params", "latency_ms")
 
@@ -49,7 +49,7 @@ def test_auto_is_no_strategy_of_its_own() -> None:
 
 def test_the_registry_loads_no_scientific_library_before_a_strategy_needs_it() -> None:
     code = (
-        "import sys, naslab.lab; from naslab.strategies.registry import strategy_names; strategy_names();"
+        "import sys, naslab.lab.search; from naslab.strategies.registry import strategy_names; strategy_names();"
         "print([m for m in ('scipy', 'sklearn', 'optuna', 'torch') if m in sys.modules])"
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -10,15 +10,15 @@ from naslab.bench.fidelities import Ladder, climb, make_fidelities
 from naslab.bench.made_table import make_table
 from naslab.bench.table import TableDomain
 from naslab.execution.source import make_candidate
-from naslab.outcome import Estimate, Fidelity, Outcome
-from naslab.problem import DataChoice, Objective, Problem
 from naslab.space import load_space
 from naslab.strategies.candidates import Catalogue
 from naslab.strategies.fidelities import to_highest
-from naslab.strategies.history import History, Observation
+from naslab.strategies.outcome_history import Observation, OutcomeHistory
 from naslab.strategies.registry import ACROSS_FIDELITIES, make_search, make_strategy, strategy_names
 from naslab.strategies.surrogate import Model, Surrogate, told_losses
-from naslab.training.recipe import Recipe
+from naslab.study.outcome import Estimate, Fidelity, Outcome
+from naslab.study.problem import DataChoice, Objective, Problem
+from naslab.study.recipe import Recipe
 
 TABLE = make_table((4, 3), (3, 2), share_absent=0, seed=5)
 
@@ -56,7 +56,7 @@ def test_told_whole_or_one_by_one_makes_the_same_model() -> None:
     """Also where a higher fidelity appears between two fits."""
     outcomes = [told(TABLE, row, float(TABLE.losses[row, 0]), 1.0) for row in range(30)]
     outcomes[23:23] = [told(TABLE, 4, -2.0, 9.0), told(TABLE, 7, -1.5, 9.0)]
-    grown, whole, history = (Model(Catalogue(TABLE)), Model(Catalogue(TABLE)), History(1))
+    grown, whole, history = (Model(Catalogue(TABLE)), Model(Catalogue(TABLE)), OutcomeHistory(1))
     for observation in outcomes:
         history.finish(observation)
         grown.learn(history.told)
@@ -71,7 +71,7 @@ def test_told_whole_or_one_by_one_makes_the_same_model() -> None:
 def test_forecasts_are_of_the_highest_fidelity() -> None:
     """Short trainings are worse by 2; what is expected of a network is near its long training."""
     rows = range(24)
-    history = History(1)
+    history = OutcomeHistory(1)
     for row in rows:
         history.finish(told(TABLE, row, float(TABLE.losses[row, 0]) + 2, 1.0))
     for row in range(12):

@@ -10,10 +10,10 @@ import pytest
 from naslab.bench.table import TableDomain, TableSpace
 from naslab.errors import SpecError
 from naslab.space import Genome
-from naslab.space.hole import Hole
+from naslab.space.genome import Hole
 from naslab.strategies.composed import Search
-from naslab.strategies.history import History, Observation
 from naslab.strategies.nsga3 import NSGA3, associate, even_directions
+from naslab.strategies.outcome_history import Observation, OutcomeHistory
 from naslab.strategies.quasi_random import QuasiRandom
 from naslab.strategies.registry import make_search
 from naslab.strategies.reinforce import Reinforce
@@ -60,7 +60,7 @@ def test_sobol_points_that_are_no_networks_are_repaired_always_alike() -> None:
 
 def test_the_controller_learns_the_rewarded_options_and_keeps_every_one_in_play() -> None:
     domain = make_domain()
-    history = History(1)
+    history = OutcomeHistory(1)
     rng = np.random.default_rng(0)
     for trial in range(200):
         seen = domain.look_up(domain.space.sample(rng))
@@ -122,7 +122,7 @@ def test_directions_are_even_and_points_go_to_the_nearest() -> None:
 def test_nsga3_lets_failures_and_the_fullest_niche_go_first() -> None:
     domain = make_domain(objectives=3)
     survivors = NSGA3(domain.space, 3, population=4)
-    history = History(3)
+    history = OutcomeHistory(3)
     for trial, losses in enumerate([(0.0, 1.0, 1.0), (1.0, 0.0, 1.0), None, (1.0, 1.0, 0.0), (0.0, 1.0, 0.9)]):
         history.finish(Observation(domain.space.genome(trial), f"{trial}", losses, trial=trial))
     drafted = list(islice(survivors.drafts(history, np.random.default_rng(0)), 40))

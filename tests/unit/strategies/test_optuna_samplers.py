@@ -10,16 +10,16 @@ import pytest
 from optuna.samplers import BaseSampler, NSGAIISampler, QMCSampler, RandomSampler, TPESampler
 
 from naslab.bench.table import TableDomain, TableSpace, full_keys
-from naslab.problem import DataChoice, Objective, Problem
 from naslab.space import load_space
-from naslab.space.hole import Hole
+from naslab.space.genome import Hole
 from naslab.strategies.composed import Search
 from naslab.strategies.domain import ArchDomain
-from naslab.strategies.history import Observation
 from naslab.strategies.optuna_bridge import OptunaBridge
 from naslab.strategies.optuna_seeds import reseeded
+from naslab.strategies.outcome_history import Observation
 from naslab.strategies.registry import make_search
-from naslab.training.recipe import named_recipe
+from naslab.study.problem import DataChoice, Objective, Problem
+from naslab.study.recipe import named_recipe
 
 SAMPLERS = [
     RandomSampler(seed=1),

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from naslab.execution.source import make_candidate
-from naslab.outcome import Estimate, Outcome
-from naslab.problem import DataChoice, Objective, Problem
 from naslab.space import load_space
 from naslab.strategies.optuna_bridge import sampler_strategy
-from naslab.training.recipe import Recipe
+from naslab.study.outcome import Estimate, Outcome
+from naslab.study.problem import DataChoice, Objective, Problem
+from naslab.study.recipe import Recipe
 
 optunahub = pytest.importorskip("optunahub", reason="optunahub is not installed")
 

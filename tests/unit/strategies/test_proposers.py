@@ -10,13 +10,13 @@ import pytest
 from naslab.bench.table import TableDomain, TableSpace
 from naslab.errors import SpecError
 from naslab.space import Genome
-from naslab.space.hole import Hole
+from naslab.space.genome import Hole
 from naslab.strategies.aging_evolution import AgingEvolution
 from naslab.strategies.composed import Search
-from naslab.strategies.history import History, Observation, best_first
 from naslab.strategies.local_search import RESTART, LocalSearch
 from naslab.strategies.nsga2 import NSGA2
 from naslab.strategies.optuna_bridge import SAMPLER_STATE, OptunaBridge, nsga2, tpe
+from naslab.strategies.outcome_history import Observation, OutcomeHistory, best_first
 from naslab.strategies.totals import Totals
 
 
@@ -32,13 +32,13 @@ def row(domain: TableDomain, text: str) -> Genome:
     return domain.space.genome(int(text, 2))
 
 
-def heard(domain: TableDomain, *rows: str, origin: str = "sample") -> History:
-    history = History(domain.num_objectives)
+def heard(domain: TableDomain, *rows: str, origin: str = "sample") -> OutcomeHistory:
+    history = OutcomeHistory(domain.num_objectives)
     tell(domain, history, *rows, origin=origin)
     return history
 
 
-def tell(domain: TableDomain, history: History, *rows: str, origin: str = "sample") -> None:
+def tell(domain: TableDomain, history: OutcomeHistory, *rows: str, origin: str = "sample") -> None:
     for text in rows:
         seen = domain.look_up(row(domain, text))
         history.finish(Observation(seen.genome, seen.network_id, seen.losses, {"operator": origin}, len(history.told)))
@@ -66,7 +66,7 @@ def test_evolution_lets_the_oldest_die_however_good_it_was() -> None:
 
 def test_evolution_begins_at_random_and_refuses_a_sample_beyond_its_population() -> None:
     domain = make_domain()
-    first = next(AgingEvolution(domain.space).drafts(History(1), np.random.default_rng(0)))
+    first = next(AgingEvolution(domain.space).drafts(OutcomeHistory(1), np.random.default_rng(0)))
     assert first.origin == {"operator": "sample"}
     with pytest.raises(SpecError, match="sample: must be 1 to the population of 3, got 4"):
         AgingEvolution(domain.space, population=3, sample=4)

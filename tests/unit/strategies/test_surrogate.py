@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from naslab.space import Genome
-from naslab.strategies.history import Observation
+from naslab.strategies.outcome_history import Observation
 from naslab.strategies.surrogate import instructive, last_refit, told_losses
 
 

@@ -9,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from naslab.study.recipe import Recipe
 from naslab.training.augment import (
     Normaliser,
     crop,
@@ -21,7 +22,6 @@ from naslab.training.augment import (
     training_batches,
 )
 from naslab.training.data import DataSplit, ImageSet
-from naslab.training.recipe import Recipe
 
 
 def numbered_images(count: int, height: int = 6, width: int = 5, channels: int = 2) -> ImageSet:

@@ -16,6 +16,8 @@ from naslab.arch import AuxiliaryHead, NormStyle
 from naslab.arch.build import build
 from naslab.arch.graphs import Dag, Reading
 from naslab.errors import DivergedError
+from naslab.study.data_choice import DataChoice
+from naslab.study.recipe import Recipe
 from naslab.training.augment import Batch
 from naslab.training.capturing import (
     PAYS_BACK_AFTER,
@@ -25,10 +27,8 @@ from naslab.training.capturing import (
     pays_to_capture,
     what_forbids_capture,
 )
-from naslab.training.choice import DataChoice
 from naslab.training.data import ImageSet, load_dataset
 from naslab.training.loop import train
-from naslab.training.recipe import Recipe
 
 PLAIN = Recipe(batch_size=10, learning_rate=0.05, graphs="on", precision="float32")
 RECIPES = {
@@ -197,7 +197,7 @@ def test_recording_pays_on_a_gpu_in_all_but_the_shortest_trainings():
 
 
 def test_a_number_of_the_host_that_changes_is_found_by_the_recorder():
-    """The stand-in itself: it repeats the host's numbers, so that the tests above can fail."""
+    """The substitute itself: it repeats the host's numbers, so that the tests above can fail."""
     factor = 1.0
     step = CapturedStep(lambda batch: batch.images.sum() * factor, Capture(Recorder(), lambda name, text: None))
     seen = []

@@ -14,12 +14,12 @@ from naslab.arch.build import build
 from naslab.arch.spec import ArchSpec
 from naslab.blobs import BlobStore
 from naslab.errors import DataError, LedgerError
-from naslab.outcome import Fidelity
+from naslab.study.data_choice import DataChoice
+from naslab.study.outcome import Fidelity
+from naslab.study.recipe import Recipe
 from naslab.training.checkpoint import Checkpoint, Origin, load_checkpoint, save_checkpoint
-from naslab.training.choice import DataChoice
 from naslab.training.data import ImageSet, load_dataset
 from naslab.training.loop import train
-from naslab.training.recipe import Recipe
 
 AUGMENTED = Recipe(batch_size=64, crop_padding=1, horizontal_flip=True, cutout=2, mixup=0.2, cutmix=0.5)
 RECIPES = {

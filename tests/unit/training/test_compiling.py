@@ -11,10 +11,10 @@ from networks import conv_net
 
 from naslab.arch import ConvBlock, Stage
 from naslab.arch.build import build
-from naslab.training.choice import DataChoice
+from naslab.study.data_choice import DataChoice
+from naslab.study.recipe import Recipe
 from naslab.training.data import ImageSet, load_dataset
 from naslab.training.loop import train
-from naslab.training.recipe import Recipe
 
 
 @pytest.mark.slow

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 
 from naslab.arch import ArchSpec, Head, MBConv, Stage
 from naslab.arch.build import build
+from naslab.study.data_choice import DataChoice
+from naslab.study.recipe import Recipe
 from naslab.training import cpu_convolutions
-from naslab.training.choice import DataChoice
 from naslab.training.cpu_convolutions import Convolution, CpuConvolutions, convolve
 from naslab.training.data import load_dataset
 from naslab.training.loop import train
-from naslab.training.recipe import Recipe
 
 
 def drawn(convolution: Convolution, seed: int = 0) -> Convolution:

@@ -1,4 +1,4 @@
-"""What is asked of torch.cuda, of which a stand-in takes note: the order of streams, and a recording that fails."""
+"""What is asked of torch.cuda, of which a substitute takes note: the order of streams, and a recording that fails."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from contextlib import contextmanager
 import pytest
 import torch
 
-from naslab.training import cuda_capture
-from naslab.training.cuda_capture import CudaCapturer, cuda_capturer
+from naslab.training import capturing as cuda_capture
+from naslab.training.capturing import CudaCapturer, cuda_capturer
 
 
 class Stream:

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from naslab.errors import DataError, DeviceError
+from naslab.study.data_choice import DataChoice
 from naslab.training import storage
-from naslab.training.choice import DataChoice
 from naslab.training.data import find_device, load_dataset, load_test_set, with_validation
 from naslab.training.datasets import read_images
 

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from naslab.errors import DataError, UnknownNameError
-from naslab.training.datasets import DATASETS, dataset_facts, fashion_mnist, read_images
+from naslab.training.datasets import DATASETS, dataset_info, fashion_mnist, read_images
 from naslab.training.datasets.arrays import ImageArrays, cached_arrays
 from naslab.training.datasets.cifar import read_sheet
 from naslab.training.datasets.digits import read_digits
@@ -38,7 +38,7 @@ def write_fashion(folder, ending=".gz", count=20):
 def test_no_torch_and_no_scikit_learn_are_loaded_for_facts_or_a_warm_cache(own_cache):
     read_images("digits", "train")
     code = (
-        "import sys; from naslab.training.datasets import dataset_facts, read_images; dataset_facts('digits');"
+        "import sys; from naslab.training.datasets import dataset_info, read_images; dataset_info('digits');"
         "read_images('digits', 'train'); assert not {'torch', 'sklearn'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -56,7 +56,7 @@ def test_digits_are_all_there_and_their_test_set_is_apart():
 
 def test_an_unknown_data_set_is_named_with_its_neighbour():
     with pytest.raises(UnknownNameError, match=r"unknown data set 'cifar01' .did you mean 'cifar10'"):
-        dataset_facts("cifar01")
+        dataset_info("cifar01")
 
 
 @pytest.mark.parametrize("folder", ["fashion_mnist", "FashionMNIST/raw", "."])
@@ -207,7 +207,7 @@ def flowers(tmp_path):
 def test_an_image_folder_is_decoded_to_one_size(flowers):
     name = f"image_folder:{flowers}@16x24"
     train, test = read_images(name, "train"), read_images(name, "test")
-    assert dataset_facts(name) == (3, 16, 24, 3, len(train.labels))
+    assert dataset_info(name) == (3, 16, 24, 3, len(train.labels))
     assert train.images.shape[1:] == test.images.shape[1:] == (16, 24, 3)
     assert len(train.labels) + len(test.labels) == 18
     colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
@@ -240,15 +240,15 @@ def test_a_corrupt_image_is_named(flowers):
 def test_an_empty_class_folder_is_named(flowers):
     (flowers / "tulip").mkdir()
     with pytest.raises(DataError, match="tulip holds 0 images"):
-        dataset_facts(f"image_folder:{flowers}")
+        dataset_info(f"image_folder:{flowers}")
 
 
 def test_an_empty_and_a_missing_folder_are_named(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="must hold one folder a class"):
-        dataset_facts(f"image_folder:{tmp_path}/empty")
+        dataset_info(f"image_folder:{tmp_path}/empty")
     with pytest.raises(DataError, match=r"not there: .*nowhere"):
-        dataset_facts(f"image_folder:{tmp_path}/nowhere")
+        dataset_info(f"image_folder:{tmp_path}/nowhere")
 
 
 def test_digits_are_as_published():

@@ -9,16 +9,16 @@ from networks import conv_net
 
 from naslab.arch.build import build
 from naslab.errors import SpecError
-from naslab.outcome import EpochRecord, Fidelity
+from naslab.study.data_choice import DataChoice
+from naslab.study.outcome import EpochRecord, Fidelity
+from naslab.study.recipe import Recipe
 from naslab.training.augment import Normaliser
 from naslab.training.checkpoint import Checkpoint, Origin
-from naslab.training.choice import DataChoice
 from naslab.training.data import load_dataset
 from naslab.training.early_stopping import EarlyStop, kept_epoch
 from naslab.training.evaluation import evaluate
 from naslab.training.fit import fit_and_test
 from naslab.training.loop import train
-from naslab.training.recipe import Recipe
 
 PATIENT = Recipe(stop_patience=2)
 

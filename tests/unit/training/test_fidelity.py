@@ -8,8 +8,8 @@ from networks import conv_net
 
 from naslab.arch import cost
 from naslab.errors import DataError
-from naslab.outcome import Fidelity
-from naslab.training.choice import DataChoice
+from naslab.study.data_choice import DataChoice
+from naslab.study.outcome import Fidelity
 from naslab.training.data import load_dataset
 from naslab.training.fidelity import arch_at, data_at
 

@@ -8,13 +8,13 @@ from networks import conv_net
 
 from naslab.arch.build import build
 from naslab.errors import DataError
+from naslab.study.data_choice import DataChoice
+from naslab.study.recipe import Recipe, default_recipe
 from naslab.training import fit
 from naslab.training.augment import Normaliser
-from naslab.training.choice import DataChoice
 from naslab.training.data import load_dataset, load_test_set
 from naslab.training.fit import fit_and_test
 from naslab.training.loop import evaluate
-from naslab.training.recipe import Recipe, default_recipe
 from naslab.training.weights import load_weights, save_weights
 
 DIGITS = DataChoice(name="digits")

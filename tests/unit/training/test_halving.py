@@ -13,13 +13,13 @@ import torch
 from networks import conv_net
 
 from naslab.execution.local import environment
+from naslab.study.data_choice import DataChoice
+from naslab.study.recipe import Recipe
 from naslab.training import fit as fitting
 from naslab.training import halving
-from naslab.training.choice import DataChoice
 from naslab.training.fit import fit_and_test
 from naslab.training.halving import halving_notes, is_out_of_memory, smaller_recipes, train_within_memory
 from naslab.training.loop import train
-from naslab.training.recipe import Recipe
 
 MANY = 50_000
 FULL = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB")

@@ -7,12 +7,12 @@ from networks import conv_net
 
 from naslab.arch import AuxiliaryHead, Head
 from naslab.arch.build import build
+from naslab.study.data_choice import DataChoice
+from naslab.study.recipe import Recipe
 from naslab.training import fit as fitting
-from naslab.training.choice import DataChoice
+from naslab.training.fidelity import with_heads, without_heads
 from naslab.training.fit import fit_and_test
-from naslab.training.heads import with_heads, without_heads
 from naslab.training.loop import train
-from naslab.training.recipe import Recipe
 from naslab.training.weights import load_weights
 
 ARCH = conv_net(auxiliary=(AuxiliaryHead(after=0, head=Head(dropout=0.2)),))

@@ -13,11 +13,11 @@ from torch import nn
 from naslab.arch import NormStyle
 from naslab.arch.build import build
 from naslab.errors import DivergedError, TimedOutError
+from naslab.study.data_choice import DataChoice
+from naslab.study.recipe import Recipe, default_recipe, named_recipe
 from naslab.training.augment import Normaliser
-from naslab.training.choice import DataChoice
 from naslab.training.data import DataSplit, ImageSet, load_dataset
 from naslab.training.loop import Clock, accuracy_sem, evaluate, train
-from naslab.training.recipe import Recipe, default_recipe, named_recipe
 
 EVERYTHING = Recipe(
     batch_size=64,

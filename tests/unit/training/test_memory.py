@@ -11,11 +11,11 @@ from torch.profiler import ProfilerActivity, profile
 from naslab.arch import ArchSpec
 from naslab.arch.build import build
 from naslab.execution.source import make_candidate
-from naslab.outcome import Fidelity
-from naslab.training.choice import DataChoice
+from naslab.study.data_choice import DataChoice
+from naslab.study.outcome import Fidelity
+from naslab.study.recipe import Recipe
 from naslab.training.memory import WorkerMemory, training_memory
 from naslab.training.optimizer import make_optimizer
-from naslab.training.recipe import Recipe
 from naslab.zoo import model
 
 TOO_LITTLE, TOO_MUCH = 0.95, 1.4

@@ -13,13 +13,13 @@ from torch import nn
 from naslab.arch.build import build
 from naslab.arch.modules import StandardizedConv2d
 from naslab.errors import SpecError, UnknownNameError
+from naslab.study.recipe import RECIPES, Recipe, default_recipe, named_recipe
 from naslab.training.augment import Batch
 from naslab.training.averaging import make_average, warm_decay
 from naslab.training.compiling import PAYS_BACK_AFTER, compiled, pays_to_compile
 from naslab.training.norms import WarmNorms
 from naslab.training.optimizer import clip_to_weights, decaying_weights, make_optimizer, parameter_groups
-from naslab.training.penalty import add_penalty
-from naslab.training.recipe import RECIPES, Recipe, default_recipe, named_recipe
+from naslab.training.regularise import add_penalty
 from naslab.training.rmsprop import RmsProp
 from naslab.training.schedule import Plateau, rate_factor
 from naslab.training.step import TrainingStep

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torchvision.transforms import v2
 
+from naslab.study.recipe import Recipe
 from naslab.training.policies import IMAGES_A_DRAW, color_policy, recolored
-from naslab.training.recipe import Recipe
 
 POLICIES = [
     Recipe(auto_augment="cifar10"),

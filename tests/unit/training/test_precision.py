@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
+from naslab.study.recipe import Recipe
 from naslab.training import precision
 from naslab.training.precision import cpu_has_bfloat16, forward_precision, is_reduced
-from naslab.training.recipe import Recipe
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 

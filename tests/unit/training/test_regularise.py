@@ -11,9 +11,8 @@ from torch import nn
 from naslab.arch import ArchSpec, AuxiliaryHead, ConvBlock, Fractal, Head, ResidualBlock, Stage, StochasticDepth
 from naslab.arch.build import build
 from naslab.arch.modules import Residual
-from naslab.training.drop_block import DropBlock
-from naslab.training.recipe import Recipe
-from naslab.training.regularise import classifier_of, last_blocks, regularised
+from naslab.study.recipe import Recipe
+from naslab.training.regularise import DropBlock, classifier_of, last_blocks, regularised
 
 IMAGES = torch.randn(64, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 

@@ -10,12 +10,12 @@ from PIL import Image
 
 from naslab.arch.build import build
 from naslab.errors import DataError
+from naslab.study.data_choice import DataChoice
+from naslab.study.recipe import Recipe
 from naslab.training import storage
-from naslab.training.choice import DataChoice
 from naslab.training.data import ImageSet, load_dataset, load_test_set, with_validation
 from naslab.training.device import DeviceMemory
 from naslab.training.loop import train
-from naslab.training.recipe import Recipe
 from naslab.training.storage import is_streamed
 from naslab.training.stream import StreamedSet
 

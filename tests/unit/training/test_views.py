@@ -8,13 +8,13 @@ from networks import conv_net
 from torch import nn
 
 from naslab.arch.build import build
+from naslab.study.data_choice import DataChoice
+from naslab.study.recipe import Recipe, default_recipe
 from naslab.training import fit
 from naslab.training.augment import Normaliser
-from naslab.training.choice import DataChoice
 from naslab.training.data import DataSplit, load_dataset
 from naslab.training.evaluation import evaluate, mean_log_probability
 from naslab.training.images import ImageSet
-from naslab.training.recipe import Recipe, default_recipe
 from naslab.training.views import views_of, views_size
 
 

@@ -11,13 +11,13 @@ from networks import conv_net
 
 from naslab.arch import ArchSpec, AuxiliaryHead, MBConv, ResidualBlock, Stage
 from naslab.arch.build import build
-from naslab.outcome import Fidelity
+from naslab.study.data_choice import DataChoice
+from naslab.study.outcome import Fidelity
+from naslab.study.recipe import Recipe
 from naslab.training.checkpoint import Checkpoint, Origin
-from naslab.training.choice import DataChoice
 from naslab.training.data import ImageSet, load_dataset
-from naslab.training.heads import with_heads
+from naslab.training.fidelity import with_heads
 from naslab.training.loop import train
-from naslab.training.recipe import Recipe
 
 COLOURS = Recipe(
     batch_size=40,

@@ -13,12 +13,12 @@ from naslab.estimators.estimator import Workbench
 from naslab.estimators.named import Setting, read_name
 from naslab.estimators.supernet import SupernetEstimator
 from naslab.execution.source import make_candidate
-from naslab.lab import make_problem, search
+from naslab.lab.search import make_problem, search
+from naslab.lab.supernet import export_shared_weights, train_supernet
 from naslab.space import SearchSpace, choice
-from naslab.supernet_lab import export_shared_weights, train_supernet
-from naslab.training.choice import DataChoice
+from naslab.study.data_choice import DataChoice
+from naslab.study.recipe import default_recipe
 from naslab.training.data import load_dataset
-from naslab.training.recipe import default_recipe
 from naslab.training.supernet.files import load_supernet
 from naslab.training.supernet.settings import SupernetSettings
 from naslab.training.supernet.training import SupernetTraining

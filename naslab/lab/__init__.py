@@ -1,0 +1,1 @@
+"""The few functions that people call: search, train, rescale, calibrate, share weights."""

@@ -1,0 +1,300 @@
+"""Calibration: estimators beside a reference on a sample of a space, each a study on the executors and in the ledger.
+
+table = naslab.calibrate("nas_bench_macro", ["naswot", "ensemble"], sample=50)
+print(table.lines[0].tau)
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from naslab.analysis.calibration import LEAST_NETWORKS, CalibrationTable, Estimated, calibration
+from naslab.arch import arch_id
+from naslab.errors import DataError, SpecError
+from naslab.estimators.estimator import Workbench
+from naslab.estimators.known_table import KnownTable, nas_bench_macro
+from naslab.estimators.named import EstimatorName, MadeEstimator, Setting, read_name, read_names
+from naslab.estimators.predictor import KnownResult
+from naslab.estimators.supernet import SupernetEstimator
+from naslab.estimators.timed import Timed
+from naslab.execution.events import Observer, StudyOpened, ignore
+from naslab.execution.search import run_candidates
+from naslab.execution.source import ListSource, make_candidate
+from naslab.execution.workers import Workers
+from naslab.lab.problems import make_problem
+from naslab.lab.records import file_sha256, open_record, run_record
+from naslab.ledger.ledger import Ledger
+from naslab.ledger.record import StudyRecord
+from naslab.space import Genome, SearchSpace
+from naslab.study.outcome import Candidate, Fidelity, Outcome
+from naslab.study.problem import Problem
+from naslab.study.recipe import Recipe
+
+REFERENCES = ("table", "full")
+MAX_DRAWS = 50
+"""Draws for each network asked for, until a space is said to hold no more."""
+
+
+class CalibrationPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What a calibration runs: networks to judge, others whose results are known to those that learn, estimators.
+
+    Its studies are called `name/ESTIMATOR` and `name/reference REFERENCE`.
+    """
+
+    name: str
+    problem: Problem
+    judged: tuple[Genome, ...]
+    known: tuple[Genome, ...]
+    estimators: tuple[EstimatorName, ...]
+    reference: str
+    truth: MadeEstimator
+    data_dir: str | None = None
+    seed: int = 0
+
+    @property
+    def reference_study(self) -> str:
+        """The study of the reference."""
+        return f"{self.name}/reference {self.reference}"
+
+    def study_of(self, estimator: EstimatorName) -> str:
+        """The study of an estimator; one that learns is told by what it is not to learn from."""
+        return f"{self.name}/{estimator}" + (f" of {len(self.judged)}" if estimator.num_known else "")
+
+    def jobs(self, genomes: Sequence[Genome], fidelity: Fidelity) -> list[Candidate]:
+        """Genomes as candidates; their trials are numbered when they start."""
+        return [_candidate(self.problem.space, genome, fidelity, self.seed) for genome in genomes]
+
+
+def calibrate(
+    space: SearchSpace | str | Path,
+    estimators: Sequence[str] | str,
+    *,
+    reference: str = "table",
+    sample: int = 100,
+    dataset: str | None = None,
+    max_images: int | None = None,
+    epochs: int = 20,
+    seed: int = 0,
+    workers: Workers | int | None = None,
+    ledger: str | Path = "naslab.db",
+    study: str | None = None,
+    recipe: Recipe | None = None,
+    data_dir: str | None = None,
+    on_event: Observer = ignore,
+) -> CalibrationTable:
+    """Judge estimators by how they rank a sample of a space, beside a reference; the same call again continues.
+
+    `estimators` are names as in `short:epochs=1,images=2000`. `reference` is `table` (known results of the space),
+    a CSV of such, or `full`: the recipe `full` for `epochs` epochs. `sample` distinct networks are drawn by `seed`, the
+    first of a larger sample being those of a smaller one; what learns from known results learns from others, whose
+    reference is estimated too. Raises `NaslabError` before anything runs for whatever does not fit.
+    """
+    plan = plan_calibration(
+        space,
+        estimators,
+        reference=reference,
+        sample=sample,
+        dataset=dataset,
+        max_images=max_images,
+        epochs=epochs,
+        seed=seed,
+        study=study,
+        recipe=recipe,
+        data_dir=data_dir,
+    )
+    pool = workers if isinstance(workers, Workers) else Workers(count=workers)
+    with Ledger.open(ledger) as opened:
+        run_reference(plan, opened, pool, on_event)
+        for name in plan.estimators:
+            run_estimator(plan, name, opened, pool, on_event)
+        return read_calibration(plan, opened)
+
+
+def plan_calibration(
+    space: SearchSpace | str | Path,
+    estimators: Sequence[str] | str,
+    *,
+    reference: str = "table",
+    sample: int = 100,
+    dataset: str | None = None,
+    max_images: int | None = None,
+    epochs: int = 20,
+    seed: int = 0,
+    study: str | None = None,
+    recipe: Recipe | None = None,
+    data_dir: str | None = None,
+) -> CalibrationPlan:
+    """What `calibrate` would run; every name and every number in it is checked here."""
+    if sample < LEAST_NETWORKS:
+        raise SpecError("sample", f"must be at least {LEAST_NETWORKS} networks, got {sample}")
+    names = read_names(estimators if isinstance(estimators, str) else ",".join(estimators))
+    if not names:
+        raise SpecError("estimators", "name at least one, as in naswot,short:epochs=1")
+    problem = make_problem(space, dataset, ("accuracy", "macs"), (), recipe, max_images)
+    if problem.space.size() < sample:
+        raise SpecError("sample", f"must be at most the {problem.space.size()} genomes of the space, got {sample}")
+    judged = distinct_networks(problem.space, sample, [seed])
+    num_known = max(name.num_known for name in names)
+    taken = frozenset(judged)
+    known = distinct_networks(problem.space, num_known, [seed, 1], taken) if num_known else {}
+    truth = reference_estimator(reference, problem, epochs, data_dir)
+    typical = next(iter(judged.values()))
+    require_known(truth, problem, typical, reference)
+    for name in names:
+        require_made(name, problem, typical, data_dir)
+    return CalibrationPlan(
+        name=study or f"{problem.space.name or 'space'}-{problem.data.name}-calibration-{seed}",
+        problem=problem,
+        judged=tuple(judged.values()),
+        known=tuple(known.values()),
+        estimators=names,
+        reference=f"full:epochs={epochs}" if reference == "full" else reference,
+        truth=truth,
+        data_dir=data_dir,
+        seed=seed,
+    )
+
+
+def distinct_networks(
+    space: SearchSpace, count: int, seed: Sequence[int], but: frozenset[str] = frozenset()
+) -> dict[str, Genome]:
+    """Random networks by identity, in the order drawn, none of `but`; the first of more are those of fewer."""
+    source = np.random.default_rng(list(seed))
+    found: dict[str, Genome] = {}
+    for _ in range(MAX_DRAWS * count):
+        genome = space.sample(source)
+        identity = arch_id(space.decode(genome))
+        if identity not in but:
+            found.setdefault(identity, genome)
+        if len(found) == count:
+            return found
+    raise SpecError(
+        "sample", f"the space gave {len(found)} distinct networks in {MAX_DRAWS * count} draws, not {count}"
+    )
+
+
+def reference_estimator(reference: str, problem: Problem, epochs: int, data_dir: str | None) -> MadeEstimator:
+    """The reference of a name. Raises `DataError` where a space has no table."""
+    if reference == "full":
+        return read_name(f"full:epochs={epochs}").make(Setting(problem, data_dir))
+    if reference != "table":
+        if not Path(reference).is_file():
+            raise DataError(
+                f"reference '{reference}' is neither of {', '.join(REFERENCES)} nor a CSV file that is there"
+            )
+        return MadeEstimator(KnownTable(path=reference))
+    if problem.space.name != "nas_bench_macro":
+        raise DataError(
+            f"there is no table of known results of space '{problem.space.name}' (there is one of nas_bench_macro); "
+            f"train the reference (--reference full), or give a CSV of results (--reference FILE.csv)"
+        )
+    return MadeEstimator(nas_bench_macro(data_dir))
+
+
+def require_known(truth: MadeEstimator, problem: Problem, genome: Genome, reference: str) -> None:
+    """Raise `DataError` where a table that is the reference lacks the space's networks."""
+    if not isinstance(truth.estimator, KnownTable):
+        return
+    bench = Workbench(device="cpu", cache={})
+    estimate = truth.estimator.estimate(_candidate(problem.space, genome, truth.fidelity, 0), bench)
+    if estimate.failure is not None:
+        raise DataError(f"reference '{reference}' is not of this space: {estimate.failure.message}")
+
+
+def require_made(name: EstimatorName, problem: Problem, genome: Genome, data_dir: str | None) -> None:
+    """Raise `NaslabError` where an estimator's options or its file do not fit a problem with networks like `genome`."""
+
+    def known(count: int) -> tuple[KnownResult, ...]:
+        return tuple(KnownResult(genome, float(each), 0) for each in range(count))  # nothing is learned from them
+
+    try:
+        made = name.make(Setting(problem, data_dir, known=known)).estimator
+    except SpecError as error:
+        raise SpecError(str(name), str(error)) from error
+    if isinstance(made, SupernetEstimator):
+        made.require_space(problem.space.decode(genome))
+
+
+def run_reference(plan: CalibrationPlan, ledger: Ledger, pool: Workers, on_event: Observer = ignore) -> None:
+    """Estimate the reference of every network, those to be judged and those to learn from."""
+    networks = (*plan.judged, *plan.known)
+    _run(plan, plan.reference_study, plan.reference, plan.truth, networks, ledger, pool, on_event)
+
+
+def run_estimator(
+    plan: CalibrationPlan, name: EstimatorName, ledger: Ledger, pool: Workers, on_event: Observer = ignore
+) -> None:
+    """Estimate every network to be judged; the reference of those to learn from is in the ledger."""
+
+    def known(count: int) -> tuple[KnownResult, ...]:
+        return known_results(plan, ledger)[:count]
+
+    made = name.make(Setting(plan.problem, plan.data_dir, plan.seed, known))
+    _run(plan, plan.study_of(name), name.whole, made, plan.judged, ledger, pool, on_event)
+
+
+def known_results(plan: CalibrationPlan, ledger: Ledger) -> tuple[KnownResult, ...]:
+    """The references of the networks to learn from, in the plan's order."""
+    outcomes = ledger.outcomes(plan.reference_study)
+    accuracies = {each.candidate.genome: each.value("accuracy") for each in outcomes if each.is_complete}
+    return tuple(KnownResult(genome, accuracies[genome], plan.seed) for genome in plan.known if genome in accuracies)
+
+
+def read_calibration(plan: CalibrationPlan, ledger: Ledger) -> CalibrationTable:
+    """The table of what the ledger holds by now; estimators that were not begun are left out."""
+    there = ledger.study_names()
+    judged = {each.arch_id for each in plan.jobs(plan.judged, plan.truth.fidelity)}
+
+    def outcomes(study: str) -> list[Outcome]:
+        return [each for each in ledger.outcomes(study) if each.candidate.arch_id in judged]
+
+    begun = [name for name in plan.estimators if plan.study_of(name) in there]
+    return calibration(
+        plan.problem.space.name or "a space of its own",
+        plan.problem.data.name,
+        plan.seed,
+        Estimated(plan.reference, "accuracy", outcomes(plan.reference_study)),
+        [Estimated(str(name), name.metric, outcomes(plan.study_of(name))) for name in begun],
+    )
+
+
+def _run(
+    plan: CalibrationPlan,
+    study: str,
+    what: str,
+    made: MadeEstimator,
+    networks: Sequence[Genome],
+    ledger: Ledger,
+    pool: Workers,
+    on_event: Observer,
+) -> None:
+    """Estimate the networks that a study has no result of; no worker is started where it has all."""
+    jobs = plan.jobs(networks, made.fidelity)
+    record = StudyRecord(
+        name=study,
+        problem=msgspec.json.decode(msgspec.json.encode(plan.problem)),
+        strategy=f"calibrate: {what}",
+        epochs=made.fidelity.epochs,
+        seed=plan.seed,
+        trials=len(jobs),
+        created=time.time(),
+        estimator_file=file_sha256(made.estimator),
+    )
+    open_record(ledger, record)
+    outcomes = ledger.outcomes(study)
+    on_event(StudyOpened(record, plan.problem, tuple(outcomes)))
+    if {each.arch_id for each in jobs} <= {each.candidate.arch_id for each in outcomes}:
+        return
+    ledger.add_run(study, run_record(pool))
+    with pool.start(Timed(made.estimator)) as executor:
+        run_candidates(study, ledger, executor, ListSource(jobs), on_event)
+
+
+def _candidate(space: SearchSpace, genome: Genome, fidelity: Fidelity, seed: int) -> Candidate:
+    made = make_candidate(space.decode(genome), 0, fidelity.epochs, seed, "search", genome)
+    return msgspec.structs.replace(made, fidelity=fidelity)

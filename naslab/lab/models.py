@@ -1,0 +1,109 @@
+"""Finding a network by what users call it: a zoo name, an architecture file, `STUDY:TRIAL` or `STUDY:best`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from naslab.arch import ArchSpec, arch_id, load_arch
+from naslab.arch.plan import HeightWidth
+from naslab.errors import NaslabError, SpecError, StudyError, UnknownNameError
+from naslab.study.outcome import Outcome
+
+
+class Model(msgspec.Struct, frozen=True):
+    """A network with the name it was asked for by; `study` and `trial` where it comes from a study."""
+
+    name: str
+    arch: ArchSpec
+    study: str | None = None
+    trial: int | None = None
+
+    @property
+    def arch_id(self) -> str:
+        """The identity of the network."""
+        return arch_id(self.arch)
+
+
+def find_model(
+    text: str, ledger: str = "naslab.db", resolution: HeightWidth | None = None, num_classes: int | None = None
+) -> Model:
+    """The network that `text` names, at another resolution (height, width) or number of classes where asked.
+
+    Raises `UnknownNameError` with the nearest names, `SpecError` for a file that breaks a rule.
+
+    >>> find_model("efficientnet_b0").arch.input
+    (3, 224, 224)
+    """
+    from naslab import zoo
+
+    if text in zoo.model_names():
+        arch = zoo.model(text, num_classes=num_classes, resolution=resolution)
+        return Model(text, arch)
+    if Path(text).suffix in (".yaml", ".yml", ".json") or Path(text).is_file():
+        return Model(text, _fitted(_arch_file(Path(text)), resolution, num_classes))
+    if ":" in text:
+        study, _, which = text.rpartition(":")
+        outcome = find_outcome(study, which, ledger)
+        arch = _fitted(outcome.candidate.arch, resolution, num_classes)
+        return Model(text, arch, study, outcome.candidate.trial)
+    raise UnknownNameError("model", text, zoo.model_names())
+
+
+def find_outcome(study: str, which: str, ledger: str) -> Outcome:
+    """The outcome of trial `which` of a study; `best` is best in its first objective, of equals in the next.
+
+    Best of the networks at the highest fidelity that any reached, the highest rung.
+    """
+    from naslab.analysis.front import comparable
+    from naslab.analysis.study import read_study
+    from naslab.ledger.ledger import Ledger
+
+    with Ledger.open(ledger, create=False) as opened:
+        view = read_study(opened, study)
+    everything = (*view.outcomes, *view.family, *view.baselines)
+    if which == "best":
+        complete = comparable(view.outcomes)
+        if not complete:
+            raise StudyError(f"study '{study}' has no finished trial without a failure, so none is best")
+        goals = view.problem.objectives
+        return min(complete, key=lambda outcome: [goal.loss(outcome.value(goal.metric)) for goal in goals])
+    if not which.isdigit():
+        raise StudyError(f"a trial is a number or 'best', got '{which}'")
+    for outcome in everything:
+        if outcome.candidate.trial == int(which):
+            return outcome
+    last = max((outcome.candidate.trial for outcome in everything), default=None)
+    there = "it has no finished trials" if last is None else f"its finished trials go up to {last}"
+    raise StudyError(f"study '{study}' has no finished trial {which}; {there}")
+
+
+def parse_resolution(text: str | None) -> HeightWidth | None:
+    """`224` or `224x160` (height x width) as (height, width).
+
+    >>> parse_resolution("224x160")
+    (224, 160)
+    """
+    if text is None:
+        return None
+    parts = text.lower().split("x")
+    if len(parts) > 2 or not all(part.isdigit() and int(part) > 0 for part in parts):
+        raise SpecError("resolution", f"must be a size or height x width like 224 or 224x160, got '{text}'")
+    return int(parts[0]), int(parts[-1])
+
+
+def _arch_file(path: Path) -> ArchSpec:
+    try:
+        return load_arch(path)
+    except SpecError as error:
+        raise NaslabError(f"{path}: {error}") from None
+
+
+def _fitted(arch: ArchSpec, resolution: HeightWidth | None, num_classes: int | None) -> ArchSpec:
+    """The network on another input size or number of classes; its layers are the same."""
+    return msgspec.structs.replace(
+        arch,
+        input=arch.input if resolution is None else (arch.input[0], *resolution),
+        num_classes=arch.num_classes if num_classes is None else num_classes,
+    )

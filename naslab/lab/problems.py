@@ -1,0 +1,93 @@
+"""The problem of a search: from names and text to a problem, a strategy and the networks beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from naslab.arch import ArchSpec
+from naslab.errors import StudyError
+from naslab.space import SearchSpace, load_space
+from naslab.strategies.registry import make_strategy
+from naslab.strategies.strategy import Strategy
+from naslab.study.problem import DataChoice, Limit, Objective, Problem
+from naslab.study.recipe import Recipe, default_recipe
+from naslab.training.datasets.info import DATASETS, dataset_info
+from naslab.training.recipe_files import find_recipe
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
+
+ListedNetwork = tuple[ArchSpec, dict[str, Any]]
+"""A network to train beside a search, and where it came from."""
+
+
+def make_problem(
+    space: SearchSpace | str | Path,
+    dataset: str | DataChoice | None,
+    objectives: Sequence[str],
+    limits: Sequence[str],
+    recipe: Recipe | str | Path | None,
+    max_images: int | None = None,
+) -> Problem:
+    """The problem that a search is about; every name in it is checked here."""
+    template = space if isinstance(space, SearchSpace) else load_space(space)
+    if isinstance(dataset, DataChoice):
+        data = dataset
+    else:
+        data = DataChoice(name=dataset or fitting_dataset(template), max_images=max_images)
+    name = data.name
+    facts = dataset_info(name)
+    if isinstance(recipe, str | Path):
+        recipe = find_recipe(recipe, name)
+    goals = tuple(Objective.named(metric) for metric in objectives)
+    if not goals:
+        raise StudyError("a search needs at least one objective, such as accuracy")
+    if len({goal.metric for goal in goals}) < len(goals):
+        raise StudyError(f"an objective is named twice: {', '.join(objectives)}")
+    return Problem(
+        space=template.for_data(facts.channels, facts.num_classes),
+        objectives=goals,
+        data=data,
+        recipe=recipe or default_recipe(name),
+        limits=tuple(Limit.parse(text) for text in limits),
+    )
+
+
+def fitting_dataset(space: SearchSpace) -> str:
+    """The data set whose images and classes a space is made for."""
+    wanted = (*space.template["input"], space.template["num_classes"])
+    for name, facts in DATASETS.items():
+        if (facts.channels, facts.height, facts.width, facts.num_classes) == wanted:
+            return name
+    size = " x ".join(map(str, wanted[:3]))
+    raise StudyError(
+        f"no data set has images of {size} in {wanted[3]} classes as the space does; "
+        f"name one: {', '.join(DATASETS)} or image_folder:PATH"
+    )
+
+
+def baseline(name: str, problem: Problem) -> ListedNetwork:
+    """A zoo network for a problem's images and classes, at the space's resolution."""
+    from naslab import zoo
+
+    channels, height, width = problem.space.template["input"]
+    arch = zoo.model(
+        name, num_classes=problem.space.template["num_classes"], resolution=(height, width), in_channels=channels
+    )
+    return arch, {"zoo": name}
+
+
+def strategy_name(strategy: str | BaseSampler) -> str:
+    """What a study calls its strategy; `auto` is the name of one that is yet to be chosen."""
+    return strategy if isinstance(strategy, str) else f"optuna.{type(strategy).__name__}"
+
+
+def resolve_strategy(strategy: str | BaseSampler, problem: Problem, seed: int) -> Strategy:
+    """The strategy of a name, or one that thinks with a sampler of Optuna."""
+    if isinstance(strategy, str):
+        return make_strategy(strategy, problem, seed)
+    from naslab.strategies.optuna_bridge import sampler_strategy
+
+    return sampler_strategy(strategy, problem, seed)

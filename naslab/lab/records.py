@@ -1,0 +1,89 @@
+"""What a ledger keeps of a search before its first trial: the study, made or taken up, and the run."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from naslab.errors import DataError, StudyError
+from naslab.estimators.estimator import Estimator
+from naslab.estimators.known_table import KnownTable
+from naslab.estimators.supernet import SupernetEstimator
+from naslab.execution.workers import Workers
+from naslab.ledger.ledger import Ledger
+from naslab.ledger.record import RunRecord, StudyRecord
+from naslab.provenance import command_line, installed_versions, machine_description
+from naslab.strategies.choosing import StrategyChoice
+
+
+def begun_with(ledger: Ledger, study: str, choice: StrategyChoice) -> StrategyChoice:
+    """The choice, or the strategy that the study was begun with where there is one: a larger budget changes nothing."""
+    if study not in ledger.study_names():
+        return choice
+    return StrategyChoice(ledger.study(study).strategy, "the study was begun with it")
+
+
+def open_record(ledger: Ledger, record: StudyRecord) -> None:
+    """Make the study, or take up the one of that name if it is the same search."""
+    if record.name not in ledger.study_names():
+        ledger.create_study(record)
+        return
+    there = ledger.study(record.name)
+    for field in (
+        "problem",
+        "strategy",
+        "rungs",
+        "epochs",
+        "seed",
+        "stop_early",
+        "inherit",
+        "estimator",
+        "estimator_file",
+    ):
+        old, new = getattr(there, field), getattr(record, field)
+        if field == "problem" and old != new:
+            part = next(key for key in new if old.get(key) != new[key])
+            field, old, new = part, old.get(part), new[part]
+        if old != new:
+            what = "file or study behind its estimator" if field == "estimator_file" else field
+            raise StudyError(
+                f"study '{record.name}' was made with another {what}: {_brief(old)}, asked for {_brief(new)}; "
+                f"continue it as it was, or give the new search its own name (--study NAME)"
+            )
+    ledger.set_trials(record.name, record.trials)
+
+
+def file_sha256(estimator: Estimator) -> str:
+    """The SHA-256 of the file that an estimator reads, in hexadecimal digits; nothing of one that reads none.
+
+    Raises `DataError` where the file cannot be read.
+    """
+    if not isinstance(estimator, KnownTable | SupernetEstimator):
+        return ""
+    path = Path(estimator.path).expanduser()
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def run_record(pool: Workers) -> RunRecord:
+    """This launch: the command, the machine and the versions."""
+    return RunRecord(
+        command=command_line(),
+        started=time.time(),
+        machine=machine_description(),
+        versions=installed_versions(),
+        executor=pool.kind,
+        num_workers=pool.num_workers,
+    )
+
+
+def _brief(value: Any) -> str:
+    text = msgspec.json.encode(value).decode()
+    return text if len(text) <= 160 else text[:157] + "..."

@@ -1,0 +1,231 @@
+"""Coefficients and laws fitted to a network: trainings as a study, on the same executors and ledger as a search."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from naslab.analysis.law_points import NEEDED
+from naslab.analysis.scaling_fit import CompoundFit, fit_of_study
+from naslab.analysis.scaling_law import LawTable, scaling_laws
+from naslab.analysis.study import StudyView, read_study
+from naslab.arch import ArchSpec, arch_id
+from naslab.errors import StudyError, UnknownNameError
+from naslab.execution.events import Observer, StudyOpened, ignore
+from naslab.execution.search import run_candidates
+from naslab.execution.source import ListSource, make_candidate
+from naslab.execution.workers import Workers
+from naslab.lab.models import Model
+from naslab.lab.search import data_of, estimator_of, open_record, run_record, space_of_one
+from naslab.ledger.ledger import Ledger
+from naslab.ledger.record import StudyRecord
+from naslab.scaling.coefficients import Coefficients
+from naslab.scaling.compound import Compound
+from naslab.scaling.grid import Grid, compound_grid, given_grid
+from naslab.scaling.rounding import ROUNDINGS
+from naslab.study.data_choice import DataChoice
+from naslab.study.outcome import Candidate, Fidelity
+from naslab.study.problem import Objective, Problem
+from naslab.study.recipe import Recipe, default_recipe
+from naslab.training.datasets.info import dataset_info
+
+
+def fit_compound(
+    model: Model | ArchSpec,
+    *,
+    dataset: str | None = None,
+    max_images: int | None = None,
+    budget_ratio: float = 2.0,
+    epochs: int = 4,
+    seeds: int = 3,
+    step: float = 0.05,
+    points: int = 16,
+    tolerance: float = 0.05,
+    rounding: str = "plain",
+    grid: Sequence[Compound] = (),
+    workers: Workers | int | None = None,
+    ledger: str | Path = "naslab.db",
+    study: str | None = None,
+    recipe: Recipe | None = None,
+    data_dir: str | None = None,
+    on_event: Observer = ignore,
+) -> CompoundFit:
+    """Fit compound coefficients to a network by training ways to spend `budget_ratio` times its macs.
+
+    The baseline and every point are trained for `epochs` epochs with `seeds` seeds; the same call again continues the
+    study, also after a crash, and with more seeds or points adds them. `grid` are coefficients chosen by hand instead
+    of `points` spread over the steps; `max_images` is how many training images are used. Raises `NaslabError` before
+    the first training for whatever does not fit.
+
+    `STUDY:best` and its like are trained on their study's data unless another set is named.
+    """
+    found = model if isinstance(model, Model) else Model("network", model)
+    if rounding not in ROUNDINGS:
+        raise UnknownNameError("rounding", rounding, ROUNDINGS)
+    if seeds < 1:
+        raise StudyError(f"a fit needs at least 1 seed, got {seeds}")
+    problem = problem_of(found, dataset, max_images, ledger, recipe)
+    base = problem.space.decode(problem.space.genome_at(0))
+    candidates = (
+        given_grid(base, grid, budget_ratio, tolerance, ROUNDINGS[rounding])
+        if grid
+        else compound_grid(base, budget_ratio, step, points, tolerance, ROUNDINGS[rounding])
+    )
+    view = run_trainings(
+        study or f"{short_name(found)}-scaling",
+        problem,
+        trainings(found, base, candidates, rounding, epochs, seeds),
+        workers if isinstance(workers, Workers) else Workers(count=workers),
+        ledger,
+        data_dir,
+        on_event,
+    )
+    return fit_of_study(view, budget_ratio)
+
+
+def fit_data_law(
+    model: Model | ArchSpec,
+    *,
+    images: Sequence[int],
+    dataset: str | None = None,
+    epochs: int = 4,
+    seeds: int = 3,
+    workers: Workers | int | None = None,
+    ledger: str | Path = "naslab.db",
+    study: str | None = None,
+    recipe: Recipe | None = None,
+    data_dir: str | None = None,
+    on_event: Observer = ignore,
+) -> LawTable:
+    """The law of a network's error against the number of images that it is trained on.
+
+    Every training takes the same number of steps: `epochs` over the most of `images`, more over fewer. All are judged
+    by the same validation images, which are never trained on. The same call again continues the study, also after a
+    crash, and with more seeds or numbers of images adds them, if the most of them stays what it is. Raises
+    `NaslabError` before the first training for whatever does not fit.
+    """
+    found = model if isinstance(model, Model) else Model("network", model)
+    problem = problem_of(found, dataset, None, ledger, recipe)
+    require_numbers(images, seeds, problem.data)
+    base = problem.space.decode(problem.space.genome_at(0))
+    jobs = [
+        msgspec.structs.replace(
+            make_candidate(base, 0, epochs, seed, "search", origin={"operator": "data law"}),
+            fidelity=Fidelity(epochs=max(1, round(epochs * max(images) / number)), images=number),
+        )
+        for seed in range(seeds)
+        for number in sorted(images)
+    ]
+    pool = workers if isinstance(workers, Workers) else Workers(count=workers)
+    name = study or f"{short_name(found)}-data-law"
+    return scaling_laws(run_trainings(name, problem, jobs, pool, ledger, data_dir, on_event, epochs), ("images",))
+
+
+def require_numbers(images: Sequence[int], seeds: int, data: DataChoice) -> None:
+    """Raise `StudyError` unless there are enough numbers of images for a law, and images for each of them."""
+    facts = dataset_info(data.name)
+    distinct = set(images)
+    if len(distinct) < NEEDED:
+        raise StudyError(f"a law of images needs at least {NEEDED} different numbers of them, got {len(distinct)}")
+    if seeds < 1:
+        raise StudyError(f"a law needs at least 1 seed, got {seeds}")
+    most = int((data.max_images or facts.num_train) * (1 - data.validation_fraction))
+    if not facts.num_classes <= min(distinct) <= max(distinct) <= most:
+        raise StudyError(
+            f"numbers of images must be from {facts.num_classes} (one a class) to {most:,} (those of {data.name} that "
+            f"are not for validation), got {min(distinct):,} to {max(distinct):,}"
+        )
+
+
+def coefficients_of(fit: CompoundFit) -> Coefficients:
+    """The fit as what `naslab rescale --coefficients` reads."""
+    return Coefficients(
+        alpha=fit.compound.alpha,
+        beta=fit.compound.beta,
+        gamma=fit.compound.gamma,
+        budget_ratio=fit.ratio,
+        rounding=fit.rounding,
+        model=fit.model,
+        arch_id=fit.arch_id,
+        study=fit.study,
+        dataset=fit.dataset,
+        epochs=fit.epochs,
+        seeds=len(fit.best.errors),
+        intervals=fit.intervals or {},
+    )
+
+
+def problem_of(
+    model: Model, dataset: str | None, max_images: int | None, ledger: str | Path, recipe: Recipe | None
+) -> Problem:
+    """The problem of training one network alone: its space holds nothing else."""
+    data = data_of(model, dataset, ledger)
+    if max_images is not None:
+        data = DataChoice(name=data.name, max_images=max_images)
+    facts = dataset_info(data.name)
+    space = space_of_one(model.arch, short_name(model))
+    return Problem(
+        space=space.for_data(facts.channels, facts.num_classes),
+        objectives=(Objective.named("accuracy"), Objective.named("macs")),
+        data=data,
+        recipe=recipe or default_recipe(data.name),
+    )
+
+
+def short_name(model: Model) -> str:
+    """What a study about a network is called: its zoo name, its file's, or `STUDY-TRIAL`."""
+    return Path(model.name).stem.replace(":", "-")
+
+
+def trainings(model: Model, base: ArchSpec, grid: Grid, rounding: str, epochs: int, seeds: int) -> list[Candidate]:
+    """The baseline and every point of a grid with every seed, seed by seed, so that each round is a whole grid."""
+    origin = {
+        "budget_ratio": grid.ratio,
+        "base_macs": grid.base_macs,
+        "base_arch_id": arch_id(base),
+        "model": model.name,
+        "rounding": rounding,
+    }
+    jobs = []
+    for seed in range(seeds):
+        jobs.append(make_candidate(base, 0, epochs, seed, "search", origin={"operator": "baseline"}))
+        for point in grid.points:
+            about = {**point.member.origin, "rule": point.rule, **origin}
+            jobs.append(make_candidate(point.member.arch, 0, epochs, seed, "family", origin=about))
+    return jobs
+
+
+def run_trainings(
+    name: str,
+    problem: Problem,
+    jobs: Sequence[Candidate],
+    workers: Workers,
+    ledger: str | Path,
+    data_dir: str | None = None,
+    on_event: Observer = ignore,
+    epochs: int | None = None,
+) -> StudyView:
+    """Train given networks, those that the study of this name has no result of, and return the study.
+
+    Makes the study where there is none; raises `StudyError` where it is about something else. Its `epochs` are those of
+    the first network unless said.
+    """
+    record = StudyRecord(
+        name=name,
+        problem=msgspec.json.decode(msgspec.json.encode(problem)),
+        strategy="given networks",
+        epochs=epochs or jobs[0].fidelity.epochs,
+        seed=0,
+        trials=len(jobs),
+        created=time.time(),
+    )
+    with Ledger.open(ledger) as opened:
+        open_record(opened, record)
+        opened.add_run(name, run_record(workers))
+        on_event(StudyOpened(record, problem))
+        with workers.start(estimator_of(problem, data_dir)) as executor:
+            run_candidates(name, opened, executor, ListSource(jobs), on_event)
+        return read_study(opened, name)

@@ -1,0 +1,85 @@
+"""Supernets from names: train one over a space, and take the weights of a network out of it.
+
+naslab.train_supernet("digits_demo", "digits.safetensors", epochs=20)
+naslab.search("digits_demo", estimator="supernet:path=digits.safetensors", trials=500)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from naslab.arch import ArchSpec
+from naslab.lab.models import Model
+from naslab.lab.problems import make_problem
+from naslab.space import SearchSpace
+from naslab.study.recipe import Recipe
+
+if TYPE_CHECKING:
+    from naslab.training.supernet.files import Supernet
+
+
+def train_supernet(
+    space: SearchSpace | str | Path,
+    out: str | Path,
+    *,
+    dataset: str | None = None,
+    max_images: int | None = None,
+    epochs: int = 20,
+    recipe: Recipe | str | Path | None = None,
+    resolution: tuple[int, int] | None = None,
+    paths: int = 2,
+    sandwich: bool = True,
+    distill: bool = False,
+    seed: int = 0,
+    device: str = "auto",
+    data_dir: str | None = None,
+    report: Callable[[int, float], None] = lambda epoch, loss: None,
+) -> Supernet:
+    """Train the weights that all networks of a space share into the file `out`; the same call again goes on with it.
+
+    Each batch trains `paths` random networks (arXiv 1904.00420) and, with `sandwich`, the largest and the smallest one
+    (arXiv 1903.05134), from whose largest the others learn with `distill`. `resolution` is the (height, width) of the
+    images where they are not to be the space's. `report` takes each epoch's number and mean loss. Raises `NaslabError`
+    for whatever does not fit, and where `out` holds another supernet.
+    """
+    from naslab.training.device import choose_device
+    from naslab.training.supernet.settings import SupernetSettings
+    from naslab.training.supernet.training import train_supernet as run
+
+    problem = make_problem(space, dataset, ["accuracy"], (), recipe, max_images)
+    trained = problem.space
+    if resolution is not None:
+        channels = trained.template["input"][0]
+        trained = SearchSpace(trained.template | {"input": [channels, *resolution]}, trained.name)
+    settings = SupernetSettings(
+        space=trained,
+        data=problem.data,
+        recipe=problem.recipe,
+        epochs=epochs,
+        seed=seed,
+        num_paths=paths,
+        sandwich=sandwich,
+        distill=distill,
+    )
+    return run(settings, out, device=choose_device(device), data_dir=data_dir, report=report)
+
+
+def export_shared_weights(
+    supernet: str | Path,
+    model: Model | ArchSpec,
+    out: str | Path,
+    *,
+    calibration_images: int = 512,
+    data_dir: str | None = None,
+) -> str:
+    """Write the weights that a network has in a supernet, batch norms recalibrated, as safetensors; their SHA-256.
+
+    `naslab train --start-from` goes on from them. The network is that of `model` for the supernet's data, at its own
+    resolution. Raises `DataError` for a network that is not in the supernet's space.
+    """
+    from naslab.training.supernet.export import write_slice
+
+    arch = model.arch if isinstance(model, Model) else model
+    return write_slice(supernet, arch, out, calibration_images, data_dir)

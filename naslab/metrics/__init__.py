@@ -1,0 +1,1 @@
+"""What can be aimed at or bounded, one row each."""

@@ -1,0 +1,85 @@
+"""Facts that every result states: versions, the machine, its devices, the ledger."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shlex
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from naslab.errors import LedgerError
+
+PACKAGES = ("naslab", "torch", "torchvision", "optuna", "ray", "numpy", "scipy", "plotly", "sqlalchemy", "msgspec")
+
+
+def installed_versions(*more: str) -> dict[str, str]:
+    """The versions of Python and of the packages that results depend on, and of `more`; nothing is imported."""
+    found = {"python": platform.python_version()}
+    for package in (*PACKAGES, *more):
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def machine_description() -> dict[str, Any]:
+    """The processor, its cores that this process may use, memory and system."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 0
+    return {
+        "processor": _processor(),
+        "cores": cores,
+        "memory_gib": round(pages / 2**30, 1),
+        "system": f"{platform.system()} {platform.release()}",
+    }
+
+
+def device_description() -> dict[str, Any]:
+    """The GPUs that torch sees, and the folder that data sets are looked for in."""
+    import torch
+
+    gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return {"gpus": ", ".join(gpus) or "none", "data_folder": os.environ.get("NASLAB_DATA", "not set")}
+
+
+def ledger_description(location: str) -> dict[str, Any]:
+    """Whether the ledger answers and how many studies it holds."""
+    from naslab.ledger.ledger import Ledger
+
+    if "://" not in location and not Path(location).exists():
+        return {"location": location, "state": "not there yet; the first search makes it"}
+    try:
+        with Ledger.open(location, create=False) as opened:
+            return {"location": location.rpartition("@")[2], "state": "answers", "studies": len(opened.study_names())}
+    except LedgerError as error:
+        return {"location": location.rpartition("@")[2], "state": str(error)}
+
+
+def command_line() -> str:
+    """The command that runs, as one would type it; passwords in addresses are left out."""
+    program = Path(sys.argv[0]).name
+    typed = shlex.join(["naslab" if program in ("naslab", "__main__.py") else program, *sys.argv[1:]])
+    return without_password(typed)
+
+
+def without_password(text: str) -> str:
+    """A text with `***` for the password of every address in it.
+
+    >>> without_password("--ledger postgresql://me:secret@host/db")
+    '--ledger postgresql://me:***@host/db'
+    """
+    return re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", text)
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()

@@ -1,0 +1,69 @@
+"""Rungs: how long networks are trained before the best of them are trained on."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import msgspec
+
+from naslab.arch.block import require
+from naslab.errors import SpecError
+from naslab.study.outcome import Fidelity
+
+
+class Rungs(msgspec.Struct, frozen=True):
+    """Epochs at each rung, ascending, and the share of a rung's networks that goes on to the next.
+
+    Every rung is a part of the last one's schedule, so that a network that goes on is trained as if it had never
+    stopped. Li et al. 2018 (arXiv 1810.05934) keep 1/eta and multiply the epochs by eta.
+
+    >>> Rungs((1, 3, 9)).fidelity(1)
+    Fidelity(epochs=3, images=None, resolution=None, width=None, schedule_epochs=9)
+    """
+
+    epochs: tuple[int, ...]
+    keep: float = 1 / 3
+
+    def __post_init__(self) -> None:
+        ascends = all(low < high for low, high in pairwise(self.epochs))
+        told = ", ".join(map(str, self.epochs)) or "nothing"
+        is_ladder = len(self.epochs) >= 2 and self.epochs[0] >= 1 and ascends
+        require(is_ladder, "rungs", f"must be two or more ascending numbers of epochs like 1,3,9, got {told}")
+        require(0 < self.keep < 1, "keep", f"must be a share between 0 and 1 like 1/3, got {self.keep:g}")
+
+    @classmethod
+    def parse(cls, text: str, keep: str = "1/3") -> Rungs:
+        """Rungs as written on the command line, the share as a fraction or a number.
+
+        >>> Rungs.parse("1,3,9", "1/3") == Rungs((1, 3, 9))
+        True
+        """
+        try:
+            epochs = tuple(int(part) for part in text.split(","))
+        except ValueError:
+            raise SpecError("rungs", f"must be epochs like 1,3,9, got '{text}'") from None
+        try:
+            over, _, under = keep.partition("/")
+            share = float(over) / float(under or 1)
+        except (ValueError, ZeroDivisionError):
+            raise SpecError("keep", f"must be a share like 1/3 or 0.25, got '{keep}'") from None
+        return cls(epochs, share)
+
+    @property
+    def top(self) -> int:
+        """The number of the last rung; the first is 0."""
+        return len(self.epochs) - 1
+
+    def fidelity(self, rung: int) -> Fidelity:
+        """What is spent on a network at a rung."""
+        return Fidelity(epochs=self.epochs[rung], schedule_epochs=self.epochs[-1])
+
+    def rung_of(self, fidelity: Fidelity) -> int | None:
+        """The rung that a fidelity is, `None` for another one."""
+        for rung in range(len(self.epochs)):
+            if self.fidelity(rung) == fidelity:
+                return rung
+        return None
+
+    def __str__(self) -> str:
+        return f"rungs of {', '.join(map(str, self.epochs))} epochs, {self.keep:.3g} of each going on"

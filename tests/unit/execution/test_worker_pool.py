@@ -1,0 +1,165 @@
+"""The pool's rules, with hosts that say what they are told: who starts again when, and what is never lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from fake_estimators import epoch_record, numbered_candidate
+
+from naslab.errors import DataError, NaslabError, WorkerError
+from naslab.execution import worker_pool
+from naslab.execution.executor import EpochDone, Finished
+from naslab.execution.worker import Done, Message, Ready, Refused
+from naslab.execution.worker_pool import MAX_FAILED_STARTS, WorkerPool
+from naslab.study.outcome import Candidate, Estimate, Failure
+
+READY = Ready("cpu", "here", 2**30)
+FULL = WorkerError("the workers cannot start: MemoryError")
+DONE = Done(Estimate(measured={"accuracy": 50.0}), is_usable=True)
+
+
+class FakeHost:
+    """Says what lies in `says` by the next look; `starts` counts workers, `dies` ends one."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.says: list[Message] = []
+        self.starts = 0
+        self.failure: Failure | None = None
+
+    def start(self) -> None:
+        self.starts += 1
+        self.failure = None
+
+    def send(self, candidate: Candidate) -> None:
+        pass
+
+    def messages(self) -> Iterator[Message]:
+        said, self.says = self.says, []
+        yield from said
+
+    def death(self) -> Failure | None:
+        return self.failure
+
+    def end(self) -> None:
+        self.says = []
+
+    def die(self) -> None:
+        self.failure = Failure("worker_died", "killed")
+
+
+class Team:
+    """Two hosts, and the pool on them."""
+
+    def __init__(self, timeout_seconds: float | None = None) -> None:
+        self.hosts = FakeHost("a"), FakeHost("b")
+        self.pool = WorkerPool(self.hosts, lambda seconds: None, timeout_seconds)
+        self.pool.start()
+
+    def hears(self, first: Message | None, second: Message | None = None) -> list[Finished | EpochDone]:
+        for host, message in zip(self.hosts, (first, second), strict=True):
+            host.says += [] if message is None else [message]
+        return self.pool.wait(0.0)
+
+
+@pytest.fixture(autouse=True)
+def restless(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_pool, "REST_SECONDS", 1e-6)
+
+
+@pytest.fixture
+def team() -> Team:
+    """Both are ready, and the second works."""
+    team = Team()
+    team.hears(READY, READY)
+    team.pool.submit(numbered_candidate(0))
+    team.hosts[0].die()
+    [died] = team.pool.wait(0.0)
+    assert isinstance(died, Finished)
+    team.pool.submit(numbered_candidate(1))
+    return team
+
+
+def test_a_slot_that_cannot_start_beside_others_rests_and_tries_again_as_often_as_it_takes(team: Team) -> None:
+    first = team.hosts[0].starts
+    for number in range(5 * MAX_FAILED_STARTS):
+        team.hears(Refused(FULL))
+        assert team.hosts[0].starts == first + number  # it rests
+        team.hears(None)
+        assert team.hosts[0].starts == first + number + 1
+    assert team.hears(READY, DONE) == [Finished(numbered_candidate(1), DONE.estimate)]
+
+
+def test_a_result_that_comes_with_a_refusal_is_handed_over(team: Team) -> None:
+    assert team.hears(Refused(FULL), DONE) == [Finished(numbered_candidate(1), DONE.estimate)]
+
+
+def test_the_run_ends_where_nobody_can_start(team: Team) -> None:
+    team.hosts[1].die()
+    [died] = team.pool.wait(0.0)
+    assert isinstance(died, Finished)
+    assert team.hears(Refused(FULL)) == []
+    assert team.hears(Refused(FULL)) == []
+    with pytest.raises(WorkerError, match="MemoryError"):
+        team.hears(None, Refused(FULL))
+
+
+def test_what_happened_before_an_error_that_ends_the_run_is_handed_over() -> None:
+    team = Team()
+    team.hears(READY)
+    team.pool.submit(numbered_candidate(0))
+    assert team.hears(DONE, Refused(DataError("gone"))) == [Finished(numbered_candidate(0), DONE.estimate)]
+    with pytest.raises(DataError, match="gone"):
+        team.pool.wait(0.0)
+
+
+@pytest.mark.parametrize("error", [FULL, DataError("no folder")])
+def test_a_first_start_that_is_refused_where_nobody_is_ready_ends_the_run(error: NaslabError) -> None:
+    team = Team()
+    with pytest.raises(type(error)):
+        team.hears(Refused(error))
+
+
+def test_a_first_start_without_room_beside_one_that_works_waits_for_its_turn() -> None:
+    team = Team()
+    team.hears(None, READY)
+    team.hears(Refused(FULL))
+    team.hears(None)
+    assert team.hosts[0].starts == 2
+
+
+def test_what_the_user_can_mend_is_told_at_the_first_start() -> None:
+    team = Team()
+    team.hears(None, READY)
+    with pytest.raises(DataError):
+        team.hears(Refused(DataError("no folder")))
+
+
+def test_workers_that_die_at_their_start_end_the_run_after_a_few() -> None:
+    team = Team()
+    for number in range(MAX_FAILED_STARTS - 1):
+        team.hosts[0].die()
+        team.pool.wait(0.0)
+        assert team.hosts[0].starts == number + 2
+    team.hosts[0].die()
+    with pytest.raises(WorkerError, match="cannot start: killed"):
+        team.pool.wait(0.0)
+
+
+def test_the_curve_of_one_that_dies_is_that_of_its_last_beginning() -> None:
+    team = Team()
+    team.hears(READY, READY)
+    team.pool.submit(numbered_candidate(0))
+    for epoch in (1, 2, 1, 2, 3):  # out of memory in the third epoch, then again with half of the batch
+        team.hears(epoch_record(epoch))
+    team.hosts[0].die()
+    [died] = team.pool.wait(0.0)
+    assert isinstance(died, Finished)
+    assert [each.epoch for each in died.estimate.curve] == [1, 2, 3]
+    team.hears(READY)
+    team.pool.submit(numbered_candidate(1))
+    team.hosts[0].die()
+    [next_one] = team.pool.wait(0.0)
+    assert isinstance(next_one, Finished)
+    assert next_one.estimate.curve == ()
