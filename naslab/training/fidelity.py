@@ -13,12 +13,11 @@ from naslab.study.outcome import Fidelity
 from naslab.training.datasets.split import subset_indices
 
 if TYPE_CHECKING:
-    from naslab.training.data import DataSplit
-import torch
-from torch import Tensor, nn
+    from torch import Tensor, nn
 
-from naslab.arch.build import build
-from naslab.training.data import DataSplit
+    from naslab.training.data import DataSplit
+
+# torch is imported in functions: who asks for the network of a fidelity alone does without
 
 
 def arch_at(arch: ArchSpec, fidelity: Fidelity) -> ArchSpec:
@@ -42,7 +41,7 @@ def data_at(split: DataSplit, fidelity: Fidelity, seed: int) -> DataSplit:
     The subset is a function of the seed, and a larger one holds every smaller one of the same seed but for classes
     whose share is rounded. Validation images and statistics stay. Images are resized as batches are made of them.
     """
-    import torch  # who asks for the network alone does without
+    import torch
 
     count = fidelity.images
     if count is None or count >= len(split.train):
@@ -64,6 +63,8 @@ def with_heads(network: nn.Module, arch: ArchSpec, seed: int) -> nn.Module:
     """
     if not arch.auxiliary:
         return network
+    from naslab.arch.build import build
+
     supervised = build(arch, seed, auxiliary=True)
     supervised.load_state_dict(supervised.state_dict() | network.state_dict())
     return supervised
@@ -73,6 +74,10 @@ def without_heads(module: nn.Module, arch: ArchSpec) -> nn.Module:
     """The network alone, with the weights of `with_heads`'s module; itself where the architecture has no heads."""
     if not arch.auxiliary:
         return module
+    import torch
+
+    from naslab.arch.build import build
+
     device = next(module.parameters()).device
     network = build(arch, seed=0).to(device).to(memory_format=torch.channels_last)
     own = {name: value for name, value in module.state_dict().items() if not name.startswith(PREFIX)}
@@ -92,5 +97,7 @@ def missing_classes(split: DataSplit) -> dict[str, list[int]]:
 
 
 def _absent(labels: Tensor, num_classes: int) -> list[int]:
+    import torch
+
     counts = torch.bincount(labels, minlength=num_classes)
     return [label for label, count in enumerate(counts.tolist()) if count == 0]
