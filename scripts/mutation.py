@@ -42,7 +42,15 @@ from mutation_targets import EQUIVALENT, TARGETS, Target
 
 ROOT = Path(__file__).parents[1]
 COPIED = ("naslab", "tests", "scripts", "search_spaces", "pyproject.toml", "README.md")
-WARM = ("torch", "scipy.optimize", "scipy.stats", "sqlalchemy", "hypothesis", "pytest")
+WARM = (
+    "torchvision.transforms.v2",
+    "scipy.optimize",
+    "scipy.stats",
+    "sqlalchemy.dialects.postgresql",
+    "optuna",
+    "hypothesis",
+    "pytest",
+)
 """What a worker imports once, for all its tests."""
 SLACK = 5.0
 REST_SECONDS = 20.0

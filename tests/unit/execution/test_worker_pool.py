@@ -147,6 +147,26 @@ def test_workers_that_die_at_their_start_end_the_run_after_a_few() -> None:
         team.pool.wait(0.0)
 
 
+def test_failed_starts_are_counted_anew_once_a_worker_was_ready() -> None:
+    """A run may meet any number of workers that cannot start, as long as not too many come in a row."""
+    team = Team()
+    for number in range(4):
+        for _ in range(MAX_FAILED_STARTS - 1):
+            team.hosts[0].die()
+            assert team.pool.wait(0.0) == []
+        team.hears(READY)
+        team.pool.submit(numbered_candidate(number))
+        team.hosts[0].die()
+        [died] = team.pool.wait(0.0)
+        assert isinstance(died, Finished)
+    for _ in range(MAX_FAILED_STARTS - 1):
+        team.hosts[0].die()
+        team.pool.wait(0.0)
+    team.hosts[0].die()
+    with pytest.raises(WorkerError, match="cannot start: killed"):
+        team.pool.wait(0.0)
+
+
 def test_the_curve_of_one_that_dies_is_that_of_its_last_beginning() -> None:
     team = Team()
     team.hears(READY, READY)

@@ -88,7 +88,9 @@ def test_what_reads_a_scaled_map_makes_up_for_the_scale(reader: str, gate: str) 
     assert difference < 1e-5
 
 
-@pytest.mark.parametrize("reader", ["a convolution", "branches that are stacked", "both sides of a sum", "the classifier"])
+@pytest.mark.parametrize(
+    "reader", ["a convolution", "branches that are stacked", "both sides of a sum", "the classifier"]
+)
 def test_a_scaled_map_may_be_wider_too(reader: str) -> None:
     """Copies of a channel share what is read of it, and each is scaled."""
     readers = READERS[reader]
