@@ -3,9 +3,9 @@
     .venv/bin/python scripts/mutation.py [--only PART ...] [--per-file 10] [--seed 0] [--workers 2] [--at-least 0.9]
 
 For each file of `mutation_targets.py` a seeded sample of mutants (`mutants.py`) is made, each put into a copy of the
-tree in a temporary folder, and the file's tests are run there: a mutant is killed where one fails, or where they take
-much longer than they do without it. Survivors are places that no test of the list looks at. Each worker has a copy of
-its own and imports torch and pytest once; the tests of a mutant run in a fork of it.
+tree in a temporary folder, and the file's tests and examples are run there: a mutant is killed where one fails, or
+where they take much longer than they do without it. Survivors are places that no test of the list looks at. Each worker
+has a copy of its own and imports torch and pytest once; the tests of a mutant run in a fork of it.
 
 Writes OUT/table.json and OUT/table.md. Files that were not asked for keep the results that are there, where they are of
 the same seed and sample. Ends with 1 where the share of killed mutants is below `--at-least`.
@@ -229,7 +229,7 @@ def watch_for_end(tree: Path) -> None:
 
 
 def tested(job: Job) -> Run:
-    """Run a file's tests in this worker's copy of the tree, with a mutant or as it is."""
+    """Run a file's tests and examples in this worker's copy of the tree, with a mutant or as it is."""
     path = Path(job.target.path)
     original = path.read_bytes()
     if job.mutant is not None:
@@ -287,9 +287,9 @@ def tests_code(job: Job) -> int:
     if job.mutant is not None:
         sys.dont_write_bytecode = True
         os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
-    arguments = ["-x", "-q", "-p", "no:cacheprovider", "--hypothesis-seed=0", "--timeout=120"]
+    arguments = ["-x", "-q", "-p", "no:cacheprovider", "--hypothesis-seed=0", "--doctest-modules"]
     arguments += ["-W", "ignore::pytest.PytestAssertRewriteWarning", "--tb=line"]
-    return int(pytest.main([*arguments, *job.target.tests]))
+    return int(pytest.main([*arguments, job.target.path, *job.target.tests]))
 
 
 def table(report: Report) -> Iterator[str]:
