@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "scripts"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 from mutants import mutants_of, sampled
 from mutation_targets import EQUIVALENT, TARGETS, Target
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.path)

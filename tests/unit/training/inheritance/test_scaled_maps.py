@@ -1,4 +1,4 @@
-"""A gate that the parent lacks halves or doubles a map: every layer behind it must read the parent's map all the same."""
+"""A gate that the parent lacks scales a map: every layer behind it must put out what the parent's does all the same."""
 
 from __future__ import annotations
 
