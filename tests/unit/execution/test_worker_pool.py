@@ -147,6 +147,22 @@ def test_workers_that_die_at_their_start_end_the_run_after_a_few() -> None:
         team.pool.wait(0.0)
 
 
+def test_every_candidate_gets_a_worker_of_its_own_and_comes_back_once() -> None:
+    hosts = [FakeHost(name) for name in "abcd"]
+    pool = WorkerPool(hosts, lambda seconds: None, None)
+    pool.start()
+    for host in hosts:
+        host.says.append(READY)
+    pool.wait(0.0)
+    for number in range(4):
+        pool.submit(numbered_candidate(number))
+    for host in hosts:
+        host.says.append(Done(Estimate(measured={"accuracy": 50.0}, worker=host.name), is_usable=True))
+    finished = [each for each in pool.wait(0.0) if isinstance(each, Finished)]
+    assert [(each.candidate.trial, each.estimate.worker) for each in finished] == list(enumerate("abcd"))
+    pool.end()
+
+
 def test_failed_starts_are_counted_anew_once_a_worker_was_ready() -> None:
     """A run may meet any number of workers that cannot start, as long as not too many come in a row."""
     team = Team()

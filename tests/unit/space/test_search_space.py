@@ -337,6 +337,27 @@ def test_repair_reaches_the_limit_in_few_changes() -> None:
     assert space.repair(largest, excess, rng, max_steps=0) is None
 
 
+def test_repair_takes_one_change_a_step_and_any_that_meets_the_limit() -> None:
+    """The excess is how far the widths' sum lies above 40, met exactly by one network and by others with room."""
+    space = space_of(*[conv(width=choice(8, 16, 24, 32))] * 3)
+
+    def widths(genome: Genome) -> tuple[int, ...]:
+        return tuple(stage.width or 0 for stage in space.decode(genome).stages)
+
+    def excess(arch: ArchSpec) -> float:
+        return sum(stage.width or 0 for stage in arch.stages) - 40
+
+    largest = space.fill(lambda hole: 3)
+    rng = np.random.default_rng(0)
+    assert space.repair(largest, excess, rng, max_steps=2) is None  # 96 to 72 to 48 to 40 or less
+    met = {widths(space.repair(largest, excess, rng, max_steps=3) or largest) for _ in range(200)}
+    one_way = {(8, 8, 24), (8, 8, 16), (8, 8, 8)}
+    assert {tuple(sorted(each)) for each in met} == one_way
+    exact = next(each for each in space.enumerate() if widths(each) == (8, 16, 16))
+    assert space.repair(exact, excess, rng, max_steps=0) == exact
+    assert all(space.repair(exact, excess, rng) == exact for _ in range(20))
+
+
 def test_the_cheapest_network_is_found() -> None:
     space = space_of(*[conv(width=choice(64, 8, 16))] * 3)
     cheapest = space.cheapest(lambda arch: cost(arch).macs, np.random.default_rng(0))

@@ -60,6 +60,8 @@ def trained(arch: ArchSpec) -> nn.Module:
     with torch.no_grad():
         for each in module.modules():
             if isinstance(each, nn.BatchNorm2d):
+                assert each.running_mean is not None
+                assert each.running_var is not None
                 each.running_mean.normal_(0, 0.2, generator=generator)
                 each.running_var.uniform_(0.5, 2, generator=generator)
                 each.weight.uniform_(0.6, 1.4, generator=generator)
