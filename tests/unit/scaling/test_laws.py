@@ -34,6 +34,18 @@ def test_the_order_of_points_does_not_matter() -> None:
     assert there == back
 
 
+def test_the_costliest_quarter_is_held_out() -> None:
+    """Eight points on a law, then two a tenth above it: those two are foreseen a tenth too low."""
+    risen = [error * (1.1 if place >= 8 else 1.0) for place, error in enumerate(errors(floor=0.0))]
+    for costs, values in ((COSTS, risen), (COSTS[::-1], risen[::-1])):
+        assert fit_power_law(costs, values, "power", 5).held_out_error == pytest.approx(1 - 1 / 1.1, rel=1e-3)
+
+
+def test_as_many_forms_are_fitted_as_the_points_allow() -> None:
+    forms = [{fit.form for fit in fit_laws(COSTS[:count], errors(0.1)[:count], 3)} for count in (3, 4, 5, 6)]
+    assert forms == [{"constant"}, {"constant", "power"}, *[{"constant", "power", "saturating"}] * 2]
+
+
 def test_one_outlier_moves_a_robust_fit_little() -> None:
     spoilt = errors(0.05)
     spoilt[4] += 15

@@ -246,6 +246,7 @@ def test_an_exponential_schedule_falls_after_every_share_whatever_the_length():
     whole = [rate_factor(recipe, step, 10, 350) for step in range(3500)]
     assert whole[72] == pytest.approx(0.97**3)  # ... of epoch 7.2, three times 2.4; from there
     assert whole[71] == pytest.approx(0.97**2)
+    assert whole[50] == pytest.approx(0.97**2)  # the first step after five epochs of warm-up
 
 
 def test_a_plateau_lowers_the_rate_after_its_patience():
