@@ -302,7 +302,7 @@ def table(report: Report) -> Iterator[str]:
         f"`python scripts/mutation.py --seed {report.seed} --per-file {report.per_file}`, {report.date}: "
         f"**{total - survived} of {total} mutants killed ({report.score:.1%})**."
     )
-    yield f"{report.machine}; {report.versions}."
+    yield f"{len(report.files)} of the {len(TARGETS)} files of the list. {report.machine}; {report.versions}."
     yield ""
     yield "Possible: all mutants of the file, of which the sample was drawn. Seconds: what its tests take without one."
     yield ""
