@@ -1,11 +1,12 @@
 # make demo: the main job on real data.  make test: the whole suite.
+# make mutation: how many small faults the tests see.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := results/demo
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo test lint types clean
+.PHONY: help demo test lint types mutation clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -35,6 +36,9 @@ lint: $(VENV)/.installed-tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict naslab
+
+mutation: $(VENV)/.installed-tests
+	$(BIN)/python scripts/mutation.py
 
 clean:
 	rm -rf $(VENV) $(DEMO) dist build

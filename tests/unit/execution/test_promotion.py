@@ -54,6 +54,19 @@ def test_within_a_front_the_one_that_adds_most_volume_comes_first() -> None:
     assert order(given, ACCURACY, MACS) == [2, 1, 3, 0]
 
 
+def test_fronts_behind_the_first_are_in_the_order_of_their_volumes_too() -> None:
+    """The front of the test above once more, behind one network that dominates all of it."""
+    given = [outcome(0, 0.0, 10), outcome(1, 10.0, 20), outcome(2, 80.0, 60), outcome(3, 100.0, 110)]
+    assert order([*given, outcome(4, 100.0, 5)], ACCURACY, MACS) == [4, 2, 1, 3, 0]
+
+
+def test_equal_networks_are_in_the_order_of_their_age() -> None:
+    """Also where a front has no extent in an objective."""
+    given = [outcome(trial, 70.0, 30) for trial in (4, 1, 3)]
+    assert order(given, ACCURACY, MACS) == [1, 3, 4]
+    assert order([*given, outcome(0, 60.0, 40), outcome(2, 60.0, 40)], ACCURACY, MACS) == [1, 3, 4, 0, 2]
+
+
 def test_the_order_of_the_outcomes_makes_no_difference() -> None:
     source = random.Random(5)
     given = [

@@ -147,6 +147,42 @@ def test_workers_that_die_at_their_start_end_the_run_after_a_few() -> None:
         team.pool.wait(0.0)
 
 
+def test_every_candidate_gets_a_worker_of_its_own_and_comes_back_once() -> None:
+    hosts = [FakeHost(name) for name in "abcd"]
+    pool = WorkerPool(hosts, lambda seconds: None, None)
+    pool.start()
+    for host in hosts:
+        host.says.append(READY)
+    pool.wait(0.0)
+    for number in range(4):
+        pool.submit(numbered_candidate(number))
+    for host in hosts:
+        host.says.append(Done(Estimate(measured={"accuracy": 50.0}, worker=host.name), is_usable=True))
+    finished = [each for each in pool.wait(0.0) if isinstance(each, Finished)]
+    assert [(each.candidate.trial, each.estimate.worker) for each in finished] == list(enumerate("abcd"))
+    pool.end()
+
+
+def test_failed_starts_are_counted_anew_once_a_worker_was_ready() -> None:
+    """A run may meet any number of workers that cannot start, as long as not too many come in a row."""
+    team = Team()
+    for number in range(4):
+        for _ in range(MAX_FAILED_STARTS - 1):
+            team.hosts[0].die()
+            assert team.pool.wait(0.0) == []
+        team.hears(READY)
+        team.pool.submit(numbered_candidate(number))
+        team.hosts[0].die()
+        [died] = team.pool.wait(0.0)
+        assert isinstance(died, Finished)
+    for _ in range(MAX_FAILED_STARTS - 1):
+        team.hosts[0].die()
+        team.pool.wait(0.0)
+    team.hosts[0].die()
+    with pytest.raises(WorkerError, match="cannot start: killed"):
+        team.pool.wait(0.0)
+
+
 def test_the_curve_of_one_that_dies_is_that_of_its_last_beginning() -> None:
     team = Team()
     team.hears(READY, READY)
@@ -163,3 +199,73 @@ def test_the_curve_of_one_that_dies_is_that_of_its_last_beginning() -> None:
     [next_one] = team.pool.wait(0.0)
     assert isinstance(next_one, Finished)
     assert next_one.estimate.curve == ()
+
+
+class Clock:
+    """The time that the pool sees."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+def test_a_candidate_that_overruns_its_time_is_ended_and_an_idle_worker_never_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(worker_pool, "time", clock)
+    team = Team(timeout_seconds=30)
+    team.hears(READY, READY)
+    clock.now += 500  # nobody has anything to do
+    assert team.pool.wait(0.0) == []
+    team.pool.submit(numbered_candidate(0))
+    clock.now += 10
+    team.pool.submit(numbered_candidate(1))
+    team.hears(epoch_record(1))
+    clock.now += 20  # to the second: not too long yet
+    assert team.pool.wait(0.0) == []
+    clock.now += 5
+    [late] = team.pool.wait(0.0)
+    assert isinstance(late, Finished)
+    assert late.candidate == numbered_candidate(0)
+    assert late.estimate.failure == Failure("timed_out", "took longer than 30 seconds")
+    assert late.estimate.wall_seconds == 35
+    assert late.estimate.curve == (epoch_record(1),)
+    assert (late.estimate.device, late.estimate.worker) == ("cpu", "a")
+    assert [host.starts for host in team.hosts] == [2, 1]
+    assert team.hears(None, DONE) == [Finished(numbered_candidate(1), DONE.estimate)]
+    clock.now += 500
+    assert team.pool.wait(0.0) == []
+    assert [host.starts for host in team.hosts] == [2, 1]
+
+
+def test_a_rest_is_as_long_as_it_is_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(worker_pool, "time", clock)
+    monkeypatch.setattr(worker_pool, "REST_SECONDS", 20.0)
+    team = Team()
+    team.hears(None, READY)
+    team.hears(Refused(FULL))
+    clock.now += 19
+    team.hears(None)
+    assert team.hosts[0].starts == 1
+    clock.now += 1
+    team.hears(None)
+    assert team.hosts[0].starts == 2
+    team.hears(READY)
+    team.pool.submit(numbered_candidate(0))
+    team.pool.submit(numbered_candidate(1))
+    assert team.hears(DONE, DONE) == [Finished(numbered_candidate(number), DONE.estimate) for number in (0, 1)]
+
+
+def test_a_worker_that_broke_its_device_is_replaced_after_its_result() -> None:
+    team = Team()
+    team.hears(READY, READY)
+    team.pool.submit(numbered_candidate(0))
+    broken = Done(DONE.estimate, is_usable=False)
+    assert team.hears(broken) == [Finished(numbered_candidate(0), DONE.estimate)]
+    assert [host.starts for host in team.hosts] == [2, 1]
+    assert team.pool.wait(0.0) == []
+    assert [host.starts for host in team.hosts] == [2, 1]

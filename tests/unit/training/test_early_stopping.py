@@ -32,6 +32,12 @@ def test_the_best_epoch_is_kept_the_first_of_equals():
     assert kept_epoch(curve_of(50, 70, 60, 70), Recipe()).epoch == 4
 
 
+def test_of_equal_accuracies_the_lower_loss_is_better():
+    curve = [EpochRecord(1 + place, 1.0, loss, 70, 1.0) for place, loss in enumerate((0.8, 0.5, 0.6))]
+    assert kept_epoch(curve, PATIENT).epoch == 2
+    assert kept_epoch([*curve, EpochRecord(4, 1.0, 0.9, 71, 1.0)], PATIENT).epoch == 4
+
+
 def test_it_is_due_after_its_patience():
     stop = EarlyStop(PATIENT)
     assert [stop.is_due(curve_of(*(50, 70, 60, 65)[:count])) for count in range(5)] == [False] * 4 + [True]

@@ -21,7 +21,7 @@ from naslab.training.norms import WarmNorms
 from naslab.training.optimizer import clip_to_weights, decaying_weights, make_optimizer, parameter_groups
 from naslab.training.regularise import add_penalty
 from naslab.training.rmsprop import RmsProp
-from naslab.training.schedule import Plateau, rate_factor
+from naslab.training.schedule import Plateau, annealing, rate_factor
 from naslab.training.step import TrainingStep
 
 
@@ -211,6 +211,25 @@ def test_one_cycle_peaks_after_a_quarter():
     assert factors[-1] == pytest.approx(0.01 / 0.75)
 
 
+def test_one_cycle_is_a_triangle_that_never_touches_the_ground():
+    """Nine steps of ten equal parts: up by 0.4 a part to the quarter, down by 0.4 / 3 a part to the end."""
+    factors = [rate_factor(Recipe(schedule="one_cycle"), step, 3, 3) for step in range(9)]
+    assert factors == pytest.approx([0.4, 0.8, *((10 - part) * 0.4 / 3 for part in range(3, 10))])
+
+
+def test_a_cosine_falls_from_the_end_of_the_warm_up():
+    recipe = Recipe(schedule="cosine", warmup_epochs=0.5)
+    factors = [rate_factor(recipe, step, 4, 2) for step in range(8)]
+    falling = [(1 + math.cos(math.pi * step / 6)) / 2 for step in range(6)]
+    assert factors == pytest.approx([1 / 3, 2 / 3, *falling])
+
+
+def test_how_far_the_rate_has_fallen_is_that_of_each_epochs_last_step():
+    recipe = Recipe(schedule="step", step_at=(0.5, 0.75), step_factor=0.1)
+    assert annealing(recipe, 4) == (0.0, 0.0, 0.9, 0.99)
+    assert annealing(Recipe(schedule="constant", warmup_epochs=2.0), 4) == (0.0, 0.0, 0.0, 0.0)
+
+
 def test_steps_fall_at_their_shares():
     recipe = Recipe(schedule="step", step_at=(0.5, 0.75), step_factor=0.1)
     factors = [rate_factor(recipe, step, 8, 1) for step in range(8)]
@@ -227,6 +246,7 @@ def test_an_exponential_schedule_falls_after_every_share_whatever_the_length():
     whole = [rate_factor(recipe, step, 10, 350) for step in range(3500)]
     assert whole[72] == pytest.approx(0.97**3)  # ... of epoch 7.2, three times 2.4; from there
     assert whole[71] == pytest.approx(0.97**2)
+    assert whole[50] == pytest.approx(0.97**2)  # the first step after five epochs of warm-up
 
 
 def test_a_plateau_lowers_the_rate_after_its_patience():
@@ -236,6 +256,17 @@ def test_a_plateau_lowers_the_rate_after_its_patience():
         plateau.after_epoch(loss)
         factors.append(plateau.factor)
     assert factors == [1, 1, 1, 0.5, 0.5, 0.5, 0.25, 0.25]
+
+
+def test_a_plateau_goes_on_from_its_state():
+    recipe = Recipe(schedule="plateau", patience=2, step_factor=0.5)
+    one, other = Plateau(recipe), Plateau(recipe)
+    for loss in (3.0, 2.0, 2.5):
+        one.after_epoch(loss)
+    other.state = one.state
+    assert other.state == (1.0, 2.0, 1)
+    other.after_epoch(2.0)
+    assert other.factor == 0.5
 
 
 def test_running_statistics_are_the_mean_of_the_window():

@@ -1,0 +1,86 @@
+"""The files whose mutants are made, and the tests that are to see them: edit here where a file or a test moves."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Target(msgspec.Struct, frozen=True):
+    """A file, and the arguments that pytest gets: tests that take seconds and that should know the file by heart."""
+
+    path: str
+    tests: tuple[str, ...]
+
+
+COUNTING = ("tests/unit/arch/test_arch_cost.py", "tests/unit/arch/test_graphs.py", "tests/golden/test_zoo.py")
+SPACE = ("tests/unit/space/test_search_space.py", "tests/properties/test_space.py")
+INHERITANCE = ("tests/unit/training/inheritance", "tests/properties/test_inheritance.py")
+LEDGER = (
+    "tests/contracts/test_ledger.py",
+    "tests/unit/ledger",
+    "tests/faults/test_ledger_faults.py",
+    "-k",
+    "not postgres",
+)
+
+TARGETS = (
+    Target("naslab/arch/tally.py", COUNTING),
+    Target("naslab/arch/primitives.py", COUNTING),
+    Target("naslab/arch/kept.py", ("tests/unit/training/test_memory.py",)),
+    Target("naslab/arch/lower.py", COUNTING),
+    Target(
+        "naslab/arch/canonical.py",
+        ("tests/unit/arch/test_arch_canonical.py", "tests/unit/space/test_equal_networks.py"),
+    ),
+    Target("naslab/space/moves.py", SPACE),
+    Target("naslab/space/counting.py", SPACE),
+    Target("naslab/space/decoding.py", SPACE),
+    Target("naslab/space/repairing.py", SPACE),
+    Target("naslab/scaling/laws.py", ("tests/unit/scaling/test_laws.py", "-k", "not hold_the_truth")),
+    Target("naslab/scaling/budget.py", ("tests/unit/scaling/test_budget.py",)),
+    Target("naslab/scaling/rounding.py", ("tests/unit/scaling/test_scale.py", "tests/golden/test_scaling.py")),
+    Target("naslab/scaling/compound.py", ("tests/unit/scaling/test_compound.py", "tests/golden/test_scaling.py")),
+    Target("naslab/strategies/acquisition.py", ("tests/unit/strategies/test_acquisition.py",)),
+    Target("naslab/strategies/gaussian_process.py", ("tests/unit/strategies/test_gaussian_process.py",)),
+    Target("naslab/strategies/proposal_filter.py", ("tests/unit/strategies/test_proposers.py",)),
+    Target("naslab/pareto.py", ("tests/unit/test_pareto.py",)),
+    Target("naslab/execution/worker_pool.py", ("tests/unit/execution/test_worker_pool.py",)),
+    Target("naslab/execution/admission.py", ("tests/unit/execution/test_admission.py",)),
+    Target(
+        "naslab/execution/search_source.py",
+        (
+            "tests/unit/execution/test_rung_source.py",
+            "tests/unit/execution/test_accuracy_to_beat.py",
+            "tests/unit/execution/test_inherit_source.py",
+        ),
+    ),
+    Target("naslab/execution/promotion.py", ("tests/unit/execution/test_promotion.py",)),
+    Target("naslab/execution/search.py", ("tests/unit/execution/test_search.py",)),
+    Target("naslab/ledger/claim.py", LEDGER),
+    Target("naslab/ledger/engine.py", LEDGER),
+    Target("naslab/ledger/rows.py", LEDGER),
+    Target("naslab/training/inheritance/weighted.py", INHERITANCE),
+    Target("naslab/training/inheritance/flow.py", INHERITANCE),
+    Target("naslab/training/inheritance/insert.py", INHERITANCE),
+    Target("naslab/training/schedule.py", ("tests/unit/training/test_optimizer.py",)),
+    Target("naslab/training/early_stopping.py", ("tests/unit/training/test_early_stopping.py",)),
+    Target("naslab/estimators/extrapolation.py", ("tests/unit/estimators/test_extrapolation.py",)),
+    Target("naslab/estimators/stopping.py", ("tests/unit/estimators/test_stopping.py",)),
+)
+
+_SLOTS = "naslab/execution/worker_pool.py"
+
+EQUIVALENT: dict[tuple[str, str, str], str] = {
+    (
+        _SLOTS,
+        "len(self._waiting) + sum(slot.candidate is not None for slot in self._slots)",
+        "(len(self._waiting) - sum((slot.candidate is not None for slot in self._slots)))",
+    ): "the number is read by an assertion alone",
+    (_SLOTS, "self._sent = 0.0", "pass"): "it is set before it is read",
+    (
+        "naslab/training/schedule.py",
+        "place < PEAK_AT",
+        "(place <= PEAK_AT)",
+    ): "both sides of the triangle meet at its peak",
+}
+"""Mutants that no test can kill, by (path, text before, text after), with the reason."""
