@@ -60,6 +60,18 @@ class LedgerError(NaslabError):
     """A ledger that is not one, is damaged, is newer than this program, or cannot be written."""
 
 
+class WriteError(NaslabError):
+    """A file that cannot be written: `cannot write report.html: No space left on device`.
+
+    `path` is the file, `reason` the system's or the rule that forbids it.
+    """
+
+    def __init__(self, path: object, reason: str) -> None:
+        self.path = path
+        self.reason = reason
+        super().__init__(f"cannot write {path}: {reason}")
+
+
 class DataError(NaslabError):
     """A data set that is missing, incomplete or of the wrong form."""
 
