@@ -52,7 +52,19 @@ def main() -> None:
         naslab(*search, *DIGITS, "--study", "failing", "--trials", "2", "--epochs", "300", "--timeout", "2")
         naslab(*search, *SMALL, "--study", "exhausted", "--trials", "24", "--epochs", "1", "--strategy", "tpe")
         latency = ("--objectives", "accuracy,latency_ms", "--limit", "macs<=1e6")
-        naslab(*search, *SMALL, "--study", "latency", "--trials", "4", "--epochs", "1", "--strategy", "local_search", *latency)
+        naslab(
+            *search,
+            *SMALL,
+            "--study",
+            "latency",
+            "--trials",
+            "4",
+            "--epochs",
+            "1",
+            "--strategy",
+            "local_search",
+            *latency,
+        )
         predictor = ("--estimator", "predictor:study=exhausted")
         naslab(*search, *SMALL, "--study", "predicted", "--trials", "6", *predictor)
         estimators = f"naswot,{extrapolated}:epochs=3,{extrapolated}:epochs=2,by=loss"
