@@ -150,7 +150,7 @@ def _rename_operator(candidate: dict[str, Any]) -> None:
 def _rename_calibrations(connection: Connection) -> None:
     """Studies `NAME/foretold:...` of a calibration; the name stays where another study has the new one already."""
     studies = _table("studies", "study_id", "name")
-    names = dict(connection.execute(select(studies.c.name, studies.c.study_id)).tuples().all())
+    names = {row.name: row.study_id for row in connection.execute(select(studies.c.name, studies.c.study_id))}
 
     def rename(record: dict[str, Any]) -> None:
         strategy, name = str(record.get("strategy")), str(record.get("name"))

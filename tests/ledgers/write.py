@@ -1,11 +1,11 @@
-"""Writes a ledger as the installed naslab does, with everything that a ledger can hold, and dumps it as SQL.
+"""Writes a ledger with everything that a ledger can hold, by commands of the installed naslab, and dumps it as SQL.
 
-For every released schema version the tests keep one such dump, made by the last program of that version:
+The tests keep one such dump for every version of the ledger, made by the last program of that version:
 
-    git worktree add /tmp/released v0.1 && cd /tmp/released
-    PYTHONPATH=$PWD python tests/ledgers/write.py version_1.sql.gz
+    PYTHONPATH=CHECKOUT python tests/ledgers/write.py tests/ledgers/version_2.sql.gz
 
-The digits of scikit-learn are the data; a minute or two on two cores. Paths of the machine are taken out.
+`version_1.sql.gz` is of commit e6317f9, where extrapolated results were named otherwise (a second argument `foretold`).
+The digits of scikit-learn are the data; a few minutes on two cores.
 """
 
 from __future__ import annotations
@@ -46,25 +46,16 @@ def main() -> None:
         naslab(*search, *SMALL, "--study", "plain", "--trials", "6", "--epochs", "1", "--baseline", "resnet20_cifar")
         naslab("rescale", "plain:best", "--phi", "1", "2", "--train", "--workers", "2")
         naslab(*search, *SMALL, "--study", "rungs", "--trials", "6", "--rungs", "1,2", "--keep", "1/2")
-        naslab(*search, *SMALL, "--study", "inherit", "--trials", "8", "--epochs", "1", "--inherit")
+        naslab(
+            *search, *SMALL, "--study", "inherit", "--trials", "8", "--epochs", "1", "--strategy", "local", "--inherit"
+        )
         stopping = ("--trials", "10", "--epochs", "8", "--stop-early", "0.6")
         naslab(*search, *SMALL, "--study", "stopped", *stopping)
         naslab(*search, *DIGITS, "--study", "failing", "--trials", "2", "--epochs", "300", "--timeout", "2")
         naslab(*search, *SMALL, "--study", "exhausted", "--trials", "24", "--epochs", "1", "--strategy", "tpe")
         latency = ("--objectives", "accuracy,latency_ms", "--limit", "macs<=1e6")
-        naslab(
-            *search,
-            *SMALL,
-            "--study",
-            "latency",
-            "--trials",
-            "4",
-            "--epochs",
-            "1",
-            "--strategy",
-            "local_search",
-            *latency,
-        )
+        few = ("--trials", "4", "--epochs", "1", "--strategy", "local")
+        naslab(*search, *SMALL, "--study", "latency", *few, *latency)
         predictor = ("--estimator", "predictor:study=exhausted")
         naslab(*search, *SMALL, "--study", "predicted", "--trials", "6", *predictor)
         estimators = f"naswot,{extrapolated}:epochs=3,{extrapolated}:epochs=2,by=loss"
@@ -101,7 +92,7 @@ def dump(ledger: Path, out: Path, folder: str) -> None:
     """The ledger as SQL text, compressed the same way each time."""
     with closing(sqlite3.connect(ledger)) as connection:
         text = "\n".join(connection.iterdump()) + "\n"
-    text = re.sub(r"(/[\w.+-]+)+/python[\d.]*", "python", text).replace(folder, ".")
+    text = re.sub(r'"system":"(\w+)[^"]*"', r'"system":"\1"', text).replace(folder, ".")
     out.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
     print(f"{out}: {len(text):,} characters, {out.stat().st_size:,} bytes")
 
