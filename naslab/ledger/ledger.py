@@ -164,7 +164,7 @@ class Ledger:
             columns = columns.where(trials.c.role == role)
         with self._reading(name):
             return [
-                read_outcome(read_candidate(arch, rest, _trial(name, trial)), finished, estimate, _trial(name, trial))
+                read_outcome(read_candidate(arch, rest, what := _trial(name, trial)), finished, estimate, what)
                 for trial, arch, rest, finished, estimate in self._rows(columns)
             ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -18,8 +19,10 @@ from naslab.study.outcome import Candidate, Estimate, Outcome
 
 T = TypeVar("T", bound=msgspec.Struct)
 
-_WRITTEN_WHOLE = (StudyRecord, RunRecord, Candidate, Estimate)
-"""What is stored with every field, also with those that have their default."""
+_FIELDS: dict[type[msgspec.Struct], frozenset[str]] = {
+    kind: frozenset(kind.__struct_fields__) for kind in (StudyRecord, RunRecord, Candidate, Estimate)
+}
+"""The fields of what is stored with every field, also with those that have their default."""
 
 
 def to_json(value: msgspec.Struct) -> str:
@@ -119,15 +122,13 @@ def _read(stored: Any, kind: type[T], what: str) -> T:
         value = decode(stored, kind)
     except SpecError as error:
         raise UnreadableError(what, f"field {error}" if error.field else error.rule) from None
-    if kind in _WRITTEN_WHOLE:
-        _require_no_renamed_field(stored, kind, what)
+    if kind in _FIELDS and not stored.keys() <= _FIELDS[kind]:
+        _require_no_renamed_field(stored.keys(), _FIELDS[kind], what)
     return value
 
 
-def _require_no_renamed_field(stored: dict[str, Any], kind: type[msgspec.Struct], what: str) -> None:
-    """Raise `UnreadableError` where a field is unknown and a known one with a default is missing."""
-    unknown = sorted(stored.keys() - set(kind.__struct_fields__))
-    missing = [name for name in kind.__struct_fields__ if name not in stored] if unknown else []
+def _require_no_renamed_field(stored: AbstractSet[str], known: AbstractSet[str], what: str) -> None:
+    """Raise `UnreadableError` where a field is unknown and one of this program's, that has a default, is missing."""
+    unknown, missing = (", ".join(f"'{name}'" for name in sorted(names)) for names in (stored - known, known - stored))
     if missing:
-        more, lacks = (", ".join(f"'{name}'" for name in names) for names in (unknown, missing))
-        raise UnreadableError(what, f"field {more} is unknown here and {lacks} is missing")
+        raise UnreadableError(what, f"field {unknown} is unknown here and {missing} is missing")

@@ -16,6 +16,7 @@ from sqlalchemy import create_engine, text
 
 from naslab.errors import LedgerError, UnreadableError
 from naslab.ledger import Ledger, RunRecord
+from naslab.ledger.rows import candidate_row, outcome_row, read_candidate, read_outcome
 from naslab.study.rungs import Rungs
 
 Edit = Callable[[dict[str, Any]], object]
@@ -166,3 +167,32 @@ def test_fields_of_a_newer_program_are_read_past_and_stay_in_the_ledger(path: Pa
     for place in (RECORD, RUN, ESTIMATE, CANDIDATE):
         edit(path, *place, lambda value: kept.append(value["later"]))
     assert kept == [{"more": [1]}] * 4
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Every place of a JSON value that has a name or a number."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [each for key, inner in items for each in ((*path, key), *places(inner, (*path, key)))]
+
+
+@pytest.mark.parametrize("new", [None, -7, "word", [], [[]], {}, {"type": "conv"}, 1e400])
+def test_any_other_value_anywhere_is_read_or_refused(new: Any) -> None:
+    """Each value of a stored candidate, network and estimate in turn is another one, or under another name."""
+    candidate = candidate_row(1, example_candidate(2))
+    failed, done = (outcome_row(1, made(example_candidate(2))) for made in (diverged_outcome, example_outcome))
+    refusals, num_read = [], 0
+    for column, row in (("arch", candidate), ("candidate", candidate), ("estimate", failed), ("estimate", done)):
+        for *inside, last in places(json.loads(row[column])):
+            renamed = [rename(last, "other", *inside)] if isinstance(last, str) else []
+            for rewrite in (put(last, new, *inside), *renamed):
+                value = json.loads(row[column])
+                rewrite(value)
+                rows = {**candidate, "estimate": "{}", **row, column: json.dumps(value)}
+                try:
+                    read = read_candidate(rows["arch"], rows["candidate"], "trial 2")
+                    read_outcome(read, 1.0, rows["estimate"], "trial 2")
+                    num_read += 1
+                except UnreadableError as error:
+                    refusals.append(str(error))
+    assert min(num_read, len(refusals)) > 10
+    assert not [message for message in refusals if "\n" in message]
