@@ -65,12 +65,13 @@ def atomic_write(path: Path | str, content: bytes | str | Writer) -> None:
 def draft_folder(parent: Path) -> Iterator[Path]:
     """An empty folder in `parent`, for files that others write by name; it goes with the block.
 
-    What is in it becomes final by `put_in_place`.
+    What is in it becomes final by `put_in_place`. Raises `WriteError` where the folder cannot be made.
     """
     draft = parent / _draft_name()
     try:
-        parent.mkdir(parents=True, exist_ok=True)
-        draft.mkdir()
+        with _explained(parent):
+            parent.mkdir(parents=True, exist_ok=True)
+            draft.mkdir()
         yield draft
     finally:
         shutil.rmtree(draft, ignore_errors=True)

@@ -133,6 +133,7 @@ def _install(engine: Engine, location: Location) -> None:
 
 def _bring_up_to_date(engine: Engine, location: Location, version: int) -> None:
     """Migrate a ledger in one transaction while nobody drives a study of it; programs that do so at once take turns."""
+    copy = None
     try:
         with explained(location), _alone(engine, location) as connection:
             if _installed_version(connection, location) == SCHEMA_VERSION:
@@ -140,7 +141,11 @@ def _bring_up_to_date(engine: Engine, location: Location, version: int) -> None:
             require_undriven(connection, location)
             copy = None if location.path is None else _copied(location.path, version)
             changes = migrate(connection, version)
-    except NaslabError as error:
+    except Exception as error:
+        if copy is not None:
+            copy.unlink(missing_ok=True)
+        if not isinstance(error, NaslabError):
+            raise
         raise LedgerError(
             f"ledger {location} was written by an older naslab and cannot be brought from version {version} to "
             f"{SCHEMA_VERSION}, it was left as it is: {error}"
