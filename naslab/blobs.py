@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-import tempfile
 from collections.abc import Collection
 from pathlib import Path
 
-from naslab.errors import LedgerError
+from naslab.atomic_write import DRAFT_PREFIX, atomic_write
+from naslab.errors import LedgerError, WriteError
 
 _HASH = re.compile(r"[0-9a-f]{64}")
-_PARTIAL = ".partial-"
-"""What the names of files begin with that are not whole yet."""
 
 
 class BlobStore:
@@ -36,10 +33,9 @@ class BlobStore:
         if path.exists():
             return sha256
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _write_whole(path, data)
-        except OSError as error:
-            raise LedgerError(f"{len(data):,} bytes cannot be kept in {self.folder}: {error.strerror}") from None
+            atomic_write(path, data)
+        except WriteError as error:
+            raise LedgerError(f"{len(data):,} bytes cannot be kept in {self.folder}: {error.reason}") from None
         return sha256
 
     def get(self, sha256: str) -> bytes:
@@ -69,7 +65,7 @@ class BlobStore:
         count = 0
         for path in sorted(self.folder.glob("[0-9a-f][0-9a-f]/*")):
             is_blob = _HASH.fullmatch(path.name) is not None and path.name not in needed
-            if not is_blob and not path.name.startswith(_PARTIAL):
+            if not is_blob and not path.name.startswith(DRAFT_PREFIX):
                 continue
             try:
                 path.unlink(missing_ok=True)
@@ -83,22 +79,3 @@ class BlobStore:
         if not _HASH.fullmatch(sha256):
             raise LedgerError(f"a content hash is 64 hexadecimal digits, got '{sha256[:80]}'")
         return self.folder / sha256[:2] / sha256
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    """Write beside the place, flush to the disk, and only then give it its name."""
-    descriptor, partial = tempfile.mkstemp(prefix=_PARTIAL, dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(partial).replace(path)
-    except BaseException:
-        Path(partial).unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -60,6 +60,37 @@ class LedgerError(NaslabError):
     """A ledger that is not one, is damaged, is newer than this program, or cannot be written."""
 
 
+class UnreadableError(LedgerError):
+    """A stored value that is whole and of another form than this version of naslab reads.
+
+    `what` is the value, as `trial 3 of study 'digits'`, `rule` says which field of it breaks what.
+    """
+
+    def __init__(self, what: str, rule: str, versions: str = "") -> None:
+        self.what = what
+        self.rule = rule
+        mend = versions or "read the study with the version that wrote it, or update naslab"
+        super().__init__(f"{what} in the ledger is not readable by this version of naslab: {rule}; {mend}")
+
+    def written_by(self, versions: Iterable[str], here: str) -> UnreadableError:
+        """The same error where the versions that wrote to the study are known, and the one that reads."""
+        told = ", ".join(versions)
+        mend = f"naslab {told} wrote it, this is {here}: read the study with that version, or update naslab"
+        return UnreadableError(self.what, self.rule, mend if told else "")
+
+
+class WriteError(NaslabError):
+    """A file that cannot be written: `cannot write report.html: No space left on device`.
+
+    `path` is the file, `reason` the system's or the rule that forbids it.
+    """
+
+    def __init__(self, path: object, reason: str) -> None:
+        self.path = path
+        self.reason = reason
+        super().__init__(f"cannot write {path}: {reason}")
+
+
 class DataError(NaslabError):
     """A data set that is missing, incomplete or of the wrong form."""
 

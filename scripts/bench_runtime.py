@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 import random
 import time
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ import torch
 import naslab
 from naslab.analysis.scaling_runtime import RuntimeTable, TimedNetwork, runtime_table
 from naslab.arch import ArchSpec, arch_id, cost
+from naslab.atomic_write import atomic_write
 from naslab.estimators.latency import measure_arch
 from naslab.figures.scaling_runtime import write_runtime
 from naslab.provenance import command_line, installed_versions, machine_description
@@ -71,12 +73,11 @@ def read_networks(path: Path) -> list[TimedNetwork]:
 
 def write_networks(timed: list[TimedNetwork], path: Path) -> None:
     """Write them whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, TimedNetwork.__struct_fields__)
-        writer.writeheader()
-        writer.writerows(msgspec.structs.asdict(each) for each in timed)
-    partial.replace(path)
+    table = io.StringIO(newline="")
+    writer = csv.DictWriter(table, TimedNetwork.__struct_fields__)
+    writer.writeheader()
+    writer.writerows(msgspec.structs.asdict(each) for each in timed)
+    atomic_write(path, table.getvalue())
 
 
 def readme(given: argparse.Namespace, table: RuntimeTable, threads: int) -> str:

@@ -35,6 +35,7 @@ import bench_sections
 import msgspec
 from bench_sections import Measure, Show, number, row_line
 
+from naslab.atomic_write import atomic_write
 from naslab.bench.cluster import Cluster
 from naslab.bench.compare import Comparison, Curves, judge, reference_point, searches
 from naslab.bench.known_tables import load_nas_bench_macro
@@ -162,10 +163,7 @@ def kept(path: Path, settings: dict[str, Any], make: Callable[[], dict[str, Any]
     start = time.monotonic()
     value = {**make(), "seconds": 0.0}
     value["seconds"] = time.monotonic() - start
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".part")
-    unfinished.write_text(json.dumps({"settings": settings, "value": value}) + "\n", encoding="utf-8")
-    unfinished.replace(path)
+    atomic_write(path, json.dumps({"settings": settings, "value": value}) + "\n")
     return value
 
 

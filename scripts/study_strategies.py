@@ -25,13 +25,14 @@ import msgspec
 
 import naslab
 from naslab.analysis.study import StudyView
+from naslab.atomic_write import atomic_write
 from naslab.bench.real_studies import RealStanding, corner, judge_studies
 from naslab.bench.standing import Spread
 from naslab.errors import NaslabError
 from naslab.execution.workers import Workers
 from naslab.figures.compare import growth_figure
 from naslab.figures.markup import element
-from naslab.figures.page import figure_block, page, write_text
+from naslab.figures.page import figure_block, page
 from naslab.lab.problems import make_problem, resolve_strategy
 from naslab.provenance import installed_versions, machine_description
 from naslab.space import SearchSpace, load_space
@@ -104,7 +105,7 @@ def draw(found: dict[str, RealStanding], given: argparse.Namespace) -> None:
         note = f"Means over {given.seeds} seeds, bands of a standard error each way."
         blocks.append(figure_block(growth_figure(curves, axis, heading), panel, note, height=560, level="h2"))
     path = given.out / "studies.html"
-    write_text(page(title, element("main", element("h1", title), *blocks)), path)
+    atomic_write(path, page(title, element("main", element("h1", title), *blocks)))
     sys.path.insert(0, str(Path(__file__).parent))
     try:
         from screenshot import screenshot

@@ -77,6 +77,8 @@ class Scripted(msgspec.Struct, frozen=True):
         if kind == "has_child":
             child = subprocess.Popen(["sleep", "1000"])
             Path(self.folder, f"child-{candidate.trial}").write_text(str(child.pid), encoding="ascii")
+            if candidate.origin.get("dies"):
+                os.kill(os.getpid(), signal.SIGKILL)
             time.sleep(1000)
         if kind == "prints":
             print("on stdout")

@@ -12,6 +12,7 @@ from msgspec import inspect
 
 from naslab.arch.block import Block
 from naslab.arch.spec import ArchSpec
+from naslab.atomic_write import atomic_write
 from naslab.errors import NaslabError, SpecError, nearest
 
 T = TypeVar("T")
@@ -57,9 +58,7 @@ def save_arch(arch: ArchSpec, path: Path) -> None:
         if path.suffix == ".json"
         else yaml.safe_dump(data, sort_keys=False, default_flow_style=None, width=110)
     )
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    atomic_write(path, text)
 
 
 def load_yaml(path: Path) -> Any:

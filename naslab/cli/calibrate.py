@@ -57,7 +57,7 @@ def calibrate(
     from naslab.lab.calibration import calibrate as run
 
     if out is not None:
-        from naslab.figures.page import require_writable
+        from naslab.atomic_write import require_writable
 
         require_writable(out)
     table = run(

@@ -40,6 +40,7 @@ def train(
     import msgspec
 
     from naslab.arch import save_arch
+    from naslab.atomic_write import atomic_write
     from naslab.lab.models import find_model, parse_resolution
     from naslab.lab.search import export_network
     from naslab.lab.search import train as run
@@ -74,7 +75,7 @@ def train(
         **msgspec.structs.asdict(trained.result),
         "folder": str(out),
     }
-    (out / "result.json").write_bytes(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
+    atomic_write(out / "result.json", msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
     if json:
         print_json(value)
         return

@@ -17,6 +17,7 @@ import msgspec
 from ray import tune
 from ray.tune import search
 
+from naslab.atomic_write import atomic_write
 from naslab.errors import SpaceExhaustedError
 from naslab.estimators.estimator import Estimator
 from naslab.execution.source import make_candidate
@@ -82,7 +83,7 @@ class Searcher(search.Searcher):
     def save(self, checkpoint_path: str) -> None:
         """Write what was told and what is running."""
         state = SearcherState(tuple(self._told), self._running)
-        Path(checkpoint_path).write_bytes(msgspec.json.encode(state))
+        atomic_write(checkpoint_path, msgspec.json.encode(state))
 
     def restore(self, checkpoint_path: str) -> None:
         """Replay what was told to the fresh strategy, and take the unfinished trials as its own."""

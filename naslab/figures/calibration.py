@@ -10,9 +10,10 @@ from pathlib import Path
 import plotly.graph_objects as go
 
 from naslab.analysis.calibration import CalibrationTable, EstimatorLine
+from naslab.atomic_write import atomic_write
 from naslab.figures.markup import Markup, element
 from naslab.figures.markup import table as markup_table
-from naslab.figures.page import figure_block, page, write_text
+from naslab.figures.page import figure_block, page
 from naslab.figures.style import CYCLE, SYMBOLS, figure
 
 LEAST_SECONDS = 1e-5
@@ -47,7 +48,7 @@ def write_calibration(tables: Sequence[CalibrationTable], path: Path, title: str
             _lines(table),
         )
     ]
-    write_text(page(title, element("main", element("h1", title), *blocks)), path)
+    atomic_write(path, page(title, element("main", element("h1", title), *blocks)))
 
 
 def _point(line: EstimatorLine, index: int) -> go.Scatter:

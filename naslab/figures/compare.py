@@ -8,10 +8,11 @@ from pathlib import Path
 import plotly.graph_objects as go
 from plotly.colors import hex_to_rgb
 
+from naslab.atomic_write import atomic_write
 from naslab.bench.compare import Comparison
 from naslab.bench.standing import Curve
 from naslab.figures.markup import element
-from naslab.figures.page import figure_block, page, write_text
+from naslab.figures.page import figure_block, page
 from naslab.figures.style import CYCLE, figure
 
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
@@ -28,7 +29,7 @@ def write_curves(found: Comparison, title: str, path: Path) -> None:
         point = ", ".join(f"{metric} {value:.6g}" for metric, value in found.reference.items())
         note = f"{band} {HYPERVOLUME_NOTE} ({point})."
         blocks.append(figure_block(hypervolume_figure(found), "hypervolume", note, height=560, level="h2"))
-    write_text(page(title, element("main", element("h1", title), *blocks)), path)
+    atomic_write(path, page(title, element("main", element("h1", title), *blocks)))
 
 
 def regret_figure(found: Comparison) -> go.Figure:

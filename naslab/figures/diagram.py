@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 
 from naslab.arch.diagram import Box, Diagram, is_auxiliary
+from naslab.atomic_write import atomic_write
 from naslab.figures.markup import Markup, element, join
-from naslab.figures.page import document, script_data, shipped, write_text
+from naslab.figures.page import document, script_data, shipped
 
 BUTTONS = (
     ("fit", "Fit", "Show the whole diagram (key 0)"),
@@ -29,7 +30,7 @@ HELP = (
 
 def write_diagram(diagram: Diagram, title: str, path: Path) -> None:
     """Write one HTML file that opens offline; `NaslabError` where it cannot be written."""
-    write_text(diagram_page(diagram, title), path)
+    atomic_write(path, diagram_page(diagram, title))
 
 
 def diagram_page(diagram: Diagram, title: str) -> str:

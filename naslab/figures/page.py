@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterable
-from contextlib import suppress
 from importlib import resources
-from pathlib import Path
 
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
-from naslab.errors import NaslabError
 from naslab.figures.markup import Markup, element, join
 
 POLICY = (
@@ -71,32 +67,6 @@ def figure_block(figure: go.Figure, name: str, note: str = "", height: int = 460
     if note:
         parts.append(element("figcaption", note))
     return element("figure", *parts)
-
-
-def require_writable(path: Path) -> None:
-    """Raise `NaslabError` where a file could not be written; for before the work whose result it is to hold."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise NaslabError(f"cannot write {path}: {error.strerror}; name a file in a folder of yours") from None
-    if path.is_dir() or not os.access(path.parent, os.W_OK):
-        reason = "it is a folder" if path.is_dir() else "its folder may not be written to"
-        raise NaslabError(f"cannot write {path}: {reason}; name a file in a folder of yours")
-
-
-def write_text(text: str, path: Path) -> None:
-    """Write a file whole or not at all; `NaslabError` says why it could not be."""
-    partial = path.with_name(path.name + ".partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        with suppress(
-            OSError
-        ):  # what cannot be written may not be removable either; the first error is the one to tell
-            partial.unlink(missing_ok=True)
-        raise NaslabError(f"cannot write {path}: {error.strerror}") from None
 
 
 def figure_json(figure: go.Figure) -> str:

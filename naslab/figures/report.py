@@ -17,8 +17,9 @@ from naslab.analysis.progress import ProgressTable, progress
 from naslab.analysis.reference import reference_point
 from naslab.analysis.rungs import RungTable, rung_table
 from naslab.analysis.study import StudyView
+from naslab.atomic_write import atomic_write
 from naslab.figures.markup import Markup, element, join
-from naslab.figures.page import page, write_text
+from naslab.figures.page import page
 from naslab.figures.report_sections import (
     choices_section,
     curves_section,
@@ -77,7 +78,7 @@ def write_report(view: StudyView, path: Path, ledger: str) -> None:
     Raises `StudyError` where no trial is complete, `NaslabError` where the file cannot be written.
     """
     tables = report_tables(view)
-    write_text(page(f"{view.record.name}: naslab report", report_body(tables, str(locate(ledger)))), path)
+    atomic_write(path, page(f"{view.record.name}: naslab report", report_body(tables, str(locate(ledger)))))
 
 
 def report_body(tables: ReportTables, ledger: str) -> Markup:

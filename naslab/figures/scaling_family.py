@@ -8,8 +8,9 @@ from pathlib import Path
 import plotly.graph_objects as go
 
 from naslab.analysis.scaling_family import RATIO_METRICS, ScaledFamily, ScaledMember
+from naslab.atomic_write import atomic_write
 from naslab.figures.markup import element
-from naslab.figures.page import figure_block, page, write_text
+from naslab.figures.page import figure_block, page
 from naslab.figures.style import AXIS_TITLES, BLUE, CYCLE, SYMBOLS, figure
 
 PHI_AXIS = {"title": {"text": "phi"}}
@@ -56,7 +57,7 @@ def write_family(family: ScaledFamily, path: Path) -> None:
     figures += [measured_figure(family, metric) for metric in ("accuracy", "latency_ms") if family.has(metric)]
     blocks = [figure_block(each, f"family-{index}", level="h2") for index, each in enumerate(figures)]
     title = f"The family of {family.name}"
-    write_text(page(title, element("main", element("h1", title), *blocks)), path)
+    atomic_write(path, page(title, element("main", element("h1", title), *blocks)))
 
 
 def hover_of(member: ScaledMember) -> str:

@@ -9,8 +9,9 @@ from pathlib import Path
 import plotly.graph_objects as go
 
 from naslab.analysis.scaling_law import Law, LawTable
+from naslab.atomic_write import atomic_write
 from naslab.figures.markup import element
-from naslab.figures.page import figure_block, page, write_text
+from naslab.figures.page import figure_block, page
 from naslab.figures.style import BLUE, INK, SKY, VERMILION, figure, metric_axis
 from naslab.scaling.laws import LawFit
 
@@ -33,7 +34,7 @@ def write_laws(table: LawTable, path: Path) -> None:
         figure_block(law_figure(table, law), law.metric, "; ".join(law.warnings), height=560, level="h2")
         for law in table.laws
     ]
-    write_text(page(title, element("main", element("h1", title), *blocks)), path)
+    atomic_write(path, page(title, element("main", element("h1", title), *blocks)))
 
 
 def formula(fit: LawFit, metric: str) -> str:

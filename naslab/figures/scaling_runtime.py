@@ -9,8 +9,9 @@ from pathlib import Path
 import plotly.graph_objects as go
 
 from naslab.analysis.scaling_runtime import Correlation, RuntimeTable, TimedNetwork
+from naslab.atomic_write import atomic_write
 from naslab.figures.markup import element
-from naslab.figures.page import figure_block, page, write_text
+from naslab.figures.page import figure_block, page
 from naslab.figures.style import CYCLE, SYMBOLS, figure, metric_axis
 
 
@@ -35,7 +36,7 @@ def write_runtime(table: RuntimeTable, path: Path, title: str) -> None:
         figure_block(runtime_figure(table, each), each.cost, height=500, level="h2") for each in table.correlations
     ]
     body = element("main", element("h1", title), element("p", table.verdict), *blocks)
-    write_text(page(title, body), path)
+    atomic_write(path, page(title, body))
 
 
 def _family(name: str, networks: Sequence[TimedNetwork], cost: str, index: int) -> go.Scatter:

@@ -10,9 +10,10 @@ import plotly.graph_objects as go
 
 from naslab.analysis.multiplier_grid import MultiplierGrid
 from naslab.analysis.scaling_ways import BASELINE, Way, WaysTable
+from naslab.atomic_write import atomic_write
 from naslab.figures.markup import element
 from naslab.figures.multiplier_grid import multiplier_grid_figure
-from naslab.figures.page import figure_block, page, write_text
+from naslab.figures.page import figure_block, page
 from naslab.figures.style import CYCLE, SYMBOLS, figure, metric_axis
 
 
@@ -41,7 +42,7 @@ def write_ways(tables: Sequence[WaysTable], path: Path, title: str, grids: Seque
         figure_block(multiplier_grid_figure(grid), f"grid-{index}", grid.verdict(), height=520, level="h2")
         for index, grid in enumerate(grids)
     ]
-    write_text(page(title, element("main", element("h1", title), *blocks)), path)
+    atomic_write(path, page(title, element("main", element("h1", title), *blocks)))
 
 
 def _line(name: str, ways: Sequence[Way], index: int) -> go.Scatter:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import plotly.graph_objects as go
 
+from naslab.atomic_write import atomic_write
 from naslab.errors import NaslabError
 from naslab.figures.markup import Markup, element
-from naslab.figures.page import figure_block, figure_json, page, write_text
+from naslab.figures.page import figure_block, figure_json, page
 
 
 def write_figure(figure: go.Figure, path: Path) -> None:
@@ -17,10 +18,10 @@ def write_figure(figure: go.Figure, path: Path) -> None:
     Raises `NaslabError` for another ending, or where the file cannot be written.
     """
     if path.suffix == ".json":
-        write_text(figure_json(figure), path)
+        atomic_write(path, figure_json(figure))
     elif path.suffix in (".html", ".htm"):
         title = Markup(figure.layout.title.text or "naslab")
         block = figure_block(figure, "figure", height=620, level="h1")
-        write_text(page(title, element("main", block)), path)
+        atomic_write(path, page(title, element("main", block)))
     else:
         raise NaslabError(f"cannot write a figure as '{path.suffix or path}': give a file that ends in .html or .json")

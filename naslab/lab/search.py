@@ -18,6 +18,7 @@ from naslab.analysis.front import FrontTable, front
 from naslab.analysis.reference import reference_point
 from naslab.analysis.study import StudyView, read_study
 from naslab.arch import ArchSpec, encode
+from naslab.atomic_write import atomic_write
 from naslab.errors import DataError, StudyError
 from naslab.estimators.estimator import Estimator
 from naslab.execution.checkpoints import sweep_checkpoints
@@ -278,7 +279,7 @@ def export_network(
     from naslab.training.weights import load_weights
 
     module = build(arch, seed=0)
-    path.write_text(network_source(module, title), encoding="utf-8")
+    atomic_write(path, network_source(module, title))
     if onnx is None:
         return [path]
     if weights is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import glob
 import os
 import socket
 import time
@@ -11,12 +12,13 @@ from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, select, text
 from sqlalchemy.exc import DBAPIError
 
 from naslab.errors import LedgerError, StudyError
 from naslab.ledger.faults import explained
 from naslab.ledger.location import Location
+from naslab.ledger.tables import studies
 
 _LOCK_CLASS = 0x6E61736C
 """The first half of the advisory lock's key, so that other programs' locks in the database do not meet ours."""
@@ -25,6 +27,13 @@ _HOLDER = text("""
 SELECT application_name, backend_start
 FROM pg_locks JOIN pg_stat_activity USING (pid)
 WHERE locktype = 'advisory' AND granted AND classid = :kind AND objid = :study
+  AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+""")
+
+_DRIVEN = text("""
+SELECT objid::bigint, application_name, backend_start
+FROM pg_locks JOIN pg_stat_activity USING (pid)
+WHERE locktype = 'advisory' AND granted AND classid = :kind
   AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """)
 
@@ -44,6 +53,32 @@ def claimed_file(ledger: Path, study_id: int, name: str) -> Iterator[None]:
     finally:
         path.unlink(missing_ok=True)
         file.close()
+
+
+def require_undriven(connection: Connection, location: Location) -> None:
+    """Raise `LedgerError` where any program drives a study of the ledger, of whatever version it is."""
+    if location.path is None:
+        found = connection.execute(_DRIVEN, {"kind": _LOCK_CLASS}).all()
+        drivers = {study_id: f"{name} since {since:%Y-%m-%d %H:%M:%S %Z}" for study_id, name, since in found}
+    else:
+        drivers = _drivers(location.path)
+    for study_id, holder in drivers.items():
+        name = connection.execute(select(studies.c.name).where(studies.c.study_id == study_id)).scalar()
+        raise LedgerError(f"study '{name}' is being driven by {holder}: wait until that has ended, or end it")
+
+
+def _drivers(ledger: Path) -> dict[int, str]:
+    """Who drives which study of a SQLite ledger."""
+    found = {}
+    for path in sorted(ledger.parent.glob(f"{glob.escape(ledger.name)}.claim*")):
+        number = path.name.rpartition(".claim")[2]
+        with suppress(FileNotFoundError), path.open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if number.isdecimal():
+                    found[int(number)] = file.read(400).decode(errors="replace") or "another process"
+    return found
 
 
 def _locked(path: Path, name: str) -> FileIO:

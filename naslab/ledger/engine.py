@@ -1,11 +1,16 @@
-"""Opening a ledger's database: checked before anything in it is touched, made where there is none."""
+"""Opening a ledger's database: checked before it is touched, made where there is none, migrated where it is older."""
 
 from __future__ import annotations
 
+import logging
 import os
+import shutil
 import socket
 import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -13,10 +18,15 @@ from urllib.parse import quote
 from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, select, text
 from sqlalchemy.pool import NullPool
 
-from naslab.errors import LedgerError
+from naslab.atomic_write import draft_folder, put_in_place
+from naslab.errors import LedgerError, NaslabError
+from naslab.ledger.claim import require_undriven
 from naslab.ledger.faults import explained
 from naslab.ledger.location import Location
-from naslab.ledger.tables import RESULTS_VIEW, SCHEMA_VERSION, metadata, schema
+from naslab.ledger.migrations import SCHEMA_VERSION, checked_version, migrate
+from naslab.ledger.tables import RESULTS_VIEW, metadata, schema
+
+logger = logging.getLogger(__name__)
 
 _BUSY_SECONDS = 30.0
 _SQLITE_MAGIC = b"SQLite format 3\0"
@@ -28,20 +38,23 @@ _WRITES = "naslab_writes"
 def open_engine(location: Location, create: bool) -> Engine:
     """A checked database of the current schema version. With `create` one is made where there is none.
 
-    A file that is not a ledger is never modified: what it is gets read before it is opened for writing.
+    A file that is not a ledger is never modified: what it is gets read before it is opened for writing. A ledger of an
+    older version is migrated, a SQLite file after a copy of it was put beside it.
     """
     has_file = location.path is not None
     with explained(location):
-        has_ledger = location.path is not None and _is_sqlite_ledger(location.path)
+        version = None if location.path is None else _sqlite_version(location.path)
         engine = _sqlite_engine(location) if has_file else _postgres_engine(location)
         try:
             if not has_file:
                 with engine.connect() as connection:
-                    has_ledger = _installed_version(connection, location) is not None
-            if not has_ledger and not create:
+                    version = _installed_version(connection, location)
+            if version is None and not create:
                 raise LedgerError(f"there is no ledger at {location}: check the name, a search makes one")
-            if not has_ledger:
+            if version is None:
                 _install(engine, location)
+            elif version < SCHEMA_VERSION:
+                _bring_up_to_date(engine, location, version)
         except BaseException:
             engine.dispose()
             raise
@@ -56,19 +69,30 @@ def writing(engine: Engine) -> Engine:
     return engine.execution_options(**{_WRITES: True})
 
 
-def _is_sqlite_ledger(path: Path) -> bool:
-    """Whether the file is a ledger already (else it may become one); `LedgerError` where it is something else."""
+def require_current(connection: Connection, location: Location) -> None:
+    """Raise `LedgerError` where another program has brought the ledger to another version since it was opened.
+
+    On a server the version stays what it is until the connection's transaction ends.
+    """
+    found = connection.execute(select(schema.c.version).with_for_update(read=True)).scalars().all()
+    version = checked_version(found, location)
+    if version != SCHEMA_VERSION:
+        raise LedgerError(f"ledger {location} is of version {version} since it was opened: open it again")
+
+
+def _sqlite_version(path: Path) -> int | None:
+    """The version of the ledger in a file, `None` where it may become one; `LedgerError` where it is something else."""
     if path.is_dir():
         raise LedgerError(f"{path} is a folder: a ledger is a file")
     try:
         with path.open("rb") as file:
             opening = file.read(len(_SQLITE_MAGIC))
     except FileNotFoundError:
-        return False
+        return None
     except OSError as error:
         raise LedgerError(f"ledger {path} cannot be read: {error.strerror}") from None
     if not opening:
-        return False
+        return None
     if opening != _SQLITE_MAGIC:
         raise LedgerError(f"{path} is not a ledger (it is not a SQLite file): name another file, it was left as it is")
     location = f"file:{quote(str(path.absolute()))}?mode=ro"
@@ -78,7 +102,7 @@ def _is_sqlite_ledger(path: Path) -> bool:
         if damage != "ok":
             reason = str(damage).replace("\n", " ")
             raise LedgerError(f"ledger {path} is damaged ({reason}): restore it from a copy, it was left as it is")
-        return _installed_version(connection, Location(reader.url, path)) is not None
+        return _installed_version(connection, Location(reader.url, path))
 
 
 def _installed_version(connection: Connection, location: Location) -> int | None:
@@ -87,16 +111,10 @@ def _installed_version(connection: Connection, location: Location) -> int | None
     names = inspect(connection).get_table_names(schema=None if is_file else _SERVER_SCHEMA)
     if not names:
         return None
-    version = connection.execute(select(schema.c.version)).scalar() if schema.name in names else None
-    if version is None:
+    if schema.name not in names:
         what = f"holds {', '.join(sorted(names)[:3])}"
         raise LedgerError(f"{location} is not a ledger (it {what}): name another one, it was left as it is")
-    if version > SCHEMA_VERSION:
-        raise LedgerError(
-            f"ledger {location} was written by a newer naslab (its version is {version}, this program reads up to "
-            f"{SCHEMA_VERSION}): update naslab, it was left as it is"
-        )
-    return int(version)
+    return checked_version(connection.execute(select(schema.c.version)).scalars().all(), location)
 
 
 def _install(engine: Engine, location: Location) -> None:
@@ -104,14 +122,60 @@ def _install(engine: Engine, location: Location) -> None:
     if location.path is not None:
         _make_folder(location.path.absolute().parent)
         _turn_on_wal(engine)
-    with writing(engine).begin() as connection:
+    with _alone(engine, location) as connection:
         if location.path is None:
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _INSTALL_LOCK})
             connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {_SERVER_SCHEMA}"))
         if _installed_version(connection, location) is None:
             metadata.create_all(connection, checkfirst=False)
             connection.execute(text(RESULTS_VIEW))
             connection.execute(insert(schema).values(version=SCHEMA_VERSION))
+
+
+def _bring_up_to_date(engine: Engine, location: Location, version: int) -> None:
+    """Migrate a ledger in one transaction while nobody drives a study of it; programs that do so at once take turns."""
+    copy = None
+    try:
+        with explained(location), _alone(engine, location) as connection:
+            if _installed_version(connection, location) == SCHEMA_VERSION:
+                return  # another program was faster
+            require_undriven(connection, location)
+            copy = None if location.path is None else _copied(location.path, version)
+            changes = migrate(connection, version)
+    except Exception as error:
+        if copy is not None:
+            copy.unlink(missing_ok=True)
+        if not isinstance(error, NaslabError):
+            raise
+        raise LedgerError(
+            f"ledger {location} was written by an older naslab and cannot be brought from version {version} to "
+            f"{SCHEMA_VERSION}, it was left as it is: {error}"
+        ) from error
+    kept = "" if copy is None else f"; as it was before: {copy}"
+    logger.warning(
+        "ledger %s is brought from version %d to %d (%s)%s", location, version, SCHEMA_VERSION, "; ".join(changes), kept
+    )
+
+
+@contextmanager
+def _alone(engine: Engine, location: Location) -> Iterator[Connection]:
+    """A transaction of the only program that makes or migrates this ledger."""
+    with writing(engine).begin() as connection:
+        if location.path is None:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _INSTALL_LOCK})
+        yield connection
+
+
+def _copied(path: Path, version: int) -> Path:
+    """A copy of a SQLite ledger beside it under a name that is free, whole or not there; where it is."""
+    names = (f"{path.name}.version{version}" + (f".{number}" if number > 1 else "") for number in count(1))
+    copy = next(place for name in names if not (place := path.with_name(name)).exists())
+    with draft_folder(path.parent) as draft:
+        source = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True)
+        with closing(source), closing(sqlite3.connect(draft / copy.name)) as target:
+            source.backup(target)
+        shutil.copymode(path, draft / copy.name)
+        put_in_place(draft / copy.name, copy)
+    return copy
 
 
 def _make_folder(folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,9 +13,9 @@ from sqlalchemy import Connection, Engine, Select, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from naslab.blobs import BlobStore
-from naslab.errors import StudyError, UnknownNameError
+from naslab.errors import StudyError, UnknownNameError, UnreadableError
 from naslab.ledger.claim import claimed_file, claimed_server
-from naslab.ledger.engine import open_engine, writing
+from naslab.ledger.engine import open_engine, require_current, writing
 from naslab.ledger.faults import explained
 from naslab.ledger.location import Location, locate
 from naslab.ledger.record import RunRecord, StudyRecord
@@ -26,6 +27,7 @@ from naslab.ledger.rows import (
     read_candidate,
     read_outcome,
     to_json,
+    writing_versions,
 )
 from naslab.ledger.tables import measurements, outcomes, runs, studies, trials
 from naslab.study.outcome import Candidate, Outcome
@@ -35,7 +37,8 @@ class Ledger:
     """Studies in a SQLite file or a PostgreSQL database. A context manager; any number of readers beside one driver.
 
     What is written is on the disk before the call returns. Every method raises `LedgerError` where the database cannot
-    do its part, and `UnknownNameError` for a study that is not there.
+    do its part, `UnreadableError`, which is one, where a value is whole and of another form than this version reads,
+    and `UnknownNameError` for a study that is not there.
 
     >>> import tempfile
     >>> from naslab.ledger.record import StudyRecord
@@ -56,8 +59,9 @@ class Ledger:
     def open(cls, location: str | Path, create: bool = True) -> Self:
         """The ledger at a path (`studies.db`), `sqlite:///studies.db` or `postgresql://user@host/database`.
 
-        Without `create` there must be one. Raises `LedgerError` for what is not a ledger, is damaged or is newer than
-        this program, and leaves it as it is.
+        Without `create` there must be one. One that an older naslab wrote is migrated, after a copy of a SQLite file
+        was put beside it (`studies.db.version1`). Raises `LedgerError` for what is not a ledger, is damaged or is newer
+        than this program, and for an older one while a study of it is driven, and leaves it as it is.
         """
         place = locate(location)
         return cls(place, open_engine(place, create))
@@ -86,7 +90,8 @@ class Ledger:
         """What a study is, with the total of trials last asked for."""
         columns = select(studies.c.record, studies.c.trials).where(studies.c.study_id == self._study_id(name))
         [(record, total)] = self._rows(columns)
-        return msgspec.structs.replace(from_json(record, StudyRecord, f"study '{name}'"), trials=total)
+        with self._reading(name):
+            return msgspec.structs.replace(from_json(record, StudyRecord, f"study '{name}'"), trials=total)
 
     def study_names(self) -> list[str]:
         """Every study, in the order made."""
@@ -119,7 +124,8 @@ class Ledger:
     def runs(self, name: str) -> list[RunRecord]:
         """The launches of a study, in order."""
         columns = select(runs.c.record).where(runs.c.study_id == self._study_id(name)).order_by(runs.c.run_id)
-        return [from_json(record, RunRecord, f"a run of study '{name}'") for (record,) in self._rows(columns)]
+        with self._reading(name):
+            return [from_json(record, RunRecord, f"a run of study '{name}'") for (record,) in self._rows(columns)]
 
     def start(self, name: str, candidates: Sequence[Candidate]) -> None:
         """Enter candidates as in flight, all or none; `StudyError` where a trial's number is taken."""
@@ -156,10 +162,11 @@ class Ledger:
         )
         if role is not None:
             columns = columns.where(trials.c.role == role)
-        return [
-            read_outcome(read_candidate(trial, arch, rest), finished, estimate)
-            for trial, arch, rest, finished, estimate in self._rows(columns)
-        ]
+        with self._reading(name):
+            return [
+                read_outcome(read_candidate(arch, rest, what := _trial(name, trial)), finished, estimate, what)
+                for trial, arch, rest, finished, estimate in self._rows(columns)
+            ]
 
     def in_flight(self, name: str) -> list[Candidate]:
         """Candidates started and not finished, by trial."""
@@ -169,7 +176,8 @@ class Ledger:
             .where(trials.c.study_id == self._study_id(name), outcomes.c.position.is_(None))
             .order_by(trials.c.trial)
         )
-        return [read_candidate(trial, arch, rest) for trial, arch, rest in self._rows(columns)]
+        with self._reading(name):
+            return [read_candidate(arch, rest, _trial(name, trial)) for trial, arch, rest in self._rows(columns)]
 
     def close(self) -> None:
         """Close every connection."""
@@ -185,7 +193,17 @@ class Ledger:
     def _writing(self) -> Iterator[Connection]:
         """A transaction, committed when the block ends."""
         with explained(self.location), self._writer.begin() as connection:
+            require_current(connection, self.location)
             yield connection
+
+    @contextmanager
+    def _reading(self, name: str) -> Iterator[None]:
+        """What is not readable inside says too which versions of naslab the study was written by."""
+        try:
+            yield
+        except UnreadableError as error:
+            records = self._rows(select(runs.c.record).where(runs.c.study_id == self._study_id(name)))
+            raise error.written_by(writing_versions(record for (record,) in records), version("naslab")) from None
 
     def _rows(self, columns: Select[Any]) -> Sequence[Any]:
         with explained(self.location), self._engine.connect() as connection:
@@ -211,6 +229,10 @@ class Ledger:
             was, now = started[0][0], outcome.candidate.arch_id
             return StudyError(f"trial {trial} of study '{name}' was started with network {was}, finished with {now}")
         return StudyError(f"trial {trial} of study '{name}' is finished already, its outcome stays as it is")
+
+
+def _trial(study: str, trial: int) -> str:
+    return f"trial {trial} of study '{study}'"
 
 
 def _same_trial() -> Any:

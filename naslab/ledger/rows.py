@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import msgspec
 
+from naslab.arch.files import decode
 from naslab.arch.spec import ArchSpec
-from naslab.errors import LedgerError
+from naslab.errors import LedgerError, SpecError, UnreadableError
+from naslab.ledger.record import RunRecord, StudyRecord
 from naslab.study.outcome import Candidate, Estimate, Outcome
 
 T = TypeVar("T", bound=msgspec.Struct)
+
+_FIELDS: dict[type[msgspec.Struct], frozenset[str]] = {
+    kind: frozenset(kind.__struct_fields__) for kind in (StudyRecord, RunRecord, Candidate, Estimate)
+}
+"""The fields of what is stored with every field, also with those that have their default."""
 
 
 def to_json(value: msgspec.Struct) -> str:
@@ -21,11 +31,13 @@ def to_json(value: msgspec.Struct) -> str:
 
 
 def from_json(text: str, kind: type[T], what: str) -> T:
-    """The value that `to_json` wrote; `LedgerError` names `what` is damaged where it is not one."""
-    try:
-        return msgspec.convert(json.loads(text), kind)
-    except (ValueError, TypeError) as error:
-        raise _damaged(what, error) from None
+    """The value that `to_json` wrote.
+
+    `LedgerError` says that `what` is damaged where the text is no JSON, `UnreadableError` which field of it is of
+    another form than a `kind` has. Fields that are more than this program knows are those of a newer one, and left out;
+    where one of its own is missing beside them, it was renamed.
+    """
+    return _read(_parsed(text, what), kind, what)
 
 
 def candidate_row(study_id: int, candidate: Candidate) -> dict[str, Any]:
@@ -48,13 +60,14 @@ def candidate_row(study_id: int, candidate: Candidate) -> dict[str, Any]:
     }
 
 
-def read_candidate(trial: int, arch: str, rest: str) -> Candidate:
-    """The candidate of a row of `trials`."""
+def read_candidate(arch: str, rest: str, what: str) -> Candidate:
+    """The candidate of a row of `trials`; raises as `from_json`."""
     try:
         spec = msgspec.json.decode(arch, type=ArchSpec)
-        return msgspec.convert({**json.loads(rest), "arch": spec}, Candidate)
-    except (ValueError, TypeError) as error:
-        raise _damaged(f"trial {trial}", error) from None
+    except (ValueError, RecursionError):
+        spec = _read(_parsed(arch, f"the network of {what}"), ArchSpec, f"the network of {what}")
+    stored = _parsed(rest, what)
+    return _read({**stored, "arch": spec} if isinstance(stored, dict) else stored, Candidate, what)
 
 
 def outcome_row(study_id: int, outcome: Outcome) -> dict[str, Any]:
@@ -81,12 +94,41 @@ def measurement_rows(study_id: int, outcome: Outcome) -> list[dict[str, Any]]:
     ]
 
 
-def read_outcome(candidate: Candidate, finished: float, estimate: str) -> Outcome:
-    """The outcome of a row of `outcomes`."""
-    read = from_json(estimate, Estimate, f"the estimate of trial {candidate.trial}")
+def read_outcome(candidate: Candidate, finished: float, estimate: str, what: str) -> Outcome:
+    """The outcome of a row of `outcomes`; raises as `from_json`."""
+    read = from_json(estimate, Estimate, f"the estimate of {what}")
     return Outcome(candidate=candidate, estimate=read, finished=finished)
 
 
-def _damaged(what: str, error: Exception) -> LedgerError:
-    reason = str(error).splitlines()[0]
-    return LedgerError(f"{what} in the ledger is damaged ({reason}): restore the ledger from a copy")
+def writing_versions(runs: Iterable[str]) -> list[str]:
+    """The versions of naslab that the records of runs name, in order and each once; what is unreadable names none."""
+    found: dict[str, None] = {}
+    for text in runs:
+        with suppress(ValueError, TypeError, KeyError, RecursionError):
+            found[str(json.loads(text)["versions"]["naslab"])] = None
+    return list(found)
+
+
+def _parsed(text: str, what: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        reason = str(error).splitlines()[0]
+        raise LedgerError(f"{what} in the ledger is damaged ({reason}): restore the ledger from a copy") from None
+
+
+def _read(stored: Any, kind: type[T], what: str) -> T:
+    try:
+        value = decode(stored, kind)
+    except SpecError as error:
+        raise UnreadableError(what, f"field {error}" if error.field else error.rule) from None
+    if kind in _FIELDS and not stored.keys() <= _FIELDS[kind]:
+        _require_no_renamed_field(stored.keys(), _FIELDS[kind], what)
+    return value
+
+
+def _require_no_renamed_field(stored: AbstractSet[str], known: AbstractSet[str], what: str) -> None:
+    """Raise `UnreadableError` where a field is unknown and one of this program's, that has a default, is missing."""
+    unknown, missing = (", ".join(f"'{name}'" for name in sorted(names)) for names in (stored - known, known - stored))
+    if missing:
+        raise UnreadableError(what, f"field {unknown} is unknown here and {missing} is missing")

@@ -1,7 +1,8 @@
 """The tables of a ledger, the same in SQLite and PostgreSQL.
 
 People may query them; `results` is the view to start from. `candidate`, `arch`, `estimate` and `record` are JSON and
-hold everything; the plain columns beside them repeat what queries ask for.
+hold everything; the plain columns beside them repeat what queries ask for. Whatever an older program could no longer
+read is a step of `migrations.py`, which raises the version.
 """
 
 from __future__ import annotations
@@ -18,9 +19,6 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
-
-SCHEMA_VERSION = 1
-"""Raised whenever an older program could no longer read what a newer one writes."""
 
 metadata = MetaData()
 _key = BigInteger().with_variant(Integer, "sqlite")

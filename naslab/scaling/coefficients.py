@@ -10,6 +10,7 @@ import yaml
 
 from naslab.arch.block import Spec
 from naslab.arch.files import decode, encode, load_yaml
+from naslab.atomic_write import atomic_write
 from naslab.errors import NaslabError, SpecError, UnknownNameError
 from naslab.scaling.compound import Compound
 from naslab.scaling.grid import require_product
@@ -64,9 +65,7 @@ def save_coefficients(coefficients: Coefficients, path: Path) -> None:
         if path.suffix == ".json"
         else yaml.safe_dump(values, sort_keys=False)
     )
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    atomic_write(path, text)
 
 
 def load_coefficients(path: Path) -> Coefficients:

@@ -13,7 +13,7 @@ from naslab.arch.spec import ArchSpec
 from naslab.space import Genome
 
 
-class Fidelity(msgspec.Struct, frozen=True, omit_defaults=True):
+class Fidelity(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """How much is spent on an estimate. Unset parts are the problem's own.
 
     `images` is how many training images are used, `resolution` the (height, width) of the network's input, `width` the
@@ -95,7 +95,7 @@ class EpochRecord(msgspec.Struct, frozen=True):
     wall_seconds: float
 
 
-class Failure(msgspec.Struct, frozen=True):
+class Failure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Why an estimate has no result."""
 
     reason: Literal["diverged", "out_of_memory", "timed_out", "worker_died", "invalid", "error"]

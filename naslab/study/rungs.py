@@ -11,7 +11,7 @@ from naslab.errors import SpecError
 from naslab.study.outcome import Fidelity
 
 
-class Rungs(msgspec.Struct, frozen=True):
+class Rungs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Epochs at each rung, ascending, and the share of a rung's networks that goes on to the next.
 
     Every rung is a part of the last one's schedule, so that a network that goes on is trained as if it had never

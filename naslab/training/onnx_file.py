@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from naslab.arch.plan import Shape
+from naslab.atomic_write import draft_folder, put_in_place
 from naslab.errors import NaslabError
 
 
@@ -22,13 +23,16 @@ def write_onnx(module: nn.Module, shape: Shape, path: Path) -> None:
         raise NaslabError("writing ONNX needs the packages onnx and onnxscript: pip install onnx onnxscript") from None
     images = torch.zeros(2, *shape)
     batch = torch.export.Dim("batch", min=1)
-    torch.onnx.export(
-        module.eval(),
-        (images,),
-        str(path),
-        input_names=["images"],
-        output_names=["logits"],
-        dynamic_shapes=({0: batch},),
-        dynamo=True,
-        verbose=False,
-    )
+    with draft_folder(path.parent) as draft:
+        torch.onnx.export(
+            module.eval(),
+            (images,),
+            str(draft / path.name),
+            input_names=["images"],
+            output_names=["logits"],
+            dynamic_shapes=({0: batch},),
+            dynamo=True,
+            verbose=False,
+        )
+        for file in sorted(draft.iterdir(), reverse=True):  # weights that lie beside the network's file come first
+            put_in_place(file, path.parent / file.name)

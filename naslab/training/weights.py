@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from pathlib import Path
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
 
-from naslab.errors import DataError
+from naslab.atomic_write import atomic_write
+from naslab.errors import DataError, WriteError
 
 
 def save_weights(module: nn.Module, path: Path | str) -> str:
     """Write a module's weights and running statistics; the SHA-256 of the file in hexadecimal digits."""
-    target = Path(path)
     state = {name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()}
     content = save(state)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, draft = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.replace(draft, target)
-    except OSError as error:
-        raise DataError(f"the weights cannot be written to {target}: {error}") from error
+        atomic_write(path, content)
+    except WriteError as error:
+        raise DataError(f"the weights cannot be written to {path}: {error.reason}") from None
     return hashlib.sha256(content).hexdigest()
 
 

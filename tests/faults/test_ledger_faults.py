@@ -17,7 +17,7 @@ from sqlalchemy import create_engine, text
 
 from naslab.errors import LedgerError, StudyError
 from naslab.ledger import Ledger
-from naslab.ledger.tables import SCHEMA_VERSION
+from naslab.ledger.migrations import SCHEMA_VERSION
 
 TESTS = Path(__file__).parents[1]
 

@@ -13,9 +13,9 @@ import naslab
 
 PACKAGE = Path(naslab.__file__).parent
 ROOMS = (
-    *("errors", "blobs", "pareto", "arch", "zoo", "scaling", "space", "metrics", "study", "ledger", "training"),
-    *("strategies", "estimators", "provenance", "execution", "analysis", "bench", "figures", "optuna_edge", "lab"),
-    *("tune", "cli"),
+    *("errors", "atomic_write", "blobs", "pareto", "arch", "zoo", "scaling", "space", "metrics", "study", "ledger"),
+    *("training", "strategies", "estimators", "provenance", "execution", "analysis", "bench", "figures"),
+    *("optuna_edge", "lab", "tune", "cli"),
 )
 """The members of the package in order: each may import those before it, at the top of a file or within a function."""
 

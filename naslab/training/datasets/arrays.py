@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import tempfile
 import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -14,6 +13,9 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
+
+from naslab.atomic_write import atomic_write, draft_folder, put_in_place
+from naslab.errors import WriteError
 
 Part = Literal["train", "test"]
 """The training set, which a search splits into training and validation, or the test set, which it never reads."""
@@ -76,11 +78,9 @@ def cached_array(key: str, compute: Callable[[], NDArray[Any]]) -> NDArray[Any]:
                 return np.asarray(np.load(path, allow_pickle=False))
             except (OSError, ValueError, EOFError):
                 array = compute()
-            draft = path.with_suffix(f".{os.getpid()}.npy")
-            np.save(draft, array, allow_pickle=False)
-            os.replace(draft, path)
+            atomic_write(path, lambda file: np.save(file, array, allow_pickle=False))
             return array
-    except OSError as error:
+    except (OSError, WriteError) as error:
         warnings.warn(f"what was computed of the images is not kept: {error}", stacklevel=2)
         return compute()
 
@@ -98,14 +98,11 @@ def _stored(folder: Path) -> ImageArrays | None:
 def _store(folder: Path, arrays: ImageArrays) -> ImageArrays:
     """Write the arrays so that the folder is there whole or not at all, and hand them back."""
     try:
-        draft = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
-        try:
+        with draft_folder(folder.parent) as draft:
             np.save(draft / "images.npy", arrays.images, allow_pickle=False)
             np.save(draft / "labels.npy", arrays.labels, allow_pickle=False)
             shutil.rmtree(folder, ignore_errors=True)
-            draft.rename(folder)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
-    except OSError as error:
+            put_in_place(draft, folder)
+    except (OSError, WriteError) as error:
         warnings.warn(f"decoded images are not kept: {error}", stacklevel=2)
     return arrays

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from pathlib import Path
 
 import msgspec
@@ -12,7 +10,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from naslab.errors import DataError
+from naslab.atomic_write import atomic_write
+from naslab.errors import DataError, WriteError
 from naslab.training.supernet.settings import SupernetSettings
 
 FORMAT = "1"
@@ -35,7 +34,6 @@ class Supernet(msgspec.Struct, frozen=True):
 
 def save_supernet(supernet: Supernet, path: Path | str) -> str:
     """Write a supernet, whole or not at all; the SHA-256 of the file in hexadecimal digits."""
-    target = Path(path)
     metadata = {
         "naslab_supernet": FORMAT,
         "settings": msgspec.json.encode(supernet.settings).decode(),
@@ -46,19 +44,9 @@ def save_supernet(supernet: Supernet, path: Path | str) -> str:
     tensors |= {f"optimizer.{key}": value for key, value in supernet.state.items()}
     content = save(tensors, metadata)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, draft = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(draft, target)
-        except BaseException:
-            Path(draft).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise DataError(f"the supernet cannot be written to {target}: {error}") from error
+        atomic_write(path, content)
+    except WriteError as error:
+        raise DataError(f"the supernet cannot be written to {path}: {error.reason}") from None
     return hashlib.sha256(content).hexdigest()
 
 

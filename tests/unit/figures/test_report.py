@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -144,10 +146,14 @@ def test_a_study_without_results_leaves_no_file(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_an_old_report_survives_a_failed_write(tmp_path: Path) -> None:
+def test_an_old_report_survives_a_failed_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "report.html"
     path.write_text("old", encoding="utf-8")
-    path.with_name("report.html.partial").mkdir()
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", refuse)
     with pytest.raises(NaslabError, match="cannot write"):
         write_report(synthetic.study(count=5), path, "naslab.db")
     assert path.read_text(encoding="utf-8") == "old"

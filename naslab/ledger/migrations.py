@@ -1,0 +1,170 @@
+"""Ledgers of older programs brought to the form of this one: a step from each version to the next.
+
+A change of what the rows hold is one row more of `STEPS`. Steps run in order, in the transaction that raises the
+version: a program killed in between leaves the ledger as it was.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, column, select, table, text, update
+from sqlalchemy.sql.expression import TableClause
+
+from naslab.errors import LedgerError
+from naslab.ledger.tables import RESULTS_VIEW, schema
+
+Change = Callable[[dict[str, Any]], None]
+"""Changes a JSON object in place."""
+
+
+class Step(NamedTuple):
+    """From one version to the next: what changes, in a few words, and what does it on a connection.
+
+    `apply` writes SQL of its own: the tables of `tables.py` are those of the newest version. Foreign keys are looked at
+    when all are done. With `changes_view` the view `results` is gone while the steps run and made anew after
+    them.
+    """
+
+    change: str
+    apply: Callable[[Connection], None]
+    changes_view: bool = False
+
+
+def extrapolated_results(connection: Connection) -> None:
+    """Version 2: what an extrapolation of a learning curve is called, and networks in the place of a draft."""
+    _rename_calibrations(connection)
+    rewrite_json(connection, "outcomes", ("position",), "estimate", _rename_measured)
+    rewrite_json(connection, "trials", ("study_id", "trial"), "candidate", _rename_operator)
+    connection.execute(
+        text("UPDATE measurements SET metric = :new || substr(metric, :rest) WHERE substr(metric, 1, :length) = :old"),
+        {"new": "extrapolated_", "old": "foretold_", "length": len("foretold_"), "rest": len("foretold_") + 1},
+    )
+
+
+STEPS: tuple[Step, ...] = (
+    Step("'foretold' is 'extrapolated', the operator 'elsewhere' is 'fallback'", extrapolated_results),
+)
+"""The first step is from version 1 to 2."""
+
+SCHEMA_VERSION = 1 + len(STEPS)
+"""The version of this program's ledgers; an older program refuses them."""
+
+
+def migrate(connection: Connection, version: int) -> list[str]:
+    """Take a ledger of an older version to this one in the connection's transaction; what has changed."""
+    steps = STEPS[version - 1 :]
+    has_new_view = any(step.changes_view for step in steps)
+    if has_new_view:
+        connection.execute(text("DROP VIEW results"))
+    with _keys_looked_at_last(connection):
+        for step in steps:
+            step.apply(connection)
+    if has_new_view:
+        connection.execute(text(RESULTS_VIEW))
+    connection.execute(update(schema).values(version=SCHEMA_VERSION))
+    return [step.change for step in steps]
+
+
+@contextmanager
+def _keys_looked_at_last(connection: Connection) -> Iterator[None]:
+    """Foreign keys may be broken within the block: a trial and its outcome name their network one after the other."""
+    if connection.dialect.name == "sqlite":
+        connection.execute(text("PRAGMA defer_foreign_keys = ON"))  # until the transaction ends
+        yield
+        return
+    key = "ALTER TABLE outcomes ALTER CONSTRAINT outcome_of_trial"
+    connection.execute(text(f"{key} DEFERRABLE INITIALLY DEFERRED"))
+    yield
+    connection.execute(text("SET CONSTRAINTS ALL IMMEDIATE"))
+    connection.execute(text(f"{key} NOT DEFERRABLE"))
+
+
+def checked_version(versions: Sequence[Any], location: object) -> int:
+    """The version that a ledger's table of versions tells; `LedgerError` unless it is one that this program knows."""
+    if len(versions) != 1 or not isinstance(versions[0], int) or versions[0] < 1:
+        told = ", ".join(map(repr, versions)) or "nothing"
+        raise LedgerError(
+            f"ledger {location} says that its version is {told}, no naslab wrote that (versions are single numbers "
+            f"from 1): restore it from a copy, it was left as it is"
+        )
+    version = int(versions[0])
+    if version > SCHEMA_VERSION:
+        raise LedgerError(
+            f"ledger {location} was written by a newer naslab (its version is {version}, this program reads up to "
+            f"{SCHEMA_VERSION}): update naslab, it was left as it is"
+        )
+    return version
+
+
+def rewrite_json(connection: Connection, name: str, key: Sequence[str], field: str, change: Change) -> None:
+    """Change a column of JSON objects, row by row; what `change` leaves as it is, or is no JSON object, stays.
+
+    `key` are the columns that name a row of the table. What this program does not know of an object stays in it.
+    """
+    rows = _table(name, *key, field)
+    columns = [rows.c[each] for each in key]
+    for values in connection.execute(select(*columns)).all():
+        is_row = [each == value for each, value in zip(columns, values, strict=True)]
+        stored = connection.execute(select(rows.c[field]).where(*is_row)).scalar_one()
+        changed = _changed(stored, change)
+        if changed != stored:
+            connection.execute(update(rows).where(*is_row).values({field: changed}))
+
+
+def _changed(stored: str, change: Change) -> str:
+    try:
+        value = json.loads(stored)
+    except ValueError:
+        return stored  # damaged: who reads it says so
+    if not isinstance(value, dict):
+        return stored
+    before = json.dumps(value)
+    change(value)
+    return stored if json.dumps(value) == before else json.dumps(value, separators=(",", ":"))
+
+
+def _rename_measured(estimate: dict[str, Any]) -> None:
+    estimate["measured"] = _renamed_keys(estimate.get("measured"))
+    notes = estimate.get("notes")
+    if isinstance(notes, dict) and "stopped" in notes:
+        notes["stopped"] = _renamed_keys(notes["stopped"])
+
+
+def _renamed_keys(values: Any) -> Any:
+    if not isinstance(values, dict):
+        return values
+    old, new = "foretold_", "extrapolated_"
+    return {new + key.removeprefix(old) if key.startswith(old) else key: value for key, value in values.items()}
+
+
+def _rename_operator(candidate: dict[str, Any]) -> None:
+    origin = candidate.get("origin")
+    if isinstance(origin, dict) and origin.get("operator") == "elsewhere":
+        origin["operator"] = "fallback"
+
+
+def _rename_calibrations(connection: Connection) -> None:
+    """Studies `NAME/foretold:...` of a calibration; the name stays where another study has the new one already."""
+    studies = _table("studies", "study_id", "name")
+    names = {row.name: row.study_id for row in connection.execute(select(studies.c.name, studies.c.study_id))}
+
+    def rename(record: dict[str, Any]) -> None:
+        strategy, name = str(record.get("strategy")), str(record.get("name"))
+        if not strategy.startswith("calibrate: foretold") or name not in names:
+            return
+        record["strategy"] = strategy.replace("foretold", "extrapolated", 1)
+        whose, _, options = name.rpartition("/foretold")
+        new = f"{whose}/extrapolated{options}"
+        if whose and options[:1] in ("", ":") and new not in names:
+            record["name"] = new
+            connection.execute(update(studies).where(studies.c.study_id == names[name]).values(name=new))
+
+    rewrite_json(connection, "studies", ("study_id",), "record", rename)
+
+
+def _table(name: str, *columns: str) -> TableClause:
+    return table(name, *map(column, columns))
