@@ -20,7 +20,6 @@ another default and any change of the form give networks new ones; `naslab.ledge
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
 from functools import cache, lru_cache, partial
 from hashlib import blake2b
 from typing import Any, NamedTuple, TypeAlias
@@ -163,7 +162,7 @@ _templates_at: Memo[Place, Memo[Stage, tuple[Shape, tuple[Template, ...] | None]
 @lru_cache(maxsize=65536)
 def _block_rows(block: AnyBlock, width: int | None, stride: int, shape: Shape, context: Context) -> tuple[Shape, Rows]:
     out_shape = block_counts(block, width, stride, shape, context)[0]
-    return out_shape, _joined(_rows(lowered_at(block, width, stride, shape, context)))
+    return out_shape, layer_rows(lowered_at(block, width, stride, shape, context))
 
 
 @lru_cache(maxsize=65536)
@@ -201,7 +200,7 @@ def _packed_rates(depth: StochasticDepth, num_blocks: int) -> tuple[bytes, ...]:
 @lru_cache(maxsize=4096)
 def _head_rows(head: Head, shape: Shape, num_classes: int, context: Context) -> Rows:
     head_tally(head, shape, num_classes, context)  # refuses a head that does not fit
-    return _joined(_rows(lower_head(head, shape, num_classes, context)))
+    return layer_rows(lower_head(head, shape, num_classes, context))
 
 
 def _marked_rows(arch: ArchSpec) -> Rows:
@@ -214,8 +213,8 @@ def _marked_rows(arch: ArchSpec) -> Rows:
     for block in dropped_blocks(arch):
         part = part_name(block.place)
         shapes[part] = shape = block.out_shape
-        found[part].append(_joined(_rows(block.layer)) + output)
-    head = _joined(_rows(placed_head(arch, shape)))
+        found[part].append(layer_rows(block.layer) + output)
+    head = layer_rows(placed_head(arch, shape))
     for index, auxiliary in enumerate(arch.auxiliary):
         found[f"stage{auxiliary.after}"].append(_auxiliary_row(arch, index, shapes))
     return b"".join(rows for part in found.values() for rows in part) + head
@@ -227,7 +226,12 @@ def _auxiliary_row(arch: ArchSpec, index: int, shapes: dict[str, Shape]) -> Rows
         _, layer, weight = placed_auxiliary(arch, index, shapes)
     except SpecError:
         return _digest({"refused": _essence(msgspec.structs.replace(arch.auxiliary[index], after=0), [])})
-    return _digest({"auxiliary": _joined(_rows(layer)).hex(), "weight": _essence(weight, [])})
+    return _digest({"auxiliary": layer_rows(layer).hex(), "weight": _essence(weight, [])})
+
+
+def layer_rows(layer: Layer) -> Rows:
+    """The rows of a layer and of those inside it that stand for themselves."""
+    return b"".join([row.digest + b"".join(map(_packed, row.rates)) for row in _rows(layer)])
 
 
 def _rows(layer: Layer) -> list[Row]:
@@ -255,10 +259,6 @@ def _row(layer: Layer) -> Row:
 
 _row_of: Memo[Layer, Row] = Memo(_row, limit=1 << 16)
 """Rows of small layers: a network has many of few kinds."""
-
-
-def _joined(rows: Iterable[Row]) -> Rows:
-    return b"".join([row.digest + b"".join(map(_packed, row.rates)) for row in rows])
 
 
 def _essence(value: Any, rates: list[float]) -> Any:

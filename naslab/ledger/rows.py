@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from naslab.arch.identity import arch_id
 from naslab.arch.spec import ArchSpec
-from naslab.errors import LedgerError
+from naslab.errors import LedgerError, SpecError
 from naslab.study.outcome import Candidate, Estimate, Outcome
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -49,12 +50,26 @@ def candidate_row(study_id: int, candidate: Candidate) -> dict[str, Any]:
 
 
 def read_candidate(trial: int, arch: str, rest: str) -> Candidate:
-    """The candidate of a row of `trials`."""
+    """The candidate of a row of `trials`, with the identity that its network has today (see `identity_today`)."""
     try:
         spec = msgspec.json.decode(arch, type=ArchSpec)
-        return msgspec.convert({**json.loads(rest), "arch": spec}, Candidate)
+        candidate = msgspec.convert({**json.loads(rest), "arch": spec}, Candidate)
     except (ValueError, TypeError) as error:
         raise _damaged(f"trial {trial}", error) from None
+    return msgspec.structs.replace(candidate, arch_id=identity_today(spec, candidate.arch_id))
+
+
+def identity_today(arch: ArchSpec, entered: str) -> str:
+    """The identity of a stored network; the one that it was `entered` under where today's layers refuse it.
+
+    A row keeps the identity of the program that entered it. Whoever reads it computes the identity again from the
+    stored architecture, so that networks of older programs meet those of newer ones, and no network that a study holds
+    is trained again because identities are told otherwise now.
+    """
+    try:
+        return arch_id(arch)
+    except SpecError:
+        return entered
 
 
 def outcome_row(study_id: int, outcome: Outcome) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """The tables of a ledger, the same in SQLite and PostgreSQL.
 
 People may query them; `results` is the view to start from. `candidate`, `arch`, `estimate` and `record` are JSON and
-hold everything; the plain columns beside them repeat what queries ask for.
+hold everything; the plain columns beside them repeat what queries ask for. `arch_id` is the identity that the program
+which entered the trial gave the network; naslab computes it again from `arch` whenever it reads a row.
 """
 
 from __future__ import annotations
