@@ -1,4 +1,8 @@
-"""The canonical form: networks that compute the same are written the same, so that each is trained once."""
+"""The canonical form: networks that compute the same, written the same where that can be told stage by stage.
+
+A supernet names its weights by it, and a space finds networks by it. Which networks are one is told by what they lower
+to (`naslab.arch.identity`): equal canonical forms lower to the same, and so do some that differ.
+"""
 
 from __future__ import annotations
 
