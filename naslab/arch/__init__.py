@@ -35,9 +35,10 @@ from naslab.arch.blocks import (
     SplitShuffleUnit,
     Transition,
 )
-from naslab.arch.canonical import arch_id, canonical
+from naslab.arch.canonical import canonical
 from naslab.arch.cost import Cost, LayerCost, cost, layer_costs, uncounted_layers
 from naslab.arch.files import decode_arch, encode, load_arch, save_arch
+from naslab.arch.identity import arch_id
 from naslab.arch.lower import lower
 from naslab.arch.reach import Reach, reach
 from naslab.arch.spec import ArchSpec, AuxiliaryHead, Head, Stage, StochasticDepth

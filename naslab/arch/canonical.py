@@ -1,12 +1,14 @@
-"""The canonical form: networks that compute the same are written the same, so that each is trained once."""
+"""The canonical form: networks that compute the same, written the same where that can be told stage by stage.
+
+A supernet names its weights by it, and a space finds networks by it. Which networks are one is told by what they lower
+to (`naslab.arch.identity`): equal canonical forms lower to the same, and so do some that differ.
+"""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
-from functools import cache, lru_cache, partial
+from functools import lru_cache, partial
 from itertools import chain
-from operator import attrgetter
 
 import msgspec
 
@@ -40,53 +42,6 @@ def canonical(arch: ArchSpec) -> ArchSpec:
         msgspec.structs.replace(each, after=after) for each, after in zip(arch.auxiliary, moved, strict=True)
     )
     return msgspec.structs.replace(arch, stem=stem, stages=stages or (Stage(block=Skip()),), auxiliary=auxiliary)
-
-
-def arch_id(arch: ArchSpec) -> str:
-    """Sixteen hexadecimal digits of the hash of the canonical form: the same network, the same identity.
-
-    >>> from naslab.arch import ArchSpec, MBConv, Stage, decode_arch, encode
-    >>> arch = ArchSpec(input=(3, 8, 8), stages=(Stage(block=MBConv(expansion=3)),), num_classes=2)
-    >>> arch_id(arch) == arch_id(decode_arch(encode(arch)))
-    True
-    """
-    whole = canonical(arch)
-    stem, stages = map(_json.__getitem__, whole.stem), map(_json.__getitem__, whole.stages)
-    written = [_written_frame(_frame_of(whole)), *stem, b"stages", *stages]
-    return hashlib.blake2b(b"\n".join(written), digest_size=8).hexdigest()
-
-
-_frame_of = attrgetter(*(field for field in ArchSpec.__struct_fields__ if field not in ("stem", "stages")))
-
-
-@lru_cache(maxsize=4096)
-def _written_frame(frame: tuple[object, ...]) -> bytes:
-    return b"\n".join(map(_json.__getitem__, frame))
-
-
-def _essence(value: object) -> object:
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, tuple):
-        return [_essence(each) for each in value]
-    if not isinstance(value, msgspec.Struct):
-        return value
-    tag = value.__struct_config__.tag
-    essence: dict[str, object] = {} if tag is None else {"type": tag}
-    for name, default in _defaults(type(value)):
-        field = getattr(value, name)
-        if field != default:
-            essence[name] = _essence(field)
-    return essence
-
-
-@cache
-def _defaults(kind: type[msgspec.Struct]) -> tuple[tuple[str, object], ...]:
-    return tuple((field.name, field.default) for field in msgspec.structs.fields(kind))
-
-
-_json: Memo[object, bytes] = Memo(lambda value: msgspec.json.encode(_essence(value)), limit=1 << 16)
-"""A value as JSON, the same for equal values: defaults left out and whole numbers without a point."""
 
 
 def _canonical_stages(

@@ -11,7 +11,7 @@ import msgspec
 
 from naslab.arch.block import Context
 from naslab.arch.blocks import AnyBlock
-from naslab.arch.lower import lower, lower_at, lower_head, placed_blocks, reads_history
+from naslab.arch.lower import lower, lower_head, lowered_at, placed_blocks, reads_history
 from naslab.arch.memo import Memo
 from naslab.arch.plan import (
     ChannelLinear,
@@ -150,10 +150,10 @@ def stage_tally(stage: Stage, shape: Shape, context: Context) -> Tally:
 def _stage_counts(place: Place, stage: Stage) -> Counts:
     shape, context = place
     block, width = stage.block, stage.width
-    before, params, macs, activations, peak, span = _block_counts(block, width, stage.stride, shape, context)
+    before, params, macs, activations, peak, span = block_counts(block, width, stage.stride, shape, context)
     left = stage.repeats - 1
     while left:
-        out, more_params, more_macs, more_activations, more_peak, more = _block_counts(block, width, 1, before, context)
+        out, more_params, more_macs, more_activations, more_peak, more = block_counts(block, width, 1, before, context)
         times = left if out == before else 1
         params += times * more_params
         macs += times * more_macs
@@ -171,9 +171,9 @@ counted_at: Memo[Place, Memo[Stage, Counts]] = Memo(lambda place: Memo(partial(_
 
 
 @lru_cache(maxsize=65536)
-def _block_counts(block: AnyBlock, width: int | None, stride: int, shape: Shape, context: Context) -> Counts:
+def block_counts(block: AnyBlock, width: int | None, stride: int, shape: Shape, context: Context) -> Counts:
     """Count one block: stages that differ in their repeats, or in what is before their second block, share it."""
-    return counts(lower_at(block, width, stride, (shape,), context), shape)
+    return counts(lowered_at(block, width, stride, shape, context), shape)
 
 
 @lru_cache(maxsize=4096)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -61,7 +62,7 @@ def lower(arch: ArchSpec, auxiliary: bool = False) -> Sequence | History | Super
     shapes = {"input": arch.input}
     shape = arch.input
     for block in dropped_blocks(arch):
-        name = _part_name(block.place)
+        name = part_name(block.place)
         groups.setdefault(name, []).append(block.layer)
         shapes[name] = shape = block.out_shape
     row = History if reads_history(arch) else Sequence
@@ -70,11 +71,11 @@ def lower(arch: ArchSpec, auxiliary: bool = False) -> Sequence | History | Super
     body = row(tuple(parts), tuple(parts.values()))
     if not auxiliary or not arch.auxiliary:
         return body
-    taps = tuple(_placed_auxiliary(arch, index, shapes) for index in range(len(arch.auxiliary)))
+    taps = tuple(placed_auxiliary(arch, index, shapes) for index in range(len(arch.auxiliary)))
     return Supervised(body, taps)
 
 
-def _part_name(place: str) -> str:
+def part_name(place: str) -> str:
     """`stages[2]` is the part `stage2` of the plan."""
     return place.replace("stages[", "stage").replace("stem[", "stem").rstrip("]")
 
@@ -149,6 +150,12 @@ def lower_at(
         raise error.inside("block" if root in block.__struct_fields__ else "") from None
 
 
+@lru_cache(maxsize=4096)
+def lowered_at(block: Block, width: int | None, stride: int, shape: Shape, context: Context) -> Layer:
+    """A block behind one map, kept for a while: its counts and its identity are read of it one after the other."""
+    return lower_at(block, width, stride, (shape,), context)
+
+
 def last_maps(trail: tuple[Shape, ...], count: int) -> tuple[Shape, ...]:
     """The last `count` maps, oldest first; where there are fewer, the first one stands for those before it."""
     return (trail[0],) * (count - len(trail)) + trail[-count:]
@@ -164,7 +171,7 @@ def _block_tally(layer: Layer, trail: tuple[Shape, ...]) -> Tally:
     return dag_tally(layer, maps, tuple(distinct.index(each) for each in reads), (False,) * len(distinct))
 
 
-def _placed_auxiliary(arch: ArchSpec, index: int, shapes: dict[str, Shape]) -> tuple[str, Layer, float]:
+def placed_auxiliary(arch: ArchSpec, index: int, shapes: dict[str, Shape]) -> tuple[str, Layer, float]:
     """The part that an auxiliary head reads, the head's layers behind it, and what its loss counts."""
     auxiliary = arch.auxiliary[index]
     name = f"stage{auxiliary.after}"

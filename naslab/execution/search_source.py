@@ -11,7 +11,7 @@ import msgspec
 from naslab.arch.block import require
 from naslab.estimators.inheritance import ANCESTOR_EPOCHS, INHERITS, ancestor_epochs
 from naslab.execution.promotion import best_to_promote, may_go_on
-from naslab.execution.source import CandidateSource, Resumption, StrategySource
+from naslab.execution.source import CandidateSource, Resumption, StrategySource, undone
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.record import StudyRecord
 from naslab.strategies.strategy import Strategy
@@ -193,6 +193,7 @@ class RungSource:
         self._forget = forget
         self._finished: list[dict[str, Outcome]] = [{} for _ in rungs.epochs]
         self._promoted: list[set[str]] = [set() for _ in rungs.epochs]
+        self._num_promotions = 0
         self._in_flight: set[int] = set()
         self._ordered: list[list[Outcome]] = [[] for _ in rungs.epochs]
         self._num_ordered = [0 for _ in rungs.epochs]
@@ -200,7 +201,7 @@ class RungSource:
     @property
     def total(self) -> int:
         """The strategy's networks, and the promotions so far."""
-        return self._networks.total + sum(map(len, self._promoted))
+        return self._networks.total + self._num_promotions
 
     @property
     def is_exhausted(self) -> bool:
@@ -208,7 +209,7 @@ class RungSource:
 
     def resume(self, outcomes: Sequence[Outcome], in_flight: Sequence[Candidate]) -> Resumption:
         kept, requeued = self._networks.resume(outcomes, in_flight)
-        promotions = [each for each in in_flight if each.role == "search" and self._rung_of(each)]
+        promotions = undone([each for each in in_flight if each.role == "search" and self._rung_of(each)], kept)
         for outcome in kept:
             self._note_started(outcome.candidate)
         for candidate in (*requeued, *promotions):
@@ -280,6 +281,7 @@ class RungSource:
         rung = self._rung_of(candidate)
         if rung:
             self._promoted[rung - 1].add(candidate.arch_id)
+            self._num_promotions += 1
 
     def _note_finished(self, outcome: Outcome) -> None:
         """Enter an outcome in its rung; checkpoints that it makes useless are forgotten."""

@@ -91,7 +91,8 @@ class StrategySource:
         kept = [outcome for outcome in outcomes if outcome.candidate.role == "search"]
         own = [outcome for outcome in kept if self._is_own(outcome.candidate)]
         room = max(0, self.total - len(own))
-        requeued = [each for each in in_flight if each.role == "search" and self._is_own(each)][:room]
+        left = [each for each in in_flight if each.role == "search" and self._is_own(each)]
+        requeued = undone(left, own)[:room]
         told = kept if self._strategy.learns_across_fidelities else own
         if told:
             self._strategy.tell(told)
@@ -159,6 +160,15 @@ class ListSource:
 def job(candidate: Candidate) -> tuple[str, str, Fidelity, int]:
     """What a candidate's estimate depends on: equal jobs are run once."""
     return candidate.arch_id, candidate.role, candidate.fidelity, candidate.seed
+
+
+def undone(in_flight: Sequence[Candidate], outcomes: Sequence[Outcome]) -> list[Candidate]:
+    """Candidates in flight whose jobs no outcome did, each job once.
+
+    A study of an older program may hold several candidates of one network, which it told apart.
+    """
+    done = {job(outcome.candidate) for outcome in outcomes}
+    return [candidate for candidate in unique(in_flight) if job(candidate) not in done]
 
 
 def unique(candidates: Sequence[Candidate]) -> list[Candidate]:

@@ -12,6 +12,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, Select, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from naslab.arch.spec import ArchSpec
 from naslab.blobs import BlobStore
 from naslab.errors import StudyError, UnknownNameError, UnreadableError
 from naslab.ledger.claim import claimed_file, claimed_server
@@ -22,6 +23,7 @@ from naslab.ledger.record import RunRecord, StudyRecord
 from naslab.ledger.rows import (
     candidate_row,
     from_json,
+    identity_today,
     measurement_rows,
     outcome_row,
     read_candidate,
@@ -146,7 +148,11 @@ class Ledger:
         rows = measurement_rows(study_id, outcome)
         try:
             with self._writing() as connection:
-                connection.execute(insert(outcomes).values(outcome_row(study_id, outcome)))
+                row = outcome_row(study_id, outcome)
+                entered, today = _identities(connection, study_id, outcome.candidate)
+                if today == outcome.candidate.arch_id:
+                    row["arch_id"] = entered
+                connection.execute(insert(outcomes).values(row))
                 if rows:
                     connection.execute(insert(measurements), rows)
         except IntegrityError:
@@ -220,19 +226,33 @@ class Ledger:
 
     def _refused(self, name: str, study_id: int, outcome: Outcome) -> StudyError:
         """Why an outcome was not taken."""
-        trial = outcome.candidate.trial
-        place = (trials.c.study_id == study_id, trials.c.trial == trial)
-        started = self._rows(select(trials.c.arch_id).where(*place))
-        if not started:
+        trial, now = outcome.candidate.trial, outcome.candidate.arch_id
+        with explained(self.location), self._engine.connect() as connection:
+            _, was = _identities(connection, study_id, outcome.candidate)
+        if not was:
             return StudyError(f"trial {trial} of study '{name}' was never started")
-        if started[0][0] != outcome.candidate.arch_id:
-            was, now = started[0][0], outcome.candidate.arch_id
+        if was != now:
             return StudyError(f"trial {trial} of study '{name}' was started with network {was}, finished with {now}")
         return StudyError(f"trial {trial} of study '{name}' is finished already, its outcome stays as it is")
 
 
 def _trial(study: str, trial: int) -> str:
     return f"trial {trial} of study '{study}'"
+
+
+def _identities(connection: Connection, study_id: int, candidate: Candidate) -> tuple[str, str]:
+    """The identity that a candidate's trial was entered under and that of its network today; empty if never started.
+
+    They differ where an older program, which told identities otherwise, entered the trial.
+    """
+    place = (trials.c.study_id == study_id, trials.c.trial == candidate.trial)
+    found = connection.execute(select(trials.c.arch_id, trials.c.arch).where(*place)).one_or_none()
+    if found is None:
+        return "", ""
+    entered, arch = found
+    if entered == candidate.arch_id:
+        return entered, entered
+    return entered, identity_today(msgspec.json.decode(arch, type=ArchSpec), entered)
 
 
 def _same_trial() -> Any:

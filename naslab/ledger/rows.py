@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from naslab.arch.files import decode
+from naslab.arch.identity import arch_id
 from naslab.arch.spec import ArchSpec
 from naslab.errors import LedgerError, SpecError, UnreadableError
 from naslab.ledger.record import RunRecord, StudyRecord
@@ -61,13 +62,27 @@ def candidate_row(study_id: int, candidate: Candidate) -> dict[str, Any]:
 
 
 def read_candidate(arch: str, rest: str, what: str) -> Candidate:
-    """The candidate of a row of `trials`; raises as `from_json`."""
+    """The candidate of a row of `trials`, with the identity that its network has today; raises as `from_json`."""
     try:
         spec = msgspec.json.decode(arch, type=ArchSpec)
     except (ValueError, RecursionError):
         spec = _read(_parsed(arch, f"the network of {what}"), ArchSpec, f"the network of {what}")
     stored = _parsed(rest, what)
-    return _read({**stored, "arch": spec} if isinstance(stored, dict) else stored, Candidate, what)
+    candidate = _read({**stored, "arch": spec} if isinstance(stored, dict) else stored, Candidate, what)
+    return msgspec.structs.replace(candidate, arch_id=identity_today(candidate.arch, candidate.arch_id))
+
+
+def identity_today(arch: ArchSpec, entered: str) -> str:
+    """The identity of a stored network; the one that it was `entered` under where today's layers refuse it.
+
+    A row keeps the identity of the program that entered it. Whoever reads it computes the identity again from the
+    stored architecture, so that networks of older programs meet those of newer ones, and no network that a study holds
+    is trained again because identities are told otherwise now.
+    """
+    try:
+        return arch_id(arch)
+    except SpecError:
+        return entered
 
 
 def outcome_row(study_id: int, outcome: Outcome) -> dict[str, Any]:

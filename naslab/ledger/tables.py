@@ -1,8 +1,9 @@
 """The tables of a ledger, the same in SQLite and PostgreSQL.
 
 People may query them; `results` is the view to start from. `candidate`, `arch`, `estimate` and `record` are JSON and
-hold everything; the plain columns beside them repeat what queries ask for. Whatever an older program could no longer
-read is a step of `migrations.py`, which raises the version.
+hold everything; the plain columns beside them repeat what queries ask for. `arch_id` is the identity that the program
+which entered the trial gave the network; naslab computes it again from `arch` whenever it reads a row. Whatever an
+older program could no longer read is a step of `migrations.py`, which raises the version.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from naslab.arch.block import require
-from naslab.arch.canonical import arch_id
 from naslab.arch.cost import cost
+from naslab.arch.identity import arch_id
 from naslab.arch.spec import ArchSpec
 from naslab.errors import LimitError, SpecError
 from naslab.scaling.compound import Compound

@@ -9,7 +9,7 @@ from typing import Protocol
 import msgspec
 
 from naslab.arch.block import require
-from naslab.arch.canonical import arch_id
+from naslab.arch.identity import arch_id
 from naslab.arch.spec import ArchSpec
 from naslab.errors import LimitError, SpecError
 from naslab.scaling.budget import FARTHEST, meet_budget

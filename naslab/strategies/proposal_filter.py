@@ -111,9 +111,9 @@ class ProposalFilter:
         return None if network.network_id in history.seen else genome
 
     def _exhaustion(self, history: OutcomeHistory) -> str:
-        size = self._domain.space.size()
-        if size <= ENUMERABLE:
-            return f"all networks that the space's {size} genomes make within the limits were proposed"
+        if self._left is not None:
+            size, number = self._domain.space.size(), len(self._left)
+            return f"all {number} networks that the space's {size} genomes make within the limits were proposed"
         return (
             f"{history.num_proposed} networks were proposed, and no other was found in {MAX_DRAFTS} drafts, beside "
             f"{MAX_KNOWN} known networks and in {MAX_SAMPLES} samples; loosen the limits or widen the space"

@@ -1,0 +1,308 @@
+"""The identity of a network: the hash of what it lowers to.
+
+Networks are one where the same layers stand in the same order on an input of the same shape, whatever was written: a
+squeeze ratio of 1/16 or 1/32 of 16 channels, two stages or one of twice the repeats, a stem or a stage. What counts are
+the rows of a network, its layers one after another:
+
+- what layers are called, and how they are grouped into blocks, stages, stem and head, is left out, and so is a layer
+  that passes its input on;
+- all that a layer holds counts, what acts in training alone too: rates of dropout and stochastic depth, momenta,
+  auxiliary heads with the weight of their loss and the place that they read;
+- outputs that later blocks may read (cells of several inputs) are marked.
+
+A row is written as JSON: the class of the layer and its fields by name, in the order of the alphabet, without those
+that hold their default. So a new field changes no identity if its default is what was done before it. Numbers that are
+equal are written the same. Layers inside a layer are written as the digests of their rows. Nothing depends on the
+process, the machine or the version of Python. Identities are kept in ledgers: a layer with another name, a field with
+another default and any change of the form give networks new ones; `naslab.ledger.rows` says how old ones meet them.
+"""
+
+from __future__ import annotations
+
+import struct
+from functools import cache, lru_cache, partial
+from hashlib import blake2b
+from typing import Any, NamedTuple, TypeAlias
+
+import msgspec
+
+from naslab.arch.block import Context
+from naslab.arch.blocks import AnyBlock
+from naslab.arch.cost import Place, block_counts, head_tally
+from naslab.arch.lower import (
+    dropped_blocks,
+    lower,
+    lower_at,
+    lower_head,
+    lowered_at,
+    part_name,
+    placed_auxiliary,
+    placed_head,
+    reads_history,
+)
+from naslab.arch.memo import Memo
+from naslab.arch.plan import Concat, Dag, DropPath, Identity, Layer, Residual, Sequence, Shape
+from naslab.arch.spec import ArchSpec, Head, Stage, StochasticDepth
+from naslab.errors import SpecError
+
+Rows: TypeAlias = bytes
+"""Rows one behind another: the digest of each, then the rates of the stochastic depth in it, eight bytes each."""
+Template: TypeAlias = tuple[Rows, ...]
+"""The rows of a block cut where its rate of stochastic depth stands."""
+
+
+class Row(NamedTuple):
+    """A layer: the digest of all but its rates of stochastic depth, and these rates, those inside it among them."""
+
+    digest: bytes
+    rates: tuple[float, ...] = ()
+
+
+_DIGEST_BYTES, _ID_BYTES = 16, 8
+_PROBES = 0.5, 0.25
+"""Rates with which a block is lowered to see where its rate of stochastic depth stands."""
+_DROPPED = {Residual: "drop_rate", Dag: "drop_rate", DropPath: "rate"}
+"""The layers of stochastic depth, each with the field of its rate."""
+_NESTED = frozenset({Sequence, Identity, Concat, Residual, Dag})
+"""Layers that are no row, or too large a one to be kept."""
+_LABELS = "names"
+"""The field of combinators that says what the layers inside are called."""
+
+
+def arch_id(arch: ArchSpec) -> str:
+    """Sixteen hexadecimal digits of the hash of what a network lowers to: the same network, the same identity.
+
+    Raises `SpecError` where a layer does not fit its input, as `cost` does. An auxiliary head that does not fit, which
+    training refuses, counts as it is written.
+
+    >>> from naslab.arch import ArchSpec, MBConv, Stage
+    >>> one, other = (
+    ...     ArchSpec(input=(3, 8, 8), stages=(Stage(block=MBConv(expansion=expansion), width=8),), num_classes=2)
+    ...     for expansion in (2, 2.01)
+    ... )
+    >>> one == other, arch_id(one) == arch_id(other)
+    (False, True)
+    """
+    return blake2b(b"%d,%d,%d:" % arch.input + rows_of(arch), digest_size=_ID_BYTES).hexdigest()
+
+
+def rows_of(arch: ArchSpec) -> Rows:
+    """The rows of a network from the first layer to the classifier. Raises what `arch_id` raises."""
+    try:
+        rows = None if arch.auxiliary else _standing_rows(arch)
+    except SpecError:
+        lower(arch)  # says where in the network it went wrong
+        raise
+    return _marked_rows(arch) if rows is None else rows
+
+
+def _standing_rows(arch: ArchSpec) -> Rows | None:
+    """The rows of stages, kept by where they stand, and of the head; `None` where a stage does not stand alone."""
+    shape, context, depth = arch.input, arch.context, arch.stochastic_depth
+    found: list[Rows] = []
+    for stage in arch.stem if depth.rate else arch.stem + arch.stages:
+        shape, rows = _rows_at[shape, context][stage]
+        if rows is None:
+            return None
+        found.append(rows)
+    if depth.rate:
+        templates: list[Template] = []
+        for stage in arch.stages:
+            shape, more = _templates_at[shape, context][stage]
+            if more is None:
+                return None
+            templates += more
+        found += map(bytes.join, _packed_rates(depth, len(templates)), templates)
+    found.append(_head_rows(arch.head, shape, arch.num_classes, context))
+    return b"".join(found)
+
+
+def _stage_rows(place: Place, stage: Stage) -> tuple[Shape, Rows | None]:
+    """The shape behind a stage without stochastic depth, and its rows; none where its blocks read several outputs."""
+    shape, context = place
+    if stage.block.num_inputs > 1:
+        return shape, None
+    found: list[Rows] = []
+    stride = stage.stride
+    for repeat in range(stage.repeats):
+        block = stage.block.repeated(repeat) if repeat else stage.block
+        before = shape
+        shape, rows = _block_rows(block, stage.width, stride, before, context)
+        if shape == before and repeat and block is stage.block:
+            found.append(rows * (stage.repeats - repeat))
+            break
+        found.append(rows)
+        stride = 1
+    return shape, b"".join(found)
+
+
+_rows_at: Memo[Place, Memo[Stage, tuple[Shape, Rows | None]]] = Memo(lambda place: Memo(partial(_stage_rows, place)))
+
+
+def _stage_templates(place: Place, stage: Stage) -> tuple[Shape, tuple[Template, ...] | None]:
+    """The shape behind a stage, and a template of each block that does something; none where one has no template."""
+    shape, context = place
+    if stage.block.num_inputs > 1:
+        return shape, None
+    found: list[Template] = []
+    for repeat in range(stage.repeats):
+        block = stage.block.repeated(repeat) if repeat else stage.block
+        shape, templates = _block_templates(block, stage.width, 1 if repeat else stage.stride, shape, context)
+        if templates is None:
+            return shape, None
+        found += templates
+    return shape, tuple(found)
+
+
+_templates_at: Memo[Place, Memo[Stage, tuple[Shape, tuple[Template, ...] | None]]] = Memo(
+    lambda place: Memo(partial(_stage_templates, place))
+)
+
+
+@lru_cache(maxsize=65536)
+def _block_rows(block: AnyBlock, width: int | None, stride: int, shape: Shape, context: Context) -> tuple[Shape, Rows]:
+    out_shape = block_counts(block, width, stride, shape, context)[0]
+    return out_shape, layer_rows(lowered_at(block, width, stride, shape, context))
+
+
+@lru_cache(maxsize=65536)
+def _block_templates(
+    block: AnyBlock, width: int | None, stride: int, shape: Shape, context: Context
+) -> tuple[Shape, tuple[Template, ...] | None]:
+    """The shape behind a block, and no template where it does nothing, one where it takes its rate as it is.
+
+    `None` where it makes something else of the rate, which shows in what it lowers to at two of them.
+    """
+    out_shape = block_counts(block, width, stride, shape, context)[0]
+    one, other = (lower_at(block, width, stride, (shape,), context, rate) for rate in _PROBES)
+    if type(one) is Identity:
+        return out_shape, ()
+    pieces = [b""]
+    for row, twin in zip(_rows(one), _rows(other), strict=True):
+        if row.digest != twin.digest:
+            return out_shape, None
+        pieces[-1] += row.digest
+        for rates in zip(row.rates, twin.rates, strict=True):
+            if rates == _PROBES:
+                pieces.append(b"")
+            elif rates[0] == rates[1]:
+                pieces[-1] += _packed(rates[0])
+            else:
+                return out_shape, None
+    return out_shape, (tuple(pieces),)
+
+
+@lru_cache(maxsize=1024)
+def _packed_rates(depth: StochasticDepth, num_blocks: int) -> tuple[bytes, ...]:
+    return tuple(_packed(depth.rate_of(index, num_blocks)) for index in range(num_blocks))
+
+
+@lru_cache(maxsize=4096)
+def _head_rows(head: Head, shape: Shape, num_classes: int, context: Context) -> Rows:
+    head_tally(head, shape, num_classes, context)  # refuses a head that does not fit
+    return layer_rows(lower_head(head, shape, num_classes, context))
+
+
+def _marked_rows(arch: ArchSpec) -> Rows:
+    """The rows of any network, block by block, with marks of outputs that later blocks may read and of heads."""
+    found: dict[str, list[Rows]] = {f"stem{index}": [] for index in range(len(arch.stem))}
+    found |= {f"stage{index}": [] for index in range(len(arch.stages))}
+    output = _digest("output") if reads_history(arch) else b""
+    shapes = {"input": arch.input}
+    shape = arch.input
+    for block in dropped_blocks(arch):
+        part = part_name(block.place)
+        shapes[part] = shape = block.out_shape
+        found[part].append(layer_rows(block.layer) + output)
+    head = layer_rows(placed_head(arch, shape))
+    for index, auxiliary in enumerate(arch.auxiliary):
+        found[f"stage{auxiliary.after}"].append(_auxiliary_row(arch, index, shapes))
+    return b"".join(rows for part in found.values() for rows in part) + head
+
+
+def _auxiliary_row(arch: ArchSpec, index: int, shapes: dict[str, Shape]) -> Rows:
+    """What stands for an auxiliary head behind the stage that it reads."""
+    try:
+        _, layer, weight = placed_auxiliary(arch, index, shapes)
+    except SpecError:
+        return _digest({"refused": _essence(msgspec.structs.replace(arch.auxiliary[index], after=0), [])})
+    return _digest({"auxiliary": layer_rows(layer).hex(), "weight": _essence(weight, [])})
+
+
+def layer_rows(layer: Layer) -> Rows:
+    """The rows of a layer and of those inside it that stand for themselves."""
+    return b"".join([row.digest + b"".join(map(_packed, row.rates)) for row in _rows(layer)])
+
+
+def _rows(layer: Layer) -> list[Row]:
+    """The rows of a layer: none where it passes its input on, those of a sequence's layers in order."""
+    kind = type(layer)
+    if kind is Sequence:
+        found: list[Row] = []
+        for each in layer.layers:  # type: ignore[attr-defined]
+            if type(each) in _NESTED:
+                found += _rows(each)
+            else:
+                found.append(_row_of[each])
+        return found
+    if kind is Identity:
+        return []
+    if kind is Concat and len(layer.branches) == 1:  # type: ignore[attr-defined]
+        return _rows(layer.branches[0])  # type: ignore[attr-defined]
+    return [_row(layer) if kind in _NESTED else _row_of[layer]]
+
+
+def _row(layer: Layer) -> Row:
+    rates: list[float] = []
+    return Row(_digest(_essence_of_fields(layer, rates)), tuple(rates))
+
+
+_row_of: Memo[Layer, Row] = Memo(_row, limit=1 << 16)
+"""Rows of small layers: a network has many of few kinds."""
+
+
+def _essence(value: Any, rates: list[float]) -> Any:
+    """A value as JSON takes it, the same for equal values; rates of stochastic depth in it are moved to `rates`."""
+    if isinstance(value, Layer):
+        rows = _rows(value)
+        for row in rows:
+            rates += row.rates
+        return b"".join([row.digest for row in rows]).hex()
+    if isinstance(value, msgspec.Struct):
+        return _essence_of_fields(value, rates)
+    if isinstance(value, tuple | list):
+        return [_essence(each, rates) for each in value]
+    is_whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+    return int(value) if is_whole else value
+
+
+def _essence_of_fields(value: msgspec.Struct, rates: list[float]) -> dict[str, Any]:
+    """The class and its fields, but for labels and what holds its default."""
+    kind = type(value)
+    dropped = _DROPPED.get(kind)
+    fields: dict[str, Any] = {}
+    for name, default, plain_default in _fields(kind):
+        field = getattr(value, name)
+        if name == dropped:
+            if field:
+                rates.append(field)
+                fields[name] = "dropped"
+        elif field != default:
+            plain = _essence(field, rates)
+            if plain != plain_default:
+                fields[name] = plain
+    return {kind.__name__: fields}
+
+
+@cache
+def _fields(kind: type[msgspec.Struct]) -> tuple[tuple[str, Any, Any], ...]:
+    """Names of fields in order, each with its default and that as JSON takes it."""
+    fields = sorted(msgspec.structs.fields(kind), key=lambda field: field.name)
+    return tuple((each.name, each.default, _essence(each.default, [])) for each in fields if each.name != _LABELS)
+
+
+def _digest(value: Any) -> bytes:
+    return blake2b(msgspec.json.encode(value), digest_size=_DIGEST_BYTES).digest()
+
+
+_packed = struct.Struct(">d").pack
