@@ -40,7 +40,10 @@ def describe_space(name: str) -> str:
 
 
 def shipped_folder() -> Path:
-    """The folder of the shipped spaces: inside the installed package, or beside it in a checkout."""
+    """The folder of the shipped spaces: inside the installed package, or beside it in a checkout.
+
+    Raises `NaslabError` where neither is there.
+    """
     package = Path(__file__).resolve().parent.parent
     for folder in (package / "search_spaces", package.parent / "search_spaces"):
         if folder.is_dir():

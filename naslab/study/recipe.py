@@ -159,13 +159,13 @@ RECIPES = ("short", "full", "paper-resnet", "paper-efficientnet")
 
 
 def named_recipe(name: str, dataset: str) -> Recipe:
-    """The recipe of a name, fitted to a data set.
+    """The recipe `name`, fitted to `dataset` (a data set's name). Raises `UnknownNameError` for another than `RECIPES`.
 
-    `paper-resnet` is He et al.'s (arXiv 1512.03385), with plain momentum: section 4.2 for small images, section 3.4
-    (batches of 256, a tenth of the rate after each third) for image folders; its weight decay spares norms and biases
-    here. `paper-efficientnet` is Tan and Le's (arXiv 1905.11946,
-    section 5.2, and its released code) at a smaller batch; its rate falls 146 times over any training, as every 2.4
-    epochs of the 350 there. Mirror images and larger crops are left out for the digits.
+    `short` is for a search's estimates of a few epochs, `full` for training what was found. `paper-resnet` is He et
+    al.'s (arXiv 1512.03385), with plain momentum: section 4.2 for small images, section 3.4 (batches of 256, a tenth of
+    the rate after each third) for image folders; its weight decay spares norms and biases here. `paper-efficientnet` is
+    Tan and Le's (arXiv 1905.11946, section 5.2, and its released code) at a smaller batch; its rate falls 146 times
+    over any training, as every 2.4 epochs of the 350 there. Mirror images and larger crops are left out for the digits.
 
     >>> named_recipe("short", "digits").batch_size
     32
@@ -182,7 +182,7 @@ def named_recipe(name: str, dataset: str) -> Recipe:
 
 
 def default_recipe(dataset: str) -> Recipe:
-    """What a search trains with unless told otherwise: the recipe `short`."""
+    """What a search on `dataset` trains with unless told otherwise: the recipe `short`."""
     return named_recipe("short", dataset)
 
 
