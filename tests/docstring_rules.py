@@ -310,13 +310,17 @@ def is_registered(said: Said) -> bool:
 
 
 def undescribed_fields(kind: type) -> list[str]:
-    """Fields of a class that neither its docstring names nor a docstring below them describes."""
-    owner = _classes()[kind.__name__]
-    text = ast.get_docstring(owner) or ""
-    described = {
+    """Fields of a class, its own and inherited ones, that no docstring names and none below them describes."""
+    owners = [_classes()[each.__name__] for each in kind.__mro__ if each.__name__ in _classes()]
+    text = "\n".join(ast.get_docstring(each) or "" for each in owners)
+    return [
         ast.unparse(field.target)
-        for field, below in pairwise(owner.body)
-        if isinstance(field, ast.AnnAssign) and isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant)
-    }
-    fields = [ast.unparse(node.target) for node in owner.body if isinstance(node, ast.AnnAssign)]
-    return [name for name in fields if name not in described and not is_named(name, text)]
+        for owner in owners
+        for field, below in pairwise([*owner.body, ast.Pass()])
+        if isinstance(field, ast.AnnAssign) and not _is_text(below)
+        if not is_named(ast.unparse(field.target), text)
+    ]
+
+
+def _is_text(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)

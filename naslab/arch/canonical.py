@@ -43,7 +43,7 @@ def canonical(arch: ArchSpec) -> ArchSpec:
 
 
 def arch_id(arch: ArchSpec) -> str:
-    """Sixteen hexadecimal digits of the hash of the canonical form: the same network, the same identity.
+    """Sixteen hexadecimal digits of the hash of the canonical form of `arch`: the same network, the same identity.
 
     >>> from naslab.arch import ArchSpec, MBConv, Stage, decode_arch, encode
     >>> arch = ArchSpec(input=(3, 8, 8), stages=(Stage(block=MBConv(expansion=3)),), num_classes=2)

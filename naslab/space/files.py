@@ -12,7 +12,7 @@ SUFFIXES = (".yaml", ".yml", ".json")
 
 
 def load_space(name_or_path: str | Path) -> SearchSpace:
-    """A shipped space by its name, or the space of a YAML file.
+    """The search space `name_or_path`: a shipped space by its name, or that of a YAML file.
 
     Raises `UnknownNameError` with the nearest names, or `SpecError` with the path in the file.
 

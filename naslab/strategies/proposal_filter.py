@@ -35,8 +35,7 @@ class ProposalFilter:
         self._met_feasible = False
 
     def admit(self, drafts: Iterator[Proposal], history: OutcomeHistory, rng: np.random.Generator) -> Proposal:
-        """The first of `drafts` that meets the limits and is new, else another such network; `history` notes it as
-        pending.
+        """The first of `drafts` that meets the limits and is new, else another such network; it is noted in `history`.
 
         Of the drafts at most 64 are looked at, each repaired where it breaks a limit. Raises `LimitError` where no
         network meets the limits and `SpaceExhaustedError` where all that do were proposed.
