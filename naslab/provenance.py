@@ -43,8 +43,7 @@ def machine_description() -> dict[str, Any]:
 
 
 def device_description() -> dict[str, Any]:
-    """The names of the GPUs that torch sees (`gpus`), and the folder that data sets are looked for in (`data_folder`).
-    """
+    """The names of the GPUs that torch sees (`gpus`), and the folder that data sets are looked for in (`data_folder`)."""
     import torch
 
     gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]

@@ -70,12 +70,17 @@ def public_functions() -> list[Said]:
     return [said for path in sorted(PACKAGE.rglob("*.py")) for said in _of_file(path)]
 
 
+def of_source(module: str, source: str) -> list[Said]:
+    """Everything that a user may call in the source of one module."""
+    return list(_of_tree(module, ast.parse(source)))
+
+
 def _of_file(path: Path) -> Iterator[Said]:
-    tree = _parsed(path)
     parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
-    module = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-    if any(part.startswith("_") for part in module.split(".")):
-        return
+    return _of_tree(".".join(parts[:-1] if parts[-1] == "__init__" else parts), _parsed(path))
+
+
+def _of_tree(module: str, tree: ast.Module) -> Iterator[Said]:
     for node in tree.body:
         if isinstance(node, Function) and not node.name.startswith("_"):
             yield Said(module, node.name, node, ast.get_docstring(node) or "", False)
@@ -207,13 +212,11 @@ def _written_out(module: str, annotation: str) -> str:
 @cache
 def array_names() -> frozenset[str]:
     """Names that stand for an array anywhere in the package: `NDArray`, `Tensor`, and aliases of them."""
-    aliases = dict[str, ast.expr]()
-    for path in PACKAGE.rglob("*.py"):
-        for node in _parsed(path).body:
-            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-                aliases[node.targets[0].id] = node.value
-            elif isinstance(node, ast.TypeAlias if hasattr(ast, "TypeAlias") else ()):
-                aliases[node.name.id] = node.value
+    nodes = [node for path in PACKAGE.rglob("*.py") for node in _parsed(path).body]
+    aliases = {ast.unparse(node.targets[0]): node.value for node in nodes if isinstance(node, ast.Assign)}
+    aliases |= {
+        ast.unparse(node.target): node.value for node in nodes if isinstance(node, ast.AnnAssign) and node.value
+    }
     known = set(ARRAYS)
     while more := {name for name, value in aliases.items() if name not in known and _is_alias(value, known)}:
         known |= more

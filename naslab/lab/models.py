@@ -54,10 +54,10 @@ def find_model(
 
 
 def find_outcome(study: str, which: str, ledger: str) -> Outcome:
-    """The outcome of trial `which` of `study` in `ledger`; `best` is best in its first objective, of equals in the next.
+    """The outcome of trial `which` of `study` in `ledger`.
 
-    Best of the networks at the highest fidelity that any reached, the highest rung. Raises `StudyError` where there is
-    no such trial.
+    `best` is best in its first objective, of equals in the next, among the networks at the highest fidelity that any
+    reached, the highest rung. Raises `StudyError` where there is no such trial.
     """
     from naslab.analysis.front import comparable
     from naslab.analysis.study import read_study

@@ -117,9 +117,9 @@ def fit_data_law(
     with what happens. Raises `NaslabError` before the first training for whatever does not fit.
 
     >>> import naslab
-    >>> law = naslab.fit_data_law(  # doctest: +SKIP
-    ...     naslab.find_model("lenet5"), images=(100, 200, 400, 800, 1200), dataset="digits", epochs=8
-    ... )
+    >>> images = (1_000, 2_000, 4_000, 8_000, 16_000)
+    >>> model = naslab.find_model("resnet20_cifar")
+    >>> law = naslab.fit_data_law(model, images=images, dataset="cifar10")  # doctest: +SKIP
     >>> law.laws[0].best.exponent  # doctest: +SKIP
     """
     found = model if isinstance(model, Model) else Model("network", model)
