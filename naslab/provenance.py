@@ -43,7 +43,10 @@ def machine_description() -> dict[str, Any]:
 
 
 def device_description() -> dict[str, Any]:
-    """The names of the GPUs that torch sees (`gpus`), and the folder that data sets are looked for in (`data_folder`)."""
+    """The GPUs that torch sees, and the folder that data sets are looked for in.
+
+    Keys `gpus` (names, or `none`) and `data_folder` (or `not set`).
+    """
     import torch
 
     gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]

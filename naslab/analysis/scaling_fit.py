@@ -206,7 +206,7 @@ def _point(group: Sequence[Outcome], base_macs: int) -> ScaledPoint:
 
 
 def noise_of(points: Sequence[ScaledPoint]) -> Values | None:
-    """Deviations of single trainings from the mean error of their point: shape (trainings,); `None` where there are none.
+    """Deviations of single trainings from the mean error of their point: shape (trainings,), or `None` without any.
 
     They are inflated because the mean is of the same trainings; points of one training are left out.
     """
