@@ -36,7 +36,7 @@ class ScaledFamily(msgspec.Struct, frozen=True):
     members: tuple[ScaledMember, ...]
 
     def has(self, metric: str) -> bool:
-        """Whether any member has an accuracy, or a latency."""
+        """Whether any member has a value of `metric`: `accuracy` or `latency_ms`."""
         return any(math.isfinite(getattr(each, metric)) for each in self.members)
 
 

@@ -190,7 +190,7 @@ class RayWorker:
         return self._thread.submit(self._prepare).result()
 
     def estimate(self, candidate: Candidate) -> Iterator[Message]:
-        """The epochs, then the estimate."""
+        """Estimate `candidate`: every epoch as it ends, then the estimate."""
         assert self._worker is not None, "not prepared"
         said: queue.SimpleQueue[Message] = queue.SimpleQueue()
         done = self._thread.submit(self._worker.estimate, candidate, said.put)

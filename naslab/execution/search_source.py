@@ -38,7 +38,7 @@ def search_source(strategy: Strategy, problem: Problem, record: StudyRecord, led
 
 
 def keep_all(_: str) -> None:
-    """Forget no checkpoint."""
+    """Forget no checkpoint: what takes the place of `forget` where all are kept."""
 
 
 def require_stoppable(confidence: float, objectives: Sequence[Objective]) -> None:

@@ -192,7 +192,7 @@ class WorkerPool:
 
 
 class Slot:
-    """The host of one worker at a time, and how far that worker is."""
+    """A `host` of one worker at a time, and how far that worker is: starting, ready, or training a candidate."""
 
     def __init__(self, host: WorkerHost) -> None:
         self.host = host
@@ -211,12 +211,12 @@ class Slot:
         return self.candidate
 
     def become_ready(self, ready: Ready) -> None:
-        """The worker has prepared itself."""
+        """Note that the worker has answered that it is prepared."""
         self.ready = self.home = ready
         self._device = ready.device
 
     def take(self, candidate: Candidate) -> None:
-        """Give the worker a candidate; its time runs."""
+        """Give the worker a candidate; its time-out counts from now."""
         self.candidate, self._curve, self._sent = candidate, [], time.monotonic()
         self.host.send(candidate)
 

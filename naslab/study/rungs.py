@@ -58,11 +58,11 @@ class Rungs(msgspec.Struct, frozen=True):
         return len(self.epochs) - 1
 
     def fidelity(self, rung: int) -> Fidelity:
-        """What is spent on a network at a rung."""
+        """The epochs and the schedule that a network is trained for at `rung`, 0 the first."""
         return Fidelity(epochs=self.epochs[rung], schedule_epochs=self.epochs[-1])
 
     def rung_of(self, fidelity: Fidelity) -> int | None:
-        """The rung that a fidelity is, `None` for another one."""
+        """The number of the rung that trains at `fidelity`, `None` where none does."""
         for rung in range(len(self.epochs)):
             if self.fidelity(rung) == fidelity:
                 return rung
