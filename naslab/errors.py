@@ -12,7 +12,15 @@ from typing import Any
 
 
 class NaslabError(Exception):
-    """A problem that the user can mend; its text is the whole message."""
+    """A problem that the user can mend; its text is the whole message. All errors below derive from it.
+
+    >>> import naslab
+    >>> try:
+    ...     naslab.load_space("nas_bench_makro")
+    ... except naslab.NaslabError as error:
+    ...     print(error)
+    unknown search space 'nas_bench_makro' (did you mean 'nas_bench_macro'?)
+    """
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Workers send errors to the driver; the default would call `__init__` with the finished message.

@@ -1,6 +1,13 @@
 """Pareto dominance, ranks, crowding and hypervolume of losses: arrays of shape (points, objectives), all to be small.
 
-An objective to be made large is passed as its negative. Points that are not numbers are an error, never a silent loss.
+An objective to be made large is passed as its negative. Points that are not numbers raise `SpecError` in every function
+that takes several. Three networks by error and cost; the second is dominated by the first:
+
+>>> losses = [[8.0, 2.0], [9.0, 2.5], [6.0, 5.0]]
+>>> is_non_dominated(losses).tolist(), hypervolume(losses, reference=[10.0, 6.0])
+([True, False, True], 10.0)
+
+With the reference (10, 6) the first spans a box of 2 x 4 and the third one of 4 x 1, which share 2 x 1: 8 + 4 - 2.
 """
 
 from __future__ import annotations
@@ -26,7 +33,9 @@ def dominates(one: ArrayLike, two: ArrayLike) -> bool:
 
 
 def is_non_dominated(losses: ArrayLike) -> NDArray[np.bool_]:
-    """Which points no other point dominates: bool of shape (points,). Equal points are kept together.
+    """Which of `losses`, shape (points, objectives), no other point dominates: bool of shape (points,).
+
+    Equal points are kept together.
 
     >>> is_non_dominated([[1, 4], [2, 2], [3, 3], [2, 2]]).tolist()
     [True, True, False, True]
@@ -40,7 +49,9 @@ def is_non_dominated(losses: ArrayLike) -> NDArray[np.bool_]:
 
 
 def non_dominated_ranks(losses: ArrayLike) -> NDArray[np.int64]:
-    """The front each point is on, 0 the best: int of shape (points,). Deb et al. 2002 (NSGA-II), section III A.
+    """The front that each of `losses`, shape (points, objectives), is on, 0 the best: int of shape (points,).
+
+    Fronts are peeled off one after the other (Deb et al. 2002, NSGA-II, section III A).
 
     >>> non_dominated_ranks([[1, 4], [2, 2], [3, 3], [4, 4]]).tolist()
     [0, 0, 1, 2]
@@ -60,8 +71,8 @@ def non_dominated_ranks(losses: ArrayLike) -> NDArray[np.int64]:
 def crowding_distance(losses: ArrayLike) -> Losses:
     """How far the neighbours of each point of one front are apart, summed over objectives: shape (points,).
 
-    Ends of an objective are infinitely far. Deb et al. 2002 (NSGA-II), section III B; each objective is scaled to its
-    range over the points, an objective of no range adds nothing.
+    `losses` have the shape (points, objectives). Ends of an objective are infinitely far. Deb et al. 2002 (NSGA-II),
+    section III B; each objective is scaled to its range over the points, an objective of no range adds nothing.
 
     >>> crowding_distance([[0, 2], [1, 1], [2, 0]]).tolist()
     [inf, 2.0, inf]
@@ -80,8 +91,9 @@ def crowding_distance(losses: ArrayLike) -> Losses:
 def hypervolume_contributions(losses: ArrayLike, reference: ArrayLike) -> Losses:
     """The volume that each point alone dominates, up to `reference` of shape (objectives,): shape (points,).
 
-    What the hypervolume loses with the point: 0 for one that is dominated, or that has an equal. A front of two
-    objectives by a sweep, all else by leaving each point out.
+    `losses` have the shape (points, objectives). The contribution is what the hypervolume loses with the point: 0 for
+    one that is dominated, or that has an equal. A front of two objectives by a sweep, all else by leaving each point
+    out.
 
     >>> hypervolume_contributions([[1, 2], [2, 1]], [3, 3]).tolist()
     [1.0, 1.0]
@@ -109,8 +121,9 @@ def hypervolume_contributions(losses: ArrayLike, reference: ArrayLike) -> Losses
 def hypervolume(losses: ArrayLike, reference: ArrayLike) -> float:
     """The volume between the points and `reference` of shape (objectives,) that the points dominate; exact.
 
-    Points that do not dominate the reference add nothing. Two objectives by a sweep, more by slicing along the last
-    (While et al. 2006, "HSO").
+    `losses` have the shape (points, objectives); points that do not dominate the reference add nothing. Two objectives
+    by a sweep, more by slicing along the last (While et al. 2006, "HSO"). Raises `SpecError` where the reference has
+    another number of objectives.
 
     >>> hypervolume([[1, 2], [2, 1]], [3, 3])
     3.0
@@ -126,7 +139,10 @@ def hypervolume(losses: ArrayLike, reference: ArrayLike) -> float:
 
 
 def checked_losses(losses: ArrayLike) -> Losses:
-    """The losses as float64 of shape (points, objectives), refused where one is not a number."""
+    """The losses as float64 of shape (points, objectives).
+
+    Raises `SpecError` for another shape, and where one is not a number.
+    """
     points = np.asarray(losses, dtype=np.float64)
     if points.ndim != 2 or points.shape[1] == 0:
         raise SpecError("losses", f"must have the shape (points, objectives), got {points.shape}")

@@ -1,4 +1,4 @@
-"""Facts that every result states: versions, the machine, its devices, the ledger."""
+"""Provenance: what every result states of the machine, the versions and the command that made it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ def installed_versions(*more: str) -> dict[str, str]:
 
 
 def machine_description() -> dict[str, Any]:
-    """The processor, its cores that this process may use, memory and system."""
+    """The processor, its cores that this process may use, memory and system.
+
+    Keys `processor`, `cores`, `memory_gib` (GiB) and `system`.
+    """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 0
     return {
@@ -40,7 +43,10 @@ def machine_description() -> dict[str, Any]:
 
 
 def device_description() -> dict[str, Any]:
-    """The GPUs that torch sees, and the folder that data sets are looked for in."""
+    """The GPUs that torch sees, and the folder that data sets are looked for in.
+
+    Keys `gpus` (names, or `none`) and `data_folder` (or `not set`).
+    """
     import torch
 
     gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
@@ -48,7 +54,11 @@ def device_description() -> dict[str, Any]:
 
 
 def ledger_description(location: str) -> dict[str, Any]:
-    """Whether the ledger answers and how many studies it holds."""
+    """Whether the ledger at `location` (a file or a database URL) answers, and how many studies it holds.
+
+    Keys `location` (without a password), `state` and, where it answers, `studies`; an error is told in `state`, not
+    raised.
+    """
     from naslab.ledger.ledger import Ledger
 
     if "://" not in location and not Path(location).exists():

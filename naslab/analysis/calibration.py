@@ -21,7 +21,7 @@ NO_AGREEMENT = RankAgreement(NOTHING, NOTHING, NOTHING, NOTHING, NOTHING)
 
 
 class Estimated(NamedTuple):
-    """An estimator's name, its outcomes, and which of what they measured ranks the networks, larger for better."""
+    """An estimator's `name`, its `outcomes`, and the `metric` of them that ranks networks, larger for better."""
 
     name: str
     metric: str
@@ -77,7 +77,7 @@ class CalibrationTable(msgspec.Struct, frozen=True, kw_only=True):
         return num_top(self.num_networks)
 
     def rows(self) -> dict[str, Any]:
-        """The table as JSON values."""
+        """The table as JSON values, an entry of `estimators` for each line."""
         about = {name: getattr(self, name) for name in self.__struct_fields__ if name != "lines"}
         return {**about, "num_top": self.num_top, "estimators": [line.row() for line in self.lines]}
 
@@ -85,10 +85,10 @@ class CalibrationTable(msgspec.Struct, frozen=True, kw_only=True):
 def calibration(
     space: str, dataset: str, seed: int, reference: Estimated, estimated: Sequence[Estimated]
 ) -> CalibrationTable:
-    """Each estimator beside the reference, networks matched by identity.
+    """Each of `estimated` beside `reference`, networks matched by identity.
 
-    Raises `StudyError` where fewer than 10 networks have a reference, where all have the same, and where no estimator
-    tells networks apart.
+    `space` and `dataset` are the names that the table states. Raises `StudyError` where fewer than 10 networks have a
+    reference, where all have the same, and where no estimator tells networks apart.
     """
     truth = values_of(reference)
     if len(truth) < LEAST_NETWORKS:
@@ -114,7 +114,7 @@ def calibration(
 
 
 def estimator_line(estimated: Estimated, truth: Mapping[str, float], seed: int) -> EstimatorLine:
-    """One estimator beside the reference of each network."""
+    """One estimator beside `truth`, the reference of each network by identity. Intervals are drawn from `seed`."""
     found = values_of(estimated)
     shared = sorted(found.keys() & truth.keys())
     scores = np.array([found[each] for each in shared])
@@ -139,13 +139,13 @@ def estimator_line(estimated: Estimated, truth: Mapping[str, float], seed: int) 
 
 
 def values_of(estimated: Estimated) -> dict[str, float]:
-    """What each network was measured as, by its identity; those without a finite value left out."""
+    """The metric of each network by identity; networks without a finite value are left out."""
     values = {each.candidate.arch_id: each.value(estimated.metric) for each in estimated.outcomes if each.is_complete}
     return {arch_id: value for arch_id, value in values.items() if math.isfinite(value)}
 
 
 def mean_note(outcomes: Sequence[Outcome], name: str) -> float:
-    """The mean of a number that estimates note; NaN where none does."""
+    """The mean of the number that estimates note under `name`; NaN where none does."""
     noted = [float(each.estimate.notes[name]) for each in outcomes if name in each.estimate.notes]
     return float(np.mean(noted)) if noted else math.nan
 

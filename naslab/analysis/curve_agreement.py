@@ -25,8 +25,9 @@ CurveScore: TypeAlias = Callable[[Beginning, int, Sequence[float]], float]
 
 
 class CurveLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A score of the first `epochs` of `of_epochs`. `gain` is its tau less that of the whole curve's last accuracy.
+    """How a `score` of the first `epochs` of `of_epochs` ranks `num_networks` networks.
 
+    `tau` and `precision` are those of `RankAgreement`; `gain` is tau less that of the whole curve's last accuracy.
     Intervals are of 90 %, by resampling the networks; the gain's takes the same networks for both.
     """
 
@@ -83,11 +84,12 @@ CURVE_SCORES: dict[str, CurveScore] = {
 def curve_agreement(
     outcomes: Sequence[Outcome], truth: Mapping[str, float], annealing: Sequence[float] = (), seed: int = 0
 ) -> tuple[CurveLine, ...]:
-    """Each score of each beginning of whole learning curves, beside the true values of networks by identity.
+    """Each score of each beginning of whole learning curves, beside the true values of networks.
 
-    `annealing` is the share by which the learning rate has fallen at the end of each epoch, empty for a constant rate.
-    Outcomes without a result or a true value are left out. Raises `StudyError` for fewer than 10 networks, and where
-    curves have different lengths.
+    `outcomes` hold the curves; `truth` has a value of each network by identity, larger for better. `annealing` is the
+    share by which the learning rate has fallen at the end of each epoch, empty for a constant rate. Outcomes without a
+    result or a true value are left out. Raises `StudyError` for fewer than 10 networks, and where curves have different
+    lengths.
     """
     curves = {
         each.candidate.arch_id: each.estimate.curve

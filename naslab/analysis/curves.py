@@ -38,7 +38,7 @@ class CurveTable(msgspec.Struct, frozen=True):
 
 
 def learning_curves(outcomes: Sequence[Outcome], trials: Collection[int] | None = None) -> CurveTable:
-    """The curves of these trials, or of all outcomes."""
+    """The learning curves of the outcomes numbered in `trials`, or of all outcomes, the cheapest network first."""
     chosen = [each for each in outcomes if trials is None or each.candidate.trial in trials]
     with_curve = sorted(
         (each for each in chosen if each.estimate.curve),

@@ -39,7 +39,7 @@ class FailureTable(msgspec.Struct, frozen=True):
 
 
 def failures(outcomes: Sequence[Outcome]) -> FailureTable:
-    """The failed trials of a study by reason."""
+    """The failed trials among a study's outcomes, grouped by reason."""
     found: dict[str, list[tuple[int, Failure]]] = defaultdict(list)
     for outcome in sorted(outcomes, key=lambda each: each.candidate.trial):
         if outcome.estimate.failure is not None:

@@ -37,7 +37,7 @@ class MeasuredMember(msgspec.Struct, frozen=True, kw_only=True):
     failure: str = ""
 
     def value(self, metric: str) -> float:
-        """A metric; NaN where it was not measured."""
+        """The value of `metric`, in its own unit; NaN where it was not measured."""
         return self.metrics.get(metric, math.nan)
 
 

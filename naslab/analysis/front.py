@@ -32,7 +32,7 @@ class FrontPoint(msgspec.Struct, frozen=True, kw_only=True):
     is_on_front: bool = False
 
     def value(self, metric: str) -> float:
-        """A metric; NaN where it was not measured."""
+        """The value of `metric`, in its own unit; NaN where it was not measured."""
         return self.metrics.get(metric, math.nan)
 
     def row(self) -> dict[str, Any]:
@@ -138,7 +138,7 @@ def front(
 
 
 def front_point(outcome: Outcome, is_on_front: bool = False) -> FrontPoint:
-    """An outcome as a point to show."""
+    """`outcome` as a point of a front: its costs, what was measured, and its stages in words."""
     candidate = outcome.candidate
     costs = {metric: outcome.value(metric) for metric in ANALYTIC_METRICS}
     return FrontPoint(

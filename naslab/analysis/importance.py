@@ -59,7 +59,10 @@ class Calibration(msgspec.Struct, frozen=True):
 
 
 class ImportanceTable(msgspec.Struct, frozen=True):
-    """Choices from the one that matters most, for one metric, with how far to trust them."""
+    """Choices from the one that matters most for one `metric`, from `num_networks` networks.
+
+    `calibration` says how far the model that they come from is to be trusted.
+    """
 
     metric: str
     choices: tuple[Importance, ...]
@@ -68,9 +71,10 @@ class ImportanceTable(msgspec.Struct, frozen=True):
 
 
 def importance(outcomes: Sequence[Outcome], objective: Objective, space: SearchSpace) -> ImportanceTable | None:
-    """What matters to an objective; `None` where fewer than 12 networks of the space say, or all are equal.
+    """How much each choice of `space` matters to `objective`, from the complete `outcomes` of a search.
 
-    Of more than 160 networks as many are taken, spread over the search.
+    `None` where fewer than 12 networks of the space have a value, or all have the same. Of more than 160 networks as
+    many are taken, spread over the search.
     """
     made = [each for each in widest(outcomes) if each.candidate.genome.genes]
     measured = [each for each in made if math.isfinite(each.value(objective.metric))]
@@ -96,9 +100,9 @@ def importance(outcomes: Sequence[Outcome], objective: Objective, space: SearchS
 
 
 def calibration(kernel: Kernel, inputs: Matrix, targets: Vector) -> Calibration:
-    """Predictions of each network from all others (Rasmussen and Williams 2006, equations 5.10 to 5.12).
+    """How well each network is predicted from all others (Rasmussen and Williams 2006, equations 5.10 to 5.12).
 
-    `inputs` (n, columns) and standardised `targets` (n,), to which the kernel was fitted.
+    `inputs` of shape (n, columns) and standardised `targets` of shape (n,), to which `kernel` was fitted.
     """
     inverse = np.linalg.inv(kernel.of_measurements(inputs))
     variance = 1.0 / np.diag(inverse)

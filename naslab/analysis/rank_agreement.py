@@ -19,7 +19,7 @@ LEAST_RANKED = 3
 
 
 class Agreement(msgspec.Struct, frozen=True):
-    """A figure with its 90 % interval; all NaN where there is none."""
+    """A figure (`value`) with its 90 % interval from `low` to `high`; all NaN where there is none."""
 
     value: float
     low: float
@@ -51,9 +51,13 @@ class RankAgreement(NamedTuple):
 
 
 def rank_agreement(scores: Values, truth: Values, num_resamples: int = 1000, seed: int = 0) -> RankAgreement:
-    """How scores of shape (n,) rank networks whose true values have the shape (n,); larger is better in both.
+    """How `scores` of shape (n,) rank networks of the values `truth`, shape (n,); larger is better in both.
 
     Intervals are percentiles over `num_resamples` bootstrap samples of the networks.
+
+    >>> found = rank_agreement(np.array([1.0, 2.0, 3.0, 5.0, 4.0]), np.arange(5.0), num_resamples=20)
+    >>> found.tau.value, found.precision.value
+    (0.8, 0.0)
     """
     source = np.random.default_rng(seed)
     picks = [source.integers(len(truth), size=len(truth)) for _ in range(num_resamples)]
@@ -89,7 +93,10 @@ def kendall_tau(one: Values, other: Values) -> float:
 
 
 def resampled_taus(one: Values, other: Values, picks: list[NDArray[np.intp]]) -> Values:
-    """Tau-b of the networks at each pick, shape (picks,): the signs of all pairs are compared once, then weighted."""
+    """Tau-b of `one` and `other`, both of shape (n,), over the networks at each of `picks`: shape (picks,).
+
+    A pick is an array of indices of shape (networks drawn,). The signs of all pairs are compared once, then weighted.
+    """
     signs_one = np.sign(one[:, None] - one[None, :])
     signs_other = np.sign(other[:, None] - other[None, :])
     weights = np.array([np.bincount(pick, minlength=len(one)) for pick in picks], dtype=np.float64)
@@ -112,7 +119,7 @@ def spearman_rho(one: Values, other: Values) -> float:
 
 
 def mean_ranks(values: Values) -> Values:
-    """Ranks from 1, equal values at the mean of theirs."""
+    """Ranks from 1 of values of shape (n,), equal ones at the mean of theirs: shape (n,)."""
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     return np.asarray((np.cumsum(counts) - (counts - 1) / 2)[inverse], float)
 
@@ -123,19 +130,24 @@ def num_top(count: int) -> int:
 
 
 def best_tenth(scores: Values, truth: Values) -> tuple[Values, Values]:
-    """Both values of the tenth of the networks that truly is the best."""
+    """The scores and the true values, two arrays of shape (top,), of the tenth of the networks truly best."""
     best = np.argsort(-truth, kind="stable")[: num_top(len(truth))]
     return scores[best], truth[best]
 
 
 def top_precision(scores: Values, truth: Values) -> float:
-    """The share of the scores' best tenth that truly is among the best tenth; ties at its border count in part."""
+    """The share of the scores' best tenth that truly is among the best tenth; ties at its border count in part.
+
+    `scores` and `truth` have the shape (n,).
+    """
     count = num_top(len(truth))
     return float((top_membership(scores, count) * top_membership(truth, count)).sum() / count)
 
 
 def top_membership(values: Values, count: int) -> Values:
-    """How surely each value is among the `count` largest: ties at the border share the places left.
+    """How surely each of `values`, shape (n,), is among the `count` largest: shape (n,), from 0 to 1.
+
+    Ties at the border share the places left.
 
     >>> top_membership(np.array([3.0, 1.0, 2.0, 2.0]), 2)
     array([1. , 0. , 0.5, 0.5])

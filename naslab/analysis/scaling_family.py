@@ -14,7 +14,11 @@ RATIO_METRICS = ("macs", "params", "activations")
 
 
 class ScaledMember(msgspec.Struct, frozen=True, kw_only=True):
-    """A member at `phi`; `ratios` are its costs in those of the baseline; what is unknown is NaN."""
+    """A member at `phi` of a family.
+
+    `costs` are by metric, `ratios` the same in those of the baseline; `resolution` is (height, width) in pixels,
+    `accuracy` in per cent, `latency_ms` in milliseconds. What is unknown is NaN.
+    """
 
     phi: float
     costs: dict[str, float]
@@ -32,7 +36,7 @@ class ScaledFamily(msgspec.Struct, frozen=True):
     members: tuple[ScaledMember, ...]
 
     def has(self, metric: str) -> bool:
-        """Whether any member has an accuracy, or a latency."""
+        """Whether any member has a value of `metric`: `accuracy` or `latency_ms`."""
         return any(math.isfinite(getattr(each, metric)) for each in self.members)
 
 
@@ -43,7 +47,9 @@ def scaled_family(
     accuracies: Mapping[str, float] | None = None,
     latencies: Mapping[str, float] | None = None,
 ) -> ScaledFamily:
-    """The table of a baseline and its members; accuracies and latencies are by identity of the network.
+    """The table of the baseline `base` and its `members`, which figures call `name`.
+
+    `accuracies` (per cent) and `latencies` (milliseconds) are by identity of the network (`arch_id`).
 
     >>> from naslab.scaling import rescale
     >>> from naslab.zoo import model

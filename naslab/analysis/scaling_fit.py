@@ -206,7 +206,10 @@ def _point(group: Sequence[Outcome], base_macs: int) -> ScaledPoint:
 
 
 def noise_of(points: Sequence[ScaledPoint]) -> Values | None:
-    """Deviations of single trainings from their point's mean, inflated for the mean being their own; `None` if none."""
+    """Deviations of single trainings from the mean error of their point: shape (trainings,), or `None` without any.
+
+    They are inflated because the mean is of the same trainings; points of one training are left out.
+    """
     found = [
         (np.asarray(point.errors) - point.error) * math.sqrt(len(point.errors) / (len(point.errors) - 1))
         for point in points
@@ -231,7 +234,10 @@ def win_counts(points: Sequence[ScaledPoint], noise: Values | None, seed: int = 
 
 
 def intervals_of(points: Sequence[ScaledPoint], wins: Values) -> dict[str, tuple[float, float]]:
-    """The central 90 % of each coefficient over the winners of the resamples."""
+    """The central 90 % of each coefficient over the winners of the resamples, by name.
+
+    `wins` has the shape (points,): how often each of `points` won.
+    """
     tail = (1 - LEVEL) / 2
     found = {}
     for name in ("alpha", "beta", "gamma"):

@@ -117,12 +117,15 @@ class LawTable(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def scaling_laws(view: StudyView, metrics: Sequence[str] = (), of: str = "auto", num_resamples: int = 200) -> LawTable:
-    """The laws of error against each metric over a study's complete outcomes.
+    """The laws of error (per cent) against each of `metrics` over the complete outcomes of `view`.
 
-    Without `metrics`, those of every cost, or of the number of images where the study is about that. Over costs only
+    Without `metrics`, those of every cost, or of the number of images where the study is about that. `of` says which
+    networks are taken: `auto` or one of `CHOICES`; `num_resamples` is how often the bootstrap refits. Over costs only
     trainings of the study's own number of epochs count. Trainings of one network with several seeds are one point.
-    Networks without any error are left out, for a power law has none. Raises `StudyError` saying how many points are
-    there and needed.
+    Networks without any error are left out, for a power law has none.
+
+    Raises `StudyError` saying how many points are there and needed, and `UnknownNameError` for other metrics or
+    choices.
     """
     for metric in metrics:
         if metric not in LAW_METRICS:

@@ -12,7 +12,17 @@ from naslab.study.problem import Problem
 
 
 class StudyView(msgspec.Struct, frozen=True, kw_only=True):
-    """A study at one moment: what it is after, its outcomes in the order finished, the networks trained beside them."""
+    """A study at one moment, read whole from its ledger.
+
+    `record` is how it was asked for and `problem` what it is after. `outcomes` are those of its search in the order
+    finished; `family` and `baselines` those of networks trained beside it. `runs` are the times that it was driven,
+    `num_in_flight` how many candidates are being trained.
+
+    >>> import naslab
+    >>> study = naslab.open_study("digits", ledger="studies.db")  # doctest: +SKIP
+    >>> max(outcome.value("accuracy") for outcome in study.outcomes if outcome.is_complete)  # doctest: +SKIP
+    98.6
+    """
 
     record: StudyRecord
     problem: Problem
@@ -24,9 +34,10 @@ class StudyView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_study(ledger: Ledger, name: str) -> StudyView:
-    """A study with everything a report shows; `UnknownNameError` names the nearest studies.
+    """The study `name` of `ledger`, with everything that a report shows.
 
-    Raises `StudyError` where the study's problem is not one that this program reads.
+    Raises `UnknownNameError` with the nearest studies, and `StudyError` where the study's problem is not one that this
+    program reads.
     """
     record = ledger.study(name)
     try:

@@ -37,25 +37,25 @@ BlockActivation: TypeAlias = Activation | Literal["none"] | None
 
 
 def require(holds: bool, field: str, rule: str) -> None:
-    """Raise the error that `field` breaks `rule` unless it holds."""
+    """Raise `SpecError` that `field` breaks `rule`, unless `holds`."""
     if not holds:
         raise SpecError(field, rule)
 
 
 def require_odd(kernel: int, field: str = "kernel") -> None:
-    """A kernel that can keep its input's size: odd and positive."""
+    """Raise `SpecError` unless `kernel` can keep its input's size: odd and positive."""
     if kernel < 1 or kernel % 2 == 0:
         raise SpecError(field, f"must be odd and positive, got {kernel}")
 
 
 def require_positive(value: float, field: str) -> None:
-    """A count of at least 1, or a factor above 0."""
+    """Raise `SpecError` unless a count is at least 1, or a factor above 0."""
     if value < 1 if isinstance(value, int) else value <= 0:
         raise SpecError(field, f"must be {'at least 1' if isinstance(value, int) else 'above 0'}, got {value}")
 
 
 def require_divides(groups: int, in_channels: int, out_channels: int) -> None:
-    """A number of groups that divides the channels on both sides."""
+    """Raise `SpecError` unless `groups` divides the channels on both sides."""
     if in_channels % groups or out_channels % groups:
         raise SpecError("groups", f"{groups} must divide {in_channels} input and {out_channels} output channels")
 
@@ -105,7 +105,8 @@ the constants of the released NFNet code, which were sampled, and the integral f
 class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
     """An immutable part of a description of a network: compared by value, written to JSON and YAML without loss.
 
-    Such values cannot form cycles, so the garbage collector leaves them alone: a tenth of a candidate's time.
+    Making one whose fields break a rule raises `SpecError` with the field and the value. Such values cannot form
+    cycles, so the garbage collector leaves them alone: a tenth of a candidate's time.
     """
 
 
@@ -152,7 +153,7 @@ class SqueezeExcite(Spec, frozen=True, cache_hash=True):
 
 
 class Context(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
-    """What a block takes from the network around it, and the layers made in its style."""
+    """What a block takes from the network around it, `norm` and `activation`, and the layers made in its style."""
 
     norm: NormStyle | None = NormStyle()
     activation: Activation = "relu"
@@ -185,7 +186,11 @@ class Context(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
         groups: int = 1,
         bias: bool | None = None,
     ) -> Conv:
-        """A bare convolution; padded to keep sizes at stride 1, a bias only where no norm follows, unless given."""
+        """A bare convolution of `in_channels` to `out_channels` with windows of `kernel` (height, width) at `stride`.
+
+        `padding` (height, width) keeps sizes at stride 1 unless given; `bias` is there only where no norm follows,
+        unless given. Raises `SpecError` where `groups` do not divide the channels on both sides.
+        """
         if groups > 1:
             require_divides(groups, in_channels, out_channels)
         if padding is None:
@@ -205,7 +210,11 @@ class Context(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
         groups: int = 1,
         activation: BlockActivation = None,
     ) -> Sequence:
-        """Convolution, normalisation, activation; padded to keep sizes at stride 1, a bias only without a norm."""
+        """Convolution, normalisation, activation: `in_channels` to `out_channels` with square windows of side `kernel`.
+
+        It strides by `stride` in `groups` groups, is padded to keep sizes at stride 1, and has a bias only without a
+        norm. `activation` is the block's own, `None` the network's.
+        """
         conv = self.filter(in_channels, out_channels, (kernel, kernel), stride, None, groups)
         norm = self.normalise(out_channels)
         act = self.activate(activation)
@@ -222,7 +231,11 @@ class Context(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
         gated_width: int,
         of: Literal["input", "gated"] = "gated",
     ) -> Gate | None:
-        """The gate that `se` asks for over `gated_width` channels, or nothing."""
+        """The gate that `se` asks for over `gated_width` channels, or nothing.
+
+        `in_width` are the channels of the block's input; `of` is the block's convention of which of the two are
+        squeezed.
+        """
         if se is None:
             return None
         squeezed = se.squeezed_width(in_width, gated_width, of)
@@ -234,12 +247,19 @@ class Context(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
 
 
 class Block(Spec, frozen=True, cache_hash=True, tag_field="type"):
-    """A block specification. Subclasses are final, name themselves by `tag` and lower themselves."""
+    """A block specification. Subclasses are final, name themselves by `tag` and lower themselves.
+
+    Fields of one name mean the same in all: `kernel` is the side of the square filter or window in pixels; `groups` the
+    groups of its convolution; `expansion` the inner channels over the input's; `se` the squeeze-excite gate; `shortcut`
+    how a residual block's input joins its output where shapes differ; `dropout` a rate in training; `activation` the
+    block's own, `None` the network's.
+    """
 
     def lower(self, shape: Shape, width: int | None, stride: int, context: Context, drop_rate: float = 0.0) -> Layer:
         """The layers of one block on a map of `shape`, towards `width` channels (`None`: the block's own).
 
-        `drop_rate` is the stochastic-depth probability of a residual body.
+        `stride` is the stage's, `context` the network's normalisation and activation. `drop_rate` is the
+        stochastic-depth probability of a residual body. Raises `SpecError` where the block cannot be made there.
         """
         raise TypeError(f"{type(self).__name__} does not lower itself")
 
@@ -251,7 +271,10 @@ class Block(Spec, frozen=True, cache_hash=True, tag_field="type"):
     def lower_on(
         self, shapes: tuple[Shape, ...], width: int | None, stride: int, context: Context, drop_rate: float = 0.0
     ) -> Layer:
-        """The layers of one block on the last `num_inputs` maps, oldest first."""
+        """The layers of one block on the last `num_inputs` maps, of `shapes`, oldest first.
+
+        `width`, `stride`, `context` and `drop_rate` are those of `lower`.
+        """
         return self.lower(shapes[-1], width, stride, context, drop_rate)
 
     def repeated(self, times: int) -> Block:

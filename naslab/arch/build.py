@@ -49,12 +49,12 @@ from naslab.errors import SpecError
 
 
 def build(arch: ArchSpec, seed: int | None = None, auxiliary: bool = False) -> nn.Module:
-    """A module that takes images (batch, channels, height, width) and gives logits (batch, classes).
+    """A module of the network `arch`: images of shape (batch, channels, height, width) in, logits (batch, classes) out.
 
-    With a `seed` the initial weights are a function of it, and the global random state is left as it was.
-    With `auxiliary` the auxiliary heads of the architecture are built too: in training the module then gives a tuple,
-    the logits and those of each head; in evaluation the logits alone, as ever. The heads' weights are under
-    `auxiliary.`, all others have the names they have without.
+    With a `seed` the initial weights are a function of it, and the global random state is left as it was. With
+    `auxiliary` the auxiliary heads of the architecture are built too: in training the module then gives a tuple, the
+    logits and those of each head; in evaluation the logits alone, as ever. The heads' weights are under `auxiliary.`,
+    all others have the names they have without. Raises `SpecError` where a layer does not fit its input.
 
     >>> import torch
     >>> from naslab.arch import ArchSpec, MBConv, Stage

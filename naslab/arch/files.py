@@ -46,12 +46,29 @@ def encode(spec: msgspec.Struct) -> Any:
 
 
 def load_arch(path: Path) -> ArchSpec:
-    """Read an architecture file (YAML, of which JSON is a part)."""
+    """Read an architecture file (YAML, of which JSON is a part).
+
+    Raises `SpecError` with the place in the file where it breaks a rule, and `NaslabError` where it cannot be read.
+
+    >>> import naslab, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "lenet5.yaml"
+    ...     naslab.save_arch(naslab.model("lenet5"), path)
+    ...     naslab.load_arch(path) == naslab.model("lenet5")
+    True
+    """
     return decode_arch(load_yaml(path))
 
 
 def save_arch(arch: ArchSpec, path: Path) -> None:
-    """Write an architecture file: JSON for `.json`, YAML otherwise; whole or not at all."""
+    """Write the network `arch` to a file: JSON for `.json`, YAML otherwise. A crash leaves no half-written file.
+
+    >>> import naslab, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     naslab.save_arch(naslab.model("lenet5"), Path(folder) / "lenet5.json")
+    ...     [file.name for file in Path(folder).iterdir()]
+    ['lenet5.json']
+    """
     data = encode(arch)
     text = (
         msgspec.json.format(msgspec.json.encode(arch), indent=2).decode()
@@ -62,7 +79,7 @@ def save_arch(arch: ArchSpec, path: Path) -> None:
 
 
 def load_yaml(path: Path) -> Any:
-    """The plain values of a YAML file, read safely."""
+    """The plain values of a YAML file, read safely. Raises `NaslabError` where it cannot be read."""
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:

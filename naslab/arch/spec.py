@@ -20,7 +20,7 @@ from naslab.errors import SpecError
 
 
 class Stage(Spec, frozen=True, cache_hash=True):
-    """`repeats` blocks towards `width` channels; the first one takes the stride.
+    """`repeats` copies of `block` towards `width` channels; the first one takes the `stride`.
 
     `width=None` leaves it to the block (pooling keeps its input's channels).
     """
@@ -108,9 +108,12 @@ class AuxiliaryHead(Spec, frozen=True, cache_hash=True):
 
 
 class ArchSpec(Spec, frozen=True, cache_hash=True):
-    """A network: input, stem, stages, head, number of classes, and the style that its blocks share.
+    """A network: what goes in, `stem`, `stages`, `head`, and the style that its blocks share.
 
-    `input` is (channels, height, width) of one image.
+    `input` is (channels, height, width) of one image, `num_classes` the number of logits. Scaling leaves the `stem` and
+    the `head` alone where asked. `norm` and `activation` are those of all blocks that name none, `norm=None` none at
+    all; `stochastic_depth` drops residual bodies in training; `auxiliary` are classifiers that are there in training
+    only.
 
     >>> from naslab.arch import ArchSpec, MBConv, Stage, cost
     >>> arch = ArchSpec(input=(3, 32, 32), stages=(Stage(block=MBConv(), width=24, stride=2),), num_classes=10)

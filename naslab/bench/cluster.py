@@ -1,4 +1,4 @@
-"""Cluster: simulated workers on a virtual clock. How many, how long trainings take, and what goes wrong."""
+"""Cluster: simulated workers on a virtual clock: how many, how long trainings take, and how often they fail."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from naslab.arch.block import require
 
 
 class Fate(NamedTuple):
-    """How one training goes: its virtual seconds, and whether it fails at their end."""
+    """How one training goes: its virtual `seconds`, and whether it fails at their end."""
 
     seconds: float
     has_failed: bool
@@ -22,7 +22,8 @@ class Cluster(msgspec.Struct, frozen=True):
 
     `duration_spread` is the standard deviation of the logarithm of a duration. A share `straggler_rate` of trainings
     takes `straggler_factor` times as long; a share `failure_rate` fails, at a moment anywhere in its duration. `noise`
-    is the standard deviation added to every loss that is not known before training.
+    is the standard deviation added to every loss that is not known before training. Raises `SpecError` for values out
+    of range.
 
     >>> Cluster(workers=100, failure_rate=0.05).failure_rate
     0.05
@@ -47,7 +48,7 @@ class Cluster(msgspec.Struct, frozen=True):
         require(self.straggler_factor >= 1, "straggler_factor", f"must be at least 1, got {self.straggler_factor}")
 
     def fate(self, duration: float, rng: np.random.Generator) -> Fate:
-        """How the training of a network goes whose duration is `duration` times the mean."""
+        """How a training goes whose `duration` is that many times the mean."""
         spread = self.duration_spread
         seconds = self.mean_seconds * duration * float(rng.lognormal(-(spread**2) / 2, spread))  # of mean 1
         is_straggler, has_failed = rng.random(2) < (self.straggler_rate, self.failure_rate)

@@ -31,7 +31,10 @@ class Curves(msgspec.Struct, frozen=True):
 
 
 class Comparison(msgspec.Struct, frozen=True):
-    """Strategies on one table. `target` is a value of the first objective, `reference` one of each, as in the table."""
+    """Strategies on one table: the `strategies` and `curves` of each, by name.
+
+    `target` is a value of the first objective, `reference` one of each, as in the table.
+    """
 
     strategies: dict[str, Standing]
     curves: dict[str, Curves]
@@ -49,12 +52,15 @@ def compare(
     processes: int = 1,
     on_done: Observer | None = None,
 ) -> Comparison:
-    """Run each strategy with the seeds 0, 1, ... for `trials` evaluations on a simulated cluster.
+    """Run each of `strategies` on the table `domain` with the seeds 0, 1, ... for `trials` evaluations.
 
-    `target` is a value of the first objective to reach, that of the best 0.1 % of rows by default. Regret and
-    hypervolume are of the table's own values, also where strategies see them with noise. Results do not depend on
-    `processes`, the times of asks and the utilisation that follows from them aside. Raises `UnknownNameError` and
-    `SpecError` before the first search for strategies that are not there or cannot search the table.
+    `seeds` is how many, `cluster` the simulated one (one worker by default). `target` is a value of the first objective
+    to reach, that of the best 0.1 % of rows by default. `on_done` is called with each name and standing as it is known.
+    Regret and hypervolume are of the table's own values, also where strategies see them with noise. Results do not
+    depend on `processes`, the times of asks and the utilisation that follows from them aside.
+
+    Raises `UnknownNameError` and `SpecError` before the first search for strategies that are not there or cannot search
+    the table, and `SpecError` for numbers below 1.
     """
     cluster = cluster or Cluster()
     for name, number in (("trials", trials), ("seeds", seeds), ("processes", processes)):
@@ -75,7 +81,7 @@ def compare(
 
 
 def reference_point(domain: TableDomain) -> dict[str, float]:
-    """The values that hypervolume is measured from, by objective: what counts as worthless."""
+    """The values that hypervolume is measured from, by objective: from there on a network is worthless."""
     aims = zip(domain.objectives, domain.reference, strict=True)
     return {objective.metric: objective.loss(float(loss)) for objective, loss in aims}
 
@@ -83,7 +89,10 @@ def reference_point(domain: TableDomain) -> dict[str, float]:
 def judge(
     domain: TableDomain, traces: Sequence[Trace], workers: int = 1, target: float | None = None
 ) -> tuple[Standing, Curves]:
-    """How searches of one table did; `target` is a first loss, the top's by default."""
+    """How the searches `traces` of the table `domain` did, by `workers` workers, as figures and as curves.
+
+    `target` is a loss of the first objective to reach, that of the best 0.1 % of rows by default.
+    """
     found = progress(domain, traces)
     shares = curve(found.shares) if found.shares.size else None
     figures = standing(domain, traces, found, workers, top_loss(domain) if target is None else target)
@@ -99,7 +108,11 @@ def searches(
     pool: Executor | None,
     stop_at: float = -np.inf,
 ) -> Iterator[Trace]:
-    """One search of a strategy for each seed, in their order; begun at once where there is a pool."""
+    """One search of the strategy `name` on `domain` for each of `seeds`, in their order.
+
+    Each is of `trials` evaluations on `cluster`, or until its first loss is at most `stop_at`. With a `pool` of
+    processes they run side by side, started at once.
+    """
     run = partial(_searches, domain, name, trials, cluster, stop_at)
     if pool is None:
         return (trace for seed in seeds for trace in run([seed]))

@@ -24,7 +24,8 @@ SHORTFALL = 2.0
 class Ladder(msgspec.Struct, frozen=True):
     """Trainings of `efforts` (in epochs, rising); of each one's networks the share `keep` goes on to the next.
 
-    `agreements` are the correlations of a training's losses with those of the longest.
+    `agreements` are the correlations of a training's losses with those of the longest. Raises `SpecError` where efforts
+    do not rise, or where there is not one agreement for each, the last of 1.
 
     >>> Ladder((1, 3, 9), (0.6, 0.85, 1.0)).keep
     0.3333333333333333
@@ -43,10 +44,10 @@ class Ladder(msgspec.Struct, frozen=True):
 
 
 def make_fidelities(domain: TableDomain, ladder: Ladder, seed: int = 0) -> NDArray[np.float64]:
-    """The first loss of every row after each of the ladder's trainings: shape (efforts, rows); the last is the table's.
+    """The first loss of every row of `domain` after each of the trainings of `ladder`: shape (efforts, rows).
 
-    A shorter training is the table's own loss mixed with what other knobs would bring, worse and more spread, so that
-    it favours some networks for reasons of its own.
+    The last is the table's. A shorter training is the table's own loss mixed with that of a made table of the same
+    knobs, worse and more spread, so that it favours some networks for reasons of its own.
     """
     own = domain.losses[:, 0]
     centre, spread = own.mean(), own.std()
@@ -88,9 +89,10 @@ def climb(
 ) -> LadderTrace:
     """Asynchronous successive halving (Li et al. 2018, arXiv 1810.05934) on one worker until `epochs` are spent.
 
-    A network that goes on is charged what its training adds. `search` is told every training or, without `tells_all`,
-    those of the first effort alone. The best network is the one whose full training looked best, by its own loss in
-    the table: a lucky measurement counts for nothing.
+    `losses`, shape (efforts, rows), are those of the trainings of `ladder` on the table `domain`; each is seen with
+    normal noise of the deviation `noise`. A network that goes on is charged what its training adds. `search` is told
+    every training or, without `tells_all`, those of the first effort alone. The best network is the one whose full
+    training looked best, by its own loss in the table: a lucky measurement counts for nothing.
     """
     rungs: list[dict[int, float]] = [{} for _ in ladder.efforts]
     spent, shown, best = 0.0, np.inf, np.inf

@@ -30,9 +30,10 @@ def load_nas_bench_macro(
 ) -> TableDomain:
     """NAS-Bench-Macro (Su et al. 2021, arXiv 2103.11922): 6,561 keys, 3,969 networks, mean test accuracy of three runs.
 
-    `objectives` are of accuracy (per cent, up), macs and params (down, known before training). A model may learn from
-    the logarithms of `features`, of macs and params. Trainings take time in proportion to the cost `duration`. Raises
-    `UnknownNameError` for other columns and `DataError` where the table cannot be read.
+    `data_dir` is the folder of data sets. `objectives` are of accuracy (per cent, up), macs and params (down, known
+    before training). A model may learn from the logarithms of `features`, of macs and params. Trainings take time in
+    proportion to the cost `duration`. Raises `UnknownNameError` for other columns and `DataError` where the table
+    cannot be read.
     """
     _check_columns(objectives, features, duration)
     path = data_dir / MACRO_FILE

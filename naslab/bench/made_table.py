@@ -24,14 +24,14 @@ def make_table(
     seed: int = 0,
     ruggedness: float = 0.0,
 ) -> TableDomain:
-    """A table with ordered knobs of `num_options` values and unordered ones of `num_kinds`; some rows are absent.
+    """A table with ordered knobs of `num_options` values and unordered ones of `num_kinds`.
 
-    `score` (up, of deviation 1) sums what each knob brings, a hump over ordered ones and anything over the others, what
-    every two knobs bring together, and the logarithm of macs, the latter two of half the deviation of the first. What
-    every three knobs bring together comes with `ruggedness` times the deviation of the first: no smooth model knows it
-    before it has seen it, so that tables of 1 and more take hundreds of evaluations.
-    `macs` (down) multiplies what the knobs cost; it is known before training, which takes time in proportion.
-    Equal seeds make equal tables.
+    Of its rows the share `share_absent` is left out; `objectives` are of `score` and `macs`. `score` (up, of deviation
+    1) sums what each knob brings, a hump over ordered ones and anything over the others, what every two knobs bring
+    together, and the logarithm of macs, the latter two of half the deviation of the first. What every three knobs bring
+    together comes with `ruggedness` times the deviation of the first: no smooth model knows it before it has seen it,
+    so that tables of 1 and more take hundreds of evaluations. `macs` (down) multiplies what the knobs cost; it is known
+    before training, which takes time in proportion. Equal seeds make equal tables.
 
     >>> make_table((3, 2), (2,), share_absent=0).space.size()
     12
@@ -59,7 +59,10 @@ def make_table(
 
 
 def make_scores(knobs: Sequence[Hole], keys: Keys, rng: np.random.Generator) -> NDArray[np.float64]:
-    """A made-up result of each key, shape (rows,), of mean 0 and deviation 1: what knobs bring alone and in pairs."""
+    """A made-up result of each key, shape (rows,), of mean 0 and deviation 1: what `knobs` bring alone and in pairs.
+
+    `keys` have the shape (rows, knobs).
+    """
     return _standard(_own_and_joint(knobs, keys, rng))
 
 

@@ -20,7 +20,7 @@ MAX_SUGGESTIONS = 8
 
 
 def propose(domain: Domain, seed: int) -> Proposer:
-    """Its suggestions with the package's defaults."""
+    """Nevergrad's proposer on `domain`, with the package's defaults."""
     return Nevergrad(domain, seed)
 
 

@@ -56,7 +56,7 @@ def make_contender(name: str, domain: Domain, seed: int = 0) -> Search:
 
 
 def knobs_of(domain: Domain) -> list[Hole]:
-    """The choices that leave a choice."""
+    """The choices of a domain's space that have more than one option."""
     return [hole for hole in domain.space.holes() if len(hole.options) > 1]
 
 

@@ -56,12 +56,11 @@ def simulate(
     seed: int = 0,
     stop_at: float = -np.inf,
 ) -> Trace:
-    """Run `search` on a cluster until `trials` results are in, or the table is exhausted.
+    """Run `search` on the table `domain` until `trials` results are in, or the table is exhausted.
 
-    It ends early with a result whose first loss, as the table has it, is at most `stop_at`.
-
-    Asking takes no virtual time, so that the same seed gives the same search on any machine. What befalls a training is
-    a function of the seed and of its number alone.
+    `cluster` trains (one worker by default). It ends early with a result whose first loss, as the table has it, is at
+    most `stop_at`. Asking takes no virtual time, so that the same seed gives the same search on any machine. How a
+    training goes is a function of the seed and of its number alone.
     """
     cluster = cluster or Cluster()
     began = time.process_time()

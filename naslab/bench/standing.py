@@ -86,7 +86,7 @@ def top_loss(domain: TableDomain) -> float:
 
 
 def progress(domain: TableDomain, traces: Sequence[Trace]) -> BestSoFar:
-    """What searches of one table had found after each evaluation."""
+    """What the searches `traces` of the table `domain` had found after each evaluation."""
     longest = max(len(trace.rows) for trace in traces)
     worst = domain.losses[:, 0].max()
     best = [np.minimum.accumulate(np.where(each.has_failed, worst, domain.losses[each.rows, 0])) for each in traces]
@@ -97,7 +97,10 @@ def progress(domain: TableDomain, traces: Sequence[Trace]) -> BestSoFar:
 
 
 def standing(domain: TableDomain, traces: Sequence[Trace], found: BestSoFar, workers: int, target: float) -> Standing:
-    """How searches of one table did; `target` is a first loss to reach."""
+    """How the searches `traces` of the table `domain` did.
+
+    `found` is their `progress`; `workers` is how many trained, `target` a loss of the first objective to reach.
+    """
     distinct = np.unique(domain.losses[:, 0])
     longest = found.best.shape[1]
     budgets = [budget for budget in BUDGETS if budget <= longest] or [longest]
@@ -123,7 +126,7 @@ def standing(domain: TableDomain, traces: Sequence[Trace], found: BestSoFar, wor
 
 
 def curve(values: NDArray[np.float64]) -> Curve:
-    """The mean of values of shape (searches, evaluations), and a band of a standard error each way."""
+    """The mean of `values` of shape (searches, evaluations), and a band of a standard error each way."""
     mean = values.mean(axis=0)
     sem = values.std(axis=0, ddof=1) / math.sqrt(len(values)) if len(values) > 1 else np.zeros(len(mean))
     return Curve(mean.tolist(), (mean - sem).tolist(), (mean + sem).tolist())

@@ -18,7 +18,7 @@ from naslab.study.problem import Objective
 
 
 class TableSpace:
-    """The rows of a table as genomes: one gene a knob. Combinations that are not rows are invalid networks."""
+    """The rows of a table as genomes: one gene for each of `knobs`. Other combinations are invalid networks."""
 
     def __init__(self, knobs: Sequence[Hole], keys: NDArray[np.int64]) -> None:
         """`keys` holds the option of every knob for every row: shape (rows, knobs)."""
@@ -102,13 +102,14 @@ class TableSpace:
 
 
 class TableDomain:
-    """A table as strategies see it: rows that are the same network are known as one.
+    """A table as strategies see it: the rows of `space`; rows that are the same network are known as one.
 
     `losses`: shape (rows, objectives), to be small. `is_known`: which objectives are known before training, shape
     (objectives,). `features`: what a model may learn from, shape (rows, features). `networks`: shape (rows,), equal
     where rows are one network; a row's own number by default. `reference`: losses that count as worthless, shape
     (objectives,); the table's worst by default. `objectives`: what the losses are of. `durations`: how long each row's
-    training takes, shape (rows,), in any unit; kept as multiples of their mean, all alike by default.
+    training takes, shape (rows,), in any unit; kept as multiples of their mean, all alike by default. Raises
+    `DataError` where there are not as many losses as rows.
     """
 
     def __init__(
@@ -175,5 +176,5 @@ class TableDomain:
 
 
 def full_keys(knobs: Sequence[Hole]) -> NDArray[np.int64]:
-    """Every combination of options, shape (combinations, knobs)."""
+    """Every combination of the options of `knobs`: shape (combinations, knobs)."""
     return np.array(list(product(*(range(len(knob.options)) for knob in knobs))), dtype=np.int64)

@@ -18,28 +18,32 @@ Taken = Sequence[tuple[Ready, Candidate | None]]
 
 
 class MemoryModel(Protocol):
-    """What is predicted of the memory that workers take, in bytes."""
+    """Predicts the memory that workers take, in bytes, for a `device` type such as `cuda` or `cpu`."""
 
     def idle_bytes(self, device: str) -> int:
-        """A worker that trains nothing: its process, and the images that it holds."""
+        """The bytes of a worker that trains nothing on `device`: its process, and the images that it holds."""
         ...
 
     def candidate_bytes(self, candidate: Candidate, device: str) -> int:
-        """The training of a candidate beside that."""
+        """The bytes that training `candidate` takes on `device` beside those of the idle worker."""
         ...
 
 
 class Admission:
-    """Decides whether a candidate may start on a device, given what runs there. Without a model everything may."""
+    """Decides whether a candidate may start on a device, given what runs there.
+
+    `model` predicts the memory; with `None` every candidate may start.
+    """
 
     def __init__(self, model: MemoryModel | None) -> None:
         self._model = model
 
     def room_for(self, candidate: Candidate, ready: Ready, taken: Taken) -> float:
-        """Bytes left on a ready worker's device if the candidate starts there: below 0 it must wait.
+        """Bytes left on the device of the worker `ready` if `candidate` starts there: below 0 it must wait.
 
-        A candidate alone on its device may always start, also where it is predicted not to fit: a prediction may be
-        wrong, and memory that does run out is an outcome with that reason.
+        `taken` are the workers whose place is known, each with the candidate that it trains. A candidate alone on its
+        device may always start, also where it is predicted not to fit: a prediction may be wrong, and memory that does
+        run out is an outcome with that reason.
         """
         if self._model is None or not ready.memory_bytes:
             return 0.0

@@ -97,4 +97,4 @@ Observer = Callable[[Event], None]
 
 
 def ignore(_: Event) -> None:
-    """Observe nothing."""
+    """The observer that does nothing."""

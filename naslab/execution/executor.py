@@ -1,4 +1,4 @@
-"""What every executor does: run estimates in worker slots and hand back what finishes."""
+"""The protocol of executors: run estimates in worker slots and return what finishes."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from naslab.study.outcome import Candidate, EpochRecord, Estimate
 
 
 class Finished(NamedTuple):
-    """A candidate whose estimate is there."""
+    """A `candidate` whose `estimate` is there, failed ones among them."""
 
     candidate: Candidate
     estimate: Estimate
 
 
 class EpochDone(NamedTuple):
-    """An epoch of a candidate that is still training."""
+    """An `epoch` of a `candidate` that is still training."""
 
     candidate: Candidate
     epoch: EpochRecord
@@ -29,11 +29,11 @@ class Executor(Protocol):
 
     @property
     def num_slots(self) -> int:
-        """How many candidates run at once."""
+        """How many candidates are estimated at once."""
         ...
 
     def submit(self, candidate: Candidate) -> None:
-        """Start a candidate in a free slot (at most `num_slots` are in flight)."""
+        """Start `candidate` in a free slot; at most `num_slots` may be in flight."""
         ...
 
     def wait(self, timeout: float) -> list[Finished | EpochDone]:

@@ -43,14 +43,15 @@ WORKER_SETTINGS = {
 
 
 class LocalExecutor:
-    """Worker processes that estimate one candidate each.
+    """`num_workers` worker processes on this machine that estimate one candidate each with `estimator`.
 
     They start side by side on entering and load torch while the driver goes on. `device` is a torch device name or
     `auto`; workers take the visible GPUs in turn, `gpus_per_worker=0.5` lets two share one. A candidate that takes
     longer than `timeout_seconds` fails as `timed_out`, its worker replaced. With a `memory` model candidates train at
     once on one device only where they are predicted to fit it together; others wait. Workers on one GPU take turns, and
     their kernels run side by side where NVIDIA's Multi-Process Service was started before. The workers need no
-    `__main__` guard, end with the driver however it dies, and leave Ctrl-C to it.
+    `__main__` guard, end with the driver however it dies, and leave Ctrl-C to it. Raises `WorkerError` for less than
+    one worker.
 
     >>> LocalExecutor(estimator, num_workers=2).num_slots  # doctest: +SKIP
     2

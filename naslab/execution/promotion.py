@@ -19,7 +19,7 @@ MARGIN = 0.1
 
 
 def may_go_on(outcome: Outcome, objectives: Sequence[Objective]) -> bool:
-    """Whether a network has every objective, and was not stopped for being clear not to reach the front."""
+    """Whether `outcome` has a value of every objective, and was not stopped early as dominated."""
     was_stopped = "stopped" in outcome.estimate.notes
     is_measured = all(math.isfinite(outcome.value(goal.metric)) for goal in objectives)
     return outcome.is_complete and is_measured and not was_stopped

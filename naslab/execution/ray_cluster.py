@@ -28,13 +28,15 @@ from naslab.study.outcome import Candidate, Failure
 
 
 class RayExecutor:
-    """Ray actors that estimate one candidate each, on every node of a cluster.
+    """`num_workers` Ray actors that estimate one candidate each with `estimator`, on every node of a cluster.
 
     `address` is an existing cluster's (`host:port`, `auto`); without it one is started on this machine and ends with
-    the run. With a `memory` model candidates train at once on one device only where they are predicted to fit it
-    together. `gpus_per_worker` may be a fraction, 0 keeps to the CPU, `None` shares out the GPUs that there are.
-    `cpus_per_worker` is what each actor reserves and the threads that it computes with, by default its share of the
-    cluster's. An actor that is lost, with its node or alone, is replaced where there is room, at once or when there is.
+    the run. A candidate that takes longer than `timeout_seconds` fails as `timed_out`. With a `memory` model candidates
+    train at once on one device only where they are predicted to fit it together. `gpus_per_worker` may be a fraction, 0
+    keeps to the CPU, `None` shares out the GPUs that there are. `cpus_per_worker` is what each actor reserves and the
+    threads that it computes with, by default its share of the cluster's. An actor that is lost, with its node or alone,
+    is replaced where there is room, at once or when there is. Raises `WorkerError` for less than one worker, and on
+    entering where no cluster answers.
 
     >>> RayExecutor(estimator, num_workers=8, gpus_per_worker=0.5, address="auto").num_slots  # doctest: +SKIP
     8
@@ -188,7 +190,7 @@ class RayWorker:
         return self._thread.submit(self._prepare).result()
 
     def estimate(self, candidate: Candidate) -> Iterator[Message]:
-        """The epochs, then the estimate."""
+        """Estimate `candidate`: every epoch as it ends, then the estimate."""
         assert self._worker is not None, "not prepared"
         said: queue.SimpleQueue[Message] = queue.SimpleQueue()
         done = self._thread.submit(self._worker.estimate, candidate, said.put)
@@ -206,7 +208,10 @@ class RayWorker:
 
 
 def share_of_gpus(device: str, gpus_per_worker: float | None, num_workers: int, num_gpus: float) -> float:
-    """What each actor takes of a GPU; `DeviceError` where a GPU was asked for and the cluster has none.
+    """The share of a GPU that each of `num_workers` actors takes, on a cluster of `num_gpus`.
+
+    `device` and `gpus_per_worker` are what was asked for. Raises `DeviceError` where a GPU was and the cluster has
+    none.
 
     >>> share_of_gpus("auto", None, num_workers=6, num_gpus=2.0), share_of_gpus("auto", None, 4, num_gpus=0.0)
     (0.333, 0.0)
@@ -224,7 +229,7 @@ def share_of_gpus(device: str, gpus_per_worker: float | None, num_workers: int, 
 
 
 def death_of(error: RayError) -> Failure:
-    """How an actor was lost."""
+    """The failure of a candidate whose actor was lost with `error`."""
     lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
     why = next((line for line in lines if line.startswith(("The actor died", "The node", "Worker"))), lines[0])
     kind = "cannot be placed" if isinstance(error, TaskUnschedulableError) else "died"

@@ -37,7 +37,10 @@ def connected(address: str | None, num_cpus: int) -> Iterator[None]:
 
 @contextmanager
 def joined(address: str) -> Iterator[None]:
-    """Be connected to an existing cluster."""
+    """Be connected to the existing cluster at `address`.
+
+    Raises `WorkerError` where nothing answers, and for an address of Ray Client (`ray://`).
+    """
     if address.startswith("ray://"):
         raise WorkerError(f"'{address}' is a Ray Client address: run on a node of the cluster with its host:port")
     try:

@@ -46,12 +46,14 @@ def run_search(
     trials: int,
     on_event: Observer = ignore,
 ) -> None:
-    """Search until the study holds `trials` outcomes of searched candidates, earlier lives and failures counted.
+    """Search until the study holds `trials` outcomes of searched candidates, earlier runs and failures counted.
 
-    The study is in the ledger and `executor` is entered; the strategy is fresh and gets the ledger's outcomes. Ends
-    early where the space is exhausted. Raises `KeyboardInterrupt` on Ctrl-C, `StudyError` if another process drives
-    the study, `LedgerError` if an outcome cannot be kept, and what preparing a worker raised; each time the same call
-    continues the study.
+    The `study` of that name is in `ledger` and `executor` is entered; `strategy` is fresh, on `problem`, and is told
+    the ledger's outcomes. Each candidate is trained for `epochs`; `on_event` is called with what happens
+    (`naslab.execution.events`). Ends early where the space is exhausted.
+
+    Raises `KeyboardInterrupt` on Ctrl-C, `StudyError` if another process drives the study, `LedgerError` if an outcome
+    cannot be kept, and what preparing a worker raised; each time the same call continues the study.
     """
     source = StrategySource(strategy, problem, Fidelity(epochs=epochs), seed, trials)
     run_candidates(study, ledger, executor, source, on_event)
@@ -65,10 +67,11 @@ def run_candidates(
     on_event: Observer = ignore,
     tidy: Callable[[], object] = lambda: None,
 ) -> None:
-    """Run what a source proposes, a strategy's candidates or a given list, and keep the outcomes in the study.
+    """Run what `source` proposes, a strategy's candidates or a given list, and keep the outcomes in the study.
 
-    `tidy` is called before the first candidate and after the last one, while this process alone drives the study and
-    none of its workers trains. Raises what `run_search` raises.
+    `study`, `ledger`, `executor` and `on_event` are those of `run_search`, which also says what is raised. `tidy` is
+    called before the first candidate and after the last one, while this process alone drives the study and none of its
+    workers trains.
     """
     with ledger.claim(study), held_interrupts() as interrupts:
         tidy()
@@ -87,7 +90,10 @@ def run_candidates(
 
 
 class Run:
-    """What a run knows: the candidates in flight, those waiting, and how far it is."""
+    """The state of one run of a study: the candidates in flight, those waiting to run again, and how many are done.
+
+    `study`, `ledger`, `executor`, `source` and `on_event` are those of `run_candidates`.
+    """
 
     def __init__(
         self, study: str, ledger: Ledger, executor: Executor, source: CandidateSource, on_event: Observer
@@ -110,7 +116,7 @@ class Run:
             on_event(Resumed(len(kept), len(requeued)))
 
     def fill(self) -> None:
-        """Give every free slot a candidate: first those that an earlier life left in flight, then new ones."""
+        """Give every free slot a candidate: first those that an earlier run left in flight, then new ones."""
         free = self._executor.num_slots - len(self.in_flight)
         while free and self._requeued:
             self._submit(self._requeued.popleft())
@@ -122,7 +128,7 @@ class Run:
             self._submit(candidate)
 
     def handle_all(self, happened: list[Finished | EpochDone]) -> None:
-        """Take up what an executor reports."""
+        """Handle everything that an executor reports, in order."""
         for event in happened:
             self._handle(event)
 
@@ -141,7 +147,7 @@ class Run:
             self._keep(candidate, happened.estimate)
 
     def end(self) -> None:
-        """Say how the run ended."""
+        """Report how the run ended."""
         if self._source.is_exhausted and self._num_finished < self._source.total:
             self._on_event(SpaceExhausted(self._num_finished, self._source.total))
         self._on_event(Ended(self._num_finished, self._num_failed))
@@ -165,13 +171,13 @@ class Run:
 
 
 class Interrupts:
-    """Whether Ctrl-C was pressed."""
+    """Whether Ctrl-C was pressed (`has_come`)."""
 
     def __init__(self) -> None:
         self.has_come = False
 
     def take(self, signal_number: int, frame: FrameType | None) -> None:
-        """Remember the first; the second one ends the program where it stands."""
+        """Note the first Ctrl-C; the second one raises `KeyboardInterrupt` where the program stands."""
         if self.has_come:
             raise KeyboardInterrupt
         self.has_come = True

@@ -21,7 +21,10 @@ from naslab.study.rungs import Rungs
 
 
 def search_source(strategy: Strategy, problem: Problem, record: StudyRecord, ledger: Ledger) -> CandidateSource:
-    """Where a study's candidates come from; checkpoints beside its ledger go when nothing can need them any more."""
+    """Where the candidates of the study `record` come from: what `strategy` proposes on `problem`, as the record asks.
+
+    Checkpoints beside `ledger` are deleted when nothing can need them any more.
+    """
     rungs = record.rungs
     first = Fidelity(epochs=record.epochs) if rungs is None else rungs.fidelity(0)
     networks = StrategySource(strategy, problem, first, record.seed, record.trials)
@@ -35,7 +38,7 @@ def search_source(strategy: Strategy, problem: Problem, record: StudyRecord, led
 
 
 def keep_all(_: str) -> None:
-    """Forget no checkpoint."""
+    """Forget no checkpoint: what takes the place of `forget` where all are kept."""
 
 
 def require_stoppable(confidence: float, objectives: Sequence[Objective]) -> None:
@@ -50,11 +53,11 @@ def require_stoppable(confidence: float, objectives: Sequence[Objective]) -> Non
 
 
 class EarlyStoppingSource:
-    """Another source's candidates, each with the best accuracy so far of networks that cost no more.
+    """The candidates of `source`, each with an accuracy to beat: the best so far of networks that cost no more.
 
-    A network that ends below it is dominated. Only outcomes of `fidelity`, the whole training, count, and only
-    measured ones; a candidate that nothing yet costs less than has no accuracy to beat. It is that of the moment when
-    the candidate is proposed, and is in the ledger with it. Objectives must be accuracy and costs that are known before
+    A network that ends below it is dominated. Only outcomes of `fidelity`, the whole training, count, and only measured
+    ones; a candidate that nothing yet costs less than has no accuracy to beat. It is that of the moment when the
+    candidate is proposed, and is in the ledger with it. `objectives` must be accuracy and costs that are known before
     training (see `require_stoppable`).
     """
 
@@ -113,7 +116,7 @@ class Ancestor(NamedTuple):
 
 
 class InheritSource:
-    """What another source proposes, each candidate with parents starting from the checkpoint of one of them.
+    """The candidates of `source`, those with parents starting from the checkpoint of one of them.
 
     It is the first of the parents that its origin names which left a checkpoint. Whom a candidate inherits from is
     decided once, when it is made, and is part of it in the ledger: a resumed study trains it from the same weights.
@@ -166,12 +169,12 @@ class InheritSource:
 
 
 class RungSource:
-    """Networks of a strategy at the first rung, and the best of each rung once more at the next.
+    """The candidates of `networks` at the first of `rungs`, and the best of each rung once more at the next.
 
     A free slot goes to a promotion where one is due, from the highest rung down, and to a new network otherwise. Due
-    are the best of a rung's outcomes (failures count among them, and are never promoted) up to the share that is kept.
-    When the strategy's networks are used up and nothing is in flight, the best of the highest rung goes on even where
-    the share comes to less than one network, so that some network reaches the last rung.
+    are the best of a rung's outcomes by `objectives` (failures count among them, and are never promoted) up to the
+    share that is kept. When the strategy's networks are used up and nothing is in flight, the best of the highest rung
+    goes on even where the share comes to less than one network, so that some network reaches the last rung.
 
     A promotion is a trial of its own, of origin `{"operator": "promote", "from": trial}`, that starts from the
     checkpoint of that trial; where that network inherited, its `ancestor_epochs` are there too. `forget` takes the hash

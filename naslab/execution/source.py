@@ -16,35 +16,45 @@ from naslab.study.problem import Problem
 
 
 class Resumption(NamedTuple):
-    """What a study already holds for a source: outcomes that count, and candidates in flight that run again first."""
+    """What a study already holds for a source.
+
+    `kept` are the outcomes that count, `requeued` the candidates in flight that run again first.
+    """
 
     kept: list[Outcome]
     requeued: list[Candidate]
 
 
 class CandidateSource(Protocol):
-    """Where candidates come from."""
+    """Where the candidates of a run come from: a strategy, a list, or another source that is added to."""
 
     @property
     def total(self) -> int:
-        """How many outcomes the run is to reach, those of earlier lives counted in."""
+        """How many outcomes the study is to hold at the end, those of earlier runs counted in."""
         ...
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether there was less to propose than was asked for."""
+        """Whether the source could not propose as many candidates as were asked for."""
         ...
 
     def resume(self, outcomes: Sequence[Outcome], in_flight: Sequence[Candidate]) -> Resumption:
-        """Take up a study where it was left, before anything is proposed."""
+        """Take up a study where it was left, before anything is proposed; called once.
+
+        `outcomes` are all that the study holds, `in_flight` the candidates that an earlier run started and did not
+        finish.
+        """
         ...
 
     def propose(self, count: int, first_trial: int) -> list[Candidate]:
-        """At most `count` candidates, numbered from `first_trial`; none when there are no more."""
+        """At most `count` candidates, with the trial numbers from `first_trial` on; none where there are no more now.
+
+        Raises `LimitError` where no network meets the limits.
+        """
         ...
 
     def learn(self, outcome: Outcome) -> None:
-        """An outcome is in the ledger."""
+        """Learn from `outcome`, which is in the ledger by now."""
         ...
 
 
@@ -57,7 +67,11 @@ def make_candidate(
     genome: Genome = Genome(),  # noqa: B008 - immutable
     origin: dict[str, Any] | None = None,
 ) -> Candidate:
-    """A candidate with its identity and cost."""
+    """The candidate of a network, with its identity and its cost.
+
+    `arch` is the network, `trial` its number in the study, `epochs` how long it is trained, `role` what it is in the
+    study. `genome` and `origin` are what a search knows of it: its choices, and how it was made.
+    """
     return Candidate(
         trial=trial,
         arch=arch,
@@ -72,9 +86,9 @@ def make_candidate(
 
 
 class StrategySource:
-    """What a strategy proposes, until a study holds `trials` searched candidates of `fidelity`; failures count.
+    """What `strategy` proposes on `problem`, until a study holds `trials` searched candidates of `fidelity`.
 
-    Candidates at other fidelities, promoted ones, are no part of the count. Their outcomes are told to strategies that
+    Failures count. Candidates at other fidelities, promoted ones, do not. Their outcomes are told to strategies that
     learn across fidelities, and to no others.
     """
 

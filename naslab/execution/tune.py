@@ -37,10 +37,10 @@ class SearcherState(msgspec.Struct, frozen=True):
 class Searcher(search.Searcher):
     """A strategy as a Tune search algorithm. A trial's config is a `Candidate` in plain JSON values.
 
-    `config["arch"]` is the network (`naslab.arch.decode_arch`); a trainable of one's own reports `accuracy` and
-    whatever else the objectives measure. Every result is told to the strategy, failed trials and those that a
-    scheduler stopped (at the epochs they reached) among them. Ends the experiment where the space is exhausted.
-    `Tuner.restore` continues with what was told.
+    `strategy` is fresh, on `problem`; candidates are to be trained for `epochs`. `config["arch"]` is the network
+    (`naslab.arch.decode_arch`); a trainable of one's own reports `accuracy` and whatever else the objectives measure.
+    Every result is told to the strategy, failed trials and those that a scheduler stopped (at the epochs they reached)
+    among them. Ends the experiment where the space is exhausted. `Tuner.restore` continues with what was told.
 
     >>> tune.Tuner(
     ...     trainable(estimator),
@@ -74,7 +74,7 @@ class Searcher(search.Searcher):
         return msgspec.json.decode(msgspec.json.encode(candidate))
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Tell the strategy."""
+        """Tell the strategy the `result` of the trial `trial_id`, or that it failed (`error`)."""
         candidate = self._running.pop(trial_id, None)
         if candidate is None:
             return  # a trial of an earlier life that was told then
@@ -98,7 +98,7 @@ class Searcher(search.Searcher):
 
 
 def outcome_of(candidate: Candidate, result: dict[str, Any], has_failed: bool) -> Outcome:
-    """A Tune result as an outcome, at the epochs that the trial reached."""
+    """A Tune `result` of `candidate` as an outcome, at the epochs that the trial reached."""
     names = [name for metric in get_args(MeasuredMetric) for name in (metric, f"{metric}_sem", f"{metric}_iqr")]
     measured = {name: float(result[name]) for name in names if name in result}
     failure = None

@@ -1,4 +1,4 @@
-"""Worker: an estimator at its bench. The one boundary that catches everything, shared by all executors."""
+"""Worker: an estimator with its device and data. The one boundary that catches every error, shared by all executors."""
 
 from __future__ import annotations
 
@@ -56,7 +56,11 @@ Message = Ready | Refused | EpochRecord | Done
 
 
 class Worker:
-    """An estimator at its bench: prepared once, then candidates one at a time. Nothing raised inside gets out."""
+    """An estimator with its device and data: prepared once, then candidates one at a time.
+
+    `placement` says where it runs. Whatever is raised inside comes back as a `Refused` or as an estimate with a
+    failure.
+    """
 
     def __init__(self, estimator: Estimator, placement: Placement) -> None:
         self._estimator = estimator
@@ -78,7 +82,10 @@ class Worker:
             return Refused(unprepared(error))
 
     def estimate(self, candidate: Candidate, report: Callable[[EpochRecord], None]) -> Done:
-        """Estimate a candidate; what goes wrong is an estimate with a failure and its traceback."""
+        """Estimate `candidate`; `report` is called with each epoch.
+
+        An error becomes an estimate with a failure and its traceback.
+        """
         started = time.perf_counter()
         self._bench.report = report
         try:

@@ -1,4 +1,4 @@
-"""WorkerPool: an executor's slots, whatever a worker is: their queue, deaths, time-outs and replacements."""
+"""WorkerPool: the slots of an executor, whatever its workers are: their queue, deaths, time-outs and replacements."""
 
 from __future__ import annotations
 
@@ -22,21 +22,23 @@ REST_SECONDS = 20.0
 
 
 class WorkerHost(Protocol):
-    """Where one worker at a time lives: a process, an actor."""
+    """Where one worker at a time runs: a process, an actor. It starts the worker, talks to it and ends it."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The worker's name in estimates and messages."""
+        ...
 
     def start(self) -> None:
-        """Launch a worker; it answers `Ready` or `Refused` in time."""
+        """Launch a worker without waiting for it; it answers `Ready` or `Refused` in time."""
         ...
 
     def send(self, candidate: Candidate) -> None:
-        """Give the ready worker a candidate; it answers epochs and `Done`."""
+        """Give the ready worker `candidate`; it answers an `EpochRecord` for each epoch, then `Done`."""
         ...
 
     def messages(self) -> Iterator[Message]:
-        """What the worker has answered since, without waiting."""
+        """What the worker has answered since the last call, without waiting."""
         ...
 
     def death(self) -> Failure | None:
@@ -44,15 +46,16 @@ class WorkerHost(Protocol):
         ...
 
     def end(self) -> None:
-        """Kill the worker, if there is one, with all that it started."""
+        """Kill the worker, if there is one, with all that it started; may be called twice."""
         ...
 
 
 class WorkerPool:
-    """Hosts of workers, and the candidates that wait for one.
+    """The workers of `hosts`, and the candidates that wait for one.
 
-    `watch` blocks until a worker has something to say, or for the given seconds. With a `memory` model a candidate is
-    started where the training that it asks for fits beside those that run, and in the order of the queue.
+    `watch` blocks until a worker has something to say, or for the given seconds. A candidate that takes longer than
+    `timeout_seconds` fails and its worker is replaced. With a `memory` model a candidate is started where the training
+    that it asks for fits beside those that run, and in the order of the queue.
     """
 
     def __init__(
@@ -189,7 +192,7 @@ class WorkerPool:
 
 
 class Slot:
-    """The host of one worker at a time, and how far that worker is."""
+    """A `host` of one worker at a time, and how far that worker is: starting, ready, or training a candidate."""
 
     def __init__(self, host: WorkerHost) -> None:
         self.host = host
@@ -208,12 +211,12 @@ class Slot:
         return self.candidate
 
     def become_ready(self, ready: Ready) -> None:
-        """The worker has prepared itself."""
+        """Note that the worker has answered that it is prepared."""
         self.ready = self.home = ready
         self._device = ready.device
 
     def take(self, candidate: Candidate) -> None:
-        """Give the worker a candidate; its time runs."""
+        """Give the worker a candidate; its time-out counts from now."""
         self.candidate, self._curve, self._sent = candidate, [], time.monotonic()
         self.host.send(candidate)
 

@@ -20,11 +20,15 @@ from naslab.study.outcome import Candidate
 
 
 class Workers(msgspec.Struct, frozen=True, kw_only=True):
-    """Worker processes on this machine (`local`) or actors on a Ray cluster (`ray`).
+    """Worker processes on this machine (`kind` is `local`) or actors on a Ray cluster (`ray`).
 
-    `count` defaults to one a GPU (or share of one; `packed` makes it several), else one a core. `gpus_per_worker` is a
-    share of a GPU, 0 keeps to the CPU, `None` takes a GPU where there is one. `address` is an existing Ray cluster's;
-    without it one is started for the run. A candidate that takes longer than `timeout_seconds` fails.
+    `count` defaults to one a GPU (or share of one; `packed` makes it several), else one a core. `device` is a torch
+    device name or `auto`. `gpus_per_worker` is a share of a GPU, 0 keeps to the CPU, `None` takes a GPU where there is
+    one. `address` is an existing Ray cluster's; without it one is started for the run. A candidate that takes longer
+    than `timeout_seconds` fails. Raises `WorkerError` for values out of range.
+
+    >>> Workers(count=2, device="cpu").num_workers
+    2
     """
 
     kind: Literal["local", "ray"] = "local"
@@ -54,8 +58,9 @@ class Workers(msgspec.Struct, frozen=True, kw_only=True):
     def packed(self, memory: MemoryModel, typical: Sequence[Candidate]) -> Workers:
         """These workers, several a GPU where nothing else was asked for: as many as memory and cores allow.
 
-        `typical` are candidates such as will be trained; the largest of them counts. The processes take turns on the
-        GPU, or share it where its multi-process service runs; what that gains is not yet measured on one.
+        `memory` predicts what a candidate takes; `typical` are candidates such as will be trained, of which the largest
+        counts. The processes take turns on the GPU, or share it where its multi-process service runs; what that gains
+        is not yet measured on one.
         """
         num_gpus = 0 if self.device in ("cpu", "mps") else visible_gpus()
         if self.kind != "local" or self.count is not None or self.gpus_per_worker is not None or num_gpus == 0:

@@ -89,10 +89,18 @@ def calibrate(
 ) -> CalibrationTable:
     """Judge estimators by how they rank a sample of a space, beside a reference; the same call again continues.
 
-    `estimators` are names as in `short:epochs=1,images=2000`. `reference` is `table` (known results of the space),
-    a CSV of such, or `full`: the recipe `full` for `epochs` epochs. `sample` distinct networks are drawn by `seed`, the
-    first of a larger sample being those of a smaller one; what learns from known results learns from others, whose
-    reference is estimated too. Raises `NaslabError` before anything runs for whatever does not fit.
+    `space` is a space, the name of a shipped one or a YAML file. `estimators` are names as in
+    `short:epochs=1,images=2000`. `reference` is `table` (known results of the space), a CSV of such, or `full`: the
+    recipe `full` for `epochs` epochs. `sample` distinct networks are drawn by `seed`, the first of a larger sample
+    being those of a smaller one; what learns from known results learns from others, whose reference is estimated too.
+    `dataset` is trained on, at most `max_images` images of it, with `recipe` for estimates of short training. `workers`
+    is how many train side by side, or a `Workers`; `ledger` the file or database URL that keeps the study, and `study`
+    its name there. `on_event` is called with what happens. Raises `NaslabError` before anything runs for whatever does
+    not fit.
+
+    >>> import naslab
+    >>> table = naslab.calibrate("digits_demo", ["params", "naswot"], reference="full", sample=20)  # doctest: +SKIP
+    >>> [(line.name, line.tau.words()) for line in table.lines]  # doctest: +SKIP
     """
     plan = plan_calibration(
         space,

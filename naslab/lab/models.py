@@ -29,9 +29,11 @@ class Model(msgspec.Struct, frozen=True):
 def find_model(
     text: str, ledger: str = "naslab.db", resolution: HeightWidth | None = None, num_classes: int | None = None
 ) -> Model:
-    """The network that `text` names, at another resolution (height, width) or number of classes where asked.
+    """The network that `text` names, at another `resolution` (height, width) or number of classes where asked.
 
-    Raises `UnknownNameError` with the nearest names, `SpecError` for a file that breaks a rule.
+    `text` is a zoo name, an architecture file, or `STUDY:TRIAL` or `STUDY:best` of a study of `ledger`; `num_classes`
+    is how many classes it is to tell apart. Raises `UnknownNameError` with the nearest names, and `SpecError` for a
+    file that breaks a rule.
 
     >>> find_model("efficientnet_b0").arch.input
     (3, 224, 224)
@@ -52,9 +54,10 @@ def find_model(
 
 
 def find_outcome(study: str, which: str, ledger: str) -> Outcome:
-    """The outcome of trial `which` of a study; `best` is best in its first objective, of equals in the next.
+    """The outcome of trial `which` of `study` in `ledger`.
 
-    Best of the networks at the highest fidelity that any reached, the highest rung.
+    `best` is best in its first objective, of equals in the next, among the networks at the highest fidelity that any
+    reached, the highest rung. Raises `StudyError` where there is no such trial.
     """
     from naslab.analysis.front import comparable
     from naslab.analysis.study import read_study
@@ -80,7 +83,7 @@ def find_outcome(study: str, which: str, ledger: str) -> Outcome:
 
 
 def parse_resolution(text: str | None) -> HeightWidth | None:
-    """`224` or `224x160` (height x width) as (height, width).
+    """`224` or `224x160` (height x width) as (height, width). Raises `SpecError` for another text.
 
     >>> parse_resolution("224x160")
     (224, 160)

@@ -55,12 +55,19 @@ def fit_compound(
 ) -> CompoundFit:
     """Fit compound coefficients to a network by training ways to spend `budget_ratio` times its macs.
 
-    The baseline and every point are trained for `epochs` epochs with `seeds` seeds; the same call again continues the
-    study, also after a crash, and with more seeds or points adds them. `grid` are coefficients chosen by hand instead
-    of `points` spread over the steps; `max_images` is how many training images are used. Raises `NaslabError` before
-    the first training for whatever does not fit.
+    `model` is the baseline. It and every point are trained on `dataset` for `epochs` epochs with `seeds` seeds; the
+    same call again continues the study, also after a crash, and with more seeds or points adds them. The grid has
+    coefficients in steps of `step`; `points` of its networks whose macs, after `rounding` (the name of one), are within
+    `tolerance` (a share) of the budget are trained, or those of `grid`, coefficients chosen by hand. `max_images` is
+    how many training images are used, `recipe` how networks are trained. `workers` is how many train side by side, or a
+    `Workers`; `ledger` the file or database URL that keeps the study, and `study` its name there. `on_event` is called
+    with what happens. `STUDY:best` and its like are trained on their study's data unless another set is named.
 
-    `STUDY:best` and its like are trained on their study's data unless another set is named.
+    Raises `NaslabError` before the first training for whatever does not fit.
+
+    >>> import naslab
+    >>> fit = naslab.fit_compound(naslab.find_model("resnet20_cifar"), dataset="cifar10", seeds=3)  # doctest: +SKIP
+    >>> fit.compound.factors(1)  # doctest: +SKIP
     """
     found = model if isinstance(model, Model) else Model("network", model)
     if rounding not in ROUNDINGS:
@@ -102,10 +109,18 @@ def fit_data_law(
 ) -> LawTable:
     """The law of a network's error against the number of images that it is trained on.
 
-    Every training takes the same number of steps: `epochs` over the most of `images`, more over fewer. All are judged
-    by the same validation images, which are never trained on. The same call again continues the study, also after a
-    crash, and with more seeds or numbers of images adds them, if the most of them stays what it is. Raises
-    `NaslabError` before the first training for whatever does not fit.
+    Every training of `model` takes the same number of steps: `epochs` over the most of `images`, more over fewer, each
+    with `seeds` seeds. All are judged by the same validation images of `dataset`, which are never trained on. The same
+    call again continues the study, also after a crash, and with more seeds or numbers of images adds them, if the most
+    of them stays what it is. `recipe` is how networks are trained. `workers` is how many train side by side, or a
+    `Workers`; `ledger` the file or database URL that keeps the study, and `study` its name there. `on_event` is called
+    with what happens. Raises `NaslabError` before the first training for whatever does not fit.
+
+    >>> import naslab
+    >>> images = (1_000, 2_000, 4_000, 8_000, 16_000)
+    >>> model = naslab.find_model("resnet20_cifar")
+    >>> law = naslab.fit_data_law(model, images=images, dataset="cifar10")  # doctest: +SKIP
+    >>> law.laws[0].best.exponent  # doctest: +SKIP
     """
     found = model if isinstance(model, Model) else Model("network", model)
     problem = problem_of(found, dataset, None, ledger, recipe)

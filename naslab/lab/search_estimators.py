@@ -53,11 +53,14 @@ def find_search_estimator(
 def accuracy_predictor(
     study: StudyView, proxies: Sequence[str] = (), data_dir: str | None = None, batch_size: int = 32
 ) -> AccuracyPredictor:
-    """An estimator that predicts what a study would measure, learned from its outcomes at one fidelity.
+    """An estimator that predicts what `study` would measure, learned from its outcomes at one fidelity.
 
     It is that which most of its networks have, with rungs the first; trainings that were stopped early are left out.
     `proxies` are scored on `batch_size` images. Raises `SpecError` below 10 complete outcomes of networks of the
     study's space.
+
+    >>> import naslab
+    >>> predictor = naslab.accuracy_predictor(naslab.open_study("mystudy"), proxies=["naswot"])  # doctest: +SKIP
     """
     measured = [each for each in study.outcomes if each.candidate.genome.genes and "stopped" not in each.estimate.notes]
     known = tuple(

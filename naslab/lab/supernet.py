@@ -39,10 +39,16 @@ def train_supernet(
 ) -> Supernet:
     """Train the weights that all networks of a space share into the file `out`; the same call again goes on with it.
 
-    Each batch trains `paths` random networks (arXiv 1904.00420) and, with `sandwich`, the largest and the smallest one
-    (arXiv 1903.05134), from whose largest the others learn with `distill`. `resolution` is the (height, width) of the
-    images where they are not to be the space's. `report` takes each epoch's number and mean loss. Raises `NaslabError`
-    for whatever does not fit, and where `out` holds another supernet.
+    `space` is a space, the name of a shipped one or a YAML file; it is trained on `dataset`, at most `max_images`
+    images of it, for `epochs` epochs with `recipe`. Each batch trains `paths` random networks (arXiv 1904.00420) and,
+    with `sandwich`, the largest and the smallest one (arXiv 1903.05134), from whose largest the others learn with
+    `distill`. `resolution` is the (height, width) of the images where they are not to be the space's. `report` takes
+    each epoch's number and mean loss. Raises `NaslabError` for whatever does not fit, and where `out` holds another
+    supernet.
+
+    >>> import naslab
+    >>> naslab.train_supernet("digits_demo", "digits.safetensors", epochs=20)  # doctest: +SKIP
+    >>> naslab.search("digits_demo", estimator="supernet:path=digits.safetensors", trials=500)  # doctest: +SKIP
     """
     from naslab.training.device import choose_device
     from naslab.training.supernet.settings import SupernetSettings
@@ -76,8 +82,13 @@ def export_shared_weights(
 ) -> str:
     """Write the weights that a network has in a supernet, batch norms recalibrated, as safetensors; their SHA-256.
 
-    `naslab train --start-from` goes on from them. The network is that of `model` for the supernet's data, at its own
-    resolution. Raises `DataError` for a network that is not in the supernet's space.
+    `supernet` is the supernet's file, `out` that of the weights; `naslab train --start-from` goes on from them. The
+    network is that of `model` for the supernet's data, at its own resolution; its batch norms see `calibration_images`
+    images. Raises `DataError` for a network that is not in the supernet's space.
+
+    >>> import naslab
+    >>> model = naslab.find_model("mystudy:best")  # doctest: +SKIP
+    >>> naslab.export_shared_weights("digits.safetensors", model, "best.safetensors")  # doctest: +SKIP
     """
     from naslab.training.supernet.export import write_slice
 

@@ -47,7 +47,10 @@ def mirror_study(view: StudyView, storage: str | BaseStorage) -> Mirrored:
 
 
 def optuna_trial(outcome: Outcome, problem: Problem, distributions: dict[str, BaseDistribution]) -> FrozenTrial:
-    """An outcome as a finished trial of Optuna."""
+    """An outcome of `problem` as a finished trial of Optuna.
+
+    `distributions` are those of the space's holes, by path (`distributions_of`).
+    """
     candidate, estimate = outcome.candidate, outcome.estimate
     params = params_of(candidate.genome, problem.space)
     is_single = len(problem.objectives) == 1

@@ -30,11 +30,12 @@ PARAMS = "naslab:params"
 class NaslabSampler(BaseSampler):
     """Any strategy of naslab behind `study.optimize`, over the space of a problem.
 
-    The objective takes its network from `sampler.suggest(trial)` and returns the problem's objectives in their order.
-    Limits are met and no network comes twice. Trials that failed, were pruned or returned NaN are told as failures;
-    trials of the study that hold no network of the space are passed over. Other parameters, and what enqueued trials
-    leave open, are drawn at random.
-    Where the space is exhausted `optimize` stops; `study.ask` and the first suggestion raise `SpaceExhaustedError`.
+    `strategy` is its name. The objective takes its network from `sampler.suggest(trial)` and returns the objectives of
+    `problem` in their order. Limits are met and no network comes twice. Trials that failed, were pruned or returned NaN
+    are told as failures; trials of the study that hold no network of the space are passed over. Other parameters, and
+    what enqueued trials leave open, are drawn at random. Where the space is exhausted `optimize` stops; `study.ask` and
+    the first suggestion raise `SpaceExhaustedError`. A study whose directions are not those of the objectives raises
+    `StudyError`.
 
     >>> sampler = NaslabSampler("bayes", problem, seed=0)  # doctest: +SKIP
     >>> study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)  # doctest: +SKIP
@@ -51,7 +52,7 @@ class NaslabSampler(BaseSampler):
         self._forget()
 
     def suggest(self, trial: optuna.Trial) -> ArchSpec:
-        """The network of a trial."""
+        """The network that `trial` is to evaluate."""
         return suggest_arch(trial, self._problem.space)
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
@@ -79,7 +80,10 @@ class NaslabSampler(BaseSampler):
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        """A random value for a parameter that is no choice of the space."""
+        """A random value for a parameter that is no choice of the space.
+
+        `study` and `trial` are Optuna's, `param_name` and `param_distribution` the parameter.
+        """
         return self._others.sample_independent(study, trial, param_name, param_distribution)
 
     def reseed_rng(self) -> None:
@@ -132,7 +136,7 @@ class NaslabSampler(BaseSampler):
 
 
 def estimate_of(trial: FrozenTrial, problem: Problem) -> Estimate:
-    """What a finished trial measured of a problem's objectives, or that it failed."""
+    """What a finished `trial` measured of the objectives of `problem`, or that it failed."""
     values = trial.values if trial.state == TrialState.COMPLETE else None
     if values is None or any(math.isnan(value) for value in values):
         return Estimate(failure=Failure(reason="error", message=f"the trial is {trial.state.name.lower()}"))

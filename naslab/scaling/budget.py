@@ -34,9 +34,10 @@ DIMENSIONS: tuple[Dimension, ...] = ("depth", "width", "resolution")
 
 
 class Met(msgspec.Struct, frozen=True, kw_only=True):
-    """What was asked, and what rounding allowed.
+    """The network that meets a `budget` best, with what was asked.
 
-    `below` and `above` are the neighbours on the rule's own line that bracket the budget (`None` where the line ends).
+    `tolerance` is the share by which the cost was allowed to miss; `member` the network found. `below` and `above` are
+    the neighbours on the rule's own line, phi alone changing, that bracket the budget (`None` where the line ends).
     """
 
     budget: Budget
@@ -47,17 +48,17 @@ class Met(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def achieved(self) -> int:
-        """The member's cost in the budget's metric."""
+        """The member's cost, in the unit of the budget's metric."""
         return int(getattr(self.member.cost, self.budget.metric))
 
     @property
     def deviation(self) -> float:
-        """By what share the member is above the budget; negative below it."""
+        """The member's cost over the budget, minus 1: 0.01 is one per cent above it."""
         return self.budget.deviation(self.member.cost)
 
     @property
     def is_within(self) -> bool:
-        """Whether the member is as near as was asked."""
+        """Whether the cost misses the budget by at most the tolerance."""
         return abs(self.deviation) <= self.tolerance
 
 
@@ -122,11 +123,16 @@ def meet_budget(
 ) -> Met:
     """The architecture scaled by a rule so that its exact cost is nearest to `target`.
 
-    The rule's own members come first; where none is within `tolerance`, the dimensions that the rule scales may leave
-    it by up to 12 per cent each, and at last single stages by a block or a step of width. The nearest to the rule that
-    is within `tolerance` is taken, else the nearest to the target.
+    `arch` is the baseline; `metric` one of `macs`, `params`, `activations` and `peak_activation_bytes`, with `target`
+    in its unit. `compound` is the rule, `rounding` how its products become whole channels, blocks and pixels; without
+    `scale_stem` or `scale_head` the widths of the stem or the head stay.
 
-    Raises `LimitError` naming the smallest and the largest cost the rule reaches, where the target is beyond them.
+    The rule's own members come first; where none is within `tolerance`, a share of the target, the dimensions that the
+    rule scales may leave it by up to 12 per cent each, and at last single stages by a block or a step of width. The
+    nearest to the rule that is within `tolerance` is taken, else the nearest to the target.
+
+    Raises `LimitError` naming the smallest and the largest cost the rule reaches, where the target is beyond them, and
+    `SpecError` or `UnknownNameError` for a tolerance, a target or a metric that is none.
 
     >>> from naslab.zoo import model
     >>> met = meet_budget(model("efficientnet_b0"), "macs", 600e6)

@@ -18,10 +18,14 @@ from naslab.scaling.rounding import ROUNDINGS, Rounding
 
 
 class Coefficients(Spec, frozen=True):
-    """A rule of one network and one data set, with where it comes from.
+    """A fitted rule, with the network and the data that it was fitted on.
 
-    `intervals` are those of alpha, beta and gamma at 90 %, by name. Coefficients whose product misses `budget_ratio`
-    by more than 10 per cent are refused: their family would not grow as it says.
+    `alpha`, `beta` and `gamma` are those of a `Compound`; `budget_ratio` is by what a step of phi was to multiply macs,
+    and `rounding` the name of the rounding used. `model` and `arch_id` name the baseline, `study` the study of the fit,
+    `dataset`, `epochs` and `seeds` its trainings. `intervals` are those of alpha, beta and gamma at 90 %, by name.
+
+    Raises `SpecError` where alpha * beta^2 * gamma^2 misses `budget_ratio` by more than 10 per cent, for the family
+    would not grow as it says, and `UnknownNameError` for an unknown rounding.
 
     >>> Coefficients(alpha=1.5, beta=1.2, gamma=1.2)
     Traceback (most recent call last):
@@ -48,7 +52,7 @@ class Coefficients(Spec, frozen=True):
 
     @property
     def compound(self) -> Compound:
-        """The rule."""
+        """The rule that the coefficients make."""
         return Compound(alpha=self.alpha, beta=self.beta, gamma=self.gamma)
 
     @property
@@ -58,7 +62,7 @@ class Coefficients(Spec, frozen=True):
 
 
 def save_coefficients(coefficients: Coefficients, path: Path) -> None:
-    """Write a coefficients file: JSON for `.json`, YAML otherwise; whole or not at all."""
+    """Write a coefficients file: JSON for `.json`, YAML otherwise. A crash leaves no half-written file."""
     values: dict[str, Any] = encode(coefficients)
     text = (
         msgspec.json.format(msgspec.json.encode(coefficients), indent=2).decode() + "\n"

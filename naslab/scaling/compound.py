@@ -12,8 +12,10 @@ from naslab.zoo.efficientnet import COEFFICIENTS
 class Compound(Spec, frozen=True):
     """Depth alpha^phi, width beta^phi, resolution gamma^phi (Tan and Le 2019, arXiv 1905.11946, equation 3).
 
-    Multiply-accumulates grow by about `growth`^phi. Negative phi goes below the baseline. The defaults are those of
-    EfficientNet. The resolution's factor stops at `most_resolution` (EfficientNetV2 caps its own, arXiv 2104.00298).
+    `alpha`, `beta` and `gamma` are above 0, by default those of EfficientNet. Multiply-accumulates grow by about
+    `growth`^phi; negative phi goes below the baseline. The resolution's factor stops at `most_resolution`
+    (EfficientNetV2 caps its own, arXiv 2104.00298). Raises `SpecError` for values out of range, and where all three are
+    1.
 
     >>> Compound().factors(2)
     Factors(depth=1.44, width=1.2100000000000002, resolution=1.3224999999999998)
@@ -40,7 +42,7 @@ class Compound(Spec, frozen=True):
         return self.alpha * self.beta**2 * self.gamma**2
 
     def factors(self, phi: float) -> Factors:
-        """The multipliers of a step."""
+        """The multipliers of depth, width and resolution at `phi`. Raises `SpecError` where it is not finite."""
         require(math.isfinite(phi), "phi", f"must be finite, got {phi}")
         resolution = self.gamma**phi
         if self.most_resolution is not None:
@@ -50,6 +52,9 @@ class Compound(Spec, frozen=True):
 
 def doubling(depth: float = 0.0, width: float = 0.0, resolution: float = 0.0) -> Compound:
     """The rule that doubles multiply-accumulates with each phi and spends them in these shares.
+
+    `depth`, `width` and `resolution` are shares of the logarithm of the growth, at least 0, and need not sum to 1.
+    Raises `SpecError` for a negative share, or where all are 0.
 
     >>> doubling(depth=1).factors(2).depth
     4.0
@@ -67,8 +72,10 @@ def doubling(depth: float = 0.0, width: float = 0.0, resolution: float = 0.0) ->
 
 
 def fast(alpha: float = 0.8) -> Compound:
-    """The family dWr of Dollar, Singh and Girshick 2021 (arXiv 2103.06877, equation 5): d = s^((1-a)/2), w = s^(a/2),
-    r = s^((1-a)/4) at s = 2^phi. 0.8 is the paper's fast scaling, 1/3 uniform, 1 width alone.
+    """The family dWr of Dollar, Singh and Girshick 2021 (arXiv 2103.06877, equation 5): mostly width, `alpha` of it.
+
+    At s = 2^phi depth grows by s^((1-a)/2), width by s^(a/2) and resolution by s^((1-a)/4). An alpha of 0.8 is the
+    paper's fast scaling, 1/3 uniform, 1 width alone. Raises `SpecError` where it is not from 0 to 1.
 
     >>> round(fast().factors(1).width, 6)
     1.319508

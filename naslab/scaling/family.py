@@ -21,7 +21,10 @@ COST_METRICS: tuple[str, ...] = get_args(CostMetric)
 
 
 class Budget(Spec, frozen=True):
-    """A cost that a network is to have.
+    """A cost that a network is to have: `amount`, above 0, of `metric`, in the metric's unit.
+
+    Raises `UnknownNameError` for another metric than those of the cost model and `SpecError` for an amount out of
+    range.
 
     >>> Budget(metric="param", amount=1e9)
     Traceback (most recent call last):
@@ -37,12 +40,16 @@ class Budget(Spec, frozen=True):
         require(0 < self.amount < float("inf"), "amount", f"must be above 0 and finite, got {self.amount}")
 
     def deviation(self, cost: Cost) -> float:
-        """By what share a cost is above the budget; negative below it."""
+        """`cost` over the budget, minus 1: positive above it, negative below it."""
         return float(getattr(cost, self.metric) / self.amount - 1)
 
 
 class Scaling(Spec, frozen=True):
-    """How a family is made: the rule, the rounding, and whether stem and head are scaled with the stages."""
+    """How a family is made.
+
+    `compound` is the rule, `rounding` how its products become whole channels, blocks and pixels; `scale_stem` and
+    `scale_head` say whether the widths of stem and head are scaled with those of the stages.
+    """
 
     compound: Compound = EFFICIENTNET_RULE
     rounding: Rounding = EFFICIENTNET
@@ -50,7 +57,7 @@ class Scaling(Spec, frozen=True):
     scale_head: bool = True
 
     def member(self, arch: ArchSpec, phi: float) -> Member:
-        """The member at `phi`; raises `SpecError` where no channels, no pixels or no valid network are left."""
+        """The member at `phi`. Raises `SpecError` where no channels, no pixels or no valid network are left."""
         factors = self.compound.factors(phi)
         scaled = scale(
             arch,
@@ -65,9 +72,17 @@ class Scaling(Spec, frozen=True):
 
 
 class Member(msgspec.Struct, frozen=True, kw_only=True):
-    """A scaled network. `factors` are those asked for, before rounding; `moves` are single steps beside them, as
-    `stages[2].width 48 -> 56`; `budget` is what the member was to meet, if anything; `scaling` is how the whole family
-    is made, where `phi` alone tells its members apart."""
+    """A scaled network.
+
+    `arch` and its exact `cost`; `factors` are the multipliers asked for at `phi`, before rounding. `moves` are single
+    steps beside them, such as `stages[2].width 48 -> 56`; `budget` is what the member was to meet, if anything;
+    `scaling` is how the whole family is made, where `phi` alone tells its members apart.
+
+    >>> from naslab.zoo import model
+    >>> member = rescale(model("efficientnet_b0"), phi=1)
+    >>> round(member.factors.resolution, 2), member.arch.input[1:], member.cost.params
+    (1.15, (258, 258), 9109994)
+    """
 
     phi: float
     factors: Factors
@@ -79,7 +94,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def origin(self) -> dict[str, Any]:
-        """Where the network came from, as a candidate's `origin` keeps it."""
+        """Where the network came from, in the JSON values that a candidate's `origin` keeps in the ledger."""
         origin: dict[str, Any] = {"phi": self.phi, **msgspec.structs.asdict(self.factors)}
         if self.moves:
             origin["moves"] = list(self.moves)
@@ -98,9 +113,11 @@ def rescale(
     scale_stem: bool = True,
     scale_head: bool = True,
 ) -> Member:
-    """The member of a family at `phi`; 0 is the baseline itself, negative goes below it.
+    """The member of a family at `phi`; 0 is the baseline `arch` itself, negative goes below it.
 
-    Raises `SpecError` where no channels, no pixels or no valid network are left.
+    `compound` is the rule, `rounding` how its products become whole channels, blocks and pixels; without `scale_stem`
+    or `scale_head` the widths of the stem or the head stay. Raises `SpecError` where no channels, no pixels or no valid
+    network are left.
 
     >>> from naslab.zoo import model
     >>> member = rescale(model("efficientnet_b0"), phi=1)
@@ -119,7 +136,9 @@ def family(
     scale_stem: bool = True,
     scale_head: bool = True,
 ) -> list[Member]:
-    """The members at several `phi`, in the order given.
+    """The members of the baseline `arch` at several `phis`, in the order given.
+
+    `compound`, `rounding`, `scale_stem` and `scale_head` are those of `rescale`, which also says what it raises.
 
     >>> from naslab.zoo import model
     >>> [member.cost.params for member in family(model("efficientnet_b0"), [-1, 0, 1])]

@@ -23,21 +23,22 @@ _FINEST_STEP = 0.01
 
 
 class GridPoint(msgspec.Struct, frozen=True):
-    """Coefficients and the network that they make of the baseline at phi = 1."""
+    """Coefficients (`compound`) and the network (`member`) that they make of the baseline at phi = 1."""
 
     compound: Compound
     member: Member
 
     @property
     def rule(self) -> str:
-        """The coefficients as people write them."""
+        """The coefficients as text: `1.2, 1.1, 1.15`."""
         return words(self.compound)
 
 
 class Grid(msgspec.Struct, frozen=True, kw_only=True):
-    """The candidates of a fit, and what became of the other combinations.
+    """The networks that a fit of coefficients trains, and what became of the other combinations.
 
-    Of `num_tried` combinations near the budget by the formula, `num_within` have it by their exact cost and
+    `ratio` is the budget in multiples of the baseline's `base_macs`, `tolerance` the share by which a network may miss
+    it. Of `num_tried` combinations near the budget by the formula, `num_within` have it by their exact cost and
     `num_distinct` of those are different networks; `points` are spread over these.
     """
 
@@ -60,12 +61,12 @@ def compound_grid(
 ) -> Grid:
     """The grid of Tan and Le 2019 (arXiv 1905.11946, section 3.3): alpha, beta, gamma of at least 1 in steps of `step`.
 
-    Candidates are the networks whose exact macs are within `tolerance` of `ratio` times the baseline's and whose
-    alpha * beta^2 * gamma^2 is within 10 per cent of `ratio`; of those, `num_points` that lie far from each other.
-    Raises `LimitError` where fewer than 3 are left.
+    Candidates are the networks made of `arch` whose exact macs are within `tolerance` (a share) of `ratio` times its
+    own and whose alpha * beta^2 * gamma^2 is within 10 per cent of `ratio`; of those, `num_points` that lie far from
+    each other. Raises `LimitError` where fewer than 3 are left, and `SpecError` for an argument out of range.
 
-    Rounding is to the nearest whole number, for coarser rules hide the coefficients: with its released code,
-    EfficientNet's own make 2.57 times B0's macs, because repeats of one block are rounded up to two.
+    By default `rounding` is to the nearest whole number, for coarser rules hide the coefficients: with its released
+    code, EfficientNet's own make 2.57 times B0's macs, because repeats of one block are rounded up to two.
 
     >>> from naslab.zoo import model
     >>> grid = compound_grid(model("efficientnet_b0"), num_points=4)
@@ -104,7 +105,10 @@ def given_grid(
     tolerance: float = 0.05,
     rounding: Rounding = PLAIN,
 ) -> Grid:
-    """The grid of coefficients chosen by hand; `SpecError` states the product or the exact macs that miss the budget.
+    """The grid of `compounds` chosen by hand, on the baseline `arch`; the other arguments are those of `compound_grid`.
+
+    `SpecError` states the product that misses `ratio` by more than 10 per cent, or the exact macs after `rounding` that
+    miss it by more than `tolerance`; `LimitError` says that fewer than 3 networks are different.
 
     >>> from naslab.zoo import model
     >>> given_grid(model("efficientnet_b0"), [Compound(alpha=1.5, beta=1.2, gamma=1.2)])
@@ -134,7 +138,7 @@ def given_grid(
 
 
 def require_product(compound: Compound, ratio: float) -> None:
-    """Raise `SpecError` stating the product where coefficients do not meet a budget by the formula."""
+    """Raise `SpecError` stating the product where alpha * beta^2 * gamma^2 misses `ratio` by more than 10 per cent."""
     require(
         _miss(compound, ratio) <= PRODUCT_TOLERANCE,
         f"coefficients {words(compound)}",
@@ -154,7 +158,7 @@ def shares(compound: Compound) -> tuple[float, float, float]:
 
 
 def words(compound: Compound) -> str:
-    """Coefficients as people write them.
+    """Coefficients as text.
 
     >>> words(Compound())
     '1.2, 1.1, 1.15'

@@ -19,9 +19,12 @@ from naslab.scaling.walk import change, numbers
 
 
 def fitted(base: ArchSpec, scaled: ArchSpec, factor: float, rounding: Rounding) -> ArchSpec:
-    """The scaled network with every stage made to fit what is before it, as the same stage of `base` did.
+    """The network `scaled` with every stage made to fit the channels before it, as the same stage of `base` did.
 
-    `SpecError` names the stage where a block cannot be made.
+    `scaled` has the stages of `base` at other widths, repeats or resolution; `factor` is what its widths were
+    multiplied by. Groups are made to divide the channels on both sides, as `rounding` says (`group_width`); where a
+    block cannot be made at a width, the nearest width at which it can is taken. `SpecError` names the stage that no
+    width near fits.
     """
     num_stem = len(base.stem)
     before, shape = base.input, scaled.input

@@ -28,12 +28,12 @@ class LatencyFunction(Protocol):
 
     @property
     def median_ms(self) -> float:
-        """The median."""
+        """The median of the runs, in milliseconds."""
         ...
 
     @property
     def iqr_ms(self) -> float:
-        """The interquartile range."""
+        """The interquartile range of the runs, in milliseconds."""
         ...
 
 
@@ -41,7 +41,7 @@ Measure = Callable[[ArchSpec], LatencyFunction]
 
 
 class Timed(msgspec.Struct, frozen=True):
-    """A member with its measured latency in milliseconds."""
+    """A `member` with its measured latency: `median_ms` and interquartile range `iqr_ms`, in milliseconds."""
 
     member: Member
     median_ms: float
@@ -49,9 +49,10 @@ class Timed(msgspec.Struct, frozen=True):
 
 
 class LatencyMet(msgspec.Struct, frozen=True, kw_only=True):
-    """What was asked in milliseconds, the measured member nearest to it, and those that bracket it.
+    """The measured member `nearest` to `target_ms` milliseconds, and those that bracket the target.
 
-    `measured` are all that were measured, by phi. `below` and `above` are `None` where no member was found there.
+    `tolerance` is the share by which it was allowed to miss. `measured` are all that were measured, by phi; `below` and
+    `above` the nearest of them on either side, `None` where there is none.
     """
 
     target_ms: float
@@ -63,12 +64,12 @@ class LatencyMet(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def deviation(self) -> float:
-        """By what share the member is slower than asked; negative where faster."""
+        """The latency over the target, minus 1: positive where slower than asked."""
         return self.nearest.median_ms / self.target_ms - 1
 
     @property
     def is_within(self) -> bool:
-        """Whether the member is as near as was asked."""
+        """Whether the latency misses the target by at most the tolerance."""
         return abs(self.deviation) <= self.tolerance
 
 
@@ -82,13 +83,17 @@ def meet_latency(
     scale_stem: bool = True,
     scale_head: bool = True,
 ) -> LatencyMet:
-    """The member of a rule whose latency, as `measure` finds it on its device, is nearest to `target_ms`.
+    """The member of a rule whose latency, as `measure` finds it on its device, is nearest to `target_ms` milliseconds.
+
+    `arch` is the baseline. `compound` is the rule, `rounding` how its products become whole channels, blocks and
+    pixels; without `scale_stem` or `scale_head` the widths of the stem or the head stay.
 
     Members are measured away from the baseline until the target lies between two, then between those; where rounding
-    leaves none near enough, networks beside the rule whose macs lie between theirs. Measurements are noisy: the spread
-    of each is told, and the nearest of all that were measured is taken.
+    leaves none within `tolerance`, a share of the target, networks beside the rule whose macs lie between theirs.
+    Measurements are noisy: the spread of each is told, and the nearest of all that were measured is taken.
 
-    Raises `LimitError` naming both ends where the target is beyond them.
+    Raises `LimitError` naming both ends where the target is beyond them, and `SpecError` for a target or a tolerance
+    out of range.
     """
     require(0 < target_ms < float("inf"), "latency_ms", f"must be above 0 and finite, got {target_ms:g}")
     require(0 < tolerance < 1, "tolerance", f"must be between 0 and 1, got {tolerance:g}")

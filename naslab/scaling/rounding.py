@@ -13,14 +13,15 @@ _NOISE = 1e-9
 
 
 class Rounding(Spec, frozen=True):
-    """How widths, repeats and resolutions are rounded.
+    """How widths, repeats and resolutions are rounded to whole channels, blocks and pixels.
 
-    `guard`: a width that would fall below this share of its exact value takes the next multiple of `width_divisor`.
-    `halves`: where halves go, `even` as Python's `round`. `group_width`: whether grouped convolutions keep the channels
-    of a group, or scale them as pycls does.
+    Widths become multiples of `width_divisor` channels; one that would fall below `guard` (a share) of its exact value
+    takes the next multiple. `repeats` are rounded up or to the nearest. Resolutions become multiples of
+    `resolution_divisor` pixels. `halves` says where halves go: up, or to `even` as Python's `round`. `group_width` says
+    whether grouped convolutions keep the channels of a group, or scale them as pycls does.
 
     Whatever the rule, a factor above 1 never makes a number smaller and one below 1 never makes it larger, so a factor
-    of 1 changes nothing.
+    of 1 changes nothing. Raises `SpecError` for values out of range.
     """
 
     width_divisor: int = 8
@@ -36,7 +37,9 @@ class Rounding(Spec, frozen=True):
         require(0 <= self.guard <= 1, "guard", f"must be 0 to 1, got {self.guard}")
 
     def width(self, base: int, factor: float) -> int:
-        """Channels: the nearest multiple of the divisor, at least one; `SpecError` where none is left.
+        """`base` channels times `factor`: the nearest multiple of the divisor, at least one.
+
+        Raises `SpecError` where less than half a channel is left.
 
         >>> EFFICIENTNET.width(16, 1.2), EFFICIENTNET_V2.width(16, 1.2), PYCLS.width(16, 1.2), PLAIN.width(16, 1.2)
         (24, 16, 16, 19)
@@ -51,7 +54,7 @@ class Rounding(Spec, frozen=True):
         return _between(base, rounded, factor)
 
     def depth(self, base: int, factor: float) -> int:
-        """Blocks of a stage, at least one.
+        """`base` blocks of a stage times `factor`, at least one.
 
         >>> EFFICIENTNET.depth(2, 1.1), PYCLS.depth(2, 1.1), EFFICIENTNET.depth(10, 1.1)
         (3, 2, 11)
@@ -61,7 +64,9 @@ class Rounding(Spec, frozen=True):
         return _between(base, max(1, rounded), factor)
 
     def resolution(self, base: int, factor: float) -> int:
-        """Pixels of a side: the nearest multiple of the divisor; `SpecError` where none is left.
+        """`base` pixels of a side times `factor`: the nearest multiple of the divisor, at least one.
+
+        Raises `SpecError` where less than half a pixel is left.
 
         >>> EFFICIENTNET.resolution(224, 1.15), PYCLS.resolution(224, 1.15)
         (258, 256)
@@ -73,7 +78,11 @@ class Rounding(Spec, frozen=True):
         return _between(base, rounded, factor)
 
     def channels_of_a_group(self, base: int, factor: float) -> int:
-        """Channels of a group of a grouped convolution; pycls keeps 1 and 2, makes 3 to 5 four, else rounds to 8."""
+        """The channels of a group of a grouped convolution: `base`, times `factor` where group widths are scaled.
+
+        As in pycls products up to 2 are rounded to 1 or 2, those up to 5 become 4, and larger ones the nearest multiple
+        of 8.
+        """
         if self.group_width == "kept":
             return base
         exact = base * factor

@@ -19,7 +19,10 @@ from naslab.scaling.walk import change, numbers
 
 
 class Factors(Spec, frozen=True, cache_hash=True):
-    """What depth, width and resolution are multiplied by."""
+    """What `depth`, `width` and `resolution` are multiplied by, before rounding.
+
+    Raises `SpecError` for a factor that is not above 0 and finite.
+    """
 
     depth: float = 1.0
     width: float = 1.0
@@ -45,12 +48,13 @@ def scale(
     scale_stem: bool = True,
     scale_head: bool = True,
 ) -> ArchSpec:
-    """The architecture with its repeats, widths and resolution multiplied and rounded.
+    """The architecture `arch` with its repeats, widths and resolution multiplied and rounded.
 
-    Depth multiplies the repeats of `stages` (equal neighbours count as one stage; what has no parameters, such as
-    pooling, is not repeated). Width multiplies every number of channels and hidden features, also inside blocks; the
-    stem's and the head's only if asked. Squeeze-excite ratios and expansions stay, groups keep their width. Each side
-    of the input is scaled by itself. A factor of exactly 1 changes nothing.
+    `depth` multiplies the repeats of `stages` (equal neighbours count as one stage; what has no parameters, such as
+    pooling, is not repeated). `width` multiplies every number of channels and hidden features, also inside blocks; the
+    stem's and the head's only with `scale_stem` and `scale_head`. Squeeze-excite ratios and expansions stay, groups
+    keep their width. `resolution` multiplies each side of the input. `rounding` makes whole numbers of the products. A
+    factor of exactly 1 changes nothing.
 
     Raises `SpecError` for factors that are not positive, and where no channels, no pixels or no valid network are left.
 
@@ -139,5 +143,5 @@ def _larger(arch: ArchSpec, factor: float, rounding: Rounding) -> ArchSpec:
 
 
 def widths(arch: ArchSpec) -> list[int]:
-    """Every number of channels and hidden features that width scaling multiplies, in order."""
+    """Every number of channels and hidden features that width scaling multiplies, in the order of the description."""
     return numbers(arch, Role.WIDTH)

@@ -20,9 +20,10 @@ from naslab.zoo import efficientnet_v2, resnet_rs
 
 
 class StageFactors(Spec, frozen=True):
-    """What each stage's repeats and widths are multiplied by, and the resolution, the stem and the head.
+    """What repeats (`depth`) and widths (`width`) of each stage, `resolution`, `stem` and `head` are multiplied by.
 
-    A network with another number of stages takes the factors at the same relative places, interpolated.
+    A network with another number of stages takes the factors at the same relative places, interpolated. Raises
+    `SpecError` for a factor that is not above 0 and finite.
     """
 
     depth: tuple[float, ...] = (1.0,)
@@ -47,7 +48,7 @@ Table = tuple[StageFactors, ...]
 
 
 def scale_stages(arch: ArchSpec, factors: StageFactors, rounding: Rounding = EFFICIENTNET) -> ArchSpec:
-    """The architecture with every stage scaled by its own factors; raises what `scale` raises.
+    """`arch` with every stage scaled by its own `factors`, rounded by `rounding`; raises what `scale` raises.
 
     >>> from naslab.zoo import model
     >>> deeper = scale_stages(model("resnet_rs_50"), RESNET_RS[1])
@@ -76,7 +77,10 @@ def scale_stages(arch: ArchSpec, factors: StageFactors, rounding: Rounding = EFF
 
 
 def member_of(arch: ArchSpec, table: Table, phi: float, name: str, rounding: Rounding = EFFICIENTNET) -> Member:
-    """The member of a table at a whole `phi`. Its factors are ratios of all blocks and of the middle width.
+    """The member of a `table` at a whole `phi`: the baseline `arch` scaled by the table's factors at that place.
+
+    `name` is the table's in messages, `rounding` as in `scale`. The member's factors are the ratio of all blocks and
+    the geometric mean of the stages' widths. Raises `SpecError` where phi is not a whole number within the table.
 
     >>> from naslab.zoo import model
     >>> member_of(model("resnet_rs_50"), RESNET_RS, 1.5, "resnet_rs")

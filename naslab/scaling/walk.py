@@ -15,9 +15,9 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 
 def change(spec: S, role: Role, new: Callable[[int], int]) -> S:
-    """The description with every number of a role replaced by `new(number)`, however deep it stands.
+    """The description `spec` with every number of a `role` replaced by `new(number)`, however deep it stands.
 
-    The same object where nothing changes. An error of `new` names the field.
+    The same object where nothing changes. A `SpecError` of `new` names the field.
 
     >>> from naslab.arch import Bottleneck, Stage
     >>> change(Stage(block=Bottleneck(groups=32), width=256), Role.WIDTH, lambda width: 2 * width).width
@@ -36,7 +36,7 @@ def change(spec: S, role: Role, new: Callable[[int], int]) -> S:
 
 
 def numbers(spec: msgspec.Struct, role: Role) -> list[int]:
-    """Every number of a role, in the order of the fields."""
+    """Every number of a `role` in `spec`, in the order of the fields."""
     found: list[int] = []
 
     def note(number: int) -> int:

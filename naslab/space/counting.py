@@ -2,6 +2,29 @@
 
 Parts without shared holes multiply (records, lists) and add (options). A shared hole couples parts, so ways are counted
 by need: the set of shared holes that a part makes active. The shared holes of a need are filled once, at the end.
+
+| word | name in code | what it is |
+|---|---|---|
+| node | `Node` | a part of the template's tree: fixed, record, list, choice, shared hole, repeat (`tree.py`) |
+| need | `Need` | the shared holes that a way of choosing makes active |
+| ways | `Ways` | for each need, how many ways there are to choose the unshared holes within a node |
+| fills | `_num_fills(need)` | how many ways there are to choose the shared holes of a need |
+| size | `Counting.size` | sum over the needs of the root of ways times fills |
+| rank | `genome_at(rank)` | 0 to size - 1: its digits in the mixed base of the counts are the options taken |
+
+Two stages: a convolution of shared kernel `k` at two widths, then the same convolution or an MBConv. The first stage
+has 2 ways, both of need {k}; the second 1 way of need {k} and 1 of none; together 2 x 1 + 2 x 1 = 4 ways, all of need
+{k}, which has 2 fills: 8 genomes.
+
+>>> from naslab.arch import ConvBlock, MBConv
+>>> from naslab.space import SearchSpace, choice
+>>> conv = {"type": "conv", "kernel": choice(3, 5, name="k")}
+>>> stages = [{"block": conv, "width": choice(16, 32)}, {"block": choice(conv, MBConv()), "width": 32}]
+>>> space = SearchSpace({"input": [3, 32, 32], "stages": stages, "num_classes": 10})
+>>> space.size()
+8
+>>> [gene.option for gene in space.genome_at(0).genes], [gene.option for gene in space.genome_at(7).genes]
+([0, 0, 0], [1, 1, 1])
 """
 
 from __future__ import annotations
@@ -28,7 +51,7 @@ CACHED_PARTS = 1 << 16
 
 
 class Counting:
-    """Counts and ranks of one tree; a rank is a number from 0 to `size` - 1."""
+    """Counts and ranks of the genomes of one `tree`; a rank is a number from 0 to `size` - 1."""
 
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
@@ -42,7 +65,7 @@ class Counting:
         self.size = sum(count * self._num_fills(need) for need, count in self.ways(tree.root).items())
 
     def genome_at(self, rank: int) -> Genome:
-        """The genome of a rank; every genome has exactly one."""
+        """The genome of a `rank`; every genome has exactly one. Raises `IndexError` for a rank beyond `size` - 1."""
         for need, count in self.ways(self._tree.root).items():
             fills = self._num_fills(need)
             if rank < count * fills:
@@ -53,7 +76,7 @@ class Counting:
         raise IndexError(f"ranks are 0 to {self.size - 1}")
 
     def ways(self, node: Node) -> Ways:
-        """How many ways there are to choose within a node, by need."""
+        """How many ways there are to choose the unshared holes within a `node`, by the shared holes that they need."""
         known = self._ways.get(node)
         if known is None:
             known = self._ways[node] = self._count(node)

@@ -12,7 +12,7 @@ SUFFIXES = (".yaml", ".yml", ".json")
 
 
 def load_space(name_or_path: str | Path) -> SearchSpace:
-    """A shipped space by its name, or the space of a YAML file.
+    """The search space `name_or_path`: a shipped space by its name, or that of a YAML file.
 
     Raises `UnknownNameError` with the nearest names, or `SpecError` with the path in the file.
 
@@ -40,7 +40,10 @@ def describe_space(name: str) -> str:
 
 
 def shipped_folder() -> Path:
-    """The folder of the shipped spaces: inside the installed package, or beside it in a checkout."""
+    """The folder of the shipped spaces: inside the installed package, or beside it in a checkout.
+
+    Raises `NaslabError` where neither is there.
+    """
     package = Path(__file__).resolve().parent.parent
     for folder in (package / "search_spaces", package.parent / "search_spaces"):
         if folder.is_dir():

@@ -80,7 +80,7 @@ class Genome(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
 
 
 class Encoding:
-    """The places of a vector: one for an ordered hole, one an option for another."""
+    """Genomes as vectors of a fixed length: one place for an ordered hole, one for each option of another hole."""
 
     def __init__(self, holes: Mapping[str, Hole]) -> None:
         self._slots: dict[str, tuple[int, bool, int]] = {}
@@ -91,7 +91,11 @@ class Encoding:
         self._blank = np.array(blank)
 
     def encode(self, genome: Genome) -> NDArray[np.float64]:
-        """The genome's vector: an ordered hole's rank scaled to 0..1, others one-hot; inactive -1 and zeros."""
+        """The vector of `genome`: shape (places,), in the order of the holes.
+
+        An ordered hole is its option's rank scaled to 0..1, or -1 where it is not active. Another hole is one-hot over
+        its options, zeros where it is not active.
+        """
         vector = self._blank.copy()
         for path, option in genome.genes:
             start, is_ordered, count = self._slots[path]

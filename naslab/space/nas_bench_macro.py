@@ -20,7 +20,14 @@ def nas_bench_macro_key(genome: Genome) -> str:
 
 
 def nas_bench_macro_genome(key: str) -> Genome:
-    """The genome of a key: 0 identity, 1 MBConv of kernel 3 and expansion 3, 2 of kernel 5 and expansion 6."""
+    """The genome of a key of eight digits, one a layer.
+
+    A 0 is the identity, 1 an MBConv of kernel 3 and expansion 3, 2 one of kernel 5 and expansion 6. Raises `SpecError`
+    for another key.
+
+    >>> nas_bench_macro_genome("22212220").genes[3].option
+    1
+    """
     if not re.fullmatch(rf"[012]{{{NUM_LAYERS}}}", key):
         raise SpecError("key", f"must be {NUM_LAYERS} digits, each 0, 1 or 2, got '{key}'")
     return Genome(tuple(Gene(f"stages[{layer}].block", int(digit)) for layer, digit in enumerate(key)))

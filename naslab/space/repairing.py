@@ -18,7 +18,11 @@ Price = Callable[[Genome], float]
 def repaired_genome(
     genome: Genome, moves: Moves, excess: Price, rng: np.random.Generator, max_steps: int
 ) -> Genome | None:
-    """A genome without excess, at most `max_steps` single changes away; `None` where the descent ends before."""
+    """A genome without excess, at most `max_steps` single changes away from `genome`; `None` where none is found.
+
+    `moves` makes the single changes, `excess` says by how much a genome breaks the limits (at most 0 where it meets
+    them). Each step takes a random one of the changes that meet the limits, else the one of least excess.
+    """
     least = excess(genome)
     for _ in range(max_steps):
         if least <= 0:
@@ -35,7 +39,10 @@ def repaired_genome(
 
 
 def cheapest_genome(starts: Sequence[Genome], moves: Moves, price: Price, rng: np.random.Generator) -> Genome:
-    """The genome of the lowest price that descents from these starts reach."""
+    """The genome of the lowest `price` that descents from the genomes `starts` reach.
+
+    `moves` makes the single changes. A descent takes the cheapest of them until none is cheaper.
+    """
     return min((_descended(start, moves, price, rng) for start in starts), key=price)
 
 

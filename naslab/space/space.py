@@ -32,10 +32,11 @@ MAX_DRAWS = 200
 class SearchSpace(msgspec.Struct, frozen=True, dict=True):
     """A template of an architecture with holes.
 
-    The template is kept in its one form (see `naslab.space.template`): plain JSON values, equal for equal spaces. A bad
-    one is refused here, with the path of the mistake: `SpecError`. Some combinations of options may still be no
-    network, such as groups that do not divide a width: `size` and ranks count them, `decode` or `cost` raises for them,
-    and `sample`, `mutate`, `cross`, `neighbours`, `enumerate` and `repair` never give them.
+    The `template` is kept in its one form (see `naslab.space.template`): plain JSON values, equal for equal spaces. A
+    bad one is refused here, with the path of the mistake: `SpecError`. `name` is what tables and messages call the
+    space. Some combinations of options may still be no network, such as groups that do not divide a width: `size` and
+    ranks count them, `decode` or `cost` raises for them, and `sample`, `mutate`, `cross`, `neighbours`, `enumerate` and
+    `repair` never give them.
 
     >>> from naslab.arch import ConvBlock, MBConv
     >>> from naslab.space import choice
@@ -85,11 +86,11 @@ class SearchSpace(msgspec.Struct, frozen=True, dict=True):
         return True
 
     def decode(self, genome: Genome) -> ArchSpec:
-        """The network of a genome. Raises `SpecError` for a genome of another space, or options that clash."""
+        """The network of `genome`. Raises `SpecError` for a genome of another space, or options that clash."""
         return self._decoding.decode(genome)
 
     def is_network(self, genome: Genome) -> bool:
-        """Whether the options of a genome fit together."""
+        """Whether the options of `genome` fit together: whether it decodes to a network that has a cost."""
         try:
             cost(self.decode(genome))
         except SpecError:
@@ -97,7 +98,7 @@ class SearchSpace(msgspec.Struct, frozen=True, dict=True):
         return True
 
     def genome_at(self, rank: int) -> Genome:
-        """The genome of a rank from 0 to `size() - 1`, without enumerating those before it."""
+        """The genome of a `rank` from 0 to `size() - 1`, without enumerating those before it; `IndexError` beyond."""
         return self._counting.genome_at(rank)
 
     def enumerate(self) -> Iterator[Genome]:
@@ -133,7 +134,7 @@ class SearchSpace(msgspec.Struct, frozen=True, dict=True):
         return filter(self.is_network, self._moves.neighbours(genome))
 
     def encode(self, genome: Genome) -> NDArray[np.float64]:
-        """The genome as a vector of fixed length, different for different genomes.
+        """`genome` as a vector of shape (places,), different for different genomes.
 
         An ordered hole is its option's rank scaled to 0..1, or -1 where it is not active. Another hole is one-hot over
         its options, zeros where it is not active. Holes stand in the order of `holes()`.
@@ -151,7 +152,7 @@ class SearchSpace(msgspec.Struct, frozen=True, dict=True):
     def repair(
         self, genome: Genome, excess: Callable[[ArchSpec], float], rng: np.random.Generator, max_steps: int = 32
     ) -> Genome | None:
-        """A genome near this one whose network has no excess, `None` where `max_steps` single changes find none.
+        """A genome near `genome` whose network has no excess, `None` where `max_steps` single changes find none.
 
         `excess` says by how much a network breaks the limits, at most 0 where it meets them. Each step changes one
         choice: to a random one of those that meet the limits, else to the one that comes nearest.
@@ -159,7 +160,10 @@ class SearchSpace(msgspec.Struct, frozen=True, dict=True):
         return repaired_genome(genome, self._moves, self._price(excess), rng, max_steps)
 
     def cheapest(self, price: Callable[[ArchSpec], float], rng: np.random.Generator, starts: int = 4) -> Genome:
-        """The genome of the lowest price found by descent from random starts; exact where choices do not interact."""
+        """The genome of the lowest `price` that descents from `starts` random genomes find.
+
+        It is the cheapest of the space where choices do not interact.
+        """
         begin = [self.sample(rng) for _ in range(starts)]
         return cheapest_genome(begin, self._moves, self._price(price), rng)
 

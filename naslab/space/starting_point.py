@@ -19,7 +19,15 @@ Step = str | int
 
 
 def expand_starting_point(template: dict[str, Any]) -> dict[str, Any]:
-    """The template as one tree: `zoo` or `base` written out, with `holes` in the place of its values."""
+    """The template as one tree: `zoo` or `base` written out, with `holes` in the place of its values.
+
+    A template with neither comes back as it is. Raises `SpecError` for an unknown field, an unknown model, or a path of
+    `holes` that leads nowhere.
+
+    >>> tree = expand_starting_point({"zoo": "resnet20_cifar", "holes": {"stages[0].repeats": {"choice": [2, 3]}}})
+    >>> tree["stages"][0]["repeats"], tree["stages"][1]["repeats"]
+    ({'choice': [2, 3]}, 3)
+    """
     if "zoo" in template:
         known: tuple[str, ...] = ("zoo", "resolution", "num_classes", "in_channels", "holes")
         tree = _zoo_tree(template)

@@ -24,9 +24,10 @@ MAX_OPTIONS = 10_000
 
 
 def choice(*options: Any, name: str | None = None) -> dict[str, Any]:
-    """A hole with these options: plain values, specifications, or subtrees with holes of their own.
+    """A hole with these `options`: plain values, specifications, or subtrees with holes of their own.
 
-    Holes of one name share one value. A single `range` gives its numbers.
+    Holes of one `name` share one value. A single `range` gives its numbers. Raises `SpecError` for an option that JSON
+    cannot hold.
 
     >>> choice(3, 5, name="kernel")
     {'choice': [3, 5], 'name': 'kernel'}
@@ -39,7 +40,7 @@ def choice(*options: Any, name: str | None = None) -> dict[str, Any]:
 
 
 def repeat(number: Any, of: Any) -> dict[str, Any]:
-    """`number` independent copies of a stage's template, to stand in a list of stages; `number` may be a hole.
+    """`number` independent copies of a stage's template `of`, to stand in a list of stages; the number may be a hole.
 
     >>> repeat(choice(2, 3), of={"block": {"type": "conv"}, "width": choice(16, 32)})["repeat"]
     {'choice': [2, 3]}

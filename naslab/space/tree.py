@@ -18,13 +18,13 @@ from naslab.space.template import is_hole, is_repeat
 
 
 class Fixed(msgspec.Struct, frozen=True, eq=False):
-    """A part without holes, as plain values."""
+    """A part without holes: its `value`, plain JSON."""
 
     value: Any
 
 
 class Record(msgspec.Struct, frozen=True, eq=False, dict=True):
-    """Fields, some of them with holes inside."""
+    """Fields, some of them with holes inside: `keys` and the `parts` that they hold, in order."""
 
     keys: tuple[str, ...]
     parts: tuple[Node, ...]
@@ -36,7 +36,7 @@ class Record(msgspec.Struct, frozen=True, eq=False, dict=True):
 
 
 class Listing(msgspec.Struct, frozen=True, eq=False, dict=True):
-    """A list, some of its items with holes inside or repeated."""
+    """A list, some of its items (`parts`) with holes inside or repeated."""
 
     parts: tuple[Node, ...]
 
@@ -47,7 +47,7 @@ class Listing(msgspec.Struct, frozen=True, eq=False, dict=True):
 
 
 class Choice(msgspec.Struct, frozen=True, eq=False):
-    """A hole that is its own."""
+    """A `hole` that is not shared, and the trees of its `options`."""
 
     hole: Hole
     options: tuple[Node, ...]
@@ -84,7 +84,10 @@ class Tree(msgspec.Struct, frozen=True, eq=False):
 
 
 def grow_tree(template: dict[str, Any]) -> Tree:
-    """The tree of a normalised template."""
+    """The tree of a normalised `template`.
+
+    Raises `SpecError` where it has no hole, or where the name of a shared hole is also the path of another hole.
+    """
     growth = _Growth()
     root = growth.node(template, "", {})
     if isinstance(root, Fixed):
@@ -223,7 +226,7 @@ def _item(listing: Listing, index: int, options: Mapping[str, int]) -> tuple[str
 
 
 def num_copies(repeat: Repeat, options: Mapping[str, int]) -> int:
-    """How many copies these options make of a repeated part."""
+    """How many copies of a repeated part these `options` make, by the path of the hole."""
     if repeat.number is None:
         return repeat.counts[0]
     number = repeat.number
@@ -231,7 +234,10 @@ def num_copies(repeat: Repeat, options: Mapping[str, int]) -> int:
 
 
 def plain_value(tree: Tree, node: Node, options: Mapping[str, int]) -> Any:
-    """What a node makes of these options, as plain values; asks for the options in the order of genomes."""
+    """What `node` of `tree` becomes with these `options` (of each active hole, by path), as plain JSON values.
+
+    It asks for the options in the order of genomes.
+    """
     if isinstance(node, Fixed):
         return node.value
     if isinstance(node, Record):

@@ -75,7 +75,7 @@ class _Walk:
 
 
 def from_known(known: Mapping[str, int], otherwise: Chooser) -> Chooser:
-    """Takes the known options, and asks `otherwise` for the rest."""
+    """A chooser that takes the options in `known`, by the path of the hole, and asks `otherwise` for the rest."""
 
     def choose(hole: Hole) -> int:
         option = known.get(hole.path)
@@ -85,12 +85,12 @@ def from_known(known: Mapping[str, int], otherwise: Chooser) -> Chooser:
 
 
 def at_random(rng: np.random.Generator) -> Chooser:
-    """Takes every option with the same probability."""
+    """A chooser that takes every option with the same probability."""
     return lambda hole: int(rng.integers(len(hole.options)))
 
 
 def first_option(hole: Hole) -> int:
-    """Takes the first option."""
+    """The chooser that takes the first option of every hole."""
     return 0
 
 

@@ -1,4 +1,25 @@
-"""What an estimate is expected to gain: improvement for one loss, hypervolume for several."""
+"""Acquisition functions: what a training is expected to gain, improvement for one loss, hypervolume for two or three.
+
+All losses are to be small. What a model expects of a network are independent normal losses.
+
+| symbol | name in code | shape | what it is |
+|---|---|---|---|
+| m, s | `mean`, `deviation` | (n, objectives) | expected losses of n networks and their standard deviations |
+| f* | `best` | scalar | the best loss achieved (one objective) |
+| P | `front` | (points, objectives) | losses achieved; dominated ones do no harm |
+| r | `reference` | (objectives,) | the losses from which on a network is worthless |
+| EI | `expected_improvement` | (n,) | (f* - m) Phi(z) + s phi(z), z = (f* - m) / s: Jones et al. 1998, eq. 15 |
+| EHVI | `expected_hypervolume_improvement` | (n,) | E[HV(P and f) - HV(P)]: Yang et al. 2019 |
+
+Two points of a front, and three networks. The first, certain to lie between them, adds a square of side 1; the second,
+certain to lie on the front, adds nothing; the third is as good as the second on average and may turn out better:
+
+>>> front, reference = np.array([[0.0, 2.0], [2.0, 0.0]]), np.array([3.0, 3.0])
+>>> mean = np.array([[1.0, 1.0], [2.0, 0.0], [2.0, 0.0]])
+>>> deviation = np.array([[0.0, 0.0], [0.0, 0.0], [0.5, 0.5]])
+>>> expected_hypervolume_improvement(mean, deviation, front, reference).round(3).tolist()
+[1.0, 0.0, 0.559]
+"""
 
 from __future__ import annotations
 
@@ -16,7 +37,10 @@ Vector = NDArray[np.float64]
 
 
 def expected_improvement(mean: Matrix, deviation: Matrix, best: Matrix | float) -> Matrix:
-    """E[max(0, best - loss)] for normal losses (Jones et al. 1998); arrays that broadcast. A deviation of 0 is exact.
+    """E[max(0, `best` - loss)] of normal losses, in the unit of the losses (Jones et al. 1998, eq. 15).
+
+    `mean`, `deviation` and `best` broadcast against each other, and the result has their common shape. Where a
+    deviation is 0 the loss is certain, and the result the plain difference or 0.
 
     >>> expected_improvement(np.array([1.0]), np.array([0.0]), 3.0).tolist()
     [2.0]
@@ -31,11 +55,11 @@ def expected_improvement(mean: Matrix, deviation: Matrix, best: Matrix | float) 
 
 
 def expected_hypervolume_improvement(mean: Matrix, deviation: Matrix, front: Matrix, reference: Vector) -> Vector:
-    """Expected gain of hypervolume of two independent normal losses each: shape (n,), exact.
+    """The expected growth of the hypervolume by networks of two independent normal losses: shape (n,), exact.
 
-    `mean` and `deviation` have the shape (n, 2), `front` (points, 2), `reference` (2,). The gain is a sum over strips
-    between neighbouring points of the front: in each the width that the first loss frees times the height that the
-    second gains (Yang et al. 2019, "Efficient computation of expected hypervolume improvement").
+    `mean` and `deviation` have the shape (n, 2), `front` (points, 2), `reference` (2,); an example heads this file. The
+    gain is a sum over strips between neighbouring points of the front: in each the expected width times the expected
+    height that a network adds (Yang et al. 2019, "Efficient computation of expected hypervolume improvement").
     """
     below = _front_below(front, reference)
     edges = np.append(below[:, 0], reference[0])
@@ -47,10 +71,11 @@ def expected_hypervolume_improvement(mean: Matrix, deviation: Matrix, front: Mat
 
 
 class FreeBoxes(NamedTuple):
-    """What a front of three losses leaves below a reference, as boxes without a lower end in the second loss.
+    """The part of the space below a reference that no point of a front of three losses dominates, as disjoint boxes.
 
-    `edges` are the coordinates that occur in each loss, the first of them minus infinity. `left`, `right`, `top`,
-    `near` and `far`, of shape (boxes,), are places in them: of the first loss, of the second and of the third.
+    A box spans `left` to `right` in the first loss, minus infinity to `top` in the second, `near` to `far` in the
+    third. Each of these has the shape (boxes,) and holds indices into `edges`: for each loss the sorted coordinates
+    that occur, the first of them minus infinity.
     """
 
     edges: tuple[Vector, Vector, Vector]
@@ -62,10 +87,14 @@ class FreeBoxes(NamedTuple):
 
 
 def free_boxes(front: Matrix, reference: Vector) -> FreeBoxes:
-    """The boxes that points of shape (points, 3) leave below `reference`, at most three for each point.
+    """The boxes that no point of `front`, shape (points, 3), dominates below `reference`, shape (3,).
 
     Points come in by their third loss; each cuts the strips of the plane that it dominates, and a strip that is cut
     ends as a box there (Lacour et al. 2017, "A box decomposition algorithm to compute the hypervolume indicator").
+
+    >>> boxes = free_boxes(np.array([[0.0, 0.0, 0.0]]), np.array([1.0, 1.0, 1.0]))
+    >>> len(boxes.left), [edges.tolist() for edges in boxes.edges]
+    (3, [[-inf, 0.0, 1.0], [-inf, 0.0, 1.0], [-inf, 0.0, 1.0]])
     """
     below = _front_below(front, reference)
     below = below[np.argsort(below[:, 2], kind="stable")]
@@ -96,10 +125,14 @@ def free_boxes(front: Matrix, reference: Vector) -> FreeBoxes:
 
 
 def expected_gain_of_boxes(mean: Matrix, deviation: Matrix, boxes: FreeBoxes) -> Vector:
-    """Expected gain of hypervolume of three independent normal losses each: shape (n,), exact.
+    """The expected growth of the hypervolume by networks of three independent normal losses: shape (n,), exact.
 
-    `mean` and `deviation` have the shape (n, 3). Of each box a point gains the product of what it frees in each loss
-    (Yang et al. 2019, eq. 13).
+    `mean` and `deviation` have the shape (n, 3), `boxes` are those of the front achieved. In each box a network gains
+    the product of the expected improvements along its three sides (Yang et al. 2019, eq. 13).
+
+    >>> boxes = free_boxes(np.array([[0.0, 0.0, 0.0]]), np.array([1.0, 1.0, 1.0]))
+    >>> expected_gain_of_boxes(np.array([[-1.0, 0.5, 0.5]]), np.zeros((1, 3)), boxes).tolist()
+    [0.25]
     """
     first, second, third = (
         np.column_stack(
@@ -121,10 +154,11 @@ def _front_below(front: Matrix, reference: Vector) -> Matrix:
 def expected_scalar_improvement(
     mean: Matrix, deviation: Matrix, losses: Matrix, weights: Vector, draws: Matrix
 ) -> Vector:
-    """Expected improvement of a weighted Chebyshev scalar of any number of losses: shape (n,), by sampling.
+    """The expected improvement of a weighted Chebyshev scalar of any number of losses: shape (n,), by sampling.
 
-    `mean`, `deviation` (n, objectives); `losses` told, (points, objectives), all on one scale; `weights` (objectives,);
-    `draws` standard normal, (samples, objectives). ParEGO: Knowles 2006.
+    `mean` and `deviation` have the shape (n, objectives), the `losses` achieved (points, objectives), all on one scale;
+    `weights` (objectives,) sum to 1; `draws` are standard normal numbers of shape (samples, objectives). The scalar is
+    max(w f) + 0.05 sum(w f), the augmented Chebyshev function of ParEGO (Knowles 2006).
     """
     best = _chebyshev(losses, weights).min()
     gains = [np.maximum(0.0, best - _chebyshev(mean + deviation * draw, weights)) for draw in draws]

@@ -17,7 +17,9 @@ DRAFTS_BEFORE_ANOTHER_MUTATION = 8
 
 
 class AgingEvolution:
-    """The last `population` networks told; the best of `sample` drawn from them is mutated, the oldest one dies.
+    """Keeps the last `population` networks told of `space`; mutates the best of `sample` that are drawn from them.
+
+    The oldest leaves, however good it is. Raises `SpecError` unless `sample` is from 1 to `population`.
 
     Several objectives make it regularised multi-objective evolution: the best of a tournament is of the lowest
     non-dominated rank among those drawn, then the least crowded, and still the oldest dies. The paper has 100 and 25;

@@ -1,4 +1,4 @@
-"""Bayesian search: Gaussian processes on what networks are and cost, and the expected gain of an estimate."""
+"""Bayesian search: Gaussian processes over choices and costs, and the network with the largest expected gain next."""
 
 from __future__ import annotations
 
@@ -37,18 +37,20 @@ DRAFTS = 64
 
 
 class Worth(NamedTuple):
-    """A network that was not proposed, and what its estimate is expected to gain."""
+    """A network that was not proposed, and its expected gain of improvement or hypervolume (see `acquisition`)."""
 
     gain: float
     genome: Genome
 
 
 class Bayes:
-    """A few networks spread over the space, then always the one whose estimate is expected to gain most.
+    """`num_starts` networks spread over the space of `domain`, then always the one of the largest expected gain.
+
+    Raises `SpecError` where `num_starts` is below 2.
 
     One objective: expected improvement. Two or three: expected hypervolume improvement, exact. More: expected
-    improvement of a random Chebyshev scalar. Small spaces are looked through whole; in large ones a beam of mutations
-    starts from the best of a standing sample and of what was told.
+    improvement of a random Chebyshev scalar. Of spaces of up to 10,000 genomes every network is a candidate; in larger
+    ones candidates are a fixed random sample, and mutations of the best of it and of the best networks told.
     """
 
     def __init__(self, domain: Domain, num_starts: int = 5) -> None:
@@ -60,7 +62,7 @@ class Bayes:
         self._threads = ThreadpoolController()
 
     def drafts(self, history: OutcomeHistory, rng: np.random.Generator) -> Iterator[Proposal]:
-        """Networks far from all others at first, then by what they are expected to gain."""
+        """The first networks far from each other, later ones by expected gain, the largest first."""
         num_measured = sum(observation.losses is not None for observation in history.told)
         if history.num_searched < self._num_starts or num_measured < 2:
             yield from self._spread(history, rng)

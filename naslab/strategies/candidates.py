@@ -1,4 +1,4 @@
-"""Candidates: the networks among which a surrogate looks for the next one, as arrays."""
+"""The networks among which a surrogate looks for the next one, as arrays."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ MAX_ENUMERATED = 10_000
 POOL_SIZE = 256
 """Random networks that stand for a larger space."""
 MAX_REPAIRED = 32
-"""How many of them are repaired where limits are tight: repairs are dear."""
+"""How many random networks that break the limits are repaired: a repair costs many evaluations of the cost."""
 POOL_SEED = 20_231_117
 
 
 class Candidates:
-    """Networks that meet the limits, one genome each, as rows.
+    """Networks that meet the limits as the rows of arrays: their `genomes` and the `ids` of their networks, in order.
 
-    `inputs` are what a model sees, shape (networks, columns); `known_losses` has the shape (networks, objectives), NaN
-    where an objective is to be measured.
+    `inputs` are what a model sees, shape (networks, columns). `known`, kept as `known_losses`, has the shape
+    (networks, objectives): the losses known before training, NaN where an objective is to be measured.
     """
 
     def __init__(self, genomes: list[Genome], ids: list[str], inputs: NDArray[np.float64], known: NDArray[np.float64]):
@@ -35,16 +35,18 @@ class Candidates:
         self.known_losses = known
 
     def is_unseen(self, seen: Collection[str]) -> NDArray[np.bool_]:
-        """Which networks were not proposed: shape (networks,)."""
+        """Which networks are not among the ids `seen`: bool of shape (networks,)."""
         unseen = np.ones(len(self.genomes), dtype=bool)
         unseen[[self._row_of[network_id] for network_id in seen if network_id in self._row_of]] = False
         return unseen
 
 
 class Catalogue:
-    """Describes genomes to a model, and keeps the standing candidates: all of a small space, a sample of a large one.
+    """Turns genomes into a model's inputs, and keeps the standing candidates of a domain.
 
-    Model inputs are scaled by the standing candidates, in up to three parts: choices, their totals, and cost.
+    `standing` are all networks of a space of up to 10,000 genomes (`is_complete`), else a fixed random sample.
+    `is_known` says for each objective whether it is known before training. The columns of the inputs are the encoded
+    choices, their totals and the logarithms of the costs, each scaled so that the standing candidates span 0 to 1.
     """
 
     def __init__(self, domain: Domain) -> None:
@@ -62,7 +64,7 @@ class Catalogue:
         self.is_known = [not any(np.isnan(column)) for column in standing.known_losses.T]
 
     def described(self, genomes: Iterable[Genome]) -> Candidates:
-        """Those of the genomes that meet the limits, the first of each network."""
+        """The genomes that meet the limits as candidates, one for each network: the first."""
         found: dict[str, tuple[Genome, Network]] = {}
         for genome in genomes:
             network = self._domain.examine(genome)
@@ -77,7 +79,7 @@ class Catalogue:
         )
 
     def inputs_of(self, genomes: list[Genome]) -> NDArray[np.float64]:
-        """Model inputs of genomes: shape (genomes, columns)."""
+        """The model inputs of `genomes`: shape (genomes, columns)."""
         rows = [
             np.concatenate(
                 (self._domain.space.encode(each), self._totals.of(each), self._domain.examine(each).features)
@@ -87,7 +89,10 @@ class Catalogue:
         return (np.array(rows) - self._low) / self._span if rows else np.zeros((0, 0))
 
     def parts(self) -> tuple[NDArray[np.intp], ...]:
-        """Columns of choices, of totals and of cost, each without those that are constant; empty parts left out."""
+        """The columns that hold choices, those that hold totals and those that hold costs, each of shape (columns,).
+
+        Columns that are the same for all standing candidates are left out, and so are parts without columns.
+        """
         genome = self.standing.genomes[0]
         num_choices = len(self._domain.space.encode(genome))
         edges = np.cumsum([0, num_choices, self._totals.num_columns, len(self._domain.examine(genome).features)])

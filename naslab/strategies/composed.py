@@ -1,4 +1,4 @@
-"""ComposedStrategy: a domain, a way to draft proposals, and admission make a strategy."""
+"""ComposedStrategy: a strategy made of a domain, a proposer of drafts, and a filter that admits them."""
 
 from __future__ import annotations
 
@@ -16,18 +16,27 @@ from naslab.study.outcome import Candidate, Outcome
 
 
 class Proposer(Protocol):
-    """How a strategy thinks: a function of the history and a random generator, but for caches.
+    """What tells search algorithms apart: which genomes to try next. Limits and repeats are the filter's business.
 
-    Nothing it keeps may depend on when it was asked: only on what was told, in order, and on what is in flight.
+    What it keeps between calls may depend on the outcomes told, in order, and on what is in flight, but not on how
+    often or when it was asked: a resumed study replays the outcomes and must get the same drafts.
     """
 
     def drafts(self, history: OutcomeHistory, rng: np.random.Generator) -> Iterator[Proposal]:
-        """Genomes worth estimating, best first, made as they are taken; they may be seen or break limits."""
+        """Genomes worth estimating after `history`, best first, as an iterator that makes them when they are taken.
+
+        Their networks may have been proposed before and may break limits; the filter passes over those. All random
+        numbers come from `rng`.
+        """
         ...
 
 
 class Search:
-    """Asks and learns in a domain: proposals never repeat a network, and depend on the seed and the history alone."""
+    """Ask and tell in any `domain`, such as a table of known results, with the drafts of `proposer`.
+
+    Proposals never repeat a network, and depend on the seed and the history alone. Raises `SpecError` where the seed is
+    negative.
+    """
 
     def __init__(self, domain: Domain, proposer: Proposer, seed: int) -> None:
         if seed < 0:
@@ -38,7 +47,10 @@ class Search:
         self._seed = seed
 
     def ask(self, count: int) -> list[Proposal]:
-        """Up to `count` proposals; fewer where the space holds no more, `SpaceExhaustedError` where it holds none."""
+        """Up to `count` proposals, fewer where the space holds no more.
+
+        Raises `SpaceExhaustedError` where it holds none, and `LimitError` where no network meets the limits.
+        """
         proposals: list[Proposal] = []
         for _ in range(count):
             rng = np.random.default_rng([self._seed, self.history.num_proposed])
@@ -52,13 +64,16 @@ class Search:
         return proposals
 
     def learn(self, observations: Iterable[Observation]) -> None:
-        """Take in what came back."""
+        """Add finished estimates to the history."""
         for observation in observations:
             self.history.finish(observation)
 
 
 class ComposedStrategy:
-    """A `Strategy` on the architectures of a problem."""
+    """A `Strategy` on the architectures of a problem: `domain` says what is known of them, `proposer` what to try next.
+
+    `learns_across_fidelities` says whether the proposer can use outcomes of one network at several fidelities.
+    """
 
     def __init__(
         self, domain: ArchDomain, proposer: Proposer, seed: int, learns_across_fidelities: bool = False

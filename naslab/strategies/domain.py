@@ -59,31 +59,31 @@ class Space(Protocol):
         ...
 
     def mutate(self, genome: Genome, rng: np.random.Generator) -> Genome:
-        """The genome with one choice changed."""
+        """`genome` with one choice changed; what becomes active by it is filled at random."""
         ...
 
     def cross(self, one: Genome, two: Genome, rng: np.random.Generator) -> Genome:
-        """A genome of choices of both."""
+        """A genome whose choices come from `one` and `two` at random."""
         ...
 
     def neighbours(self, genome: Genome) -> Iterator[Genome]:
-        """All genomes that differ in one choice."""
+        """All genomes that differ from `genome` in one choice, lazily and in a fixed order."""
         ...
 
     def enumerate(self) -> Iterator[Genome]:
-        """Every genome once."""
+        """Every genome that makes a network once, lazily and in a fixed order."""
         ...
 
     def holes(self) -> Sequence[Hole]:
-        """Every choice of the space."""
+        """Every choice of the space, active or not, in the order of genomes."""
         ...
 
     def fill(self, choose: Callable[[Hole], int]) -> Genome:
-        """The genome that `choose` makes, asked for the option of every active hole."""
+        """The genome that `choose` makes: it is asked for the index of the option of every active hole."""
         ...
 
     def encode(self, genome: Genome) -> NDArray[np.float64]:
-        """The genome as a vector of shape (columns,), of one length for all."""
+        """`genome` as a vector of shape (columns,), the same for all genomes of the space."""
         ...
 
 
@@ -102,19 +102,22 @@ class Domain(Protocol):
 
     @property
     def reference(self) -> NDArray[np.float64] | None:
-        """Losses that count as worthless, shape (objectives,), NaN where that is not known; `None` if none is."""
+        """The losses from which on a network is worthless, shape (objectives,): a reference point of hypervolume.
+
+        NaN where that is not known, `None` where it is known of no objective.
+        """
         ...
 
     def examine(self, genome: Genome) -> Network:
-        """What is known of the genome's network before training."""
+        """What is known of the network of `genome` before training: its identity, costs, known losses and limits."""
         ...
 
     def repair(self, genome: Genome, rng: np.random.Generator) -> Genome | None:
-        """A genome near it that meets the limits, found in bounded steps; `None` if it was not."""
+        """A genome near `genome` that meets the limits, `None` where a bounded number of steps finds none."""
         ...
 
     def unmet_limits(self) -> str:
-        """The limits, each with the nearest cost there is, for the error that nothing meets them."""
+        """Each limit with the nearest cost that the space reaches: the text of a `LimitError`."""
         ...
 
 
@@ -137,21 +140,21 @@ class ArchDomain:
 
     @property
     def reference(self) -> NDArray[np.float64] | None:
-        """The hard limits of the objectives that have one; what else is worthless is learned from the outcomes."""
+        """The upper limits of the objectives to be small that have one: shape (objectives,), NaN for the others."""
         most = {limit.metric: limit.most for limit in self._problem.limits if limit.most < math.inf}
         known = [math.nan if each.maximise else most.get(each.metric, math.nan) for each in self._problem.objectives]
         return None if all(map(math.isnan, known)) else np.array(known)
 
     def examine(self, genome: Genome) -> Network:
-        """What the description tells of the genome's network."""
+        """What the description of the network of `genome` tells; infinite `excess` where it is no network."""
         return self._examined(genome)
 
     def repair(self, genome: Genome, rng: np.random.Generator) -> Genome | None:
-        """A genome near it that meets the limits, or `None`."""
+        """A genome near `genome` that meets the limits, at most 64 single changes away, or `None`."""
         return self._problem.space.repair(genome, self._excess, rng, MAX_REPAIR_STEPS)
 
     def observe(self, outcome: Outcome) -> Observation:
-        """What an outcome teaches: losses where every objective was measured, else a failure."""
+        """An outcome as an observation: its losses where every objective has a finite value, else a failure."""
         losses = tuple(each.loss(outcome.value(each.metric)) for each in self._problem.objectives)
         is_measured = outcome.is_complete and all(math.isfinite(loss) for loss in losses)
         candidate = outcome.candidate

@@ -11,17 +11,18 @@ from numpy.typing import NDArray
 Vector = NDArray[np.float64]
 
 PRIOR_PAIRS = 2.0
-"""How many networks' worth of belief that a point at one fidelity is a point at the next."""
+"""How many networks the assumption counts for that a difference at one fidelity is the same at the next (slope 1)."""
 LEAST_SLOPE = 0.05
-"""Of a fidelity upon the one below: a better network at one is never a worse one at the next for that alone."""
+"""The least slope from one fidelity to the next: a lower loss at one never predicts a higher loss at the next."""
 
 
 def to_highest(losses: Vector, efforts: Vector, networks: Sequence[str]) -> Vector:
-    """What losses (n,) told at `efforts` (n,) let expect at the highest effort, of `networks` named so: shape (n,).
+    """The losses to expect at the highest effort, shape (n,), of `losses` told at `efforts`, both of shape (n,).
 
-    From each effort to the next by the line through the networks told at both, drawn towards a slope of 1 while they
-    are few. The regression is upon the lower effort, so that it is right for all networks also where only the best went
-    on. Efforts that share no network differ by their means. Kennedy and O'Hagan 2000, with one factor for each step.
+    `networks` are the ids of the n networks. From each effort to the next by the line through the networks told at
+    both, drawn towards a slope of 1 while they are few. The regression is upon the lower effort, so that it is right
+    for all networks also where only the best went on. Efforts that share no network differ by their means. Kennedy and
+    O'Hagan 2000, with one factor for each step.
 
     >>> to_highest(np.array([3.0, 5.0, 2.0]), np.array([1.0, 1.0, 9.0]), ["a", "b", "a"]).tolist()
     [2.0, 4.0, 2.0]

@@ -1,7 +1,29 @@
 """A Gaussian process over networks: a sum of parts, each with a scale for every column, learned from the data.
 
 What the choices are and what they cost are different parts, so that the data decides how much each explains, and which
-columns matter in it (automatic relevance determination: Rasmussen and Williams 2006, section 5.1).
+columns matter in it (automatic relevance determination). Equations are those of Rasmussen and Williams 2006.
+
+| symbol | name in code | shape | what it is |
+|---|---|---|---|
+| X | `inputs` | (n, columns) | the networks told, each column from 0 to 1 |
+| X* | `standing` | (m, columns) | the candidates that predictions are kept for |
+| y | `targets` | (n,) | their losses, standardised: mean 0, deviation 1 |
+| a_p | `amplitudes[p]` | scalar | the variance of part p |
+| w_pc | `weights[p]` | (columns of p,) | inverse squared length scales (eq. 5.1, M = diag(w)) |
+| s^2 | `noise` | scalar | the variance of one measurement, in squared deviations of y |
+| k | `Kernel.between` | (n, m) | sum over p of a_p exp(-1/2 sum over c of w_pc (x_c - x'_c)^2) |
+| L | `root` | (n, n) | lower Cholesky root of k(X, X) + s^2 I (algorithm 2.1) |
+| V | `rows` | (n, m) | L^-1 k(X, X*), "whitened" covariances |
+| f* | `Belief.predict` | (m,) twice | mean V' L^-1 y (eq. 2.25), variance k(X*, X*) - V' V (eq. 2.26) |
+| theta | `theta` | (hyperparameters,) | logarithms of a_p and w_p, part by part, and of s^2 last |
+
+Two networks, measured with little noise at 0 and 1; what is predicted at 0 and between them:
+
+>>> kernel = Kernel((np.array([0]),), np.array([1.0]), (np.array([1.0]),), noise=0.01)
+>>> posterior = Posterior(kernel, inputs=np.array([[0.0], [1.0]]), standing=np.array([[0.0], [0.5]]))
+>>> mean, variance = Belief(posterior, np.array([-1.0, 1.0]), in_flight=np.zeros((0, 1))).predict_standing()
+>>> mean.round(3).tolist(), variance.round(3).tolist()
+([-0.975, 0.0], [0.01, 0.036])
 """
 
 from __future__ import annotations
@@ -41,11 +63,11 @@ class Kernel(NamedTuple):
 
     @property
     def variance(self) -> float:
-        """The variance of a network of which nothing is known."""
+        """The variance of a network of which nothing is known: the sum of the amplitudes."""
         return float(self.amplitudes.sum())
 
     def between(self, one: Matrix, two: Matrix) -> Matrix:
-        """Covariances of inputs of shapes (n, columns) and (m, columns): shape (n, m)."""
+        """Covariances of the rows of `one`, shape (n, columns), with those of `two`, (m, columns): shape (n, m)."""
         total = np.zeros((len(one), len(two)))
         for columns, amplitude, weights in zip(self.columns, self.amplitudes, self.weights, strict=True):
             root = np.sqrt(weights)
@@ -55,22 +77,25 @@ class Kernel(NamedTuple):
         return total
 
     def of_measurements(self, inputs: Matrix) -> Matrix:
-        """Covariances of measurements at inputs of shape (n, columns), noise and all: shape (n, n)."""
+        """Covariances of measurements at `inputs` of shape (n, columns), noise on the diagonal: shape (n, n)."""
         covariance = self.between(inputs, inputs)
         covariance[np.diag_indices(len(inputs))] += self.noise + JITTER
         return covariance
 
 
 class Posterior:
-    """A kernel conditioned on networks one after the other, and what that says of standing candidates.
+    """A kernel conditioned on networks one after the other, with its predictions at fixed candidates kept up to date.
 
-    Covariances are kept whitened, divided by the Cholesky root of the networks' own, so that a network more costs one
-    row and no new factorisation (Rasmussen and Williams 2006, section 2.2, grown row by row). Targets come with the
-    question: they may be scaled anew every time.
+    Covariances are kept whitened, divided by the Cholesky root of the networks' own, so that one more network costs one
+    row and no new factorisation (algorithm 2.1, grown row by row). The targets come with a `Belief`: they may be scaled
+    anew every time.
     """
 
     def __init__(self, kernel: Kernel, inputs: Matrix, standing: Matrix, room: int = 0) -> None:
-        """`inputs` of networks (n, columns), `standing` of candidates (m, columns), `room` for networks to come."""
+        """Condition `kernel` on `inputs` of shape (n, columns), for predictions at `standing` of shape (m, columns).
+
+        `room` is how many networks may be added later; `add` fails beyond it.
+        """
         number = len(inputs)
         self.kernel = kernel
         self.standing = standing
@@ -86,7 +111,7 @@ class Posterior:
 
     @property
     def inputs(self) -> Matrix:
-        """What it is conditioned on: shape (n, columns)."""
+        """The networks that it is conditioned on: shape (n, columns)."""
         return self._inputs[: self.number]
 
     @property
@@ -101,20 +126,20 @@ class Posterior:
 
     @property
     def left(self) -> Vector:
-        """The variance of the noiseless value at the standing candidates: shape (m,)."""
+        """The variance that is left of the noiseless value at the standing candidates: shape (m,)."""
         return np.asarray(self.kernel.variance - self._explained)
 
     def whitened(self, inputs: Matrix) -> Matrix:
-        """Covariances of the networks with inputs of shape (k, columns), whitened: shape (n, k)."""
+        """L^-1 k(X, X*) for `inputs` X* of shape (k, columns): shape (n, k)."""
         across = self.kernel.between(self._inputs[: self.number], inputs)
         return np.asarray(solve_triangular(self.root, across, lower=True, check_finite=False))
 
     def whiten(self, targets: Vector) -> Vector:
-        """Targets of the networks, whitened: shape (n,)."""
+        """L^-1 y for `targets` y of shape (n,): shape (n,)."""
         return np.asarray(solve_triangular(self.root, targets, lower=True, check_finite=False))
 
     def add(self, inputs: Vector) -> None:
-        """Condition on one network more, of shape (columns,)."""
+        """Condition on one more network, `inputs` of shape (columns,)."""
         number = self.number
         reach = self.whitened(inputs[None])[:, 0]
         left = max(self.kernel.variance + self.kernel.noise + JITTER - float(reach @ reach), JITTER)
@@ -126,7 +151,10 @@ class Posterior:
         self.number += 1
 
     def column(self, inputs: Vector) -> Vector:
-        """Covariances of one network of shape (columns,) with the standing candidates, shape (m,); each made once."""
+        """Covariances of one network, `inputs` of shape (columns,), with the standing candidates: shape (m,).
+
+        Each is computed once and kept.
+        """
         key = inputs.tobytes()
         if key not in self._columns:
             self._columns[key] = self.kernel.between(inputs[None], self.standing)[0]
@@ -134,13 +162,13 @@ class Posterior:
 
 
 class Belief:
-    """A posterior given targets, and as if what is in flight came back as predicted (Ginsbourger et al. 2010).
+    """A posterior given targets, and what is in flight as if it came back as predicted (Ginsbourger et al. 2010).
 
-    What comes back as predicted moves no mean and lowers the doubt around it.
+    A network that comes back as predicted moves no mean and lowers the variance around it ("kriging believer").
     """
 
     def __init__(self, posterior: Posterior, targets: Vector, in_flight: Matrix) -> None:
-        """`targets` of shape (n,), `in_flight` of inputs (p, columns)."""
+        """`targets` of the posterior's networks, shape (n,); `in_flight` inputs of shape (p, columns), p may be 0."""
         self._posterior = posterior
         self._told = targets
         self._targets = posterior.whiten(targets)
@@ -156,12 +184,12 @@ class Belief:
         return self._posterior.inputs
 
     def denoised(self) -> Vector:
-        """The mean of the noiseless value at the posterior's own networks: shape (n,)."""
+        """The mean of the noiseless value at the posterior's own networks, in place of the targets: shape (n,)."""
         pull = solve_triangular(self._posterior.root, self._targets, lower=True, trans="T", check_finite=False)
         return self._told - (self._posterior.kernel.noise + JITTER) * np.asarray(pull)
 
     def predict(self, inputs: Matrix) -> tuple[Vector, Vector]:
-        """Mean and variance of the noiseless value at inputs of shape (k, columns): two of shape (k,)."""
+        """Mean and variance of the noiseless value at `inputs` of shape (k, columns): two arrays of shape (k,)."""
         rows = self._posterior.whitened(inputs)
         variance = self._posterior.kernel.variance - np.einsum("ij,ij->j", rows, rows)
         if len(self._in_flight):
@@ -169,7 +197,7 @@ class Belief:
         return self._targets @ rows, np.maximum(variance, LEAST_VARIANCE)
 
     def predict_standing(self) -> tuple[Vector, Vector]:
-        """The same at the standing candidates."""
+        """The same at the standing candidates, from what the posterior keeps: two arrays of shape (m,)."""
         rows, variance = self._posterior.rows, self._posterior.left
         if len(self._in_flight):
             across = np.stack([self._posterior.column(each) for each in self._in_flight])
@@ -185,11 +213,13 @@ class Belief:
 def fit_kernel(
     columns: Sequence[NDArray[np.intp]], inputs: Matrix, targets: Vector, level: int | None = None
 ) -> Kernel:
-    """The kernel of the largest posterior density given standardised targets: inputs (n, columns), targets (n,).
+    """The kernel of the largest posterior density (maximum a posteriori) given standardised targets.
 
-    Length scales have the dimension-scaled log-normal prior of Hvarfner et al. 2024 (arXiv 2402.02229): a part of many
-    columns expects smooth functions, so that a few networks say something. `level` is the column that tells fidelities
-    apart, in decades of effort; a decade is expected to leave a correlation of three quarters.
+    `inputs` have the shape (n, columns) and `targets` (n,); `columns[p]`, of shape (columns of p,), are the input
+    columns of part p. Length scales have the dimension-scaled log-normal prior of Hvarfner et al. 2024 (arXiv
+    2402.02229): a part of many columns expects smooth functions, so that a few networks say something. `level` is the
+    column that tells fidelities apart, in decades of effort; a decade is expected to leave a correlation of three
+    quarters. L-BFGS-B takes at most 30 steps from the prior's mean, so that equal data give an equal kernel.
     """
     prior = _Prior(columns, level)
     number = len(targets)

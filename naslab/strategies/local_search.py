@@ -18,10 +18,11 @@ RESTART = "restart"
 
 
 class LocalSearch:
-    """First improvement: neighbours of the best network of this climb in random order, and on from any that is better.
+    """First improvement in `domain`: neighbours of the best network of a climb in random order, on from any better one.
 
     A climb begins at the best of `num_starts` random networks and ends where every neighbour is known. Several
-    objectives: neighbours of any network of the front (Pareto local search, Paquete et al. 2004).
+    objectives: neighbours of any network of the front (Pareto local search, Paquete et al. 2004). Raises `SpecError`
+    where `num_starts` is below 1.
     """
 
     def __init__(self, domain: Domain, num_starts: int = 3) -> None:

@@ -18,7 +18,10 @@ DRAFTS_BEFORE_ANOTHER_MUTATION = 8
 
 
 class NSGA2:
-    """Parents by binary tournament on rank and crowding, crossed over by the space's stages, then mutated once.
+    """Keeps the best `population` networks of `space` by non-dominated rank, then by crowding distance.
+
+    Parents win binary tournaments; children are crossed over stage by stage, then mutated once. Raises `SpecError`
+    where `population` is below 2.
 
     Without generations no worker waits (steady state: Durillo et al. 2009, "On the effect of the steady-state selection
     scheme in multi-objective genetic algorithms").
@@ -50,7 +53,11 @@ class NSGA2:
 def children(
     space: Space, alive: Sequence[Observation], pick: Callable[[], int], rng: np.random.Generator
 ) -> Iterator[Proposal]:
-    """Crossed and mutated genomes without end, of parents that `pick` takes from those alive by position."""
+    """Children without end: genomes of `space`, crossed over with probability 0.9 and mutated.
+
+    `alive` is the population; `pick` returns the position of a parent in it, anew at each call. Every eighth child that
+    was refused is mutated once more than those before.
+    """
     for draft in count():
         one, two = alive[pick()], alive[pick()]
         is_crossed = one is not two and rng.random() < CROSSOVER_PROBABILITY

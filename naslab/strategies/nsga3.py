@@ -18,7 +18,10 @@ from naslab.strategies.strategy import Proposal
 
 
 class NSGA3:
-    """For three objectives and more, where crowding distance stops to spread a front.
+    """Keeps `population` networks of `space`: for three objectives and more, where crowding distance fails to spread.
+
+    `num_objectives` is how many losses are told; the niches are the directions that `even_directions` spreads over
+    them. Raises `SpecError` where `population` is below 2.
 
     Every outcome joins the population; the one to leave is of the worst front, from the fullest niche of it, the
     farthest from the niche's direction. Parents are drawn evenly, as in the paper.
@@ -76,7 +79,10 @@ def even_directions(num_objectives: int, most: int) -> NDArray[np.float64]:
 
 
 def scaled_to_front(losses: NDArray[np.float64], is_front: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Losses of shape (points, objectives) with the front's best at 0 and its worst at 1, in each objective."""
+    """`losses`, shape (points, objectives), scaled in each objective: the front's best at 0, its worst at 1.
+
+    `is_front`, shape (points,), says which points are on the front.
+    """
     ideal, nadir = losses[is_front].min(axis=0), losses[is_front].max(axis=0)
     return np.asarray((losses - ideal) / np.where(nadir > ideal, nadir - ideal, 1.0))
 
@@ -84,7 +90,9 @@ def scaled_to_front(losses: NDArray[np.float64], is_front: NDArray[np.bool_]) ->
 def associate(
     losses: NDArray[np.float64], directions: NDArray[np.float64]
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """The nearest direction of each point, and the distance from its ray: two of shape (points,).
+    """The nearest direction of each point, and the point's distance from its ray: two arrays of shape (points,).
+
+    `losses` have the shape (points, objectives), `directions` (directions, objectives); Deb and Jain 2014, algorithm 3.
 
     >>> niches, distances = associate(np.array([[1.0, 0.0], [2.0, 2.0]]), even_directions(2, 3))
     >>> niches.tolist(), distances.round(6).tolist()

@@ -66,25 +66,30 @@ def nsga3(seed: int) -> BaseSampler:
 
 
 def cmaes(seed: int) -> BaseSampler:
-    """Optuna's CMA-ES over the ordered choices; the others are drawn at random. Needs the package `cmaes`."""
+    """Optuna's CMA-ES over the ordered choices; the others are drawn at random.
+
+    Raises `SpecError` where the package `cmaes` is not installed.
+    """
     if importlib.util.find_spec("cmaes") is None:
         raise SpecError("strategy", "'cmaes' needs the package cmaes, which is not installed: pip install cmaes")
     return CmaEsSampler(seed=seed, warn_independent_sampling=False)
 
 
 def sampler_strategy(sampler: BaseSampler, problem: Problem, seed: int = 0) -> Strategy:
-    """A strategy that thinks with a sampler of Optuna, of OptunaHub or of one's own.
+    """A strategy on `problem` that proposes what `sampler` suggests: one of Optuna, of OptunaHub or of one's own.
 
     Every ask takes a copy of the sampler, its random generators seeded anew from `seed` and the outcomes told, so that
-    a study continues exactly; the seed that the sampler was made with has no say.
+    a study continues exactly; the seed that the sampler was made with has no say. Raises `SpecError` where `seed` is
+    negative.
     """
     domain = ArchDomain(problem)
     return ComposedStrategy(domain, OptunaBridge(domain.space, partial(reseeded, sampler)), seed)
 
 
 class OptunaBridge:
-    """Any Optuna sampler. Choices are parameters, those not active are absent.
+    """The `Proposer` of an Optuna sampler, which `make_sampler` makes anew from a seed at every ask.
 
+    The holes of `space` are parameters of the names of their paths; those that are not active are absent.
     Failures are told as complete trials with the worst values so far and a broken constraint: told as failed, TPE never
     leaves its random start.
     """
@@ -198,7 +203,7 @@ class _KnownTrial(FrozenTrial):
 
 
 def distribution_of(hole: Hole) -> BaseDistribution:
-    """The options by number: on a line where they are ordered."""
+    """The indices of a hole's options as an Optuna distribution: integers where they are ordered, else categories."""
     last = len(hole.options) - 1
     return IntDistribution(0, last) if hole.is_ordered else CategoricalDistribution(tuple(range(last + 1)))
 

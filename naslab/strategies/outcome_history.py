@@ -1,4 +1,4 @@
-"""OutcomeHistory: what a strategy has learned, in the order it was told, and what is still in flight."""
+"""OutcomeHistory: what a strategy was told, in order, and what is still in flight."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class Observation(msgspec.Struct, frozen=True):
 
 
 class OutcomeHistory:
-    """Observations in the order told, genomes in flight by network, and every network ever proposed.
+    """What was `told`, in order; the genomes `pending` by the id of their network; the ids `seen`, proposed or told.
 
-    A network may be told more than once, at several fidelities.
+    `num_objectives` is how many losses an observation has. A network may be told more than once, at several fidelities.
     """
 
     def __init__(self, num_objectives: int) -> None:
@@ -43,27 +43,27 @@ class OutcomeHistory:
 
     @property
     def num_proposed(self) -> int:
-        """How many networks were ever told of, adopted or asked."""
+        """How many different networks were proposed, told or adopted."""
         return len(self.seen)
 
     @property
     def num_searched(self) -> int:
-        """How many of them are the search's own, in flight or told."""
+        """How many networks of the search itself are in flight or told; baselines and rescaled ones do not count."""
         return len(self._known) + len(self.pending)
 
     def start(self, network_id: str, genome: Genome) -> None:
-        """A network is in flight."""
+        """Note that a network was proposed and is being estimated."""
         self.seen.add(network_id)
         self.pending[network_id] = genome
 
     def finish(self, observation: Observation) -> None:
-        """A network has come back."""
+        """Add a finished estimate; its network is no longer pending."""
         self.forbid(observation.network_id)
         self._known.add(observation.network_id)
         self.told.append(observation)
 
     def forbid(self, network_id: str) -> None:
-        """A network that is not to be proposed, and nothing to learn from."""
+        """Never propose this network; nothing is learned of it."""
         self.seen.add(network_id)
         self.pending.pop(network_id, None)
 

@@ -27,7 +27,7 @@ ENUMERABLE = 50_000
 
 
 class ProposalFilter:
-    """Turns drafts into proposals for one domain."""
+    """Turns drafts into proposals for one `domain`: networks that meet the limits and were not proposed before."""
 
     def __init__(self, domain: Domain) -> None:
         self._domain = domain
@@ -35,9 +35,10 @@ class ProposalFilter:
         self._met_feasible = False
 
     def admit(self, drafts: Iterator[Proposal], history: OutcomeHistory, rng: np.random.Generator) -> Proposal:
-        """The first draft that can be had, else a random network as a fallback; noted as in flight.
+        """The first of `drafts` that meets the limits and is new, else another such network; it is noted in `history`.
 
-        Raises `LimitError` where no network meets the limits and `SpaceExhaustedError` where all that do were proposed.
+        Of the drafts at most 64 are looked at, each repaired where it breaks a limit. Raises `LimitError` where no
+        network meets the limits and `SpaceExhaustedError` where all that do were proposed.
         """
         for proposal in self._ways(drafts, history, rng):
             history.start(self._domain.examine(proposal.genome).network_id, proposal.genome)

@@ -20,7 +20,7 @@ POINTS_AN_OUTCOME = 64
 
 
 class QuasiRandom:
-    """The networks of a scrambled Sobol sequence (Owen 1998, "Scrambling Sobol' and Niederreiter-Xing points").
+    """The networks of `domain` along a scrambled Sobol sequence (Owen 1998, "Scrambling Sobol' and Niederreiter-Xing").
 
     Every choice of the space has a coordinate of its own, which counts where the choice is active. Points that break
     the limits are repaired, each always in the same way, and points that make a network seen before are passed over.

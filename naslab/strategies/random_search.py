@@ -13,7 +13,7 @@ from naslab.strategies.strategy import Proposal
 
 
 class RandomSearch:
-    """Samples of the space; hard to beat by little, so measure against it (Li and Talwalkar 2019, arXiv 1902.07638)."""
+    """Random samples of `space`: the baseline that a strategy has to beat (Li and Talwalkar 2019, arXiv 1902.07638)."""
 
     def __init__(self, space: Space) -> None:
         self._space = space
@@ -24,5 +24,5 @@ class RandomSearch:
 
 
 def samples(space: Space, rng: np.random.Generator) -> Iterator[Proposal]:
-    """Random genomes without end."""
+    """Random genomes of `space` without end, as proposals; they may repeat."""
     return (Proposal(space.sample(rng), {"operator": "sample"}) for _ in count())

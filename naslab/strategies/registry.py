@@ -1,4 +1,8 @@
-"""The strategies by name."""
+"""The strategies by name, from `random` to `bayes` and Optuna's samplers.
+
+>>> strategy_names()[:4]
+['bayes', 'cmaes', 'evolution', 'gp']
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ MakeProposer: TypeAlias = Callable[[Domain, int], Proposer]
 """A proposer for a domain and a seed. What it needs is imported when it is called: some strategies load SciPy."""
 
 ACROSS_FIDELITIES = ("bayes",)
-"""Those that learn from outcomes of one network at several fidelities."""
+"""The strategies that use outcomes of one network at several fidelities; others are told the lowest alone."""
 
 
 def strategy_names() -> list[str]:
@@ -24,21 +28,33 @@ def strategy_names() -> list[str]:
 
 
 def make_strategy(name: str, problem: Problem, seed: int = 0) -> Strategy:
-    """The strategy of a name on a problem.
+    """The strategy of a name on the space, objectives and limits of `problem`.
 
-    Raises `UnknownNameError` with the nearest names, and `SpecError` where the strategy cannot do what is asked.
+    Raises `UnknownNameError` with the nearest names, and `SpecError` where the seed is negative, or where `cmaes` gets
+    more than one objective or its package is missing.
+
+    >>> from naslab.space import load_space
+    >>> from naslab.study.problem import DataChoice, Objective
+    >>> from naslab.study.recipe import Recipe
+    >>> goals = (Objective.named("accuracy"), Objective.named("macs"))
+    >>> problem = Problem(load_space("nas_bench_macro"), goals, DataChoice("digits"), Recipe())
+    >>> [proposal.origin for proposal in make_strategy("evolution", problem).ask(2)]
+    [{'operator': 'sample'}, {'operator': 'sample'}]
     """
     domain = ArchDomain(problem)
     return ComposedStrategy(domain, make_proposer(name, domain, seed), seed, name in ACROSS_FIDELITIES)
 
 
 def make_search(name: str, domain: Domain, seed: int = 0) -> Search:
-    """The same strategy on any domain, such as a table of known results."""
+    """The same strategy on any `domain`, such as a table of known results. Raises what `make_strategy` raises."""
     return Search(domain, make_proposer(name, domain, seed), seed)
 
 
 def make_proposer(name: str, domain: Domain, seed: int = 0) -> Proposer:
-    """How the strategy of a name drafts proposals in a domain."""
+    """What drafts the proposals of the strategy `name` in `domain`.
+
+    Raises `UnknownNameError` with the nearest names, and `SpecError` where the seed is negative.
+    """
     make = _PROPOSERS.get(name)
     if make is None:
         raise UnknownNameError("strategy", name, _PROPOSERS)

@@ -20,12 +20,15 @@ from naslab.strategies.outcome_history import OutcomeHistory, best_first
 from naslab.strategies.strategy import Proposal
 
 WINDOW = 64
-"""The reward of an outcome is the share of the last ones that it beats."""
+"""The reward of an outcome is the share of as many outcomes before it that it beats."""
 BASELINE_DECAY = 0.9
 
 
 class Reinforce:
-    """Samples a policy and moves it along the gradient of the expected reward after every outcome.
+    """Samples a policy over the choices of `space` and moves it along the gradient of the reward after every outcome.
+
+    `learning_rate` is the length of a step, in logits per unit of advantage; `entropy_weight` weighs the entropy of the
+    policy in what is climbed. Raises `SpecError` where the first is not above 0 or the second is negative.
 
     The reward is the outcome's place among the last 64, from 0 to 1, so that scales and outliers do not matter; for
     several objectives the place is by non-dominated rank, then by crowding. A moving mean of rewards is the baseline,
@@ -82,7 +85,7 @@ class Reinforce:
 
 
 def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Probabilities of options, shape (options,).
+    """The probabilities of options of these `logits`, both of shape (options,).
 
     >>> softmax(np.zeros(4)).tolist()
     [0.25, 0.25, 0.25, 0.25]

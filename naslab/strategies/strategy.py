@@ -12,7 +12,7 @@ from naslab.study.outcome import Candidate, Outcome
 
 
 class Proposal(msgspec.Struct, frozen=True):
-    """A genome to estimate, and how the strategy came to it."""
+    """A genome to estimate. `origin` says how it was made (`operator`, `parents`), in JSON values for the ledger."""
 
     genome: Genome
     origin: dict[str, Any] = {}
@@ -27,17 +27,20 @@ class Strategy(Protocol):
 
     @property
     def learns_across_fidelities(self) -> bool:
-        """Whether outcomes of one network at several fidelities may be told; otherwise the lowest of each alone is."""
+        """Whether outcomes of one network at several fidelities may be told; otherwise only its lowest one is."""
         ...
 
     def ask(self, count: int) -> list[Proposal]:
-        """`count` proposals; fewer only if the space holds no more, `SpaceExhaustedError` if it holds none."""
+        """`count` proposals, fewer only where the space holds no more.
+
+        Raises `SpaceExhaustedError` where it holds none, and `LimitError` where no network meets the limits.
+        """
         ...
 
     def tell(self, outcomes: Sequence[Outcome]) -> None:
-        """Learn from finished candidates, failures among them."""
+        """Learn from `outcomes`: finished candidates in the order in which they finished, failed ones among them."""
         ...
 
     def adopt(self, candidates: Sequence[Candidate]) -> None:
-        """Take candidates in flight, of an earlier life of the study, as proposed."""
+        """Take `candidates`, which an earlier run of the study left unfinished and which run again, as proposed."""
         ...

@@ -1,4 +1,14 @@
-"""Surrogate: Gaussian processes of the measured objectives beside the objectives known before training."""
+"""Surrogate: a Gaussian process for each measured objective, beside the objectives known before training.
+
+| name in code | shape | what it is |
+|---|---|---|
+| `losses` | (told, objectives) | losses as told, in their own units, all to be small |
+| `Scale` | | centre and spread of one objective: scaled = (loss - centre) / spread |
+| `inputs` | (networks, columns) | what a model sees of networks (`Catalogue.inputs_of`), 0 to 1 |
+| level | a last column of `inputs` | log10 of the effort of an estimate, in decades |
+| `Prediction` | two of (networks, objectives) | mean and deviation, scaled |
+| `worthless` | (objectives,) | the losses from which on a network is worthless, in their own units |
+"""
 
 from __future__ import annotations
 
@@ -23,17 +33,18 @@ MAX_FITTED = 160
 MAX_CONDITIONED = 320
 """How many of those told a prediction is conditioned on, beside the newest."""
 CHOSEN_EVERY = 32
-"""Where there are more, those to be conditioned on are chosen anew after as many outcomes."""
+"""Where there are more, those to be conditioned on are chosen anew whenever as many outcomes were told."""
 REFITS_AT_EACH_UNTIL = 20
 REFIT_GROWTH = 1.1
 REFERENCE_MARGIN = 0.1
 NUM_BEST = 4
-FAILED_QUANTILE = 0.75
 """How many of the best told networks a search for candidates starts from."""
+FAILED_QUANTILE = 0.75
+"""The quantile of the measured losses that a failed network counts as."""
 
 
 class Prediction(NamedTuple):
-    """Independent normal losses of networks, in the surrogate's scale: two of shape (networks, objectives)."""
+    """Independent normal losses of networks, scaled: `mean` and `deviation`, each of shape (networks, objectives)."""
 
     mean: Matrix
     deviation: Matrix
@@ -47,19 +58,20 @@ class Scale(NamedTuple):
 
     @classmethod
     def of(cls, losses: NDArray[np.float64]) -> Scale:
-        """The scale of losses of shape (n,)."""
+        """The scale of `losses` of shape (n,): their mean, and their standard deviation (1 where all are equal)."""
         spread = float(losses.std())
         return cls(float(losses.mean()), spread if spread > 0 else 1.0)
 
     def to(self, losses: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Losses in this scale, same shape."""
+        """`losses` in this scale, of the same shape."""
         return (losses - self.centre) / self.spread
 
 
 def last_refit(number: int) -> int:
-    """How many outcomes the last fit before or at `number` outcomes has seen.
+    """How many outcomes the kernels are fitted to when `number` were told.
 
-    Every outcome at first, then each tenth more: a function of the number alone, so that a replay fits the same.
+    All of the first 20, then all of those at the last time that their number had grown by a tenth: a function of the
+    number alone, so that a resumed study fits the same.
 
     >>> [last_refit(number) for number in (5, 20, 21, 22, 24, 25)]
     [5, 20, 20, 22, 22, 25]
@@ -71,7 +83,9 @@ def last_refit(number: int) -> int:
 
 
 def last_choice(number: int, fitted_to: int) -> int:
-    """From how many of `number` outcomes those to be conditioned on were chosen last; all are where they are few.
+    """How many outcomes had been told when those to be conditioned on were chosen last, of `number` told by now.
+
+    At the last fit (`fitted_to` outcomes) up to 320 of them, and beyond that at every 32nd outcome, too.
 
     >>> last_choice(300, 290), last_choice(700, 690), last_choice(705, 690)
     (290, 690, 704)
@@ -80,15 +94,13 @@ def last_choice(number: int, fitted_to: int) -> int:
 
 
 def told_losses(told: list[Observation], worthless: Vector | None = None) -> Matrix:
-    """Losses of shape (told, objectives); those that failed count as the upper quartile of the others, in each.
+    """The losses of the observations, in their own units: shape (told, objectives).
 
-    That keeps a search of the best off where much fails. Counted as the worst, a network that failed by chance would
-    teach that its neighbours are the worst there are.
-
-    Those of several fidelities are what they let expect at the highest.
-
-    Of several objectives none is worse than `worthless` where that is a number: what lies beyond adds no hypervolume,
-    and a long tail there would only teach a model about networks that nobody wants.
+    A failed network counts as the upper quartile of the measured ones in each objective. That keeps a search away from
+    where much fails. Counted as the worst, a network that failed by chance would make its neighbours look worst, too.
+    Where there are several fidelities, a loss is the one to expect at the highest (`to_highest`). With several
+    objectives losses are cut off at `worthless`, shape (objectives,), where that is a number: beyond it nothing adds
+    hypervolume, and a model need not learn to tell such networks apart.
     """
     has_worked = np.array([each.losses is not None for each in told])
     measured = np.array([each.losses for each in told if each.losses is not None], dtype=np.float64)
@@ -102,17 +114,21 @@ def told_losses(told: list[Observation], worthless: Vector | None = None) -> Mat
 
 
 def level(effort: float) -> float:
-    """An effort as an input of a model, in decades."""
+    """An effort, in any unit above 0, as an input of a model: its logarithm to base 10."""
     return math.log10(effort)
 
 
 def at_level(inputs: Matrix, levels: Vector | float) -> Matrix:
-    """Model inputs (n, columns) with the level of their estimates, (n,) or one for all: shape (n, columns + 1)."""
+    """`inputs` of shape (n, columns) with a last column of `levels`, (n,) or one for all: shape (n, columns + 1)."""
     return np.column_stack((inputs, np.broadcast_to(levels, len(inputs))))
 
 
 def instructive(losses: Matrix, most: int) -> NDArray[np.intp]:
-    """At most `most` rows of losses of shape (n, objectives): half of them the best, the rest spread over time."""
+    """The outcomes to learn from where there are many: sorted indices of at most `most` rows of `losses`.
+
+    `losses` have the shape (n, objectives), the result (rows,). Half of them are the best, the rest are spread evenly
+    over the others in the order told.
+    """
     if len(losses) <= most:
         return np.arange(len(losses))
     best = best_rows(losses, most // 2)
@@ -122,7 +138,10 @@ def instructive(losses: Matrix, most: int) -> NDArray[np.intp]:
 
 
 def best_rows(losses: Matrix, number: int) -> NDArray[np.intp]:
-    """The best `number` rows of losses of shape (n, objectives), front by front, the older of equals first."""
+    """The indices of the best `number` rows of `losses`, shape (n, objectives): shape (number,) or fewer.
+
+    One objective in its own order; several front by front. Of equal rows the older comes first.
+    """
     if losses.shape[1] == 1:
         return np.argsort(losses[:, 0], kind="stable")[:number]
     best = np.zeros(0, dtype=np.intp)
@@ -134,27 +153,28 @@ def best_rows(losses: Matrix, number: int) -> NDArray[np.intp]:
 
 
 class Model:
-    """A posterior for each objective, `None` for those known before training: a function of the outcomes in order.
+    """A Gaussian process for each objective, `None` for those known before training: a function of the outcomes told.
 
-    Kernels are fitted now and then and conditioned on every outcome: all at once after a fit, then one by one. Once
-    there are several fidelities, the level of an estimate is an input of every part: how much a short training says of
-    a long one is learned like any length scale, and candidates are judged at the highest level told.
+    Kernels are fitted when the number of outcomes has grown by a tenth, and conditioned on every outcome: on all at
+    once after a fit, then one by one. Once there are several fidelities, the level of an estimate is an input of every
+    part of the kernel: how much a short training says of a long one is learned like any length scale, and candidates
+    are judged at the highest level told.
     """
 
     def __init__(self, catalogue: Catalogue, worthless: Vector | None = None) -> None:
-        """`worthless` are losses that add no hypervolume, NaN where that is not known: shape (objectives,)."""
+        """`catalogue` gives the inputs of genomes; `worthless` has the shape (objectives,), NaN where unknown."""
         self._catalogue = catalogue
         self.worthless = worthless
         self._kernels: list[Kernel | None] = []
         self._fitted_to = self._based_on = self._num_read = self._risen_at = 0
         self.lowest, self.highest = math.inf, -math.inf
-        """The levels told, from and to."""
+        """The lowest and the highest level told."""
         self.posteriors: list[Posterior | None] = []
         self.kept = np.zeros(0, dtype=np.intp)
-        """Which of the outcomes told the posteriors are conditioned on."""
+        """The indices of the outcomes told that the posteriors are conditioned on: shape (kept,)."""
 
     def learn(self, told: list[Observation]) -> None:
-        """Take in what was told since."""
+        """Condition on the outcomes of `told` beyond those of the last call; `told` only ever grows."""
         self._note_levels(told)
         fitted_to = max(last_refit(len(told)), self._risen_at)
         if fitted_to != self._fitted_to:
@@ -206,9 +226,10 @@ class Model:
 
 
 class Surrogate:
-    """A model given the outcomes told, and what is in flight as if it came back as predicted.
+    """What `model` predicts after `history`, with what is in flight taken as if it came back as predicted.
 
-    `achieved` are the losses of both, in the surrogate's scale: shape (networks, objectives).
+    `achieved` are the scaled losses of the networks told, without measurement noise, and of those in flight: shape
+    (networks, objectives). `best_told` are the indices of the best outcomes, `scales` the scales of the objectives.
     """
 
     def __init__(self, model: Model, history: OutcomeHistory, catalogue: Catalogue) -> None:
@@ -228,11 +249,11 @@ class Surrogate:
         self.best_told = model.kept[best_rows(kept, NUM_BEST)]
 
     def forecast(self, networks: Candidates) -> Prediction:
-        """What is expected of networks, told or not."""
+        """The losses to expect of any networks at the highest level told: arrays of shape (networks, objectives)."""
         return self._forecast(networks, lambda belief: belief.predict(at_level(networks.inputs, self._model.highest)))
 
     def forecast_standing(self, standing: Candidates) -> Prediction:
-        """What is expected of the catalogue's standing candidates, without working it out anew."""
+        """The same of the catalogue's standing candidates, from covariances that are kept between calls."""
         return self._forecast(standing, Belief.predict_standing)
 
     def _forecast(self, networks: Candidates, predict: Callable[[Belief], tuple[Vector, Vector]]) -> Prediction:
@@ -260,7 +281,10 @@ class Surrogate:
         return belief.predict(at_level(belief.inputs[:, :-1], self._model.highest))[0]
 
     def reference(self) -> NDArray[np.float64]:
-        """Losses that count as worthless, where not known a little worse than the ends of the front: (objectives,)."""
+        """The scaled losses from which on a network is worthless: shape (objectives,).
+
+        Where the domain does not know them, a tenth of the front's range (at least 0.1) beyond its worst end.
+        """
         front = self.achieved[is_non_dominated(self.achieved)]
         worst = front.max(axis=0)
         learned = worst + REFERENCE_MARGIN * np.maximum(worst - front.min(axis=0), 1.0)

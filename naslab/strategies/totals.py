@@ -1,4 +1,4 @@
-"""Totals: how often each option is taken over all choices of one kind, as numbers a model may learn from."""
+"""Totals: how often each option is taken over all choices of one kind, as inputs of a model."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Totals:
                 self.num_columns += len(labels)
 
     def of(self, genome: Genome) -> NDArray[np.float64]:
-        """The shares of a genome: shape (columns,), from 0 to 1."""
+        """The shares of the options in `genome`, from 0 to 1: shape (columns,), zeros where a choice is not active."""
         shares = np.zeros(self.num_columns)
         for gene in genome.genes:
             place = self._start_of.get(gene.hole)

@@ -10,13 +10,15 @@ from naslab.arch.block import Spec, require
 class DataChoice(Spec, frozen=True):
     """Which data a problem is about: a data set's name, how it is split, and how much of it is used.
 
-    `name` is `digits`, `fashion_mnist`, `cifar10`, `cifar100` or `image_folder:PATH`; `max_images` is how many of its
-    training images are used, training and validation together.
+    `name` is `digits`, `fashion_mnist`, `cifar10`, `cifar100` or `image_folder:PATH`; `validation_fraction` is the
+    share of the training images that validates; `max_images` is how many of the training images are used, training and
+    validation together.
 
     `storage` is where the images lie: on the device (`memory`), or on disk, from where each batch is read when it is
     needed (`stream`); `auto` streams what would take too much of the memory. The pixels are the same, but for recipes
     with `resized_crop`, whose windows are cut from the files' own pixels where images are streamed. `skip_unreadable`
-    leaves files of an image folder out that cannot be read, where they are an error otherwise.
+    leaves files of an image folder out that cannot be read, where they are an error otherwise. Raises `SpecError` for
+    numbers out of range.
     """
 
     name: str

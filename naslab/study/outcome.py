@@ -16,10 +16,11 @@ from naslab.space import Genome
 class Fidelity(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """How much is spent on an estimate. Unset parts are the problem's own.
 
-    `images` is how many training images are used, `resolution` the (height, width) of the network's input, `width` the
-    factor of its channels. `schedule_epochs` is the length of the schedule that `epochs` are the beginning of: a rung
-    of successive halving stops 1 epoch into a schedule of 9; `None`, and so written where it is `epochs`, says that
-    the schedule ends with the training.
+    `epochs` is how long the network is trained, `images` how many training images are used, `resolution` the (height,
+    width) of the network's input, `width` the factor of its channels. `schedule_epochs` is the length of the schedule
+    that `epochs` are the beginning of: a rung of successive halving stops 1 epoch into a schedule of 9; `None`, and so
+    written where it is `epochs`, says that the schedule ends with the training. Raises `SpecError` for numbers that are
+    not above 0.
 
     Fidelities are ordered by epochs, then images, resolution and width; of equal ones a finished schedule is more.
 

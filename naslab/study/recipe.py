@@ -12,36 +12,38 @@ Views = Literal["plain", "flip", "five_crop", "ten_crop"]
 
 
 class Recipe(Spec, frozen=True):
-    """How a candidate is trained. Learning rates are for the whole batch, `epochs` come from the fidelity.
+    """How a candidate is trained. The learning rate is for the whole batch; epochs come from the fidelity.
 
-    Optimiser: `momentum` is the first beta of AdamW; that of `sgd` is Nesterov's, or without `nesterov` the plain one.
-    `weight_decay` is the optimiser's own; `l1` and `l2` add `l1 * sum |w| + l2 / 2 * sum w^2` to the loss (together the
-    elastic net of Zou and Hastie 2005). All three are for the weights of convolutions and linear layers, never for
-    norms and biases. `clip_norm` bounds the gradient's norm, `clip_ratio` each unit's gradient relative to its weights
-    (arXiv 2102.06171).
+    Optimiser: `optimizer` steps by `learning_rate` over batches of `batch_size` images. `momentum` is the first beta of
+    AdamW; that of `sgd` is Nesterov's, or without `nesterov` the plain one. `weight_decay` is the optimiser's own; `l1`
+    and `l2` add `l1 * sum |w| + l2 / 2 * sum w^2` to the loss (together the elastic net of Zou and Hastie 2005). All
+    three are for the weights of convolutions and linear layers, never for norms and biases. `clip_norm` bounds the
+    gradient's norm, `clip_ratio` each unit's gradient relative to its weights (arXiv 2102.06171).
 
-    Schedule: `one_cycle` (Smith 2018, arXiv 1803.09820: up over the first quarter, down to 0, both linear), `cosine`
-    (arXiv 1608.03983), `step` (times `step_factor` at each of `step_at`, shares of the training), `exponential` (times
-    `step_factor` after every `step_every`, a share of the training), `plateau` (times `step_factor` after `patience`
-    epochs without a lower validation loss), `constant`; a linear warm-up of `warmup_epochs` goes before all but
-    `one_cycle`. `stop_patience` ends a training after as many epochs without a better validation accuracy (ties by
-    the loss) and keeps the best epoch's weights: those that are reported were then chosen by the validation images.
+    Schedule: `schedule` is `one_cycle` (Smith 2018, arXiv 1803.09820: up over the first quarter, down to 0, both
+    linear), `cosine` (arXiv 1608.03983), `step` (times `step_factor` at each of `step_at`, shares of the training),
+    `exponential` (times `step_factor` after every `step_every`, a share of the training), `plateau` (times
+    `step_factor` after `patience` epochs without a lower validation loss) or `constant`; a linear warm-up of
+    `warmup_epochs` goes before all but `one_cycle`. `stop_patience` ends a training after as many epochs without a
+    better validation accuracy (ties by the loss) and keeps the best epoch's weights: those that are reported were then
+    chosen by the validation images.
 
-    Regularisation: `dropout` and `stochastic_depth` take the place of the network's own rates, where given: dropout
-    of each of its dropout layers, or before the classifier of a network without one; stochastic depth (arXiv
-    1603.09382) of the last residual body, growing to it body by body. EfficientNet's code calls that "drop connect";
-    here `drop_connect` is DropConnect (Wan et al. 2013): each weight of the fully connected layers is dropped, anew
-    in every step. `drop_block` drops squares of `drop_block_size` behind each block of the last two stages (arXiv
-    1810.12890); its rate grows linearly from 0 over the training. `label_smoothing` as ever. Auxiliary heads of the
-    architecture are trained too, at the weights that it gives them.
+    Regularisation: `dropout` and `stochastic_depth` take the place of the network's own rates, where given: dropout of
+    each of its dropout layers, or before the classifier of a network without one; stochastic depth (arXiv 1603.09382)
+    of the last residual body, growing to it body by body. EfficientNet's code calls that "drop connect"; here
+    `drop_connect` is DropConnect (Wan et al. 2013): each weight of the fully connected layers is dropped, anew in every
+    step. `drop_block` drops squares of `drop_block_size` behind each block of the last two stages (arXiv 1810.12890);
+    its rate grows linearly from 0 over the training. `label_smoothing` is the share of a target that all classes have
+    in common (arXiv 1512.00567). Auxiliary heads of the architecture are trained too, at the weights that it gives
+    them.
 
     Augmentation, in the order of its work: random windows of at least `resized_crop` of an image's area, resized (arXiv
-    1409.4842), random crops of the image padded by `crop_padding`, mirror images,
-    AutoAugment's policy for a data set (arXiv 1805.09501) or `rand_augment` operations of RandAugment (arXiv
-    1909.13719) at a magnitude of 0 to 30, colour jitter by up to `brightness`, `contrast`, `saturation` and `hue`
-    (turns of the colour circle, at most 0.5), `cutout`, the side of the masked square in pixels (arXiv 1708.04552),
-    `mixup` and `cutmix`, the beta distribution's parameter (arXiv 1710.09412, 1905.04899; with both, each batch takes
-    one of them).
+    1409.4842), random crops of the image padded by `crop_padding` pixels, mirror images (`horizontal_flip`),
+    AutoAugment's policy for a data set (`auto_augment`, arXiv 1805.09501) or `rand_augment` operations of RandAugment
+    (arXiv 1909.13719) at `rand_augment_magnitude`, 0 to 30, colour jitter by up to `brightness`, `contrast`,
+    `saturation` and `hue` (turns of the colour circle, at most 0.5), `cutout`, the side of the masked square in pixels
+    (arXiv 1708.04552), `mixup` and `cutmix`, the beta distribution's parameter (arXiv 1710.09412, 1905.04899; with
+    both, each batch takes one of them).
 
     Averaging and testing: `ema_decay` keeps averaged weights for evaluation; with `ema_warmup` the decay after t
     updates is at most (1 + t) / (10 + t). `test_views` are what is looked at of each image when the test set is read.
@@ -50,6 +52,11 @@ class Recipe(Spec, frozen=True):
     16 pixels or more: dense convolutions were 1.3 to 1.7 times as fast; grouped ones stay in float32 there. `compile`
     hands the network to torch.compile, `graphs` records whole training steps as CUDA graphs: `auto` on a GPU alone, in
     trainings long enough to win back the time that this takes. What cannot be recorded runs as without.
+
+    Raises `SpecError` for values out of range, and for fields that exclude each other.
+
+    >>> Recipe(learning_rate=0.2, schedule="cosine", warmup_epochs=1.0).batch_size
+    128
     """
 
     optimizer: Literal["sgd", "adamw", "rmsprop"] = "sgd"
@@ -159,13 +166,13 @@ RECIPES = ("short", "full", "paper-resnet", "paper-efficientnet")
 
 
 def named_recipe(name: str, dataset: str) -> Recipe:
-    """The recipe of a name, fitted to a data set.
+    """The recipe `name`, fitted to `dataset` (a data set's name). Raises `UnknownNameError` for another than `RECIPES`.
 
-    `paper-resnet` is He et al.'s (arXiv 1512.03385), with plain momentum: section 4.2 for small images, section 3.4
-    (batches of 256, a tenth of the rate after each third) for image folders; its weight decay spares norms and biases
-    here. `paper-efficientnet` is Tan and Le's (arXiv 1905.11946,
-    section 5.2, and its released code) at a smaller batch; its rate falls 146 times over any training, as every 2.4
-    epochs of the 350 there. Mirror images and larger crops are left out for the digits.
+    `short` is for a search's estimates of a few epochs, `full` for training what was found. `paper-resnet` is He et
+    al.'s (arXiv 1512.03385), with plain momentum: section 4.2 for small images, section 3.4 (batches of 256, a tenth of
+    the rate after each third) for image folders; its weight decay spares norms and biases here. `paper-efficientnet` is
+    Tan and Le's (arXiv 1905.11946, section 5.2, and its released code) at a smaller batch; its rate falls 146 times
+    over any training, as every 2.4 epochs of the 350 there. Mirror images and larger crops are left out for the digits.
 
     >>> named_recipe("short", "digits").batch_size
     32
@@ -182,7 +189,7 @@ def named_recipe(name: str, dataset: str) -> Recipe:
 
 
 def default_recipe(dataset: str) -> Recipe:
-    """What a search trains with unless told otherwise: the recipe `short`."""
+    """What a search on `dataset` trains with unless told otherwise: the recipe `short`."""
     return named_recipe("short", dataset)
 
 

@@ -12,10 +12,11 @@ from naslab.study.outcome import Fidelity
 
 
 class Rungs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Epochs at each rung, ascending, and the share of a rung's networks that goes on to the next.
+    """`epochs` at each rung, ascending, and the share `keep` of a rung's networks that goes on to the next.
 
     Every rung is a part of the last one's schedule, so that a network that goes on is trained as if it had never
-    stopped. Li et al. 2018 (arXiv 1810.05934) keep 1/eta and multiply the epochs by eta.
+    stopped. Li et al. 2018 (arXiv 1810.05934) keep 1/eta and multiply the epochs by eta. Raises `SpecError` where
+    epochs do not ascend or the share is not between 0 and 1.
 
     >>> Rungs((1, 3, 9)).fidelity(1)
     Fidelity(epochs=3, images=None, resolution=None, width=None, schedule_epochs=9)
@@ -33,7 +34,9 @@ class Rungs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @classmethod
     def parse(cls, text: str, keep: str = "1/3") -> Rungs:
-        """Rungs as written on the command line, the share as a fraction or a number.
+        """Rungs as written on the command line: `text` such as 1,3,9, and `keep` as a fraction or a number.
+
+        Raises `SpecError` for text of another form, and what `Rungs` raises.
 
         >>> Rungs.parse("1,3,9", "1/3") == Rungs((1, 3, 9))
         True
@@ -55,11 +58,11 @@ class Rungs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return len(self.epochs) - 1
 
     def fidelity(self, rung: int) -> Fidelity:
-        """What is spent on a network at a rung."""
+        """The epochs and the schedule that a network is trained for at `rung`, 0 the first."""
         return Fidelity(epochs=self.epochs[rung], schedule_epochs=self.epochs[-1])
 
     def rung_of(self, fidelity: Fidelity) -> int | None:
-        """The rung that a fidelity is, `None` for another one."""
+        """The number of the rung that trains at `fidelity`, `None` where none does."""
         for rung in range(len(self.epochs)):
             if self.fidelity(rung) == fidelity:
                 return rung

@@ -38,7 +38,10 @@ def amoebanet_a(
     resolution: Resolution = 224,
     in_channels: int = 3,
 ) -> ArchSpec:
-    """AmoebaNet-A (N = `repeats`, F = `filters`): N normal cells a group, of F, 2F and 4F filters (section 4)."""
+    """AmoebaNet-A: `repeats` (the paper's N) normal cells a group, of `filters` (F), 2F and 4F filters (section 4).
+
+    Raises `SpecError` where one of them is below 1.
+    """
     require_positive(repeats, "repeats")
     require_positive(filters, "filters")
     return ArchSpec(

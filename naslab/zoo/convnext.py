@@ -18,7 +18,10 @@ def convnext(
     resolution: Resolution = 224,
     in_channels: int = 3,
 ) -> ArchSpec:
-    """Stages of `repeats` blocks, the first `width` wide and each next one twice as wide at half the resolution."""
+    """Stages of `repeats` blocks, the first `width` wide and each next one twice as wide at half the resolution.
+
+    `drop_rate` is the stochastic depth of the last block, growing linearly to it.
+    """
     stages: list[Stage] = []
     for index, count in enumerate(repeats):
         out = width * 2**index

@@ -20,7 +20,11 @@ def densenet_imagenet(
     resolution: Resolution = 224,
     in_channels: int = 3,
 ) -> ArchSpec:
-    """DenseNet-BC of `depth` weighted layers for ImageNet (table 1); 161 grows by 48, the others by 32."""
+    """DenseNet-BC of `depth` weighted layers for ImageNet (table 1).
+
+    Each layer adds `growth` channels: 48 in DenseNet-161, 32 in the others. Raises `SpecError` for a depth that the
+    paper does not have.
+    """
     if depth not in REPEATS:
         raise SpecError("depth", f"must be one of {', '.join(map(str, REPEATS))}, got {depth}")
     return ArchSpec(
@@ -47,7 +51,9 @@ def densenet(
 ) -> ArchSpec:
     """DenseNet of `depth` weighted layers for CIFAR (section 3), three stages of equal length.
 
-    With `compression` below 1 the layers have bottlenecks unless told otherwise: DenseNet-BC (table 2).
+    Each layer adds `growth` channels; transitions keep the share `compression` of them. With less than 1 the layers
+    have bottlenecks unless `bottleneck` says otherwise: DenseNet-BC (table 2). `dropout` is the rate behind each layer
+    and transition. Raises `SpecError` where depth is not 3n + 4, or 6n + 4 with bottlenecks.
 
     >>> from naslab.arch import cost
     >>> cost(densenet(growth=12, depth=100, compression=0.5)).params

@@ -44,7 +44,10 @@ def efficientnet(
     resolution: Resolution = 224,
     in_channels: int = 3,
 ) -> ArchSpec:
-    """EfficientNet-B0 with widths times `width` (to multiples of 8) and repeats times `depth` (rounded up)."""
+    """EfficientNet-B0 with widths times `width` (to multiples of 8) and repeats times `depth` (rounded up).
+
+    `dropout` is the rate before the classifier, `norm` the normalisation of all blocks.
+    """
     return ArchSpec(
         input=image_shape(resolution, in_channels),
         stem=(Stage(block=ConvBlock(kernel=3), width=round_width(32 * width), stride=2),),
@@ -66,7 +69,7 @@ def efficientnet(
 
 
 def efficientnet_b(variant: str) -> ArchSpec:
-    """`b0` to `b7` as released."""
+    """The released EfficientNet of a `variant`, `b0` to `b7`."""
     width, depth, resolution, dropout = COEFFICIENTS[variant]
     norm = NormStyle() if variant in ("b0", "b1", "b2", "b3", "b4") else LARGE_NORM
     return efficientnet(width, depth, dropout, norm, resolution=resolution)

@@ -74,7 +74,10 @@ def efficientnet_v2(
     resolution: Resolution = 384,
     in_channels: int = 3,
 ) -> ArchSpec:
-    """EfficientNetV2 of a size, with widths times `width` (to the nearest multiple of 8) and repeats times `depth`."""
+    """EfficientNetV2 of a `size`, with widths times `width` (to the nearest multiple of 8) and repeats times `depth`.
+
+    `dropout` is the rate before the classifier. Raises `UnknownNameError` for another size.
+    """
     if size not in ROWS:
         raise UnknownNameError("EfficientNetV2 size", size, ROWS)
     rows = ROWS[size]

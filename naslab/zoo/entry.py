@@ -1,4 +1,8 @@
-"""What the zoo knows of a network: its name, its paper, what was published of it, and how to make it."""
+"""What the zoo knows of a network: its name, its paper, what was published of it, and how to make it.
+
+Every constructor of the zoo takes `num_classes`, `resolution` (the side of a square image in pixels, or height and
+width) and `in_channels`, by default those of its paper.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,7 @@ TORCHVISION = "torchvision weights, IMAGENET1K_V1"
 
 
 class Paper(msgspec.Struct, frozen=True):
-    """The publication that a family comes from; `arxiv` is its identifier there, where it has one."""
+    """The publication that a family comes from: `title`, `year`, and its identifier on `arxiv`, where it has one."""
 
     title: str
     year: int
@@ -26,7 +30,7 @@ class Paper(msgspec.Struct, frozen=True):
 
 
 class Published(msgspec.Struct, frozen=True):
-    """A published top-1 accuracy in per cent, on the data set of the model's number of classes, and who says so.
+    """A published accuracy, `top1` in per cent, on the data set of the model's number of classes; `source` says where.
 
     1000 classes are ImageNet (ILSVRC 2012, validation), 10 classes are CIFAR-10 (test). `resolution` is the side of the
     images that it was measured on, where that is not the model's own.
@@ -38,7 +42,10 @@ class Published(msgspec.Struct, frozen=True):
 
 
 class ZooEntry(msgspec.Struct, frozen=True):
-    """A network of the literature. `constructor` gives it as published; its input and classes can be replaced."""
+    """A network of the literature: its `name`, `family`, `paper`, and the accuracy `published` of it, if any.
+
+    `constructor` gives it as published; its input and classes can be replaced.
+    """
 
     name: str
     family: str
@@ -52,7 +59,7 @@ Row: TypeAlias = tuple[str, Callable[[], ArchSpec], Published | None]
 
 
 def entries(family: str, paper: Paper, *rows: Row) -> tuple[ZooEntry, ...]:
-    """The entries of a family's networks that come from one paper."""
+    """The entries of the networks of `family` that come from one `paper`, one for each of `rows`."""
     return tuple(ZooEntry(name, family, paper, constructor, published) for name, constructor, published in rows)
 
 

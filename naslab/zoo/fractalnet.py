@@ -30,7 +30,11 @@ def fractalnet(
     resolution: Resolution = 32,
     in_channels: int = 3,
 ) -> ArchSpec:
-    """FractalNet of len(widths) * 2^(columns - 1) layers on its longest path, drop-path in training (section 3)."""
+    """FractalNet of len(`widths`) * 2^(`columns` - 1) layers on its longest path, drop-path in training (section 3).
+
+    Block i is `widths[i]` wide, with dropout of the rate `dropout[i]` behind its convolutions; `drop_path` is the rate
+    at which a join drops its inputs. Raises `SpecError` where there is not one dropout rate for each block.
+    """
     require(len(dropout) == len(widths), "dropout", f"must be one rate a block, {len(widths)}, got {len(dropout)}")
     stages: list[Stage] = []
     for width, rate in zip(widths, dropout, strict=True):

@@ -51,7 +51,7 @@ def mnasnet_a1(
     resolution: Resolution = 224,
     in_channels: int = 3,
 ) -> ArchSpec:
-    """MnasNet-A1, the network of figure 7 with squeeze-excite in three of its stages."""
+    """MnasNet-A1, the network of figure 7 with squeeze-excite in three of its stages, with widths times `width`."""
     gate = SqueezeExcite(ratio=0.25, of="input")
     blocks = tuple(
         (MBConv(kernel=kernel, expansion=expansion, se=gate if has_se else None), out, repeats, stride)

@@ -39,7 +39,7 @@ def conv_mobilenet(
     resolution: Resolution = 224,
     in_channels: int = 3,
 ) -> ArchSpec:
-    """The same network of full 3x3 convolutions (table 4)."""
+    """MobileNet with full 3x3 convolutions in place of separable ones (table 4), widths times `width`."""
     return _mobilenet(ConvBlock(kernel=3), width, num_classes, resolution, in_channels)
 
 

@@ -27,7 +27,10 @@ def mobilenet_v2(
     resolution: Resolution = 224,
     in_channels: int = 3,
 ) -> ArchSpec:
-    """MobileNetV2 with widths times `width`, to multiples of 8; the last 1x1 layer never shrinks below 1280."""
+    """MobileNetV2 with widths times `width`, to multiples of 8; the last 1x1 layer never shrinks below 1280.
+
+    Raises `SpecError` where the factor is not above 0.
+    """
     require_positive(float(width), "width")
     return ArchSpec(
         input=image_shape(resolution, in_channels),

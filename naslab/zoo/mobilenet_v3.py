@@ -58,7 +58,10 @@ def mobilenet_v3(
     resolution: Resolution = 224,
     in_channels: int = 3,
 ) -> ArchSpec:
-    """MobileNetV3 with every width times `width`, to multiples of 8."""
+    """MobileNetV3 of a `size`, with every width times `width`, to multiples of 8.
+
+    Raises `UnknownNameError` for another size and `SpecError` where the factor is not above 0.
+    """
     if size not in ROWS:
         raise UnknownNameError("MobileNetV3 size", size, ROWS)
     require_positive(float(width), "width")

@@ -30,7 +30,10 @@ NORM = NormStyle(eps=1e-3)
 
 
 def cell(*pairs: tuple[CellOp, int, CellOp, int], outputs: tuple[int, ...], shifted: bool = False) -> Cell:
-    """A cell from rows (left operation, its state, right operation, its state)."""
+    """A cell from rows (left operation, its state, right operation, its state), one for each of `pairs`.
+
+    The states in `outputs` are concatenated; with `shifted` strided windows lie where TensorFlow's padding puts them.
+    """
     return Cell(
         pairs=tuple(
             Pair(left=Edge(op=left, state=first), right=Edge(op=right, state=second))
@@ -61,9 +64,10 @@ REDUCTION = cell(
 
 
 def cell_stages(normal: Cell, reduction: Cell, filters: int, repeats: int, lookback: int = 2) -> tuple[Stage, ...]:
-    """Three groups of `repeats` normal cells of `filters`, twice and four times as many, a reduction before two.
+    """Three groups of `repeats` cells `normal`, with a cell `reduction` before the second and the third.
 
-    `lookback` is how far the first cell behind a reduction looks: 3 passes over the reduced map.
+    The groups have `filters`, twice and four times as many. `lookback` is how far the first cell behind a reduction
+    looks back: 3 passes over the reduced map.
     """
     stages: list[Stage] = [Stage(block=normal, width=filters, repeats=repeats)]
     behind = msgspec.structs.replace(normal, lookback=lookback)
@@ -79,7 +83,10 @@ def cell_stages(normal: Cell, reduction: Cell, filters: int, repeats: int, lookb
 
 
 def stem_stages(reduction: Cell, filters: int, stem: int) -> tuple[Stage, ...]:
-    """A strided convolution and two reduction cells of a quarter and a half of the filters (section 3)."""
+    """The first layers: a convolution of `stem` filters at stride 2, then two `reduction` cells (section 3).
+
+    The cells have a quarter and a half of the `filters`.
+    """
     first = msgspec.structs.replace(reduction, lookback=1)
     return (
         Stage(block=ConvBlock(kernel=3, padding=0, activation="none"), width=stem, stride=2),
@@ -100,8 +107,9 @@ def nasnet_a(
 ) -> ArchSpec:
     """NASNet-A (`repeats` @ `last_width`): N normal cells a group, the last cell's output in channels (section 3).
 
-    With `skips_reduction` the first cell behind a reduction reads the map before the reduced cell's input, as in the
-    released large network.
+    `stem` is how many filters the first convolution has, `drop_path` the rate at which the last cell's paths are
+    dropped, growing linearly to it. With `skips_reduction` the first cell behind a reduction reads the map before the
+    reduced cell's input, as in the released large network. Raises `SpecError` where repeats or width are below 1.
     """
     require_positive(repeats, "repeats")
     require_positive(last_width, "last_width")

@@ -28,7 +28,11 @@ def nfnet(
     resolution: Resolution | None = None,
     in_channels: int = 3,
 ) -> ArchSpec:
-    """NFNet-F`variant`: standardised weights, scaled activations, no normalisation (tables 1 and 2)."""
+    """NFNet-F`variant`: standardised weights, scaled activations, no normalisation (tables 1 and 2).
+
+    Without a `resolution` that of the variant is taken (`RESOLUTIONS`). Raises `SpecError` for a variant that is not 0
+    to 6.
+    """
     if not 0 <= variant < len(RESOLUTIONS):
         raise SpecError("variant", f"must be 0 to {len(RESOLUTIONS) - 1}, got {variant}")
     repeats = tuple((variant + 1) * count for count in REPEATS)

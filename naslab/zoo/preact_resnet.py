@@ -19,7 +19,10 @@ def preact_resnet(
     resolution: Resolution = 224,
     in_channels: int = 3,
 ) -> ArchSpec:
-    """The bottleneck network for ImageNet with norm and activation before each convolution."""
+    """The bottleneck network of `depth` weighted layers for ImageNet with norm and activation before each convolution.
+
+    Raises `SpecError` for a depth that ResNets do not have.
+    """
     if depth not in REPEATS:
         raise SpecError("depth", f"must be one of {', '.join(map(str, REPEATS))}, got {depth}")
     return ArchSpec(
@@ -48,7 +51,11 @@ def preact_resnet_cifar(
     resolution: Resolution = 32,
     in_channels: int = 3,
 ) -> ArchSpec:
-    """The network for CIFAR: basic blocks for 110 layers (6n + 2), bottlenecks for 164 and 1001 (9n + 2)."""
+    """The network of `depth` weighted layers for CIFAR.
+
+    Basic blocks for 6n + 2 layers below 164, such as 110; bottlenecks for 9n + 2, such as 164 and 1001. Raises
+    `SpecError` for other depths.
+    """
     is_basic = depth % 6 == 2 and depth < 164
     layers = 6 if is_basic else 9
     if depth < 11 or depth % layers != 2:

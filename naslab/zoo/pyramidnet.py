@@ -20,9 +20,11 @@ def pyramidnet(
     resolution: Resolution = 32,
     in_channels: int = 3,
 ) -> ArchSpec:
-    """The additive PyramidNet for CIFAR: block k of N is floor(16 + k * `alpha` / N) wide, four times with bottlenecks.
+    """The additive PyramidNet of `depth` weighted layers for CIFAR: block k of N is floor(16 + k * `alpha` / N) wide.
 
-    Widths follow from the block's number, not from the width before (equation 2's floor must not be applied twice).
+    With `bottleneck` it is four times as wide. Widths follow from the block's number, not from the width before
+    (equation 2's floor must not be applied twice). Raises `SpecError` where depth is not 6n + 2 (9n + 2 with
+    bottlenecks), or alpha below 1.
     """
     layers = 9 if bottleneck else 6
     if depth < layers + 2 or depth % layers != 2:

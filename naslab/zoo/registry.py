@@ -55,9 +55,11 @@ def model(
     resolution: Resolution | None = None,
     in_channels: int | None = None,
 ) -> ArchSpec:
-    """A network of the literature; by default as published, with the classes and the images of its paper.
+    """The network `name` of the literature; by default as published, with the classes and the images of its paper.
 
-    Raises `UnknownNameError` with the nearest names.
+    `num_classes` is how many classes it tells apart, `resolution` the side of its square images in pixels, or (height,
+    width), `in_channels` the channels of its images. Raises `UnknownNameError` with the nearest names, and `SpecError`
+    for a number below 1.
 
     >>> model("resnet20_cifar").num_classes, model("resnet18", num_classes=5, resolution=(96, 128)).input
     (10, (3, 96, 128))
@@ -79,7 +81,7 @@ def model_names() -> tuple[str, ...]:
 
 
 def zoo_entry(name: str) -> ZooEntry:
-    """What the zoo knows of a network."""
+    """What the zoo knows of the network `name`. Raises `UnknownNameError` with the nearest names."""
     entries = zoo_entries()
     if name not in entries:
         raise UnknownNameError("model", name, entries)

@@ -27,8 +27,9 @@ def regnet(
 ) -> ArchSpec:
     """RegNetX, or RegNetY with `se_ratio`: bottlenecks of ratio 1 whose widths are a quantised line.
 
-    The parameters are the paper's d, w_0, w_a, w_m and g. Widths go to the nearest multiple of the group width; in
-    torchvision's models (`is_guarded`) one more where that would lose a tenth.
+    `depth`, `initial_width`, `slope`, `multiplier` and `group_width` are the paper's d, w_0, w_a, w_m and g. Widths go
+    to the nearest multiple of the group width; in torchvision's models (`is_guarded`) one more where that would lose a
+    tenth. Raises what `quantised_stages` raises.
     """
     stages = quantised_stages(depth, initial_width, slope, multiplier)
     blocks = []
@@ -47,7 +48,10 @@ def regnet(
 
 
 def quantised_stages(depth: int, initial_width: int, slope: float, multiplier: float) -> tuple[tuple[int, int], ...]:
-    """(width, repeats) of each stage: widths on a line, each rounded to a power of `multiplier` and to 8.
+    """(width, repeats) of each stage: widths on a line, each rounded to a power of `multiplier` and to a multiple of 8.
+
+    Block j of `depth` is `initial_width` + `slope` * j wide before rounding (Radosavovic et al. 2020, arXiv 2003.13678,
+    equations 2 to 4). Raises `SpecError` for parameters out of range.
 
     >>> quantised_stages(22, 24, 24.48, 2.54)
     ((24, 1), (64, 2), (152, 7), (392, 12))

@@ -30,6 +30,7 @@ def resnet(
     """ResNet of `depth` weighted layers for ImageNet (table 1).
 
     A bottleneck strides in its 3x3 filter, as all released models do; `stride_first` in its first 1x1, as published.
+    Raises `SpecError` for a depth that the paper does not have.
     """
     if depth not in REPEATS:
         raise SpecError("depth", f"must be one of {', '.join(map(str, REPEATS))}, got {depth}")
@@ -44,7 +45,10 @@ def resnet(
 
 
 def four_stages(block: ResidualBlock | Bottleneck, repeats: tuple[int, ...], width: int) -> tuple[Stage, ...]:
-    """Stages that double the width and halve the resolution from the second on."""
+    """One stage of `block` for each of `repeats`.
+
+    The first is `width` wide, each next one twice as wide at half the resolution.
+    """
     return tuple(
         Stage(block=block, width=width * 2**index, repeats=count, stride=1 if index == 0 else 2)
         for index, count in enumerate(repeats)
@@ -60,7 +64,7 @@ def resnet_cifar(
 ) -> ArchSpec:
     """ResNet of `depth` = 6n + 2 weighted layers for CIFAR (section 4.2), shortcuts without parameters.
 
-    `shortcut="none"` is the plain network that it is compared with.
+    `shortcut="none"` is the plain network that it is compared with. Raises `SpecError` for another depth.
     """
     if depth < 8 or depth % 6 != 2:
         raise SpecError("depth", f"must be 6n + 2 with n at least 1, got {depth}")

@@ -29,7 +29,12 @@ def resnet_rs(
     resolution: Resolution = 224,
     in_channels: int = 3,
 ) -> ArchSpec:
-    """ResNet-D with squeeze-excite of a quarter: pooled shortcuts, a stem of four 3x3 filters instead of pooling."""
+    """ResNet-D of `depth` layers with squeeze-excite of a quarter (ResNet-RS).
+
+    Shortcuts are pooled, and a stem of four 3x3 filters takes the place of pooling. `dropout` is the rate before the
+    classifier, `drop_rate` the stochastic depth of the last block. Raises `SpecError` for a depth that the paper does
+    not have.
+    """
     if depth not in REPEATS:
         raise SpecError("depth", f"must be one of {', '.join(map(str, REPEATS))}, got {depth}")
     filters = ConvBlock(kernel=3)

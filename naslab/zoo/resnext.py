@@ -23,7 +23,11 @@ def resnext(
     resolution: Resolution = 224,
     in_channels: int = 3,
 ) -> ArchSpec:
-    """ResNeXt-`depth` (`cardinality` x `group_width`d): the first stage filters in that many groups of that width."""
+    """ResNeXt-`depth` (`cardinality` x `group_width`d): the first stage filters in that many groups of that width.
+
+    `se` gates each block. Raises `SpecError` for a depth without bottlenecks, below 50, or one that ResNets do not
+    have.
+    """
     plain = resnet(depth, num_classes=num_classes, resolution=resolution, in_channels=in_channels)
     if depth < 50:
         raise SpecError("depth", f"must be that of a bottleneck network, at least 50, got {depth}")
@@ -39,7 +43,10 @@ def resnext_cifar(
     resolution: Resolution = 32,
     in_channels: int = 3,
 ) -> ArchSpec:
-    """ResNeXt-`depth` for CIFAR (section 5.2): three stages of bottlenecks, 9n + 2 layers."""
+    """ResNeXt-`depth` for CIFAR (section 5.2): three stages of bottlenecks, 9n + 2 layers.
+
+    The first stage filters in `cardinality` groups of `group_width` channels. Raises `SpecError` for another depth.
+    """
     if depth < 11 or depth % 9 != 2:
         raise SpecError("depth", f"must be 9n + 2 with n at least 1, got {depth}")
     block = Bottleneck(ratio=cardinality * group_width / 256, groups=cardinality)

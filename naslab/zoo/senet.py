@@ -23,7 +23,11 @@ def se_resnet(
     resolution: Resolution = 224,
     in_channels: int = 3,
 ) -> ArchSpec:
-    """ResNet-`depth` of bottlenecks, strided in the first 1x1, each gated by squeeze-excite."""
+    """ResNet-`depth` of bottlenecks, strided in the first 1x1, each gated by squeeze-excite.
+
+    The gate narrows the channels by the factor `reduction`. Raises `SpecError` for a depth without bottlenecks, below
+    50.
+    """
     if depth < 50:
         raise SpecError("depth", f"must be that of a bottleneck network, at least 50, got {depth}")
     plain = resnet(depth, num_classes=num_classes, resolution=resolution, in_channels=in_channels)
@@ -40,7 +44,10 @@ def se_resnext(
     resolution: Resolution = 224,
     in_channels: int = 3,
 ) -> ArchSpec:
-    """ResNeXt-`depth`, each block gated by squeeze-excite."""
+    """ResNeXt-`depth` (`cardinality` x `group_width`d), each block gated by squeeze-excite.
+
+    The gate narrows the channels by the factor `reduction`. Raises what `resnext` raises.
+    """
     se = SqueezeExcite(ratio=1 / reduction)
     plain = resnext(depth, cardinality, group_width, se, num_classes, resolution, in_channels)
     return msgspec.structs.replace(plain, stem=(plain.stem[0], POOL))
@@ -52,7 +59,10 @@ def senet154(
     resolution: Resolution = 224,
     in_channels: int = 3,
 ) -> ArchSpec:
-    """The network that won ILSVRC 2017 (section 6.1): 64 groups, half-width reductions, 3x3 shortcuts, a deep stem."""
+    """The network that won ILSVRC 2017 (section 6.1): 64 groups, half-width reductions, 3x3 shortcuts, a deep stem.
+
+    Its gates narrow the channels by the factor `reduction`.
+    """
     block = Bottleneck(ratio=1.0, reduce_ratio=0.5, groups=64, shortcut_kernel=3, se=SqueezeExcite(ratio=1 / reduction))
     return ArchSpec(
         input=image_shape(resolution, in_channels),

@@ -15,7 +15,7 @@ REPEATS = (4, 8, 4)
 
 
 def stem_stages(width: int = 24) -> tuple[Stage, ...]:
-    """The first layers of both ShuffleNets: a quarter of the resolution."""
+    """The first layers of both ShuffleNets, `width` wide: a quarter of the resolution."""
     return (
         Stage(block=ConvBlock(kernel=3), width=width, stride=2),
         Stage(block=PoolBlock(kind="max", kernel=3), stride=2),
@@ -32,7 +32,8 @@ def shufflenet(
     """ShuffleNet with `groups` groups, the stages' channels times `width` (the paper's s).
 
     As released, the first layer keeps its 24 channels below s = 2, and the classifier has no bias. The very first 1x1
-    convolution is not grouped, its input has few channels only (section 3.3).
+    convolution is not grouped, its input has few channels only (section 3.3). Raises `SpecError` for a number of groups
+    that the paper does not have.
     """
     if groups not in WIDTHS:
         raise SpecError("groups", f"must be one of {', '.join(map(str, WIDTHS))}, got {groups}")

@@ -25,7 +25,7 @@ def shufflenet_v2(
     resolution: Resolution = 224,
     in_channels: int = 3,
 ) -> ArchSpec:
-    """ShuffleNet V2 of one of the paper's four widths."""
+    """ShuffleNet V2 of one of the paper's four widths: `width` 0.5, 1, 1.5 or 2. Raises `SpecError` for another."""
     if width not in WIDTHS:
         raise SpecError("width", f"must be one of {', '.join(map(str, WIDTHS))}, got {width}")
     *channels, last = WIDTHS[width]

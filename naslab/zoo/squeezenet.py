@@ -21,7 +21,10 @@ def squeezenet(
     resolution: Resolution = 224,
     in_channels: int = 3,
 ) -> ArchSpec:
-    """Eight fire modules behind 96 filters of 7 x 7 (`1.0`), or behind 64 of 3 x 3 and pooled earlier (`1.1`)."""
+    """Eight fire modules behind 96 filters of 7 x 7 (`version` 1.0), or behind 64 of 3 x 3 and pooled earlier (1.1).
+
+    Raises `UnknownNameError` for another version.
+    """
     if version not in POOLED_AFTER:
         raise UnknownNameError("SqueezeNet version", version, POOLED_AFTER)
     kernel, width = (7, 96) if version == "1.0" else (3, 64)

@@ -24,8 +24,8 @@ def stochastic_depth_resnet(
 ) -> ArchSpec:
     """ResNet-`depth` for CIFAR whose blocks are dropped in training.
 
-    Under the `linear` rule (equation 4) the last block is dropped with probability `rate` and block l of L with
-    l / L of it; under the `uniform` rule every block is dropped with probability `rate`.
+    Under the `rule` `linear` (equation 4) the last block is dropped with probability `rate` and block l of L with l / L
+    of it; under `uniform` every block is dropped with probability `rate`. Raises `SpecError` where depth is not 6n + 2.
     """
     plain = resnet_cifar(depth, num_classes=num_classes, resolution=resolution, in_channels=in_channels)
     return msgspec.structs.replace(plain, stochastic_depth=StochasticDepth(rate=rate, rule=rule))

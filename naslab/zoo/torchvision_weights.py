@@ -26,9 +26,10 @@ def load_torchvision_state(module: nn.Module, state: Mapping[str, Tensor]) -> No
 
 
 def translated_state(own: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """torchvision's tensors under the names of `own`.
+    """torchvision's tensors (`theirs`) under the names of `own`.
 
-    Layers pair up in the order of the two modules, their tensors in the order within a layer; shapes must agree.
+    Layers pair up in the order of the two modules, their tensors in the order within a layer. Raises `SpecError` at the
+    first tensor of another shape, and where one network has more of them.
     """
     own_names = list(own)
     their_names = in_running_order([name for name in theirs if not name.startswith(AUXILIARY)])

@@ -28,9 +28,10 @@ def vgg(
     resolution: Resolution = 224,
     in_channels: int = 3,
 ) -> ArchSpec:
-    """A column of table 1: `A` (11 weighted layers), `A-LRN`, `B` (13), `C` (16), `D` (16) or `E` (19).
+    """A `column` of table 1: `A` (11 weighted layers), `A-LRN`, `B` (13), `C` (16), `D` (16) or `E` (19).
 
-    With `batch_norm` a normalisation follows every convolution, which keeps its bias (torchvision's `vgg*_bn`).
+    With `batch_norm` a normalisation follows every convolution, which keeps its bias (torchvision's `vgg*_bn`). Raises
+    `UnknownNameError` for another column.
     """
     if column not in KERNELS:
         raise UnknownNameError("VGG column", column, KERNELS)

@@ -22,7 +22,10 @@ def wide_resnet(
     resolution: Resolution = 32,
     in_channels: int = 3,
 ) -> ArchSpec:
-    """WRN-`depth`-`widen` for CIFAR (table 1): pre-activation blocks, `widen` times ResNet's widths, 6n + 4 layers."""
+    """WRN-`depth`-`widen` for CIFAR (table 1): pre-activation blocks, `widen` times ResNet's widths, 6n + 4 layers.
+
+    `dropout` is the rate between the two convolutions of a block. Raises `SpecError` for another depth.
+    """
     if depth < 10 or depth % 6 != 4:
         raise SpecError("depth", f"must be 6n + 4 with n at least 1, got {depth}")
     block = PreactResidual(dropout=dropout)
@@ -45,7 +48,10 @@ def wide_resnet_imagenet(
     resolution: Resolution = 224,
     in_channels: int = 3,
 ) -> ArchSpec:
-    """WRN-`depth`-`widen`-bottleneck for ImageNet (table 8): ResNet with `widen` times as many 3x3 filters."""
+    """WRN-`depth`-`widen`-bottleneck for ImageNet (table 8): ResNet with `widen` times as many 3x3 filters.
+
+    Raises `SpecError` for a depth that ResNets do not have.
+    """
     narrow = resnet(depth, num_classes=num_classes, resolution=resolution, in_channels=in_channels)
     return msgspec.structs.replace(narrow, stages=four_stages(Bottleneck(ratio=widen / 4), REPEATS[depth], 256))
 

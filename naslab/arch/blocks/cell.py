@@ -64,12 +64,13 @@ class Pair(Spec, frozen=True, cache_hash=True):
 class Cell(Block, frozen=True, tag="cell"):
     """A cell of NASNet's kind, on the output of the block before and that of an earlier one (arXiv 1707.07012).
 
-    The stage's width is that of every state; the output stacks `outputs`, by default all states that no pair reads.
-    Without a width the output keeps the input's. At stride 2 operations on states 0 and 1 halve the map. The earlier
-    input is `lookback` blocks back: 2 is the one before the last; with 1 both states are the same map, and state 1
-    is not projected. An earlier map of another size is factorised: two strided halves, one shifted by a position.
-    With `shifted`, the separable filters and the pooling of a reduction lie where TensorFlow's padding puts them on
-    maps of even sides, as the released NASNets compute it: zeros before the map, the first row and column dropped.
+    Each of `pairs` makes a state of earlier ones. The stage's width is that of every state; the output stacks
+    `outputs`, by default all states that no pair reads. Without a width the output keeps the input's. At stride 2
+    operations on states 0 and 1 halve the map. The earlier input is `lookback` blocks back: 2 is the one before the
+    last; with 1 both states are the same map, and state 1 is not projected. An earlier map of another size is
+    factorised: two strided halves, one shifted by a position. With `shifted`, the separable filters and the pooling of
+    a reduction lie where TensorFlow's padding puts them on maps of even sides, as the released NASNets compute it:
+    zeros before the map, the first row and column dropped.
 
     >>> pair = Pair(left=Edge(op="separable_3x3", state=0), right=Edge(op="identity", state=1))
     >>> Cell(pairs=(pair,)).lower((8, 32, 32), 16, 1, Context()).outputs

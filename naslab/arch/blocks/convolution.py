@@ -70,7 +70,10 @@ class ConvBlock(Block, frozen=True, tag="conv"):
 
 
 class PatchConv(Block, frozen=True, tag="patch_conv"):
-    """A convolution of windows that do not overlap: kernel and stride are the stage's stride (ConvNeXt, ViT)."""
+    """A convolution of windows that do not overlap: kernel and stride are the stage's stride (ConvNeXt, ViT).
+
+    `norm` says where the network's normalisation stands, `bias` whether the convolution has one.
+    """
 
     norm: Literal["before", "after", "none"] = "after"
     bias: bool = True
@@ -93,7 +96,10 @@ class PatchConv(Block, frozen=True, tag="patch_conv"):
 
 
 class PoolBlock(Block, frozen=True, tag="pool"):
-    """Max or average pooling with the stage's stride; `padding` as given, by default half the kernel."""
+    """Max or average pooling (`kind`) with the stage's stride; `padding` as given, by default half the kernel.
+
+    With `ceil` a last window that reaches over the border counts, too.
+    """
 
     kind: Literal["max", "avg"] = "max"
     kernel: int = 3
@@ -144,7 +150,10 @@ class FractionalPoolBlock(Block, frozen=True, tag="fractional_pool"):
 
 
 class LocalNormBlock(Block, frozen=True, tag="local_norm"):
-    """Local response normalisation across channels (Krizhevsky et al. 2012, section 3.3)."""
+    """Local response normalisation across channels (Krizhevsky et al. 2012, section 3.3).
+
+    `size` is the paper's n, in channels; `alpha`, `beta` and `k` are its constants, alpha divided by n as in torch.
+    """
 
     size: int = 5
     alpha: float = 1e-4
@@ -211,7 +220,10 @@ class DropoutBlock(Block, frozen=True, tag="dropout"):
 
 
 def require_same_shape(what: str, shape: Shape, width: int | None, stride: int) -> None:
-    """A stage of a block that changes neither channels nor sizes."""
+    """Raise `SpecError` unless a stage of `width` and `stride` on a map of `shape` changes neither channels nor sizes.
+
+    `what` is the block in the message.
+    """
     require(width in (None, shape[0]), "width", f"{what} keeps its {shape[0]} channels, got {width}")
     require(stride == 1, "stride", f"{what} keeps its sizes, got {stride}")
 

@@ -9,9 +9,9 @@ from naslab.arch.plan import Dag, Dropout, Identity, Layer, Node, Shape, seq
 class Fractal(Block, frozen=True, tag="fractal"):
     """The fractal f_C: f_1 is a convolution, f_C+1 joins a convolution with f_C after f_C (section 2, equation 1).
 
-    Column c of C (from 1, the shallow one) holds 2^(c-1) convolutions. Columns that end at one place meet in one join,
-    the mean of all of them, also where the recursion would nest two joins. In training a join drops inputs with the
-    network's stochastic-depth rate, or the whole network keeps one column (`naslab.arch.graphs`).
+    Column c of C = `columns` (from 1, the shallow one) holds 2^(c-1) convolutions. Columns that end at one place meet
+    in one join, the mean of all of them, also where the recursion would nest two joins. In training a join drops inputs
+    with the network's stochastic-depth rate, or the whole network keeps one column (`naslab.arch.graphs`).
 
     >>> len(Fractal(columns=3).lower((64, 32, 32), 64, 1, Context()).nodes)
     9

@@ -34,9 +34,10 @@ class BranchWidths(Spec, frozen=True, cache_hash=True):
 
     @classmethod
     def of_width(cls, width: int, in_width: int, naive: bool) -> BranchWidths:
-        """GoogLeNet's first cell (3a, arXiv 1409.4842, table 1) made `width` wide.
+        """GoogLeNet's first cell (3a, arXiv 1409.4842, table 1) made `width` wide, on `in_width` channels.
 
-        A naive cell passes its pooled input on, so its filters share what that leaves.
+        A `naive` cell passes its pooled input on, so its filters share what that leaves. Raises `SpecError` for a width
+        that leaves a branch without channels.
         """
         if naive:
             left = width - in_width

@@ -95,7 +95,11 @@ def inverted_bottleneck(
     context: Context,
     drop_rate: float,
 ) -> Layer:
-    """Expand where there is something to, filter depthwise, gate, project."""
+    """Expand where there is something to, filter depthwise, gate, project.
+
+    `kernel`, `expansion`, `se` and `activation` are the block's fields; `in_width`, `width`, `stride`, `context` and
+    `drop_rate` say where it stands, as in `Block.lower`.
+    """
     out_width = width or in_width
     hidden = scaled_width(in_width, expansion)
     body = seq(
@@ -108,5 +112,8 @@ def inverted_bottleneck(
 
 
 def with_shortcut(body: Sequence, in_width: int, out_width: int, stride: int, drop_rate: float) -> Layer:
-    """The body on a shortcut where input and output agree, alone elsewhere."""
+    """`body` on a shortcut where input and output agree (`in_width` is `out_width` at `stride` 1), alone elsewhere.
+
+    `drop_rate` is the body's stochastic-depth probability.
+    """
     return Residual(body, drop_rate=drop_rate) if stride == 1 and in_width == out_width else body

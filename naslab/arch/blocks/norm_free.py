@@ -24,9 +24,10 @@ from naslab.arch.plan import Act, ChannelScale, Identity, Layer, Residual, Shape
 class NormFreeBlock(Block, frozen=True, tag="norm_free"):
     """x + alpha * body(x / beta): a bottleneck of two grouped filters in a network of standardised weights.
 
-    beta^2 is the variance that `sums_before` residual sums give the input, 1 + alpha^2 each (arXiv 2101.08692,
-    section 3): one more for every repeat, and again from 1 behind a block that changes the shape. Filters have groups
-    of at least `group_width` channels. The body's learned gain starts at 0 (SkipInit).
+    `ratio` is the filters' share of the block's width, `num_filters` how many there are; `alpha` scales the body.
+    beta^2 is the variance that `sums_before` residual sums give the input, 1 + alpha^2 each (arXiv 2101.08692, section
+    3): one more for every repeat, and again from 1 behind a block that changes the shape. Filters have groups of at
+    least `group_width` channels. The body's learned gain starts at 0 (SkipInit).
     """
 
     kernel: int = 3

@@ -56,7 +56,7 @@ Branch: TypeAlias = tuple[Step, ...]
 class Parallel(Block, frozen=True, tag="parallel"):
     """Branches on one input, stacked along the channels (Szegedy et al. 2016, arXiv 1512.00567, figures 5 to 10).
 
-    The branches say how wide they are, so the stage needs no width. With `residual_scale` the stack is projected to
+    The `branches` say how wide they are, so the stage needs no width. With `residual_scale` the stack is projected to
     the input's channels and added to the input after multiplication (arXiv 1602.07261, figures 16 to 19); `closing` is
     the activation of that sum.
 

@@ -60,7 +60,8 @@ class Bottleneck(Block, frozen=True, tag="bottleneck"):
 
     `ratio` is the filter's share of the block's width: 1/4 in ResNet, 1/2 in ResNeXt 32x4d; `reduce_ratio` that of the
     first convolution where it differs (SENet-154). The stride sits in the filter, or in the first convolution as the
-    paper had it (`stride_first`). Squeeze-excite gates the block's output, or the filter's (`se_after`, RegNetY).
+    paper had it (`stride_first`). A strided projection on the shortcut has windows of side `shortcut_kernel`.
+    Squeeze-excite gates the block's output, or the filter's (`se_after`, RegNetY).
     """
 
     kernel: int = 3
