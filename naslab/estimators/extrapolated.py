@@ -10,6 +10,7 @@ import numpy as np
 
 from naslab.estimators.estimator import Workbench
 from naslab.estimators.short_training import ShortTraining
+from naslab.metrics import ACCURACY
 from naslab.study.outcome import Candidate, EpochRecord, Estimate
 
 LEAST_EPOCHS = 3
@@ -70,8 +71,8 @@ class Extrapolated(msgspec.Struct, frozen=True):
         from naslab.training.early_stopping import kept_epoch
 
         return {
-            "extrapolated_accuracy": estimate.measured["accuracy"],
-            "extrapolated_accuracy_sem": estimate.measured["accuracy_sem"],
+            "extrapolated_accuracy": estimate.measured[ACCURACY.name],
+            "extrapolated_accuracy_sem": estimate.measured[ACCURACY.standard_error],
             "extrapolated_log_likelihood": -kept_epoch(estimate.curve, self.training.recipe).validation_loss,
         }
 

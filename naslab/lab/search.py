@@ -35,6 +35,7 @@ from naslab.lab.records import open_record as open_record
 from naslab.lab.records import run_record as run_record
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.record import StudyRecord
+from naslab.metrics import ACCURACY, DEFAULT_OBJECTIVES, MACS, TIMING
 from naslab.space import SearchSpace
 from naslab.strategies.choosing import AUTO, choose_strategy
 from naslab.strategies.registry import make_strategy
@@ -61,7 +62,7 @@ def search(
     strategy: str | BaseSampler = "evolution",
     trials: int = 50,
     epochs: int = 4,
-    objectives: Sequence[str] = ("accuracy", "macs"),
+    objectives: Sequence[str] = DEFAULT_OBJECTIVES,
     limits: Sequence[str] = (),
     baselines: Sequence[str] = (),
     workers: Workers | int | None = None,
@@ -299,7 +300,7 @@ def pareto_front(study: StudyView, objectives: Sequence[str] | None = None) -> F
     return front(study.outcomes, goals, reference_point(study.problem, study.outcomes, goals))
 
 
-def front_figure(study: StudyView, x: str = "macs", y: str = "accuracy") -> go.Figure:
+def front_figure(study: StudyView, x: str = MACS.name, y: str = ACCURACY.name) -> go.Figure:
     """The Pareto front of a study as a Plotly figure, its baselines and family beside it."""
     from naslab.analysis.family import family
     from naslab.figures.front import front_figure as draw
@@ -324,7 +325,6 @@ def estimator_of(
     from naslab.estimators.inheritance import InheritedTraining
     from naslab.estimators.short_training import ShortTraining
 
-    wants_latency = any(goal.metric == "latency_ms" for goal in problem.objectives)
     checkpoints = None
     if record is not None and ledger is not None and (record.rungs is not None or record.inherit):
         checkpoints = str(ledger.checkpoints(record.name).folder.absolute())
@@ -332,7 +332,7 @@ def estimator_of(
         data=problem.data,
         recipe=problem.recipe,
         data_dir=data_dir,
-        latency=wants_latency,
+        latency=bool(problem.measured_by(TIMING)),
         checkpoints=checkpoints,
         stop_early=None if record is None else record.stop_early,
     )
