@@ -305,7 +305,8 @@ def front_figure(study: StudyView, x: str = MACS.name, y: str = ACCURACY.name) -
     from naslab.analysis.family import family
     from naslab.figures.front import front_figure as draw
 
-    return draw(pareto_front(study, (y, x)), x, y, family(study.baselines), family(study.family))
+    up, along = (Objective.named(each).metric for each in (y, x))
+    return draw(pareto_front(study, (y, x)), along, up, family(study.baselines), family(study.family))
 
 
 def write_report(study: StudyView, path: str | Path, ledger: str | Path = "naslab.db") -> None:
