@@ -124,9 +124,9 @@ class ArchDomain:
 
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
-        self._described = tuple(
-            find_metric(each.metric) if is_described(each.metric) else None for each in problem.objectives
-        )
+        self._goals = [
+            (each, find_metric(each.metric).read if is_described(each.metric) else None) for each in problem.objectives
+        ]
         self._examined = lru_cache(maxsize=EXAMINED_GENOMES)(self._examine)
 
     @property
@@ -188,10 +188,7 @@ class ArchDomain:
         except SpecError:
             return Network("", (), (None,) * self.num_objectives, math.inf)
         features = tuple(math.log1p(getattr(spent, metric)) for metric in COST_METRICS)
-        losses = tuple(
-            None if row is None else each.loss(float(row.of(arch, spent)))
-            for each, row in zip(self._problem.objectives, self._described, strict=True)
-        )
+        losses = tuple(None if read is None else each.loss(float(read(arch, spent))) for each, read in self._goals)
         return Network(arch_id(arch), features, losses, self._problem.excess(arch, spent))
 
     def _excess(self, arch: ArchSpec) -> float:

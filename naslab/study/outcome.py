@@ -143,6 +143,9 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         >>> Outcome.__struct_fields__
         ('candidate', 'estimate', 'finished')
         """
-        if is_described(metric):
+        if metric in Cost.__struct_fields__:
+            return float(getattr(self.candidate.cost, metric))
+        value = self.estimate.measured.get(metric)
+        if value is None and is_described(metric):
             return float(find_metric(metric).of(self.candidate.arch, self.candidate.cost))
-        return self.estimate.measured.get(metric, math.nan)
+        return math.nan if value is None else value
