@@ -8,13 +8,13 @@ from typing import Any
 
 import msgspec
 
-from naslab.analysis.front import plain_metrics
+from naslab.analysis.front import metrics_of, plain_metrics
 from naslab.analysis.labels import label_of
 from naslab.analysis.study import StudyView
 from naslab.arch.summary import describe_arch
+from naslab.metrics import ACCURACY, COST_METRICS, MACS
 from naslab.scaling.scale import Factors
 from naslab.study.outcome import Outcome
-from naslab.study.problem import ANALYTIC_METRICS
 
 
 class MeasuredMember(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +49,7 @@ class FamilyTable(msgspec.Struct, frozen=True):
     @property
     def measured(self) -> tuple[MeasuredMember, ...]:
         """The members that have an accuracy."""
-        return tuple(each for each in self.members if math.isfinite(each.value("accuracy")))
+        return tuple(each for each in self.members if math.isfinite(each.value(ACCURACY.name)))
 
     def rows(self) -> list[dict[str, Any]]:
         """The table as JSON values, one a member."""
@@ -74,7 +74,7 @@ class FamilyTable(msgspec.Struct, frozen=True):
 def family(outcomes: Sequence[Outcome]) -> FamilyTable:
     """The members of a rescaled family, or the baselines, with what their origin says was asked of them."""
     members = [_member(each) for each in outcomes]
-    return FamilyTable(tuple(sorted(members, key=lambda each: (each.value("macs"), each.trial))))
+    return FamilyTable(tuple(sorted(members, key=lambda each: (each.value(MACS.name), each.trial))))
 
 
 def rescaled_family(view: StudyView) -> FamilyTable:
@@ -83,23 +83,22 @@ def rescaled_family(view: StudyView) -> FamilyTable:
     found = [_member(each) for each in view.outcomes if each.candidate.trial in bases]
     at_zero = [msgspec.structs.replace(each, phi=0.0, label=f"phi 0 ({each.label})") for each in found]
     members = [*at_zero, *family(view.family).members]
-    return FamilyTable(tuple(sorted(members, key=lambda each: (each.value("macs"), each.trial))))
+    return FamilyTable(tuple(sorted(members, key=lambda each: (each.value(MACS.name), each.trial))))
 
 
 def _member(outcome: Outcome) -> MeasuredMember:
     candidate = outcome.candidate
     origin, failure = candidate.origin, outcome.estimate.failure
-    costs = {metric: outcome.value(metric) for metric in ANALYTIC_METRICS}
     return MeasuredMember(
         trial=candidate.trial,
         arch_id=candidate.arch_id,
         label=label_of(outcome),
-        metrics={**outcome.estimate.measured, **costs},
+        metrics=metrics_of(outcome),
         stages=tuple(describe_arch(candidate.arch)),
         epochs=candidate.fidelity.epochs,
         resolution=candidate.arch.input[1:],
         phi=float(origin.get("phi", math.nan)),
-        asked=_numbers(origin, {f"target_{metric}": metric for metric in ANALYTIC_METRICS}),
+        asked=_numbers(origin, {f"target_{metric}": metric for metric in COST_METRICS}),
         factors=_numbers(origin, {name: name for name in Factors.__struct_fields__}),
         failure=f"{failure.reason}: {failure.message}" if failure is not None else "",
     )

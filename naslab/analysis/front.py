@@ -15,13 +15,14 @@ from naslab.analysis.labels import label_of
 from naslab.analysis.reference import ReferencePoint, reference_of_outcomes
 from naslab.arch.summary import describe_arch
 from naslab.errors import StudyError
+from naslab.metrics import described_values, metrics, shown_as
 from naslab.pareto import hypervolume, is_non_dominated
 from naslab.study.outcome import Outcome
-from naslab.study.problem import ANALYTIC_METRICS, Objective
+from naslab.study.problem import Objective
 
 
 class FrontPoint(msgspec.Struct, frozen=True, kw_only=True):
-    """A network with its metrics: costs, what was measured (`accuracy` in per cent, `accuracy_sem`), and its stages."""
+    """A network with its metrics: what the description tells, what was measured (`naslab.metrics`), and its stages."""
 
     trial: int
     arch_id: str
@@ -140,16 +141,22 @@ def front(
 def front_point(outcome: Outcome, is_on_front: bool = False) -> FrontPoint:
     """`outcome` as a point of a front: its costs, what was measured, and its stages in words."""
     candidate = outcome.candidate
-    costs = {metric: outcome.value(metric) for metric in ANALYTIC_METRICS}
     return FrontPoint(
         trial=candidate.trial,
         arch_id=candidate.arch_id,
         label=label_of(outcome),
         epochs=candidate.fidelity.epochs,
-        metrics={**outcome.estimate.measured, **costs},
+        metrics=metrics_of(outcome),
         stages=tuple(describe_arch(candidate.arch)),
         is_on_front=is_on_front,
     )
+
+
+def metrics_of(outcome: Outcome) -> dict[str, float]:
+    """What was measured of an outcome, and what its description tells, by name."""
+    candidate = outcome.candidate
+    described = described_values(candidate.arch, candidate.cost)
+    return {**outcome.estimate.measured, **{name: float(value) for name, value in described.items()}}
 
 
 def highest_fidelity(outcomes: Sequence[Outcome]) -> list[Outcome]:
@@ -188,12 +195,9 @@ def losses_of(outcomes: Sequence[Outcome], objectives: Sequence[Objective]) -> N
     return np.asarray(rows, dtype=np.float64).reshape(len(outcomes), len(objectives))
 
 
-def plain_metrics(metrics: dict[str, float]) -> dict[str, float | int | None]:
+def plain_metrics(values: dict[str, float]) -> dict[str, float | int | None]:
     """Metrics as JSON values: costs as integers, nothing for what is not a number."""
-    return {
-        name: (int(value) if name in ANALYTIC_METRICS else value) if math.isfinite(value) else None
-        for name, value in metrics.items()
-    }
+    return {name: shown_as(name).plain(value) for name, value in values.items()}
 
 
 def _nothing_to_show(outcomes: Sequence[Outcome], objectives: Sequence[Objective]) -> str:
@@ -208,5 +212,6 @@ def _nothing_to_show(outcomes: Sequence[Outcome], objectives: Sequence[Objective
         none = "the study's one trial is not" if count == 1 else f"none of the study's {count} trials is"
         return f"{none} complete ({told}); the first says: {first.message}"
     names = ", ".join(each.metric for each in objectives)
-    measured = sorted({name for each in outcomes for name in each.estimate.measured} | set(ANALYTIC_METRICS))
+    described = {row.name for row in metrics() if row.is_described}
+    measured = sorted({name for each in outcomes for name in each.estimate.measured} | described)
     return f"no trial of the study has all of {names}; its trials have {', '.join(measured)}"

@@ -13,14 +13,12 @@ import numpy as np
 from naslab.analysis.labels import label_of
 from naslab.analysis.study import StudyView
 from naslab.errors import StudyError
+from naslab.metrics import ACCURACY, COUNTED_METRICS, IMAGES, MACS
 from naslab.scaling.laws import FORMS
 from naslab.study.outcome import Outcome
 
-CostOfLaw = Literal["macs", "params", "activations"]
-LawMetric = Literal[CostOfLaw, "images"]
+LAW_METRICS: tuple[str, ...] = (*COUNTED_METRICS, IMAGES.name)
 """What an error falls with: a cost of the network, or the number of images that one network is trained on."""
-LAW_METRICS: tuple[LawMetric, ...] = get_args(LawMetric)
-LAW_COSTS: tuple[CostOfLaw, ...] = get_args(CostOfLaw)
 Chosen = Literal["auto", "family", "search", "baselines", "all"]
 """Which networks a law is of; `auto` takes the family where it has enough, else everything."""
 CHOICES: tuple[str, ...] = get_args(Chosen)
@@ -64,7 +62,7 @@ def points_over_images(view: StudyView) -> list[LawPoint]:
             f"a law of images is of one network trained on different numbers of them, study '{view.record.name}' has "
             f"{len(networks)} such networks: make one with naslab data-law MODEL"
         )
-    return sorted(points, key=lambda point: point.costs["images"])
+    return sorted(points, key=lambda point: point.costs[IMAGES.name])
 
 
 def holds_numbers_of_images(view: StudyView) -> bool:
@@ -92,10 +90,10 @@ def law_points(outcomes: Sequence[Outcome]) -> list[LawPoint]:
     """Complete outcomes as points, one a network and number of images, by macs."""
     groups: dict[tuple[str, int | None], list[Outcome]] = defaultdict(list)
     for outcome in outcomes:
-        if outcome.is_complete and math.isfinite(outcome.value("accuracy")):
+        if outcome.is_complete and math.isfinite(outcome.value(ACCURACY.name)):
             groups[outcome.candidate.arch_id, counted_images(outcome)].append(outcome)
     points = [_point(group) for group in groups.values()]
-    return sorted(points, key=lambda point: (point.costs["macs"], point.arch_id))
+    return sorted(points, key=lambda point: (point.costs[MACS.name], point.arch_id))
 
 
 def _alone(view: StudyView) -> Sequence[Outcome]:
@@ -105,14 +103,14 @@ def _alone(view: StudyView) -> Sequence[Outcome]:
 
 def _point(group: Sequence[Outcome]) -> LawPoint:
     first = group[0]
-    errors = np.array([100 - each.value("accuracy") for each in group])
+    errors = np.array([ACCURACY.most - each.value(ACCURACY.name) for each in group])
     images = counted_images(first)
-    costs: dict[str, float] = {metric: first.value(metric) for metric in LAW_COSTS}
+    costs: dict[str, float] = {metric: first.value(metric) for metric in COUNTED_METRICS}
     return LawPoint(
         label=label_of(first) if images is None else f"{images:,} images",
         arch_id=first.candidate.arch_id,
         role=first.candidate.role,
-        costs=costs if images is None else {**costs, "images": float(images)},
+        costs=costs if images is None else {**costs, IMAGES.name: float(images)},
         error=float(errors.mean()),
         sem=float(errors.std(ddof=1) / math.sqrt(len(errors))) if len(errors) > 1 else math.nan,
         num_trainings=len(errors),

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from naslab.analysis.study import StudyView
+from naslab.metrics import ACCURACY, MACS, PARAMS
 from naslab.study.outcome import Outcome
 
 
@@ -64,11 +65,11 @@ class MultiplierGrid(msgspec.Struct, frozen=True):
                 "network": self.name,
                 "width": cell.width,
                 "resolution": f"{cell.resolution[0]}x{cell.resolution[1]}",
-                "macs": cell.macs,
-                "params": cell.params,
+                MACS.name: cell.macs,
+                PARAMS.name: cell.params,
                 "seeds": len(cell.accuracies),
-                "accuracy_mean": round(cell.mean, 3),
-                "accuracy_sem": round(cell.sem, 3),
+                f"{ACCURACY.name}_mean": round(cell.mean, 3),
+                ACCURACY.standard_error: round(cell.sem, 3),
                 "accuracies": " ".join(f"{value:.2f}" for value in cell.accuracies),
             }
             for cell in self.cells
@@ -106,7 +107,7 @@ def multiplier_grid(view: StudyView, name: str) -> MultiplierGrid:
 
 
 def _cell(width: float, resolution: tuple[int, int], group: list[Outcome]) -> GridCell:
-    complete = {each.candidate.seed: each.value("accuracy") for each in group if each.is_complete}
+    complete = {each.candidate.seed: each.value(ACCURACY.name) for each in group if each.is_complete}
     cost = group[0].candidate.cost
     return GridCell(
         width=width,

@@ -13,6 +13,7 @@ from naslab.analysis.front import losses_of
 from naslab.analysis.reference import ReferencePoint
 from naslab.errors import StudyError
 from naslab.ledger.record import RunRecord
+from naslab.metrics import ACCURACY
 from naslab.pareto import hypervolume
 from naslab.study.outcome import Outcome
 
@@ -61,7 +62,7 @@ def progress(outcomes: Sequence[Outcome], reference: ReferencePoint, runs: Seque
     kept = np.empty((0, len(reference.objectives)))
     for outcome in ordered:
         counts = outcome.is_complete and outcome.candidate.fidelity == highest
-        accuracy = outcome.value("accuracy") if counts else math.nan
+        accuracy = outcome.value(ACCURACY.name) if counts else math.nan
         best = max(best, accuracy) if math.isfinite(accuracy) else best
         losses = losses_of([outcome], reference.objectives)
         grew = False

@@ -1,8 +1,9 @@
 """The reference point of a hypervolume: the corner that a front is measured from.
 
 It must not move while a study runs, or the volumes of two moments could not be compared. So it is taken from the
-problem: 0 for what is made large; for what is made small its hard limit, else more than what networks of the space
-cost. Only where neither says anything (a measured latency, outcomes without a problem) do the outcomes set it.
+metric and the problem: for what is made large the least that there is (0 per cent of accuracy); for what is made small
+its hard limit, else more than what networks of the space cost. Only where neither says anything (a measured latency, a
+metric without bounds, outcomes without a problem) do the outcomes set it.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
-from naslab.arch.cost import Cost, cost
+from naslab.arch.cost import cost
 from naslab.errors import StudyError
+from naslab.metrics import find_metric, is_described, shown_as
 from naslab.study.outcome import Outcome
-from naslab.study.problem import ANALYTIC_METRICS, Objective, Problem
+from naslab.study.problem import Objective, Problem
 
 NUM_SAMPLED_NETWORKS = 256
 """How many networks of a space are costed, always the same ones, for an objective without a limit."""
@@ -27,17 +29,13 @@ ROOM = 1.1
 class ReferencePoint(msgspec.Struct, frozen=True):
     """The worst corner, one value an objective, with the rule that gave each.
 
-    `ideals` is the best corner: 100 % of accuracy, no cost.
+    `ideals` is the best corner: 100 % of accuracy, no cost; of a metric without such a bound the best outcome.
     """
 
     objectives: tuple[Objective, ...]
     values: tuple[float, ...]
     rules: tuple[str, ...]
-
-    @property
-    def ideals(self) -> tuple[float, ...]:
-        """The values that nothing can beat."""
-        return tuple(100.0 if each.maximise else 0.0 for each in self.objectives)
+    ideals: tuple[float, ...]
 
     @property
     def losses(self) -> tuple[float, ...]:
@@ -59,43 +57,72 @@ def reference_point(
     """
     wanted = tuple(problem.objectives if objectives is None else objectives)
     limits = {limit.metric: limit.most for limit in problem.limits if limit.most < math.inf}
-    unlimited = [each.metric for each in wanted if each.metric in ANALYTIC_METRICS and each.metric not in limits]
-    sampled = _sampled_costs(problem) if unlimited else ()
+    unlimited = [each.metric for each in wanted if is_described(each.metric) and each.metric not in limits]
+    sampled = _sampled_values(problem, unlimited) if unlimited else {}
     chosen: list[tuple[float, str]] = []
     for objective in wanted:
         metric = objective.metric
-        if objective.maximise or metric not in ANALYTIC_METRICS:
+        if objective.maximise or not is_described(metric):
             chosen.append(_from_outcomes(objective, outcomes))
         elif metric in limits:
             chosen.append((limits[metric], "the hard limit"))
         else:
-            worst = max(float(getattr(each, metric)) for each in sampled)
-            rule = f"{ROOM:g} times the largest of {len(sampled)} networks sampled from the space"
-            chosen.append((ROOM * worst, rule))
-    return ReferencePoint(wanted, tuple(value for value, _ in chosen), tuple(rule for _, rule in chosen))
+            rule = f"{ROOM:g} times the largest of {NUM_SAMPLED_NETWORKS} networks sampled from the space"
+            chosen.append((ROOM * max(sampled[metric]), rule))
+    return _reference(wanted, chosen, outcomes)
 
 
 def reference_of_outcomes(objectives: Sequence[Objective], outcomes: Sequence[Outcome]) -> ReferencePoint:
     """The reference point where no problem is at hand: 0, and beyond the worst cost; it moves with the outcomes."""
     chosen = [_from_outcomes(objective, outcomes) for objective in objectives]
-    return ReferencePoint(tuple(objectives), tuple(value for value, _ in chosen), tuple(rule for _, rule in chosen))
+    return _reference(tuple(objectives), chosen, outcomes)
 
 
 def _from_outcomes(objective: Objective, outcomes: Sequence[Outcome]) -> tuple[float, str]:
-    if objective.maximise:
-        return 0.0, "the least there is"
-    values = [each.value(objective.metric) for each in outcomes if each.is_complete]
-    known = [value for value in values if math.isfinite(value)]
+    least = shown_as(objective.metric).least
+    if objective.maximise and math.isfinite(least):
+        return least, "the least there is"
+    known = _known(objective, outcomes)
     if not known:
         raise StudyError(
             f"no reference point for {objective.metric}: none of {len(outcomes)} outcomes measured it; "
             f"search with it among the objectives, or leave it out"
         )
-    return ROOM * max(known), f"{ROOM:g} times the worst complete outcome, which moves with the outcomes"
+    worst = max(map(objective.loss, known))
+    beyond = objective.loss(ROOM * worst if worst > 0 else worst / ROOM)
+    return beyond, f"{ROOM:g} times the worst complete outcome, which moves with the outcomes"
 
 
-def _sampled_costs(problem: Problem) -> tuple[Cost, ...]:
-    """The costs of the same networks of a space every time."""
+def _known(objective: Objective, outcomes: Sequence[Outcome]) -> list[float]:
+    """The values of the outcomes that have one."""
+    values = [each.value(objective.metric) for each in outcomes if each.is_complete]
+    return [value for value in values if math.isfinite(value)]
+
+
+def _reference(
+    objectives: tuple[Objective, ...], chosen: Sequence[tuple[float, str]], outcomes: Sequence[Outcome]
+) -> ReferencePoint:
+    """The corner of values and their rules, with the ideal that stands against it."""
+    values = tuple(value for value, _ in chosen)
+    ideals = tuple(_ideal(each, value, outcomes) for each, value in zip(objectives, values, strict=True))
+    return ReferencePoint(objectives, values, tuple(rule for _, rule in chosen), ideals)
+
+
+def _ideal(objective: Objective, worst: float, outcomes: Sequence[Outcome]) -> float:
+    """The bound of a metric; without one the best outcome, or one unit from the worst corner where none is better."""
+    row = shown_as(objective.metric)
+    bound = row.most if objective.maximise else row.least
+    if math.isfinite(bound):
+        return bound
+    losses = [objective.loss(value) for value in _known(objective, outcomes)]
+    best = min(losses, default=math.inf)
+    floor = objective.loss(worst)
+    return objective.loss(best if best < floor else floor - 1)
+
+
+def _sampled_values(problem: Problem, metrics: Sequence[str]) -> dict[str, list[float]]:
+    """Described metrics of the same networks of a space every time."""
     rng = np.random.default_rng(0)
     space = problem.space
-    return tuple(cost(space.decode(space.sample(rng))) for _ in range(NUM_SAMPLED_NETWORKS))
+    archs = [space.decode(space.sample(rng)) for _ in range(NUM_SAMPLED_NETWORKS)]
+    return {name: [float(find_metric(name).of(arch, cost(arch))) for arch in archs] for name in metrics}

@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 
 from naslab.analysis.rank_agreement import kendall_tau, resampled_taus, spearman_rho
+from naslab.metrics import ACCURACY
 from naslab.study.outcome import Outcome
 from naslab.study.rungs import Rungs
 
@@ -102,7 +103,9 @@ def rung_table(outcomes: Sequence[Outcome], rungs: Rungs) -> RungTable:
 
 def _has_accuracy(outcome: Outcome) -> bool:
     """Whether an accuracy was measured, and not extrapolated."""
-    return outcome.is_complete and "stopped" not in outcome.estimate.notes and math.isfinite(outcome.value("accuracy"))
+    return (
+        outcome.is_complete and "stopped" not in outcome.estimate.notes and math.isfinite(outcome.value(ACCURACY.name))
+    )
 
 
 def _rung(epochs: int, outcomes: list[Outcome], above: set[str]) -> Rung:
@@ -118,7 +121,7 @@ def _rung(epochs: int, outcomes: list[Outcome], above: set[str]) -> Rung:
 
 def _agreement(low_epochs: int, high_epochs: int, low: dict[str, Outcome], high: dict[str, Outcome]) -> RungAgreement:
     shared = sorted(low.keys() & high.keys())
-    below, above = (np.array([level[key].value("accuracy") for key in shared]) for level in (low, high))
+    below, above = (np.array([level[key].value(ACCURACY.name) for key in shared]) for level in (low, high))
     if len(shared) < 3:
         return RungAgreement(low_epochs, high_epochs, len(shared), math.nan, math.nan, math.nan, math.nan)
     source = np.random.default_rng(0)
@@ -147,7 +150,7 @@ def _climbs(measured: list[dict[str, Outcome]], rungs: Rungs) -> tuple[Promoted,
                     trial=first.candidate.trial,
                     macs=first.candidate.cost.macs,
                     epochs=tuple(rungs.epochs[index] for index in reached),
-                    accuracies=tuple(measured[index][key].value("accuracy") for index in reached),
+                    accuracies=tuple(measured[index][key].value(ACCURACY.name) for index in reached),
                 )
             )
     return tuple(sorted(found, key=lambda each: each.trial))

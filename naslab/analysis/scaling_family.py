@@ -8,16 +8,15 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from naslab.arch import ArchSpec, arch_id, cost
+from naslab.metrics import COUNTED_METRICS
 from naslab.scaling import Member
-
-RATIO_METRICS = ("macs", "params", "activations")
 
 
 class ScaledMember(msgspec.Struct, frozen=True, kw_only=True):
     """A member at `phi` of a family.
 
     `costs` are by metric, `ratios` the same in those of the baseline; `resolution` is (height, width) in pixels,
-    `accuracy` in per cent, `latency_ms` in milliseconds. What is unknown is NaN.
+    `measured` what else is known of it, by metric. What is unknown is NaN.
     """
 
     phi: float
@@ -25,8 +24,11 @@ class ScaledMember(msgspec.Struct, frozen=True, kw_only=True):
     ratios: dict[str, float]
     resolution: tuple[int, int]
     num_blocks: int
-    accuracy: float
-    latency_ms: float
+    measured: dict[str, float]
+
+    def value(self, metric: str) -> float:
+        """A measured metric; NaN where it was not measured."""
+        return self.measured.get(metric, math.nan)
 
 
 class ScaledFamily(msgspec.Struct, frozen=True):
@@ -36,20 +38,19 @@ class ScaledFamily(msgspec.Struct, frozen=True):
     members: tuple[ScaledMember, ...]
 
     def has(self, metric: str) -> bool:
-        """Whether any member has a value of `metric`: `accuracy` or `latency_ms`."""
-        return any(math.isfinite(getattr(each, metric)) for each in self.members)
+        """Whether `metric` was measured of any member."""
+        return any(math.isfinite(each.value(metric)) for each in self.members)
 
 
 def scaled_family(
     name: str,
     base: ArchSpec,
     members: Sequence[Member],
-    accuracies: Mapping[str, float] | None = None,
-    latencies: Mapping[str, float] | None = None,
+    measured: Mapping[str, Mapping[str, float]] | None = None,
 ) -> ScaledFamily:
     """The table of the baseline `base` and its `members`, which figures call `name`.
 
-    `accuracies` (per cent) and `latencies` (milliseconds) are by identity of the network (`arch_id`).
+    `measured` holds each metric's values by identity of the network (`arch_id`).
 
     >>> from naslab.scaling import rescale
     >>> from naslab.zoo import model
@@ -61,7 +62,7 @@ def scaled_family(
     phis_and_archs = [(0.0, base), *((member.phi, member.arch) for member in members if member.arch != base)]
     found = []
     for phi, arch in sorted(phis_and_archs, key=lambda each: each[0]):
-        costs = {metric: float(getattr(cost(arch), metric)) for metric in RATIO_METRICS}
+        costs = {metric: float(getattr(cost(arch), metric)) for metric in COUNTED_METRICS}
         found.append(
             ScaledMember(
                 phi=phi,
@@ -69,8 +70,11 @@ def scaled_family(
                 ratios={metric: value / getattr(start, metric) for metric, value in costs.items()},
                 resolution=arch.input[1:],
                 num_blocks=sum(stage.repeats for stage in arch.stages),
-                accuracy=(accuracies or {}).get(arch_id(arch), math.nan),
-                latency_ms=(latencies or {}).get(arch_id(arch), math.nan),
+                measured={
+                    metric: values[arch_id(arch)]
+                    for metric, values in (measured or {}).items()
+                    if math.isfinite(values.get(arch_id(arch), math.nan))
+                },
             )
         )
     return ScaledFamily(name, tuple(found))

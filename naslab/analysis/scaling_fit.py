@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from naslab.analysis.study import StudyView
 from naslab.errors import StudyError
+from naslab.metrics import ACCURACY, ACTIVATIONS, MACS, PARAMS
 from naslab.scaling.compound import Compound
 from naslab.scaling.grid import FEWEST_POINTS, shares, words
 from naslab.study.outcome import Outcome
@@ -123,10 +124,10 @@ class CompoundFit(msgspec.Struct, frozen=True, kw_only=True):
                 "beta": point.compound.beta,
                 "gamma": point.compound.gamma,
                 "product": point.compound.growth,
-                "macs": point.macs,
+                MACS.name: point.macs,
                 "macs_ratio": point.macs_ratio,
-                "params": point.params,
-                "activations": point.activations,
+                PARAMS.name: point.params,
+                ACTIVATIONS.name: point.activations,
                 "error": point.error,
                 "error_sem": None if math.isnan(point.sem) else point.sem,
                 "seeds": list(point.seeds),
@@ -170,7 +171,9 @@ def fit_of_study(view: StudyView, ratio: float | None = None) -> CompoundFit:
         ratio=wanted,
         rounding=str(origin["rounding"]),
         base_macs=int(origin["base_macs"]),
-        base_errors=tuple(100 - each.value("accuracy") for each in sorted(base, key=lambda each: each.candidate.seed)),
+        base_errors=tuple(
+            ACCURACY.most - each.value(ACCURACY.name) for each in sorted(base, key=lambda each: each.candidate.seed)
+        ),
         points=tuple(points),
         intervals=None if wins is None else intervals_of(points, wins),
         win_shares=tuple(float(share) for share in _shares_of(wins, len(points))),
@@ -200,7 +203,7 @@ def _point(group: Sequence[Outcome], base_macs: int) -> ScaledPoint:
         params=candidate.cost.params,
         activations=candidate.cost.activations,
         seeds=tuple(sorted(complete)),
-        errors=tuple(100 - complete[seed].value("accuracy") for seed in sorted(complete)),
+        errors=tuple(ACCURACY.most - complete[seed].value(ACCURACY.name) for seed in sorted(complete)),
         num_failed=len({each.candidate.seed for each in group} - set(complete)),
     )
 

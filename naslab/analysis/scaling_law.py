@@ -11,10 +11,8 @@ import numpy as np
 
 from naslab.analysis.law_points import (
     CHOICES,
-    LAW_COSTS,
     LAW_METRICS,
     NEEDED,
-    LawMetric,
     LawPoint,
     holds_numbers_of_images,
     points_over_costs,
@@ -23,6 +21,7 @@ from naslab.analysis.law_points import (
 from naslab.analysis.study import StudyView
 from naslab.arch.spec import ArchSpec
 from naslab.errors import SpecError, StudyError, UnknownNameError
+from naslab.metrics import COUNTED_METRICS, IMAGES, in_words
 from naslab.scaling.family import Scaling
 from naslab.scaling.laws import Forecast, LawFit, fit_laws
 
@@ -42,7 +41,7 @@ class NamedForecast(msgspec.Struct, frozen=True):
 class Law(msgspec.Struct, frozen=True, kw_only=True):
     """The laws of one metric, the best supported first, with curve and band of that one, and its forecasts."""
 
-    metric: LawMetric
+    metric: str
     fits: tuple[LawFit, ...]
     curve_costs: tuple[float, ...]
     curve: tuple[float, ...]
@@ -86,7 +85,7 @@ class LawTable(msgspec.Struct, frozen=True, kw_only=True):
     laws: tuple[Law, ...]
 
     @property
-    def best_metric(self) -> LawMetric | None:
+    def best_metric(self) -> str | None:
         """The cost that explains the errors best by Akaike's criterion; `None` where none of them does."""
         falling = [law for law in self.laws if law.best.form != "constant"]
         return min(falling, key=lambda law: law.best.aicc).metric if falling else None
@@ -132,10 +131,11 @@ def scaling_laws(view: StudyView, metrics: Sequence[str] = (), of: str = "auto",
             raise UnknownNameError("metric of a law", metric, LAW_METRICS)
     if of not in CHOICES:
         raise UnknownNameError("choice of networks", of, CHOICES)
-    wanted = metrics or (("images",) if holds_numbers_of_images(view) else LAW_COSTS)
-    if "images" in wanted and len(wanted) > 1:
-        raise StudyError("a law of images is over one network, one of macs, params or activations over many: ask apart")
-    taken, points = ("images", points_over_images(view)) if "images" in wanted else points_over_costs(view, of)
+    wanted = metrics or ((IMAGES.name,) if holds_numbers_of_images(view) else COUNTED_METRICS)
+    if IMAGES.name in wanted and len(wanted) > 1:
+        costs = in_words(COUNTED_METRICS)
+        raise StudyError(f"a law of images is over one network, one of {costs} over many: ask apart")
+    taken, points = (IMAGES.name, points_over_images(view)) if IMAGES.name in wanted else points_over_costs(view, of)
     usable = tuple(each for each in points if each.error > 0)
     for metric in wanted:
         _require_enough(view, taken, usable, metric)
@@ -164,7 +164,7 @@ def _require_enough(view: StudyView, taken: str, points: Sequence[LawPoint], met
         )
 
 
-def _law(view: StudyView, points: Sequence[LawPoint], metric: LawMetric, num_resamples: int) -> Law:
+def _law(view: StudyView, points: Sequence[LawPoint], metric: str, num_resamples: int) -> Law:
     costs = [each.costs[metric] for each in points]
     fits = fit_laws(costs, [each.error for each in points], num_resamples)
     best = fits[0]
@@ -182,7 +182,7 @@ def _law(view: StudyView, points: Sequence[LawPoint], metric: LawMetric, num_res
     )
 
 
-def next_costs(view: StudyView, points: Sequence[LawPoint], metric: LawMetric) -> list[tuple[str, float]]:
+def next_costs(view: StudyView, points: Sequence[LawPoint], metric: str) -> list[tuple[str, float]]:
     """The next members by name with their exact costs where one rule made the family, else multiples of two."""
     largest = max(each.costs[metric] for each in points)
     doubled = [(f"{2**step} x the largest", largest * 2**step) for step in range(1, _NEXT_MEMBERS + 1)]

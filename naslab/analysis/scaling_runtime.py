@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from naslab.errors import StudyError
+from naslab.metrics import ACTIVATIONS, COUNTED_METRICS
 
 Values: TypeAlias = NDArray[np.float64]
-COSTS = ("macs", "params", "activations")
+COSTS = COUNTED_METRICS
 LEVEL = 0.9
 NEEDED = 5
 NUM_RESAMPLES = 2000
@@ -64,7 +65,7 @@ class RuntimeTable(msgspec.Struct, frozen=True):
     @property
     def verdict(self) -> str:
         """Whether activations predict runtime best, as "Fast and Accurate Model Scaling" (arXiv 2103.06877) says."""
-        share, best = self.win_shares["activations"], self.correlations[0].cost
+        share, best = self.win_shares[ACTIVATIONS.name], self.correlations[0].cost
         if share >= 0.95:
             words = "activations tell members of a family apart by runtime better than macs and params, as claimed"
         elif share <= 0.05:

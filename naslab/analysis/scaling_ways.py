@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 
 from naslab.analysis.study import StudyView
+from naslab.metrics import ACCURACY, ACTIVATIONS, MACS, PARAMS
 from naslab.study.outcome import Outcome
 
 COMPOUND = "compound"
@@ -60,15 +61,15 @@ class WaysTable(msgspec.Struct, frozen=True):
                 "baseline": self.name,
                 "way": each.way,
                 "asked_ratio": each.asked,
-                "macs": each.macs,
+                MACS.name: each.macs,
                 "macs_ratio": round(each.macs_ratio, 4),
-                "params": each.params,
-                "activations": each.activations,
+                PARAMS.name: each.params,
+                ACTIVATIONS.name: each.activations,
                 "resolution": f"{each.resolution[0]}x{each.resolution[1]}",
                 "blocks": each.num_blocks,
                 "seeds": len(each.accuracies),
-                "accuracy_mean": round(each.mean, 3),
-                "accuracy_sem": round(each.sem, 3),
+                f"{ACCURACY.name}_mean": round(each.mean, 3),
+                ACCURACY.standard_error: round(each.sem, 3),
                 "accuracies": " ".join(f"{each.accuracies[seed]:.2f}" for seed in sorted(each.accuracies)),
                 "failed": each.num_failed,
                 "seconds_per_training": round(each.wall_seconds, 1),
@@ -119,7 +120,7 @@ def _way(way: str, asked: float, group: Sequence[Outcome], base_macs: int) -> Wa
         activations=candidate.cost.activations,
         resolution=candidate.arch.input[1:],
         num_blocks=sum(stage.repeats for stage in candidate.arch.stages),
-        accuracies={each.candidate.seed: each.value("accuracy") for each in complete},
+        accuracies={each.candidate.seed: each.value(ACCURACY.name) for each in complete},
         num_failed=len({each.candidate.seed for each in group} - seeds),
         wall_seconds=float(np.mean([each.estimate.wall_seconds for each in group])),
     )

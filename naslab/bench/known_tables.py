@@ -11,20 +11,21 @@ import numpy as np
 
 from naslab.bench.table import TableDomain, TableSpace
 from naslab.errors import DataError, SpecError, UnknownNameError
+from naslab.metrics import ACCURACY, MACS, PARAMS
 from naslab.space.genome import Hole
 from naslab.study.problem import Objective
 
 MACRO_FILE = "nas_bench_macro/nas-bench-macro_cifar10.json.gz"
 WORTHLESS_ACCURACY = 80.0
 """Per cent below which a network adds no hypervolume."""
-MACRO_COSTS = ("macs", "params")
+MACRO_COSTS = (MACS.name, PARAMS.name)
 MACRO_STAGES = ((0, 2), (2, 5), (5, 8))
 MACRO_KINDS = ("identity", "kernel 3, expansion 3", "kernel 5, expansion 6")
 
 
 def load_nas_bench_macro(
     data_dir: Path,
-    objectives: Sequence[str] = ("accuracy",),
+    objectives: Sequence[str] = (ACCURACY.name,),
     features: Sequence[str] = MACRO_COSTS,
     duration: str | None = None,
 ) -> TableDomain:
@@ -45,18 +46,18 @@ def load_nas_bench_macro(
     keys = np.array([[int(digit) for digit in name] for name in names], dtype=np.int64)
     space = TableSpace([Hole(path=f"layer{index + 1}", options=MACRO_KINDS) for index in range(8)], keys)
     columns = {
-        "accuracy": np.array([-table[name]["mean_acc"] for name in names]),
-        "macs": np.array([float(table[name]["flops"]) for name in names]),
-        "params": np.array([float(table[name]["params"]) for name in names]),
+        ACCURACY.name: np.array([-table[name]["mean_acc"] for name in names]),
+        MACS.name: np.array([float(table[name]["flops"]) for name in names]),
+        PARAMS.name: np.array([float(table[name]["params"]) for name in names]),
     }
     canonical = {merged: index for index, merged in enumerate(sorted({_merged(name) for name in names}))}
     losses = np.stack([columns[metric] for metric in objectives], axis=1)
     inputs = np.array([np.log(columns[metric]) for metric in features]).reshape(len(features), len(names)).T
-    worthless = {"accuracy": -WORTHLESS_ACCURACY}
+    worthless = {ACCURACY.name: -WORTHLESS_ACCURACY}
     return TableDomain(
         space,
         losses,
-        [metric != "accuracy" for metric in objectives],
+        [metric != ACCURACY.name for metric in objectives],
         inputs,
         np.array([canonical[_merged(name)] for name in names], dtype=np.int64),
         [worthless.get(metric, float(worst)) for metric, worst in zip(objectives, losses.max(axis=0), strict=True)],
@@ -68,7 +69,7 @@ def load_nas_bench_macro(
 def _check_columns(objectives: Sequence[str], features: Sequence[str], duration: str | None) -> None:
     if not objectives:
         raise SpecError("objectives", "needs at least one column")
-    named = {"objective": (objectives, ("accuracy", *MACRO_COSTS)), "feature": (features, MACRO_COSTS)}
+    named = {"objective": (objectives, (ACCURACY.name, *MACRO_COSTS)), "feature": (features, MACRO_COSTS)}
     named["duration"] = ([] if duration is None else [duration], MACRO_COSTS)
     for kind, (names, known) in named.items():
         for name in names:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from naslab.bench.table import TableDomain, TableSpace, full_keys
+from naslab.metrics import MACS
 from naslab.space.genome import Hole
 from naslab.study.problem import Objective
 
@@ -47,14 +48,14 @@ def make_table(
     if ruggedness > 0:
         triples = [_table_of(three, rng) for three in combinations(keys.T, 3)]
         score += ruggedness * _standard(np.sum(triples, axis=0))
-    columns = {"score": -_standard(score), "macs": 1e8 * np.exp(0.6 * _standard(log_macs))}
+    columns = {"score": -_standard(score), MACS.name: 1e8 * np.exp(0.6 * _standard(log_macs))}
     return TableDomain(
         TableSpace(knobs, keys),
         np.stack([columns[name] for name in objectives], axis=1),
-        [name == "macs" for name in objectives],
-        np.log(columns["macs"])[:, None],
+        [name == MACS.name for name in objectives],
+        np.log(columns[MACS.name])[:, None],
         objectives=[Objective(metric=name, maximise=name == "score") for name in objectives],
-        durations=columns["macs"],
+        durations=columns[MACS.name],
     )
 
 

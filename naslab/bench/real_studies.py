@@ -13,6 +13,7 @@ from naslab.analysis.reference import ReferencePoint, reference_point
 from naslab.analysis.study import StudyView
 from naslab.bench.standing import Curve, Spread, curve
 from naslab.errors import StudyError
+from naslab.metrics import ACCURACY
 from naslab.pareto import hypervolume
 from naslab.study.problem import Problem
 
@@ -39,7 +40,7 @@ def corner(problem: Problem, floor: float) -> ReferencePoint:
     """The reference point of a problem, its accuracy `floor` per cent: what is below is worth nothing."""
     known = reference_point(problem)
     values = tuple(
-        floor if goal.metric == "accuracy" else value
+        floor if goal.metric == ACCURACY.name else value
         for goal, value in zip(known.objectives, known.values, strict=True)
     )
     return msgspec.structs.replace(known, values=values)
@@ -89,5 +90,5 @@ def _shares(view: StudyView, reference: ReferencePoint) -> NDArray[np.float64]:
 
 def _best_accuracies(view: StudyView) -> NDArray[np.float64]:
     """The best validation accuracy after each trial, per cent, 0 before there is one: shape (trials,)."""
-    values = [each.value("accuracy") if each.is_complete else 0.0 for each in view.outcomes]
+    values = [each.value(ACCURACY.name) if each.is_complete else 0.0 for each in view.outcomes]
     return np.asarray(np.maximum.accumulate(np.nan_to_num(np.array(values, dtype=np.float64))))

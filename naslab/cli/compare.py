@@ -11,6 +11,7 @@ import typer
 
 from naslab.cli.fit_scaling import require_figure_name
 from naslab.cli.output import JsonOption, print_json, print_table, say
+from naslab.metrics import ACCURACY
 
 if TYPE_CHECKING:
     from naslab.bench.cluster import Cluster
@@ -26,7 +27,7 @@ def compare(
     knobs: Annotated[
         str, typer.Option(help="Columns that make a network what it is, comma-separated; numbers are ordered.")
     ] = "",
-    objectives: Annotated[str, typer.Option(help="Columns to make large; regret is of the first.")] = "accuracy",
+    objectives: Annotated[str, typer.Option(help="Columns to make large; regret is of the first.")] = ACCURACY.name,
     minimise: Annotated[str, typer.Option(help="Those of the objectives to make small.")] = "",
     features: Annotated[
         str | None, typer.Option(help="Columns known before training, such as macs; a model may learn from them.")
@@ -101,7 +102,7 @@ def read_table(
         return load_table(Path(table), knobs, objectives, minimise, features or (), duration)
     if knobs:
         raise SpecError("knobs", f"{KNOWN_TABLE} has knobs of its own: leave --knobs out")
-    if "accuracy" in minimise:
+    if ACCURACY.name in minimise:
         raise SpecError("minimise", f"the accuracy of {KNOWN_TABLE} is made large, its costs small")
     folder = data_dir if data_dir is not None else os.environ.get("NASLAB_DATA")
     if folder is None:

@@ -8,8 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table
+from naslab.metrics import ACTIVATIONS, MACS, PARAMS, PEAK_ACTIVATION_BYTES
 
-NUMBERS = ("params", "macs", "activations", "peak_activation_bytes")
+NUMBERS = tuple(row.name for row in (PARAMS, MACS, ACTIVATIONS, PEAK_ACTIVATION_BYTES))
 
 
 def cost(
@@ -47,7 +48,7 @@ def cost(
         print_json({key: value for key, value in found.items() if key not in ("name", "resolution", "num_classes")})
         return
     if layers:
-        columns = ("path", "kind", "in_shape", "out_shape", "params", "macs", "activations")
+        columns = ("path", "kind", "in_shape", "out_shape", *NUMBERS[:3])
         print_table(columns, [_layer_row(row) for row in found["layers"]])
     print_table(("", "exact"), [(name, found[name]) for name in NUMBERS])
     uncounted = ", ".join(f"{count} {kind}" for kind, count in found["uncounted_layers"].items())

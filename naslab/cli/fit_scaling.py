@@ -17,6 +17,7 @@ from naslab.cli.output import (
     quantity,
     say,
 )
+from naslab.metrics import MACS, PARAMS
 
 if TYPE_CHECKING:
     from naslab.analysis.scaling_fit import CompoundFit
@@ -157,7 +158,7 @@ def fit_value(fit: CompoundFit, path: Path, out: Path | None) -> dict[str, Any]:
 def show_fit(fit: CompoundFit) -> None:
     """The points as a table, the best first, then the coefficients with their intervals."""
     print_table(
-        ("alpha", "beta", "gamma", "product", "x macs", "macs", "params", "error %", "sem", "wins"),
+        ("alpha", "beta", "gamma", "product", "x macs", MACS.name, PARAMS.name, "error %", "sem", "wins"),
         [
             (
                 point.compound.alpha,

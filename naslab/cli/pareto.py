@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table, say
+from naslab.metrics import ACCURACY, MACS, OWN_METRICS, SHOWN_METRICS, shown_as
 
 if TYPE_CHECKING:
     from naslab.analysis.front import FrontTable
 
 
+KNOWN = ", ".join(row.name for row in OWN_METRICS)
+
+
 def pareto(
     study: Annotated[str, typer.Argument(help="The study's name.")],
-    x: Annotated[str, typer.Option(help="The metric along the x axis.")] = "macs",
-    y: Annotated[str, typer.Option(help="The metric along the y axis.")] = "accuracy",
+    x: Annotated[str, typer.Option(help=f"The metric along the x axis: {KNOWN}.")] = MACS.name,
+    y: Annotated[str, typer.Option(help="The metric along the y axis.")] = ACCURACY.name,
     out: Annotated[Path | None, typer.Option(help="Write the picture to this self-contained HTML file.")] = None,
     ledger: LedgerOption = DEFAULT_LEDGER,
     json: JsonOption = False,
@@ -43,11 +47,15 @@ def pareto(
 def print_front(table: FrontTable, title: str) -> None:
     """The front as a table, with the hypervolume and its reference point."""
     metrics = [objective.metric for objective in table.objectives]
-    others = [name for name in ("accuracy", "macs", "params") if name not in metrics]
+    others = [row.name for row in SHOWN_METRICS if row.name not in metrics]
     print_table(
         ("trial", *metrics, *others, "network"),
         [
-            (point.label, *(_shown(name, point.value(name)) for name in metrics + others), "; ".join(point.stages))
+            (
+                point.label,
+                *(shown_as(name).cell(point.value(name)) for name in metrics + others),
+                "; ".join(point.stages),
+            )
             for point in table.front
         ],
         title=title,
@@ -56,12 +64,6 @@ def print_front(table: FrontTable, title: str) -> None:
     print(f"hypervolume {table.hypervolume_share:.4f} of the box between {corner} and the ideal")
     if table.num_lower:
         print(f"{table.num_lower} networks stayed below {table.points[0].epochs} epochs and are not compared")
-
-
-def _shown(metric: str, value: float) -> float | int | str:
-    if metric == "accuracy":
-        return f"{value:.2f}"
-    return round(value, 3) if metric == "latency_ms" else int(value)
 
 
 def register(app: typer.Typer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
@@ -30,6 +31,7 @@ from naslab.execution.events import (
     TrialRetried,
     TrialStarted,
 )
+from naslab.metrics import ACCURACY, MACS, PARAMS, measured_rows
 from naslab.pareto import hypervolume
 from naslab.study.outcome import Outcome
 
@@ -137,10 +139,11 @@ def outcome_line(outcome: Outcome) -> str:
     if estimate.failure is not None:
         first = (estimate.failure.message.splitlines() or [""])[0]
         return f"{label_of(outcome)}: failed, {estimate.failure.reason.replace('_', ' ')}: {first}  ({network})"
-    words = [f"{outcome.value('accuracy'):.2f} %{_depth_of_training(outcome)}", f"{quantity(candidate.cost.macs)} macs"]
-    words.append(f"{quantity(candidate.cost.params)} params")
-    if "latency_ms" in estimate.measured:
-        words.append(f"{estimate.measured['latency_ms']:.2f} ms")
+    accuracy = outcome.value(ACCURACY.name)
+    words = [ACCURACY.brief.format(accuracy) + _depth_of_training(outcome)] if math.isfinite(accuracy) else []
+    words += [f"{quantity(outcome.value(row.name))} {row.name}" for row in (MACS, PARAMS)]
+    others = [row for row in measured_rows(estimate.measured) if row != ACCURACY]
+    words += [row.brief.format(estimate.measured[row.name]) for row in others]
     return f"{label_of(outcome)}: {', '.join(words)}, {estimate.wall_seconds:.1f} s  {network}"
 
 

@@ -11,6 +11,7 @@ import typer
 from naslab.cli.fit_scaling import require_figure_name
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table, quantity, say
 from naslab.cli.scaling_rule import Chosen, chosen_rule
+from naslab.metrics import ACCURACY, ACTIVATIONS, LATENCY, MACS, PARAMS
 
 if TYPE_CHECKING:
     from naslab.lab.models import Model
@@ -70,7 +71,7 @@ def rescale(
     """
     from naslab.lab.models import find_model
 
-    targets = {"macs": target_macs, "params": target_params, "activations": target_activations}
+    targets = {MACS.name: target_macs, PARAMS.name: target_params, ACTIVATIONS.name: target_activations}
     wanted = {metric: value for metric, value in targets.items() if value is not None}
     if not phi and not wanted and target_latency_ms is None:
         raise typer.BadParameter(
@@ -139,7 +140,7 @@ def make_members(found: Model, phis: Sequence[float], targets: dict[str, float],
     ends = {"scale_stem": how.scale_stem, "scale_head": how.scale_head}
     entries = [Entry(scaled(found.arch, phi, how.compound, how.rounding, **ends)) for phi in phis]
     for metric, target in targets.items():
-        met = meet_budget(found.arch, metric, target, how.compound, rounding=how.rounding, **ends)  # type: ignore[arg-type]
+        met = meet_budget(found.arch, metric, target, how.compound, rounding=how.rounding, **ends)
         entries.append(Entry(met.member, met))
     return entries
 
@@ -168,11 +169,12 @@ def write_plot(found: Model, entries: Sequence[Entry], accuracies: dict[str, flo
     from naslab.analysis.scaling_family import scaled_family
     from naslab.figures.scaling_family import write_family
 
-    measured = [each for entry in entries if entry.timed is not None for each in entry.timed.measured]
-    latencies = {identity(each.member): each.median_ms for each in measured}
-    members = [entry.member for entry in entries] + [each.member for each in measured]
+    timed = [each for entry in entries if entry.timed is not None for each in entry.timed.measured]
+    latencies = {identity(each.member): each.median_ms for each in timed}
+    measured = {ACCURACY.name: accuracies, LATENCY.name: latencies}
+    members = [entry.member for entry in entries] + [each.member for each in timed]
     distinct = {identity(member): member for member in members}
-    write_family(scaled_family(found.name, found.arch, list(distinct.values()), accuracies, latencies), path)
+    write_family(scaled_family(found.name, found.arch, list(distinct.values()), measured), path)
 
 
 def write_members(entries: Sequence[Entry], out: Path) -> list[Path]:
@@ -191,7 +193,7 @@ def write_members(entries: Sequence[Entry], out: Path) -> list[Path]:
 def file_name(entry: Entry) -> str:
     """What a member's file is called: what was asked of it."""
     if entry.timed is not None:
-        return f"latency_ms_{entry.timed.target_ms:g}"
+        return f"{LATENCY.name}_{entry.timed.target_ms:g}"
     budget = entry.member.budget
     return f"phi_{entry.member.phi:g}" if budget is None else f"{budget.metric}_{budget.amount:g}"
 
@@ -223,7 +225,7 @@ def train_members(
         listed = [(entry.member.arch, {**entry.member.origin, **base}) for entry in entries]
         view = train_family(view, listed, ledger, pool, data_dir, display.show)
     trained = (*view.outcomes, *view.family)
-    return {outcome.candidate.arch_id: outcome.value("accuracy") for outcome in trained if outcome.is_complete}
+    return {outcome.candidate.arch_id: outcome.value(ACCURACY.name) for outcome in trained if outcome.is_complete}
 
 
 def identity(member: Member) -> str:
@@ -242,9 +244,9 @@ def member_row(entry: Entry, file: Path, accuracy: float | None) -> dict[str, An
         "width": member.factors.width,
         "resolution": member.factors.resolution,
         "input": list(member.arch.input),
-        "params": member.cost.params,
-        "macs": member.cost.macs,
-        "activations": member.cost.activations,
+        PARAMS.name: member.cost.params,
+        MACS.name: member.cost.macs,
+        ACTIVATIONS.name: member.cost.activations,
         "file": str(file),
     }
     if met is not None:
@@ -260,22 +262,21 @@ def member_row(entry: Entry, file: Path, accuracy: float | None) -> dict[str, An
         }
     if timed is not None:
         row |= {
-            "target_metric": "latency_ms",
+            "target_metric": LATENCY.name,
             "target": timed.target_ms,
             "achieved": timed.nearest.median_ms,
-            "latency_ms_iqr": timed.nearest.iqr_ms,
+            LATENCY.interquartile_range: timed.nearest.iqr_ms,
             "deviation": timed.deviation,
             "within_tolerance": timed.is_within,
             "moves": list(member.moves),
             "below": None if timed.below is None else timed.below.median_ms,
             "above": None if timed.above is None else timed.above.median_ms,
             "measured": [
-                {"phi": each.member.phi, "latency_ms": each.median_ms, "latency_ms_iqr": each.iqr_ms}
-                for each in timed.measured
+                {"phi": each.member.phi, **LATENCY.measured(each.median_ms, each.iqr_ms)} for each in timed.measured
             ],
         }
     if accuracy is not None:
-        row["accuracy"] = accuracy
+        row[ACCURACY.name] = accuracy
     return row
 
 
@@ -289,30 +290,31 @@ def show_members(found: Model, rows: Sequence[dict[str, Any]]) -> None:
         asked = "-"
         if "target" in row:
             asked = f"{row['target_metric']} {quantity(row['target'])}, missed by {row['deviation']:+.2%}"
-        if "latency_ms_iqr" in row:
-            asked += f": median {row['achieved']:.3g} ms, interquartile range {row['latency_ms_iqr']:.2g} ms"
+        if LATENCY.interquartile_range in row:
+            spread = row[LATENCY.interquartile_range]
+            asked += f": median {row['achieved']:.3g} ms, interquartile range {spread:.2g} ms"
         factors = f"{row['depth']:.3g} / {row['width']:.3g} / {row['resolution']:.3g}"
-        accuracy = f"{row['accuracy']:.2f}" if "accuracy" in row else "-"
+        accuracy = ACCURACY.number(row[ACCURACY.name]) if ACCURACY.name in row else "-"
         size = " x ".join(map(str, row["input"][1:]))
         table.append(
             (
                 f"{row['phi']:.3g}",
                 factors,
                 size,
-                row["params"],
-                row["macs"],
-                f"{row['macs'] / base.macs:.2f}",
+                row[PARAMS.name],
+                row[MACS.name],
+                f"{row[MACS.name] / base.macs:.2f}",
                 asked,
                 accuracy,
             )
         )
     print_table(
-        ("phi", "depth / width / resolution", "input", "params", "macs", "x macs", "asked", "accuracy %"),
+        ("phi", "depth / width / resolution", "input", PARAMS.name, MACS.name, "x macs", "asked", "accuracy %"),
         table,
         title=f"family of {found.name} ({quantity(base.params)} params, {quantity(base.macs)} macs)",
     )
     for row in rows:
-        spread = row.get("latency_ms_iqr", 0.0) / row.get("achieved", 1.0)
+        spread = row.get(LATENCY.interquartile_range, 0.0) / row.get("achieved", 1.0)
         if spread > NOISY:
             say(f"note: single passes spread by {spread:.0%}; measure on a quiet machine")
     say("wrote " + ", ".join(row["file"] for row in rows))

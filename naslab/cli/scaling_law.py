@@ -9,6 +9,7 @@ import typer
 
 from naslab.cli.fit_scaling import require_figure_name
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table, quantity, say
+from naslab.metrics import COUNTED_METRICS, IMAGES, in_words
 
 if TYPE_CHECKING:
     from naslab.analysis.scaling_law import Law, LawTable
@@ -19,7 +20,8 @@ def scaling_law(
     metric: Annotated[
         list[str] | None,
         typer.Option(
-            help="macs, params or activations, may be repeated; images for a study of data-law. By default what fits."
+            help=f"{in_words(COUNTED_METRICS)}, may be repeated; {IMAGES.name} for a study of data-law. "
+            "By default what fits."
         ),
     ] = None,
     of: Annotated[

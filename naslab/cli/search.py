@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, TimeoutOption, print_json, say
+from naslab.metrics import DEFAULT_OBJECTIVES, OWN_METRICS, in_words
 
 if TYPE_CHECKING:
     from naslab.study.data_choice import DataChoice
+
+LIMITABLE = in_words(row.name for row in OWN_METRICS if row.is_limitable)
 
 
 def search(
@@ -59,10 +62,11 @@ def search(
     ] = None,
     objectives: Annotated[
         str,
-        typer.Option(help="Comma-separated: accuracy, macs, params, activations, peak_activation_bytes, latency_ms."),
-    ] = "accuracy,macs",
+        typer.Option(help=f"Comma-separated: {', '.join(row.name for row in OWN_METRICS)}."),
+    ] = ",".join(DEFAULT_OBJECTIVES),
     limit: Annotated[
-        list[str] | None, typer.Option(help="A hard limit met before training, as 'macs<=50e6'; may be repeated.")
+        list[str] | None,
+        typer.Option(help=f"A hard limit met before training, as 'macs<=50e6', of {LIMITABLE}; may be repeated."),
     ] = None,
     executor: Annotated[Literal["local", "ray"], typer.Option(help="Worker processes here, or Ray actors.")] = "local",
     workers: Annotated[

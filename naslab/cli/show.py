@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table, quantity, say
+from naslab.metrics import ACTIVATIONS, MACS, PARAMS
 
 if TYPE_CHECKING:
     from naslab.arch import ArchSpec
@@ -58,7 +59,7 @@ def show(
         print_json(value)
         return
     print_table(
-        ("place", "block", "repeats", "stride", "output", "params", "macs", "activations"),
+        ("place", "block", "repeats", "stride", "output", PARAMS.name, MACS.name, ACTIVATIONS.name),
         [
             (
                 row.place,

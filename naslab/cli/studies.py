@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table
+from naslab.metrics import ACCURACY
 
 
 def studies(ledger: LedgerOption = DEFAULT_LEDGER, json: JsonOption = False) -> None:
@@ -29,13 +30,13 @@ def studies(ledger: LedgerOption = DEFAULT_LEDGER, json: JsonOption = False) -> 
                     "finished": len(view.outcomes),
                     "trials": view.record.trials,
                     "failed": len(view.outcomes) - len(complete),
-                    "best_accuracy": max((outcome.value("accuracy") for outcome in complete), default=None),
+                    f"best_{ACCURACY.name}": max((outcome.value(ACCURACY.name) for outcome in complete), default=None),
                 }
             )
     if json:
         print_json(rows)
         return
-    columns = ("name", "space", "dataset", "strategy", "finished", "trials", "failed", "best_accuracy")
+    columns = ("name", "space", "dataset", "strategy", "finished", "trials", "failed", f"best_{ACCURACY.name}")
     print_table(columns, [tuple(row.values()) for row in rows])
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from naslab.cli.output import JsonOption, print_json, print_table, say
+from naslab.metrics import MACS, PARAMS
 
 if TYPE_CHECKING:
     from naslab.analysis.zoo import ZooRow
@@ -37,7 +38,7 @@ def zoo(
         print_json(rows)
     elif plot is None:
         print_table(
-            ("name", "family", "paper", "year", "input", "params", "macs", "top-1 %", "source of top-1"),
+            ("name", "family", "paper", "year", "input", PARAMS.name, MACS.name, "top-1 %", "source of top-1"),
             [
                 (
                     row.name,

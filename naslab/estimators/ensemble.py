@@ -16,6 +16,7 @@ from naslab.arch.block import require
 from naslab.errors import DataError
 from naslab.estimators.estimator import Workbench
 from naslab.estimators.proxies.proxy import Probe, prepare_proxies, require_proxies
+from naslab.metrics import MACS
 from naslab.space import Genome, SearchSpace
 from naslab.study.outcome import Candidate, Estimate, Fidelity
 
@@ -30,7 +31,7 @@ class EnsembleMember(NamedTuple):
     weight: float = 1.0
 
 
-MEMBERS = (EnsembleMember("naswot", 2.0), EnsembleMember("layers"), EnsembleMember("macs", -0.5))
+MEMBERS = (EnsembleMember("naswot", 2.0), EnsembleMember("layers"), EnsembleMember(MACS.name, -0.5))
 """Learned on networks of nas_bench_macro other than those they are judged by, with a batch of 32 images of CIFAR-10.
 Non-negative least squares of the accuracy's normal scores of 166 on those of layers, activations, naswot, jacob_cov and
 grad_norm gave 0.65 to naswot, 0.32 to layers and 0.1 or less to the others, which so do not earn their time. Of two

@@ -10,6 +10,7 @@ import numpy as np
 
 from naslab.estimators.estimator import Workbench
 from naslab.estimators.short_training import ShortTraining
+from naslab.metrics import ACCURACY
 from naslab.study.outcome import Candidate, EpochRecord, Estimate
 
 LEAST_EPOCHS = 3
@@ -62,16 +63,16 @@ class Extrapolated(msgspec.Struct, frozen=True):
 
             accuracies = [epoch.validation_accuracy for epoch in curve]
             forecast = extrapolate(accuracies, end, annealing(self.training.recipe, end)).forecast(0.68)
-            extrapolated["extrapolated_accuracy"] = forecast.accuracy
-            extrapolated["extrapolated_accuracy_sem"] = (forecast.high - forecast.low) / 2
+            extrapolated[f"extrapolated_{ACCURACY.name}"] = forecast.accuracy
+            extrapolated[f"extrapolated_{ACCURACY.standard_error}"] = (forecast.high - forecast.low) / 2
         return extrapolated
 
     def _as_it_ended(self, estimate: Estimate) -> dict[str, float]:
         from naslab.training.early_stopping import kept_epoch
 
         return {
-            "extrapolated_accuracy": estimate.measured["accuracy"],
-            "extrapolated_accuracy_sem": estimate.measured["accuracy_sem"],
+            f"extrapolated_{ACCURACY.name}": estimate.measured[ACCURACY.name],
+            f"extrapolated_{ACCURACY.standard_error}": estimate.measured[ACCURACY.standard_error],
             "extrapolated_log_likelihood": -kept_epoch(estimate.curve, self.training.recipe).validation_loss,
         }
 

@@ -16,6 +16,7 @@ import msgspec
 
 from naslab.errors import DataError
 from naslab.estimators.estimator import Workbench
+from naslab.metrics import ACCURACY
 from naslab.space import Genome
 from naslab.study.outcome import Candidate, Estimate, Failure
 
@@ -56,7 +57,7 @@ class KnownTable(msgspec.Struct, frozen=True, kw_only=True):
             failure = Failure("invalid", f"'{key}' is not in {self.path}")
             return Estimate(failure=failure, device="table", worker=bench.worker)
         return Estimate(
-            measured={"accuracy": known.accuracy, "accuracy_sem": known.sem},
+            measured=ACCURACY.measured(known.accuracy, known.sem),
             wall_seconds=time.perf_counter() - started,
             device="table",
             worker=bench.worker,

@@ -21,6 +21,7 @@ from naslab.estimators.predictor import AccuracyPredictor, KnownResult
 from naslab.estimators.proxies.proxy import DESCRIBED, PROXIES, Probe, Proxy
 from naslab.estimators.short_training import ShortTraining
 from naslab.estimators.supernet import SupernetEstimator
+from naslab.metrics import ACCURACY, ACTIVATIONS, MACS, PARAMS, TIMING
 from naslab.study.outcome import Fidelity
 from naslab.study.problem import Problem
 from naslab.study.recipe import named_recipe
@@ -259,7 +260,7 @@ def _supernet(setting: Setting, options: SupernetOptions) -> MadeEstimator:
         data=setting.problem.data,
         data_dir=setting.data_dir,
         calibration_images=options.images,
-        latency=any(goal.metric == "latency_ms" for goal in setting.problem.objectives),
+        latency=bool(setting.problem.measured_by(TIMING)),
     )
     return MadeEstimator(made)
 
@@ -282,9 +283,7 @@ def _names(joined: str) -> tuple[str, ...]:
 
 
 _ABOUT = {
-    "params": "trainable parameters",
-    "macs": "multiply-accumulates",
-    "activations": "output elements of convolutions",
+    **{row.name: row.unit for row in (PARAMS, MACS, ACTIVATIONS)},
     "depth": "weighted layers on the longest way",
     "layers": "blocks that are no identity",
     "synflow": "synaptic flow (Tanaka 2020)",
@@ -300,7 +299,7 @@ ENTRIES: tuple[Entry, ...] = (
         for name in PROXIES
     ),
     Entry("ensemble", "proxies that vote by rank", "ensemble", EnsembleOptions, _ensemble),
-    Entry("short", "short training to a fidelity", "accuracy", ShortOptions, _short),
+    Entry("short", "short training to a fidelity", ACCURACY.name, ShortOptions, _short),
     Entry(
         "extrapolated",
         "the end of a curve from its beginning",
@@ -308,9 +307,9 @@ ENTRIES: tuple[Entry, ...] = (
         ExtrapolatedOptions,
         _extrapolated,
     ),
-    Entry("full", "training by the recipe full", "accuracy", FullOptions, _full),
-    Entry("supernet", "weights shared by the whole space", "accuracy", SupernetOptions, _supernet),
-    Entry("predictor", "a Gaussian process of known results", "accuracy", PredictorOptions, _predictor),
+    Entry("full", "training by the recipe full", ACCURACY.name, FullOptions, _full),
+    Entry("supernet", "weights shared by the whole space", ACCURACY.name, SupernetOptions, _supernet),
+    Entry("predictor", "a Gaussian process of known results", ACCURACY.name, PredictorOptions, _predictor),
 )
 
 

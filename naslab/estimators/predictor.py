@@ -15,6 +15,7 @@ from naslab.errors import SpecError
 from naslab.estimators.ensemble import candidate_of
 from naslab.estimators.estimator import Workbench
 from naslab.estimators.proxies.proxy import Probe, prepare_proxies, require_proxies
+from naslab.metrics import ACCURACY
 from naslab.space import Genome
 from naslab.strategies.candidates import Catalogue
 from naslab.strategies.domain import ArchDomain
@@ -141,13 +142,13 @@ def within_bounds(accuracy: float, deviation: float) -> dict[str, float]:
     """
     nearest = min(accuracy, 100.0 - accuracy)
     if deviation <= 0 or nearest > NEAR * deviation:
-        return {"accuracy": min(max(accuracy, 0.0), 100.0), "accuracy_sem": deviation}
+        return ACCURACY.measured(min(max(accuracy, ACCURACY.least), ACCURACY.most), deviation)
     from scipy.stats import truncnorm
 
     low, high = -accuracy / deviation, (100.0 - accuracy) / deviation
     with np.errstate(all="ignore"):  # far beyond a bound the variance is less than can be told
         mean, variance = truncnorm.stats(low, high, loc=accuracy, scale=deviation, moments="mv")
-    return {"accuracy": float(mean), "accuracy_sem": math.sqrt(max(0.0, float(variance)))}
+    return ACCURACY.measured(float(mean), math.sqrt(max(0.0, float(variance))))
 
 
 class Learned(NamedTuple):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from naslab.estimators.extrapolation import LEAST_EPOCHS, CurvePosterior, extrapolate
+from naslab.metrics import ACCURACY
 from naslab.study.outcome import Candidate, EpochRecord
 from naslab.study.recipe import Recipe
 from naslab.training.schedule import annealing
@@ -50,7 +51,7 @@ class StopRule:
         """The accuracy extrapolated to the end of the fidelity; its error is half the width of the central 68 %."""
         posterior = self._at(curve, self._epochs)
         forecast = posterior.forecast(0.68)
-        return {"accuracy": forecast.accuracy, "accuracy_sem": (forecast.high - forecast.low) / 2}
+        return ACCURACY.measured(forecast.accuracy, (forecast.high - forecast.low) / 2)
 
     def note(self, curve: Sequence[EpochRecord]) -> dict[str, Any]:
         """Why the training was stopped: what was seen, what was extrapolated, and the accuracy to beat."""

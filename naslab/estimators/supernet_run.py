@@ -16,6 +16,7 @@ from naslab.errors import DataError, SpecError
 from naslab.estimators.estimator import Workbench
 from naslab.estimators.failures import failure_of
 from naslab.estimators.latency import measure_latency
+from naslab.metrics import ACCURACY, LATENCY
 from naslab.study.outcome import Candidate, Estimate, Failure
 from naslab.study.recipe import Recipe
 from naslab.training.augment import Normaliser
@@ -124,8 +125,8 @@ def measure(how: SupernetEstimator, candidate: Candidate, ready: LoadedSupernet)
     module.to(split.train.labels.device).to(memory_format=torch.channels_last)
     recalibrate(module, split, size, ready.recipe, how.calibration_images, seed)
     seen = evaluate(module, split.validation, Normaliser(split, size), ready.recipe)
-    measured = {"accuracy": seen.accuracy, "accuracy_sem": accuracy_sem(seen.accuracy, seen.num_images)}
+    measured = ACCURACY.measured(seen.accuracy, accuracy_sem(seen.accuracy, seen.num_images))
     if how.latency:
         timed = measure_latency(module, candidate.arch.input, split.train.labels.device)
-        measured.update(latency_ms=timed.median_ms, latency_ms_iqr=timed.iqr_ms)
+        measured |= LATENCY.measured(timed.median_ms, timed.iqr_ms)
     return measured, num_lacking

@@ -17,6 +17,7 @@ from naslab.estimators.estimator import Workbench
 from naslab.estimators.failures import failure_of
 from naslab.estimators.latency import measure_latency
 from naslab.estimators.stopping import StopRule
+from naslab.metrics import ACCURACY, LATENCY
 from naslab.study.outcome import Candidate, EpochRecord, Estimate, Fidelity
 from naslab.study.recipe import Recipe
 from naslab.training.capturing import NOT_CAPTURED
@@ -128,7 +129,7 @@ class TrainingRun:
         trained, _ = train_within_memory(make, fit, how.recipe, len(images.train), begun_at)
         module = without_heads(trained, arch)
         accuracy = kept_epoch(self.curve, how.recipe).validation_accuracy
-        measured = {"accuracy": accuracy, "accuracy_sem": accuracy_sem(accuracy, len(split.validation))}
+        measured = ACCURACY.measured(accuracy, accuracy_sem(accuracy, len(split.validation)))
         if rule.has_stopped:
             self.notes["stopped"] = rule.note(self.curve)
             measured = rule.measured(self.curve)
@@ -139,7 +140,7 @@ class TrainingRun:
                 candidate.arch.input,
                 split.train.labels.device,
             )
-            measured.update(latency_ms=seen.median_ms, latency_ms_iqr=seen.iqr_ms)
+            measured |= LATENCY.measured(seen.median_ms, seen.iqr_ms)
         return measured
 
     def _start(self, origin: Origin) -> Checkpoint | None:

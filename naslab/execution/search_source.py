@@ -14,9 +14,10 @@ from naslab.execution.promotion import best_to_promote, may_go_on
 from naslab.execution.source import CandidateSource, Resumption, StrategySource, undone
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.record import StudyRecord
+from naslab.metrics import ACCURACY, find_metric, is_described
 from naslab.strategies.strategy import Strategy
 from naslab.study.outcome import Candidate, Fidelity, Outcome
-from naslab.study.problem import ANALYTIC_METRICS, Objective, Problem
+from naslab.study.problem import Objective, Problem
 from naslab.study.rungs import Rungs
 
 
@@ -46,10 +47,9 @@ def require_stoppable(confidence: float, objectives: Sequence[Objective]) -> Non
     require(0.5 <= confidence < 1, "stop_early", f"must be a confidence from 0.5 to below 1, got {confidence:g}")
     metrics = {goal.metric for goal in objectives}
     told = ", ".join(sorted(metrics))
-    can_tell = "accuracy" in metrics and metrics <= {"accuracy", *ANALYTIC_METRICS}
-    require(
-        can_tell, "stop_early", f"needs accuracy and, beside it, costs known before training as objectives, got {told}"
-    )
+    can_tell = ACCURACY.name in metrics and all(map(is_described, metrics - {ACCURACY.name}))
+    rule = f"needs {ACCURACY.name} and, beside it, costs known before training as objectives, got {told}"
+    require(can_tell, "stop_early", rule)
 
 
 class EarlyStoppingSource:
@@ -63,7 +63,7 @@ class EarlyStoppingSource:
 
     def __init__(self, source: CandidateSource, objectives: Sequence[Objective], fidelity: Fidelity) -> None:
         self._source = source
-        self._costs = [goal for goal in objectives if goal.metric != "accuracy"]
+        self._costs = [(goal, find_metric(goal.metric)) for goal in objectives if goal.metric != ACCURACY.name]
         self._fidelity = fidelity
         self._finished: list[Outcome] = []
 
@@ -92,19 +92,19 @@ class EarlyStoppingSource:
         """The best accuracy, in per cent, of measured networks that cost no more; `None` where there is none."""
         spent = self._spent(candidate)
         accuracies = [
-            outcome.value("accuracy")
+            outcome.value(ACCURACY.name)
             for outcome in self._finished
             if all(mine <= theirs for mine, theirs in zip(self._spent(outcome.candidate), spent, strict=True))
         ]
         return max(accuracies, default=None)
 
     def _spent(self, candidate: Candidate) -> list[float]:
-        return [goal.loss(float(getattr(candidate.cost, goal.metric))) for goal in self._costs]
+        return [goal.loss(float(row.of(candidate.arch, candidate.cost))) for goal, row in self._costs]
 
     def _note(self, outcome: Outcome) -> None:
         is_whole = outcome.candidate.role == "search" and outcome.candidate.fidelity == self._fidelity
         is_measured = outcome.is_complete and "stopped" not in outcome.estimate.notes
-        if is_whole and is_measured and math.isfinite(outcome.value("accuracy")):
+        if is_whole and is_measured and math.isfinite(outcome.value(ACCURACY.name)):
             self._finished.append(outcome)
 
 

@@ -11,7 +11,7 @@ import queue
 import threading
 import time
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import msgspec
 from ray import tune
@@ -22,9 +22,10 @@ from naslab.errors import SpaceExhaustedError
 from naslab.estimators.estimator import Estimator
 from naslab.execution.source import make_candidate
 from naslab.execution.worker import Done, Placement, Refused, Worker
+from naslab.metrics import ACCURACY, measured_rows
 from naslab.strategies.strategy import Strategy
 from naslab.study.outcome import Candidate, EpochRecord, Estimate, Failure, Fidelity, Outcome
-from naslab.study.problem import MeasuredMetric, Problem
+from naslab.study.problem import Problem
 
 
 class SearcherState(msgspec.Struct, frozen=True):
@@ -99,8 +100,8 @@ class Searcher(search.Searcher):
 
 def outcome_of(candidate: Candidate, result: dict[str, Any], has_failed: bool) -> Outcome:
     """A Tune `result` of `candidate` as an outcome, at the epochs that the trial reached."""
-    names = [name for metric in get_args(MeasuredMetric) for name in (metric, f"{metric}_sem", f"{metric}_iqr")]
-    measured = {name: float(result[name]) for name in names if name in result}
+    names = [name for row in measured_rows(result) for name in row.keys if name in result]
+    measured = {name: float(result[name]) for name in names}
     failure = None
     if has_failed or not measured or not all(math.isfinite(value) for value in measured.values()):
         failure = Failure(
@@ -149,7 +150,7 @@ class EstimatorTrainable(tune.Trainable):
         """The next epoch; with the last one the estimate."""
         message = self._run.next()
         if isinstance(message, EpochRecord):
-            values = {"accuracy": message.validation_accuracy, "train_loss": message.train_loss}
+            values = {ACCURACY.name: message.validation_accuracy, "train_loss": message.train_loss}
             return {**values, **self._run.costs, "done": False}
         failure = message.estimate.failure
         if failure is not None:

@@ -6,7 +6,8 @@ import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 
 from naslab.analysis.curves import CurveTable, LearningCurve
-from naslab.figures.style import SYMBOLS, figure, hover, metric_words
+from naslab.figures.style import SYMBOLS, figure, hover, metric_axis
+from naslab.metrics import ACCURACY, MACS
 
 MOST_NAMED = 12
 """With more curves than this a legend would hide the picture; hovering still names them."""
@@ -24,7 +25,7 @@ def curves_figure(table: CurveTable) -> go.Figure:
         ],
         "Learning curves of the front",
         xaxis={"title": {"text": "epoch"}, "tick0": 0, "dtick": max(1, -(-longest // 10))},
-        yaxis={"title": {"text": "validation accuracy (%)"}},
+        yaxis=metric_axis(ACCURACY.name),
     )
     return made.update_layout(showlegend=1 < count <= MOST_NAMED)
 
@@ -45,8 +46,8 @@ def _line(curve: LearningCurve, color: str, symbol: str) -> go.Scatter:
 def _words(curve: LearningCurve, index: int) -> str:
     epoch = curve.epochs[index]
     lines = [
-        f"epoch {epoch.epoch}: accuracy {epoch.validation_accuracy:.2f} %",
+        f"epoch {epoch.epoch}: {ACCURACY.sentence(epoch.validation_accuracy)}",
         f"loss {epoch.train_loss:.3f} in training, {epoch.validation_loss:.3f} in validation",
-        metric_words("macs", curve.macs),
+        MACS.sentence(curve.macs),
     ]
     return hover(curve.label, lines, curve.stages)

@@ -12,6 +12,7 @@ from naslab.arch.diagram import Box, Diagram, is_auxiliary
 from naslab.atomic_write import atomic_write
 from naslab.figures.markup import Markup, element, join
 from naslab.figures.page import document, script_data, shipped
+from naslab.metrics import ACTIVATIONS, MACS, PARAMS
 
 BUTTONS = (
     ("fit", "Fit", "Show the whole diagram (key 0)"),
@@ -38,7 +39,7 @@ def diagram_page(diagram: Diagram, title: str) -> str:
     classes = diagram.boxes[-1].out_shape[0]
     size = " \u00d7 ".join(map(str, diagram.boxes[0].out_shape))
     counted = [box for box in diagram.boxes if not is_auxiliary(box)]
-    params, macs = (f"{sum(getattr(box, count) for box in counted):,}" for count in ("params", "macs"))
+    params, macs = (f"{sum(getattr(box, count) for box in counted):,}" for count in (PARAMS.name, MACS.name))
     lead = f"Input {size}, {classes} classes, {params} params, {macs} macs (multiply-accumulates)"
     if len(counted) < len(diagram.boxes):
         lead += "; auxiliary heads, which are there in training only, come on top"
@@ -110,9 +111,9 @@ def _plain(box: Box) -> dict[str, Any]:
         "words": box.words,
         "in": box.in_shape,
         "out": box.out_shape,
-        "params": box.params,
-        "macs": box.macs,
-        "activations": box.activations,
+        PARAMS.name: box.params,
+        MACS.name: box.macs,
+        ACTIVATIONS.name: box.activations,
         "auxiliary": is_auxiliary(box),
         "boxes": [_plain(_merged(each)) for each in box.boxes],
     }

@@ -9,14 +9,15 @@ import plotly.graph_objects as go
 from naslab.analysis.family import FamilyTable
 from naslab.figures.front import error_bars, hover_of
 from naslab.figures.style import VERMILION, figure, metric_axis
+from naslab.metrics import ACCURACY, MACS
 
 
-def family_figure(table: FamilyTable, x: str = "macs") -> go.Figure:
+def family_figure(table: FamilyTable, x: str = MACS.name) -> go.Figure:
     """Measured members as joined diamonds with one standard error, each by its name."""
     members = table.measured
     trace = go.Scatter(
         x=[each.value(x) for each in members],
-        y=[each.value("accuracy") for each in members],
+        y=[each.value(ACCURACY.name) for each in members],
         name="rescaled family",
         mode="lines+markers+text",
         line={"color": VERMILION, "width": 2},
@@ -25,9 +26,9 @@ def family_figure(table: FamilyTable, x: str = "macs") -> go.Figure:
         textposition=["bottom right", *["top left"] * (len(members) - 1)][: len(members)],
         textfont={"size": 13},
         cliponaxis=False,
-        error_y=error_bars(members, "accuracy"),
+        error_y=error_bars(members, ACCURACY.name),
         hovertext=[hover_of(each) for each in members],
         hoverinfo="text",
     )
-    made = figure([trace], "The rescaled family", xaxis=metric_axis(x, trace.x), yaxis=metric_axis("accuracy"))
+    made = figure([trace], "The rescaled family", xaxis=metric_axis(x, trace.x), yaxis=metric_axis(ACCURACY.name))
     return made.update_layout(showlegend=False)

@@ -10,7 +10,8 @@ import plotly.graph_objects as go
 
 from naslab.analysis.family import FamilyTable, MeasuredMember
 from naslab.analysis.front import FrontPoint, FrontTable
-from naslab.figures.style import BLUE, INK, MUTED, VERMILION, figure, hover, metric_axis, metric_words
+from naslab.figures.style import BLUE, INK, MUTED, VERMILION, figure, hover, metric_axis
+from naslab.metrics import MACS, SHOWN_METRICS, measured_rows, shown_as
 from naslab.study.problem import Objective
 
 Shown = FrontPoint | MeasuredMember
@@ -50,24 +51,21 @@ def front_figure(
 
 def hover_of(point: Shown) -> str:
     """What shows over a network: its metrics and its stages."""
-    lines = [metric_words("accuracy", point.value("accuracy"), point.metrics.get("accuracy_sem"))]
-    lines += [metric_words(name, point.value(name)) for name in ("macs", "params")]
-    if "latency_ms" in point.metrics:
-        lines.append(metric_words("latency_ms", point.value("latency_ms")))
+    rows = dict.fromkeys((*SHOWN_METRICS, *measured_rows(point.metrics)))
+    lines = [row.sentence(point.value(row.name), point.metrics.get(row.standard_error)) for row in rows]
     return hover(point.label, lines, point.stages)
 
 
 def error_bars(points: Sequence[Shown], metric: str) -> dict[str, object] | None:
-    """One standard error of accuracy either way; nothing for other metrics."""
-    if metric != "accuracy":
-        return None
-    return {"type": "data", "array": _values(points, "accuracy_sem"), "thickness": 1.2, "width": 4}
+    """One standard error either way; nothing for metrics that have none."""
+    measured = shown_as(metric).standard_error
+    return {"type": "data", "array": _values(points, measured), "thickness": 1.2, "width": 4} if measured else None
 
 
 def _other_metric(objectives: Sequence[Objective], up: str) -> str:
     """What goes along x: the last objective that is not along y; macs for a study of one objective."""
     others = [each.metric for each in objectives if each.metric != up]
-    return others[-1] if others else "macs"
+    return others[-1] if others else MACS.name
 
 
 def _dots(points: Sequence[FrontPoint], x: str, y: str) -> go.Scatter:

@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 
 from naslab.analysis.multiplier_grid import GridCell, MultiplierGrid
 from naslab.figures.style import CYCLE, SYMBOLS, figure, metric_axis
+from naslab.metrics import ACCURACY, MACS, PARAMS
 
 
 def multiplier_grid_figure(grid: MultiplierGrid) -> go.Figure:
@@ -16,7 +17,7 @@ def multiplier_grid_figure(grid: MultiplierGrid) -> go.Figure:
         _line(width, [cell for cell in grid.cells if cell.width == width and cell.accuracies], index)
         for index, width in enumerate(grid.widths)
     ]
-    axes = {"xaxis": metric_axis("macs", [cell.macs for cell in grid.cells]), "yaxis": metric_axis("accuracy")}
+    axes = {"xaxis": metric_axis(MACS.name, [cell.macs for cell in grid.cells]), "yaxis": metric_axis(ACCURACY.name)}
     title = f"{grid.name}: {len(grid.cells)} widths and resolutions ({grid.dataset}, {grid.epochs} epochs)"
     return figure(traces, title, **axes)
 
@@ -40,8 +41,9 @@ def _line(width: float, cells: list[GridCell], index: int) -> go.Scatter:
             "width": 4,
         },
         hovertext=[
-            f"<b>width {width:g}, {cell.resolution[0]} x {cell.resolution[1]} pixels</b><br>accuracy {cell.mean:.2f} % "
-            f"over {len(cell.accuracies)} seeds<br>{cell.macs:,} macs<br>{cell.params:,} params"
+            f"<b>width {width:g}, {cell.resolution[0]} x {cell.resolution[1]} pixels</b><br>"
+            f"{ACCURACY.sentence(cell.mean)} over {len(cell.accuracies)} seeds<br>"
+            f"{MACS.sentence(cell.macs)}<br>{PARAMS.sentence(cell.params)}"
             for cell in cells
         ],
         hoverinfo="text",

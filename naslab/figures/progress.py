@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 
 from naslab.analysis.progress import ProgressTable
 from naslab.figures.style import BLUE, GREEN, figure
+from naslab.metrics import ACCURACY
 
 
 def progress_figure(table: ProgressTable, over: Literal["candidates", "time"] = "candidates") -> go.Figure:
@@ -30,10 +31,10 @@ def progress_figure(table: ProgressTable, over: Literal["candidates", "time"] = 
             best,
             words,
             table.has_better_accuracy,
-            "best accuracy",
+            f"best {ACCURACY.name}",
             BLUE,
             "y",
-            "%{text}: best accuracy so far %{y:.2f} %",
+            f"%{{text}}: best {ACCURACY.name} so far %{{y:.2f}} {ACCURACY.unit}",
         ),
         _steps(
             x, shares, words, table.has_more_hypervolume, "hypervolume", GREEN, "y2", "%{text}: hypervolume %{y:.2f} %"
@@ -41,9 +42,9 @@ def progress_figure(table: ProgressTable, over: Literal["candidates", "time"] = 
     ]
     made = figure(
         traces,
-        f"Best accuracy and hypervolume over {over}",
+        f"Best {ACCURACY.name} and hypervolume over {over}",
         xaxis={"title": {"text": x_title}, "anchor": "y2", "rangemode": "tozero"},
-        yaxis={"title": {"text": "best accuracy (%)"}, "domain": [0.55, 1.0]},
+        yaxis={"title": {"text": f"best {ACCURACY.column}"}, "domain": [0.55, 1.0]},
         yaxis2={"title": {"text": "hypervolume (%)"}, "domain": [0.0, 0.45], "anchor": "x"},
     )
     return made.update_layout(showlegend=False)

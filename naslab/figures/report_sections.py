@@ -25,6 +25,7 @@ from naslab.figures.preferences import MOST_SHOWN, preferences_figure
 from naslab.figures.progress import progress_figure
 from naslab.figures.section import Section
 from naslab.figures.style import metric_words
+from naslab.metrics import ACCURACY, MACS, SHOWN_METRICS, Metric
 
 RETRAINING_FACTOR = 10
 """A network of the front is retrained for this many times the search's epochs by the command beside it."""
@@ -34,12 +35,12 @@ def headline(
     view: StudyView, found: FrontTable, course: ProgressTable, failed: FailureTable
 ) -> tuple[Markup, Markup, Markup]:
     """The study's name, what it was after, and the figures that a reader wants first."""
-    best = max(found.points, key=lambda point: (_number(point.value("accuracy")), -point.value("macs")))
+    best = max(found.points, key=lambda point: (_number(point.value(ACCURACY.name)), -point.value(MACS.name)))
     limits = "".join(f", {limit}" for limit in view.problem.limits)
     goals = ", ".join(f"{each.metric} {'up' if each.maximise else 'down'}" for each in found.objectives)
     lead = f"{view.record.strategy} search of {view.problem.space.name or 'a space'} on {view.problem.data.name}: "
     tiles = [
-        ("best accuracy", *_best_words(best)),
+        (f"best {ACCURACY.name}", *_best_words(best)),
         ("front", f"{len(found.front)} networks", f"of {len(found.points)} that were measured"),
         ("hypervolume", f"{100 * found.hypervolume_share:.2f} %", "of what an ideal network would dominate"),
         ("trials", *_trials_words(view, failed)),
@@ -69,8 +70,9 @@ def front_section(
         f"accuracy. The hypervolume, {found.hypervolume:.6g}, is measured from {rules}."
     )
     parts = [figure_block(front_figure(found, baselines=baselines, family=members), "front-figure", note, height=520)]
-    extra = [goal.metric for goal in found.objectives if goal.metric not in ("accuracy", "macs", "params")]
-    columns = ["network", "accuracy (%)", "macs", "params", *extra, "architecture", "train it for longer"]
+    shown = [row.column for row in SHOWN_METRICS]
+    extra = [goal.metric for goal in found.objectives if goal.metric not in [row.name for row in SHOWN_METRICS]]
+    columns = ["network", *shown, *extra, "architecture", "train it for longer"]
     rows = [_front_row(point, view, extra, ledger) for point in found.front]
     caption = "The networks of the front, in the order of the last objective"
     parts.append(table(caption, columns, rows, numeric=range(1, 4 + len(extra)), is_stacked=True))
@@ -222,22 +224,23 @@ def duration(seconds: float) -> str:
 
 
 def _front_row(point: FrontPoint, view: StudyView, extra: Sequence[str], ledger: str) -> list[str]:
-    values = [_accuracy(point, unit=""), f"{point.value('macs'):,.0f}", f"{point.value('params'):,.0f}"]
+    values = [_value(row, point) for row in SHOWN_METRICS]
     others = [f"{point.value(metric):,.4g}" for metric in extra]
     return [point.label, *values, *others, _stages(point), _command(retrain_command(view, point.trial, ledger))]
 
 
 def _members_table(caption: str, members: Sequence[MeasuredMember]) -> Markup:
     asks = any(member.asked or member.factors for member in members)
-    columns = ["network", *(["asked"] if asks else []), "macs", "params", "input", "accuracy (%)", "epochs"]
+    costs = [row for row in SHOWN_METRICS if row.is_described]
+    heads = [row.column for row in costs]
+    columns = ["network", *(["asked"] if asks else []), *heads, "input", ACCURACY.column, "epochs"]
     rows = [
         [
             member.label,
             *([_asked(member)] if asks else []),
-            f"{member.value('macs'):,.0f}",
-            f"{member.value('params'):,.0f}",
+            *(_value(row, member) for row in costs),
             f"{member.resolution[0]} x {member.resolution[1]}",
-            member.failure or _accuracy(member, unit=""),
+            member.failure or _value(ACCURACY, member),
             str(member.epochs),
         ]
         for member in members
@@ -252,11 +255,10 @@ def _asked(member: MeasuredMember) -> str:
     return ", ".join(costs or factors) or "as it was"
 
 
-def _accuracy(point: Shown, unit: str = " %") -> str:
-    accuracy, error = point.value("accuracy"), point.metrics.get("accuracy_sem")
-    if not math.isfinite(accuracy):
-        return "not measured"
-    return f"{accuracy:.2f}{'' if error is None else f' ± {error:.2f}'}{unit}"
+def _value(row: Metric, point: Shown) -> str:
+    """A metric of a network with its standard error; the column says the unit."""
+    value, error = point.value(row.name), point.metrics.get(row.standard_error)
+    return row.number(value, error) if math.isfinite(value) else "not measured"
 
 
 def _stages(point: FrontPoint) -> Markup:
@@ -292,11 +294,12 @@ def _runs(count: int) -> str:
 
 def _best_words(point: FrontPoint) -> tuple[str, str]:
     """The accuracy of a network, and beside it its error, name and cost."""
-    accuracy, error = point.value("accuracy"), point.metrics.get("accuracy_sem")
+    accuracy, error = point.value(ACCURACY.name), point.metrics.get(ACCURACY.standard_error)
     if not math.isfinite(accuracy):
         return "not measured", ""
-    spread = "" if error is None else f"± {error:.2f}, "
-    return f"{accuracy:.2f} %", f"{spread}{point.label}, {point.value('macs'):,.0f} macs"
+    spread = "" if error is None else f"± {ACCURACY.number(error)}, "
+    macs = MACS.sentence(point.value(MACS.name))
+    return f"{ACCURACY.number(accuracy)} {ACCURACY.unit}", f"{spread}{point.label}, {macs}"
 
 
 def _number(value: float) -> float:

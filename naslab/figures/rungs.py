@@ -11,7 +11,8 @@ from naslab.analysis.rungs import Promoted, RungAgreement, RungTable
 from naslab.figures.markup import join, table
 from naslab.figures.page import figure_block
 from naslab.figures.section import Section
-from naslab.figures.style import SYMBOLS, figure, hover, metric_words
+from naslab.figures.style import SYMBOLS, figure, hover, metric_axis
+from naslab.metrics import ACCURACY, MACS
 
 MOST_NAMED = 12
 
@@ -29,7 +30,7 @@ def rungs_figure(found: RungTable) -> go.Figure:
         lines,
         "Networks that were promoted, rung by rung",
         xaxis={"title": {"text": "epochs of the rung"}, "type": "log", "tickvals": epochs, "ticktext": epochs},
-        yaxis={"title": {"text": "validation accuracy (%)"}},
+        yaxis=metric_axis(ACCURACY.name),
     )
     return made.update_layout(showlegend=1 < len(climbs) <= MOST_NAMED)
 
@@ -78,7 +79,7 @@ def _agreement_row(each: RungAgreement) -> list[str]:
 def _line(climb: Promoted, color: str, symbol: str) -> go.Scatter:
     name = f"trial {climb.trial}"
     pairs = list(zip(climb.epochs, climb.accuracies, strict=True))
-    lines = [f"{epochs} epochs: accuracy {accuracy:.2f} %" for epochs, accuracy in pairs]
+    lines = [f"{epochs} epochs: {ACCURACY.sentence(accuracy)}" for epochs, accuracy in pairs]
     return go.Scatter(
         x=list(climb.epochs),
         y=list(climb.accuracies),
@@ -86,6 +87,6 @@ def _line(climb: Promoted, color: str, symbol: str) -> go.Scatter:
         mode="lines+markers",
         line={"color": color, "width": 2},
         marker={"color": color, "size": 8, "symbol": symbol},
-        hovertext=[hover(name, [*lines, metric_words("macs", climb.macs)], ())] * len(pairs),
+        hovertext=[hover(name, [*lines, MACS.sentence(climb.macs)], ())] * len(pairs),
         hoverinfo="text",
     )

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import plotly.graph_objects as go
 
-from naslab.analysis.scaling_family import RATIO_METRICS, ScaledFamily, ScaledMember
+from naslab.analysis.scaling_family import ScaledFamily, ScaledMember
 from naslab.atomic_write import atomic_write
 from naslab.figures.markup import element
 from naslab.figures.page import figure_block, page
-from naslab.figures.style import AXIS_TITLES, BLUE, CYCLE, SYMBOLS, figure
+from naslab.figures.style import BLUE, CYCLE, SYMBOLS, figure
+from naslab.metrics import COUNTED_METRICS, measured_rows, metrics, shown_as
 
 PHI_AXIS = {"title": {"text": "phi"}}
 
@@ -29,7 +30,7 @@ def cost_figure(family: ScaledFamily) -> go.Figure:
             hovertext=[hover_of(each) for each in family.members],
             hoverinfo="text",
         )
-        for index, metric in enumerate(RATIO_METRICS)
+        for index, metric in enumerate(COUNTED_METRICS)
     ]
     axis = {"title": {"text": "cost (x the baseline)"}, "type": "log", "dtick": "D2"}
     return figure(traces, f"What the family of {family.name} costs", xaxis=PHI_AXIS, yaxis=axis)
@@ -37,24 +38,25 @@ def cost_figure(family: ScaledFamily) -> go.Figure:
 
 def measured_figure(family: ScaledFamily, metric: str) -> go.Figure:
     """Accuracy or latency of the members that have one."""
-    members = [each for each in family.members if math.isfinite(getattr(each, metric))]
+    members = [each for each in family.members if math.isfinite(each.value(metric))]
     trace = go.Scatter(
         x=[each.phi for each in members],
-        y=[getattr(each, metric) for each in members],
+        y=[each.value(metric) for each in members],
         mode="lines+markers",
         line={"color": BLUE, "width": 2},
         marker={"color": BLUE, "size": 10},
         hovertext=[hover_of(each) for each in members],
         hoverinfo="text",
     )
-    title = AXIS_TITLES[metric]
+    title = shown_as(metric).title
     return figure([trace], f"{title} of the family", xaxis=PHI_AXIS, yaxis={"title": {"text": title}})
 
 
 def write_family(family: ScaledFamily, path: Path) -> None:
     """One self-contained HTML page: costs against phi, then accuracy and latency where they were measured."""
     figures = [cost_figure(family)]
-    figures += [measured_figure(family, metric) for metric in ("accuracy", "latency_ms") if family.has(metric)]
+    measured = [row.name for row in metrics() if not row.is_described]
+    figures += [measured_figure(family, metric) for metric in measured if family.has(metric)]
     blocks = [figure_block(each, f"family-{index}", level="h2") for index, each in enumerate(figures)]
     title = f"The family of {family.name}"
     atomic_write(path, page(title, element("main", element("h1", title), *blocks)))
@@ -63,10 +65,7 @@ def write_family(family: ScaledFamily, path: Path) -> None:
 def hover_of(member: ScaledMember) -> str:
     """What shows over a member."""
     lines = [f"<b>phi {member.phi:.4g}</b>", f"{member.resolution[0]} x {member.resolution[1]} pixels"]
-    lines += [f"{member.costs[metric]:,.0f} {metric}, x {member.ratios[metric]:.3g}" for metric in RATIO_METRICS]
+    lines += [f"{member.costs[metric]:,.0f} {metric}, x {member.ratios[metric]:.3g}" for metric in COUNTED_METRICS]
     lines.append(f"{member.num_blocks} blocks")
-    if math.isfinite(member.accuracy):
-        lines.append(f"accuracy {member.accuracy:.2f} %")
-    if math.isfinite(member.latency_ms):
-        lines.append(f"latency {member.latency_ms:.3g} ms")
+    lines += [row.sentence(member.value(row.name)) for row in measured_rows(member.measured)]
     return "<br>".join(lines)

@@ -13,6 +13,7 @@ from naslab.atomic_write import atomic_write
 from naslab.figures.markup import element
 from naslab.figures.page import figure_block, page
 from naslab.figures.style import CYCLE, SYMBOLS, figure, metric_axis
+from naslab.metrics import ACTIVATIONS, LATENCY, MACS, PARAMS
 
 
 def runtime_figure(table: RuntimeTable, correlation: Correlation) -> go.Figure:
@@ -27,7 +28,7 @@ def runtime_figure(table: RuntimeTable, correlation: Correlation) -> go.Figure:
     title = f"Runtime against {cost}: correlation {correlation.within:.3f} ({low:.3f} to {high:.3f}) within families"
     costs = [float(getattr(each, cost)) for each in table.networks]
     times = [each.latency_ms for each in table.networks]
-    return figure(traces, title, xaxis=metric_axis(cost, costs), yaxis=metric_axis("latency_ms", times))
+    return figure(traces, title, xaxis=metric_axis(cost, costs), yaxis=metric_axis(LATENCY.name, times))
 
 
 def write_runtime(table: RuntimeTable, path: Path, title: str) -> None:
@@ -48,8 +49,8 @@ def _family(name: str, networks: Sequence[TimedNetwork], cost: str, index: int) 
         marker={"color": CYCLE[index % len(CYCLE)], "size": 9, "symbol": SYMBOLS[index % len(SYMBOLS)]},
         error_y={"type": "data", "array": [each.latency_ms_iqr / 2 for each in networks], "thickness": 1, "width": 2},
         hovertext=[
-            f"<b>{escape(each.baseline)}, {escape(each.rule)}</b><br>{each.latency_ms:.3g} ms<br>{each.macs:,} macs<br>"
-            f"{each.params:,} params<br>{each.activations:,} activations"
+            f"<b>{escape(each.baseline)}, {escape(each.rule)}</b><br>{each.latency_ms:.3g} ms<br>"
+            f"{MACS.sentence(each.macs)}<br>{PARAMS.sentence(each.params)}<br>{ACTIVATIONS.sentence(each.activations)}"
             for each in networks
         ],
         hoverinfo="text",

@@ -15,6 +15,7 @@ from naslab.figures.markup import element
 from naslab.figures.multiplier_grid import multiplier_grid_figure
 from naslab.figures.page import figure_block, page
 from naslab.figures.style import CYCLE, SYMBOLS, figure, metric_axis
+from naslab.metrics import ACCURACY, MACS, PARAMS
 
 
 def ways_figure(table: WaysTable) -> go.Figure:
@@ -28,7 +29,7 @@ def ways_figure(table: WaysTable) -> go.Figure:
     ]
     macs = [each.macs for each in measured]
     title = f"Ways to scale {table.name} ({table.dataset}, {table.epochs} epochs)"
-    axes = {"xaxis": metric_axis("macs", macs), "yaxis": metric_axis("accuracy")}
+    axes = {"xaxis": metric_axis(MACS.name, macs), "yaxis": metric_axis(ACCURACY.name)}
     return figure(traces, title, **axes)
 
 
@@ -60,9 +61,10 @@ def _line(name: str, ways: Sequence[Way], index: int) -> go.Scatter:
             "width": 4,
         },
         hovertext=[
-            f"<b>{each.way} x {each.asked:g}</b><br>accuracy {each.mean:.2f} % over {len(each.accuracies)} seeds<br>"
-            f"{each.macs:,} macs<br>{each.params:,} params<br>{each.resolution[0]} x {each.resolution[1]} pixels, "
-            f"{each.num_blocks} blocks"
+            f"<b>{each.way} x {each.asked:g}</b><br>"
+            f"{ACCURACY.sentence(each.mean)} over {len(each.accuracies)} seeds<br>"
+            f"{MACS.sentence(each.macs)}<br>{PARAMS.sentence(each.params)}<br>"
+            f"{each.resolution[0]} x {each.resolution[1]} pixels, {each.num_blocks} blocks"
             for each in ways
         ],
         hoverinfo="text",

@@ -9,7 +9,7 @@ from textwrap import wrap
 
 import plotly.graph_objects as go
 
-from naslab.study.problem import ANALYTIC_METRICS
+from naslab.metrics import shown_as
 
 BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"
 """Okabe and Ito's colours (2008), told apart under every common colour blindness."""
@@ -20,17 +20,6 @@ FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, s
 
 HOVER_COLUMNS = 44
 """Lines of an architecture are folded here, so that they fit the screen of a phone."""
-
-AXIS_TITLES = {
-    "accuracy": "validation accuracy (%)",
-    "macs": "macs (multiply-accumulates)",
-    "params": "params (trainable parameters)",
-    "activations": "activations (output elements of convolutions)",
-    "peak_activation_bytes": "peak activation memory (bytes, one image)",
-    "latency_ms": "latency (ms, one image)",
-    "images": "training images",
-}
-"""What an axis of a metric is called, with its unit."""
 
 
 def template() -> go.layout.Template:
@@ -85,13 +74,14 @@ def figure(traces: Sequence[go.Scatter | go.Bar], title: str, **axes: Mapping[st
 
 
 def metric_axis(metric: str, values: Iterable[float | None] = ()) -> dict[str, object]:
-    """The axis of a metric: costs on a log scale with unit prefixes, the rest linear.
+    """The axis of a metric, named with its unit: on a log scale with unit prefixes where its row says so, else linear.
 
     Over one or two decades of `values` the ticks are at 1, 2 and 5, over more at powers of ten; plotly's own would
     print over each other.
     """
-    title = {"text": AXIS_TITLES.get(metric, metric)}
-    if metric in ANALYTIC_METRICS or metric in ("latency_ms", "images"):
+    row = shown_as(metric)
+    title = {"text": row.title}
+    if row.is_log:
         known = [value for value in values if value]
         decades = math.log10(max(known) / min(known)) if known else 0.0
         axis: dict[str, object] = {
@@ -107,19 +97,12 @@ def metric_axis(metric: str, values: Iterable[float | None] = ()) -> dict[str, o
 
 
 def metric_words(metric: str, value: float, error: float | None = None) -> str:
-    """A metric's value for people.
+    """A metric's value for people; `error` is one standard error.
 
     >>> metric_words("accuracy", 97.254, 0.81), metric_words("macs", 1234567)
     ('accuracy 97.25 ± 0.81 %', '1,234,567 macs')
     """
-    if value != value:
-        return f"{metric} not measured"
-    if metric == "accuracy":
-        return f"accuracy {value:.2f}{f' ± {error:.2f}' if error is not None else ''} %"
-    if metric == "latency_ms":
-        return f"latency {value:.3g} ms"
-    unit = "bytes peak activation memory" if metric == "peak_activation_bytes" else metric
-    return f"{value:,.0f} {unit}"
+    return shown_as(metric).sentence(value, error)
 
 
 def hover(label: str, lines: Sequence[str], stages: Sequence[str]) -> str:

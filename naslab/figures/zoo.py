@@ -8,7 +8,8 @@ from html import escape
 import plotly.graph_objects as go
 
 from naslab.analysis.zoo import ZooRow
-from naslab.figures.style import CYCLE, INK, figure, metric_axis, metric_words
+from naslab.figures.style import CYCLE, INK, figure, metric_axis
+from naslab.metrics import MACS, PARAMS
 
 LARGEST_BUBBLE = 54
 """The diameter in pixels of the network with the most parameters."""
@@ -34,7 +35,7 @@ def zoo_figure(rows: Sequence[ZooRow], num_classes: int = 1000) -> go.Figure:
     return figure(
         traces,
         f"Published accuracy on {data} against macs; the area is the number of parameters",
-        xaxis=metric_axis("macs", [row.top1_macs for row in shown]),
+        xaxis=metric_axis(MACS.name, [row.top1_macs for row in shown]),
         yaxis={"title": {"text": f"top-1 accuracy, {data} (%)"}},
     )
 
@@ -67,8 +68,8 @@ def _words(row: ZooRow) -> str:
         [
             f"<b>{escape(row.name)}</b> ({row.year})",
             f"top-1 {row.top1:.2f} %",
-            metric_words("macs", row.top1_macs),
-            metric_words("params", row.params),
+            MACS.sentence(row.top1_macs),
+            PARAMS.sentence(row.params),
             f"input {row.top1_resolution}",
             f"accuracy from: {escape(row.top1_source)}",
         ]

@@ -30,6 +30,7 @@ from naslab.lab.problems import make_problem
 from naslab.lab.records import file_sha256, open_record, run_record
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.record import StudyRecord
+from naslab.metrics import ACCURACY, DEFAULT_OBJECTIVES
 from naslab.space import Genome, SearchSpace
 from naslab.study.outcome import Candidate, Fidelity, Outcome
 from naslab.study.problem import Problem
@@ -143,7 +144,7 @@ def plan_calibration(
     names = read_names(estimators if isinstance(estimators, str) else ",".join(estimators))
     if not names:
         raise SpecError("estimators", "name at least one, as in naswot,short:epochs=1")
-    problem = make_problem(space, dataset, ("accuracy", "macs"), (), recipe, max_images)
+    problem = make_problem(space, dataset, DEFAULT_OBJECTIVES, (), recipe, max_images)
     if problem.space.size() < sample:
         raise SpecError("sample", f"must be at most the {problem.space.size()} genomes of the space, got {sample}")
     judged = distinct_networks(problem.space, sample, [seed])
@@ -249,7 +250,7 @@ def run_estimator(
 def known_results(plan: CalibrationPlan, ledger: Ledger) -> tuple[KnownResult, ...]:
     """The references of the networks to learn from, in the plan's order."""
     outcomes = ledger.outcomes(plan.reference_study)
-    accuracies = {each.candidate.genome: each.value("accuracy") for each in outcomes if each.is_complete}
+    accuracies = {each.candidate.genome: each.value(ACCURACY.name) for each in outcomes if each.is_complete}
     return tuple(KnownResult(genome, accuracies[genome], plan.seed) for genome in plan.known if genome in accuracies)
 
 
@@ -266,7 +267,7 @@ def read_calibration(plan: CalibrationPlan, ledger: Ledger) -> CalibrationTable:
         plan.problem.space.name or "a space of its own",
         plan.problem.data.name,
         plan.seed,
-        Estimated(plan.reference, "accuracy", outcomes(plan.reference_study)),
+        Estimated(plan.reference, ACCURACY.name, outcomes(plan.reference_study)),
         [Estimated(str(name), name.metric, outcomes(plan.study_of(name))) for name in begun],
     )
 

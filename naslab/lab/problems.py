@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from naslab.arch import ArchSpec
 from naslab.errors import StudyError
+from naslab.metrics import ACCURACY, EVALUATION, TIMING, find_metric
 from naslab.space import SearchSpace, load_space
 from naslab.strategies.registry import make_strategy
 from naslab.strategies.strategy import Strategy
@@ -43,7 +44,11 @@ def make_problem(
         recipe = find_recipe(recipe, name)
     goals = tuple(Objective.named(metric) for metric in objectives)
     if not goals:
-        raise StudyError("a search needs at least one objective, such as accuracy")
+        raise StudyError(f"a search needs at least one objective, such as {ACCURACY.name}")
+    for goal in goals:
+        row = find_metric(goal.metric, "objective")
+        if not row.is_described and row.measured_by not in (EVALUATION, TIMING):
+            raise StudyError(f"no estimator of a search measures the objective {row.name}: leave it out")
     if len({goal.metric for goal in goals}) < len(goals):
         raise StudyError(f"an objective is named twice: {', '.join(objectives)}")
     return Problem(

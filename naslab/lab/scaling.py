@@ -22,6 +22,7 @@ from naslab.lab.models import Model
 from naslab.lab.search import data_of, estimator_of, open_record, run_record, space_of_one
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.record import StudyRecord
+from naslab.metrics import DEFAULT_OBJECTIVES
 from naslab.scaling.coefficients import Coefficients
 from naslab.scaling.compound import Compound
 from naslab.scaling.grid import Grid, compound_grid, given_grid
@@ -184,7 +185,7 @@ def problem_of(
     space = space_of_one(model.arch, short_name(model))
     return Problem(
         space=space.for_data(facts.channels, facts.num_classes),
-        objectives=(Objective.named("accuracy"), Objective.named("macs")),
+        objectives=tuple(map(Objective.named, DEFAULT_OBJECTIVES)),
         data=data,
         recipe=recipe or default_recipe(data.name),
     )

@@ -36,6 +36,7 @@ from naslab.lab.records import open_record as open_record
 from naslab.lab.records import run_record as run_record
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.record import StudyRecord
+from naslab.metrics import ACCURACY, DEFAULT_OBJECTIVES, MACS, TIMING
 from naslab.space import SearchSpace
 from naslab.strategies.choosing import AUTO, choose_strategy
 from naslab.strategies.registry import make_strategy
@@ -62,7 +63,7 @@ def search(
     strategy: str | BaseSampler = "evolution",
     trials: int = 50,
     epochs: int = 4,
-    objectives: Sequence[str] = ("accuracy", "macs"),
+    objectives: Sequence[str] = DEFAULT_OBJECTIVES,
     limits: Sequence[str] = (),
     baselines: Sequence[str] = (),
     workers: Workers | int | None = None,
@@ -300,12 +301,13 @@ def pareto_front(study: StudyView, objectives: Sequence[str] | None = None) -> F
     return front(study.outcomes, goals, reference_point(study.problem, study.outcomes, goals))
 
 
-def front_figure(study: StudyView, x: str = "macs", y: str = "accuracy") -> go.Figure:
+def front_figure(study: StudyView, x: str = MACS.name, y: str = ACCURACY.name) -> go.Figure:
     """The Pareto front of a study as a Plotly figure, its baselines and family beside it."""
     from naslab.analysis.family import family
     from naslab.figures.front import front_figure as draw
 
-    return draw(pareto_front(study, (y, x)), x, y, family(study.baselines), family(study.family))
+    up, along = (Objective.named(each).metric for each in (y, x))
+    return draw(pareto_front(study, (y, x)), along, up, family(study.baselines), family(study.family))
 
 
 def write_report(study: StudyView, path: str | Path, ledger: str | Path = "naslab.db") -> None:
@@ -325,7 +327,6 @@ def estimator_of(
     from naslab.estimators.inheritance import InheritedTraining
     from naslab.estimators.short_training import ShortTraining
 
-    wants_latency = any(goal.metric == "latency_ms" for goal in problem.objectives)
     checkpoints = None
     if record is not None and ledger is not None and (record.rungs is not None or record.inherit):
         checkpoints = str(ledger.checkpoints(record.name).folder.absolute())
@@ -333,7 +334,7 @@ def estimator_of(
         data=problem.data,
         recipe=problem.recipe,
         data_dir=data_dir,
-        latency=wants_latency,
+        latency=bool(problem.measured_by(TIMING)),
         checkpoints=checkpoints,
         stop_early=None if record is None else record.stop_early,
     )

@@ -20,6 +20,7 @@ from naslab.estimators.proxies.proxy import Probe
 from naslab.estimators.supernet import SupernetEstimator
 from naslab.lab.records import file_sha256
 from naslab.ledger.ledger import Ledger
+from naslab.metrics import ACCURACY, TIMING, in_words
 from naslab.study.problem import Problem
 
 FORMS = "supernet:path=FILE or predictor:study=NAME"
@@ -64,7 +65,7 @@ def accuracy_predictor(
     """
     measured = [each for each in study.outcomes if each.candidate.genome.genes and "stopped" not in each.estimate.notes]
     known = tuple(
-        KnownResult(each.candidate.genome, each.value("accuracy"), each.candidate.seed) for each in widest(measured)
+        KnownResult(each.candidate.genome, each.value(ACCURACY.name), each.candidate.seed) for each in widest(measured)
     )
     probe = Probe(data=study.problem.data, data_dir=data_dir, batch_size=batch_size)
     return AccuracyPredictor(problem=study.problem, known=known, proxies=tuple(proxies), probe=probe)
@@ -92,8 +93,8 @@ def _predictor(
     for part, theirs in _ground(study.problem).items():
         if theirs != ours[part]:
             raise StudyError(f"{name}: that study is of another {part} than the search")
-    if any(goal.metric == "latency_ms" for goal in problem.objectives):
-        raise StudyError(f"{name}: it predicts accuracy; leave the objective latency_ms out")
+    if timed := problem.measured_by(TIMING):
+        raise StudyError(f"{name}: it predicts {ACCURACY.name}; leave the objective {in_words(timed, 'and')} out")
     if options.known != PredictorOptions().known:
         raise StudyError("predictor:known is for calibrations; a search's predictor learns from all of its study")
     return accuracy_predictor(study, options.proxy_names, data_dir, options.batch)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from naslab.arch import ArchSpec
 from naslab.lab.models import Model
 from naslab.lab.problems import make_problem
+from naslab.metrics import ACCURACY
 from naslab.space import SearchSpace
 from naslab.study.recipe import Recipe
 
@@ -54,7 +55,7 @@ def train_supernet(
     from naslab.training.supernet.settings import SupernetSettings
     from naslab.training.supernet.training import train_supernet as run
 
-    problem = make_problem(space, dataset, ["accuracy"], (), recipe, max_images)
+    problem = make_problem(space, dataset, [ACCURACY.name], (), recipe, max_images)
     trained = problem.space
     if resolution is not None:
         channels = trained.template["input"][0]

@@ -21,6 +21,9 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from naslab.arch.cost import Cost
+from naslab.metrics import ACCURACY, LATENCY
+
 metadata = MetaData()
 _key = BigInteger().with_variant(Integer, "sqlite")
 
@@ -53,10 +56,7 @@ trials = Table(
     Column("role", Text, nullable=False),
     Column("arch_id", Text, nullable=False),
     Column("arch", Text, nullable=False),
-    Column("params", BigInteger, nullable=False),
-    Column("macs", BigInteger, nullable=False),
-    Column("activations", BigInteger, nullable=False),
-    Column("peak_activation_bytes", BigInteger, nullable=False),
+    *(Column(name, BigInteger, nullable=False) for name in Cost.__struct_fields__),
     Column("epochs", Integer, nullable=False),
     Column("seed", BigInteger, nullable=False),
     Column("candidate", Text, nullable=False),
@@ -91,16 +91,20 @@ measurements = Table(
     ForeignKeyConstraint(["study_id", "trial"], [outcomes.c.study_id, outcomes.c.trial]),
 )
 
-RESULTS_VIEW = """
+MEASURED = (ACCURACY.name, LATENCY.name)
+"""The measurements that the view holds; of a metric from outside `measurements` tells."""
+RESULTS_VIEW = f"""
 CREATE VIEW results AS
-SELECT studies.name AS study, trials.trial, trials.role, trials.arch_id, trials.params, trials.macs, trials.activations,
-       trials.peak_activation_bytes, trials.epochs, trials.seed, outcomes.position, outcomes.finished, outcomes.failure,
-       outcomes.wall_seconds, accuracy.value AS accuracy, latency.value AS latency_ms, trials.arch
+SELECT studies.name AS study, trials.trial, trials.role, trials.arch_id,
+       {", ".join(f"trials.{name}" for name in Cost.__struct_fields__)},
+       trials.epochs, trials.seed, outcomes.position, outcomes.finished, outcomes.failure, outcomes.wall_seconds,
+       {", ".join(f"{name}.value AS {name}" for name in MEASURED)}, trials.arch
 FROM trials
 JOIN studies ON studies.study_id = trials.study_id
 LEFT JOIN outcomes ON outcomes.study_id = trials.study_id AND outcomes.trial = trials.trial
-LEFT JOIN measurements AS accuracy
-       ON accuracy.study_id = trials.study_id AND accuracy.trial = trials.trial AND accuracy.metric = 'accuracy'
-LEFT JOIN measurements AS latency
-       ON latency.study_id = trials.study_id AND latency.trial = trials.trial AND latency.metric = 'latency_ms'
+""" + "".join(
+    f"""LEFT JOIN measurements AS {name}
+       ON {name}.study_id = trials.study_id AND {name}.trial = trials.trial AND {name}.metric = '{name}'
 """
+    for name in MEASURED
+)

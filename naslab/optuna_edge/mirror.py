@@ -15,9 +15,10 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from naslab.analysis.study import StudyView
 from naslab.errors import StudyError
+from naslab.metrics import described_values
 from naslab.optuna_edge.trials import directions_of, distributions_of, params_of
 from naslab.study.outcome import Outcome
-from naslab.study.problem import ANALYTIC_METRICS, Problem
+from naslab.study.problem import Problem
 
 TRIAL = "naslab_trial"
 """The user attribute that holds a trial's number in the naslab study."""
@@ -62,7 +63,7 @@ def optuna_trial(outcome: Outcome, problem: Problem, distributions: dict[str, Ba
         user_attrs=_attributes(outcome),
         # Optuna keeps intermediate values for one objective alone.
         intermediate_values={each.epoch: each.validation_accuracy for each in estimate.curve} if is_single else None,
-        constraints={str(limit): limit.excess(candidate.cost) for limit in problem.limits} or None,
+        constraints={str(limit): limit.excess(candidate.arch, candidate.cost) for limit in problem.limits} or None,
     )
     trial.datetime_complete = datetime.fromtimestamp(outcome.finished)
     trial.datetime_start = trial.datetime_complete - timedelta(seconds=estimate.wall_seconds)
@@ -71,7 +72,6 @@ def optuna_trial(outcome: Outcome, problem: Problem, distributions: dict[str, Ba
 
 def _attributes(outcome: Outcome) -> dict[str, Any]:
     candidate, estimate = outcome.candidate, outcome.estimate
-    costs = {metric: getattr(candidate.cost, metric) for metric in ANALYTIC_METRICS}
     failure = estimate.failure
     failed = {} if failure is None else {"failure": failure.reason, "failure_message": failure.message}
     return {
@@ -79,7 +79,7 @@ def _attributes(outcome: Outcome) -> dict[str, Any]:
         "arch_id": candidate.arch_id,
         "epochs": candidate.fidelity.epochs,
         "wall_seconds": estimate.wall_seconds,
-        **costs,
+        **described_values(candidate.arch, candidate.cost),
         **estimate.measured,
         **failed,
     }

@@ -15,12 +15,13 @@ from optuna.trial import FrozenTrial, TrialState
 from naslab.arch import ArchSpec
 from naslab.errors import SpaceExhaustedError, SpecError, StudyError
 from naslab.execution.source import make_candidate
+from naslab.metrics import is_described
 from naslab.optuna_edge.trials import directions_of, distributions_of, genome_of_params, params_of, suggest_arch
 from naslab.space import Genome
 from naslab.strategies.registry import make_strategy
 from naslab.strategies.strategy import Strategy
 from naslab.study.outcome import Candidate, Estimate, Failure, Outcome
-from naslab.study.problem import ANALYTIC_METRICS, Problem
+from naslab.study.problem import Problem
 
 ORIGIN = "naslab:origin"
 PARAMS = "naslab:params"
@@ -143,7 +144,7 @@ def estimate_of(trial: FrozenTrial, problem: Problem) -> Estimate:
     measured = {
         objective.metric: value
         for objective, value in zip(problem.objectives, values, strict=True)
-        if objective.metric not in ANALYTIC_METRICS
+        if not is_described(objective.metric)
     }
     return Estimate(measured=measured)
 

@@ -15,7 +15,7 @@ from naslab.arch.cost import cost
 from naslab.arch.spec import ArchSpec, Stage
 from naslab.errors import LimitError, SpecError
 from naslab.scaling.compound import EFFICIENTNET_RULE, Compound
-from naslab.scaling.family import Budget, CostMetric, Member
+from naslab.scaling.family import Budget, Member
 from naslab.scaling.groups import fitted
 from naslab.scaling.rounding import EFFICIENTNET, Rounding
 from naslab.scaling.scale import Factors, scale, widths
@@ -113,7 +113,7 @@ class _Lattice(msgspec.Struct, frozen=True):
 
 def meet_budget(
     arch: ArchSpec,
-    metric: CostMetric,
+    metric: str,
     target: float,
     compound: Compound = EFFICIENTNET_RULE,
     tolerance: float = 0.02,

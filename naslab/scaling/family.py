@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from typing import Any
 
 import msgspec
 
@@ -11,13 +11,10 @@ from naslab.arch.block import Spec, require
 from naslab.arch.cost import Cost, cost
 from naslab.arch.spec import ArchSpec
 from naslab.errors import UnknownNameError
+from naslab.metrics import COST_METRICS
 from naslab.scaling.compound import EFFICIENTNET_RULE, Compound
 from naslab.scaling.rounding import EFFICIENTNET, Rounding
 from naslab.scaling.scale import Factors, scale
-
-CostMetric = Literal["macs", "params", "activations", "peak_activation_bytes"]
-"""What the cost model tells of a description alone."""
-COST_METRICS: tuple[str, ...] = get_args(CostMetric)
 
 
 class Budget(Spec, frozen=True):
@@ -31,7 +28,7 @@ class Budget(Spec, frozen=True):
     naslab.errors.UnknownNameError: unknown metric of a budget 'param' (did you mean 'params'?)
     """
 
-    metric: CostMetric
+    metric: str
     amount: float
 
     def __post_init__(self) -> None:

@@ -12,6 +12,7 @@ from naslab.arch.block import require
 from naslab.arch.identity import arch_id
 from naslab.arch.spec import ArchSpec
 from naslab.errors import LimitError, SpecError
+from naslab.metrics import LATENCY, MACS
 from naslab.scaling.budget import FARTHEST, meet_budget
 from naslab.scaling.compound import EFFICIENTNET_RULE, Compound
 from naslab.scaling.family import Member, Scaling
@@ -95,7 +96,7 @@ def meet_latency(
     Raises `LimitError` naming both ends where the target is beyond them, and `SpecError` for a target or a tolerance
     out of range.
     """
-    require(0 < target_ms < float("inf"), "latency_ms", f"must be above 0 and finite, got {target_ms:g}")
+    require(0 < target_ms < float("inf"), LATENCY.name, f"must be above 0 and finite, got {target_ms:g}")
     require(0 < tolerance < 1, "tolerance", f"must be between 0 and 1, got {tolerance:g}")
     scaling = Scaling(compound=compound, rounding=rounding, scale_stem=scale_stem, scale_head=scale_head)
     line = _Line(arch, measure, scaling)
@@ -153,7 +154,7 @@ class _Line:
         how = self._scaling
         met = meet_budget(
             self._arch,
-            "macs",
+            MACS.name,
             least + share * (most - least),
             how.compound,
             rounding=how.rounding,

@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 
 from naslab.arch import ArchSpec, arch_id, cost
 from naslab.errors import SpecError
+from naslab.metrics import COST_METRICS, find_metric, is_described
 from naslab.space import Genome
 from naslab.space.genome import Hole
 from naslab.strategies.outcome_history import Observation
 from naslab.study.outcome import Outcome
-from naslab.study.problem import ANALYTIC_METRICS, Limit, Problem
+from naslab.study.problem import Limit, Problem
 
 EXAMINED_GENOMES = 100_000
 MAX_REPAIR_STEPS = 64
@@ -126,6 +127,9 @@ class ArchDomain:
 
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
+        self._goals = [
+            (each, find_metric(each.metric).read if is_described(each.metric) else None) for each in problem.objectives
+        ]
         self._examined = lru_cache(maxsize=EXAMINED_GENOMES)(self._examine)
 
     @property
@@ -173,7 +177,8 @@ class ArchDomain:
         for limit in self._problem.limits:
             end, mend = ("smallest", "raise") if limit.most < math.inf else ("largest", "lower")
             nearest = self._problem.space.cheapest(partial(_excess_of, limit), np.random.default_rng(0))
-            value = getattr(cost(self._problem.space.decode(nearest)), limit.metric)
+            arch = self._problem.space.decode(nearest)
+            value = find_metric(limit.metric).of(arch, cost(arch))
             parts.append(
                 f"limit {limit}: the {end} cost found in the space is {limit.metric}={value}; {mend} the limit"
             )
@@ -185,20 +190,17 @@ class ArchDomain:
             spent = cost(arch)
         except SpecError:
             return Network("", (), (None,) * self.num_objectives, math.inf)
-        features = tuple(math.log1p(getattr(spent, metric)) for metric in ANALYTIC_METRICS)
-        losses = tuple(
-            each.loss(float(getattr(spent, each.metric))) if each.metric in ANALYTIC_METRICS else None
-            for each in self._problem.objectives
-        )
-        return Network(arch_id(arch), features, losses, self._problem.excess(spent))
+        features = tuple(math.log1p(getattr(spent, metric)) for metric in COST_METRICS)
+        losses = tuple(None if read is None else each.loss(float(read(arch, spent))) for each, read in self._goals)
+        return Network(arch_id(arch), features, losses, self._problem.excess(arch, spent))
 
     def _excess(self, arch: ArchSpec) -> float:
         try:
             spent = cost(arch)
         except SpecError:
             return math.inf
-        return self._problem.excess(spent)
+        return self._problem.excess(arch, spent)
 
 
 def _excess_of(limit: Limit, arch: ArchSpec) -> float:
-    return limit.excess(cost(arch))
+    return limit.excess(arch, cost(arch))

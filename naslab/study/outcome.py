@@ -10,6 +10,7 @@ import msgspec
 from naslab.arch.block import require
 from naslab.arch.cost import Cost
 from naslab.arch.spec import ArchSpec
+from naslab.metrics import find_metric, is_described
 from naslab.space import Genome
 
 
@@ -107,9 +108,10 @@ class Failure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     """What was measured of a candidate at its fidelity, or why nothing was.
 
-    `measured` holds `accuracy` (validation, per cent), `accuracy_sem` (its binomial standard error) and, where asked
-    for, `latency_ms` (median of one image's forward pass) with `latency_ms_iqr`. `curve` holds every epoch of the
-    network, those of the checkpoint that it started from too; `wall_seconds` are those of this estimate alone.
+    `measured` holds the metrics by name (`naslab.metrics`): for a training `accuracy` (validation, per cent) with its
+    binomial standard error and, where asked for, the median latency with its interquartile range. `curve` holds every
+    epoch of the network, those of the checkpoint that it started from too; `wall_seconds` are those of this estimate
+    alone.
     `weights_sha256` is the content hash of the checkpoint that it left, empty where it left none.
     """
 
@@ -137,11 +139,14 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         return self.estimate.failure is None
 
     def value(self, metric: str) -> float:
-        """A metric of the candidate, analytic or measured; NaN where it was not measured.
+        """A metric of the candidate, described or measured; NaN where it was not measured.
 
         >>> Outcome.__struct_fields__
         ('candidate', 'estimate', 'finished')
         """
         if metric in Cost.__struct_fields__:
             return float(getattr(self.candidate.cost, metric))
-        return self.estimate.measured.get(metric, math.nan)
+        value = self.estimate.measured.get(metric)
+        if value is None and is_described(metric):
+            return float(find_metric(metric).of(self.candidate.arch, self.candidate.cost))
+        return math.nan if value is None else value

@@ -4,26 +4,19 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Literal, get_args
 
 import msgspec
 
 from naslab.arch.block import Spec, require
 from naslab.arch.cost import Cost
+from naslab.arch.spec import ArchSpec
 from naslab.errors import SpecError, UnknownNameError
+from naslab.metrics import find_metric, is_declared, metrics
 from naslab.space import SearchSpace
 from naslab.study.data_choice import DataChoice as DataChoice
 from naslab.study.recipe import Recipe
 
-AnalyticMetric = Literal["macs", "params", "activations", "peak_activation_bytes"]
-"""What the description alone tells, before any training."""
-MeasuredMetric = Literal["accuracy", "latency_ms"]
-"""What only an estimate tells: validation accuracy in per cent, milliseconds of a forward pass of one image."""
-Metric = AnalyticMetric | MeasuredMetric
-
-ANALYTIC_METRICS: tuple[str, ...] = get_args(AnalyticMetric)
-METRICS: tuple[str, ...] = (*get_args(MeasuredMetric), *ANALYTIC_METRICS)
-MAXIMISED_METRICS: tuple[str, ...] = ("accuracy",)
+DIRECTIONS = {"max": True, "min": False}
 
 
 class Objective(Spec, frozen=True):
@@ -34,14 +27,23 @@ class Objective(Spec, frozen=True):
 
     @classmethod
     def named(cls, metric: str) -> Objective:
-        """The objective that a metric's name stands for: accuracy up, every cost down.
+        """The objective that a metric's name stands for, in the metric's own direction: accuracy up, every cost down.
 
-        >>> Objective.named("macs")
-        Objective(metric='macs', maximise=False)
+        A metric that nobody declared comes with its direction, as `f1:max` or `loss:min`. Raises `UnknownNameError` for
+        an unknown name without one, `SpecError` for a direction that is none, or not the declared metric's own.
+
+        >>> Objective.named("macs"), Objective.named("f1:max")
+        (Objective(metric='macs', maximise=False), Objective(metric='f1', maximise=True))
         """
-        if metric not in METRICS:
-            raise UnknownNameError("objective", metric, METRICS)
-        return cls(metric=metric, maximise=metric in MAXIMISED_METRICS)
+        name, colon, direction = metric.partition(":")
+        if not colon:
+            return cls(metric=name, maximise=find_metric(name, "objective").maximise)
+        is_right = direction in DIRECTIONS and re.fullmatch(r"[A-Za-z_]\w*", name)
+        require(bool(is_right), "objective", f"must look like 'f1:max' or 'f1:min', got '{metric}'")
+        maximise = DIRECTIONS[direction]
+        if is_declared(name) and find_metric(name).maximise != maximise:
+            raise SpecError("objective", f"{name} is made {'small' if maximise else 'large'}, got '{metric}'")
+        return cls(metric=name, maximise=maximise)
 
     def loss(self, value: float) -> float:
         """The value as something to make small."""
@@ -49,7 +51,7 @@ class Objective(Spec, frozen=True):
 
 
 class Limit(Spec, frozen=True):
-    """A hard bound on analytic cost, met before anything is trained."""
+    """A hard bound on what the description of a network tells, met before anything is trained."""
 
     metric: str
     most: float = math.inf
@@ -58,6 +60,8 @@ class Limit(Spec, frozen=True):
     @classmethod
     def parse(cls, text: str) -> Limit:
         """A limit as written on the command line.
+
+        Raises `UnknownNameError` for a metric that no limit may bound, `SpecError` for a bound that is none.
 
         >>> Limit.parse("macs<=50e6")
         Limit(metric='macs', most=50000000.0, least=-inf)
@@ -68,14 +72,17 @@ class Limit(Spec, frozen=True):
             bound = float(match[3])
         except (AssertionError, ValueError):
             raise SpecError("limit", f"must look like 'macs<=50e6', got '{text}'") from None
-        if match[1] not in ANALYTIC_METRICS:
-            raise UnknownNameError("metric of a limit", match[1], ANALYTIC_METRICS)
+        bounded = [row.name for row in metrics() if row.is_limitable]
+        if match[1] not in bounded:
+            raise UnknownNameError("metric of a limit", match[1], bounded)
         require(math.isfinite(bound) and bound > 0, "limit", f"needs a positive bound, got '{text}'")
         return cls(metric=match[1], most=bound) if match[2] == "<=" else cls(metric=match[1], least=bound)
 
-    def excess(self, cost: Cost) -> float:
-        """By what share of the bound the cost breaks the limit; at most 0 where it is met."""
-        value = float(getattr(cost, self.metric))
+    def excess(self, arch: ArchSpec, cost: Cost) -> float:
+        """By what share of the bound a network of this cost breaks the limit; at most 0 where it is met."""
+        value = getattr(cost, self.metric, None)  # costs are most of what is bounded, and asked for a million times
+        if value is None:
+            value = find_metric(self.metric, "metric of a limit").of(arch, cost)
         return value / self.most - 1 if self.most < math.inf else 1 - value / self.least
 
     def __str__(self) -> str:
@@ -91,10 +98,15 @@ class Problem(msgspec.Struct, frozen=True):
     recipe: Recipe
     limits: tuple[Limit, ...] = ()
 
-    def is_feasible(self, cost: Cost) -> bool:
-        """Whether a cost meets every limit."""
-        return all(limit.excess(cost) <= 0 for limit in self.limits)
+    def is_feasible(self, arch: ArchSpec, cost: Cost) -> bool:
+        """Whether a network of this cost meets every limit."""
+        return all(limit.excess(arch, cost) <= 0 for limit in self.limits)
 
-    def excess(self, cost: Cost) -> float:
-        """The sum of the shares by which a cost breaks the limits; 0 where all are met."""
-        return sum(max(0.0, limit.excess(cost)) for limit in self.limits)
+    def excess(self, arch: ArchSpec, cost: Cost) -> float:
+        """The sum of the shares by which a network of this cost breaks the limits; 0 where all are met."""
+        return sum(max(0.0, limit.excess(arch, cost)) for limit in self.limits)
+
+    def measured_by(self, measurer: str) -> tuple[str, ...]:
+        """The objectives that are measured in one way, such as `naslab.metrics.TIMING`: latencies of any kind."""
+        rows = (find_metric(goal.metric) for goal in self.objectives if is_declared(goal.metric))
+        return tuple(row.name for row in rows if row.measured_by == measurer)

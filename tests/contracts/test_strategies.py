@@ -114,7 +114,7 @@ def test_limits_are_met_and_no_network_comes_twice(name: str, objectives: tuple[
             make_strategy(name, problem)
         return
     outcomes = drive(make_strategy(name, problem, seed=1), problem, min(14, turns_of(name) - 1))
-    assert all(problem.is_feasible(outcome.candidate.cost) for outcome in outcomes)
+    assert all(problem.is_feasible(outcome.candidate.arch, outcome.candidate.cost) for outcome in outcomes)
     assert len({outcome.candidate.arch_id for outcome in outcomes}) == len(outcomes)
 
 
@@ -124,7 +124,7 @@ def test_a_space_is_searched_to_its_end_and_no_further(name: str) -> None:
     networks = {
         arch_id(problem.space.decode(genome))
         for genome in problem.space.enumerate()
-        if problem.is_feasible(cost(problem.space.decode(genome)))
+        if problem.is_feasible(arch := problem.space.decode(genome), cost(arch))
     }
     assert 8 < len(networks) < 20
     strategy = make_strategy(name, problem, seed=0)
@@ -245,7 +245,7 @@ def test_an_ask_in_a_large_space_with_a_tight_limit_is_bounded(name: str) -> Non
     began = time.process_time()
     outcomes = drive(strategy, problem, 4)
     assert time.process_time() - began < 20
-    assert all(problem.is_feasible(outcome.candidate.cost) for outcome in outcomes)
+    assert all(problem.is_feasible(outcome.candidate.arch, outcome.candidate.cost) for outcome in outcomes)
 
 
 def test_unknown_names_come_with_the_nearest() -> None:

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from naslab.arch import ArchSpec, cost
 from naslab.arch.blocks.convolution import Skip
 from naslab.arch.reach import reach
+from naslab.metrics import ACTIVATIONS, MACS, PARAMS
 
 DESCRIPTIONS: dict[str, Callable[[ArchSpec], int]] = {
-    "params": lambda arch: cost(arch).params,
-    "macs": lambda arch: cost(arch).macs,
-    "activations": lambda arch: cost(arch).activations,
+    PARAMS.name: lambda arch: cost(arch).params,
+    MACS.name: lambda arch: cost(arch).macs,
+    ACTIVATIONS.name: lambda arch: cost(arch).activations,
     "depth": lambda arch: reach(arch).depth,
     "layers": lambda arch: num_layers(arch),
 }

@@ -10,16 +10,15 @@ import msgspec
 from naslab.arch.block import require
 from naslab.errors import UnknownNameError
 from naslab.estimators.estimator import Workbench
-from naslab.estimators.proxies.description import described
+from naslab.estimators.proxies.description import DESCRIPTIONS, described
 from naslab.study.data_choice import DataChoice
 from naslab.study.outcome import Candidate, Estimate
 
-DescribedProxy = Literal["params", "macs", "activations", "depth", "layers"]
-"""What the description alone tells: costs, weighted layers on the longest way through, blocks that are no identity."""
 ScoredProxy = Literal["synflow", "naswot", "jacob_cov", "grad_norm", "snip", "zico"]
 """What a network at initialisation tells."""
 
-DESCRIBED: tuple[str, ...] = get_args(DescribedProxy)
+DESCRIBED: tuple[str, ...] = tuple(DESCRIPTIONS)
+"""What the description alone tells: costs, weighted layers on the longest way through, blocks that are no identity."""
 PROXIES: tuple[str, ...] = (*DESCRIBED, *get_args(ScoredProxy))
 """Larger is better for each."""
 NEEDS_IMAGES: tuple[str, ...] = ("naswot", "jacob_cov", "grad_norm", "snip", "zico")

@@ -52,10 +52,10 @@ def test_a_law_shows_points_band_and_forecasts(tmp_path: Path) -> None:
 def test_a_family_against_phi(tmp_path: Path) -> None:
     members = [rescale(SMALL, phi) for phi in (-1, 1, 2)]
     accuracies = {arch_id(member.arch): 90 + member.phi for member in members}
-    table = scaled_family("small", SMALL, members, accuracies)
+    table = scaled_family("small", SMALL, members, {"accuracy": accuracies})
     assert [each.phi for each in table.members] == [-1, 0, 1, 2]
     assert table.members[1].ratios == {"macs": 1, "params": 1, "activations": 1}
-    assert math.isnan(table.members[1].accuracy)
+    assert math.isnan(table.members[1].value("accuracy"))
     assert [trace.name for trace in cost_figure(table).data] == ["macs", "params", "activations"]
     assert list(measured_figure(table, "accuracy").data[0].y) == [89, 91, 92]
     write_family(table, tmp_path / "family.html")

@@ -1,0 +1,94 @@
+"""The metrics there are by name: naslab's own, and those declared from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from naslab.errors import SpecError, UnknownNameError
+from naslab.metrics.metric import Metric
+from naslab.metrics.own import IMAGES, OWN_METRICS
+
+if TYPE_CHECKING:
+    from naslab.arch.cost import Cost
+    from naslab.arch.spec import ArchSpec
+
+_AXES = {IMAGES.name: IMAGES}
+_declared: dict[str, Metric] = {row.name: row for row in OWN_METRICS}
+
+
+def declare_metric(row: Metric) -> Metric:
+    """Make a metric known to objectives, limits, tables, figures and reports of this process; the row itself.
+
+    Declaring an equal row again changes nothing. Raises `SpecError` where its name, or the name of what is measured
+    beside it, is that of another metric.
+    """
+    taken = {key: each for each in (*_declared.values(), *_AXES.values()) for key in each.keys}
+    if _declared.get(row.name) == row:
+        return row
+    for key in row.keys:
+        if key in taken:
+            raise SpecError("metric.name", f"'{key}' is taken by the metric {taken[key].name}: choose another")
+    _declared[row.name] = row
+    return row
+
+
+def withdraw_metric(name: str) -> None:
+    """Take back a metric that was declared from outside. Raises `UnknownNameError` for any other name."""
+    outside = set(_declared) - {row.name for row in OWN_METRICS}
+    if name not in outside:
+        raise UnknownNameError("metric from outside", name, outside)
+    del _declared[name]
+
+
+def metrics() -> tuple[Metric, ...]:
+    """Every metric there is, naslab's own first."""
+    return tuple(_declared.values())
+
+
+def find_metric(name: str, what: str = "metric") -> Metric:
+    """The row of a name; raises `UnknownNameError` with the nearest names, in the words of `what` was looked for."""
+    if name not in _declared:
+        raise UnknownNameError(what, name, _declared)
+    return _declared[name]
+
+
+def is_declared(name: str) -> bool:
+    """Whether there is a metric of that name."""
+    return name in _declared
+
+
+def shown_as(name: str, maximise: bool = False) -> Metric:
+    """How values of a name are printed and drawn; for one that nobody declared, a plain row made from the name.
+
+    >>> shown_as("macs").sentence(1234567), shown_as("f1", maximise=True).sentence(0.81234)
+    ('1,234,567 macs', 'f1 0.8123')
+    """
+    return _declared.get(name) or _AXES.get(name) or Metric(name=name, maximise=maximise)
+
+
+def is_described(name: str) -> bool:
+    """Whether a network's description alone tells the metric of that name."""
+    row = _declared.get(name)
+    return row is not None and row.is_described
+
+
+def described_values(arch: ArchSpec, cost: Cost) -> dict[str, float]:
+    """Every metric that a description and its cost tell, by name."""
+    return {row.name: row.of(arch, cost) for row in _declared.values() if row.is_described}
+
+
+def measured_rows(measured: Iterable[str]) -> tuple[Metric, ...]:
+    """The metrics among the keys of `Estimate.measured`, in the order of their declaration."""
+    keys = set(measured)
+    return tuple(row for row in _declared.values() if row.name in keys and not row.is_described)
+
+
+def in_words(names: Iterable[str], last: str = "or") -> str:
+    """Names in a sentence.
+
+    >>> in_words(("macs", "params", "activations"))
+    'macs, params or activations'
+    """
+    *others, end = names
+    return f"{', '.join(others)} {last} {end}" if others else end
