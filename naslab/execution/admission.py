@@ -24,8 +24,8 @@ class MemoryModel(Protocol):
         """A worker that trains nothing: its process, and the images that it holds."""
         ...
 
-    def candidate_bytes(self, candidate: Candidate, device: str) -> int:
-        """The training of a candidate beside that."""
+    def candidate_bytes(self, candidate: Candidate, device: str) -> int | None:
+        """The training of a candidate beside that; `None` where nothing is known of it."""
         ...
 
 
@@ -39,7 +39,8 @@ class Admission:
         """Bytes left on a ready worker's device if the candidate starts there: below 0 it must wait.
 
         A candidate alone on its device may always start, also where it is predicted not to fit: a prediction may be
-        wrong, and memory that does run out is an outcome with that reason.
+        wrong, and memory that does run out is an outcome with that reason. One of which nothing is known, or beside
+        which such a one runs, may start as if there were no model.
         """
         if self._model is None or not ready.memory_bytes:
             return 0.0
@@ -48,7 +49,10 @@ class Admission:
         if not running:
             return math.inf
         idle = len(there) * self._model.idle_bytes(ready.device)
-        needs = [self._model.candidate_bytes(each, ready.device) for each in (*running, candidate)]
+        predicted = [self._model.candidate_bytes(each, ready.device) for each in (*running, candidate)]
+        needs = [each for each in predicted if each is not None]
+        if len(needs) < len(predicted):
+            return 0.0
         return USABLE * ready.memory_bytes - idle - sum(needs)
 
 

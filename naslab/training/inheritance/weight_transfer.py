@@ -1,14 +1,15 @@
-"""Handover: the weights of two networks while one's are handed on to the other, and what became of each layer."""
+"""WeightTransfer: the weights of two networks while one's are handed on to the other, and what became of each layer."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from naslab.training.inheritance.flow import NEW, Channels, Flow
+from naslab.arch.declaration import NEW
+from naslab.training.inheritance.flow import Channels, Flow
 
 
-class Handover:
+class WeightTransfer:
     """The parent's tensors, the child's as they become, and the paths of the child's layers by what was done."""
 
     def __init__(self, parent: dict[str, Tensor], child: dict[str, Tensor], seed: int) -> None:
@@ -21,6 +22,10 @@ class Handover:
         self.sliced: list[str] = []
         self.fresh: list[str] = []
         self.broken: list[str] = []
+
+    def owners(self, path: str) -> list[str]:
+        """The paths of the child's layers with tensors at a path or inside it, in their order."""
+        return list(dict.fromkeys(name.rpartition(".")[0] for name in self.child if name.startswith(f"{path}.")))
 
     def break_at(self, path: str, why: str) -> None:
         """Note that the function changes here, and why."""
