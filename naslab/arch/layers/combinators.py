@@ -135,7 +135,7 @@ declare(
 
 
 def _count_gate(layer: Gate, shape: Shape, keep: bool) -> Counts:
-    out, params, macs, activations, peak, _ = part_counts("gate", layer.body, shape, True)
+    out, params, macs, activations, peak, _ = part_counts("body", layer.body, shape, True)
     channels, height, width = shape
     if out[0] != channels:
         raise SpecError("", f"the gate makes {out[0]} channels for {channels}")
