@@ -46,9 +46,7 @@ def shared_tensors(arch: ArchSpec) -> tuple[SharedTensor, ...]:
     for path, place, layer, num_params in _placed(arch):
         rows = list(_tensors(layer, path, place))
         if sum(math.prod(row.shape) for row in rows) != num_params:
-            raise SpecError(
-                path, f"{_unsaid(layer)} learns more or less than it declares: give Declaration(weights=...)"
-            )
+            raise SpecError(path, f"{_unsaid(layer)} has other weights than it declares: give Declaration(weights=...)")
         if len({row.key for row in rows}) < len(rows):  # a shortcut's layers of the same names as its body's
             rows = [row._replace(key=place + row.name.removeprefix(path)) for row in rows]
         found += rows
