@@ -16,8 +16,8 @@ The arithmetic of function-preserving growth is here (Net2Net, Chen et al. 2015,
 The child's weight from input i to output o is V[o, i] = s[o, i] * W[g(o), f(i)] / scale: equation 2 of the paper, where
 s is 1 over the number of copies. Here the shares are drawn, so that copies do not stay equal.
 
-One example. A map of channels (x, y) is widened to three that carry (x, y, x): `inputs` is (0, 1, 0). The parent's filter
-reads 2x + 5y: its row is (2, 5). The child's row is (2s, 5, 2(1 - s)) for a drawn share s between 0 and 1, and
+One example. A map of channels (x, y) is widened to three that carry (x, y, x): `inputs` is (0, 1, 0). The parent's
+filter reads 2x + 5y: its row is (2, 5). The child's row is (2s, 5, 2(1 - s)) for a drawn share s between 0 and 1, and
 2sx + 5y + 2(1 - s)x = 2x + 5y as before:
 
 >>> row, own = torch.tensor([[2.0, 5.0]]), torch.zeros(1, 3)
