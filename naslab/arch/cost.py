@@ -11,28 +11,14 @@ import msgspec
 
 from naslab.arch.block import Context
 from naslab.arch.blocks import AnyBlock
+from naslab.arch.declaration import Counts
+from naslab.arch.layers.graph import dag_tally, history_steps, joined_shape, node_tally, step_reads
 from naslab.arch.lower import lower, lower_head, lowered_at, placed_blocks, reads_history
 from naslab.arch.memo import Memo
-from naslab.arch.plan import (
-    ChannelLinear,
-    Concat,
-    Conv,
-    Dag,
-    Gate,
-    History,
-    Identity,
-    Layer,
-    Linear,
-    Residual,
-    Sequence,
-    Shape,
-    Supervised,
-    layer_kind,
-)
-from naslab.arch.primitives import Counts, Tally, num_values
+from naslab.arch.plan import Dag, History, Identity, Layer, Sequence, Shape, layer_kind, named_parts
 from naslab.arch.span import POINT, then
 from naslab.arch.spec import ArchSpec, Head, Stage
-from naslab.arch.tally import counts, dag_tally, history_steps, joined_shape, node_tally, step_reads, tally
+from naslab.arch.tally import Tally, counts, num_values, tally
 from naslab.errors import SpecError
 
 Place: TypeAlias = tuple[Shape, Context]
@@ -194,8 +180,7 @@ def layer_costs(arch: ArchSpec) -> list[LayerCost]:
 
 def uncounted_layers(arch: ArchSpec) -> dict[str, int]:
     """How many layers of each kind the convention counts no multiply-accumulates for."""
-    counted = {kind.__name__ for kind in (Conv, Linear, ChannelLinear)}
-    uncounted = Counter(row.kind for row in layer_costs(arch) if row.kind not in counted)
+    uncounted = Counter(row.kind for row in layer_costs(arch) if not row.macs)
     return dict(sorted(uncounted.items()))
 
 
@@ -204,7 +189,7 @@ def _walk(path: str, layer: Layer, shape: Shape) -> Iterator[LayerCost]:
         inner = f"{path}.{name}" if path else name
         if isinstance(part, Dag):
             yield from _walk_graph(inner, part, before)
-        elif next(iter(parts(part)), None) is not None:
+        elif named_parts(part):
             yield from _walk(inner, part, before[-1])
         elif type(part) is not Identity:
             out = tally(part, before[-1])
@@ -220,7 +205,7 @@ def _placed_parts(layer: Layer, shape: Shape) -> Iterator[tuple[str, Layer, tupl
             yield name, part, before
             maps.append(_out_shape(part, before))
         return
-    for name, part in parts(layer):
+    for name, part in named_parts(layer):
         yield name, part, (shape,)
         if isinstance(layer, Sequence):
             shape = tally(part, shape).out_shape
@@ -238,19 +223,3 @@ def _out_shape(layer: Layer, maps: tuple[Shape, ...]) -> Shape:
     if not isinstance(layer, Dag):
         return tally(layer, maps[-1]).out_shape
     return dag_tally(layer, maps, tuple(range(len(maps))), (False,) * len(maps)).out_shape
-
-
-def parts(layer: Layer) -> Iterator[tuple[str, Layer]]:
-    """The named parts of a combinator; nothing for a primitive layer."""
-    if isinstance(layer, Sequence | History):
-        yield from zip(layer.names, layer.layers, strict=True)
-    elif isinstance(layer, Dag):
-        yield from ((name, node.layer) for name, node in zip(layer.names, layer.nodes, strict=True))
-    elif isinstance(layer, Supervised):
-        yield from parts(layer.body)
-    elif isinstance(layer, Concat):
-        yield from zip(layer.names, layer.branches, strict=True)
-    elif isinstance(layer, Residual):
-        yield from (("body", layer.body), ("shortcut", layer.shortcut))
-    elif isinstance(layer, Gate):
-        yield ("gate", layer.body)

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from naslab.arch.layer_words import WORDS, counted
+from naslab.arch.declaration import declaration_of, words_of
+from naslab.arch.layers.graph import joined_shape, node_tally
 from naslab.arch.lower import lower
 from naslab.arch.plan import (
     Concat,
@@ -29,7 +30,7 @@ from naslab.arch.plan import (
 )
 from naslab.arch.spec import ArchSpec
 from naslab.arch.summary import describe_stage
-from naslab.arch.tally import joined_shape, node_tally, tally
+from naslab.arch.tally import tally
 from naslab.errors import SpecError
 
 AUXILIARY = "auxiliary"
@@ -137,10 +138,9 @@ def is_auxiliary(box: Box) -> bool:
 
 def _draw(layer: Layer, path: str, values: tuple[_Value, ...]) -> _Drawn:
     """Draw a layer behind the maps made so far, which a graph of several inputs may read."""
-    case = _CASES.get(type(layer))
-    if case is None:
+    if declaration_of(layer) is None:
         raise SpecError("", f"the diagram does not know the layer {layer_kind(layer)}")
-    return case(layer, path, values)
+    return _FOLDS.get(type(layer), _layer)(layer, path, values)
 
 
 def _part(name: str, layer: Layer, path: str, values: tuple[_Value, ...]) -> _Drawn:
@@ -150,7 +150,7 @@ def _part(name: str, layer: Layer, path: str, values: tuple[_Value, ...]) -> _Dr
         drawn = _draw(layer, inner, values)
     except SpecError as error:
         raise error.inside(name) from None
-    if not drawn.boxes or type(layer) in WORDS:
+    if not drawn.boxes or type(layer) not in _FOLDS:
         return drawn
     return drawn._replace(boxes=(_group(inner, name, layer, drawn, values[-1].shape),))
 
@@ -161,7 +161,7 @@ def _group(path: str, name: str, layer: Layer, drawn: _Drawn, in_shape: Shape) -
     if len(layers) <= FEW_LAYERS and not any(box.boxes for box in boxes):
         words = ", ".join(box.words for box in layers)
     else:
-        words = _GROUP_WORDS[type(layer)](layer)
+        words = words_of(layer)
     params, macs, activations = (sum(getattr(box, count) for box in boxes) for count in Box.__struct_fields__[6:9])
     return Box(path, name, layer_kind(layer), words, in_shape, drawn.values[-1].shape, params, macs, activations, boxes)
 
@@ -173,7 +173,7 @@ def _layer(layer: Layer, path: str, values: tuple[_Value, ...]) -> _Drawn:
         path,
         path.rpartition(".")[2],
         layer_kind(layer),
-        WORDS[type(layer)](layer),
+        words_of(layer),
         before.shape,
         total.out_shape,
         total.params,
@@ -288,11 +288,6 @@ def _supervised(layer: Supervised, path: str, values: tuple[_Value, ...]) -> _Dr
     return _together([body, *heads], body.values)
 
 
-def _named(names: tuple[str, ...]) -> str:
-    """The parts of a row: their names, or how many they are where they have none."""
-    return counted(len(names), "block") if names[0].isdigit() else ", ".join(names)
-
-
 JOINS = {
     "Add": "sum of its inputs",
     "Mean": "mean of its inputs",
@@ -303,17 +298,7 @@ JOINS = {
 
 _NODE_JOINS = {"add": "Add", "mean": "Mean", "concat": "Stack"}
 
-_GROUP_WORDS: dict[type[Layer], Callable[[Any], str]] = {
-    Sequence: lambda layer: _named(layer.names),
-    History: lambda layer: _named(layer.names),
-    Residual: lambda layer: "residual block",
-    Gate: lambda layer: "squeeze and excitation",
-    Concat: lambda layer: f"{counted(len(layer.branches), 'branch', 'branches')}, stacked",
-    Dag: lambda layer: f"graph of {counted(len(layer.nodes), 'node')}",
-}
-
-_CASES: dict[type[Layer], Callable[[Any, str, tuple[_Value, ...]], _Drawn]] = {
-    **dict.fromkeys(WORDS, _layer),
+_FOLDS: dict[type[Layer], Callable[[Any, str, tuple[_Value, ...]], _Drawn]] = {
     Identity: _identity,
     Sequence: _sequence,
     Residual: _residual,
@@ -323,3 +308,4 @@ _CASES: dict[type[Layer], Callable[[Any, str, tuple[_Value, ...]], _Drawn]] = {
     History: _history,
     Supervised: _supervised,
 }
+"""How combinators are drawn; any other layer is a box of its own."""

@@ -10,6 +10,7 @@ import msgspec
 
 from naslab.arch.block import Block, Context
 from naslab.arch.blocks import Skip
+from naslab.arch.layers.graph import dag_tally
 from naslab.arch.plan import (
     Conv,
     Dag,
@@ -26,9 +27,8 @@ from naslab.arch.plan import (
     chain,
     seq,
 )
-from naslab.arch.primitives import Tally
 from naslab.arch.spec import ArchSpec, Head, Stage, StochasticDepth
-from naslab.arch.tally import dag_tally, tally
+from naslab.arch.tally import Tally, tally
 from naslab.errors import SpecError
 
 

@@ -24,8 +24,8 @@ class MemoryModel(Protocol):
         """The bytes of a worker that trains nothing on `device`: its process, and the images that it holds."""
         ...
 
-    def candidate_bytes(self, candidate: Candidate, device: str) -> int:
-        """The bytes that training `candidate` takes on `device` beside those of the idle worker."""
+    def candidate_bytes(self, candidate: Candidate, device: str) -> int | None:
+        """The bytes that training `candidate` takes on `device` beside those of the idle worker; `None` if unknown."""
         ...
 
 
@@ -43,7 +43,8 @@ class Admission:
 
         `taken` are the workers whose place is known, each with the candidate that it trains. A candidate alone on its
         device may always start, also where it is predicted not to fit: a prediction may be wrong, and memory that does
-        run out is an outcome with that reason.
+        run out is an outcome with that reason. One of which nothing is known, or beside which such a one runs, may
+        start as if there were no model.
         """
         if self._model is None or not ready.memory_bytes:
             return 0.0
@@ -52,7 +53,10 @@ class Admission:
         if not running:
             return math.inf
         idle = len(there) * self._model.idle_bytes(ready.device)
-        needs = [self._model.candidate_bytes(each, ready.device) for each in (*running, candidate)]
+        predicted = [self._model.candidate_bytes(each, ready.device) for each in (*running, candidate)]
+        needs = [each for each in predicted if each is not None]
+        if len(needs) < len(predicted):
+            return 0.0
         return USABLE * ready.memory_bytes - idle - sum(needs)
 
 

@@ -59,14 +59,17 @@ class Workers(msgspec.Struct, frozen=True, kw_only=True):
         """These workers, several a GPU where nothing else was asked for: as many as memory and cores allow.
 
         `memory` predicts what a candidate takes; `typical` are candidates such as will be trained, of which the largest
-        counts. The processes take turns on the GPU, or share it where its multi-process service runs; what that gains
-        is not yet measured on one.
+        counts; where nothing is known of one the workers stay as they are. The processes take turns on the GPU, or
+        share it where its multi-process service runs; what that gains is not yet measured on one.
         """
         num_gpus = 0 if self.device in ("cpu", "mps") else visible_gpus()
         if self.kind != "local" or self.count is not None or self.gpus_per_worker is not None or num_gpus == 0:
             return self
-        largest = max((memory.candidate_bytes(each, "cuda") for each in typical), default=0)
-        worker_bytes = memory.idle_bytes("cuda") + largest
+        predicted = [memory.candidate_bytes(each, "cuda") for each in typical]
+        needs = [each for each in predicted if each is not None]
+        if len(needs) < len(predicted):
+            return self
+        worker_bytes = memory.idle_bytes("cuda") + max(needs, default=0)
         each = workers_per_gpu(gpu_memory(), worker_bytes, count_cores() // num_gpus)
         return msgspec.structs.replace(self, gpus_per_worker=1 / each)
 

@@ -9,9 +9,9 @@ from functools import lru_cache
 from msgspec.structs import replace
 
 from naslab.arch.block import Context, Role
-from naslab.arch.cost import parts, stage_tally
+from naslab.arch.cost import stage_tally
 from naslab.arch.lower import lower_block
-from naslab.arch.plan import Conv, Layer, Shape
+from naslab.arch.plan import Conv, Layer, Shape, named_parts
 from naslab.arch.spec import ArchSpec, Stage
 from naslab.errors import SpecError
 from naslab.scaling.rounding import Rounding
@@ -115,7 +115,7 @@ def _repeated_convs(stage: Stage, shape: Shape, context: Context) -> tuple[Conv,
 
 
 def _leaves(layer: Layer) -> Iterator[Layer]:
-    inner = list(parts(layer))
+    inner = named_parts(layer)
     if not inner:
         yield layer
     for _, part in inner:

@@ -6,19 +6,22 @@ GPU's.
 
 from __future__ import annotations
 
-from functools import lru_cache
+import logging
+from functools import cache, lru_cache
 
 import msgspec
 
 from naslab.arch import ArchSpec, cost
 from naslab.arch.cost import BYTES_PER_VALUE, layer_costs
-from naslab.arch.kept import kept_values
+from naslab.arch.kept import kept_values, unknown_memory
 from naslab.arch.lower import lower
 from naslab.study.data_choice import DataChoice
 from naslab.study.outcome import Candidate
 from naslab.study.recipe import Recipe
 from naslab.training.datasets.info import dataset_info
 from naslab.training.fidelity import arch_at
+
+logger = logging.getLogger(__name__)
 
 MARGIN = 1.15
 """What is added for the allocator's gaps, buffers of norms and small temporary maps."""
@@ -54,22 +57,28 @@ class MemoryNeed(msgspec.Struct, frozen=True):
 
 
 @lru_cache(maxsize=1024)
-def training_memory(arch: ArchSpec, recipe: Recipe, device: str = "cpu") -> MemoryNeed:
+def training_memory(arch: ArchSpec, recipe: Recipe, device: str = "cpu") -> MemoryNeed | None:
     """The memory that training a network by a recipe takes on a kind of device (`cpu`, `cuda`), its images left out.
 
-    On a CPU `auto` counts as float32, which is the most that it can be.
+    On a CPU `auto` counts as float32, which is the most that it can be. `None` where a layer of the network does not
+    declare which maps it keeps; a warning names it once.
 
     >>> from naslab.zoo import model
     >>> need = training_memory(model("resnet20_cifar"), Recipe())
     >>> need.weights, need.maps // 2**20
     (1078888, 194)
     """
+    plan = lower(arch, auxiliary=True)
+    maps = kept_values(plan, arch.input)
+    if maps is None:
+        tell_unknown(unknown_memory(plan))
+        return None
     is_reduced = recipe.precision == "bfloat16" or (recipe.precision == "auto" and device.startswith("cuda"))
     params = cost(arch).params
     largest = max((row.params for row in layer_costs(arch)), default=0)
     copies = 1 + (recipe.ema_decay is not None) + (recipe.stop_patience is not None)
     value_bytes = REDUCED_BYTES if is_reduced else BYTES_PER_VALUE
-    kept = kept_values(lower(arch, auxiliary=True), arch.input).peak * recipe.batch_size * value_bytes
+    kept = maps.peak * recipe.batch_size * value_bytes
     evaluated = min(EVALUATED_IMAGES, EVALUATED_STEPS * recipe.batch_size)
     seen = cost(arch).peak_activation_bytes * evaluated * value_bytes // BYTES_PER_VALUE
     images = arch.input[0] * arch.input[1] * arch.input[2] * recipe.batch_size * BYTES_PER_VALUE
@@ -80,6 +89,16 @@ def training_memory(arch: ArchSpec, recipe: Recipe, device: str = "cpu") -> Memo
         optimizer=params * BYTES_PER_VALUE * OPTIMIZER_COPIES[recipe.optimizer],
         maps=(kept + seen if is_recorded else max(kept, seen)) + 2 * images,
         workspace=WEIGHT_COPIES * largest * BYTES_PER_VALUE,
+    )
+
+
+@cache
+def tell_unknown(kinds: tuple[str, ...]) -> None:
+    """Warn, once for each set of layers, that nothing is predicted of networks with them."""
+    logger.warning(
+        "the training memory of networks with %s is not known: they are trained as if there were room for them; "
+        "give Declaration(memory=...) to have it predicted",
+        ", ".join(kinds),
     )
 
 
@@ -96,6 +115,7 @@ class WorkerMemory(msgspec.Struct, frozen=True):
         images = 0 if self.data.storage == "stream" else held * facts.channels * facts.height * facts.width
         return CONTEXT_BYTES["cuda" if device.startswith("cuda") else "cpu"] + images
 
-    def candidate_bytes(self, candidate: Candidate, device: str) -> int:
-        """What training a candidate takes beside that, at the width and resolution of its fidelity."""
-        return training_memory(arch_at(candidate.arch, candidate.fidelity), self.recipe, device).total
+    def candidate_bytes(self, candidate: Candidate, device: str) -> int | None:
+        """What training a candidate takes beside that, at the width and resolution of its fidelity, where known."""
+        need = training_memory(arch_at(candidate.arch, candidate.fidelity), self.recipe, device)
+        return None if need is None else need.total

@@ -20,7 +20,10 @@ ROOMS = (
 """The members of the package in order: each may import those before it, at the top of a file or within a function."""
 
 HEAVY = {
-    "torch": {"arch/build.py", "arch/modules.py", "arch/graphs.py", "arch/source.py", "training", "estimators"},
+    "torch": {
+        *(f"arch/{name}.py" for name in ("build", "torch_layers", "layer_modules", "modules", "graphs", "source")),
+        *("training", "estimators"),
+    },
     "torchvision": {"training", "estimators"},
     "ray": {"execution"},
     "optuna": {"strategies/optuna_bridge.py", "execution/tune.py", "optuna_edge"},

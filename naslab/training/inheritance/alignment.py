@@ -8,11 +8,12 @@ from typing import NamedTuple, TypeAlias
 from naslab.arch.lower import dropped_blocks
 from naslab.arch.plan import Layer
 from naslab.arch.spec import ArchSpec
-from naslab.training.inheritance.channels import weighted_layers
+from naslab.training.inheritance.channels import layers_with_weights
 
 ALONE = 1.0
 """What a block without a counterpart costs; more than half of what two quite unlike blocks of one place do."""
-ELSEWHERE = 10.0
+OTHER_RESOLUTION = 10.0
+"""What two blocks of different resolutions cost side by side: more than each of them alone, so that they never are."""
 
 
 class LowBlock(NamedTuple):
@@ -92,18 +93,18 @@ def _steps(
 def unlikeness(old: LowBlock, new: LowBlock) -> float:
     """How unlike two blocks are: 0 for equal ones, up to 1.7 at the same resolution."""
     if old.level != new.level or old.is_first != new.is_first:
-        return ELSEWHERE
+        return OTHER_RESOLUTION
     if old.layer == new.layer:
         return 0.0
     ours, theirs = _kinds(old.layer), _kinds(new.layer)
     shared = len(ours & theirs) / max(1, len(ours | theirs))
-    is_elsewhere = old.path.partition(".")[0] != new.path.partition(".")[0]
-    return 1.4 - 1.2 * shared + 0.2 * is_elsewhere + 0.1 * (old.opens != new.opens)
+    is_other_stage = old.path.partition(".")[0] != new.path.partition(".")[0]
+    return 1.4 - 1.2 * shared + 0.2 * is_other_stage + 0.1 * (old.opens != new.opens)
 
 
 def _kinds(block: Layer) -> set[tuple[str, type[Layer]]]:
     """The weighted layers of a block by name, whether or not a shortcut is beside them."""
     return {
         (".".join(part for part in name.split(".") if part not in ("body", "residual")), type(each))
-        for name, each in weighted_layers(block)
+        for name, each in layers_with_weights(block)
     }

@@ -1,63 +1,35 @@
-"""What layers do to channels, as their descriptions tell."""
+"""What layers do to channels, as their declarations tell: how many they make, and which of them weights may choose."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+from naslab.arch.declaration import Keeps, Mixes, Moves, channel_effect, weights_of
 from naslab.arch.plan import (
-    Act,
-    ChannelLinear,
-    ChannelPad,
-    ChannelScale,
-    ChannelSlice,
     Concat,
-    Conv,
     Dag,
-    Dropout,
-    DropPath,
-    FractionalPool,
-    Gate,
+    Flatten,
     GlobalPool,
-    Identity,
     Layer,
-    Linear,
-    LocalResponseNorm,
-    Norm,
-    Pool,
     Residual,
     Sequence,
-    Subsample,
+    layer_kind,
+    named_parts,
 )
+from naslab.arch.tally import counts
+from naslab.errors import SpecError
 
-_KEEPING = (
-    *(
-        Act,
-        ChannelScale,
-        Dropout,
-        DropPath,
-        FractionalPool,
-        Gate,
-        GlobalPool,
-        Identity,
-        LocalResponseNorm,
-        Norm,
-        Pool,
-        Subsample,
-    ),
-)
-"""Layers that leave every channel where it is."""
-
-_WEIGHTED = (Conv, Linear, ChannelLinear, Norm, ChannelScale)
+PROBED_SIDES = (1, 720_720, 1_441_440)
+"""Sides of maps on which a layer is counted to learn how many channels it makes: a vector's, and two that every number
+up to 16 divides."""
 
 
 def keeps_channels(layer: Layer) -> bool:
     """Whether every channel stays where it is."""
     if isinstance(layer, Sequence):
         return all(map(keeps_channels, layer.layers))
-    return isinstance(layer, _KEEPING) or (isinstance(layer, Conv) and is_channelwise(layer))
-
-
-def is_channelwise(conv: Conv) -> bool:
-    """Whether a convolution filters every channel by itself."""
-    return conv.groups == conv.in_channels == conv.out_channels
+    return isinstance(channel_effect(layer), Keeps)
 
 
 def chosen_outputs(layer: Sequence) -> int | None:
@@ -75,71 +47,81 @@ def chooses_outputs(layer: Layer) -> bool:
     """Whether some weights decide what each output channel of a layer is."""
     if isinstance(layer, Sequence):
         return chosen_outputs(layer) is not None
-    if isinstance(layer, Conv):
-        return not is_channelwise(layer) and layer.groups == 1
     if isinstance(layer, Residual):
         return chooses_outputs(layer.body) and chooses_outputs(layer.shortcut)
-    return isinstance(layer, Linear | ChannelLinear)
+    effect = channel_effect(layer)
+    return isinstance(effect, Mixes) and effect.groups == 1
 
 
-def channels_after(layer: Layer, channels: int) -> int:
-    """How many channels a layer makes of `channels`.
+def channels_after(layer: Layer, channels: int, positions: int = 1) -> int:
+    """How many channels a layer makes of `channels`; `positions` are those of the map where a vector is made of it.
 
-    >>> from naslab.arch.plan import concat
+    A layer that does not declare what it does to channels is counted. Raises `SpecError` where that depends on the
+    sides of the map.
+
+    >>> from naslab.arch.plan import Conv, Identity, concat
     >>> channels_after(concat(one=Conv(8, 4), two=Identity()), 8)
     12
     """
-    match layer:
-        case Conv():
-            return layer.out_channels
-        case Linear() | ChannelLinear():
-            return layer.out_features
-        case ChannelPad():
-            return channels + layer.channels
-        case ChannelSlice():
-            return layer.stop - layer.start
-        case Sequence():
-            for each in layer.layers:
-                channels = channels_after(each, channels)
+    match channel_effect(layer):
+        case Keeps():
             return channels
-        case Residual():
-            return channels_after(layer.body, channels)
-        case Concat():
-            return sum(channels_after(branch, channels) for branch in layer.branches)
-        case Dag():
-            return _channels_after_graph(layer, channels)
+        case Mixes(made=made):
+            return made
+        case Moves(order=order):
+            return len(order(tuple(range(channels))))
+    fold = _FOLDS.get(type(layer))
+    return counted_channels(layer, channels) if fold is None else fold(layer, channels, positions)
+
+
+def counted_channels(layer: Layer, channels: int) -> int:
+    """How many channels a layer makes of `channels`, by counting it on maps of several sides."""
+    made: set[int] = set()
+    for side in PROBED_SIDES:
+        try:
+            made.add(counts(layer, (channels, side, side))[0][0])
+        except SpecError:
+            continue  # it does not fit such a map
+    if len(made) != 1:
+        kind = layer_kind(layer)
+        raise SpecError(
+            "", f"how many channels {kind} makes of {channels} follows from no count: give Declaration(channels=...)"
+        )
+    return made.pop()
+
+
+def _after_sequence(layer: Sequence, channels: int, positions: int) -> int:
+    for each in layer.layers:
+        channels = channels_after(each, channels, positions)
+        if isinstance(each, GlobalPool):
+            positions = each.size[0] * each.size[1]
     return channels
 
 
-def _channels_after_graph(graph: Dag, channels: int) -> int:
-    values = [channels] * graph.num_inputs
-    for node in graph.nodes:
+def _after_graph(layer: Dag, channels: int, positions: int) -> int:
+    values = [channels] * layer.num_inputs
+    for node in layer.nodes:
         read = [values[index] for index in node.inputs]
-        values.append(channels_after(node.layer, sum(read) if node.join == "concat" else read[0]))
-    return sum(values[index] for index in graph.outputs)
+        values.append(channels_after(node.layer, sum(read) if node.join == "concat" else read[0], positions))
+    return sum(values[index] for index in layer.outputs)
 
 
-def weighted_layers(layer: Layer, path: str = "") -> list[tuple[str, Layer]]:
-    """Every layer that has weights, with its path in the built module."""
-    if isinstance(layer, _WEIGHTED):
+_FOLDS: dict[type[Layer], Callable[[Any, int, int], int]] = {
+    Sequence: _after_sequence,
+    Residual: lambda layer, channels, positions: channels_after(layer.body, channels, positions),
+    Concat: lambda layer, channels, positions: sum(
+        channels_after(branch, channels, positions) for branch in layer.branches
+    ),
+    Dag: _after_graph,
+    Flatten: lambda layer, channels, positions: channels * positions,
+}
+
+
+def layers_with_weights(layer: Layer, path: str = "") -> list[tuple[str, Layer]]:
+    """Every layer that has weights, or may have some for all that it says, with its path in the built module."""
+    if weights_of(layer) != ():
         return [(path, layer)]
     found: list[tuple[str, Layer]] = []
     for name, part in named_parts(layer):
-        found += weighted_layers(part, f"{path}.{name}" if path else name)
+        found += layers_with_weights(part, f"{path}.{name}" if path else name)
     return found
-
-
-def named_parts(layer: Layer) -> list[tuple[str, Layer]]:
-    """The parts of a combinator under the names that the built module has for them; none of another layer."""
-    match layer:
-        case Sequence():
-            return list(zip(layer.names, layer.layers, strict=True))
-        case Residual():
-            return [("body", layer.body), ("shortcut", layer.shortcut)]
-        case Gate():
-            return [("body", layer.body)]
-        case Concat():
-            return list(zip(layer.names, layer.branches, strict=True))
-        case Dag():
-            return list(zip(layer.names, (node.layer for node in layer.nodes), strict=True))
-    return []

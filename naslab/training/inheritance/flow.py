@@ -6,12 +6,11 @@ import math
 from collections import Counter
 from typing import NamedTuple, TypeAlias
 
+from naslab.arch.declaration import NEW
 from naslab.arch.plan import Act
 
 Channels: TypeAlias = tuple[int, ...]
 """For each channel of the child, the channel of the parent that it carries; `NEW` for one that no parent's is."""
-
-NEW = -1
 
 
 class Flow(NamedTuple):
@@ -83,27 +82,6 @@ def spread_in_groups(width: int, wide: int, groups: int) -> Channels:
         return spread(width, wide)
     share, wide_share = width // groups, wide // groups
     return tuple(group * share + channel for group in range(groups) for channel in spread(share, wide_share))
-
-
-def shuffled(channels: Channels, width: int, child_groups: int, parent_groups: int) -> Channels:
-    """The channels behind both networks' channel shuffles (arXiv 1707.01083).
-
-    >>> shuffled((0, 1, 2, 3), 4, 2, 2)
-    (0, 1, 2, 3)
-    """
-    behind = {channel: place for place, channel in enumerate(shuffle_order(width, parent_groups))}
-    behind[NEW] = NEW
-    return tuple(behind[channels[channel]] for channel in shuffle_order(len(channels), child_groups))
-
-
-def shuffle_order(width: int, groups: int) -> Channels:
-    """The channels that a shuffle puts at each place.
-
-    >>> shuffle_order(6, 2)
-    (0, 3, 1, 4, 2, 5)
-    """
-    share = width // groups
-    return tuple(group * share + place for place in range(share) for group in range(groups))
 
 
 def stacked(flows: list[Flow], widths: list[int]) -> Flow:

@@ -15,9 +15,10 @@ from naslab.arch.spec import ArchSpec
 from naslab.errors import DataError
 from naslab.training.inheritance.alignment import align, low_blocks
 from naslab.training.inheritance.flow import Flow, spread
-from naslab.training.inheritance.hand_on import LayerPair, hand_on, hand_on_graph, remove
-from naslab.training.inheritance.handover import Handover
-from naslab.training.inheritance.insert import insert
+from naslab.training.inheritance.insertion import insert_layer
+from naslab.training.inheritance.rules import LayerPair
+from naslab.training.inheritance.transfer import remove_layer, transfer_graph, transfer_layer
+from naslab.training.inheritance.weight_transfer import WeightTransfer
 
 
 class Inherited(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,28 +74,28 @@ fresh=(), broken=())
     """
     given = {name: value.detach().cpu() for name, value in weights.items()}
     require_weights_of(parent, given)
-    hand = Handover(given, build(child, seed).state_dict(), seed)
+    transfer = WeightTransfer(given, build(child, seed).state_dict(), seed)
     flow = Flow(spread(parent.input[0], child.input[0]), parent.input[0])
     if parent.input != child.input:
-        hand.break_at("input", f"images of {child.input} here, of {parent.input} in the parent")
-    trail = _hand_on_blocks(hand, parent, child, [flow])
+        transfer.break_at("input", f"images of {child.input} here, of {parent.input} in the parent")
+    trail = _transfer_blocks(transfer, parent, child, [flow])
     old_head, new_head = _head(parent), _head(child)
     classes = spread(parent.num_classes, child.num_classes)
-    last = hand_on(hand, LayerPair("head", old_head, "head", new_head), trail[-1], classes)
+    last = transfer_layer(transfer, LayerPair("head", old_head, "head", new_head), trail[-1], classes)
     if not last.is_same:
-        hand.break_at("head", f"{child.num_classes} classes here, {parent.num_classes} in the parent")
-    return Inheritance(hand.child, report_of(hand))
+        transfer.break_at("head", f"{child.num_classes} classes here, {parent.num_classes} in the parent")
+    return Inheritance(transfer.child, report_of(transfer))
 
 
-def report_of(hand: Handover) -> Inherited:
-    """The report of a handover."""
+def report_of(transfer: WeightTransfer) -> Inherited:
+    """The report of a weight transfer."""
     return Inherited(
-        copied=tuple(hand.copied),
-        widened=tuple(hand.widened),
-        deepened=tuple(hand.deepened),
-        sliced=tuple(hand.sliced),
-        fresh=tuple(hand.fresh),
-        broken=tuple(hand.broken),
+        copied=tuple(transfer.copied),
+        widened=tuple(transfer.widened),
+        deepened=tuple(transfer.deepened),
+        sliced=tuple(transfer.sliced),
+        fresh=tuple(transfer.fresh),
+        broken=tuple(transfer.broken),
     )
 
 
@@ -104,21 +105,21 @@ def _head(arch: ArchSpec) -> Layer:
     return plan.layers[-1]
 
 
-def _hand_on_blocks(hand: Handover, parent: ArchSpec, child: ArchSpec, trail: list[Flow]) -> list[Flow]:
+def _transfer_blocks(transfer: WeightTransfer, parent: ArchSpec, child: ArchSpec, trail: list[Flow]) -> list[Flow]:
     """The flows behind every block of the child, the input's first."""
     for old, new in align(low_blocks(parent), low_blocks(child)):
         flow = trail[-1]._replace(norm=None)
         if new is None:
             assert old is not None
-            trail[-1] = remove(hand, old.path, old.layer, flow)
+            trail[-1] = remove_layer(transfer, old.path, old.layer, flow)
         elif old is None:
-            trail.append(insert(hand, new.path, new.layer, flow))
+            trail.append(insert_layer(transfer, new.path, new.layer, flow))
         elif isinstance(old.layer, Dag) and isinstance(new.layer, Dag) and new.layer.num_inputs > 1:
             count = new.layer.num_inputs
             read = [trail[0]] * (count - len(trail)) + trail[-count:]
-            trail.append(hand_on_graph(hand, LayerPair(old.path, old.layer, new.path, new.layer), read))
+            trail.append(transfer_graph(transfer, LayerPair(old.path, old.layer, new.path, new.layer), read))
         else:
-            trail.append(hand_on(hand, LayerPair(old.path, old.layer, new.path, new.layer), flow))
+            trail.append(transfer_layer(transfer, LayerPair(old.path, old.layer, new.path, new.layer), flow))
     return trail
 
 

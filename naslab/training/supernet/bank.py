@@ -12,7 +12,8 @@ from torch.func import functional_call
 
 from naslab.arch import ArchSpec, canonical
 from naslab.arch.build import build
-from naslab.training.supernet.sharing import Initial, SharedTensor, shared_tensors
+from naslab.arch.declaration import Initial
+from naslab.training.supernet.sharing import SharedTensor, shared_tensors
 
 MODULES_KEPT = 64
 

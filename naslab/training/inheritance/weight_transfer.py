@@ -1,14 +1,41 @@
-"""Handover: the weights of two networks while one's are handed on to the other, and what became of each layer."""
+"""WeightTransfer: the weights of two networks while one's become the other's, and what became of each layer.
+
+The arithmetic of function-preserving growth is here (Net2Net, Chen et al. 2015, arXiv 1511.05641).
+
+| name | meaning |
+|---|---|
+| `weight` | the parent's tensor, (outputs, inputs / groups, kernel height, kernel width); W below |
+| `own` | the child's tensor as it was initialised, of the child's shape |
+| `inputs` | for each input channel of the child's layer, the parent's channel that it carries; f below |
+| `outputs` | for each output channel of the child's layer, the parent's that it is to be; g below |
+| `NEW` | in their place, a channel that carries none of the parent's |
+| `groups` | of the parent's layer and of the child's |
+| `shares` | what each copy of a channel counts in each output; the copies of one channel sum to 1; s below |
+| `scale` | what the child's map is multiplied by beside the parent's; a `Flow` has it |
+
+The child's weight from input i to output o is V[o, i] = s[o, i] * W[g(o), f(i)] / scale: equation 2 of the paper, where
+s is 1 over the number of copies. Here the shares are drawn, so that copies do not stay equal.
+
+One example. A map of channels (x, y) is widened to three that carry (x, y, x): `inputs` is (0, 1, 0). The parent's
+filter reads 2x + 5y: its row is (2, 5). The child's row is (2s, 5, 2(1 - s)) for a drawn share s between 0 and 1, and
+2sx + 5y + 2(1 - s)x = 2x + 5y as before:
+
+>>> row, own = torch.tensor([[2.0, 5.0]]), torch.zeros(1, 3)
+>>> made, is_whole = mixing_weight(row, own, (0, 1, 0), (0,), (1, 1), torch.Generator().manual_seed(0))
+>>> is_whole, made[0, 1].item(), round((made[0, 0] + made[0, 2]).item(), 5)
+(True, 5.0, 2.0)
+"""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from naslab.training.inheritance.flow import NEW, Channels, Flow
+from naslab.arch.declaration import NEW
+from naslab.training.inheritance.flow import Channels, Flow
 
 
-class Handover:
+class WeightTransfer:
     """The parent's tensors, the child's as they become, and the paths of the child's layers by what was done."""
 
     def __init__(self, parent: dict[str, Tensor], child: dict[str, Tensor], seed: int) -> None:
@@ -21,6 +48,10 @@ class Handover:
         self.sliced: list[str] = []
         self.fresh: list[str] = []
         self.broken: list[str] = []
+
+    def owners(self, path: str) -> list[str]:
+        """The paths of the child's layers with tensors at a path or inside it, in their order."""
+        return list(dict.fromkeys(name.rpartition(".")[0] for name in self.child if name.startswith(f"{path}.")))
 
     def break_at(self, path: str, why: str) -> None:
         """Note that the function changes here, and why."""

@@ -1,16 +1,16 @@
-"""Wishes: which of the parent's channels a layer should make, as those that read them need it."""
+"""Wanted channels: which of the parent's channels a layer should make, as those that read them need it."""
 
 from __future__ import annotations
 
 import torch
 
-from naslab.arch.plan import Conv, Layer, Linear, Sequence
-from naslab.training.inheritance.channels import chooses_outputs, keeps_channels, named_parts
+from naslab.arch.plan import Conv, Layer, Linear, Sequence, named_parts
+from naslab.training.inheritance.channels import chooses_outputs, keeps_channels
 from naslab.training.inheritance.flow import Channels, spread_in_groups
-from naslab.training.inheritance.handover import Handover
+from naslab.training.inheritance.weight_transfer import WeightTransfer
 
 
-def wish_behind(hand: Handover, old_path: str, old: Sequence, new: Sequence, index: int) -> Channels | None:
+def wanted_behind(transfer: WeightTransfer, old_path: str, old: Sequence, new: Sequence, index: int) -> Channels | None:
     """The channels that layer `index` of a sequence had best make for the next one that mixes them, or `None`.
 
     Where that filters in groups, each group keeps to the parent's; where fewer channels are left than the parent has,
@@ -24,11 +24,11 @@ def wish_behind(hand: Handover, old_path: str, old: Sequence, new: Sequence, ind
             continue
         if name not in old.names:
             return None
-        return _for_reader(hand, f"{old_path}.{name}", old.layers[old.names.index(name)], each)
+        return _for_reader(transfer, f"{old_path}.{name}", old.layers[old.names.index(name)], each)
     return None
 
 
-def _for_reader(hand: Handover, path: str, old: Layer, new: Layer) -> Channels | None:
+def _for_reader(transfer: WeightTransfer, path: str, old: Layer, new: Layer) -> Channels | None:
     while isinstance(old, Sequence) and isinstance(new, Sequence):
         firsts = [
             next(((name, part) for name, part in named_parts(each) if not keeps_channels(part)), None)
@@ -42,15 +42,15 @@ def _for_reader(hand: Handover, path: str, old: Layer, new: Layer) -> Channels |
             same = new.groups == old.groups
             return spread_in_groups(old.in_channels, new.in_channels, new.groups) if same else None
         if new.in_channels < old.in_channels:
-            return _largest(hand, path, new.in_channels)
+            return _largest(transfer, path, new.in_channels)
     if isinstance(old, Linear) and isinstance(new, Linear) and new.in_features < old.in_features:
-        return _largest(hand, path, new.in_features)
+        return _largest(transfer, path, new.in_features)
     return None
 
 
-def _largest(hand: Handover, path: str, count: int) -> Channels:
+def _largest(transfer: WeightTransfer, path: str, count: int) -> Channels:
     """The channels that a layer of the parent reads with the largest weights, in their order."""
-    weight = hand.parent[f"{path}.weight"]
+    weight = transfer.parent[f"{path}.weight"]
     size = weight.abs().sum(dim=[dim for dim in range(weight.ndim) if dim != 1])
     kept = torch.argsort(size, descending=True, stable=True)[:count]
     return tuple(sorted(kept.tolist()))

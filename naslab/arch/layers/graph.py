@@ -1,0 +1,269 @@
+"""Graphs of layers, rows that remember, and networks with auxiliary heads: how each is counted stands beside it."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Literal
+
+import msgspec
+
+from naslab.arch.declaration import Counts, Declaration, Layer, NamedPart, Shape, declare, named_parts
+from naslab.arch.layers.combinators import Sequence, row_words, sequence_parts
+from naslab.arch.layers.words import counted
+from naslab.arch.span import POINT, Span, joined, then
+from naslab.arch.tally import Tally, counts, num_values, tally
+from naslab.errors import SpecError
+
+
+class Node(msgspec.Struct, frozen=True, gc=False):
+    """One step of a `Dag`: the values it reads, how several become one, and the layer on that.
+
+    Value 0 is the graph's first input, further inputs follow, then the nodes in their order. With `shifted_like` the
+    layer runs on the map behind one more row and column of zeros wherever value `shifted_like` has an even side, and
+    its first row or column is dropped: the place of TensorFlow's windows on even maps.
+    """
+
+    layer: Layer
+    inputs: tuple[int, ...]
+    join: Literal["add", "mean", "concat"] = "add"
+    shifted_like: int | None = None
+
+
+class Dag(Layer, frozen=True, gc=False, cache_hash=True):
+    """A graph of layers: nodes in order, the values `outputs` stacked along the channels.
+
+    A graph of several inputs given one map reads it for all of them; inside a `History` it reads the last ones.
+    In training every `mean` drops each of its inputs with probability `drop_rate`, never all: drop-path
+    (Larsson et al. 2017, arXiv 1605.07648).
+    """
+
+    names: tuple[str, ...]
+    nodes: tuple[Node, ...]
+    outputs: tuple[int, ...]
+    num_inputs: int = 1
+    drop_rate: float = 0.0
+
+
+class History(Layer, frozen=True, gc=False):
+    """Layers one after another that remember: a `Dag` of n inputs reads the last n outputs, oldest first.
+
+    A history inside a history goes on with its outer's.
+    """
+
+    names: tuple[str, ...]
+    layers: tuple[Layer, ...]
+
+
+class Supervised(Layer, frozen=True, gc=False):
+    """A network with auxiliary heads behind some of its parts, there in training only (arXiv 1409.4842, section 5).
+
+    `taps` are triples of a part's name, the head that reads its output, and what the head's loss counts.
+    """
+
+    body: Sequence | History
+    taps: tuple[tuple[str, Layer, float], ...]
+
+
+def _count_dag(layer: Dag, shape: Shape, keep: bool) -> Counts:
+    return dag_tally(layer, (shape,), (0,) * layer.num_inputs, (keep,))
+
+
+def dag_tally(
+    layer: Dag, maps: tuple[Shape, ...], reads: tuple[int, ...], keeps: tuple[bool, ...], spans: tuple[Span, ...] = ()
+) -> Tally:
+    """Count a graph whose input i is `maps[reads[i]]`; `keeps` says which maps are needed afterwards.
+
+    `spans` lead to the maps; without them the graph starts at each of them.
+    """
+    total, nodes = _nodes_tally(layer, maps, reads, keeps)
+    values = [spans[index] if spans else POINT for index in reads]
+    for node, span in zip(layer.nodes, nodes, strict=True):
+        inputs = node.inputs
+        before = values[inputs[0]] if len(inputs) == 1 else joined([values[index] for index in inputs])
+        values.append(before if span is POINT else then(before, span))
+    return total._replace(span=joined([values[index] for index in layer.outputs]))
+
+
+@lru_cache(maxsize=16384)
+def _nodes_tally(
+    layer: Dag, maps: tuple[Shape, ...], reads: tuple[int, ...], keeps: tuple[bool, ...]
+) -> tuple[Tally, tuple[Span, ...]]:
+    """A graph's counts, and the spans of its nodes' layers: what they see together depends on what the inputs do."""
+    values = [maps[index] for index in reads]
+    place = [*reads, *range(len(maps), len(maps) + len(layer.nodes))]
+    sizes = [num_values(each) for each in maps] + [0] * len(layer.nodes)
+    left = _reads_left(layer, place, keeps)
+    alive = sum(size for size, count in zip(sizes, left, strict=True) if count)
+    params = macs = activations = peak = 0
+    spans: list[Span] = []
+    for name, node in zip(layer.names, layer.nodes, strict=True):
+        try:
+            shape = joined_shape(node, values)
+            sources = [place[index] for index in node.inputs]
+            for source in sources:
+                left[source] -= 1
+            freed = sum(sizes[source] for source in set(sources) if not left[source])
+            alone = len(sources) == 1 and node.shifted_like is None
+            part = node_tally(node, values, alone and left[sources[0]] > 0)
+            if node.shifted_like is not None:
+                peak = max(peak, alive + part.peak)
+            elif alone:
+                peak = max(peak, alive - sizes[sources[0]] + part.peak)
+            else:
+                in_place = freed > 0 and node.join != "concat"
+                peak = max(peak, alive + (0 if in_place else num_values(shape)), alive - freed + part.peak)
+        except SpecError as error:
+            raise error.inside(name) from None
+        params, macs, activations = params + part.params, macs + part.macs, activations + part.activations
+        spans.append(part.span)
+        made = place[len(values)]
+        sizes[made] = num_values(part.out_shape)
+        alive += (sizes[made] if left[made] else 0) - freed
+        values.append(part.out_shape)
+    out = _stacked([values[index] for index in layer.outputs])
+    peak = max(peak, alive + (num_values(out) if len(layer.outputs) > 1 else 0))
+    return Tally(out, params, macs, activations, peak, POINT), tuple(spans)
+
+
+def node_tally(node: Node, values: list[Shape], keep: bool = False) -> Tally:
+    """Count the layer of a graph's node behind the values before it."""
+    part = tally(node.layer, joined_shape(node, values), keep)
+    if node.shifted_like is None:
+        return part
+    top, left = _shift(values[node.shifted_like])
+    channels, height, width = part.out_shape
+    return part._replace(out_shape=(channels, height - top, width - left))
+
+
+def _shift(like: Shape) -> tuple[int, int]:
+    return 1 - like[1] % 2, 1 - like[2] % 2
+
+
+def _reads_left(layer: Dag, place: list[int], keeps: tuple[bool, ...]) -> list[int]:
+    """How often each map and each node's output is read, by the nodes, as an output, or afterwards."""
+    left = [int(keep) for keep in keeps] + [0] * len(layer.nodes)
+    for index in (*(index for node in layer.nodes for index in node.inputs), *layer.outputs):
+        if index >= len(place):
+            raise SpecError("", f"reads value {index}, but there are only {len(place)}")
+        left[place[index]] += 1
+    return left
+
+
+def joined_shape(node: Node, values: list[Shape]) -> Shape:
+    """The shape on which a node's layer runs, given the values before it."""
+    if max(node.inputs) >= len(values):
+        raise SpecError("", f"reads value {max(node.inputs)}, but only {len(values)} come before it")
+    channels, height, width = _joined(node, values)
+    top, left = (0, 0) if node.shifted_like is None else _shift(values[node.shifted_like])
+    return channels, height + top, width + left
+
+
+def _joined(node: Node, values: list[Shape]) -> Shape:
+    shapes = [values[index] for index in node.inputs]
+    if len(shapes) == 1:
+        return shapes[0]
+    if node.join == "concat":
+        return _stacked(shapes)
+    if any(shape != shapes[0] for shape in shapes):
+        raise SpecError("", f"cannot {node.join} maps of {' and '.join(map(str, shapes))}")
+    return shapes[0]
+
+
+def _stacked(shapes: list[Shape]) -> Shape:
+    if any(shape[1:] != shapes[0][1:] for shape in shapes):
+        raise SpecError("", f"cannot stack maps of {' and '.join(map(str, shapes))}")
+    return (sum(shape[0] for shape in shapes), *shapes[0][1:])
+
+
+declare(
+    Dag,
+    Declaration(
+        count=_count_dag,
+        parts=lambda layer: tuple(zip(layer.names, (node.layer for node in layer.nodes), strict=True)),
+        words=lambda layer: f"graph of {counted(len(layer.nodes), 'node')}",
+    ),
+)
+
+
+def _count_history(layer: History, shape: Shape, keep: bool) -> Counts:
+    steps = history_steps(layer)
+    reads = [step_reads(index, each) for index, (_, each) in enumerate(steps)]
+    last_read = dict.fromkeys(range(len(steps) + 1), -1)
+    for index, (_, each) in enumerate(steps):
+        last_read |= {reads[index][number]: index for number in inputs_read(each)}
+    if keep:
+        last_read[0] = len(steps)
+    maps, spans = [shape], [POINT]
+    params = macs = activations = peak = 0
+    for index, (name, each) in enumerate(steps):
+        wanted = reads[index]
+        held = sum(
+            num_values(maps[value]) for value in range(index) if last_read[value] >= index and value not in wanted
+        )
+        try:
+            if isinstance(each, Dag):
+                distinct = sorted(set(wanted))
+                part = dag_tally(
+                    each,
+                    tuple(maps[value] for value in distinct),
+                    tuple(distinct.index(value) for value in wanted),
+                    tuple(last_read[value] > index for value in distinct),
+                    tuple(spans[value] for value in distinct),
+                )
+                span = part.span
+            else:
+                part = tally(each, maps[-1], last_read[index] > index)
+                span = then(spans[-1], part.span)
+        except SpecError as error:
+            raise error.inside(name) from None
+        params, macs, activations = params + part.params, macs + part.macs, activations + part.activations
+        peak = max(peak, held + part.peak)
+        maps.append(part.out_shape)
+        spans.append(span)
+    return maps[-1], params, macs, activations, peak or num_values(shape), spans[-1]
+
+
+def history_steps(layer: History) -> list[tuple[str, Layer]]:
+    """The layers of a history in order, those of inner histories among them, each with its path."""
+    steps: list[tuple[str, Layer]] = []
+    for name, each in zip(layer.names, layer.layers, strict=True):
+        if isinstance(each, History):
+            steps.extend((f"{name}.{inner}", part) for inner, part in history_steps(each))
+        else:
+            steps.append((name, each))
+    return steps
+
+
+def step_reads(index: int, layer: Layer) -> tuple[int, ...]:
+    """The values that step `index` of a history reads, oldest first; value 0 is the input, value i step i's."""
+    count = layer.num_inputs if isinstance(layer, Dag) else 1
+    return tuple(max(0, index + 1 - count + each) for each in range(count))
+
+
+def inputs_read(layer: Layer) -> set[int]:
+    """The inputs of a layer that it does read: a graph may leave some of its own out."""
+    if not isinstance(layer, Dag):
+        return {0}
+    used = {index for node in layer.nodes for index in node.inputs} | set(layer.outputs)
+    return {index for index in used if index < layer.num_inputs}
+
+
+declare(
+    History,
+    Declaration(count=_count_history, parts=sequence_parts, words=lambda layer: row_words(layer.names)),
+)
+
+
+def _count_supervised(layer: Supervised, shape: Shape, keep: bool) -> Counts:
+    return counts(layer.body, shape, keep)
+
+
+def _supervised_parts(layer: Supervised) -> tuple[NamedPart, ...]:
+    """Those of the network: by convention auxiliary heads are no part of what it costs."""
+    return named_parts(layer.body)
+
+
+declare(
+    Supervised,
+    Declaration(count=_count_supervised, parts=_supervised_parts, words=lambda layer: row_words(layer.body.names)),
+)
