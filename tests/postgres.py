@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from processes import HANG_SECONDS
 
 PASSWORD = "correct-horse-battery"
 
@@ -86,12 +87,12 @@ def serve(programs: Path, folder: Path, owner: str | None) -> Iterator[str]:
         yield url
     finally:
         server.send_signal(signal.SIGQUIT)  # at once: nothing in it is needed again
-        server.wait(30)
+        server.wait(HANG_SECONDS)
 
 
 def wait_until_up(server: subprocess.Popen[bytes], url: str, log: Path) -> None:
     """Return once the server takes connections."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + HANG_SECONDS
     while True:
         try:
             psycopg.connect(url, connect_timeout=5).close()
