@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from types import ModuleType
 from typing import Any
 
 import ray
@@ -104,13 +105,11 @@ def unhurried() -> Iterator[None]:
 
     Ray takes most of its limits from the environment; that of a node's registration is a number in its code.
     """
-    plain = ray_node.time
-    ray_node.time = SlowClock()
-    try:
-        with environment_of({name: os.environ.get(name, value) for name, value in PATIENT_SETTINGS.items()}):
-            yield
-    finally:
-        ray_node.time = plain
+    with (
+        environment_of({name: os.environ.get(name, value) for name, value in PATIENT_SETTINGS.items()}),
+        replaced(ray_node, "time", SlowClock()),
+    ):
+        yield
 
 
 @contextmanager
@@ -138,6 +137,17 @@ def mishaps_on_stderr() -> Iterator[None]:
         yield
     finally:
         ray_worker.print_to_stdstream = plain
+
+
+@contextmanager
+def replaced(module: ModuleType, name: str, value: Any) -> Iterator[None]:
+    """Another value for what a module calls `name`, inside the block."""
+    plain = getattr(module, name)
+    setattr(module, name, value)
+    try:
+        yield
+    finally:
+        setattr(module, name, plain)
 
 
 @contextmanager
