@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -61,7 +62,7 @@ def serve(programs: Path, folder: Path, owner: str | None) -> Iterator[str]:
     password, data = folder / "password", folder / "data"
     password.write_text(PASSWORD)
     password.chmod(0o644)
-    as_owner = {"user": owner, "extra_groups": []} if owner else {}
+    as_owner: dict[str, Any] = {"user": owner, "extra_groups": []} if owner else {}
     subprocess.run(
         [programs / "initdb", "-D", data, "-U", "naslab", "-A", "scram-sha-256", f"--pwfile={password}", "-E", "UTF8"],
         check=True,
