@@ -24,7 +24,7 @@ def several_nodes(num_cpus: Sequence[int]) -> Iterator[Any]:
             cluster.wait_for_nodes(timeout=HANG_SECONDS)
         yield cluster
     finally:
-        cluster.shutdown()
+        cluster.shutdown()  # type: ignore[no-untyped-call]
 
 
 @contextmanager

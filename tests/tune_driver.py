@@ -35,9 +35,9 @@ def main(folder: str, trials: str, holds_from: str) -> None:
             run_config=tune.RunConfig(name="experiment", storage_path=folder, verbose=0),
         )
     results = tuner.fit()
-    print("trials", sorted(results[number].config["trial"] for number in range(len(results))))
+    print("trials", sorted((results[number].config or {})["trial"] for number in range(len(results))))
     print("errors", len(results.errors))
-    print("best", results.get_best_result("accuracy", "max").config["trial"])
+    print("best", (results.get_best_result("accuracy", "max").config or {})["trial"])
 
 
 if __name__ == "__main__":
