@@ -1,12 +1,27 @@
-# make demo: the main job on real data.  make test: the whole suite.
-# make mutation: how many small faults the tests see.
+# make demo         the main job on real data
+# make check        while editing: ruff, mypy (cached) and the fast tests, about 90 seconds on an idle machine
+# make test         the whole suite on two cores, fast folders first, with the slowest 20 tests and the CPU time at the end
+# make lint         ruff, and mypy --strict over the package and the tests
+# make test-oldest  the fast tests with the oldest supported versions (constraints-oldest.txt), in .venv-oldest
+# make test-light   the tests that need no torch, on another Python: make test-light LIGHT_PYTHON=python3.12
+# make mutation     how many small faults the tests see (scripts/mutation_targets.py)
+# make clean        remove what the others made
+SHELL := /bin/bash
 PYTHON ?= python3
+LIGHT_PYTHON ?= python3.12
 VENV := .venv
 BIN := $(VENV)/bin
+OLDEST := .venv-oldest
+LIGHT := .venv-light
 DEMO := results/demo
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+FAST := tests/unit/arch tests/unit/space tests/unit/study tests/unit/scaling tests/unit/analysis tests/unit/ledger \
+    tests/unit/execution/test_worker_pool.py tests/unit/execution/test_search.py tests/unit/execution/test_admission.py \
+    tests/unit/test_layering.py tests/unit/test_pareto.py tests/unit/training/test_loop.py tests/contracts/test_strategies.py
+WARNED := tests/unit/training/test_compiling.py tests/unit/training/test_memory.py tests/unit/arch/test_traced.py
+TESTED := --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 20
 
-.PHONY: help demo test lint types mutation clean
+.PHONY: help demo check test test-oldest test-light lint mutation clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -20,6 +35,11 @@ $(VENV)/.installed-tests: $(VENV)/.installed
 	$(PIP) --editable '.[test]'
 	@touch $@
 
+$(OLDEST)/.installed: pyproject.toml constraints-oldest.txt
+	$(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-oldest.txt --editable '.[test]'
+	@touch $@
+
 demo: $(VENV)/.installed
 	@mkdir -p $(DEMO)
 	$(BIN)/naslab search digits_demo --dataset digits --study demo --ledger $(DEMO)/study.db \
@@ -29,16 +49,29 @@ demo: $(VENV)/.installed
 	$(BIN)/naslab rescale demo:best --ledger $(DEMO)/study.db --phi -1 1 2 --train --out $(DEMO)/family
 	$(BIN)/naslab report demo --ledger $(DEMO)/study.db --out $(DEMO)/report.html
 
+check: $(VENV)/.installed-tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict naslab
+	$(BIN)/python -m pytest $(TESTED) -m 'not slow' $(FAST)
+
 test: $(VENV)/.installed-tests
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	time $(BIN)/python -m pytest $(TESTED)
+
+test-oldest: $(OLDEST)/.installed
+	$(OLDEST)/bin/python -m pytest $(TESTED) -m 'not slow' $(FAST)
+	$(OLDEST)/bin/python -m pytest $(WARNED)
+
+test-light:
+	bash scripts/check_light.sh $(LIGHT_PYTHON) $(LIGHT)
 
 lint: $(VENV)/.installed-tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy --strict naslab
+	$(BIN)/mypy --strict naslab tests
 
 mutation: $(VENV)/.installed-tests
 	$(BIN)/python scripts/mutation.py
 
 clean:
-	rm -rf $(VENV) $(DEMO) dist build
+	rm -rf $(VENV) $(OLDEST) $(LIGHT) $(DEMO) dist build

@@ -6,10 +6,14 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from processes import HANG_SECONDS
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+WAIT_MILLISECONDS = 1000 * HANG_SECONDS
+"""In place of playwright's 30 seconds, which a page may take on a busy machine."""
 ALL_DRAWN = "html[data-drawn]"
 
 
@@ -18,6 +22,7 @@ class Visit:
 
     def __init__(self, browser: Browser, path: Path, width: int, height: int = 800) -> None:
         self.context = browser.new_context(viewport={"width": width, "height": height})
+        self.context.set_default_timeout(WAIT_MILLISECONDS)
         self.page = self.context.new_page()
         self.messages: list[str] = []
         self.requests: list[str] = []

@@ -1,5 +1,34 @@
-"""Fixtures that several folders of tests share."""
+"""What holds for every test: one thread, time enough on a busy machine, and fixtures that several folders share."""
 
+from __future__ import annotations
+
+import os
+import sys
+
+import pytest
+from hypothesis import HealthCheck, settings
 from postgres import postgres_database, postgres_url
 
 __all__ = ["postgres_database", "postgres_url"]
+
+settings.register_profile("naslab", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("naslab")
+
+# Ray reads these when it is loaded; by themselves they are a minute or less.
+os.environ.setdefault("RAY_gcs_server_request_timeout_seconds", "600")
+os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", "600")
+os.environ.setdefault("RAY_health_check_timeout_ms", "600000")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that hold slow tests come last."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path in slow)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Small networks run faster on one thread than on several that wait for each other."""
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(1)

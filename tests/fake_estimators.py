@@ -1,4 +1,4 @@
-"""Estimators that train nothing: they sleep, fail, die or hang as told, and count their runs in files."""
+"""Estimators that train nothing: they wait, fail, die or hang as told, and leave a file for every run."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -39,19 +40,34 @@ def epoch_record(epoch: int) -> EpochRecord:
     return EpochRecord(epoch, 1.0, 1.0, 50.0 + epoch, 0.1)
 
 
+def meeting_candidates(folder: Path) -> list[Candidate]:
+    """Candidates 0 and 1, which end once both have begun: then two workers are ready, however long each took."""
+    return [numbered_candidate(trial, "waits", until=str(run_file(folder, 1 - trial))) for trial in range(2)]
+
+
 class Scripted(msgspec.Struct, frozen=True):
-    """Does what the candidate's origin says, after `seconds`; every run leaves a file in `folder`."""
+    """Does what the candidate's origin says; every run and every preparation leaves a file in `folder`.
+
+    Trials from `holds_from` on wait for the file `go`, preparations for the file `prepare_until` where it is named.
+    """
 
     folder: str
-    seconds: float = 0.0
-    prepare_seconds: float = 0.0
+    holds_from: int | None = None
+    prepare_until: str = ""
 
     def prepare(self, bench: Workbench) -> None:
-        time.sleep(self.prepare_seconds)
+        self.prepare_as(note_run(Path(self.folder), PREPARATION), bench)
+
+    def prepare_as(self, run: int, bench: Workbench) -> None:
+        """Prepare the `run`-th worker, counted from 1."""
+        if self.prepare_until:
+            wait_for(Path(self.prepare_until))
         bench.cache["prepared"] = bench.cache.get("prepared", 0) + 1
 
     def estimate(self, candidate: Candidate, bench: Workbench) -> Estimate:
         run = note_run(Path(self.folder), candidate.trial)
+        if self.holds_from is not None and candidate.trial >= self.holds_from:
+            wait_for(Path(self.folder, "go"))
         kind = candidate.origin.get("kind", "good")
         if kind == "dies" or (kind == "dies_once" and run == 1):
             print("last words", file=sys.stderr, flush=True)
@@ -72,8 +88,7 @@ class Scripted(msgspec.Struct, frozen=True):
             bench.report(epoch_record(0))
             time.sleep(1000)
         if kind == "waits":
-            while not Path(candidate.origin["until"]).exists():
-                time.sleep(0.05)
+            wait_for(Path(candidate.origin["until"]))
         if kind == "has_child":
             child = subprocess.Popen(["sleep", "1000"])
             Path(self.folder, f"child-{candidate.trial}").write_text(str(child.pid), encoding="ascii")
@@ -83,7 +98,6 @@ class Scripted(msgspec.Struct, frozen=True):
         if kind == "prints":
             print("on stdout")
         for epoch in range(candidate.fidelity.epochs):
-            time.sleep(candidate.origin.get("seconds", self.seconds) / candidate.fidelity.epochs)
             bench.report(epoch_record(epoch))
         return Estimate(
             measured={"accuracy": 50.0 + candidate.trial % 10},
@@ -132,11 +146,10 @@ class RefusesLater(Scripted, frozen=True):
     num_first: int = 1
     num_refusals: int = 2
 
-    def prepare(self, bench: Workbench) -> None:
-        run = note_run(Path(self.folder), PREPARATION)
+    def prepare_as(self, run: int, bench: Workbench) -> None:
         if self.num_first < run <= self.num_first + self.num_refusals:
             raise MemoryError
-        super().prepare(bench)
+        super().prepare_as(run, bench)
 
 
 class DiesPreparing(msgspec.Struct, frozen=True):
@@ -149,15 +162,29 @@ class DiesPreparing(msgspec.Struct, frozen=True):
         raise AssertionError("never prepared")
 
 
+def wait_for(path: Path) -> None:
+    """Return once a file is there."""
+    while not path.exists():
+        time.sleep(0.01)
+
+
+def run_file(folder: Path, trial: int, run: int = 1) -> Path:
+    """The file that the `run`-th run of a trial leaves; it holds the worker's process id."""
+    return folder / f"run-{trial}-{run}"
+
+
 def note_run(folder: Path, trial: int) -> int:
     """Leave a file for a run of a trial; the how-manieth it is."""
+    draft = folder / f".draft-{os.getpid()}-{threading.get_ident()}"
+    draft.write_text(str(os.getpid()), encoding="ascii")
     number = 1
     while True:
         try:
-            Path(folder, f"run-{trial}-{number}").touch(exist_ok=False)
+            run_file(folder, trial, number).hardlink_to(draft)
         except FileExistsError:
             number += 1
         else:
+            draft.unlink()
             return number
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 from naslab.arch import ArchSpec, Head, MBConv, ResidualBlock, Stage, arch_id, cost
 from naslab.ledger import StudyRecord
@@ -26,7 +27,7 @@ def example_arch(trial: int = 0) -> ArchSpec:
     return ArchSpec(input=(1, 8, 8), stages=stages, num_classes=10, head=Head(dropout=0.1))
 
 
-def example_candidate(trial: int, role: str = "search") -> Candidate:
+def example_candidate(trial: int, role: Literal["search", "family", "baseline"] = "search") -> Candidate:
     arch = example_arch(trial)
     return Candidate(
         trial=trial,

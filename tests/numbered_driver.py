@@ -1,4 +1,7 @@
-"""A driver to kill: searches the numbered space with real workers. Arguments: folder, trials, seconds, executor."""
+"""A driver to kill: searches the numbered space with real workers. Arguments: folder, trials, executor, a number.
+
+Trials from that number on wait for the file `go`.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +26,12 @@ def show(event: Event) -> None:
         print(f"interrupted {event.in_flight}", flush=True)
 
 
-def main(folder: str, trials: str, seconds: str, kind: str) -> None:
+def main(folder: str, trials: str, kind: str, holds_from: str) -> None:
     """Search the numbered space; every run of a trial leaves a file in the folder."""
     workers = Workers(kind="ray" if kind == "ray" else "local", count=2, device="cpu")
     with (
         numbered_study(Path(folder), int(trials)) as ledger,
-        workers.start(Scripted(folder, float(seconds))) as executor,
+        workers.start(Scripted(folder, int(holds_from))) as executor,
     ):
         run_search("numbered", ledger, Counting(), executor, numbered_problem(), 2, 0, int(trials), show)
 

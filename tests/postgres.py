@@ -13,9 +13,11 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
+from processes import HANG_SECONDS
 
 PASSWORD = "correct-horse-battery"
 
@@ -41,10 +43,10 @@ def postgres_database(postgres_url: str) -> Iterator[str]:
     """The URL of a database of the test's own."""
     name = f"test_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
+        connection.execute(f"CREATE DATABASE {name}")
     yield postgres_url.rpartition("/")[0] + f"/{name}"
     with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[arg-type]
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def server_owner() -> str | None:
@@ -60,7 +62,7 @@ def serve(programs: Path, folder: Path, owner: str | None) -> Iterator[str]:
     password, data = folder / "password", folder / "data"
     password.write_text(PASSWORD)
     password.chmod(0o644)
-    as_owner = {"user": owner, "extra_groups": []} if owner else {}
+    as_owner: dict[str, Any] = {"user": owner, "extra_groups": []} if owner else {}
     subprocess.run(
         [programs / "initdb", "-D", data, "-U", "naslab", "-A", "scram-sha-256", f"--pwfile={password}", "-E", "UTF8"],
         check=True,
@@ -86,12 +88,12 @@ def serve(programs: Path, folder: Path, owner: str | None) -> Iterator[str]:
         yield url
     finally:
         server.send_signal(signal.SIGQUIT)  # at once: nothing in it is needed again
-        server.wait(30)
+        server.wait(HANG_SECONDS)
 
 
 def wait_until_up(server: subprocess.Popen[bytes], url: str, log: Path) -> None:
     """Return once the server takes connections."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + HANG_SECONDS
     while True:
         try:
             psycopg.connect(url, connect_timeout=5).close()

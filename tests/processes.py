@@ -6,6 +6,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+HANG_SECONDS = 300.0
+"""Longer than anything here takes on a busy machine: a guard against hanging, not a promise of speed."""
+
 
 def is_alive(pid: int) -> bool:
     """Whether a process runs; a zombie does not."""
@@ -16,9 +19,9 @@ def is_alive(pid: int) -> bool:
     return status.rpartition(")")[2].split()[0] not in "ZX"
 
 
-def wait_until(holds: Callable[[], bool], seconds: float = 5.0) -> bool:
-    """Whether something comes true within a time."""
-    until = time.monotonic() + seconds
+def wait_until(holds: Callable[[], bool]) -> bool:
+    """Whether something comes true; it does not where everything else seems to hang."""
+    until = time.monotonic() + HANG_SECONDS
     while not holds():
         if time.monotonic() > until:
             return False
@@ -26,9 +29,9 @@ def wait_until(holds: Callable[[], bool], seconds: float = 5.0) -> bool:
     return True
 
 
-def wait_until_dead(pid: int, seconds: float = 5.0) -> bool:
-    """Whether a process ends within a time."""
-    return wait_until(lambda: not is_alive(pid), seconds)
+def wait_until_dead(pid: int) -> bool:
+    """Whether a process ends."""
+    return wait_until(lambda: not is_alive(pid))
 
 
 def running_with(text: str) -> list[int]:

@@ -6,20 +6,25 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from processes import HANG_SECONDS
+
 
 @contextmanager
 def several_nodes(num_cpus: Sequence[int]) -> Iterator[Any]:
     """A cluster with a node for each number of CPUs, as `ray.cluster_utils.Cluster`."""
     from ray.cluster_utils import Cluster
 
+    from naslab.execution.ray_connection import unhurried
+
     cluster = Cluster()
     try:
-        for cpus in num_cpus:
-            cluster.add_node(num_cpus=cpus, object_store_memory=80 * 2**20, include_dashboard=False)
-        cluster.wait_for_nodes()
+        with unhurried():
+            for cpus in num_cpus:
+                cluster.add_node(wait=False, num_cpus=cpus, object_store_memory=80 * 2**20, include_dashboard=False)
+            cluster.wait_for_nodes(timeout=HANG_SECONDS)
         yield cluster
     finally:
-        cluster.shutdown()
+        cluster.shutdown()  # type: ignore[no-untyped-call]
 
 
 @contextmanager

@@ -14,7 +14,6 @@ import msgspec
 from naslab.analysis.study import StudyView
 from naslab.arch import (
     ArchSpec,
-    Block,
     ConvBlock,
     DepthwiseSeparable,
     InvertedBottleneck,
@@ -23,6 +22,7 @@ from naslab.arch import (
     arch_id,
     cost,
 )
+from naslab.arch.blocks import AnyBlock
 from naslab.ledger.record import RunRecord, StudyRecord
 from naslab.space import Genome, SearchSpace
 from naslab.space.genome import Gene
@@ -30,7 +30,7 @@ from naslab.study.outcome import Candidate, EpochRecord, Estimate, Failure, Fide
 from naslab.study.problem import DataChoice, Limit, Objective, Problem
 from naslab.study.recipe import Recipe
 
-BLOCKS: tuple[Block, ...] = (ResidualBlock(), InvertedBottleneck(expansion=3), DepthwiseSeparable())
+BLOCKS: tuple[AnyBlock, ...] = (ResidualBlock(), InvertedBottleneck(expansion=3), DepthwiseSeparable())
 WIDTHS = (16, 24, 32, 48)
 DEPTHS = (1, 2, 3)
 START = 1_760_000_000.0

@@ -13,7 +13,7 @@ from naslab.arch.build import build
 from naslab.study.outcome import EpochRecord, Fidelity
 from naslab.study.recipe import Recipe
 from naslab.training.capturing import Capturer
-from naslab.training.checkpoint import Checkpoint, Origin
+from naslab.training.checkpoint import Checkpoint, Origin, TrainingProgress
 from naslab.training.data import DataSplit
 from naslab.training.fidelity import with_heads
 from naslab.training.loop import train
@@ -42,7 +42,7 @@ def traced_training(
     notes: dict[str, str] = {}
     kept: list[Checkpoint] = []
 
-    def keep(progress, tensors):
+    def keep(progress: TrainingProgress, tensors: dict[str, torch.Tensor]) -> None:
         kept.append(Checkpoint(Origin(arch, Fidelity(epochs=epochs), 3), progress, tensors))
 
     module = with_heads(build(arch, 3), arch, 3)

@@ -6,17 +6,28 @@ import logging
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from types import ModuleType
 from typing import Any
 
 import ray
+from ray._private import node as ray_node
 from ray._private import ray_constants
 from ray._private import worker as ray_worker
 
 from naslab.errors import WorkerError
 from naslab.execution import ray_cleanup
 
+START_SECONDS = 600
+"""Longer than a node takes to start on a machine that does much else; Ray gives up after 30 seconds."""
+PATIENT_SETTINGS = {
+    "RAY_gcs_server_port_wait_time_s": str(START_SECONDS),
+    "RAY_raylet_start_wait_time_s": str(START_SECONDS),
+    "RAY_agent_register_timeout_ms": str(1000 * START_SECONDS),
+    "RAY_worker_register_timeout_seconds": str(START_SECONDS),
+}
 OBJECT_STORE_BYTES = 128 * 2**20
 """Shared memory of a cluster started for the run: candidates and estimates are small."""
 logger = logging.getLogger(__name__)
@@ -65,7 +76,7 @@ def started(num_cpus: int) -> Iterator[None]:
     with kept() as tell_session:
         try:
             ray_constants.ENABLE_RAY_CLUSTER = False
-            with environment_of(settings):
+            with environment_of(settings), unhurried():
                 ray.init(
                     address="local",
                     num_cpus=num_cpus,
@@ -79,6 +90,29 @@ def started(num_cpus: int) -> Iterator[None]:
         finally:
             ray_constants.ENABLE_RAY_CLUSTER = has_clusters
             ray.shutdown()
+
+
+class SlowClock:
+    """The module `time` with a clock on which `START_SECONDS` are half a minute."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(time, name)
+
+    def monotonic(self) -> float:
+        return time.monotonic() * 30 / START_SECONDS
+
+
+@contextmanager
+def unhurried() -> Iterator[None]:
+    """Let the nodes that are started inside the block take `START_SECONDS`, as on a machine that does much else.
+
+    Ray takes most of its limits from the environment; that of a node's registration is a number in its code.
+    """
+    with (
+        environment_of({name: os.environ.get(name, value) for name, value in PATIENT_SETTINGS.items()}),
+        replaced(ray_node, "time", SlowClock()),
+    ):
+        yield
 
 
 @contextmanager
@@ -106,6 +140,17 @@ def mishaps_on_stderr() -> Iterator[None]:
         yield
     finally:
         ray_worker.print_to_stdstream = plain
+
+
+@contextmanager
+def replaced(module: ModuleType, name: str, value: Any) -> Iterator[None]:
+    """Another value for what a module calls `name`, inside the block."""
+    plain = getattr(module, name)
+    setattr(module, name, value)
+    try:
+        yield
+    finally:
+        setattr(module, name, plain)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from browser_visit import CHROMIUM
+from browser_visit import CHROMIUM, WAIT_MILLISECONDS
 
 OPTIONS = (
     "--no-sandbox",
@@ -24,6 +24,6 @@ def browser() -> Iterator[Any]:
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine (Debian: apt install chromium)")
     with playwright_api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=list(OPTIONS))
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=list(OPTIONS), timeout=WAIT_MILLISECONDS)
         yield opened
         opened.close()

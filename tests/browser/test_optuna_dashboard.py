@@ -15,6 +15,8 @@ from urllib.error import URLError
 import msgspec
 import optuna
 import pytest
+from browser_visit import WAIT_MILLISECONDS
+from processes import HANG_SECONDS
 
 from naslab.analysis.study import StudyView
 from naslab.execution.source import make_candidate
@@ -27,8 +29,6 @@ from naslab.study.problem import DataChoice, Limit, Objective, Problem
 from naslab.study.recipe import Recipe
 
 pytest.importorskip("optuna_dashboard", reason="optuna-dashboard is not installed")
-
-START_SECONDS = 120
 
 
 def study_of(trials: int) -> StudyView:
@@ -69,12 +69,12 @@ def dashboard(tmp_path: Path) -> Iterator[str]:
         yield address
     finally:
         server.terminate()
-        server.wait(20)
+        server.wait(HANG_SECONDS)
         optuna.logging.set_verbosity(verbosity)
 
 
 def wait_for(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    until = time.monotonic() + START_SECONDS
+    until = time.monotonic() + HANG_SECONDS
     while time.monotonic() < until and server.poll() is None:
         try:
             with urllib.request.urlopen(f"{address}/api/studies", timeout=5):
@@ -87,6 +87,7 @@ def wait_for(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
 @pytest.mark.slow
 def test_the_dashboard_opens_a_mirrored_study(browser: Any, dashboard: str, tmp_path: Path) -> None:
     page = browser.new_page(viewport={"width": 1400, "height": 1000})
+    page.set_default_timeout(WAIT_MILLISECONDS)
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(f"{dashboard}/dashboard/")

@@ -17,10 +17,13 @@ from fake_estimators import (
     RefusesLater,
     Scripted,
     epoch_record,
+    meeting_candidates,
     numbered_candidate,
+    run_file,
     runs_of,
 )
 from processes import wait_until_dead
+from stopped_clock import StoppedClock
 
 from naslab.errors import DataError, DeviceError, WorkerError
 from naslab.execution import worker_pool
@@ -51,12 +54,18 @@ def make(request: pytest.FixtureRequest) -> Make:
     return RayExecutor
 
 
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> StoppedClock:
+    """The clock of the pool of workers: no time passes in the driver unless the test says so."""
+    clock = StoppedClock()
+    monkeypatch.setattr(worker_pool, "time", clock)
+    return clock
+
+
 def run_all(executor: Executor, candidates: list[Candidate]) -> list[Finished | EpochDone]:
     """Everything that happens until all candidates are finished, in order."""
     waiting, happened, busy = list(candidates), [], 0
-    deadline = time.monotonic() + 30
     while waiting or busy:
-        assert time.monotonic() < deadline, "the executor hangs"
         while waiting and busy < executor.num_slots:
             executor.submit(waiting.pop(0))
             busy += 1
@@ -66,8 +75,23 @@ def run_all(executor: Executor, candidates: list[Candidate]) -> list[Finished | 
     return happened
 
 
+def run_until(executor: Executor, path: Path) -> None:
+    """Look after the workers, which finish nothing, until a file is there."""
+    while not path.exists():
+        assert executor.wait(0.0) == []
+        time.sleep(0.01)
+
+
 def finished(happened: list[Finished | EpochDone]) -> list[Finished]:
     return [event for event in happened if isinstance(event, Finished)]
+
+
+def next_finished(executor: Executor) -> Finished:
+    """The next candidate that is done, whatever else happens."""
+    while not (done := finished(executor.wait(1.0))):
+        pass
+    [result] = done
+    return result
 
 
 def test_every_candidate_comes_back_once_with_its_estimate(make: Make, tmp_path: Path) -> None:
@@ -83,8 +107,9 @@ def test_every_candidate_comes_back_once_with_its_estimate(make: Make, tmp_path:
 
 
 def test_workers_live_on_between_candidates_and_prepare_once(make: Make, tmp_path: Path) -> None:
-    with make(Scripted(str(tmp_path), seconds=0.1), 2) as executor:
-        results = finished(run_all(executor, [numbered_candidate(trial) for trial in range(6)]))
+    candidates = [*meeting_candidates(tmp_path), *(numbered_candidate(trial) for trial in range(2, 6))]
+    with make(Scripted(str(tmp_path)), 2) as executor:
+        results = finished(run_all(executor, candidates))
     pids = {result.estimate.notes["pid"] for result in results}
     assert len(pids) == 2
     assert os.getpid() not in pids
@@ -94,13 +119,17 @@ def test_workers_live_on_between_candidates_and_prepare_once(make: Make, tmp_pat
 
 def test_results_come_in_the_order_in_which_they_finish(make: Make, tmp_path: Path) -> None:
     with make(Scripted(str(tmp_path)), 2) as executor:
-        run_all(executor, [numbered_candidate(0, seconds=0.2), numbered_candidate(1, seconds=0.2)])  # both are ready
-        slow, quick = numbered_candidate(2, seconds=1.0), numbered_candidate(3, seconds=0.1)
-        assert [each.candidate.trial for each in finished(run_all(executor, [slow, quick]))] == [3, 2]
+        run_all(executor, meeting_candidates(tmp_path))  # both workers are ready
+        go = tmp_path / "go"
+        executor.submit(numbered_candidate(2, "waits", until=str(go)))
+        [quick] = finished(run_all(executor, [numbered_candidate(3)]))
+        go.touch()
+        slow = next_finished(executor)
+    assert [quick.candidate.trial, slow.candidate.trial] == [3, 2]
 
 
 def test_epochs_are_reported_before_the_estimate(make: Make, tmp_path: Path) -> None:
-    with make(Scripted(str(tmp_path), seconds=0.2), 1) as executor:
+    with make(Scripted(str(tmp_path)), 1) as executor:
         happened = run_all(executor, [numbered_candidate(0)])
     assert [type(event) for event in happened] == [EpochDone, EpochDone, Finished]
     assert [event.epoch.epoch for event in happened if isinstance(event, EpochDone)] == [0, 1]
@@ -150,26 +179,35 @@ def test_an_idle_worker_that_is_killed_is_replaced(make: Make, tmp_path: Path) -
         [first] = finished(run_all(executor, [numbered_candidate(0)]))
         os.kill(first.estimate.notes["pid"], signal.SIGKILL)
         assert wait_until_dead(first.estimate.notes["pid"])
-        executor.wait(1.0)
+        run_until(executor, run_file(tmp_path, PREPARATION, 2))  # there is another one
         [second] = finished(run_all(executor, [numbered_candidate(1)]))
     assert second.estimate.failure is None
 
 
-def test_a_hanging_candidate_times_out_and_the_next_one_runs(make: Make, tmp_path: Path) -> None:
-    candidates = [numbered_candidate(0, "hangs"), numbered_candidate(1)]
+def test_a_hanging_candidate_times_out_and_the_next_one_runs(make: Make, tmp_path: Path, clock: StoppedClock) -> None:
     with make(Scripted(str(tmp_path)), 1, timeout_seconds=0.7) as executor:
-        hung, good = finished(run_all(executor, candidates))
+        executor.submit(numbered_candidate(0, "hangs"))
+        run_until(executor, run_file(tmp_path, 0))
+        clock.now += 0.7
+        assert executor.wait(0.0) == []
+        clock.now += 0.1
+        [hung] = finished(executor.wait(1.0))
+        [good] = finished(run_all(executor, [numbered_candidate(1)]))
     failure = hung.estimate.failure
     assert failure is not None
     assert failure.reason == "timed_out"
     assert "0.7 seconds" in failure.message
-    assert 0.7 <= hung.estimate.wall_seconds < 3
+    assert hung.estimate.wall_seconds == pytest.approx(0.8)
     assert good.estimate.failure is None
 
 
-def test_epochs_of_a_candidate_that_times_out_are_kept(make: Make, tmp_path: Path) -> None:
+def test_epochs_of_a_candidate_that_times_out_are_kept(make: Make, tmp_path: Path, clock: StoppedClock) -> None:
     with make(Scripted(str(tmp_path)), 1, timeout_seconds=3.0) as executor:
-        hung, died = finished(run_all(executor, [numbered_candidate(0, "hangs_late"), numbered_candidate(1, "dies")]))
+        executor.submit(numbered_candidate(0, "hangs_late"))
+        assert [type(event) for event in executor.wait(1.0)] == [EpochDone]
+        clock.now += 3.1
+        [hung] = finished(executor.wait(1.0))
+        [died] = finished(run_all(executor, [numbered_candidate(1, "dies")]))
     assert hung.estimate.curve == (epoch_record(0),)
     assert died.estimate.curve == ()
 
@@ -197,19 +235,26 @@ def test_refusals_count_for_nothing_while_others_work(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(worker_pool, "REST_SECONDS", 0.1)
-    candidates = [numbered_candidate(0, seconds=0.1), numbered_candidate(1, seconds=0.1)]
     with make(RefusesLater(str(tmp_path), num_first=2, num_refusals=4), 2) as executor:
-        run_all(executor, candidates)  # both are ready
-        fourth = tmp_path / f"run-{PREPARATION}-{2 + 4}"
+        run_all(executor, meeting_candidates(tmp_path))  # both workers are ready
+        fourth = run_file(tmp_path, PREPARATION, 2 + 4)
         long, died = numbered_candidate(2, "waits", until=str(fourth)), numbered_candidate(3, "dies")
         results = finished(run_all(executor, [long, died]))
     assert {each.candidate.trial: each.estimate.failure is None for each in results} == {2: True, 3: False}
     assert fourth.exists()
 
 
-def test_the_time_that_a_worker_takes_to_start_is_not_its_candidates(make: Make, tmp_path: Path) -> None:
-    with make(Scripted(str(tmp_path), prepare_seconds=1.0), 1, timeout_seconds=0.8) as executor:
-        [result] = finished(run_all(executor, [numbered_candidate(0)]))
+def test_the_time_that_a_worker_takes_to_start_is_not_its_candidates(
+    make: Make, tmp_path: Path, clock: StoppedClock
+) -> None:
+    go = tmp_path / "go"
+    with make(Scripted(str(tmp_path), prepare_until=str(go)), 1, timeout_seconds=0.8) as executor:
+        executor.submit(numbered_candidate(0))
+        run_until(executor, run_file(tmp_path, PREPARATION))  # it has begun
+        clock.now += 1.0
+        assert executor.wait(0.0) == []
+        go.touch()
+        result = next_finished(executor)
     assert result.estimate.failure is None
 
 
@@ -249,8 +294,7 @@ def test_leaving_ends_workers_that_are_busy(make: Make, tmp_path: Path) -> None:
             [first] = finished(run_all(executor, [numbered_candidate(0)]))
             pids.append(first.estimate.notes["pid"])
             executor.submit(numbered_candidate(1, "hangs"))
-            while runs_of(tmp_path).get(1) is None:
-                executor.wait(0.05)
+            run_until(executor, run_file(tmp_path, 1))
             raise LeavingError
 
     with pytest.raises(LeavingError):

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from ledger_examples import diverged_outcome, example_arch, example_candidate, example_outcome, example_study
+from processes import HANG_SECONDS
 from sqlalchemy import create_engine, text
 
 from naslab.errors import LedgerError, StudyError, UnknownNameError
@@ -252,7 +253,7 @@ def test_readers_follow_a_driver(ledger: Ledger, location: str) -> None:
             ledger.start("digits", [candidate])
             ledger.finish("digits", example_outcome(candidate))
     done.set()
-    reader.join(30)
+    reader.join(HANG_SECONDS)
     assert not reader.is_alive()
     assert seen
     assert seen == sorted(seen)
@@ -272,7 +273,7 @@ def test_programs_that_make_a_ledger_at_once_take_turns(location: str) -> None:
     for maker in makers:
         maker.start()
     for maker in makers:
-        maker.join(60)
+        maker.join(HANG_SECONDS)
     assert [maker.exitcode for maker in makers] == [0, 0, 0, 0]
     with Ledger.open(location, create=False) as ledger:
         assert sorted(ledger.study_names()) == ["study0", "study1", "study2", "study3"]

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from processes import is_alive, wait_until, wait_until_dead
+from processes import HANG_SECONDS, is_alive, wait_until, wait_until_dead
 
 CODE = """
 import sys
@@ -32,10 +32,10 @@ def test_processes_end_with_the_comparison(tmp_path: Path, end: signal.Signals) 
     script.write_text(CODE, encoding="utf-8")
     driver = subprocess.Popen([sys.executable, str(script)], stderr=subprocess.DEVNULL, start_new_session=True)
     try:
-        assert wait_until(lambda: len(children(driver.pid)) >= 3, 30.0)  # two searchers and Python's own tracker
+        assert wait_until(lambda: len(children(driver.pid)) >= 3)  # two searchers and Python's own tracker
         searchers = children(driver.pid)
         driver.send_signal(end)
-        driver.wait(10)
+        driver.wait(HANG_SECONDS)
         assert all(wait_until_dead(pid) for pid in searchers)
     finally:
         driver.kill()

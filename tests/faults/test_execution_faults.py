@@ -6,17 +6,18 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from fake_estimators import Scripted, numbered_candidate, runs_of
+from fake_estimators import Scripted, numbered_candidate, run_file, runs_of
 from processes import is_alive, running_with, wait_until, wait_until_dead
+from stopped_clock import StoppedClock
 
 import naslab
+from naslab.execution import worker_pool
 from naslab.execution.local import LocalExecutor
 from naslab.ledger import Ledger
 
@@ -47,7 +48,7 @@ class Driver:
         """Every line until the end, which must be a good one."""
         assert self.process.stdout is not None
         self.lines += [line.strip() for line in self.process.stdout]
-        assert self.process.wait(60) == 0, self.errors()
+        assert self.process.wait() == 0, self.errors()
         return self.lines
 
     def errors(self) -> str:
@@ -56,11 +57,15 @@ class Driver:
 
 
 @contextmanager
-def driver(folder: Path, trials: int, seconds: float, kind: str = "local") -> Iterator[Driver]:
-    """A running search; whatever it started is marked in its environment."""
+def driver(folder: Path, trials: int, kind: str = "local", holds_from: int | None = None) -> Iterator[Driver]:
+    """A running search; whatever it started is marked in its environment.
+
+    Trials from `holds_from` on wait for the file `go`, so that two of them are in flight as long as the test likes.
+    """
     mark = uuid.uuid4().hex
+    first_held = trials if holds_from is None else holds_from
     process = subprocess.Popen(
-        [sys.executable, str(DRIVER), str(folder), str(trials), str(seconds), kind],
+        [sys.executable, str(DRIVER), str(folder), str(trials), kind, str(first_held)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -75,17 +80,20 @@ def driver(folder: Path, trials: int, seconds: float, kind: str = "local") -> It
         process.communicate()
 
 
+def wait_for_both(folder: Path, trial: int) -> None:
+    """Return once this trial and the next are at work; those before have ended."""
+    assert wait_until(lambda: run_file(folder, trial).exists() and run_file(folder, trial + 1).exists())
+
+
 def check_completed(folder: Path, trials: int, finished_before: int) -> None:
-    """The study met its budget, and only what was in flight ran twice."""
+    """The study met its budget, and only the two that were in flight ran twice."""
     with Ledger.open(folder / "studies.db", create=False) as ledger:
         outcomes = ledger.outcomes("numbered")
         assert ledger.in_flight("numbered") == []
     assert sorted(outcome.candidate.trial for outcome in outcomes) == list(range(trials))
     assert len({outcome.candidate.arch_id for outcome in outcomes}) == trials
-    runs = runs_of(folder)
-    assert [runs[outcome.candidate.trial] for outcome in outcomes[:finished_before]] == [1] * finished_before
-    assert set(runs) == set(range(trials))
-    assert sum(runs.values()) <= trials + 2
+    in_flight = (finished_before, finished_before + 1)
+    assert runs_of(folder) == {trial: 2 if trial in in_flight else 1 for trial in range(trials)}
 
 
 def finished_in(folder: Path) -> tuple[int, int]:
@@ -96,60 +104,60 @@ def finished_in(folder: Path) -> tuple[int, int]:
 @pytest.mark.parametrize("kind", ["local", pytest.param("ray", marks=pytest.mark.slow)])
 def test_a_driver_killed_half_way_loses_nothing_and_leaves_no_process(tmp_path: Path, kind: str) -> None:
     trials, kill_at = (12, 5) if kind == "local" else (6, 2)
-    with driver(tmp_path, trials, seconds=0.3, kind=kind) as first:
+    with driver(tmp_path, trials, kind, holds_from=kill_at) as first:
         first.read_until(f"finished {kill_at}")
+        wait_for_both(tmp_path, kill_at)
         first.process.kill()
         first.process.wait()
-        assert wait_until(lambda: running_with(first.mark) == [], 15), running_with(first.mark)
-    finished, in_flight = finished_in(tmp_path)
-    assert kill_at <= finished <= kill_at + 1
-    assert in_flight in (1, 2)
-    with driver(tmp_path, trials, seconds=0.05, kind=kind) as second:
+        assert wait_until(lambda: running_with(first.mark) == []), running_with(first.mark)
+    assert finished_in(tmp_path) == (kill_at, 2)
+    with driver(tmp_path, trials, kind) as second:
         lines = second.finish()
-        assert wait_until(lambda: running_with(second.mark) == [], 15), running_with(second.mark)
-    assert lines[0] == f"resumed {finished} {in_flight}"
+        assert wait_until(lambda: running_with(second.mark) == []), running_with(second.mark)
+    assert lines[0] == f"resumed {kill_at} 2"
     assert lines[-1] == f"finished {trials} of {trials}"
-    assert len(lines) == 1 + trials - finished  # nobody else writes to stdout
-    check_completed(tmp_path, trials, finished)
+    assert len(lines) == 1 + trials - kill_at  # nobody else writes to stdout
+    check_completed(tmp_path, trials, kill_at)
 
 
 def test_a_driver_killed_again_and_again_still_meets_its_budget(tmp_path: Path) -> None:
     for finished in (2, 4, 6):
-        with driver(tmp_path, trials=8, seconds=0.2) as each:
+        with driver(tmp_path, trials=8, holds_from=finished) as each:
             each.read_until(f"finished {finished}")
+            wait_for_both(tmp_path, finished)
             each.process.kill()
             each.process.wait()
-    with driver(tmp_path, trials=8, seconds=0.05) as last:
+    with driver(tmp_path, trials=8) as last:
         last.finish()
     with Ledger.open(tmp_path / "studies.db", create=False) as ledger:
         assert sorted(outcome.candidate.trial for outcome in ledger.outcomes("numbered")) == list(range(8))
-    assert sum(runs_of(tmp_path).values()) <= 8 + 3 * 2
+    assert sum(runs_of(tmp_path).values()) == 8 + 3 * 2
 
 
 def test_control_c_for_the_whole_group_is_the_drivers_alone(tmp_path: Path) -> None:
-    with driver(tmp_path, trials=12, seconds=0.3) as first:
+    with driver(tmp_path, trials=12, holds_from=4) as first:
         first.read_until("finished 4")
+        wait_for_both(tmp_path, 4)
         os.killpg(first.process.pid, signal.SIGINT)
-        said = first.read_until("interrupted")
-        assert first.process.wait(10) != 0
+        assert first.read_until("interrupted") == "interrupted 2"
+        assert first.process.wait() != 0
         assert "KeyboardInterrupt" in first.errors()
         assert wait_until(lambda: running_with(first.mark) == []), running_with(first.mark)
-    finished, in_flight = finished_in(tmp_path)
-    assert said == f"interrupted {in_flight}"
-    with driver(tmp_path, trials=12, seconds=0.05) as second:
-        assert second.finish()[0] == f"resumed {finished} {in_flight}"
-    check_completed(tmp_path, 12, finished)
+    assert finished_in(tmp_path) == (4, 2)
+    with driver(tmp_path, trials=12) as second:
+        assert second.finish()[0] == "resumed 4 2"
+    check_completed(tmp_path, 12, 4)
 
 
 def test_a_worker_killed_from_outside_costs_one_repetition(tmp_path: Path) -> None:
-    with driver(tmp_path, trials=8, seconds=1.0) as each:
-        each.read_until("finished 1")
+    with driver(tmp_path, trials=8, holds_from=2) as each:
+        each.read_until("finished 2")
+        wait_for_both(tmp_path, 2)
         workers = [pid for pid in running_with("naslab.execution.worker_process") if pid in running_with(each.mark)]
         leaders = [pid for pid in workers if os.getpgid(pid) == pid]
         assert len(leaders) == 2
-        each.read_until("finished 2")
-        time.sleep(0.4)  # in the middle of the next one
         os.kill(leaders[0], signal.SIGKILL)
+        (tmp_path / "go").touch()
         each.finish()
     with Ledger.open(tmp_path / "studies.db", create=False) as ledger:
         outcomes = ledger.outcomes("numbered")
@@ -159,16 +167,25 @@ def test_a_worker_killed_from_outside_costs_one_repetition(tmp_path: Path) -> No
     assert sum(runs_of(tmp_path).values()) == 9
 
 
-def test_what_a_worker_started_ends_with_it(tmp_path: Path) -> None:
+def child_of(folder: Path, trial: int, executor: LocalExecutor) -> int:
+    """The process that a trial starts, once it has."""
+    note = folder / f"child-{trial}"
+    assert wait_until(lambda: executor.wait(0.0) == [] and note.exists() and bool(note.read_text()))
+    return int(note.read_text())
+
+
+def test_what_a_worker_started_ends_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = StoppedClock()
+    monkeypatch.setattr(worker_pool, "time", clock)
     with LocalExecutor(Scripted(str(tmp_path)), 1, timeout_seconds=0.5) as executor:
         executor.submit(numbered_candidate(0, "has_child"))
-        assert wait_until(lambda: bool(executor.wait(0.2)))
-        overdue = int((tmp_path / "child-0").read_text())
+        overdue = child_of(tmp_path, 0, executor)
+        assert is_alive(overdue)
+        clock.now += 0.6
+        assert executor.wait(1.0)
         assert wait_until_dead(overdue)
         executor.submit(numbered_candidate(1, "has_child"))
-        while not (tmp_path / "child-1").exists() or not (tmp_path / "child-1").read_text():
-            executor.wait(0.05)
-        busy = int((tmp_path / "child-1").read_text())
+        busy = child_of(tmp_path, 1, executor)
         assert is_alive(busy)
     assert wait_until_dead(busy)
 
@@ -194,7 +211,7 @@ def test_what_a_worker_started_ends_with_a_killed_driver(tmp_path: Path) -> None
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(TESTS), *sys.path))}
     process = subprocess.Popen([sys.executable, "-c", KILLED_DRIVER, str(tmp_path)], env=environment)
     note = tmp_path / "child-0"
-    assert wait_until(lambda: note.exists() and bool(note.read_text()), 20)
+    assert wait_until(lambda: note.exists() and bool(note.read_text()))
     child = int(note.read_text())
     assert is_alive(child)
     process.kill()
@@ -216,11 +233,11 @@ class Mine:
 
 with LocalExecutor(Mine(), 1) as executor:
     executor.submit(numbered_candidate(0))
-    [done] = [event for event in executor.wait(20) if isinstance(event, Finished)]
+    [done] = [event for event in executor.wait(1000) if isinstance(event, Finished)]
     print(done.estimate.measured["accuracy"])
 """
 
 
 def test_a_script_from_stdin_needs_no_main_guard_and_its_stdout_is_its_own() -> None:
-    shown = subprocess.run([sys.executable, "-"], input=SCRIPT, capture_output=True, text=True, timeout=60)
+    shown = subprocess.run([sys.executable, "-"], input=SCRIPT, capture_output=True, text=True)
     assert (shown.stdout, shown.stderr, shown.returncode) == ("42.0\n", "", 0)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from ledger_examples import example_candidate, example_outcome, example_study
+from processes import wait_until
 from sqlalchemy import create_engine, text
 
 from naslab.errors import LedgerError, StudyError
@@ -32,7 +33,7 @@ with Ledger.open(sys.argv[1]) as ledger:
         ledger.start("digits", [example_candidate(trial) for trial in range(1000)])
         for trial in range(1000):
             ledger.finish("digits", example_outcome(example_candidate(trial)))
-            print(trial, flush=True)
+            print(f"{trial:0500}", flush=True)  # a pipe takes a hundred of these: the writer waits for its reader
 """
 
 HOLDER = """
@@ -41,9 +42,9 @@ from naslab.ledger import Ledger
 
 with Ledger.open(sys.argv[1]) as ledger, ledger.claim("digits"):
     if "fork" in sys.argv and (child := os.fork()) == 0:
-        time.sleep(60)
+        time.sleep(3600)
     print(child if "fork" in sys.argv else 0, flush=True)
-    time.sleep(60)
+    time.sleep(3600)
 """
 
 
@@ -103,30 +104,29 @@ def test_a_claim_ends_with_a_killed_driver_even_if_a_forked_worker_lives_on(loca
         holder = program(HOLDER, location, *(["fork"] if fork == "fork" and "://" not in location else []))
         assert holder.stdout is not None
         child = int(holder.stdout.readline())
-        with pytest.raises(StudyError, match=rf"driven by .*process {holder.pid} on "), ledger.claim("digits"):
-            pass
-        holder.kill()
-        holder.wait()
-        if child:
-            os.kill(child, 0)  # it lives
         try:
-            claim_soon(ledger)
+            with pytest.raises(StudyError, match=rf"driven by .*process {holder.pid} on "), ledger.claim("digits"):
+                pass
+            holder.kill()
+            holder.wait()
+            if child:
+                os.kill(child, 0)  # it lives
+            assert wait_until(lambda: can_claim(ledger))
         finally:
+            holder.kill()
+            holder.wait()
             if child:
                 os.kill(child, signal.SIGKILL)
             holder.stdout.close()
 
 
-def claim_soon(ledger: Ledger) -> None:
-    """Take the claim; a server learns of a killed driver when it next looks at the connection."""
-    for attempt in range(50):
-        try:
-            with ledger.claim("digits"):
-                return
-        except StudyError:
-            if attempt == 49:
-                raise
-            subprocess.run(["sleep", "0.1"], check=True)
+def can_claim(ledger: Ledger) -> bool:
+    """Whether the claim is free; a server learns of a killed driver when it next looks at the connection."""
+    try:
+        with ledger.claim("digits"):
+            return True
+    except StudyError:
+        return False
 
 
 @pytest.fixture

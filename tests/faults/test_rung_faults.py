@@ -5,23 +5,28 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Self
 
 import msgspec
 import pytest
 import torch
 from rung_estimators import DiesOnce, Faulty
+from stopped_clock import StoppedClock
 from tiny_search import Counting, numbered_problem, numbered_study
 
 from naslab.blobs import BlobStore
 from naslab.estimators.estimator import Workbench
+from naslab.execution import worker_pool
+from naslab.execution.executor import EpochDone, Executor, Finished
 from naslab.execution.search import run_candidates
 from naslab.execution.search_source import RungSource
 from naslab.execution.source import StrategySource
 from naslab.execution.workers import Workers
 from naslab.lab import search as lab
 from naslab.lab.problems import make_problem
-from naslab.study.outcome import Estimate, Outcome
+from naslab.study.outcome import Candidate, Estimate, Outcome
 from naslab.study.rungs import Rungs
 
 pytestmark = pytest.mark.slow
@@ -70,13 +75,49 @@ def test_a_worker_killed_in_the_middle_of_a_rung_goes_on_from_the_checkpoint(
     assert accuracies(promoted.estimate) == accuracies(again(promoted))
 
 
-def test_networks_that_kill_their_worker_or_hang_in_a_rung_are_outcomes_and_the_search_goes_on(tmp_path: Path) -> None:
+class HungAlone:
+    """An executor whose time passes only while one candidate is left, the one that hangs."""
+
+    def __init__(self, inner: Executor, clock: StoppedClock) -> None:
+        self.num_slots = inner.num_slots
+        self._inner, self._clock = inner, clock
+        self._in_flight: list[Candidate] = []
+
+    def submit(self, candidate: Candidate) -> None:
+        self._in_flight.append(candidate)
+        self._inner.submit(candidate)
+
+    def wait(self, timeout: float) -> list[Finished | EpochDone]:
+        happened: list[Finished | EpochDone] = []
+        in_flight = [(each.arch.stages[0].width, each.fidelity.epochs) for each in self._in_flight]
+        while not happened and in_flight == [(17, 3)]:
+            self._clock.now += 5.0
+            happened = self._inner.wait(0.0)
+            time.sleep(0.01)
+        happened = happened or self._inner.wait(timeout)
+        for event in happened:
+            if isinstance(event, Finished):
+                self._in_flight.remove(event.candidate)
+        return happened
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+
+def test_networks_that_kill_their_worker_or_hang_in_a_rung_are_outcomes_and_the_search_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     problem, rungs = numbered_problem(), Rungs((1, 3, 9))
     networks = StrategySource(Counting(), problem, rungs.fidelity(0), 0, 18)
     source = RungSource(networks, rungs, problem.objectives[:1])
     workers = Workers(count=2, device="cpu", timeout_seconds=4.0)
+    clock = StoppedClock()
+    monkeypatch.setattr(worker_pool, "time", clock)
     with numbered_study(tmp_path) as ledger, workers.start(Faulty(dies_at=18, hangs_at=17)) as executor:
-        run_candidates("numbered", ledger, executor, source)
+        run_candidates("numbered", ledger, HungAlone(executor, clock), source)
         outcomes = ledger.outcomes("numbered")
     failed = {each.candidate.arch.stages[0].width: each for each in outcomes if not each.is_complete}
     reasons = {width: each.estimate.failure and each.estimate.failure.reason for width, each in failed.items()}

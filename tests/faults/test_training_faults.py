@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from stopped_clock import StoppedClock
 from tiny_search import Instant, numbered_study
 
 from naslab.arch import ArchSpec, ConvBlock, Stage, arch_id, cost
@@ -21,8 +22,9 @@ from naslab.execution.search import run_candidates
 from naslab.execution.source import ListSource
 from naslab.execution.worker import Placement, Ready, Refused, Worker, ignore_epoch
 from naslab.study.data_choice import DataChoice
-from naslab.study.outcome import Candidate, Estimate, Fidelity
+from naslab.study.outcome import Candidate, EpochRecord, Estimate, Fidelity
 from naslab.study.recipe import Recipe, default_recipe
+from naslab.training import loop
 from naslab.training.data import DataSplit, load_dataset
 from naslab.training.images import ImageSet
 from naslab.training.loop import train
@@ -71,11 +73,17 @@ def worker_of(data: DataChoice = DIGITS, recipe: Recipe | None = None, limit: fl
     return worker
 
 
-def searched(folder: Path, worker: Worker, bad: ArchSpec, epochs: int = 1) -> Estimate:
+def searched(
+    folder: Path,
+    worker: Worker,
+    bad: ArchSpec,
+    epochs: int = 1,
+    report: Callable[[EpochRecord], None] = ignore_epoch,
+) -> Estimate:
     """What the ledger has of a bad network, which was trained between two good ones that succeeded."""
     good = [candidate_of(arch_of(width), width) for width in (GOOD, LATER)]
     candidates = [good[0], candidate_of(bad, BAD, epochs), good[1]]
-    executor = Instant(1, lambda candidate: worker.estimate(candidate, ignore_epoch).estimate)
+    executor = Instant(1, lambda candidate: worker.estimate(candidate, report).estimate)
     with numbered_study(folder) as ledger:
         run_candidates("numbered", ledger, executor, ListSource(candidates))
         first, estimate, last = (outcome.estimate for outcome in ledger.outcomes("numbered"))
@@ -157,12 +165,16 @@ def test_a_network_that_vanishes(tmp_path: Path) -> None:
     assert reason_of(searched(tmp_path, worker_of(), flat)) == "invalid"
 
 
-def test_a_training_that_takes_too_long(tmp_path: Path) -> None:
-    worker = worker_of(limit=1.5)
-    worker.estimate(candidate_of(arch_of(GOOD), GOOD), ignore_epoch)  # the first one loads more than it trains
-    estimate = searched(tmp_path, worker, arch_of(BAD), epochs=10**6)
+def test_a_training_that_takes_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = StoppedClock()
+    monkeypatch.setattr(loop, "time", clock)
+
+    def take_half_a_second(epoch: EpochRecord) -> None:
+        clock.now += 0.5
+
+    estimate = searched(tmp_path, worker_of(limit=1.4), arch_of(BAD), 10**6, take_half_a_second)
     assert reason_of(estimate) == "timed_out"
-    assert len(estimate.curve) > 0
+    assert len(estimate.curve) == 3
 
 
 def test_a_batch_larger_than_the_data(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from scaling_studies import SMALL, family_view
 
-from naslab.analysis.scaling_law import NEEDED, scaling_laws
+from naslab.analysis.law_points import NEEDED
+from naslab.analysis.scaling_law import scaling_laws
 from naslab.analysis.study import StudyView
 from naslab.errors import StudyError, UnknownNameError
 from naslab.scaling import rescale

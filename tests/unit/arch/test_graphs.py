@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import get_args
 
 import msgspec
@@ -62,15 +61,6 @@ from naslab.arch.plan import (
 from naslab.arch.summary import stage_rows
 from naslab.arch.tally import tally
 from naslab.errors import SpecError
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Maps this small take longest where threads wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def run(layer: Layer, x: torch.Tensor) -> torch.Tensor:

@@ -116,6 +116,7 @@ def jit_traced(module: torch.nn.Module, images: Tensor) -> Callable[[Tensor], Te
         pytest.param(jit_traced, marks=pytest.mark.skipif(sys.version_info >= (3, 14), reason="torch.jit ends there")),
     ],
 )
+@pytest.mark.filterwarnings("ignore:The given buffer is not writable:UserWarning")  # torch.export.load of torch 2.11
 @pytest.mark.parametrize("name", NETWORKS)
 def test_it_leaves_python_with_the_same_outputs(
     name: str, leave: Callable[[torch.nn.Module, Tensor], Callable[[Tensor], Tensor]]

@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 import torch
+from stopped_clock import StoppedClock
 from torch import nn
 
+from naslab.estimators import latency as latency_module
 from naslab.estimators.latency import MIN_PASSES, measure_latency
 
 
-class Sleeper(nn.Module):
-    """Takes at least a known time, and notes how it is called."""
+class Slow(nn.Module):
+    """Takes a known time, and notes how it is called."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, clock: StoppedClock) -> None:
         super().__init__()
-        self.seconds = seconds
+        self.seconds, self.clock = seconds, clock
         self.seen: set[tuple[object, ...]] = set()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         self.seen.add((tuple(x.shape), self.training, torch.is_inference_mode_enabled()))
-        time.sleep(self.seconds)
+        self.clock.now += self.seconds
         return x
 
 
-def test_the_median_is_that_of_one_image_in_inference():
-    module = Sleeper(0.02)
+def test_the_median_is_that_of_one_image_in_inference(monkeypatch):
+    clock = StoppedClock()
+    monkeypatch.setattr(latency_module, "time", clock)
+    module = Slow(0.02, clock)
     latency = measure_latency(module, (3, 9, 7))
-    assert 20 <= latency.median_ms < 60
-    assert latency.iqr_ms >= 0
+    assert latency.median_ms == pytest.approx(20)
+    assert latency.iqr_ms == pytest.approx(0, abs=1e-9)
     assert latency.threads == torch.get_num_threads()
     assert module.seen == {((1, 3, 9, 7), False, True)}
 

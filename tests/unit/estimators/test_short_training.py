@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 import torch
+from stopped_clock import StoppedClock
 
 from naslab.arch import ArchSpec, ConvBlock, Stage, arch_id, cost
 from naslab.blobs import BlobStore
@@ -13,8 +14,9 @@ from naslab.estimators import training_run
 from naslab.estimators.estimator import Workbench
 from naslab.estimators.short_training import ShortTraining
 from naslab.study.data_choice import DataChoice
-from naslab.study.outcome import Candidate, Fidelity
+from naslab.study.outcome import Candidate, EpochRecord, Fidelity
 from naslab.study.recipe import Recipe, default_recipe
+from naslab.training import loop
 from naslab.training.loop import train
 
 ARCH = ArchSpec(input=(1, 8, 8), stages=(Stage(block=ConvBlock(), width=8),), num_classes=10)
@@ -77,14 +79,19 @@ def test_divergence_is_a_failure_that_keeps_the_curve(bench):
     assert "in epoch 1" in failure.message
 
 
-def test_the_time_limit_is_a_failure_that_keeps_the_curve(bench):
-    SHORT.prepare(bench)
-    SHORT.estimate(candidate_of(), bench)  # the first one loads more than it trains
+def test_the_time_limit_is_a_failure_that_keeps_the_curve(bench, monkeypatch):
+    clock = StoppedClock()
+    monkeypatch.setattr(loop, "time", clock)
+
+    def report(epoch: EpochRecord) -> None:
+        clock.now += 0.4
+
+    bench.report = report
     estimate = with_(time_limit_seconds=1.0).estimate(candidate_of(epochs=100_000), bench)
     assert estimate.failure is not None
     assert estimate.failure.reason == "timed_out"
-    assert len(estimate.curve) > 0
-    assert 1 <= estimate.wall_seconds < 10
+    assert len(estimate.curve) == 3
+    assert estimate.wall_seconds == pytest.approx(1.2)
     assert estimate.measured == {}
 
 

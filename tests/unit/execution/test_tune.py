@@ -79,9 +79,9 @@ def test_a_trainable_reports_every_epoch_and_the_estimate_with_the_last(tune: An
 
 
 def test_a_trainable_takes_the_next_trial_with_the_worker_as_it_is(tune: Any, tmp_path: Path) -> None:
-    training = tune.trainable(Scripted(str(tmp_path)), device="cpu")(config_of(0, seconds=0.2))
+    training = tune.trainable(Scripted(str(tmp_path)), device="cpu")(config_of(0))
     training.train()
-    assert training.reset(config_of(3))  # while the first one trains
+    assert training.reset(config_of(3))  # while the first one may train
     assert [training.train()["done"] for _ in range(2)] == [False, True]
     training.stop()
     assert runs_of(tmp_path) == {0: 1, 3: 1}
@@ -107,15 +107,15 @@ def test_an_experiment_that_is_killed_and_restored_meets_its_budget(tmp_path: Pa
         "RAY_USAGE_STATS_ENABLED": "0",
         "TEST_MARK": mark,
     }
-    command = [sys.executable, str(TESTS / "tune_driver.py"), str(tmp_path), "8", "0.5"]
+    command = [sys.executable, str(TESTS / "tune_driver.py"), str(tmp_path), "8", "5"]
     first = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        assert wait_until(lambda: len(runs_of(tmp_path)) >= 5, 90)
+        assert wait_until(lambda: set(runs_of(tmp_path)) == set(range(7)))  # the last two of them wait
         first.kill()
         first.wait()
-        finished = len(runs_of(tmp_path)) - 2
-        assert wait_until(lambda: running_with(f"TEST_MARK={mark}") == [], 90)
-        second = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+        assert wait_until(lambda: running_with(f"TEST_MARK={mark}") == [])
+        (tmp_path / "go").touch()
+        second = subprocess.run(command, env=environment, capture_output=True, text=True)
     finally:
         for pid in running_with(f"TEST_MARK={mark}"):
             os.kill(pid, signal.SIGKILL)
@@ -124,4 +124,4 @@ def test_an_experiment_that_is_killed_and_restored_meets_its_budget(tmp_path: Pa
     assert "errors 0" in second.stdout
     runs = runs_of(tmp_path)
     assert set(runs) == set(range(8))
-    assert sum(number == 1 for number in runs.values()) >= finished
+    assert sum(number == 1 for number in runs.values()) >= 5

@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 
 import pytest
-import torch
 
 REAL_DATA = os.environ.get("NASLAB_DATA")
 
@@ -23,12 +22,3 @@ def real_data() -> Path:
     if not REAL_DATA:
         pytest.skip("NASLAB_DATA does not name a folder of data sets")
     return Path(REAL_DATA)
-
-
-@pytest.fixture(autouse=True, scope="session")
-def one_thread():
-    """As a worker trains."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)

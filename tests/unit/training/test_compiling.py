@@ -19,6 +19,7 @@ from naslab.training.loop import train
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler, and g++ is not here")
+@pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")  # torch 2.11's own use
 def test_a_compiled_network_trains_to_the_same_numbers(tmp_path, monkeypatch):
     """By inductor on this CPU; weights differed by 2e-7 after 40 steps, for sums are taken in another order."""
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))

@@ -18,6 +18,9 @@ from naslab.training.memory import WorkerMemory, training_memory
 from naslab.training.optimizer import make_optimizer
 from naslab.zoo import model
 
+pytestmark = pytest.mark.filterwarnings(  # the profiler of torch 2.11 says so at its first use
+    "ignore:Warning. Profiler clears events at the end of each cycle:UserWarning"
+)
 TOO_LITTLE, TOO_MUCH = 0.95, 1.4
 """Predictions lie between these shares of what is measured: a pack must fit, and little room may be wasted."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
 
 import msgspec
 import pytest
@@ -37,15 +36,6 @@ SMALL: dict[str, ArchSpec] = {
     "amoebanet_a": amoebanet_a(1, 4, num_classes=5, resolution=64),
     "nfnet": scale(nfnet(0, num_classes=5, resolution=64), width=0.07),
 }
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Maps this small take longest where threads wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("name", SMALL)

@@ -7,15 +7,12 @@ import math
 import numpy as np
 import pytest
 import torch
-from one_thread import one_thread
 from torch.nn import functional
 
 from naslab.arch import ArchSpec, cost
 from naslab.arch.build import build
 from naslab.space import SearchSpace
 from naslab.zoo import model, zoo_entries
-
-__all__ = ["one_thread"]
 
 
 def cheapest_of_families() -> list[str]:
