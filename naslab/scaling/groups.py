@@ -21,6 +21,8 @@ from naslab.scaling.walk import change, numbers
 def fitted(base: ArchSpec, scaled: ArchSpec, factor: float, rounding: Rounding) -> ArchSpec:
     """The scaled network with every stage made to fit what is before it, as the same stage of `base` did.
 
+    `factor` multiplies the channels of a group where the rounding scales them.
+
     `SpecError` names the stage where a block cannot be made.
     """
     num_stem = len(base.stem)
@@ -47,7 +49,7 @@ def _fitted_stage(
     last = _repeated_convs(old, before, context)[indices[-1]]
     group_width = rounding.channels_of_a_group(last.out_channels // last.groups, factor)
     plain = _at_nearest_width(_in_groups(old, 1), before, _in_groups(new, 1), shape, context, rounding)
-    return _with_groups(plain, shape, context, indices, group_width, rounding.width_divisor)
+    return _with_groups(plain, shape, context, indices, group_width, rounding)
 
 
 def _at_nearest_width(
@@ -71,13 +73,19 @@ def _at_nearest_width(
 
 
 def _with_groups(
-    plain: Stage, shape: Shape, context: Context, indices: list[int], group_width: int, divisor: int
+    plain: Stage, shape: Shape, context: Context, indices: list[int], group_width: int, rounding: Rounding
 ) -> Stage:
     """The stage in groups of `group_width` channels: at the nearest width that they divide, else in the nearest
     number of groups that fits. `plain` has one group; `indices` are those of the convolutions to be grouped."""
     convs = [_repeated_convs(plain, shape, context)[index] for index in indices]
-    span = group_width * (plain.width or shape[0]) / convs[-1].out_channels
-    for width in _nearby(plain.width, divisor, round(span)):
+    filtered, width = convs[-1].out_channels, plain.width or shape[0]
+    span = group_width * width / filtered
+    widths = _nearby(plain.width, rounding.width_divisor, round(span))
+    if rounding.halves == "even" and plain.width is not None:
+        group_width = min(group_width, filtered)
+        nearest = max(1, round(filtered / group_width)) * group_width
+        widths.insert(0, int(nearest * width / filtered))
+    for width in widths:
         wide = replace(plain, width=width)
         if _misfit(wide, shape, context) is not None:
             continue

@@ -16,8 +16,9 @@ class Rounding(Spec, frozen=True):
     """How widths, repeats and resolutions are rounded.
 
     `guard`: a width that would fall below this share of its exact value takes the next multiple of `width_divisor`.
-    `halves`: where halves go, `even` as Python's `round`. `group_width`: whether grouped convolutions keep the channels
-    of a group, or scale them as pycls does.
+    `halves`: where halves go, `even` as Python's `round`; then the channels of a grouped convolution, too, become the
+    nearest multiple of a group's. `group_width`: whether grouped convolutions keep the channels of a group, or scale them
+    as pycls does where the rule scales groups (`Compound.scales_groups`).
 
     Whatever the rule, a factor above 1 never makes a number smaller and one below 1 never makes it larger, so a factor
     of 1 changes nothing.
@@ -73,13 +74,19 @@ class Rounding(Spec, frozen=True):
         return _between(base, rounded, factor)
 
     def channels_of_a_group(self, base: int, factor: float) -> int:
-        """Channels of a group of a grouped convolution; pycls keeps 1 and 2, makes 3 to 5 four, else rounds to 8."""
+        """Channels of a group of a grouped convolution; pycls rounds to a whole number, and that to 1, 2, 4 or 8s.
+
+        Both times halves go to even (`pycls/models/scaler.py`).
+
+        >>> PYCLS.channels_of_a_group(24, 0.84), PYCLS.channels_of_a_group(24, 1.19), PYCLS.channels_of_a_group(4, 1.2)
+        (16, 32, 4)
+        """
         if self.group_width == "kept":
             return base
-        exact = base * factor
-        if exact <= 2:
-            return max(1, round(exact))
-        return 4 if exact <= 5 else max(1, round(exact / 8)) * 8
+        whole = max(1, round(base * factor))
+        if whole <= 2:
+            return whole
+        return 4 if whole <= 5 else round(whole / 8) * 8
 
     def _nearest(self, exact: float) -> int:
         return round(exact) if self.halves == "even" else math.floor(exact + 0.5)

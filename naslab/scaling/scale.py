@@ -44,13 +44,15 @@ def scale(
     rounding: Rounding = EFFICIENTNET,
     scale_stem: bool = True,
     scale_head: bool = True,
+    scale_groups: bool = True,
 ) -> ArchSpec:
     """The architecture with its repeats, widths and resolution multiplied and rounded.
 
     Depth multiplies the repeats of `stages` (equal neighbours count as one stage; what has no parameters, such as
     pooling, is not repeated). Width multiplies every number of channels and hidden features, also inside blocks; the
-    stem's and the head's only if asked. Squeeze-excite ratios and expansions stay, groups keep their width. Each side
-    of the input is scaled by itself. A factor of exactly 1 changes nothing.
+    stem's and the head's only if asked. Squeeze-excite ratios and expansions stay, groups keep their width, or
+    follow the network's where the `rounding` scales them and `scale_groups` is not turned off. Each side of the input is
+    scaled by itself. A factor of exactly 1 changes nothing.
 
     Raises `SpecError` for factors that are not positive, and where no channels, no pixels or no valid network are left.
 
@@ -67,7 +69,7 @@ def scale(
     shaped = _larger(_wider(scaled, factors.width, rounding, scale_stem, scale_head), factors.resolution, rounding)
     try:
         if factors.width != 1:
-            shaped = fitted(scaled, shaped, factors.width, rounding)
+            shaped = fitted(scaled, shaped, factors.width if scale_groups else 1.0, rounding)
         if shaped is not arch:
             cost(shaped)
     except SpecError as error:
