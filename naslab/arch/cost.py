@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from naslab.arch.block import Context
+from naslab.arch.block import Block, Context
 from naslab.arch.blocks import AnyBlock
 from naslab.arch.lower import lower, lower_at, lower_head, placed_blocks, reads_history
 from naslab.arch.memo import Memo
@@ -149,7 +149,8 @@ def stage_tally(stage: Stage, shape: Shape, context: Context) -> Tally:
 
 def _stage_counts(place: Place, stage: Stage) -> Counts:
     shape, context = place
-    block, width = stage.block, stage.width
+    block: Block = stage.block
+    width = stage.width
     before, params, macs, activations, peak, span = _block_counts(block, width, stage.stride, shape, context)
     left = stage.repeats - 1
     block = block.repeated(1)  # those behind it differ in constants alone

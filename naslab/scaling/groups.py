@@ -78,13 +78,13 @@ def _with_groups(
     """The stage in groups of `group_width` channels: at the nearest width that they divide, else in the nearest
     number of groups that fits. `plain` has one group; `indices` are those of the convolutions to be grouped."""
     convs = [_repeated_convs(plain, shape, context)[index] for index in indices]
-    filtered, width = convs[-1].out_channels, plain.width or shape[0]
-    span = group_width * width / filtered
+    made = convs[-1].out_channels
+    ratio = (plain.width or shape[0]) / made
+    span = group_width * ratio
     widths = _nearby(plain.width, rounding.width_divisor, round(span))
     if rounding.halves == "even" and plain.width is not None:
-        group_width = min(group_width, filtered)
-        nearest = max(1, round(filtered / group_width)) * group_width
-        widths.insert(0, int(nearest * width / filtered))
+        group_width = min(group_width, made)
+        widths.insert(0, int(max(1, round(made / group_width)) * group_width * ratio))
     for width in widths:
         wide = replace(plain, width=width)
         if _misfit(wide, shape, context) is not None:

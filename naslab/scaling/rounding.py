@@ -17,8 +17,8 @@ class Rounding(Spec, frozen=True):
 
     `guard`: a width that would fall below this share of its exact value takes the next multiple of `width_divisor`.
     `halves`: where halves go, `even` as Python's `round`; then the channels of a grouped convolution, too, become the
-    nearest multiple of a group's. `group_width`: whether grouped convolutions keep the channels of a group, or scale them
-    as pycls does where the rule scales groups (`Compound.scales_groups`).
+    nearest multiple of a group's. `group_width`: whether grouped convolutions keep the channels of a group, or scale
+    them as pycls does where the rule scales groups (`Compound.scales_groups`).
 
     Whatever the rule, a factor above 1 never makes a number smaller and one below 1 never makes it larger, so a factor
     of 1 changes nothing.

@@ -51,8 +51,8 @@ def scale(
     Depth multiplies the repeats of `stages` (equal neighbours count as one stage; what has no parameters, such as
     pooling, is not repeated). Width multiplies every number of channels and hidden features, also inside blocks; the
     stem's and the head's only if asked. Squeeze-excite ratios and expansions stay, groups keep their width, or
-    follow the network's where the `rounding` scales them and `scale_groups` is not turned off. Each side of the input is
-    scaled by itself. A factor of exactly 1 changes nothing.
+    follow the network's where the `rounding` scales them and `scale_groups` is not turned off. Each side of the input
+    is scaled by itself. A factor of exactly 1 changes nothing.
 
     Raises `SpecError` for factors that are not positive, and where no channels, no pixels or no valid network are left.
 
