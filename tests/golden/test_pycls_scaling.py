@@ -1,4 +1,4 @@
-"""RegNetY scaled by pycls's rules has pycls's integers: its rounding worked out here once more, from what its code does."""
+"""RegNetY scaled by pycls's rules has pycls's integers, worked out here once more from what its code does."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from naslab.scaling.compound import FAST
 from naslab.zoo import model, model_names
 
 PHIS = (-2, -1, -0.5, 0.5, 1, 2, 3)
-# A stage of one group has no group width of its own in naslab; pycls still rounds the first stage of this network, whose
-# only group is 232 channels wide, to multiples of 232.
+# A stage of one group has no group width of its own in naslab; pycls still rounds the first stage of this network,
+# whose only group is 232 channels wide, to multiples of 232.
 NETWORKS = [name for name in model_names() if name.startswith("regnet_y") and name != "regnet_y_32gf"]
 
 

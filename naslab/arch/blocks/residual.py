@@ -114,8 +114,8 @@ class PreactResidual(Block, frozen=True, tag="preact_residual"):
     ResNet).
     PyramidNet leaves the first activation out (`first_act`) and ends in a norm (`last_norm`). Without `first_norm` the
     first block of a stage has no norm and activation before its first convolution: its input has them already, as
-    behind ResNet's stem (arXiv 1603.05027, appendix). A bottleneck's stride sits in the filter, or in the first convolution
-    (`stride_first`), as in the code released with the paper for CIFAR.
+    behind ResNet's stem (arXiv 1603.05027, appendix). A bottleneck's stride sits in the filter, or in the first
+    convolution (`stride_first`), as in the code released with the paper for CIFAR.
     """
 
     kernel: int = 3
