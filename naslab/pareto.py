@@ -72,14 +72,15 @@ def crowding_distance(losses: ArrayLike) -> Losses:
     """How far the neighbours of each point of one front are apart, summed over objectives: shape (points,).
 
     `losses` have the shape (points, objectives). Ends of an objective are infinitely far. Deb et al. 2002 (NSGA-II),
-    section III B; each objective is scaled to its range over the points, an objective of no range adds nothing.
+    section III B; each objective is scaled to its range over the points, an objective of no range adds nothing. An
+    infinite loss counts as one range beyond the others.
 
     >>> crowding_distance([[0, 2], [1, 1], [2, 0]]).tolist()
     [inf, 2.0, inf]
     """
     points = checked_losses(losses)
     distance = np.zeros(len(points))
-    for column in points.T if len(points) else ():
+    for column in map(_within_reach, points.T if len(points) else ()):
         order = np.argsort(column, kind="stable")
         span = column[order[-1]] - column[order[0]]
         if span > 0:
@@ -99,7 +100,7 @@ def hypervolume_contributions(losses: ArrayLike, reference: ArrayLike) -> Losses
     [1.0, 1.0]
     """
     points = checked_losses(losses)
-    bound = np.asarray(reference, dtype=float)
+    bound = checked_reference(reference, points.shape[1])
     if not len(points):
         return np.zeros(0)
     unique, where, counts = np.unique(points, axis=0, return_inverse=True, return_counts=True)
@@ -131,9 +132,7 @@ def hypervolume(losses: ArrayLike, reference: ArrayLike) -> float:
     1.25
     """
     points = checked_losses(losses)
-    bound = np.asarray(reference, dtype=float)
-    if points.shape[1] != len(bound):
-        raise SpecError("reference", f"needs one value for each of {points.shape[1]} objectives, got {len(bound)}")
+    bound = checked_reference(reference, points.shape[1])
     points = points[np.all(points < bound, axis=1)]
     return _volume(points[is_non_dominated(points)], bound) if len(points) else 0.0
 
@@ -149,6 +148,28 @@ def checked_losses(losses: ArrayLike) -> Losses:
     if np.isnan(points).any():
         raise SpecError("losses", "must be numbers; leave points that were not measured out")
     return points
+
+
+def checked_reference(reference: ArrayLike, num_objectives: int) -> Losses:
+    """The `reference` point of `num_objectives` values as float64 of shape (objectives,).
+
+    Raises `SpecError` where one is missing or not a number.
+    """
+    bound = np.asarray(reference, dtype=np.float64)
+    if bound.shape != (num_objectives,):
+        raise SpecError("reference", f"needs one value for each of {num_objectives} objectives, got {bound.size}")
+    if np.isnan(bound).any():
+        raise SpecError("reference", f"must be numbers, got {bound.tolist()}")
+    return bound
+
+
+def _within_reach(column: Losses) -> Losses:
+    """One objective's losses, shape (points,), infinite ones brought to one range beyond the finite ones."""
+    finite = column[np.isfinite(column)]
+    if len(finite) in (0, len(column)):
+        return np.sign(column) if len(finite) == 0 else column
+    reach = np.ptp(finite) or 1.0
+    return np.clip(column, finite.min() - reach, finite.max() + reach)
 
 
 def _front_of_two(unique: Losses) -> NDArray[np.bool_]:

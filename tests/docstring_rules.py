@@ -236,7 +236,10 @@ def _holds(annotation: ast.expr, names: set[str] | frozenset[str]) -> bool:
     if isinstance(annotation, ast.Attribute):
         return annotation.attr in names
     if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
-        return _holds(ast.parse(annotation.value, mode="eval").body, names)
+        try:
+            return _holds(ast.parse(annotation.value, mode="eval").body, names)
+        except SyntaxError:  # a text, not an annotation in quotes
+            return False
     return any(_holds(each, names) for each in ast.iter_child_nodes(annotation) if isinstance(each, ast.expr))
 
 

@@ -152,6 +152,8 @@ BLOCKS: dict[type[msgspec.Struct], st.SearchStrategy[Any]] = {
         dropout=st.sampled_from((0.0, 0.3)),
         first_act=flag,
         last_norm=flag,
+        first_norm=flag,
+        stride_first=flag,
     ),
     Inception: st.builds(Inception, naive=flag, se=se, activation=activation)
     | st.builds(

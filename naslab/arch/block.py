@@ -278,7 +278,10 @@ class Block(Spec, frozen=True, cache_hash=True, tag_field="type"):
         return self.lower(shapes[-1], width, stride, context, drop_rate)
 
     def repeated(self, times: int) -> Block:
-        """The block that stands in a stage after `times` others: itself, unless its constants follow its place."""
+        """The block that stands in a stage after `times` others: itself, unless its place changes it.
+
+        Blocks behind the first may differ from each other in constants, not in what is counted.
+        """
         return self
 
     def canonical(self, in_width: int, width: int | None, stride: int) -> Block | None:

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from naslab.arch.block import Context
+from naslab.arch.block import Block, Context
 from naslab.arch.blocks import AnyBlock
 from naslab.arch.declaration import Counts
 from naslab.arch.layers.graph import dag_tally, history_steps, joined_shape, node_tally, step_reads
@@ -140,9 +140,11 @@ def stage_tally(stage: Stage, shape: Shape, context: Context) -> Tally:
 
 def _stage_counts(place: Place, stage: Stage) -> Counts:
     shape, context = place
-    block, width = stage.block, stage.width
+    block: Block = stage.block
+    width = stage.width
     before, params, macs, activations, peak, span = block_counts(block, width, stage.stride, shape, context)
     left = stage.repeats - 1
+    block = block.repeated(1)  # those behind it differ in constants alone
     while left:
         out, more_params, more_macs, more_activations, more_peak, more = block_counts(block, width, 1, before, context)
         times = left if out == before else 1

@@ -70,7 +70,7 @@ _LABELS = "names"
 
 
 def arch_id(arch: ArchSpec) -> str:
-    """Sixteen hexadecimal digits of the hash of what a network lowers to: the same network, the same identity.
+    """Sixteen hexadecimal digits of the hash of what `arch` lowers to: the same network, the same identity.
 
     Raises `SpecError` where a layer does not fit its input, as `cost` does. An auxiliary head that does not fit, which
     training refuses, counts as it is written.

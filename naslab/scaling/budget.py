@@ -96,6 +96,7 @@ class _Lattice(msgspec.Struct, frozen=True):
                 self.rounding,
                 self.scale_stem,
                 self.scale_head,
+                self.compound.scales_groups,
             )
         except SpecError:
             return None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from msgspec.structs import replace
+
 from naslab.arch.block import Spec, require
 from naslab.scaling.scale import Factors
 from naslab.zoo.efficientnet import COEFFICIENTS
@@ -15,7 +17,7 @@ class Compound(Spec, frozen=True):
     `alpha`, `beta` and `gamma` are above 0, by default those of EfficientNet. Multiply-accumulates grow by about
     `growth`^phi; negative phi goes below the baseline. The resolution's factor stops at `most_resolution`
     (EfficientNetV2 caps its own, arXiv 2104.00298). Raises `SpecError` for values out of range, and where all three are
-    1.
+    1. With `scales_groups` the channels of a group follow the width, where the rounding scales them (pycls).
 
     >>> Compound().factors(2)
     Factors(depth=1.44, width=1.2100000000000002, resolution=1.3224999999999998)
@@ -27,6 +29,7 @@ class Compound(Spec, frozen=True):
     beta: float = 1.1
     gamma: float = 1.15
     most_resolution: float | None = None
+    scales_groups: bool = False
 
     def __post_init__(self) -> None:
         for field in ("alpha", "beta", "gamma"):
@@ -75,14 +78,15 @@ def fast(alpha: float = 0.8) -> Compound:
     """The family dWr of Dollar, Singh and Girshick 2021 (arXiv 2103.06877, equation 5): mostly width, `alpha` of it.
 
     At s = 2^phi depth grows by s^((1-a)/2), width by s^(a/2) and resolution by s^((1-a)/4). An alpha of 0.8 is the
-    paper's fast scaling, 1/3 uniform, 1 width alone. Raises `SpecError` where it is not from 0 to 1.
+    paper's fast scaling, 1/3 uniform, 1 width alone. Groups are scaled, too. Raises `SpecError` where it is not from 0
+    to 1.
 
     >>> round(fast().factors(1).width, 6)
     1.319508
     """
     require(0 <= alpha <= 1, "alpha", f"must be 0 to 1, got {alpha}")
     rest = (1 - alpha) / 2
-    return doubling(depth=rest, width=alpha, resolution=rest)
+    return replace(doubling(depth=rest, width=alpha, resolution=rest), scales_groups=True)
 
 
 EFFICIENTNET_RULE = Compound()

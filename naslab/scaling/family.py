@@ -64,6 +64,7 @@ class Scaling(Spec, frozen=True):
             self.rounding,
             self.scale_stem,
             self.scale_head,
+            self.compound.scales_groups,
         )
         return Member(phi=float(phi), factors=factors, arch=scaled, cost=cost(scaled), scaling=self)
 

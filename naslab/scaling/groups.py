@@ -21,8 +21,8 @@ from naslab.scaling.walk import change, numbers
 def fitted(base: ArchSpec, scaled: ArchSpec, factor: float, rounding: Rounding) -> ArchSpec:
     """The network `scaled` with every stage made to fit the channels before it, as the same stage of `base` did.
 
-    `scaled` has the stages of `base` at other widths, repeats or resolution; `factor` is what its widths were
-    multiplied by. Groups are made to divide the channels on both sides, as `rounding` says (`group_width`); where a
+    `scaled` has the stages of `base` at other widths, repeats or resolution; `factor` multiplies the channels of a
+    group where `rounding` scales them (`group_width`). Groups are made to divide the channels on both sides; where a
     block cannot be made at a width, the nearest width at which it can is taken. `SpecError` names the stage that no
     width near fits.
     """
@@ -50,7 +50,7 @@ def _fitted_stage(
     last = _repeated_convs(old, before, context)[indices[-1]]
     group_width = rounding.channels_of_a_group(last.out_channels // last.groups, factor)
     plain = _at_nearest_width(_in_groups(old, 1), before, _in_groups(new, 1), shape, context, rounding)
-    return _with_groups(plain, shape, context, indices, group_width, rounding.width_divisor)
+    return _with_groups(plain, shape, context, indices, group_width, rounding)
 
 
 def _at_nearest_width(
@@ -74,13 +74,19 @@ def _at_nearest_width(
 
 
 def _with_groups(
-    plain: Stage, shape: Shape, context: Context, indices: list[int], group_width: int, divisor: int
+    plain: Stage, shape: Shape, context: Context, indices: list[int], group_width: int, rounding: Rounding
 ) -> Stage:
     """The stage in groups of `group_width` channels: at the nearest width that they divide, else in the nearest
     number of groups that fits. `plain` has one group; `indices` are those of the convolutions to be grouped."""
     convs = [_repeated_convs(plain, shape, context)[index] for index in indices]
-    span = group_width * (plain.width or shape[0]) / convs[-1].out_channels
-    for width in _nearby(plain.width, divisor, round(span)):
+    made = convs[-1].out_channels
+    ratio = (plain.width or shape[0]) / made
+    span = group_width * ratio
+    widths = _nearby(plain.width, rounding.width_divisor, round(span))
+    if rounding.halves == "even" and plain.width is not None:
+        group_width = min(group_width, made)
+        widths.insert(0, int(max(1, round(made / group_width)) * group_width * ratio))
+    for width in widths:
         wide = replace(plain, width=width)
         if _misfit(wide, shape, context) is not None:
             continue

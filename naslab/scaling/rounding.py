@@ -17,8 +17,10 @@ class Rounding(Spec, frozen=True):
 
     Widths become multiples of `width_divisor` channels; one that would fall below `guard` (a share) of its exact value
     takes the next multiple. `repeats` are rounded up or to the nearest. Resolutions become multiples of
-    `resolution_divisor` pixels. `halves` says where halves go: up, or to `even` as Python's `round`. `group_width` says
-    whether grouped convolutions keep the channels of a group, or scale them as pycls does.
+    `resolution_divisor` pixels. `halves` says where halves go: up, or to `even` as Python's `round`; then the
+    channels of a grouped convolution, too, become the nearest multiple of a group's. `group_width` says whether grouped
+    convolutions keep the channels of a group, or scale them as pycls does where the rule scales groups
+    (`Compound.scales_groups`).
 
     Whatever the rule, a factor above 1 never makes a number smaller and one below 1 never makes it larger, so a factor
     of 1 changes nothing. Raises `SpecError` for values out of range.
@@ -80,15 +82,18 @@ class Rounding(Spec, frozen=True):
     def channels_of_a_group(self, base: int, factor: float) -> int:
         """The channels of a group of a grouped convolution: `base`, times `factor` where group widths are scaled.
 
-        As in pycls products up to 2 are rounded to 1 or 2, those up to 5 become 4, and larger ones the nearest multiple
-        of 8.
+        As in pycls (`pycls/models/scaler.py`) the product is rounded to a whole number, and that to 1, 2, 4 or the
+        nearest multiple of 8; both times halves go to even.
+
+        >>> PYCLS.channels_of_a_group(24, 0.84), PYCLS.channels_of_a_group(24, 1.19), PYCLS.channels_of_a_group(4, 1.2)
+        (16, 32, 4)
         """
         if self.group_width == "kept":
             return base
-        exact = base * factor
-        if exact <= 2:
-            return max(1, round(exact))
-        return 4 if exact <= 5 else max(1, round(exact / 8)) * 8
+        whole = max(1, round(base * factor))
+        if whole <= 2:
+            return whole
+        return 4 if whole <= 5 else round(whole / 8) * 8
 
     def _nearest(self, exact: float) -> int:
         return round(exact) if self.halves == "even" else math.floor(exact + 0.5)

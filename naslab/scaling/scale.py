@@ -47,14 +47,16 @@ def scale(
     rounding: Rounding = EFFICIENTNET,
     scale_stem: bool = True,
     scale_head: bool = True,
+    scale_groups: bool = True,
 ) -> ArchSpec:
     """The architecture `arch` with its repeats, widths and resolution multiplied and rounded.
 
     `depth` multiplies the repeats of `stages` (equal neighbours count as one stage; what has no parameters, such as
     pooling, is not repeated). `width` multiplies every number of channels and hidden features, also inside blocks; the
     stem's and the head's only with `scale_stem` and `scale_head`. Squeeze-excite ratios and expansions stay, groups
-    keep their width. `resolution` multiplies each side of the input. `rounding` makes whole numbers of the products. A
-    factor of exactly 1 changes nothing.
+    keep their width, or follow the network's where the `rounding` scales them, unless `scale_groups` is turned off.
+    `resolution` multiplies each side of the input. `rounding` makes whole numbers of the products. A factor of
+    exactly 1 changes nothing.
 
     Raises `SpecError` for factors that are not positive, and where no channels, no pixels or no valid network are left.
 
@@ -71,7 +73,7 @@ def scale(
     shaped = _larger(_wider(scaled, factors.width, rounding, scale_stem, scale_head), factors.resolution, rounding)
     try:
         if factors.width != 1:
-            shaped = fitted(scaled, shaped, factors.width, rounding)
+            shaped = fitted(scaled, shaped, factors.width if scale_groups else 1.0, rounding)
         if shaped is not arch:
             cost(shaped)
     except SpecError as error:

@@ -33,7 +33,7 @@ def preact_resnet(
         ),
         stages=tuple(
             Stage(
-                block=PreactResidual(ratio=0.25),
+                block=PreactResidual(ratio=0.25, first_norm=index > 0),
                 width=256 * 2**index,
                 repeats=repeats,
                 stride=1 if index == 0 else 2,
@@ -60,7 +60,7 @@ def preact_resnet_cifar(
     layers = 6 if is_basic else 9
     if depth < 11 or depth % layers != 2:
         raise SpecError("depth", f"must be 6n + 2 (basic blocks, below 164) or 9n + 2 (bottlenecks), got {depth}")
-    block = PreactResidual() if is_basic else PreactResidual(ratio=0.25)
+    block = PreactResidual() if is_basic else PreactResidual(ratio=0.25, stride_first=True)
     width = 16 if is_basic else 64
     return ArchSpec(
         input=image_shape(resolution, in_channels),

@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from naslab.errors import SpecError
-from naslab.pareto import crowding_distance, dominates, hypervolume, is_non_dominated, non_dominated_ranks
+from naslab.pareto import (
+    crowding_distance,
+    dominates,
+    hypervolume,
+    hypervolume_contributions,
+    is_non_dominated,
+    non_dominated_ranks,
+)
 
 
 def grids(objectives: int, most: int = 12) -> st.SearchStrategy[np.ndarray]:
@@ -83,3 +90,23 @@ def test_losses_that_are_none_are_refused(losses: list[object]) -> None:
 def test_reference_of_another_width_is_refused() -> None:
     with pytest.raises(SpecError, match="one value for each of 2 objectives, got 3"):
         hypervolume([[1, 2]], [1, 2, 3])
+
+
+@pytest.mark.parametrize("reference", [[np.nan, 1.0], [1.0], [1.0, 1.0, 1.0], 1.0])
+@pytest.mark.parametrize("measure", [hypervolume, hypervolume_contributions])
+@pytest.mark.parametrize("points", [np.zeros((0, 2)), np.array([[0.0, 0.0]])])
+def test_a_reference_that_is_none_is_refused(reference: object, measure, points: np.ndarray) -> None:
+    with pytest.raises(SpecError, match=r"^reference: (must be numbers|needs one value for each of 2 objectives)"):
+        measure(points, reference)
+
+
+@given(ANY_GRID.flatmap(lambda points: st.tuples(st.just(points), arrays(np.bool_, points.shape))))
+def test_infinite_losses_leave_crowding_a_number(case: tuple[np.ndarray, np.ndarray]) -> None:
+    points, is_infinite = case
+    distance = crowding_distance(np.where(is_infinite, np.inf, points))
+    assert not np.isnan(distance).any()
+    assert (distance >= 0).all()
+
+
+def test_crowding_between_finite_losses_ignores_how_far_infinity_is() -> None:
+    assert crowding_distance([[0, 2], [1, 1], [2, 0], [np.inf, -1]])[1] == pytest.approx(2 / 4 + 2 / 3)

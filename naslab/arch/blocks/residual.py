@@ -113,7 +113,10 @@ class PreactResidual(Block, frozen=True, tag="preact_residual"):
     Basic with `ratio` 1 (two filters), a bottleneck below it (reduce, filter, expand). A projected shortcut starts
     behind the first norm and activation, a padded one before them. `dropout` stands before the last filter (Wide
     ResNet).
-    PyramidNet leaves the first activation out (`first_act`) and ends in a norm (`last_norm`).
+    PyramidNet leaves the first activation out (`first_act`) and ends in a norm (`last_norm`). Without `first_norm` the
+    first block of a stage has no norm and activation before its first convolution: its input has them already, as
+    behind ResNet's stem (arXiv 1603.05027, appendix). A bottleneck's stride sits in the filter, or in the first
+    convolution (`stride_first`), as in the code released with the paper for CIFAR.
     """
 
     kernel: int = 3
@@ -125,6 +128,8 @@ class PreactResidual(Block, frozen=True, tag="preact_residual"):
     dropout: float = 0.0
     first_act: bool = True
     last_norm: bool = False
+    first_norm: bool = True
+    stride_first: bool = False
 
     def __post_init__(self) -> None:
         require_odd(self.kernel)
@@ -135,34 +140,44 @@ class PreactResidual(Block, frozen=True, tag="preact_residual"):
     def lower(self, shape: Shape, width: int | None, stride: int, context: Context, drop_rate: float = 0.0) -> Layer:
         in_width = shape[0]
         out = width or in_width
-        opening, *rest = self._body(in_width, out, stride, context)
+        body = self._body(in_width, out, stride, context)
         if stride == 1 and in_width == out:
-            return Residual(chain([opening, *rest]), drop_rate=drop_rate)
+            return Residual(chain(body), drop_rate=drop_rate)
         if self.shortcut != "projection":
             way = padded(in_width, out, stride, self.shortcut == "pooled_pad")
-            return Residual(chain([opening, *rest]), way, drop_rate)
+            return Residual(chain(body), way, drop_rate)
         projection = Conv(in_width, out, stride=(stride, stride), bias=context.norm is None)
-        return seq(preact=opening, residual=Residual(chain(rest), projection, drop_rate))
+        if not self.first_norm:
+            return Residual(chain(body), projection, drop_rate)
+        return seq(preact=body[0], residual=Residual(chain(body[1:]), projection, drop_rate))
+
+    def repeated(self, times: int) -> Block:
+        return self if self.first_norm else msgspec.structs.replace(self, first_norm=True)
 
     def canonical(self, in_width: int, width: int | None, stride: int) -> Block:
+        same = self if self.first_norm else msgspec.structs.replace(self, first_act=True)
+        if self.stride_first and (stride == 1 or self.ratio == 1):
+            same = msgspec.structs.replace(same, stride_first=False)
         if not is_identity_shortcut(in_width, width, stride):
-            return self
-        return msgspec.structs.replace(self, shortcut="projection")
+            return same
+        return msgspec.structs.replace(same, shortcut="projection")
 
     def _body(self, in_width: int, out: int, stride: int, context: Context) -> list[Layer]:
         """Norm and activation, convolution, norm and activation, and so on."""
         mid = scaled_width(out, self.ratio)
         kernel, groups = self.kernel, self.groups
+        first, second = (stride, 1) if self.stride_first else (1, stride)
         filters = (
             [(in_width, out, kernel, stride, groups), (out, out, kernel, 1, groups)]
             if self.ratio == 1
-            else [(in_width, mid, 1, 1, 1), (mid, mid, kernel, stride, groups), (mid, out, 1, 1, 1)]
+            else [(in_width, mid, 1, first, 1), (mid, mid, kernel, second, groups), (mid, out, 1, 1, 1)]
         )
         layers: list[Layer | None] = []
         for index, (inputs, outputs, size, step, parts) in enumerate(filters):
             require_divides(parts, inputs, outputs)
-            act = context.activate(self.activation) if index or self.first_act else None
-            layers.append(seq(norm=context.normalise(inputs), act=act))
+            if index or self.first_norm:
+                act = context.activate(self.activation) if index or self.first_act else None
+                layers.append(seq(norm=context.normalise(inputs), act=act))
             if self.dropout and index == len(filters) - 1:
                 layers.append(Dropout(self.dropout))
             pad = size // 2
