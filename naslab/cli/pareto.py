@@ -25,7 +25,7 @@ def pareto(
 
     Example: naslab pareto mystudy --x params --out front.html
     """
-    from naslab.lab.search import front_figure, open_study, pareto_front
+    from naslab.lab.reading import front_figure, open_study, pareto_front
 
     view = open_study(study, ledger)
     table = pareto_front(view, (y, x))

@@ -14,6 +14,7 @@ from naslab.estimators.estimator import Estimator
 from naslab.estimators.known_table import KnownTable
 from naslab.estimators.supernet import SupernetEstimator
 from naslab.execution.workers import Workers
+from naslab.lab.search_options import identity_fields
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.record import RunRecord, StudyRecord
 from naslab.provenance import command_line, installed_versions, machine_description
@@ -33,17 +34,7 @@ def open_record(ledger: Ledger, record: StudyRecord) -> None:
         ledger.create_study(record)
         return
     there = ledger.study(record.name)
-    for field in (
-        "problem",
-        "strategy",
-        "rungs",
-        "epochs",
-        "seed",
-        "stop_early",
-        "inherit",
-        "estimator",
-        "estimator_file",
-    ):
+    for field in identity_fields():
         old, new = getattr(there, field), getattr(record, field)
         if field == "problem" and old != new:
             part = next(key for key in new if old.get(key) != new[key])

@@ -8,7 +8,7 @@ import pytest
 from naslab.estimators.inheritance import ancestor_epochs
 from naslab.execution.search_source import InheritSource, RungSource
 from naslab.execution.source import StrategySource, make_candidate
-from naslab.lab.search import make_problem
+from naslab.lab.problems import make_problem
 from naslab.strategies.registry import make_strategy
 from naslab.study.outcome import Candidate, EpochRecord, Estimate, Failure, Fidelity, Outcome
 from naslab.study.rungs import Rungs

@@ -8,7 +8,8 @@ import pytest
 from naslab.analysis.study import StudyView
 from naslab.errors import LedgerError, NaslabError, SpecError, StudyError
 from naslab.lab.calibration import calibrate
-from naslab.lab.search import open_study, search
+from naslab.lab.reading import open_study
+from naslab.lab.search import search
 from naslab.lab.search_estimators import accuracy_predictor, find_search_estimator
 from naslab.study.outcome import Fidelity
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from optuna.samplers import RandomSampler
 
+from naslab.analysis.study import StudyView
 from naslab.execution.events import Event, StrategyChosen
 from naslab.lab import search as lab
 from naslab.strategies.choosing import choose_strategy
@@ -18,7 +19,7 @@ def test_auto_says_what_it_took_and_a_study_keeps_it(tmp_path: Path) -> None:
     events: list[Event] = []
     ledger = tmp_path / "naslab.db"
 
-    def run(trials: int) -> lab.StudyView:
+    def run(trials: int) -> StudyView:
         return lab.search(
             "digits_demo", strategy="auto", trials=trials, epochs=1, workers=1, ledger=ledger, on_event=events.append
         )

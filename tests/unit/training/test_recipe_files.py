@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from naslab.errors import NaslabError, SpecError, UnknownNameError
-from naslab.lab.search import make_problem
+from naslab.lab.problems import make_problem
 from naslab.study.recipe import RECIPES, Recipe, named_recipe
 from naslab.training.recipe_files import find_recipe
 

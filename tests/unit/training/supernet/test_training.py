@@ -13,7 +13,8 @@ from naslab.estimators.estimator import Workbench
 from naslab.estimators.named import Setting, read_name
 from naslab.estimators.supernet import SupernetEstimator
 from naslab.execution.source import make_candidate
-from naslab.lab.search import make_problem, search
+from naslab.lab.problems import make_problem
+from naslab.lab.search import search
 from naslab.lab.supernet import export_shared_weights, train_supernet
 from naslab.space import SearchSpace, choice
 from naslab.study.data_choice import DataChoice
