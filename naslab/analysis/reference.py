@@ -20,6 +20,8 @@ from naslab.study.problem import ANALYTIC_METRICS, Objective, Problem
 
 NUM_SAMPLED_NETWORKS = 256
 """How many networks of a space are costed, always the same ones, for an objective without a limit."""
+PER_CENT = ("accuracy", "extrapolated_accuracy")
+"""What is made large, and has bounds."""
 ROOM = 1.1
 """By what factor a reference lies beyond the worst cost that it was taken from."""
 
@@ -27,17 +29,13 @@ ROOM = 1.1
 class ReferencePoint(msgspec.Struct, frozen=True):
     """The worst corner, one value an objective, with the rule that gave each.
 
-    `ideals` is the best corner: 100 % of accuracy, no cost.
+    `ideals` is the best corner: 100 % of accuracy, no cost; of a score without such a bound the best outcome.
     """
 
     objectives: tuple[Objective, ...]
     values: tuple[float, ...]
     rules: tuple[str, ...]
-
-    @property
-    def ideals(self) -> tuple[float, ...]:
-        """The values that nothing can beat."""
-        return tuple(100.0 if each.maximise else 0.0 for each in self.objectives)
+    ideals: tuple[float, ...]
 
     @property
     def losses(self) -> tuple[float, ...]:
@@ -72,26 +70,52 @@ def reference_point(
             worst = max(float(getattr(each, metric)) for each in sampled)
             rule = f"{ROOM:g} times the largest of {len(sampled)} networks sampled from the space"
             chosen.append((ROOM * worst, rule))
-    return ReferencePoint(wanted, tuple(value for value, _ in chosen), tuple(rule for _, rule in chosen))
+    return _reference(wanted, chosen, outcomes)
 
 
 def reference_of_outcomes(objectives: Sequence[Objective], outcomes: Sequence[Outcome]) -> ReferencePoint:
     """The reference point where no problem is at hand: 0, and beyond the worst cost; it moves with the outcomes."""
     chosen = [_from_outcomes(objective, outcomes) for objective in objectives]
-    return ReferencePoint(tuple(objectives), tuple(value for value, _ in chosen), tuple(rule for _, rule in chosen))
+    return _reference(tuple(objectives), chosen, outcomes)
 
 
 def _from_outcomes(objective: Objective, outcomes: Sequence[Outcome]) -> tuple[float, str]:
-    if objective.maximise:
+    if objective.metric in PER_CENT:
         return 0.0, "the least there is"
-    values = [each.value(objective.metric) for each in outcomes if each.is_complete]
-    known = [value for value in values if math.isfinite(value)]
+    known = _known(objective, outcomes)
     if not known:
         raise StudyError(
             f"no reference point for {objective.metric}: none of {len(outcomes)} outcomes measured it; "
             f"search with it among the objectives, or leave it out"
         )
-    return ROOM * max(known), f"{ROOM:g} times the worst complete outcome, which moves with the outcomes"
+    worst = max(map(objective.loss, known))
+    beyond = objective.loss(ROOM * worst if worst > 0 else worst / ROOM)
+    return beyond, f"{ROOM:g} times the worst complete outcome, which moves with the outcomes"
+
+
+def _known(objective: Objective, outcomes: Sequence[Outcome]) -> list[float]:
+    """The values of the outcomes that have one."""
+    values = [each.value(objective.metric) for each in outcomes if each.is_complete]
+    return [value for value in values if math.isfinite(value)]
+
+
+def _reference(
+    objectives: tuple[Objective, ...], chosen: Sequence[tuple[float, str]], outcomes: Sequence[Outcome]
+) -> ReferencePoint:
+    """The corner of values and their rules, with the ideal that stands against it."""
+    values = tuple(value for value, _ in chosen)
+    ideals = tuple(_ideal(each, value, outcomes) for each, value in zip(objectives, values, strict=True))
+    return ReferencePoint(objectives, values, tuple(rule for _, rule in chosen), ideals)
+
+
+def _ideal(objective: Objective, worst: float, outcomes: Sequence[Outcome]) -> float:
+    """The bound of a metric; without one the best outcome, or one unit from the worst corner where none is better."""
+    if not objective.maximise or objective.metric in PER_CENT:
+        return 100.0 if objective.maximise else 0.0
+    losses = [objective.loss(value) for value in _known(objective, outcomes)]
+    best = min(losses, default=math.inf)
+    floor = objective.loss(worst)
+    return objective.loss(best if best < floor else floor - 1)
 
 
 def _sampled_costs(problem: Problem) -> tuple[Cost, ...]:

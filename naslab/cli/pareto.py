@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +17,12 @@ if TYPE_CHECKING:
 def pareto(
     study: Annotated[str, typer.Argument(help="The study's name.")],
     x: Annotated[str, typer.Option(help="The metric along the x axis.")] = "macs",
-    y: Annotated[str, typer.Option(help="The metric along the y axis.")] = "accuracy",
+    y: Annotated[
+        str | None,
+        typer.Option(
+            help="The metric along the y axis.", show_default="accuracy, or the score of the study's estimator"
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Write the picture to this self-contained HTML file.")] = None,
     ledger: LedgerOption = DEFAULT_LEDGER,
     json: JsonOption = False,
@@ -25,25 +31,29 @@ def pareto(
 
     Example: naslab pareto mystudy --x params --out front.html
     """
+    from naslab.analysis.ranking import score_of
     from naslab.lab.reading import front_figure, open_study, pareto_front
 
     view = open_study(study, ledger)
-    table = pareto_front(view, (y, x))
+    up = y or score_of(view.record)
+    table = pareto_front(view, (up,) if y is None and up == x else (up, x))
     if out is not None:
         from naslab.figures.write import write_figure
 
-        write_figure(front_figure(view, x, y), out)
+        write_figure(front_figure(view, x, up), out)
         say(f"wrote {out}")
     if json:
         print_json(table.rows())
     else:
-        print_front(table, f"Pareto front of {study}: {y} against {x}")
+        print_front(table, f"Pareto front of {study}: {up} against {x}")
 
 
 def print_front(table: FrontTable, title: str) -> None:
     """The front as a table, with the hypervolume and its reference point."""
     metrics = [objective.metric for objective in table.objectives]
     others = [name for name in ("accuracy", "macs", "params") if name not in metrics]
+    if not any(math.isfinite(point.value("accuracy")) for point in table.points):
+        others = [name for name in others if name != "accuracy"]
     print_table(
         ("trial", *metrics, *others, "network"),
         [
@@ -59,9 +69,11 @@ def print_front(table: FrontTable, title: str) -> None:
 
 
 def _shown(metric: str, value: float) -> float | int | str:
+    from naslab.study.problem import ANALYTIC_METRICS
+
     if metric == "accuracy":
         return f"{value:.2f}"
-    return round(value, 3) if metric == "latency_ms" else int(value)
+    return int(value) if metric in ANALYTIC_METRICS else round(value, 3)
 
 
 def register(app: typer.Typer) -> None:

@@ -32,6 +32,7 @@ from naslab.execution.events import (
 )
 from naslab.pareto import hypervolume
 from naslab.study.outcome import Outcome
+from naslab.study.problem import ANALYTIC_METRICS
 
 if TYPE_CHECKING:
     from naslab.study.problem import Problem
@@ -137,7 +138,11 @@ def outcome_line(outcome: Outcome) -> str:
     if estimate.failure is not None:
         first = (estimate.failure.message.splitlines() or [""])[0]
         return f"{label_of(outcome)}: failed, {estimate.failure.reason.replace('_', ' ')}: {first}  ({network})"
-    words = [f"{outcome.value('accuracy'):.2f} %{_depth_of_training(outcome)}", f"{quantity(candidate.cost.macs)} macs"]
+    if "accuracy" in estimate.measured or not estimate.measured:
+        words = [f"{outcome.value('accuracy'):.2f} %{_depth_of_training(outcome)}"]
+    else:
+        words = [f"{name} {value:.4g}" for name, value in estimate.measured.items() if name not in ANALYTIC_METRICS]
+    words += [f"{quantity(candidate.cost.macs)} macs"]
     words.append(f"{quantity(candidate.cost.params)} params")
     if "latency_ms" in estimate.measured:
         words.append(f"{estimate.measured['latency_ms']:.2f} ms")

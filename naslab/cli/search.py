@@ -22,6 +22,7 @@ from naslab.cli.options import (
     workers_of,
 )
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, say
+from naslab.lab.search_options import DEFAULT_EPOCHS
 
 if TYPE_CHECKING:
     from naslab.study.data_choice import DataChoice
@@ -31,7 +32,7 @@ def search(
     space: SpaceArgument,
     strategy: Annotated[str, search_option("strategy")] = "evolution",
     trials: Annotated[int, search_option("trials", min=1)] = 50,
-    objectives: Annotated[str, search_option("objectives")] = "accuracy,macs",
+    objectives: Annotated[str | None, search_option("objectives", show_default="accuracy,macs")] = None,
     limit: Annotated[list[str] | None, search_option("limit", of="limits")] = None,
     seed: Annotated[int, search_option("seed", min=0)] = 0,
     dataset: DatasetOption = None,
@@ -39,7 +40,7 @@ def search(
     storage: Annotated[Literal["auto", "memory", "stream"], search_option("storage", of="dataset")] = "auto",
     skip_unreadable: Annotated[bool, search_option("skip_unreadable", "--skip-unreadable", of="dataset")] = False,
     data_dir: DataDirOption = None,
-    epochs: Annotated[int, search_option("epochs", min=1)] = 4,
+    epochs: Annotated[int | None, search_option("epochs", min=1, show_default=str(DEFAULT_EPOCHS))] = None,
     recipe: RecipeOption = "short",
     rungs: Annotated[str | None, search_option("rungs")] = None,
     keep: Annotated[str, search_option("keep", of="rungs")] = "1/3",
@@ -74,7 +75,7 @@ def search(
             strategy=strategy,
             trials=trials,
             epochs=epochs,
-            objectives=[name.strip() for name in objectives.split(",") if name.strip()],
+            objectives=None if objectives is None else [each.strip() for each in objectives.split(",") if each.strip()],
             limits=limit or (),
             workers=workers_of(executor, workers, gpus_per_worker, ray_address, timeout),
             ledger=ledger,

@@ -20,10 +20,16 @@ from naslab.study.problem import ANALYTIC_METRICS, Objective, Problem
 from naslab.study.rungs import Rungs
 
 
-def search_source(strategy: Strategy, problem: Problem, record: StudyRecord, ledger: Ledger) -> CandidateSource:
-    """Where a study's candidates come from; checkpoints beside its ledger go when nothing can need them any more."""
+def search_source(
+    strategy: Strategy, problem: Problem, record: StudyRecord, ledger: Ledger, fidelity: Fidelity | None = None
+) -> CandidateSource:
+    """Where a study's candidates come from; checkpoints beside its ledger go when nothing can need them any more.
+
+    `fidelity` is what is spent on a new network, by default the record's epochs or its first rung.
+    """
     rungs = record.rungs
-    first = Fidelity(epochs=record.epochs) if rungs is None else rungs.fidelity(0)
+    own = Fidelity(epochs=record.epochs) if rungs is None else rungs.fidelity(0)
+    first = fidelity or own
     networks = StrategySource(strategy, problem, first, record.seed, record.trials)
     # a checkpoint that children may begin with is never done with
     forget = keep_all if record.inherit else ledger.checkpoints(record.name).discard

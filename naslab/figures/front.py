@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from naslab.analysis.family import FamilyTable, MeasuredMember
 from naslab.analysis.front import FrontPoint, FrontTable
 from naslab.figures.style import BLUE, INK, MUTED, VERMILION, figure, hover, metric_axis, metric_words
+from naslab.study.problem import METRICS as KNOWN_METRICS
 from naslab.study.problem import Objective
 
 Shown = FrontPoint | MeasuredMember
@@ -50,7 +51,10 @@ def front_figure(
 
 def hover_of(point: Shown) -> str:
     """What shows over a network: its metrics and its stages."""
-    lines = [metric_words("accuracy", point.value("accuracy"), point.metrics.get("accuracy_sem"))]
+    others = [name for name in point.metrics if name not in KNOWN_METRICS and not name.endswith(("_sem", "_iqr"))]
+    lines = [metric_words(name, point.value(name)) for name in others]
+    if not others or "accuracy" in point.metrics:
+        lines.insert(0, metric_words("accuracy", point.value("accuracy"), point.metrics.get("accuracy_sem")))
     lines += [metric_words(name, point.value(name)) for name in ("macs", "params")]
     if "latency_ms" in point.metrics:
         lines.append(metric_words("latency_ms", point.value("latency_ms")))

@@ -22,6 +22,7 @@ def progress_figure(table: ProgressTable, over: Literal["candidates", "time"] = 
         x = [each / seconds for each in table.search_seconds]
         x_title = f"time searching ({unit}, pauses left out)"
     best = [None if math.isnan(value) else value for value in table.best_accuracy]
+    best_name, unit_of_best = f"best {table.metric}", " (%)" if table.metric == "accuracy" else ""
     shares = [100 * share for share in table.hypervolume_share]
     words = [f"trial {trial}" for trial in table.trials]
     traces = [
@@ -30,10 +31,10 @@ def progress_figure(table: ProgressTable, over: Literal["candidates", "time"] = 
             best,
             words,
             table.has_better_accuracy,
-            "best accuracy",
+            best_name,
             BLUE,
             "y",
-            "%{text}: best accuracy so far %{y:.2f} %",
+            f"%{{text}}: {best_name} so far {'%{y:.2f} %' if unit_of_best else '%{y:.4g}'}",
         ),
         _steps(
             x, shares, words, table.has_more_hypervolume, "hypervolume", GREEN, "y2", "%{text}: hypervolume %{y:.2f} %"
@@ -41,9 +42,9 @@ def progress_figure(table: ProgressTable, over: Literal["candidates", "time"] = 
     ]
     made = figure(
         traces,
-        f"Best accuracy and hypervolume over {over}",
+        f"{best_name.capitalize()} and hypervolume over {over}",
         xaxis={"title": {"text": x_title}, "anchor": "y2", "rangemode": "tozero"},
-        yaxis={"title": {"text": "best accuracy (%)"}, "domain": [0.55, 1.0]},
+        yaxis={"title": {"text": best_name + unit_of_best}, "domain": [0.55, 1.0]},
         yaxis2={"title": {"text": "hypervolume (%)"}, "domain": [0.0, 0.45], "anchor": "x"},
     )
     return made.update_layout(showlegend=False)

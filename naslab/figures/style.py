@@ -118,6 +118,8 @@ def metric_words(metric: str, value: float, error: float | None = None) -> str:
         return f"accuracy {value:.2f}{f' ± {error:.2f}' if error is not None else ''} %"
     if metric == "latency_ms":
         return f"latency {value:.3g} ms"
+    if metric not in (*ANALYTIC_METRICS, "images"):
+        return f"{metric} {value:.4g}"
     unit = "bytes peak activation memory" if metric == "peak_activation_bytes" else metric
     return f"{value:,.0f} {unit}"
 

@@ -12,7 +12,8 @@ from naslab.execution.workers import Workers
 from naslab.lab.models import Model
 from naslab.lab.problems import ListedNetwork
 from naslab.lab.records import run_record
-from naslab.lab.search import estimator_of, run_listed, search
+from naslab.lab.search import run_listed, search
+from naslab.lab.search_estimators import estimator_of
 from naslab.ledger.ledger import Ledger
 from naslab.space import SearchSpace
 from naslab.training.memory import WorkerMemory

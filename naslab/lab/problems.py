@@ -26,12 +26,16 @@ ListedNetwork = tuple[ArchSpec, dict[str, Any]]
 def make_problem(
     space: SearchSpace | str | Path,
     dataset: str | DataChoice | None,
-    objectives: Sequence[str],
+    objectives: Sequence[str] | None,
     limits: Sequence[str],
     recipe: Recipe | str | Path | None,
     max_images: int | None = None,
+    score: str | None = None,
 ) -> Problem:
-    """The problem that a search is about; every name in it is checked here."""
+    """The problem that a search is about; every name in it is checked here.
+
+    `objectives` are by default accuracy and macs, or the `score` by which an estimator ranks networks, and macs.
+    """
     template = space if isinstance(space, SearchSpace) else load_space(space)
     if isinstance(dataset, DataChoice):
         data = dataset
@@ -41,7 +45,9 @@ def make_problem(
     facts = dataset_info(name)
     if isinstance(recipe, str | Path):
         recipe = find_recipe(recipe, name)
-    goals = tuple(Objective.named(metric) for metric in objectives)
+    if objectives is None:
+        objectives = tuple(dict.fromkeys((score or "accuracy", "macs")))
+    goals = tuple(Objective.of_score(name) if name == score else Objective.named(name) for name in objectives)
     if not goals:
         raise StudyError("a search needs at least one objective, such as accuracy")
     if len({goal.metric for goal in goals}) < len(goals):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from naslab.analysis.front import FrontTable, front
+from naslab.analysis.ranking import score_of
 from naslab.analysis.reference import reference_point
 from naslab.analysis.study import StudyView, read_study
 from naslab.ledger.ledger import Ledger
@@ -28,16 +29,23 @@ def open_study(name: str, ledger: str | Path = "naslab.db") -> StudyView:
 
 def pareto_front(study: StudyView, objectives: Sequence[str] | None = None) -> FrontTable:
     """The front of a study in its own objectives or in others, with the hypervolume and its reference point."""
-    goals = study.problem.objectives if objectives is None else tuple(map(Objective.named, objectives))
+    own = {goal.metric: goal for goal in study.problem.objectives}
+    named = own if objectives is None else objectives
+    goals = tuple(own[name] if name in own else Objective.named(name) for name in named)
     return front(study.outcomes, goals, reference_point(study.problem, study.outcomes, goals))
 
 
-def front_figure(study: StudyView, x: str = "macs", y: str = "accuracy") -> go.Figure:
-    """The Pareto front of a study as a Plotly figure, its baselines and family beside it."""
+def front_figure(study: StudyView, x: str = "macs", y: str | None = None) -> go.Figure:
+    """The Pareto front of a study as a Plotly figure, its baselines and family beside it.
+
+    `y` is by default accuracy, or the score of the estimator by which the study ranks networks.
+    """
     from naslab.analysis.family import family
     from naslab.figures.front import front_figure as draw
 
-    return draw(pareto_front(study, (y, x)), x, y, family(study.baselines), family(study.family))
+    up = y or score_of(study.record)
+    goals = (up,) if y is None and up == x else (up, x)
+    return draw(pareto_front(study, goals), x, up, family(study.baselines), family(study.family))
 
 
 def write_report(study: StudyView, path: str | Path, ledger: str | Path = "naslab.db") -> None:

@@ -21,7 +21,7 @@ from naslab.execution.workers import Workers
 from naslab.lab.families import space_of_one
 from naslab.lab.models import Model
 from naslab.lab.records import open_record, run_record
-from naslab.lab.search import estimator_of
+from naslab.lab.search_estimators import estimator_of
 from naslab.lab.training import data_of
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.record import StudyRecord

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import msgspec
 
 from naslab.analysis.study import StudyView, read_study
-from naslab.errors import StudyError
-from naslab.estimators.estimator import Estimator
+from naslab.estimators.named import read_name
 from naslab.execution.checkpoints import sweep_checkpoints
 from naslab.execution.events import Observer, StrategyChosen, StudyOpened, ignore
 from naslab.execution.executor import Executor
@@ -26,13 +25,15 @@ from naslab.execution.source import ListSource, make_candidate
 from naslab.execution.workers import Workers
 from naslab.lab.problems import ListedNetwork, baseline, make_problem, resolve_strategy, strategy_name
 from naslab.lab.records import begun_with, open_record, run_record
-from naslab.lab.search_options import SearchOptions
+from naslab.lab.search_estimators import SearchEstimator, estimator_of, find_search_estimator, require_estimator_fits
+from naslab.lab.search_options import DEFAULT_EPOCHS, SearchOptions
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.record import StudyRecord
 from naslab.space import SearchSpace
 from naslab.strategies.choosing import AUTO, StrategyChoice, choose_strategy
 from naslab.strategies.registry import make_strategy
 from naslab.study.data_choice import DataChoice
+from naslab.study.outcome import Fidelity
 from naslab.study.problem import Problem
 from naslab.study.recipe import Recipe
 from naslab.study.rungs import Rungs
@@ -40,8 +41,6 @@ from naslab.training.memory import WorkerMemory
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
-
-    from naslab.lab.search_estimators import SearchEstimator
 
 
 def search(
@@ -51,8 +50,8 @@ def search(
     max_images: int | None = None,
     strategy: str | BaseSampler = "evolution",
     trials: int = 50,
-    epochs: int = 4,
-    objectives: Sequence[str] = ("accuracy", "macs"),
+    epochs: int | None = None,
+    objectives: Sequence[str] | None = None,
     limits: Sequence[str] = (),
     baselines: Sequence[str] = (),
     workers: Workers | int | None = None,
@@ -73,16 +72,19 @@ def search(
     `max_images` is how many training images are used, validation images among them; a `DataChoice` in the place of the
     data set's name says more: how it is split, and whether its images are held in memory or streamed. `strategy` is a
     name (`auto` leaves the choice to naslab) or a sampler of Optuna. `trials` is a total over all calls, of `epochs`
-    epochs each. `limits` such as `"macs<=50e6"` are met before anything is trained. `baselines` are zoo networks
-    trained after the search with the same recipe: `short` unless another, its name or its file is given.
+    epochs each, by default 4. `objectives` are accuracy and macs by default. `limits` such as `"macs<=50e6"` are met
+    before anything is trained. `baselines` are zoo networks trained after the search with the same recipe: `short`
+    unless another, its name or its file is given.
 
     `rungs` such as `(1, 3, 9)` take the place of `epochs`: `trials` networks are trained for the first, and the best
     third of each rung is trained on to the next, in trials of their own. `stop_early` is a confidence such as 0.95: a
     training ends when with this confidence its final accuracy will not bring the network to the front at its cost.
     With `inherit` a candidate that a strategy made from others begins with the weights of one of them; by rungs it does
     so on the first, with what its parent was there, and a promotion goes on from its own.
-    `estimator` takes the place of short training: `"supernet:path=FILE"`, or `"predictor:study=NAME"`, which predicts
-    what another study of the ledger would measure.
+    `estimator` takes the place of short training, by any name that `calibrate` knows: `"naswot"`, `"ensemble"`,
+    `"extrapolated:epochs=3,of=4"`, `"supernet:path=FILE"`, `"table:path=FILE.csv"`, or `"predictor:study=NAME"`, which
+    predicts what another study of the ledger would measure. One that measures no accuracy has its own score as an
+    objective in the place of that; baselines are estimated as the candidates are.
     Raises `NaslabError` before the first trial for whatever does not fit.
     """
     options = SearchOptions(
@@ -112,7 +114,7 @@ def search(
 class PlannedSearch(NamedTuple):
     """The options of a search, checked, and what they name; nothing is in a ledger yet.
 
-    `choice` is the strategy of a search that leaves it to naslab.
+    `choice` is the strategy of a search that leaves it to naslab. `fidelity` is what is spent on a new network.
     """
 
     options: SearchOptions
@@ -125,19 +127,26 @@ class PlannedSearch(NamedTuple):
     workers: Workers
     memory: WorkerMemory
     estimator: SearchEstimator | None
+    fidelity: Fidelity
 
 
 def plan_search(options: SearchOptions) -> PlannedSearch:
     """Check every option of a search. Raises `NaslabError` for whatever does not fit."""
     rungs = options.rungs if isinstance(options.rungs, Rungs) or options.rungs is None else Rungs(tuple(options.rungs))
+    named = None if options.estimator is None else read_name(options.estimator)
     problem = make_problem(
-        options.space, options.dataset, options.objectives, options.limits, options.recipe, options.max_images
+        options.space,
+        options.dataset,
+        options.objectives,
+        options.limits,
+        options.recipe,
+        options.max_images,
+        score=None if named is None else named.metric,
     )
     if options.stop_early is not None:
         require_stoppable(options.stop_early, problem.objectives)
-    trains_otherwise = rungs is not None or options.inherit or options.stop_early is not None or options.baselines
-    if options.estimator is not None and trains_otherwise:
-        raise StudyError(f"'{options.estimator}' trains nothing: leave rungs, inherit, stop_early and baselines out")
+    if named is not None:
+        require_estimator_fits(named, options, problem)
     baselines = [baseline(name, problem) for name in options.baselines]
     pool = options.workers if isinstance(options.workers, Workers) else Workers(count=options.workers)
     study = options.study or f"{problem.space.name or 'search'}-{strategy_name(options.strategy)}-{options.seed}"
@@ -145,16 +154,18 @@ def plan_search(options: SearchOptions) -> PlannedSearch:
     strategy = options.strategy if choice is None else choice.name
     resolve_strategy(strategy, problem, options.seed)  # refuses a bad one
     drawn = make_strategy("random", problem, options.seed).ask(1)  # refuses limits that no network meets
-    archs = [problem.space.decode(proposal.genome) for proposal in drawn]
+    epochs = DEFAULT_EPOCHS if options.epochs is None else options.epochs
+    typical = [
+        make_candidate(problem.space.decode(each.genome), 0, epochs, options.seed, "search", each.genome)
+        for each in drawn
+    ]
     estimator = None
     if options.estimator is not None:
-        from naslab.lab.search_estimators import find_search_estimator  # loads scipy, which others may do without
-
         estimator = find_search_estimator(
-            options.estimator, problem, archs, options.ledger, options.data_dir, options.seed
+            options.estimator, problem, typical, options.ledger, options.data_dir, options.seed
         )
     memory = WorkerMemory(problem.recipe, problem.data)
-    typical = [make_candidate(arch, 0, options.epochs, options.seed, "search") for arch in archs]
+    fidelity = fidelity_of(rungs, epochs, estimator)
     return PlannedSearch(
         options=options,
         problem=problem,
@@ -166,6 +177,7 @@ def plan_search(options: SearchOptions) -> PlannedSearch:
         workers=pool.packed(memory, typical),
         memory=memory,
         estimator=estimator,
+        fidelity=fidelity,
     )
 
 
@@ -188,11 +200,19 @@ def run_search(options: SearchOptions, on_event: Observer = ignore) -> StudyView
             estimator = plan.estimator.estimator
         with plan.workers.start(estimator, plan.memory) as executor:
             tidy = partial(sweep_checkpoints, ledger, record, plan.problem.objectives)
-            source = search_source(proposing, plan.problem, record, ledger)
+            source = search_source(proposing, plan.problem, record, ledger, plan.fidelity)
             run_candidates(record.name, ledger, executor, source, on_event, tidy)
             if plan.baselines:
-                run_listed(ledger, record, executor, "baseline", plan.baselines, on_event, tidy)
+                whole = plan.fidelity if plan.rungs is None else Fidelity(epochs=record.epochs)
+                run_listed(ledger, record, executor, "baseline", plan.baselines, on_event, tidy, whole)
         return read_study(ledger, record.name)
+
+
+def fidelity_of(rungs: Rungs | None, epochs: int, estimator: SearchEstimator | None) -> Fidelity:
+    """What is spent on a new network: what the estimator's name says, the first rung, or `epochs`."""
+    if estimator is not None and estimator.fidelity is not None:
+        return estimator.fidelity
+    return Fidelity(epochs=epochs) if rungs is None else rungs.fidelity(0)
 
 
 def study_record(plan: PlannedSearch, strategy: str) -> StudyRecord:
@@ -202,7 +222,7 @@ def study_record(plan: PlannedSearch, strategy: str) -> StudyRecord:
         name=plan.study,
         problem=msgspec.json.decode(msgspec.json.encode(plan.problem)),
         strategy=strategy,
-        epochs=options.epochs if plan.rungs is None else plan.rungs.epochs[-1],
+        epochs=plan.fidelity.epochs if plan.rungs is None else plan.rungs.epochs[-1],
         seed=options.seed,
         trials=options.trials,
         created=time.time(),
@@ -214,31 +234,6 @@ def study_record(plan: PlannedSearch, strategy: str) -> StudyRecord:
     )
 
 
-def estimator_of(
-    problem: Problem, data_dir: str | None, record: StudyRecord | None = None, ledger: Ledger | None = None
-) -> Estimator:
-    """The estimator of a problem: short training, with latency where it is an objective.
-
-    For a study with rungs or inheritance it leaves checkpoints beside the ledger.
-    """
-    from naslab.estimators.inheritance import InheritedTraining
-    from naslab.estimators.short_training import ShortTraining
-
-    wants_latency = any(goal.metric == "latency_ms" for goal in problem.objectives)
-    checkpoints = None
-    if record is not None and ledger is not None and (record.rungs is not None or record.inherit):
-        checkpoints = str(ledger.checkpoints(record.name).folder.absolute())
-    training = ShortTraining(
-        data=problem.data,
-        recipe=problem.recipe,
-        data_dir=data_dir,
-        latency=wants_latency,
-        checkpoints=checkpoints,
-        stop_early=None if record is None else record.stop_early,
-    )
-    return InheritedTraining(training=training) if record is not None and record.inherit else training
-
-
 def run_listed(
     ledger: Ledger,
     record: StudyRecord,
@@ -247,7 +242,10 @@ def run_listed(
     listed: Sequence[ListedNetwork],
     on_event: Observer,
     tidy: Callable[[], object] = lambda: None,
+    fidelity: Fidelity | None = None,
 ) -> None:
-    """Train networks beside a search, those that the study has no result of."""
-    candidates = [make_candidate(arch, 0, record.epochs, record.seed, role, origin=origin) for arch, origin in listed]
+    """Estimate networks beside a search, those that the study has no result of; by default for a whole training."""
+    spent = fidelity or Fidelity(epochs=record.epochs)
+    made = [make_candidate(arch, 0, spent.epochs, record.seed, role, origin=origin) for arch, origin in listed]
+    candidates = [msgspec.structs.replace(each, fidelity=spent) for each in made]
     run_candidates(record.name, ledger, executor, ListSource(candidates), on_event, tidy)

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from naslab.study.recipe import Recipe
     from naslab.study.rungs import Rungs
 
+DEFAULT_EPOCHS = 4
+"""Epochs of short training for each candidate, where neither the caller nor the estimator says a number."""
+
 Panel = Literal["Search", "Data", "Training", "Estimates", "Workers", "Study"]
 """What an option is about: its place in a command's help."""
 
@@ -73,8 +76,13 @@ class SearchOptions:
     trials: int = field(
         default=50, metadata=_told("Search", "Candidates in all, over every run of the study.", grows="trials")
     )
-    objectives: Sequence[str] = field(
-        default=("accuracy", "macs"), metadata=_told("Search", "Comma-separated: {metrics}.", fixed="problem")
+    objectives: Sequence[str] | None = field(
+        default=None,
+        metadata=_told(
+            "Search",
+            "Comma-separated: {metrics}, or the score of the estimator, which is the default in place of accuracy.",
+            fixed="problem",
+        ),
     )
     limits: Sequence[str] = field(
         default=(),
@@ -119,8 +127,8 @@ class SearchOptions:
             },
         ),
     )
-    epochs: int = field(
-        default=4, metadata=_told("Training", "Epochs of short training for each candidate.", fixed="epochs")
+    epochs: int | None = field(
+        default=None, metadata=_told("Training", "Epochs of short training for each candidate.", fixed="epochs")
     )
     recipe: Recipe | str | Path | None = field(
         default=None, metadata=_told("Training", "{recipes} or a YAML or JSON file of its fields.", fixed="problem")
@@ -151,8 +159,8 @@ class SearchOptions:
         default=None,
         metadata=_told(
             "Estimates",
-            "In place of training: supernet:path=FILE, weights of `naslab supernet`, or predictor:study=NAME, which "
-            "predicts what another study of the ledger would measure.",
+            "What ranks networks in place of short training: {estimators}, with options as in supernet:path=FILE, "
+            "extrapolated:epochs=3,of=4 or predictor:study=NAME, which predicts what another study would measure.",
             fixed=("estimator", "estimator_file"),
         ),
     )

@@ -43,6 +43,15 @@ class Objective(Spec, frozen=True):
             raise UnknownNameError("objective", metric, METRICS)
         return cls(metric=metric, maximise=metric in MAXIMISED_METRICS)
 
+    @classmethod
+    def of_score(cls, metric: str) -> Objective:
+        """The objective on the number by which an estimator ranks networks: larger is better.
+
+        >>> Objective.of_score("naswot")
+        Objective(metric='naswot', maximise=True)
+        """
+        return cls(metric=metric, maximise=True)
+
     def loss(self, value: float) -> float:
         """The value as something to make small."""
         return -value if self.maximise else value

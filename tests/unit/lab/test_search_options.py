@@ -15,7 +15,7 @@ from naslab.lab.search_options import TOLD, SearchOptions, identity_fields
 from naslab.ledger.record import StudyRecord
 
 OPTIONS = {each.name: each for each in fields(SearchOptions)}
-ONE_TEXT = {"objectives": ("accuracy,macs", ("accuracy", "macs")), "recipe": ("short", None)}
+ONE_TEXT = {"recipe": ("short", None)}
 """Options whose default the command writes in another way than Python does: as the command, and as Python writes it."""
 PER_CALL = "on_event"
 FORMS = {"json"}
