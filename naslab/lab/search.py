@@ -143,10 +143,10 @@ def plan_search(options: SearchOptions) -> PlannedSearch:
         options.max_images,
         score=None if named is None else named.metric,
     )
-    if options.stop_early is not None:
-        require_stoppable(options.stop_early, problem.objectives)
     if named is not None:
         require_estimator_fits(named, options, problem)
+    if options.stop_early is not None:
+        require_stoppable(options.stop_early, problem.objectives)
     baselines = [baseline(name, problem) for name in options.baselines]
     pool = options.workers if isinstance(options.workers, Workers) else Workers(count=options.workers)
     study = options.study or f"{problem.space.name or 'search'}-{strategy_name(options.strategy)}-{options.seed}"

@@ -13,7 +13,7 @@ import torch
 
 import naslab
 from naslab.analysis.ranking import ranking_words
-from naslab.arch import ConvBlock, MBConv
+from naslab.arch import ConvBlock, MBConv, cost
 from naslab.errors import DataError, NaslabError, SpecError, StudyError
 from naslab.estimators.estimator import Estimator
 from naslab.estimators.known_table import genome_key
@@ -192,6 +192,17 @@ def test_a_described_score_that_is_a_cost_is_made_large_alone(bench: Bench) -> N
     assert best.value("macs") == max(each.value("macs") for each in view.outcomes)
 
 
+@pytest.mark.parametrize("strategy", ["evolution", "bayes", "nsga2", "local", "auto"])
+@pytest.mark.parametrize("name", ["layers", "macs"])
+def test_every_kind_of_strategy_learns_of_scores(strategy: str, name: str, bench: Bench) -> None:
+    """A score of its own, and one that is a cost which searches make small otherwise."""
+    view = bench.search(name, f"{strategy} by {name}", trials=14, strategy=strategy)
+    assert [each.is_complete for each in view.outcomes] == [True] * 14
+    [*_, last] = sorted(SPACE.enumerate(), key=lambda genome: cost(SPACE.decode(genome)).macs)
+    if (strategy, name) == ("bayes", "macs"):
+        assert last in [each.candidate.genome for each in view.outcomes]
+
+
 def test_an_early_fidelity_is_that_of_the_candidates(bench: Bench) -> None:
     view = bench.search("extrapolated:epochs=3,of=4,batch=16", "early", trials=1)
     assert view.outcomes[0].candidate.fidelity == Fidelity(epochs=3, schedule_epochs=4)
@@ -212,6 +223,7 @@ REFUSED: list[tuple[str, dict[str, Any], type[NaslabError], str]] = [
     ("table:path={folder}/other.csv", {}, DataError, "is not of this space"),
     ("predictor", {}, SpecError, "as study=NAME"),
     ("predictor:study=scored", {}, StudyError, "that study has measured nothing"),
+    ("naswot", {"stop_early": 0.95}, StudyError, "trains nothing: leave rungs, inherit and stop_early out"),
     ("naswott", {}, NaslabError, "did you mean 'naswot'"),
 ]
 
