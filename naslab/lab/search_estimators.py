@@ -13,7 +13,6 @@ from naslab.analysis.front import widest
 from naslab.analysis.study import StudyView, read_study
 from naslab.errors import StudyError
 from naslab.estimators.estimator import Estimator
-from naslab.estimators.inheritance import InheritedTraining
 from naslab.estimators.named import EstimatorName, Setting, read_name
 from naslab.estimators.proxies.proxy import Probe
 from naslab.estimators.short_training import ShortTraining
@@ -58,7 +57,11 @@ def estimator_of(
         checkpoints=checkpoints,
         stop_early=None if record is None else record.stop_early,
     )
-    return InheritedTraining(training=training) if record is not None and record.inherit else training
+    if record is None or not record.inherit:
+        return training
+    from naslab.estimators.inheritance import InheritedTraining  # loads torch, which a driver does without
+
+    return InheritedTraining(training=training)
 
 
 def require_estimator_fits(name: EstimatorName, options: SearchOptions, problem: Problem) -> None:
