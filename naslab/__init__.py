@@ -12,98 +12,83 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from naslab.analysis.study import StudyView
-    from naslab.arch import ArchSpec, Cost, arch_id, cost, load_arch, save_arch
-    from naslab.arch.build import build
-    from naslab.errors import NaslabError
-    from naslab.execution.workers import Workers
-    from naslab.lab.calibration import calibrate
-    from naslab.lab.models import find_model
-    from naslab.lab.scaling import fit_compound, fit_data_law
-    from naslab.lab.search import front_figure, open_study, pareto_front, search, train, write_report
-    from naslab.lab.supernet import export_shared_weights, train_supernet
-    from naslab.scaling import Compound, Member, family, meet_budget, rescale, scale
-    from naslab.scaling.laws import fit_power_law
-    from naslab.space import SearchSpace, choice, load_space
-    from naslab.study.recipe import Recipe
-    from naslab.zoo import model
+if TYPE_CHECKING:  # the table below in a form that type checkers read; a test holds that both agree
+    from naslab.analysis.study import StudyView as StudyView
+    from naslab.arch import ArchSpec as ArchSpec
+    from naslab.arch import Cost as Cost
+    from naslab.arch import arch_id as arch_id
+    from naslab.arch import cost as cost
+    from naslab.arch import load_arch as load_arch
+    from naslab.arch import save_arch as save_arch
+    from naslab.arch.build import build as build
+    from naslab.errors import NaslabError as NaslabError
+    from naslab.execution.workers import Workers as Workers
+    from naslab.lab.calibration import calibrate as calibrate
+    from naslab.lab.models import find_model as find_model
+    from naslab.lab.reading import front_figure as front_figure
+    from naslab.lab.reading import open_study as open_study
+    from naslab.lab.reading import pareto_front as pareto_front
+    from naslab.lab.reading import write_report as write_report
+    from naslab.lab.scaling import fit_compound as fit_compound
+    from naslab.lab.scaling import fit_data_law as fit_data_law
+    from naslab.lab.search import search as search
+    from naslab.lab.search_estimators import accuracy_predictor as accuracy_predictor
+    from naslab.lab.supernet import export_shared_weights as export_shared_weights
+    from naslab.lab.supernet import train_supernet as train_supernet
+    from naslab.lab.training import train as train
+    from naslab.scaling import Compound as Compound
+    from naslab.scaling import Member as Member
+    from naslab.scaling import family as family
+    from naslab.scaling import meet_budget as meet_budget
+    from naslab.scaling import rescale as rescale
+    from naslab.scaling import scale as scale
+    from naslab.scaling.laws import fit_power_law as fit_power_law
+    from naslab.space import SearchSpace as SearchSpace
+    from naslab.space import choice as choice
+    from naslab.space import load_space as load_space
+    from naslab.study.recipe import Recipe as Recipe
+    from naslab.zoo import model as model
 
 _HOMES = {
-    "calibrate": "naslab.lab.calibration",
-    "accuracy_predictor": "naslab.lab.search_estimators",
-    "scale": "naslab.scaling",
-    "meet_budget": "naslab.scaling",
-    "export_shared_weights": "naslab.lab.supernet",
-    "family": "naslab.scaling",
-    "Member": "naslab.scaling",
-    "Compound": "naslab.scaling",
     "ArchSpec": "naslab.arch",
+    "Compound": "naslab.scaling",
     "Cost": "naslab.arch",
+    "Member": "naslab.scaling",
     "NaslabError": "naslab.errors",
     "Recipe": "naslab.study.recipe",
     "SearchSpace": "naslab.space",
     "StudyView": "naslab.analysis.study",
     "Workers": "naslab.execution.workers",
+    "accuracy_predictor": "naslab.lab.search_estimators",
     "arch_id": "naslab.arch",
     "build": "naslab.arch.build",
+    "calibrate": "naslab.lab.calibration",
     "choice": "naslab.space",
     "cost": "naslab.arch",
+    "export_shared_weights": "naslab.lab.supernet",
+    "family": "naslab.scaling",
     "find_model": "naslab.lab.models",
     "fit_compound": "naslab.lab.scaling",
     "fit_data_law": "naslab.lab.scaling",
     "fit_power_law": "naslab.scaling.laws",
-    "front_figure": "naslab.lab.search",
+    "front_figure": "naslab.lab.reading",
     "load_arch": "naslab.arch",
     "load_space": "naslab.space",
+    "meet_budget": "naslab.scaling",
     "model": "naslab.zoo",
-    "open_study": "naslab.lab.search",
-    "pareto_front": "naslab.lab.search",
+    "open_study": "naslab.lab.reading",
+    "pareto_front": "naslab.lab.reading",
     "rescale": "naslab.scaling",
     "save_arch": "naslab.arch",
+    "scale": "naslab.scaling",
     "search": "naslab.lab.search",
-    "train": "naslab.lab.search",
+    "train": "naslab.lab.training",
     "train_supernet": "naslab.lab.supernet",
-    "write_report": "naslab.lab.search",
+    "write_report": "naslab.lab.reading",
 }
+"""Every export and the module that it comes from: `__all__`, `dir()` and loading at first use are made of it."""
 
-__all__ = [
-    "ArchSpec",
-    "Compound",
-    "Cost",
-    "Member",
-    "NaslabError",
-    "Recipe",
-    "SearchSpace",
-    "StudyView",
-    "Workers",
-    "accuracy_predictor",
-    "arch_id",
-    "build",
-    "calibrate",
-    "choice",
-    "cost",
-    "export_shared_weights",
-    "family",
-    "find_model",
-    "fit_compound",
-    "fit_data_law",
-    "fit_power_law",
-    "front_figure",
-    "load_arch",
-    "load_space",
-    "meet_budget",
-    "model",
-    "open_study",
-    "pareto_front",
-    "rescale",
-    "save_arch",
-    "scale",
-    "search",
-    "train",
-    "train_supernet",
-    "write_report",
-]
+__all__ = list(_HOMES)
 
 
 def __getattr__(name: str) -> Any:

@@ -9,9 +9,9 @@ import msgspec
 from naslab.analysis.study import StudyView
 from naslab.arch import ArchSpec, ConvBlock, ResidualBlock, Stage
 from naslab.execution.source import make_candidate
+from naslab.lab.families import space_of_one
 from naslab.lab.models import Model
 from naslab.lab.scaling import trainings
-from naslab.lab.search import space_of_one
 from naslab.ledger.record import StudyRecord
 from naslab.scaling import Compound, rescale
 from naslab.scaling.grid import Grid, compound_grid

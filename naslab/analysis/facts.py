@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from naslab.analysis.ranking import has_trained, ranking_words
 from naslab.analysis.study import StudyView
 from naslab.ledger.record import RunRecord, StudyRecord
 
@@ -64,11 +65,10 @@ def budget_words(record: StudyRecord) -> str:
     >>> budget_words(StudyRecord(name="a", problem={}, strategy="random", epochs=4, seed=0, trials=50))
     '50 trials of 4 epochs'
     """
-    return (
-        f"{record.trials} networks, {record.rungs}"
-        if record.rungs
-        else f"{record.trials} trials of {record.epochs} epochs"
-    )
+    if record.rungs:
+        return f"{record.trials} networks, {record.rungs}"
+    spent = f" of {record.epochs} epochs" if has_trained(record) else ""
+    return f"{record.trials} trials{spent}" + (f", {ranking_words(record)}" if record.estimator else "")
 
 
 def moment(seconds: float) -> str:

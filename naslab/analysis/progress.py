@@ -22,8 +22,8 @@ class ProgressTable(msgspec.Struct, frozen=True, kw_only=True):
     """One entry a finished outcome, in the order they finished; all tuples are of the same length.
 
     `search_seconds` is the time spent searching, pauses between runs left out. `best_accuracy` is in per cent, NaN
-    before the first result. `hypervolume_share` is the part of the box between reference point and ideal. The last two
-    say whether this outcome made them grow.
+    before the first result; for a study that ranks by another `metric` it is the best of that. `hypervolume_share` is
+    the part of the box between reference point and ideal. The `has_` fields say whether this outcome made them grow.
     """
 
     trials: tuple[int, ...]
@@ -32,6 +32,7 @@ class ProgressTable(msgspec.Struct, frozen=True, kw_only=True):
     hypervolume_share: tuple[float, ...]
     has_better_accuracy: tuple[bool, ...]
     has_more_hypervolume: tuple[bool, ...]
+    metric: str = ACCURACY.name
 
     def rows(self) -> list[dict[str, Any]]:
         """The table as JSON values, one an outcome."""
@@ -48,10 +49,16 @@ class ProgressTable(msgspec.Struct, frozen=True, kw_only=True):
         ]
 
 
-def progress(outcomes: Sequence[Outcome], reference: ReferencePoint, runs: Sequence[RunRecord] = ()) -> ProgressTable:
+def progress(
+    outcomes: Sequence[Outcome],
+    reference: ReferencePoint,
+    runs: Sequence[RunRecord] = (),
+    metric: str = ACCURACY.name,
+) -> ProgressTable:
     """The progress of a search. `StudyError` where nothing finished.
 
-    Only outcomes at the highest fidelity that any reached raise it: with rungs, those of the highest.
+    `metric` is what networks are ranked by, larger for better. Only outcomes at the highest fidelity that any reached
+    raise it: with rungs, those of the highest.
     """
     if not outcomes:
         raise StudyError("the study has no finished trial yet; run its search, or wait for the first one")
@@ -62,7 +69,7 @@ def progress(outcomes: Sequence[Outcome], reference: ReferencePoint, runs: Seque
     kept = np.empty((0, len(reference.objectives)))
     for outcome in ordered:
         counts = outcome.is_complete and outcome.candidate.fidelity == highest
-        accuracy = outcome.value(ACCURACY.name) if counts else math.nan
+        accuracy = outcome.value(metric) if counts else math.nan
         best = max(best, accuracy) if math.isfinite(accuracy) else best
         losses = losses_of([outcome], reference.objectives)
         grew = False
@@ -83,6 +90,7 @@ def progress(outcomes: Sequence[Outcome], reference: ReferencePoint, runs: Seque
             for before, now in zip([math.nan, *accuracies], accuracies, strict=False)
         ),
         has_more_hypervolume=tuple(grown),
+        metric=metric,
     )
 
 

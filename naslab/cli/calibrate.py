@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, TimeoutOption, print_json, print_table, say
+from naslab.cli.help_text import Command
+from naslab.cli.options import (
+    DataDirOption,
+    DatasetOption,
+    ExecutorOption,
+    GpusOption,
+    MaxImagesOption,
+    OutOption,
+    RayAddressOption,
+    SpaceArgument,
+    TimeoutOption,
+    WorkersOption,
+    workers_of,
+)
+from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table, say
 
 if TYPE_CHECKING:
     from naslab.analysis.calibration import CalibrationTable
@@ -17,43 +30,51 @@ DEFAULT_ESTIMATORS = "layers,activations,naswot,ensemble,short:epochs=1"
 
 
 def calibrate(
-    space: Annotated[str, typer.Argument(help="A shipped space (see `naslab spaces`) or a YAML file.")],
+    space: SpaceArgument,
     estimators: Annotated[
-        str, typer.Option(help="Names with commas, each with options: short:epochs=1,images=5000,naswot,ensemble.")
+        str,
+        typer.Option(
+            help="Names with commas, each with options as in short:epochs=1,images=5000,naswot: {estimators}.",
+            rich_help_panel="Estimates",
+        ),
     ] = DEFAULT_ESTIMATORS,
     reference: Annotated[
-        str, typer.Option(help="table: the known results of the space; a CSV of such; full: training to the end.")
+        str,
+        typer.Option(
+            help="table: the known results of the space; a CSV of such; full: training to the end.",
+            rich_help_panel="Estimates",
+        ),
     ] = "table",
-    sample: Annotated[int, typer.Option(help="Distinct networks to judge by.")] = 100,
-    dataset: Annotated[
-        str | None,
-        typer.Option(help="digits, fashion_mnist, cifar10, cifar100 or image_folder:PATH; by default the space's own."),
-    ] = None,
-    max_images: Annotated[
-        int | None, typer.Option(min=2, help="Use this many of the data set's training images only.")
-    ] = None,
-    epochs: Annotated[int, typer.Option(min=1, help="Epochs of the reference `full`.")] = 20,
-    out: Annotated[Path | None, typer.Option(help="Write the figure to this self-contained HTML file.")] = None,
-    executor: Annotated[Literal["local", "ray"], typer.Option(help="Worker processes here, or Ray actors.")] = "local",
-    workers: Annotated[int | None, typer.Option(min=1, help="Estimates at once; by default one a core or GPU.")] = None,
-    gpus_per_worker: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Share of a GPU for each worker; 0 keeps to the CPU.")
-    ] = None,
-    ray_address: Annotated[str | None, typer.Option(help="An existing Ray cluster, as host:port or 'auto'.")] = None,
+    epochs: Annotated[
+        int, typer.Option(min=1, help="Epochs of the reference `full`.", rich_help_panel="Estimates")
+    ] = 20,
+    sample: Annotated[int, typer.Option(help="Distinct networks to judge by.", rich_help_panel="Estimates")] = 100,
+    seed: Annotated[
+        int,
+        typer.Option(min=0, help="Seed of the sample, of the weights and of the batches.", rich_help_panel="Estimates"),
+    ] = 0,
+    dataset: DatasetOption = None,
+    max_images: MaxImagesOption = None,
+    data_dir: DataDirOption = None,
+    executor: ExecutorOption = "local",
+    workers: WorkersOption = None,
+    gpus_per_worker: GpusOption = None,
+    ray_address: RayAddressOption = None,
     timeout: TimeoutOption = None,
-    ledger: LedgerOption = DEFAULT_LEDGER,
     study: Annotated[
-        str | None, typer.Option(help="The studies' common name; by default SPACE-DATASET-calibration-SEED.")
+        str | None,
+        typer.Option(
+            help="The studies' common name; by default SPACE-DATASET-calibration-SEED.", rich_help_panel="Study"
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the sample, of the weights and of the batches.")] = 0,
-    data_dir: Annotated[str | None, typer.Option(help="Folder of the data sets and tables; else NASLAB_DATA.")] = None,
+    ledger: LedgerOption = DEFAULT_LEDGER,
+    out: OutOption = None,
     json: JsonOption = False,
 ) -> None:
     """Rank a sample of a space by each estimator and by a reference. The same command run again continues.
 
     Example: naslab calibrate nas_bench_macro --estimators naswot,ensemble,short:epochs=1 --sample 150 --out trust.html
     """
-    from naslab.execution.workers import Workers
     from naslab.lab.calibration import calibrate as run
 
     if out is not None:
@@ -69,13 +90,7 @@ def calibrate(
         max_images=max_images,
         epochs=epochs,
         seed=seed,
-        workers=Workers(
-            kind=executor,
-            count=workers,
-            gpus_per_worker=gpus_per_worker,
-            address=ray_address,
-            timeout_seconds=timeout,
-        ),
+        workers=workers_of(executor, workers, gpus_per_worker, ray_address, timeout),
         ledger=ledger,
         study=study,
         data_dir=data_dir,
@@ -136,4 +151,4 @@ def print_calibration(table: CalibrationTable) -> None:
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command()(calibrate)
+    app.command(cls=Command)(calibrate)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from naslab.cli.fit_scaling import require_figure_name
+from naslab.cli.help_text import Command
 from naslab.cli.output import JsonOption, print_json, print_table, say
 from naslab.metrics import ACCURACY
 
@@ -23,30 +24,72 @@ KNOWN_TABLE = "nas_bench_macro"
 
 
 def compare(
-    table: Annotated[str, typer.Option(help=f"A CSV file with a header, or {KNOWN_TABLE} of the data folder.")],
+    table: Annotated[
+        str,
+        typer.Option(help=f"A CSV file with a header, or {KNOWN_TABLE} of the data folder.", rich_help_panel="Table"),
+    ],
     knobs: Annotated[
-        str, typer.Option(help="Columns that make a network what it is, comma-separated; numbers are ordered.")
+        str,
+        typer.Option(
+            help="Columns that make a network what it is, comma-separated; numbers are ordered.",
+            rich_help_panel="Table",
+        ),
     ] = "",
-    objectives: Annotated[str, typer.Option(help="Columns to make large; regret is of the first.")] = ACCURACY.name,
-    minimise: Annotated[str, typer.Option(help="Those of the objectives to make small.")] = "",
+    objectives: Annotated[
+        str, typer.Option(help="Columns to make large; regret is of the first.", rich_help_panel="Table")
+    ] = ACCURACY.name,
+    minimise: Annotated[str, typer.Option(help="Those of the objectives to make small.", rich_help_panel="Table")] = "",
     features: Annotated[
-        str | None, typer.Option(help="Columns known before training, such as macs; a model may learn from them.")
+        str | None,
+        typer.Option(
+            help="Columns known before training, such as macs; a model may learn from them.", rich_help_panel="Table"
+        ),
     ] = None,
-    strategies: Annotated[str, typer.Option(help="Names, comma-separated.")] = "random,evolution,bayes",
-    trials: Annotated[int, typer.Option(help="Evaluations of each search.")] = 200,
-    seeds: Annotated[int, typer.Option(help="Searches of each strategy: the seeds 0, 1, ...")] = 20,
-    workers: Annotated[int, typer.Option(help="Simulated workers on a virtual clock.")] = 1,
-    duration: Annotated[str | None, typer.Option(help="Column that trainings take time in proportion to.")] = None,
-    training_seconds: Annotated[float, typer.Option(help="Virtual seconds of a training on average.")] = 60.0,
-    straggler_rate: Annotated[float, typer.Option(help="Share of trainings that take ten times as long.")] = 0.0,
-    failure_rate: Annotated[float, typer.Option(help="Share of trainings that fail on the way.")] = 0.0,
-    noise: Annotated[float, typer.Option(help="Standard deviation added to every result that is told.")] = 0.0,
+    duration: Annotated[
+        str | None,
+        typer.Option(help="Column that trainings take time in proportion to.", rich_help_panel="Table"),
+    ] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help=f"Folder of {KNOWN_TABLE}; else NASLAB_DATA.", rich_help_panel="Table")
+    ] = None,
+    strategies: Annotated[
+        str, typer.Option(help="Names, comma-separated: {strategies}.", rich_help_panel="Searches")
+    ] = "random,evolution,bayes",
+    trials: Annotated[int, typer.Option(help="Evaluations of each search.", rich_help_panel="Searches")] = 200,
+    seeds: Annotated[
+        int, typer.Option(help="Searches of each strategy: the seeds 0, 1, ...", rich_help_panel="Searches")
+    ] = 20,
     target: Annotated[
-        float | None, typer.Option(help="First objective's value to reach; by default that of the best 0.1 %.")
+        float | None,
+        typer.Option(
+            help="First objective's value to reach; by default that of the best 0.1 %.", rich_help_panel="Searches"
+        ),
     ] = None,
-    processes: Annotated[int | None, typer.Option(help="Searches side by side; by default one a core.")] = None,
-    data_dir: Annotated[Path | None, typer.Option(help=f"Folder of {KNOWN_TABLE}; else NASLAB_DATA.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Write the curves to this self-contained HTML file.")] = None,
+    processes: Annotated[
+        int | None,
+        typer.Option(help="Searches side by side; by default one a core.", rich_help_panel="Searches"),
+    ] = None,
+    workers: Annotated[
+        int, typer.Option(help="Simulated workers on a virtual clock.", rich_help_panel="Simulation")
+    ] = 1,
+    training_seconds: Annotated[
+        float, typer.Option(help="Virtual seconds of a training on average.", rich_help_panel="Simulation")
+    ] = 60.0,
+    straggler_rate: Annotated[
+        float,
+        typer.Option(help="Share of trainings that take ten times as long.", rich_help_panel="Simulation"),
+    ] = 0.0,
+    failure_rate: Annotated[
+        float, typer.Option(help="Share of trainings that fail on the way.", rich_help_panel="Simulation")
+    ] = 0.0,
+    noise: Annotated[
+        float,
+        typer.Option(help="Standard deviation added to every result that is told.", rich_help_panel="Simulation"),
+    ] = 0.0,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Write the curves to this self-contained HTML file.", rich_help_panel="Output"),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Compare strategies on a table of known results: regret, rank, hypervolume, evaluations to the top, ask time.
@@ -185,4 +228,4 @@ def percent(share: float | None) -> str:
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command()(compare)
+    app.command(cls=Command)(compare)

@@ -2,31 +2,44 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from naslab.cli.fit_scaling import require_figure_name
+from naslab.cli.help_text import Command
+from naslab.cli.options import DataDirOption, ModelArgument, OutOption, StudyDatasetOption, WorkersOption
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, say
 from naslab.cli.scaling_law import show_laws
 
 
 def data_law(
-    model: Annotated[str, typer.Argument(help="A zoo name, an architecture file, STUDY:TRIAL or STUDY:best.")],
+    model: ModelArgument,
     images: Annotated[
-        list[int], typer.Option(min=2, help="Numbers of training images, as --images 500 1000 2000 4000 8000.")
+        list[int],
+        typer.Option(
+            min=2, help="Numbers of training images, as --images 500 1000 2000 4000 8000.", rich_help_panel="Data"
+        ),
     ],
-    dataset: Annotated[str | None, typer.Option(help="Data set to train on; by default the study's own.")] = None,
+    dataset: StudyDatasetOption = None,
+    data_dir: DataDirOption = None,
     epochs: Annotated[
-        int, typer.Option(min=1, help="Epochs over the most images; fewer images get more, for as many steps.")
+        int,
+        typer.Option(
+            min=1,
+            help="Epochs over the most images; fewer images get more, for as many steps.",
+            rich_help_panel="Training",
+        ),
     ] = 4,
-    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each, with different seeds.")] = 3,
-    workers: Annotated[int | None, typer.Option(min=1, help="Networks trained at once.")] = None,
+    seeds: Annotated[
+        int, typer.Option(min=1, help="Trainings of each, with different seeds.", rich_help_panel="Training")
+    ] = 3,
+    workers: WorkersOption = None,
+    study: Annotated[
+        str | None, typer.Option(help="The study's name; by default MODEL-data-law.", rich_help_panel="Study")
+    ] = None,
     ledger: LedgerOption = DEFAULT_LEDGER,
-    study: Annotated[str | None, typer.Option(help="The study's name; by default MODEL-data-law.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Write the picture to this self-contained HTML file.")] = None,
-    data_dir: Annotated[str | None, typer.Option(help="Folder of the data sets.")] = None,
+    out: OutOption = None,
     json: JsonOption = False,
 ) -> None:
     """Train a network on different numbers of images, fit the law of its error, and forecast what more data give.
@@ -66,4 +79,4 @@ def data_law(
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("data-law")(data_law)
+    app.command("data-law", cls=Command)(data_law)

@@ -29,7 +29,7 @@ def export(
     Example: naslab export mystudy:best --out network.py
     """
     from naslab.lab.models import find_model, parse_resolution
-    from naslab.lab.search import export_network
+    from naslab.lab.training import export_network
 
     found = find_model(model, ledger, parse_resolution(resolution), num_classes)
     written = export_network(found.arch, out, f"{found.name}, written by naslab.", onnx, weights)

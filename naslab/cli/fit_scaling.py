@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from naslab.cli.help_text import Command
+from naslab.cli.options import (
+    DataDirOption,
+    EpochsOption,
+    ExecutorOption,
+    GpusOption,
+    MaxImagesOption,
+    ModelArgument,
+    OutOption,
+    RayAddressOption,
+    StudyDatasetOption,
+    TimeoutOption,
+    WorkersOption,
+    workers_of,
+)
 from naslab.cli.output import (
     DEFAULT_LEDGER,
     JsonOption,
     LedgerOption,
-    TimeoutOption,
     print_json,
     print_table,
     quantity,
@@ -25,32 +39,47 @@ if TYPE_CHECKING:
 
 
 def fit_scaling(
-    model: Annotated[str, typer.Argument(help="A zoo name, an architecture file, STUDY:TRIAL or STUDY:best.")],
-    budget_ratio: Annotated[float, typer.Option(help="How many times the model's macs each candidate has.")] = 2.0,
-    dataset: Annotated[
-        str | None, typer.Option(help="digits, fashion_mnist, cifar10, cifar100 or image_folder:PATH; a study's own.")
-    ] = None,
-    max_images: Annotated[int | None, typer.Option(min=2, help="Use this many training images only.")] = None,
-    resolution: Annotated[str | None, typer.Option(help="The model's input size: 32, or height x width.")] = None,
-    epochs: Annotated[int, typer.Option(min=1, help="Epochs of training for each candidate.")] = 4,
-    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each candidate.")] = 3,
-    points: Annotated[int, typer.Option(help="Candidates, spread over the grid.")] = 16,
-    step: Annotated[float, typer.Option(help="Step of the coefficients on the grid.")] = 0.05,
+    model: ModelArgument,
+    budget_ratio: Annotated[
+        float, typer.Option(help="How many times the model's macs each candidate has.", rich_help_panel="Candidates")
+    ] = 2.0,
+    points: Annotated[int, typer.Option(help="Candidates, spread over the grid.", rich_help_panel="Candidates")] = 16,
+    step: Annotated[
+        float, typer.Option(help="Step of the coefficients on the grid.", rich_help_panel="Candidates")
+    ] = 0.05,
     grid: Annotated[
-        list[str] | None, typer.Option(help="A candidate by hand instead, as '1.2,1.1,1.15'; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            help="A candidate by hand instead, as '1.2,1.1,1.15'; may be repeated.", rich_help_panel="Candidates"
+        ),
     ] = None,
-    tolerance: Annotated[float, typer.Option(help="By what share exact macs may miss the budget.")] = 0.05,
-    rounding: Annotated[str, typer.Option(help="plain, pycls, efficientnet or efficientnet_v2.")] = "plain",
-    out: Annotated[Path | None, typer.Option(help="Write the loss surface to this self-contained HTML file.")] = None,
-    save_to: Annotated[Path | None, typer.Option(help="The coefficients file; by default STUDY.yaml.")] = None,
-    executor: Annotated[Literal["local", "ray"], typer.Option(help="Worker processes here, or Ray actors.")] = "local",
-    workers: Annotated[int | None, typer.Option(min=1, help="Candidates trained at once.")] = None,
-    gpus_per_worker: Annotated[float | None, typer.Option(min=0, help="Share of a GPU for each worker.")] = None,
-    ray_address: Annotated[str | None, typer.Option(help="An existing Ray cluster, as host:port or 'auto'.")] = None,
+    tolerance: Annotated[
+        float, typer.Option(help="By what share exact macs may miss the budget.", rich_help_panel="Candidates")
+    ] = 0.05,
+    rounding: Annotated[str, typer.Option(help="{roundings}.", rich_help_panel="Candidates")] = "plain",
+    resolution: Annotated[
+        str | None,
+        typer.Option(help="The model's input size: 32, or height x width.", rich_help_panel="Candidates"),
+    ] = None,
+    dataset: StudyDatasetOption = None,
+    max_images: MaxImagesOption = None,
+    data_dir: DataDirOption = None,
+    epochs: EpochsOption = 4,
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each candidate.", rich_help_panel="Training")] = 3,
+    executor: ExecutorOption = "local",
+    workers: WorkersOption = None,
+    gpus_per_worker: GpusOption = None,
+    ray_address: RayAddressOption = None,
     timeout: TimeoutOption = None,
+    study: Annotated[
+        str | None, typer.Option(help="The study's name; by default MODEL-scaling.", rich_help_panel="Study")
+    ] = None,
     ledger: LedgerOption = DEFAULT_LEDGER,
-    study: Annotated[str | None, typer.Option(help="The study's name; by default MODEL-scaling.")] = None,
-    data_dir: Annotated[str | None, typer.Option(help="Folder of the data sets.")] = None,
+    save_to: Annotated[
+        Path | None,
+        typer.Option(help="The coefficients file; by default STUDY.yaml.", rich_help_panel="Output"),
+    ] = None,
+    out: OutOption = None,
     json: JsonOption = False,
 ) -> None:
     """Fit depth, width and resolution coefficients by training ways to spend one budget. Run again, it continues.
@@ -58,7 +87,6 @@ def fit_scaling(
     Example: naslab fit-scaling resnet20_cifar --budget-ratio 2 --dataset cifar10 --epochs 10 --out surface.html
     """
     from naslab.cli.progress import Display
-    from naslab.execution.workers import Workers
     from naslab.lab.models import find_model, parse_resolution
     from naslab.lab.scaling import coefficients_of, fit_compound
     from naslab.scaling.coefficients import save_coefficients
@@ -78,13 +106,7 @@ def fit_scaling(
             tolerance=tolerance,
             rounding=rounding,
             grid=by_hand,
-            workers=Workers(
-                kind=executor,
-                count=workers,
-                gpus_per_worker=gpus_per_worker,
-                address=ray_address,
-                timeout_seconds=timeout,
-            ),
+            workers=workers_of(executor, workers, gpus_per_worker, ray_address, timeout),
             ledger=ledger,
             study=study,
             data_dir=data_dir,
@@ -190,4 +212,4 @@ def show_fit(fit: CompoundFit) -> None:
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command()(fit_scaling)
+    app.command(cls=Command)(fit_scaling)

@@ -19,7 +19,7 @@ def mirror(
 
     Example: naslab mirror mystudy --storage sqlite:///optuna.db
     """
-    from naslab.lab.search import open_study
+    from naslab.lab.reading import open_study
     from naslab.optuna_edge import mirror_study
 
     view = open_study(study, ledger)

@@ -10,12 +10,21 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON value on stdout and nothing else.")]
-LedgerOption = Annotated[
-    str, typer.Option("--ledger", envvar="NASLAB_LEDGER", help="SQLite file or PostgreSQL URL.", show_default=True)
+from naslab.lab.search_options import TOLD
+
+JsonOption = Annotated[
+    bool,
+    typer.Option("--json", help="Print one JSON value on stdout and nothing else.", rich_help_panel="Output"),
 ]
-TimeoutOption = Annotated[
-    float | None, typer.Option("--timeout", help="Seconds after which an estimate that is not done fails.")
+LedgerOption = Annotated[
+    str,
+    typer.Option(
+        "--ledger",
+        envvar="NASLAB_LEDGER",
+        help=TOLD["ledger"].help,
+        show_default=True,
+        rich_help_panel=TOLD["ledger"].panel,
+    ),
 ]
 DEFAULT_LEDGER = "naslab.db"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,7 +21,13 @@ KNOWN = ", ".join(row.name for row in OWN_METRICS)
 def pareto(
     study: Annotated[str, typer.Argument(help="The study's name.")],
     x: Annotated[str, typer.Option(help=f"The metric along the x axis: {KNOWN}.")] = MACS.name,
-    y: Annotated[str, typer.Option(help="The metric along the y axis.")] = ACCURACY.name,
+    y: Annotated[
+        str | None,
+        typer.Option(
+            help="The metric along the y axis.",
+            show_default=f"{ACCURACY.name}, or the score of the study's estimator",
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Write the picture to this self-contained HTML file.")] = None,
     ledger: LedgerOption = DEFAULT_LEDGER,
     json: JsonOption = False,
@@ -29,25 +36,29 @@ def pareto(
 
     Example: naslab pareto mystudy --x params --out front.html
     """
-    from naslab.lab.search import front_figure, open_study, pareto_front
+    from naslab.analysis.ranking import score_of
+    from naslab.lab.reading import front_figure, open_study, pareto_front
 
     view = open_study(study, ledger)
-    table = pareto_front(view, (y, x))
+    up = y or score_of(view.record)
+    table = pareto_front(view, (up,) if y is None and up == x else (up, x))
     if out is not None:
         from naslab.figures.write import write_figure
 
-        write_figure(front_figure(view, x, y), out)
+        write_figure(front_figure(view, x, up), out)
         say(f"wrote {out}")
     if json:
         print_json(table.rows())
     else:
-        print_front(table, f"Pareto front of {study}: {y} against {x}")
+        print_front(table, f"Pareto front of {study}: {up} against {x}")
 
 
 def print_front(table: FrontTable, title: str) -> None:
     """The front as a table, with the hypervolume and its reference point."""
     metrics = [objective.metric for objective in table.objectives]
     others = [row.name for row in SHOWN_METRICS if row.name not in metrics]
+    if not any(math.isfinite(point.value(ACCURACY.name)) for point in table.points):
+        others = [name for name in others if name != ACCURACY.name]
     print_table(
         ("trial", *metrics, *others, "network"),
         [

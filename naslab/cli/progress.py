@@ -31,7 +31,7 @@ from naslab.execution.events import (
     TrialRetried,
     TrialStarted,
 )
-from naslab.metrics import ACCURACY, MACS, PARAMS, measured_rows
+from naslab.metrics import ACCURACY, MACS, PARAMS, measured_rows, score_rows
 from naslab.pareto import hypervolume
 from naslab.study.outcome import Outcome
 
@@ -141,8 +141,10 @@ def outcome_line(outcome: Outcome) -> str:
         return f"{label_of(outcome)}: failed, {estimate.failure.reason.replace('_', ' ')}: {first}  ({network})"
     accuracy = outcome.value(ACCURACY.name)
     words = [ACCURACY.brief.format(accuracy) + _depth_of_training(outcome)] if math.isfinite(accuracy) else []
-    words += [f"{quantity(outcome.value(row.name))} {row.name}" for row in (MACS, PARAMS)]
     others = [row for row in measured_rows(estimate.measured) if row != ACCURACY]
+    if not words:
+        others += score_rows(estimate.measured)
+    words += [f"{quantity(outcome.value(row.name))} {row.name}" for row in (MACS, PARAMS)]
     words += [row.brief.format(estimate.measured[row.name]) for row in others]
     return f"{label_of(outcome)}: {', '.join(words)}, {estimate.wall_seconds:.1f} s  {network}"
 

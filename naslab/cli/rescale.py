@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from naslab.cli.fit_scaling import require_figure_name
+from naslab.cli.help_text import Command
+from naslab.cli.options import ModelArgument
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table, quantity, say
 from naslab.cli.scaling_rule import Chosen, chosen_rule
 from naslab.metrics import ACCURACY, ACTIVATIONS, LATENCY, MACS, PARAMS
@@ -22,47 +24,96 @@ NOISY = 0.2
 
 
 def rescale(
-    model: Annotated[str, typer.Argument(help="A zoo name, an architecture file, STUDY:TRIAL or STUDY:best.")],
+    model: ModelArgument,
     phi: Annotated[
-        list[float] | None, typer.Option(help="Steps of the rule, as --phi 1 2 3; negative ones go below the model.")
+        list[float] | None,
+        typer.Option(
+            help="Steps of the rule, as --phi 1 2 3; negative ones go below the model.", rich_help_panel="How far"
+        ),
     ] = None,
-    target_macs: Annotated[float | None, typer.Option(help="Multiply-accumulates to meet after rounding.")] = None,
-    target_params: Annotated[float | None, typer.Option(help="Parameters to meet after rounding.")] = None,
-    target_activations: Annotated[float | None, typer.Option(help="Activations to meet after rounding.")] = None,
+    target_macs: Annotated[
+        float | None, typer.Option(help="Multiply-accumulates to meet after rounding.", rich_help_panel="How far")
+    ] = None,
+    target_params: Annotated[
+        float | None, typer.Option(help="Parameters to meet after rounding.", rich_help_panel="How far")
+    ] = None,
+    target_activations: Annotated[
+        float | None, typer.Option(help="Activations to meet after rounding.", rich_help_panel="How far")
+    ] = None,
     target_latency_ms: Annotated[
-        float | None, typer.Option(help="Milliseconds of one image's forward pass to meet, measured on --device.")
+        float | None,
+        typer.Option(
+            help="Milliseconds of one image's forward pass to meet, measured on --device.", rich_help_panel="How far"
+        ),
+    ] = None,
+    device: Annotated[
+        str, typer.Option(help="Where latencies are measured, as cpu or cuda.", rich_help_panel="How far")
+    ] = "cpu",
+    max_resolution: Annotated[
+        int | None, typer.Option(min=1, help="Pixels that no side grows beyond.", rich_help_panel="How far")
     ] = None,
     rule: Annotated[
         str | None,
         typer.Option(
-            help="efficientnet (the default), uniform, fast, depth, width, resolution; resnet_rs and efficientnet_v2 "
-            "are tables whose steps are phi 0, 1, 2, ..."
+            help="{rules}, by default efficientnet; {rule_tables} are tables whose steps are phi 0, 1, 2, ...",
+            rich_help_panel="Rule",
         ),
     ] = None,
     coefficients: Annotated[
-        str | None, typer.Option(help="A coefficients file of `naslab fit-scaling`, or its study, instead of a rule.")
+        str | None,
+        typer.Option(
+            help="A coefficients file of `naslab fit-scaling`, or its study, instead of a rule.",
+            rich_help_panel="Rule",
+        ),
     ] = None,
-    alpha: Annotated[float | None, typer.Option(help="Depth multiplier of one step, instead of the rule's.")] = None,
-    beta: Annotated[float | None, typer.Option(help="Width multiplier of one step.")] = None,
-    gamma: Annotated[float | None, typer.Option(help="Resolution multiplier of one step.")] = None,
-    max_resolution: Annotated[int | None, typer.Option(min=1, help="Pixels that no side grows beyond.")] = None,
+    alpha: Annotated[
+        float | None,
+        typer.Option(help="Depth multiplier of one step, instead of the rule's.", rich_help_panel="Rule"),
+    ] = None,
+    beta: Annotated[float | None, typer.Option(help="Width multiplier of one step.", rich_help_panel="Rule")] = None,
+    gamma: Annotated[
+        float | None, typer.Option(help="Resolution multiplier of one step.", rich_help_panel="Rule")
+    ] = None,
     rounding: Annotated[
-        str | None, typer.Option(help="efficientnet (the default), efficientnet_v2, pycls or plain.")
+        str | None, typer.Option(help="{roundings}; by default efficientnet.", rich_help_panel="Rule")
     ] = None,
-    keep_stem: Annotated[bool, typer.Option("--keep-stem", help="Leave the stem's width as it is.")] = False,
-    keep_head: Annotated[bool, typer.Option("--keep-head", help="Leave the head's width as it is.")] = False,
-    out: Annotated[Path, typer.Option(help="Folder for the members' architecture files.")] = Path("family"),
-    train: Annotated[bool, typer.Option("--train", help="Train each member with the study's recipe.")] = False,
-    dataset: Annotated[str | None, typer.Option(help="Data set for --train of a model that is no study's.")] = None,
-    epochs: Annotated[int, typer.Option(min=1, help="Epochs for --train of a model that is no study's.")] = 4,
-    study: Annotated[str | None, typer.Option(help="Study that keeps the members of such a model.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Members trained at once.")] = None,
-    plot: Annotated[
-        Path | None, typer.Option(help="Write costs and accuracy against phi to this self-contained HTML file.")
+    keep_stem: Annotated[
+        bool, typer.Option("--keep-stem", help="Leave the stem's width as it is.", rich_help_panel="Rule")
+    ] = False,
+    keep_head: Annotated[
+        bool, typer.Option("--keep-head", help="Leave the head's width as it is.", rich_help_panel="Rule")
+    ] = False,
+    train: Annotated[
+        bool,
+        typer.Option("--train", help="Train each member with the study's recipe.", rich_help_panel="Training"),
+    ] = False,
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            help="Data set for --train of a model that is no study's: {datasets}.", rich_help_panel="Training"
+        ),
     ] = None,
-    device: Annotated[str, typer.Option(help="Where latencies are measured, as cpu or cuda.")] = "cpu",
+    epochs: Annotated[
+        int,
+        typer.Option(min=1, help="Epochs for --train of a model that is no study's.", rich_help_panel="Training"),
+    ] = 4,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Members trained at once.", rich_help_panel="Training")
+    ] = None,
+    data_dir: Annotated[str | None, typer.Option(help="Folder of the data sets.", rich_help_panel="Training")] = None,
+    study: Annotated[
+        str | None, typer.Option(help="Study that keeps the members of such a model.", rich_help_panel="Study")
+    ] = None,
     ledger: LedgerOption = DEFAULT_LEDGER,
-    data_dir: Annotated[str | None, typer.Option(help="Folder of the data sets.")] = None,
+    out: Annotated[
+        Path, typer.Option(help="Folder for the members' architecture files.", rich_help_panel="Output")
+    ] = Path("family"),
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write costs and accuracy against phi to this self-contained HTML file.", rich_help_panel="Output"
+        ),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Make a family: depth, width and resolution scaled together, and budgets met after rounding.
@@ -213,7 +264,8 @@ def train_members(
     the model's own among them."""
     from naslab.cli.progress import Display
     from naslab.execution.workers import Workers
-    from naslab.lab.search import open_study, study_of_one, train_family
+    from naslab.lab.families import study_of_one, train_family
+    from naslab.lab.reading import open_study
 
     pool = Workers(count=workers)
     with Display(quiet=quiet) as display:
@@ -322,4 +374,4 @@ def show_members(found: Model, rows: Sequence[dict[str, Any]]) -> None:
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command()(rescale)
+    app.command(cls=Command)(rescale)

@@ -37,7 +37,7 @@ def scaling_law(
     Example: naslab scaling-law mystudy --metric macs --out law.html
     """
     from naslab.analysis.scaling_law import scaling_laws
-    from naslab.lab.search import open_study
+    from naslab.lab.reading import open_study
 
     require_figure_name(out)
     table = scaling_laws(open_study(study, ledger), metric or (), of)

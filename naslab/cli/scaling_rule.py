@@ -81,8 +81,8 @@ def fitted_coefficients(text: str, found: Model, ledger: str) -> Coefficients:
         fitted = load_coefficients(Path(text))
     else:
         from naslab.analysis.scaling_fit import fit_of_study
+        from naslab.lab.reading import open_study
         from naslab.lab.scaling import coefficients_of
-        from naslab.lab.search import open_study
 
         fitted = coefficients_of(fit_of_study(open_study(text, ledger)))
     if fitted.model and fitted.model != found.name:

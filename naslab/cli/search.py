@@ -6,87 +6,55 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, TimeoutOption, print_json, say
-from naslab.metrics import DEFAULT_OBJECTIVES, OWN_METRICS, in_words
+from naslab.cli.help_text import Command
+from naslab.cli.options import (
+    DataDirOption,
+    DatasetOption,
+    ExecutorOption,
+    GpusOption,
+    MaxImagesOption,
+    RayAddressOption,
+    RecipeOption,
+    SpaceArgument,
+    TimeoutOption,
+    WorkersOption,
+    search_option,
+    workers_of,
+)
+from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, say
+from naslab.lab.search_options import DEFAULT_EPOCHS
 
 if TYPE_CHECKING:
     from naslab.study.data_choice import DataChoice
 
-LIMITABLE = in_words(row.name for row in OWN_METRICS if row.is_limitable)
-
 
 def search(
-    space: Annotated[str, typer.Argument(help="A shipped space (see `naslab spaces`) or a YAML file.")],
-    strategy: Annotated[
-        str, typer.Option(help="How candidates are chosen; auto says what it took and why.")
-    ] = "evolution",
-    dataset: Annotated[
-        str | None,
-        typer.Option(help="digits, fashion_mnist, cifar10, cifar100 or image_folder:PATH; by default the space's own."),
-    ] = None,
-    max_images: Annotated[
-        int | None, typer.Option(min=2, help="Use this many of the data set's training images only.")
-    ] = None,
-    storage: Annotated[
-        Literal["auto", "memory", "stream"],
-        typer.Option(help="Hold the images in memory, or read each batch from disk; auto streams what is too large."),
-    ] = "auto",
-    skip_unreadable: Annotated[
-        bool, typer.Option("--skip-unreadable", help="Leave image files out that cannot be read.")
-    ] = False,
-    trials: Annotated[int, typer.Option(min=1, help="Candidates in all, over every run of the study.")] = 50,
-    epochs: Annotated[int, typer.Option(min=1, help="Epochs of short training for each candidate.")] = 4,
-    recipe: Annotated[
-        str, typer.Option(help="short, full, paper-resnet, paper-efficientnet or a YAML or JSON file of its fields.")
-    ] = "short",
-    rungs: Annotated[
-        str | None,
-        typer.Option(
-            help="Epochs of each rung, as 1,3,9: the best of each are trained on. Takes the place of --epochs."
-        ),
-    ] = None,
-    keep: Annotated[str, typer.Option(help="The share of each rung that is trained on to the next.")] = "1/3",
-    stop_early: Annotated[
-        float | None,
-        typer.Option(help="End a training that will not reach the front at its cost with this confidence, as 0.95."),
-    ] = None,
-    inherit: Annotated[
-        bool, typer.Option("--inherit", help="Candidates begin with the weights of the networks they were made from.")
-    ] = False,
-    estimator: Annotated[
-        str | None,
-        typer.Option(
-            help="In place of training: supernet:path=FILE, weights of `naslab supernet`, or predictor:study=NAME, "
-            "which predicts what another study of the ledger would measure."
-        ),
-    ] = None,
-    objectives: Annotated[
-        str,
-        typer.Option(help=f"Comma-separated: {', '.join(row.name for row in OWN_METRICS)}."),
-    ] = ",".join(DEFAULT_OBJECTIVES),
-    limit: Annotated[
-        list[str] | None,
-        typer.Option(help=f"A hard limit met before training, as 'macs<=50e6', of {LIMITABLE}; may be repeated."),
-    ] = None,
-    executor: Annotated[Literal["local", "ray"], typer.Option(help="Worker processes here, or Ray actors.")] = "local",
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Candidates at once; by default one a core or GPU.")
-    ] = None,
-    gpus_per_worker: Annotated[
-        float | None,
-        typer.Option(min=0, max=1, help="Share of a GPU for each worker; 0 keeps to the CPU, by default a GPU if any."),
-    ] = None,
-    ray_address: Annotated[str | None, typer.Option(help="An existing Ray cluster, as host:port or 'auto'.")] = None,
+    space: SpaceArgument,
+    strategy: Annotated[str, search_option("strategy")] = "evolution",
+    trials: Annotated[int, search_option("trials", min=1)] = 50,
+    objectives: Annotated[str | None, search_option("objectives", show_default="accuracy,macs")] = None,
+    limit: Annotated[list[str] | None, search_option("limit", of="limits")] = None,
+    seed: Annotated[int, search_option("seed", min=0)] = 0,
+    dataset: DatasetOption = None,
+    max_images: MaxImagesOption = None,
+    storage: Annotated[Literal["auto", "memory", "stream"], search_option("storage", of="dataset")] = "auto",
+    skip_unreadable: Annotated[bool, search_option("skip_unreadable", "--skip-unreadable", of="dataset")] = False,
+    data_dir: DataDirOption = None,
+    epochs: Annotated[int | None, search_option("epochs", min=1, show_default=str(DEFAULT_EPOCHS))] = None,
+    recipe: RecipeOption = "short",
+    rungs: Annotated[str | None, search_option("rungs")] = None,
+    keep: Annotated[str, search_option("keep", of="rungs")] = "1/3",
+    stop_early: Annotated[float | None, search_option("stop_early")] = None,
+    inherit: Annotated[bool, search_option("inherit", "--inherit")] = False,
+    baseline: Annotated[list[str] | None, search_option("baseline", of="baselines")] = None,
+    estimator: Annotated[str | None, search_option("estimator")] = None,
+    executor: ExecutorOption = "local",
+    workers: WorkersOption = None,
+    gpus_per_worker: GpusOption = None,
+    ray_address: RayAddressOption = None,
     timeout: TimeoutOption = None,
+    study: Annotated[str | None, search_option("study")] = None,
     ledger: LedgerOption = DEFAULT_LEDGER,
-    study: Annotated[str | None, typer.Option(help="The study's name; by default SPACE-STRATEGY-SEED.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the strategy, of the weights and of the batches.")] = 0,
-    data_dir: Annotated[
-        str | None, typer.Option(help="Folder of the data sets; else NASLAB_DATA, else a download.")
-    ] = None,
-    baseline: Annotated[
-        list[str] | None, typer.Option(help="A zoo network to train with the same recipe; may be repeated.")
-    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Search a space and print the Pareto front. The same command run again continues the study.
@@ -95,8 +63,7 @@ def search(
     """
     from naslab.cli.pareto import print_front
     from naslab.cli.progress import Display
-    from naslab.execution.workers import Workers
-    from naslab.lab.search import pareto_front
+    from naslab.lab.reading import pareto_front
     from naslab.lab.search import search as run
     from naslab.study.rungs import Rungs
 
@@ -108,15 +75,9 @@ def search(
             strategy=strategy,
             trials=trials,
             epochs=epochs,
-            objectives=[name.strip() for name in objectives.split(",") if name.strip()],
+            objectives=None if objectives is None else [each.strip() for each in objectives.split(",") if each.strip()],
             limits=limit or (),
-            workers=Workers(
-                kind=executor,
-                count=workers,
-                gpus_per_worker=gpus_per_worker,
-                address=ray_address,
-                timeout_seconds=timeout,
-            ),
+            workers=workers_of(executor, workers, gpus_per_worker, ray_address, timeout),
             ledger=ledger,
             study=study,
             seed=seed,
@@ -149,7 +110,7 @@ def search(
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command()(search)
+    app.command(cls=Command)(search)
 
 
 def data_choice(

@@ -7,36 +7,62 @@ from typing import Annotated
 
 import typer
 
+from naslab.cli.help_text import Command
+from naslab.cli.options import (
+    DataDirOption,
+    DatasetOption,
+    DeviceOption,
+    EpochsOption,
+    MaxImagesOption,
+    RecipeOption,
+    SpaceArgument,
+)
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, say
 
 
 def supernet(
-    space: Annotated[str, typer.Argument(help="A shipped space (see `naslab spaces`) or a YAML file.")],
-    out: Annotated[Path, typer.Option(help="The supernet's file (safetensors); a training half done goes on.")],
-    dataset: Annotated[
-        str | None,
-        typer.Option(help="digits, fashion_mnist, cifar10, cifar100 or image_folder:PATH; by default the space's own."),
-    ] = None,
-    max_images: Annotated[
-        int | None, typer.Option(min=2, help="Use this many of the data set's training images only.")
-    ] = None,
-    epochs: Annotated[int, typer.Option(min=1, help="Epochs of training.")] = 20,
-    recipe: Annotated[
-        str, typer.Option(help="short, full, paper-resnet, paper-efficientnet or a YAML or JSON file of its fields.")
-    ] = "short",
+    space: SpaceArgument,
+    out: Annotated[
+        Path,
+        typer.Option(help="The supernet's file (safetensors); a training half done goes on.", rich_help_panel="Output"),
+    ],
+    dataset: DatasetOption = None,
+    max_images: MaxImagesOption = None,
+    data_dir: DataDirOption = None,
+    epochs: EpochsOption = 20,
+    recipe: RecipeOption = "short",
     resolution: Annotated[
-        str | None, typer.Option(help="Input size: 32, or height x width as 32x48; by default the space's.")
+        str | None,
+        typer.Option(
+            help="Input size: 32, or height x width as 32x48; by default the space's.", rich_help_panel="Training"
+        ),
     ] = None,
-    paths: Annotated[int, typer.Option(min=1, help="Random networks that each batch trains.")] = 2,
+    seed: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Seed of the weights, of the networks and of the batches.", rich_help_panel="Training"
+        ),
+    ] = 0,
+    device: DeviceOption = "auto",
+    paths: Annotated[
+        int, typer.Option(min=1, help="Random networks that each batch trains.", rich_help_panel="Weight sharing")
+    ] = 2,
     sandwich: Annotated[
-        bool, typer.Option("--sandwich/--no-sandwich", help="Train the largest and the smallest with each batch too.")
+        bool,
+        typer.Option(
+            "--sandwich/--no-sandwich",
+            help="Train the largest and the smallest with each batch too.",
+            rich_help_panel="Weight sharing",
+        ),
     ] = True,
     distill: Annotated[
-        bool, typer.Option("--distill", help="Let the others learn from the largest network's outputs.")
+        bool,
+        typer.Option(
+            "--distill",
+            help="Let the others learn from the largest network's outputs.",
+            rich_help_panel="Weight sharing",
+        ),
     ] = False,
-    device: Annotated[str, typer.Option(help="A torch device, or auto.")] = "auto",
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the weights, of the networks and of the batches.")] = 0,
-    data_dir: Annotated[str | None, typer.Option(help="Folder of the data sets; else NASLAB_DATA.")] = None,
     json: JsonOption = False,
 ) -> None:
     """Train one set of weights that every network of a space is a slice of, to rank networks without training them.
@@ -77,7 +103,7 @@ def slice_weights(
     ],
     out: Annotated[Path, typer.Option(help="The weights (safetensors) to write.")] = Path("weights.safetensors"),
     ledger: LedgerOption = DEFAULT_LEDGER,
-    data_dir: Annotated[str | None, typer.Option(help="Folder of the data sets; else NASLAB_DATA.")] = None,
+    data_dir: DataDirOption = None,
     json: JsonOption = False,
 ) -> None:
     """Write the weights that a network has in a supernet, to train it on from there.
@@ -97,5 +123,5 @@ def slice_weights(
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command()(supernet)
-    app.command("slice")(slice_weights)
+    app.command(cls=Command)(supernet)
+    app.command("slice", cls=Command)(slice_weights)

@@ -7,28 +7,41 @@ from typing import Annotated
 
 import typer
 
+from naslab.cli.help_text import Command
+from naslab.cli.options import (
+    DataDirOption,
+    DeviceOption,
+    EpochsOption,
+    ModelArgument,
+    RecipeOption,
+    StudyDatasetOption,
+)
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, say
 
 
 def train(
-    model: Annotated[str, typer.Argument(help="A zoo name, an architecture file, STUDY:TRIAL or STUDY:best.")],
-    dataset: Annotated[
-        str | None, typer.Option(help="digits, fashion_mnist, cifar10, cifar100 or image_folder:PATH; a study's own.")
-    ] = None,
-    epochs: Annotated[int, typer.Option(min=1, help="Epochs of training.")] = 20,
-    recipe: Annotated[
-        str, typer.Option(help="short, full, paper-resnet, paper-efficientnet or a YAML or JSON file of its fields.")
-    ] = "full",
-    resolution: Annotated[str | None, typer.Option(help="Input size: 32, or height x width as 32x48.")] = None,
+    model: ModelArgument,
+    dataset: StudyDatasetOption = None,
+    data_dir: DataDirOption = None,
     use_validation: Annotated[
-        bool, typer.Option("--use-validation", help="Train on the validation images too.")
+        bool, typer.Option("--use-validation", help="Train on the validation images too.", rich_help_panel="Data")
     ] = False,
-    start_from: Annotated[Path | None, typer.Option(help="Weights (safetensors) to go on from.")] = None,
-    out: Annotated[Path, typer.Option(help="Folder for weights, architecture and result.")] = Path("trained"),
-    device: Annotated[str, typer.Option(help="A torch device, or auto.")] = "auto",
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the weights and of the batches.")] = 0,
+    epochs: EpochsOption = 20,
+    recipe: RecipeOption = "full",
+    resolution: Annotated[
+        str | None, typer.Option(help="Input size: 32, or height x width as 32x48.", rich_help_panel="Training")
+    ] = None,
+    start_from: Annotated[
+        Path | None, typer.Option(help="Weights (safetensors) to go on from.", rich_help_panel="Training")
+    ] = None,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Seed of the weights and of the batches.", rich_help_panel="Training")
+    ] = 0,
+    device: DeviceOption = "auto",
     ledger: LedgerOption = DEFAULT_LEDGER,
-    data_dir: Annotated[str | None, typer.Option(help="Folder of the data sets.")] = None,
+    out: Annotated[
+        Path, typer.Option(help="Folder for weights, architecture and result.", rich_help_panel="Output")
+    ] = Path("trained"),
     json: JsonOption = False,
 ) -> None:
     """Train a network, read the test set once at the end, and write weights, arch.yaml, network.py and result.json.
@@ -42,8 +55,8 @@ def train(
     from naslab.arch import save_arch
     from naslab.atomic_write import atomic_write
     from naslab.lab.models import find_model, parse_resolution
-    from naslab.lab.search import export_network
-    from naslab.lab.search import train as run
+    from naslab.lab.training import export_network
+    from naslab.lab.training import train as run
 
     found = find_model(model, ledger, parse_resolution(resolution))
     out.mkdir(parents=True, exist_ok=True)
@@ -89,4 +102,4 @@ def train(
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command()(train)
+    app.command(cls=Command)(train)

@@ -48,6 +48,15 @@ class KnownTable(msgspec.Struct, frozen=True, kw_only=True):
         """Read the table. Raises `DataError` where it is missing or lacks a column."""
         self._table(bench)
 
+    def require_known(self, candidate: Candidate) -> None:
+        """Raise `DataError` where the table cannot be read, or lacks a candidate: it is of another space.
+
+        For a driver to call before anything runs.
+        """
+        failure = self.estimate(candidate, Workbench(device="cpu", cache={})).failure
+        if failure is not None:
+            raise DataError(f"{self.path} is not of this space: {failure.message}")
+
     def estimate(self, candidate: Candidate, bench: Workbench) -> Estimate:
         """The known accuracy of a candidate."""
         started = time.perf_counter()

@@ -21,13 +21,17 @@ from naslab.study.problem import Objective, Problem
 from naslab.study.rungs import Rungs
 
 
-def search_source(strategy: Strategy, problem: Problem, record: StudyRecord, ledger: Ledger) -> CandidateSource:
+def search_source(
+    strategy: Strategy, problem: Problem, record: StudyRecord, ledger: Ledger, fidelity: Fidelity | None = None
+) -> CandidateSource:
     """Where the candidates of the study `record` come from: what `strategy` proposes on `problem`, as the record asks.
 
-    Checkpoints beside `ledger` are deleted when nothing can need them any more.
+    `fidelity` is what is spent on a new network, by default the record's epochs or its first rung. Checkpoints beside
+    `ledger` are deleted when nothing can need them any more.
     """
     rungs = record.rungs
-    first = Fidelity(epochs=record.epochs) if rungs is None else rungs.fidelity(0)
+    own = Fidelity(epochs=record.epochs) if rungs is None else rungs.fidelity(0)
+    first = fidelity or own
     networks = StrategySource(strategy, problem, first, record.seed, record.trials)
     # a checkpoint that children may begin with is never done with
     forget = keep_all if record.inherit else ledger.checkpoints(record.name).discard

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from naslab.analysis.family import FamilyTable, MeasuredMember
 from naslab.analysis.front import FrontPoint, FrontTable
 from naslab.figures.style import BLUE, INK, MUTED, VERMILION, figure, hover, metric_axis
-from naslab.metrics import MACS, SHOWN_METRICS, measured_rows, shown_as
+from naslab.metrics import ACCURACY, MACS, SHOWN_METRICS, measured_rows, score_rows, shown_as
 from naslab.study.problem import Objective
 
 Shown = FrontPoint | MeasuredMember
@@ -51,7 +51,10 @@ def front_figure(
 
 def hover_of(point: Shown) -> str:
     """What shows over a network: its metrics and its stages."""
-    rows = dict.fromkeys((*SHOWN_METRICS, *measured_rows(point.metrics)))
+    scores = score_rows(point.metrics)
+    rows = dict.fromkeys((*scores, *SHOWN_METRICS, *measured_rows(point.metrics)))
+    if scores and ACCURACY.name not in point.metrics:
+        rows.pop(ACCURACY)
     lines = [row.sentence(point.value(row.name), point.metrics.get(row.standard_error)) for row in rows]
     return hover(point.label, lines, point.stages)
 

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from naslab.analysis.progress import ProgressTable
 from naslab.figures.style import BLUE, GREEN, figure
-from naslab.metrics import ACCURACY
+from naslab.metrics import shown_as
 
 
 def progress_figure(table: ProgressTable, over: Literal["candidates", "time"] = "candidates") -> go.Figure:
@@ -23,6 +23,8 @@ def progress_figure(table: ProgressTable, over: Literal["candidates", "time"] = 
         x = [each / seconds for each in table.search_seconds]
         x_title = f"time searching ({unit}, pauses left out)"
     best = [None if math.isnan(value) else value for value in table.best_accuracy]
+    row = shown_as(table.metric, maximise=True)
+    best_name = f"best {row.name}"
     shares = [100 * share for share in table.hypervolume_share]
     words = [f"trial {trial}" for trial in table.trials]
     traces = [
@@ -31,10 +33,10 @@ def progress_figure(table: ProgressTable, over: Literal["candidates", "time"] = 
             best,
             words,
             table.has_better_accuracy,
-            f"best {ACCURACY.name}",
+            best_name,
             BLUE,
             "y",
-            f"%{{text}}: best {ACCURACY.name} so far %{{y:.2f}} {ACCURACY.unit}",
+            f"%{{text}}: {best_name} so far %{{y:{row.digits}}} {row.unit}".rstrip(),
         ),
         _steps(
             x, shares, words, table.has_more_hypervolume, "hypervolume", GREEN, "y2", "%{text}: hypervolume %{y:.2f} %"
@@ -42,9 +44,9 @@ def progress_figure(table: ProgressTable, over: Literal["candidates", "time"] = 
     ]
     made = figure(
         traces,
-        f"Best {ACCURACY.name} and hypervolume over {over}",
+        f"{best_name.capitalize()} and hypervolume over {over}",
         xaxis={"title": {"text": x_title}, "anchor": "y2", "rangemode": "tozero"},
-        yaxis={"title": {"text": f"best {ACCURACY.column}"}, "domain": [0.55, 1.0]},
+        yaxis={"title": {"text": f"best {row.column}"}, "domain": [0.55, 1.0]},
         yaxis2={"title": {"text": "hypervolume (%)"}, "domain": [0.0, 0.45], "anchor": "x"},
     )
     return made.update_layout(showlegend=False)

@@ -14,6 +14,7 @@ from naslab.analysis.front import FrontTable, front
 from naslab.analysis.importance import ImportanceTable, importance
 from naslab.analysis.preferences import PreferenceTable, preferences
 from naslab.analysis.progress import ProgressTable, progress
+from naslab.analysis.ranking import score_of
 from naslab.analysis.reference import reference_point
 from naslab.analysis.rungs import RungTable, rung_table
 from naslab.analysis.study import StudyView
@@ -60,7 +61,7 @@ def report_tables(view: StudyView) -> ReportTables:
     return ReportTables(
         view=view,
         front=table,
-        progress=progress(view.outcomes, reference, view.runs),
+        progress=progress(view.outcomes, reference, view.runs, score_of(view.record)),
         curves=learning_curves(view.outcomes, trials),
         preferences=preferences(view.outcomes, trials, view.problem.space.holes()),
         importance=importance(view.outcomes, view.problem.objectives[0], view.problem.space),

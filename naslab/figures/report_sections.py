@@ -14,6 +14,7 @@ from naslab.analysis.front import FrontPoint, FrontTable
 from naslab.analysis.importance import ImportanceTable
 from naslab.analysis.preferences import PreferenceTable
 from naslab.analysis.progress import ProgressTable
+from naslab.analysis.ranking import has_trained, ranking_words, score_of
 from naslab.analysis.study import StudyView
 from naslab.figures.curves import curves_figure
 from naslab.figures.family import family_figure
@@ -25,7 +26,7 @@ from naslab.figures.preferences import MOST_SHOWN, preferences_figure
 from naslab.figures.progress import progress_figure
 from naslab.figures.section import Section
 from naslab.figures.style import metric_words
-from naslab.metrics import ACCURACY, MACS, SHOWN_METRICS, Metric
+from naslab.metrics import ACCURACY, MACS, SHOWN_METRICS, Metric, shown_as
 
 RETRAINING_FACTOR = 10
 """A network of the front is retrained for this many times the search's epochs by the command beside it."""
@@ -35,12 +36,13 @@ def headline(
     view: StudyView, found: FrontTable, course: ProgressTable, failed: FailureTable
 ) -> tuple[Markup, Markup, Markup]:
     """The study's name, what it was after, and the figures that a reader wants first."""
-    best = max(found.points, key=lambda point: (_number(point.value(ACCURACY.name)), -point.value(MACS.name)))
+    score = score_of(view.record)
+    best = max(found.points, key=lambda point: (_number(point.value(score)), -point.value(MACS.name)))
     limits = "".join(f", {limit}" for limit in view.problem.limits)
     goals = ", ".join(f"{each.metric} {'up' if each.maximise else 'down'}" for each in found.objectives)
     lead = f"{view.record.strategy} search of {view.problem.space.name or 'a space'} on {view.problem.data.name}: "
     tiles = [
-        (f"best {ACCURACY.name}", *_best_words(best)),
+        (f"best {score}", *_best_words(best, score)),
         ("front", f"{len(found.front)} networks", f"of {len(found.points)} that were measured"),
         ("hypervolume", f"{100 * found.hypervolume_share:.2f} %", "of what an ideal network would dominate"),
         ("trials", *_trials_words(view, failed)),
@@ -52,7 +54,7 @@ def headline(
     ]
     return (
         element("h1", view.record.name),
-        element("p", f"{lead}{goals}{limits}", attributes={"class": "lead"}),
+        element("p", f"{lead}{goals}{limits}{_ranking(view)}", attributes={"class": "lead"}),
         element("dl", *items, attributes={"class": "headline"}),
     )
 
@@ -65,17 +67,20 @@ def front_section(
         f"{metric_words(goal.metric, value)} ({rule})" if value else f"no {goal.metric} at all"
         for goal, value, rule in zip(found.objectives, found.reference.values, found.reference.rules, strict=True)
     )
+    has_accuracy = any(math.isfinite(point.value(ACCURACY.name)) for point in found.points)
+    bars = "Bars are one standard error of the validation accuracy. " if has_accuracy else ""
     note = (
-        "Every dot is a measured candidate; hover for its architecture. Bars are one standard error of the validation "
-        f"accuracy. The hypervolume, {found.hypervolume:.6g}, is measured from {rules}."
+        f"Every dot is a measured candidate{_ranking(view)}; hover for its architecture. {bars}"
+        f"The hypervolume, {found.hypervolume:.6g}, is measured from {rules}."
     )
     parts = [figure_block(front_figure(found, baselines=baselines, family=members), "front-figure", note, height=520)]
-    shown = [row.column for row in SHOWN_METRICS]
-    extra = [goal.metric for goal in found.objectives if goal.metric not in [row.name for row in SHOWN_METRICS]]
-    columns = ["network", *shown, *extra, "architecture", "train it for longer"]
-    rows = [_front_row(point, view, extra, ledger) for point in found.front]
+    shown = [row for row in SHOWN_METRICS if row != ACCURACY or has_accuracy]
+    names = [row.name for row in SHOWN_METRICS]
+    extra = [goal.metric for goal in found.objectives if goal.metric not in names]
+    columns = ["network", *(row.column for row in shown), *extra, "architecture", "train it for longer"]
+    rows = [_front_row(point, view, shown, extra, ledger) for point in found.front]
     caption = "The networks of the front, in the order of the last objective"
-    parts.append(table(caption, columns, rows, numeric=range(1, 4 + len(extra)), is_stacked=True))
+    parts.append(table(caption, columns, rows, numeric=range(1, 3 + has_accuracy + len(extra)), is_stacked=True))
     if found.num_lower:
         text = (
             f"{found.num_lower} networks stayed at a lower fidelity than the {found.points[0].epochs} epochs that "
@@ -223,8 +228,10 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def _front_row(point: FrontPoint, view: StudyView, extra: Sequence[str], ledger: str) -> list[str]:
-    values = [_value(row, point) for row in SHOWN_METRICS]
+def _front_row(
+    point: FrontPoint, view: StudyView, shown: Sequence[Metric], extra: Sequence[str], ledger: str
+) -> list[str]:
+    values = [_value(row, point) for row in shown]
     others = [f"{point.value(metric):,.4g}" for metric in extra]
     return [point.label, *values, *others, _stages(point), _command(retrain_command(view, point.trial, ledger))]
 
@@ -275,7 +282,8 @@ def _trials_words(view: StudyView, failed: FailureTable) -> tuple[str, str]:
     """How many trials there are of how many asked for, and how long each trained; rungs count networks."""
     waiting = f", {view.num_in_flight} in flight" if view.num_in_flight else ""
     if view.record.rungs is None:
-        return f"{failed.num_outcomes} of {view.record.trials}", f"{view.record.epochs} epochs each{waiting}"
+        spent = f"{view.record.epochs} epochs each" if has_trained(view.record) else "nothing was trained"
+        return f"{failed.num_outcomes} of {view.record.trials}", f"{spent}{waiting}"
     num_networks = len({each.candidate.arch_id for each in view.outcomes})
     epochs = ", ".join(map(str, view.record.rungs.epochs))
     return (
@@ -292,14 +300,21 @@ def _runs(count: int) -> str:
     return "in one run" if count <= 1 else f"in {count} runs"
 
 
-def _best_words(point: FrontPoint) -> tuple[str, str]:
-    """The accuracy of a network, and beside it its error, name and cost."""
-    accuracy, error = point.value(ACCURACY.name), point.metrics.get(ACCURACY.standard_error)
-    if not math.isfinite(accuracy):
+def _ranking(view: StudyView) -> str:
+    """How the networks were ranked where it was not by the study's own training."""
+    words = ranking_words(view.record)
+    return f"; {words}" if words else ""
+
+
+def _best_words(point: FrontPoint, score: str) -> tuple[str, str]:
+    """The score of a network, and beside it its error, name and cost."""
+    row = shown_as(score, maximise=True)
+    value, error = point.value(score), point.metrics.get(row.standard_error)
+    if not math.isfinite(value):
         return "not measured", ""
-    spread = "" if error is None else f"± {ACCURACY.number(error)}, "
+    spread = "" if error is None else f"± {row.number(error)}, "
     macs = MACS.sentence(point.value(MACS.name))
-    return f"{ACCURACY.number(accuracy)} {ACCURACY.unit}", f"{spread}{point.label}, {macs}"
+    return f"{row.number(value)} {row.unit}".rstrip(), f"{spread}{point.label}, {macs}"
 
 
 def _number(value: float) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
@@ -16,18 +17,16 @@ import numpy as np
 from naslab.analysis.calibration import LEAST_NETWORKS, CalibrationTable, Estimated, calibration
 from naslab.arch import arch_id
 from naslab.errors import DataError, SpecError
-from naslab.estimators.estimator import Workbench
-from naslab.estimators.known_table import KnownTable, nas_bench_macro
-from naslab.estimators.named import EstimatorName, MadeEstimator, Setting, read_name, read_names
-from naslab.estimators.predictor import KnownResult
-from naslab.estimators.supernet import SupernetEstimator
+from naslab.estimators.named import EstimatorName, read_name, read_names
+from naslab.estimators.options import TableOptions
+from naslab.estimators.rows import MadeEstimator, Setting
 from naslab.estimators.timed import Timed
 from naslab.execution.events import Observer, StudyOpened, ignore
 from naslab.execution.search import run_candidates
 from naslab.execution.source import ListSource, make_candidate
 from naslab.execution.workers import Workers
 from naslab.lab.problems import make_problem
-from naslab.lab.records import file_sha256, open_record, run_record
+from naslab.lab.records import open_record, run_record
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.record import StudyRecord
 from naslab.metrics import ACCURACY, DEFAULT_OBJECTIVES
@@ -35,6 +34,9 @@ from naslab.space import Genome, SearchSpace
 from naslab.study.outcome import Candidate, Fidelity, Outcome
 from naslab.study.problem import Problem
 from naslab.study.recipe import Recipe
+
+if TYPE_CHECKING:
+    from naslab.estimators.predictor import KnownResult
 
 REFERENCES = ("table", "full")
 MAX_DRAWS = 50
@@ -152,8 +154,8 @@ def plan_calibration(
     taken = frozenset(judged)
     known = distinct_networks(problem.space, num_known, [seed, 1], taken) if num_known else {}
     truth = reference_estimator(reference, problem, epochs, data_dir)
-    typical = next(iter(judged.values()))
-    require_known(truth, problem, typical, reference)
+    typical = _candidate(problem.space, next(iter(judged.values())), truth.fidelity, seed)
+    truth.require(typical)
     for name in names:
         require_made(name, problem, typical, data_dir)
     return CalibrationPlan(
@@ -189,44 +191,33 @@ def distinct_networks(
 
 def reference_estimator(reference: str, problem: Problem, epochs: int, data_dir: str | None) -> MadeEstimator:
     """The reference of a name. Raises `DataError` where a space has no table."""
+    setting = Setting(problem, data_dir)
     if reference == "full":
-        return read_name(f"full:epochs={epochs}").make(Setting(problem, data_dir))
+        return read_name(f"full:epochs={epochs}").make(setting)
     if reference != "table":
         if not Path(reference).is_file():
             raise DataError(
                 f"reference '{reference}' is neither of {', '.join(REFERENCES)} nor a CSV file that is there"
             )
-        return MadeEstimator(KnownTable(path=reference))
-    if problem.space.name != "nas_bench_macro":
-        raise DataError(
-            f"there is no table of known results of space '{problem.space.name}' (there is one of nas_bench_macro); "
-            f"train the reference (--reference full), or give a CSV of results (--reference FILE.csv)"
-        )
-    return MadeEstimator(nas_bench_macro(data_dir))
+        return EstimatorName(read_name("table").row, TableOptions(path=reference)).make(setting)
+    try:
+        return read_name("table").make(setting)
+    except DataError as error:
+        raise DataError(f"{error}; or train the reference, as --reference full") from error
 
 
-def require_known(truth: MadeEstimator, problem: Problem, genome: Genome, reference: str) -> None:
-    """Raise `DataError` where a table that is the reference lacks the space's networks."""
-    if not isinstance(truth.estimator, KnownTable):
-        return
-    bench = Workbench(device="cpu", cache={})
-    estimate = truth.estimator.estimate(_candidate(problem.space, genome, truth.fidelity, 0), bench)
-    if estimate.failure is not None:
-        raise DataError(f"reference '{reference}' is not of this space: {estimate.failure.message}")
-
-
-def require_made(name: EstimatorName, problem: Problem, genome: Genome, data_dir: str | None) -> None:
-    """Raise `NaslabError` where an estimator's options or its file do not fit a problem with networks like `genome`."""
+def require_made(name: EstimatorName, problem: Problem, typical: Candidate, data_dir: str | None) -> None:
+    """Raise `NaslabError` where an estimator's options or its file do not fit networks like `typical`."""
+    from naslab.estimators.predictor import KnownResult
 
     def known(count: int) -> tuple[KnownResult, ...]:
-        return tuple(KnownResult(genome, float(each), 0) for each in range(count))  # nothing is learned from them
+        return tuple(KnownResult(typical.genome, float(each), 0) for each in range(count))  # nothing is learned of it
 
     try:
-        made = name.make(Setting(problem, data_dir, known=known)).estimator
+        made = name.make(Setting(problem, data_dir, known=known))
     except SpecError as error:
         raise SpecError(str(name), str(error)) from error
-    if isinstance(made, SupernetEstimator):
-        made.require_space(problem.space.decode(genome))
+    made.require(typical)
 
 
 def run_reference(plan: CalibrationPlan, ledger: Ledger, pool: Workers, on_event: Observer = ignore) -> None:
@@ -249,6 +240,8 @@ def run_estimator(
 
 def known_results(plan: CalibrationPlan, ledger: Ledger) -> tuple[KnownResult, ...]:
     """The references of the networks to learn from, in the plan's order."""
+    from naslab.estimators.predictor import KnownResult
+
     outcomes = ledger.outcomes(plan.reference_study)
     accuracies = {each.candidate.genome: each.value(ACCURACY.name) for each in outcomes if each.is_complete}
     return tuple(KnownResult(genome, accuracies[genome], plan.seed) for genome in plan.known if genome in accuracies)
@@ -292,7 +285,7 @@ def _run(
         seed=plan.seed,
         trials=len(jobs),
         created=time.time(),
-        estimator_file=file_sha256(made.estimator),
+        estimator_file=made.sha256,
     )
     open_record(ledger, record)
     outcomes = ledger.outcomes(study)

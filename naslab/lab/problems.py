@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from naslab.arch import ArchSpec
 from naslab.errors import StudyError
-from naslab.metrics import ACCURACY, EVALUATION, TIMING, find_metric
+from naslab.metrics import ACCURACY, EVALUATION, MACS, TIMING, find_metric
 from naslab.space import SearchSpace, load_space
 from naslab.strategies.registry import make_strategy
 from naslab.strategies.strategy import Strategy
@@ -27,12 +27,16 @@ ListedNetwork = tuple[ArchSpec, dict[str, Any]]
 def make_problem(
     space: SearchSpace | str | Path,
     dataset: str | DataChoice | None,
-    objectives: Sequence[str],
+    objectives: Sequence[str] | None,
     limits: Sequence[str],
     recipe: Recipe | str | Path | None,
     max_images: int | None = None,
+    score: str | None = None,
 ) -> Problem:
-    """The problem that a search is about; every name in it is checked here."""
+    """The problem that a search is about; every name in it is checked here.
+
+    `objectives` are by default accuracy and macs, or the `score` by which an estimator ranks networks, and macs.
+    """
     template = space if isinstance(space, SearchSpace) else load_space(space)
     if isinstance(dataset, DataChoice):
         data = dataset
@@ -42,10 +46,12 @@ def make_problem(
     facts = dataset_info(name)
     if isinstance(recipe, str | Path):
         recipe = find_recipe(recipe, name)
-    goals = tuple(Objective.named(metric) for metric in objectives)
+    if objectives is None:
+        objectives = tuple(dict.fromkeys((score or ACCURACY.name, MACS.name)))
+    goals = tuple(Objective.of_score(name) if name == score else Objective.named(name) for name in objectives)
     if not goals:
         raise StudyError(f"a search needs at least one objective, such as {ACCURACY.name}")
-    for goal in goals:
+    for goal in goals if score is None else ():
         row = find_metric(goal.metric, "objective")
         if not row.is_described and row.measured_by not in (EVALUATION, TIMING):
             raise StudyError(f"no estimator of a search measures the objective {row.name}: leave it out")

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from naslab.errors import DataError, StudyError
-from naslab.estimators.estimator import Estimator
-from naslab.estimators.known_table import KnownTable
-from naslab.estimators.supernet import SupernetEstimator
+from naslab.errors import StudyError
 from naslab.execution.workers import Workers
+from naslab.lab.search_options import identity_fields
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.record import RunRecord, StudyRecord
 from naslab.provenance import command_line, installed_versions, machine_description
@@ -33,17 +29,7 @@ def open_record(ledger: Ledger, record: StudyRecord) -> None:
         ledger.create_study(record)
         return
     there = ledger.study(record.name)
-    for field in (
-        "problem",
-        "strategy",
-        "rungs",
-        "epochs",
-        "seed",
-        "stop_early",
-        "inherit",
-        "estimator",
-        "estimator_file",
-    ):
+    for field in identity_fields():
         old, new = getattr(there, field), getattr(record, field)
         if field == "problem" and old != new:
             part = next(key for key in new if old.get(key) != new[key])
@@ -55,21 +41,6 @@ def open_record(ledger: Ledger, record: StudyRecord) -> None:
                 f"continue it as it was, or give the new search its own name (--study NAME)"
             )
     ledger.set_trials(record.name, record.trials)
-
-
-def file_sha256(estimator: Estimator) -> str:
-    """The SHA-256 of the file that an estimator reads, in hexadecimal digits; nothing of one that reads none.
-
-    Raises `DataError` where the file cannot be read.
-    """
-    if not isinstance(estimator, KnownTable | SupernetEstimator):
-        return ""
-    path = Path(estimator.path).expanduser()
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def run_record(pool: Workers) -> RunRecord:

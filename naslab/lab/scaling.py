@@ -18,8 +18,11 @@ from naslab.execution.events import Observer, StudyOpened, ignore
 from naslab.execution.search import run_candidates
 from naslab.execution.source import ListSource, make_candidate
 from naslab.execution.workers import Workers
+from naslab.lab.families import space_of_one
 from naslab.lab.models import Model
-from naslab.lab.search import data_of, estimator_of, open_record, run_record, space_of_one
+from naslab.lab.records import open_record, run_record
+from naslab.lab.search_estimators import estimator_of
+from naslab.lab.training import data_of
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.record import StudyRecord
 from naslab.metrics import DEFAULT_OBJECTIVES

@@ -1,4 +1,4 @@
-"""The lab in a few lines of Python: search a space, train what was found, make families. The commands are thin over it.
+"""Searching a space: one call that makes a study, or goes on with it.
 
 study = naslab.search("digits_demo", trials=20)
 print(naslab.pareto_front(study).front)
@@ -10,17 +10,12 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import msgspec
 
-from naslab.analysis.front import FrontTable, front
-from naslab.analysis.reference import reference_point
 from naslab.analysis.study import StudyView, read_study
-from naslab.arch import ArchSpec, encode
-from naslab.atomic_write import atomic_write
-from naslab.errors import DataError, StudyError
-from naslab.estimators.estimator import Estimator
+from naslab.estimators.named import read_name
 from naslab.execution.checkpoints import sweep_checkpoints
 from naslab.execution.events import Observer, StrategyChosen, StudyOpened, ignore
 from naslab.execution.executor import Executor
@@ -28,31 +23,24 @@ from naslab.execution.search import run_candidates
 from naslab.execution.search_source import require_stoppable, search_source
 from naslab.execution.source import ListSource, make_candidate
 from naslab.execution.workers import Workers
-from naslab.lab.models import Model
-from naslab.lab.problems import ListedNetwork as ListedNetwork
-from naslab.lab.problems import baseline, make_problem, resolve_strategy, strategy_name
-from naslab.lab.records import begun_with
-from naslab.lab.records import open_record as open_record
-from naslab.lab.records import run_record as run_record
+from naslab.lab.problems import ListedNetwork, baseline, make_problem, resolve_strategy, strategy_name
+from naslab.lab.records import begun_with, open_record, run_record
+from naslab.lab.search_estimators import SearchEstimator, estimator_of, find_search_estimator, require_estimator_fits
+from naslab.lab.search_options import DEFAULT_EPOCHS, SearchOptions
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.record import StudyRecord
-from naslab.metrics import ACCURACY, DEFAULT_OBJECTIVES, MACS, TIMING
 from naslab.space import SearchSpace
-from naslab.strategies.choosing import AUTO, choose_strategy
+from naslab.strategies.choosing import AUTO, StrategyChoice, choose_strategy
 from naslab.strategies.registry import make_strategy
-from naslab.study.outcome import EpochRecord
-from naslab.study.problem import DataChoice, Objective, Problem
+from naslab.study.data_choice import DataChoice
+from naslab.study.outcome import Fidelity
+from naslab.study.problem import Problem
 from naslab.study.recipe import Recipe
 from naslab.study.rungs import Rungs
-from naslab.training.datasets.info import DATASETS, dataset_info
 from naslab.training.memory import WorkerMemory
-from naslab.training.recipe_files import find_recipe
 
 if TYPE_CHECKING:
-    import plotly.graph_objects as go
     from optuna.samplers import BaseSampler
-
-    from naslab.training.fit import FitResult
 
 
 def search(
@@ -62,8 +50,8 @@ def search(
     max_images: int | None = None,
     strategy: str | BaseSampler = "evolution",
     trials: int = 50,
-    epochs: int = 4,
-    objectives: Sequence[str] = DEFAULT_OBJECTIVES,
+    epochs: int | None = None,
+    objectives: Sequence[str] | None = None,
     limits: Sequence[str] = (),
     baselines: Sequence[str] = (),
     workers: Workers | int | None = None,
@@ -84,261 +72,166 @@ def search(
     `max_images` is how many training images are used, validation images among them; a `DataChoice` in the place of the
     data set's name says more: how it is split, and whether its images are held in memory or streamed. `strategy` is a
     name (`auto` leaves the choice to naslab) or a sampler of Optuna. `trials` is a total over all calls, of `epochs`
-    epochs each. `limits` such as `"macs<=50e6"` are met before anything is trained. `baselines` are zoo networks
-    trained after the search with the same recipe: `short` unless another, its name or its file is given.
+    epochs each, by default 4. `objectives` are accuracy and macs by default. `limits` such as `"macs<=50e6"` are met
+    before anything is trained. `baselines` are zoo networks trained after the search with the same recipe: `short`
+    unless another, its name or its file is given.
 
     `rungs` such as `(1, 3, 9)` take the place of `epochs`: `trials` networks are trained for the first, and the best
     third of each rung is trained on to the next, in trials of their own. `stop_early` is a confidence such as 0.95: a
     training ends when with this confidence its final accuracy will not bring the network to the front at its cost.
     With `inherit` a candidate that a strategy made from others begins with the weights of one of them; by rungs it does
     so on the first, with what its parent was there, and a promotion goes on from its own.
-    `estimator` takes the place of short training: `"supernet:path=FILE"`, or `"predictor:study=NAME"`, which predicts
-    what another study of the ledger would measure.
+    `estimator` takes the place of short training, by any name that `calibrate` knows: `"naswot"`, `"ensemble"`,
+    `"extrapolated:epochs=3,of=4"`, `"supernet:path=FILE"`, `"table:path=FILE.csv"`, or `"predictor:study=NAME"`, which
+    predicts what another study of the ledger would measure. One that measures no accuracy has its own score as an
+    objective in the place of that; baselines are estimated as the candidates are.
     Raises `NaslabError` before the first trial for whatever does not fit.
     """
-    ladder = rungs if isinstance(rungs, Rungs) or rungs is None else Rungs(tuple(rungs))
-    problem = make_problem(space, dataset, objectives, limits, recipe, max_images)
-    if stop_early is not None:
-        require_stoppable(stop_early, problem.objectives)
-    if estimator is not None and (rungs is not None or inherit or stop_early is not None or baselines):
-        raise StudyError(f"'{estimator}' trains nothing: leave rungs, inherit, stop_early and baselines out")
-    listed = [baseline(name, problem) for name in baselines]
-    pool = workers if isinstance(workers, Workers) else Workers(count=workers)
-    name = study or f"{problem.space.name or 'search'}-{strategy_name(strategy)}-{seed}"
-    choice = choose_strategy(problem, trials) if strategy == AUTO else None
-    resolve_strategy(
-        strategy if choice is None else choice.name, problem, seed
-    )  # refuses a bad one before there is a ledger
-    drawn = make_strategy("random", problem, seed).ask(1)  # refuses limits that no network meets before a study is made
-    memory = WorkerMemory(problem.recipe, problem.data)
-    archs = [problem.space.decode(proposal.genome) for proposal in drawn]
-    search_estimator = None
-    if estimator is not None:
-        from naslab.lab.search_estimators import (
-            find_search_estimator,  # loads scipy, which other searches may do without
-        )
-
-        search_estimator = find_search_estimator(estimator, problem, archs, ledger, data_dir, seed)
-    pool = pool.packed(memory, [make_candidate(arch, 0, epochs, seed, "search") for arch in archs])
-    with Ledger.open(ledger) as opened:
-        if choice is not None:
-            choice = begun_with(opened, name, choice)
-            strategy = choice.name
-        record = StudyRecord(
-            name=name,
-            problem=msgspec.json.decode(msgspec.json.encode(problem)),
-            strategy=strategy_name(strategy),
-            epochs=epochs if ladder is None else ladder.epochs[-1],
-            seed=seed,
-            trials=trials,
-            created=time.time(),
-            rungs=ladder,
-            stop_early=stop_early,
-            inherit=inherit,
-            estimator="" if search_estimator is None else search_estimator.name,
-            estimator_file="" if search_estimator is None else search_estimator.sha256,
-        )
-        search_strategy = resolve_strategy(strategy, problem, seed)
-        open_record(opened, record)
-        opened.add_run(record.name, run_record(pool))
-        on_event(StudyOpened(record, problem, tuple(opened.outcomes(record.name, "search"))))
-        if choice is not None:
-            on_event(StrategyChosen(choice.name, choice.reason))
-        made = (
-            estimator_of(problem, data_dir, record, opened) if search_estimator is None else search_estimator.estimator
-        )
-        with pool.start(made, memory) as executor:
-            tidy = partial(sweep_checkpoints, opened, record, problem.objectives)
-            run_candidates(
-                record.name, opened, executor, search_source(search_strategy, problem, record, opened), on_event, tidy
-            )
-            if listed:
-                run_listed(opened, record, executor, "baseline", listed, on_event, tidy)
-        return read_study(opened, record.name)
-
-
-def train_family(
-    study: StudyView,
-    listed: Sequence[ListedNetwork],
-    ledger: str | Path,
-    workers: Workers | None = None,
-    data_dir: str | None = None,
-    on_event: Observer = ignore,
-) -> StudyView:
-    """Train rescaled networks with a study's recipe, epochs and data, and keep them in the study as its family."""
-    pool = workers or Workers()
-    with Ledger.open(ledger, create=False) as opened:
-        opened.add_run(study.record.name, run_record(pool))
-        on_event(StudyOpened(study.record, study.problem, study.outcomes))
-        memory = WorkerMemory(study.problem.recipe, study.problem.data)
-        with pool.start(estimator_of(study.problem, data_dir), memory) as executor:
-            run_listed(opened, study.record, executor, "family", listed, on_event)
-        return read_study(opened, study.record.name)
-
-
-def study_of_one(
-    model: Model,
-    dataset: str | None,
-    epochs: int,
-    study: str | None,
-    workers: Workers,
-    ledger: str | Path,
-    data_dir: str | None = None,
-    on_event: Observer = ignore,
-) -> StudyView:
-    """A study that holds one network alone, trained: the baseline that a family of it is compared with."""
-    return search(
-        space_of_one(model.arch, Path(model.name).stem),
+    options = SearchOptions(
+        space=space,
         dataset=dataset,
-        strategy="random",
-        trials=1,
+        max_images=max_images,
+        strategy=strategy,
+        trials=trials,
         epochs=epochs,
+        objectives=objectives,
+        limits=limits,
+        baselines=baselines,
         workers=workers,
         ledger=ledger,
-        study=study or f"{Path(model.name).stem}-family",
-        data_dir=data_dir,
-        on_event=on_event,
-    )
-
-
-def space_of_one(arch: ArchSpec, name: str) -> SearchSpace:
-    """The space that holds one network: a space needs a hole, so its activation is chosen from one."""
-    return SearchSpace(template={**encode(arch), "activation": {"choice": [arch.activation]}}, name=name)
-
-
-class Trained(msgspec.Struct, frozen=True):
-    """A network trained to the end: what was trained, on what, how, and how well it does on the test set."""
-
-    arch: ArchSpec
-    dataset: str
-    recipe: Recipe
-    result: FitResult
-
-
-def train(
-    model: Model | ArchSpec,
-    *,
-    dataset: str | None = None,
-    epochs: int = 20,
-    recipe: Recipe | str | Path = "full",
-    seed: int = 0,
-    device: str = "auto",
-    use_validation: bool = False,
-    start_from: str | Path | None = None,
-    save_to: str | Path | None = None,
-    ledger: str | Path = "naslab.db",
-    data_dir: str | None = None,
-    report: Callable[[EpochRecord], None] = lambda _: None,
-) -> Trained:
-    """Train one network and read the test set once, at the end; its channels and classes follow the data set.
-
-    A study's network is trained on the study's data unless another set is named. `save_to` takes the weights as
-    safetensors. Raises `NaslabError` for data, weights or a device that do not fit.
-    """
-    from naslab.training.fit import fit_and_test
-
-    found = model if isinstance(model, Model) else Model("network", model)
-    choice = data_of(found, dataset, ledger)
-    facts = dataset_info(choice.name)
-    arch = msgspec.structs.replace(
-        found.arch, input=(facts.channels, *found.arch.input[1:]), num_classes=facts.num_classes
-    )
-    how = recipe if isinstance(recipe, Recipe) else find_recipe(recipe, choice.name)
-    result = fit_and_test(
-        arch,
-        choice,
-        how,
-        epochs,
+        study=study,
         seed=seed,
+        recipe=recipe,
+        rungs=rungs,
+        stop_early=stop_early,
+        inherit=inherit,
+        estimator=estimator,
         data_dir=data_dir,
-        device=device,
-        use_validation=use_validation,
-        start_from=start_from,
-        save_to=save_to,
-        report=report,
     )
-    return Trained(arch, choice.name, how, result)
+    return run_search(options, on_event)
 
 
-def data_of(model: Model, dataset: str | None, ledger: str | Path) -> DataChoice:
-    """The data to train a model on: the set that was named, else its study's."""
-    if dataset is not None:
-        dataset_info(dataset)
-        return DataChoice(name=dataset)
-    if model.study is None:
-        raise DataError(f"say what to train {model.name} on: --dataset {', '.join(DATASETS)} or image_folder:PATH")
-    return open_study(model.study, ledger).problem.data
+class PlannedSearch(NamedTuple):
+    """The options of a search, checked, and what they name; nothing is in a ledger yet.
 
-
-def export_network(
-    arch: ArchSpec, path: Path, title: str, onnx: Path | None = None, weights: Path | None = None
-) -> list[Path]:
-    """Write a network as a Python file that needs torch alone, and with its weights as ONNX; the files written."""
-    from naslab.arch.build import build
-    from naslab.arch.source import network_source
-    from naslab.training.onnx_file import write_onnx
-    from naslab.training.weights import load_weights
-
-    module = build(arch, seed=0)
-    atomic_write(path, network_source(module, title))
-    if onnx is None:
-        return [path]
-    if weights is not None:
-        load_weights(module, weights)
-    write_onnx(module, arch.input, onnx)
-    return [path, onnx]
-
-
-def open_study(name: str, ledger: str | Path = "naslab.db") -> StudyView:
-    """A study as its ledger has it now."""
-    with Ledger.open(ledger, create=False) as opened:
-        return read_study(opened, name)
-
-
-def pareto_front(study: StudyView, objectives: Sequence[str] | None = None) -> FrontTable:
-    """The front of a study in its own objectives or in others, with the hypervolume and its reference point."""
-    goals = study.problem.objectives if objectives is None else tuple(map(Objective.named, objectives))
-    return front(study.outcomes, goals, reference_point(study.problem, study.outcomes, goals))
-
-
-def front_figure(study: StudyView, x: str = MACS.name, y: str = ACCURACY.name) -> go.Figure:
-    """The Pareto front of a study as a Plotly figure, its baselines and family beside it."""
-    from naslab.analysis.family import family
-    from naslab.figures.front import front_figure as draw
-
-    up, along = (Objective.named(each).metric for each in (y, x))
-    return draw(pareto_front(study, (y, x)), along, up, family(study.baselines), family(study.family))
-
-
-def write_report(study: StudyView, path: str | Path, ledger: str | Path = "naslab.db") -> None:
-    """Everything about a study in one HTML file that opens offline."""
-    from naslab.figures.report import write_report as write
-
-    write(study, Path(path), str(ledger))
-
-
-def estimator_of(
-    problem: Problem, data_dir: str | None, record: StudyRecord | None = None, ledger: Ledger | None = None
-) -> Estimator:
-    """The estimator of a problem: short training, with latency where it is an objective.
-
-    For a study with rungs or inheritance it leaves checkpoints beside the ledger.
+    `choice` is the strategy of a search that leaves it to naslab. `fidelity` is what is spent on a new network.
     """
-    from naslab.estimators.inheritance import InheritedTraining
-    from naslab.estimators.short_training import ShortTraining
 
-    checkpoints = None
-    if record is not None and ledger is not None and (record.rungs is not None or record.inherit):
-        checkpoints = str(ledger.checkpoints(record.name).folder.absolute())
-    training = ShortTraining(
-        data=problem.data,
-        recipe=problem.recipe,
-        data_dir=data_dir,
-        latency=bool(problem.measured_by(TIMING)),
-        checkpoints=checkpoints,
-        stop_early=None if record is None else record.stop_early,
+    options: SearchOptions
+    problem: Problem
+    study: str
+    strategy: str | BaseSampler
+    choice: StrategyChoice | None
+    rungs: Rungs | None
+    baselines: list[ListedNetwork]
+    workers: Workers
+    memory: WorkerMemory
+    estimator: SearchEstimator | None
+    fidelity: Fidelity
+
+
+def plan_search(options: SearchOptions) -> PlannedSearch:
+    """Check every option of a search. Raises `NaslabError` for whatever does not fit."""
+    rungs = options.rungs if isinstance(options.rungs, Rungs) or options.rungs is None else Rungs(tuple(options.rungs))
+    named = None if options.estimator is None else read_name(options.estimator)
+    problem = make_problem(
+        options.space,
+        options.dataset,
+        options.objectives,
+        options.limits,
+        options.recipe,
+        options.max_images,
+        score=None if named is None else named.metric,
     )
-    return InheritedTraining(training=training) if record is not None and record.inherit else training
+    if named is not None:
+        require_estimator_fits(named, options, problem)
+    if options.stop_early is not None:
+        require_stoppable(options.stop_early, problem.objectives)
+    baselines = [baseline(name, problem) for name in options.baselines]
+    pool = options.workers if isinstance(options.workers, Workers) else Workers(count=options.workers)
+    study = options.study or f"{problem.space.name or 'search'}-{strategy_name(options.strategy)}-{options.seed}"
+    choice = choose_strategy(problem, options.trials) if options.strategy == AUTO else None
+    strategy = options.strategy if choice is None else choice.name
+    resolve_strategy(strategy, problem, options.seed)  # refuses a bad one
+    drawn = make_strategy("random", problem, options.seed).ask(1)  # refuses limits that no network meets
+    epochs = DEFAULT_EPOCHS if options.epochs is None else options.epochs
+    typical = [
+        make_candidate(problem.space.decode(each.genome), 0, epochs, options.seed, "search", each.genome)
+        for each in drawn
+    ]
+    estimator = None
+    if options.estimator is not None:
+        estimator = find_search_estimator(
+            options.estimator, problem, typical, options.ledger, options.data_dir, options.seed
+        )
+    memory = WorkerMemory(problem.recipe, problem.data)
+    fidelity = fidelity_of(rungs, epochs, estimator)
+    return PlannedSearch(
+        options=options,
+        problem=problem,
+        study=study,
+        strategy=strategy,
+        choice=choice,
+        rungs=rungs,
+        baselines=baselines,
+        workers=pool.packed(memory, typical),
+        memory=memory,
+        estimator=estimator,
+        fidelity=fidelity,
+    )
+
+
+def run_search(options: SearchOptions, on_event: Observer = ignore) -> StudyView:
+    """Make the study that the options ask for, or go on with it; see `search`."""
+    plan = plan_search(options)
+    with Ledger.open(options.ledger) as ledger:
+        choice = None if plan.choice is None else begun_with(ledger, plan.study, plan.choice)
+        strategy = plan.strategy if choice is None else choice.name
+        record = study_record(plan, strategy_name(strategy))
+        proposing = resolve_strategy(strategy, plan.problem, options.seed)
+        open_record(ledger, record)
+        ledger.add_run(record.name, run_record(plan.workers))
+        on_event(StudyOpened(record, plan.problem, tuple(ledger.outcomes(record.name, "search"))))
+        if choice is not None:
+            on_event(StrategyChosen(choice.name, choice.reason))
+        if plan.estimator is None:
+            estimator = estimator_of(plan.problem, options.data_dir, record, ledger)
+        else:
+            estimator = plan.estimator.estimator
+        with plan.workers.start(estimator, plan.memory) as executor:
+            tidy = partial(sweep_checkpoints, ledger, record, plan.problem.objectives)
+            source = search_source(proposing, plan.problem, record, ledger, plan.fidelity)
+            run_candidates(record.name, ledger, executor, source, on_event, tidy)
+            if plan.baselines:
+                whole = plan.fidelity if plan.rungs is None else Fidelity(epochs=record.epochs)
+                run_listed(ledger, record, executor, "baseline", plan.baselines, on_event, tidy, whole)
+        return read_study(ledger, record.name)
+
+
+def fidelity_of(rungs: Rungs | None, epochs: int, estimator: SearchEstimator | None) -> Fidelity:
+    """What is spent on a new network: what the estimator's name says, the first rung, or `epochs`."""
+    if estimator is not None and estimator.fidelity is not None:
+        return estimator.fidelity
+    return Fidelity(epochs=epochs) if rungs is None else rungs.fidelity(0)
+
+
+def study_record(plan: PlannedSearch, strategy: str) -> StudyRecord:
+    """What the ledger keeps of a search by the strategy of a name."""
+    options, estimator = plan.options, plan.estimator
+    return StudyRecord(
+        name=plan.study,
+        problem=msgspec.json.decode(msgspec.json.encode(plan.problem)),
+        strategy=strategy,
+        epochs=plan.fidelity.epochs if plan.rungs is None else plan.rungs.epochs[-1],
+        seed=options.seed,
+        trials=options.trials,
+        created=time.time(),
+        rungs=plan.rungs,
+        stop_early=options.stop_early,
+        inherit=options.inherit,
+        estimator="" if estimator is None else estimator.name,
+        estimator_file="" if estimator is None else estimator.sha256,
+    )
 
 
 def run_listed(
@@ -349,7 +242,10 @@ def run_listed(
     listed: Sequence[ListedNetwork],
     on_event: Observer,
     tidy: Callable[[], object] = lambda: None,
+    fidelity: Fidelity | None = None,
 ) -> None:
-    """Train networks beside a search, those that the study has no result of."""
-    candidates = [make_candidate(arch, 0, record.epochs, record.seed, role, origin=origin) for arch, origin in listed]
+    """Estimate networks beside a search, those that the study has no result of; by default for a whole training."""
+    spent = fidelity or Fidelity(epochs=record.epochs)
+    made = [make_candidate(arch, 0, spent.epochs, record.seed, role, origin=origin) for arch, origin in listed]
+    candidates = [msgspec.structs.replace(each, fidelity=spent) for each in made]
     run_candidates(record.name, ledger, executor, ListSource(candidates), on_event, tidy)

@@ -1,54 +1,107 @@
-"""Estimators that take the place of training in a search: a supernet, or a predictor of what a study has measured."""
+"""Estimators of a search: its own training, or any estimator by name in the place of that."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from naslab.analysis.front import widest
 from naslab.analysis.study import StudyView, read_study
-from naslab.arch import ArchSpec
 from naslab.errors import StudyError
 from naslab.estimators.estimator import Estimator
-from naslab.estimators.named import EstimatorName, PredictorOptions, Setting, read_name
-from naslab.estimators.predictor import AccuracyPredictor, KnownResult
+from naslab.estimators.named import EstimatorName, Setting, read_name
 from naslab.estimators.proxies.proxy import Probe
-from naslab.estimators.supernet import SupernetEstimator
-from naslab.lab.records import file_sha256
+from naslab.estimators.short_training import ShortTraining
+from naslab.lab.search_options import SearchOptions
 from naslab.ledger.ledger import Ledger
-from naslab.metrics import ACCURACY, TIMING, in_words
+from naslab.ledger.record import StudyRecord
+from naslab.metrics import ACCURACY, TIMING, is_described, metrics
+from naslab.study.outcome import Candidate, Fidelity
 from naslab.study.problem import Problem
 
-FORMS = "supernet:path=FILE or predictor:study=NAME"
+if TYPE_CHECKING:
+    from naslab.estimators.options import PredictorOptions
+    from naslab.estimators.predictor import AccuracyPredictor
 
 
 class SearchEstimator(NamedTuple):
-    """An estimator, the one form of its name, and the SHA-256 of what it knows: a study goes on with the same alone."""
+    """An estimator, the one form of its name, and the SHA-256 of what it knows: a study goes on with the same alone.
+
+    `fidelity` is what its name says that is spent on a network; `None` where it says nothing.
+    """
 
     name: str
     estimator: Estimator
     sha256: str
+    fidelity: Fidelity | None
+
+
+def estimator_of(
+    problem: Problem, data_dir: str | None, record: StudyRecord | None = None, ledger: Ledger | None = None
+) -> Estimator:
+    """The training that a search without another estimator does, with latency where it is an objective.
+
+    For a study with rungs or inheritance it leaves checkpoints beside the ledger.
+    """
+    checkpoints = None
+    if record is not None and ledger is not None and (record.rungs is not None or record.inherit):
+        checkpoints = str(ledger.checkpoints(record.name).folder.absolute())
+    training = ShortTraining(
+        data=problem.data,
+        recipe=problem.recipe,
+        data_dir=data_dir,
+        latency=bool(problem.measured_by(TIMING)),
+        checkpoints=checkpoints,
+        stop_early=None if record is None else record.stop_early,
+    )
+    if record is None or not record.inherit:
+        return training
+    from naslab.estimators.inheritance import InheritedTraining  # loads torch, which a driver does without
+
+    return InheritedTraining(training=training)
+
+
+def require_estimator_fits(name: EstimatorName, options: SearchOptions, problem: Problem) -> None:
+    """Raise `StudyError` where other options make no sense with an estimator, or it does not measure an objective."""
+    training_only = {"rungs": options.rungs is not None, "inherit": options.inherit}
+    training_only["stop_early"] = options.stop_early is not None
+    if not name.row.any_network:
+        training_only["baselines"] = bool(options.baselines)
+    if any(training_only.values()):
+        *most, last = training_only
+        why = "trains in its own way" if name.trains else "trains nothing"
+        raise StudyError(f"'{name}' {why}: leave {', '.join(most)} and {last} out")
+    fidelity = name.options.fidelity
+    if fidelity is not None and options.epochs is not None and options.epochs != fidelity.epochs:
+        raise StudyError(f"'{name}' trains networks for {fidelity.epochs} epochs: leave epochs out")
+    timed = [row.name for row in metrics() if row.measured_by == TIMING]
+    described = [row.name for row in metrics() if row.is_described]
+    able = dict.fromkeys((name.metric, *name.row.metrics, *(timed if name.row.times else ())))
+    for goal in problem.objectives:
+        if goal.metric not in able and not is_described(goal.metric):
+            raise StudyError(
+                f"'{name}' measures {', '.join(able)}: leave the objective {goal.metric} out; "
+                f"there are {', '.join(dict.fromkeys((*able, *described)))}"
+            )
 
 
 def find_search_estimator(
-    text: str, problem: Problem, archs: Sequence[ArchSpec], ledger: str | Path, data_dir: str | None, seed: int
+    text: str, problem: Problem, typical: Sequence[Candidate], ledger: str | Path, data_dir: str | None, seed: int
 ) -> SearchEstimator:
     """The estimator of a name; a predictor learns from a study of the ledger.
 
-    Raises `StudyError` for estimators that a search cannot have, `DataError` for a supernet of another space than that
-    of `archs`, and `NaslabError` for whatever else does not fit.
+    `typical` are candidates of the problem's space. Raises `DataError` where the estimator knows other networks than
+    those, such as a supernet or a table of another space, and `NaslabError` for whatever else does not fit.
     """
     name = read_name(text)
-    if isinstance(name.options, PredictorOptions) and name.options.study:
-        predictor = _predictor(name.options, problem, ledger, data_dir)
-        return SearchEstimator(str(name), predictor, hashlib.sha256(msgspec.json.encode(predictor.known)).hexdigest())
-    if name.entry.name != "supernet":
-        raise StudyError(f"a search is estimated by training, {FORMS}, not by '{name}'")
-    return _supernet(name, problem, archs, data_dir, seed)
+    made = name.make(Setting(problem, data_dir, seed, learned=partial(_learned, problem, ledger, data_dir)))
+    for candidate in typical:
+        made.require(candidate)
+    return SearchEstimator(str(name), made.estimator, made.sha256, name.options.fidelity)
 
 
 def accuracy_predictor(
@@ -63,6 +116,8 @@ def accuracy_predictor(
     >>> import naslab
     >>> predictor = naslab.accuracy_predictor(naslab.open_study("mystudy"), proxies=["naswot"])  # doctest: +SKIP
     """
+    from naslab.estimators.predictor import AccuracyPredictor, KnownResult
+
     measured = [each for each in study.outcomes if each.candidate.genome.genes and "stopped" not in each.estimate.notes]
     known = tuple(
         KnownResult(each.candidate.genome, each.value(ACCURACY.name), each.candidate.seed) for each in widest(measured)
@@ -71,32 +126,19 @@ def accuracy_predictor(
     return AccuracyPredictor(problem=study.problem, known=known, proxies=tuple(proxies), probe=probe)
 
 
-def _supernet(
-    name: EstimatorName, problem: Problem, archs: Sequence[ArchSpec], data_dir: str | None, seed: int
-) -> SearchEstimator:
-    estimator = name.make(Setting(problem, data_dir, seed)).estimator
-    assert isinstance(estimator, SupernetEstimator)
-    for arch in archs:
-        estimator.require_space(arch)
-    return SearchEstimator(str(name), estimator, file_sha256(estimator))
-
-
-def _predictor(
-    options: PredictorOptions, problem: Problem, ledger: str | Path, data_dir: str | None
+def _learned(
+    problem: Problem, ledger: str | Path, data_dir: str | None, options: PredictorOptions
 ) -> AccuracyPredictor:
+    """A predictor of what a study of the ledger has measured. Raises `StudyError` for one that is of other networks."""
     with Ledger.open(ledger, create=False) as opened:
         study = read_study(opened, options.study)
     name = f"predictor:study={options.study}"
-    if study.record.estimator:
+    if study.record.estimator and not read_name(study.record.estimator).trains:
         raise StudyError(f"{name}: that study has measured nothing, it is estimated by {study.record.estimator}")
     ours = _ground(problem)
     for part, theirs in _ground(study.problem).items():
         if theirs != ours[part]:
             raise StudyError(f"{name}: that study is of another {part} than the search")
-    if timed := problem.measured_by(TIMING):
-        raise StudyError(f"{name}: it predicts {ACCURACY.name}; leave the objective {in_words(timed, 'and')} out")
-    if options.known != PredictorOptions().known:
-        raise StudyError("predictor:known is for calibrations; a search's predictor learns from all of its study")
     return accuracy_predictor(study, options.proxy_names, data_dir, options.batch)
 
 

@@ -25,6 +25,7 @@ from naslab.metrics.own import (
     COUNTED_METRICS,
     DEFAULT_OBJECTIVES,
     EVALUATION,
+    EXTRAPOLATED_ACCURACY,
     IMAGES,
     LATENCY,
     MACS,
@@ -43,6 +44,7 @@ from naslab.metrics.registry import (
     is_described,
     measured_rows,
     metrics,
+    score_rows,
     shown_as,
     withdraw_metric,
 )
@@ -54,6 +56,7 @@ __all__ = [
     "COUNTED_METRICS",
     "DEFAULT_OBJECTIVES",
     "EVALUATION",
+    "EXTRAPOLATED_ACCURACY",
     "IMAGES",
     "LATENCY",
     "MACS",
@@ -72,6 +75,7 @@ __all__ = [
     "is_described",
     "measured_rows",
     "metrics",
+    "score_rows",
     "shown_as",
     "withdraw_metric",
 ]

@@ -116,6 +116,21 @@ IMAGES = Metric(
 )
 """An axis of scaling laws: told of a training, no metric of a network, and so no objective."""
 
+EXTRAPOLATED_ACCURACY = Metric(
+    name="extrapolated_accuracy",
+    maximise=True,
+    summary="accuracy at the end of a training, extrapolated from its beginning",
+    unit="%",
+    label="extrapolated accuracy",
+    words="extrapolated accuracy {} %",
+    brief="{:.2f} % extrapolated",
+    digits=".2f",
+    least=0.0,
+    most=100.0,
+    standard_error="extrapolated_accuracy_sem",
+)
+"""What the estimator `extrapolated` ranks networks by."""
+
 COST_METRICS: tuple[str, ...] = tuple(row.name for row in OWN_METRICS if row.is_described)
 """Every field of `naslab.arch.cost.Cost`, the features that models of strategies learn from: these alone, always."""
 COUNTED_METRICS: tuple[str, ...] = (MACS.name, PARAMS.name, ACTIVATIONS.name)

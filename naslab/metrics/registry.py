@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from naslab.errors import SpecError, UnknownNameError
 from naslab.metrics.metric import Metric
-from naslab.metrics.own import IMAGES, OWN_METRICS
+from naslab.metrics.own import EXTRAPOLATED_ACCURACY, IMAGES, OWN_METRICS
 
 if TYPE_CHECKING:
     from naslab.arch.cost import Cost
     from naslab.arch.spec import ArchSpec
 
-_AXES = {IMAGES.name: IMAGES}
+_SHOWN = {row.name: row for row in (IMAGES, EXTRAPOLATED_ACCURACY)}
+"""Numbers that are no metrics of a network, and so no objectives, but are printed and drawn."""
 _declared: dict[str, Metric] = {row.name: row for row in OWN_METRICS}
 
 
@@ -23,7 +24,7 @@ def declare_metric(row: Metric) -> Metric:
     Declaring an equal row again changes nothing. Raises `SpecError` where its name, or the name of what is measured
     beside it, is that of another metric.
     """
-    taken = {key: each for each in (*_declared.values(), *_AXES.values()) for key in each.keys}
+    taken = {key: each for each in (*_declared.values(), *_SHOWN.values()) for key in each.keys}
     if _declared.get(row.name) == row:
         return row
     for key in row.keys:
@@ -64,7 +65,7 @@ def shown_as(name: str, maximise: bool = False) -> Metric:
     >>> shown_as("macs").sentence(1234567), shown_as("f1", maximise=True).sentence(0.81234)
     ('1,234,567 macs', 'f1 0.8123')
     """
-    return _declared.get(name) or _AXES.get(name) or Metric(name=name, maximise=maximise)
+    return _declared.get(name) or _SHOWN.get(name) or Metric(name=name, maximise=maximise)
 
 
 def is_described(name: str) -> bool:
@@ -82,6 +83,16 @@ def measured_rows(measured: Iterable[str]) -> tuple[Metric, ...]:
     """The metrics among the keys of `Estimate.measured`, in the order of their declaration."""
     keys = set(measured)
     return tuple(row for row in _declared.values() if row.name in keys and not row.is_described)
+
+
+def score_rows(measured: Iterable[str]) -> tuple[Metric, ...]:
+    """A plain row for each key of `Estimate.measured` that is of no declared metric: the scores of estimators.
+
+    >>> [row.name for row in score_rows(["accuracy", "accuracy_sem", "naswot"])]
+    ['naswot']
+    """
+    keys = {key for row in _declared.values() for key in row.keys}
+    return tuple(shown_as(name, maximise=True) for name in measured if name not in keys)
 
 
 def in_words(names: Iterable[str], last: str = "or") -> str:

@@ -45,6 +45,15 @@ class Objective(Spec, frozen=True):
             raise SpecError("objective", f"{name} is made {'small' if maximise else 'large'}, got '{metric}'")
         return cls(metric=name, maximise=maximise)
 
+    @classmethod
+    def of_score(cls, metric: str) -> Objective:
+        """The objective on the number by which an estimator ranks networks: larger is better.
+
+        >>> Objective.of_score("naswot")
+        Objective(metric='naswot', maximise=True)
+        """
+        return cls(metric=metric, maximise=True)
+
     def loss(self, value: float) -> float:
         """The value as something to make small."""
         return -value if self.maximise else value

@@ -16,6 +16,7 @@ from naslab.analysis.study import StudyView
 from naslab.estimators.estimator import Workbench
 from naslab.estimators.inheritance import INHERITS
 from naslab.lab import search as lab
+from naslab.lab.reading import open_study
 from naslab.ledger import Ledger
 from naslab.study.outcome import Candidate, Outcome
 
@@ -49,12 +50,12 @@ def lives(folder: Path) -> Lives:
             if line.startswith("promoted") and line != "promoted 0\n":
                 break
         driver.send_signal(signal.SIGKILL)
-    before = lab.open_study("heirs", folder / "naslab.db")
+    before = open_study("heirs", folder / "naslab.db")
     with Ledger.open(folder / "naslab.db", create=False) as ledger:
         in_flight = ledger.in_flight("heirs")
     files = files_in(folder)
     subprocess.run(command, check=True, capture_output=True)
-    return Lives(before, files, in_flight, lab.open_study("heirs", folder / "naslab.db"), files_in(folder))
+    return Lives(before, files, in_flight, open_study("heirs", folder / "naslab.db"), files_in(folder))
 
 
 def files_in(folder: Path) -> list[Path]:

@@ -26,6 +26,7 @@ from naslab.execution.source import StrategySource
 from naslab.execution.workers import Workers
 from naslab.lab import search as lab
 from naslab.lab.problems import make_problem
+from naslab.lab.reading import open_study
 from naslab.study.outcome import Candidate, Estimate, Outcome
 from naslab.study.rungs import Rungs
 
@@ -137,7 +138,7 @@ def test_a_driver_killed_in_the_middle_of_a_rung_and_checkpoints_cut_short(tmp_p
             if line == "epoch 2\n":  # of a promoted network: the first rung has one epoch
                 break
         driver.send_signal(signal.SIGKILL)
-    before = lab.open_study("rungs", tmp_path / "naslab.db")
+    before = open_study("rungs", tmp_path / "naslab.db")
     assert before.num_in_flight > 0
     store = BlobStore(tmp_path / "naslab.db.blobs" / "checkpoints" / "1")
     cut = sorted({each.estimate.weights_sha256 for each in before.outcomes} - {""})[::2]
@@ -145,7 +146,7 @@ def test_a_driver_killed_in_the_middle_of_a_rung_and_checkpoints_cut_short(tmp_p
         if store.path(sha256).exists():
             store.path(sha256).write_bytes(store.path(sha256).read_bytes()[:5000])
     subprocess.run(command, check=True, capture_output=True)
-    view = lab.open_study("rungs", tmp_path / "naslab.db")
+    view = open_study("rungs", tmp_path / "naslab.db")
     jobs = [(each.candidate.arch_id, each.candidate.fidelity) for each in view.outcomes]
     assert len(set(jobs)) == len(jobs)
     assert view.outcomes[: len(before.outcomes)] == before.outcomes

@@ -17,7 +17,7 @@ from naslab.atomic_write import atomic_write
 from naslab.blobs import BlobStore
 from naslab.errors import NaslabError, WriteError
 from naslab.figures.write import write_figure
-from naslab.lab.search import export_network
+from naslab.lab.training import export_network
 from naslab.scaling.coefficients import Coefficients, save_coefficients
 from naslab.training.weights import save_weights
 

@@ -155,9 +155,8 @@ class PreactResidual(Block, frozen=True, tag="preact_residual"):
         return self if self.first_norm else msgspec.structs.replace(self, first_norm=True)
 
     def canonical(self, in_width: int, width: int | None, stride: int) -> Block:
-        same = self if self.first_norm else msgspec.structs.replace(self, first_act=True)
-        if self.stride_first and (stride == 1 or self.ratio == 1):
-            same = msgspec.structs.replace(same, stride_first=False)
+        idle = self.stride_first and (stride == 1 or self.ratio == 1)
+        same = msgspec.structs.replace(self, stride_first=False) if idle else self
         if not is_identity_shortcut(in_width, width, stride):
             return same
         return msgspec.structs.replace(same, shortcut="projection")

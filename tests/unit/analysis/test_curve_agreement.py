@@ -52,13 +52,13 @@ def line_of(lines: tuple[CurveLine, ...], score: str, epochs: int) -> CurveLine:
     return next(line for line in lines if (line.score, line.epochs) == (score, epochs))
 
 
-def test_a_loss_is_foretold_exactly_where_it_falls_in_the_logarithm_of_epochs():
+def test_a_loss_is_extrapolated_exactly_where_it_falls_in_the_logarithm_of_epochs():
     curve = curve_of(2.3, 0.4)
     for seen in range(2, END):
         assert extrapolated_log_likelihood(curve[:seen], END, ()) == pytest.approx(-curve[-1].validation_loss, rel=1e-9)
 
 
-def test_the_foretold_accuracy_is_the_extrapolated_curve():
+def test_the_extrapolated_accuracy_is_the_extrapolated_curve():
     curve, annealing = curve_of(2.3, 0.4), [0.0, 0.1, 0.3, 0.4, 0.6, 0.7, 0.9, 1.0]
     seen = [each.validation_accuracy for each in curve[:4]]
     assert extrapolated_accuracy(curve[:4], END, annealing) == extrapolate(seen, END, annealing).quantile(0.5)
@@ -85,7 +85,7 @@ def test_gains_are_over_the_whole_curves_accuracy(late_bloomers):
     assert msgspec.json.encode([line.row() for line in lines])
 
 
-def test_only_what_can_be_foretold_has_a_line(late_bloomers):
+def test_only_what_can_be_extrapolated_has_a_line(late_bloomers):
     lines = curve_agreement(*late_bloomers)
     seen = {name: [line.epochs for line in lines if line.score == name] for name in CURVE_SCORES}
     assert seen["last accuracy"] == seen["last loss"] == seen["training speed"] == list(range(1, END + 1))

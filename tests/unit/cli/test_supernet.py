@@ -12,7 +12,7 @@ from naslab.arch import save_arch
 from naslab.arch.build import build
 from naslab.cli.main import app
 from naslab.errors import NaslabError
-from naslab.lab.search import open_study
+from naslab.lab.reading import open_study
 from naslab.space import load_space
 from naslab.training.weights import load_weights
 

@@ -12,8 +12,8 @@ from naslab.estimators.short_training import ShortTraining
 from naslab.lab.problems import make_problem
 from naslab.study.outcome import Fidelity
 
-NEED_MORE = ("predictor", "supernet")
-"""Known results, a trained supernet."""
+NEED_MORE = ("predictor", "supernet", "table")
+"""Known results, a trained supernet, a table."""
 SETTING = Setting(make_problem("digits_demo", None, ("accuracy",), (), None), seed=4)
 
 

@@ -62,7 +62,7 @@ def test_a_rung_is_judged_by_the_end_of_the_schedule() -> None:
     assert not of_a_rung(rising)
 
 
-def test_the_note_says_what_was_foretold_and_against_what() -> None:
+def test_the_note_says_what_was_extrapolated_and_against_what() -> None:
     stopped = rule(accuracy_to_beat=95.0)
     assert stopped(curve(FLAT))
     note, measured = stopped.note(curve(FLAT)), stopped.measured(curve(FLAT))
@@ -78,7 +78,7 @@ def test_the_note_says_what_was_foretold_and_against_what() -> None:
     assert 0 < measured["accuracy_sem"] < 10
 
 
-def test_a_stopped_training_is_an_estimate_with_its_foretold_accuracy(tmp_path, monkeypatch) -> None:
+def test_a_stopped_training_is_an_estimate_with_its_extrapolated_accuracy(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     arch = ArchSpec(input=(1, 8, 8), stages=(Stage(block=ConvBlock(), width=2, stride=4),), num_classes=10)
     candidate = Candidate(

@@ -11,7 +11,8 @@ from ledgers.write import SPACE
 from naslab.errors import StudyError
 from naslab.execution.workers import Workers
 from naslab.lab.calibration import calibrate
-from naslab.lab.search import open_study, search, write_report
+from naslab.lab.reading import open_study, write_report
+from naslab.lab.search import search
 from naslab.ledger import Ledger
 
 

@@ -8,7 +8,8 @@ import pytest
 from naslab.analysis.study import StudyView
 from naslab.errors import LedgerError, NaslabError, SpecError, StudyError
 from naslab.lab.calibration import calibrate
-from naslab.lab.search import open_study, search
+from naslab.lab.reading import open_study
+from naslab.lab.search import search
 from naslab.lab.search_estimators import accuracy_predictor, find_search_estimator
 from naslab.study.outcome import Fidelity
 
@@ -75,8 +76,7 @@ def test_it_does_not_go_on_with_a_study_that_has_grown(tmp_path) -> None:
         ({"objectives": ("accuracy", "latency_ms")}, StudyError, "leave the objective latency_ms out"),
         ({"estimator": "predictor:study=taut"}, NaslabError, "taught"),
         ({"estimator": "predictor:study=taught,known=50"}, StudyError, "predictor:known is for calibrations"),
-        ({"estimator": "predictor"}, StudyError, "by training, supernet:path=FILE or predictor:study=NAME, not by"),
-        ({"estimator": "naswot"}, StudyError, "by training, supernet:path=FILE or predictor:study=NAME, not by"),
+        ({"estimator": "predictor"}, SpecError, "must name what a search's predictor learns from, as study=NAME"),
         ({"recipe": "full"}, StudyError, "that study is of another recipe than the search"),
         ({"inherit": True}, StudyError, "trains nothing: leave rungs, inherit, stop_early and baselines out"),
         ({"baselines": ["resnet20_cifar"]}, StudyError, "leave rungs, inherit, stop_early and baselines out"),

@@ -26,7 +26,7 @@ from naslab.execution.search import run_search
 from naslab.figures.front import front_figure
 from naslab.figures.style import metric_axis, metric_words
 from naslab.lab.problems import make_problem
-from naslab.lab.search import pareto_front, write_report
+from naslab.lab.reading import pareto_front, write_report
 from naslab.ledger import Ledger, StudyRecord
 from naslab.ledger.tables import RESULTS_VIEW, measurements
 from naslab.metrics import (

@@ -1,0 +1,99 @@
+"""Help texts that list the names of registries, which are loaded when such a help is printed and not before."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from typer.core import TyperCommand
+
+
+class Command(TyperCommand):
+    """A command in whose help `{strategies}` and the like stand for the names of a registry; see `REGISTRIES`."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Print the help with every name in its place."""
+        for parameter in self.params:
+            text = getattr(parameter, "help", None)
+            if text:
+                parameter.help = filled(text)  # type: ignore[attr-defined]
+        super().format_help(ctx, formatter)
+
+
+def filled(text: str) -> str:
+    """A text with the names of registries in place of `{strategies}` and the like.
+
+    >>> filled("One of {roundings}.")
+    'One of efficientnet, efficientnet_v2, pycls, plain.'
+    """
+    return re.sub(r"\{(\w+)\}", lambda match: ", ".join(REGISTRIES[match[1]]()), text)
+
+
+def _strategies() -> Iterable[str]:
+    from naslab.strategies.registry import strategy_names
+
+    return strategy_names()
+
+
+def _estimators() -> Iterable[str]:
+    from naslab.estimators.named import estimator_names
+
+    return estimator_names()
+
+
+def _recipes() -> Iterable[str]:
+    from naslab.study.recipe import RECIPES
+
+    return RECIPES
+
+
+def _datasets() -> Iterable[str]:
+    from naslab.training.datasets.image_folder import IMAGE_FOLDER
+    from naslab.training.datasets.info import DATASETS
+
+    return (*DATASETS, f"{IMAGE_FOLDER}PATH")
+
+
+def _metrics() -> Iterable[str]:
+    from naslab.metrics import metrics
+
+    return (row.name for row in metrics())
+
+
+def _limitable() -> Iterable[str]:
+    from naslab.metrics import metrics
+
+    return (row.name for row in metrics() if row.is_limitable)
+
+
+def _rules() -> Iterable[str]:
+    from naslab.scaling.compound import RULES
+
+    return RULES
+
+
+def _rule_tables() -> Iterable[str]:
+    from naslab.scaling.tables import TABLES
+
+    return TABLES
+
+
+def _roundings() -> Iterable[str]:
+    from naslab.scaling.rounding import ROUNDINGS
+
+    return ROUNDINGS
+
+
+REGISTRIES: dict[str, Callable[[], Iterable[str]]] = {
+    "strategies": _strategies,
+    "estimators": _estimators,
+    "recipes": _recipes,
+    "datasets": _datasets,
+    "metrics": _metrics,
+    "limitable": _limitable,
+    "rules": _rules,
+    "rule_tables": _rule_tables,
+    "roundings": _roundings,
+}
+"""What gives the names that stand for a word in braces."""

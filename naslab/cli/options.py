@@ -1,0 +1,59 @@
+"""Options that several commands share, and those of a search as `SearchOptions` defines them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from naslab.lab.search_options import TOLD
+
+if TYPE_CHECKING:
+    from naslab.execution.workers import Workers
+
+
+def search_option(name: str, *declarations: str, of: str = "", **rules: Any) -> Any:
+    """The command's parameter `name`, its help and panel those of the search option `of`, by default of that name."""
+    told = TOLD[of or name]
+    return typer.Option(*declarations, help=told.parts(of or name)[name], rich_help_panel=told.panel, **rules)
+
+
+ModelArgument = Annotated[str, typer.Argument(help="A zoo name, an architecture file, STUDY:TRIAL or STUDY:best.")]
+SpaceArgument = Annotated[str, typer.Argument(help=TOLD["space"].help)]
+
+DatasetOption = Annotated[str | None, search_option("dataset")]
+StudyDatasetOption = Annotated[
+    str | None, typer.Option("--dataset", help="{datasets}; by default a study's own.", rich_help_panel="Data")
+]
+MaxImagesOption = Annotated[int | None, search_option("max_images", min=2)]
+DataDirOption = Annotated[str | None, search_option("data_dir")]
+
+EpochsOption = Annotated[int, typer.Option(min=1, help="Epochs of training.", rich_help_panel="Training")]
+RecipeOption = Annotated[str, search_option("recipe")]
+DeviceOption = Annotated[str, typer.Option(help="A torch device, or auto.", rich_help_panel="Training")]
+
+ExecutorOption = Annotated[Literal["local", "ray"], search_option("executor", of="workers")]
+WorkersOption = Annotated[int | None, search_option("workers", min=1)]
+GpusOption = Annotated[float | None, search_option("gpus_per_worker", of="workers", min=0, max=1)]
+RayAddressOption = Annotated[str | None, search_option("ray_address", of="workers")]
+TimeoutOption = Annotated[float | None, search_option("timeout", of="workers")]
+
+OutOption = Annotated[
+    Path | None, typer.Option(help="Write the figure to this self-contained HTML file.", rich_help_panel="Output")
+]
+
+
+def workers_of(
+    executor: Literal["local", "ray"],
+    workers: int | None,
+    gpus_per_worker: float | None,
+    ray_address: str | None,
+    timeout: float | None,
+) -> Workers:
+    """The workers that the five options ask for."""
+    from naslab.execution.workers import Workers
+
+    return Workers(
+        kind=executor, count=workers, gpus_per_worker=gpus_per_worker, address=ray_address, timeout_seconds=timeout
+    )

@@ -1,0 +1,56 @@
+"""Reading a study: its outcomes, its Pareto front, pictures and the report; nothing is run or changed.
+
+study = naslab.open_study("digits_demo-evolution-0")
+naslab.write_report(study, "report.html")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from naslab.analysis.front import FrontTable, front
+from naslab.analysis.ranking import score_of
+from naslab.analysis.reference import reference_point
+from naslab.analysis.study import StudyView, read_study
+from naslab.ledger.ledger import Ledger
+from naslab.metrics import MACS
+from naslab.study.problem import Objective
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+
+def open_study(name: str, ledger: str | Path = "naslab.db") -> StudyView:
+    """A study as its ledger has it now."""
+    with Ledger.open(ledger, create=False) as opened:
+        return read_study(opened, name)
+
+
+def pareto_front(study: StudyView, objectives: Sequence[str] | None = None) -> FrontTable:
+    """The front of a study in its own objectives or in others, with the hypervolume and its reference point."""
+    own = {goal.metric: goal for goal in study.problem.objectives}
+    named = own if objectives is None else objectives
+    goals = tuple(own[name] if name in own else Objective.named(name) for name in named)
+    return front(study.outcomes, goals, reference_point(study.problem, study.outcomes, goals))
+
+
+def front_figure(study: StudyView, x: str = MACS.name, y: str | None = None) -> go.Figure:
+    """The Pareto front of a study as a Plotly figure, its baselines and family beside it.
+
+    `y` is by default accuracy, or the score of the estimator by which the study ranks networks.
+    """
+    from naslab.analysis.family import family
+    from naslab.figures.front import front_figure as draw
+
+    up = y or score_of(study.record)
+    goals = (up,) if y is None and up == x else (up, x)
+    return draw(pareto_front(study, goals), x, up, family(study.baselines), family(study.family))
+
+
+def write_report(study: StudyView, path: str | Path, ledger: str | Path = "naslab.db") -> None:
+    """Everything about a study in one HTML file that opens offline."""
+    from naslab.figures.report import write_report as write
+
+    write(study, Path(path), str(ledger))

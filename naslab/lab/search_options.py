@@ -1,0 +1,197 @@
+"""SearchOptions: every option of a search, defined once, with what is said about it wherever it is offered.
+
+The signature of `naslab.search`, the parameters of the command `naslab search` and the fields of `StudyRecord` agree
+with it, which a test holds. Help texts may hold `{strategies}` and the like, the names of a registry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
+
+    from naslab.execution.workers import Workers
+    from naslab.space import SearchSpace
+    from naslab.study.data_choice import DataChoice
+    from naslab.study.recipe import Recipe
+    from naslab.study.rungs import Rungs
+
+DEFAULT_EPOCHS = 4
+"""Epochs of short training for each candidate, where neither the caller nor the estimator says a number."""
+
+Panel = Literal["Search", "Data", "Training", "Estimates", "Workers", "Study"]
+"""What an option is about: its place in a command's help."""
+
+
+class Told(NamedTuple):
+    """What is said about an option.
+
+    `record` names the fields of `StudyRecord` that hold it; none of an option that is of one run alone. Where
+    `is_fixed` a study goes on with the same value only. `flags` are the command's parameters that make it up, the
+    option's own name where there are none, each with its help.
+    """
+
+    panel: Panel
+    help: str
+    record: tuple[str, ...] = ()
+    is_fixed: bool = False
+    flags: tuple[tuple[str, str], ...] = ()
+
+    def parts(self, name: str) -> dict[str, str]:
+        """The command's parameters for the option `name`, with their help."""
+        return dict(self.flags) or {name: self.help}
+
+
+def _told(
+    panel: Panel, help: str, *, fixed: str | tuple[str, ...] = (), grows: str = "", flags: dict[str, str] | None = None
+) -> dict[str, Told]:
+    """A field's metadata; `fixed` are the record's fields that must stay the same, `grows` is one that may change."""
+    record = (grows,) if grows else (fixed,) if isinstance(fixed, str) else fixed
+    return {"told": Told(panel, help, record, bool(fixed), tuple((flags or {}).items()))}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchOptions:
+    """What a search was asked for, as the caller wrote it; nothing is checked or looked up yet.
+
+    A dataclass, because its fields can say things about themselves without their types being loaded.
+
+    >>> SearchOptions(space="digits_demo", trials=20).strategy
+    'evolution'
+    """
+
+    space: SearchSpace | str | Path = field(
+        metadata=_told("Search", "A shipped space (see `naslab spaces`) or a YAML file.", fixed="problem")
+    )
+    strategy: str | BaseSampler = field(
+        default="evolution",
+        metadata=_told(
+            "Search", "How candidates are chosen: {strategies}; auto chooses one and says why.", fixed="strategy"
+        ),
+    )
+    trials: int = field(
+        default=50, metadata=_told("Search", "Candidates in all, over every run of the study.", grows="trials")
+    )
+    objectives: Sequence[str] | None = field(
+        default=None,
+        metadata=_told(
+            "Search",
+            "Comma-separated: {metrics}, or the score of the estimator, which is the default in place of accuracy.",
+            fixed="problem",
+        ),
+    )
+    limits: Sequence[str] = field(
+        default=(),
+        metadata=_told(
+            "Search",
+            "Hard limits that are met before anything is trained.",
+            fixed="problem",
+            flags={"limit": "A hard limit met before training, as 'macs<=50e6', of {limitable}; may be repeated."},
+        ),
+    )
+    seed: int = field(
+        default=0, metadata=_told("Search", "Seed of the strategy, of the weights and of the batches.", fixed="seed")
+    )
+    dataset: str | DataChoice | None = field(
+        default=None,
+        metadata=_told(
+            "Data",
+            "The data set, how it is split and where its images are held.",
+            fixed="problem",
+            flags={
+                "dataset": "{datasets}; by default the space's own.",
+                "storage": "Hold the images in memory, or read each batch from disk; auto streams what is too large.",
+                "skip_unreadable": "Leave image files out that cannot be read.",
+            },
+        ),
+    )
+    max_images: int | None = field(
+        default=None, metadata=_told("Data", "Use this many of the data set's training images only.", fixed="problem")
+    )
+    data_dir: str | None = field(
+        default=None, metadata=_told("Data", "Folder of the data sets; else NASLAB_DATA, else a download.")
+    )
+    rungs: Rungs | Sequence[int] | None = field(
+        default=None,
+        metadata=_told(
+            "Training",
+            "Epochs of each rung, and the share of each that is trained on to the next.",
+            fixed="rungs",
+            flags={
+                "rungs": "Epochs of each rung, as 1,3,9: the best of each are trained on. Takes the place of --epochs.",
+                "keep": "The share of each rung that is trained on to the next.",
+            },
+        ),
+    )
+    epochs: int | None = field(
+        default=None, metadata=_told("Training", "Epochs of short training for each candidate.", fixed="epochs")
+    )
+    recipe: Recipe | str | Path | None = field(
+        default=None, metadata=_told("Training", "{recipes} or a YAML or JSON file of its fields.", fixed="problem")
+    )
+    stop_early: float | None = field(
+        default=None,
+        metadata=_told(
+            "Training",
+            "End a training that will not reach the front at its cost with this confidence, as 0.95.",
+            fixed="stop_early",
+        ),
+    )
+    inherit: bool = field(
+        default=False,
+        metadata=_told(
+            "Training", "Candidates begin with the weights of the networks they were made from.", fixed="inherit"
+        ),
+    )
+    baselines: Sequence[str] = field(
+        default=(),
+        metadata=_told(
+            "Training",
+            "Zoo networks to train with the same recipe after the search.",
+            flags={"baseline": "A zoo network to train with the same recipe; may be repeated."},
+        ),
+    )
+    estimator: str | None = field(
+        default=None,
+        metadata=_told(
+            "Estimates",
+            "What ranks networks in place of short training: {estimators}, with options as in supernet:path=FILE, "
+            "extrapolated:epochs=3,of=4 or predictor:study=NAME, which predicts what another study would measure.",
+            fixed=("estimator", "estimator_file"),
+        ),
+    )
+    workers: Workers | int | None = field(
+        default=None,
+        metadata=_told(
+            "Workers",
+            "How many candidates are estimated at once, and where.",
+            flags={
+                "executor": "Worker processes here, or Ray actors.",
+                "workers": "Candidates at once; by default one a core or GPU.",
+                "gpus_per_worker": "Share of a GPU for each worker; 0 keeps to the CPU, by default a GPU if any.",
+                "ray_address": "An existing Ray cluster, as host:port or 'auto'.",
+                "timeout": "Seconds after which an estimate that is not done fails.",
+            },
+        ),
+    )
+    study: str | None = field(
+        default=None, metadata=_told("Study", "The study's name; by default SPACE-STRATEGY-SEED.", grows="name")
+    )
+    ledger: str | Path = field(default="naslab.db", metadata=_told("Study", "SQLite file or PostgreSQL URL."))
+
+
+TOLD: dict[str, Told] = {each.name: each.metadata["told"] for each in fields(SearchOptions)}
+"""What is said about each option, by its name."""
+
+
+def identity_fields() -> tuple[str, ...]:
+    """The fields of `StudyRecord` that a study goes on with unchanged, in the order in which they are compared.
+
+    >>> identity_fields()[:3]
+    ('problem', 'strategy', 'seed')
+    """
+    return tuple(dict.fromkeys(name for told in TOLD.values() if told.is_fixed for name in told.record))

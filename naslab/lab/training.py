@@ -1,0 +1,110 @@
+"""Training one network to the end, and writing it as files that need no naslab.
+
+trained = naslab.train(naslab.find_model("mystudy:best"), epochs=60)
+print(trained.result.test_accuracy)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from naslab.arch import ArchSpec
+from naslab.atomic_write import atomic_write
+from naslab.errors import DataError
+from naslab.lab.models import Model
+from naslab.lab.reading import open_study
+from naslab.study.data_choice import DataChoice
+from naslab.study.outcome import EpochRecord
+from naslab.study.recipe import Recipe
+from naslab.training.datasets.info import DATASETS, dataset_info
+from naslab.training.recipe_files import find_recipe
+
+if TYPE_CHECKING:
+    from naslab.training.fit import FitResult
+
+
+class Trained(msgspec.Struct, frozen=True):
+    """A network trained to the end: what was trained, on what, how, and how well it does on the test set."""
+
+    arch: ArchSpec
+    dataset: str
+    recipe: Recipe
+    result: FitResult
+
+
+def train(
+    model: Model | ArchSpec,
+    *,
+    dataset: str | None = None,
+    epochs: int = 20,
+    recipe: Recipe | str | Path = "full",
+    seed: int = 0,
+    device: str = "auto",
+    use_validation: bool = False,
+    start_from: str | Path | None = None,
+    save_to: str | Path | None = None,
+    ledger: str | Path = "naslab.db",
+    data_dir: str | None = None,
+    report: Callable[[EpochRecord], None] = lambda _: None,
+) -> Trained:
+    """Train one network and read the test set once, at the end; its channels and classes follow the data set.
+
+    A study's network is trained on the study's data unless another set is named. `save_to` takes the weights as
+    safetensors. Raises `NaslabError` for data, weights or a device that do not fit.
+    """
+    from naslab.training.fit import fit_and_test
+
+    found = model if isinstance(model, Model) else Model("network", model)
+    choice = data_of(found, dataset, ledger)
+    facts = dataset_info(choice.name)
+    arch = msgspec.structs.replace(
+        found.arch, input=(facts.channels, *found.arch.input[1:]), num_classes=facts.num_classes
+    )
+    how = recipe if isinstance(recipe, Recipe) else find_recipe(recipe, choice.name)
+    result = fit_and_test(
+        arch,
+        choice,
+        how,
+        epochs,
+        seed=seed,
+        data_dir=data_dir,
+        device=device,
+        use_validation=use_validation,
+        start_from=start_from,
+        save_to=save_to,
+        report=report,
+    )
+    return Trained(arch, choice.name, how, result)
+
+
+def data_of(model: Model, dataset: str | None, ledger: str | Path) -> DataChoice:
+    """The data to train a model on: the set that was named, else its study's."""
+    if dataset is not None:
+        dataset_info(dataset)
+        return DataChoice(name=dataset)
+    if model.study is None:
+        raise DataError(f"say what to train {model.name} on: --dataset {', '.join(DATASETS)} or image_folder:PATH")
+    return open_study(model.study, ledger).problem.data
+
+
+def export_network(
+    arch: ArchSpec, path: Path, title: str, onnx: Path | None = None, weights: Path | None = None
+) -> list[Path]:
+    """Write a network as a Python file that needs torch alone, and with its weights as ONNX; the files written."""
+    from naslab.arch.build import build
+    from naslab.arch.source import network_source
+    from naslab.training.onnx_file import write_onnx
+    from naslab.training.weights import load_weights
+
+    module = build(arch, seed=0)
+    atomic_write(path, network_source(module, title))
+    if onnx is None:
+        return [path]
+    if weights is not None:
+        load_weights(module, weights)
+    write_onnx(module, arch.input, onnx)
+    return [path, onnx]

@@ -1,0 +1,76 @@
+"""Helps: grouped by what options are about, with the names of registries, which load when they are printed."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from naslab.cli.help_text import REGISTRIES, filled
+from naslab.cli.main import app
+from naslab.estimators.named import estimator_names
+from naslab.scaling import ROUNDINGS, RULES, TABLES
+from naslab.strategies.registry import strategy_names
+from naslab.study.recipe import RECIPES
+from naslab.training.datasets.info import DATASETS
+
+COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+WIDE = 10
+"""From as many options on a help is grouped."""
+
+
+def help_of(name: str) -> str:
+    """A command's help, each run of spaces and frames made one space."""
+    shown = CliRunner().invoke(app, [name, "--help"], env={"COLUMNS": "200", "TERMINAL_WIDTH": "200"})
+    assert shown.exit_code == 0
+    return re.sub(r"[\s│]+", " ", shown.output)
+
+
+@pytest.mark.parametrize("name", [name for name, each in COMMANDS.items() if len(each.params) >= WIDE])
+def test_wide_helps_are_grouped(name: str) -> None:
+    panels = {each.name: getattr(each, "rich_help_panel", None) for each in COMMANDS[name].params}
+    options = [each.name for each in COMMANDS[name].params if each.param_type_name == "option" and each.name != "help"]
+    assert [option for option in options if panels[option] is None] == []
+    assert len(set(panels.values()) - {None}) >= 3
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("search", [*strategy_names(), *RECIPES, *DATASETS, "image_folder:PATH", "latency_ms"]),
+        ("calibrate", [*estimator_names(), *DATASETS]),
+        ("compare", strategy_names()),
+        ("rescale", [*RULES, *TABLES, *ROUNDINGS]),
+        ("fit-scaling", [*ROUNDINGS, *DATASETS]),
+        ("train", [*RECIPES, *DATASETS]),
+        ("supernet", [*RECIPES, *DATASETS]),
+    ],
+)
+def test_names_of_registries_are_listed(name: str, expected: list[str]) -> None:
+    shown = help_of(name)
+    assert [each for each in expected if not re.search(rf"(?<![\w]){re.escape(each)}(?![\w])", shown)] == []
+    assert "{" not in shown.split("Options", 1)[1]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_word_in_braces_is_a_registry(name: str) -> None:
+    texts = [getattr(each, "help", None) or "" for each in COMMANDS[name].params]
+    words = {word for text in texts for word in re.findall(r"\{(\w+)\}", text)}
+    assert words <= REGISTRIES.keys()
+    assert all(", ".join(REGISTRIES[word]()) in filled(f"{{{word}}}") for word in words)
+
+
+def test_the_help_of_a_search_loads_no_heavy_package() -> None:
+    heavy = ("torch", "ray", "optuna", "plotly", "sqlalchemy", "sklearn")
+    code = (
+        "import sys, naslab.cli.main as main\nsys.argv = ['naslab', 'search', '--help']\n"
+        "try:\n    main.run()\nexcept SystemExit:\n    pass\n"
+        f"print([m for m in {heavy} if m in sys.modules])"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip().splitlines()[-1] == "[]"

@@ -1,0 +1,94 @@
+"""The options of a search are defined once: signature, record and command agree with `SearchOptions`."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import MISSING, FrozenInstanceError, fields
+from typing import Any
+
+import pytest
+
+from naslab.cli import search as command
+from naslab.lab import search as lab
+from naslab.lab.problems import make_problem
+from naslab.lab.search_options import TOLD, SearchOptions, identity_fields
+from naslab.ledger.record import StudyRecord
+
+OPTIONS = {each.name: each for each in fields(SearchOptions)}
+ONE_TEXT = {"recipe": ("short", None)}
+"""Options whose default the command writes in another way than Python does: as the command, and as Python writes it."""
+PER_CALL = "on_event"
+FORMS = {"json"}
+"""How the command prints, which is no option of a search."""
+
+
+def parameters(function: Any) -> dict[str, inspect.Parameter]:
+    return dict(inspect.signature(function, eval_str=False).parameters)
+
+
+def test_the_signature_is_that_of_the_options() -> None:
+    signature = parameters(lab.search)
+    assert signature.keys() == OPTIONS.keys() | {PER_CALL}
+    for name, option in OPTIONS.items():
+        default = inspect.Parameter.empty if option.default is MISSING else option.default
+        assert signature[name].default == default, name
+        assert signature[name].annotation == option.type, name
+
+
+def test_every_argument_reaches_the_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[SearchOptions] = []
+    monkeypatch.setattr(lab, "run_search", lambda options, on_event: taken.append(options))
+    given = {name: f"a {name}" for name in OPTIONS}
+    lab.search(**given)  # type: ignore[arg-type]
+    assert {name: getattr(taken[0], name) for name in OPTIONS} == given
+    with pytest.raises(FrozenInstanceError):
+        taken[0].seed = 1  # type: ignore[misc]
+
+
+def test_the_command_has_every_option_and_no_other() -> None:
+    told = {flag: option for option, each in TOLD.items() for flag in each.parts(option)}
+    flags = parameters(command.search)
+    assert flags.keys() == told.keys() | FORMS
+    assert told.keys() >= set(TOLD) - {"limits", "baselines"}
+    for name, option in OPTIONS.items():
+        if name in flags and option.default is not MISSING:
+            as_command, as_python = ONE_TEXT.get(name, (option.default, option.default))
+            assert (flags[name].default, option.default) == (as_command, as_python), name
+    named = [make_problem("digits_demo", None, ["macs"], (), recipe) for recipe in ("short", None)]
+    assert named[0] == named[1]
+
+
+def test_every_flag_of_the_command_reaches_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: dict[str, Any] = {}
+
+    class EnoughError(Exception):
+        pass
+
+    def search(space: str, **given: Any) -> None:
+        taken.update(given, space=space)
+        raise EnoughError
+
+    monkeypatch.setattr(lab, "search", search)
+    flags = {"limit": ["macs<=1e6"], "baseline": ["resnet18"], "rungs": "1,3", "keep": "1/2", "dataset": "digits"}
+    flags |= {"storage": "stream", "skip_unreadable": True, "objectives": "accuracy, params", "executor": "ray"}
+    flags |= {"workers": 3, "gpus_per_worker": 0.5, "ray_address": "here:1", "timeout": 9.0, "max_images": 50}
+    flags |= {name: f"a {name}" for name in OPTIONS if name not in flags and name not in ("limits", "baselines")}
+    with pytest.raises(EnoughError):
+        command.search(**flags)  # type: ignore[arg-type]
+    del taken[PER_CALL]
+    assert taken.keys() == OPTIONS.keys()
+    plain = [name for name in OPTIONS if isinstance(flags.get(name), str) and flags[name].startswith("a ")]
+    assert {name: taken[name] for name in plain} == {name: f"a {name}" for name in plain}
+    assert (list(taken["limits"]), list(taken["baselines"])) == (["macs<=1e6"], ["resnet18"])
+    assert (taken["rungs"].epochs, taken["rungs"].keep, taken["objectives"]) == ((1, 3), 0.5, ["accuracy", "params"])
+    data, pool = taken["dataset"], taken["workers"]
+    assert (data.name, data.storage, data.skip_unreadable, data.max_images) == ("digits", "stream", True, 50)
+    asked = (pool.kind, pool.count, pool.gpus_per_worker, pool.address, pool.timeout_seconds)
+    assert asked == ("ray", 3, 0.5, "here:1", 9.0)
+
+
+def test_the_record_holds_what_the_options_say_that_it_does() -> None:
+    held = [name for told in TOLD.values() for name in told.record]
+    assert {*held, "created"} == set(StudyRecord.__struct_fields__)
+    assert set(identity_fields()) == set(held) - {"trials", "name"}
+    assert all(told.record for told in TOLD.values() if told.is_fixed)
