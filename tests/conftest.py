@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -13,6 +15,10 @@ __all__ = ["postgres_database", "postgres_url"]
 
 settings.register_profile("naslab", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("naslab")
+
+# A shell starts what it runs in the background with Ctrl-C ignored, and so would be all that is started here.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Ray reads these when it is loaded; by themselves they are a minute or less.
 os.environ.setdefault("RAY_gcs_server_request_timeout_seconds", "600")

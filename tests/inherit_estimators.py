@@ -9,15 +9,15 @@ from pathlib import Path
 import msgspec
 from first_time import is_first_time
 
-from naslab.estimators.estimator import Workbench
-from naslab.estimators.inheritance import INHERITS, InheritedTraining
+from naslab.estimators.estimator import Estimator, Workbench
+from naslab.estimators.inheritance import INHERITS
 from naslab.study.outcome import Candidate, Estimate
 
 
 class Watched(msgspec.Struct, frozen=True):
     """A line in FOLDER/runs for every training; the first that inherits is killed with half a checkpoint written."""
 
-    training: InheritedTraining
+    training: Estimator
     folder: str
 
     def prepare(self, bench: Workbench) -> None:

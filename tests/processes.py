@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-HANG_SECONDS = 300.0
+HANG_SECONDS = 900.0
 """Longer than anything here takes on a busy machine: a guard against hanging, not a promise of speed."""
 
 

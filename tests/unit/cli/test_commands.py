@@ -57,7 +57,10 @@ def captured_run() -> Shown:
     return Shown(code, out.getvalue(), err.getvalue())
 
 
-SEARCH = ("search", "digits_demo", "--study", "small", "--epochs", "1", "--workers", "2", "--limit", "macs<=2e6")
+SEARCH = (
+    *("search", "digits_demo", "--study", "small", "--epochs", "1", "--max-images", "400"),
+    *("--workers", "2", "--limit", "macs<=2e6"),
+)
 
 
 @pytest.fixture(scope="module")
