@@ -20,6 +20,7 @@ from naslab.arch.declaration import (
     named_parts,
     no_weights,
 )
+from naslab.arch.live_maps import keeps_input, keeps_nothing, views_input
 
 __all__ = [
     "NEW",
@@ -33,7 +34,10 @@ __all__ = [
     "declare",
     "declared_layers",
     "keeps_channels",
+    "keeps_input",
+    "keeps_nothing",
     "moves",
     "named_parts",
     "no_weights",
+    "views_input",
 ]
