@@ -12,6 +12,7 @@ from naslab.estimators.inheritance import ANCESTOR_EPOCHS
 from naslab.execution.events import EpochEnded, Event
 from naslab.execution.workers import Workers
 from naslab.lab import search as lab
+from naslab.lab.search_estimators import estimator_of
 
 
 def show(event: Event) -> None:
@@ -22,8 +23,8 @@ def show(event: Event) -> None:
 
 def main(folder: str, trials: str) -> None:
     """Search with rungs of 1, 2 and 4 epochs."""
-    plain = lab.estimator_of
-    lab.estimator_of = lambda *given: Watched(plain(*given), folder)
+    plain = estimator_of
+    lab.estimator_of = lambda *given: Watched(plain(*given), folder)  # type: ignore[attr-defined]
     space = Path(folder, "tiny.yaml")
     space.write_text(SPACE)
     lab.search(

@@ -14,7 +14,9 @@ class SpaceToDepth(Layer, frozen=True):
     factor: int = 2
 
 
-def count(layer: SpaceToDepth, shape: Shape, keep: bool) -> tuple[Shape, int, int, int, int, tuple[int, ...]]:
+def count(
+    layer: SpaceToDepth, shape: Shape, keep: bool
+) -> tuple[Shape, int, int, int, int, tuple[int, int, int, int, int]]:
     """Shape, parameters, multiply-accumulates, activations, peak, span."""
     channels, height, width = shape
     factor = layer.factor

@@ -152,8 +152,8 @@ def test_it_does_not_go_on_where_what_it_knows_has_changed(name: str, bench: Ben
     made.search(made.text(name), "known", trials=1)
     if name == "table":
         write_table(tmp_path / "known.csv", but="never")
-        with (tmp_path / "known.csv").open("a") as file:
-            file.write("never,1\n")
+        with (tmp_path / "known.csv").open("a") as added:
+            added.write("never,1\n")
     elif name == "supernet":
         path = tmp_path / "toys.safetensors"
         path.unlink()

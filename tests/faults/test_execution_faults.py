@@ -193,7 +193,7 @@ def test_what_a_worker_started_ends_with_it(tmp_path: Path, monkeypatch: pytest.
 def test_what_a_killed_worker_started_ends_before_the_driver_does(tmp_path: Path) -> None:
     with LocalExecutor(Scripted(str(tmp_path)), 1) as executor:
         executor.submit(numbered_candidate(0, "has_child", dies=True))
-        assert wait_until(lambda: bool(executor.wait(0.2)), 60)
+        assert wait_until(lambda: bool(executor.wait(0.2)))
         assert wait_until_dead(int((tmp_path / "child-0").read_text()))
 
 

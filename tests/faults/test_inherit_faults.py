@@ -15,8 +15,8 @@ import torch
 from naslab.analysis.study import StudyView
 from naslab.estimators.estimator import Workbench
 from naslab.estimators.inheritance import INHERITS
-from naslab.lab import search as lab
 from naslab.lab.reading import open_study
+from naslab.lab.search_estimators import estimator_of
 from naslab.ledger import Ledger
 from naslab.study.outcome import Candidate, Outcome
 
@@ -105,7 +105,7 @@ def test_what_was_in_flight_is_trained_as_it_was_to_be(lives: Lives) -> None:
 def test_the_same_weights_are_inherited_again(lives: Lives, folder: Path) -> None:
     view = lives.after
     with Ledger.open(folder / "naslab.db", create=False) as ledger:
-        estimator = lab.estimator_of(view.problem, None, view.record, ledger)
+        estimator = estimator_of(view.problem, None, view.record, ledger)
     [killed] = [each for each in view.outcomes if "retried" in each.estimate.notes]
     threads = torch.get_num_threads()
     try:

@@ -27,6 +27,7 @@ from naslab.execution.workers import Workers
 from naslab.lab import search as lab
 from naslab.lab.problems import make_problem
 from naslab.lab.reading import open_study
+from naslab.lab.search_estimators import estimator_of
 from naslab.study.outcome import Candidate, Estimate, Outcome
 from naslab.study.rungs import Rungs
 
@@ -38,7 +39,7 @@ TESTS = Path(__file__).parent.parent
 def again(outcome: Outcome) -> Estimate:
     """The candidate trained here from its beginning, without a checkpoint, on as many threads."""
     problem = make_problem("digits_demo", None, ("accuracy", "macs"), (), None, 300)
-    estimator = lab.estimator_of(problem, None)
+    estimator = estimator_of(problem, None)
     bench = Workbench(device="cpu", threads=outcome.estimate.notes["threads"])
     threads = torch.get_num_threads()
     try:
@@ -55,7 +56,7 @@ def accuracies(estimate: Estimate) -> list[float]:
 def test_a_worker_killed_in_the_middle_of_a_rung_goes_on_from_the_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = lab.estimator_of
+    plain = estimator_of
     monkeypatch.setattr(lab, "estimator_of", lambda *given: DiesOnce(plain(*given), str(tmp_path)))
     view = lab.search(
         "digits_demo",

@@ -27,7 +27,7 @@ def by_pycls(widths: Sequence[int], groups: Sequence[int], width: float, group: 
 
 
 def widths_and_groups(arch: ArchSpec) -> tuple[list[int], list[int]]:
-    widths = [stage.width for stage in arch.stages]
+    widths = [stage.width or 0 for stage in arch.stages]
     return widths, [width // stage.block.groups for width, stage in zip(widths, arch.stages, strict=True)]
 
 

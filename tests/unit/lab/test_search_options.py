@@ -69,12 +69,18 @@ def test_every_flag_of_the_command_reaches_the_search(monkeypatch: pytest.Monkey
         raise EnoughError
 
     monkeypatch.setattr(lab, "search", search)
-    flags = {"limit": ["macs<=1e6"], "baseline": ["resnet18"], "rungs": "1,3", "keep": "1/2", "dataset": "digits"}
+    flags: dict[str, Any] = {
+        "limit": ["macs<=1e6"],
+        "baseline": ["resnet18"],
+        "rungs": "1,3",
+        "keep": "1/2",
+        "dataset": "digits",
+    }
     flags |= {"storage": "stream", "skip_unreadable": True, "objectives": "accuracy, params", "executor": "ray"}
     flags |= {"workers": 3, "gpus_per_worker": 0.5, "ray_address": "here:1", "timeout": 9.0, "max_images": 50}
     flags |= {name: f"a {name}" for name in OPTIONS if name not in flags and name not in ("limits", "baselines")}
     with pytest.raises(EnoughError):
-        command.search(**flags)  # type: ignore[arg-type]
+        command.search(**flags)
     del taken[PER_CALL]
     assert taken.keys() == OPTIONS.keys()
     plain = [name for name in OPTIONS if isinstance(flags.get(name), str) and flags[name].startswith("a ")]
