@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy.stats import t as student
 
 from naslab.errors import StudyError
-from naslab.scaling.laws import FARTHEST_FORECAST, fit_laws, fit_power_law
+from naslab.scaling.laws import FARTHEST_FORECAST, Form, fit_laws, fit_power_law
 
 COSTS = [1e6 * 2**step for step in range(10)]
 
@@ -125,3 +127,42 @@ def test_values_that_no_law_has(bad: float) -> None:
         fit_power_law(COSTS, [bad, *errors()[1:]])
     with pytest.raises(StudyError, match="one error a cost"):
         fit_power_law(COSTS, errors()[1:])
+
+
+SPREAD_COSTS = np.logspace(6, 8.5, 10)
+CURVES: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
+    "falls": lambda cost: 10 * (cost / 1e6) ** -0.3 + 1,
+    "has flattened": lambda cost: 5 * (cost / 1e6) ** -1.0 + 3,
+    "does not fall": lambda cost: 3 + 0 * cost,
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("curve", "form", "noise", "studies", "most"),
+    [
+        ("falls", "saturating", "multiplicative", 12, 4),
+        ("has flattened", "saturating", "additive", 20, 6),
+        ("does not fall", "constant", "additive", 100, 19),
+        ("does not fall", "constant", "multiplicative", 100, 19),
+    ],
+)
+def test_intervals_at_twice_the_largest_cost_hold_what_they_say(
+    curve: str, form: Form, noise: str, studies: int, most: int
+) -> None:
+    # Intervals of 90 % miss more often than `most` with a probability below 0.5 %; where the floor was bounded by the
+    # smallest of the noisy errors, bands of flattened curves missed every second time.
+    num_missed = num_surprises = 0
+    beyond = 2 * SPREAD_COSTS[-1:]
+    truth = float(CURVES[curve](beyond)[0])
+    for seed in range(studies):
+        luck = np.random.default_rng([seed, 7]).normal(size=len(SPREAD_COSTS) + 1)
+        values = np.append(CURVES[curve](SPREAD_COSTS), truth)
+        seen = values + 0.1 * luck if noise == "additive" else values * np.exp(0.03 * luck)
+        fit = fit_power_law(SPREAD_COSTS.tolist(), seen[:-1].tolist(), form, num_resamples=30, seed=seed)
+        low, high = fit.band(beyond.tolist())
+        num_missed += not low[0] <= truth <= high[0]
+        new = fit.forecast(float(beyond[0]))
+        num_surprises += not new.low <= seen[-1] <= new.high
+    assert num_missed <= most
+    assert num_surprises <= most
