@@ -49,7 +49,7 @@ class KnownTable(msgspec.Struct, frozen=True, kw_only=True):
         self._table(bench)
 
     def estimate(self, candidate: Candidate, bench: Workbench) -> Estimate:
-        """The known accuracy of a candidate."""
+        """The known accuracy of a candidate, or an `invalid` failure where the table has none."""
         started = time.perf_counter()
         key = genome_key(candidate.genome)
         known = self._table(bench).get(key)

@@ -50,7 +50,7 @@ class Convolution(NamedTuple):
 
     @property
     def is_pointwise(self) -> bool:
-        """Whether it is a product of matrices as it lies, on maps small enough to gain by it."""
+        """Whether it is 1 x 1 on channels-last maps so small that a product of matrices is faster."""
         if self.images.shape[2] * self.images.shape[3] > SMALL_MAP:
             return False
         is_one = self.weight.shape[2:] == (1, 1) and self.stride == (1, 1) and self.padding == (0, 0)
@@ -58,7 +58,7 @@ class Convolution(NamedTuple):
 
     @property
     def is_depthwise(self) -> bool:
-        """Whether each channel has one kernel, which is not dilated."""
+        """Whether each channel has one kernel of its own, and none is dilated."""
         return self.groups == self.images.shape[1] == self.weight.shape[0] and self.dilation == (1, 1)
 
 

@@ -36,7 +36,7 @@ class EarlyStop:
 
     @property
     def tensors(self) -> dict[str, Tensor]:
-        """The best weights under names of their own, on the CPU: what a checkpoint must hold of this."""
+        """A copy of the best weights on the CPU, as a checkpoint holds them: by their names after `best.`."""
         return {f"{PREFIX}{name}": value.detach().cpu().clone().contiguous() for name, value in self._best.items()}
 
     @tensors.setter

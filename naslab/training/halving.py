@@ -91,7 +91,7 @@ def halving_notes(asked: Recipe, used: Recipe, num_images: int) -> dict[str, Any
 
 
 def free_memory() -> None:
-    """Give back what nothing refers to any more, also that of torch's allocator on a GPU."""
+    """Free objects that nothing refers to, and return their memory to the system, that of torch on a GPU too."""
     gc.collect()
     return_freed_memory()
     torch = sys.modules.get("torch")

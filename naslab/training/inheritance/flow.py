@@ -43,15 +43,19 @@ class Flow(NamedTuple):
         return self.scale == 1.0 and self.channels == tuple(range(self.width))
 
     def made(self, channels: Channels, width: int) -> Flow:
-        """The flow behind a layer that makes a new map of any values."""
+        """The flow behind a layer with a new map of the parent's `width` channels: not scaled, its values unbounded."""
         return Flow(channels, width, positions=self.positions)
 
     def carrying(self, channels: Channels, width: int) -> Flow:
-        """The flow of the same values in other channels."""
+        """The flow of the same values in other channels: bounds and scale stay."""
         return Flow(channels, width, self.low, self.high, self.scale)
 
     def flattened(self) -> Flow:
-        """The flow of the vector that the map becomes, all positions of a channel together."""
+        """The flow of the vector that the map becomes, all positions of a channel together.
+
+        >>> Flow((1, 0), 2, positions=(2, 2)).flattened().channels
+        (2, 3, 0, 1)
+        """
         old, new = self.positions
         channels = tuple(
             NEW if channel == NEW else channel * old + place * old // new

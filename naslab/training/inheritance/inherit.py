@@ -68,12 +68,12 @@ class Inherited(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_preserved(self) -> bool:
-        """Whether the child starts as the parent's function."""
+        """Whether the child computes what the parent does, to rounding and in evaluation mode."""
         return not self.broken
 
     @property
     def share(self) -> float:
-        """The share of the child's layers that have weights of the parent, from 0 to 1."""
+        """The share of the child's layers with weights whose weights are the parent's, from 0 to 1."""
         taken = len(self.copied) + len(self.widened) + len(self.sliced)
         return taken / max(1, taken + len(self.deepened) + len(self.fresh))
 
@@ -162,7 +162,7 @@ def require_weights_of(arch: ArchSpec, weights: Mapping[str, Tensor]) -> None:
 
 
 def shapes_of(arch: ArchSpec) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """The names and shapes of the tensors of a network's module, which is not made for it."""
+    """The names and shapes of the tensors of a network's module, without memory for them (torch's meta device)."""
     import torch
 
     with torch.device("meta"):

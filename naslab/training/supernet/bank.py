@@ -95,7 +95,7 @@ def sliced(tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 
 def missing_tensors(tensors: dict[str, Tensor] | dict[str, nn.Parameter], arch: ArchSpec) -> list[SharedTensor]:
-    """The tensors of a network that a bank's do not hold by key, or not as large."""
+    """The tensors of a network for which `tensors`, a bank's by key, have none or a smaller one."""
     return [
         row
         for row in shared_tensors(arch)

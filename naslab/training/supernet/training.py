@@ -119,7 +119,7 @@ class SupernetTraining:
         return loss
 
     def capture(self) -> Supernet:
-        """The supernet now; with the optimiser's state while there are epochs to come."""
+        """The supernet as it is now, on the CPU; with the optimiser's state while there are epochs to come."""
         is_finished = self.epochs_done >= self.settings.epochs
         state: dict[str, Tensor] = {}
         for index, values in self.optimizer.state_dict()["state"].items() if not is_finished else ():
