@@ -25,19 +25,20 @@ if TYPE_CHECKING:
 
 
 class EnsembleMember(NamedTuple):
-    """A proxy and the weight of its vote; below 0 for one that counts against a network that is equal in the others."""
+    """The name of a proxy and the weight of its vote; a weight below 0 prefers networks of lower scores."""
 
     proxy: str
     weight: float = 1.0
 
 
 MEMBERS = (EnsembleMember("naswot", 2.0), EnsembleMember("layers"), EnsembleMember(MACS.name, -0.5))
-"""Learned on networks of nas_bench_macro other than those they are judged by, with a batch of 32 images of CIFAR-10.
-Non-negative least squares of the accuracy's normal scores of 166 on those of layers, activations, naswot, jacob_cov and
-grad_norm gave 0.65 to naswot, 0.32 to layers and 0.1 or less to the others, which so do not earn their time. Of two
-networks that these two hold for equal the smaller is the better one: macs at -0.5 made a tau of 0.74 over 100 others
-0.77. More of naswot is not worth its time: alone it had 0.697 there, as the mean of three initialisations 0.698, with
-64 images 0.701 and with 128, which take six times as long, 0.708. Judged: `results/estimators`."""
+"""Chosen on networks of nas_bench_macro other than those that the ensemble is evaluated on, with a batch of 32 images
+of CIFAR-10. Non-negative least squares, on 166 networks, of the accuracy's normal scores on those of layers,
+activations, naswot, jacob_cov and grad_norm gave 0.65 to naswot, 0.32 to layers and 0.1 or less to the others, too
+little for the time that they take. Of two networks that naswot and layers rank alike the smaller one is the better:
+macs at -0.5 raised Kendall's tau on 100 other networks from 0.74 to 0.77. A better naswot is not worth its time: alone
+it had 0.697 there, as the mean of three initialisations 0.698, with 64 images 0.701 and with 128, which take six times
+as long, 0.708. The evaluation, 4 of whose 150 networks were among those 100: `results/estimators`."""
 
 
 class RankEnsemble(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,7 +48,8 @@ class RankEnsemble(msgspec.Struct, frozen=True, kw_only=True):
     of the space are drawn once, by `seed`, and measured when a worker prepares itself: a candidate's place in each
     proxy is its normal score among them (van der Waerden 1952), a function of the candidate alone. Beyond the best
     and the worst of them a place grows by at most one more, so that no proxy outvotes the others by its scale.
-    `measured` holds every member's own score too.
+    `measured` holds every member's own score too. Raises `SpecError` for no members, one that is named twice, a weight
+    that is 0 or not finite, and fewer than two reference networks; `UnknownNameError` for a member that is no proxy.
 
     >>> from naslab.space import load_space
     >>> from naslab.study.data_choice import DataChoice
@@ -76,7 +78,7 @@ class RankEnsemble(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(member.proxy for member in self.members)
 
     def prepare(self, bench: Workbench) -> None:
-        """Load the images and measure the reference networks."""
+        """Load the images and measure the reference networks. Raises `DataError` where the proxies fail on these."""
         prepare_proxies(self.proxies, self.probe, bench)
         self._reference(bench)
 
@@ -120,16 +122,20 @@ class RankEnsemble(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def reference_networks(space: SearchSpace, count: int, seed: int) -> list[Candidate]:
-    """Random networks of a space, with the seed that all candidates of one study share.
+    """`count` random networks of `space`, all to be initialised by `seed`, as the candidates of one study are.
 
-    They are drawn apart from what a calibration of the same seed judges, and learns from.
+    They follow from `seed`, by another stream of random numbers than the networks that a calibration of the same seed
+    learns from and evaluates.
     """
     source = np.random.default_rng([seed, 2])
     return [candidate_of(space, space.sample(source), seed, trial) for trial in range(count)]
 
 
 def candidate_of(space: SearchSpace, genome: Genome, seed: int, trial: int = 0) -> Candidate:
-    """A genome of a space as a candidate for proxies, which have one fidelity."""
+    """The network of a `genome` of `space` as a candidate for proxies, for which there is one fidelity.
+
+    `seed` is that of its initialisation, `trial` its number. Raises `SpecError` where the genome is no network.
+    """
     arch = space.decode(genome)
     return Candidate(
         trial=trial,
@@ -145,8 +151,8 @@ def candidate_of(space: SearchSpace, genome: Genome, seed: int, trial: int = 0) 
 def normal_score(value: float, reference: Sequence[float]) -> float:
     """The place of a value among ascending reference values, as a quantile of the standard normal distribution.
 
-    Between two reference values the place is interpolated, at equal ones it is their middle; beyond the last it
-    approaches one place more. Strictly increasing wherever the reference is.
+    (van der Waerden 1952.) With the rank r of `rank_among` and n reference values it is the quantile at
+    (r + 1.5) / (n + 2). It increases strictly with the value, unless all reference values are equal.
 
     >>> round(normal_score(2.0, (1.0, 2.0, 3.0)), 6), normal_score(9.0, (1.0, 2.0)) > normal_score(3.0, (1.0, 2.0))
     (0.0, True)
@@ -156,7 +162,14 @@ def normal_score(value: float, reference: Sequence[float]) -> float:
 
 
 def rank_among(value: float, reference: Sequence[float]) -> float:
-    """The rank of a value from 0 for the first of the ascending reference values, between -1 and their number."""
+    """The rank of a value among ascending reference values, where the first of them has 0; from -1 to their number.
+
+    Between two of them it is interpolated, at several equal ones it is their middle, and beyond the first or last it
+    approaches one place more.
+
+    >>> [rank_among(value, (1.0, 2.0, 2.0, 4.0)) for value in (1.0, 2.0, 3.0, 7.0)]
+    [0.0, 1.5, 2.5, 3.5]
+    """
     count, span = len(reference), reference[-1] - reference[0]
     if value < reference[0]:
         return -_share(reference[0] - value, span)
@@ -171,5 +184,5 @@ def rank_among(value: float, reference: Sequence[float]) -> float:
 
 
 def _share(excess: float, span: float) -> float:
-    """From 0 to 1 as what a value lies beyond the reference grows, half way at a span."""
+    """From 0 to 1 as the distance to the nearest reference value grows; a half where it equals their span."""
     return excess / (excess + span) if span > 0 else 1.0

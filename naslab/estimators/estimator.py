@@ -13,8 +13,8 @@ from naslab.study.outcome import Candidate, EpochRecord, Estimate
 class Workbench(msgspec.Struct):
     """What a worker offers to estimators, kept between candidates.
 
-    `device` is a torch device name, `threads` its CPU threads, `cache` holds what is costly to load (the data set on
-    the device), `report` takes each epoch as it ends.
+    `device` is a torch device name, `threads` the CPU threads that torch may use, `worker` the worker's name in
+    estimates. `cache` holds what is costly to load (the data set on the device), `report` takes each epoch as it ends.
     """
 
     device: str
@@ -25,12 +25,18 @@ class Workbench(msgspec.Struct):
 
 
 class Estimator(Protocol):
-    """A picklable value. What a candidate does wrong (divergence, memory) is an estimate with a failure."""
+    """Turns candidates into estimates; a value that can be pickled, for it is sent to every worker."""
 
     def estimate(self, candidate: Candidate, bench: Workbench) -> Estimate:
-        """Estimate a candidate at its fidelity."""
+        """Estimate `candidate` at its fidelity, on the device and with the threads of `bench`.
+
+        What goes wrong with a candidate (divergence, lack of memory) is an estimate with a failure, not an error.
+        """
         ...
 
     def prepare(self, bench: Workbench) -> None:
-        """Load what every estimate needs, so that the first one does not wait for it; errors end the run."""
+        """Load into the cache of `bench` what every estimate needs, so that the first does not wait for it.
+
+        What is raised here ends the whole run.
+        """
         ...

@@ -14,7 +14,8 @@ from naslab.metrics import ACCURACY
 from naslab.study.outcome import Candidate, EpochRecord, Estimate
 
 LEAST_EPOCHS = 3
-"""As `naslab.estimators.extrapolation` needs, which loads scipy."""
+"""Epochs that an accuracy is extrapolated from, at least. The same number as in `naslab.estimators.extrapolation`,
+which is not imported here because it loads scipy."""
 LEAST_EPOCHS_OF_LOSS = 2
 """Two give a slope."""
 
@@ -41,7 +42,7 @@ class Extrapolated(msgspec.Struct, frozen=True):
         self.training.prepare(bench)
 
     def estimate(self, candidate: Candidate, bench: Workbench) -> Estimate:
-        """Train a candidate for its epochs and look ahead; its failures are values."""
+        """Train a candidate for its epochs and extrapolate its curve; its failures are values."""
         estimate = self.training.estimate(candidate, bench)
         if estimate.failure is not None:
             return estimate

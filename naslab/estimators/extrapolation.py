@@ -3,9 +3,20 @@
 A Bayesian ensemble of parametric curves (Domhan, Springenberg and Hutter 2015, "Speeding up automatic hyperparameter
 optimization of deep neural networks by extrapolation of learning curves"). They sample all parameters by MCMC; here
 every model is linear but for its shape, so the linear part is integrated in closed form and the shape over a grid: the
-same answer every time, in milliseconds. Learning rates that fall lift accuracy beyond what a smooth curve foretells;
+same answer every time, in milliseconds. Learning rates that fall lift accuracy beyond what a smooth curve predicts;
 the lift is a further linear term, of unknown height, that follows the schedule (after Tissue et al. 2024, arXiv
 2408.11029).
+
+| symbol | name in code | shape | what it is |
+|---|---|---|---|
+| y_t | `seen` | (epochs,) | the accuracy after epoch t, as a share: c - a f(t) + h l_t + noise |
+| c, a, h | `mean` | (3,) | where the curve ends, how far below it begins, how much falling rates lift it |
+| f | a row of `shapes` | (epochs + 1,) | falls from about 1 towards 0: a curve of `CURVE_MODELS` |
+| l_t | `lifts` | (epochs,) | the share by which the learning rate has fallen from its peak |
+| sigma | `NOISES` | (noises,) | the standard deviation of the noise, as a share |
+
+For each f and sigma, c, a and h have a Gaussian posterior; the answer is the mixture of what all f and sigma predict,
+weighted by their evidence and prior.
 """
 
 from __future__ import annotations
@@ -34,7 +45,7 @@ PRIOR_DEVIATION = np.array([0.4, 0.8, 0.12])
 NOISES = np.geomspace(0.003, 0.1, 7)
 """The standard deviation of an epoch's accuracy around its curve."""
 NOISE_WEIGHT = 0.35
-"""How much less a noise 2.7 times as large is believed before the curve is seen."""
+"""How much the logarithm of the prior falls for a noise e times as large."""
 GRID = np.linspace(0.0, 1.0, 501)
 
 
@@ -49,7 +60,10 @@ class FinalAccuracy(msgspec.Struct, frozen=True):
 
 
 class CurvePosterior:
-    """What is believed of the accuracy at one epoch to come, as a distribution over shares."""
+    """The distribution of the accuracy at `epoch`, which is still to come.
+
+    `distribution` is the probability of an accuracy below each of `GRID`, shares from 0 to 1: of shape (501,).
+    """
 
     def __init__(self, epoch: int, distribution: Values) -> None:
         self.epoch = epoch
@@ -60,11 +74,11 @@ class CurvePosterior:
         return float(np.interp(accuracy / 100, GRID, self._distribution))
 
     def quantile(self, probability: float) -> float:
-        """The accuracy, in per cent, that is not reached with this probability."""
+        """The accuracy, in per cent, that the training stays below with this probability."""
         return 100 * float(np.interp(probability, self._distribution, GRID))
 
     def forecast(self, confidence: float = 0.9) -> FinalAccuracy:
-        """The median and the central interval."""
+        """The median and the central interval that holds the accuracy with `confidence`, from 0 to 1."""
         tail = (1 - confidence) / 2
         return FinalAccuracy(self.epoch, self.quantile(0.5), self.quantile(tail), self.quantile(1 - tail), confidence)
 
@@ -75,11 +89,12 @@ def extrapolate(
     annealing: Sequence[float] = (),
     models: Sequence[CurveModel] = CURVE_MODELS,
 ) -> CurvePosterior:
-    """What a curve of accuracies in per cent, shape (epochs,), from epoch 1 on, will reach at `epoch`.
+    """What a learning curve will reach at `epoch`, with how much certainty.
 
-    `annealing` is the share by which the learning rate has fallen from its peak at the end of each epoch up to
-    `epoch`, all 0 (or empty) for a constant rate. `models=("pow3",)` is a power law alone. Raises `SpecError` for fewer
-    than three epochs.
+    `accuracies`, of shape (epochs,), are those after each epoch from the first on, in per cent. `annealing` is the
+    share by which the learning rate has fallen from its peak at the end of each epoch up to `epoch`, all 0 (or empty)
+    for a constant rate. `models` are the curves that are fitted: `("pow3",)` is a power law alone. Raises `SpecError`
+    for fewer than three epochs, an `epoch` that is seen already, and an `annealing` that ends before it.
 
     >>> curve = [100 * (0.9 - 0.5 * epoch**-0.8) for epoch in range(1, 9)]
     >>> forecast = extrapolate(curve, 32).forecast()

@@ -10,7 +10,7 @@ from naslab.training.halving import is_out_of_memory
 
 
 def failure_of(error: Exception) -> Failure:
-    """Why an estimate has no result; what no rule of ours foresaw comes with its traceback.
+    """The failure to record for an error; one that is not naslab's own comes with its traceback.
 
     >>> failure_of(DivergedError("the training loss became nan")).reason, failure_of(MemoryError()).reason
     ('diverged', 'out_of_memory')

@@ -50,7 +50,7 @@ ANCESTOR_EPOCHS = "ancestor_epochs"
 def ancestor_epochs(outcome: Outcome) -> int:
     """The epochs that other networks were trained for whose weights an outcome's training began with, or went on from.
 
-    0 for a training from scratch, one that was to inherit among them.
+    0 for a training from scratch, also where it was meant to inherit and the checkpoint was of no use.
     """
     if "from_scratch" in outcome.estimate.notes:
         return 0

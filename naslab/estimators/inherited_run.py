@@ -22,7 +22,10 @@ SHOWN_REASONS = 3
 
 
 def estimate(how: ShortTraining, candidate: Candidate, bench: Workbench) -> Estimate:
-    """Train a candidate from its parent's checkpoint, from scratch where that is of no use; a note says which."""
+    """Train a candidate from its parent's checkpoint, or from scratch where that is of no use; a note says which.
+
+    `how` says on what and by which recipe, `bench` is the worker's.
+    """
     alone = msgspec.structs.replace(candidate, start_from="")
     try:
         parent = parents_checkpoint(how, candidate)

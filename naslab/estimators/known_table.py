@@ -58,7 +58,7 @@ class KnownTable(msgspec.Struct, frozen=True, kw_only=True):
             raise DataError(f"{self.path} is not of this space: {failure.message}")
 
     def estimate(self, candidate: Candidate, bench: Workbench) -> Estimate:
-        """The known accuracy of a candidate."""
+        """The known accuracy of a candidate, or an `invalid` failure where the table has none."""
         started = time.perf_counter()
         key = genome_key(candidate.genome)
         known = self._table(bench).get(key)
@@ -82,7 +82,7 @@ class KnownTable(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def genome_key(genome: Genome) -> str:
-    """The options taken, one digit a hole; with dashes between them where one of them takes more.
+    """The options taken, one digit a choice; with dashes between them where one of them takes more.
 
     >>> from naslab.space.genome import Gene
     >>> genome_key(Genome((Gene("layer1", 2), Gene("layer2", 0))))
@@ -93,7 +93,11 @@ def genome_key(genome: Genome) -> str:
 
 
 def nas_bench_macro(data_dir: Path | str | None = None) -> KnownTable:
-    """The table of all 6,561 networks of NAS-Bench-Macro, from `data_dir`, else the folder of NASLAB_DATA."""
+    """The table of all 6,561 networks of NAS-Bench-Macro (Su et al. 2022, arXiv 2103.11922) on CIFAR-10.
+
+    It is looked for in `data_dir`, else in the folder of the environment variable NASLAB_DATA. Raises `DataError` where
+    neither is given or the table is not there.
+    """
     root = data_dir if data_dir is not None else os.environ.get("NASLAB_DATA")
     if root is None:
         raise DataError("NAS-Bench-Macro's table is not downloaded: give its folder by --data-dir or NASLAB_DATA")

@@ -23,7 +23,10 @@ MOST_SECONDS = 1.0
 
 
 class MeasuredLatency(NamedTuple):
-    """Median and interquartile range, in milliseconds, of one image's forward pass, and what it was measured with."""
+    """Median and interquartile range, in milliseconds, of one image's forward pass.
+
+    Over `num_passes` passes, with `threads` CPU threads.
+    """
 
     median_ms: float
     iqr_ms: float
@@ -56,7 +59,7 @@ def measure_latency(module: nn.Module, input_shape: Shape, device: torch.device 
 
 
 def measure_arch(arch: ArchSpec, device: str = "cpu") -> MeasuredLatency:
-    """Build a network with random weights and time it; `DeviceError` where there is no such device.
+    """Build a network with random weights and time it on a device. Raises `DeviceError` where that is not there.
 
     >>> from naslab.zoo import model
     >>> measure_arch(model("lenet5")).median_ms > 0

@@ -29,7 +29,7 @@ Matrix = NDArray[np.float64]
 LEAST_KNOWN = 10
 """Fewer known results teach nothing that the space's costs do not tell."""
 NEAR = 6.0
-"""Deviations from 0 and 100 % beyond which cutting a belief off there changes nothing."""
+"""Where 0 and 100 % are more standard deviations away than this, cutting the prediction off there changes nothing."""
 
 
 class KnownResult(msgspec.Struct, frozen=True):
@@ -47,6 +47,8 @@ class AccuracyPredictor(msgspec.Struct, frozen=True, kw_only=True):
     their scores are a part of their own. `measured` holds the predicted accuracy in per cent and, as `accuracy_sem`,
     its standard deviation, the belief cut off at 0 and at 100 %. A candidate that is not of the problem's space is an
     `invalid` failure. At most 160 of the results, spread over all, fit the kernel; all of them are conditioned on.
+    Raises `SpecError` for fewer than ten known results, for results that are all equal, and for proxies without a
+    `probe`; `UnknownNameError` for a name that no proxy has.
     """
 
     problem: Problem
@@ -68,7 +70,7 @@ class AccuracyPredictor(msgspec.Struct, frozen=True, kw_only=True):
         self._learned(bench)
 
     def estimate(self, candidate: Candidate, bench: Workbench) -> Estimate:
-        """The accuracy that is expected of a candidate."""
+        """The accuracy that is expected of a candidate, or why there is none."""
         started = time.perf_counter()
         failure, measured = None, {}
         try:
@@ -135,7 +137,7 @@ class AccuracyPredictor(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def within_bounds(accuracy: float, deviation: float) -> dict[str, float]:
-    """The mean and deviation of a Gaussian belief, per cent, that is cut off at 0 and at 100 %.
+    """The mean and deviation, in per cent, of a Gaussian that is cut off at 0 and at 100 %, as `measured` holds them.
 
     >>> within_bounds(80.0, 1.0), round(within_bounds(100.0, 1.0)["accuracy"], 3)
     ({'accuracy': 80.0, 'accuracy_sem': 1.0}, 99.202)
@@ -152,7 +154,10 @@ def within_bounds(accuracy: float, deviation: float) -> dict[str, float]:
 
 
 class Learned(NamedTuple):
-    """A process that has learned, and the scales of what it sees and says."""
+    """A Gaussian process that has learned, with how its inputs and accuracies are scaled.
+
+    `catalogue` makes inputs of genomes, `low` and `span`, of shape (columns,), scale them; `scale` is of accuracies.
+    """
 
     catalogue: Catalogue
     belief: Belief

@@ -1,4 +1,4 @@
-"""The estimate that a search lives on: train for a few epochs, look at the validation images."""
+"""The usual estimate of a search: train for a few epochs, then measure the accuracy on validation images."""
 
 from __future__ import annotations
 

@@ -14,8 +14,10 @@ from naslab.study.recipe import Recipe
 class SupernetEstimator(msgspec.Struct, frozen=True, kw_only=True):
     """The validation accuracy of a candidate with weights of a supernet, its batch norms recalibrated.
 
-    `path` is a file of `naslab supernet`; `calibration_images` training images give the batch norms their statistics,
-    `validation_images` bounds how many validation images are looked at. A candidate's accuracy is for ranking: the
+    `path` is a file of `naslab supernet`; `data` and `recipe` are the supernet's own where not given, `data_dir` is
+    where the data set is looked for. `calibration_images` training images give the batch norms their statistics,
+    `validation_images` bounds how many validation images are looked at, `latency` measures one image's forward pass
+    too. A candidate's accuracy is for ranking: the
     weights are a compromise among all networks of the space (Guo et al. 2019, arXiv 1904.00420; Yu et al. 2020, arXiv
     1902.08142, find such rankings unsteady: see `naslab calibrate`). Images have the supernet's resolution, the
     fidelity plays no part. The note `supernet` is the file's SHA-256, `unshared` counts tensors that it lacks, which

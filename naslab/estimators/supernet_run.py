@@ -38,7 +38,10 @@ MOST_LACKING = 0.25
 
 
 class LoadedSupernet(NamedTuple):
-    """A supernet, and the data on the worker's device and the recipe that it is evaluated with."""
+    """A supernet with the data on the worker's device and the recipe that it is evaluated with.
+
+    `sha256` is that of its file, in hexadecimal digits.
+    """
 
     supernet: Supernet
     split: DataSplit
@@ -68,7 +71,10 @@ def require_space(how: SupernetEstimator, arch: ArchSpec) -> None:
 
 
 def prepare(how: SupernetEstimator, bench: Workbench) -> LoadedSupernet:
-    """Load the supernet and the data, once a worker."""
+    """Load the supernet and the data, once a worker, and set its threads.
+
+    Raises `DataError` where either is missing or damaged, or the supernet is half trained.
+    """
     torch.set_num_threads(bench.threads)
     key = (how, bench.device)
     if key not in bench.cache:
@@ -85,7 +91,7 @@ def prepare(how: SupernetEstimator, bench: Workbench) -> LoadedSupernet:
 
 
 def estimate(how: SupernetEstimator, candidate: Candidate, bench: Workbench) -> Estimate:
-    """Evaluate a candidate; its failures are values."""
+    """Evaluate a candidate's slice of the supernet of `how`; its failures are values."""
     ready = prepare(how, bench)
     started = time.perf_counter()
     device = ready.split.train.labels.device
@@ -110,7 +116,10 @@ def estimate(how: SupernetEstimator, candidate: Candidate, bench: Workbench) -> 
 
 
 def measure(how: SupernetEstimator, candidate: Candidate, ready: LoadedSupernet) -> tuple[dict[str, float], int]:
-    """The metrics of a candidate's slice, and how many of its tensors the supernet lacks."""
+    """The metrics of a candidate's slice by name, and how many of its tensors the supernet lacks.
+
+    Raises `SpecError` where it lacks more than a quarter of them, `DataError` where the data do not fit the network.
+    """
     split = ready.split
     size = ready.supernet.settings.size
     arch = msgspec.structs.replace(candidate.arch, input=(candidate.arch.input[0], *size))

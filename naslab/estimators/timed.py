@@ -28,7 +28,7 @@ class Timed(msgspec.Struct, frozen=True):
         bench.cache[self] = seconds_on(bench.device) - started
 
     def estimate(self, candidate: Candidate, bench: Workbench) -> Estimate:
-        """The other estimator's estimate with what it took."""
+        """The other estimator's estimate, with the seconds that it took in its notes."""
         started = seconds_on(bench.device)
         estimate = self.estimator.estimate(candidate, bench)
         spent = {"device_seconds": seconds_on(bench.device) - started, "prepare_seconds": bench.cache[self]}

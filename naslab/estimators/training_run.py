@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 def prepare(how: ShortTraining, bench: Workbench) -> None:
-    """Load the data onto the worker's device and set its threads."""
+    """Load the data onto the worker's device and set its threads. Raises `DataError` and `DeviceError`."""
     torch.set_num_threads(bench.threads)
     data_on(bench, how)
 
@@ -44,7 +44,10 @@ Begin: TypeAlias = Callable[[ArchSpec, int], nn.Module]
 
 
 def estimate(how: ShortTraining, candidate: Candidate, bench: Workbench, begin: Begin = build) -> Estimate:
-    """Train and evaluate a candidate, whose module `begin` makes; its failures are values."""
+    """Train and evaluate `candidate` as `how` says, in the worker of `bench`; its failures are values.
+
+    `begin` makes its module with the weights that training begins with: by default those of an initialisation.
+    """
     split = data_on(bench, how)
     device = split.train.labels.device
     if device.type == "cuda":
@@ -73,7 +76,11 @@ def estimate(how: ShortTraining, candidate: Candidate, bench: Workbench, begin: 
 
 
 class TrainingRun:
-    """One training of a candidate, and what is known of it so far, also where it fails half way."""
+    """One training of a candidate, and what is known of it so far, also where it fails half way.
+
+    `how` says on what `candidate` is trained and by which recipe, `bench` is the worker's, `clock` says when it must be
+    done, `begin` makes the module. `curve`, `notes` and `weights_sha256` are filled as it goes.
+    """
 
     def __init__(
         self, how: ShortTraining, candidate: Candidate, bench: Workbench, clock: Clock, begin: Begin = build
@@ -88,7 +95,11 @@ class TrainingRun:
         self._begin = begin
 
     def measure(self, split: DataSplit) -> dict[str, float]:
-        """The metrics of the trained candidate."""
+        """Train on `split` and measure: the metrics by name.
+
+        Raises `DataError` where the data do not fit the network, `DivergedError` where the loss does, `TimedOutError`
+        after the deadline.
+        """
         candidate, how = self._candidate, self._how
         fidelity = candidate.fidelity
         arch = arch_at(candidate.arch, fidelity)

@@ -23,10 +23,10 @@ from naslab.training.policies import color_policy, recolored
 
 
 class Batch(NamedTuple):
-    """Normalised images float32 (batch, channels, height, width), and labels (batch,).
+    """`images`, normalised, float32 of shape (batch, channels, height, width), and `labels`, int64 of shape (batch,).
 
-    Where images were mixed, `other_labels` are those of the second images and `share` (a tensor without dimensions) is
-    the first ones' part.
+    Where images were mixed, `other_labels` are those of the second images, of the same shape, and `share`, a scalar
+    tensor from 0 to 1, is the first ones' part.
     """
 
     images: Tensor
@@ -36,7 +36,11 @@ class Batch(NamedTuple):
 
 
 class Normaliser:
-    """From uint8 pixels to float32 images of the network's size, channels last in memory."""
+    """From uint8 pixels to float32 images of the network's size, channels last in memory.
+
+    Each channel has mean 0 and deviation 1 over the training images of `data`, as they are before any augmentation;
+    `size` is the network's (height, width).
+    """
 
     def __init__(self, data: DataSplit, size: tuple[int, int]) -> None:
         self._scale = (1.0 / data.deviation).to(torch.float32)
@@ -52,7 +56,10 @@ class Normaliser:
         return other
 
     def __call__(self, pixels: Tensor) -> Tensor:
-        """`pixels` uint8 (batch, height, width, channels) as (batch, channels, *size), bilinear where sizes differ."""
+        """`pixels`, uint8 of shape (batch, height, width, channels), as float32 of shape (batch, channels, *size).
+
+        Resized bilinearly where sizes differ, with antialiasing where a side becomes shorter.
+        """
         images = torch.addcmul(self._shift, pixels.to(torch.float32), self._scale).permute(0, 3, 1, 2)
         if images.shape[2:] == self.size:
             return images
@@ -61,7 +68,7 @@ class Normaliser:
 
 
 def epoch_sizes(num_images: int, batch_size: int) -> list[int]:
-    """Even batch sizes that cover an epoch: at most `batch_size` (or 3), and never a single image beside others.
+    """The sizes of an epoch's batches: equal or one apart, at most `batch_size` (or 3), and 1 only for a single image.
 
     Batch norm cannot train on one image, and a short last batch would weigh its images more than the others.
 
@@ -78,9 +85,11 @@ def epoch_sizes(num_images: int, batch_size: int) -> list[int]:
 def training_batches(
     data: DataSplit, recipe: Recipe, normalise: Normaliser, generator: torch.Generator, host: random.Random
 ) -> Iterator[Batch]:
-    """One epoch of the training images in random order, augmented as the recipe says.
+    """One epoch of the training images of `data` in random order, augmented as `recipe` says.
 
-    `generator` draws on the device, `host` what must be known on the host (mixing shares, places of boxes).
+    Each batch has the images' (height, width) of `normalise`, which makes them float32, and at most
+    `recipe.batch_size` of them (`epoch_sizes`). `generator` draws on the device, `host` what must be known on the host:
+    the parts that mixed images take, the places of boxes, and the seeds of windows and colour policies.
     """
     train = data.train
     policy = color_policy(recipe)
@@ -100,7 +109,7 @@ def training_batches(
 
 
 def plain_batches(images: Images, normalise: Normaliser, batch_size: int) -> Iterator[Batch]:
-    """All images in order, as they are."""
+    """All images in their order, normalised and otherwise as they are, `batch_size` at a time."""
     parts = torch.split(torch.arange(len(images), device=images.labels.device), batch_size)
     for pixels, labels in images.batches(parts):
         yield Batch(normalise(pixels), labels)
@@ -112,7 +121,10 @@ def _windows(recipe: Recipe, host: random.Random) -> tuple[float, int]:
 
 
 def crop(pixels: Tensor, padding: int, generator: torch.Generator) -> Tensor:
-    """Each image cut at a random place of itself padded with zeros by `padding` on every side."""
+    """Each image cut at a random place of itself padded with zeros (He et al. 2015, arXiv 1512.03385, section 4.2).
+
+    `pixels` and the result are of shape (batch, height, width, channels); `padding` pixels are added on every side.
+    """
     count, height, width, _ = pixels.shape
     padded = functional.pad(pixels, (0, 0, padding, padding, padding, padding))
     windows = padded.unfold(1, height, 1).unfold(2, width, 1)  # (batch, places, places, channels, height, width)
@@ -121,13 +133,17 @@ def crop(pixels: Tensor, padding: int, generator: torch.Generator) -> Tensor:
 
 
 def flip(pixels: Tensor, generator: torch.Generator) -> Tensor:
-    """Each image mirrored left to right with probability a half."""
+    """Each image mirrored left to right with probability a half; `pixels` of shape (batch, height, width, channels)."""
     is_flipped = torch.rand(pixels.shape[0], generator=generator, device=pixels.device) < 0.5
     return torch.where(is_flipped[:, None, None, None], pixels.flip(2), pixels)
 
 
 def cutout(images: Tensor, side: int, generator: torch.Generator) -> Tensor:
-    """Each image with a square of `side` pixels around a random centre set to the mean, cut off at the borders."""
+    """Each image with a square of `side` x `side` pixels set to 0, the mean of what is normalised (arXiv 1708.04552).
+
+    `images` and the result are of shape (batch, channels, height, width). The square's centre is a random pixel, and
+    what would lie outside the image is cut off.
+    """
     count, _, height, width = images.shape
     centre = torch.rand(2, count, 1, generator=generator, device=images.device)
     rows = torch.arange(height, device=images.device) - (centre[0] * height).floor() + side // 2
@@ -148,12 +164,24 @@ def _mixed(images: Tensor, labels: Tensor, recipe: Recipe, host: random.Random) 
 
 
 def mixup(images: Tensor, share: float, host: random.Random) -> tuple[Tensor, float]:
-    """Each image averaged with its neighbour, `share` its own part (arXiv 1710.09412)."""
+    """Each image times `share` plus the one before it in the batch times 1 - `share` (mixup, arXiv 1710.09412).
+
+    `images` and the mixed ones are of shape (batch, channels, height, width); `share` is given back with them. `host`
+    is for `cutmix`, which is called alike, and not drawn from.
+
+    >>> mixup(torch.tensor([1.0, 3.0]).reshape(2, 1, 1, 1), 0.75, random.Random(0))[0].flatten().tolist()
+    [1.5, 2.5]
+    """
     return torch.lerp(_neighbours(images), images, share), share
 
 
 def cutmix(images: Tensor, share: float, host: random.Random) -> tuple[Tensor, float]:
-    """Each image with a box of its neighbour's pixels; the share left of its own (arXiv 1905.04899)."""
+    """Each image with a box of pixels of the one before it in the batch (CutMix, arXiv 1905.04899).
+
+    `images` and the mixed ones are of shape (batch, channels, height, width). The box has about 1 - `share` of the area
+    and a centre drawn by `host`, and is cut off at the borders: what is given back with the images is the share of its
+    own pixels that each has left.
+    """
     height, width = images.shape[2:]
     cut = math.sqrt(1 - share)
     row, column = host.randrange(height), host.randrange(width)
@@ -165,5 +193,5 @@ def cutmix(images: Tensor, share: float, host: random.Random) -> tuple[Tensor, f
 
 
 def _neighbours(images: Tensor) -> Tensor:
-    """The image before each, laid out in memory as they are: rolled as it is, a batch loses its channels-last form."""
+    """The image before each in the batch, channels last in memory: `Tensor.roll` alone would lose that layout."""
     return images.permute(0, 2, 3, 1).roll(1, 0).permute(0, 3, 1, 2)

@@ -15,6 +15,9 @@ from naslab.study.recipe import Recipe
 class WeightAverage(nn.Module):
     """An averaged copy of a network: `module`, with the number of updates so far in `n_averaged`.
 
+    Each update makes it `decay` times itself plus 1 - `decay` times the network; `has_warmup` keeps the decay low at
+    first (`warm_decay`). The first update takes the network as it is.
+
     The names in its state are those of torch's `AveragedModel`. That one asks its device for the number of updates in
     every step; here the host counts, and the share that the next update takes of the network is a tensor.
     """
@@ -40,7 +43,7 @@ class WeightAverage(nn.Module):
 
     @torch.no_grad()
     def update(self, network: nn.Module) -> None:
-        """Take the share of a network's weights and running statistics; its counters as they are."""
+        """Average in a network's weights and running statistics by the share of this update; copy its integers."""
         averages, currents = [], []
         for averaged, current in zip(_tensors(self.module), _tensors(network), strict=True):
             if averaged.is_floating_point():
@@ -58,7 +61,7 @@ def _tensors(network: nn.Module) -> Iterator[Tensor]:
 
 
 def make_average(module: nn.Module, recipe: Recipe) -> WeightAverage | None:
-    """The averaged copy of a module that a recipe asks for, if it does."""
+    """A copy of `module` to average by `recipe.ema_decay` and `ema_warmup`; `None` for a recipe that does not."""
     return None if recipe.ema_decay is None else WeightAverage(module, recipe.ema_decay, recipe.ema_warmup)
 
 

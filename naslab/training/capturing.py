@@ -35,23 +35,26 @@ class Capturer(Protocol):
     """Records work on a device: `torch.cuda.graph`, or a substitute where there is no GPU."""
 
     def run(self, work: Callable[[], None]) -> None:
-        """Do work now, where it would be recorded."""
+        """Call `work` now, on the stream that recordings are made on."""
         ...
 
     def capture(self, work: Callable[[], None]) -> Callable[[], None]:
-        """Record work, without doing it, and give what does it. `RuntimeError` where it cannot be recorded."""
+        """Record what `work` does on the device, without doing it; the function given back does what was recorded.
+
+        Raises `RuntimeError` where it cannot be recorded.
+        """
         ...
 
 
 class Capture(NamedTuple):
-    """How a training's steps are recorded, and who is told why they are not."""
+    """What records a training's steps, `capturer`, and the function that takes a note where it fails, `remark`."""
 
     capturer: Capturer
     remark: Remark
 
 
 def pays_to_capture(recipe: Recipe, device: torch.device, num_steps: int) -> bool:
-    """Whether a training of so many steps records them, if they can be.
+    """Whether a training of `num_steps` steps on `device` records them, if they can be: as `recipe.graphs` says.
 
     >>> pays_to_capture(Recipe(graphs="auto"), torch.device("cpu"), 10**6)
     False
@@ -64,7 +67,7 @@ def pays_to_capture(recipe: Recipe, device: torch.device, num_steps: int) -> boo
 def what_forbids_capture(module: nn.Module, recipe: Recipe) -> str:
     """Why the steps of a module in training, its recipe's rates set, cannot be recorded; empty where they can.
 
-    A recording repeats the numbers and the decisions of the host that it saw.
+    A replay repeats every number and every branch that Python had while recording: none may change between steps.
 
     >>> what_forbids_capture(nn.Linear(1, 1), Recipe(drop_block=0.1))
     'drop_block: its rate changes in every step'
@@ -84,9 +87,11 @@ def wanted_capture(
     remark: Remark,
     make_capturer: Callable[[torch.device], Capturer | None],
 ) -> Capture | None:
-    """How a training of so many steps records them; nothing where it does not.
+    """How a training of `num_steps` steps of `module` on `device` records them; `None` where it does not.
 
-    Where the recipe asks for it and it cannot be, the remark `not_captured` says why.
+    `recipe.graphs` says whether it should (`pays_to_capture`), and `make_capturer` makes what records on the device,
+    `None` where it has no CUDA graphs. Where recording is asked for and impossible, `remark` takes the note
+    `not_captured` with the reason.
     """
     if not pays_to_capture(recipe, device, num_steps):
         return None
@@ -101,8 +106,9 @@ def wanted_capture(
 class CapturedStep:
     """A step that is done a few times, then recorded, once for each size of batch, and replayed from then on.
 
-    Every update does the same work in the same order as the step itself. Where recording fails, also for lack of
-    memory, nothing was done yet: the remark `not_captured` says why, and sizes without a recording go on without.
+    Every update does the same work in the same order as `step` itself. Where recording fails, also for lack of memory,
+    no weight has changed: the note `not_captured` says why, that step and all steps of batch sizes without a recording
+    run unrecorded, and nothing more is recorded.
     """
 
     def __init__(self, step: Advance, capture: Capture) -> None:
@@ -112,7 +118,7 @@ class CapturedStep:
         self._has_failed = False
 
     def __call__(self, batch: Batch) -> Tensor:
-        """Update the weights; the batch's loss, which the next call overwrites."""
+        """Update the weights by a batch; its loss, a scalar tensor that the next batch of this size overwrites."""
         slot = self._slot_for(batch)
         slot.take(batch)
         if slot.replay is None and slot.num_steps >= WARM_STEPS and not self._has_failed:
@@ -158,7 +164,7 @@ class _Slot:
 
 
 def cuda_capturer(device: torch.device) -> CudaCapturer | None:
-    """What records on a device; nothing for a device without CUDA graphs.
+    """What records on a device; `None` for a device without CUDA graphs.
 
     >>> cuda_capturer(torch.device("cpu")) is None
     True
@@ -167,10 +173,10 @@ def cuda_capturer(device: torch.device) -> CudaCapturer | None:
 
 
 class CudaCapturer:
-    """Records on a stream of its own, the recordings of one training sharing their memory.
+    """Records on a stream of its own. The recordings of one training share one pool of memory.
 
-    They may: each writes all that it reads but weights, states and batches, which lie apart, and they are replayed
-    one after another.
+    They are replayed one after another, and each writes a value of the pool before it reads it: weights, the
+    optimiser's states and batches lie outside of it.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -179,7 +185,7 @@ class CudaCapturer:
         self._pool = torch.cuda.graph_pool_handle()
 
     def run(self, work: Callable[[], None]) -> None:
-        """Do work on that stream, between what was asked of the current one before and after.
+        """Call `work` on that stream, after what the current one was given before and before what it is given next.
 
         On the default stream autograd would tag its nodes with it, which cannot be recorded.
         """

@@ -53,10 +53,11 @@ class Origin(msgspec.Struct, frozen=True):
 
 
 class TrainingProgress(msgspec.Struct, frozen=True):
-    """How far a training is, but for its tensors: the curve so far, the schedule's memory, a generator's state.
+    """How far a training is, but for its tensors.
 
-    `batch_size` is that trained with, less than the recipe's where memory ran out; `None` in files of before it was
-    kept.
+    `curve` holds the epochs done, `plateau` the state of that schedule (`Plateau.state`), `host_random` that of
+    Python's generator, `optimizer_numbers` what an optimiser keeps of a parameter that is no tensor. `batch_size` is
+    that trained with, less than the recipe's where memory ran out; `None` in files that are older than this field.
     """
 
     curve: tuple[EpochRecord, ...]
@@ -83,7 +84,11 @@ class Checkpoint(msgspec.Struct, frozen=True):
 
 
 class TrainingState(msgspec.Struct):
-    """The living things of a training whose states a checkpoint holds."""
+    """The objects of a running training whose states a checkpoint holds.
+
+    `averaged` is the averaged network, `plateau` the schedule's part with a state, `batches` draws on `device` and
+    `host` on the host, `batch_size` is that trained with.
+    """
 
     batch_size: int
     module: nn.Module
@@ -95,7 +100,7 @@ class TrainingState(msgspec.Struct):
     device: torch.device
 
     def capture(self, curve: tuple[EpochRecord, ...]) -> tuple[TrainingProgress, dict[str, Tensor]]:
-        """The state now, apart from the training: later steps do not change it."""
+        """A copy of the state after the epochs of `curve`, on the CPU: later steps do not change it."""
         tensors = {f"module.{name}": value for name, value in self.module.state_dict().items()}
         if self.averaged is not None:
             tensors |= {f"averaged.{name}": value for name, value in self.averaged.state_dict().items()}
@@ -115,7 +120,7 @@ class TrainingState(msgspec.Struct):
         return progress, {name: value.detach().cpu().clone().contiguous() for name, value in tensors.items()}
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Take up the state of a checkpoint. `DataError` where it is not one of this network and recipe."""
+        """Take up the state of a checkpoint. Raises `DataError` where it is not one of this network and recipe."""
         tensors, progress = checkpoint.tensors, checkpoint.progress
         try:
             self.module.load_state_dict(part_of(tensors, "module."))
@@ -148,7 +153,10 @@ class TrainingState(msgspec.Struct):
 
 
 def save_checkpoint(checkpoint: Checkpoint, folder: Path | str) -> str:
-    """Keep a checkpoint in a folder of files by content hash; its hash. `LedgerError` where the disk refuses it."""
+    """Keep a checkpoint in a folder whose files are named by their SHA-256, and give that in hexadecimal digits.
+
+    Raises `LedgerError` where the disk refuses it.
+    """
     metadata = {
         "format": str(FORMAT),
         "arch": msgspec.json.encode(checkpoint.origin.arch).decode(),
@@ -160,7 +168,11 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path | str) -> str:
 
 
 def load_checkpoint(sha256: str, folder: Path | str) -> Checkpoint:
-    """The checkpoint of a hash. `LedgerError` where it is missing or damaged, `DataError` where it is no checkpoint."""
+    """The checkpoint of a SHA-256 in a folder.
+
+    Raises `LedgerError` where the file is missing or damaged, `DataError` where it is no checkpoint, or of a newer
+    naslab.
+    """
     content = BlobStore(Path(folder)).get(sha256)
     try:
         metadata = _metadata(content)

@@ -15,7 +15,7 @@ compiling against a few milliseconds saved in every step."""
 
 
 def pays_to_compile(recipe: Recipe, device: torch.device, num_steps: int) -> bool:
-    """Whether a training of so many steps compiles its network.
+    """Whether a training of `num_steps` steps on `device` compiles its network: as `recipe.compile` says.
 
     On a CPU `auto` never does: 20 to 200 seconds of compiling for 1.0 to 1.3 times the speed.
 
@@ -28,5 +28,9 @@ def pays_to_compile(recipe: Recipe, device: torch.device, num_steps: int) -> boo
 
 
 def compiled(module: nn.Module, recipe: Recipe, device: torch.device, num_steps: int) -> nn.Module:
-    """The module as a training's steps call it; compiled or not, it has the same weights."""
+    """`module` as the steps of a training call it: compiled where that pays, else itself; the weights are the same.
+
+    Whether it pays follows from `recipe`, `device` and the number of steps, `num_steps` (`pays_to_compile`). Compiling
+    itself happens in the first step.
+    """
     return cast(nn.Module, torch.compile(module)) if pays_to_compile(recipe, device, num_steps) else module

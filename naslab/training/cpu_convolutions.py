@@ -34,7 +34,11 @@ HeightWidth: TypeAlias = tuple[int, int]
 
 
 class Convolution(NamedTuple):
-    """The arguments of `torch.conv2d`: images (batch, channels, height, width), weight (out, in, rows, columns)."""
+    """The arguments of `torch.conv2d`, padding as a pair of numbers.
+
+    `images` are of shape (batch, channels, height, width), `weight` (out, in / groups, rows, columns), `bias` (out,);
+    `stride`, `padding` and `dilation` are of (rows, columns).
+    """
 
     images: Tensor
     weight: Tensor
@@ -46,7 +50,7 @@ class Convolution(NamedTuple):
 
     @property
     def is_pointwise(self) -> bool:
-        """Whether it is a product of matrices as it lies, on maps small enough to gain by it."""
+        """Whether it is 1 x 1 on channels-last maps so small that a product of matrices is faster."""
         if self.images.shape[2] * self.images.shape[3] > SMALL_MAP:
             return False
         is_one = self.weight.shape[2:] == (1, 1) and self.stride == (1, 1) and self.padding == (0, 0)
@@ -54,7 +58,7 @@ class Convolution(NamedTuple):
 
     @property
     def is_depthwise(self) -> bool:
-        """Whether each channel has one kernel, which is not dilated."""
+        """Whether each channel has one kernel of its own, and none is dilated."""
         return self.groups == self.images.shape[1] == self.weight.shape[0] and self.dilation == (1, 1)
 
 
@@ -74,7 +78,9 @@ class CpuConvolutions(TorchFunctionMode):
 
 
 def convolve(convolution: Convolution) -> Tensor:
-    """What `torch.conv2d` gives, (batch, channels, height, width).
+    """What `torch.conv2d` gives, to rounding, of shape (batch, out, height, width); its gradients are the same too.
+
+    float32 images stay float32, or are bfloat16 under autocast, but for grouped convolutions that are not depthwise.
 
     >>> images, weight = torch.ones(1, 8, 6, 6), torch.ones(8, 1, 5, 5, requires_grad=True)
     >>> convolve(Convolution(images, weight, padding=(2, 2), groups=8)).sum().backward()
@@ -147,9 +153,14 @@ class _DepthwiseConvolution(torch.autograd.Function):
 def weight_gradient(
     gradient: Tensor, images: Tensor, weight: Tensor, stride: HeightWidth, padding: HeightWidth
 ) -> Tensor:
-    """The gradient of a depthwise convolution's weights (channels, 1, rows, columns), of its output's `gradient`.
+    """The gradient of a loss in a depthwise convolution's `weight`, of its shape (channels, 1, rows, columns).
 
-    `gradient` is (batch, channels, height, width), `images` (batch, channels, height, width) the convolution's input.
+    `gradient` is that in the convolution's output, `images` the convolution's input, both of shape (batch, channels,
+    height, width); `stride` and `padding` are of (rows, columns). Of `weight` only the shape is read.
+
+    >>> ones = torch.ones(1, 1, 4, 4)
+    >>> weight_gradient(ones, ones, torch.zeros(1, 1, 5, 5), stride=(1, 1), padding=(2, 2))[0, 0, 2]
+    tensor([ 8., 12., 16., 12.,  8.])
     """
     rows, columns = weight.shape[2:]
     if columns < COLUMNS or _is_narrow(images, weight):

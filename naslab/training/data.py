@@ -27,8 +27,8 @@ SPLIT_SEED = 0
 class DataSplit(NamedTuple):
     """What a search sees: training and validation images, and the training images' statistics.
 
-    `mean` and `deviation` are those of each channel, in pixel values (0 to 255), float32 (channels,). `num_skipped` is
-    how many files were left out because they cannot be read.
+    `mean` and `deviation` are those of each channel, in pixel values (0 to 255), float32 of shape (channels,).
+    `num_skipped` is how many files were left out because they cannot be read.
     """
 
     train: Images
@@ -44,8 +44,9 @@ def load_dataset(
 ) -> DataSplit:
     """Training and validation images of a data set for `device`, both stratified parts of its training set.
 
-    `max_images` of the choice is what both hold together. Raises `DataError` where the data set is missing, damaged
-    or too small for the split, `DeviceError` where the device is not there.
+    `choice` names the data set; its `max_images` is what both hold together, its `validation_fraction` the share of
+    that which validates. Raises `DataError` where the data set is missing, damaged or too small for the split,
+    `DeviceError` where the device is not there.
 
     >>> split = load_dataset(DataChoice(name="digits"))
     >>> split.train.images.shape, len(split.validation)
@@ -60,7 +61,10 @@ def load_dataset(
 
 
 def load_test_set(choice: DataChoice, data_dir: Path | str | None = None, device: torch.device | str = "cpu") -> Images:
-    """The whole test set. For the one reading after a network is chosen and trained, never in a search."""
+    """The whole test set. For the one reading after a network is chosen and trained, never in a search.
+
+    Raises `DataError` where the data set is missing or damaged, `DeviceError` where the device is not there.
+    """
     part = open_part(choice, "test", _path(data_dir), find_device(device))
     return part.take(np.arange(len(part.labels)))
 

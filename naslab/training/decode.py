@@ -24,7 +24,7 @@ ASPECTS = (3 / 4, 4 / 3)
 
 
 def read_pixels(path: Path) -> Tensor:
-    """An image file as uint8 (3, height, width), upright as its EXIF says; grey ones get three equal channels.
+    """An image file as uint8 of shape (3, height, width), upright as its EXIF says; grey ones get three equal channels.
 
     JPEG and PNG are decoded by torchcodec where it is installed, everything else by Pillow, whose pixels are the same.
     Raises `DataError`, which names the file, where it is damaged or cut short.
@@ -49,7 +49,11 @@ def fast_decoder() -> Callable[[Path], Tensor] | None:
 
 
 def read_by_pillow(path: Path) -> Tensor:
-    """The same by Pillow, which knows more kinds of files."""
+    """An image file as uint8 of shape (3, height, width) by Pillow, which knows more kinds of files than torchcodec.
+
+    Grey values of 16 bits are scaled to 8. Raises `OSError`, `ValueError` or `SyntaxError`, as Pillow does, for a file
+    that it cannot read.
+    """
     from PIL import Image, ImageOps
 
     with Image.open(path) as image:
@@ -61,7 +65,7 @@ def read_by_pillow(path: Path) -> Tensor:
 
 
 def fit_pixels(image: Tensor, height: int, width: int) -> Tensor:
-    """The middle of an image (channels, rows, columns) in the proportions of the size, resized to it.
+    """The middle of an image of shape (channels, rows, columns), in the proportions of the size, resized to it.
 
     >>> fit_pixels(torch.zeros(3, 40, 60, dtype=torch.uint8), 16, 16).shape
     torch.Size([3, 16, 16])
@@ -76,9 +80,11 @@ def fit_pixels(image: Tensor, height: int, width: int) -> Tensor:
 
 
 def crop_at_random(image: Tensor, height: int, width: int, least_area: float, seed: int) -> Tensor:
-    """A window of `least_area` to the whole of an image's area and of random proportions, resized to the size.
+    """A random window of an image, resized: uint8 of shape (channels, `height`, `width`).
 
-    What torchvision's `RandomResizedCrop` draws (arXiv 1409.4842, section 6), drawn from `seed` alone.
+    `image` is uint8 of shape (channels, rows, columns). The window has between `least_area` (0 to 1) and the whole of
+    its area, and proportions between 3:4 and 4:3: what torchvision's `RandomResizedCrop` draws (arXiv 1409.4842,
+    section 6), drawn from `seed` alone.
     """
     transform = v2.RandomResizedCrop((height, width), scale=(least_area, 1.0), ratio=ASPECTS)
     with torch.random.fork_rng(devices=[]):

@@ -18,7 +18,8 @@ def choose_device(asked: str, worker: int = 0, gpus_per_worker: float | None = N
     """The torch device of worker `worker`: `cpu`, `mps` or `cuda:0`, workers taking the visible GPUs in turn.
 
     `auto` is a GPU where there is one. `gpus_per_worker` is the share of a GPU that each worker may take: 0.5 puts two
-    workers on each, 0 keeps to the CPU, `None` puts no bound. Raises `DeviceError` where the GPU is not there.
+    workers on each, 0 keeps to the CPU, `None` puts no bound. Raises `UnknownNameError` where `asked` is no device's
+    name, `DeviceError` where the GPU is not there or has no room for so many workers.
 
     >>> choose_device("cpu", worker=3)
     'cpu'

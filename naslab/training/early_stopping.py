@@ -20,12 +20,12 @@ class EarlyStop:
         self._best: dict[str, Tensor] = {}
 
     def note(self, curve: Sequence[EpochRecord], module: nn.Module) -> None:
-        """Take note of the last epoch of a curve and of the weights that it evaluated."""
+        """Keep a copy of the weights of `module` if the last epoch of `curve`, which evaluated them, is the best."""
         if self._recipe.stop_patience is not None and kept_epoch(curve, self._recipe) is curve[-1]:
             self._best = {name: value.detach().clone() for name, value in module.state_dict().items()}
 
     def is_due(self, curve: Sequence[EpochRecord]) -> bool:
-        """Whether a training with this curve is at its end."""
+        """Whether a training with this curve ends: its best epoch lies `stop_patience` epochs or more behind."""
         patience = self._recipe.stop_patience
         return patience is not None and bool(curve) and len(curve) - kept_epoch(curve, self._recipe).epoch >= patience
 
@@ -36,7 +36,7 @@ class EarlyStop:
 
     @property
     def tensors(self) -> dict[str, Tensor]:
-        """The best weights under names of their own, on the CPU: what a checkpoint must hold of this."""
+        """A copy of the best weights on the CPU, as a checkpoint holds them: by their names after `best.`."""
         return {f"{PREFIX}{name}": value.detach().cpu().clone().contiguous() for name, value in self._best.items()}
 
     @tensors.setter

@@ -40,6 +40,7 @@ def data_at(split: DataSplit, fidelity: Fidelity, seed: int) -> DataSplit:
 
     The subset is a function of the seed, and a larger one holds every smaller one of the same seed but for classes
     whose share is rounded. Validation images and statistics stay. Images are resized as batches are made of them.
+    Raises `DataError` for fewer images than classes.
     """
     import torch
 
@@ -86,7 +87,7 @@ def without_heads(module: nn.Module, arch: ArchSpec) -> nn.Module:
 
 
 def missing_classes(split: DataSplit) -> dict[str, list[int]]:
-    """The classes without an image to train on, and those without one to validate on; parts that have all are left out.
+    """The classes without an image, by the part that lacks them, `train` or `validation`; parts with all are left out.
 
     A class that is not trained on is never recognised, one that is not validated on counts for nothing: the accuracy
     is that of the validation images as they are.

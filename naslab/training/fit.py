@@ -56,12 +56,16 @@ def fit_and_test(
     save_to: Path | str | None = None,
     report: Callable[[EpochRecord], None] = lambda _: None,
 ) -> FitResult:
-    """Train a network, read the test set once at the end, and write the weights to `save_to` (safetensors).
+    """Train the network of `arch` by `recipe` for `epochs` on the data of `choice`, then read the test set once.
 
-    `use_validation` trains on the validation images too; `start_from` is a weights file to go on from. Auxiliary heads
-    are trained, but not written; the test images are looked at in the recipe's `test_views`. Where memory runs out,
-    training starts again with half of the batch and of the learning rate. Raises `DataError` for data or weights that
-    do not fit the network, `DivergedError` for a training that does.
+    `use_validation` trains on the validation images too; `start_from` is a safetensors file of weights to begin with,
+    `save_to` one that the weights are written to. `report` takes each epoch as it ends. Auxiliary heads are trained,
+    but not written; the test images are looked at in the recipe's `test_views`. Where memory runs out, training starts
+    again with half of the batch and of the learning rate.
+
+    Raises `SpecError` where the recipe's `stop_patience` or `plateau` needs validation images and `use_validation`
+    leaves none, `DataError` for data or weights that are missing or do not fit the network, `DeviceError` for a device
+    that is not there, `DivergedError` for a training that diverges.
     """
     if use_validation and recipe.stop_patience is not None:
         raise SpecError("stop_patience", "needs validation images that are not trained on; leave one of both out")

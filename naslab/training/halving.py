@@ -35,11 +35,11 @@ def train_within_memory(
     num_images: int,
     begun_at: int | None = None,
 ) -> tuple[T, Recipe]:
-    """What `make` gives, trained on `num_images`, and the recipe that it was trained with.
+    """What `make` gives, trained by `recipe` on `num_images`, and the recipe that it was trained with in the end.
 
     Where `train` runs out of memory, the host's or the device's, it starts again from what `make` gives anew, with half
     of the batch and of the learning rate (linear scaling, arXiv 1706.02677). Its error is raised at the smallest batch.
-    A training that goes on where another ended takes the batch size that it was `begun_at`.
+    `begun_at` is the batch size of the checkpoint that a training goes on from: it begins with that one.
     """
     tried = list(smaller_recipes(recipe, num_images))
     first = 0 if begun_at is None else [each.batch_size for each in tried].index(begun_at)
@@ -91,7 +91,7 @@ def halving_notes(asked: Recipe, used: Recipe, num_images: int) -> dict[str, Any
 
 
 def free_memory() -> None:
-    """Give back what nothing refers to any more, also that of torch's allocator on a GPU."""
+    """Free objects that nothing refers to, and return their memory to the system, that of torch on a GPU too."""
     gc.collect()
     return_freed_memory()
     torch = sys.modules.get("torch")
@@ -100,7 +100,7 @@ def free_memory() -> None:
 
 
 def return_freed_memory() -> None:
-    """Hand to the system what the C library keeps of freed memory, where it can be told to (GNU's)."""
+    """Return to the system the freed memory that the C library keeps, where it can be told to (GNU's)."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if trim is not None:
         trim(0)

@@ -18,42 +18,45 @@ class Images(Protocol):
 
     @property
     def labels(self) -> Tensor:
-        """int64 (count,), on the device that trains."""
+        """int64 of shape (count,), on the device that trains."""
         ...
 
     @property
-    def channels(self) -> int: ...
+    def channels(self) -> int:
+        """The channels of each image: 1 for grey ones, 3 for coloured ones."""
+        ...
 
     def batches(
         self, parts: Sequence[Tensor], least_area: float = 1.0, seed: int = 0
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """For each part, places of images int64 (batch,): pixels uint8 (batch, height, width, channels), and labels.
+        """The pixels and labels of each of `parts`, which are places of images from 0, int64 of shape (batch,).
 
-        With `least_area` below 1 each is a window of its image, of random proportions and of at least that share of
-        its area, resized to the size of all; drawn from `seed` alone.
+        Pixels are uint8 of shape (batch, height, width, channels), labels int64 of shape (batch,). With `least_area`
+        below 1 each is a window of its image, of random proportions and of at least that share of its area, resized to
+        the size of all; drawn from `seed` alone. Raises `DataError` for a file that cannot be read.
         """
         ...
 
     def joined(self, other: Self) -> Self:
-        """These images and then the others, which lie where these do."""
+        """These images and then those of `other`, both parts of one data set."""
         ...
 
     def chosen(self, places: Tensor) -> Self:
-        """The images at these places int64 (count,) alone."""
+        """Only the images at `places`, from 0, int64 of shape (count,)."""
         ...
 
     def __len__(self) -> int: ...
 
 
 class ImageSet(NamedTuple):
-    """Images on a device: `pixels` is uint8 (count, height, width, channels), `labels` int64 (count,)."""
+    """Images on a device: `pixels`, uint8 of shape (count, height, width, channels), `labels`, int64 (count,)."""
 
     pixels: Tensor
     labels: Tensor
 
     @property
     def images(self) -> Tensor:
-        """The images as uint8 (count, channels, height, width); the same memory."""
+        """The images as uint8 of shape (count, channels, height, width); the same memory."""
         return self.pixels.permute(0, 3, 1, 2)
 
     @property
@@ -79,7 +82,9 @@ class ImageSet(NamedTuple):
 
 
 def random_windows(pixels: Tensor, least_area: float, generator: torch.Generator) -> Tensor:
-    """Each image (batch, height, width, channels) cut to a random window of itself and resized to what it was.
+    """Each image cut to a random window of itself and resized to what it was.
+
+    `pixels` and the result are uint8 of shape (batch, height, width, channels).
 
     Its share of the area is drawn between `least_area` and 1 and its proportions between 3:4 and 4:3 (arXiv 1409.4842,
     section 6); a side that would be longer than the image's is the image's.

@@ -82,15 +82,17 @@ def train(
     remark: Remark = lambda name, text: None,
     make_capturer: Callable[[torch.device], Capturer | None] = cuda_capturer,
 ) -> tuple[EpochRecord, ...]:
-    """Train `module` in place on `data.train`, evaluate it after each epoch, and give the learning curve.
+    """Train `module` in place on `data.train` by `recipe`, evaluate it after each epoch, and give the learning curve.
 
     `size` is the (height, width) of the network's input; images of another size are resized. The schedule is that of
     `schedule_epochs`, of which `epochs` are the beginning. From `start` on, a checkpoint of the same training, every
     number is as if it had never stopped, and its epochs are in the curve; `keep` takes the state at the end. The
-    training ends early after an epoch where `is_clear`, given the curve, says that more would tell nothing. `remark`
-    takes notes on how it ran: `not_captured` is why its steps were not recorded by what `make_capturer` makes, where
-    the recipe asks for that. Raises `DivergedError`, `TimedOutError` after the clock's deadline, and `DataError` for a
-    checkpoint of something else.
+    training ends early after an epoch where `is_clear`, given the curve, says that more would tell nothing. `clock`
+    says when it began and must end, `report` takes each epoch as it ends. `remark` takes notes on how it ran:
+    `not_captured` is why its steps were not recorded by what `make_capturer` makes, where the recipe asks for that.
+
+    Raises `DivergedError` for a loss that is not finite or 100 times that of guessing, `TimedOutError` after the
+    clock's deadline, `DataError` for a checkpoint of another training and for images that cannot be read.
     """
     device = data.train.labels.device
     clock = clock or Clock.start()
@@ -131,7 +133,7 @@ def train(
 
 
 class _Run:
-    """What lives as long as one training."""
+    """The parts of one training: optimiser, schedule, averages, and the step that uses them."""
 
     def __init__(
         self,
@@ -182,7 +184,7 @@ class _Run:
         return float(total) / count
 
     def validation(self, epoch: int, images: Images) -> Evaluation:
-        """How the weights do after an epoch, which the schedule takes note of."""
+        """Evaluate the weights after an epoch, and let the schedule see the loss."""
         seen = evaluate(self.evaluated, images, self.normalise, self.recipe)
         if not math.isfinite(seen.loss):
             raise DivergedError(f"the validation loss became {seen.loss} in epoch {epoch + 1}")
@@ -190,7 +192,7 @@ class _Run:
         return seen
 
     def _advance(self, done: int) -> Advance:
-        """What updates the weights after `done` steps, all that changes from step to step set for it."""
+        """The update that follows `done` steps, with the learning rate and all else that changes by step set for it."""
         factor = self.plateau.factor * rate_factor(self.recipe, done, self._steps, self._epochs)
         set_rate(self.optimizer, self.recipe.learning_rate * factor)
         self._regularisation.before_step(done / (self._steps * self._epochs))

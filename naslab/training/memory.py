@@ -39,9 +39,9 @@ CONTEXT_BYTES = {"cpu": 300 * 2**20, "cuda": 700 * 2**20}
 class MemoryNeed(msgspec.Struct, frozen=True):
     """Bytes that a training takes at its peak, by what they are for.
 
-    `weights` with their gradients in `gradients` and the optimiser's in `optimizer`; `maps` are those kept for the
-    backward pass with the largest gradients, or those of an evaluation where they are more; both where steps are
-    recorded, for a recording keeps its memory to itself.
+    `weights` are all copies of them (averaged, best, in bfloat16), `gradients` and `optimizer` go with them. `maps` are
+    those kept for the backward pass with the largest gradients, or those of an evaluation where they are more; both
+    where steps are recorded, for the memory of a recording stays its own. `workspace` is the convolutions' own.
     """
 
     weights: int
@@ -58,7 +58,7 @@ class MemoryNeed(msgspec.Struct, frozen=True):
 
 @lru_cache(maxsize=1024)
 def training_memory(arch: ArchSpec, recipe: Recipe, device: str = "cpu") -> MemoryNeed | None:
-    """The memory that training a network by a recipe takes on a kind of device (`cpu`, `cuda`), its images left out.
+    """The memory that training a network by a recipe takes on a device (`cpu`, `cuda:0`), but for the data set.
 
     On a CPU `auto` counts as float32, which is the most that it can be. `None` where a layer of the network does not
     declare which maps it keeps; a warning names it once.

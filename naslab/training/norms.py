@@ -26,14 +26,15 @@ class WarmNorms:
     def before_step(self, step: int) -> None:
         """Set each momentum for `step` (from 0): 1 / (step + 1), then 1 / window, and never below its own.
 
-        At every step, for a training may begin at any, from a checkpoint.
+        The window is a tenth of the training, in steps. To be called before every step, for a training that goes on
+        from a checkpoint begins at any.
         """
         for norm, momentum in self._norms:
             norm.momentum = max(momentum, 1 / min(step + 1, self._window))
 
     @property
     def settled_at(self) -> int:
-        """The step from which no momentum changes any more: 9 with torch's own of 0.1, unless the window is shorter."""
+        """The step, from 0, from which no momentum changes: 9 with torch's own of 0.1, unless the window is shorter."""
         if not self._norms:
             return 0
         longest = max(1 / momentum if momentum else math.inf for _, momentum in self._norms)

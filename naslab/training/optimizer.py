@@ -15,8 +15,8 @@ def make_optimizer(module: nn.Module, recipe: Recipe, is_capturable: bool = Fals
     """The recipe's optimiser over a module's parameters, fused where torch has it.
 
     Weight decay is for the weights of convolutions and linear layers alone, not for norms, biases and gains
-    (He et al. 2019, arXiv 1812.01187, section 3.1). The steps of one that `is_capturable` may be recorded: what changes
-    from step to step, the learning rate too, is on the device.
+    (He et al. 2019, arXiv 1812.01187, section 3.1). Steps of an optimiser that `is_capturable` may be recorded as a
+    CUDA graph: all that changes from step to step, the learning rate too, is a tensor on the device.
     """
     groups = parameter_groups(module, recipe.weight_decay)
     rate = _rate_tensor(module, recipe.learning_rate) if is_capturable else recipe.learning_rate
@@ -31,7 +31,7 @@ def make_optimizer(module: nn.Module, recipe: Recipe, is_capturable: bool = Fals
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Give an optimiser a learning rate; one that is a tensor stays in its place."""
+    """Give an optimiser a learning rate; where its rate is a tensor that tensor takes the value."""
     for group in optimizer.param_groups:
         if isinstance(group["lr"], Tensor):
             group["lr"].fill_(rate)
@@ -52,7 +52,7 @@ def _rate_tensor(module: nn.Module, rate: float) -> Tensor:
 
 
 def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, object]]:
-    """The parameters that decay and those that do not, as an optimiser takes them."""
+    """The parameters with weight decay (`decaying_weights`) and those without, as torch's optimisers take groups."""
     decayed = decaying_weights(module)
     taken = set(decayed)
     kept = [parameter for parameter in module.parameters() if parameter not in taken]
@@ -69,7 +69,14 @@ def decaying_weights(module: nn.Module) -> list[nn.Parameter]:
 def clip_to_weights(parameters: Iterable[nn.Parameter], ratio: float, eps: float = 1e-3) -> None:
     """Scale each unit's gradient to at most `ratio` of the norm of its weights (arXiv 2102.06171, equation 3).
 
-    A vector (biases, gains) is one unit, as in the paper's released code.
+    Norms of weights count as at least `eps`. A vector (biases, gains) is one unit, as in the paper's released code.
+    Parameters without a gradient are left out.
+
+    >>> weight = nn.Parameter(torch.tensor([[3.0, 4.0]]))
+    >>> weight.grad = torch.tensor([[0.0, 2.0]])
+    >>> clip_to_weights([weight], ratio=0.1)
+    >>> weight.grad
+    tensor([[0.0000, 0.5000]])
     """
     for parameter in parameters:
         if parameter.grad is None:

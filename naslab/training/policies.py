@@ -18,7 +18,10 @@ Transform = Callable[[Tensor], Tensor]
 
 
 def color_policy(recipe: Recipe) -> Transform | None:
-    """What a recipe does to uint8 images (batch, channels, height, width) beyond crops and mirrors, if anything."""
+    """A recipe's AutoAugment, RandAugment and colour jitter, in this order; `None` for a recipe without any.
+
+    It takes and gives images, uint8 of shape (batch, channels, height, width).
+    """
     if not (recipe.auto_augment or recipe.rand_augment or _color_ranges(recipe)):
         return None
     from torchvision.transforms import v2  # more than a second, which other recipes do without
@@ -41,8 +44,9 @@ def _color_ranges(recipe: Recipe) -> tuple[float, ...]:
 
 
 def recolored(pixels: Tensor, policy: Transform, host: random.Random) -> Tensor:
-    """Images uint8 (batch, height, width, channels) through a policy that is drawn anew for every eight of them.
+    """Images through a policy that is drawn anew for every eight of them.
 
+    `pixels` and the result are uint8 of shape (batch, height, width, channels).
     Torchvision draws from torch's global generator of the CPU, which is seeded from `host` and then put back.
     """
     images = pixels.permute(0, 3, 1, 2)

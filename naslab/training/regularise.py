@@ -22,20 +22,20 @@ from naslab.study.recipe import Recipe
 
 
 class Regularisation:
-    """What of a recipe's regularisation changes from step to step."""
+    """What of a recipe's regularisation changes from step to step: the rate of `drop_block`, where there is one."""
 
     def __init__(self, drop_block: DropBlock | None) -> None:
         self._drop_block = drop_block
 
     def before_step(self, share: float) -> None:
-        """Set the rates at this share of the training."""
+        """Set the rates for the step at `share` of the training, from 0 to 1."""
         if self._drop_block is not None:
             self._drop_block.at(share)
 
 
 @contextmanager
 def regularised(module: nn.Module, recipe: Recipe) -> Iterator[Regularisation]:
-    """The module with the recipe's rates; its own come back at the end."""
+    """Inside the block the module has the recipe's rates; afterwards it has its own again."""
     with ExitStack() as undo:
         if recipe.dropout is not None:
             _set_dropout(module, recipe.dropout, undo)
@@ -53,13 +53,13 @@ def regularised(module: nn.Module, recipe: Recipe) -> Iterator[Regularisation]:
 
 
 def classifier_of(module: nn.Module) -> nn.Module | None:
-    """The layer that makes the logits: the last convolution or linear layer outside the auxiliary heads."""
+    """The layer that makes the logits: the last convolution or linear layer outside the auxiliary heads, if any."""
     weighted = [each for each in _trunk(module) if isinstance(each, nn.Linear | nn.Conv2d)]
     return weighted[-1] if weighted else None
 
 
 def last_blocks(module: nn.Module, num_stages: int = 2) -> list[nn.Module]:
-    """The blocks of a network's last stages."""
+    """The blocks of a network's last `num_stages` stages, in order."""
     stages = [part for name, part in module.named_children() if name.startswith("stage")]
     return [block for stage in stages[-num_stages:] for block in stage.children()]
 
@@ -125,9 +125,10 @@ def _dropping_weights(rate: float) -> Callable[[nn.Module, tuple[Any, ...], Tens
 
 
 class DropBlock:
-    """Drops squares of a block's output in training, at a rate that grows linearly from 0 over the training.
+    """A forward hook that drops squares of a block's output in training (DropBlock, arXiv 1810.12890).
 
-    The square is at most as large as the map, and odd.
+    The share that is dropped grows linearly from 0 to `rate` over the training. A square has `size` pixels a side, or
+    the odd number below that a smaller map allows.
     """
 
     def __init__(self, rate: float, size: int) -> None:
@@ -143,7 +144,10 @@ class DropBlock:
         self.rate = self._most * share
 
     def __call__(self, block: nn.Module, _: tuple[Any, ...], output: Tensor) -> Tensor:
-        """The output with squares set to 0, the rest scaled up so that its mean stays."""
+        """`output`, of shape (batch, channels, height, width), with squares set to 0, the rest scaled up.
+
+        The mean over the batch stays. In evaluation mode the output stays as it is, as does one that is no map.
+        """
         if not block.training or self.rate == 0 or output.ndim != 4:
             return output
         side = min(self._size, *output.shape[2:])
@@ -152,7 +156,7 @@ class DropBlock:
 
 
 def add_penalty(weights: Iterable[nn.Parameter], l1: float, l2: float) -> None:
-    """Add the gradient of `l1 * sum |w| + l2 / 2 * sum w^2` to that of each weight; the loss itself stays as it is.
+    """Add the gradient of `l1 * sum |w| + l2 / 2 * sum w^2` to that of each of `weights`; the loss stays as it is.
 
     Both together are the elastic net (Zou and Hastie 2005); an `l2` is what SGD calls weight decay.
 

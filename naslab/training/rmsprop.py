@@ -18,9 +18,10 @@ STATE = {"mean_square", "velocity"}
 class RmsProp(torch.optim.Optimizer):
     """Divides each gradient by the root of its mean square (Hinton 2012, lecture 6e), then goes on with momentum.
 
-    With gradient g: s = alpha s + (1 - alpha) g^2 from s = 1, v = momentum v + lr g / sqrt(s + eps), w = w - v. The
-    `weight_decay` of a group adds its multiple of the weights to g. All of a step is done on the device, also where
-    `lr` is a tensor, so that it may be recorded.
+    With gradient g: s = `alpha` s + (1 - `alpha`) g^2 from s = 1, v = `momentum` v + `lr` g / sqrt(s + `eps`) from
+    v = 0, w = w - v; s and v have the shape of the weight w. `params` are tensors or groups of them, as torch's
+    optimisers take them; the `weight_decay` of a group adds its multiple of the weights to g. All of a step is done on
+    the device, also where `lr` is a scalar tensor, so that it may be recorded.
 
     >>> weight = torch.nn.Parameter(torch.tensor([1.0]))
     >>> weight.grad = torch.tensor([2.0])
@@ -47,7 +48,7 @@ class RmsProp(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
-        """Update the weights by their gradients; what `closure` gives, if there is one."""
+        """Update the weights by their gradients, which `closure`, if given, computes first; what that gives."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -59,7 +60,7 @@ class RmsProp(torch.optim.Optimizer):
         return loss
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a state. `ValueError` where it is another optimiser's, PyTorch's RMSProp's say."""
+        """Go on from a state. Raises `ValueError` where it is another optimiser's, PyTorch's RMSProp's say."""
         if any(set(each) != STATE for each in state_dict["state"].values()):
             raise ValueError("the optimizer's state is not of this RMSProp")
         super().load_state_dict(state_dict)

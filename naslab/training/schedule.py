@@ -14,7 +14,10 @@ RESOLUTION = 100
 
 
 def rate_factor(recipe: Recipe, step: int, steps_an_epoch: int, epochs: int) -> float:
-    """The factor of the learning rate at `step` (from 0); that of `plateau` is its warm-up alone.
+    """The factor of the learning rate at `step` (from 0) by the schedule of `recipe`, from 0 to 1.
+
+    The training has `epochs` of `steps_an_epoch` steps. Of the schedule `plateau` this is the warm-up alone: the rest
+    follows from the validation losses (`Plateau`). Sources of the schedules stand at `naslab.study.recipe.Recipe`.
 
     >>> [round(rate_factor(Recipe(schedule="cosine"), step, 4, 1), 2) for step in range(4)]
     [1.0, 0.85, 0.5, 0.15]
@@ -38,7 +41,9 @@ def rate_factor(recipe: Recipe, step: int, steps_an_epoch: int, epochs: int) -> 
 
 @lru_cache(maxsize=64)
 def annealing(recipe: Recipe, epochs: int) -> tuple[float, ...]:
-    """The share by which the learning rate has fallen from its highest so far at the end of each epoch.
+    """The share by which the learning rate has fallen from its highest so far at the end of each of `epochs`.
+
+    From 0 (as high as ever) to 1 (nothing left), rounded to two digits.
 
     >>> annealing(Recipe(schedule="one_cycle"), 4)
     (0.0, 0.33, 0.66, 1.0)
@@ -52,7 +57,10 @@ def annealing(recipe: Recipe, epochs: int) -> tuple[float, ...]:
 
 
 class Plateau:
-    """The factor that falls by `step_factor` after `patience` epochs without a lower validation loss."""
+    """The factor of the schedule `plateau`: times `step_factor` after `patience` epochs without a lower loss.
+
+    It stays 1 for recipes with another schedule.
+    """
 
     def __init__(self, recipe: Recipe) -> None:
         self.factor = 1.0
@@ -70,7 +78,7 @@ class Plateau:
         self.factor, self._lowest, self._waited = state
 
     def after_epoch(self, validation_loss: float) -> None:
-        """Take note of an epoch's validation loss."""
+        """Count in an epoch's validation loss, in nats."""
         if self._recipe.schedule != "plateau":
             return
         self._waited = 0 if validation_loss < self._lowest else self._waited + 1

@@ -20,9 +20,11 @@ from naslab.training.regularise import add_penalty, classifier_of
 
 
 class TrainingStep:
-    """Forward, loss, backward, penalties, clipping, the optimiser's step and the average's.
+    """Forward, loss, backward, penalties, clipping, the optimiser's step and the average's, as `recipe` says.
 
-    `forward` is what turns images into logits: the module, or a compiled form of it with the same weights.
+    `module` is the network, whose parameters `optimizer` updates; `averaged` is its averaged copy, if any, and `size`
+    the (height, width) of its images. `forward` is what turns images into logits: the module, or a compiled form of it
+    with the same weights.
     """
 
     def __init__(
@@ -46,7 +48,7 @@ class TrainingStep:
         self._decaying = decaying_weights(module)
 
     def __call__(self, batch: Batch) -> Tensor:
-        """Update the weights; the batch's mean loss in nats, before the update."""
+        """Update the weights; the batch's mean loss in nats before the update, a scalar tensor."""
         recipe = self._recipe
         self._optimizer.zero_grad()
         with forward_precision(recipe, batch.images.device, self._size):
@@ -68,7 +70,12 @@ class TrainingStep:
 def training_loss(
     module: nn.Module, outputs: Tensor | tuple[Tensor, ...], batch: Batch, label_smoothing: float
 ) -> Tensor:
-    """The loss of a module's logits; of one with auxiliary heads, theirs added at their weights (arXiv 1409.4842)."""
+    """The loss of `outputs`, what `module` made of a batch: a scalar tensor, in nats.
+
+    The logits are of shape (batch, classes). A module with auxiliary heads gives several: the losses of the heads are
+    added at the weights that the architecture gives them (arXiv 1409.4842). `batch` has the labels, `label_smoothing`
+    is the share of a target that all classes have in common.
+    """
     if isinstance(outputs, Tensor):
         return batch_loss(outputs.float(), batch, label_smoothing)
     assert isinstance(module, Supervised)
@@ -79,7 +86,11 @@ def training_loss(
 
 
 def batch_loss(logits: Tensor, batch: Batch, label_smoothing: float) -> Tensor:
-    """Cross-entropy in nats of logits (batch, classes), against both labels where images were mixed."""
+    """The mean cross-entropy in nats of logits of shape (batch, classes): a scalar tensor.
+
+    Where images were mixed it is that against both labels, each at the share of its image (arXiv 1710.09412).
+    `label_smoothing` is the share of a target that all classes have in common.
+    """
     loss = functional.cross_entropy(logits, batch.labels, label_smoothing=label_smoothing)
     if batch.other_labels is None or batch.share is None:
         return loss

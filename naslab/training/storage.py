@@ -30,25 +30,26 @@ Indices = NDArray[np.int64]
 
 
 class Stored(Protocol):
-    """One part of a data set, as it lies."""
+    """One part of a data set, held in memory or on disk; `labels` are int64 of shape (count,)."""
 
     labels: Indices
     num_skipped: int
 
     def take(self, indices: Indices) -> Images:
-        """The images of these numbers."""
+        """The images numbered `indices`, from 0 in the order of the part: int64 of shape (count,)."""
         ...
 
     def statistics(self, indices: Indices) -> Tensor:
-        """Mean and deviation of each channel over the images of these numbers, or 5,000 of them: float32 (2, channels).
+        """Mean and deviation of each channel over the images numbered `indices`: float32 of shape (2, channels).
 
-        In pixel values (0 to 255), on the device.
+        In pixel values (0 to 255), on the device. `indices` are int64 of shape (count,); of many images about 5,000 are
+        looked at.
         """
         ...
 
 
 def open_part(choice: DataChoice, part: Part, data_dir: Path | None, device: torch.device) -> Stored:
-    """One part of a data set, held or streamed as the choice says.
+    """One `part`, `train` or `test`, of the data set of `choice`, held or streamed for `device` as that says.
 
     Raises `DataError` where the data set is missing or damaged, and where it is to be held and there is no room.
     """
@@ -70,7 +71,10 @@ def open_part(choice: DataChoice, part: Part, data_dir: Path | None, device: tor
 
 
 def is_streamed(choice: DataChoice, num_bytes: int, memory: DeviceMemory) -> bool:
-    """Whether images that take `num_bytes` once decoded are streamed.
+    """Whether images that take `num_bytes` once decoded are streamed: as `choice.storage` says.
+
+    `auto` streams what takes more than a quarter of the device's `memory`, or half of what is free of it. Raises
+    `DataError` where they are to be held and take more than is free.
 
     >>> is_streamed(DataChoice(name="digits"), 3 * 2**30, DeviceMemory(16 * 2**30, 8 * 2**30))
     False
@@ -86,7 +90,7 @@ def is_streamed(choice: DataChoice, num_bytes: int, memory: DeviceMemory) -> boo
 
 
 class HeldPart:
-    """Decoded images; what is taken of them is copied to the device."""
+    """Decoded images on the host; what is taken of them is copied to the device."""
 
     def __init__(self, arrays: ImageArrays, device: torch.device, num_skipped: int = 0) -> None:
         self.labels = arrays.labels
@@ -105,7 +109,9 @@ class HeldPart:
 class StreamedPart:
     """Images on disk. What is taken of them shares one stream, and with it its loader processes.
 
-    With a `key` their statistics are kept in the cache folder.
+    `source` reads an image by its number, `labels` are int64 of shape (count,), `size` is the (height, width) that
+    images are brought to, `channels` how many they have, `num_skipped` how many files were left out. With a `key` their
+    statistics are kept in the cache folder.
     """
 
     def __init__(

@@ -28,10 +28,13 @@ SEED_STRIDE = 0x9E3779B97F4A7C15
 
 
 class ImageSource(Protocol):
-    """Images by their number: uint8 (channels, height, width), each of its own size."""
+    """Images by their number, each of its own size."""
 
     def read(self, number: int) -> Tensor:
-        """One image; `DataError` where it cannot be read."""
+        """The image of a `number`, from 0: uint8 of shape (channels, height, width).
+
+        Raises `DataError` where it cannot be read.
+        """
         ...
 
 
@@ -47,7 +50,7 @@ class FileSource:
 
 
 class ArraySource:
-    """Images in an array uint8 (count, height, width, channels), mapped from disk."""
+    """Images in an array, uint8 of shape (count, height, width, channels), mapped from disk."""
 
     def __init__(self, images: NDArray[np.uint8]) -> None:
         self._images = images
@@ -71,7 +74,7 @@ class Unreadable(NamedTuple):
 
 
 class Stream:
-    """Batches of a source's images, brought to `size` (height, width) by `num_loaders` processes (0: by this one).
+    """Batches of the images of `source`, brought to `size` (height, width) by `num_loaders` processes (0: by this one).
 
     The processes live as long as the stream; one pass is read at a time.
     """
@@ -91,7 +94,10 @@ class Stream:
         )
 
     def batches(self, wanted: Sequence[Sequence[Wanted]]) -> Iterator[Tensor]:
-        """Each batch as uint8 (count, height, width, channels) on the device. Raises `DataError` for a bad image."""
+        """Each batch of `wanted` images as uint8 of shape (count, height, width, channels) on the device.
+
+        Raises `DataError` for an image that cannot be read.
+        """
         self._order.wanted = wanted
         for pixels in self._loader:
             if isinstance(pixels, Unreadable):
@@ -110,7 +116,7 @@ class StreamedSet(msgspec.Struct, frozen=True):
     def batches(
         self, parts: Sequence[Tensor], least_area: float = 1.0, seed: int = 0
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """The pixels, uint8 (count, height, width, channels), and the labels of the images that each part names."""
+        """The pixels and labels of each part's images; windows are cut from the files' own pixels."""
         wanted = [[self._wanted(place, least_area, seed) for place in part.tolist()] for part in parts]
         for part, pixels in zip(parts, self.stream.batches(wanted), strict=True):
             yield pixels, self.labels.index_select(0, part)

@@ -23,8 +23,9 @@ def views_size(size: tuple[int, int], views: Views) -> tuple[int, int]:
 
 
 def views_of(images: Tensor, size: tuple[int, int], views: Views) -> tuple[Tensor, ...]:
-    """Views (batch, channels, *size) of images of `views_size`, each image's in the same order.
+    """Views of images, each of shape (batch, channels, *size), the images in the same order.
 
+    `images` are of shape (batch, channels, *views_size(size, views)).
     `flip` is the image and its mirror image, `five_crop` the corners and the centre, `ten_crop` those and their mirror
     images.
     """

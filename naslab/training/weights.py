@@ -14,7 +14,10 @@ from naslab.errors import DataError, WriteError
 
 
 def save_weights(module: nn.Module, path: Path | str) -> str:
-    """Write a module's weights and running statistics; the SHA-256 of the file in hexadecimal digits."""
+    """Write a module's weights and running statistics; the SHA-256 of the file in hexadecimal digits.
+
+    Raises `DataError` where the file cannot be written.
+    """
     state = {name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()}
     content = save(state)
     try:
@@ -25,7 +28,7 @@ def save_weights(module: nn.Module, path: Path | str) -> str:
 
 
 def load_weights(module: nn.Module, path: Path | str) -> None:
-    """Take a module's weights from a file. `DataError` if it is damaged or is that of another network."""
+    """Take a module's weights from a file. Raises `DataError` if it is damaged or is that of another network."""
     try:
         state = load_file(path)
     except (OSError, SafetensorError) as error:

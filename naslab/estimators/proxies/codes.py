@@ -24,7 +24,14 @@ def naswot(module: nn.Module, batches: Sequence[Batch]) -> float:
 
 
 def code_kernel(module: nn.Module, images: Tensor) -> Tensor:
-    """The units on which two images' codes agree: float64 (batch, batch)."""
+    """How many units are on or off alike for each two images: float64 of shape (batch, batch).
+
+    `images` are of shape (batch, channels, height, width). Raises `SpecError` for a network without activations.
+
+    >>> code_kernel(nn.Sequential(nn.Flatten(), nn.ReLU()), torch.tensor([[[[1.0, -1.0]]], [[[1.0, 1.0]]]]))
+    tensor([[2., 1.],
+            [1., 2.]], dtype=torch.float64)
+    """
     count = len(images)
     kernel = torch.zeros(count, count, dtype=torch.float64, device=images.device)
     num_seen = 0

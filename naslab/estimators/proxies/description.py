@@ -19,12 +19,12 @@ DESCRIPTIONS: dict[str, Callable[[ArchSpec], int]] = {
 
 
 def described(name: str, arch: ArchSpec) -> float:
-    """A proxy of a network's description."""
+    """The score of a network by one of `DESCRIPTIONS`, from its description alone."""
     return float(DESCRIPTIONS[name](arch))
 
 
 def num_layers(arch: ArchSpec) -> int:
-    """The blocks of the stages that are no identity, nor the 1x1 convolution that stands for one where shapes change.
+    """How many blocks of the stages are not `Skip`: an identity, or a 1x1 convolution where shapes change.
 
     >>> from naslab.space import load_space
     >>> from naslab.space.nas_bench_macro import nas_bench_macro_genome

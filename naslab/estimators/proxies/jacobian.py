@@ -24,6 +24,6 @@ def jacob_cov(module: nn.Module, batches: Sequence[Batch]) -> float:
 
 
 def correlation_score(slopes: Tensor) -> float:
-    """The score of gradients of shape (images, values)."""
+    """The score of `jacob_cov` for the gradients of the images, of shape (images, values)."""
     eigenvalues = torch.linalg.eigvalsh(torch.corrcoef(slopes.double().cpu())).clamp(min=0) + STABILISER
     return -float((eigenvalues.log() + 1 / eigenvalues).sum())

@@ -32,19 +32,22 @@ SCORES: dict[str, Callable[[nn.Module, Sequence[Batch]], float]] = {
     "snip": snip,
     "zico": zico,
 }
-"""A network at initialisation and batches of images in, a number out; the network may be used up."""
+"""Functions of a network at initialisation and of batches of images; they may leave the network changed."""
 ZICO_BATCHES = 2
 
 
 def prepare(names: tuple[str, ...], probe: Probe, bench: Workbench) -> None:
-    """Set the worker's threads and load the images that the proxies look at."""
+    """Set the worker's threads and load the images of `probe`, if any of the proxies `names` looks at some."""
     torch.set_num_threads(bench.threads)
     if not set(names).isdisjoint(NEEDS_IMAGES):
         images_on(bench, probe)
 
 
 def estimate(names: tuple[str, ...], probe: Probe, candidate: Candidate, bench: Workbench) -> Estimate:
-    """The scores of a candidate under their names, or why one of them is none."""
+    """The scores of `candidate` by the proxies `names`, or the failure of one of them.
+
+    `probe` says which images they look at, `bench` is the worker's.
+    """
     started = time.perf_counter()
     device = torch.device(bench.device)
     failure, measured = None, {}
@@ -63,7 +66,11 @@ def estimate(names: tuple[str, ...], probe: Probe, candidate: Candidate, bench: 
 
 
 def measure(names: tuple[str, ...], probe: Probe, candidate: Candidate, bench: Workbench) -> dict[str, float]:
-    """The scores of a candidate by name. Raises `DivergedError` for one that is not finite."""
+    """The scores of `candidate` by the proxies `names`.
+
+    `probe` says which images they look at, `bench` is the worker's. Raises `DivergedError` for a score that is not
+    finite, `DataError` for images that do not fit the network.
+    """
     batches = None
     found = {}
     for name in names:
@@ -79,14 +86,18 @@ def measure(names: tuple[str, ...], probe: Probe, candidate: Candidate, bench: W
 
 
 def score(name: str, candidate: Candidate, batches: Sequence[Batch]) -> float:
-    """A proxy of the network at initialisation, the same whatever ran before in the process."""
+    """The score of a network at initialisation by a proxy of `SCORES`, whatever ran before in the process."""
     device = batches[0].images.device
     with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
         return SCORES[name](ready_network(candidate.arch, candidate.seed, device), batches)
 
 
 def batches_for(names: tuple[str, ...], probe: Probe, candidate: Candidate, bench: Workbench) -> list[Batch]:
-    """Batches of images; a single blank one where only shapes are looked at."""
+    """Two batches of the images of `probe`, of the size that `candidate` takes, on the device of `bench`.
+
+    A single image of ones where none of the proxies `names` looks at images. Raises `DataError` for images that do not
+    fit the network.
+    """
     size = candidate.arch.input[1:]
     if set(names).isdisjoint(NEEDS_IMAGES):
         device = torch.device(bench.device)
@@ -97,7 +108,7 @@ def batches_for(names: tuple[str, ...], probe: Probe, candidate: Candidate, benc
 
 
 def images_on(bench: Workbench, probe: Probe) -> DataSplit:
-    """The data on the worker's device, loaded once a worker; those of a training where they are the same."""
+    """The data of `probe` on the worker's device, loaded once a worker, trainings on the same data included."""
     key = (DataSplit, probe.data, probe.data_dir, bench.device)
     if key not in bench.cache:
         bench.cache[key] = load_dataset(probe.data, probe.data_dir, bench.device)

@@ -15,17 +15,21 @@ from naslab.study.data_choice import DataChoice
 from naslab.study.outcome import Candidate, Estimate
 
 ScoredProxy = Literal["synflow", "naswot", "jacob_cov", "grad_norm", "snip", "zico"]
-"""What a network at initialisation tells."""
+"""Proxies of a network at initialisation."""
 
 DESCRIBED: tuple[str, ...] = tuple(DESCRIPTIONS)
-"""What the description alone tells: costs, weighted layers on the longest way through, blocks that are no identity."""
+"""Proxies of the description alone: costs, weighted layers on the longest path, blocks that are no identity."""
 PROXIES: tuple[str, ...] = (*DESCRIBED, *get_args(ScoredProxy))
-"""Larger is better for each."""
+"""All proxies; a larger score is to mean a better network."""
 NEEDS_IMAGES: tuple[str, ...] = ("naswot", "jacob_cov", "grad_norm", "snip", "zico")
 
 
 class Probe(msgspec.Struct, frozen=True, kw_only=True):
-    """The images that proxies look at: batches of training images of a data set, drawn by the candidate's seed."""
+    """The images that proxies look at: batches of training images of a data set, drawn by the candidate's seed.
+
+    `data` and `data_dir` name the data set and its folder; a batch has `batch_size` images, or fewer where there are
+    not as many. Raises `SpecError` for batches of fewer than two images.
+    """
 
     data: DataChoice
     data_dir: str | None = None
@@ -39,7 +43,8 @@ class Proxy(msgspec.Struct, frozen=True, kw_only=True):
     """Scores a candidate at initialisation; `measured` holds the score under the proxy's name, larger for better.
 
     A function of the candidate's network and seed, of the data and of the kind of device. A score that is not finite
-    is a failure. Scores of different spaces or data sets do not compare.
+    is a failure. Scores of different spaces or data sets do not compare. Raises `UnknownNameError` for a name that no
+    proxy has.
 
     >>> Proxy(name="naswot", probe=Probe(data=DataChoice(name="cifar10"))).name
     'naswot'
@@ -65,7 +70,7 @@ class Proxy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def described_estimate(name: str, candidate: Candidate, bench: Workbench) -> Estimate:
-    """A proxy of the description, without torch and on no device."""
+    """The estimate of a candidate by a proxy of the description alone, without torch and on no device."""
     started = time.perf_counter()
     measured = {name: described(name, candidate.arch)}
     seconds = time.perf_counter() - started

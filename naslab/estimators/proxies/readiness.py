@@ -1,4 +1,4 @@
-"""What proxies work on: a network at initialisation without chance in it, and its batch of images."""
+"""What proxies work on: a network at initialisation with nothing random in its forward pass, and batches of images."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from naslab.training.augment import Batch, Normaliser
 from naslab.training.data import DataSplit
 
 UNITS = (nn.ReLU, nn.ReLU6, nn.SiLU, nn.Hardswish, nn.GELU, nn.LeakyReLU, nn.ELU, nn.Tanh)
-"""Activations that switch units on and off; the sigmoids of gates are none."""
+"""Activations whose units are on or off by the sign of their input; the sigmoids of gates are not."""
 
 
 def ready_network(arch: ArchSpec, seed: int, device: torch.device) -> nn.Module:
@@ -24,9 +24,10 @@ def ready_network(arch: ArchSpec, seed: int, device: torch.device) -> nn.Module:
 
 
 def draw_batches(split: DataSplit, size: tuple[int, int], seed: int, batch_size: int, count: int) -> list[Batch]:
-    """Batches of training images that share none, resized to `size`: a function of the data and the seed.
+    """`count` batches of `batch_size` training images of `split` without one in common, resized to `size`.
 
-    Smaller ones where there are fewer images. The draw is made on the CPU, so that every device sees the same images.
+    `size` is (height, width). Batches are smaller where there are fewer images. They follow from the data and `seed`:
+    the draw is made on the CPU, so that every device sees the same images.
     """
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(split.train), generator=generator)
@@ -37,11 +38,14 @@ def draw_batches(split: DataSplit, size: tuple[int, int], seed: int, batch_size:
 
 
 def loss_gradients(module: nn.Module, batch: Batch) -> list[Tensor]:
-    """The gradient of the mean cross-entropy in every weight of `weights_of`, in their order."""
+    """The gradient of the mean cross-entropy in every weight of `weights_of`, in their order and of their shapes."""
     loss = functional.cross_entropy(module(batch.images), batch.labels)
     return list(torch.autograd.grad(loss, weights_of(module), materialize_grads=True))
 
 
 def weights_of(module: nn.Module) -> list[Tensor]:
-    """The weights of convolutions and linear layers, without biases and norms."""
+    """The weights of convolutions and linear layers, without biases and norms, in the order of the modules.
+
+    Of shape (out, in / groups, rows, columns) and (out, in).
+    """
     return [each.weight for each in module.modules() if isinstance(each, nn.Conv2d | nn.Linear)]

@@ -25,7 +25,10 @@ LAYOUT_VERSION = 2
 
 
 class ImageArrays(NamedTuple):
-    """`images` is uint8 (count, height, width, channels), `labels` int64 (count,). Both may be read-only maps."""
+    """Decoded images with their labels, on the host; either array may be a read-only map of a file.
+
+    `images` is uint8 of shape (count, height, width, channels), `labels` int64 of shape (count,), from 0.
+    """
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
@@ -43,7 +46,7 @@ def fingerprint(files: Iterable[Path]) -> str:
 
 
 def cached_arrays(key: str, decode: Callable[[], ImageArrays]) -> ImageArrays:
-    """What `decode` gives, from the cache folder where an earlier call stored it.
+    """What `decode` gives, from the cache folder where an earlier call stored it under `key`.
 
     One process decodes, others wait for it and map its files. Where the folder cannot be written the arrays are
     decoded anew, with a warning: a cache is never a reason to fail.
@@ -66,8 +69,9 @@ def cached_arrays(key: str, decode: Callable[[], ImageArrays]) -> ImageArrays:
 
 
 def cached_array(key: str, compute: Callable[[], NDArray[Any]]) -> NDArray[Any]:
-    """The small array that `compute` gives, from the cache folder where an earlier call stored it.
+    """The array of any shape that `compute` gives, from the cache folder where an earlier call stored it under `key`.
 
+    It is read whole into memory, so it should be small.
     As with `cached_arrays`, one process computes, and a folder that cannot be written is a warning.
     """
     path = cache_folder() / "arrays" / f"{key}-v{LAYOUT_VERSION}.npy"
@@ -96,7 +100,7 @@ def _stored(folder: Path) -> ImageArrays | None:
 
 
 def _store(folder: Path, arrays: ImageArrays) -> ImageArrays:
-    """Write the arrays so that the folder is there whole or not at all, and hand them back."""
+    """Write the arrays so that the folder is there whole or not at all, and return them."""
     try:
         with draft_folder(folder.parent) as draft:
             np.save(draft / "images.npy", arrays.images, allow_pickle=False)

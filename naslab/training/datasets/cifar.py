@@ -24,7 +24,11 @@ Name = Literal["cifar10", "cifar100"]
 
 
 def read_cifar(name: Name, part: Part, data_dir: Path | None) -> ImageArrays:
-    """One part: 50,000 training or 10,000 test images of 32 x 32 pixels, in the official order."""
+    """One part: 50,000 training or 10,000 test images of 32 x 32 coloured pixels, in the official order.
+
+    `data_dir` is where it is looked for alone, where given (`find_or_download`). Raises `DataError` where it is
+    missing or damaged.
+    """
     batches = f"{BATCH_FOLDERS[name]}/ (torchvision's)"
     looked_for = f"cifar10/*.webp with labels.npz, or {batches}" if name == "cifar10" else batches
     folder = find_or_download(
@@ -53,7 +57,10 @@ def _decode(name: Name, part: Part, folder: Path) -> ImageArrays:
 
 
 def read_sheet(path: Path) -> NDArray[np.uint8]:
-    """The 10,000 images of a sheet of 100 x 100 tiles, row by row: (10000, 32, 32, 3)."""
+    """The images of a sheet of 100 x 100 tiles, row by row: uint8 of shape (10000, 32, 32, 3).
+
+    Raises `DataError` for a file that is no image, or not of 3200 x 3200 pixels.
+    """
     from PIL import Image
 
     try:

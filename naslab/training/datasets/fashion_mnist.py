@@ -19,7 +19,11 @@ FOLDERS = ("fashion_mnist", "FashionMNIST/raw", ".")
 
 
 def read_fashion_mnist(part: Part, data_dir: Path | None) -> ImageArrays:
-    """One part: 60,000 training or 10,000 test images of 28 x 28 grey pixels."""
+    """One part: 60,000 training or 10,000 test images of 28 x 28 grey pixels.
+
+    `data_dir` is where it is looked for alone, where given (`find_or_download`). Raises `DataError` where it is
+    missing or damaged.
+    """
     looked_for = "fashion_mnist/train-images-idx3-ubyte.gz or FashionMNIST/raw/train-images-idx3-ubyte, and the rest"
     files = find_or_download("fashion_mnist", data_dir, lambda root: find_files(root, part), _download, looked_for)
     return cached_arrays(f"fashion_mnist-{part}-{fingerprint(files)}", lambda: _decode(files))
@@ -50,7 +54,11 @@ def _decode(files: tuple[Path, Path]) -> ImageArrays:
 
 
 def read_idx(path: Path) -> NDArray[np.uint8]:
-    """The array of an idx file of bytes: zero, zero, type 8, number of sizes, the sizes (big endian), the values."""
+    """The array of an idx file of bytes, uint8 of the shape that the file says; one ending in `.gz` is unpacked.
+
+    The file holds two bytes of 0, the type 8 (bytes) and the number of sizes, then the sizes (four bytes each, big
+    endian) and the values. Raises `DataError` for any other file, and for one that is cut short.
+    """
     try:
         raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
         zero, kind, num_sizes = struct.unpack(">HBB", raw[:4])

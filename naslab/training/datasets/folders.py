@@ -22,9 +22,12 @@ def find_or_download(
     download: Callable[[Path], object],
     looked_for: str,
 ) -> Found:
-    """What `find` makes of the first folder that has the data set, downloaded where none has.
+    """What `find` gives for the first folder that has the data set `name`; `download` fetches it where none has.
 
-    A folder that was asked for is the only one looked into.
+    Looked into is `data_dir` alone where it is given, else the folder of the environment variable NASLAB_DATA and then
+    `datasets` in the cache folder, which is what `download` is called with. `find` gives `None` for a folder that lacks
+    the data set, `looked_for` says in messages which files it needs. Raises `DataError` where `data_dir` lacks
+    the data set, where it or the folder of NASLAB_DATA is missing, and where the download fails.
     """
     if data_dir is not None:
         found = find(_existing(data_dir, "the data folder"))

@@ -29,7 +29,7 @@ TEST_SEED = 0
 
 
 class FolderChoice(NamedTuple):
-    """A folder of images and the size that they are brought to."""
+    """A folder of images, `root`, and the size in pixels that they are brought to."""
 
     root: Path
     height: int
@@ -37,7 +37,10 @@ class FolderChoice(NamedTuple):
 
 
 class Listing(NamedTuple):
-    """The image files of a part with their labels, the names of all classes, and how many files were left out."""
+    """The image files of a part, their `labels` (int64 of shape (files,)), and the names of all classes in order.
+
+    `num_skipped` is how many files were left out because they cannot be read.
+    """
 
     files: list[Path]
     labels: NDArray[np.int64]
@@ -47,6 +50,8 @@ class Listing(NamedTuple):
 
 def parse_choice(name: str) -> FolderChoice:
     """The folder and size that a data set's name asks for.
+
+    Raises `DataError` for a name without a folder, and for a size below 1 pixel.
 
     >>> parse_choice("image_folder:flowers@48x64")
     FolderChoice(root=PosixPath('flowers'), height=48, width=64)
@@ -69,7 +74,10 @@ def folder_facts(name: str) -> tuple[int, int, int, int, int]:
 
 
 def read_image_folder(name: str, part: Part, skip_unreadable: bool = False) -> ImageArrays:
-    """One part of an image folder, decoded once and kept in the cache folder."""
+    """One part of an image folder, decoded once and kept in the cache folder.
+
+    Raises `DataError` as `list_part` does, and for a file that cannot be read unless `skip_unreadable`.
+    """
     choice = parse_choice(name)
     listing = list_part(choice.root, part, skip_unreadable)
     key = f"folder-{part}-{choice.height}x{choice.width}-{fingerprint(listing.files)}"
@@ -154,7 +162,10 @@ def _is_unreadable(path: Path) -> bool:
 
 
 def unreadable_files(files: list[Path]) -> NDArray[np.uint8]:
-    """For each file whether it cannot be read: 1 or 0. Looked for once a machine, and kept in the cache folder."""
+    """For each file 1 where it cannot be read as an image, else 0: uint8 of shape (files,).
+
+    Each file is read once a machine; the answer is kept in the cache folder.
+    """
 
     def look() -> NDArray[np.uint8]:
         with ThreadPoolExecutor(os.cpu_count()) as pool:

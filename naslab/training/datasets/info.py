@@ -28,9 +28,9 @@ DATASETS: dict[str, DatasetInfo] = {
 
 
 def dataset_info(name: str) -> DatasetInfo:
-    """The facts of a data set, without torch and without decoding.
+    """The shape, classes and training images of a data set, without torch and without decoding.
 
-    Raises `UnknownNameError` for a name that nothing answers to and `DataError` for a folder that is not one.
+    Raises `UnknownNameError` for a name of no data set and `DataError` for a folder that holds no images by class.
 
     >>> dataset_info("cifar10")
     DatasetInfo(channels=3, height=32, width=32, num_classes=10, num_train=50000)

@@ -16,11 +16,12 @@ from naslab.training.datasets.info import dataset_info
 
 
 def read_images(name: str, part: Part, data_dir: Path | None = None, skip_unreadable: bool = False) -> ImageArrays:
-    """A part of a data set: uint8 (count, height, width, channels) and labels from 0.
+    """The `part`, `train` or `test`, of the data set of a `name`.
 
     Looked for in `data_dir`, else in the folder that the environment variable NASLAB_DATA names, else downloaded by
     torchvision into the cache folder. With `skip_unreadable` files of an image folder that cannot be read are left
-    out. Raises `UnknownNameError` or `DataError`.
+    out. Raises `UnknownNameError` for a name of no data set, `DataError` where it is missing or damaged, or has labels
+    that are not its classes.
 
     >>> read_images("digits", "train").images.shape
     (1438, 8, 8, 1)

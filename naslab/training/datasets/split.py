@@ -11,7 +11,10 @@ Indices = NDArray[np.int64]
 
 
 def subset_indices(labels: Indices, count: int, seed: int) -> Indices:
-    """`count` indices in ascending order, each class in proportion, at least one of each (largest remainders).
+    """`count` indices of `labels` in ascending order, each class in proportion, at least one of each.
+
+    Shares are rounded by largest remainders, images drawn by `seed`. `labels` are int64 of shape (images,), the result
+    int64 of shape (count,). Raises `DataError` for a count below one a class or above the number of images.
 
     >>> subset_indices(np.array([0, 0, 0, 0, 1, 1]), 3, seed=0).size
     3
@@ -36,7 +39,10 @@ def subset_indices(labels: Indices, count: int, seed: int) -> Indices:
 
 
 def split_indices(labels: Indices, fraction: float, seed: int) -> tuple[Indices, Indices]:
-    """Indices of the larger and of the held-out part, both ascending; every class is in both.
+    """Indices of `labels` to keep and to hold out, about a `fraction` of each class; ascending, all classes in both.
+
+    `labels` are int64 of shape (images,), the results int64 of shape (kept,) and (held out,); `seed` draws which.
+    Raises `DataError` for a class of one image.
 
     >>> kept, held_out = split_indices(np.array([0, 1] * 10), 0.2, seed=0)
     >>> len(kept), np.array([0, 1] * 10)[held_out].tolist().count(1)

@@ -11,15 +11,17 @@ from naslab.arch.spec import ArchSpec
 from naslab.training.inheritance.channels import layers_with_weights
 
 ALONE = 1.0
-"""What a block without a counterpart costs; more than half of what two quite unlike blocks of one place do."""
+"""What a block without a counterpart costs. Two of them cost more than any two blocks of one resolution side by side,
+at most 1.7: these are paired rather than left alone."""
 OTHER_RESOLUTION = 10.0
 """What two blocks of different resolutions cost side by side: more than each of them alone, so that they never are."""
 
 
 class LowBlock(NamedTuple):
-    """A block of a network: its path in the built module, its layers, and the part and resolution it stands at.
+    """A block of a network: its path in the built module and its layers.
 
-    `is_first` at its level, where the map becomes smaller; it `opens` its stage.
+    `level` is the part that it is of (`stem`, `stages`) and how often the map has become smaller up to and in it;
+    `is_first` says that it is the first of its level, `opens` that it makes more channels than it takes.
     """
 
     path: str
@@ -30,7 +32,7 @@ class LowBlock(NamedTuple):
 
 
 def low_blocks(arch: ArchSpec) -> list[LowBlock]:
-    """Every block that does something; the level counts how often the map was made smaller before and in it."""
+    """The blocks of a network in order, but for those that are identities."""
     found = []
     counts: dict[str, int] = {}
     size, level, part = arch.input[1:], 0, ""
@@ -91,7 +93,11 @@ def _steps(
 
 
 def unlikeness(old: LowBlock, new: LowBlock) -> float:
-    """How unlike two blocks are: 0 for equal ones, up to 1.7 at the same resolution."""
+    """How unlike two blocks are: 0 for equal ones, 0.2 to 1.7 for others of one level, 10 where levels differ.
+
+    1.4 less 1.2 times the share of their layers with weights that both have (by name and kind), and 0.2 more in
+    different stages, 0.1 where only one widens the map.
+    """
     if old.level != new.level or old.is_first != new.is_first:
         return OTHER_RESOLUTION
     if old.layer == new.layer:

@@ -26,14 +26,14 @@ up to 16 divides."""
 
 
 def keeps_channels(layer: Layer) -> bool:
-    """Whether every channel stays where it is."""
+    """Whether a layer leaves every channel in its place, as norms, activations and poolings do."""
     if isinstance(layer, Sequence):
         return all(map(keeps_channels, layer.layers))
     return isinstance(channel_effect(layer), Keeps)
 
 
 def chosen_outputs(layer: Sequence) -> int | None:
-    """The place of the layer that chooses the channels of a sequence's output, `None` where no layer is free to."""
+    """The index of the layer of a sequence whose weights decide what its output channels are; `None` without one."""
     for index in reversed(range(len(layer.layers))):
         each = layer.layers[index]
         if chooses_outputs(each):
@@ -75,7 +75,10 @@ def channels_after(layer: Layer, channels: int, positions: int = 1) -> int:
 
 
 def counted_channels(layer: Layer, channels: int) -> int:
-    """How many channels a layer makes of `channels`, by counting it on maps of several sides."""
+    """How many channels a layer makes of `channels`, by counting it on maps of several sides.
+
+    Raises `SpecError` where they differ between sides, and where the layer fits no map.
+    """
     made: set[int] = set()
     for side in PROBED_SIDES:
         try:
@@ -118,7 +121,7 @@ _FOLDS: dict[type[Layer], Callable[[Any, int, int], int]] = {
 
 
 def layers_with_weights(layer: Layer, path: str = "") -> list[tuple[str, Layer]]:
-    """Every layer that has weights, or may have some for all that it says, with its path in the built module."""
+    """Every layer with weights, or with none declared, as (path in the built module, layer), from `path` on."""
     if weights_of(layer) != ():
         return [(path, layer)]
     found: list[tuple[str, Layer]] = []

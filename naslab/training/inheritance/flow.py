@@ -43,15 +43,19 @@ class Flow(NamedTuple):
         return self.scale == 1.0 and self.channels == tuple(range(self.width))
 
     def made(self, channels: Channels, width: int) -> Flow:
-        """The flow behind a layer that makes a new map of any values."""
+        """The flow behind a layer with a new map of the parent's `width` channels: not scaled, its values unbounded."""
         return Flow(channels, width, positions=self.positions)
 
     def carrying(self, channels: Channels, width: int) -> Flow:
-        """The flow of the same values in other channels."""
+        """The flow of the same values in other channels: bounds and scale stay."""
         return Flow(channels, width, self.low, self.high, self.scale)
 
     def flattened(self) -> Flow:
-        """The flow of the vector that the map becomes, all positions of a channel together."""
+        """The flow of the vector that the map becomes, all positions of a channel together.
+
+        >>> Flow((1, 0), 2, positions=(2, 2)).flattened().channels
+        (2, 3, 0, 1)
+        """
         old, new = self.positions
         channels = tuple(
             NEW if channel == NEW else channel * old + place * old // new
@@ -62,7 +66,7 @@ class Flow(NamedTuple):
 
 
 def spread(width: int, wide: int) -> Channels:
-    """The channels of a map `wide` channels wide that stands for one of `width`: in turn, or the first ones.
+    """What a map of `wide` channels carries of one of `width`: each in turn, or where there are fewer the first ones.
 
     The choice follows from the two widths alone, so both sides of a sum make the same one.
 
@@ -85,7 +89,7 @@ def spread_in_groups(width: int, wide: int, groups: int) -> Channels:
 
 
 def stacked(flows: list[Flow], widths: list[int]) -> Flow:
-    """The flow of maps stacked along the channels; `widths` are those of the parent's parts."""
+    """The flow of maps stacked along the channels; `widths` are the channels of the parent's maps, one by one."""
     channels: list[int] = []
     offset = 0
     for flow, width in zip(flows, widths, strict=True):
@@ -127,7 +131,7 @@ _IDLE_ABOVE_ZERO = ("relu", "leaky_relu", "elu")
 
 
 def activated(flow: Flow, act: Act) -> Flow:
-    """The flow behind an activation that both networks have."""
+    """The flow behind an activation that both networks have: its values lie where those of the activation do."""
     low, high = RANGES.get(act.kind, (-math.inf, math.inf))
     keeps = act.kind in SCALING
     scale = flow.scale if keeps else 1.0
@@ -136,7 +140,7 @@ def activated(flow: Flow, act: Act) -> Flow:
 
 
 def is_idle(act: Act, flow: Flow) -> bool:
-    """Whether an activation changes nothing of such a map.
+    """Whether an activation changes nothing of a map with these bounds.
 
     >>> is_idle(Act("relu"), Flow((0,), 1, low=0.0)), is_idle(Act("silu"), Flow((0,), 1, low=0.0))
     (True, False)

@@ -1,4 +1,33 @@
-"""Inheritance: the initial weights of a network from those of another, its parent."""
+"""Inheritance: the initial weights of a network from those of another, its parent (Net2Net, Chen et al. 2016).
+
+| Net2Net (arXiv 1511.05641) | here | what it is |
+|---|---|---|
+| teacher | `parent`, `old` | the trained network: an `ArchSpec` and the tensors of its module by name |
+| student | `child`, `new` | the network to initialise: wider, deeper, narrower or different otherwise |
+| f(x; theta) = g(x; theta') | `is_preserved` | both compute the same, in evaluation mode and to rounding |
+| random mapping g | `spread`, `Flow.channels` | for each channel of the child, the parent's that it copies; in turn |
+| 1 / number of copies | `mixing_weight` | what copies of a channel count where they are read; drawn, summing to 1 |
+| Net2WiderNet | `transfer_layer`, `widened` | a layer of both, with more channels or a larger kernel in the child |
+| Net2DeeperNet | `insert_layer`, `deepened` | a layer that the parent lacks, initialised as an identity |
+| | `sliced` | a layer of both, with a part of the parent's channels or kernel in the child |
+
+One example. The child is wider, its kernel is larger, and it has a block more than the parent; it computes the same:
+
+>>> import torch
+>>> from naslab.arch import ConvBlock, Stage
+>>> def network(kernel: int, width: int, repeats: int) -> ArchSpec:
+...     stage = Stage(block=ConvBlock(kernel=kernel), width=width, repeats=repeats)
+...     return ArchSpec(input=(3, 8, 8), stages=(stage,), num_classes=2)
+>>> teacher, student = build(network(3, 4, 1), seed=1).eval(), build(network(5, 6, 2)).eval()
+>>> made = inherit(network(3, 4, 1), teacher.state_dict(), network(5, 6, 2))
+>>> made.inherited.widened, made.inherited.deepened, made.inherited.is_preserved
+(('stage0.0.conv', 'stage0.0.norm', 'head.classifier'), ('stage0.1.conv', 'stage0.1.norm'), True)
+>>> student.load_state_dict(made.weights)
+<All keys matched successfully>
+>>> images = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+>>> torch.allclose(student(images), teacher(images), atol=1e-5)
+True
+"""
 
 from __future__ import annotations
 
@@ -24,10 +53,10 @@ from naslab.training.inheritance.weight_transfer import WeightTransfer
 class Inherited(msgspec.Struct, frozen=True, kw_only=True):
     """What a child took from its parent: the paths of its layers with weights, by what was done.
 
-    `copied` as they were; `widened`: the parent's weights, spread over more channels or a larger kernel; `deepened`:
-    layers that the parent lacks, made to pass on what they read; `sliced`: some of the parent's weights left out;
-    `fresh`: initialised anew. `broken` says where and why the child's function is not the parent's; empty where it is,
-    to rounding and in evaluation mode.
+    `copied`: the parent's weights as they are; `widened`: the same, spread over more channels or a larger kernel;
+    `deepened`: layers that the parent lacks, initialised to pass on what they read; `sliced`: with some of the parent's
+    weights left out; `fresh`: initialised as in a network without a parent. `broken` says where and why the child's
+    function is not the parent's; empty where it is, to rounding and in evaluation mode.
     """
 
     copied: tuple[str, ...] = ()
@@ -39,30 +68,31 @@ class Inherited(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_preserved(self) -> bool:
-        """Whether the child starts as the parent's function."""
+        """Whether the child computes what the parent does, to rounding and in evaluation mode."""
         return not self.broken
 
     @property
     def share(self) -> float:
-        """The share of the child's layers that have weights of the parent, from 0 to 1."""
+        """The share of the child's layers with weights whose weights are the parent's, from 0 to 1."""
         taken = len(self.copied) + len(self.widened) + len(self.sliced)
         return taken / max(1, taken + len(self.deepened) + len(self.fresh))
 
 
 class Inheritance(NamedTuple):
-    """A child's initial tensors by name, and where they are from."""
+    """A child's initial tensors by name, `weights`, and the report of where they are from, `inherited`."""
 
     weights: dict[str, Tensor]
     inherited: Inherited
 
 
 def inherit(parent: ArchSpec, weights: Mapping[str, Tensor], child: ArchSpec, seed: int = 0) -> Inheritance:
-    """The initial state dict of `child`'s module from `parent` and its state dict, and a report of what was done.
+    """The initial state dict of `child`'s module from `parent` and its state dict `weights`, and a report.
 
     Wider layers replicate channels and divide what is read of them, further layers pass on what they read (Net2Net,
-    Chen et al. 2015, arXiv 1511.05641), larger kernels have zeros around; narrower layers keep a part, layers of
+    Chen et al. 2016, arXiv 1511.05641), larger kernels have zeros around; narrower layers keep a part, layers of
     another kind their own weights, drawn from `seed`. Blocks are matched by resolution and likeness, layers by name.
-    The weights are float32 on the CPU. Raises `DataError` for weights that are not the parent's.
+    The weights have the shapes and dtypes of the child's module, and are on the CPU. Raises `DataError` for weights
+    that are not the parent's.
 
     >>> from naslab.arch import ArchSpec, ConvBlock, Stage
     >>> from naslab.arch.build import build
@@ -132,7 +162,7 @@ def require_weights_of(arch: ArchSpec, weights: Mapping[str, Tensor]) -> None:
 
 
 def shapes_of(arch: ArchSpec) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """The names and shapes of the tensors of a network's module, which is not made for it."""
+    """The names and shapes of the tensors of a network's module, without memory for them (torch's meta device)."""
     import torch
 
     with torch.device("meta"):

@@ -1,7 +1,7 @@
-"""Insertion: a fold over a plan that the parent lacks, made to change nothing as far as its layers can.
+"""Insertion: a fold over layers that the parent lacks, initialised to pass on what they read as far as they can.
 
-Deepening of Chen et al. 2015 (arXiv 1511.05641, equation 3). What is done with a primitive layer is its rule, or what
-its declaration says.
+This is Net2DeeperNet (Chen et al. 2016, arXiv 1511.05641): a convolution becomes an identity. What is done with a
+primitive layer is its rule, or what its declaration says.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ GATES_AT_ZERO = {"sigmoid": 0.5, "hardsigmoid": 0.5}
 
 
 def insert_layer(transfer: WeightTransfer, path: str, layer: Layer, flow: Flow, wanted: Channels | None = None) -> Flow:
-    """Initialise a layer that the parent lacks so that it passes on what it reads, as far as its kind can.
+    """Initialise a `layer` that the parent lacks as an identity, as far as its kind can be one (Net2DeeperNet).
 
-    `path` is its place in the built module, `flow` what the map before it carries of the parent's, `wanted` the
-    channels that its output should carry where weights are free to choose. The flow behind it is still in channels of
-    the parent's map before it.
+    `transfer` holds both networks' tensors and takes notes, `path` is the layer's place in the child's module, `flow`
+    what the map before it carries of the parent's, `wanted` the channels that its output should carry where weights are
+    free to choose. The flow behind it, which is returned, is still in channels of the parent's map before it.
     """
     insert = _FOLDS.get(type(layer)) or rule_of(layer).insert
     if insert is None:
@@ -43,7 +43,11 @@ def _sequence(transfer: WeightTransfer, path: str, layer: Sequence, flow: Flow, 
 
 
 def _gate(transfer: WeightTransfer, path: str, layer: Gate, flow: Flow, wanted: Channels | None) -> Flow:
-    """A gate of one constant: its last layer is zero, and what it takes away is made up before or behind it."""
+    """A gate of one constant: the last weights of its body are zero, so that its sigmoid is 0.5 times its gain.
+
+    The norm before it, where there is one, is multiplied by 1 over that; else the flow is scaled, and what reads it
+    divides by the scale.
+    """
     inner = layers_with_weights(layer.body)
     last = layer.body.layers[-1] if isinstance(layer.body, Sequence) else None
     if not isinstance(last, Act) or last.kind not in GATES_AT_ZERO or not inner:

@@ -17,7 +17,11 @@ from naslab.training.inheritance.weight_transfer import WeightTransfer
 
 
 def transfer_as_declared(transfer: WeightTransfer, pair: LayerPair, flow: Flow) -> Flow:
-    """Two layers of a kind without a rule: the flow behind them as their channels are declared, or a fresh start."""
+    """The flow behind a pair of layers of a kind without a rule, as their channels are declared.
+
+    Layers that have weights, or do not say what they do to channels, start afresh. `transfer` notes that, and a break
+    where two that keep channels are set differently.
+    """
     if passes_on(pair.new):
         return flow
     effects = channel_effect(pair.old), channel_effect(pair.new)
@@ -33,7 +37,9 @@ def transfer_as_declared(transfer: WeightTransfer, pair: LayerPair, flow: Flow) 
 
 
 def moved(flow: Flow, old: Moves, new: Moves) -> Flow:
-    """The flow behind layers that move the parent's channels and the child's; zeros stand for the parent's, in turn.
+    """The flow behind layers that move channels: `old` those of the parent, `new` those of the child.
+
+    Channels of zeros in the child stand for those of the parent, in turn.
 
     >>> reverse = Moves(lambda channels: channels[::-1])
     >>> moved(Flow((0, 1, 1), 2), reverse, reverse).channels
@@ -57,7 +63,11 @@ def moved(flow: Flow, old: Moves, new: Moves) -> Flow:
 
 
 def insert_as_declared(transfer: WeightTransfer, path: str, layer: Layer, flow: Flow) -> Flow:
-    """A layer without a rule that the parent lacks: an identity where it declares to be one, or a fresh start."""
+    """Insert a `layer` of a kind without a rule at `path`, and return the flow behind it.
+
+    Nothing is to be done for one that passes its input on; one without weights that keeps or moves channels takes
+    `flow` with it; any other starts afresh. `transfer` notes where the function changes.
+    """
     if passes_on(layer):
         return flow
     effect = channel_effect(layer)
@@ -75,6 +85,11 @@ def _has_no_like(transfer: WeightTransfer, path: str, layer: Layer, flow: Flow, 
 
 
 def transfer_act(transfer: WeightTransfer, pair: LayerPair, flow: Flow, wanted: Channels | None) -> Flow:
+    """A `pair` of activations: channels stay as in `flow`, whatever is `wanted`; values lie within the activation's.
+
+    `transfer` notes a break where the two differ, and where the child's map is scaled and the activation does not pass
+    a factor on.
+    """
     old, new = pair.old, pair.new
     assert isinstance(old, Act)
     assert isinstance(new, Act)
@@ -86,12 +101,20 @@ def transfer_act(transfer: WeightTransfer, pair: LayerPair, flow: Flow, wanted: 
 
 
 def insert_act(transfer: WeightTransfer, path: str, layer: Act, flow: Flow, wanted: Channels | None) -> Flow:
+    """An activation `layer` at `path` that the parent lacks; `flow` stays as it is, whatever is `wanted`.
+
+    `transfer` notes a break unless the activation changes nothing of the map, as a ReLU behind a ReLU.
+    """
     if not is_idle(layer, flow):
         transfer.break_at(path, f"{layer.kind} changes what it reads, and the parent has none here")
     return flow
 
 
 def insert_pool(transfer: WeightTransfer, path: str, layer: Pool, flow: Flow, wanted: Channels | None) -> Flow:
+    """A pooling `layer` at `path` that the parent lacks; `flow` stays as it is, whatever is `wanted`.
+
+    `transfer` notes a break unless its kernel and stride are 1.
+    """
     if layer.kernel == layer.stride == (1, 1):
         return flow
     transfer.break_at(path, "the parent pools nothing here")
@@ -99,6 +122,10 @@ def insert_pool(transfer: WeightTransfer, path: str, layer: Pool, flow: Flow, wa
 
 
 def transfer_global_pool(transfer: WeightTransfer, pair: LayerPair, flow: Flow, wanted: Channels | None) -> Flow:
+    """A `pair` of global poolings: channels stay as in `flow`, whatever is `wanted`; positions are those pooled to.
+
+    `transfer` notes a break where the two differ.
+    """
     old, new = pair.old, pair.new
     assert isinstance(old, GlobalPool)
     assert isinstance(new, GlobalPool)
@@ -109,13 +136,20 @@ def transfer_global_pool(transfer: WeightTransfer, pair: LayerPair, flow: Flow, 
 
 
 def transfer_neighbouring(transfer: WeightTransfer, pair: LayerPair, flow: Flow, wanted: Channels | None) -> Flow:
-    """A layer that looks at neighbouring channels."""
+    """A `pair` of layers that look at neighbouring channels; they stay as in `flow`, whatever is `wanted`.
+
+    `transfer` notes a break unless both are equal and the child's map is the parent's, channel for channel.
+    """
     if pair.old != pair.new or not flow.is_same:
         transfer.break_at(pair.new_path, "its channels have other neighbours than in the parent")
     return flow.made(flow.channels, flow.width)
 
 
 def transfer_flatten(transfer: WeightTransfer, pair: LayerPair, flow: Flow, wanted: Channels | None) -> Flow:
+    """A `pair` of layers that make a vector of a map: the values of `flow`, all positions of a channel together.
+
+    There is nothing to initialise or to note in `transfer`, and the order is fixed, whatever is `wanted`.
+    """
     return flow.flattened()
 
 

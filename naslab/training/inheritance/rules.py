@@ -27,7 +27,10 @@ class LayerPair(NamedTuple):
     new: Layer
 
     def part(self, old_name: str, old: Layer, new_name: str, new: Layer) -> LayerPair:
-        """A pair of parts of these two."""
+        """The pair of a part of each: `old`, called `old_name` in the parent's layer, and `new`, called `new_name`.
+
+        An empty name is that of the layer itself.
+        """
         return LayerPair(path_of(self.old_path, old_name), old, path_of(self.new_path, new_name), new)
 
     @property
@@ -80,7 +83,11 @@ def rule_of(layer: Layer) -> TransferRule:
 
 
 def start_afresh(transfer: WeightTransfer, pair: LayerPair, flow: Flow, why: str) -> Flow:
-    """Leave the child's layer as it was initialised; what follows takes the parent's channels behind it in turn."""
+    """Leave the child's layer of a `pair` as it was initialised, and note in `transfer` that it is fresh, and `why`.
+
+    Given the `flow` before it, the flow behind it carries the channels that the parent's layer makes, in turn: what
+    follows is initialised as if the fresh layer made them.
+    """
     transfer.fresh += transfer.owners(pair.new_path)
     transfer.break_at(pair.new_path, why)
     old_positions, new_positions = flow.positions
@@ -90,7 +97,11 @@ def start_afresh(transfer: WeightTransfer, pair: LayerPair, flow: Flow, why: str
 
 
 def insert_afresh(transfer: WeightTransfer, path: str, layer: Layer, flow: Flow) -> Flow:
-    """Leave a layer that the parent lacks, and that no weights make an identity, as it was initialised."""
+    """Leave a `layer` at `path` that the parent lacks, and that no weights make an identity, as it was initialised.
+
+    `transfer` notes that it is fresh. The flow behind it carries the channels of `flow` in turn, as many as it makes:
+    what follows is initialised as if it passed them on.
+    """
     transfer.fresh += transfer.owners(path)
     transfer.break_at(path, "no weights let it pass its input on")
     wide = channels_after(layer, len(flow.channels), flow.positions[1])

@@ -1,4 +1,4 @@
-"""Transfer: one fold over two plans at once, the flow of channels going through both.
+"""Transfer: one fold over the plans of parent and child at once; which channels correspond is carried along (`Flow`).
 
 What is done with a pair of primitive layers is their rule, or what their declaration says.
 """
@@ -17,10 +17,10 @@ from naslab.training.inheritance.weight_transfer import WeightTransfer
 
 
 def transfer_layer(transfer: WeightTransfer, pair: LayerPair, flow: Flow, wanted: Channels | None = None) -> Flow:
-    """Initialise the child's layer from the parent's; the flow behind both.
+    """Initialise the child's layer of a `pair` from the parent's; the flow behind both.
 
-    `flow` is what the map before the child's layer carries of the parent's; `wanted` are the channels that the output
-    should carry, where weights are free to choose them.
+    `transfer` holds both networks' tensors and takes notes. `flow` is what the map before the child's layer carries of
+    the parent's; `wanted` are the channels that the output should carry, where weights are free to choose them.
     """
     old, new = pair.old, pair.new
     if type(old) is type(new):
@@ -43,7 +43,12 @@ OTHER_KIND = "a layer of another kind than the parent's"
 
 
 def remove_layer(transfer: WeightTransfer, path: str, layer: Layer, flow: Flow) -> Flow:
-    """Leave a layer of the parent out; the child's channels stand for those behind it in turn."""
+    """Leave out a `layer` that the parent has at `path`, and note in `transfer` that the function changes by it.
+
+    A layer that passes its input on changes nothing.
+    The child's map before it stands for the parent's behind it: it carries the channels of `flow` where the layer keeps
+    their number, else those behind the layer in turn.
+    """
     if passes_on(layer):
         return flow
     transfer.break_at(path, "a layer of the parent's that is not here")
@@ -147,7 +152,10 @@ def _dag(transfer: WeightTransfer, pair: LayerPair, flow: Flow, wanted: Channels
 
 
 def transfer_graph(transfer: WeightTransfer, pair: LayerPair, flows: list[Flow]) -> Flow:
-    """A graph's layers, node by node, given the flows of its inputs."""
+    """The layers of a `pair` of graphs, node by node, given the `flows` of the inputs; the flow of the output.
+
+    Graphs of other nodes or connections start afresh. `transfer` notes where joined maps carry different channels.
+    """
     old, new = pair.old, pair.new
     assert isinstance(old, Dag)
     assert isinstance(new, Dag)

@@ -1,4 +1,4 @@
-"""Wanted channels: which of the parent's channels a layer should make, as those that read them need it."""
+"""Wanted channels: which of the parent's channels a layer should make, so that the layer behind can read them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from naslab.training.inheritance.weight_transfer import WeightTransfer
 
 
 def wanted_behind(transfer: WeightTransfer, old_path: str, old: Sequence, new: Sequence, index: int) -> Channels | None:
-    """The channels that layer `index` of a sequence had best make for the next one that mixes them, or `None`.
+    """The parent's channels that layer `index` of the child's sequence should make for the layer that reads them.
 
-    Where that filters in groups, each group keeps to the parent's; where fewer channels are left than the parent has,
-    those stay whose outgoing weights are largest in sum (Cai et al. 2020, arXiv 1908.09791, section 3.3). Only maps
-    that nothing but this sequence reads are chosen for.
+    `old` is the parent's sequence, at `old_path` in its module, `new` the child's; the reader is the next layer of
+    `new` that does not keep channels. Where it filters in groups, each group takes channels of the parent's same group;
+    where fewer channels are left than the parent has, those stay whose outgoing weights, read in `transfer`, are
+    largest in sum of absolute values (Cai et al. 2020, arXiv 1908.09791, section 3.3). `None` where nothing is to be
+    preferred, or a layer outside the sequence reads them.
     """
     if not chooses_outputs(new.layers[index]):
         return None

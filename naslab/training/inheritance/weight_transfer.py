@@ -1,20 +1,23 @@
 """WeightTransfer: the weights of two networks while one's become the other's, and what became of each layer.
 
-The arithmetic of function-preserving growth is here (Net2Net, Chen et al. 2015, arXiv 1511.05641).
+The arithmetic of function-preserving growth is here: Net2WiderNet of Net2Net (Chen et al. 2016, arXiv 1511.05641). How
+the paper's words are used here stands in `naslab.training.inheritance.inherit`.
 
-| name | meaning |
-|---|---|
-| `weight` | the parent's tensor, (outputs, inputs / groups, kernel height, kernel width); W below |
-| `own` | the child's tensor as it was initialised, of the child's shape |
-| `inputs` | for each input channel of the child's layer, the parent's channel that it carries; f below |
-| `outputs` | for each output channel of the child's layer, the parent's that it is to be; g below |
-| `NEW` | in their place, a channel that carries none of the parent's |
-| `groups` | of the parent's layer and of the child's |
-| `shares` | what each copy of a channel counts in each output; the copies of one channel sum to 1; s below |
-| `scale` | what the child's map is multiplied by beside the parent's; a `Flow` has it |
+| symbol | name in code | shape | what it is |
+|---|---|---|---|
+| W | `weight` | (parent's out, in / groups, rows, columns) | the parent's weight; (out, in) of a linear layer |
+| | `own` | (child's out, in / groups, rows, columns) | the child's weight as it was initialised |
+| f | `inputs` | (child's in,) | for each input channel of the child's layer, the parent's that it carries |
+| g | `outputs` | (child's out,) | for each output channel of the child's layer, the parent's that it is to carry |
+| | `NEW` | | in place of a channel of the parent's: the child's channel carries none |
+| | `groups` | | of the parent's layer and of the child's |
+| s | `shares` | (child's out, in) | what each copy of a channel counts in an output; the copies of one sum to 1 |
+| c | `scale` | scalar | the child's map is c times the parent's; a `Flow` has it |
+| U | `made` | (child's out, in / groups, rows, columns) | the child's weight |
 
-The child's weight from input i to output o is V[o, i] = s[o, i] * W[g(o), f(i)] / scale: equation 2 of the paper, where
-s is 1 over the number of copies. Here the shares are drawn, so that copies do not stay equal.
+The child's weight from input i to output o is U[o, i] = s[o, i] W[g(o), f(i)] / c. The paper's mapping g of a widened
+layer is what the next one reads: its f. There s is 1 over the number of copies, and noise tells copies apart; here the
+shares are drawn, which does so and keeps the function.
 
 One example. A map of channels (x, y) is widened to three that carry (x, y, x): `inputs` is (0, 1, 0). The parent's
 filter reads 2x + 5y: its row is (2, 5). The child's row is (2s, 5, 2(1 - s)) for a drawn share s between 0 and 1, and
@@ -36,7 +39,11 @@ from naslab.training.inheritance.flow import Channels, Flow
 
 
 class WeightTransfer:
-    """The parent's tensors, the child's as they become, and the paths of the child's layers by what was done."""
+    """Both networks' tensors while the child's become the parent's, and the paths of its layers by what was done.
+
+    `parent` and `child` are state dicts, on the CPU; the child's is copied, its tensors are replaced one by one. What
+    is drawn (shares of copies) follows from `seed`.
+    """
 
     def __init__(self, parent: dict[str, Tensor], child: dict[str, Tensor], seed: int) -> None:
         self.parent = parent
@@ -58,38 +65,44 @@ class WeightTransfer:
         self.broken.append(f"{path}: {why}")
 
     def note(self, path: str, is_cut: bool, is_grown: bool) -> None:
-        """Note a layer that has the parent's weights: some of them, more channels than they were for, or just them."""
+        """Note a layer that has the parent's weights: sliced if `is_cut`, else widened if `is_grown`, else copied."""
         (self.sliced if is_cut else self.widened if is_grown else self.copied).append(path)
 
     def put(self, name: str, value: Tensor) -> None:
-        """Set a tensor of the child."""
+        """Set a tensor of the child, by its name in the state dict, to a value of the same shape."""
         own = self.child[name]
         assert own.shape == value.shape, (name, own.shape, value.shape)
         self.child[name] = value.to(own.dtype).contiguous()
 
     def fill(self, name: str, value: float) -> None:
-        """Set a tensor of the child to one value."""
+        """Set all of a tensor of the child to one value."""
         self.put(name, torch.full_like(self.child[name], value))
 
     def multiply_norm(self, path: str, factor: float) -> None:
-        """Multiply what a norm of the child puts out."""
+        """Multiply the output of a norm of the child, at a path in its module, by a factor: its weight and bias."""
         for part in ("weight", "bias"):
             self.put(f"{path}.{part}", self.child[f"{path}.{part}"] * factor)
 
     def gather(self, parent_name: str, child_name: str, channels: Channels) -> None:
-        """Take a tensor's entries along its first dimension from the parent; new channels keep the child's."""
+        """Take a tensor's rows for `channels` from the parent's; where these are `NEW` the child keeps its own."""
         self.put(child_name, rows_of(self.parent[parent_name], self.child[child_name], channels))
 
 
 def rows_of(values: Tensor, own: Tensor, channels: Channels) -> Tensor:
-    """The rows of `values` for channels, those of `own` for new ones; both agree but for their first dimension."""
+    """The rows of `values` that `channels` number; where a channel is `NEW` the row of `own` in its place.
+
+    `values` is of shape (parent's channels, ...), `own` and the result (child's channels, ...).
+
+    >>> rows_of(torch.tensor([1.0, 2.0]), torch.tensor([7.0, 8.0, 9.0]), (1, NEW, 0))
+    tensor([2., 8., 1.])
+    """
     source = index_of(channels)
     is_new = (source == NEW).reshape(-1, *[1] * (own.ndim - 1))
     return torch.where(is_new, own, values[source.clamp(min=0)])
 
 
 def index_of(channels: Channels) -> Tensor:
-    """Channels as indices: int64 (channels,)."""
+    """Channels as indices: int64 of shape (channels,), `NEW` as -1."""
     return torch.tensor(channels, dtype=torch.int64)
 
 
@@ -101,12 +114,14 @@ def mixing_weight(
     groups: tuple[int, int],
     generator: torch.Generator,
 ) -> tuple[Tensor, bool]:
-    """A convolution's or linear layer's weight between maps that carry the parent's channels, and whether it does all.
+    """The child's weight of a convolution or linear layer, and whether it computes all that the parent's does.
 
-    `weight` is the parent's (out, in / groups, ...), `own` the child's with kernels alike, `groups` the (parent's,
-    child's). A channel that the child holds m times counts m shares that sum to 1 (Chen et al. 2015, arXiv 1511.05641,
-    equation 2); the shares are drawn, so that copies with equal weights before them do not stay equal. Channels that
-    are new count nothing, rows of new outputs are the child's own.
+    `weight` is the parent's, of shape (out, in / groups, ...), `own` the child's as initialised, of such a shape with
+    the same kernel; `groups` are the parent's and the child's. `inputs` and `outputs` are the parent's channels that
+    the child's map before the layer carries and that behind it is to carry. The copies of a channel count shares that
+    sum to 1, drawn from `generator`, so that copies with equal weights before them do not stay equal. New inputs count
+    nothing, rows of new outputs are the child's own. The second value is false where the parent's filter reads a
+    channel that an output of the child does not get.
     """
     made, is_whole = torch.empty_like(own), True
     parent_groups, child_groups = groups
@@ -141,7 +156,11 @@ def _shares(source: Tensor, num_out: int, generator: torch.Generator) -> Tensor:
 
 
 def fitted_kernel(weight: Tensor, kernel: tuple[int, int]) -> Tensor:
-    """A weight (out, in, height, width) with a kernel of other sides: zeros around it, or its middle."""
+    """A weight of shape (out, in, rows, columns) with another `kernel` (rows, columns): zeros around, or its middle.
+
+    >>> fitted_kernel(torch.ones(1, 1, 1, 1), (3, 3))[0, 0].tolist()
+    [[0.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]]
+    """
     for dim, side in ((2, kernel[0]), (3, kernel[1])):
         more = side - weight.shape[dim]
         if more < 0:

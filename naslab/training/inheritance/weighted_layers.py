@@ -1,7 +1,9 @@
 """The rules of layers with weights: convolutions, linear layers, norms and scales.
 
-Each is transferred from a layer of its kind and inserted as an identity where its kind holds one (Chen et al. 2015,
-arXiv 1511.05641, equation 3).
+Each is transferred from a layer of its kind (widened by Net2WiderNet, or sliced), and inserted as an identity where its
+kind can be one (Net2DeeperNet; Chen et al. 2016, arXiv 1511.05641). Weights are of shape (out, in / groups, rows,
+columns), those of linear layers (out, in); notation and arithmetic stand in
+`naslab.training.inheritance.weight_transfer`.
 """
 
 from __future__ import annotations
@@ -32,7 +34,12 @@ from naslab.training.inheritance.weight_transfer import (
 
 
 def transfer_conv(transfer: WeightTransfer, pair: LayerPair, flow: Flow, wanted: Channels | None) -> Flow:
-    """A convolution's weights; the flow behind it, in the channels of `wanted` where it may choose."""
+    """A `pair` of convolutions: the child's weights from the parent's, between the channels of `flow` and its own.
+
+    Its outputs are those of `conv_channels`, the `wanted` ones where it is free to choose. Larger kernels have zeros
+    around, smaller ones keep the middle. `transfer` notes what was done, and a break where windows lie elsewhere, a
+    channel that is read is missing, or standardised weights would be scaled otherwise.
+    """
     parent, child = pair.old, pair.new
     assert isinstance(parent, Conv)
     assert isinstance(child, Conv)
@@ -58,7 +65,11 @@ def transfer_conv(transfer: WeightTransfer, pair: LayerPair, flow: Flow, wanted:
 
 
 def conv_channels(parent: Conv, child: Conv, flow: Flow, wanted: Channels | None) -> Channels:
-    """The parent's channels that a convolution's outputs are to carry."""
+    """The channels of `parent`'s output that the outputs of `child` are to carry.
+
+    A depthwise convolution keeps those of `flow`; else they are the `wanted` ones where these fit, else the parent's in
+    turn, within groups where both have as many.
+    """
     if is_depthwise(parent) and is_depthwise(child):
         return flow.channels
     if wanted is not None and len(wanted) == child.out_channels and max(wanted) < parent.out_channels:
@@ -89,7 +100,11 @@ def _check_conv(transfer: WeightTransfer, path: str, parent: Conv, child: Conv, 
 
 
 def transfer_linear(transfer: WeightTransfer, pair: LayerPair, flow: Flow, wanted: Channels | None) -> Flow:
-    """A linear layer's weights; the flow behind it, in the channels of `wanted` where they fit."""
+    """A `pair` of linear layers: the child's weights from the parent's, between the values of `flow` and its own.
+
+    Its outputs are the `wanted` ones where these fit, else the parent's in turn. `transfer` notes what was done, and a
+    break where a value that is read is missing.
+    """
     parent, child = pair.old, pair.new
     assert isinstance(parent, Linear | ChannelLinear)
     assert isinstance(child, Linear | ChannelLinear)
@@ -122,7 +137,12 @@ def _transfer_bias(
 
 
 def transfer_norm(transfer: WeightTransfer, pair: LayerPair, flow: Flow, wanted: Channels | None) -> Flow:
-    """A norm's scale and shift, and batch norm's running statistics."""
+    """A `pair` of norms: scale and shift, and batch norm's running statistics, by the channels of `flow`.
+
+    Channels stay, whatever is `wanted`. Where the child's map is scaled, batch norm's statistics take that up. A norm
+    of another kind starts afresh. `transfer` notes a break there, for another epsilon, and where layer or group norm
+    averages over other channels than in the parent, or over a scaled map.
+    """
     parent, child = pair.old, pair.new
     assert isinstance(parent, Norm)
     assert isinstance(child, Norm)
@@ -147,7 +167,11 @@ def transfer_norm(transfer: WeightTransfer, pair: LayerPair, flow: Flow, wanted:
 
 
 def _take_scale(transfer: WeightTransfer, path: str, norm: Norm, scale: float) -> None:
-    """Let a batch norm of a scaled map put out what it would of the map itself."""
+    """Let a batch norm of a scaled map give what it would of the map itself.
+
+    With mean m, variance v, weight w and scale c: m becomes c m, v becomes c^2 v, and w becomes
+    w sqrt((c^2 v + eps) / (v + eps)) / c.
+    """
     variance = transfer.child[f"{path}.running_var"]
     grown = variance * scale**2
     weight = transfer.child[f"{path}.weight"] * ((grown + norm.eps) / (variance + norm.eps)).sqrt() / scale
@@ -157,7 +181,10 @@ def _take_scale(transfer: WeightTransfer, path: str, norm: Norm, scale: float) -
 
 
 def transfer_scale(transfer: WeightTransfer, pair: LayerPair, flow: Flow, wanted: Channels | None) -> Flow:
-    """Learned factors of channels."""
+    """A `pair` of learned factors, one a channel or one for all, by the channels of `flow`.
+
+    Channels stay, whatever is `wanted`. One factor in place of many starts afresh, which `transfer` notes as a break.
+    """
     parent, child = pair.old, pair.new
     assert isinstance(parent, ChannelScale)
     assert isinstance(child, ChannelScale)
@@ -173,6 +200,12 @@ def transfer_scale(transfer: WeightTransfer, pair: LayerPair, flow: Flow, wanted
 
 
 def insert_conv(transfer: WeightTransfer, path: str, layer: Conv, flow: Flow, wanted: Channels | None) -> Flow:
+    """A convolution `layer` at `path` that the parent lacks: a 1 in the middle of each filter, at one input channel.
+
+    Its outputs carry the `wanted` channels where their number fits, else those of `flow` in turn. Where its windows do
+    not lie around each position, its weights are standardised, or a group lacks a channel it should pass on, it starts
+    afresh, which `transfer` notes.
+    """
     keeps_place = layer.stride == (1, 1) and all(
         kernel % 2 == 1 and pad == dilation * (kernel // 2)
         for kernel, pad, dilation in zip(layer.kernel, layer.padding, layer.dilation, strict=True)
@@ -211,6 +244,11 @@ def _picks(channels: Channels, num_out: int, groups: int, wanted: Channels | Non
 def insert_linear(
     transfer: WeightTransfer, path: str, layer: Linear | ChannelLinear, flow: Flow, wanted: Channels | None
 ) -> Flow:
+    """A linear `layer` at `path` that the parent lacks: each output is one of its inputs.
+
+    Its outputs carry the `wanted` values where their number fits, else those of `flow` in turn. It starts afresh, which
+    `transfer` notes, where none of its inputs carries a value that it should pass on.
+    """
     picks, channels = _picks(flow.channels, layer.out_features, 1, wanted)
     if picks is None:
         return insert_afresh(transfer, path, layer, flow)
@@ -224,6 +262,11 @@ def insert_linear(
 
 
 def insert_norm(transfer: WeightTransfer, path: str, layer: Norm, flow: Flow, wanted: Channels | None) -> Flow:
+    """A norm `layer` at `path` that the parent lacks; channels stay as in `flow`, whatever is `wanted`.
+
+    Batch norm is an identity in evaluation mode: mean 0, variance 1, weight sqrt(1 + eps), bias 0. Other kinds start
+    afresh, which `transfer` notes.
+    """
     if layer.kind != "batch":
         return insert_afresh(transfer, path, layer, flow)
     transfer.fill(f"{path}.running_mean", 0.0)
@@ -235,6 +278,10 @@ def insert_norm(transfer: WeightTransfer, path: str, layer: Norm, flow: Flow, wa
 
 
 def insert_scale(transfer: WeightTransfer, path: str, layer: ChannelScale, flow: Flow, wanted: Channels | None) -> Flow:
+    """Learned factors, a `layer` at `path` that the parent lacks, all 1; `flow` stays, whatever is `wanted`.
+
+    `transfer` counts it as deepened.
+    """
     transfer.fill(f"{path}.scale", 1.0)
     transfer.deepened.append(path)
     return flow._replace(norm=None)

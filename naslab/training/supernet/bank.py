@@ -21,7 +21,8 @@ MODULES_KEPT = 64
 class WeightBank(nn.Module):
     """Learned tensors by key. A network's weights are slices of them: first channels, middles of kernels.
 
-    Its parameters are named as the keys, but for a letter before each part that no module may be called by.
+    Its parameters are named by their keys, with a `p` before each part but the last: no module may have the name of one
+    of its attributes.
     """
 
     def __init__(self, tensors: dict[str, Tensor]) -> None:
@@ -48,14 +49,17 @@ class WeightBank(nn.Module):
         return not missing_tensors(self.by_key, arch)
 
     def run(self, arch: ArchSpec, images: Tensor) -> Tensor:
-        """The logits of a network for images, differentiable in the bank; batch norm uses the batch's statistics."""
+        """The logits of a network for a batch, of shape (batch, classes), differentiable in the bank.
+
+        `images` are float32 of shape (batch, channels, height, width); batch norm uses the batch's statistics.
+        """
         weights = {row.name: sliced(self.by_key[row.key], row.shape) for row in shared_tensors(arch)}
         logits: Tensor = functional_call(_bare_module(canonical(arch)), weights, (images,))
         return logits
 
 
 def make_bank(archs: Iterable[ArchSpec], seed: int) -> WeightBank:
-    """A bank with fresh weights that every one of some networks is a slice of."""
+    """A bank with weights drawn by `seed`, as large as is needed for each of `archs` to be a slice of it."""
     shapes: dict[str, tuple[tuple[int, ...], Initial]] = {}
     for arch in archs:
         for row in shared_tensors(arch):
@@ -66,7 +70,11 @@ def make_bank(archs: Iterable[ArchSpec], seed: int) -> WeightBank:
 
 
 def initial_tensor(shape: tuple[int, ...], initial: Initial, generator: torch.Generator) -> Tensor:
-    """A fresh tensor, drawn as `naslab.arch.build` draws that of a module."""
+    """A tensor of a shape, float32, initialised as `naslab.arch.build` initialises that of a module.
+
+    `initial` is one value for all of it, or how it is drawn from `generator`: by Gaussians of variance
+    2 / (outputs x kernel area) for a `filter` (arXiv 1502.01852), 1 / inputs for a `linear` layer.
+    """
     if isinstance(initial, float | int):
         return torch.full(shape, float(initial))
     fan = shape[1] if initial == "linear" else shape[0] * shape[2] * shape[3] / 2
@@ -74,7 +82,7 @@ def initial_tensor(shape: tuple[int, ...], initial: Initial, generator: torch.Ge
 
 
 def sliced(tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """The first channels and the middle of the kernel; a view.
+    """The first channels and the middle of the kernel of a tensor, of a given shape that is no larger; a view.
 
     >>> sliced(torch.arange(9.0).reshape(1, 1, 3, 3), (1, 1, 1, 1)).item()
     4.0
@@ -87,7 +95,7 @@ def sliced(tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 
 def missing_tensors(tensors: dict[str, Tensor] | dict[str, nn.Parameter], arch: ArchSpec) -> list[SharedTensor]:
-    """The tensors of a network that a bank does not hold, or not so large."""
+    """The tensors of a network for which `tensors`, a bank's by key, have none or a smaller one."""
     return [
         row
         for row in shared_tensors(arch)

@@ -22,10 +22,11 @@ from naslab.training.weights import save_weights
 def write_slice(
     supernet: Path | str, arch: ArchSpec, out: Path | str, calibration_images: int = 512, data_dir: str | None = None
 ) -> str:
-    """Write a network's weights, its batch norms recalibrated on training images, and give the file's SHA-256.
+    """Write the weights of `arch` out of the file `supernet` into the file `out`, and give that one's SHA-256.
 
-    The tensors are named as those of the network as it was given, which need not be in canonical form. Raises
-    `DataError` where the supernet does not hold the network.
+    Batch norms are recalibrated on `calibration_images` of the training images, which are looked for in `data_dir`. The
+    tensors are named as those of the network as it was given, which need not be in canonical form. Raises `DataError`
+    where either file or the data cannot be read or written, or the supernet does not hold the network.
     """
     found = load_supernet(supernet)
     facts = dataset_info(found.settings.data.name)

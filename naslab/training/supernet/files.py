@@ -33,7 +33,10 @@ class Supernet(msgspec.Struct, frozen=True):
 
 
 def save_supernet(supernet: Supernet, path: Path | str) -> str:
-    """Write a supernet, whole or not at all; the SHA-256 of the file in hexadecimal digits."""
+    """Write a supernet, whole or not at all; the SHA-256 of the file in hexadecimal digits.
+
+    Raises `DataError` where the file cannot be written.
+    """
     metadata = {
         "naslab_supernet": FORMAT,
         "settings": msgspec.json.encode(supernet.settings).decode(),
@@ -51,7 +54,7 @@ def save_supernet(supernet: Supernet, path: Path | str) -> str:
 
 
 def load_supernet(path: Path | str) -> Supernet:
-    """Read a supernet. `DataError` where the file is missing, damaged, or something else."""
+    """Read a supernet. Raises `DataError` where the file is missing, damaged, or something else."""
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}

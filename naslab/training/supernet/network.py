@@ -34,10 +34,11 @@ def sliced_network(arch: ArchSpec, tensors: dict[str, Tensor], seed: int = 0) ->
 def recalibrate(
     module: nn.Module, split: DataSplit, size: tuple[int, int], recipe: Recipe, num_images: int, seed: int = 0
 ) -> None:
-    """Give every batch norm the mean statistics of `num_images` training images under the module's weights.
+    """Give every batch norm of `module` the mean statistics of `num_images` training images under its weights.
 
-    Yu and Huang 2019, arXiv 1903.05134, section 3.3. The images are drawn from `seed`; everything but the batch norms
-    is in evaluation mode meanwhile, and the module stays in it.
+    Yu and Huang 2019, arXiv 1903.05134, section 3.3. The images of `split`, brought to `size` (height, width), are
+    drawn by `seed`, and `recipe` says in which precision they pass. Everything but the batch norms is in evaluation
+    mode meanwhile, and the module stays in it.
     """
     norms = [each for each in module.modules() if isinstance(each, nn.BatchNorm2d)]
     module.eval()
@@ -57,7 +58,10 @@ def recalibrate(
 
 
 def calibration_batches(images: Images, num_images: int, seed: int) -> list[Tensor]:
-    """Random images of a set in batches of equal size, each image once."""
+    """`num_images` random images of a set, each once, in batches of about 128.
+
+    Each is uint8 of shape (batch, height, width, channels); `seed` alone draws them.
+    """
     count = min(num_images, len(images))
     chosen = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:count]
     parts = chosen.to(images.labels.device).chunk(max(1, round(count / CALIBRATION_BATCH)))

@@ -17,7 +17,11 @@ COVERING_DRAWS = 128
 
 
 def draw_path(space: SearchSpace, rng: np.random.Generator) -> ArchSpec:
-    """A network with every active choice equally likely, whatever hangs on it (Guo et al. 2019, arXiv 1904.00420)."""
+    """A network with each option of every active choice equally likely (Guo et al. 2019, arXiv 1904.00420).
+
+    So an option is no likelier for the further choices that it opens. After 200 draws that are no network one is
+    sampled as the space does.
+    """
     for _ in range(MAX_DRAWS):
         genome = space.fill(lambda hole: int(rng.integers(len(hole.options))))
         if space.is_network(genome):
@@ -26,14 +30,18 @@ def draw_path(space: SearchSpace, rng: np.random.Generator) -> ArchSpec:
 
 
 def extreme_paths(space: SearchSpace, rng: np.random.Generator) -> tuple[ArchSpec, ArchSpec]:
-    """The networks of most and of fewest multiply-accumulates that a descent finds."""
+    """The networks of most and of fewest multiply-accumulates that descents from networks drawn by `rng` find."""
     largest = space.cheapest(lambda arch: -float(cost(arch).macs), rng)
     smallest = space.cheapest(lambda arch: float(cost(arch).macs), rng)
     return space.decode(largest), space.decode(smallest)
 
 
 def covering_paths(space: SearchSpace, rng: np.random.Generator) -> Iterator[ArchSpec]:
-    """Networks among which every choice of blocks is met at its largest: sizes at most, everything else at random."""
+    """Random networks, most of them large, that together should need each tensor of the space at its largest.
+
+    A third has every ordered choice (of a width, a depth, a kernel) at its largest option, a third about nine in ten of
+    them; everything else is drawn by `rng`. Draws that are no network are left out.
+    """
     for share in (1.0, 0.9, 0.0):
         for _ in range(COVERING_DRAWS):
             genome = space.fill(lambda hole: _largest_or_any(hole, share, rng))  # noqa: B023 - called at once

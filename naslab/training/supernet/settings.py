@@ -16,8 +16,9 @@ class SupernetSettings(msgspec.Struct, frozen=True, kw_only=True):
     `num_paths` random networks (Guo et al. 2019, arXiv 1904.00420, train one); under the `sandwich` rule the largest
     and the smallest network as well (Yu and Huang 2019, arXiv 1903.05134, section 3.1), all others learning from the
     largest one's outputs where it is to `distill` (section 3.2). The step is along the mean of their gradients, where
-    Yu and Huang take the sum. By how much the sandwich rule or distilling betters the ranking of networks here was not
-    measured: `naslab calibrate` tells for a space.
+    Yu and Huang take the sum. How much the sandwich rule or distilling improves the ranking of networks here was not
+    measured: `naslab calibrate` measures it for a space. Raises `SpecError` for fewer than one epoch or path, and for
+    `distill` without `sandwich`.
     """
 
     space: SearchSpace

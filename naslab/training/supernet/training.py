@@ -43,7 +43,7 @@ def train_supernet(
     data_dir: Path | str | None = None,
     report: Callable[[int, float], None] = lambda epoch, loss: None,
 ) -> Supernet:
-    """Train a supernet into a file, which holds it after every epoch, and give it back.
+    """Train the supernet of `settings` into a file, which holds it after every epoch, and give it back.
 
     From a file that holds the same supernet half done the training goes on. `report` takes each epoch's number, from
     1, and its mean loss in nats over all paths. Not yet measured on a GPU. Raises `DataError` where the file holds
@@ -63,7 +63,10 @@ def train_supernet(
 
 
 class SupernetTraining:
-    """A bank on its device, its optimiser, and the networks at the ends of the space."""
+    """A bank on its device, its optimiser, and the networks of most and of fewest multiply-accumulates.
+
+    `split` is the data, on the device that trains; `begun` is the supernet that training goes on from.
+    """
 
     def __init__(self, settings: SupernetSettings, split: DataSplit, begun: Supernet | None = None) -> None:
         space, seed = settings.space, settings.seed
@@ -92,7 +95,10 @@ class SupernetTraining:
         return len(self.losses)
 
     def epoch(self, epoch: int) -> float:
-        """One pass over the training images; the mean loss of all paths."""
+        """One pass over the training images, epoch number `epoch` from 0; the mean loss of all paths in nats.
+
+        Raises `DivergedError` where it is not finite or 100 times that of guessing.
+        """
         recipe, seed = self.settings.recipe, (self.settings.seed, epoch)
         rng = np.random.default_rng(seed)
         drawn = int(rng.integers(2**62))
@@ -113,7 +119,7 @@ class SupernetTraining:
         return loss
 
     def capture(self) -> Supernet:
-        """The supernet now; with the optimiser's state while there are epochs to come."""
+        """The supernet as it is now, on the CPU; with the optimiser's state while there are epochs to come."""
         is_finished = self.epochs_done >= self.settings.epochs
         state: dict[str, Tensor] = {}
         for index, values in self.optimizer.state_dict()["state"].items() if not is_finished else ():
