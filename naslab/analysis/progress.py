@@ -55,10 +55,11 @@ def progress(
     runs: Sequence[RunRecord] = (),
     metric: str = ACCURACY.name,
 ) -> ProgressTable:
-    """The progress of a search. `StudyError` where nothing finished.
+    """The progress of a search with these `outcomes`, in the order of their ends. `StudyError` where none finished.
 
-    `metric` is what networks are ranked by, larger for better. Only outcomes at the highest fidelity that any reached
-    raise it: with rungs, those of the highest.
+    `reference` is the corner that hypervolumes are measured from, `runs` tell when the search paused. `metric` is what
+    networks are ranked by, larger for better. Only outcomes at the highest fidelity that any reached raise it: with
+    rungs, those of the highest.
     """
     if not outcomes:
         raise StudyError("the study has no finished trial yet; run its search, or wait for the first one")

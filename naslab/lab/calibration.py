@@ -140,7 +140,12 @@ def plan_calibration(
     recipe: Recipe | None = None,
     data_dir: str | None = None,
 ) -> CalibrationPlan:
-    """What `calibrate` would run; every name and every number in it is checked here."""
+    """What `calibrate` would run; every name and every number in it is checked here.
+
+    `space`, `estimators`, `reference`, `sample`, `dataset`, `max_images`, `epochs`, `study` and `recipe` are those of
+    `calibrate`. Raises `SpecError` for numbers and options out of range, and `NaslabError` for whatever else does not
+    fit.
+    """
     if sample < LEAST_NETWORKS:
         raise SpecError("sample", f"must be at least {LEAST_NETWORKS} networks, got {sample}")
     names = read_names(estimators if isinstance(estimators, str) else ",".join(estimators))
@@ -174,7 +179,11 @@ def plan_calibration(
 def distinct_networks(
     space: SearchSpace, count: int, seed: Sequence[int], but: frozenset[str] = frozenset()
 ) -> dict[str, Genome]:
-    """Random networks by identity, in the order drawn, none of `but`; the first of more are those of fewer."""
+    """`count` random networks of `space` by identity, in the order drawn, none of `but`.
+
+    The first of more networks are those of fewer, with the same `seed`. Raises `SpecError` where 50 draws for each do
+    not give so many.
+    """
     source = np.random.default_rng(list(seed))
     found: dict[str, Genome] = {}
     for _ in range(MAX_DRAWS * count):
@@ -190,7 +199,12 @@ def distinct_networks(
 
 
 def reference_estimator(reference: str, problem: Problem, epochs: int, data_dir: str | None) -> MadeEstimator:
-    """The reference of a name. Raises `DataError` where a space has no table."""
+    """The `reference` of a name: `full` trains for `epochs` epochs, `table` is that of the space of `problem`.
+
+    Any other name is a CSV file of known results.
+
+    Raises `DataError` where a space has no table, or there is no such file.
+    """
     setting = Setting(problem, data_dir)
     if reference == "full":
         return read_name(f"full:epochs={epochs}").make(setting)
@@ -207,7 +221,10 @@ def reference_estimator(reference: str, problem: Problem, epochs: int, data_dir:
 
 
 def require_made(name: EstimatorName, problem: Problem, typical: Candidate, data_dir: str | None) -> None:
-    """Raise `NaslabError` where an estimator's options or its file do not fit networks like `typical`."""
+    """Raise `SpecError` where the options of the estimator `name` do not fit `problem`, before anything runs.
+
+    Raises `DataError` where its file is of other networks than those like `typical`.
+    """
     from naslab.estimators.predictor import KnownResult
 
     def known(count: int) -> tuple[KnownResult, ...]:
@@ -221,7 +238,10 @@ def require_made(name: EstimatorName, problem: Problem, typical: Candidate, data
 
 
 def run_reference(plan: CalibrationPlan, ledger: Ledger, pool: Workers, on_event: Observer = ignore) -> None:
-    """Estimate the reference of every network, those to be judged and those to learn from."""
+    """Estimate the reference of every network of `plan`, those to be judged and those to learn from.
+
+    `ledger` keeps the outcomes, `pool` says where they are estimated, `on_event` is called with what happens.
+    """
     networks = (*plan.judged, *plan.known)
     _run(plan, plan.reference_study, plan.reference, plan.truth, networks, ledger, pool, on_event)
 
@@ -229,7 +249,11 @@ def run_reference(plan: CalibrationPlan, ledger: Ledger, pool: Workers, on_event
 def run_estimator(
     plan: CalibrationPlan, name: EstimatorName, ledger: Ledger, pool: Workers, on_event: Observer = ignore
 ) -> None:
-    """Estimate every network to be judged; the reference of those to learn from is in the ledger."""
+    """Estimate every network of `plan` that is to be judged by the estimator `name`.
+
+    The reference of those to learn from is in `ledger`, which keeps the outcomes; `pool` says where they are estimated,
+    `on_event` is called with what happens.
+    """
 
     def known(count: int) -> tuple[KnownResult, ...]:
         return known_results(plan, ledger)[:count]

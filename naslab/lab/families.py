@@ -27,7 +27,11 @@ def train_family(
     data_dir: str | None = None,
     on_event: Observer = ignore,
 ) -> StudyView:
-    """Train rescaled networks with a study's recipe, epochs and data, and keep them in the study as its family."""
+    """Train the networks `listed` with the recipe, epochs and data of `study`, and keep them in it as its family.
+
+    `ledger` holds the study, `workers` say where to train, `on_event` is called with what happens. The study as it is
+    then.
+    """
     pool = workers or Workers()
     with Ledger.open(ledger, create=False) as opened:
         opened.add_run(study.record.name, run_record(pool))
@@ -48,7 +52,11 @@ def study_of_one(
     data_dir: str | None = None,
     on_event: Observer = ignore,
 ) -> StudyView:
-    """A study that holds one network alone, trained: the baseline that a family of it is compared with."""
+    """A study that holds `model` alone, trained on `dataset` for `epochs`: what a family of it is compared with.
+
+    It is called `study`, by default after the model, and kept in `ledger`; `workers` say where to train, `on_event` is
+    called with what happens.
+    """
     return search(
         space_of_one(model.arch, Path(model.name).stem),
         dataset=dataset,

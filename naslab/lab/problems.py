@@ -35,7 +35,9 @@ def make_problem(
 ) -> Problem:
     """The problem that a search is about; every name in it is checked here.
 
-    `objectives` are by default accuracy and macs, or the `score` by which an estimator ranks networks, and macs.
+    `space`, `dataset`, `limits`, `recipe` and `max_images` are those of `naslab.search`. `objectives` are by default
+    accuracy and macs, or the `score` by which an estimator ranks networks, and macs. Raises `StudyError` for objectives
+    that are none, named twice or measured by nothing, and `NaslabError` for whatever else does not fit.
     """
     template = space if isinstance(space, SearchSpace) else load_space(space)
     if isinstance(dataset, DataChoice):
@@ -67,7 +69,7 @@ def make_problem(
 
 
 def fitting_dataset(space: SearchSpace) -> str:
-    """The data set whose images and classes a space is made for."""
+    """The data set whose images and classes `space` is made for. Raises `StudyError` where there is none."""
     wanted = (*space.template["input"], space.template["num_classes"])
     for name, facts in DATASETS.items():
         if (facts.channels, facts.height, facts.width, facts.num_classes) == wanted:

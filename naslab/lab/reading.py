@@ -23,13 +23,25 @@ if TYPE_CHECKING:
 
 
 def open_study(name: str, ledger: str | Path = "naslab.db") -> StudyView:
-    """A study as its ledger has it now."""
+    """The study `name` of `ledger` (a file or a database URL) as it is now.
+
+    Raises `UnknownNameError` with the nearest names, and `LedgerError` where the ledger cannot be read.
+
+    >>> import naslab
+    >>> len(naslab.open_study("mystudy", "naslab.db").outcomes)  # doctest: +SKIP
+    """
     with Ledger.open(ledger, create=False) as opened:
         return read_study(opened, name)
 
 
 def pareto_front(study: StudyView, objectives: Sequence[str] | None = None) -> FrontTable:
-    """The front of a study in its own objectives or in others, with the hypervolume and its reference point."""
+    """The front of `study` in its own objectives or in others, with the hypervolume and its reference point.
+
+    `objectives` are names of metrics. Raises `StudyError` where no outcome has every objective.
+
+    >>> import naslab
+    >>> [point.label for point in naslab.pareto_front(naslab.open_study("mystudy")).front]  # doctest: +SKIP
+    """
     own = {goal.metric: goal for goal in study.problem.objectives}
     named = own if objectives is None else objectives
     goals = tuple(own[name] if name in own else Objective.named(name) for name in named)
@@ -37,9 +49,13 @@ def pareto_front(study: StudyView, objectives: Sequence[str] | None = None) -> F
 
 
 def front_figure(study: StudyView, x: str = MACS.name, y: str | None = None) -> go.Figure:
-    """The Pareto front of a study as a Plotly figure, its baselines and family beside it.
+    """The Pareto front of `study` as a Plotly figure, its baselines and family beside it.
 
-    `y` is by default accuracy, or the score of the estimator by which the study ranks networks.
+    `x` and `y` are names of metrics; `y` is by default accuracy, or the score of the estimator that the study ranks by.
+    Raises `StudyError` where no outcome has both.
+
+    >>> import naslab
+    >>> naslab.front_figure(naslab.open_study("mystudy"), x="params").show()  # doctest: +SKIP
     """
     from naslab.analysis.family import family
     from naslab.figures.front import front_figure as draw
@@ -50,7 +66,13 @@ def front_figure(study: StudyView, x: str = MACS.name, y: str | None = None) -> 
 
 
 def write_report(study: StudyView, path: str | Path, ledger: str | Path = "naslab.db") -> None:
-    """Everything about a study in one HTML file that opens offline."""
+    """Write everything about `study` into one HTML file that opens offline.
+
+    `ledger` is what the report names as the study's place.
+
+    >>> import naslab
+    >>> naslab.write_report(naslab.open_study("mystudy"), "report.html")  # doctest: +SKIP
+    """
     from naslab.figures.report import write_report as write
 
     write(study, Path(path), str(ledger))

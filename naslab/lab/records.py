@@ -24,7 +24,10 @@ def begun_with(ledger: Ledger, study: str, choice: StrategyChoice) -> StrategyCh
 
 
 def open_record(ledger: Ledger, record: StudyRecord) -> None:
-    """Make the study, or take up the one of that name if it is the same search."""
+    """Make the study of `record` in `ledger`, or take up the one of that name if it is the same search.
+
+    Raises `StudyError` that names what differs where it is another.
+    """
     if record.name not in ledger.study_names():
         ledger.create_study(record)
         return

@@ -67,7 +67,8 @@ def fit_compound(
     `Workers`; `ledger` the file or database URL that keeps the study, and `study` its name there. `on_event` is called
     with what happens. `STUDY:best` and its like are trained on their study's data unless another set is named.
 
-    Raises `NaslabError` before the first training for whatever does not fit.
+    Raises `NaslabError` before the first training for whatever does not fit: `StudyError` for numbers out of range,
+    `UnknownNameError` for a rounding that is none.
 
     >>> import naslab
     >>> fit = naslab.fit_compound(naslab.find_model("resnet20_cifar"), dataset="cifar10", seeds=3)  # doctest: +SKIP
@@ -180,7 +181,11 @@ def coefficients_of(fit: CompoundFit) -> Coefficients:
 def problem_of(
     model: Model, dataset: str | None, max_images: int | None, ledger: str | Path, recipe: Recipe | None
 ) -> Problem:
-    """The problem of training one network alone: its space holds nothing else."""
+    """The problem of training `model` alone: its space holds nothing else.
+
+    It is trained on `dataset`, by default that of its study in `ledger`, on `max_images` of its training images, by
+    `recipe` or the data set's own.
+    """
     data = data_of(model, dataset, ledger)
     if max_images is not None:
         data = DataChoice(name=data.name, max_images=max_images)
@@ -200,7 +205,10 @@ def short_name(model: Model) -> str:
 
 
 def trainings(model: Model, base: ArchSpec, grid: Grid, rounding: str, epochs: int, seeds: int) -> list[Candidate]:
-    """The baseline and every point of a grid with every seed, seed by seed, so that each round is a whole grid."""
+    """The baseline `base` and every point of `grid` with each of `seeds` seeds, for `epochs` epochs.
+
+    Seed by seed, so that each round is a whole grid. Origins note `model` and `rounding`, by which the grid was made.
+    """
     origin = {
         "budget_ratio": grid.ratio,
         "base_macs": grid.base_macs,
@@ -227,10 +235,11 @@ def run_trainings(
     on_event: Observer = ignore,
     epochs: int | None = None,
 ) -> StudyView:
-    """Train given networks, those that the study of this name has no result of, and return the study.
+    """Train the networks `jobs`, those that the study `name` of `ledger` has no result of, and return the study.
 
-    Makes the study where there is none; raises `StudyError` where it is about something else. Its `epochs` are those of
-    the first network unless said.
+    Makes the study, about `problem`, where there is none; raises `StudyError` where it is about something else. Its
+    `epochs` are those of the first network unless said. `workers` say where to train, `on_event` is called with what
+    happens.
     """
     record = StudyRecord(
         name=name,

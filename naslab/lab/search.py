@@ -69,23 +69,31 @@ def search(
     """Search a space and return the study; the same call again continues it, also after a crash.
 
     `space` is a space, the name of a shipped one or a YAML file; its input channels and classes follow the data set.
-    `max_images` is how many training images are used, validation images among them; a `DataChoice` in the place of the
-    data set's name says more: how it is split, and whether its images are held in memory or streamed. `strategy` is a
-    name (`auto` leaves the choice to naslab) or a sampler of Optuna. `trials` is a total over all calls, of `epochs`
-    epochs each, by default 4. `objectives` are accuracy and macs by default. `limits` such as `"macs<=50e6"` are met
-    before anything is trained. `baselines` are zoo networks trained after the search with the same recipe: `short`
-    unless another, its name or its file is given.
+    `dataset` is a data set's name, by default the one that fits the space; `max_images` is how many training images are
+    used, validation images among them; a `DataChoice` in the place of the name says more: how it is split, and whether
+    its images are held in memory or streamed. `strategy` is a name (`auto` leaves the choice to naslab) or a sampler of
+    Optuna. `trials` is a total over all calls, of `epochs` epochs each, by default 4. `objectives` are names of
+    metrics, accuracy and macs by default; `limits` such as `"macs<=50e6"` are met before anything is trained.
+    `baselines` are zoo networks trained after the search with the same recipe: `recipe` is a recipe, its name or its
+    file, `short` by default.
+
+    `workers` is how many train side by side, or a `Workers`; `ledger` the file or database URL that keeps the study,
+    `study` its name there; `on_event` is called with what happens (`naslab.execution.events`).
 
     `rungs` such as `(1, 3, 9)` take the place of `epochs`: `trials` networks are trained for the first, and the best
     third of each rung is trained on to the next, in trials of their own. `stop_early` is a confidence such as 0.95: a
-    training ends when with this confidence its final accuracy will not bring the network to the front at its cost.
-    With `inherit` a candidate that a strategy made from others begins with the weights of one of them; by rungs it does
-    so on the first, with what its parent was there, and a promotion goes on from its own.
-    `estimator` takes the place of short training, by any name that `calibrate` knows: `"naswot"`, `"ensemble"`,
-    `"extrapolated:epochs=3,of=4"`, `"supernet:path=FILE"`, `"table:path=FILE.csv"`, or `"predictor:study=NAME"`, which
-    predicts what another study of the ledger would measure. One that measures no accuracy has its own score as an
-    objective in the place of that; baselines are estimated as the candidates are.
-    Raises `NaslabError` before the first trial for whatever does not fit.
+    training ends when with this confidence its final accuracy will not bring the network to the front at its cost. With
+    `inherit` a candidate that a strategy made from others begins with the weights of one of them; by rungs it does so
+    on the first, with what its parent was there, and a promotion goes on from its own. `estimator` takes the place of
+    short training, by any name that `calibrate` knows: `"naswot"`, `"ensemble"`, `"extrapolated:epochs=3,of=4"`,
+    `"supernet:path=FILE"`, `"table:path=FILE.csv"`, or `"predictor:study=NAME"`, which predicts what another study of
+    the ledger would measure. One that measures no accuracy has its own score as an objective in the place of that;
+    baselines are estimated as the candidates are. Raises `NaslabError` before the first trial for whatever does not
+    fit.
+
+    >>> import naslab
+    >>> study = naslab.search("digits_demo", trials=20, epochs=4)  # doctest: +SKIP
+    >>> naslab.pareto_front(study).front[0].label  # doctest: +SKIP
     """
     options = SearchOptions(
         space=space,
@@ -244,7 +252,11 @@ def run_listed(
     tidy: Callable[[], object] = lambda: None,
     fidelity: Fidelity | None = None,
 ) -> None:
-    """Estimate networks beside a search, those that the study has no result of; by default for a whole training."""
+    """Estimate the networks `listed` beside a search, in the `role` of its family or its baselines.
+
+    Those of which the study `record` of `ledger` has a result are left out. `executor` runs them at `fidelity`, by
+    default a whole training; `on_event` is called with what happens, `tidy` when nothing is in flight.
+    """
     spent = fidelity or Fidelity(epochs=record.epochs)
     made = [make_candidate(arch, 0, spent.epochs, record.seed, role, origin=origin) for arch, origin in listed]
     candidates = [msgspec.structs.replace(each, fidelity=spent) for each in made]

@@ -43,9 +43,9 @@ class SearchEstimator(NamedTuple):
 def estimator_of(
     problem: Problem, data_dir: str | None, record: StudyRecord | None = None, ledger: Ledger | None = None
 ) -> Estimator:
-    """The training that a search without another estimator does, with latency where it is an objective.
+    """The training that a search of `problem` without another estimator does, with latency where it is an objective.
 
-    For a study with rungs or inheritance it leaves checkpoints beside the ledger.
+    For a study `record` with rungs or inheritance it leaves checkpoints beside `ledger`.
     """
     checkpoints = None
     if record is not None and ledger is not None and (record.rungs is not None or record.inherit):
@@ -92,7 +92,7 @@ def require_estimator_fits(name: EstimatorName, options: SearchOptions, problem:
 def find_search_estimator(
     text: str, problem: Problem, typical: Sequence[Candidate], ledger: str | Path, data_dir: str | None, seed: int
 ) -> SearchEstimator:
-    """The estimator of a name; a predictor learns from a study of the ledger.
+    """The estimator that `text` names for a search of `problem`; a predictor learns from a study of `ledger`.
 
     `typical` are candidates of the problem's space. Raises `DataError` where the estimator knows other networks than
     those, such as a supernet or a table of another space, and `NaslabError` for whatever else does not fit.

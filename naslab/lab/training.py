@@ -53,8 +53,14 @@ def train(
 ) -> Trained:
     """Train one network and read the test set once, at the end; its channels and classes follow the data set.
 
-    A study's network is trained on the study's data unless another set is named. `save_to` takes the weights as
-    safetensors. Raises `NaslabError` for data, weights or a device that do not fit.
+    `model` is trained on `dataset` for `epochs` epochs with `recipe` (a recipe, its name or its file); a network of a
+    study of `ledger` is trained on the study's data unless another set is named. With `use_validation` the validation
+    images are trained on, too. `start_from` are weights to begin with, `save_to` takes the trained ones as safetensors.
+    `report` is called with every epoch. Raises `NaslabError` for data, weights or a device that do not fit.
+
+    >>> import naslab
+    >>> trained = naslab.train(naslab.find_model("mystudy:best"), epochs=60)  # doctest: +SKIP
+    >>> trained.result.test_accuracy  # doctest: +SKIP
     """
     from naslab.training.fit import fit_and_test
 
@@ -82,7 +88,7 @@ def train(
 
 
 def data_of(model: Model, dataset: str | None, ledger: str | Path) -> DataChoice:
-    """The data to train a model on: the set that was named, else its study's."""
+    """The data to train `model` on: `dataset`, else that of its study in `ledger`. Raises `DataError` without one."""
     if dataset is not None:
         dataset_info(dataset)
         return DataChoice(name=dataset)
@@ -94,7 +100,11 @@ def data_of(model: Model, dataset: str | None, ledger: str | Path) -> DataChoice
 def export_network(
     arch: ArchSpec, path: Path, title: str, onnx: Path | None = None, weights: Path | None = None
 ) -> list[Path]:
-    """Write a network as a Python file that needs torch alone, and with its weights as ONNX; the files written."""
+    """Write `arch` as a Python file that needs torch alone, and as the file `onnx` if asked for; the files written.
+
+    `title` opens the Python file; `weights` is a safetensors file that the ONNX network takes its weights from, by
+    default fresh ones.
+    """
     from naslab.arch.build import build
     from naslab.arch.source import network_source
     from naslab.training.onnx_file import write_onnx

@@ -16,12 +16,11 @@ OPEN = {
     "blobs": 4,
     "cli": 14,
     "figures": 7,
-    "lab": 28,
     "ledger": 2,
     "study": 2,
 }
 """How many breaches of each room are still to be mended. A number here may fall, never rise; other rooms have none."""
-OPEN_EXPORTS = {"front_figure": 4, "open_study": 3, "pareto_front": 3, "search": 7, "train": 9, "write_report": 3}
+OPEN_EXPORTS: dict[str, int] = {}
 """The same of what `naslab` exports, by name."""
 
 SAID = public_functions()
