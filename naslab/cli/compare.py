@@ -99,8 +99,9 @@ def read_table(
     `knobs` are the columns that make a network what it is, `objectives` those to aim at, of which those of `minimise`
     are to be small. `features` are known before training, `duration` is the column that trainings take time in
     proportion to. The known table has knobs and directions of its own, and features where none are given. Raises
-    `UnknownNameError` for a name of `minimise` that is no objective, `SpecError` where an option does not go with the
-    known table or its folder is not said, `DataError` where a table cannot be read.
+    `UnknownNameError` for columns that are not there and for a name of `minimise` that is no objective, `SpecError`
+    where an option does not go with the known table or its folder is not said, and `DataError` where a table cannot be
+    read.
     """
     from naslab.bench.known_tables import MACRO_COSTS, load_nas_bench_macro
     from naslab.bench.table_file import load_table

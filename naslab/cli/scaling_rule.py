@@ -56,10 +56,10 @@ def chosen_rule(
     """The rule called `name`, by default EfficientNet's, or that of fitted `coefficients`.
 
     `coefficients` is a file of `naslab fit-scaling`, or its study in `ledger`. `alpha`, `beta` and `gamma` take the
-    place of the rule's own where they are given. No side of the input of the model `found` grows beyond `max_resolution` pixels.
-    `rounding` is by name, by default EfficientNet's, or that of the fitted coefficients. Raises `UnknownNameError` for
-    an unknown rule or rounding, `SpecError` for a `max_resolution` below the model's own, and `typer.BadParameter` for
-    options that exclude each other.
+    place of the rule's own where they are given. No side of the input of the model `found` grows beyond
+    `max_resolution` pixels. `rounding` is by name, by default EfficientNet's, or that of the fitted coefficients.
+    Raises `UnknownNameError` for an unknown rule or rounding, `SpecError` for a `max_resolution` below the model's own,
+    and `typer.BadParameter` for options that exclude each other.
     """
     import msgspec
 
