@@ -51,7 +51,7 @@ def front_figure(
 
 
 def hover_of(point: Shown) -> str:
-    """The HTML under the pointer at a network: its name, its metrics with their units, and its stages."""
+    """What shows over a network: its metrics and its stages."""
     rows = dict.fromkeys((*SHOWN_METRICS, *measured_rows(point.metrics)))
     lines = [row.sentence(point.value(row.name), point.metrics.get(row.standard_error)) for row in rows]
     return hover(point.label, lines, point.stages)

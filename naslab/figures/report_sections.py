@@ -36,7 +36,7 @@ def headline(
 ) -> tuple[Markup, Markup, Markup]:
     """The study's name, what it was after, and the figures that a reader wants first, as three elements.
 
-    Of the study in `view`: the best accuracy, the front's size and hypervolume from the table `found`, the time
+    Of the study in `view`: the best network, the front's size and hypervolume from the table `found`, the time
     searching from `course`, the numbers of trials and failures from `failed`.
     """
     best = max(found.points, key=lambda point: (_number(point.value(ACCURACY.name)), -point.value(MACS.name)))
