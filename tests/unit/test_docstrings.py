@@ -12,7 +12,7 @@ import naslab
 from naslab.arch.files import BLOCKS
 
 OPEN = {
-    "cli": 1,
+    "cli": 3,
     "estimators": 20,
     "lab": 28,
     "training": 116,
@@ -69,3 +69,9 @@ def test_blocks_describe_their_fields(tag: str) -> None:
 def test_rules_find_what_is_owed(source: str, owed: list[str]) -> None:
     found = [line for said in of_source("naslab.made", dedent(source)) for line in breaches(said)]
     assert [line.split(" ", 2)[2] for line in found] == owed
+
+
+def test_options_of_commands_are_said_by_their_help() -> None:
+    given = "a: Annotated[int, search_option('a')], b: Annotated[int, typer.Option(help='B.')], c: int, d: int"
+    [said] = of_source("naslab.cli.made", f'def f({given}):\n    """Make."""')
+    assert unnamed_parameters(said) == ["c", "d"]
