@@ -285,9 +285,9 @@ class Block(Spec, frozen=True, cache_hash=True, tag_field="type"):
         return self.lower(shapes[-1], width, stride, context, drop_rate)
 
     def repeated(self, times: int) -> Block:
-        """The block that stands in a stage after `times` others: itself, unless its place changes it.
+        """The block that follows `times` others in a stage made of this one: by default the same block.
 
-        Blocks behind the first may differ from each other in constants, not in what is counted.
+        Those behind the first may differ from each other in constants, not in what is counted.
         """
         return self
 

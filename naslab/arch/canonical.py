@@ -1,4 +1,4 @@
-"""The canonical form: networks that compute the same, written the same where that can be told stage by stage.
+"""The canonical form: one way to write networks that compute the same, as far as single stages show that they do.
 
 A supernet names its weights by it, and a space finds networks by it. Networks with equal canonical forms lower to the
 same plan; some whose canonical forms differ do too. Identities are therefore those of plans (`naslab.arch.identity`).

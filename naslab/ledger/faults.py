@@ -19,7 +19,7 @@ _LITTLE_ROOM = 256 * 1024
 
 
 _UNDECODED = 0xFF
-"""Stands for the one error that Python's driver raises by itself, without a code of SQLite: text that is not UTF-8."""
+"""In place of a code of SQLite: the one error that Python's driver raises without one, for text that is not UTF-8."""
 
 
 @contextmanager

@@ -39,8 +39,8 @@ class Ledger:
     """Studies in a SQLite file or a PostgreSQL database. A context manager; any number of readers beside one driver.
 
     What is written is on the disk before the call returns. Every method raises `LedgerError` where the database cannot
-    do its part, `UnreadableError`, which is one, where a value is whole and of another form than this version reads,
-    and `UnknownNameError` for a study that is not there.
+    be read or written; its subclass `UnreadableError` where a value is not damaged but of another form than this
+    version reads; and `UnknownNameError` for a study that is not there.
 
     >>> import tempfile
     >>> from naslab.ledger.record import StudyRecord

@@ -1,4 +1,4 @@
-"""Combinators: layers made of layers. How each is counted stands here, with the names of its parts."""
+"""Combinators: layers made of layers. How each is counted is written here, with the names of its parts."""
 
 from __future__ import annotations
 
