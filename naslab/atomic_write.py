@@ -18,10 +18,10 @@ from typing import BinaryIO
 from naslab.errors import WriteError
 
 DRAFT_PREFIX = ".partial-"
-"""What the names of drafts begin with. A killed writer may leave one behind, nothing else does."""
+"""What the names of drafts begin with. Only a writer that is killed leaves one behind."""
 
 Writer = Callable[[BinaryIO], object]
-"""Writes a file's content to what it is given."""
+"""A function that writes a file's content to the open binary file that it is given."""
 
 
 def atomic_write(path: Path | str, content: bytes | str | Writer) -> None:
@@ -65,7 +65,7 @@ def atomic_write(path: Path | str, content: bytes | str | Writer) -> None:
 def draft_folder(parent: Path) -> Iterator[Path]:
     """An empty folder in `parent`, for files that others write by name; it goes with the block.
 
-    What is in it becomes final by `put_in_place`. Raises `WriteError` where the folder cannot be made.
+    What is to stay is moved out of it by `put_in_place`. Raises `WriteError` where the folder cannot be made.
     """
     draft = parent / _draft_name()
     try:
@@ -78,7 +78,7 @@ def draft_folder(parent: Path) -> Iterator[Path]:
 
 
 def put_in_place(draft: Path, path: Path) -> None:
-    """Give a finished file, or a folder of files, its name, once what it holds is on the disk.
+    """Move a finished `draft`, a file or a folder of files, to `path`, once what it holds is on the disk.
 
     A file takes the place of another; a folder that is there must be empty. Raises `WriteError` as `atomic_write`.
     """
@@ -92,7 +92,10 @@ def put_in_place(draft: Path, path: Path) -> None:
 
 
 def require_writable(path: Path) -> None:
-    """Raise `WriteError` where a file could not be written; for before the work whose result it is to hold."""
+    """Raise `WriteError` where a file could not be written at `path`. Call it before work whose result goes there.
+
+    Makes the folder where there is none.
+    """
     with _explained(path):
         _permissions(path)
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,10 @@ _HASH = re.compile(r"[0-9a-f]{64}")
 
 
 class BlobStore:
-    """Files in a folder, each named by the SHA-256 of its bytes; equal bytes are kept once.
+    """Files in a `folder`, each named by the SHA-256 of its bytes; equal bytes are kept once.
+
+    The folder is made when something is put there. Every method raises `LedgerError` for a `sha256` that is not 64
+    hexadecimal digits, and where the system refuses.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -27,7 +30,10 @@ class BlobStore:
         self.folder = folder
 
     def put(self, data: bytes) -> str:
-        """Keep bytes and return their hash: on the disk, whole, before this returns."""
+        """Keep bytes and return their hash: on the disk, whole, before this returns.
+
+        Raises `LedgerError` where they cannot be written.
+        """
         sha256 = hashlib.sha256(data).hexdigest()
         path = self.path(sha256)
         if path.exists():
@@ -39,7 +45,7 @@ class BlobStore:
         return sha256
 
     def get(self, sha256: str) -> bytes:
-        """The bytes of a hash; `LedgerError` where they are missing or no longer what was put."""
+        """The bytes of a hash; raises `LedgerError` where they are missing or no longer what was put."""
         path = self.path(sha256)
         try:
             data = path.read_bytes()
@@ -50,7 +56,7 @@ class BlobStore:
         return data
 
     def discard(self, sha256: str) -> None:
-        """Take the bytes of a hash away, if they are there."""
+        """Take the bytes of a hash away, if they are there; raises `LedgerError` where the system refuses."""
         path = self.path(sha256)
         try:
             path.unlink(missing_ok=True)
@@ -58,9 +64,10 @@ class BlobStore:
             raise LedgerError(f"{path} cannot be taken away: {error.strerror}") from None
 
     def sweep(self, needed: Collection[str]) -> int:
-        """Take everything away but the needed hashes, files that were never finished too; how many there were.
+        """Take away all blobs but those of the `needed` hashes, and unfinished files; returns how many files went.
 
-        For whoever knows that nobody is putting anything here meanwhile. Files that are not the store's own stay.
+        Nobody may put anything into the store meanwhile: what is being written would be taken for an unfinished file.
+        Files that are not the store's own stay. Raises `LedgerError` where the system refuses.
         """
         count = 0
         for path in sorted(self.folder.glob("[0-9a-f][0-9a-f]/*")):
@@ -75,7 +82,10 @@ class BlobStore:
         return count
 
     def path(self, sha256: str) -> Path:
-        """Where the bytes of a hash are, or would be."""
+        """Where the bytes of a hash are, or would be.
+
+        Raises `LedgerError` for what is not 64 hexadecimal digits.
+        """
         if not _HASH.fullmatch(sha256):
             raise LedgerError(f"a content hash is 64 hexadecimal digits, got '{sha256[:80]}'")
         return self.folder / sha256[:2] / sha256

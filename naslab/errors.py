@@ -30,7 +30,8 @@ class NaslabError(Exception):
 class SpecError(NaslabError, ValueError):
     """A description that breaks a rule: `stages[2].block.kernel: must be odd, got 4`.
 
-    `field` is the path of the offending value inside the description, `rule` says what is wrong with it.
+    `field` is the path of the offending value inside the description, empty for the whole; `rule` says what is wrong
+    with it.
     """
 
     def __init__(self, field: str, rule: str) -> None:
@@ -39,12 +40,19 @@ class SpecError(NaslabError, ValueError):
         super().__init__(f"{field}: {rule}" if field else rule)
 
     def inside(self, path: str) -> SpecError:
-        """The same error seen from an enclosing description."""
+        """The same error with `path`, where this description is in an enclosing one, in front of its field.
+
+        >>> SpecError("kernel", "must be odd, got 4").inside("stages[2].block").field
+        'stages[2].block.kernel'
+        """
         return SpecError(join_path(path, self.field), self.rule)
 
 
 class UnknownNameError(NaslabError, LookupError):
-    """A name that nothing answers to, with the nearest names that something does."""
+    """A name that is not known, with the nearest ones that are.
+
+    `kind` says of what: `strategy`, `search space`. `known` are the names to choose from.
+    """
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         self.kind = kind
@@ -57,7 +65,7 @@ class LimitError(NaslabError):
 
 
 class SpaceExhaustedError(NaslabError):
-    """Every network of the space that meets the limits was already proposed."""
+    """Every network of a space that meets the limits has been proposed already."""
 
 
 class StudyError(NaslabError):
@@ -71,7 +79,8 @@ class LedgerError(NaslabError):
 class UnreadableError(LedgerError):
     """A stored value that is whole and of another form than this version of naslab reads.
 
-    `what` is the value, as `trial 3 of study 'digits'`, `rule` says which field of it breaks what.
+    `what` names the value (`trial 3 of study 'digits'`), `rule` says which of its fields breaks which rule. `versions`
+    says what to do, where it is known which versions wrote the value.
     """
 
     def __init__(self, what: str, rule: str, versions: str = "") -> None:
@@ -81,7 +90,7 @@ class UnreadableError(LedgerError):
         super().__init__(f"{what} in the ledger is not readable by this version of naslab: {rule}; {mend}")
 
     def written_by(self, versions: Iterable[str], here: str) -> UnreadableError:
-        """The same error where the versions that wrote to the study are known, and the one that reads."""
+        """The same error naming the versions that wrote to the study, and the one that reads it, `here`."""
         told = ", ".join(versions)
         mend = f"naslab {told} wrote it, this is {here}: read the study with that version, or update naslab"
         return UnreadableError(self.what, self.rule, mend if told else "")
@@ -90,7 +99,7 @@ class UnreadableError(LedgerError):
 class WriteError(NaslabError):
     """A file that cannot be written: `cannot write report.html: No space left on device`.
 
-    `path` is the file, `reason` the system's or the rule that forbids it.
+    `path` is the file, `reason` what the system said, or the rule that forbids to write there.
     """
 
     def __init__(self, path: object, reason: str) -> None:
@@ -108,7 +117,7 @@ class DeviceError(NaslabError):
 
 
 class DivergedError(NaslabError):
-    """A loss that is not a number any more, or far above that of guessing."""
+    """A training whose loss is not a number any more, or far above that of guessing."""
 
 
 class TimedOutError(NaslabError):
@@ -120,7 +129,11 @@ class WorkerError(NaslabError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The ending of a message about an unknown name: ` (did you mean 'mbconv'?)` or the names there are."""
+    """The ending of a message about an unknown `name`: at most three near ones, or at most 30 of the names there are.
+
+    >>> nearest("mbconf", ["mbconv", "residual"]), nearest("x", ["mbconv"])
+    (" (did you mean 'mbconv'?)", ' (known: mbconv)')
+    """
     names = sorted(set(known))
     longer = [known for known in names if len(name) >= 3 and known.startswith(name)]
     close = list(dict.fromkeys([*longer, *difflib.get_close_matches(name, names, n=3, cutoff=0.6)]))[:3]
@@ -133,7 +146,11 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def join_path(outer: str, inner: str) -> str:
-    """`stages[2]` and `block.kernel` make `stages[2].block.kernel`."""
+    """The path of a value whose path in the description at `outer` is `inner`.
+
+    >>> join_path("stages[2]", "block.kernel"), join_path("stages", "[2]")
+    ('stages[2].block.kernel', 'stages[2]')
+    """
     if not outer or not inner:
         return outer or inner
     return f"{outer}{inner}" if inner.startswith("[") else f"{outer}.{inner}"

@@ -192,7 +192,11 @@ def _is_plain(said: Said, parameter: ast.arg) -> bool:
 def _has_help(said: Said, parameter: ast.arg) -> bool:
     if said.room != "cli" or parameter.annotation is None:
         return False
-    return "help=" in _written_out(said.module, ast.unparse(parameter.annotation))
+    return any(each in _written_out(said.module, ast.unparse(parameter.annotation)) for each in _WITH_HELP)
+
+
+_WITH_HELP = ("help=", "search_option(")
+"""An option's own help, and an option of the command line that takes its help from the search option of that name."""
 
 
 def _written_out(module: str, annotation: str) -> str:

@@ -17,7 +17,7 @@ from naslab.errors import SpecError
 
 
 class Role(Enum):
-    """What a field of a specification means to a walk over it."""
+    """What a field of a specification is, for scaling and mutation, which walk over all fields."""
 
     WIDTH = "width"
     REPEATS = "repeats"
@@ -113,8 +113,10 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class NormStyle(Spec, frozen=True, cache_hash=True):
     """The normalisation that all blocks of a network use.
 
-    `groups` is for group normalisation: the largest divisor of the channels up to it is taken. `weights` normalises no
-    map: convolutions standardise their weights, activations keep the variance (NFNet, arXiv 2102.06171, section 2).
+    `kind` is that of `naslab.arch.plan.Norm`, or `weights`, which normalises no map: convolutions standardise their
+    weights, activations keep the variance (NFNet, arXiv 2102.06171, section 2). `eps` is added to variances; `momentum`
+    is that of batch normalisation's running statistics, as in torch. `groups` is for group normalisation: the largest
+    divisor of the channels up to it is taken.
     """
 
     kind: Literal["batch", "group", "layer", "weights"] = "batch"
@@ -132,7 +134,8 @@ class SqueezeExcite(Spec, frozen=True, cache_hash=True):
 
     The squeezed width is `ratio` of the block's input (`of="input"`, EfficientNet) or of the channels that are gated
     (`of="gated"`, SENet, MobileNetV3); `None` takes the block's own convention. It is rounded to `divisor` under the
-    ten per cent rule where that is above 1, else down, and is at least 1. `gain` multiplies the gate (NFNet: 2).
+    ten per cent rule (`round_width`) where that is above 1, else down, and is at least 1. `activation` stands between
+    the two convolutions, `None` for the network's; `gate` behind the second. `gain` multiplies the gate (NFNet: 2).
     """
 
     ratio: float = 0.25
@@ -147,7 +150,11 @@ class SqueezeExcite(Spec, frozen=True, cache_hash=True):
         require(self.divisor >= 1, "divisor", f"must be at least 1, got {self.divisor}")
 
     def squeezed_width(self, in_width: int, gated_width: int, of: Literal["input", "gated"]) -> int:
-        """The channels between the two convolutions of the gate."""
+        """The channels between the two convolutions of a gate over `gated_width` channels.
+
+        `in_width` are the channels of the block's input; `of` is the block's convention of which of the two are
+        squeezed, for where this has none of its own.
+        """
         exact = self.ratio * (in_width if (self.of or of) == "input" else gated_width)
         return round_width(exact, self.divisor) if self.divisor > 1 else max(1, int(exact))
 
@@ -278,9 +285,9 @@ class Block(Spec, frozen=True, cache_hash=True, tag_field="type"):
         return self.lower(shapes[-1], width, stride, context, drop_rate)
 
     def repeated(self, times: int) -> Block:
-        """The block that stands in a stage after `times` others: itself, unless its place changes it.
+        """The block that follows `times` others in a stage made of this one: by default the same block.
 
-        Blocks behind the first may differ from each other in constants, not in what is counted.
+        Those behind the first may differ from each other in constants, not in what is counted.
         """
         return self
 

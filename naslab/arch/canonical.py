@@ -1,7 +1,7 @@
-"""The canonical form: networks that compute the same, written the same where that can be told stage by stage.
+"""The canonical form: one way to write networks that compute the same, as far as single stages show that they do.
 
-A supernet names its weights by it, and a space finds networks by it. Which networks are one is told by what they lower
-to (`naslab.arch.identity`): equal canonical forms lower to the same, and so do some that differ.
+A supernet names its weights by it, and a space finds networks by it. Networks with equal canonical forms lower to the
+same plan; some whose canonical forms differ do too. Identities are therefore those of plans (`naslab.arch.identity`).
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ from naslab.errors import SpecError
 @lru_cache(maxsize=1024)
 def canonical(arch: ArchSpec) -> ArchSpec:
     """The same network without blocks that do nothing, and with equal neighbouring stages merged.
+
+    Each block is the simplest that gives the same network there (`Block.canonical`); one that lowers to a single
+    convolution is a `ConvBlock`. Raises `SpecError` where a layer does not fit its input.
 
     >>> from naslab.arch import ArchSpec, MBConv, Skip, Stage
     >>> one = Stage(block=MBConv(), width=8)

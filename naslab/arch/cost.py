@@ -22,7 +22,7 @@ from naslab.arch.tally import Tally, counts, num_values, tally
 from naslab.errors import SpecError
 
 Place: TypeAlias = tuple[Shape, Context]
-"""Where a stage stands: the map before it, and the style of its network."""
+"""Where a stage stands: the shape of the map before it, and its network's normalisation and activation."""
 
 BYTES_PER_VALUE = 4
 """Peak activation memory is stated for float32 and one image."""
@@ -47,7 +47,11 @@ class Cost(msgspec.Struct, frozen=True):
 
 
 class LayerCost(msgspec.Struct, frozen=True):
-    """One primitive layer of a network: where it is, what it does to the shape, what it costs."""
+    """One primitive layer of a network: where it is, what it does to the shape, what it costs.
+
+    `path` is the name of its module in the built network (`stage0.1.conv`), `kind` the class of the layer. `in_shape`
+    and `out_shape` are (channels, height, width); `params`, `macs` and `activations` are counted as in `Cost`.
+    """
 
     path: str
     kind: str
@@ -79,9 +83,10 @@ def cost(arch: ArchSpec) -> Cost:
 
 
 def part_tallies(arch: ArchSpec) -> list[Tally]:
-    """What is counted of the stem's stages, the stages and the head, each where it stands.
+    """A tally of each stage of the stem, each stage and the head, on the map that it has before it.
 
-    A network whose blocks read several outputs is one part: what a stage holds and sees depends on those around it.
+    A network whose blocks read several outputs is one part, counted whole: which maps a stage keeps alive, and how far
+    it sees, depends on the stages around it. Raises `SpecError` where a layer does not fit its input.
     """
     return [Tally(*each) for each in _part_counts(arch)]
 
@@ -105,9 +110,10 @@ def _part_counts(arch: ArchSpec) -> list[Counts]:
 
 
 def stage_tallies(arch: ArchSpec) -> list[Tally]:
-    """Count every stage where it stands, stem first, without the head.
+    """A tally of each stage of the stem and each stage, without the head; raises `SpecError` as `cost`.
 
-    A stage's peak leaves out what later blocks of other stages still wait for, its span what it sees past its input.
+    Where blocks read several outputs, a stage's peak leaves out the maps that only blocks of later stages still read,
+    and its span starts at the stage's own input.
     """
     if not reads_history(arch):
         return part_tallies(arch)[:-1]
@@ -134,7 +140,10 @@ def stage_tallies(arch: ArchSpec) -> list[Tally]:
 
 
 def stage_tally(stage: Stage, shape: Shape, context: Context) -> Tally:
-    """Count a stage on a map of `shape`: its first block, then what repeats behind it."""
+    """Count `stage` on a map of `shape` in a network of the style `context`; raises `SpecError` where it does not fit.
+
+    It is the tally of the first block, then of the repeats behind it, one after the other.
+    """
     return Tally(*counted_at[shape, context][stage])
 
 
@@ -160,28 +169,52 @@ def _stage_counts(place: Place, stage: Stage) -> Counts:
 
 
 counted_at: Memo[Place, Memo[Stage, Counts]] = Memo(lambda place: Memo(partial(_stage_counts, place)))
-"""What stages count at a place, as `stage_tally` says, bare: the garbage collector leaves bare tuples alone."""
+"""`counted_at[shape, context][stage]` is what `stage_tally` returns, as a plain tuple, and kept.
+
+Plain tuples of numbers are not tracked by the garbage collector, which would otherwise walk over all that is kept."""
 
 
 @lru_cache(maxsize=65536)
 def block_counts(block: AnyBlock, width: int | None, stride: int, shape: Shape, context: Context) -> Counts:
-    """Count one block: stages that differ in their repeats, or in what is before their second block, share it."""
+    """Count `block` on a map of `shape`, towards `width` channels (`None`: the block's own) at `stride`.
+
+    `context` is the network's normalisation and activation. Results are kept, so stages that differ in their repeats
+    alone share them. Raises `SpecError` where the block does not fit the map.
+    """
     return counts(lowered_at(block, width, stride, shape, context), shape)
 
 
 @lru_cache(maxsize=4096)
 def head_tally(head: Head, shape: Shape, num_classes: int, context: Context) -> Tally:
-    """Count the head on a last feature map of `shape`."""
+    """Count `head` with `num_classes` logits on a last feature map of `shape`, in a network of the style `context`.
+
+    Raises `SpecError` where the head does not fit the map.
+    """
     return tally(lower_head(head, shape, num_classes, context), shape)
 
 
 def layer_costs(arch: ArchSpec) -> list[LayerCost]:
-    """Every primitive layer with its shapes and cost, in order; the sums are `cost(arch)`."""
+    """Every primitive layer with its shapes and cost, in order; the sums of their counts are those of `cost(arch)`.
+
+    Raises `SpecError` where a layer does not fit its input.
+
+    >>> from naslab.arch import ArchSpec, ConvBlock, Stage
+    >>> arch = ArchSpec(input=(3, 8, 8), stages=(Stage(block=ConvBlock(), width=4),), num_classes=2)
+    >>> [(row.path, row.macs) for row in layer_costs(arch) if row.macs]
+    [('stage0.0.conv', 6912), ('head.classifier', 8)]
+    """
     return list(_walk("", lower(arch), arch.input))
 
 
 def uncounted_layers(arch: ArchSpec) -> dict[str, int]:
-    """How many layers of each kind the convention counts no multiply-accumulates for."""
+    """How many layers of each kind have no multiply-accumulates by the convention: norms, activations, pooling.
+
+    Raises `SpecError` where a layer does not fit its input.
+
+    >>> from naslab.arch import ArchSpec, ConvBlock, Stage
+    >>> uncounted_layers(ArchSpec(input=(3, 8, 8), stages=(Stage(block=ConvBlock(), width=4),), num_classes=2))
+    {'Act': 1, 'Flatten': 1, 'GlobalPool': 1, 'Norm': 1}
+    """
     uncounted = Counter(row.kind for row in layer_costs(arch) if not row.macs)
     return dict(sorted(uncounted.items()))
 

@@ -31,7 +31,7 @@ Initial: TypeAlias = float | Literal["filter", "linear"]
 """What a tensor holds at first: one value, a filter's draw (arXiv 1502.01852) or a linear layer's."""
 
 NEW = -1
-"""In place of a channel's number: one that no channel of the map before is."""
+"""In place of a channel's number: a channel that carries none of those before."""
 ZERO = -2
 """Likewise: a channel of zeros."""
 
@@ -39,7 +39,7 @@ ZERO = -2
 class Layer(msgspec.Struct, frozen=True, gc=False):
     """Something that turns one feature map into another. Subclasses are final and compare by value.
 
-    Plans are trees, so the garbage collector leaves them alone.
+    Plans hold no cycles, so the garbage collector does not track them (`gc=False`).
     """
 
 
@@ -57,7 +57,10 @@ class Moves(msgspec.Struct, frozen=True):
 
 
 class Mixes(msgspec.Struct, frozen=True):
-    """What a layer does to channels: its weights make `made` new ones, each of the inputs of its group."""
+    """What a layer does to channels: its weights make `made` new ones, in `groups` groups.
+
+    Each output channel is computed from the input channels of its own group.
+    """
 
     made: int
     groups: int = 1
@@ -67,9 +70,9 @@ ChannelEffect: TypeAlias = Keeps | Moves | Mixes
 
 
 class Weight(msgspec.Struct, frozen=True):
-    """A tensor of a layer's module: its name there, its shape, and its values at first.
+    """A tensor of a layer's module: its `name` there, its `shape`, and its `initial` values.
 
-    One that is not learned is state that training updates otherwise, a running mean say.
+    Without `is_learned` it is state that training updates otherwise, such as a running mean.
     """
 
     name: str
@@ -209,7 +212,7 @@ def passes_on(layer: Layer) -> bool:
 
 
 def load_torch_module(layer: Layer) -> bool:
-    """Import the Python module that says how a layer is built; whether there was one to import."""
+    """Import the Python module that the layer's declaration names in `torch_module`; False where it names none."""
     row = declaration_of(layer)
     if row is None or not row.torch_module:
         return False
@@ -218,7 +221,7 @@ def load_torch_module(layer: Layer) -> bool:
 
 
 def always(layer: Layer) -> bool:
-    """For fields of a declaration that hold for every layer of a kind."""
+    """True of every layer: for fields of a declaration that hold for all layers of a kind."""
     return True
 
 

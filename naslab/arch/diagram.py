@@ -49,9 +49,12 @@ class Way(Enum):
 
 
 class Box(msgspec.Struct, frozen=True):
-    """A layer, a join, or the group of `boxes`; `path` is its own in the network and, of layers, the built module's.
+    """A layer, a join, or the group of `boxes`.
 
-    Shapes are (channels, height, width). Counts of a group are the sums over its boxes, repeats each for itself.
+    `path` is unique in the diagram; a layer's is the path of its module in the built network. `name` is its
+    heading, `kind` the class of the layer or the kind of join (`JOINS`), `words` a short description. `in_shape` and
+    `out_shape` are (channels, height, width). `params`, `macs` and `activations` of a group are the sums over its
+    boxes, every repeat of a block being a box of its own.
     """
 
     path: str
@@ -74,7 +77,10 @@ class Box(msgspec.Struct, frozen=True):
 
 
 class Arrow(msgspec.Struct, frozen=True):
-    """A map on its way from one layer or join to another, both given by their paths."""
+    """A map that goes from the box with the path `source` to the one with the path `target`, both layers or joins.
+
+    `way` says what it is to a join: the main input, a shortcut, or a gate.
+    """
 
     source: str
     target: str
@@ -82,7 +88,7 @@ class Arrow(msgspec.Struct, frozen=True):
 
 
 class Diagram(msgspec.Struct, frozen=True):
-    """A network as boxes in order, from `input` to `output`, and arrows."""
+    """A network as `boxes` in order, from `input` to `output`, and `arrows` between them."""
 
     boxes: tuple[Box, ...]
     arrows: tuple[Arrow, ...]
@@ -111,7 +117,8 @@ class _Drawn(NamedTuple):
 def diagram(arch: ArchSpec, auxiliary: bool = False) -> Diagram:
     """The diagram of a network: input, stem, stages, head, output; with `auxiliary` its auxiliary heads too.
 
-    The sums over the boxes are `cost(arch)`; auxiliary heads, which are no part of it, come on top.
+    The sums over the boxes are those of `cost(arch)`, auxiliary heads, which it does not count, left out. Raises
+    `SpecError` where a layer does not fit its input, or is of no declared kind.
 
     >>> from naslab.arch import ArchSpec, MBConv, Stage
     >>> arch = ArchSpec(input=(3, 8, 8), stages=(Stage(block=MBConv(), width=4, repeats=2),), num_classes=2)

@@ -22,7 +22,7 @@ _PATH = re.compile(r"^(?P<rule>.*?)(?: - at `\$\.?(?P<path>[^`]*)`)?$", re.DOTAL
 
 
 def decode(data: Any, kind: type[T]) -> T:
-    """Plain JSON values as a specification of `kind`; `SpecError` says what is wrong and where.
+    """Plain JSON values as a specification of `kind`; raises `SpecError` that says what is wrong and where.
 
     >>> from naslab.arch import MBConv
     >>> decode({"type": "mbconv", "kernel": 4}, MBConv)
@@ -36,12 +36,17 @@ def decode(data: Any, kind: type[T]) -> T:
 
 
 def decode_arch(data: Any) -> ArchSpec:
-    """A network from plain JSON values."""
+    """A network from the plain JSON values that `encode` makes; raises `SpecError` as `decode`."""
     return decode(data, ArchSpec)
 
 
 def encode(spec: msgspec.Struct) -> Any:
-    """A specification as plain JSON values, defaults left out."""
+    """A specification as plain JSON values, defaults left out.
+
+    >>> from naslab.arch import MBConv
+    >>> encode(MBConv(kernel=5))
+    {'type': 'mbconv', 'kernel': 5}
+    """
     return msgspec.to_builtins(spec)
 
 
@@ -117,7 +122,11 @@ def _explained(error: msgspec.ValidationError, data: Any, kind: type) -> SpecErr
 
 
 def data_at(data: Any, path: str) -> Any:
-    """The value at `stages[2].block.kernel` of plain JSON values."""
+    """The value at a path of plain JSON values.
+
+    >>> data_at({"stages": [{"width": 8}]}, "stages[0].width")
+    8
+    """
     for key, index in _STEP.findall(path):
         data = data[key] if key else data[int(index)]
     return data

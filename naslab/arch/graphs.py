@@ -20,7 +20,10 @@ GLOBAL_SHARE = 0.5
 
 
 class Reading(NamedTuple):
-    """The values that a node of a graph reads, how several become one, and the value whose even sides shift it."""
+    """The values that a node of a graph reads, `inputs`, and the `join` by which several become one.
+
+    `shifted_like` is the value whose even sides shift the node's windows, `None` for none.
+    """
 
     inputs: tuple[int, ...]
     join: Join = "add"
@@ -30,7 +33,8 @@ class Reading(NamedTuple):
 class PathDraw:
     """Which path every graph of a network keeps in one training step; called before each forward of the network.
 
-    `path` counts from the last input of a join; `None` leaves every join to drop inputs of its own accord.
+    `num_paths` is the largest number of inputs of a join. `path` counts from the last input of a join and is drawn in
+    `GLOBAL_SHARE` of the steps in training; `None` lets every join drop inputs independently of the others.
     """
 
     def __init__(self, num_paths: int) -> None:
@@ -43,12 +47,13 @@ class PathDraw:
 
 
 class Dag(nn.ModuleDict):
-    """Layers as the nodes of a graph: node i joins the values it reads and runs its layer on that.
+    """Layers as the nodes of a graph: node i joins the values that `reads[i]` names and runs layer i of `layers` on it.
 
-    Values 0 to `num_inputs` - 1 are the inputs; one map given for all is read as each. `outputs` are stacked along the
-    channels. In training a `mean` drops each input with probability `drop_rate`, never all of an image's (local
-    drop-path), or keeps the one that `paths` has drawn (global drop-path). A shifted node runs with zeros before the
-    map where the value it follows has even sides, and its first row or column is dropped.
+    Values 0 to `num_inputs` - 1 are the maps given, each of shape (batch, channels, height, width); one map given for
+    all is read as each. The values `outputs` are stacked along the channels. In training a `mean` drops each input with
+    probability `drop_rate`, never all of an image's (local drop-path), or keeps the one that `paths` has drawn (global
+    drop-path). A shifted node runs with zeros before the map where the value it follows has even sides, and its first
+    row or column is dropped.
     """
 
     def __init__(
@@ -111,18 +116,22 @@ class Dag(nn.ModuleDict):
 
 
 class History(nn.Sequential):
-    """Layers one after another that remember: a graph of n inputs reads the last n outputs."""
+    """Layers one after another where a graph of n inputs reads the last n outputs, any other layer the last one.
+
+    Maps in and out have the shape (batch, channels, height, width).
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         return advance(self, [x], longest_memory(self))[-1]
 
 
 class Supervised(nn.Sequential):
-    """A network whose named parts have auxiliary heads behind them.
+    """A network whose named `parts` may have auxiliary heads behind them: `heads`, by the name of the part they read.
 
-    In training it gives the logits and those of the heads, in order, as one tuple; in evaluation the logits alone.
-    The heads are the children of `auxiliary`, all other names are those of the network without them. `loss_weights` are
-    what the loss of each of them counts.
+    Images have the shape (batch, channels, height, width), logits the shape (batch, classes). In training it gives the
+    logits and those of the heads, in order, as one tuple; in evaluation the logits alone. The heads are the children of
+    `auxiliary`, all other names are those of the network without them. `loss_weights` holds the factor of each head's
+    loss.
     """
 
     def __init__(
@@ -146,7 +155,11 @@ class Supervised(nn.Sequential):
 
 
 def advance(part: nn.Module, trail: list[Tensor], memory: int) -> list[Tensor]:
-    """The last `memory` outputs of a network after one more part."""
+    """The last `memory` outputs of a network after one more `part`, given those before it in `trail`, oldest first.
+
+    Outputs are maps of shape (batch, channels, height, width), or logits of shape (batch, classes). A graph that reads
+    more outputs than there are reads the first one in place of those that are missing.
+    """
     if isinstance(part, History):
         for each in part:
             trail = advance(each, trail, memory)
@@ -160,12 +173,15 @@ def advance(part: nn.Module, trail: list[Tensor], memory: int) -> list[Tensor]:
 
 
 def longest_memory(network: nn.Module) -> int:
-    """How many outputs the most demanding graph of a network reads."""
+    """The largest number of outputs that one graph of `network` reads; 1 without graphs."""
     return max((each.num_inputs for each in network.modules() if isinstance(each, Dag)), default=1)
 
 
 def share_paths(network: nn.Module) -> None:
-    """Let all graphs of a network with drop-path keep the same path in a step, drawn before each forward."""
+    """Let all graphs of `network` with drop-path draw one path together before each forward (global drop-path).
+
+    Changes the network in place; without such graphs it stays as it is.
+    """
     graphs = [each for each in network.modules() if isinstance(each, Dag) and each.drop_rate > 0]
     if graphs:
         draw = PathDraw(max(each.paths.num_paths for each in graphs))

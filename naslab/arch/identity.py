@@ -1,13 +1,14 @@
 """The identity of a network: the hash of what it lowers to.
 
-Networks are one where the same layers stand in the same order on an input of the same shape, whatever was written: a
-squeeze ratio of 1/16 or 1/32 of 16 channels, two stages or one of twice the repeats, a stem or a stage. What counts are
-the rows of a network, its layers one after another:
+Two descriptions have one identity where they lower to the same layers in the same order on an input of the same shape.
+It makes no difference whether a squeeze ratio is 1/16 or 1/32 of 16 channels, whether there are two stages or one of
+twice the repeats, or whether a block is in the stem or in a stage. What is hashed are the rows of a network, one for
+each layer:
 
-- what layers are called, and how they are grouped into blocks, stages, stem and head, is left out, and so is a layer
-  that passes its input on;
-- all that a layer holds counts, what acts in training alone too: rates of dropout and stochastic depth, momenta,
-  auxiliary heads with the weight of their loss and the place that they read;
+- the names of layers, their grouping into blocks, stages, stem and head, and layers that pass their input on are left
+  out;
+- every field of a layer is part of its row, also those that act in training alone: rates of dropout and stochastic
+  depth, momenta, auxiliary heads with the weight of their loss and the place that they read;
 - outputs that later blocks may read (cells of several inputs) are marked.
 
 A row is written as JSON: the class of the layer and its fields by name, in the order of the alphabet, without those
@@ -46,13 +47,16 @@ from naslab.arch.spec import ArchSpec, Head, Stage, StochasticDepth
 from naslab.errors import SpecError
 
 Rows: TypeAlias = bytes
-"""Rows one behind another: the digest of each, then the rates of the stochastic depth in it, eight bytes each."""
+"""Rows as bytes: of each its digest (16 bytes), then the rates of the stochastic depth in it (8 bytes each)."""
 Template: TypeAlias = tuple[Rows, ...]
-"""The rows of a block cut where its rate of stochastic depth stands."""
+"""The rows of a block in pieces: between two of them is the place of its rate of stochastic depth."""
 
 
 class Row(NamedTuple):
-    """A layer: the digest of all but its rates of stochastic depth, and these rates, those inside it among them."""
+    """A layer: the `digest` of all its fields but its rates of stochastic depth, and the `rates`.
+
+    The rates of layers inside it are among them.
+    """
 
     digest: bytes
     rates: tuple[float, ...] = ()
@@ -87,7 +91,7 @@ def arch_id(arch: ArchSpec) -> str:
 
 
 def rows_of(arch: ArchSpec) -> Rows:
-    """The rows of a network from the first layer to the classifier. Raises what `arch_id` raises."""
+    """The rows of the network `arch` from the first layer to the classifier; raises `SpecError` as `arch_id`."""
     try:
         rows = None if arch.auxiliary else _standing_rows(arch)
     except SpecError:
@@ -230,7 +234,10 @@ def _auxiliary_row(arch: ArchSpec, index: int, shapes: dict[str, Shape]) -> Rows
 
 
 def layer_rows(layer: Layer) -> Rows:
-    """The rows of a layer and of those inside it that stand for themselves."""
+    """The rows of `layer`: those of its layers for a sequence, one row with all that is inside for any other layer.
+
+    A layer that passes its input on has none.
+    """
     return b"".join([row.digest + b"".join(map(_packed, row.rates)) for row in _rows(layer)])
 
 

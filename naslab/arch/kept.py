@@ -35,7 +35,7 @@ from naslab.arch.tally import counts
 
 
 class Kept(NamedTuple):
-    """Values of one image's maps: those kept until the backward pass, and the most alive at once in it.
+    """Values of one image's maps: `total`, kept until the backward pass, and `peak`, the most alive at once in it.
 
     `peak` counts what is kept up to a layer with the gradients of its input and its output, where that is largest.
     """
@@ -47,7 +47,11 @@ class Kept(NamedTuple):
 def kept_values(plan: Layer, shape: Shape) -> Kept | None:
     """What a training step keeps of one image's maps on its way through a plan; `None` where that is not known.
 
-    `shape` is the image's. It is not known where a layer declares no memory: `unknown_memory` names those.
+    `shape` is the image's. It is not known where a layer declares no memory: `unknown_memory` names those. Raises
+    `SpecError` where a layer does not fit its input.
+
+    In the example the convolution keeps the image, 48 values, and the norm its input, 8 * 16 = 128; the ReLU works in
+    place on the norm's output and keeps it, 128 more. The peak adds the gradients of the ReLU's input and output.
 
     >>> from naslab.arch.plan import Conv, Norm
     >>> kept_values(Sequence(("conv", "norm", "act"), (Conv(3, 8), Norm(8), Act("relu"))), (3, 4, 4))

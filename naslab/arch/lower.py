@@ -1,4 +1,16 @@
-"""From an architecture to its plan: every block lowers itself where it stands."""
+"""From an architecture to its plan: every block lowers itself on the map that it has before it.
+
+| name | meaning |
+|---|---|
+| place | where a block is written in the description: `stem[0]`, `stages[2]` |
+| part | what the plan and the built module call its stage: `stem0`, `stage2` |
+| `context` | the network's normalisation and activation, for blocks that name none |
+| `trail` | shapes of the outputs so far, the image's first, for blocks that read several (cells) |
+| `drop_rate` | with what probability the body of a residual block is dropped in training (stochastic depth) |
+
+A block that lowers to `Identity` (`Skip` where no shape changes) is left out: it is not in the plan, not in `trail`,
+and not among the blocks that stochastic depth grows over.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +45,10 @@ from naslab.errors import SpecError
 
 
 class PlacedBlock(NamedTuple):
-    """A lowered block with the stage it stands in (`stages[2]`), the shape before it, and what it costs there."""
+    """A lowered block: the `place` of its stage (`stages[2]`), its `layer`, the shape before it, and its `tally` there.
+
+    `in_shape` is (channels, height, width). Where the block reads several outputs, it is that of the last one.
+    """
 
     place: str
     layer: Layer
@@ -47,10 +62,10 @@ class PlacedBlock(NamedTuple):
 
 
 def lower(arch: ArchSpec, auxiliary: bool = False) -> Sequence | History | Supervised:
-    """The whole network: `stem0`.., `stage0`.. (each a sequence of blocks) and `head`.
+    """The plan of the whole network: `stem0`, `stem1`, ..., `stage0`, `stage1`, ... (each a row of blocks) and `head`.
 
-    Blocks that do nothing are left out. A network of blocks that read several outputs is a `History`, one with
-    auxiliary heads, if asked for, `Supervised`.
+    Blocks that do nothing are left out. A network with blocks that read several outputs is a `History`. With
+    `auxiliary`, one that has auxiliary heads is a `Supervised` around that.
     Raises `SpecError` naming the stage, the layer, the rule and the values.
 
     >>> from naslab.arch import MBConv
@@ -76,7 +91,11 @@ def lower(arch: ArchSpec, auxiliary: bool = False) -> Sequence | History | Super
 
 
 def part_name(place: str) -> str:
-    """`stages[2]` is the part `stage2` of the plan."""
+    """The name of a place in the plan.
+
+    >>> part_name("stages[2]"), part_name("stem[0]")
+    ('stage2', 'stem0')
+    """
     return place.replace("stages[", "stage").replace("stem[", "stem").rstrip("]")
 
 
@@ -86,7 +105,11 @@ def reads_history(arch: ArchSpec) -> bool:
 
 
 def placed_blocks(arch: ArchSpec, drop_rate: Callable[[int], float] = lambda _: 0.0) -> Iterator[PlacedBlock]:
-    """Every block that does something, in order; `drop_rate` gives the rate of the stages' block `index`."""
+    """Every block that does something, in order, the stem's first, lowered and counted.
+
+    `drop_rate(index)` is the rate of the body of block `index` (from 0) of the stages; blocks of the stem have none.
+    Raises `SpecError` naming the place of a block that does not fit.
+    """
     context = arch.context
     trail: tuple[Shape, ...] = (arch.input,)
     index = 0
@@ -109,7 +132,7 @@ def placed_blocks(arch: ArchSpec, drop_rate: Callable[[int], float] = lambda _: 
 
 
 def dropped_blocks(arch: ArchSpec) -> Iterator[PlacedBlock]:
-    """Every block that does something, with its rate of the network's stochastic depth."""
+    """As `placed_blocks`, each block with its rate by the network's stochastic depth."""
     depth = arch.stochastic_depth
     num_blocks = sum(block.place.startswith("stages") for block in placed_blocks(arch)) if depth.rate else 1
     return placed_blocks(arch, lambda index: depth.rate_of(index, num_blocks))
@@ -124,9 +147,11 @@ def lower_block(
     repeat: int = 0,
     trail: tuple[Shape, ...] = (),
 ) -> Layer:
-    """Block number `repeat` of a stage; an error names the field of the stage that breaks the rule.
+    """The layers of block number `repeat` (from 0) of `stage` on a map of `shape`.
 
-    `trail` are the outputs so far, for blocks that read several; without it they read one map as each.
+    `stride` is the block's own: the stage's for the first block, else 1. `context` and `drop_rate` are those of
+    `Block.lower`. `trail` are the shapes of the outputs so far, for blocks that read several; without it they read the
+    one map as each. Raises `SpecError` with the field of the stage that breaks a rule.
     """
     block = stage.block.repeated(repeat) if repeat else stage.block
     return lower_at(block, stage.width, stride, trail or (shape,), context, drop_rate)
@@ -140,7 +165,11 @@ def lower_at(
     context: Context,
     drop_rate: float = 0.0,
 ) -> Layer:
-    """A block behind the outputs of `trail`; an error names the field of its stage that breaks the rule."""
+    """The layers of `block` behind outputs whose shapes are `trail`, oldest first.
+
+    `width`, `stride`, `context` and `drop_rate` are those of `Block.lower`. Raises `SpecError` with the field of the
+    block's stage that breaks a rule.
+    """
     try:
         if block.num_inputs == 1:
             return block.lower(trail[-1], width, stride, context, drop_rate)
@@ -152,12 +181,20 @@ def lower_at(
 
 @lru_cache(maxsize=4096)
 def lowered_at(block: Block, width: int | None, stride: int, shape: Shape, context: Context) -> Layer:
-    """A block behind one map, kept for a while: its counts and its identity are read of it one after the other."""
+    """The layers of `block` on one map of `shape`, without stochastic depth; the last 4096 results are kept.
+
+    The cost and then the identity of a network ask for the same blocks. `width`, `stride` and `context` are those of
+    `Block.lower`. Raises `SpecError` with the field of the block's stage that breaks a rule.
+    """
     return lower_at(block, width, stride, (shape,), context)
 
 
 def last_maps(trail: tuple[Shape, ...], count: int) -> tuple[Shape, ...]:
-    """The last `count` maps, oldest first; where there are fewer, the first one stands for those before it."""
+    """The last `count` shapes of `trail`, oldest first; the first one stands for those that are missing.
+
+    >>> last_maps(((3, 8, 8), (16, 4, 4)), 3)
+    ((3, 8, 8), (3, 8, 8), (16, 4, 4))
+    """
     return (trail[0],) * (count - len(trail)) + trail[-count:]
 
 
@@ -172,7 +209,11 @@ def _block_tally(layer: Layer, trail: tuple[Shape, ...]) -> Tally:
 
 
 def placed_auxiliary(arch: ArchSpec, index: int, shapes: dict[str, Shape]) -> tuple[str, Layer, float]:
-    """The part that an auxiliary head reads, the head's layers behind it, and what its loss counts."""
+    """Auxiliary head `index` of `arch`: the part that it reads, its layers, and the factor of its loss.
+
+    `shapes` are those behind each part of the plan, by its name. Raises `SpecError` where the stage that the head reads
+    does nothing, so that it is no part of the plan, and where the head does not fit the map there.
+    """
     auxiliary = arch.auxiliary[index]
     name = f"stage{auxiliary.after}"
     if name not in shapes:
@@ -193,7 +234,7 @@ def placed_auxiliary(arch: ArchSpec, index: int, shapes: dict[str, Shape]) -> tu
 
 
 def placed_head(arch: ArchSpec, shape: Shape) -> Sequence:
-    """The head's layers behind a last feature map of `shape`."""
+    """The layers of the head of `arch` on a last feature map of `shape`; raises `SpecError` where they do not fit."""
     try:
         layers = lower_head(arch.head, shape, arch.num_classes, arch.context)
         tally(layers, shape)
@@ -203,7 +244,10 @@ def placed_head(arch: ArchSpec, shape: Shape) -> Sequence:
 
 
 def lower_head(head: Head, shape: Shape, num_classes: int, context: Context) -> Sequence:
-    """The head's layers on a last feature map of `shape`."""
+    """The layers of `head` with `num_classes` logits on a last feature map of `shape`; they are not counted here.
+
+    `context` is the network's normalisation and activation.
+    """
     channels = head.width or shape[0]
     widths = (channels * head.pool_size[0] * head.pool_size[1], *head.hidden)
     layers: dict[str, Layer | None] = {}

@@ -14,9 +14,9 @@ LIMIT = 1 << 12
 class Memo(dict[K, V], Generic[K, V]):
     """A function of one argument that keeps its results: `memo[key]`.
 
-    An `lru_cache` of many entries also notes the order of their use, which touches the memory of three other entries
-    each time; where a candidate takes twenty of them, that is a tenth of its time. A memo forgets everything instead
-    when it holds `limit` results. An error is not kept.
+    `work` makes the result of a key. An `lru_cache` of many entries also notes the order of their use, which touches
+    the memory of three other entries each time; where a candidate takes twenty of them, that is a tenth of its time. A
+    memo forgets everything instead when it holds `limit` results. An error of `work` passes and is not kept.
 
     >>> squares = Memo(lambda number: number * number)
     >>> squares[7], squares[7], len(squares)

@@ -1,4 +1,7 @@
-"""The few modules that torch lacks. This file needs torch alone and may be copied beside an exported network."""
+"""The few modules that torch lacks. This file needs torch alone and may be copied beside an exported network.
+
+Maps have the shape (batch, channels, height, width) throughout.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,11 @@ from torch.nn import functional
 
 
 class Residual(nn.Module):
-    """`shortcut(x) + scale * body(x)`; in training each image's body is dropped with probability `drop_rate`."""
+    """`shortcut(x) + scale * body(x)`, which must have the same shape.
+
+    In training each image's body is dropped with probability `drop_rate`, and divided by 1 - `drop_rate` where it is
+    kept (stochastic depth, arXiv 1603.09382).
+    """
 
     def __init__(self, body: nn.Module, shortcut: nn.Module, drop_rate: float = 0.0, scale: float = 1.0) -> None:
         super().__init__()
@@ -34,7 +41,7 @@ class Residual(nn.Module):
 
 
 class Gate(nn.Module):
-    """`x * body(x)`, the body's output broadcast over positions."""
+    """`x * body(x)`; the body's output, of shape (batch, channels, 1, 1), is broadcast over positions."""
 
     def __init__(self, body: nn.Module) -> None:
         super().__init__()
@@ -45,28 +52,31 @@ class Gate(nn.Module):
 
 
 class Concat(nn.ModuleDict):
-    """Named branches on one input, their outputs stacked along the channels."""
+    """Named branches on one map, their outputs stacked along the channels: shape (batch, sum, height, width)."""
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.cat([branch(x) for branch in self.values()], dim=1)
 
 
 class ChannelNorm(nn.LayerNorm):
-    """Layer normalisation over the channels of each position of a (batch, channels, height, width) map."""
+    """Layer normalisation over the channels of each position of a map of shape (batch, channels, height, width)."""
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
 class ChannelLinear(nn.Linear):
-    """A fully connected layer over the channels of each position of a (batch, channels, height, width) map."""
+    """A fully connected layer over the channels of each position of a map of shape (batch, channels, height, width)."""
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
 class ChannelScale(nn.Module):
-    """A learned factor for every channel."""
+    """A learned factor for every channel, `initial` at first; `channels` may be 1, one factor for all.
+
+    The shape of the map stays as it is.
+    """
 
     def __init__(self, channels: int, initial: float = 1.0) -> None:
         super().__init__()
@@ -80,7 +90,7 @@ class ChannelScale(nn.Module):
 
 
 class ChannelPad(nn.Module):
-    """Zero channels behind the given ones."""
+    """`channels` channels of zeros behind those of the map: the shape grows from (batch, n, ...) by that many."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -94,7 +104,10 @@ class ChannelPad(nn.Module):
 
 
 class DropPath(nn.Module):
-    """Zeroes an image's whole map with probability `rate` in training, and makes up for it where it is kept."""
+    """Zeroes an image's whole map with probability `rate` in training, and divides it by 1 - `rate` where it is kept.
+
+    The shape of the map stays as it is.
+    """
 
     def __init__(self, rate: float) -> None:
         super().__init__()
@@ -111,7 +124,7 @@ class DropPath(nn.Module):
 
 
 class ChannelSlice(nn.Module):
-    """Channels `start` to `stop` of the map."""
+    """Channels `start` to `stop` of the map, the latter not included: shape (batch, stop - start, height, width)."""
 
     def __init__(self, start: int, stop: int) -> None:
         super().__init__()
@@ -126,7 +139,10 @@ class ChannelSlice(nn.Module):
 
 
 class Subsample(nn.Module):
-    """Every `stride`-th position from `offset` on, zeros beyond the map."""
+    """Every `stride`-th position from `offset` on, both (height, width), zeros beyond the map.
+
+    The output's shape is (batch, channels, ceil(height / stride), ceil(width / stride)).
+    """
 
     def __init__(self, stride: tuple[int, int], offset: tuple[int, int]) -> None:
         super().__init__()
@@ -143,7 +159,11 @@ class Subsample(nn.Module):
 
 
 class FractionalMaxPool(nn.Module):
-    """Max pooling that leaves `ratio` of each side (arXiv 1412.6071); windows lie at random in training."""
+    """Fractional max pooling with windows of `kernel` that leaves `ratio` of each side (Graham 2014, arXiv 1412.6071).
+
+    The output's shape is (batch, channels, int(height * ratio), int(width * ratio)). Windows lie at random in training,
+    and in evaluation always the same.
+    """
 
     def __init__(self, kernel: tuple[int, int], ratio: float) -> None:
         super().__init__()
@@ -161,7 +181,7 @@ class FractionalMaxPool(nn.Module):
 
 
 class ScaledActivation(nn.Module):
-    """An activation times a constant gain."""
+    """An activation times a constant `gain`; the shape stays as it is."""
 
     def __init__(self, activation: nn.Module, gain: float) -> None:
         super().__init__()
@@ -176,7 +196,10 @@ class ScaledActivation(nn.Module):
 
 
 class StandardizedConv2d(nn.Conv2d):
-    """Convolution with weights standardised per output channel and a learned gain (arXiv 2102.06171, equation 1)."""
+    """Convolution with weights standardised per output channel and a learned gain (arXiv 2102.06171, equation 1).
+
+    Arguments and shapes are those of `torch.nn.Conv2d`.
+    """
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]

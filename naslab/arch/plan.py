@@ -1,8 +1,8 @@
-"""Plan: a small algebra of primitive layers and combinators. A network is one value of it.
+"""Plan: a network as a tree of primitive layers and combinators, which are layers made of layers.
 
-Blocks lower themselves to plans; `cost`, `build` and `diagram` are folds over plans. A plan knows its channel
-counts but not its spatial sizes, those follow from the input by `naslab.arch.cost`. Each layer and what is known of it
-stand in `naslab.arch.layers`; this file gathers them.
+Blocks lower themselves to plans; `cost`, `build` and `diagram` are folds over plans. A plan holds numbers of channels
+but no sides of maps: those follow from the input (`naslab.arch.tally`). Each layer is declared in `naslab.arch.layers`;
+this file gathers them.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def seq(**layers: Layer | None) -> Sequence:
 
 
 def chain(layers: list[Layer]) -> Sequence:
-    """A `Sequence` whose layers are named by their position."""
+    """A `Sequence` whose layers are named by their position: `0`, `1`, ..."""
     return Sequence(tuple(map(str, range(len(layers)))), tuple(layers))
 
 

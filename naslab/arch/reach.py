@@ -13,7 +13,11 @@ from naslab.arch.spec import ArchSpec
 
 
 class Reach(NamedTuple):
-    """Weighted layers on the longest way, the (height, width) that a position sees, and pixels between positions."""
+    """How deep a network is, and what a position of its last feature map sees of the input.
+
+    `depth` is the number of layers with weights on the longest way through, `field` the receptive field in pixels,
+    `jump` the pixels between neighbouring positions; both are (height, width).
+    """
 
     depth: int
     field: HeightWidth
@@ -25,7 +29,11 @@ def reach(arch: ArchSpec) -> Reach:
 
     The field is in pixels of the input; global pooling and what follows see it all, and squeeze-excite gates are
     not counted. Where fractional pooling makes parts of pixels of it, they are rounded up. Araujo et al. 2019,
-    "Computing Receptive Fields of Convolutional Neural Networks", equation 2.
+    "Computing Receptive Fields of Convolutional Neural Networks", equation 2. Raises `SpecError` where a layer does not
+    fit its input.
+
+    In the example the field grows by 2 in the first convolution, and by 2 positions that lie 2 pixels apart in the
+    second: 1 + 2 + 4 = 7. The classifier is the third layer with weights.
 
     >>> from naslab.arch import ConvBlock, Stage
     >>> stages = (Stage(block=ConvBlock(), width=8, stride=2), Stage(block=ConvBlock(), width=8))

@@ -1,9 +1,10 @@
 """How deep a part of a network is and how far it sees: a property of its layers alone, that composes.
 
-A span is (depth, growth in height, growth in width, jump in height, jump in width). Depth is what papers print in a
-name: weighted layers on the longest way through, squeeze-excite gates not counted. A position behind the part sees
-`growth` more positions of the part's input than one, and neighbours behind it lie `jump` positions of its input apart
-(Araujo et al. 2019, "Computing Receptive Fields of Convolutional Neural Networks", equation 2).
+A span is (depth, growth in height, growth in width, jump in height, jump in width). Depth is the number in the names of
+papers (ResNet-50): layers with weights on the longest way through, squeeze-excite gates not counted. A position of the
+part's output sees 1 + growth positions of the part's input along a side, and neighbouring output positions lie `jump`
+input positions apart (Araujo et al. 2019, "Computing Receptive Fields of Convolutional Neural Networks", equation 2).
+A 3 x 3 convolution of stride 2 has the span (1, 2, 2, 2, 2).
 """
 
 from __future__ import annotations
@@ -13,17 +14,20 @@ from fractions import Fraction
 from typing import TypeAlias
 
 Positions: TypeAlias = int | Fraction
-"""Fractional pooling alone makes fractions of it: its windows lie so far apart on average."""
+"""A number of positions along a side. Only fractional pooling makes fractions: the average distance of its windows."""
 Span: TypeAlias = tuple[int, Positions, Positions, Positions, Positions]
 
 POINT: Span = (0, 0, 0, 1, 1)
-"""Layers without filters of their own; by convention also gates and global pooling, which see nothing more."""
+"""The span of a layer that looks at one position and has no depth; by convention also of gates and global pooling."""
 WEIGHTED: Span = (1, 0, 0, 1, 1)
-"""A layer with weights over the channels of one position."""
+"""The span of a layer with weights that looks at one position: a linear layer."""
 
 
 def then(span: Span, more: Span) -> Span:
-    """One part behind another: depths add up, what the second one sees is the first one's jumps wide.
+    """The span of a part of span `more` behind one of `span`.
+
+    Depths add up. One position of the second part's input is `jump` positions of the first one's, so growths add as
+    growth + jump * growth of `more`, and jumps multiply.
 
     >>> then((1, 2, 2, 2, 2), (1, 4, 4, 1, 1))
     (2, 10, 10, 2, 2)
@@ -34,7 +38,9 @@ def then(span: Span, more: Span) -> Span:
 
 
 def joined(spans: Iterable[Span]) -> Span:
-    """Parts side by side: where they meet, the deepest counts and the widest sees.
+    """The span of parts side by side whose outputs become one: the largest of each number over `spans`.
+
+    Parts that are `POINT`, such as an identity shortcut, change nothing; `POINT` where there are no others.
 
     >>> joined([(2, 4, 2, 1, 1), (1, 2, 6, 1, 1)])
     (2, 4, 6, 1, 1)

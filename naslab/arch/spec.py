@@ -41,7 +41,11 @@ class Stage(Spec, frozen=True, cache_hash=True):
 class StochasticDepth(Spec, frozen=True, cache_hash=True):
     """Residual bodies dropped per image in training (Huang et al. 2016, arXiv 1603.09382).
 
-    `rate` is the last block's; `linear` grows to it block by block, `uniform` gives it to every block.
+    `rate` is the last block's. By the `rule` `linear` rates grow to it block by block, `uniform` gives it to every
+    block.
+
+    >>> StochasticDepth(rate=0.2).rate_of(index=0, num_blocks=4)
+    0.05
     """
 
     rate: float = 0.0
@@ -59,10 +63,11 @@ class Head(Spec, frozen=True, cache_hash=True):
     """From the last feature map to the classes.
 
     Norm and activation (`norm`, for networks whose blocks end without), a 1x1 convolution to `width` (if given),
-    pooling to `pool_size`, the network's norm over the pooled channels (`norm_pooled`, ConvNeXt), fully connected
-    layers of `hidden` widths, dropout before each fully connected layer but the first hidden one, and the classifier.
-    The last layer has a `bias` unless told otherwise. A `conv` classifier (Network in Network, SqueezeNet) makes one
-    activated map per class first and pools that.
+    pooling by `pool` to `pool_size` (height, width), the network's norm over the pooled channels (`norm_pooled`,
+    ConvNeXt), fully connected layers of `hidden` widths, and the `classifier`. Values are dropped with probability
+    `dropout` before each fully connected layer but the first hidden one. `activation` is the head's own, `None` the
+    network's. The last layer has a `bias` unless told otherwise. A `conv` classifier (Network in Network, SqueezeNet)
+    makes one activated map per class first and pools that.
     """
 
     norm: bool = False
@@ -93,7 +98,7 @@ class Head(Spec, frozen=True, cache_hash=True):
 class AuxiliaryHead(Spec, frozen=True, cache_hash=True):
     """A classifier behind stage `after` (from 0) that is there in training only (arXiv 1409.4842, section 5).
 
-    `stages` and `head` lead from that stage's output to the classes; its loss counts `weight` times. By convention
+    `stages` and `head` lead from that stage's output to the classes; its loss is multiplied by `weight`. By convention
     it is no part of a network's cost. `naslab.arch.build.build` makes it where asked.
     """
 

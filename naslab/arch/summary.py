@@ -14,7 +14,11 @@ _SHAPE = ("kind", "kernel", "expansion", "ratio")
 
 
 class StageRow(msgspec.Struct, frozen=True):
-    """A stage of a network with its output shape and exact cost."""
+    """A stage of a network in words, with its output shape and exact cost.
+
+    `place` is `stem[0]`, `stages[2]` or `head`; `block`, `repeats` and `stride` are the stage's, the block in words.
+    `out_shape` is (channels, height, width); `params`, `macs` and `activations` are those of all repeats together.
+    """
 
     place: str
     block: str
@@ -27,7 +31,9 @@ class StageRow(msgspec.Struct, frozen=True):
 
 
 def stage_rows(arch: ArchSpec) -> list[StageRow]:
-    """Stem, stages and head in order.
+    """A row for each stage of the stem, each stage and the head, in order.
+
+    Raises `SpecError` where a layer does not fit its input.
 
     >>> from naslab.arch import ArchSpec, MBConv, Stage
     >>> arch = ArchSpec(input=(3, 8, 8), stages=(Stage(block=MBConv(kernel=5), width=4),), num_classes=2)

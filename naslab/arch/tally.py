@@ -7,13 +7,42 @@
 | `macs` | multiply-accumulates of convolution and linear layers, bias not counted |
 | `activations` | output elements of convolutions (Radosavovic et al. 2020, arXiv 2003.13678) |
 | `peak` | the largest number of values alive at once in an inference forward of one image: a layer's input and output \
-while it runs, whatever waits for a join, elementwise layers in place |
-| `keep` | whether something else still needs the map before, so that it may not be overwritten or freed |
-| `span` | depth and receptive field (`naslab.arch.span`) |
+while it runs, and every other map that a later layer still reads. A norm, an activation, a dropout and a sum write \
+over their input where nothing else reads it |
+| `keep` | whether something beside the layer still needs its input (a shortcut, another branch). Then the input is \
+not written over, and stays alive to the end of the layer |
+| `span` | five numbers that compose (`naslab.arch.span`): depth, growth and jump in height and in width |
+| depth | layers with weights on the longest way from input to output, squeeze-excite gates not counted |
+| growth | how many more input positions than one an output position sees along a side: the receptive field minus one |
+| jump | how many input positions lie between neighbouring output positions: the product of the strides |
 
-One example. A 3 x 3 convolution from 3 to 16 channels on a map of 3 x 8 x 8, padded by 1: 3 * 9 * 16 = 432 parameters;
-each is used at 8 * 8 positions, so 432 * 64 = 27,648 multiply-accumulates; 16 * 64 = 1,024 activations; 3 * 64 = 192
-values in and 1,024 out are alive at once, 1,216. How each layer is counted stands beside it in `naslab.arch.layers`.
+`then` in `naslab.arch.span` composes spans: a part of growth g and jump j before one of growth h and jump k gives
+growth g + j * h and jump j * k (Araujo et al. 2019, "Computing Receptive Fields of Convolutional Neural Networks",
+distill.pub/2019/computing-receptive-fields, equation 2). Parts in parallel give the largest of each.
+
+One example: a residual block on a map of shape (8, 4, 4), 128 values, that halves the sides and doubles the channels.
+Its body is two 3 x 3 convolutions with a norm and a ReLU between them, its shortcut a 1 x 1 convolution of stride 2.
+
+>>> from naslab.arch.plan import Act, Conv, Norm, Residual, seq
+>>> conv1 = Conv(8, 16, (3, 3), stride=(2, 2), padding=(1, 1))
+>>> body = seq(conv1=conv1, norm=Norm(16), act=Act("relu"), conv2=Conv(16, 16, (3, 3), padding=(1, 1)))
+>>> tally(Residual(body, shortcut=Conv(8, 16, stride=(2, 2))), (8, 4, 4))
+Tally(out_shape=(16, 2, 2), params=3616, macs=14336, activations=192, peak=256, span=(2, 6, 6, 2, 2))
+
+By hand, layer by layer; `alive` is what is held while the layer runs:
+
+| layer | params | macs | activations | alive |
+|---|---|---|---|---|
+| conv1 | 8 * 9 * 16 = 1152 | 1152 * 4 = 4608 | 16 * 4 = 64 | block's input 128 + output 64 = 192 |
+| norm, act | 32 and 0 | 0 | 0 | block's input 128 + 64, written over = 192 |
+| conv2 | 16 * 9 * 16 = 2304 | 2304 * 4 = 9216 | 64 | block's input 128 + input 64 + output 64 = 256 |
+| shortcut | 8 * 16 = 128 | 128 * 4 = 512 | 64 | body's output 64 + input 128 + output 64 = 256 |
+| sum | 0 | 0 | 0 | 64 + 64, written over one of them = 128 |
+
+The body is counted with `keep`: the shortcut reads the block's input after it. Its spans are (1, 2, 2, 2, 2) and
+(1, 2, 2, 1, 1), together depth 2, growth 2 + 2 * 2 = 6, jump 2; the shortcut's (1, 0, 0, 2, 2) is nowhere larger.
+
+How each layer is counted is written beside it in `naslab.arch.layers`.
 """
 
 from __future__ import annotations
@@ -26,9 +55,10 @@ from naslab.errors import SpecError
 
 
 class Tally(NamedTuple):
-    """What a plan does to a map: its output shape and exact counts; `peak` in values, not bytes.
+    """What a plan does to a map: the shape behind it and its exact counts, by the names of the table above.
 
-    `span` is how deep it is and how far it sees (`naslab.arch.span`).
+    `out_shape` is (channels, height, width). `params`, `macs` and `activations` are sums over the layers. `peak` is in
+    values of one image, not bytes. `span` is (depth, growth in height, growth in width, jump in height, jump in width).
     """
 
     out_shape: Shape
@@ -40,9 +70,10 @@ class Tally(NamedTuple):
 
 
 def tally(layer: Layer, shape: Shape, keep: bool = False) -> Tally:
-    """Count `layer` on one map of `shape`; `keep` says that something else still needs the input afterwards.
+    """Count `layer` on one map of `shape` (channels, height, width).
 
-    Raises `SpecError` naming the part that does not fit its input, or that is of no declared kind.
+    With `keep` something else still needs the map after the layer, so that it is not written over. Raises `SpecError`
+    naming the part that does not fit its input, or that is of no declared kind.
 
     >>> from naslab.arch.plan import Conv
     >>> tally(Conv(3, 16, (3, 3), padding=(1, 1)), (3, 8, 8))
@@ -52,12 +83,15 @@ def tally(layer: Layer, shape: Shape, keep: bool = False) -> Tally:
 
 
 def counts(layer: Layer, shape: Shape, keep: bool = False) -> Counts:
-    """The fields of `tally` as a plain tuple, which is quicker to make."""
+    """What `tally` returns, as a plain tuple, which is quicker to make; raises `SpecError` as it does."""
     return part_counts("", layer, shape, keep)
 
 
 def part_counts(name: str, layer: Layer, shape: Shape, keep: bool) -> Counts:
-    """Count a part of a combinator, naming it in any error."""
+    """Count the part `layer` of a combinator, called `name` there, on a map of `shape`; `keep` as for `tally`.
+
+    Raises `SpecError` with `name` in front of the path of what does not fit.
+    """
     try:
         return COUNTERS[type(layer)](layer, shape, keep)
     except (SpecError, KeyError) as error:
@@ -65,19 +99,22 @@ def part_counts(name: str, layer: Layer, shape: Shape, keep: bool) -> Counts:
 
 
 def part_error(name: str, layer: Layer, error: SpecError | KeyError) -> SpecError:
-    """What went wrong with a part: a rule that it breaks, or that nothing counts its kind."""
+    """The error of the part `layer` called `name`: the rule that it breaks, or that its kind is not declared.
+
+    `error` is what counting it raised; a `KeyError` means that `COUNTERS` has no function for the kind.
+    """
     if isinstance(error, KeyError):
         return SpecError(name, f"the cost model does not know the layer {layer_kind(layer)}")
     return error.inside(name)
 
 
 def num_values(shape: Shape) -> int:
-    """How many values a map holds."""
+    """How many values a map of `shape` holds: channels * height * width."""
     return shape[0] * shape[1] * shape[2]
 
 
 def no_room(kernel: tuple[int, int], shape: Shape) -> SpecError:
-    """The error of a window that is larger than the map it should slide over."""
+    """The error of a window of `kernel` (height, width) that is larger than the map of `shape` it should slide over."""
     return SpecError(
         "",
         f"a {kernel[0]} x {kernel[1]} window does not fit a map of {shape[1]} x {shape[2]}; "

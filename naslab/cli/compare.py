@@ -120,7 +120,11 @@ def compare(
 
 
 def names(text: str) -> list[str]:
-    """The names of a comma-separated list; none of an empty text."""
+    """The names of a comma-separated list; none of an empty text.
+
+    >>> names("macs, params")
+    ['macs', 'params']
+    """
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
@@ -133,7 +137,15 @@ def read_table(
     duration: str | None,
     data_dir: Path | None,
 ) -> TableDomain:
-    """The table of a file, or the known one, whose knobs and directions are its own."""
+    """The table of the file `table`, or the known one of that name in the folder `data_dir`.
+
+    `knobs` are the columns that make a network what it is, `objectives` those to aim at, of which those of `minimise`
+    are to be small. `features` are known before training, `duration` is the column that trainings take time in
+    proportion to. The known table has knobs and directions of its own, and features where none are given. Raises
+    `UnknownNameError` for columns that are not there and for a name of `minimise` that is no objective, `SpecError`
+    where an option does not go with the known table or its folder is not said, and `DataError` where a table cannot be
+    read.
+    """
     from naslab.bench.known_tables import MACRO_COSTS, load_nas_bench_macro
     from naslab.bench.table_file import load_table
     from naslab.errors import SpecError, UnknownNameError
@@ -154,7 +166,10 @@ def read_table(
 
 
 def progress_line(trials: int, quiet: bool) -> Callable[[str, Standing], None]:
-    """A line on stderr as each strategy is done; always one where the table ran out."""
+    """What writes a line to stderr as each strategy is done, unless `quiet`; one more where the table ran out.
+
+    `trials` are the evaluations that each search was to make.
+    """
 
     def tell(name: str, standing: Standing) -> None:
         if not quiet:
@@ -172,7 +187,11 @@ def title(table: str, domain: TableDomain) -> str:
 
 
 def summary(table: str, domain: TableDomain, found: Comparison, trials: int, cluster: Cluster) -> dict[str, Any]:
-    """The comparison as plain values."""
+    """The comparison as values for JSON.
+
+    `found` is what `trials` evaluations a search found on `domain`, which was read from `table`; `cluster` is the
+    simulated workers. `rows` in the result counts the rows of the table, `networks` the distinct networks in it.
+    """
     return {
         "table": table,
         "rows": domain.space.size(),
@@ -187,7 +206,10 @@ def summary(table: str, domain: TableDomain, found: Comparison, trials: int, clu
 
 
 def show(table: str, domain: TableDomain, found: Comparison, cluster: Cluster) -> None:
-    """The tables for people: figures as mean ± standard error (median) over seeds."""
+    """Print the comparison as tables for people: figures as mean ± standard error (median) over seeds.
+
+    `found` is what the searches found on `domain`, which was read from `table`, with the simulated workers `cluster`.
+    """
     standings = found.strategies
     first = domain.objectives[0].metric
     say(f"{title(table, domain)}; figures are mean ± standard error (median) over seeds")
@@ -210,19 +232,19 @@ def show(table: str, domain: TableDomain, found: Comparison, cluster: Cluster) -
 
 
 def show_spreads(heading: str, spreads: dict[str, dict[str, Spread]]) -> None:
-    """One row a strategy, one column a number of evaluations."""
+    """Print a row for each strategy and a column for each number of evaluations, under `heading`."""
     budgets = list(dict.fromkeys(budget for each in spreads.values() for budget in each))
     rows = [(name, *(words(each.get(budget)) for budget in budgets)) for name, each in spreads.items()]
     print_table(("strategy", *budgets), rows, title=heading)
 
 
 def words(spread: Spread | None) -> str:
-    """A figure over seeds in words."""
+    """A figure over seeds in words: mean ± standard error (median); `-` for none."""
     return "-" if spread is None else f"{spread.mean:.4g} ± {spread.sem:.2g} ({spread.median:.4g})"
 
 
 def percent(share: float | None) -> str:
-    """A share in per cent."""
+    """A share in per cent; `-` for none."""
     return "-" if share is None else f"{share:.1%}"
 
 

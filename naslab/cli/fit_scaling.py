@@ -128,7 +128,7 @@ def fit_scaling(
 
 
 def parse_coefficients(text: str) -> Compound:
-    """Coefficients written by hand, alpha, beta and gamma.
+    """The coefficients alpha, beta and gamma of a text; raises `SpecError` where it is not three numbers with commas.
 
     >>> parse_coefficients("1.2,1.1,1.15").beta
     1.1
@@ -144,7 +144,7 @@ def parse_coefficients(text: str) -> Compound:
 
 
 def require_figure_name(out: Path | None) -> None:
-    """Refuse a picture of a kind that cannot be written before anything is trained."""
+    """Raise `NaslabError` where `out` does not end in .html or .htm: before anything is trained."""
     from naslab.errors import NaslabError
 
     if out is not None and out.suffix not in (".html", ".htm"):
@@ -152,7 +152,7 @@ def require_figure_name(out: Path | None) -> None:
 
 
 def fit_value(fit: CompoundFit, path: Path, out: Path | None) -> dict[str, Any]:
-    """The fit as plain values."""
+    """The fit as values for JSON, with the coefficients file `path` and the figure `out`."""
     best = fit.best
     return {
         "study": fit.study,
@@ -178,7 +178,7 @@ def fit_value(fit: CompoundFit, path: Path, out: Path | None) -> dict[str, Any]:
 
 
 def show_fit(fit: CompoundFit) -> None:
-    """The points as a table, the best first, then the coefficients with their intervals."""
+    """Print the points as a table, the best first, then the coefficients with their intervals."""
     print_table(
         ("alpha", "beta", "gamma", "product", "x macs", MACS.name, PARAMS.name, "error %", "sem", "wins"),
         [

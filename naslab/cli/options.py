@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 def search_option(name: str, *declarations: str, of: str = "", **rules: Any) -> Any:
-    """The command's parameter `name`, its help and panel those of the search option `of`, by default of that name."""
+    """The command's parameter `name`, its help and panel those of the search option `of`, by default of that name.
+
+    `declarations` are its flags, where they do not follow from the name; `rules` are typer's, such as `min`.
+    """
     told = TOLD[of or name]
     return typer.Option(*declarations, help=told.parts(of or name)[name], rich_help_panel=told.panel, **rules)
 
@@ -51,7 +54,10 @@ def workers_of(
     ray_address: str | None,
     timeout: float | None,
 ) -> Workers:
-    """The workers that the five options ask for."""
+    """The workers that five options ask for: `executor`, how many `workers`, `gpus_per_worker`, `ray_address`, `timeout`.
+
+    `timeout` is in seconds.
+    """
     from naslab.execution.workers import Workers
 
     return Workers(

@@ -156,7 +156,7 @@ def rescale(
 
 
 class Entry(NamedTuple):
-    """A member, and how its budget or its latency was met where it has one."""
+    """A `member` of the family; `met` says how its budget was met, `timed` how its latency was, where it has one."""
 
     member: Member
     met: Met | None = None
@@ -164,7 +164,10 @@ class Entry(NamedTuple):
 
 
 def for_dataset(found: Model, dataset: str | None) -> Model:
-    """The model with the channels and classes of the data set that its family is to be trained on."""
+    """The model with the channels and classes of `dataset`, on which its family is to be trained.
+
+    A model of a study has those of the study's data set already and stays as it is, and so does any without `dataset`.
+    """
     import msgspec
 
     from naslab.lab.models import Model
@@ -178,7 +181,11 @@ def for_dataset(found: Model, dataset: str | None) -> Model:
 
 
 def make_members(found: Model, phis: Sequence[float], targets: dict[str, float], how: Chosen) -> list[Entry]:
-    """The members at each phi, then those that meet each budget."""
+    """The members of the model `found` at each of `phis`, then those that meet each budget, by the rule `how`.
+
+    `targets` are amounts to meet after rounding, by the metric of a cost. Raises `typer.BadParameter` where the rule is
+    a table and there are budgets.
+    """
     from naslab.scaling import meet_budget
     from naslab.scaling import rescale as scaled
     from naslab.scaling.tables import member_of
@@ -197,7 +204,11 @@ def make_members(found: Model, phis: Sequence[float], targets: dict[str, float],
 
 
 def latency_member(found: Model, target_ms: float, how: Chosen, device: str) -> Entry:
-    """The member whose forward pass of one image takes `target_ms` on a device."""
+    """The member of the model `found` whose forward pass of one image comes nearest to `target_ms` milliseconds.
+
+    Members are made by the rule `how` and timed on `device`, a torch device. Raises `typer.BadParameter` where the rule
+    is a table.
+    """
     from naslab.estimators.latency import measure_arch
     from naslab.scaling import meet_latency
 
@@ -216,7 +227,11 @@ def latency_member(found: Model, target_ms: float, how: Chosen, device: str) -> 
 
 
 def write_plot(found: Model, entries: Sequence[Entry], accuracies: dict[str, float], path: Path) -> None:
-    """The family's picture; members that were measured on the way to a latency are part of it."""
+    """Write the figures of the family of the model `found` as a page to `path`.
+
+    The members are those of `entries` and all that were timed on the way to a latency. `accuracies` are in per cent, by
+    identity of the network. Raises `WriteError` where the file cannot be written.
+    """
     from naslab.analysis.scaling_family import scaled_family
     from naslab.figures.scaling_family import write_family
 
@@ -229,7 +244,7 @@ def write_plot(found: Model, entries: Sequence[Entry], accuracies: dict[str, flo
 
 
 def write_members(entries: Sequence[Entry], out: Path) -> list[Path]:
-    """Each member as an architecture file of the folder."""
+    """Write each member as an architecture file into the folder `out`, which is made; returns the files in order."""
     from naslab.arch import save_arch
 
     out.mkdir(parents=True, exist_ok=True)
@@ -242,7 +257,7 @@ def write_members(entries: Sequence[Entry], out: Path) -> list[Path]:
 
 
 def file_name(entry: Entry) -> str:
-    """What a member's file is called: what was asked of it."""
+    """The name of a member's file, without its ending: what was asked of it (`phi_1`, `macs_6e+08`)."""
     if entry.timed is not None:
         return f"{LATENCY.name}_{entry.timed.target_ms:g}"
     budget = entry.member.budget
@@ -260,8 +275,13 @@ def train_members(
     data_dir: str | None,
     quiet: bool,
 ) -> dict[str, float]:
-    """Train the members in the model's study, or in a new one that holds the model alone; accuracies by identity,
-    the model's own among them."""
+    """Train the members of `entries`; returns accuracies in per cent by identity, that of the model among them.
+
+    A model `found` in a study is trained in that study of `ledger`, with its data set and recipe. Any other is trained
+    in a new study called `study`, by default after the model, on `dataset` for `epochs`, and the model with them.
+    `workers` networks are trained at once, `None` for as many as suit the machine. Without `quiet` a terminal shows how
+    far they are.
+    """
     from naslab.cli.progress import Display
     from naslab.execution.workers import Workers
     from naslab.lab.families import study_of_one, train_family
@@ -288,7 +308,7 @@ def identity(member: Member) -> str:
 
 
 def member_row(entry: Entry, file: Path, accuracy: float | None) -> dict[str, Any]:
-    """A member as plain values: what was asked, what rounding made of it."""
+    """A member as values for JSON: what was asked, what rounding made of it, its `file`, and its accuracy if known."""
     member, met, timed = entry
     row: dict[str, Any] = {
         "phi": member.phi,
@@ -333,7 +353,7 @@ def member_row(entry: Entry, file: Path, accuracy: float | None) -> dict[str, An
 
 
 def show_members(found: Model, rows: Sequence[dict[str, Any]]) -> None:
-    """The family as a table, what was asked beside what was achieved."""
+    """Print the family of the model `found` as a table, what was asked beside what was achieved."""
     from naslab.arch import cost
 
     base = cost(found.arch)

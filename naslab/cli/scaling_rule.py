@@ -19,7 +19,11 @@ DEFAULT = "efficientnet"
 
 
 class Chosen(NamedTuple):
-    """A rule that is a formula, or one that is a table, the rounding, and whether stem and head follow the rule."""
+    """A scaling rule by its `name`: a formula, `compound`, or a `table`, the other one being `None`.
+
+    `rounding` makes widths, depths and resolutions whole. Without `scale_stem` or `scale_head` the stem's or the head's
+    width stays as it is.
+    """
 
     name: str
     compound: Compound | None
@@ -29,7 +33,10 @@ class Chosen(NamedTuple):
     scale_head: bool = True
 
     def keeping(self, stem: bool, head: bool) -> Chosen:
-        """The rule that leaves the stem or the head as it is; a table says itself what becomes of them."""
+        """The rule that leaves the width of the `stem` or the `head` as it is.
+
+        Raises `typer.BadParameter` for a table, which says itself what becomes of them.
+        """
         if self.table is not None and (stem or head):
             raise typer.BadParameter(f"the rule '{self.name}' is a table with its own stem and head: leave --keep out")
         return self._replace(scale_stem=not stem, scale_head=not head)
@@ -46,7 +53,14 @@ def chosen_rule(
     rounding: str | None,
     ledger: str,
 ) -> Chosen:
-    """The rule of that name, or fitted coefficients, with the single coefficients given instead of its own."""
+    """The rule called `name`, by default EfficientNet's, or that of fitted `coefficients`.
+
+    `coefficients` is a file of `naslab fit-scaling`, or its study in `ledger`. `alpha`, `beta` and `gamma` take the
+    place of the rule's own where they are given. No side of the input of the model `found` grows beyond
+    `max_resolution` pixels. `rounding` is by name, by default EfficientNet's, or that of the fitted coefficients.
+    Raises `UnknownNameError` for an unknown rule or rounding, `SpecError` for a `max_resolution` below the model's own,
+    and `typer.BadParameter` for options that exclude each other.
+    """
     import msgspec
 
     from naslab.errors import UnknownNameError
@@ -74,7 +88,10 @@ def chosen_rule(
 
 
 def fitted_coefficients(text: str, found: Model, ledger: str) -> Coefficients:
-    """The coefficients of a file, or of a study of `naslab fit-scaling`."""
+    """The coefficients of the file `text`, or of the study of `naslab fit-scaling` of that name in `ledger`.
+
+    Says on stderr where they were fitted to another model than `found`.
+    """
     from naslab.scaling.coefficients import load_coefficients
 
     if Path(text).suffix in (".yaml", ".yml", ".json") or Path(text).is_file():
@@ -91,7 +108,10 @@ def fitted_coefficients(text: str, found: Model, ledger: str) -> Coefficients:
 
 
 def resolution_cap(found: Model, pixels: int) -> float:
-    """The largest factor of the resolution that keeps the longer side at or below `pixels`."""
+    """The largest factor of the resolution that keeps the longer side of the model's input at or below `pixels`.
+
+    Raises `SpecError` where the model's own side is longer.
+    """
     from naslab.errors import SpecError
 
     side = max(found.arch.input[1:])

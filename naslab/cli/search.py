@@ -116,7 +116,11 @@ def register(app: typer.Typer) -> None:
 def data_choice(
     dataset: str | None, max_images: int | None, storage: Literal["auto", "memory", "stream"], skip_unreadable: bool
 ) -> str | DataChoice | None:
-    """The data that the options ask for; a bare name, or none, where only that is given."""
+    """The data that the options ask for: the bare name of `dataset`, or none, where only that is given.
+
+    Else a choice of `max_images` of it, with its `storage` and whether files are left out (`skip_unreadable`). Raises
+    `typer.BadParameter` where these are given without a data set.
+    """
     if storage == "auto" and not skip_unreadable:
         return dataset
     if dataset is None:

@@ -1,4 +1,4 @@
-"""Cost against rank correlation: a point an estimator, with its interval."""
+"""What estimators cost against how well they rank: a point for each estimator, with its interval."""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ from naslab.figures.page import figure_block, page
 from naslab.figures.style import CYCLE, SYMBOLS, figure
 
 LEAST_SECONDS = 1e-5
-"""Where an estimate takes less than a clock tells, on a log axis."""
+"""Device-seconds that are drawn for an estimate that took less: a log axis has no 0."""
 
 
 def calibration_figure(table: CalibrationTable) -> go.Figure:
-    """Kendall's tau against device-seconds an estimate; lines are 90 % intervals."""
+    """Kendall's tau with the reference against device-seconds of an estimate, for every estimator that has a tau.
+
+    Bars are 90 % intervals by resampling the networks.
+    """
     shown = [line for line in table.lines if not math.isnan(line.tau.value)]
     traces = [_point(line, index) for index, line in enumerate(shown)]
     title = f"What an estimate costs and how well it ranks: {table.space}, {table.num_networks} networks"
@@ -39,7 +42,10 @@ def calibration_figure(table: CalibrationTable) -> go.Figure:
 
 
 def write_calibration(tables: Sequence[CalibrationTable], path: Path, title: str) -> None:
-    """One self-contained HTML page: the figure of each table, and its figures as a table below."""
+    """Write one self-contained HTML page called `title`: a figure for each table, and its numbers below it.
+
+    Raises `WriteError` where the file cannot be written.
+    """
     blocks = [
         block
         for index, table in enumerate(tables)

@@ -1,4 +1,4 @@
-"""How searches of a table went: regret and hypervolume over evaluations, one line a strategy, bands of an error."""
+"""How searches of a table went: regret and hypervolume over evaluations, a line for each strategy."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ HYPERVOLUME_NOTE = "Shares of the hypervolume of the whole table's front, up to 
 
 
 def write_curves(found: Comparison, title: str, path: Path) -> None:
-    """One self-contained HTML page: regret, and the hypervolume where there are several objectives."""
+    """Write one self-contained HTML page called `title`: regret, and the hypervolume where objectives are several.
+
+    Raises `WriteError` where the file cannot be written.
+    """
     seeds = ", ".join(str(each) for each in sorted({each.seeds for each in found.strategies.values()}))
     band = f"Means over {seeds} seeds, bands of a standard error each way."
     blocks = [figure_block(regret_figure(found), "regret", f"{band} {REGRET_NOTE}", height=560, level="h2")]
@@ -33,9 +36,10 @@ def write_curves(found: Comparison, title: str, path: Path) -> None:
 
 
 def regret_figure(found: Comparison) -> go.Figure:
-    """How far the best found is from the best there is, on a log axis.
+    """How far the best found is from the best of the table, in the first objective, on a log axis.
 
-    It reaches down to half the smallest mean: the lower edge of a band may come near 0 by chance.
+    Lines are means over seeds, bands one standard error each way. The axis reaches down to half the smallest mean: the
+    lower edge of a band may come near 0 by chance.
     """
     curves = {name: each.regret for name, each in found.curves.items()}
     above = [value for curve in curves.values() for value in curve.mean if value > 0]
@@ -50,7 +54,7 @@ def regret_figure(found: Comparison) -> go.Figure:
 
 
 def hypervolume_figure(found: Comparison) -> go.Figure:
-    """The share of the whole front's hypervolume that was found."""
+    """The share of the hypervolume of the whole table's front that was found; lines and bands as for the regret."""
     curves = {name: each.hypervolume for name, each in found.curves.items() if each.hypervolume is not None}
     return figure(
         _lines(curves, None),
@@ -61,7 +65,7 @@ def hypervolume_figure(found: Comparison) -> go.Figure:
 
 
 def growth_figure(curves: dict[str, Curve], title: str, figure_title: str) -> go.Figure:
-    """Something that grows over evaluations, on a plain axis that is called `title`."""
+    """A figure called `figure_title` of `curves` over evaluations, by name, on a linear axis that is called `title`."""
     return figure(_lines(curves, None), figure_title, xaxis=_evaluations(), yaxis={"title": {"text": title}})
 
 

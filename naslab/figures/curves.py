@@ -1,4 +1,4 @@
-"""Learning curves: validation accuracy over epochs, one line a network, dark for cheap ones to bright for costly."""
+"""Learning curves: validation accuracy over epochs, a line for each network, dark for cheap, bright for costly ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MOST_NAMED = 12
 
 
 def curves_figure(table: CurveTable) -> go.Figure:
-    """One line a network, from the cheapest to the costliest."""
+    """Validation accuracy (%) over epochs, a line for each network of `table`, in its order, dark ones first."""
     count = len(table.curves)
     colors = sample_colorscale("Cividis", [0.85 * index / max(1, count - 1) for index in range(count)])
     longest = max((epoch.epoch for curve in table.curves for epoch in curve.epochs), default=1)

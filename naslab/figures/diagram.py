@@ -30,12 +30,12 @@ HELP = (
 
 
 def write_diagram(diagram: Diagram, title: str, path: Path) -> None:
-    """Write one HTML file that opens offline; `NaslabError` where it cannot be written."""
+    """Write the page of `diagram_page` to `path`; raises `WriteError` where it cannot be written."""
     atomic_write(path, diagram_page(diagram, title))
 
 
 def diagram_page(diagram: Diagram, title: str) -> str:
-    """The page of a diagram."""
+    """One HTML page that opens offline, called `title`: the diagram, its input, classes, params and macs."""
     classes = diagram.boxes[-1].out_shape[0]
     size = " \u00d7 ".join(map(str, diagram.boxes[0].out_shape))
     counted = [box for box in diagram.boxes if not is_auxiliary(box)]

@@ -1,4 +1,4 @@
-"""A rescaled family: accuracy against macs, members joined in the order of their cost."""
+"""A rescaled family: accuracy against a cost, members joined from the cheapest to the costliest."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from naslab.metrics import ACCURACY, MACS
 
 
 def family_figure(table: FamilyTable, x: str = MACS.name) -> go.Figure:
-    """Measured members as joined diamonds with one standard error, each by its name."""
+    """Accuracy (%) against the metric `x`, by name, of the members that have an accuracy, each with its name.
+
+    Bars are one standard error.
+    """
     members = table.measured
     trace = go.Scatter(
         x=[each.value(x) for each in members],

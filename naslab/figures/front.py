@@ -24,10 +24,11 @@ def front_figure(
     baselines: FamilyTable | None = None,
     family: FamilyTable | None = None,
 ) -> go.Figure:
-    """The front in two metrics, by default the last objective along x and the first along y (macs and accuracy).
+    """The front of `table` in two metrics, `x` and `y` by name; units are on the axes.
 
-    The step line is what the front attains at every x; it is drawn where the front is of exactly these two
-    objectives. `baselines` and `family` are drawn with markers of their own and take no part in the front.
+    By default the last objective is along x and the first along y (macs and accuracy). The step line is what the front
+    attains at every x; it is drawn where the front is of exactly these two objectives. `baselines` and `family` are
+    drawn with markers of their own and take no part in the front.
     """
     goals = {each.metric: each for each in table.objectives}
     up = y or table.objectives[0].metric
@@ -60,7 +61,7 @@ def hover_of(point: Shown) -> str:
 
 
 def error_bars(points: Sequence[Shown], metric: str) -> dict[str, object] | None:
-    """One standard error either way; nothing for metrics that have none."""
+    """Plotly's error bars of a `metric`, one standard error either way; `None` for a metric that has none."""
     measured = shown_as(metric).standard_error
     return {"type": "data", "array": _values(points, measured), "thickness": 1.2, "width": 4} if measured else None
 

@@ -16,7 +16,10 @@ ROW_PIXELS = 40
 
 
 def importance_figure(table: ImportanceTable, most: int = MOST_SHOWN) -> go.Figure:
-    """A bar a choice below its name, the one that matters most on top; lines are one standard error."""
+    """A bar for each choice below its name, the one that matters most on top: its share of the variance in per cent.
+
+    At most `most` choices are shown. Lines are one standard error.
+    """
     shown = table.choices[:most][::-1]
     bars = go.Bar(
         y=list(range(len(shown))),

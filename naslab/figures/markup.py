@@ -9,7 +9,7 @@ VOID = frozenset({"br", "hr", "img", "link", "meta"})
 
 
 class Markup(str):
-    """Text that is HTML already."""
+    """Text that is HTML already, and is not escaped again."""
 
     __slots__ = ()
 
@@ -37,10 +37,11 @@ def table(
     numeric: Iterable[int] = (),
     is_stacked: bool = False,
 ) -> Markup:
-    """A table with a caption and headed columns that scrolls by itself where the screen is narrow.
+    """A table under its `caption` that scrolls by itself where the screen is narrow.
 
-    The first cell of a row heads it; the columns of `numeric` are aligned to the right. A stacked table shows a row's
-    cells one below the other, each with its column's name, where the screen is narrow.
+    `columns` are the heads; each of `rows` has as many cells, the first of which heads the row. What is not markup is
+    escaped. The columns whose indices are in `numeric` are aligned to the right. A table that `is_stacked` shows a
+    row's cells one below the other on a narrow screen, each with its column's name.
     """
     right = frozenset(numeric)
 

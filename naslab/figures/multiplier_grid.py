@@ -1,4 +1,4 @@
-"""Accuracy against macs of a network at every width and resolution multiplier, a line a width."""
+"""Accuracy against macs of a network at every width and resolution multiplier, a line for each width."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ from naslab.metrics import ACCURACY, MACS, PARAMS
 
 
 def multiplier_grid_figure(grid: MultiplierGrid) -> go.Figure:
-    """The figure of MobileNetV1's paper (arXiv 1704.04861, figure 4), with a standard error over the seeds."""
+    """Accuracy (%) against macs, a line for each width multiplier, its points by resolution.
+
+    After MobileNetV1's paper (Howard et al. 2017, arXiv 1704.04861, figure 4). Bars are one standard error over the
+    seeds; cells without a training are left out.
+    """
     traces = [
         _line(width, [cell for cell in grid.cells if cell.width == width and cell.accuracies], index)
         for index, width in enumerate(grid.widths)

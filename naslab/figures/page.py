@@ -16,16 +16,21 @@ POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; "
     "base-uri 'none'; form-action 'none'"
 )
-"""What a page may do: run what it holds, and load nothing. A report stays offline even if a name in it were hostile."""
+"""What a browser lets a page do: run the scripts that it holds, and load nothing from elsewhere.
+
+So a report loads nothing even where a name in it was written to make it."""
 
 
 def page(title: str, body: Markup) -> str:
-    """A whole document around a body that may hold figures."""
+    """A whole HTML document called `title` around a `body` that may hold figures of `figure_block`."""
     return document(title, body, [shipped("page.css")], [get_plotlyjs(), shipped("page.js")])
 
 
 def document(title: str, body: Markup, styles: Iterable[str], scripts: Iterable[str]) -> str:
-    """A whole document with its styles, and scripts that run behind its body."""
+    """A whole HTML document called `title`: the CSS `styles` in its head, and JavaScript `scripts` behind its `body`.
+
+    The title is escaped; styles, scripts and body are put in as they are.
+    """
     head = join(
         [
             element("meta", attributes={"charset": "utf-8"}),
@@ -42,9 +47,10 @@ def document(title: str, body: Markup, styles: Iterable[str], scripts: Iterable[
 
 
 def figure_block(figure: go.Figure, name: str, note: str = "", height: int = 460, level: str = "h3") -> Markup:
-    """A figure with its title as a heading and a note below; `name` is its id in the page.
+    """A `figure` with its title as a heading of the HTML tag `level` and a `note` below; `name` is its id in the page.
 
-    Titles are HTML because plotly's do not wrap on narrow screens.
+    It is as high as its layout says, else `height` pixels. The title is taken out of the figure because plotly's do not
+    wrap on narrow screens.
     """
     drawn = go.Figure(figure)
     title = Markup(drawn.layout.title.text or name)
@@ -80,5 +86,5 @@ def script_data(text: str) -> Markup:
 
 
 def shipped(name: str) -> str:
-    """A file of this folder: styles or scripts."""
+    """The text of a file of this folder: a style sheet or a script."""
     return (resources.files("naslab.figures") / name).read_text(encoding="utf-8")

@@ -17,7 +17,10 @@ ROW_PIXELS = 52
 
 
 def preferences_figure(table: PreferenceTable, most: int = MOST_SHOWN) -> go.Figure:
-    """Two bars an option below its name, the most favoured on top."""
+    """Two bars for each option below its name: its share (%) of the front, and of all candidates.
+
+    The `most` options that chance explains least are shown, the most favoured on top.
+    """
     shown = table.strongest(most)[::-1]
     traces = [
         _bars([each.share for each in shown], shown, "all candidates", MUTED),

@@ -14,7 +14,11 @@ from naslab.metrics import shown_as
 
 
 def progress_figure(table: ProgressTable, over: Literal["candidates", "time"] = "candidates") -> go.Figure:
-    """Two panels over one x axis; a marker where a candidate made it grow."""
+    """Best accuracy (%) and hypervolume (% of its box) in two panels over one x axis.
+
+    The axis counts finished candidates or, with `over="time"`, the time searching without pauses. Markers are
+    candidates that made a value grow.
+    """
     if over == "candidates":
         x = [float(number) for number in range(1, len(table.trials) + 1)]
         x_title = "finished candidates"

@@ -38,7 +38,10 @@ from naslab.ledger.location import locate
 
 
 class ReportTables(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that a report shows of a study."""
+    """Everything that a report shows of a study: its `view`, and a table for each section.
+
+    `importance` is `None` where too few networks are known, `rungs` for a search without rungs.
+    """
 
     view: StudyView
     front: FrontTable
@@ -54,7 +57,7 @@ class ReportTables(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def report_tables(view: StudyView) -> ReportTables:
-    """The tables of a study; `StudyError` where no trial of it is complete."""
+    """The tables of a study; raises `StudyError` where no trial of it is complete."""
     reference = reference_point(view.problem, view.outcomes)
     table = front(view.outcomes, view.problem.objectives, reference)
     trials = {point.trial for point in table.front}
@@ -83,7 +86,10 @@ def write_report(view: StudyView, path: Path, ledger: str) -> None:
 
 
 def report_body(tables: ReportTables, ledger: str) -> Markup:
-    """The report between the body's tags: what was found first, what made it last."""
+    """The body of the report: results first, the command, machine and versions that made them last.
+
+    `ledger` is named in the commands it shows. Sections without content are left out.
+    """
     view = tables.view
     sections = (
         front_section(view, tables.front, tables.baselines, tables.family, ledger),

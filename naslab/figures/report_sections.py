@@ -35,7 +35,11 @@ RETRAINING_FACTOR = 10
 def headline(
     view: StudyView, found: FrontTable, course: ProgressTable, failed: FailureTable
 ) -> tuple[Markup, Markup, Markup]:
-    """The study's name, what it was after, and the figures that a reader wants first."""
+    """The study's name, what it was after, and the figures that a reader wants first, as three elements.
+
+    Of the study in `view`: the best network, the front's size and hypervolume from the table `found`, the time
+    searching from `course`, the numbers of trials and failures from `failed`.
+    """
     score = score_of(view.record)
     best = max(found.points, key=lambda point: (_number(point.value(score)), -point.value(MACS.name)))
     limits = "".join(f", {limit}" for limit in view.problem.limits)
@@ -62,7 +66,11 @@ def headline(
 def front_section(
     view: StudyView, found: FrontTable, baselines: FamilyTable, members: FamilyTable, ledger: str
 ) -> Section:
-    """The picture of the front and its networks, each with the command that trains it for longer."""
+    """The figure of the front and a table of its networks, each with the command that trains it for longer.
+
+    `found` is the front of the study in `view`; `baselines` and the rescaled `members` are drawn beside it. `ledger` is
+    named in the commands.
+    """
     rules = "; ".join(
         f"{metric_words(goal.metric, value)} ({rule})" if value else f"no {goal.metric} at all"
         for goal, value, rule in zip(found.objectives, found.reference.values, found.reference.rules, strict=True)
@@ -94,7 +102,7 @@ def front_section(
 
 
 def progress_section(course: ProgressTable) -> Section:
-    """Best accuracy and hypervolume, over candidates and over time."""
+    """Two figures of best accuracy and hypervolume: over finished candidates, and over time."""
     note = (
         "Hypervolume: the part of the box between the reference point and the ideal that the front dominates. "
         "Markers are candidates that made it grow."
@@ -109,7 +117,7 @@ def progress_section(course: ProgressTable) -> Section:
 
 
 def curves_section(curves: CurveTable) -> Section | None:
-    """How the front's networks learned; nothing where no curve was kept."""
+    """The learning curves of the front's networks; `None` where none was kept."""
     if not curves.curves:
         return None
     note = "Dark lines are cheap networks, bright ones costly."
@@ -119,7 +127,7 @@ def curves_section(curves: CurveTable) -> Section | None:
 
 
 def choices_section(table_: PreferenceTable) -> Section | None:
-    """Which options the front favours; nothing where no network of the front came from the space."""
+    """Which options the front favours; `None` where no network of the front came from the space."""
     if not table_.preferences:
         return None
     shown = table_.strongest(MOST_SHOWN)
@@ -150,7 +158,7 @@ def choices_section(table_: PreferenceTable) -> Section | None:
 
 
 def importance_section(found: ImportanceTable | None) -> Section | None:
-    """Which choices matter to the first objective, and how far to trust that; nothing where too few networks say."""
+    """Which choices matter to the first objective, and how far to trust that; `None` without a table."""
     if found is None:
         return None
     coverage = " and ".join(f"{share:.0f} % for {aim} %" for aim, share in found.calibration.coverage.items())
@@ -166,7 +174,7 @@ def importance_section(found: ImportanceTable | None) -> Section | None:
 
 
 def rescaled_section(members: FamilyTable, baselines: FamilyTable) -> Section | None:
-    """The rescaled family and the zoo networks trained with the same recipe; nothing where there are neither."""
+    """The rescaled family and the zoo networks trained with the same recipe; `None` where there are neither."""
     parts: list[Markup] = []
     if members.measured:
         note = "One network scaled in depth, width and resolution; bars are one standard error."
@@ -182,7 +190,7 @@ def rescaled_section(members: FamilyTable, baselines: FamilyTable) -> Section | 
 
 
 def failures_section(failed: FailureTable) -> Section:
-    """Failed trials by reason."""
+    """A table of failed trials by reason, or a line that none failed."""
     if not failed.groups:
         return Section("failures", "Failures", element("p", f"None of {failed.num_outcomes} trials failed."))
     rows = [
@@ -195,7 +203,7 @@ def failures_section(failed: FailureTable) -> Section:
 
 
 def facts_section(known: FactTable) -> Section:
-    """Command, seed, budget, machine, versions, data and recipe."""
+    """A table for each topic: command, seed, budget, machine, versions, data and recipe."""
     parts = []
     for topic in known.topics:
         rows = [
@@ -208,7 +216,10 @@ def facts_section(known: FactTable) -> Section:
 
 
 def retrain_command(view: StudyView, trial: int, ledger: str) -> str:
-    """The command that trains a network of a study for longer."""
+    """The command that trains the network of `trial` for `RETRAINING_FACTOR` times the study's epochs.
+
+    The study is that of `view`; `ledger` is named in the command.
+    """
     epochs = RETRAINING_FACTOR * view.record.epochs
     model = shlex.quote(f"{view.record.name}:{trial}")
     return f"naslab train {model} --ledger {shlex.quote(ledger)} --epochs {epochs}"

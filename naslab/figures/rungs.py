@@ -18,7 +18,10 @@ MOST_NAMED = 12
 
 
 def rungs_figure(found: RungTable) -> go.Figure:
-    """One line a network that was promoted, from the cheapest (dark) to the costliest; rungs at even distances."""
+    """Accuracy (%) at each rung, a line for each network that was promoted, from the cheapest (dark) to the costliest.
+
+    The axis of epochs is logarithmic.
+    """
     climbs = sorted(found.climbs, key=lambda each: each.macs)
     colors = sample_colorscale("Cividis", [0.85 * index / max(1, len(climbs) - 1) for index in range(len(climbs))])
     epochs = [rung.epochs for rung in found.rungs]
@@ -36,7 +39,7 @@ def rungs_figure(found: RungTable) -> go.Figure:
 
 
 def rungs_section(found: RungTable | None) -> Section | None:
-    """What each rung held and how far its ranking can be trusted; nothing for a search without rungs."""
+    """What each rung held and how far its ranking can be trusted; `None` for a search without rungs."""
     if found is None:
         return None
     note = (

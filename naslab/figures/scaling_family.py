@@ -1,4 +1,4 @@
-"""A rescaled family against phi: costs in those of the baseline, and accuracy or latency where they are known."""
+"""A rescaled family against phi: costs as multiples of the baseline's, accuracy or latency where they are known."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def cost_figure(family: ScaledFamily) -> go.Figure:
 
 
 def measured_figure(family: ScaledFamily, metric: str) -> go.Figure:
-    """Accuracy or latency of the members that have one."""
+    """A measured `metric`, by name, against phi, for the members that have it."""
     members = [each for each in family.members if math.isfinite(each.value(metric))]
     trace = go.Scatter(
         x=[each.phi for each in members],
@@ -53,7 +53,10 @@ def measured_figure(family: ScaledFamily, metric: str) -> go.Figure:
 
 
 def write_family(family: ScaledFamily, path: Path) -> None:
-    """One self-contained HTML page: costs against phi, then accuracy and latency where they were measured."""
+    """Write one self-contained HTML page: costs against phi, then each metric that was measured.
+
+    Raises `WriteError` where the file cannot be written.
+    """
     figures = [cost_figure(family)]
     measured = [row.name for row in metrics() if not row.is_described]
     figures += [measured_figure(family, metric) for metric in measured if family.has(metric)]
@@ -63,7 +66,7 @@ def write_family(family: ScaledFamily, path: Path) -> None:
 
 
 def hover_of(member: ScaledMember) -> str:
-    """What shows over a member."""
+    """The HTML under the pointer at a member: phi, resolution, costs, blocks, and what was measured."""
     lines = [f"<b>phi {member.phi:.4g}</b>", f"{member.resolution[0]} x {member.resolution[1]} pixels"]
     lines += [f"{member.costs[metric]:,.0f} {metric}, x {member.ratios[metric]:.3g}" for metric in COUNTED_METRICS]
     lines.append(f"{member.num_blocks} blocks")

@@ -16,7 +16,10 @@ COLOURS = "Cividis"
 
 
 def surface_figure(fit: CompoundFit) -> go.Figure:
-    """Every point coloured by its mean error over the quadratic through them; a star on the best."""
+    """Every point of `fit` coloured by its mean error (%), the quadratic through them behind, a star on the best.
+
+    The corners of the triangle are the whole budget spent on depth, on width, and on resolution.
+    """
     errors = [point.error for point in fit.points]
     colours = {"colorscale": COLOURS, "reversescale": True, "cmin": min(errors), "cmax": max(errors)}
     traces = [_surface(fit, colours)] if fit.surface is not None else []
@@ -83,7 +86,7 @@ def _best(point: ScaledPoint) -> go.Scatterternary:
 
 
 def hover_of(point: ScaledPoint) -> str:
-    """What shows over a point."""
+    """The HTML under the pointer at a point: its coefficients, its error (%) and its costs."""
     spread = "" if len(point.errors) < 2 else f" ± {point.sem:.2f}"
     compound = point.compound
     lines = (

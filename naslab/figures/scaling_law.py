@@ -17,7 +17,11 @@ from naslab.scaling.laws import LawFit
 
 
 def law_figure(table: LawTable, law: Law) -> go.Figure:
-    """Points with a standard error where seeds allow it, the best supported law, its 90 % band, the forecasts."""
+    """Error (%) against the metric of `law`: the points of `table`, the law with its 90 % band, and its forecasts.
+
+    A point has a bar of one standard error where there are several seeds. Forecasts that the points do not support are
+    open markers.
+    """
     costs = [*law.curve_costs, *(each.costs[law.metric] for each in table.points)]
     return figure(
         [*_band(law), _curve(law), _points(table, law), _forecasts(law)],
@@ -28,7 +32,10 @@ def law_figure(table: LawTable, law: Law) -> go.Figure:
 
 
 def write_laws(table: LawTable, path: Path) -> None:
-    """One self-contained HTML page with a picture a metric, what the points do not support below it."""
+    """Write one self-contained HTML page: a figure for each law, with its warnings below it.
+
+    Raises `WriteError` where the file cannot be written.
+    """
     title = f"Scaling laws of {table.study}"
     blocks = [
         figure_block(law_figure(table, law), law.metric, "; ".join(law.warnings), height=560, level="h2")
@@ -38,7 +45,14 @@ def write_laws(table: LawTable, path: Path) -> None:
 
 
 def formula(fit: LawFit, metric: str) -> str:
-    """The law in words."""
+    """The law that `fit` is, as an equation of the error in per cent and the `metric`.
+
+    >>> from naslab.scaling.laws import fit_power_law
+    >>> costs = [1e6, 4e6, 16e6, 64e6, 256e6]
+    >>> fit = fit_power_law(costs, [20 * (cost / 1e6) ** -0.5 for cost in costs], form="power", num_resamples=20)
+    >>> formula(fit, "macs")
+    'error = 5 (macs / 1.6e+07)^-0.5'
+    """
     if fit.form == "constant":
         return f"error = {fit.floor:.3g}, no trend"
     floor = f" + {fit.floor:.3g}" if fit.form == "saturating" else ""

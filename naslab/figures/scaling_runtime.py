@@ -1,4 +1,4 @@
-"""Runtime against each cost: one picture a cost, one colour a family."""
+"""Runtime against each cost: a figure for each cost, in which each family has a colour."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from naslab.metrics import ACTIVATIONS, LATENCY, MACS, PARAMS
 
 
 def runtime_figure(table: RuntimeTable, correlation: Correlation) -> go.Figure:
-    """LatencyFunction against one cost on log scales, with interquartile ranges."""
+    """Latency against the cost of `correlation`, both on log scales; bars are interquartile ranges."""
     cost = correlation.cost
     names = sorted({each.baseline for each in table.networks})
     traces = [
@@ -32,7 +32,10 @@ def runtime_figure(table: RuntimeTable, correlation: Correlation) -> go.Figure:
 
 
 def write_runtime(table: RuntimeTable, path: Path, title: str) -> None:
-    """One self-contained HTML page: a picture a cost, the strongest first."""
+    """Write one self-contained HTML page called `title`: a figure for each cost, the strongest first.
+
+    Raises `WriteError` where the file cannot be written.
+    """
     blocks = [
         figure_block(runtime_figure(table, each), each.cost, height=500, level="h2") for each in table.correlations
     ]

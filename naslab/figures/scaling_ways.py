@@ -19,7 +19,7 @@ from naslab.metrics import ACCURACY, MACS, PARAMS
 
 
 def ways_figure(table: WaysTable) -> go.Figure:
-    """Every way from the baseline on, with a standard error over the seeds."""
+    """Accuracy against macs, a line for each way from the baseline on; bars are one standard error over the seeds."""
     measured = [each for each in table.ways if math.isfinite(each.mean)]
     start = [each for each in measured if each.way == BASELINE]
     names = sorted({each.way for each in measured} - {BASELINE})
@@ -34,7 +34,11 @@ def ways_figure(table: WaysTable) -> go.Figure:
 
 
 def write_ways(tables: Sequence[WaysTable], path: Path, title: str, grids: Sequence[MultiplierGrid] = ()) -> None:
-    """One self-contained HTML page with a picture a baseline, what it shows in words below, and the grids' pictures."""
+    """Write one self-contained HTML page called `title` to `path`.
+
+    It has a figure for each of `tables`, which are of one baseline each, and one for each of `grids`, all with what
+    they show in words below. Raises `WriteError` where the file cannot be written.
+    """
     blocks = [
         figure_block(ways_figure(table), f"ways-{index}", "; ".join(table.verdicts()), height=520, level="h2")
         for index, table in enumerate(tables)

@@ -8,7 +8,7 @@ from naslab.figures.markup import Markup
 
 
 class Section(NamedTuple):
-    """A part of the report: its anchor, its heading, its body."""
+    """A part of the report: its `name`, which is its anchor in the page, the `title` of its heading, and its `body`."""
 
     name: str
     title: str

@@ -23,7 +23,7 @@ HOVER_COLUMNS = 44
 
 
 def template() -> go.layout.Template:
-    """The layout that every figure starts from."""
+    """The plotly template of every figure: fonts, margins, axes, legend."""
     axis = {
         "showgrid": True,
         "gridcolor": GRID,
@@ -69,12 +69,15 @@ def template() -> go.layout.Template:
 
 
 def figure(traces: Sequence[go.Scatter | go.Bar], title: str, **axes: Mapping[str, object]) -> go.Figure:
-    """A figure of the house style; `axes` are plotly's `xaxis`, `yaxis`, ... ."""
+    """A figure of `traces` in the style of naslab, called `title`; `axes` are plotly's `xaxis`, `yaxis`, ... .
+
+    The title is escaped: it may hold names of users.
+    """
     return go.Figure(data=list(traces), layout={"template": template(), "title": {"text": escape(title)}, **axes})
 
 
 def metric_axis(metric: str, values: Iterable[float | None] = ()) -> dict[str, object]:
-    """The axis of a metric, named with its unit: on a log scale with unit prefixes where its row says so, else linear.
+    """Plotly's axis of a `metric`, by name, titled with its unit: logarithmic with unit prefixes where `Metric.is_log`.
 
     Over one or two decades of `values` the ticks are at 1, 2 and 5, over more at powers of ten; plotly's own would
     print over each other.
@@ -106,7 +109,10 @@ def metric_words(metric: str, value: float, error: float | None = None) -> str:
 
 
 def hover(label: str, lines: Sequence[str], stages: Sequence[str]) -> str:
-    """What shows over a point: its name, its values, its architecture, one line a stage."""
+    """The HTML under the pointer at a point: its `label`, a line for each of `lines`, and the `stages` numbered.
+
+    All are escaped; long stages are folded at `HOVER_COLUMNS`.
+    """
     body = [escape(line) for line in lines]
     network = [
         escape(part)

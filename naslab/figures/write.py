@@ -1,4 +1,4 @@
-"""One figure as a file."""
+"""A figure as a file."""
 
 from __future__ import annotations
 

@@ -20,9 +20,10 @@ DASHES = ("solid", "dot", "dash")
 
 
 def zoo_figure(rows: Sequence[ZooRow], num_classes: int = 1000) -> go.Figure:
-    """Networks with a published top-1 on the data of this many classes (1000: ImageNet), one colour a family.
+    """Published top-1 accuracy (%) against macs, for the networks of `rows` that have `num_classes` (1000: ImageNet).
 
-    Macs are those on the images that the accuracy was measured on.
+    Those of one family are joined. Macs are those at the resolution that the accuracy was measured at. The area of a
+    bubble is the number of parameters.
     """
     shown = [row for row in rows if row.top1 is not None and row.num_classes == num_classes]
     families = dict.fromkeys(row.family for row in shown)

@@ -1,4 +1,4 @@
-"""One driver a study: a claim that ends with the process that holds it, however that ends."""
+"""A claim lets one process drive a study; it ends with the process that holds it, also where that is killed."""
 
 from __future__ import annotations
 
@@ -40,7 +40,11 @@ WHERE locktype = 'advisory' AND granted AND classid = :kind
 
 @contextmanager
 def claimed_file(ledger: Path, study_id: int, name: str) -> Iterator[None]:
-    """Hold a study of a SQLite ledger: a lock of the operating system on a small file beside it."""
+    """Hold a study of a SQLite ledger: a lock of the operating system on a small file beside it.
+
+    `ledger` is the ledger's file, `study_id` the study's key in it, `name` its name in messages. Raises `StudyError`
+    that says who holds the study, and `LedgerError` where the file cannot be made.
+    """
     path = ledger.with_name(f"{ledger.name}.claim{study_id}")
     file = _locked(path, name)
     # A forked worker inherits the lock; it lets go at once, so that the claim ends with the driver alone.
@@ -109,7 +113,11 @@ def _is_at(file: FileIO, path: Path) -> bool:
 
 @contextmanager
 def claimed_server(engine: Engine, location: Location, study_id: int, name: str) -> Iterator[None]:
-    """Hold a study of a PostgreSQL ledger: an advisory lock of a connection that is kept for nothing else."""
+    """Hold a study of a PostgreSQL ledger: an advisory lock of a connection that is kept for nothing else.
+
+    `engine` is the database at `location`, `study_id` the study's key in it, `name` its name in messages. Raises
+    `StudyError` that says who holds the study, and `LedgerError` where the server cannot be reached.
+    """
     key = {"kind": _LOCK_CLASS, "study": study_id}
     with explained(location):
         connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")

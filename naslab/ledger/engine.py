@@ -36,10 +36,12 @@ _WRITES = "naslab_writes"
 
 
 def open_engine(location: Location, create: bool) -> Engine:
-    """A checked database of the current schema version. With `create` one is made where there is none.
+    """The database at `location`, checked and of the current schema version. With `create` a missing one is made.
 
-    A file that is not a ledger is never modified: what it is gets read before it is opened for writing. A ledger of an
-    older version is migrated, a SQLite file after a copy of it was put beside it.
+    A file is read before it is opened for writing, so that what is not a ledger is left as it is. A ledger of an older
+    version is migrated, a SQLite file after a copy of it was put beside it. Raises `LedgerError` where there is none
+    and `create` is off, for what is not a ledger, is damaged, is newer than this program or cannot be reached, and for
+    an older one while a study of it is driven.
     """
     has_file = location.path is not None
     with explained(location):
@@ -64,7 +66,7 @@ def open_engine(location: Location, create: bool) -> Engine:
 def writing(engine: Engine) -> Engine:
     """The same database for transactions that write: SQLite's take the write lock when they begin.
 
-    A transaction that began as a reader could not be promoted while another one writes.
+    A transaction that began as a reader cannot begin to write while another one writes.
     """
     return engine.execution_options(**{_WRITES: True})
 

@@ -1,4 +1,4 @@
-"""What a database's errors mean to a user: the rule, the value and the mend."""
+"""Errors of databases as messages for users: what is wrong, where, and what to do."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ _LITTLE_ROOM = 256 * 1024
 
 
 _UNDECODED = 0xFF
-"""Stands for the one error that Python's driver raises by itself, without a code of SQLite: text that is not UTF-8."""
+"""In place of a code of SQLite: the one error that Python's driver raises without one, for text that is not UTF-8."""
 
 
 @contextmanager
 def explained(location: Location) -> Iterator[None]:
-    """Whatever the database raises inside, as a `LedgerError` that can be acted on.
+    """Raise errors of the database inside the block as `LedgerError`, which says what to do.
 
-    A broken constraint passes: only who wrote the row knows what it means.
+    `location` is named in the message. A broken constraint (`IntegrityError`) passes: only the caller knows what it
+    means.
     """
     try:
         yield

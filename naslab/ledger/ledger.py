@@ -39,8 +39,8 @@ class Ledger:
     """Studies in a SQLite file or a PostgreSQL database. A context manager; any number of readers beside one driver.
 
     What is written is on the disk before the call returns. Every method raises `LedgerError` where the database cannot
-    do its part, `UnreadableError`, which is one, where a value is whole and of another form than this version reads,
-    and `UnknownNameError` for a study that is not there.
+    be read or written; its subclass `UnreadableError` where a value is not damaged but of another form than this
+    version reads; and `UnknownNameError` for a study that is not there.
 
     >>> import tempfile
     >>> from naslab.ledger.record import StudyRecord
@@ -74,11 +74,11 @@ class Ledger:
         return BlobStore(self.location.blob_folder)
 
     def checkpoints(self, name: str) -> BlobStore:
-        """The checkpoints of a study's trainings, in a folder of their own: whoever drives the study may sweep it."""
+        """The store of checkpoints of a study's trainings, in a folder of their own, which its driver may sweep."""
         return BlobStore(self.location.blob_folder / "checkpoints" / str(self._study_id(name)))
 
     def create_study(self, record: StudyRecord) -> None:
-        """Enter a study; `StudyError` where its name is taken or cannot be printed."""
+        """Enter a study; raises `StudyError` where its name is taken, blank, or not printable."""
         name = record.name
         if not name.strip() or not name.isprintable():
             raise StudyError(f"a study's name must be printable and not blank, got {name!r}")
@@ -107,7 +107,10 @@ class Ledger:
 
     @contextmanager
     def claim(self, name: str) -> Iterator[None]:
-        """Drive a study alone; `StudyError` says who else does. Ends with the block, or with the process if killed."""
+        """Drive a study alone for the block; raises `StudyError` that says who else drives it.
+
+        A claim ends with its process too, also where that is killed.
+        """
         study_id = self._study_id(name)
         place = self.location
         with (
@@ -130,7 +133,7 @@ class Ledger:
             return [from_json(record, RunRecord, f"a run of study '{name}'") for (record,) in self._rows(columns)]
 
     def start(self, name: str, candidates: Sequence[Candidate]) -> None:
-        """Enter candidates as in flight, all or none; `StudyError` where a trial's number is taken."""
+        """Enter candidates as in flight, all or none; raises `StudyError` where a trial's number is taken."""
         if not candidates:
             return
         study_id = self._study_id(name)
@@ -143,7 +146,7 @@ class Ledger:
             raise StudyError(f"a trial of study '{name}' is started once, got {numbers} again") from None
 
     def finish(self, name: str, outcome: Outcome) -> None:
-        """Enter a finished candidate; on the disk before this returns. `StudyError` unless it is in flight."""
+        """Enter a finished candidate; on the disk before this returns. Raises `StudyError` unless it is in flight."""
         study_id = self._study_id(name)
         rows = measurement_rows(study_id, outcome)
         try:

@@ -15,7 +15,7 @@ _SECRETS = frozenset({"password", "sslpassword", "passfile"})
 
 
 class Location(msgspec.Struct, frozen=True):
-    """A ledger's address. `path` is the file of a SQLite ledger, `None` for a PostgreSQL one."""
+    """A ledger's address: `url` as SQLAlchemy has it, `path` the file of a SQLite ledger, else `None`."""
 
     url: URL
     path: Path | None
@@ -32,14 +32,14 @@ class Location(msgspec.Struct, frozen=True):
 
     @property
     def blob_folder(self) -> Path:
-        """Where what is too big for rows is kept: beside the file, or in the working folder for a server."""
+        """The folder of what is too big for rows: beside the file, or in the working folder for a server."""
         if self.path is not None:
             return self.path.with_name(self.path.name + ".blobs")
         return Path(f"{self.url.database}.blobs")
 
 
 def locate(location: str | Path) -> Location:
-    """The address that a path or a URL stands for. `LedgerError` where it is neither; passwords are never shown.
+    """The address that a path or a URL stands for; raises `LedgerError` where it is neither. Passwords are never shown.
 
     >>> str(locate("postgresql://ada:secret@db.example/lab"))
     'postgresql://ada:***@db.example/lab'

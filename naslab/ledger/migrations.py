@@ -22,11 +22,11 @@ Change = Callable[[dict[str, Any]], None]
 
 
 class Step(NamedTuple):
-    """From one version to the next: what changes, in a few words, and what does it on a connection.
+    """From one version to the next: `change` says in a few words what changes, `apply` does it on a connection.
 
-    `apply` writes SQL of its own: the tables of `tables.py` are those of the newest version. Foreign keys are looked at
-    when all are done. With `changes_view` the view `results` is gone while the steps run and made anew after
-    them.
+    `apply` writes SQL of its own: the tables of `tables.py` are those of the newest version. Foreign keys are checked
+    when all steps are done. Where a step has `changes_view`, the view `results` is dropped before the steps and made
+    anew after them.
     """
 
     change: str
@@ -55,7 +55,10 @@ SCHEMA_VERSION = 1 + len(STEPS)
 
 
 def migrate(connection: Connection, version: int) -> list[str]:
-    """Take a ledger of an older version to this one in the connection's transaction; what has changed."""
+    """Bring a ledger from `version` to `SCHEMA_VERSION` in the connection's transaction.
+
+    Returns the `change` of each step.
+    """
     steps = STEPS[version - 1 :]
     has_new_view = any(step.changes_view for step in steps)
     if has_new_view:
@@ -84,7 +87,10 @@ def _keys_looked_at_last(connection: Connection) -> Iterator[None]:
 
 
 def checked_version(versions: Sequence[Any], location: object) -> int:
-    """The version that a ledger's table of versions tells; `LedgerError` unless it is one that this program knows."""
+    """The one version in a ledger's table of `versions`; `location` is named in messages.
+
+    Raises `LedgerError` unless there is exactly one, and it is one that this program knows.
+    """
     if len(versions) != 1 or not isinstance(versions[0], int) or versions[0] < 1:
         told = ", ".join(map(repr, versions)) or "nothing"
         raise LedgerError(
@@ -101,9 +107,10 @@ def checked_version(versions: Sequence[Any], location: object) -> int:
 
 
 def rewrite_json(connection: Connection, name: str, key: Sequence[str], field: str, change: Change) -> None:
-    """Change a column of JSON objects, row by row; what `change` leaves as it is, or is no JSON object, stays.
+    """Apply `change` to every JSON object in the column `field` of the table `name`, row by row, on `connection`.
 
-    `key` are the columns that name a row of the table. What this program does not know of an object stays in it.
+    `key` are the columns that name a row of the table. An object that `change` leaves equal is not written; a text that
+    is no JSON object stays as it is. Fields that this program does not know stay in an object.
     """
     rows = _table(name, *key, field)
     columns = [rows.c[each] for each in key]

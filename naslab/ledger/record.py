@@ -12,12 +12,13 @@ from naslab.study.rungs import Rungs
 class StudyRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A study: its problem as plain JSON values, and what drives it.
 
-    `problem` is `Problem` by `msgspec.to_builtins`. `trials` is the total of networks asked for. `epochs` are those of
-    a whole training, the last rung's where there are `rungs`. `stop_early` is the confidence with which hopeless
-    trainings end before that, `None` where none does. With
-    `inherit` candidates begin with the weights of the networks that they were made from. `estimator`
-    names another way to estimate than training, `estimator_file` is the SHA-256 of the file that it reads, or of the
-    results that it has learned from, where there are such. `created` is in seconds since the epoch (UTC).
+    `name` is the study's in its ledger. `problem` is a `Problem` by `msgspec.to_builtins`, `strategy` names what
+    proposes networks, `seed` is what all random draws follow from. `trials` is the total of networks asked for.
+    `epochs` are those of a whole training, the last rung's where there are `rungs`. `stop_early` is the confidence with
+    which hopeless trainings end before that, `None` where none does. With `inherit` candidates begin with the weights
+    of the networks that they were made from. `estimator` names another way to estimate than training; `estimator_file`
+    is the SHA-256 of the file that it reads, or of the results that it has learned from, where there are such.
+    `created` is in seconds since the epoch (UTC).
     """
 
     name: str
@@ -35,7 +36,12 @@ class StudyRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One launch of a study: the command, the machine and the versions that made its outcomes."""
+    """One launch of a study: the command, the machine and the versions that made its outcomes.
+
+    `command` is the command line, `started` the time in seconds since the epoch (UTC). `machine` holds facts about the
+    machine of the driver, `versions` those of naslab and its libraries, by name. `executor` is `local` or `ray`, with
+    `num_workers` workers.
+    """
 
     command: str
     started: float

@@ -34,15 +34,16 @@ def to_json(value: msgspec.Struct) -> str:
 def from_json(text: str, kind: type[T], what: str) -> T:
     """The value that `to_json` wrote.
 
-    `LedgerError` says that `what` is damaged where the text is no JSON, `UnreadableError` which field of it is of
-    another form than a `kind` has. Fields that are more than this program knows are those of a newer one, and left out;
-    where one of its own is missing beside them, it was renamed.
+    `what` names the value in messages. Raises `LedgerError` where the text is no JSON, which says that it is damaged,
+    and `UnreadableError` where a field is of another form than a `kind` has. Fields that this program does not know
+    were written by a newer one and are left out; where a field of its own is missing beside them, that was renamed,
+    and `UnreadableError` is raised too.
     """
     return _read(_parsed(text, what), kind, what)
 
 
 def candidate_row(study_id: int, candidate: Candidate) -> dict[str, Any]:
-    """A row of `trials`: the architecture once, as canonical JSON, and the rest beside it."""
+    """The row of `trials` of a candidate: its architecture and its other fields as JSON, and columns for queries."""
     rest = msgspec.to_builtins(candidate)
     del rest["arch"]
     return {
@@ -59,7 +60,11 @@ def candidate_row(study_id: int, candidate: Candidate) -> dict[str, Any]:
 
 
 def read_candidate(arch: str, rest: str, what: str) -> Candidate:
-    """The candidate of a row of `trials`, with the identity that its network has today; raises as `from_json`."""
+    """The candidate of a row of `trials`, with the identity that its network has today.
+
+    `arch` is the JSON of its architecture, `rest` that of its other fields, `what` names it in messages. Raises
+    `LedgerError` and `UnreadableError` as `from_json`.
+    """
     try:
         spec = msgspec.json.decode(arch, type=ArchSpec)
     except (ValueError, RecursionError):
@@ -70,11 +75,11 @@ def read_candidate(arch: str, rest: str, what: str) -> Candidate:
 
 
 def identity_today(arch: ArchSpec, entered: str) -> str:
-    """The identity of a stored network; the one that it was `entered` under where today's layers refuse it.
+    """The identity of a stored network; the one that it was `entered` under where this program refuses its layers.
 
-    A row keeps the identity of the program that entered it. Whoever reads it computes the identity again from the
-    stored architecture, so that networks of older programs meet those of newer ones, and no network that a study holds
-    is trained again because identities are told otherwise now.
+    A row keeps the identity that the program which entered it computed. It is computed again from the stored
+    architecture whenever the row is read. So a network of an older program is known to be the same as one of a newer
+    program, and is not trained again where the way to compute identities has changed.
     """
     try:
         return arch_id(arch)
@@ -83,7 +88,7 @@ def identity_today(arch: ArchSpec, entered: str) -> str:
 
 
 def outcome_row(study_id: int, outcome: Outcome) -> dict[str, Any]:
-    """A row of `outcomes`."""
+    """The row of `outcomes` of an outcome of the study with the key `study_id`."""
     estimate = outcome.estimate
     return {
         "study_id": study_id,
@@ -97,7 +102,10 @@ def outcome_row(study_id: int, outcome: Outcome) -> dict[str, Any]:
 
 
 def measurement_rows(study_id: int, outcome: Outcome) -> list[dict[str, Any]]:
-    """Rows of `measurements`; SQL has no common NaN, so values that are not finite are in the JSON only."""
+    """The rows of `measurements` of an outcome, one for each metric.
+
+    Values that are not finite are in the JSON of `outcomes` only: databases differ in what they make of NaN.
+    """
     trial = outcome.candidate.trial
     return [
         {"study_id": study_id, "trial": trial, "metric": metric, "value": value}
@@ -107,13 +115,20 @@ def measurement_rows(study_id: int, outcome: Outcome) -> list[dict[str, Any]]:
 
 
 def read_outcome(candidate: Candidate, finished: float, estimate: str, what: str) -> Outcome:
-    """The outcome of a row of `outcomes`; raises as `from_json`."""
+    """The outcome of `candidate` from its row of `outcomes`.
+
+    `finished` is in seconds since the epoch (UTC), `estimate` the JSON of the estimate, `what` names the trial in
+    messages. Raises `LedgerError` and `UnreadableError` as `from_json`.
+    """
     read = from_json(estimate, Estimate, f"the estimate of {what}")
     return Outcome(candidate=candidate, estimate=read, finished=finished)
 
 
 def writing_versions(runs: Iterable[str]) -> list[str]:
-    """The versions of naslab that the records of runs name, in order and each once; what is unreadable names none."""
+    """The versions of naslab that the records of `runs`, as JSON, name: in order, each once.
+
+    A record that cannot be read names none.
+    """
     found: dict[str, None] = {}
     for text in runs:
         with suppress(ValueError, TypeError, KeyError, RecursionError):

@@ -92,7 +92,7 @@ measurements = Table(
 )
 
 MEASURED = (ACCURACY.name, LATENCY.name)
-"""The measurements that the view holds; of a metric from outside `measurements` tells."""
+"""The metrics that the view has a column for; one declared from outside is in the table `measurements` alone."""
 RESULTS_VIEW = f"""
 CREATE VIEW results AS
 SELECT studies.name AS study, trials.trial, trials.role, trials.arch_id,

@@ -1,4 +1,4 @@
-"""Metric: what is to be known of a number that networks are judged by, in one row."""
+"""Metric: everything that other parts of naslab read of a number that networks are judged by, in one row."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from naslab.arch.spec import ArchSpec
 
 Stage: TypeAlias = Literal["description", "before training", "after training"]
-"""From when on a metric is known: of the description alone, of the built network, or only of the trained one."""
+"""From when on a metric is known: from the description, from the built network, or only from the trained one."""
 
 
 class Metric(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,22 +27,22 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     Args:
         name: the key in `Estimate.measured`, and the word of objectives, limits, JSON and table columns.
         maximise: whether large values are good.
-        stage: from when on it is known. Limits bound what the description tells, and nothing else.
-        measured_by: who puts it in `Estimate.measured`; two metrics of one measurement have equal words here.
-        read: its value of a description and its `Cost`; for the stage `description`, and only there.
+        stage: from when on it is known. Limits can bound metrics of the stage `description` alone.
+        measured_by: what puts it in `Estimate.measured`; metrics of one measurement have equal words here.
+        read: a function of a description and its `Cost` that gives its value; for the stage `description`, only there.
         summary: what it is, in a line of help.
-        unit: as it stands on an axis and behind a value: `%`, `ms`, `bytes`.
-        per: what one value is of where that is not plain, for the axis: `one image`.
+        unit: as it is written on an axis and behind a value: `%`, `ms`, `bytes`.
+        per: what a value is measured on, for the axis, where the label does not say it: `one image`.
         label: what it is called on an axis; its name by default.
-        words: a value in a sentence, `{}` in its place; by default the name, the value and the unit.
-        brief: a value in a line of progress, as a format; by default as in sentences.
+        words: a sentence for a value, with `{}` in its place; by default the name, the value and the unit.
+        brief: the same for a line of progress, with a format (`{:.2f} %`); by default `words` with four digits.
         digits: how a value is formatted in sentences (a format specification of Python).
         places: decimals that tables round to; four significant digits where nothing is said.
         is_whole: whether values are exact integers.
         is_log: whether its axes are logarithmic, with unit prefixes.
         least, most: the bounds of its values, infinite where there are none: a hypervolume is measured between them.
-        standard_error: the name of its standard error in `Estimate.measured`, drawn as error bars; empty for none.
-        interquartile_range: the name of its spread over repeated measurements there; empty for none.
+        standard_error: the key of its standard error in `Estimate.measured`, drawn as error bars; empty for none.
+        interquartile_range: the key of its interquartile range over repeated measurements there; empty for none.
 
     >>> f1 = Metric(name="f1", maximise=True, least=0.0, most=1.0, digits=".3f")
     >>> f1.title, f1.sentence(0.8125), f1.is_limitable
@@ -96,7 +96,7 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def title(self) -> str:
-        """What an axis of it is called, with its unit."""
+        """The title of its axis: the label with the unit."""
         told = ", ".join(filter(None, (self.unit, self.per)))
         return f"{self.label} ({told})" if told else self.label
 
@@ -116,25 +116,32 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def ideal(self) -> float:
-        """The value that none can beat; infinite where there is none."""
+        """The best value that there can be, by its bounds; infinite where there is no bound."""
         return self.most if self.maximise else self.least
 
     def of(self, arch: ArchSpec, cost: Cost) -> float:
-        """Its value of a description and its cost. Only for a metric of the description (`is_described`)."""
+        """Its value for the network `arch` and its `cost`. Only for a metric of the description (`is_described`)."""
         assert self.read is not None, f"{self.name} is measured, not described"
         return self.read(arch, cost)
 
     def measured(self, value: float, spread: float | None = None) -> dict[str, float]:
-        """A measurement as `Estimate.measured` holds it; `spread` is the standard error or the interquartile range."""
+        """A measured `value` as `Estimate.measured` holds it, under the metric's keys.
+
+        `spread` is its standard error, or its interquartile range for a metric without one.
+
+        >>> from naslab.metrics import ACCURACY
+        >>> ACCURACY.measured(91.5, 0.3)
+        {'accuracy': 91.5, 'accuracy_sem': 0.3}
+        """
         beside = self.standard_error or self.interquartile_range
         return {self.name: value} if spread is None else {self.name: value, beside: spread}
 
     def number(self, value: float, error: float | None = None) -> str:
-        """A value for people, without its unit."""
+        """A value for people, without its unit; `error` is one standard error."""
         return f"{value:{self.digits}}" + ("" if error is None else f" ± {error:{self.digits}}")
 
     def sentence(self, value: float, error: float | None = None) -> str:
-        """A value for people with what it is and its unit; `error` is one standard error."""
+        """A value for people with its name and unit, by `words`; `error` is one standard error."""
         return f"{self.name} not measured" if math.isnan(value) else self.words.format(self.number(value, error))
 
     def cell(self, value: float) -> float | int | str | None:

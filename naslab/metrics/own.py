@@ -7,7 +7,7 @@ from naslab.metrics.metric import Metric
 DESCRIPTION = "the cost model"
 EVALUATION = "evaluation on validation images"
 TIMING = "timed forward passes"
-"""Who measures: `measured_by` of the rows below."""
+"""What measures: the `measured_by` of the rows below."""
 
 ACCURACY = Metric(
     name="accuracy",
@@ -23,7 +23,7 @@ ACCURACY = Metric(
     most=100.0,
     standard_error="accuracy_sem",
 )
-"""The main metric of classification: what laws, rungs and progress are about."""
+"""The main metric of classification: scaling laws, rungs and displays of progress read it."""
 
 MACS = Metric(
     name="macs",
@@ -114,7 +114,7 @@ IMAGES = Metric(
     is_log=True,
     least=0.0,
 )
-"""An axis of scaling laws: told of a training, no metric of a network, and so no objective."""
+"""An axis of scaling laws. It belongs to a training, not to a network, and so cannot be an objective."""
 
 EXTRAPOLATED_ACCURACY = Metric(
     name="extrapolated_accuracy",
@@ -132,9 +132,9 @@ EXTRAPOLATED_ACCURACY = Metric(
 """What the estimator `extrapolated` ranks networks by."""
 
 COST_METRICS: tuple[str, ...] = tuple(row.name for row in OWN_METRICS if row.is_described)
-"""Every field of `naslab.arch.cost.Cost`, the features that models of strategies learn from: these alone, always."""
+"""Every field of `naslab.arch.cost.Cost`. The models of strategies learn from these, whatever else is declared."""
 COUNTED_METRICS: tuple[str, ...] = (MACS.name, PARAMS.name, ACTIVATIONS.name)
 """Costs that are sums over layers: what scaling multiplies, and what laws of error are fitted over."""
 SHOWN_METRICS: tuple[Metric, ...] = (ACCURACY, MACS, PARAMS)
-"""What tables and hovers show of every network, whatever the objectives are."""
+"""What tables, and figures under the pointer, show of every network, whatever the objectives are."""
 DEFAULT_OBJECTIVES: tuple[str, ...] = (ACCURACY.name, MACS.name)

@@ -19,10 +19,14 @@ _declared: dict[str, Metric] = {row.name: row for row in OWN_METRICS}
 
 
 def declare_metric(row: Metric) -> Metric:
-    """Make a metric known to objectives, limits, tables, figures and reports of this process; the row itself.
+    """Make a metric known to objectives, limits, tables, figures and reports of this process; returns the row.
 
-    Declaring an equal row again changes nothing. Raises `SpecError` where its name, or the name of what is measured
-    beside it, is that of another metric.
+    Declaring an equal row again changes nothing. Raises `SpecError` where its name, or the key of its standard error or
+    interquartile range, is taken by another metric.
+
+    >>> declare_metric(Metric(name="f1", maximise=True, least=0.0, most=1.0)).title
+    'f1'
+    >>> withdraw_metric("f1")
     """
     taken = {key: each for each in (*_declared.values(), *_SHOWN.values()) for key in each.keys}
     if _declared.get(row.name) == row:
@@ -48,7 +52,7 @@ def metrics() -> tuple[Metric, ...]:
 
 
 def find_metric(name: str, what: str = "metric") -> Metric:
-    """The row of a name; raises `UnknownNameError` with the nearest names, in the words of `what` was looked for."""
+    """The metric called `name`; raises `UnknownNameError` with the nearest names, which calls it a `what`."""
     if name not in _declared:
         raise UnknownNameError(what, name, _declared)
     return _declared[name]
@@ -60,7 +64,9 @@ def is_declared(name: str) -> bool:
 
 
 def shown_as(name: str, maximise: bool = False) -> Metric:
-    """How values of a name are printed and drawn; for one that nobody declared, a plain row made from the name.
+    """The metric called `name`, for printing and drawing; for one that nobody declared, a plain row made from the name.
+
+    `maximise` is the direction of such a row.
 
     >>> shown_as("macs").sentence(1234567), shown_as("f1", maximise=True).sentence(0.81234)
     ('1,234,567 macs', 'f1 0.8123')
@@ -75,7 +81,7 @@ def is_described(name: str) -> bool:
 
 
 def described_values(arch: ArchSpec, cost: Cost) -> dict[str, float]:
-    """Every metric that a description and its cost tell, by name."""
+    """The value of every metric of the stage `description` for the network `arch` and its `cost`, by name."""
     return {row.name: row.of(arch, cost) for row in _declared.values() if row.is_described}
 
 
@@ -96,7 +102,7 @@ def score_rows(measured: Iterable[str]) -> tuple[Metric, ...]:
 
 
 def in_words(names: Iterable[str], last: str = "or") -> str:
-    """Names in a sentence.
+    """Names in a sentence, with the word `last` before the last of them.
 
     >>> in_words(("macs", "params", "activations"))
     'macs, params or activations'

@@ -20,7 +20,7 @@ DIRECTIONS = {"max": True, "min": False}
 
 
 class Objective(Spec, frozen=True):
-    """A metric to make as large or as small as possible."""
+    """A `metric`, by its name, to make as large as possible where `maximise` holds, else as small."""
 
     metric: str
     maximise: bool
@@ -55,12 +55,15 @@ class Objective(Spec, frozen=True):
         return cls(metric=metric, maximise=True)
 
     def loss(self, value: float) -> float:
-        """The value as something to make small."""
+        """The `value` with the sign by which smaller is better."""
         return -value if self.maximise else value
 
 
 class Limit(Spec, frozen=True):
-    """A hard bound on what the description of a network tells, met before anything is trained."""
+    """A hard bound on what the description of a network tells, met before anything is trained.
+
+    `metric` is the name of one that is known from the description; `most` is its upper bound, `least` its lower one.
+    """
 
     metric: str
     most: float = math.inf
@@ -68,7 +71,7 @@ class Limit(Spec, frozen=True):
 
     @classmethod
     def parse(cls, text: str) -> Limit:
-        """A limit as written on the command line.
+        """A limit as written on the command line: a metric, `<=` or `>=`, and a positive bound.
 
         Raises `UnknownNameError` for a metric that no limit may bound, `SpecError` for a bound that is none.
 
@@ -88,7 +91,10 @@ class Limit(Spec, frozen=True):
         return cls(metric=match[1], most=bound) if match[2] == "<=" else cls(metric=match[1], least=bound)
 
     def excess(self, arch: ArchSpec, cost: Cost) -> float:
-        """By what share of the bound a network of this cost breaks the limit; at most 0 where it is met."""
+        """By what share of the bound the network `arch` of this `cost` breaks the limit; at most 0 where it is met.
+
+        A metric that is no field of `cost` is read from the description, and must be declared: `UnknownNameError`.
+        """
         value = getattr(cost, self.metric, None)  # costs are most of what is bounded, and asked for a million times
         if value is None:
             value = find_metric(self.metric, "metric of a limit").of(arch, cost)
@@ -99,7 +105,11 @@ class Limit(Spec, frozen=True):
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """What a search is after. Equal problems may share a study."""
+    """What a search is after. A study can be continued with an equal problem alone.
+
+    `space` holds the candidates. `objectives` are traded against each other, the first one first where one number is
+    needed. `data` says what candidates are trained on, `recipe` how. `limits` must hold of every candidate.
+    """
 
     space: SearchSpace
     objectives: tuple[Objective, ...]
@@ -108,14 +118,17 @@ class Problem(msgspec.Struct, frozen=True):
     limits: tuple[Limit, ...] = ()
 
     def is_feasible(self, arch: ArchSpec, cost: Cost) -> bool:
-        """Whether a network of this cost meets every limit."""
+        """Whether the network `arch` of this `cost` meets every limit."""
         return all(limit.excess(arch, cost) <= 0 for limit in self.limits)
 
     def excess(self, arch: ArchSpec, cost: Cost) -> float:
-        """The sum of the shares by which a network of this cost breaks the limits; 0 where all are met."""
+        """The sum of the shares by which the network `arch` of this `cost` breaks the limits; 0 where all are met."""
         return sum(max(0.0, limit.excess(arch, cost)) for limit in self.limits)
 
     def measured_by(self, measurer: str) -> tuple[str, ...]:
-        """The objectives that are measured in one way, such as `naslab.metrics.TIMING`: latencies of any kind."""
+        """The names of the objectives whose metrics name `measurer` as `measured_by`, such as `naslab.metrics.TIMING`.
+
+        An objective that nobody declared is not among them.
+        """
         rows = (find_metric(goal.metric) for goal in self.objectives if is_declared(goal.metric))
         return tuple(row.name for row in rows if row.measured_by == measurer)

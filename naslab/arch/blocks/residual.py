@@ -189,7 +189,10 @@ class PreactResidual(Block, frozen=True, tag="preact_residual"):
 
 
 def is_identity_shortcut(in_width: int, width: int | None, stride: int) -> bool:
-    """Whether a shortcut only passes its input on, so that how it would meet a new shape makes no difference."""
+    """Whether a shortcut from `in_width` to `width` channels (`None`: as many) at `stride` only passes its input on.
+
+    Then it makes no difference of which kind it is.
+    """
     return stride == 1 and width in (None, in_width)
 
 
@@ -204,7 +207,13 @@ def joined(
     activation: BlockActivation,
     kernel: int = 1,
 ) -> Layer:
-    """The body beside its shortcut and the activation after their sum."""
+    """`body` and its shortcut, their sum, and the activation behind it; no shortcut where `shortcut` is `none`.
+
+    The shortcut passes its input on where `in_width` and `out_width` are equal and `stride` is 1; elsewhere it is of
+    the kind `shortcut`, with normalisation in the style of `context`. A strided projection has windows of side
+    `kernel`. The body is dropped in training with probability `drop_rate`. `activation` is the block's own, `None` the
+    network's. Raises `SpecError` where a padded shortcut would have to shrink.
+    """
     act = context.activate(activation)
     if shortcut == "none":
         return seq(body=body, act=act)
@@ -220,13 +229,21 @@ def joined(
 
 
 def pooled_projection(in_width: int, out_width: int, stride: int, context: Context) -> Layer:
-    """ResNet-D's shortcut: average pooling keeps what a strided 1x1 convolution would skip (arXiv 1812.01187)."""
+    """ResNet-D's shortcut (He et al. 2019, arXiv 1812.01187, figure 2c): average pooling, then a 1x1 convolution.
+
+    A strided 1x1 convolution alone would skip positions. The pooling has windows of side `stride` and is left out at
+    stride 1; the convolution leads from `in_width` to `out_width` channels, with the normalisation of `context`.
+    """
     pool = Pool("avg", (stride, stride), (stride, stride), ceil=True) if stride > 1 else None
     return seq(pool=pool, conv=context.conv(in_width, out_width, activation="none"))
 
 
 def padded(in_width: int, out_width: int, stride: int, is_pooled: bool = False) -> Layer:
-    """ResNet's option A: every `stride`-th position, or their mean, and zero channels behind the old ones."""
+    """ResNet's option A (arXiv 1512.03385, section 3.3): no weights, zero channels behind the `in_width` of the input.
+
+    Of every `stride` positions along a side the first one is kept, or, `is_pooled`, the mean of the window. Raises
+    `SpecError` where `out_width` is below `in_width`.
+    """
     require(out_width >= in_width, "width", f"a padded shortcut cannot shrink {in_width} channels to {out_width}")
     window = stride if is_pooled else 1
     pool = Pool("avg", (window, window), (stride, stride), ceil=is_pooled) if stride > 1 else None

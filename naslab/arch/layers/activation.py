@@ -33,7 +33,7 @@ class Identity(Layer, frozen=True, gc=False):
 
 
 class Act(Layer, frozen=True, gc=False):
-    """An elementwise nonlinearity; `gain` multiplies its output (NFNet's variance correction)."""
+    """An elementwise nonlinearity of the `kind`; `gain` multiplies its output (NFNet's variance correction)."""
 
     kind: Activation
     gain: float = 1.0
@@ -50,7 +50,12 @@ def overwrites(layer: Act, before: Layer = Identity()) -> bool:  # noqa: B008 - 
 
 
 def act_memory(layer: Act, value: Value, maps: LiveMaps, before: Layer = Identity()) -> Value:  # noqa: B008
-    """What an activation behind the layer `before` keeps."""
+    """The memory rule of an activation: keep in `maps` what its gradient needs, and give the map behind it.
+
+    `layer` is the activation, `value` the map that it reads, `before` the layer that made this map: where `layer` may
+    work in place behind it, the output lies in the memory of `value`. Kinds of `KEEPS_OUTPUT` keep their output, the
+    others their input, or a copy of it where it is written over.
+    """
     in_place = overwrites(layer, before)
     out = value if in_place else maps.new(value.shape)
     if layer.kind in KEEPS_OUTPUT:
@@ -61,7 +66,10 @@ def act_memory(layer: Act, value: Value, maps: LiveMaps, before: Layer = Identit
 
 
 def count_elementwise(layer: Layer, shape: Shape, keep: bool) -> Counts:
-    """Count a layer without weights that changes each value by itself, in place where it may."""
+    """Count a layer without weights that changes each value by itself: it writes over its input unless `keep`.
+
+    `layer` is not read; the output has the `shape` of the input. Given to `Declaration.count`.
+    """
     size = shape[0] * shape[1] * shape[2]
     return shape, 0, 0, 0, size + size if keep else size, POINT
 

@@ -1,4 +1,4 @@
-"""Combinators: layers made of layers. How each is counted stands here, with the names of its parts."""
+"""Combinators: layers made of layers. How each is counted is written here, with the names of its parts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from naslab.errors import SpecError
 
 
 class Sequence(Layer, frozen=True, gc=False):
-    """Layers one after another, each under a name that readers of the built model see."""
+    """`layers` one after another, each under the one of `names` that its module has in the built network."""
 
     names: tuple[str, ...]
     layers: tuple[Layer, ...]
@@ -50,7 +50,7 @@ class Gate(Layer, frozen=True, gc=False):
 
 
 class Concat(Layer, frozen=True, gc=False):
-    """Branches on one input, their outputs stacked along the channels."""
+    """`branches` under their `names`, all on one input, their outputs stacked along the channels."""
 
     names: tuple[str, ...]
     branches: tuple[Layer, ...]

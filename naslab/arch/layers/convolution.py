@@ -23,7 +23,11 @@ from naslab.errors import SpecError
 
 
 class Conv(Layer, frozen=True, gc=False):
-    """Convolution with symmetric zero padding; `standardized` weights as in NFNet (arXiv 2102.06171)."""
+    """Convolution of `in_channels` to `out_channels` with symmetric zero padding, in `groups` groups.
+
+    `kernel`, `stride`, `padding` and `dilation` are (height, width) in positions, as in `torch.nn.Conv2d`. `bias` adds
+    a learned value to each output channel. `standardized` weights as in NFNet (arXiv 2102.06171).
+    """
 
     in_channels: int
     out_channels: int
@@ -37,7 +41,7 @@ class Conv(Layer, frozen=True, gc=False):
 
 
 class Linear(Layer, frozen=True, gc=False):
-    """A fully connected layer on a flat vector."""
+    """A fully connected layer on a flat vector, from `in_features` to `out_features`, with a `bias` or without."""
 
     in_features: int
     out_features: int
@@ -45,7 +49,11 @@ class Linear(Layer, frozen=True, gc=False):
 
 
 class ChannelLinear(Layer, frozen=True, gc=False):
-    """A fully connected layer over the channels of every position: a 1x1 convolution that is counted as linear."""
+    """A fully connected layer over the channels of every position, from `in_features` to `out_features` (ConvNeXt).
+
+    It computes what a 1x1 convolution does, with a learned `bias` or without. Its output elements are no `activations`,
+    which are counted of convolutions alone.
+    """
 
     in_features: int
     out_features: int

@@ -1,4 +1,29 @@
-"""Graphs of layers, rows that remember, and networks with auxiliary heads: how each is counted stands beside it."""
+"""Graphs of layers, histories, and networks with auxiliary heads: how each is counted is written beside it.
+
+| name | meaning |
+|---|---|
+| value | a map in a graph, known by its number: the graph's inputs first, from 0, then the output of each node |
+| node | a layer, the values that it reads, and how several become one (`add`, `mean` or `concat`) |
+| outputs | the values that leave the graph, stacked along the channels |
+| `maps` | the distinct maps before a graph; several inputs may be the same map |
+| `reads` | for each input of a graph, the index of its map in `maps` |
+| `keeps` | for each of `maps`, whether something behind the graph still needs it (`keep` of `naslab.arch.tally`) |
+| step | a layer of a history; value 0 is the history's input, value i the output of step i - 1 |
+
+A map is alive until the last node that reads it has run. `add` and `mean` write over one of their inputs where a map
+is read for the last time; `concat` always makes a new map. One example: a graph on a map x of shape (4, 4, 4), 64
+values. Node `a` is a 3 x 3 convolution on x; node `b` stacks x and a and makes two channels of the eight.
+
+>>> from naslab.arch.layers.convolution import Conv
+>>> nodes = (Node(Conv(4, 4, (3, 3), padding=(1, 1)), inputs=(0,)), Node(Conv(8, 2), inputs=(0, 1), join="concat"))
+>>> tally(Dag(("a", "b"), nodes, outputs=(2,)), (4, 4, 4))
+Tally(out_shape=(2, 4, 4), params=160, macs=2560, activations=96, peak=256, span=(2, 2, 2, 1, 1))
+
+By hand: x and a are values 0 and 1, b's output is value 2. While `a` runs, x and its output are alive, 64 + 64. The
+stack of x and a, 128 values, is made while both are alive: 64 + 64 + 128 = 256, the peak. Nothing reads them again, so
+`b` runs with the stack and its output alone, 128 + 32. Parameters are 4 * 9 * 4 + 8 * 2 = 160, each used at 16
+positions. The span of b's input is the larger one of x's and a's, (1, 2, 2, 1, 1); its 1 x 1 convolution adds depth 1.
+"""
 
 from __future__ import annotations
 
@@ -30,9 +55,10 @@ class Node(msgspec.Struct, frozen=True, gc=False):
 
 
 class Dag(Layer, frozen=True, gc=False, cache_hash=True):
-    """A graph of layers: nodes in order, the values `outputs` stacked along the channels.
+    """A graph of layers: `nodes` in order under their `names`, the values `outputs` stacked along the channels.
 
-    A graph of several inputs given one map reads it for all of them; inside a `History` it reads the last ones.
+    A graph with `num_inputs` above 1 that is given one map reads it for all of them; inside a `History` it reads the
+    last outputs.
     In training every `mean` drops each of its inputs with probability `drop_rate`, never all: drop-path
     (Larsson et al. 2017, arXiv 1605.07648).
     """
@@ -45,9 +71,10 @@ class Dag(Layer, frozen=True, gc=False, cache_hash=True):
 
 
 class History(Layer, frozen=True, gc=False):
-    """Layers one after another that remember: a `Dag` of n inputs reads the last n outputs, oldest first.
+    """`layers` one after another under their `names`, where a `Dag` of n inputs reads the last n outputs, oldest first.
 
-    A history inside a history goes on with its outer's.
+    Where there are fewer, the history's input stands for those that are missing. Any other layer reads the last
+    output. The layers of a history inside a history count as the outer one's own.
     """
 
     names: tuple[str, ...]
@@ -55,9 +82,9 @@ class History(Layer, frozen=True, gc=False):
 
 
 class Supervised(Layer, frozen=True, gc=False):
-    """A network with auxiliary heads behind some of its parts, there in training only (arXiv 1409.4842, section 5).
+    """A network, `body`, with auxiliary heads behind some of its parts, in training only (arXiv 1409.4842, section 5).
 
-    `taps` are triples of a part's name, the head that reads its output, and what the head's loss counts.
+    `taps` are triples of a part's name, the head that reads its output, and the factor of the head's loss.
     """
 
     body: Sequence | History
@@ -71,9 +98,11 @@ def _count_dag(layer: Dag, shape: Shape, keep: bool) -> Counts:
 def dag_tally(
     layer: Dag, maps: tuple[Shape, ...], reads: tuple[int, ...], keeps: tuple[bool, ...], spans: tuple[Span, ...] = ()
 ) -> Tally:
-    """Count a graph whose input i is `maps[reads[i]]`; `keeps` says which maps are needed afterwards.
+    """Count the graph `layer` whose input i is `maps[reads[i]]`; `keeps` says which maps are needed afterwards.
 
-    `spans` lead to the maps; without them the graph starts at each of them.
+    `spans` are those from the start of a history to each of `maps`; without them the graph's own span is counted, from
+    each of its inputs. The peak leaves out maps that the graph does not read and later steps do. Raises `SpecError`
+    naming the node that does not fit.
     """
     total, nodes = _nodes_tally(layer, maps, reads, keeps)
     values = [spans[index] if spans else POINT for index in reads]
@@ -126,7 +155,11 @@ def _nodes_tally(
 
 
 def node_tally(node: Node, values: list[Shape], keep: bool = False) -> Tally:
-    """Count the layer of a graph's node behind the values before it."""
+    """Count the layer of `node` on the values that it reads, `values` being the shapes of all before it.
+
+    The peak counts the joined map and what the layer makes of it; `keep` says that the joined map is needed afterwards.
+    Raises `SpecError` where the values cannot be joined or the layer does not fit them.
+    """
     part = tally(node.layer, joined_shape(node, values), keep)
     if node.shifted_like is None:
         return part
@@ -150,7 +183,11 @@ def _reads_left(layer: Dag, place: list[int], keeps: tuple[bool, ...]) -> list[i
 
 
 def joined_shape(node: Node, values: list[Shape]) -> Shape:
-    """The shape on which a node's layer runs, given the values before it."""
+    """The shape of the map on which the layer of `node` runs, `values` being the shapes of all values before it.
+
+    A shifted node runs on one more row or column of zeros. Raises `SpecError` for a value that is not there yet, and
+    for maps that cannot be joined: sums need equal shapes, stacks equal sides.
+    """
     if max(node.inputs) >= len(values):
         raise SpecError("", f"reads value {max(node.inputs)}, but only {len(values)} come before it")
     channels, height, width = _joined(node, values)
@@ -224,7 +261,7 @@ def _count_history(layer: History, shape: Shape, keep: bool) -> Counts:
 
 
 def history_steps(layer: History) -> list[tuple[str, Layer]]:
-    """The layers of a history in order, those of inner histories among them, each with its path."""
+    """The steps of a history: its layers in order, those of inner histories among them, each with its path."""
     steps: list[tuple[str, Layer]] = []
     for name, each in zip(layer.names, layer.layers, strict=True):
         if isinstance(each, History):
@@ -235,13 +272,21 @@ def history_steps(layer: History) -> list[tuple[str, Layer]]:
 
 
 def step_reads(index: int, layer: Layer) -> tuple[int, ...]:
-    """The values that step `index` of a history reads, oldest first; value 0 is the input, value i step i's."""
+    """The values that `layer` reads as step `index` (from 0) of a history, oldest first.
+
+    Value 0 is the history's input, value i the output of step i - 1. Value 0 stands for those before it.
+
+    >>> from naslab.arch.layers.activation import Act
+    >>> cell = Dag(("sum",), (Node(Act("relu"), (0, 1)),), outputs=(2,), num_inputs=2)
+    >>> step_reads(0, cell), step_reads(3, cell), step_reads(3, Act("relu"))
+    ((0, 0), (2, 3), (3,))
+    """
     count = layer.num_inputs if isinstance(layer, Dag) else 1
     return tuple(max(0, index + 1 - count + each) for each in range(count))
 
 
 def inputs_read(layer: Layer) -> set[int]:
-    """The inputs of a layer that it does read: a graph may leave some of its own out."""
+    """The numbers of a layer's inputs that it reads: a graph may have inputs that no node and no output reads."""
     if not isinstance(layer, Dag):
         return {0}
     used = {index for node in layer.nodes for index in node.inputs} | set(layer.outputs)
@@ -259,7 +304,7 @@ def _count_supervised(layer: Supervised, shape: Shape, keep: bool) -> Counts:
 
 
 def _supervised_parts(layer: Supervised) -> tuple[NamedPart, ...]:
-    """Those of the network: by convention auxiliary heads are no part of what it costs."""
+    """The parts of the body: by convention auxiliary heads are no part of what a network costs."""
     return named_parts(layer.body)
 
 

@@ -23,7 +23,11 @@ from naslab.errors import SpecError
 
 
 class Norm(Layer, frozen=True, gc=False):
-    """Batch, group or layer (over channels) normalisation with a learned scale and shift."""
+    """Normalisation of `channels` channels with a learned scale and shift, by the statistics of the `kind`.
+
+    `batch`: of each channel over the batch, with running means of `momentum`; `group`: of each image over each of
+    `groups` groups of channels; `layer`: of each position over its channels. `eps` is added to the variance.
+    """
 
     channels: int
     kind: Literal["batch", "group", "layer"] = "batch"
@@ -33,7 +37,10 @@ class Norm(Layer, frozen=True, gc=False):
 
 
 class LocalResponseNorm(Layer, frozen=True, gc=False):
-    """Division by the squares of `size` neighbouring channels, (k + alpha / size * sum) ** beta: AlexNet's."""
+    """Division by (`k` + `alpha` / `size` * s) ** `beta`, s the sum of the squares of `size` neighbouring channels.
+
+    AlexNet's local response normalisation (Krizhevsky et al. 2012, section 3.3), with `alpha` as torch has it.
+    """
 
     size: int = 5
     alpha: float = 1e-4

@@ -26,7 +26,11 @@ INDEX_VALUES = 2
 
 
 class Pool(Layer, frozen=True, gc=False):
-    """Max or average pooling; an average never counts padding unless `count_padding`."""
+    """Pooling of a `kind`, max or average, with windows of `kernel` at `stride`, the map padded by `padding`.
+
+    All three are (height, width) in positions. `ceil` rounds the number of windows up instead of down; the last one
+    must still start inside the map or its padding. An average counts padding as zeros only with `count_padding`.
+    """
 
     kind: Literal["max", "avg"]
     kernel: HeightWidth
@@ -37,22 +41,27 @@ class Pool(Layer, frozen=True, gc=False):
 
 
 class FractionalPool(Layer, frozen=True, gc=False):
-    """Max pooling that leaves `ratio` of each side, by windows that overlap here and there (Graham 2014, arXiv
-    1412.6071)."""
+    """Max pooling with windows of `kernel` that leaves `ratio` of each side (Graham 2014, arXiv 1412.6071).
+
+    Its windows are not evenly spaced, some overlap; an output side is int(side * ratio).
+    """
 
     kernel: HeightWidth
     ratio: float
 
 
 class GlobalPool(Layer, frozen=True, gc=False):
-    """Pooling of the whole map to `size` (1 x 1 unless an old classifier wants more)."""
+    """Pooling of a `kind`, max or average, of the whole map to `size` (height, width), by default one position."""
 
     kind: Literal["max", "avg"] = "avg"
     size: HeightWidth = (1, 1)
 
 
 class Subsample(Layer, frozen=True, gc=False):
-    """Every `stride`-th position from `offset` on; where the map ends, zeros. ceil(size / stride) positions."""
+    """Every `stride`-th position from `offset` on, both (height, width): ceil(side / stride) of them along a side.
+
+    Positions that `offset` moves beyond the map are zeros.
+    """
 
     stride: HeightWidth
     offset: HeightWidth = (0, 0)
