@@ -54,7 +54,7 @@ def workers_of(
     ray_address: str | None,
     timeout: float | None,
 ) -> Workers:
-    """The workers that five options ask for: `executor`, how many `workers`, `gpus_per_worker`, `ray_address`, `timeout`.
+    """The workers that `executor`, `workers`, `gpus_per_worker`, `ray_address` and `timeout` ask for.
 
     `timeout` is in seconds.
     """
