@@ -21,26 +21,28 @@ growth g + j * h and jump j * k (Araujo et al. 2019, "Computing Receptive Fields
 distill.pub/2019/computing-receptive-fields, equation 2). Parts in parallel give the largest of each.
 
 One example: a residual block on a map of shape (8, 4, 4), 128 values, that halves the sides and doubles the channels.
-Its body is two 3 x 3 convolutions with a norm and a ReLU between them, its shortcut a 1 x 1 convolution of stride 2.
+Its body is two 3 x 3 convolutions, to 32 and to 16 channels, with a norm and a ReLU between them; its shortcut is a
+1 x 1 convolution of stride 2.
 
 >>> from naslab.arch.plan import Act, Conv, Norm, Residual, seq
->>> conv1 = Conv(8, 16, (3, 3), stride=(2, 2), padding=(1, 1))
->>> body = seq(conv1=conv1, norm=Norm(16), act=Act("relu"), conv2=Conv(16, 16, (3, 3), padding=(1, 1)))
+>>> conv1 = Conv(8, 32, (3, 3), stride=(2, 2), padding=(1, 1))
+>>> body = seq(conv1=conv1, norm=Norm(32), act=Act("relu"), conv2=Conv(32, 16, (3, 3), padding=(1, 1)))
 >>> tally(Residual(body, shortcut=Conv(8, 16, stride=(2, 2))), (8, 4, 4))
-Tally(out_shape=(16, 2, 2), params=3616, macs=14336, activations=192, peak=256, span=(2, 6, 6, 2, 2))
+Tally(out_shape=(16, 2, 2), params=7104, macs=28160, activations=256, peak=320, span=(2, 6, 6, 2, 2))
 
 By hand, layer by layer; `alive` is what is held while the layer runs:
 
 | layer | params | macs | activations | alive |
 |---|---|---|---|---|
-| conv1 | 8 * 9 * 16 = 1152 | 1152 * 4 = 4608 | 16 * 4 = 64 | block's input 128 + output 64 = 192 |
-| norm, act | 32 and 0 | 0 | 0 | block's input 128 + 64, written over = 192 |
-| conv2 | 16 * 9 * 16 = 2304 | 2304 * 4 = 9216 | 64 | block's input 128 + input 64 + output 64 = 256 |
+| conv1 | 8 * 9 * 32 = 2304 | 2304 * 4 = 9216 | 32 * 4 = 128 | block's input 128 + output 128 = 256 |
+| norm, act | 2 * 32 = 64 | 0 | 0 | block's input 128 + 128, written over = 256 |
+| conv2 | 32 * 9 * 16 = 4608 | 4608 * 4 = 18432 | 16 * 4 = 64 | block's input 128 + input 128 + output 64 = 320 |
 | shortcut | 8 * 16 = 128 | 128 * 4 = 512 | 64 | body's output 64 + input 128 + output 64 = 256 |
 | sum | 0 | 0 | 0 | 64 + 64, written over one of them = 128 |
 
-The body is counted with `keep`: the shortcut reads the block's input after it. Its spans are (1, 2, 2, 2, 2) and
-(1, 2, 2, 1, 1), together depth 2, growth 2 + 2 * 2 = 6, jump 2; the shortcut's (1, 0, 0, 2, 2) is nowhere larger.
+The body is counted with `keep`, because the shortcut reads the block's input after it: so `conv2` makes the peak, where
+the block's input would otherwise be gone. The spans of the convolutions are (1, 2, 2, 2, 2) and (1, 2, 2, 1, 1),
+together depth 2, growth 2 + 2 * 2 = 6, jump 2; the shortcut's (1, 0, 0, 2, 2) is nowhere larger.
 
 How each layer is counted is written beside it in `naslab.arch.layers`.
 """
