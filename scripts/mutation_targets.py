@@ -25,7 +25,9 @@ LEDGER = (
 
 TARGETS = (
     Target("naslab/arch/tally.py", COUNTING),
-    Target("naslab/arch/primitives.py", COUNTING),
+    Target("naslab/arch/layers/convolution.py", COUNTING),
+    Target("naslab/arch/layers/combinators.py", COUNTING),
+    Target("naslab/arch/identity.py", ("tests/unit/arch/test_arch_identity.py", "tests/properties/test_identity.py")),
     Target("naslab/arch/kept.py", ("tests/unit/training/test_memory.py",)),
     Target("naslab/arch/lower.py", COUNTING),
     Target(
@@ -59,9 +61,9 @@ TARGETS = (
     Target("naslab/ledger/claim.py", LEDGER),
     Target("naslab/ledger/engine.py", LEDGER),
     Target("naslab/ledger/rows.py", LEDGER),
-    Target("naslab/training/inheritance/weighted.py", INHERITANCE),
+    Target("naslab/training/inheritance/weighted_layers.py", INHERITANCE),
     Target("naslab/training/inheritance/flow.py", INHERITANCE),
-    Target("naslab/training/inheritance/insert.py", INHERITANCE),
+    Target("naslab/training/inheritance/insertion.py", INHERITANCE),
     Target("naslab/training/schedule.py", ("tests/unit/training/test_optimizer.py",)),
     Target("naslab/training/early_stopping.py", ("tests/unit/training/test_early_stopping.py",)),
     Target("naslab/estimators/extrapolation.py", ("tests/unit/estimators/test_extrapolation.py",)),

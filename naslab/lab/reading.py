@@ -51,8 +51,8 @@ def pareto_front(study: StudyView, objectives: Sequence[str] | None = None) -> F
 def front_figure(study: StudyView, x: str = MACS.name, y: str | None = None) -> go.Figure:
     """The Pareto front of `study` as a Plotly figure, its baselines and family beside it.
 
-    `x` and `y` are names of metrics; `y` is by default accuracy, or the score of the estimator that the study ranks by.
-    Raises `StudyError` where no outcome has both.
+    `x` and `y` are names of metrics, with a direction (`f1:max`) where nobody declared them; `y` is by default
+    accuracy, or the score of the estimator that the study ranks by. Raises `StudyError` where no outcome has both.
 
     >>> import naslab
     >>> naslab.front_figure(naslab.open_study("mystudy"), x="params").show()  # doctest: +SKIP
@@ -62,7 +62,9 @@ def front_figure(study: StudyView, x: str = MACS.name, y: str | None = None) -> 
 
     up = y or score_of(study.record)
     goals = (up,) if y is None and up == x else (up, x)
-    return draw(pareto_front(study, goals), x, up, family(study.baselines), family(study.family))
+    found = pareto_front(study, goals)
+    drawn = [goal.metric for goal in found.objectives]
+    return draw(found, drawn[-1], drawn[0], family(study.baselines), family(study.family))
 
 
 def write_report(study: StudyView, path: str | Path, ledger: str | Path = "naslab.db") -> None:

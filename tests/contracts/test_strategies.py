@@ -71,8 +71,8 @@ def candidate_of(problem: Problem, proposal: Proposal, trial: int) -> Candidate:
 
 
 def trained(candidate: Candidate) -> Outcome:
-    """A made-up accuracy and latency: more macs help, the rest is a hash of the network."""
-    luck = zlib.crc32(candidate.arch_id.encode()) / 2**32
+    """A made-up accuracy and latency: more macs help, the rest is a hash of what the network costs."""
+    luck = zlib.crc32(repr(candidate.cost).encode()) / 2**32
     measured = {"accuracy": 10 * math.log10(candidate.cost.macs) + 5 * luck, "latency_ms": 1 + luck}
     return Outcome(candidate=candidate, estimate=Estimate(measured=measured))
 
@@ -136,7 +136,7 @@ def test_a_space_is_searched_to_its_end_and_no_further(name: str) -> None:
         arch_id(problem.space.decode(proposal.genome)) for proposal in last
     }
     assert found == networks
-    with pytest.raises(SpaceExhaustedError, match="all networks that the space's"):
+    with pytest.raises(SpaceExhaustedError, match=rf"all {len(networks)} networks that the space's"):
         strategy.ask(1)
 
 
@@ -268,7 +268,7 @@ def test_better_than_random_where_macs_help() -> None:
         name: np.median(
             [
                 max(outcome.value("accuracy") for outcome in drive(make_strategy(name, problem, seed), problem, 30))
-                for seed in range(5)
+                for seed in range(15)
             ]
         )
         for name in ("random", "evolution", "local", "bayes")
