@@ -68,7 +68,7 @@ def test_training_speed_is_the_area_above():
     assert training_speed(curve_of(2.0, 0.0)[:3], END, ()) == pytest.approx(-6.0)
 
 
-def test_foretelling_ranks_late_bloomers_that_levels_rank_backwards(late_bloomers):
+def test_extrapolating_ranks_late_bloomers_that_levels_rank_backwards(late_bloomers):
     lines = curve_agreement(*late_bloomers)
     assert line_of(lines, "extrapolated loss", 2).tau.value == 1
     assert line_of(lines, "last loss", 2).tau.value == line_of(lines, "training speed", 2).tau.value == -1
