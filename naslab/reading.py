@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, NamedTuple, cast
 import msgspec
 import yaml
 
-from naslab.errors import NaslabError, ReadError, join_path, shown
+from naslab.errors import ReadError, join_path, shown
 
 MAX_DEPTH = 64
 """Lists and mappings within each other."""
@@ -116,8 +116,6 @@ def yaml_values(text: str, path: object = "the text", bounds: Bounds = DESCRIPTI
         _check_events(text, path, bounds)
         values = yaml.load(text, Loader=_PlainLoader)  # noqa: S506 - a safe loader
     except (yaml.YAMLError, ValueError, LookupError) as error:  # PyYAML lets some of Python's own pass
-        if isinstance(error, NaslabError):
-            raise
         raise ReadError(path, (str(error) or type(error).__name__).splitlines()[0], "YAML") from None
     _check_values(values, path, bounds)
     return values
@@ -167,11 +165,11 @@ def _check_events(text: str, path: object, bounds: Bounds) -> None:
     open_at: list[tuple[str | None, int]] = []
     nodes = 0
     for event in yaml.parse(text, Loader=_PlainLoader):
-        place = f"line {event.start_mark.line + 1}"
+        place = "" if event.start_mark is None else f"line {event.start_mark.line + 1}"
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in sizes and any(anchor == event.anchor for anchor, _ in open_at):
                 raise ReadError(path, f"{place}: '{shown(event.anchor)}' holds itself; write what is meant")
-            nodes += sizes.get(event.anchor, 1)
+            nodes += sizes.get(str(event.anchor), 1)
         elif isinstance(event, yaml.ScalarEvent):
             nodes += 1
             _check_scalar(event, path, place, bounds)
@@ -193,7 +191,7 @@ def _check_events(text: str, path: object, bounds: Bounds) -> None:
 
 def _check_scalar(event: yaml.ScalarEvent, path: object, place: str, bounds: Bounds) -> None:
     _check_tag(event.tag, path, place)
-    is_number = event.tag is not None or (event.style is None and _NUMBER.fullmatch(event.value) is not None)
+    is_number = event.tag is not None or (not event.style and _NUMBER.fullmatch(event.value) is not None)
     if is_number and len(event.value) > MAX_DIGITS:
         raise ReadError(path, f"{place}: {_too_many_digits(event.value)}")
     if len(event.value) > bounds.text:

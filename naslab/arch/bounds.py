@@ -30,7 +30,7 @@ MAX_PARAMS = 2**40
 MAX_COUNT = 2**63 - 1
 """Multiply-accumulates, activations and bytes: what a ledger can hold."""
 MAX_FACTOR = 1024
-"""By what scaling multiplies or divides depth, width or resolution."""
+"""By what scaling multiplies depth, width or resolution."""
 
 UNBOUNDED = "NASLAB_UNBOUNDED"
 """The environment variable that lifts the bounds where it is 1."""
