@@ -5,7 +5,6 @@ from __future__ import annotations
 import msgspec
 
 from naslab.errors import StudyError
-from naslab.ledger.genomes import require_genomes_of
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.record import RunRecord, StudyRecord
 from naslab.study.outcome import Outcome
@@ -37,8 +36,8 @@ class StudyView(msgspec.Struct, frozen=True, kw_only=True):
 def read_study(ledger: Ledger, name: str) -> StudyView:
     """The study `name` of `ledger`, with everything that a report shows.
 
-    Raises `UnknownNameError` with the nearest studies, `StudyError` where the study's problem is not one that this
-    program reads, and `LedgerError` where an outcome is damaged.
+    Raises `UnknownNameError` with the nearest studies, and `StudyError` where the study's problem is not one that this
+    program reads.
     """
     record = ledger.study(name)
     try:
@@ -47,12 +46,10 @@ def read_study(ledger: Ledger, name: str) -> StudyView:
         raise StudyError(
             f"the problem of study '{name}' cannot be read ({error}); another version of naslab made it, use that one"
         ) from None
-    outcomes = tuple(ledger.outcomes(name, role="search"))
-    require_genomes_of(problem.space, (outcome.candidate for outcome in outcomes))
     return StudyView(
         record=record,
         problem=problem,
-        outcomes=outcomes,
+        outcomes=tuple(ledger.outcomes(name, role="search")),
         family=tuple(ledger.outcomes(name, role="family")),
         baselines=tuple(ledger.outcomes(name, role="baseline")),
         runs=tuple(ledger.runs(name)),

@@ -9,7 +9,6 @@ import msgspec
 
 from naslab.arch import ArchSpec, arch_id, cost
 from naslab.errors import SpaceExhaustedError
-from naslab.ledger.genomes import require_genomes_of
 from naslab.space import Genome
 from naslab.strategies.strategy import Proposal, Strategy
 from naslab.study.outcome import Candidate, Fidelity, Outcome
@@ -104,7 +103,6 @@ class StrategySource:
 
     def resume(self, outcomes: Sequence[Outcome], in_flight: Sequence[Candidate]) -> Resumption:
         kept = [outcome for outcome in outcomes if outcome.candidate.role == "search"]
-        require_genomes_of(self._problem.space, [*(outcome.candidate for outcome in kept), *in_flight])
         own = [outcome for outcome in kept if self._is_own(outcome.candidate)]
         room = max(0, self.total - len(own))
         left = [each for each in in_flight if each.role == "search" and self._is_own(each)]

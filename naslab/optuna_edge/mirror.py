@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from naslab.analysis.study import StudyView
 from naslab.errors import StudyError, shown
+from naslab.ledger.genomes import require_genomes_of
 from naslab.metrics import described_values
 from naslab.optuna_edge.trials import directions_of, distributions_of, params_of
 from naslab.study.outcome import Outcome
@@ -41,6 +42,7 @@ def mirror_study(view: StudyView, storage: str | BaseStorage) -> Mirrored:
     choices of the space and stay out. Raises `StudyError` where the storage cannot be opened, or holds another study of
     that name.
     """
+    require_genomes_of(view.problem.space, (outcome.candidate for outcome in view.outcomes))
     try:
         study = _opened(view, storage)
     except (SQLAlchemyError, StorageInternalError, ImportError) as error:
