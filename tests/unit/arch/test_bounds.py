@@ -85,7 +85,7 @@ def test_a_phi_beyond_reason_is_refused_at_once(phi):
     with pytest.raises(SpecError, match="phi"):
         rescale(model("resnet18"), phi)
     assert time.perf_counter() - start < 2
-    with pytest.raises(SpecError, match="64 channels times 7.25657e-05 leave none"):
+    with pytest.raises(SpecError, match=r"64 channels times 7\.25657e-05 leave none"):
         rescale(model("resnet18"), -100)
     assert Compound(most_resolution=2.0).factors(20).resolution == 2.0
 
