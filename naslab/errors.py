@@ -36,8 +36,8 @@ class SpecError(NaslabError, ValueError):
 
     def __init__(self, field: str, rule: str) -> None:
         self.field = field
-        self.rule = rule
-        super().__init__(f"{field}: {rule}" if field else rule)
+        self.rule = shortened(rule, MOST_OF_A_RULE)
+        super().__init__(f"{shortened(field, MOST_OF_A_RULE)}: {self.rule}" if field else self.rule)
 
     def inside(self, path: str) -> SpecError:
         """The same error with `path`, where this description is in an enclosing one, in front of its field.
@@ -57,7 +57,7 @@ class UnknownNameError(NaslabError, LookupError):
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         self.kind = kind
         self.name = name
-        super().__init__(f"unknown {kind} '{name}'{nearest(name, known)}")
+        super().__init__(f"unknown {kind} '{shown(name)}'{nearest(name, known)}")
 
 
 class LimitError(NaslabError):
@@ -96,6 +96,21 @@ class UnreadableError(LedgerError):
         return UnreadableError(self.what, self.rule, mend if told else "")
 
 
+class ReadError(NaslabError):
+    """A file from outside that cannot be read: `cannot read space.yaml: No such file or directory`.
+
+    `path` is the file, `reason` the system's or the rule that the file breaks; `form`, as `YAML`, is what it should be
+    and is not.
+    """
+
+    def __init__(self, path: object, reason: str, form: str = "") -> None:
+        self.path = path
+        self.reason = shortened(reason, MOST_OF_A_RULE)
+        self.form = form
+        name = shortened(str(path), MOST_OF_A_RULE)
+        super().__init__(f"{name} is not {form}: {self.reason}" if form else f"cannot read {name}: {self.reason}")
+
+
 class WriteError(NaslabError):
     """A file that cannot be written: `cannot write report.html: No space left on device`.
 
@@ -128,13 +143,45 @@ class WorkerError(NaslabError):
     """Workers that cannot start."""
 
 
+MOST_OF_A_VALUE = 80
+"""Characters of a value from outside that a message quotes."""
+MOST_OF_A_RULE = 600
+"""Characters of a broken rule with the values in it."""
+
+
+def shown(value: object, most: int = MOST_OF_A_VALUE) -> str:
+    """A value from outside as messages quote it: on one line, its middle left out where it is long.
+
+    >>> shown("resnet18"), shown("a\\nb"), shown("x" * 1000, most=20), shown(10**5000)
+    ('resnet18', 'a\\\\nb', 'xxxxxxxx ... xxxxxxx', 'an integer of more than 4,300 digits')
+    """
+    try:
+        text = value if isinstance(value, str) else repr(value)
+    except ValueError:  # Python writes no longer integers
+        text = "an integer of more than 4,300 digits"
+    cut = shortened(text, most)
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in cut)
+
+
+def shortened(text: str, most: int) -> str:
+    """A text of at most `most` characters: its middle is left out where it is longer.
+
+    >>> shortened("stages[0].block.kernel", 15)
+    'stage ... ernel'
+    """
+    if len(text) <= most:
+        return text
+    tail = (most - len(" ... ")) // 2
+    return f"{text[: most - len(' ... ') - tail]} ... {text[-tail:]}"
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """The ending of a message about an unknown `name`: at most three near ones, or at most 30 of the names there are.
 
     >>> nearest("mbconf", ["mbconv", "residual"]), nearest("x", ["mbconv"])
     (" (did you mean 'mbconv'?)", ' (known: mbconv)')
     """
-    names = sorted(set(known))
+    names, name = sorted(set(known)), name[:MOST_OF_A_VALUE]
     longer = [known for known in names if len(name) >= 3 and known.startswith(name)]
     close = list(dict.fromkeys([*longer, *difflib.get_close_matches(name, names, n=3, cutoff=0.6)]))[:3]
     if close:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from naslab.analysis.front import widest
 from naslab.analysis.preferences import place_in_words
+from naslab.ledger.genomes import require_genomes_of
 from naslab.space import SearchSpace
 from naslab.space.genome import Hole
 from naslab.strategies.gaussian_process import Belief, Kernel, Posterior, fit_kernel
@@ -83,6 +84,7 @@ def importance(outcomes: Sequence[Outcome], objective: Objective, space: SearchS
     values = np.array([each.value(objective.metric) for each in measured])
     if len(values) < LEAST_NETWORKS or np.ptp(values) == 0:
         return None
+    require_genomes_of(space, (each.candidate for each in measured))
     inputs = np.array([space.encode(each.candidate.genome) for each in measured])
     targets = (values - values.mean()) / values.std()
     varying = np.flatnonzero(np.ptp(inputs, axis=0) > 0)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from enum import Enum
-from typing import Annotated, Literal, TypeAlias
+from functools import cache
+from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin
 
 import msgspec
 
@@ -34,6 +35,21 @@ Groups = Annotated[int, msgspec.Meta(extra={"role": Role.GROUPS})]
 
 BlockActivation: TypeAlias = Activation | Literal["none"] | None
 """A block's own activation; `None` takes the network's."""
+
+
+@cache
+def roles_of(kind: type[msgspec.Struct]) -> dict[str, Role]:
+    """The roles of a description's fields, as their annotations state them; fields without one are left out."""
+    found = {info.name: _stated(info.type) for info in msgspec.structs.fields(kind)}
+    return {name: role for name, role in found.items() if role is not None}
+
+
+def _stated(annotation: Any) -> Role | None:
+    """The role in `Width`, `Width | None` or `tuple[Width, ...]`."""
+    if get_origin(annotation) is Annotated:
+        extras = [each.extra or {} for each in get_args(annotation)[1:] if isinstance(each, msgspec.Meta)]
+        return next((extra["role"] for extra in extras if "role" in extra), None)
+    return next((role for each in get_args(annotation) if (role := _stated(each)) is not None), None)
 
 
 def require(holds: bool, field: str, rule: str) -> None:

@@ -11,6 +11,7 @@ import msgspec
 
 from naslab.arch.block import Block, Context
 from naslab.arch.blocks import AnyBlock
+from naslab.arch.bounds import MAX_COUNT, MAX_PARAMS, require_at_most
 from naslab.arch.declaration import Counts
 from naslab.arch.layers.graph import dag_tally, history_steps, joined_shape, node_tally, step_reads
 from naslab.arch.lower import lower, lower_head, lowered_at, placed_blocks, reads_history
@@ -66,7 +67,7 @@ class LayerCost(msgspec.Struct, frozen=True):
 def cost(arch: ArchSpec) -> Cost:
     """Params, macs, activations and peak activation bytes of the network `arch`.
 
-    Raises `SpecError` where a layer does not fit its input.
+    Raises `SpecError` where a layer does not fit its input, or a count exceeds its bound (`naslab.arch.bounds`).
 
     >>> from naslab.arch import ArchSpec, MBConv, Stage
     >>> cost(ArchSpec(input=(3, 32, 32), stages=(Stage(block=MBConv(), width=24),), num_classes=10)).macs
@@ -79,7 +80,11 @@ def cost(arch: ArchSpec) -> Cost:
         activations += more_activations
         if more_peak > peak:
             peak = more_peak
-    return Cost(params, macs, activations, peak * BYTES_PER_VALUE)
+    found = Cost(params, macs, activations, peak * BYTES_PER_VALUE)
+    if params > MAX_PARAMS or max(macs, activations, found.peak_activation_bytes) > MAX_COUNT:
+        for field in found.__struct_fields__:
+            require_at_most(getattr(found, field), MAX_PARAMS if field == "params" else MAX_COUNT, field)
+    return found
 
 
 def part_tallies(arch: ArchSpec) -> list[Tally]:

@@ -13,7 +13,8 @@ from msgspec import inspect
 from naslab.arch.block import Block
 from naslab.arch.spec import ArchSpec
 from naslab.atomic_write import atomic_write
-from naslab.errors import NaslabError, SpecError, nearest
+from naslab.errors import SpecError, nearest, shown
+from naslab.reading import read_values
 
 T = TypeVar("T")
 
@@ -51,9 +52,9 @@ def encode(spec: msgspec.Struct) -> Any:
 
 
 def load_arch(path: Path) -> ArchSpec:
-    """Read an architecture file (YAML, of which JSON is a part).
+    """Read an architecture file: JSON where its name ends in `.json`, else YAML.
 
-    Raises `SpecError` with the place in the file where it breaks a rule, and `NaslabError` where it cannot be read.
+    Raises `SpecError` with the place in the file where it breaks a rule, and `ReadError` where it cannot be read.
 
     >>> import naslab, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -62,7 +63,7 @@ def load_arch(path: Path) -> ArchSpec:
     ...     naslab.load_arch(path) == naslab.model("lenet5")
     True
     """
-    return decode_arch(load_yaml(path))
+    return decode_arch(read_values(path))
 
 
 def save_arch(arch: ArchSpec, path: Path) -> None:
@@ -83,16 +84,6 @@ def save_arch(arch: ArchSpec, path: Path) -> None:
     atomic_write(path, text)
 
 
-def load_yaml(path: Path) -> Any:
-    """The plain values of a YAML file, read safely. Raises `NaslabError` where it cannot be read."""
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise NaslabError(f"cannot read {path}: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise NaslabError(f"{path} is not YAML: {str(error).splitlines()[0]}") from None
-
-
 def _explained(error: msgspec.ValidationError, data: Any, kind: type) -> SpecError:
     """The validation error with its path as users write it, the value it is about, and what may stand there."""
     match = _PATH.match(str(error))
@@ -107,18 +98,20 @@ def _explained(error: msgspec.ValidationError, data: Any, kind: type) -> SpecErr
     if tag_path != path and (expected := _expected_at(kind, tag_path, data)):
         name = data_at(data, path)
         what = "block" if tag_path.endswith("block") else "type"
-        return SpecError(path, f"unknown {what} {name!r}{nearest(str(name), map(_tag, expected))}")
+        return SpecError(path, f"unknown {what} '{shown(name)}'{nearest(str(name), map(_tag, expected))}")
     expected = _expected_at(kind, path, data)
     if (unknown := re.match(r"object contains unknown field (\S+)", rule)) is not None:
         known = [field.encode_name for struct in expected for field in getattr(struct, "fields", ())]
-        return SpecError(path, f"unknown field '{unknown[1]}'{nearest(unknown[1], known)}")
+        return SpecError(path, f"unknown field '{shown(unknown[1])}'{nearest(unknown[1], known)}")
     if rule.startswith("object missing required field"):
         return SpecError(path, rule.replace("object missing", "misses the"))
     value = data_at(data, path)
     if rule.startswith("invalid enum value"):
         allowed = [each for literal in expected for each in getattr(literal, "values", ())]
-        return SpecError(path, f"must be one of {', '.join(map(str, allowed))}, got {value!r}{_hint(value, allowed)}")
-    return SpecError(path, rule if isinstance(value, dict | list) else f"{rule} {value!r}")
+        return SpecError(
+            path, f"must be one of {', '.join(map(str, allowed))}, got {shown(repr(value))}{_hint(value, allowed)}"
+        )
+    return SpecError(path, rule if isinstance(value, dict | list) else f"{rule} {shown(repr(value))}")
 
 
 def data_at(data: Any, path: str) -> Any:

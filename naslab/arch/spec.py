@@ -15,6 +15,7 @@ from naslab.arch.block import (
     require_positive,
 )
 from naslab.arch.blocks import AnyBlock
+from naslab.arch.bounds import MAX_CHANNELS, MAX_SIDE, require_at_most, require_few_blocks, require_within_bounds
 from naslab.arch.plan import Activation, Shape
 from naslab.errors import SpecError
 
@@ -36,6 +37,7 @@ class Stage(Spec, frozen=True, cache_hash=True):
         require_positive(self.repeats, "repeats")
         if not 1 <= self.stride <= 8:
             raise SpecError("stride", f"must be 1 to 8, got {self.stride}")
+        require_within_bounds(self)
 
 
 class StochasticDepth(Spec, frozen=True, cache_hash=True):
@@ -93,6 +95,7 @@ class Head(Spec, frozen=True, cache_hash=True):
             require_positive(width, f"hidden[{index}]")
         require(min(self.pool_size) >= 1, "pool_size", f"must be at least 1 x 1, got {self.pool_size}")
         require(0 <= self.dropout < 1, "dropout", f"must be at least 0 and below 1, got {self.dropout}")
+        require_within_bounds(self)
 
 
 class AuxiliaryHead(Spec, frozen=True, cache_hash=True):
@@ -118,7 +121,7 @@ class ArchSpec(Spec, frozen=True, cache_hash=True):
     `input` is (channels, height, width) of one image, `num_classes` the number of logits. Scaling leaves the `stem` and
     the `head` alone where asked. `norm` and `activation` are those of all blocks that name none, `norm=None` none at
     all; `stochastic_depth` drops residual bodies in training; `auxiliary` are classifiers that are there in training
-    only.
+    only. Numbers beyond the bounds of `naslab.arch.bounds` are refused; `NASLAB_UNBOUNDED=1` lifts these.
 
     >>> from naslab.arch import ArchSpec, MBConv, Stage, cost
     >>> arch = ArchSpec(input=(3, 32, 32), stages=(Stage(block=MBConv(), width=24, stride=2),), num_classes=10)
@@ -142,6 +145,11 @@ class ArchSpec(Spec, frozen=True, cache_hash=True):
                 require_positive(value, f"input[{index}]")
         require(len(self.stages) > 0, "stages", "must hold at least one stage")
         require_positive(self.num_classes, "num_classes")
+        if max(self.input) > MAX_SIDE or self.num_classes > MAX_CHANNELS:
+            for index, value in enumerate(self.input):
+                require_at_most(value, MAX_SIDE, f"input[{index}]")
+            require_at_most(self.num_classes, MAX_CHANNELS, "num_classes")
+        require_few_blocks([stage.repeats for stage in self.stem + self.stages])
         taken = -1
         for index, auxiliary in enumerate(self.auxiliary):
             field = f"auxiliary[{index}].after"

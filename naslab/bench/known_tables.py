@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from naslab.bench.table import TableDomain, TableSpace
-from naslab.errors import DataError, SpecError, UnknownNameError
+from naslab.errors import DataError, ReadError, SpecError, UnknownNameError
 from naslab.metrics import ACCURACY, MACS, PARAMS
+from naslab.reading import TABLE, json_values, read_bytes
 from naslab.space.genome import Hole
 from naslab.study.problem import Objective
 
@@ -39,9 +38,9 @@ def load_nas_bench_macro(
     _check_columns(objectives, features, duration)
     path = data_dir / MACRO_FILE
     try:
-        table = json.loads(gzip.decompress(path.read_bytes()))
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error}; set NASLAB_DATA or --data-dir to its folder") from error
+        table = json_values(read_bytes(path, TABLE), path, TABLE)
+    except ReadError as error:
+        raise DataError(f"{error}; set NASLAB_DATA or --data-dir to its folder") from error
     names = sorted(table)
     keys = np.array([[int(digit) for digit in name] for name in names], dtype=np.int64)
     space = TableSpace([Hole(path=f"layer{index + 1}", options=MACRO_KINDS) for index in range(8)], keys)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -13,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from naslab.bench.table import TableDomain, TableSpace
-from naslab.errors import DataError, SpecError, UnknownNameError
+from naslab.errors import DataError, ReadError, SpecError, UnknownNameError, shown
+from naslab.reading import read_rows
 from naslab.space.genome import Hole
 from naslab.study.problem import Objective
 
@@ -70,17 +70,14 @@ def load_table(
 
 def _rows(path: Path) -> list[Row]:
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file)
-            header = next(reader, [])
-            lines = [(reader.line_num, cells) for cells in reader if cells]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"cannot read the table {path}: {error}") from error
+        header, lines = read_rows(path)
+    except ReadError as error:
+        raise DataError(f"cannot read the table {path}: {error.reason}") from error
     if not lines:
         raise DataError(f"{path}: the table has no rows")
     twice = [name for name, count in Counter(header).items() if count > 1]
     if twice:
-        raise DataError(f"{path}: several columns are called '{twice[0]}'; rename all but one")
+        raise DataError(f"{path}: several columns are called '{shown(twice[0])}'; rename all but one")
     for line, cells in lines:
         if len(cells) != len(header):
             raise DataError(f"{path}, line {line}: has {len(cells)} cells, the header {len(header)}")
@@ -133,7 +130,7 @@ def _numbers(path: Path, rows: Rows, name: str) -> NDArray[np.float64]:
         try:
             values[index] = float(text) if text else math.nan
         except ValueError:
-            raise DataError(f"{path}, line {row.line}, column '{name}': needs a number, got '{text}'") from None
+            raise DataError(f"{path}, line {row.line}, column '{name}': needs a number, got '{shown(text)}'") from None
     return values
 
 
@@ -143,7 +140,7 @@ def _durations(path: Path, rows: Rows, name: str) -> NDArray[np.float64]:
     for row, value in zip(rows, values, strict=True):
         if not 0 < value < math.inf:
             raise DataError(
-                f"{path}, line {row.line}, column '{name}': a duration must be above 0, got '{row.cells[name]}'"
+                f"{path}, line {row.line}, column '{name}': a duration must be above 0, got '{shown(row.cells[name])}'"
             )
     return values
 

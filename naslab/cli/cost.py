@@ -30,6 +30,9 @@ def cost(
 
     macs are multiply-accumulates of convolution and linear layers, bias not counted (papers print them as "FLOPs").
 
+    A network of more than 10,000 blocks, 2^20 channels or 65,536 pixels a side is refused; NASLAB_UNBOUNDED=1 lifts
+    this.
+
     Example: naslab cost efficientnet_b0 --resolution 240 --layers
     """
     if (model is None) == (batch is None):
@@ -63,15 +66,16 @@ def _cost_of(
 
     from naslab.arch import cost as cost_of
     from naslab.arch import layer_costs, uncounted_layers
-    from naslab.errors import SpecError
+    from naslab.errors import SpecError, shown
     from naslab.lab.models import find_model, parse_resolution
+    from naslab.reading import whole_number
 
     if num_classes in ("", None):
         classes = None
-    elif str(num_classes).isdigit() and int(num_classes) >= 1:
-        classes = int(num_classes)
     else:
-        raise SpecError("num_classes", f"must be a whole number of at least 1, got '{num_classes}'")
+        classes = whole_number(str(num_classes))
+        if not classes:
+            raise SpecError("num_classes", f"must be a whole number of at least 1, got '{shown(num_classes)}'")
     found = find_model(name, ledger, parse_resolution(resolution or None), classes)
     height, width = found.arch.input[1:]
     value: dict[str, Any] = {
@@ -102,20 +106,13 @@ def _layer_row(row: dict[str, Any]) -> tuple[object, ...]:
 
 def _lines(path: Path) -> list[tuple[int, dict[str, str]]]:
     """The rows of a CSV that has a column `name`, each with the number of its line."""
-    import csv
+    from naslab.errors import NaslabError, shown
+    from naslab.reading import cells_by_column, read_rows
 
-    from naslab.errors import NaslabError
-
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            if "name" not in (reader.fieldnames or ()):
-                raise NaslabError(f"{path}: needs a column 'name', has {', '.join(reader.fieldnames or ['none'])}")
-            return [(reader.line_num, row) for row in reader]
-    except OSError as error:
-        raise NaslabError(f"cannot read {path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise NaslabError(f"{path}: must be text in UTF-8") from None
+    header, lines = read_rows(path)
+    if "name" not in header:
+        raise NaslabError(f"{path}: needs a column 'name', has {shown(', '.join(header) or 'none')}")
+    return [(line.number, cells_by_column(path, header, line)) for line in lines]
 
 
 def register(app: typer.Typer) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from typing import NoReturn
 
 import typer
 
@@ -30,7 +31,7 @@ from naslab.cli import (
     zoo,
 )
 from naslab.cli.many_values import spread
-from naslab.errors import NaslabError
+from naslab.errors import NaslabError, shortened, shown
 
 app = typer.Typer(
     name="naslab",
@@ -65,18 +66,28 @@ for each in (
     each.register(app)
 
 
+MOST_OF_A_MESSAGE = 2000
+"""Characters of the message that the command ends with."""
+
+
+def refuse(message: str) -> NoReturn:
+    """End with one message on stderr and exit code 2."""
+    print(f"naslab: {shortened(message, MOST_OF_A_MESSAGE)}", file=sys.stderr)
+    sys.exit(2)
+
+
 def run() -> None:
     """Entry point. A `NaslabError` is one message on stderr and exit code 2, an interrupt exit code 130."""
     try:
         app(args=spread(sys.argv[1:]))
     except NaslabError as error:
-        print(f"naslab: {error}", file=sys.stderr)
-        sys.exit(2)
+        refuse(str(error))
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(1)
-        print(f"naslab: cannot use {error.filename or 'a file'}: {error.strerror}", file=sys.stderr)
-        sys.exit(2)
+        refuse(f"cannot use {shown(str(error.filename or 'a file'))}: {error.strerror or error}")
+    except MemoryError:
+        refuse("the memory does not hold this: take a smaller network, batch or file")
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)

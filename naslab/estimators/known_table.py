@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
-import json
 import math
 import os
 import time
@@ -14,9 +11,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from naslab.errors import DataError
+from naslab.errors import DataError, ReadError, shown
 from naslab.estimators.estimator import Workbench
 from naslab.metrics import ACCURACY
+from naslab.reading import TABLE, cells_by_column, json_values, read_bytes, read_rows
 from naslab.space import Genome
 from naslab.study.outcome import Candidate, Estimate, Failure
 
@@ -110,22 +108,26 @@ def nas_bench_macro(data_dir: Path | str | None = None) -> KnownTable:
 def _published_rows(path: Path) -> Iterator[tuple[str, Known]]:
     """The published accuracies: their mean, and its standard error from the spread of the trainings."""
     try:
-        with gzip.open(path, "rt") as file:
-            table = json.load(file)
+        table = json_values(read_bytes(path, TABLE), path, TABLE)
         for key, row in table.items():
             runs = len(row["test_acc"])
             yield key, Known(row["mean_acc"], row["std"] / math.sqrt(max(1, runs - 1)))
-    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path} cannot be read as a table of accuracies: {error!r}") from error
+    except (ReadError, AttributeError, ValueError, LookupError, TypeError) as error:
+        raise DataError(f"{path} cannot be read as a table of accuracies: {_reason(error)}") from error
 
 
 def _csv_rows(path: Path, table: KnownTable) -> Iterator[tuple[str, Known]]:
     try:
-        with path.open(newline="") as file:
-            for row in csv.DictReader(file):
-                sem = float(row[table.sem_column]) if table.sem_column else 0.0
-                yield row[table.key_column], Known(float(row[table.accuracy_column]), sem)
+        header, lines = read_rows(path)
+        for line in lines:
+            row = cells_by_column(path, header, line)
+            sem = float(row[table.sem_column]) if table.sem_column else 0.0
+            yield row[table.key_column], Known(float(row[table.accuracy_column]), sem)
     except KeyError as error:
         raise DataError(f"{path} has no column {error}") from error
-    except (OSError, ValueError, TypeError) as error:
-        raise DataError(f"{path} cannot be read as a table of accuracies: {error}") from error
+    except (ReadError, ValueError) as error:
+        raise DataError(f"{path} cannot be read as a table of accuracies: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    return error.reason if isinstance(error, ReadError) else shown(repr(error))

@@ -8,7 +8,8 @@ import msgspec
 
 from naslab.arch import ArchSpec, arch_id, load_arch
 from naslab.arch.plan import HeightWidth
-from naslab.errors import NaslabError, SpecError, StudyError, UnknownNameError
+from naslab.errors import NaslabError, SpecError, StudyError, UnknownNameError, shown
+from naslab.reading import whole_number
 from naslab.study.outcome import Outcome
 
 
@@ -72,14 +73,15 @@ def find_outcome(study: str, which: str, ledger: str) -> Outcome:
             raise StudyError(f"study '{study}' has no finished trial without a failure, so none is best")
         goals = view.problem.objectives
         return min(complete, key=lambda outcome: [goal.loss(outcome.value(goal.metric)) for goal in goals])
-    if not which.isdigit():
-        raise StudyError(f"a trial is a number or 'best', got '{which}'")
+    trial = whole_number(which)
+    if trial is None:
+        raise StudyError(f"a trial is a number or 'best', got '{shown(which)}'")
     for outcome in everything:
-        if outcome.candidate.trial == int(which):
+        if outcome.candidate.trial == trial:
             return outcome
     last = max((outcome.candidate.trial for outcome in everything), default=None)
     there = "it has no finished trials" if last is None else f"its finished trials go up to {last}"
-    raise StudyError(f"study '{study}' has no finished trial {which}; {there}")
+    raise StudyError(f"study '{study}' has no finished trial {trial}; {there}")
 
 
 def parse_resolution(text: str | None) -> HeightWidth | None:
@@ -90,10 +92,11 @@ def parse_resolution(text: str | None) -> HeightWidth | None:
     """
     if text is None:
         return None
-    parts = text.lower().split("x")
-    if len(parts) > 2 or not all(part.isdigit() and int(part) > 0 for part in parts):
-        raise SpecError("resolution", f"must be a size or height x width like 224 or 224x160, got '{text}'")
-    return int(parts[0]), int(parts[-1])
+    sides = [whole_number(part) for part in text.lower().split("x")]
+    height, width = sides[0], sides[-1]
+    if len(sides) > 2 or not height or not width:
+        raise SpecError("resolution", f"must be a size or height x width like 224 or 224x160, got '{shown(text)}'")
+    return height, width
 
 
 def _arch_file(path: Path) -> ArchSpec:

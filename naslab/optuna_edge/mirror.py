@@ -9,12 +9,14 @@ from typing import Any
 import msgspec
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.exceptions import ExperimentalWarning
+from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
+from sqlalchemy.exc import SQLAlchemyError
 
 from naslab.analysis.study import StudyView
-from naslab.errors import StudyError
+from naslab.errors import StudyError, shown
+from naslab.ledger.genomes import require_genomes_of
 from naslab.metrics import described_values
 from naslab.optuna_edge.trials import directions_of, distributions_of, params_of
 from naslab.study.outcome import Outcome
@@ -37,9 +39,17 @@ def mirror_study(view: StudyView, storage: str | BaseStorage) -> Mirrored:
 
     Choices are categorical parameters, limits constraints (met where at most 0), failures failed trials with their
     reason, costs and measurements user attributes. Networks trained beside the search (baselines, families) make no
-    choices of the space and stay out. Raises `StudyError` where the storage holds another study of that name.
+    choices of the space and stay out. Raises `StudyError` where the storage cannot be opened, or holds another study of
+    that name.
     """
-    study = _opened(view, storage)
+    require_genomes_of(view.problem.space, (outcome.candidate for outcome in view.outcomes))
+    try:
+        study = _opened(view, storage)
+    except (SQLAlchemyError, StorageInternalError, ImportError) as error:
+        raise StudyError(
+            f"the storage cannot be opened as one of Optuna's ({shown(str(error).splitlines()[0], 200)}); write it as "
+            "sqlite:///optuna.db, with a file of its own"
+        ) from None
     there = {trial.user_attrs.get(TRIAL) for trial in study.get_trials(deepcopy=False)}
     distributions: dict[str, BaseDistribution] = dict(distributions_of(view.problem.space))
     new = [outcome for outcome in view.outcomes if outcome.candidate.trial not in there]

@@ -9,9 +9,10 @@ import msgspec
 import yaml
 
 from naslab.arch.block import Spec
-from naslab.arch.files import decode, encode, load_yaml
+from naslab.arch.files import decode, encode
 from naslab.atomic_write import atomic_write
-from naslab.errors import NaslabError, SpecError, UnknownNameError
+from naslab.errors import NaslabError, SpecError, UnknownNameError, shown
+from naslab.reading import read_values
 from naslab.scaling.compound import Compound
 from naslab.scaling.grid import require_product
 from naslab.scaling.rounding import ROUNDINGS, Rounding
@@ -74,9 +75,9 @@ def save_coefficients(coefficients: Coefficients, path: Path) -> None:
 
 def load_coefficients(path: Path) -> Coefficients:
     """Read a coefficients file; a `NaslabError` names the file, the field and the rule that it breaks."""
-    data = load_yaml(path)
+    data = read_values(path)
     if not isinstance(data, dict):
-        raise NaslabError(f"{path}: must hold alpha, beta and gamma, got {data!r}"[:200])
+        raise NaslabError(f"{path}: must hold alpha, beta and gamma, got {shown(data)}")
     try:
         return decode(data, Coefficients)
     except (SpecError, UnknownNameError) as error:

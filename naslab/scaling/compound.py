@@ -7,6 +7,7 @@ import math
 from msgspec.structs import replace
 
 from naslab.arch.block import Spec, require
+from naslab.errors import SpecError
 from naslab.scaling.scale import Factors
 from naslab.zoo.efficientnet import COEFFICIENTS
 
@@ -45,12 +46,23 @@ class Compound(Spec, frozen=True):
         return self.alpha * self.beta**2 * self.gamma**2
 
     def factors(self, phi: float) -> Factors:
-        """The multipliers of depth, width and resolution at `phi`. Raises `SpecError` where it is not finite."""
+        """The multipliers of depth, width and resolution at `phi`.
+
+        Raises `SpecError` where it is not finite, or a multiplier is beyond what `Factors` allow.
+        """
         require(math.isfinite(phi), "phi", f"must be finite, got {phi}")
-        resolution = self.gamma**phi
+        try:
+            depth, width, resolution = (base**phi for base in (self.alpha, self.beta, self.gamma))
+        except OverflowError:
+            raise SpecError(
+                "phi", f"makes factors that are no finite numbers, got {phi:g}; take one nearer 0"
+            ) from None
         if self.most_resolution is not None:
             resolution = min(resolution, self.most_resolution)
-        return Factors(depth=self.alpha**phi, width=self.beta**phi, resolution=resolution)
+        try:
+            return Factors(depth=depth, width=width, resolution=resolution)
+        except SpecError as error:
+            raise SpecError(f"phi {phi:g}: {error.field}", error.rule) from None
 
 
 def doubling(depth: float = 0.0, width: float = 0.0, resolution: float = 0.0) -> Compound:

@@ -7,6 +7,7 @@ import math
 from msgspec.structs import replace
 
 from naslab.arch.block import Context, Role, Spec, require
+from naslab.arch.bounds import MAX_FACTOR, require_at_most
 from naslab.arch.cost import cost, stage_tally
 from naslab.arch.lower import lower_block
 from naslab.arch.plan import Shape
@@ -21,7 +22,7 @@ from naslab.scaling.walk import change, numbers
 class Factors(Spec, frozen=True, cache_hash=True):
     """What `depth`, `width` and `resolution` are multiplied by, before rounding.
 
-    Raises `SpecError` for a factor that is not above 0 and finite.
+    Raises `SpecError` for a factor that is not above 0 and finite, or beyond 1,024 times (`naslab.arch.bounds`).
     """
 
     depth: float = 1.0
@@ -32,6 +33,7 @@ class Factors(Spec, frozen=True, cache_hash=True):
         for field in self.__struct_fields__:
             value = getattr(self, field)
             require(math.isfinite(value) and value > 0, field, f"must be above 0 and finite, got {value}")
+            require_at_most(value, MAX_FACTOR, field)
 
     @property
     def macs_ratio(self) -> float:

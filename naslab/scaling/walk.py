@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
-from typing import Annotated, Any, TypeVar, get_args, get_origin
+from typing import Any, TypeVar
 
 import msgspec
 
-from naslab.arch.block import Role
+from naslab.arch.block import Role, roles_of
 from naslab.errors import SpecError
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -27,7 +26,7 @@ def change(spec: S, role: Role, new: Callable[[int], int]) -> S:
     for field in spec.__struct_fields__:
         value = getattr(spec, field)
         try:
-            after = _changed(value, _role(type(spec), field) is role, role, new)
+            after = _changed(value, roles_of(type(spec)).get(field) is role, role, new)
         except SpecError as error:
             raise error.inside(field) from None
         if after is not value:
@@ -64,22 +63,3 @@ def _item(index: int, value: Any, is_role: bool, role: Role, new: Callable[[int]
         return _changed(value, is_role, role, new)
     except SpecError as error:
         raise error.inside(f"[{index}]") from None
-
-
-def _role(kind: type[msgspec.Struct], field: str) -> Role | None:
-    return _roles(kind).get(field)
-
-
-@cache
-def _roles(kind: type[msgspec.Struct]) -> dict[str, Role]:
-    """The roles of a description's fields, as their annotations state them."""
-    found = {info.name: _stated(info.type) for info in msgspec.structs.fields(kind)}
-    return {name: role for name, role in found.items() if role is not None}
-
-
-def _stated(annotation: Any) -> Role | None:
-    """The role in `Width`, `Width | None` or `tuple[Width, ...]`."""
-    if get_origin(annotation) is Annotated:
-        extras = [each.extra or {} for each in get_args(annotation)[1:] if isinstance(each, msgspec.Meta)]
-        return next((extra["role"] for extra in extras if "role" in extra), None)
-    return next((role for each in get_args(annotation) if (role := _stated(each)) is not None), None)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from naslab.arch.files import load_yaml
 from naslab.errors import NaslabError, SpecError, UnknownNameError
+from naslab.reading import read_values
 from naslab.space.space import SearchSpace
 
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -21,7 +21,7 @@ def load_space(name_or_path: str | Path) -> SearchSpace:
     """
     path = _space_path(name_or_path)
     try:
-        return SearchSpace(load_yaml(path), path.stem)
+        return SearchSpace(read_values(path), path.stem)
     except SpecError as error:
         place = f"{path.name}: {error.field}" if error.field else path.name
         raise SpecError(place, error.rule) from None

@@ -14,6 +14,8 @@ from naslab.space.genome import Genome, Hole
 from naslab.space.tree import Tree, locate
 from naslab.space.walk import at_random, first_option, from_known, walk
 
+MAX_OPTIONS = 50_000
+"""Options of all holes of a space: each of them is tried."""
 TRIES = 64
 """Random fillings of the other holes before an option is taken to be wrong itself."""
 
@@ -22,8 +24,11 @@ def refuse_bad_options(tree: Tree, decoding: Decoding) -> None:
     """Raise `SpecError`, its path that of the template, if an option is part of no network.
 
     An option may still clash with others (groups that do not divide a width); it only has to fit somewhere. The largest
-    strides together must leave something of the input.
+    strides together must leave something of the input. Raises it, too, for more than `MAX_OPTIONS` options in all.
     """
+    num_options = sum(len(hole.options) for hole in tree.holes.values())
+    if num_options > MAX_OPTIONS:
+        raise SpecError("", f"the holes of a space may have {MAX_OPTIONS:,} options in all, got {num_options:,}")
     _try(tree, decoding, {})
     for path, hole in tree.holes.items():
         for option in range(len(hole.options)):

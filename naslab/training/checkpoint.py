@@ -21,12 +21,15 @@ from torch import Tensor, nn
 
 from naslab.arch.spec import ArchSpec
 from naslab.blobs import BlobStore
-from naslab.errors import DataError
+from naslab.errors import DataError, ReadError, shown
+from naslab.reading import Bounds, json_values
 from naslab.study.outcome import EpochRecord, Fidelity
 from naslab.training.averaging import WeightAverage
 from naslab.training.early_stopping import PREFIX as BEST
 from naslab.training.schedule import Plateau
 
+METADATA = Bounds(bytes=64 * 2**20, nodes=5_000_000, text=64 * 2**20)
+"""Of what stands in a checkpoint beside its tensors: names and shapes of these, and the training's progress."""
 FORMAT = 1
 """Raised whenever an older program could no longer go on from what a newer one writes."""
 
@@ -180,11 +183,11 @@ def load_checkpoint(sha256: str, folder: Path | str) -> Checkpoint:
             raise DataError(f"checkpoint {sha256} was written by a newer naslab: update naslab")
         return Checkpoint(
             origin=msgspec.json.decode(metadata["origin"], type=Origin),
-            progress=msgspec.convert(json.loads(metadata["progress"]), TrainingProgress),
+            progress=msgspec.convert(json_values(metadata["progress"], bounds=METADATA), TrainingProgress),
             tensors=load(content),
         )
-    except (SafetensorError, KeyError, ValueError, TypeError) as error:
-        raise DataError(f"{sha256} is not a checkpoint: {error!r}") from error
+    except (SafetensorError, ReadError, KeyError, ValueError, TypeError, RecursionError) as error:
+        raise DataError(f"{sha256} is not a checkpoint: {shown(repr(error), 300)}") from error
 
 
 def part_of(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -199,5 +202,5 @@ def part_of(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 def _metadata(content: bytes) -> dict[str, str]:
     """The metadata of a safetensors file: its header is JSON, after its length in eight bytes."""
     length = int.from_bytes(content[:8], "little")
-    metadata: dict[str, str] = json.loads(content[8 : 8 + length])["__metadata__"]
+    metadata: dict[str, str] = json_values(content[8 : 8 + length], bounds=METADATA)["__metadata__"]
     return metadata

@@ -27,14 +27,28 @@ def read_pixels(path: Path) -> Tensor:
     """An image file as uint8 of shape (3, height, width), upright as its EXIF says; grey ones get three equal channels.
 
     JPEG and PNG are decoded by torchcodec where it is installed, everything else by Pillow, whose pixels are the same.
-    Raises `DataError`, which names the file, where it is damaged or cut short.
+    Raises `DataError`, which names the file, where it is damaged or cut short, or has more pixels than Pillow
+    takes for harmless, twice `PIL.Image.MAX_IMAGE_PIXELS` (small files can unpack to more than the memory holds).
     """
+    from PIL import Image
+
     decode = fast_decoder() if path.suffix.lower() in DECODED_BY_TORCHCODEC else None
     try:
-        return read_by_pillow(path) if decode is None else decode(path)
-    except (RuntimeError, OSError, ValueError, SyntaxError) as error:
+        if decode is None:
+            return read_by_pillow(path)
+        _require_few_pixels(path)
+        return decode(path)
+    except (Image.DecompressionBombError, RuntimeError, OSError, ValueError, SyntaxError) as error:
         reason = re.sub(r"^\w+, \S+:\d+, ", "", str(error)).partition(". ")[0]  # torchcodec begins with its own place
         raise DataError(f"{path} cannot be read as an image: {reason}") from error
+
+
+def _require_few_pixels(path: Path) -> None:
+    """Raise Pillow's `DecompressionBombError` by the size in a file's header: torchcodec has no such limit."""
+    from PIL import Image
+
+    with Image.open(path):
+        pass
 
 
 @cache

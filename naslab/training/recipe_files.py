@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from naslab.arch.files import decode, encode, load_yaml
+from naslab.arch.files import decode, encode
 from naslab.errors import NaslabError, SpecError
+from naslab.reading import read_values
 from naslab.study.recipe import Recipe, named_recipe
 
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -26,7 +27,7 @@ def find_recipe(name_or_path: str | Path, dataset: str) -> Recipe:
     path = Path(name_or_path)
     if not isinstance(name_or_path, Path) and path.suffix not in SUFFIXES and len(path.parts) < 2:
         return named_recipe(name_or_path, dataset)
-    data = load_yaml(path)
+    data = read_values(path)
     if not isinstance(data, dict):
         raise NaslabError(f"{path} must hold the fields of a recipe, as 'learning_rate: 0.1'")
     own = {name: _number(value) for name, value in data.items() if name != BASE}

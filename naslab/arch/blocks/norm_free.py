@@ -43,7 +43,7 @@ class NormFreeBlock(Block, frozen=True, tag="norm_free"):
         require_odd(self.kernel)
         require_positive(float(self.ratio), "ratio")
         require_positive(self.group_width, "group_width")
-        require_positive(self.num_filters, "num_filters")
+        require(1 <= self.num_filters <= 64, "num_filters", f"must be 1 to 64, got {self.num_filters}")
         require_positive(float(self.alpha), "alpha")
         require(self.sums_before >= 0, "sums_before", f"must be at least 0, got {self.sums_before}")
 

@@ -16,7 +16,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from naslab.errors import DataError
+from naslab.arch.bounds import MAX_SIDE
+from naslab.errors import DataError, shown
 from naslab.training.datasets.arrays import ImageArrays, Part, cached_array, cached_arrays, fingerprint
 from naslab.training.datasets.split import split_indices
 
@@ -56,11 +57,13 @@ def parse_choice(name: str) -> FolderChoice:
     >>> parse_choice("image_folder:flowers@48x64")
     FolderChoice(root=PosixPath('flowers'), height=48, width=64)
     """
-    match = re.fullmatch(r"(.+?)(?:@(\d+)(?:x(\d+))?)?", name.removeprefix(IMAGE_FOLDER))
+    match = re.fullmatch(r"(.+?)(?:@(\d{1,9})(?:x(\d{1,9}))?)?", name.removeprefix(IMAGE_FOLDER))
     if match is None:
         raise DataError(f"'{name}' names no folder: write {IMAGE_FOLDER}PATH or {IMAGE_FOLDER}PATH@SIZE")
     height = int(match[2] or DEFAULT_SIZE)
     width = int(match[3] or height)
+    if max(height, width) > MAX_SIDE:
+        raise DataError(f"'{shown(name)}': images may have {MAX_SIDE:,} pixels a side, got {height} x {width}")
     if min(height, width) < 1:
         raise DataError(f"'{name}': images need at least 1 x 1 pixel, got {height} x {width}")
     return FolderChoice(Path(match[1]).expanduser(), height, width)

@@ -68,7 +68,7 @@ def load_supernet(path: Path | str) -> Supernet:
                 state=_part(tensors, "optimizer."),
                 losses=msgspec.json.decode(metadata["losses"], type=tuple[float, ...]),
             )
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
+    except (OSError, SafetensorError, KeyError, ValueError, RecursionError) as error:
         if isinstance(error, DataError):
             raise
         mend = f"make one with `naslab supernet SPACE --out {path}`"
