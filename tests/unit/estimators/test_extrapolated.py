@@ -1,4 +1,4 @@
-"""What a training that ends early foretells: the extrapolation of its own curve."""
+"""What a training that ends early leads to: the extrapolation of its own curve."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_it_is_the_curve_extrapolated_to_the_end_of_the_schedule(bench):
     assert estimate.measured["extrapolated_log_likelihood"] == -extrapolated_loss(estimate.curve, 6)
 
 
-def test_two_epochs_foretell_the_loss_alone(bench):
+def test_two_epochs_extrapolate_the_loss_alone(bench):
     name = read_name("extrapolated:epochs=2,of=4,images=60,by=loss")
     assert name.metric == "extrapolated_log_likelihood"
     made = name.make(Setting(PROBLEM))
@@ -65,7 +65,7 @@ def test_networks_are_ranked_by_what_is_asked_for():
         read_name("extrapolated:by=flops")
 
 
-def test_a_whole_schedule_needs_no_foretelling(bench):
+def test_a_whole_schedule_needs_no_extrapolation(bench):
     candidate = candidate_of(PROBLEM.space, PROBLEM.space.genome_at(3), 1)
     estimate = Extrapolated(TRAINING).estimate(candidate, bench)
     assert estimate.measured["extrapolated_accuracy"] == estimate.measured["accuracy"]
@@ -84,7 +84,7 @@ def test_too_few_epochs_are_refused_by_name():
         read_name("extrapolated:epochs=2").make(Setting(PROBLEM))
     with pytest.raises(SpecError, match="extrapolated:epochs: must be at least 2, got 1"):
         read_name("extrapolated:epochs=1,by=loss").make(Setting(PROBLEM))
-    with pytest.raises(SpecError, match="schedule_epochs"):
+    with pytest.raises(SpecError, match="extrapolated:of: must be at least the 5 epochs trained, got 4"):
         read_name("extrapolated:epochs=5,of=4").make(Setting(PROBLEM))
 
 
