@@ -16,7 +16,7 @@ import numpy as np
 
 from naslab.arch.cost import cost
 from naslab.errors import StudyError
-from naslab.metrics import find_metric, is_described, shown_as
+from naslab.metrics import find_metric, is_declared, is_described, shown_as
 from naslab.study.outcome import Outcome
 from naslab.study.problem import Objective, Problem
 
@@ -84,10 +84,10 @@ def _from_outcomes(objective: Objective, outcomes: Sequence[Outcome]) -> tuple[f
         return least, "the least there is"
     known = _known(objective, outcomes)
     if not known:
-        raise StudyError(
-            f"no reference point for {objective.metric}: none of {len(outcomes)} outcomes measured it; "
-            f"search with it among the objectives, or leave it out"
-        )
+        lacks = f"no reference point for {objective.metric}: none of {len(outcomes)} outcomes measured it"
+        if is_declared(objective.metric):
+            raise StudyError(f"{lacks}; search with it among the objectives, or leave it out")
+        raise StudyError(f"{lacks}, and no metric is declared under that name; declare it first, or leave it out")
     worst = max(map(objective.loss, known))
     beyond = objective.loss(ROOM * worst if worst > 0 else worst / ROOM)
     return beyond, f"{ROOM:g} times the worst complete outcome, which moves with the outcomes"

@@ -86,7 +86,20 @@ def _expression(module: nn.Module, indent: str) -> str:
     if next(module.children(), None) is not None:
         raise SpecError("", f"the source writer does not know the module {type(module).__name__}")
     # A leaf prints as the call that makes it.
-    return f"nn.{module!r}" if _is_torchs(type(module)) else repr(module)
+    return f"nn.{module!r}" if _is_torchs(type(module)) else _own_call(module)
+
+
+def _own_call(module: nn.Module) -> str:
+    """The printed form of a module whose class torch lacks. Raises `SpecError` where that call cannot make it."""
+    printed, kind = repr(module), type(module)
+    try:
+        call = ast.parse(printed, mode="eval").body
+        assert isinstance(call, ast.Call)
+        inspect.signature(kind).bind(*call.args, **{each.arg or "": each.value for each in call.keywords})
+    except (SyntaxError, AssertionError, TypeError):
+        rule = f"the module {kind.__name__} prints as '{printed}', which is not the call that makes it"
+        raise SpecError("", f"{rule}: print its arguments in extra_repr, or give TorchLayer(write=...)") from None
+    return printed
 
 
 def _body(text: str) -> str:

@@ -24,7 +24,7 @@ def pareto(
     y: Annotated[
         str | None,
         typer.Option(
-            help="The metric along the y axis.",
+            help="The metric along the y axis, with its direction where naslab does not know it, as f1:max.",
             show_default=f"{ACCURACY.name}, or the score of the study's estimator",
         ),
     ] = None,

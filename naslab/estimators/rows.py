@@ -202,7 +202,7 @@ def _table(setting: Setting, options: TableOptions) -> MadeEstimator:
         if name != "nas_bench_macro":
             raise DataError(
                 f"there is no table of known results of space '{name}' (there is one of nas_bench_macro); "
-                f"give a CSV of results, as table:path=FILE.csv or --reference FILE.csv"
+                f"give a CSV of results: table:path=FILE.csv as an estimator, FILE.csv as a reference"
             )
         made = nas_bench_macro(setting.data_dir)
     return MadeEstimator(made, file=made.path, require=made.require_known)

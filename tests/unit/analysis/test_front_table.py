@@ -168,3 +168,9 @@ def test_a_measured_cost_lies_beyond_the_worst_outcome() -> None:
     assert "moves with the outcomes" in corner.rules[1]
     with pytest.raises(StudyError, match="none of 1 outcomes measured it"):
         reference_of_outcomes((Objective.named("latency_ms"),), finished((SMALL, 80.0)))
+
+
+def test_a_metric_that_is_not_declared_here_is_named_as_such() -> None:
+    goal = Objective.named("weight_bytes:min")
+    with pytest.raises(StudyError, match="weight_bytes: none of 1 outcomes measured it, and no metric is declared"):
+        reference_of_outcomes((goal,), finished((SMALL, 50.0)))

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from naslab.arch import ArchSpec, MBConv, Stage, StochasticDepth
 from naslab.arch.build import build
 from naslab.arch.source import network_source
+from naslab.errors import SpecError
 from naslab.zoo import model
 
 MODELS = (
@@ -68,3 +72,32 @@ def test_a_title_cannot_leave_its_docstring(tmp_path: Path) -> None:
     path.write_text(network_source(build(arch), hostile))
     exec(compile(path.read_text(), str(path), "exec"), {"__name__": "taken_home"})
     assert "raise SystemExit" in path.read_text()
+
+
+class Offset(nn.Module):
+    """A learned value for each channel; `extra_repr` does not print how many."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.value = nn.Parameter(torch.zeros(channels, 1, 1))
+
+
+class PrintedOffset(Offset):
+    """The same, printed as the call that makes it."""
+
+    def extra_repr(self) -> str:
+        return f"{self.value.shape[0]}"
+
+
+class AsideOffset(Offset):
+    """The same, printed with words that are no Python."""
+
+    def extra_repr(self) -> str:
+        return f"{self.value.shape[0]} channels"
+
+
+def test_a_module_that_does_not_print_as_its_call_is_refused() -> None:
+    assert "PrintedOffset(4)" in network_source(nn.Sequential(OrderedDict(offset=PrintedOffset(4))), "Printed.")
+    for kind, printed in ((Offset, "Offset()"), (AsideOffset, "AsideOffset(4 channels)")):
+        with pytest.raises(SpecError, match=re.escape(f"{kind.__name__} prints as '{printed}', which is not the call")):
+            network_source(nn.Sequential(OrderedDict(offset=kind(4))), "Unprinted.")

@@ -84,7 +84,7 @@ def test_too_few_epochs_are_refused_by_name():
         read_name("extrapolated:epochs=2").make(Setting(PROBLEM))
     with pytest.raises(SpecError, match="extrapolated:epochs: must be at least 2, got 1"):
         read_name("extrapolated:epochs=1,by=loss").make(Setting(PROBLEM))
-    with pytest.raises(SpecError, match="schedule_epochs"):
+    with pytest.raises(SpecError, match="extrapolated:of: must be at least the 5 epochs trained, got 4"):
         read_name("extrapolated:epochs=5,of=4").make(Setting(PROBLEM))
 
 
