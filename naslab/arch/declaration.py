@@ -129,8 +129,10 @@ _DECLARATIONS: dict[type[Layer], Declaration] = {}
 
 
 def declare(kind: type[Layer], declaration: Declaration) -> None:
-    """Make a kind of layer known to every reading of a plan. Raises `SpecError` where it is known already.
+    """Make a kind of layer known to every reading of a plan.
 
+    Raises `SpecError` where it is known already, and where another kind has its name: identities tell kinds by name.
+    A kind that is written anew under its name, as in a notebook, may be declared again.
     Called when the file of the layer is imported, so that a worker that receives a network with it knows it too.
 
     >>> from naslab.arch.tally import tally
@@ -145,6 +147,9 @@ def declare(kind: type[Layer], declaration: Declaration) -> None:
     """
     if kind in _DECLARATIONS:
         raise SpecError("", f"the layer {kind.__name__} is declared already")
+    namesakes = [other for other in _DECLARATIONS if other.__name__ == kind.__name__]
+    if any((other.__module__, other.__qualname__) != (kind.__module__, kind.__qualname__) for other in namesakes):
+        raise SpecError("", f"another layer is called {kind.__name__}, and identities tell layers by name: rename it")
     _DECLARATIONS[kind] = declaration
     COUNTERS[kind] = declaration.count
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from naslab.arch import ArchSpec, ConvBlock, Stage, layer_costs
+from naslab.arch import ArchSpec, ConvBlock, Stage, declaration, layer_costs
 from naslab.arch.build import TorchLayer, _initialised, declare_module, module_of
 from naslab.arch.declaration import (
     ZERO,
@@ -313,3 +313,18 @@ def test_a_layer_is_declared_once() -> None:
         declare_module(Conv, TorchLayer(build=lambda layer: nn.Identity()))
     with pytest.raises(SpecError, match="the weight transfer of the layer Conv is declared already"):
         declare_transfer(Conv, TransferRule())
+
+
+def test_no_two_layers_share_a_name() -> None:
+    row = declaration_of(Conv(1, 1))
+    assert row is not None
+    namesake = type("Conv", (Layer,), {"__module__": "elsewhere"}, frozen=True)
+    with pytest.raises(SpecError, match="another layer is called Conv, and identities tell layers by name: rename it"):
+        declare(namesake, row)
+    written = [type("OfANotebook", (Layer,), {"__module__": "notebook"}, frozen=True) for _ in range(2)]
+    try:
+        for kind in written:
+            declare(kind, row)
+    finally:
+        for kind in written:
+            del declaration._DECLARATIONS[kind], declaration.COUNTERS[kind]

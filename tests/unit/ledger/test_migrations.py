@@ -194,9 +194,14 @@ def test_a_link_hides_no_driver(tmp_path: Path) -> None:
         fcntl.flock(of_an_older_program, fcntl.LOCK_EX)
         with pytest.raises(LedgerError, match="'plain' is being driven by"):
             Ledger.open(link)
-    with Ledger.open(link) as ledger, Ledger.open(tmp_path / "studies.db") as other, ledger.claim("plain"):
-        with pytest.raises(StudyError, match="driven by process"), other.claim("plain"):
-            pass
+    with (
+        Ledger.open(link) as ledger,
+        Ledger.open(tmp_path / "studies.db") as other,
+        ledger.claim("plain"),
+        pytest.raises(StudyError, match="driven by process"),
+        other.claim("plain"),
+    ):
+        pass
 
 
 @pytest.mark.parametrize(
