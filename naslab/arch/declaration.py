@@ -217,11 +217,19 @@ def passes_on(layer: Layer) -> bool:
 
 
 def load_torch_module(layer: Layer) -> bool:
-    """Import the Python module that the layer's declaration names in `torch_module`; False where it names none."""
+    """Import the Python module that the layer's declaration names in `torch_module`; False where it names none.
+
+    Raises `SpecError` that names the layer where the import fails.
+    """
     row = declaration_of(layer)
     if row is None or not row.torch_module:
         return False
-    importlib.import_module(row.torch_module)
+    try:
+        importlib.import_module(row.torch_module)
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        rule = f"the torch module '{row.torch_module}' of the layer {layer_kind(layer)} cannot be imported ({reason})"
+        raise SpecError("", f"{rule}: mend it, or the layer's declaration") from error
     return True
 
 
