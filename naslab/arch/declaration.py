@@ -129,8 +129,10 @@ _DECLARATIONS: dict[type[Layer], Declaration] = {}
 
 
 def declare(kind: type[Layer], declaration: Declaration) -> None:
-    """Make a kind of layer known to every reading of a plan. Raises `SpecError` where it is known already.
+    """Make a kind of layer known to every reading of a plan.
 
+    Raises `SpecError` where it is known already, and where another kind has its name: identities tell kinds by name.
+    A kind that is written anew under its name, as in a notebook, may be declared again.
     Called when the file of the layer is imported, so that a worker that receives a network with it knows it too.
 
     >>> from naslab.arch.tally import tally
@@ -145,6 +147,9 @@ def declare(kind: type[Layer], declaration: Declaration) -> None:
     """
     if kind in _DECLARATIONS:
         raise SpecError("", f"the layer {kind.__name__} is declared already")
+    namesakes = [other for other in _DECLARATIONS if other.__name__ == kind.__name__]
+    if any((other.__module__, other.__qualname__) != (kind.__module__, kind.__qualname__) for other in namesakes):
+        raise SpecError("", f"another layer is called {kind.__name__}, and identities tell layers by name: rename it")
     _DECLARATIONS[kind] = declaration
     COUNTERS[kind] = declaration.count
 
@@ -212,11 +217,19 @@ def passes_on(layer: Layer) -> bool:
 
 
 def load_torch_module(layer: Layer) -> bool:
-    """Import the Python module that the layer's declaration names in `torch_module`; False where it names none."""
+    """Import the Python module that the layer's declaration names in `torch_module`; False where it names none.
+
+    Raises `SpecError` that names the layer where the import fails.
+    """
     row = declaration_of(layer)
     if row is None or not row.torch_module:
         return False
-    importlib.import_module(row.torch_module)
+    try:
+        importlib.import_module(row.torch_module)
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        rule = f"the torch module '{row.torch_module}' of the layer {layer_kind(layer)} cannot be imported ({reason})"
+        raise SpecError("", f"{rule}: mend it, or the layer's declaration") from error
     return True
 
 

@@ -20,6 +20,7 @@ another default and any change of the form give networks new ones; `naslab.ledge
 
 from __future__ import annotations
 
+import math
 import struct
 from functools import cache, lru_cache, partial
 from hashlib import blake2b
@@ -279,6 +280,10 @@ def _essence(value: Any, rates: list[float]) -> Any:
         return _essence_of_fields(value, rates)
     if isinstance(value, tuple | list):
         return [_essence(each, rates) for each in value]
+    if isinstance(value, frozenset):
+        return sorted((_essence(each, rates) for each in value), key=msgspec.json.encode)
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"float": str(value)}  # JSON has no infinities
     is_whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
     return int(value) if is_whole else value
 

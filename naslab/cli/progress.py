@@ -142,8 +142,7 @@ def outcome_line(outcome: Outcome) -> str:
     accuracy = outcome.value(ACCURACY.name)
     words = [ACCURACY.brief.format(accuracy) + _depth_of_training(outcome)] if math.isfinite(accuracy) else []
     others = [row for row in measured_rows(estimate.measured) if row != ACCURACY]
-    if not words:
-        others += score_rows(estimate.measured)
+    others += score_rows(estimate.measured)
     words += [f"{quantity(outcome.value(row.name))} {row.name}" for row in (MACS, PARAMS)]
     words += [row.brief.format(estimate.measured[row.name]) for row in others]
     return f"{label_of(outcome)}: {', '.join(words)}, {estimate.wall_seconds:.1f} s  {network}"

@@ -42,10 +42,10 @@ WHERE locktype = 'advisory' AND granted AND classid = :kind
 def claimed_file(ledger: Path, study_id: int, name: str) -> Iterator[None]:
     """Hold a study of a SQLite ledger: a lock of the operating system on a small file beside it.
 
-    `ledger` is the ledger's file, `study_id` the study's key in it, `name` its name in messages. Raises `StudyError`
-    that says who holds the study, and `LedgerError` where the file cannot be made.
+    `ledger` is the ledger's file or a link to it, `study_id` the study's key in it, `name` its name in messages. Raises
+    `StudyError` that says who holds the study, and `LedgerError` where the file cannot be made.
     """
-    path = ledger.with_name(f"{ledger.name}.claim{study_id}")
+    path = Path(f"{os.path.realpath(ledger)}.claim{study_id}")  # one claim, whichever link a ledger is opened by
     file = _locked(path, name)
     # A forked worker inherits the lock; it lets go at once, so that the claim ends with the driver alone.
     os.register_at_fork(after_in_child=file.close)
@@ -72,9 +72,9 @@ def require_undriven(connection: Connection, location: Location) -> None:
 
 
 def _drivers(ledger: Path) -> dict[int, str]:
-    """Who drives which study of a SQLite ledger."""
+    """Who drives which study of a SQLite ledger; older programs put a claim beside the link that they opened it by."""
     found = {}
-    for path in sorted(ledger.parent.glob(f"{glob.escape(ledger.name)}.claim*")):
+    for path in sorted(map(Path, {each for name in (ledger, os.path.realpath(ledger)) for each in _claims(name)})):
         number = path.name.rpartition(".claim")[2]
         with suppress(FileNotFoundError), path.open("rb") as file:
             try:
@@ -83,6 +83,11 @@ def _drivers(ledger: Path) -> dict[int, str]:
                 if number.isdecimal():
                     found[int(number)] = file.read(400).decode(errors="replace") or "another process"
     return found
+
+
+def _claims(ledger: Path | str) -> list[str]:
+    """The files of claims beside a ledger or a link to it."""
+    return glob.glob(f"{glob.escape(str(ledger))}.claim*")
 
 
 def _locked(path: Path, name: str) -> FileIO:

@@ -125,7 +125,7 @@ def rewrite_json(connection: Connection, name: str, key: Sequence[str], field: s
 def _changed(stored: str, change: Change) -> str:
     try:
         value = json.loads(stored)
-    except ValueError:
+    except (ValueError, RecursionError):
         return stored  # damaged: who reads it says so
     if not isinstance(value, dict):
         return stored

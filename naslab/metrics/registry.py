@@ -97,8 +97,11 @@ def score_rows(measured: Iterable[str]) -> tuple[Metric, ...]:
     >>> [row.name for row in score_rows(["accuracy", "accuracy_sem", "naswot"])]
     ['naswot']
     """
+    names = tuple(measured)
     keys = {key for row in _declared.values() for key in row.keys}
-    return tuple(shown_as(name, maximise=True) for name in measured if name not in keys)
+    rows = [shown_as(name, maximise=True) for name in names if name not in keys]
+    beside = {key for row in rows for key in row.keys if key != row.name}
+    return tuple(row for row in rows if row.name not in beside)
 
 
 def in_words(names: Iterable[str], last: str = "or") -> str:

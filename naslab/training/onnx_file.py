@@ -9,16 +9,18 @@ import torch
 from torch import nn
 
 from naslab.arch.plan import Shape
-from naslab.atomic_write import draft_folder, put_in_place
+from naslab.atomic_write import draft_folder, put_in_place, require_writable
 from naslab.errors import NaslabError, shown
 
 
 def write_onnx(module: nn.Module, shape: Shape, path: Path) -> None:
     """Write the evaluation path of a module for batches of any size of (channels, height, width) images.
 
-    Raises `NaslabError` where the packages onnx and onnxscript are missing, or torch's exporter has no translation for
-    a layer.
+    Weights that ONNX keeps outside lie beside it, in `path` with `.data` behind it. Raises `NaslabError` where the
+    packages onnx and onnxscript are missing, or torch's exporter has no translation for a layer, and `WriteError` where
+    a file cannot be written at `path`.
     """
+    require_writable(path)  # before the weights are put beside it
     try:
         import onnxscript  # noqa: F401  (torch's exporter needs it)
     except ImportError:

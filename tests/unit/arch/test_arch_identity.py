@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -190,6 +191,21 @@ def test_where_cells_stand_apart_counts() -> None:
     apart = network(Stage(block=ConvBlock(activation="none"), width=8), Stage(block=ActivationBlock()), cell)
     together = network(CONV, cell)
     assert arch_id(apart) != arch_id(together), "the cell reads what is before the activation, or the input"
+
+
+class Holding(Layer, frozen=True):
+    value: Any = 0.0
+
+
+def test_numbers_that_json_lacks_are_told_apart() -> None:
+    values = (math.inf, -math.inf, math.nan, None, "inf", 1e300)
+    assert len({layer_rows(Holding(value)) for value in values}) == len(values)
+
+
+def test_sets_are_written_in_one_order() -> None:
+    names = ("width", "depth", "kernel", "se", "norm")
+    one, other = (layer_rows(Holding(frozenset(order))) for order in (names, names[::-1]))
+    assert one == other == layer_rows(Holding(tuple(sorted(names))))
 
 
 KNOWN = {

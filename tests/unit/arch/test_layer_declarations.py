@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+import re
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import torch
 from torch import Tensor, nn
 
-from naslab.arch import ArchSpec, ConvBlock, Stage, layer_costs
+from naslab.arch import ArchSpec, ConvBlock, Stage, declaration, layer_costs
 from naslab.arch.build import TorchLayer, _initialised, declare_module, module_of
 from naslab.arch.declaration import (
     ZERO,
@@ -313,3 +316,36 @@ def test_a_layer_is_declared_once() -> None:
         declare_module(Conv, TorchLayer(build=lambda layer: nn.Identity()))
     with pytest.raises(SpecError, match="the weight transfer of the layer Conv is declared already"):
         declare_transfer(Conv, TransferRule())
+
+
+def test_no_two_layers_share_a_name() -> None:
+    row = declaration_of(Conv(1, 1))
+    assert row is not None
+    namesake = type("Conv", (Layer,), {"__module__": "elsewhere"}, frozen=True)
+    with pytest.raises(SpecError, match="another layer is called Conv, and identities tell layers by name: rename it"):
+        declare(namesake, row)
+    written = [type("OfANotebook", (Layer,), {"__module__": "notebook"}, frozen=True) for _ in range(2)]
+    try:
+        for kind in written:
+            declare(kind, row)
+    finally:
+        for kind in written:
+            del declaration._DECLARATIONS[kind], declaration.COUNTERS[kind]
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [(None, "ModuleNotFoundError: No module named 'broken_rows'"), ("1 / 0", "ZeroDivisionError: division by zero")],
+)
+def test_a_torch_module_that_cannot_be_imported_is_named_with_its_layer(
+    source: str | None, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if source:
+        (tmp_path / "broken_rows.py").write_text(source, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    kind = type("Unbuilt", (Layer,), {"__module__": "elsewhere"}, frozen=True)
+    row = declaration_of(Conv(1, 1))
+    assert row is not None
+    monkeypatch.setitem(declaration._DECLARATIONS, kind, msgspec.structs.replace(row, torch_module="broken_rows"))
+    with pytest.raises(SpecError, match=re.escape(f"'broken_rows' of the layer Unbuilt cannot be imported ({reason})")):
+        module_of(kind())

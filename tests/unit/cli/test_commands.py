@@ -12,7 +12,11 @@ from typing import NamedTuple
 import pytest
 
 from naslab.arch import cost, load_arch
+from naslab.arch.build import build
 from naslab.cli.main import run
+from naslab.errors import WriteError
+from naslab.training.onnx_file import write_onnx
+from naslab.zoo import model
 
 
 class Shown(NamedTuple):
@@ -159,6 +163,13 @@ def test_export_writes_python_and_onnx(commands: Commands) -> None:
     shown = commands("export", "resnet20_cifar", "--out", "resnet.py", "--onnx", "resnet.onnx", "--json")
     assert shown.value == {"model": "resnet20_cifar", "files": ["resnet.py", "resnet.onnx"]}
     assert (commands.folder / "resnet.onnx").stat().st_size > 10_000
+
+
+def test_an_onnx_file_that_cannot_be_written_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "net.onnx").mkdir()
+    with pytest.raises(WriteError, match="it is a folder; name a file"):
+        write_onnx(build(model("resnet20_cifar")), (3, 32, 32), tmp_path / "net.onnx")
+    assert [each.name for each in tmp_path.iterdir()] == ["net.onnx"]
 
 
 @pytest.mark.parametrize(

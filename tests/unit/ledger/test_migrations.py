@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import logging
 import sqlite3
@@ -17,7 +18,7 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import IntegrityError
 
 from naslab.analysis.study import read_study
-from naslab.errors import LedgerError
+from naslab.errors import LedgerError, StudyError
 from naslab.ledger import Ledger, engine, migrations
 from naslab.ledger.claim import claimed_file, claimed_server
 from naslab.ledger.engine import writing
@@ -182,6 +183,27 @@ def test_a_ledger_that_is_being_driven_is_refused(location: str) -> None:
         assert "plain" in ledger.study_names()
 
 
+def test_a_link_hides_no_driver(tmp_path: Path) -> None:
+    place_kept(1, str(tmp_path / "studies.db"))
+    link = tmp_path / "link.db"
+    link.symlink_to("studies.db")
+    for claimed, opened in ((tmp_path / "studies.db", link), (link, tmp_path / "studies.db")):
+        with claimed_file(claimed, 1, "plain"), pytest.raises(LedgerError, match="'plain' is being driven by"):
+            Ledger.open(opened)
+    with (tmp_path / "link.db.claim1").open("w") as of_an_older_program:
+        fcntl.flock(of_an_older_program, fcntl.LOCK_EX)
+        with pytest.raises(LedgerError, match="'plain' is being driven by"):
+            Ledger.open(link)
+    with (
+        Ledger.open(link) as ledger,
+        Ledger.open(tmp_path / "studies.db") as other,
+        ledger.claim("plain"),
+        pytest.raises(StudyError, match="driven by process"),
+        other.claim("plain"),
+    ):
+        pass
+
+
 @pytest.mark.parametrize(
     ("statements", "told"),
     [
@@ -233,6 +255,17 @@ def test_what_is_damaged_or_unknown_stays_as_it_is(location: str) -> None:
         assert ledger.outcomes("stopped")
         with pytest.raises(LedgerError, match="the estimate of trial 0 of study 'plain' in the ledger is damaged"):
             ledger.outcomes("plain")
+
+
+def test_json_of_any_depth_is_brought_over(location: str) -> None:
+    place_kept(1, location)
+    deep = "[" * 100_000
+    change(location, f"UPDATE outcomes SET estimate = '{deep}' WHERE study_id = 1 AND trial = 0")
+    with (
+        Ledger.open(location) as ledger,
+        pytest.raises(LedgerError, match="the estimate of trial 0 of study 'plain' in the ledger is damaged"),
+    ):
+        ledger.outcomes("plain")
 
 
 def test_a_taken_name_is_not_given_again(location: str) -> None:
