@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 import torch
+from mixed_study import example_view
 from safetensors.torch import save
 from torch import nn
 
@@ -23,7 +24,6 @@ from naslab.space.genome import Gene, Genome
 from naslab.training import decode
 from naslab.training.checkpoint import load_checkpoint
 from naslab.training.onnx_file import write_onnx
-from tests.unit.optuna_edge.test_mirror import example_view
 
 NETWORK = "input: [3, 32, 32]\nnum_classes: 10\nstages:\n  - {block: {type: conv}, width: 8"
 ALIASES = "b0: &b0 [1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
