@@ -18,6 +18,7 @@ fi
 "$env/bin/python" -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
     msgspec numpy scipy sqlalchemy 'psycopg[binary]' optuna pyyaml typer rich filelock threadpoolctl hypothesis pytest \
     pytest-timeout
+"$env/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 "$env/bin/python" -m compileall -q naslab tests scripts
 export PYTHONPATH=$root
 "$env/bin/python" -m pytest -p no:cacheprovider tests/unit/space tests/unit/study tests/unit/scaling tests/unit/ledger \
