@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from naslab.arch.block import Role, roles_of
+from naslab.arch.memo import Memo
 from naslab.errors import SpecError, join_path, shown
 
 MAX_BLOCKS = 10_000
@@ -62,11 +63,27 @@ def require_within_bounds(spec: msgspec.Struct) -> None:
         _check(getattr(spec, field), _MOST.get(roles[field], MAX_NUMBER) if field in roles else MAX_NUMBER, field)
 
 
+def require_kept_within_bounds(spec: msgspec.Struct, field: str = "") -> None:
+    """`require_within_bounds` of the value of a `field`; equal values, as a search makes them, are checked once."""
+    try:
+        _within_bounds[spec]
+    except SpecError as error:
+        raise error.inside(field) from None
+    except TypeError:  # something in it has no hash; what that is, is told where it is used
+        require_within_bounds(spec)
+
+
+def _checked(spec: msgspec.Struct) -> bool:
+    require_within_bounds(spec)
+    return True
+
+
+_within_bounds: Memo[msgspec.Struct, bool] = Memo(_checked)
+
+
 def require_few_blocks(repeats: Iterable[int]) -> None:
     """Raise `SpecError` where the stages of a network repeat more blocks than a network may have."""
-    total = sum(repeats)
-    if total > MAX_BLOCKS:
-        require_at_most(total, MAX_BLOCKS, "", "a network may have blocks, repeats counted,")
+    require_at_most(sum(repeats), MAX_BLOCKS, "", "a network may have blocks, repeats counted,")
 
 
 def _check(value: Any, most: int, field: str) -> None:

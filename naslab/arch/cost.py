@@ -158,7 +158,8 @@ def _stage_counts(place: Place, stage: Stage) -> Counts:
     width = stage.width
     before, params, macs, activations, peak, span = block_counts(block, width, stage.stride, shape, context)
     left = stage.repeats - 1
-    block = block.repeated(1)  # those behind it differ in constants alone
+    if left:
+        block = block.repeated(1)  # those behind it differ in constants alone
     while left:
         out, more_params, more_macs, more_activations, more_peak, more = block_counts(block, width, 1, before, context)
         times = left if out == before else 1

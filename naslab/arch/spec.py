@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Literal
 
 from naslab.arch.block import (
@@ -15,7 +16,15 @@ from naslab.arch.block import (
     require_positive,
 )
 from naslab.arch.blocks import AnyBlock
-from naslab.arch.bounds import MAX_CHANNELS, MAX_SIDE, require_at_most, require_few_blocks, require_within_bounds
+from naslab.arch.bounds import (
+    MAX_BLOCKS,
+    MAX_CHANNELS,
+    MAX_SIDE,
+    require_at_most,
+    require_few_blocks,
+    require_kept_within_bounds,
+    require_within_bounds,
+)
 from naslab.arch.plan import Activation, Shape
 from naslab.errors import SpecError
 
@@ -37,7 +46,9 @@ class Stage(Spec, frozen=True, cache_hash=True):
         require_positive(self.repeats, "repeats")
         if not 1 <= self.stride <= 8:
             raise SpecError("stride", f"must be 1 to 8, got {self.stride}")
-        require_within_bounds(self)
+        if max(self.width or 1, self.repeats, self.stride) > MAX_BLOCKS:
+            require_within_bounds(self)
+        require_kept_within_bounds(self.block, "block")
 
 
 class StochasticDepth(Spec, frozen=True, cache_hash=True):
@@ -95,7 +106,7 @@ class Head(Spec, frozen=True, cache_hash=True):
             require_positive(width, f"hidden[{index}]")
         require(min(self.pool_size) >= 1, "pool_size", f"must be at least 1 x 1, got {self.pool_size}")
         require(0 <= self.dropout < 1, "dropout", f"must be at least 0 and below 1, got {self.dropout}")
-        require_within_bounds(self)
+        require_kept_within_bounds(self)
 
 
 class AuxiliaryHead(Spec, frozen=True, cache_hash=True):
@@ -113,6 +124,9 @@ class AuxiliaryHead(Spec, frozen=True, cache_hash=True):
     def __post_init__(self) -> None:
         require(self.after >= 0, "after", f"must be the index of a stage, got {self.after}")
         require(self.weight > 0, "weight", f"must be above 0, got {self.weight}")
+
+
+_repeats = attrgetter("repeats")
 
 
 class ArchSpec(Spec, frozen=True, cache_hash=True):
@@ -149,7 +163,8 @@ class ArchSpec(Spec, frozen=True, cache_hash=True):
             for index, value in enumerate(self.input):
                 require_at_most(value, MAX_SIDE, f"input[{index}]")
             require_at_most(self.num_classes, MAX_CHANNELS, "num_classes")
-        require_few_blocks([stage.repeats for stage in self.stem + self.stages])
+        if sum(map(_repeats, self.stem + self.stages)) > MAX_BLOCKS:
+            require_few_blocks(map(_repeats, self.stem + self.stages))
         taken = -1
         for index, auxiliary in enumerate(self.auxiliary):
             field = f"auxiliary[{index}].after"

@@ -153,7 +153,8 @@ def test_memory_that_no_batch_leaves_enough_of(tmp_path: Path, monkeypatch: pyte
     assert estimate.notes["batch_size"] == 8
 
 
-def test_a_network_that_no_host_has_room_for(tmp_path: Path) -> None:
+def test_a_network_that_no_host_has_room_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NASLAB_UNBOUNDED", "1")
     huge = arch_of(BAD, stages=(Stage(block=ConvBlock(kernel=1), width=2**57),))
     estimate = searched(tmp_path, worker_of(), huge)
     assert reason_of(estimate) == "out_of_memory"

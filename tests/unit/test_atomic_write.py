@@ -186,10 +186,13 @@ def test_of_writers_at_once_one_wins_and_readers_see_whole_files(tmp_path: Path)
 WRITES = re.compile(r"\.write_text\(|\.write_bytes\(|mkstemp|NamedTemporaryFile|os\.replace|\.open\(\"[wxa]")
 
 
+DOCTEST = re.compile(r"\s*(>>>|\.\.\.) ")
+
+
 def test_nothing_else_in_the_package_writes_files() -> None:
     found = {
         path.relative_to(PACKAGE).as_posix()
         for path in PACKAGE.rglob("*.py")
-        if WRITES.search(path.read_text(encoding="utf-8"))
+        if any(WRITES.search(line) for line in path.read_text(encoding="utf-8").splitlines() if not DOCTEST.match(line))
     }
     assert found == set()

@@ -267,7 +267,7 @@ def test_cost_of_many_models_in_one_call(commands: Commands) -> None:
         ("resnet18,axb,10", "rows.csv, line 3: resolution: must be a size"),
         ("resnet18,224,none", "rows.csv, line 3: num_classes: must be a whole number"),
         ("alexnet,20,10", "rows.csv, line 3: stages[3]: a 3 x 3 window does not fit"),
-        ("\xff", "rows.csv: must be text in UTF-8"),
+        ("\xff", "rows.csv is not text in UTF-8"),
     ],
 )
 def test_a_bad_row_is_named_by_its_line(commands: Commands, row: str, message: str) -> None:

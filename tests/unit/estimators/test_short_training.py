@@ -117,8 +117,9 @@ def test_whatever_a_candidate_raises_is_a_failure_with_its_reason(bench, monkeyp
     assert ("Traceback" in failure.traceback) == (reason in ("error", "out_of_memory"))
 
 
-def test_memory_that_is_not_there_is_a_failure(bench):
+def test_memory_that_is_not_there_is_a_failure(bench, monkeypatch):
     """A real allocation that no machine grants: weights of 2^60 values."""
+    monkeypatch.setenv("NASLAB_UNBOUNDED", "1")
     huge = msgspec.structs.replace(ARCH, stages=(Stage(block=ConvBlock(kernel=1), width=2**57),))
     failure = SHORT.estimate(candidate_of(huge), bench).failure
     assert failure is not None
