@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -98,6 +99,15 @@ def test_a_failed_candidate_fails_its_trial_and_missing_data_the_set_up(tune: An
         tune.trainable(NoData(), device="cpu")(config_of(0))
 
 
+def num_noted(experiment: Path) -> int:
+    """The trials in the newest state that Tune has written; 0 while there is none that is whole."""
+    states = sorted(experiment.glob("experiment_state-*.json"))
+    try:
+        return len(json.loads(states[-1].read_text())["trial_data"]) if states else 0
+    except (OSError, ValueError):
+        return 0
+
+
 def test_an_experiment_that_is_killed_and_restored_meets_its_budget(tmp_path: Path) -> None:
     mark = str(tmp_path)
     environment = {
@@ -111,6 +121,7 @@ def test_an_experiment_that_is_killed_and_restored_meets_its_budget(tmp_path: Pa
     first = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         assert wait_until(lambda: len(runs_of(tmp_path)) >= 5)
+        assert wait_until(lambda: num_noted(tmp_path / "experiment") >= 5)  # Tune writes its state a little later
         first.kill()
         first.wait()
         finished = len(runs_of(tmp_path)) - 2
