@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from in_process import workers_in_process
 
 from naslab.arch import cost, load_arch
 from naslab.arch.build import build
@@ -80,7 +81,8 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> Commands:
 
 
 def test_the_same_command_with_a_larger_total_continues(commands: Commands) -> None:
-    shown = commands(*SEARCH, "--trials", "4", "--json")
+    with workers_in_process():
+        shown = commands(*SEARCH, "--trials", "4", "--json")
     value = shown.value
     assert isinstance(value, dict)
     assert (value["trials"], value["failed"]) == (4, 0)
@@ -136,7 +138,8 @@ def test_rescale_meets_a_budget_and_says_how(commands: Commands) -> None:
 
 
 def test_a_trained_family_joins_the_study(commands: Commands) -> None:
-    shown = commands("rescale", "small:best", "--phi", "1", "--train", "--out", "trained_family", "--json")
+    with workers_in_process():
+        shown = commands("rescale", "small:best", "--phi", "1", "--train", "--out", "trained_family", "--json")
     value = shown.value
     assert isinstance(value, dict)
     assert 0 <= value["members"][0]["accuracy"] <= 100
