@@ -66,7 +66,7 @@ def test_a_worker_killed_in_the_middle_of_a_rung_goes_on_from_the_checkpoint(
         trials=2,
         max_images=300,
         rungs=(1, 3),
-        workers=Workers(count=2, device="cpu"),
+        workers=Workers(count=1, device="cpu"),
         ledger=tmp_path / "naslab.db",
         study="rungs",
     )
