@@ -14,7 +14,7 @@ import naslab
 PACKAGE = Path(naslab.__file__).parent
 ROOMS = (
     *("errors", "reading", "atomic_write", "blobs", "pareto"),
-    *("arch", "metrics", "zoo", "scaling", "space", "study", "ledger"),
+    *("arch", "metrics", "zoo", "notations", "scaling", "space", "study", "ledger"),
     *("training", "strategies", "estimators", "provenance", "execution", "analysis", "bench", "figures"),
     *("optuna_edge", "lab", "tune", "cli"),
 )

@@ -154,13 +154,17 @@ def _nodes_tally(
     return Tally(out, params, macs, activations, peak, POINT), tuple(spans)
 
 
+_layer_tally = lru_cache(maxsize=16384)(tally)
+"""Cells are made of few operations, at few sizes."""
+
+
 def node_tally(node: Node, values: list[Shape], keep: bool = False) -> Tally:
     """Count the layer of `node` on the values that it reads, `values` being the shapes of all before it.
 
     The peak counts the joined map and what the layer makes of it; `keep` says that the joined map is needed afterwards.
     Raises `SpecError` where the values cannot be joined or the layer does not fit them.
     """
-    part = tally(node.layer, joined_shape(node, values), keep)
+    part = _layer_tally(node.layer, joined_shape(node, values), keep)
     if node.shifted_like is None:
         return part
     top, left = _shift(values[node.shifted_like])
