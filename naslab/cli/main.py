@@ -12,6 +12,7 @@ import typer
 from naslab.cli import (
     calibrate,
     compare,
+    convert,
     cost,
     data_law,
     doctor,
@@ -51,6 +52,7 @@ for each in (
     scaling_law,
     data_law,
     compare,
+    convert,
     calibrate,
     train,
     supernet,
