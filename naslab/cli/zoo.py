@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from naslab.cli.help_text import Command
 from naslab.cli.output import JsonOption, print_json, print_table, say
 from naslab.metrics import MACS, PARAMS
 
@@ -64,4 +65,4 @@ def _source(row: ZooRow) -> str:
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command()(zoo)
+    app.command(cls=Command)(zoo)

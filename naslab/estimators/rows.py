@@ -158,6 +158,8 @@ def _ensemble(setting: Setting, options: EnsembleOptions) -> MadeEstimator:
 def _predictor(setting: Setting, options: PredictorOptions) -> MadeEstimator:
     from naslab.estimators.predictor import AccuracyPredictor
 
+    is_seen = bool(options.proxies) or options.batch == PredictorOptions().batch
+    require(is_seen, "predictor:batch", "has no effect without proxies, which look at these images")
     if setting.learned is not None:
         require(
             bool(options.study), "predictor:study", "must name what a search's predictor learns from, as study=NAME"
@@ -194,6 +196,9 @@ def _table(setting: Setting, options: TableOptions) -> MadeEstimator:
     from naslab.estimators.known_table import KnownTable, nas_bench_macro
 
     require(not (options.path and options.name), "table", "is a file or a known table, so give path or name, not both")
+    plain = TableOptions()
+    has_columns = (options.key, options.accuracy) != (plain.key, plain.accuracy)
+    require(not has_columns or bool(options.path), "table", "names columns of a file, so give its path, too")
     if options.path:
         path = str(Path(options.path).expanduser().absolute())
         made = KnownTable(path=path, key_column=options.key, accuracy_column=options.accuracy)
