@@ -40,7 +40,7 @@ from naslab.lab.models import (
     WORKERS,
 )
 from naslab.lab.problems import ListedNetwork, baseline, make_problem, resolve_strategy, strategy_name
-from naslab.lab.records import begun_with, open_record, run_record, with_idle_fields
+from naslab.lab.records import begun_with, run_record, taken_up, with_idle_fields
 from naslab.lab.search_estimators import SearchEstimator, estimator_of, find_search_estimator, require_estimator_fits
 from naslab.lab.search_options import DEFAULT_EPOCHS, SearchOptions
 from naslab.ledger.ledger import Ledger
@@ -245,22 +245,22 @@ def run_search(options: SearchOptions, on_event: Observer = ignore) -> StudyView
         record = with_idle_fields(ledger, study_record(plan, strategy_name(strategy)))
         spent = plan.fidelity if has_trained(record) else msgspec.structs.replace(plan.fidelity, epochs=record.epochs)
         proposing = resolve_strategy(strategy, plan.problem, options.seed)
-        open_record(ledger, record)
-        ledger.add_run(record.name, run_record(plan.workers))
-        on_event(StudyOpened(record, plan.problem, tuple(ledger.outcomes(record.name, "search"))))
-        if choice is not None:
-            on_event(StrategyChosen(choice.name, choice.reason))
-        if plan.estimator is None:
-            estimator = estimator_of(plan.problem, options.data_dir, record, ledger)
-        else:
-            estimator = plan.estimator.estimator
-        with plan.workers.start(estimator, plan.memory) as executor:
-            tidy = partial(sweep_checkpoints, ledger, record, plan.problem.objectives)
-            source = search_source(proposing, plan.problem, record, ledger, spent)
-            run_candidates(record.name, ledger, executor, source, on_event, tidy)
-            if plan.baselines:
-                whole = spent if plan.rungs is None else Fidelity(epochs=record.epochs)
-                run_listed(ledger, record, executor, "baseline", plan.baselines, on_event, tidy, whole)
+        with taken_up(ledger, record, on_event):
+            ledger.add_run(record.name, run_record(plan.workers))
+            on_event(StudyOpened(record, plan.problem, tuple(ledger.outcomes(record.name, "search"))))
+            if choice is not None:
+                on_event(StrategyChosen(choice.name, choice.reason))
+            if plan.estimator is None:
+                estimator = estimator_of(plan.problem, options.data_dir, record, ledger)
+            else:
+                estimator = plan.estimator.estimator
+            with plan.workers.start(estimator, plan.memory) as executor:
+                tidy = partial(sweep_checkpoints, ledger, record, plan.problem.objectives)
+                source = search_source(proposing, plan.problem, record, ledger, spent)
+                run_candidates(record.name, ledger, executor, source, on_event, tidy)
+                if plan.baselines:
+                    whole = spent if plan.rungs is None else Fidelity(epochs=record.epochs)
+                    run_listed(ledger, record, executor, "baseline", plan.baselines, on_event, tidy, whole)
         return read_study(ledger, record.name)
 
 
