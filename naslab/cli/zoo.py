@@ -24,9 +24,12 @@ def zoo(
 ) -> None:
     """Every network of the zoo: family, paper, year, exact params and macs, published top-1 accuracy and its source.
 
+    Below stands which families pad otherwise than their released code.
+
     Example: naslab zoo --plot zoo.html
     """
     from naslab.analysis.zoo import zoo_table
+    from naslab.zoo.entry import SAME_WORDS
 
     rows = zoo_table()
     if plot is not None:
@@ -55,6 +58,8 @@ def zoo(
                 for row in rows
             ],
         )
+        shifted = dict.fromkeys(row.family for row in rows if not row.has_released_windows)
+        print(f"{', '.join(shifted)}: {SAME_WORDS}")
 
 
 def _source(row: ZooRow) -> str:

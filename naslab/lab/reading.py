@@ -82,7 +82,8 @@ def front_figure(
 
 def second_objective(problem: Problem, first: str) -> str:
     """The objective of `problem` to draw against `first`: the next one of its own, macs where there is none."""
-    return next((goal.metric for goal in problem.objectives if goal.metric != first), MACS.name)
+    name = first.partition(":")[0]
+    return next((goal.metric for goal in problem.objectives if goal.metric != name), MACS.name)
 
 
 @takes(study=STUDY, path=path(), ledger=LEDGER)
