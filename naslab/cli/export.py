@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from naslab.cli.help_text import Command
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, say
 
 
@@ -41,4 +42,4 @@ def export(
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command()(export)
+    app.command(cls=Command)(export)

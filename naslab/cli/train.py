@@ -53,13 +53,13 @@ def train(
     import msgspec
 
     from naslab.arch import save_arch
-    from naslab.atomic_write import atomic_write
+    from naslab.atomic_write import atomic_write, make_folder
     from naslab.lab.models import find_model, parse_resolution
     from naslab.lab.training import export_network
     from naslab.lab.training import train as run
 
     found = find_model(model, ledger, parse_resolution(resolution))
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     trained = run(
         found,
         dataset=dataset,
