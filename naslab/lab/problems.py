@@ -12,6 +12,7 @@ from naslab.metrics import ACCURACY, EVALUATION, MACS, TIMING, find_metric
 from naslab.space import SearchSpace, load_space
 from naslab.strategies.registry import make_strategy
 from naslab.strategies.strategy import Strategy
+from naslab.study.data_choice import OWN_DATA
 from naslab.study.problem import DataChoice, Limit, Objective, Problem
 from naslab.study.recipe import Recipe, default_recipe
 from naslab.training.datasets.info import DATASETS, dataset_info
@@ -32,20 +33,26 @@ def make_problem(
     recipe: Recipe | str | Path | None,
     max_images: int | None = None,
     score: str | None = None,
+    brings_data: bool = False,
 ) -> Problem:
     """The problem that a search is about; every name in it is checked here.
 
     `space`, `dataset`, `limits`, `recipe` and `max_images` are those of `naslab.search`. `objectives` are by default
-    accuracy and macs, or the `score` by which an estimator ranks networks, and macs. Raises `StudyError` for objectives
-    that are none, named twice or measured by nothing, and `NaslabError` for whatever else does not fit.
+    accuracy and macs, or the `score` by which an estimator ranks networks, and macs. An estimator that `brings_data`
+    needs no data set: without one, the images and classes are those that the space says. Raises `StudyError` for
+    objectives that are none, named twice or measured by nothing, and `NaslabError` for whatever else does not fit.
     """
     template = space if isinstance(space, SearchSpace) else load_space(space)
     if isinstance(dataset, DataChoice):
         data = dataset
+    elif dataset is None and brings_data:
+        data = DataChoice(name=OWN_DATA, max_images=max_images)
     else:
         data = DataChoice(name=dataset or fitting_dataset(template), max_images=max_images)
     name = data.name
-    facts = dataset_info(name)
+    if name != OWN_DATA:
+        facts = dataset_info(name)
+        template = template.for_data(facts.channels, facts.num_classes)
     if isinstance(recipe, str | Path):
         recipe = find_recipe(recipe, name)
     if objectives is None:
@@ -60,7 +67,7 @@ def make_problem(
     if len({goal.metric for goal in goals}) < len(goals):
         raise StudyError(f"an objective is named twice: {', '.join(objectives)}")
     return Problem(
-        space=template.for_data(facts.channels, facts.num_classes),
+        space=template,
         objectives=goals,
         data=data,
         recipe=recipe or default_recipe(name),

@@ -7,11 +7,12 @@ from typing import Any
 
 import msgspec
 
-from naslab.errors import StudyError
+from naslab.errors import StudyError, shortened
 from naslab.execution.workers import Workers
 from naslab.lab.search_options import identity_fields
 from naslab.ledger.ledger import Ledger
-from naslab.ledger.record import RunRecord, StudyRecord
+from naslab.ledger.record import RunRecord, SourceChange, StudyRecord
+from naslab.outside import changed
 from naslab.provenance import command_line, installed_versions, machine_description
 from naslab.strategies.choosing import StrategyChoice
 
@@ -23,10 +24,11 @@ def begun_with(ledger: Ledger, study: str, choice: StrategyChoice) -> StrategyCh
     return StrategyChoice(ledger.study(study).strategy, "the study was begun with it")
 
 
-def open_record(ledger: Ledger, record: StudyRecord) -> None:
+def open_record(ledger: Ledger, record: StudyRecord, accept_changes: bool = False) -> None:
     """Make the study of `record` in `ledger`, or take up the one of that name if it is the same search.
 
-    Raises `StudyError` that names what differs where it is another.
+    With `accept_changes`, and as long as nothing is complete, the user's own code may have changed since; that is kept
+    in the study. Raises `StudyError` that names what differs where it is another search.
     """
     if record.name not in ledger.study_names():
         ledger.create_study(record)
@@ -43,7 +45,24 @@ def open_record(ledger: Ledger, record: StudyRecord) -> None:
                 f"study '{record.name}' was made with another {what}: {_brief(old)}, asked for {_brief(new)}; "
                 f"continue it as it was, or give the new search its own name (--study NAME)"
             )
+    _require_same_source(ledger, there, record, accept_changes)
     ledger.set_trials(record.name, record.trials)
+
+
+def _require_same_source(ledger: Ledger, there: StudyRecord, record: StudyRecord, accept_changes: bool) -> None:
+    """Take up changes of the user's code. Raises `StudyError` where they were not accepted."""
+    told = changed(there.made_with, record.made_with)
+    if not told:
+        return
+    outcomes = ledger.outcomes(record.name)
+    if any(each.is_complete for each in outcomes) and not accept_changes:
+        raise StudyError(
+            f"the code that study '{record.name}' was made with has changed: {shortened(', '.join(told), 400)}; "
+            f"undo that, give the new search its own name (--study NAME), or go on with it (--accept-changes)"
+        )
+    change = SourceChange(changed=tuple(told), num_outcomes=len(outcomes), accepted=time.time())
+    kept = msgspec.structs.replace(there, made_with=record.made_with, changes=(*there.changes, change))
+    ledger.amend_study(kept)
 
 
 def run_record(pool: Workers) -> RunRecord:

@@ -16,10 +16,13 @@ import msgspec
 
 from naslab.analysis.study import StudyView, read_study
 from naslab.arguments import Kind, either, flag, instance, many, number, optional, takes, text, whole
-from naslab.estimators.named import read_name
+from naslab.estimators.estimator import Estimator
+from naslab.estimators.named import named
+from naslab.estimators.own import is_estimator
 from naslab.execution.checkpoints import sweep_checkpoints
 from naslab.execution.events import Observer, StrategyChosen, StudyOpened, ignore
 from naslab.execution.executor import Executor
+from naslab.execution.first_failures import FirstFailuresSource
 from naslab.execution.search import run_candidates
 from naslab.execution.search_source import require_stoppable, search_source
 from naslab.execution.source import ListSource, make_candidate
@@ -63,6 +66,10 @@ def _strategy(value: Any) -> Any:
     return value if is_sampler else text().read(value)
 
 
+def _estimator(value: Any) -> Any:
+    return value if callable(value) or is_estimator(value) else text().read(value)
+
+
 def _rungs(value: Any) -> Any:
     return Rungs.parse(value) if isinstance(value, str) else many(whole(1)).read(value)
 
@@ -85,8 +92,9 @@ def _rungs(value: Any) -> Any:
     rungs=optional(either(instance(Rungs), Kind("epochs, as (1, 3, 9)", _rungs))),
     stop_early=optional(number()),
     inherit=flag(),
-    estimator=NAME,
+    estimator=optional(Kind("the name of an estimator, or a training function of your own", _estimator)),
     data_dir=FOLDER,
+    accept_changes=flag(),
     on_event=OBSERVER,
 )
 def search(
@@ -108,8 +116,9 @@ def search(
     rungs: Rungs | Sequence[int] | None = None,
     stop_early: float | None = None,
     inherit: bool = False,
-    estimator: str | None = None,
+    estimator: str | Callable[..., Any] | Estimator | None = None,
     data_dir: str | None = None,
+    accept_changes: bool = False,
     on_event: Observer = ignore,
 ) -> StudyView:
     """Search a space and return the study; the same call again continues it, also after a crash.
@@ -134,8 +143,13 @@ def search(
     short training, by any name that `calibrate` knows: `"naswot"`, `"ensemble"`, `"extrapolated:epochs=3,of=4"`,
     `"supernet:path=FILE"`, `"table:path=FILE.csv"`, or `"predictor:study=NAME"`, which predicts what another study of
     the ledger would measure. One that measures no accuracy has its own score as an objective in the place of that;
-    baselines are estimated as the candidates are. Raises `NaslabError` before the first trial for whatever does not
-    fit.
+    baselines are estimated as the candidates are.
+
+    `estimator` may also be a training of your own, `evaluate(network, trial)`, or its name as `"my_code:evaluate"`: it
+    is given a torch module and a `naslab.Trial` and returns a dict of numbers, which `objectives` name with their
+    directions (`"f1:max"`). It needs no data set of naslab's; without `dataset` the images are those of the space. A
+    study is not gone on with where such code has changed, unless with `accept_changes`. Raises `NaslabError` before the
+    first trial for whatever does not fit.
 
     >>> import naslab
     >>> study = naslab.search("digits_demo", trials=20, epochs=4)  # doctest: +SKIP
@@ -161,6 +175,7 @@ def search(
         inherit=inherit,
         estimator=estimator,
         data_dir=data_dir,
+        accept_changes=accept_changes,
     )
     return run_search(options, on_event)
 
@@ -179,7 +194,7 @@ class PlannedSearch(NamedTuple):
     rungs: Rungs | None
     baselines: list[ListedNetwork]
     workers: Workers
-    memory: WorkerMemory
+    memory: WorkerMemory | None
     estimator: SearchEstimator | None
     fidelity: Fidelity
 
@@ -187,7 +202,8 @@ class PlannedSearch(NamedTuple):
 def plan_search(options: SearchOptions) -> PlannedSearch:
     """Check every option of a search. Raises `NaslabError` for whatever does not fit."""
     rungs = options.rungs if isinstance(options.rungs, Rungs) or options.rungs is None else Rungs(tuple(options.rungs))
-    named = None if options.estimator is None else read_name(options.estimator)
+    asked = None if options.estimator is None else named(options.estimator)
+    is_own = asked is not None and asked.row.is_own
     problem = make_problem(
         options.space,
         options.dataset,
@@ -195,10 +211,11 @@ def plan_search(options: SearchOptions) -> PlannedSearch:
         options.limits,
         options.recipe,
         options.max_images,
-        score=None if named is None else named.metric,
+        score=None if asked is None else asked.metric,
+        brings_data=is_own,
     )
-    if named is not None:
-        require_estimator_fits(named, options, problem)
+    if asked is not None:
+        require_estimator_fits(asked, options, problem)
     if options.stop_early is not None:
         require_stoppable(options.stop_early, problem.objectives)
     baselines = [baseline(name, problem) for name in options.baselines]
@@ -218,7 +235,7 @@ def plan_search(options: SearchOptions) -> PlannedSearch:
         estimator = find_search_estimator(
             options.estimator, problem, typical, options.ledger, options.data_dir, options.seed
         )
-    memory = WorkerMemory(problem.recipe, problem.data)
+    memory = None if is_own else WorkerMemory(problem.recipe, problem.data)
     fidelity = fidelity_of(rungs, epochs, estimator)
     return PlannedSearch(
         options=options,
@@ -228,7 +245,7 @@ def plan_search(options: SearchOptions) -> PlannedSearch:
         choice=choice,
         rungs=rungs,
         baselines=baselines,
-        workers=pool.packed(memory, typical),
+        workers=pool if memory is None else pool.packed(memory, typical),
         memory=memory,
         estimator=estimator,
         fidelity=fidelity,
@@ -243,7 +260,7 @@ def run_search(options: SearchOptions, on_event: Observer = ignore) -> StudyView
         strategy = plan.strategy if choice is None else choice.name
         record = study_record(plan, strategy_name(strategy))
         proposing = resolve_strategy(strategy, plan.problem, options.seed)
-        open_record(ledger, record)
+        open_record(ledger, record, options.accept_changes)
         ledger.add_run(record.name, run_record(plan.workers))
         on_event(StudyOpened(record, plan.problem, tuple(ledger.outcomes(record.name, "search"))))
         if choice is not None:
@@ -251,10 +268,12 @@ def run_search(options: SearchOptions, on_event: Observer = ignore) -> StudyView
         if plan.estimator is None:
             estimator = estimator_of(plan.problem, options.data_dir, record, ledger)
         else:
-            estimator = plan.estimator.estimator
+            estimator = plan.estimator.placed(ledger, record.name)
         with plan.workers.start(estimator, plan.memory) as executor:
             tidy = partial(sweep_checkpoints, ledger, record, plan.problem.objectives)
             source = search_source(proposing, plan.problem, record, ledger, plan.fidelity)
+            if plan.estimator is not None and plan.estimator.made_with:
+                source = FirstFailuresSource(source)
             run_candidates(record.name, ledger, executor, source, on_event, tidy)
             if plan.baselines:
                 whole = plan.fidelity if plan.rungs is None else Fidelity(epochs=record.epochs)
@@ -285,6 +304,7 @@ def study_record(plan: PlannedSearch, strategy: str) -> StudyRecord:
         inherit=options.inherit,
         estimator="" if estimator is None else estimator.name,
         estimator_file="" if estimator is None else estimator.sha256,
+        made_with={} if estimator is None else estimator.made_with,
     )
 
 

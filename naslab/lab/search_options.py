@@ -6,14 +6,15 @@ with it, which a test holds. Help texts may hold `{strategies}` and the like, th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
+    from naslab.estimators.estimator import Estimator
     from naslab.execution.workers import Workers
     from naslab.space import SearchSpace
     from naslab.study.data_choice import DataChoice
@@ -155,12 +156,13 @@ class SearchOptions:
             flags={"baseline": "A zoo network to train with the same recipe; may be repeated."},
         ),
     )
-    estimator: str | None = field(
+    estimator: str | Callable[..., Any] | Estimator | None = field(
         default=None,
         metadata=_told(
             "Estimates",
             "What ranks networks in place of short training: {estimators}, with options as in supernet:path=FILE, "
-            "extrapolated:epochs=3,of=4 or predictor:study=NAME, which predicts what another study would measure.",
+            "extrapolated:epochs=3,of=4 or predictor:study=NAME, which predicts what another study would measure; or "
+            "your own training function, as my_code:evaluate.",
             fixed=("estimator", "estimator_file"),
         ),
     )
@@ -180,6 +182,10 @@ class SearchOptions:
     )
     study: str | None = field(
         default=None, metadata=_told("Study", "The study's name; by default SPACE-STRATEGY-SEED.", grows="name")
+    )
+    accept_changes: bool = field(
+        default=False,
+        metadata=_told("Study", "Go on with a study although your own code has changed since; the study says so."),
     )
     ledger: str | Path = field(default="naslab.db", metadata=_told("Study", "SQLite file or PostgreSQL URL."))
 
