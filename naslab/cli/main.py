@@ -27,6 +27,7 @@ from naslab.cli import (
     spaces,
     studies,
     supernet,
+    table,
     train,
     zoo,
 )
@@ -60,6 +61,7 @@ for each in (
     spaces,
     zoo,
     studies,
+    table,
     mirror,
     doctor,
 ):

@@ -28,6 +28,10 @@ def pareto(
             show_default=f"{ACCURACY.name}, or the score of the study's estimator",
         ),
     ] = None,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(help="Only networks within this bound, as 'accuracy>=90' or 'macs<=5M'; may be repeated."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Write the picture to this self-contained HTML file.")] = None,
     ledger: LedgerOption = DEFAULT_LEDGER,
     json: JsonOption = False,
@@ -41,7 +45,7 @@ def pareto(
 
     view = open_study(study, ledger)
     up = y or score_of(view.record)
-    table = pareto_front(view, (up,) if y is None and up == x else (up, x))
+    table = pareto_front(view, (up,) if y is None and up == x else (up, x), limits=limit or ())
     if out is not None:
         from naslab.figures.write import write_figure
 

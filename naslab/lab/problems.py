@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 from naslab.arch import ArchSpec
 from naslab.errors import StudyError
 from naslab.metrics import ACCURACY, EVALUATION, MACS, TIMING, find_metric
+from naslab.outside import find_outside, name_of, source_of
 from naslab.space import SearchSpace, load_space
-from naslab.strategies.registry import make_strategy
+from naslab.strategies.own import is_strategy, strategy_of
+from naslab.strategies.registry import make_strategy, strategy_names
 from naslab.strategies.strategy import Strategy
 from naslab.study.data_choice import OWN_DATA
 from naslab.study.problem import DataChoice, Limit, Objective, Problem
@@ -99,15 +101,27 @@ def baseline(name: str, problem: Problem) -> ListedNetwork:
     return arch, {"zoo": name}
 
 
-def strategy_name(strategy: str | BaseSampler) -> str:
+def strategy_name(strategy: str | BaseSampler | Strategy) -> str:
     """What a study calls its strategy; `auto` is the name of one that is yet to be chosen."""
-    return strategy if isinstance(strategy, str) else f"optuna.{type(strategy).__name__}"
+    if isinstance(strategy, str):
+        return strategy
+    return name_of(strategy) if is_strategy(strategy) else f"optuna.{type(strategy).__name__}"
 
 
-def resolve_strategy(strategy: str | BaseSampler, problem: Problem, seed: int) -> Strategy:
-    """The strategy of a name, or one that thinks with a sampler of Optuna."""
+def strategy_source(strategy: str | BaseSampler | Strategy) -> dict[str, str]:
+    """The source of a user's own strategy (`naslab.outside.source_of`); nothing for naslab's and Optuna's."""
+    if isinstance(strategy, str):
+        found = None if strategy in strategy_names() else find_outside(strategy, "strategy", "naslab.strategies")
+        return {} if found is None else source_of(found)
+    return source_of(strategy) if is_strategy(strategy) else {}
+
+
+def resolve_strategy(strategy: str | BaseSampler | Strategy, problem: Problem, seed: int) -> Strategy:
+    """The strategy of a name, a user's own, or one that thinks with a sampler of Optuna."""
     if isinstance(strategy, str):
         return make_strategy(strategy, problem, seed)
+    if is_strategy(strategy):
+        return strategy_of(strategy, name_of(strategy), problem, seed)
     from naslab.strategies.optuna_bridge import sampler_strategy
 
     return sampler_strategy(strategy, problem, seed)

@@ -41,7 +41,14 @@ from naslab.lab.models import (
     SPACE,
     WORKERS,
 )
-from naslab.lab.problems import ListedNetwork, baseline, make_problem, resolve_strategy, strategy_name
+from naslab.lab.problems import (
+    ListedNetwork,
+    baseline,
+    make_problem,
+    resolve_strategy,
+    strategy_name,
+    strategy_source,
+)
 from naslab.lab.records import begun_with, open_record, run_record
 from naslab.lab.search_estimators import SearchEstimator, estimator_of, find_search_estimator, require_estimator_fits
 from naslab.lab.search_options import DEFAULT_EPOCHS, SearchOptions
@@ -49,7 +56,9 @@ from naslab.ledger.ledger import Ledger
 from naslab.ledger.record import StudyRecord
 from naslab.space import SearchSpace
 from naslab.strategies.choosing import AUTO, StrategyChoice, choose_strategy
+from naslab.strategies.own import is_strategy
 from naslab.strategies.registry import make_strategy
+from naslab.strategies.strategy import Strategy
 from naslab.study.data_choice import DataChoice
 from naslab.study.outcome import Fidelity
 from naslab.study.problem import Problem
@@ -63,7 +72,7 @@ if TYPE_CHECKING:
 
 def _strategy(value: Any) -> Any:
     is_sampler = any(each.__module__.split(".")[0] == "optuna" for each in type(value).__mro__)
-    return value if is_sampler else text().read(value)
+    return value if is_sampler or is_strategy(value) else text().read(value)
 
 
 def _estimator(value: Any) -> Any:
@@ -78,7 +87,7 @@ def _rungs(value: Any) -> Any:
     space=SPACE,
     dataset=DATASET,
     max_images=MAX_IMAGES,
-    strategy=Kind("the name of a strategy, or a sampler of Optuna", _strategy),
+    strategy=Kind("the name of a strategy, one of your own, or a sampler of Optuna", _strategy),
     trials=COUNT,
     epochs=optional(COUNT),
     objectives=optional(NAMES),
@@ -102,7 +111,7 @@ def search(
     *,
     dataset: str | DataChoice | None = None,
     max_images: int | None = None,
-    strategy: str | BaseSampler = "evolution",
+    strategy: str | BaseSampler | Strategy = "evolution",
     trials: int = 50,
     epochs: int | None = None,
     objectives: Sequence[str] | None = None,
@@ -126,9 +135,10 @@ def search(
     `space` is a space, the name of a shipped one or a YAML file; its input channels and classes follow the data set.
     `dataset` is a data set's name, by default the one that fits the space; `max_images` is how many training images are
     used, validation images among them; a `DataChoice` in the place of the name says more: how it is split, and whether
-    its images are held in memory or streamed. `strategy` is a name (`auto` leaves the choice to naslab) or a sampler of
-    Optuna. `trials` is a total over all calls, of `epochs` epochs each, by default 4. `objectives` are names of
-    metrics, accuracy and macs by default; `limits` such as `"macs<=50e6"` are met before anything is trained.
+    its images are held in memory or streamed. `strategy` is a name (`auto` leaves the choice to naslab), a sampler of
+    Optuna, or one of your own: an object with `ask` and `tell`, what makes such of (problem, seed), or its name as
+    `"my_code:MyStrategy"`. `trials` is a total over all calls, of `epochs` epochs each, by default 4. `objectives` are
+    names of metrics, accuracy and macs by default; `limits` such as `"macs<=50M"` are met before anything is trained.
     `baselines` are zoo networks trained after the search with the same recipe: `recipe` is a recipe, its name or its
     file, `short` by default.
 
@@ -189,7 +199,7 @@ class PlannedSearch(NamedTuple):
     options: SearchOptions
     problem: Problem
     study: str
-    strategy: str | BaseSampler
+    strategy: str | BaseSampler | Strategy
     choice: StrategyChoice | None
     rungs: Rungs | None
     baselines: list[ListedNetwork]
@@ -304,7 +314,7 @@ def study_record(plan: PlannedSearch, strategy: str) -> StudyRecord:
         inherit=options.inherit,
         estimator="" if estimator is None else estimator.name,
         estimator_file="" if estimator is None else estimator.sha256,
-        made_with={} if estimator is None else estimator.made_with,
+        made_with=({} if estimator is None else estimator.made_with) | strategy_source(plan.strategy),
     )
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from naslab.estimators.estimator import Estimator
     from naslab.execution.workers import Workers
     from naslab.space import SearchSpace
+    from naslab.strategies.strategy import Strategy
     from naslab.study.data_choice import DataChoice
     from naslab.study.recipe import Recipe
     from naslab.study.rungs import Rungs
@@ -68,10 +69,12 @@ class SearchOptions:
     space: SearchSpace | str | Path = field(
         metadata=_told("Search", "A shipped space (see `naslab spaces`) or a YAML file.", fixed="problem")
     )
-    strategy: str | BaseSampler = field(
+    strategy: str | BaseSampler | Strategy = field(
         default="evolution",
         metadata=_told(
-            "Search", "How candidates are chosen: {strategies}; auto chooses one and says why.", fixed="strategy"
+            "Search",
+            "How candidates are chosen: {strategies}; auto chooses one; or your own, as my_code:MyStrategy.",
+            fixed="strategy",
         ),
     )
     trials: int = field(
