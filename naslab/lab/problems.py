@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from naslab.arch import ArchSpec
+from naslab.arch.blocks.outside import block_class, own_blocks
 from naslab.errors import StudyError
 from naslab.metrics import ACCURACY, EVALUATION, MACS, TIMING, find_metric
 from naslab.outside import find_outside, name_of, source_of
@@ -106,6 +107,14 @@ def strategy_name(strategy: str | BaseSampler | Strategy) -> str:
     if isinstance(strategy, str):
         return strategy
     return name_of(strategy) if is_strategy(strategy) else f"optuna.{type(strategy).__name__}"
+
+
+def block_source(problem: Problem) -> dict[str, str]:
+    """The source of the user's own blocks in a problem's space (`naslab.outside.source_of`)."""
+    found: dict[str, str] = {}
+    for name in sorted(own_blocks(problem.space.template)):
+        found |= source_of(block_class(name))
+    return found
 
 
 def strategy_source(strategy: str | BaseSampler | Strategy) -> dict[str, str]:

@@ -44,6 +44,7 @@ from naslab.lab.models import (
 from naslab.lab.problems import (
     ListedNetwork,
     baseline,
+    block_source,
     make_problem,
     resolve_strategy,
     strategy_name,
@@ -301,6 +302,8 @@ def fidelity_of(rungs: Rungs | None, epochs: int, estimator: SearchEstimator | N
 def study_record(plan: PlannedSearch, strategy: str) -> StudyRecord:
     """What the ledger keeps of a search by the strategy of a name."""
     options, estimator = plan.options, plan.estimator
+    made_with = {} if estimator is None else estimator.made_with
+    made_with = made_with | strategy_source(plan.strategy) | block_source(plan.problem)
     return StudyRecord(
         name=plan.study,
         problem=msgspec.json.decode(msgspec.json.encode(plan.problem)),
@@ -314,7 +317,7 @@ def study_record(plan: PlannedSearch, strategy: str) -> StudyRecord:
         inherit=options.inherit,
         estimator="" if estimator is None else estimator.name,
         estimator_file="" if estimator is None else estimator.sha256,
-        made_with=({} if estimator is None else estimator.made_with) | strategy_source(plan.strategy),
+        made_with=made_with,
     )
 
 
