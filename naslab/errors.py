@@ -16,10 +16,10 @@ class NaslabError(Exception):
 
     >>> import naslab
     >>> try:
-    ...     naslab.load_space("nas_bench_makro")
+    ...     naslab.load_space("mixed_cifer")
     ... except naslab.NaslabError as error:
     ...     print(error)
-    unknown search space 'nas_bench_makro' (did you mean 'nas_bench_macro'?)
+    unknown search space 'mixed_cifer' (did you mean 'mixed_cifar'?)
     """
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -12,6 +12,7 @@ import typer
 from naslab.cli import (
     calibrate,
     compare,
+    convert,
     cost,
     data_law,
     doctor,
@@ -52,6 +53,7 @@ for each in (
     scaling_law,
     data_law,
     compare,
+    convert,
     calibrate,
     train,
     supernet,

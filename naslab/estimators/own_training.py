@@ -54,7 +54,9 @@ class OwnTraining(msgspec.Struct, frozen=True):
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
         started = time.perf_counter()
-        failure, measured, notes = None, {}, {"threads": bench.threads}
+        failure: Failure | None = None
+        measured: dict[str, float] = {}
+        notes: dict[str, Any] = {"threads": bench.threads}
         trial: Trial | None = None
         try:
             seed_everything(candidate.seed)

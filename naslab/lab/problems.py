@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from naslab.arch import ArchSpec
 from naslab.arch.blocks.outside import block_class, own_blocks
@@ -102,6 +102,11 @@ def baseline(name: str, problem: Problem) -> ListedNetwork:
     return arch, {"zoo": name}
 
 
+def is_sampler(strategy: object) -> TypeGuard[BaseSampler]:
+    """Whether a strategy is a sampler of Optuna; told without loading Optuna."""
+    return not is_strategy(strategy)
+
+
 def strategy_name(strategy: str | BaseSampler | Strategy) -> str:
     """What a study calls its strategy; `auto` is the name of one that is yet to be chosen."""
     if isinstance(strategy, str):
@@ -129,8 +134,8 @@ def resolve_strategy(strategy: str | BaseSampler | Strategy, problem: Problem, s
     """The strategy of a name, a user's own, or one that thinks with a sampler of Optuna."""
     if isinstance(strategy, str):
         return make_strategy(strategy, problem, seed)
-    if is_strategy(strategy):
-        return strategy_of(strategy, name_of(strategy), problem, seed)
-    from naslab.strategies.optuna_bridge import sampler_strategy
+    if is_sampler(strategy):
+        from naslab.strategies.optuna_bridge import sampler_strategy
 
-    return sampler_strategy(strategy, problem, seed)
+        return sampler_strategy(strategy, problem, seed)
+    return strategy_of(strategy, name_of(strategy), problem, seed)

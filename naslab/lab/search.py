@@ -50,7 +50,7 @@ from naslab.lab.problems import (
     strategy_name,
     strategy_source,
 )
-from naslab.lab.records import begun_with, open_record, run_record
+from naslab.lab.records import begun_with, run_record, taken_up
 from naslab.lab.search_estimators import SearchEstimator, estimator_of, find_search_estimator, require_estimator_fits
 from naslab.lab.search_options import DEFAULT_EPOCHS, SearchOptions
 from naslab.ledger.ledger import Ledger
@@ -271,24 +271,24 @@ def run_search(options: SearchOptions, on_event: Observer = ignore) -> StudyView
         strategy = plan.strategy if choice is None else choice.name
         record = study_record(plan, strategy_name(strategy))
         proposing = resolve_strategy(strategy, plan.problem, options.seed)
-        open_record(ledger, record, options.accept_changes)
-        ledger.add_run(record.name, run_record(plan.workers))
-        on_event(StudyOpened(record, plan.problem, tuple(ledger.outcomes(record.name, "search"))))
-        if choice is not None:
-            on_event(StrategyChosen(choice.name, choice.reason))
-        if plan.estimator is None:
-            estimator = estimator_of(plan.problem, options.data_dir, record, ledger)
-        else:
-            estimator = plan.estimator.placed(ledger, record.name)
-        with plan.workers.start(estimator, plan.memory) as executor:
-            tidy = partial(sweep_checkpoints, ledger, record, plan.problem.objectives)
-            source = search_source(proposing, plan.problem, record, ledger, plan.fidelity)
-            if plan.estimator is not None and plan.estimator.made_with:
-                source = FirstFailuresSource(source)
-            run_candidates(record.name, ledger, executor, source, on_event, tidy)
-            if plan.baselines:
-                whole = plan.fidelity if plan.rungs is None else Fidelity(epochs=record.epochs)
-                run_listed(ledger, record, executor, "baseline", plan.baselines, on_event, tidy, whole)
+        with taken_up(ledger, record, on_event, options.accept_changes):
+            ledger.add_run(record.name, run_record(plan.workers))
+            on_event(StudyOpened(record, plan.problem, tuple(ledger.outcomes(record.name, "search"))))
+            if choice is not None:
+                on_event(StrategyChosen(choice.name, choice.reason))
+            if plan.estimator is None:
+                estimator = estimator_of(plan.problem, options.data_dir, record, ledger)
+            else:
+                estimator = plan.estimator.placed(ledger, record.name)
+            with plan.workers.start(estimator, plan.memory) as executor:
+                tidy = partial(sweep_checkpoints, ledger, record, plan.problem.objectives)
+                source = search_source(proposing, plan.problem, record, ledger, plan.fidelity)
+                if plan.estimator is not None and plan.estimator.made_with:
+                    source = FirstFailuresSource(source)
+                run_candidates(record.name, ledger, executor, source, on_event, tidy)
+                if plan.baselines:
+                    whole = plan.fidelity if plan.rungs is None else Fidelity(epochs=record.epochs)
+                    run_listed(ledger, record, executor, "baseline", plan.baselines, on_event, tidy, whole)
         return read_study(ledger, record.name)
 
 

@@ -4,6 +4,7 @@ One of a user's own code needs none of these: `type: my_code:MyBlock` stands in 
 (`naslab.arch.blocks.outside`).
 """
 
+from naslab.arch.blocks.activation_first import ActivationFirstResidual
 from naslab.arch.blocks.cell import Cell, Edge, Pair
 from naslab.arch.blocks.convnext import ConvNeXtBlock
 from naslab.arch.blocks.convolution import (
@@ -20,6 +21,7 @@ from naslab.arch.blocks.dense import DenseLayer, Transition
 from naslab.arch.blocks.depthwise_separable import DepthwiseSeparable
 from naslab.arch.blocks.fire import Fire
 from naslab.arch.blocks.fractal import Fractal
+from naslab.arch.blocks.graph_cell import CellInput, GraphCell
 from naslab.arch.blocks.inception import BranchWidths, Inception
 from naslab.arch.blocks.inverted_bottleneck import FusedMBConv, InvertedBottleneck, MBConv
 from naslab.arch.blocks.norm_free import NormFreeBlock
@@ -56,14 +58,18 @@ AnyBlock = (
     | NormFreeBlock
     | Cell
     | OutsideBlock
+    | GraphCell
+    | ActivationFirstResidual
 )
 
 __all__ = [
     "ActivationBlock",
+    "ActivationFirstResidual",
     "AnyBlock",
     "Bottleneck",
     "BranchWidths",
     "Cell",
+    "CellInput",
     "ConvBlock",
     "ConvNeXtBlock",
     "ConvStep",
@@ -76,6 +82,7 @@ __all__ = [
     "Fractal",
     "FractionalPoolBlock",
     "FusedMBConv",
+    "GraphCell",
     "Inception",
     "InvertedBottleneck",
     "LocalNormBlock",

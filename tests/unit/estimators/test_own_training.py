@@ -44,7 +44,7 @@ def test_the_function_gets_a_plain_module_and_all_of_the_trial(tmp_path: Path) -
 def test_equal_seeds_train_alike_though_the_function_seeds_nothing() -> None:
     def evaluate(network: torch.nn.Module, trial: naslab.Trial) -> dict[str, float]:
         first = next(network.parameters()).detach().sum()
-        return {"f1": first + torch.rand(()) + np.random.rand()}
+        return {"f1": float(first + torch.rand(())) + np.random.rand()}
 
     assert estimated(evaluate).measured == estimated(evaluate).measured
 
