@@ -7,12 +7,15 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
+from in_process import workers_in_process
 from processes import wait_until
 from test_commands import Commands
 
+from naslab.analysis import scaling_law
 from naslab.arch import cost, load_arch
 from naslab.errors import LedgerError, UnknownNameError
 from naslab.ledger import Ledger
@@ -71,7 +74,9 @@ def outcomes_of(folder: Path) -> dict[int, float]:
 
 
 @pytest.mark.slow
-def test_a_killed_fit_is_continued_and_its_results_are_used(commands: Commands) -> None:
+def test_a_killed_fit_is_continued_and_its_results_are_used(
+    commands: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Killed with two trainings done, the same command trains only the others; law and family follow."""
     folder = commands.folder
     process = subprocess.Popen(
@@ -91,7 +96,8 @@ def test_a_killed_fit_is_continued_and_its_results_are_used(commands: Commands) 
     assert len(before) == 2
     assert not (folder / "fitted.yaml").exists()
 
-    shown = commands(*FIT)
+    with workers_in_process():
+        shown = commands(*FIT)
     assert shown.code == 0, shown.err
     assert f"continuing: {len(before)} finished" in shown.err
     after = outcomes_of(folder)
@@ -111,6 +117,7 @@ def test_a_killed_fit_is_continued_and_its_results_are_used(commands: Commands) 
     assert members[0] == members[1]
     assert members[0]["members"][0]["depth"] == value["alpha"]  # type: ignore[index, call-overload]
 
+    monkeypatch.setattr(scaling_law, "scaling_laws", partial(scaling_law.scaling_laws, num_resamples=20))
     law = commands("scaling-law", "small-scaling", "--out", "law.html", "--json").value
     assert isinstance(law, dict)
     assert (law["of"], law["num_points"]) == ("family", 6)
