@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from naslab.arch import arch_id, cost
+from naslab.arch import Stage, UniversalBottleneck, arch_id, cost
 from naslab.notations import read_notation, write_notation
 from naslab.notations.darts import EXAMPLE as DARTS_V2
 from naslab.space import load_space
@@ -62,3 +62,25 @@ def test_networks_of_the_size_space() -> None:
     conv, norm = 9 * 8 * 8, 2 * 8
     cell, reduction = 5 * (conv + norm), 2 * (conv + norm) + 8 * 8
     assert cost(smallest).params == 27 * 8 + norm + 3 * cell + 2 * reduction + norm + 8 * 10 + 10
+
+
+def test_mobilenet_v4_conv_small() -> None:
+    rows = [(None, 3, 2), (None, 3, 2), (None, 3, 2), (None, 3, 2), (3, None, 4)]
+    deep = [(5, 5, 4), (None, 5, 4), (None, 5, 3), (None, 3, 4), (None, 3, 4)]
+    blocks = [(5, 5, 3, 96, 2), *((*row, 96, 1) for row in rows), (3, 3, 6, 128, 2), *((*row, 128, 1) for row in deep)]
+    space = load_space("mobilenet_v4_uib")
+    first = space.decode(space.genome_at(0))
+    arch = msgspec.structs.replace(
+        first,
+        stages=(
+            *first.stages[:4],
+            *(
+                Stage(block=UniversalBottleneck(first=one, middle=two, expansion=by), width=width, stride=stride)
+                for one, two, by, width, stride in blocks
+            ),
+            first.stages[-1],
+        ),
+    )
+    # arXiv 2404.10518, table 5: 3.8 M parameters, 0.2 G multiply-accumulates; a bias stands for the head's last norm.
+    assert (round(cost(arch).params / 1e6, 1), round(cost(arch).macs / 1e9, 1)) == (3.8, 0.2)
+    assert space.contains(arch)

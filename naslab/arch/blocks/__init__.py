@@ -24,6 +24,7 @@ from naslab.arch.blocks.norm_free import NormFreeBlock
 from naslab.arch.blocks.parallel import ConvStep, ForkStep, Parallel, PoolStep
 from naslab.arch.blocks.residual import Bottleneck, PreactResidual, ResidualBlock
 from naslab.arch.blocks.shuffle import ShuffleUnit, SplitShuffleUnit
+from naslab.arch.blocks.universal_bottleneck import UniversalBottleneck
 
 AnyBlock = (
     ConvBlock
@@ -54,6 +55,7 @@ AnyBlock = (
     | Cell
     | GraphCell
     | ActivationFirstResidual
+    | UniversalBottleneck
 )
 
 __all__ = [
@@ -93,4 +95,5 @@ __all__ = [
     "Skip",
     "SplitShuffleUnit",
     "Transition",
+    "UniversalBottleneck",
 ]
