@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # the table below in a form that type checkers read; a test h
     from naslab.execution.workers import Workers as Workers
     from naslab.lab.calibration import calibrate as calibrate
     from naslab.lab.models import find_model as find_model
+    from naslab.lab.predicting import predict as predict
     from naslab.lab.reading import front_figure as front_figure
     from naslab.lab.reading import open_study as open_study
     from naslab.lab.reading import pareto_front as pareto_front
@@ -78,6 +79,7 @@ _HOMES = {
     "model": "naslab.zoo",
     "open_study": "naslab.lab.reading",
     "pareto_front": "naslab.lab.reading",
+    "predict": "naslab.lab.predicting",
     "rescale": "naslab.scaling",
     "save_arch": "naslab.arch",
     "scale": "naslab.scaling",

@@ -1,4 +1,4 @@
-"""Finding a network by what users call it: a zoo name, an architecture file, `STUDY:TRIAL` or `STUDY:best`."""
+"""Finding a network by what users call it: a zoo name, a file, a folder that `naslab train` wrote, `STUDY:best`."""
 
 from __future__ import annotations
 
@@ -9,17 +9,23 @@ import msgspec
 from naslab.arch import ArchSpec, arch_id, load_arch
 from naslab.arch.plan import HeightWidth
 from naslab.errors import NaslabError, SpecError, StudyError, UnknownNameError, shown
+from naslab.package.facts import Facts, is_package, open_facts
 from naslab.reading import whole_number
 from naslab.study.outcome import Outcome
 
 
 class Model(msgspec.Struct, frozen=True):
-    """A network with the name it was asked for by; `study` and `trial` where it comes from a study."""
+    """A network with the name it was asked for by; `study` and `trial` where it comes from a study.
+
+    Of a trained one, which a folder or a file of weights holds, `weights` is that file and `facts` what is known of it.
+    """
 
     name: str
     arch: ArchSpec
     study: str | None = None
     trial: int | None = None
+    weights: Path | None = None
+    facts: Facts | None = None
 
     @property
     def arch_id(self) -> str:
@@ -32,9 +38,10 @@ def find_model(
 ) -> Model:
     """The network that `text` names, at another `resolution` (height, width) or number of classes where asked.
 
-    `text` is a zoo name, an architecture file, or `STUDY:TRIAL` or `STUDY:best` of a study of `ledger`; `num_classes`
-    is how many classes it is to tell apart. Raises `UnknownNameError` with the nearest names, and `SpecError` for a
-    file that breaks a rule.
+    `text` is a zoo name, an architecture file, a folder or weights that `naslab train` wrote, or `STUDY:TRIAL` or
+    `STUDY:best` of a study of `ledger`; `num_classes` is how many classes it is to tell apart. Raises
+    `UnknownNameError` with the nearest names, `SpecError` for a file that breaks a rule, and `DataError` for a damaged
+    package.
 
     >>> find_model("efficientnet_b0").arch.input
     (3, 224, 224)
@@ -44,6 +51,8 @@ def find_model(
     if text in zoo.model_names():
         arch = zoo.model(text, num_classes=num_classes, resolution=resolution)
         return Model(text, arch)
+    if is_package(Path(text)):
+        return _packaged(text, resolution, num_classes)
     if Path(text).suffix in (".yaml", ".yml", ".json") or Path(text).is_file():
         return Model(text, _fitted(_arch_file(Path(text)), resolution, num_classes))
     if ":" in text:
@@ -97,6 +106,12 @@ def parse_resolution(text: str | None) -> HeightWidth | None:
     if len(sides) > 2 or not height or not width:
         raise SpecError("resolution", f"must be a size or height x width like 224 or 224x160, got '{shown(text)}'")
     return height, width
+
+
+def _packaged(text: str, resolution: HeightWidth | None, num_classes: int | None) -> Model:
+    facts, weights = open_facts(Path(text))
+    arch = _fitted(facts.arch, resolution, num_classes)
+    return Model(text, arch, weights=weights, facts=facts)
 
 
 def _arch_file(path: Path) -> ArchSpec:
