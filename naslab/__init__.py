@@ -24,7 +24,9 @@ if TYPE_CHECKING:  # the table below in a form that type checkers read; a test h
     from naslab.errors import NaslabError as NaslabError
     from naslab.execution.workers import Workers as Workers
     from naslab.lab.calibration import calibrate as calibrate
+    from naslab.lab.measuring import measure as measure
     from naslab.lab.models import find_model as find_model
+    from naslab.lab.predicting import from_pretrained as from_pretrained
     from naslab.lab.predicting import predict as predict
     from naslab.lab.reading import front_figure as front_figure
     from naslab.lab.reading import open_study as open_study
@@ -72,9 +74,11 @@ _HOMES = {
     "fit_compound": "naslab.lab.scaling",
     "fit_data_law": "naslab.lab.scaling",
     "fit_power_law": "naslab.scaling.laws",
+    "from_pretrained": "naslab.lab.predicting",
     "front_figure": "naslab.lab.reading",
     "load_arch": "naslab.arch",
     "load_space": "naslab.space",
+    "measure": "naslab.lab.measuring",
     "meet_budget": "naslab.scaling",
     "model": "naslab.zoo",
     "open_study": "naslab.lab.reading",

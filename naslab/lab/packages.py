@@ -88,7 +88,7 @@ def facts_of_training(
 def facts_of_model(
     model: Model, dataset: str | None, ledger: str | Path, data_dir: str | None = None, licence: str | None = None
 ) -> Facts:
-    """What is known of a network that is exported: of a package its facts, else those of its data.
+    """What is known of `model` when it is exported: of a package its facts, else those of its data.
 
     The data are those of `dataset`, by default those of the model's study in `ledger`; they are looked for in
     `data_dir`. Without either there is no preprocessing. `licence` is what others may do with the network. Raises
@@ -177,7 +177,7 @@ def export_folder(
     is_bare: bool = False,
     options: OnnxOptions | None = None,
 ) -> list[Path]:
-    """Write `facts` with a copy of the `weights`, description and code into a folder; the files written.
+    """Write `facts` with a copy of the `weights`, description and code into `folder`; the files written.
 
     `title`, `onnx`, `is_bare` and `options` are those of `export_network`, and so is what is refused before anything is
     written. Raises `DataError` where there are no weights, or they are those of another network.

@@ -8,13 +8,15 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from naslab.errors import DataError, NaslabError
 from naslab.lab.models import find_model
 from naslab.lab.packages import write_onnx_network
+from naslab.package.facts import is_package
 
 if TYPE_CHECKING:
+    from naslab.package.hub import HubNetwork
     from naslab.package.predict import Prediction
 
 ONNX_ENDING = ".onnx"
@@ -58,3 +60,25 @@ def predict(
         path = Path(folder) / "network.onnx"
         write_onnx_network(found.arch, path, found.weights, found.facts)
         return list(predictions(OnnxPredictor(path), files, top))
+
+
+def from_pretrained(name: str | Path, **options: Any) -> HubNetwork:
+    """A trained network as a torch module that takes images as they are; it has `save_pretrained` and `push_to_hub`.
+
+    `name` is a folder that `naslab train` or `save_pretrained` wrote, or a repository of the Hugging Face Hub, with the
+    `options` of huggingface_hub, such as `revision`. Raises `NaslabError` where huggingface_hub is missing, and
+    `DataError` for what holds no network.
+
+    >>> import naslab
+    >>> naslab.from_pretrained("trained").save_pretrained("published")  # doctest: +SKIP
+    """
+    try:
+        from naslab.package.hub import HubNetwork
+    except ImportError:
+        raise NaslabError("this needs huggingface_hub: pip install 'naslab[hub]'") from None
+    folder = Path(name)
+    if folder.is_dir() and not is_package(folder):
+        raise DataError(f"{folder} holds no network: name a folder that `naslab train` or save_pretrained wrote")
+    made = HubNetwork.from_pretrained(str(name), **options)
+    assert isinstance(made, HubNetwork)
+    return made

@@ -43,7 +43,7 @@ def open_package(path: Path) -> Package:
 
 
 def write_package(folder: Path, facts: Facts, title: str, is_bare: bool = False) -> None:
-    """Write `facts`, description and code beside the weights in a folder.
+    """Write `facts`, description and code beside the weights in `folder`.
 
     `title` opens the Python file, whose network takes images as they are unless `is_bare`. Raises `WriteError` where a
     file cannot be written.

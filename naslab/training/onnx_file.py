@@ -54,9 +54,9 @@ def write_onnx(
     metadata: Mapping[str, str] = MappingProxyType({}),
     options: OnnxOptions | None = None,
 ) -> None:
-    """Write the evaluation path of a module as one file, for batches of any size of (channels, height, width) images.
+    """Write the evaluation path of `module` as one file, for batches of any size.
 
-    `metadata` are texts that the file holds by name, `options` the opset and the type of the images. Before the file is
+    `shape` is the (channels, height, width) of its images, `metadata` are texts that the file holds by name, `options` the opset and the type of the images. Before the file is
     put at `path`, ONNX Runtime has given the module's own logits for batches of 1 and 5 random images. Raises
     `NaslabError` where packages are missing, the network is too large for one file, torch's exporter has no translation
     for a layer, or the logits differ, and `WriteError` where a file cannot be written at `path`; nothing is written
