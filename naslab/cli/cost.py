@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from naslab.cli.help_text import Command
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table
 from naslab.metrics import ACTIVATIONS, MACS, PARAMS, PEAK_ACTIVATION_BYTES
 
@@ -117,4 +118,4 @@ def _lines(path: Path) -> list[tuple[int, dict[str, str]]]:
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command()(cost)
+    app.command(cls=Command)(cost)

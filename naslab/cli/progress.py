@@ -27,9 +27,11 @@ from naslab.execution.events import (
     SpaceExhausted,
     StrategyChosen,
     StudyOpened,
+    StudyRestarted,
     TrialFinished,
     TrialRetried,
     TrialStarted,
+    VersionChanged,
 )
 from naslab.metrics import ACCURACY, MACS, PARAMS, measured_rows, score_rows
 from naslab.pareto import hypervolume
@@ -77,6 +79,10 @@ class Display:
             self._problem = event.problem
             self._complete = [outcome for outcome in event.outcomes if outcome.is_complete]
             return f"study {event.record.name}: {_what(event)}"
+        if isinstance(event, StudyRestarted):
+            return f"study {event.study} had no finished trial and is begun anew: {event.difference}"
+        if isinstance(event, VersionChanged):
+            return f"study {event.study} was last driven by naslab {event.before}, this is {event.now}"
         if isinstance(event, StrategyChosen):
             return f"strategy {event.strategy}: {event.reason}"
         if isinstance(event, Resumed):

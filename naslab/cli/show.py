@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from naslab.cli.help_text import Command
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table, quantity, say
 from naslab.metrics import ACTIVATIONS, MACS, PARAMS
 
@@ -103,4 +104,4 @@ def _drawn(arch: ArchSpec, auxiliary: bool) -> Diagram:
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command()(show)
+    app.command(cls=Command)(show)

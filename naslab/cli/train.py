@@ -59,14 +59,14 @@ def train(
     """
     import msgspec
 
-    from naslab.atomic_write import atomic_write
+    from naslab.atomic_write import atomic_write, make_folder
     from naslab.lab.models import find_model, parse_resolution
     from naslab.lab.training import train as run
     from naslab.package.facts import WEIGHTS_FILE
     from naslab.package.folder import write_package
 
     found = find_model(model, ledger, parse_resolution(resolution))
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     trained = run(
         found,
         dataset=dataset,

@@ -8,22 +8,30 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from naslab.arch import ArchSpec
-from naslab.arch.plan import HeightWidth
-from naslab.lab.models import Model, find_model
+from naslab.arguments import number, optional, takes, text
+from naslab.lab.models import COUNT, LEDGER, MODEL, RESOLUTION, AnyModel, AnyResolution, find_model
 
 if TYPE_CHECKING:
     from naslab.targets.measuring import Measured
 
 
+@takes(
+    model=MODEL,
+    target=text("the name of a target"),
+    threads=COUNT,
+    batch=COUNT,
+    most_spread=optional(number(least=0)),
+    resolution=RESOLUTION,
+    ledger=LEDGER,
+)
 def measure(
-    model: Model | ArchSpec | str,
+    model: AnyModel,
     target: str = "torch",
     *,
     threads: int = 1,
     batch: int = 1,
     most_spread: float | None = None,
-    resolution: HeightWidth | None = None,
+    resolution: AnyResolution | None = None,
     ledger: str | Path = "naslab.db",
 ) -> Measured:
     """Latency, size and memory of a network in a target, in a process of its own on cores of its own.
@@ -41,9 +49,7 @@ def measure(
     from naslab.targets.target import Deployed, parse_target
 
     chosen = parse_target(target, threads, batch)
-    if isinstance(model, str):
-        model = find_model(model, str(ledger), resolution)
-    found = model if isinstance(model, Model) else Model("network", model)
+    found = find_model(model, ledger, resolution)
     facts = None if found.facts is None else found.facts.of(found.arch)
     weights = None if found.weights is None else str(found.weights)
     deployed = Deployed(found.name, found.arch, facts, weights)

@@ -48,7 +48,7 @@ def facts_of_training(
     arch: ArchSpec,
     training: Training,
     ledger: str | Path,
-    data_dir: str | None = None,
+    data_dir: str | Path | None = None,
     licence: str | None = None,
 ) -> Facts:
     """What is known of a network that was trained: `arch`, which is `model` with the channels and classes of the data.
@@ -94,16 +94,16 @@ def facts_of_model(
     `data_dir`. Without either there is no preprocessing. `licence` is what others may do with the network. Raises
     `DataError` where the data do not fit the network.
     """
-    given = {} if licence is None else {"licence": licence}
     if model.facts is not None:
-        return msgspec.structs.replace(model.facts.of(model.arch), **given)
+        own = model.facts.of(model.arch)
+        return own if licence is None else msgspec.structs.replace(own, licence=licence)
     facts = Facts(
         name=model.name,
         arch=model.arch,
         versions=provenance.installed_versions(*PACKAGES),
         study=model.study,
         trial=model.trial,
-        **given,
+        licence=licence or NO_LICENCE,
     )
     choice = DataChoice(name=dataset) if dataset is not None else None
     if choice is None and model.study is not None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from naslab.arch import ArchSpec
 from naslab.errors import StudyError
-from naslab.metrics import ACCURACY, EVALUATION, MACS, TIMING, find_metric
+from naslab.estimators.rows import ROWS
+from naslab.metrics import ACCURACY, EVALUATION, MACS, TIMING, find_metric, is_declared
 from naslab.space import SearchSpace, load_space
 from naslab.strategies.registry import make_strategy
 from naslab.strategies.strategy import Strategy
@@ -50,6 +51,10 @@ def make_problem(
         recipe = find_recipe(recipe, name)
     if objectives is None:
         objectives = tuple(dict.fromkeys((score or ACCURACY.name, MACS.name)))
+    scores = {row.metrics[0]: row.name for row in ROWS}
+    for name in objectives:
+        if name != score and not is_declared(name) and name in scores:
+            raise StudyError(f"{name} is the score of an estimator: add --estimator {scores[name]}, or leave it out")
     goals = tuple(Objective.of_score(name) if name == score else Objective.named(name) for name in objectives)
     if not goals:
         raise StudyError(f"a search needs at least one objective, such as {ACCURACY.name}")

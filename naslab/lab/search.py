@@ -10,11 +10,13 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
 
+from naslab.analysis.ranking import has_trained
 from naslab.analysis.study import StudyView, read_study
+from naslab.arguments import Kind, either, flag, instance, many, number, optional, takes, text, whole
 from naslab.estimators.named import read_name
 from naslab.execution.checkpoints import sweep_checkpoints
 from naslab.execution.events import Observer, StrategyChosen, StudyOpened, ignore
@@ -23,8 +25,22 @@ from naslab.execution.search import run_candidates
 from naslab.execution.search_source import require_stoppable, search_source
 from naslab.execution.source import ListSource, make_candidate
 from naslab.execution.workers import Workers
+from naslab.lab.models import (
+    COUNT,
+    DATASET,
+    FOLDER,
+    LEDGER,
+    MAX_IMAGES,
+    NAME,
+    NAMES,
+    OBSERVER,
+    RECIPE,
+    SEED,
+    SPACE,
+    WORKERS,
+)
 from naslab.lab.problems import ListedNetwork, baseline, make_problem, resolve_strategy, strategy_name
-from naslab.lab.records import begun_with, open_record, run_record
+from naslab.lab.records import begun_with, run_record, taken_up, with_idle_fields
 from naslab.lab.search_estimators import SearchEstimator, estimator_of, find_search_estimator, require_estimator_fits
 from naslab.lab.search_options import DEFAULT_EPOCHS, SearchOptions
 from naslab.ledger.ledger import Ledger
@@ -43,6 +59,37 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
 
+def _strategy(value: Any) -> Any:
+    is_sampler = any(each.__module__.split(".")[0] == "optuna" for each in type(value).__mro__)
+    return value if is_sampler else text().read(value)
+
+
+def _rungs(value: Any) -> Any:
+    return Rungs.parse(value) if isinstance(value, str) else many(whole(1)).read(value)
+
+
+@takes(
+    space=SPACE,
+    dataset=DATASET,
+    max_images=MAX_IMAGES,
+    strategy=Kind("the name of a strategy, or a sampler of Optuna", _strategy),
+    trials=COUNT,
+    epochs=optional(COUNT),
+    objectives=optional(NAMES),
+    limits=many(text("a limit, as 'macs<=50e6'")),
+    baselines=NAMES,
+    workers=WORKERS,
+    ledger=LEDGER,
+    study=NAME,
+    seed=SEED,
+    recipe=RECIPE,
+    rungs=optional(either(instance(Rungs), Kind("epochs, as (1, 3, 9)", _rungs))),
+    stop_early=optional(number()),
+    inherit=flag(),
+    estimator=NAME,
+    data_dir=FOLDER,
+    on_event=OBSERVER,
+)
 def search(
     space: SearchSpace | str | Path,
     *,
@@ -195,24 +242,25 @@ def run_search(options: SearchOptions, on_event: Observer = ignore) -> StudyView
     with Ledger.open(options.ledger) as ledger:
         choice = None if plan.choice is None else begun_with(ledger, plan.study, plan.choice)
         strategy = plan.strategy if choice is None else choice.name
-        record = study_record(plan, strategy_name(strategy))
+        record = with_idle_fields(ledger, study_record(plan, strategy_name(strategy)))
+        spent = plan.fidelity if has_trained(record) else msgspec.structs.replace(plan.fidelity, epochs=record.epochs)
         proposing = resolve_strategy(strategy, plan.problem, options.seed)
-        open_record(ledger, record)
-        ledger.add_run(record.name, run_record(plan.workers))
-        on_event(StudyOpened(record, plan.problem, tuple(ledger.outcomes(record.name, "search"))))
-        if choice is not None:
-            on_event(StrategyChosen(choice.name, choice.reason))
-        if plan.estimator is None:
-            estimator = estimator_of(plan.problem, options.data_dir, record, ledger)
-        else:
-            estimator = plan.estimator.estimator
-        with plan.workers.start(estimator, plan.memory) as executor:
-            tidy = partial(sweep_checkpoints, ledger, record, plan.problem.objectives)
-            source = search_source(proposing, plan.problem, record, ledger, plan.fidelity)
-            run_candidates(record.name, ledger, executor, source, on_event, tidy)
-            if plan.baselines:
-                whole = plan.fidelity if plan.rungs is None else Fidelity(epochs=record.epochs)
-                run_listed(ledger, record, executor, "baseline", plan.baselines, on_event, tidy, whole)
+        with taken_up(ledger, record, on_event):
+            ledger.add_run(record.name, run_record(plan.workers))
+            on_event(StudyOpened(record, plan.problem, tuple(ledger.outcomes(record.name, "search"))))
+            if choice is not None:
+                on_event(StrategyChosen(choice.name, choice.reason))
+            if plan.estimator is None:
+                estimator = estimator_of(plan.problem, options.data_dir, record, ledger)
+            else:
+                estimator = plan.estimator.estimator
+            with plan.workers.start(estimator, plan.memory) as executor:
+                tidy = partial(sweep_checkpoints, ledger, record, plan.problem.objectives)
+                source = search_source(proposing, plan.problem, record, ledger, spent)
+                run_candidates(record.name, ledger, executor, source, on_event, tidy)
+                if plan.baselines:
+                    whole = spent if plan.rungs is None else Fidelity(epochs=record.epochs)
+                    run_listed(ledger, record, executor, "baseline", plan.baselines, on_event, tidy, whole)
         return read_study(ledger, record.name)
 
 

@@ -16,7 +16,7 @@ from naslab.package.prepared import packaged_module
 from naslab.training.weights import load_weights, save_weights
 
 
-class HubNetwork(nn.Module, ModelHubMixin):
+class HubNetwork(nn.Module, ModelHubMixin):  # type: ignore[misc, unused-ignore]
     """A network with its `facts`, which takes images as they are where they say how.
 
     Images have the shape (batch, channels, height, width), logits the shape (batch, outputs). `save_pretrained`,

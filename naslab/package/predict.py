@@ -161,7 +161,8 @@ def image_pixels(path: Path, preprocessing: Preprocessing) -> Tensor:
         return pixels
     if preprocessing.channels == 1:
         red, green, blue = (share * channel.int() for share, channel in zip(LUMA, pixels, strict=True))
-        return (((red + green + blue) + 0x8000) >> 16).to(torch.uint8)[None]
+        grey: Tensor = (red + green + blue + 0x8000) >> 16
+        return grey.to(torch.uint8)[None]
     raise DataError(f"{path}: the network takes {preprocessing.channels} channels, image files have 1 or 3")
 
 

@@ -48,7 +48,7 @@ class Preprocess(nn.Module):
 
 def preprocess_of(preprocessing: Preprocessing, size: HeightWidth) -> Preprocess:
     """The layer of a preprocessing before a network of `size` (height, width)."""
-    return Preprocess(preprocessing.mean, preprocessing.deviation, tuple(size))
+    return Preprocess(preprocessing.mean, preprocessing.deviation, (size[0], size[1]))
 
 
 def prepared(module: nn.Module, preprocessing: Preprocessing, size: HeightWidth) -> nn.Module:

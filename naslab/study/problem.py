@@ -85,6 +85,12 @@ class Limit(Spec, frozen=True):
         except (AssertionError, ValueError):
             raise SpecError("limit", f"must look like 'macs<=50e6', got '{text}'") from None
         bounded = [row.name for row in metrics() if row.is_limitable]
+        if is_declared(match[1]) and match[1] not in bounded:
+            raise SpecError(
+                "limit",
+                f"{match[1]} is measured, and a limit bounds what the description tells before anything is trained: "
+                f"{', '.join(bounded)}; make {match[1]} an objective",
+            )
         if match[1] not in bounded:
             raise UnknownNameError("metric of a limit", match[1], bounded)
         require(math.isfinite(bound) and bound > 0, "limit", f"needs a positive bound, got '{text}'")

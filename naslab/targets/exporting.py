@@ -67,10 +67,9 @@ class _Noise:
         from naslab.training.onnx_file import INPUT, onnx_session, random_images
 
         shape = tuple(onnx_session(path).get_inputs()[0].shape[1:])
-        images = random_images(shape, CALIBRATION_BATCHES * CALIBRATION_IMAGES, "float32")
-        self._batches: Iterator[dict[str, Any]] = iter(
-            [{INPUT: part.numpy()} for part in images.split(CALIBRATION_IMAGES)]
-        )
+        images = random_images(shape, CALIBRATION_BATCHES * CALIBRATION_IMAGES, "float32").numpy()
+        parts = (images[start : start + CALIBRATION_IMAGES] for start in range(0, len(images), CALIBRATION_IMAGES))
+        self._batches: Iterator[dict[str, Any]] = iter([{INPUT: part} for part in parts])
 
     def get_next(self) -> dict[str, Any] | None:
         return next(self._batches, None)

@@ -24,12 +24,12 @@ def start(path: Path, target: Target) -> Callable[[], object]:
     core = openvino.Core()
     try:
         model = core.read_model(str(path))
-        shape = tuple(int(side.get_length()) for side in list(model.input(0).partial_shape)[1:])
-        model.reshape([target.batch, *shape])
+        channels, height, width = (int(side.get_length()) for side in list(model.input(0).partial_shape)[1:])
+        model.reshape([target.batch, channels, height, width])
         options = {"INFERENCE_NUM_THREADS": target.threads, "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1}
         options["INFERENCE_PRECISION_HINT"] = "f32"
         request = core.compile_model(model, "CPU", options).create_infer_request()
     except RuntimeError as error:
         raise NaslabError(f"OpenVINO refuses the network: {shown(str(error).strip().splitlines()[-1], 300)}") from None
-    images = random_images(shape, target.batch, "float32").numpy()
+    images = random_images((channels, height, width), target.batch, "float32").numpy()
     return lambda: request.infer([images])

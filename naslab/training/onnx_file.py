@@ -56,11 +56,11 @@ def write_onnx(
 ) -> None:
     """Write the evaluation path of `module` as one file, for batches of any size.
 
-    `shape` is the (channels, height, width) of its images, `metadata` are texts that the file holds by name, `options` the opset and the type of the images. Before the file is
-    put at `path`, ONNX Runtime has given the module's own logits for batches of 1 and 5 random images. Raises
-    `NaslabError` where packages are missing, the network is too large for one file, torch's exporter has no translation
-    for a layer, or the logits differ, and `WriteError` where a file cannot be written at `path`; nothing is written
-    then.
+    `shape` is the (channels, height, width) of its images, `metadata` are texts that the file holds by name, `options`
+    the opset and the type of the images. Before the file is put at `path`, ONNX Runtime has given the module's own
+    logits for batches of 1 and 5 random images. Raises `NaslabError` where packages are missing, the network is too
+    large for one file, torch's exporter has no translation for a layer, or the logits differ, and `WriteError` where a
+    file cannot be written at `path`; nothing is written then.
     """
     require_writable(path)
     require_onnx(module)

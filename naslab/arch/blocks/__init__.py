@@ -1,5 +1,6 @@
 """Every block there is. A new one is a file here, a line below and a test."""
 
+from naslab.arch.blocks.activation_first import ActivationFirstResidual
 from naslab.arch.blocks.cell import Cell, Edge, Pair
 from naslab.arch.blocks.convnext import ConvNeXtBlock
 from naslab.arch.blocks.convolution import (
@@ -16,6 +17,7 @@ from naslab.arch.blocks.dense import DenseLayer, Transition
 from naslab.arch.blocks.depthwise_separable import DepthwiseSeparable
 from naslab.arch.blocks.fire import Fire
 from naslab.arch.blocks.fractal import Fractal
+from naslab.arch.blocks.graph_cell import CellInput, GraphCell
 from naslab.arch.blocks.inception import BranchWidths, Inception
 from naslab.arch.blocks.inverted_bottleneck import FusedMBConv, InvertedBottleneck, MBConv
 from naslab.arch.blocks.norm_free import NormFreeBlock
@@ -50,14 +52,18 @@ AnyBlock = (
     | SplitShuffleUnit
     | NormFreeBlock
     | Cell
+    | GraphCell
+    | ActivationFirstResidual
 )
 
 __all__ = [
     "ActivationBlock",
+    "ActivationFirstResidual",
     "AnyBlock",
     "Bottleneck",
     "BranchWidths",
     "Cell",
+    "CellInput",
     "ConvBlock",
     "ConvNeXtBlock",
     "ConvStep",
@@ -70,6 +76,7 @@ __all__ = [
     "Fractal",
     "FractionalPoolBlock",
     "FusedMBConv",
+    "GraphCell",
     "Inception",
     "InvertedBottleneck",
     "LocalNormBlock",

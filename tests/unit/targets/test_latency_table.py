@@ -17,8 +17,13 @@ from naslab.lab.measuring import measure
 from naslab.targets.latency_table import operators
 
 NOTE10 = Path(os.environ.get("NASLAB_DATA", "nowhere")) / "latency" / "ofa_note10_lut.csv"
-STAGES = ((32, 24, False, "relu", 2), (48, 32, True, "relu", 2), (96, 48, False, "hardswish", 2))
-STAGES = (*STAGES, (136, 96, True, "hardswish", 1), (192, 136, True, "hardswish", 2))
+STAGES = (
+    (32, 24, False, "relu", 2),
+    (48, 32, True, "relu", 2),
+    (96, 48, False, "hardswish", 2),
+    (136, 96, True, "hardswish", 1),
+    (192, 136, True, "hardswish", 2),
+)
 """Width, the width before, squeeze-excite, activation and stride of the once-for-all MobileNetV3 (width 1.2)."""
 
 
