@@ -126,7 +126,7 @@ NEEDS: dict[str, dict[str, Need]] = {
     },
     "train": _always(
         *("model", "dataset", "data_dir", "use_validation", "epochs", "recipe", "resolution", "start_from", "seed"),
-        *("device", "ledger", "out", "json"),
+        *("device", "ledger", "out", "bare", "licence", "json"),
     ),
     "supernet": {
         **_always("space", "out", "dataset", "max_images", "data_dir", "epochs", "recipe", "resolution", "seed"),
@@ -135,8 +135,13 @@ NEEDS: dict[str, dict[str, Need]] = {
     },
     "slice": _always("supernet", "model", "out", "ledger", "data_dir", "json"),
     "export": {
-        **_always("model", "out", "onnx", "resolution", "num_classes", "ledger", "json"),
-        "weights": needs("onnx"),
+        **_always("model", "dataset", "data_dir", "resolution", "num_classes", "bare", "onnx", "ledger", "out"),
+        **_always("licence", "json"),
+        "weights": Need(
+            "has no effect on a Python file: name --onnx or a folder",
+            lambda given: given["onnx"] is not None or Path(given["out"]).suffix != ".py",
+        ),
+        **dict.fromkeys(("opset", "pixels"), needs("onnx")),
     },
     "cost": {
         **_always("model", "batch", "ledger", "json"),
@@ -153,6 +158,8 @@ NEEDS: dict[str, dict[str, Need]] = {
     "doctor": _always("ledger", "json"),
     "estimators": _always("json"),
     "table": _always("study", "as_csv", "ledger", "json"),
+    "predict": _always("model", "images", "top", "runtime", "device", "ledger", "json"),
+    "measure": _always("model", "target", "threads", "batch", "most_spread", "resolution", "ledger", "json"),
     "convert": _always("source", "to", "notation", "out", "resolution", "num_classes", "ledger", "json"),
 }
 """What the options need, by the command and the parameter."""

@@ -29,6 +29,8 @@ class FitResult(msgspec.Struct, frozen=True, kw_only=True):
 
     Where the validation images were trained on, the curve's validation values are those of images seen in training.
     `notes` say what the batch size became where memory ran out, and why steps were not recorded that should have been.
+    `mean` and `deviation` are those of each channel by which images were normalised, in values from 0 to 255;
+    `num_validation_images` is how many validated, 0 where they were trained on.
     """
 
     test_accuracy: float
@@ -40,6 +42,9 @@ class FitResult(msgspec.Struct, frozen=True, kw_only=True):
     device: str
     weights_sha256: str = ""
     notes: dict[str, Any] = {}
+    mean: tuple[float, ...] = ()
+    deviation: tuple[float, ...] = ()
+    num_validation_images: int = 0
 
 
 def fit_and_test(
@@ -106,6 +111,9 @@ def fit_and_test(
         device=device_name(split.train.labels.device),
         weights_sha256=digest,
         notes=halving_notes(recipe, used, len(seen.train)) | remarks,
+        mean=tuple(split.mean.tolist()),
+        deviation=tuple(split.deviation.tolist()),
+        num_validation_images=0 if use_validation else len(split.validation),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -14,13 +15,13 @@ from naslab.errors import DataError, WriteError
 from naslab.regular_files import regular_status
 
 
-def save_weights(module: nn.Module, path: Path | str) -> str:
+def save_weights(module: nn.Module, path: Path | str, metadata: Mapping[str, str] | None = None) -> str:
     """Write a module's weights and running statistics; the SHA-256 of the file in hexadecimal digits.
 
-    Raises `DataError` where the file cannot be written.
+    `metadata` are texts by name for the file's header. Raises `DataError` where the file cannot be written.
     """
     state = {name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()}
-    content = save(state)
+    content = save(state, dict(metadata) if metadata else None)
     try:
         atomic_write(path, content)
     except WriteError as error:

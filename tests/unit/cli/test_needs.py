@@ -29,7 +29,15 @@ BESIDE = {
     **dict.fromkeys(("rungs", "stop_early", "inherit", "recipe"), ("--estimator", "naswot")),
     "epochs": ("--rungs", "1,3"),
 }
-VALUES = {"storage": "memory", "executor": "ray", "rungs": "1,3", "batch": "rows.csv", "recipe": "full", "study": "a"}
+VALUES = {
+    "pixels": "uint8",
+    "storage": "memory",
+    "executor": "ray",
+    "rungs": "1,3",
+    "batch": "rows.csv",
+    "recipe": "full",
+    "study": "a",
+}
 CONDITIONAL = [(name, option) for name, rows in NEEDS.items() for option, need in rows.items() if need is not ALWAYS]
 
 
