@@ -29,6 +29,7 @@ from naslab.cli import (
     spaces,
     studies,
     supernet,
+    table,
     train,
     zoo,
 )
@@ -64,6 +65,7 @@ for each in (
     zoo,
     estimators,
     studies,
+    table,
     mirror,
     doctor,
 ):
