@@ -213,7 +213,7 @@ def test_an_onnx_file_that_cannot_be_written_leaves_nothing_beside_it(tmp_path: 
             ("search", "tiny.yaml", "--dataset", "digits", "--limit", "macs<=10"),
             "limit macs<=10: the smallest cost found",
         ),
-        (("search", "digits_demo", "--ray-address", "auto"), "needs the executor 'ray'"),
+        (("search", "digits_demo", "--ray-address", "auto"), "has no effect without --executor ray"),
         (("search", "digits_demo", "--timeout", "0"), "timeout_seconds: must be above 0, got 0"),
         (("search", "digits_demo", "--baseline", "resnet20"), "did you mean 'resnet20_cifar'"),
         (("search", "digits_demo", "--study", "small"), "was made with another"),
