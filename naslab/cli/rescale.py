@@ -246,8 +246,9 @@ def write_plot(found: Model, entries: Sequence[Entry], accuracies: dict[str, flo
 def write_members(entries: Sequence[Entry], out: Path) -> list[Path]:
     """Write each member as an architecture file into the folder `out`, which is made; returns the files in order."""
     from naslab.arch import save_arch
+    from naslab.atomic_write import make_folder
 
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     files = []
     for entry in entries:
         path = out / f"{file_name(entry)}.yaml"

@@ -16,7 +16,7 @@ from naslab.cli.options import (
     RecipeOption,
     StudyDatasetOption,
 )
-from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, say
+from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, say, tell
 
 
 def train(
@@ -53,13 +53,13 @@ def train(
     import msgspec
 
     from naslab.arch import save_arch
-    from naslab.atomic_write import atomic_write
+    from naslab.atomic_write import atomic_write, make_folder
     from naslab.lab.models import find_model, parse_resolution
     from naslab.lab.training import export_network
     from naslab.lab.training import train as run
 
     found = find_model(model, ledger, parse_resolution(resolution))
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     trained = run(
         found,
         dataset=dataset,
@@ -93,7 +93,7 @@ def train(
         print_json(value)
         return
     result = trained.result
-    print(
+    tell(
         f"test accuracy {result.test_accuracy:.2f} +- {result.test_accuracy_sem:.2f} % on {result.num_test_images} "
         f"images of {trained.dataset}, {result.wall_seconds:.0f} s on {result.device}"
     )

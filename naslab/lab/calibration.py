@@ -28,6 +28,7 @@ from naslab.execution.workers import Workers
 from naslab.lab.problems import make_problem
 from naslab.lab.records import run_record, taken_up
 from naslab.ledger.ledger import Ledger
+from naslab.ledger.location import locate
 from naslab.ledger.record import StudyRecord
 from naslab.metrics import ACCURACY, DEFAULT_OBJECTIVES
 from naslab.space import Genome, SearchSpace
@@ -119,7 +120,7 @@ def calibrate(
         data_dir=data_dir,
     )
     pool = workers if isinstance(workers, Workers) else Workers(count=workers)
-    with Ledger.open(ledger) as opened:
+    with pool.connection(locate(ledger).ray_log), Ledger.open(ledger) as opened:
         run_reference(plan, opened, pool, on_event)
         for name in plan.estimators:
             run_estimator(plan, name, opened, pool, on_event)

@@ -28,6 +28,7 @@ from naslab.lab.records import begun_with, run_record, taken_up
 from naslab.lab.search_estimators import SearchEstimator, estimator_of, find_search_estimator, require_estimator_fits
 from naslab.lab.search_options import DEFAULT_EPOCHS, SearchOptions
 from naslab.ledger.ledger import Ledger
+from naslab.ledger.location import locate
 from naslab.ledger.record import StudyRecord
 from naslab.space import SearchSpace
 from naslab.strategies.choosing import AUTO, StrategyChoice, choose_strategy
@@ -64,6 +65,7 @@ def search(
     inherit: bool = False,
     estimator: str | None = None,
     data_dir: str | None = None,
+    deterministic: bool = False,
     on_event: Observer = ignore,
 ) -> StudyView:
     """Search a space and return the study; the same call again continues it, also after a crash.
@@ -76,6 +78,11 @@ def search(
     metrics, accuracy and macs by default; `limits` such as `"macs<=50e6"` are met before anything is trained.
     `baselines` are zoo networks trained after the search with the same recipe: `recipe` is a recipe, its name or its
     file, `short` by default.
+
+    Equal seeds give equal proposals for the same order in which candidates finish; with several workers that order may
+    be another in each run. A `deterministic` study is the same for any number of workers, also when it was interrupted:
+    outcomes are told in the order of trials, each candidate is proposed without those of the eight before it, and a
+    worker computes with one thread. Equal are networks and, on equal machines, what is measured of them but times.
 
     `workers` is how many train side by side, or a `Workers`; `ledger` the file or database URL that keeps the study,
     `study` its name there; `on_event` is called with what happens (`naslab.execution.events`).
@@ -115,6 +122,7 @@ def search(
         inherit=inherit,
         estimator=estimator,
         data_dir=data_dir,
+        deterministic=deterministic,
     )
     return run_search(options, on_event)
 
@@ -192,7 +200,7 @@ def plan_search(options: SearchOptions) -> PlannedSearch:
 def run_search(options: SearchOptions, on_event: Observer = ignore) -> StudyView:
     """Make the study that the options ask for, or go on with it; see `search`."""
     plan = plan_search(options)
-    with Ledger.open(options.ledger) as ledger:
+    with plan.workers.connection(locate(options.ledger).ray_log), Ledger.open(options.ledger) as ledger:
         choice = None if plan.choice is None else begun_with(ledger, plan.study, plan.choice)
         strategy = plan.strategy if choice is None else choice.name
         record = study_record(plan, strategy_name(strategy))
@@ -206,7 +214,8 @@ def run_search(options: SearchOptions, on_event: Observer = ignore) -> StudyView
                 estimator = estimator_of(plan.problem, options.data_dir, record, ledger)
             else:
                 estimator = plan.estimator.estimator
-            with plan.workers.start(estimator, plan.memory) as executor:
+            threads = 1 if record.deterministic else None
+            with plan.workers.start(estimator, plan.memory, threads) as executor:
                 tidy = partial(sweep_checkpoints, ledger, record, plan.problem.objectives)
                 source = search_source(proposing, plan.problem, record, ledger, plan.fidelity)
                 run_candidates(record.name, ledger, executor, source, on_event, tidy)
@@ -237,6 +246,7 @@ def study_record(plan: PlannedSearch, strategy: str) -> StudyRecord:
         rungs=plan.rungs,
         stop_early=options.stop_early,
         inherit=options.inherit,
+        deterministic=options.deterministic,
         estimator="" if estimator is None else estimator.name,
         estimator_file="" if estimator is None else estimator.sha256,
     )

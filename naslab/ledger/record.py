@@ -18,7 +18,7 @@ class StudyRecord(msgspec.Struct, frozen=True, kw_only=True):
     which hopeless trainings end before that, `None` where none does. With `inherit` candidates begin with the weights
     of the networks that they were made from. `estimator` names another way to estimate than training; `estimator_file`
     is the SHA-256 of the file that it reads, or of the results that it has learned from, where there are such.
-    `created` is in seconds since the epoch (UTC).
+    A `deterministic` study is the same whatever its number of workers. `created` is in seconds since the epoch (UTC).
     """
 
     name: str
@@ -33,6 +33,7 @@ class StudyRecord(msgspec.Struct, frozen=True, kw_only=True):
     inherit: bool = False
     estimator: str = ""
     estimator_file: str = ""
+    deterministic: bool = False
 
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
