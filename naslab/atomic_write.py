@@ -109,9 +109,11 @@ def require_writable(path: Path) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder where there is none; raises `WriteError` where it cannot be made."""
+    """Make a folder for files, where it is not there. Raises `WriteError` for a file, and where the system refuses."""
     if holds_password(str(path)):
         raise WriteError(path, "it is an address with a password; name a folder")
+    if path.exists() and not path.is_dir():
+        raise WriteError(path, "it is a file; name a folder")
     with _explained(path):
         path.mkdir(parents=True, exist_ok=True)
 

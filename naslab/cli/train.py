@@ -16,7 +16,7 @@ from naslab.cli.options import (
     RecipeOption,
     StudyDatasetOption,
 )
-from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, say, tell
+from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, say, say_idle_strides, tell
 
 
 def train(
@@ -59,6 +59,7 @@ def train(
     from naslab.lab.training import train as run
 
     found = find_model(model, ledger, parse_resolution(resolution))
+    say_idle_strides(found.arch)
     make_folder(out)
     trained = run(
         found,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -13,6 +14,7 @@ import pytest
 import typer
 from sqlalchemy import create_engine, text
 
+from naslab.cli import output
 from naslab.cli.main import app, run
 from naslab.errors import StudyError
 from naslab.execution.workers import Workers
@@ -170,6 +172,14 @@ def test_every_form_is_hidden_in_a_text_around_it(form: str) -> None:
 )
 def test_what_holds_no_password_stays(plain: str) -> None:
     assert without_passwords(plain) == plain
+
+
+def test_commands_print_by_the_functions_that_hide_passwords_alone() -> None:
+    folder = Path(output.__file__).parent
+    others = [path for path in folder.glob("*.py") if path.name != "output.py"]
+    printing = [path.name for path in others if re.search(r"(?<![.\w])print\(|stdout\.write", path.read_text())]
+    assert len(others) > 10
+    assert printing == []
 
 
 def tables(location: str) -> str:
