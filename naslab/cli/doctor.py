@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from naslab.cli.help_text import Command
-from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table
+from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table, tell
 
 
 def doctor(ledger: LedgerOption = DEFAULT_LEDGER, json: JsonOption = False) -> None:
@@ -28,7 +28,7 @@ def doctor(ledger: LedgerOption = DEFAULT_LEDGER, json: JsonOption = False) -> N
         return
     for name, values in facts.items():
         print_table((name, ""), list(values.items()))
-        print()
+        tell()
 
 
 def register(app: typer.Typer) -> None:

@@ -17,7 +17,7 @@ from naslab.cli.options import (
     RecipeOption,
     StudyDatasetOption,
 )
-from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, say, say_idle_strides
+from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, say, say_idle_strides, tell
 
 
 def train(
@@ -101,7 +101,7 @@ def train(
         print_json(value)
         return
     result = trained.result
-    print(
+    tell(
         f"test accuracy {result.test_accuracy:.2f} +- {result.test_accuracy_sem:.2f} % on {result.num_test_images} "
         f"images of {trained.dataset}, {result.wall_seconds:.0f} s on {result.device}"
     )

@@ -13,6 +13,7 @@ import naslab
 
 PACKAGE = Path(naslab.__file__).parent
 ROOMS = (
+    "passwords",
     "errors",
     "arguments",
     "outside",
