@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 
 from naslab.arch import (
     ActivationBlock,
+    ActivationFirstResidual,
     ArchSpec,
     Bottleneck,
     BranchWidths,
     Cell,
+    CellInput,
     ConvBlock,
     ConvNeXtBlock,
     ConvStep,
@@ -26,6 +28,7 @@ from naslab.arch import (
     Fractal,
     FractionalPoolBlock,
     FusedMBConv,
+    GraphCell,
     Head,
     Inception,
     InvertedBottleneck,
@@ -50,6 +53,7 @@ from naslab.arch import (
     cost,
 )
 from naslab.arch.blocks.cell import CellOp
+from naslab.arch.blocks.cell_operations import Operation
 from naslab.arch.blocks.residual import Shortcut
 from naslab.arch.plan import Activation
 from naslab.errors import SpecError
@@ -88,6 +92,24 @@ def cells(draw: st.DrawFn) -> Cell:
         for index in range(draw(st.integers(1, 3)))
     )
     return Cell(pairs=pairs, lookback=draw(st.integers(1, 3)), activation=draw(activation))
+
+
+cell_operations = st.sampled_from(typing.get_args(Operation))
+
+
+@st.composite
+def graph_cells(draw: st.DrawFn) -> GraphCell:
+    inputs = draw(st.integers(1, 2))
+    nodes = tuple(
+        tuple(
+            CellInput(op=draw(cell_operations), state=draw(st.integers(0, inputs + index - 1)))
+            for _ in range(draw(st.integers(1, 3)))
+        )
+        for index in range(draw(st.integers(1, 3)))
+    )
+    outputs = draw(st.sampled_from(((), (0,), (inputs, 0))))
+    lookback = draw(st.integers(1, 3)) if inputs == 2 else 2
+    return GraphCell(nodes=nodes, outputs=outputs, inputs=inputs, lookback=lookback, activation=draw(activation))
 
 
 BLOCKS: dict[type[msgspec.Struct], st.SearchStrategy[Any]] = {
@@ -194,6 +216,8 @@ BLOCKS: dict[type[msgspec.Struct], st.SearchStrategy[Any]] = {
         NormFreeBlock, group_width=st.sampled_from((2, 4)), num_filters=st.integers(1, 2), se=se, activation=activation
     ),
     Cell: cells(),
+    GraphCell: graph_cells(),
+    ActivationFirstResidual: st.builds(ActivationFirstResidual, kernel=kernel, activation=activation),
 }
 """A strategy for every block; a test holds that none is missing."""
 

@@ -11,6 +11,8 @@ import msgspec
 from naslab.analysis.ranking import has_trained, ranking_words
 from naslab.analysis.study import StudyView
 from naslab.ledger.record import RunRecord, StudyRecord
+from naslab.study.data_choice import OWN_DATA
+from naslab.study.problem import Problem
 
 
 class Fact(msgspec.Struct, frozen=True):
@@ -51,12 +53,36 @@ def facts(view: StudyView) -> FactTable:
         *([Fact("search", "weights", "inherited")] if record.inherit else []),
         *([Fact("search", "estimator", record.estimator)] if record.estimator else []),
         Fact("search", "created", moment(record.created)),
-        *_plain("data", msgspec.structs.asdict(problem.data)),
-        *_plain("recipe", msgspec.structs.asdict(problem.recipe)),
+        *_own_code(record),
+        *_training_facts(problem),
     ]
     for number, run in enumerate(view.runs, start=1):
         found.extend(_run_facts("run" if len(view.runs) == 1 else f"run {number}", run))
     return FactTable(tuple(found))
+
+
+def _own_code(record: StudyRecord) -> list[Fact]:
+    """What of the user's own code made a study, by definition, and what of it was accepted as changed."""
+    made = [Fact("search", "made with", ", ".join(f"{name} {sha256[:8]}" for name, sha256 in record.made_with.items()))]
+    changes = [
+        Fact(
+            "search",
+            "changed",
+            f"{', '.join(each.changed)} after {each.num_outcomes} outcomes, {moment(each.accepted)}",
+        )
+        for each in record.changes
+    ]
+    return [*(made if record.made_with else []), *changes]
+
+
+def _training_facts(problem: Problem) -> list[Fact]:
+    """The data and the recipe; of a user's own training that brings its data, only that it does."""
+    if problem.data.name == OWN_DATA:
+        return [Fact("data", "name", OWN_DATA)]
+    return [
+        *_plain("data", msgspec.structs.asdict(problem.data)),
+        *_plain("recipe", msgspec.structs.asdict(problem.recipe)),
+    ]
 
 
 def budget_words(record: StudyRecord) -> str:

@@ -3,9 +3,11 @@
 from naslab.arch.block import Block, Context, NormStyle, SqueezeExcite, round_width
 from naslab.arch.blocks import (
     ActivationBlock,
+    ActivationFirstResidual,
     Bottleneck,
     BranchWidths,
     Cell,
+    CellInput,
     ConvBlock,
     ConvNeXtBlock,
     ConvStep,
@@ -18,6 +20,7 @@ from naslab.arch.blocks import (
     Fractal,
     FractionalPoolBlock,
     FusedMBConv,
+    GraphCell,
     Inception,
     InvertedBottleneck,
     LocalNormBlock,
@@ -45,12 +48,14 @@ from naslab.arch.spec import ArchSpec, AuxiliaryHead, Head, Stage, StochasticDep
 
 __all__ = [
     "ActivationBlock",
+    "ActivationFirstResidual",
     "ArchSpec",
     "AuxiliaryHead",
     "Block",
     "Bottleneck",
     "BranchWidths",
     "Cell",
+    "CellInput",
     "Context",
     "ConvBlock",
     "ConvNeXtBlock",
@@ -65,6 +70,7 @@ __all__ = [
     "Fractal",
     "FractionalPoolBlock",
     "FusedMBConv",
+    "GraphCell",
     "Head",
     "Inception",
     "InvertedBottleneck",

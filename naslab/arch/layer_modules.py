@@ -39,6 +39,7 @@ from naslab.arch.plan import (
     Sequence,
     Subsample,
     Supervised,
+    Zeros,
 )
 from naslab.arch.tally import raised
 from naslab.arch.torch_layers import TorchLayer, Writer, declare_module, torch_layer
@@ -151,6 +152,7 @@ def _build_global_pool(layer: GlobalPool) -> nn.Module:
 
 declare_module(GlobalPool, TorchLayer(build=_build_global_pool))
 declare_module(Subsample, TorchLayer(build=lambda layer: modules.Subsample(layer.stride, layer.offset)))
+declare_module(Zeros, TorchLayer(build=lambda layer: modules.Zeros(layer.channels)))
 declare_module(Flatten, TorchLayer(build=lambda _: nn.Flatten()))
 declare_module(ChannelPad, TorchLayer(build=lambda layer: modules.ChannelPad(layer.channels)))
 declare_module(ChannelSlice, TorchLayer(build=lambda layer: modules.ChannelSlice(layer.start, layer.stop)))

@@ -12,6 +12,7 @@ import typer
 from naslab.cli import (
     calibrate,
     compare,
+    convert,
     cost,
     data_law,
     doctor,
@@ -28,6 +29,7 @@ from naslab.cli import (
     spaces,
     studies,
     supernet,
+    table,
     train,
     zoo,
 )
@@ -52,6 +54,7 @@ for each in (
     scaling_law,
     data_law,
     compare,
+    convert,
     calibrate,
     train,
     supernet,
@@ -62,6 +65,7 @@ for each in (
     zoo,
     estimators,
     studies,
+    table,
     mirror,
     doctor,
 ):

@@ -54,6 +54,7 @@ def search(
     ray_address: RayAddressOption = None,
     timeout: TimeoutOption = None,
     study: Annotated[str | None, search_option("study")] = None,
+    accept_changes: Annotated[bool, search_option("accept_changes", "--accept-changes")] = False,
     ledger: LedgerOption = DEFAULT_LEDGER,
     json: JsonOption = False,
 ) -> None:
@@ -89,6 +90,7 @@ def search(
             stop_early=stop_early,
             inherit=inherit,
             estimator=estimator,
+            accept_changes=accept_changes,
             on_event=display.show,
         )
     table = pareto_front(view)

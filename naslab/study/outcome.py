@@ -87,14 +87,18 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     accuracy_to_beat: float | None = None
 
 
-class EpochRecord(msgspec.Struct, frozen=True):
-    """One epoch of a learning curve: losses in nats, accuracies in per cent, seconds since the estimate began."""
+class EpochRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One epoch of a learning curve: losses in nats, accuracies in per cent, seconds since the estimate began.
+
+    `values` is what else was reported of it, by name: a user's own training has no losses or accuracies but those.
+    """
 
     epoch: int
     train_loss: float
     validation_loss: float
     validation_accuracy: float
     wall_seconds: float
+    values: dict[str, float] = {}
 
 
 class Failure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -24,7 +24,7 @@ from naslab.arch.tally import part_counts, part_error
 from naslab.errors import SpecError
 
 
-class Sequence(Layer, frozen=True, gc=False):
+class Sequence(Layer, frozen=True, gc=False, cache_hash=True):
     """`layers` one after another, each under the one of `names` that its module has in the built network."""
 
     names: tuple[str, ...]

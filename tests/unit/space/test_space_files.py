@@ -24,6 +24,7 @@ SIZES = {
     "efficientnet_b0_like": (2 * 2 * 3 * 2) * (8 * 3 * 3) ** 5 * (8 * 3 * 2),
     "mbconv_cifar": 3 * (LAYER + LAYER**2 + LAYER**3 + LAYER**4) ** 3 * 3**3 * 3,
     "mixed_cifar": 3 * (MIXED_BLOCKS * 5 * 4) ** 4 * 2,
+    "nas_bench_201": 5**6,
     "nas_bench_macro": 3**8,
     "yardstick": (3 * 4 * 3) ** 3,
 }
