@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import typer
+from kept_ledgers import write_file
 
 from naslab.cli.main import app, run
-from tests.kept_ledgers import write_file
 
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 NETWORK = "input: [1, 8, 8]\nnum_classes: 10\nstages:\n  - {block: {type: conv}, width: 8}\n"

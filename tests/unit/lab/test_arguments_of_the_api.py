@@ -118,7 +118,7 @@ def test_every_function_is_walked() -> None:
     assert RIGHT.keys() == set(FUNCTIONS)
 
 
-FIELDS = {
+FIELDS: dict[str, dict[str, Any]] = {
     "ArchSpec": {"input": (3, 8, 8), "stages": STAGES, "num_classes": 2},
     "Compound": {},
     "Recipe": {},
