@@ -10,6 +10,8 @@ from naslab.arch.plan import Shape
 from naslab.arch.spec import ArchSpec, Stage
 
 _SHAPE = ("kind", "kernel", "expansion", "ratio")
+_REPLACED = {"hidden": "expansion", "kernels": "kernel"}
+"""Fields that stand in place of another where they are given."""
 """Fields that a reader wants to see even where they are the default."""
 
 
@@ -79,8 +81,10 @@ def describe_block(block: Block) -> str:
     >>> describe_block(MBConv(kernel=5))
     'mbconv kernel 5 expansion 6'
     """
-    shape = {field: getattr(block, field) for field in _SHAPE if field in block.__struct_fields__}
     plain = msgspec.to_builtins(block)
+    replaced = {other for field, other in _REPLACED.items() if field in plain}
+    named = [field for field in _SHAPE if field in block.__struct_fields__ and field not in replaced]
+    shape = {field: getattr(block, field) for field in named}
     kind = plain.pop("type")
     return " ".join([kind, *(f"{field} {_phrase(value)}" for field, value in (shape | plain).items())])
 

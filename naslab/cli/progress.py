@@ -158,6 +158,8 @@ def outcome_line(outcome: Outcome) -> str:
     network = " | ".join(describe_arch(candidate.arch))
     if estimate.failure is not None:
         first = (estimate.failure.message.splitlines() or [""])[0]
+        if outcome.is_infeasible:
+            return f"{label_of(outcome)}: infeasible, not trained: {first}  ({network})"
         return f"{label_of(outcome)}: failed, {estimate.failure.reason.replace('_', ' ')}: {first}  ({network})"
     accuracy = outcome.value(ACCURACY.name)
     words = [ACCURACY.brief.format(accuracy) + _depth_of_training(outcome)] if math.isfinite(accuracy) else []
@@ -200,6 +202,7 @@ def _what(event: StudyOpened) -> str:
         budget_words(record),
         goals,
         *problem.limits,
+        *problem.measured_limits,
     )
     return ", ".join(map(str, words))
 

@@ -99,13 +99,15 @@ def search(
         say(f"note: {told}")
     if json:
         complete = sum(outcome.is_complete for outcome in view.outcomes)
+        infeasible = sum(outcome.is_infeasible for outcome in view.outcomes)
         print_json(
             {
                 "study": view.record.name,
-                "trials": len(view.outcomes),
+                "trials": len(view.outcomes) - infeasible,
                 "networks": len({outcome.candidate.arch_id for outcome in view.outcomes}),
                 "complete": complete,
-                "failed": len(view.outcomes) - complete,
+                "failed": len(view.outcomes) - complete - infeasible,
+                "infeasible": infeasible,
                 **front_rows(view, table),
             }
         )

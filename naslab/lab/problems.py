@@ -76,12 +76,14 @@ def make_problem(
             raise StudyError(f"no estimator of a search measures the objective {row.name}: leave it out")
     if len({goal.metric for goal in goals}) < len(goals):
         raise StudyError(f"an objective is named twice: {', '.join(objectives)}")
+    read = [Limit.parse(text) for text in limits]
     return Problem(
         space=template,
         objectives=goals,
         data=data,
         recipe=recipe or default_recipe(name),
-        limits=tuple(Limit.parse(text) for text in limits),
+        limits=tuple(limit for limit in read if limit.is_described),
+        measured_limits=tuple(limit for limit in read if not limit.is_described),
     )
 
 

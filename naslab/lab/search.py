@@ -18,6 +18,7 @@ from naslab.analysis.ranking import has_trained
 from naslab.analysis.study import StudyView, read_study
 from naslab.arguments import Kind, either, flag, instance, many, number, optional, takes, text, whole
 from naslab.estimators.estimator import Estimator
+from naslab.estimators.limited import Limited
 from naslab.estimators.named import named
 from naslab.estimators.own import is_estimator
 from naslab.execution.checkpoints import sweep_checkpoints
@@ -282,6 +283,8 @@ def run_search(options: SearchOptions, on_event: Observer = ignore) -> StudyView
                 estimator = estimator_of(plan.problem, options.data_dir, record, ledger)
             else:
                 estimator = plan.estimator.placed(ledger, record.name)
+            if plan.problem.measured_limits:
+                estimator = Limited(estimator, plan.problem.measured_limits)
             with plan.workers.start(estimator, plan.memory) as executor:
                 tidy = partial(sweep_checkpoints, ledger, record, plan.problem.objectives)
                 source = search_source(proposing, plan.problem, record, ledger, spent)

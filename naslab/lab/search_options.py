@@ -94,7 +94,7 @@ class SearchOptions:
             "Search",
             "Hard limits that are met before anything is trained.",
             fixed="problem",
-            flags={"limit": "A hard limit met before training, as 'macs<=50e6', of {limitable}; may be repeated."},
+            flags={"limit": "A hard limit met before training, as 'macs<=50M', of {limitable}; may be repeated."},
         ),
     )
     seed: int = field(

@@ -102,9 +102,9 @@ class EpochRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Failure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Why an estimate has no result."""
+    """Why an estimate has no result; `infeasible` where a limit on what is measured was broken before training."""
 
-    reason: Literal["diverged", "out_of_memory", "timed_out", "worker_died", "invalid", "error"]
+    reason: Literal["diverged", "out_of_memory", "timed_out", "worker_died", "invalid", "error", "infeasible"]
     message: str
     traceback: str = ""
 
@@ -145,6 +145,11 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     def is_complete(self) -> bool:
         """Whether there is a result rather than a failure."""
         return self.estimate.failure is None
+
+    @property
+    def is_infeasible(self) -> bool:
+        """Whether it broke a limit on what is measured: it was not trained, and counts for no trial."""
+        return self.estimate.failure is not None and self.estimate.failure.reason == "infeasible"
 
     def value(self, metric: str) -> float:
         """A metric of the candidate, described or measured; NaN where it was not measured.

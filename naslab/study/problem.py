@@ -12,7 +12,7 @@ from naslab.arch.block import Spec, require
 from naslab.arch.cost import Cost
 from naslab.arch.spec import ArchSpec
 from naslab.errors import SpecError, UnknownNameError
-from naslab.metrics import MACS, find_metric, is_declared, metrics
+from naslab.metrics import MACS, find_metric, is_declared, is_described, metrics
 from naslab.space import SearchSpace
 from naslab.study.data_choice import DataChoice as DataChoice
 from naslab.study.recipe import Recipe
@@ -79,12 +79,23 @@ class Limit(Spec, frozen=True):
     def parse(cls, text: str) -> Limit:
         """A limit as written on the command line: a metric, `<=` or `>=`, and a positive bound, as 50e6, 50M or 1.5G.
 
-        Raises `UnknownNameError` for a metric that no limit may bound, `SpecError` for a bound that is none.
+        Metrics may be known from the description, or measured on the untrained network. Raises `UnknownNameError` for a
+        metric that no limit may bound, `SpecError` for a bound that is none.
 
         >>> Limit.parse("macs<=50M")
         Limit(metric='macs', most=50000000.0, least=-inf)
         """
-        return cls._read(text, [row.name for row in metrics() if row.is_limitable])
+        found = cls._read(text, [row.name for row in metrics()])
+        row = find_metric(found.metric)
+        if not row.is_limitable:
+            told = f"is known after training, so that it limits the front: naslab pareto STUDY --limit '{found}'"
+            raise SpecError("limit", f"{row.name} {told}")
+        return found
+
+    @property
+    def is_described(self) -> bool:
+        """Whether the description alone tells whether a network meets it."""
+        return is_described(self.metric)
 
     @classmethod
     def on_results(cls, text: str, known: Collection[str]) -> Limit:
@@ -109,12 +120,6 @@ class Limit(Spec, frozen=True):
             meant = "half of the floating-point operations: 50e6 flops are macs<=25e6"
             raise SpecError(
                 "limit", f"what is counted here is {MACS.name}, multiplications with their additions, {meant}"
-            )
-        if match[1] not in known and is_declared(match[1]):
-            raise SpecError(
-                "limit",
-                f"{match[1]} is measured, and a limit bounds what the description tells before anything is trained: "
-                f"{', '.join(known)}; make {match[1]} an objective",
             )
         if match[1] not in known:
             raise UnknownNameError("metric of a limit", match[1], known)
@@ -143,7 +148,8 @@ class Problem(msgspec.Struct, frozen=True):
     """What a search is after. A study can be continued with an equal problem alone.
 
     `space` holds the candidates. `objectives` are traded against each other, the first one first where one number is
-    needed. `data` says what candidates are trained on, `recipe` how. `limits` must hold of every candidate.
+    needed. `data` says what candidates are trained on, `recipe` how. `limits` must hold of every candidate, by
+    its description; `measured_limits` by what is measured of the untrained network, or it is not trained.
     """
 
     space: SearchSpace
@@ -151,6 +157,7 @@ class Problem(msgspec.Struct, frozen=True):
     data: DataChoice
     recipe: Recipe
     limits: tuple[Limit, ...] = ()
+    measured_limits: tuple[Limit, ...] = ()
 
     def is_feasible(self, arch: ArchSpec, cost: Cost) -> bool:
         """Whether the network `arch` of this `cost` meets every limit."""
