@@ -42,8 +42,8 @@ TWINS = SearchSpace(
 def test_a_table_holds_a_network_under_whichever_of_its_keys(tmp_path: Path) -> None:
     genomes = [TWINS.genome_at(rank) for rank in range(TWINS.size())]
     networks: dict[str, list[str]] = {}
-    for genome in genomes:
-        networks.setdefault(arch_id(TWINS.decode(genome)), []).append(genome_key(genome))
+    for each in genomes:
+        networks.setdefault(arch_id(TWINS.decode(each)), []).append(genome_key(each))
     one, other = next(keys for keys in networks.values() if len(keys) == 2)
     path = tmp_path / "known.csv"
     path.write_text(f"arch,mean_acc\n{one},91.5\n")
@@ -64,8 +64,8 @@ def test_a_table_holds_a_network_under_whichever_of_its_keys(tmp_path: Path) -> 
 def test_keys_are_read_as_they_are_written() -> None:
     space = load_space("nas_bench_macro")
     for rank in (0, 1, 2187, space.size() - 1):
-        genome = space.genome_at(rank)
-        assert genome_of_key(space, genome_key(genome)) == genome
+        made = space.genome_at(rank)
+        assert genome_of_key(space, genome_key(made)) == made
     assert [genome_of_key(space, key) for key in ("", "0120120", "012012012", "9120120x", "3" * 8)] == [None] * 5
 
 
