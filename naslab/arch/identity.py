@@ -56,11 +56,12 @@ Template: TypeAlias = tuple[Rows, ...]
 class Row(NamedTuple):
     """A layer: the `digest` of all its fields but its rates of stochastic depth, and the `rates`.
 
-    The rates of layers inside it are among them.
+    The rates of layers inside it are among them. `packed` are both as bytes.
     """
 
     digest: bytes
-    rates: tuple[float, ...] = ()
+    rates: tuple[float, ...]
+    packed: Rows
 
 
 _DIGEST_BYTES, _ID_BYTES = 16, 8
@@ -239,7 +240,7 @@ def layer_rows(layer: Layer) -> Rows:
 
     A layer that passes its input on has none.
     """
-    return b"".join([row.digest + b"".join(map(_packed, row.rates)) for row in _rows(layer)])
+    return b"".join([row.packed for row in _rows(layer)])
 
 
 def _rows(layer: Layer) -> list[Row]:
@@ -262,7 +263,8 @@ def _rows(layer: Layer) -> list[Row]:
 
 def _row(layer: Layer) -> Row:
     rates: list[float] = []
-    return Row(_digest(_essence_of_fields(layer, rates)), tuple(rates))
+    digest = _digest(_essence_of_fields(layer, rates))
+    return Row(digest, tuple(rates), digest + b"".join(map(_packed, rates)))
 
 
 _row_of: Memo[Layer, Row] = Memo(_row, limit=1 << 16)

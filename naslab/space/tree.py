@@ -238,17 +238,22 @@ def plain_value(tree: Tree, node: Node, options: Mapping[str, int]) -> Any:
 
     It asks for the options in the order of genomes.
     """
+    if isinstance(node, Record):  # most parts are fixed, and read here rather than by a call each
+        return {
+            key: part.value if isinstance(part, Fixed) else plain_value(tree, part, options)
+            for key, part in zip(node.keys, node.parts, strict=True)
+        }
+    if isinstance(node, Choice):
+        option = node.options[options[node.hole.path]]
+        return option.value if isinstance(option, Fixed) else plain_value(tree, option, options)
+    if isinstance(node, Shared):
+        return plain_value(tree, tree.shared[node.name], options)
     if isinstance(node, Fixed):
         return node.value
-    if isinstance(node, Record):
-        return {key: plain_value(tree, part, options) for key, part in zip(node.keys, node.parts, strict=True)}
     if isinstance(node, Listing):
         written: list[Any] = []
         for part in node.parts:
             value = plain_value(tree, part, options)
             written.extend(value) if isinstance(part, Repeat) else written.append(value)
         return written
-    if isinstance(node, Repeat):
-        return [plain_value(tree, copy, options) for copy in node.copies[: num_copies(node, options)]]
-    choice = tree.shared[node.name] if isinstance(node, Shared) else node
-    return plain_value(tree, choice.options[options[choice.hole.path]], options)
+    return [plain_value(tree, copy, options) for copy in node.copies[: num_copies(node, options)]]
