@@ -116,7 +116,7 @@ def run(part: Part, seconds: float, environment: dict[str, str], out: Path) -> d
                 part.command, cwd=ROOT, env=environment, stdout=file, stderr=file, start_new_session=True
             )
         except OSError as error:
-            return {"ended": f"did not start: {error}", "seconds": 0.0, "log": str(log)}
+            return {"ended": f"did not start: {error}", "seconds": 0.0, "log": f"logs/{log.name}"}
         try:
             code = process.wait(seconds)
             ended = "done" if code == 0 else f"failed with exit code {code}"
@@ -126,7 +126,7 @@ def run(part: Part, seconds: float, environment: dict[str, str], out: Path) -> d
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-    return {"ended": ended, "seconds": round(time.monotonic() - began, 1), "log": str(log)}
+    return {"ended": ended, "seconds": round(time.monotonic() - began, 1), "log": f"logs/{log.name}"}
 
 
 def measured_on(environment: dict[str, str]) -> dict[str, Any]:
@@ -142,6 +142,11 @@ def measured_on(environment: dict[str, str]) -> dict[str, Any]:
     if found.returncode != 0:
         sys.exit(f"naslab does not run here: {(found.stderr.strip() or 'no message').splitlines()[-1]}")
     return dict(json.loads(found.stdout))
+
+
+def shown(command: Sequence[str]) -> str:
+    """A command as it would be typed in the checkout, without where this machine has it."""
+    return shlex.join(["python", *(word.removeprefix(f"{ROOT}/") for word in command[1:])])
 
 
 def missing(packages: dict[str, str]) -> list[str]:
@@ -272,13 +277,13 @@ def main() -> None:
             failed = True
             continue
         ended = run(part, min(part.seconds, left), environment, given.out)
-        keep(path, json.dumps({**ended, "command": shlex.join(part.command), **about}, indent=2) + "\n")
+        keep(path, json.dumps({**ended, "command": shown(part.command), **about}, indent=2) + "\n")
         keep(given.out / "README.md", page(given.out, names, given.device == "cpu"))
         print(f"{part.name}: {ended['ended']}, {ended['seconds']} s", flush=True)
         if ended["ended"] != "done":
             failed = True
-            shown = Path(ended["log"]).read_text(encoding="utf-8", errors="replace").splitlines()[-LINES_SHOWN:]
-            print("\n".join(f"    {line}" for line in shown), flush=True)
+            lines = (given.out / ended["log"]).read_text(encoding="utf-8", errors="replace").splitlines()
+            print("\n".join(f"    {line}" for line in lines[-LINES_SHOWN:]), flush=True)
     sys.exit(1 if failed else 0)
 
 

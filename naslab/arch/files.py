@@ -11,7 +11,10 @@ import yaml
 from msgspec import inspect
 
 from naslab.arch.block import Block
+from naslab.arch.blocks.outside import OutsideBlock, as_outside
 from naslab.arch.spec import ArchSpec
+from naslab.arguments import path as paths
+from naslab.arguments import takes
 from naslab.atomic_write import atomic_write
 from naslab.errors import SpecError, nearest, shown
 from naslab.reading import read_values
@@ -33,7 +36,13 @@ def decode(data: Any, kind: type[T]) -> T:
     try:
         return msgspec.convert(data, kind)
     except msgspec.ValidationError as error:
-        raise _explained(error, data, kind) from None
+        written = as_outside(data)  # users' own blocks are rare, and looked for where the values are not plain
+        if written is data:
+            raise _explained(error, data, kind) from None
+    try:
+        return msgspec.convert(written, kind)
+    except msgspec.ValidationError as error:
+        raise _explained(error, written, kind) from None
 
 
 def decode_arch(data: Any) -> ArchSpec:
@@ -51,7 +60,8 @@ def encode(spec: msgspec.Struct) -> Any:
     return msgspec.to_builtins(spec)
 
 
-def load_arch(path: Path) -> ArchSpec:
+@takes(path=paths())
+def load_arch(path: str | Path) -> ArchSpec:
     """Read an architecture file: JSON where its name ends in `.json`, else YAML.
 
     Raises `SpecError` with the place in the file where it breaks a rule, and `ReadError` where it cannot be read.
@@ -63,10 +73,10 @@ def load_arch(path: Path) -> ArchSpec:
     ...     naslab.load_arch(path) == naslab.model("lenet5")
     True
     """
-    return decode_arch(read_values(path))
+    return decode_arch(read_values(Path(path)))
 
 
-def save_arch(arch: ArchSpec, path: Path) -> None:
+def save_arch(arch: ArchSpec, path: str | Path) -> None:
     """Write the network `arch` to a file: JSON for `.json`, YAML otherwise. A crash leaves no half-written file.
 
     >>> import naslab, tempfile
@@ -78,7 +88,7 @@ def save_arch(arch: ArchSpec, path: Path) -> None:
     data = encode(arch)
     text = (
         msgspec.json.format(msgspec.json.encode(arch), indent=2).decode()
-        if path.suffix == ".json"
+        if Path(path).suffix == ".json"
         else yaml.safe_dump(data, sort_keys=False, default_flow_style=None, width=110)
     )
     atomic_write(path, text)
@@ -162,5 +172,9 @@ def _tag(info: Any) -> str:
     return str(getattr(info, "tag", ""))
 
 
-BLOCKS: dict[str, type[Block]] = {kind.__struct_config__.tag: kind for kind in Block.__subclasses__()}  # type: ignore[misc]
-"""Every block by the name it has in files."""
+BLOCKS: dict[str, type[Block]] = {
+    kind.__struct_config__.tag: kind  # type: ignore[misc]
+    for kind in Block.__subclasses__()
+    if kind.__module__.startswith("naslab.") and kind is not OutsideBlock
+}
+"""Every block of naslab by the name that it has in files."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from operator import attrgetter
 from typing import Literal
 
+import msgspec
+
 from naslab.arch.block import (
     BlockActivation,
     Context,
@@ -15,7 +17,7 @@ from naslab.arch.block import (
     require,
     require_positive,
 )
-from naslab.arch.blocks import AnyBlock
+from naslab.arch.blocks import AnyBlock, OutsideBlock
 from naslab.arch.bounds import (
     MAX_BLOCKS,
     MAX_CHANNELS,
@@ -27,13 +29,15 @@ from naslab.arch.bounds import (
 )
 from naslab.arch.memo import Memo
 from naslab.arch.plan import Activation, Shape
+from naslab.arguments import refuse_wrong_fields
 from naslab.errors import SpecError
 
 
 class Stage(Spec, frozen=True, cache_hash=True):
     """`repeats` copies of `block` towards `width` channels; the first one takes the `stride`.
 
-    `width=None` leaves it to the block (pooling keeps its input's channels).
+    `width=None` leaves it to the block (pooling keeps its input's channels). The block may also be of a class of the
+    user's own that derives from `Block`.
     """
 
     block: AnyBlock
@@ -42,15 +46,25 @@ class Stage(Spec, frozen=True, cache_hash=True):
     stride: int = 1
 
     def __post_init__(self) -> None:
-        width = 1 if self.width is None else self.width
-        if width < 1 or self.repeats < 1:
-            require_positive(width, "width")
-            require_positive(self.repeats, "repeats")
-        if not 1 <= self.stride <= 8:
-            raise SpecError("stride", f"must be 1 to 8, got {self.stride}")
-        if width > MAX_BLOCKS or self.repeats > MAX_BLOCKS:
-            require_within_bounds(self)
-        require_kept_within_bounds(self.block, "block")
+        if isinstance(self.block, OutsideBlock):
+            try:
+                msgspec.structs.force_setattr(self, "block", self.block.loaded())
+            except SpecError as error:
+                raise error.inside("block") from None
+        try:
+            width = 1 if self.width is None else self.width
+            if width < 1 or self.repeats < 1:
+                require_positive(width, "width")
+                require_positive(self.repeats, "repeats")
+            if not 1 <= self.stride <= 8:
+                raise SpecError("stride", f"must be 1 to 8, got {self.stride}")
+            if width > MAX_BLOCKS or self.repeats > MAX_BLOCKS:
+                require_within_bounds(self)
+            require_kept_within_bounds(self.block, "block")
+        except (TypeError, AttributeError, ValueError) as error:
+            if isinstance(error, SpecError) or not refuse_wrong_fields(self):
+                raise
+            self.__post_init__()
 
 
 class StochasticDepth(Spec, frozen=True, cache_hash=True):
@@ -158,26 +172,35 @@ class ArchSpec(Spec, frozen=True, cache_hash=True):
     auxiliary: tuple[AuxiliaryHead, ...] = ()
 
     def __post_init__(self) -> None:
-        if min(self.input) < 1:
-            for index, value in enumerate(self.input):
-                require_positive(value, f"input[{index}]")
-        if not self.stages or self.num_classes < 1:
-            require(len(self.stages) > 0, "stages", "must hold at least one stage")
-            require_positive(self.num_classes, "num_classes")
-        if max(self.input) > MAX_SIDE or self.num_classes > MAX_CHANNELS:
-            for index, value in enumerate(self.input):
-                require_at_most(value, MAX_SIDE, f"input[{index}]")
-            require_at_most(self.num_classes, MAX_CHANNELS, "num_classes")
-        if sum(map(_repeats, self.stem + self.stages)) > MAX_BLOCKS:
-            require_few_blocks(map(_repeats, self.stem + self.stages))
-        taken = -1
-        for index, auxiliary in enumerate(self.auxiliary):
-            field = f"auxiliary[{index}].after"
-            require(
-                auxiliary.after < len(self.stages), field, f"must be below {len(self.stages)}, got {auxiliary.after}"
-            )
-            require(auxiliary.after > taken, field, f"must be above the head before it, {taken}, got {auxiliary.after}")
-            taken = auxiliary.after
+        try:
+            if min(self.input) < 1:
+                for index, value in enumerate(self.input):
+                    require_positive(value, f"input[{index}]")
+            if not self.stages or self.num_classes < 1:
+                require(len(self.stages) > 0, "stages", "must hold at least one stage")
+                require_positive(self.num_classes, "num_classes")
+            if max(self.input) > MAX_SIDE or self.num_classes > MAX_CHANNELS:
+                for index, value in enumerate(self.input):
+                    require_at_most(value, MAX_SIDE, f"input[{index}]")
+                require_at_most(self.num_classes, MAX_CHANNELS, "num_classes")
+            if sum(map(_repeats, self.stem + self.stages)) > MAX_BLOCKS:
+                require_few_blocks(map(_repeats, self.stem + self.stages))
+            taken = -1
+            for index, auxiliary in enumerate(self.auxiliary):
+                field = f"auxiliary[{index}].after"
+                require(
+                    auxiliary.after < len(self.stages),
+                    field,
+                    f"must be below {len(self.stages)}, got {auxiliary.after}",
+                )
+                require(
+                    auxiliary.after > taken, field, f"must be above the head before it, {taken}, got {auxiliary.after}"
+                )
+                taken = auxiliary.after
+        except (TypeError, AttributeError, ValueError) as error:
+            if isinstance(error, SpecError) or not refuse_wrong_fields(self):
+                raise
+            self.__post_init__()
 
     @property
     def context(self) -> Context:

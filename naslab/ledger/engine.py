@@ -25,6 +25,7 @@ from naslab.ledger.faults import explained
 from naslab.ledger.location import Location
 from naslab.ledger.migrations import SCHEMA_VERSION, checked_version, migrate
 from naslab.ledger.tables import RESULTS_VIEW, metadata, schema
+from naslab.regular_files import open_regular, regular_status
 
 logger = logging.getLogger(__name__)
 
@@ -86,8 +87,9 @@ def _sqlite_version(path: Path) -> int | None:
     """The version of the ledger in a file, `None` where it may become one; `LedgerError` where it is something else."""
     if path.is_dir():
         raise LedgerError(f"{path} is a folder: a ledger is a file")
+    _require_plain_side_files(path)
     try:
-        with path.open("rb") as file:
+        with open(open_regular(path, follow_links=True), "rb") as file:
             opening = file.read(len(_SQLITE_MAGIC))
     except FileNotFoundError:
         return None
@@ -107,6 +109,16 @@ def _sqlite_version(path: Path) -> int | None:
         return _installed_version(connection, Location(reader.url, path))
 
 
+def _require_plain_side_files(path: Path) -> None:
+    """Raise `LedgerError` where what SQLite keeps beside a ledger is a link, which it would write to, or no file."""
+    for ending in ("-wal", "-shm", "-journal"):
+        beside = Path(os.path.realpath(path) + ending)
+        try:
+            regular_status(beside)
+        except OSError as error:
+            raise LedgerError(f"ledger {path} cannot be opened beside {beside}: {error.strerror}") from None
+
+
 def _installed_version(connection: Connection, location: Location) -> int | None:
     """The schema version of the ledger there, `None` where there is nothing yet."""
     is_file = location.path is not None
@@ -122,7 +134,7 @@ def _installed_version(connection: Connection, location: Location) -> int | None
 def _install(engine: Engine, location: Location) -> None:
     """Make the tables in one transaction; programs that do so at once take turns."""
     if location.path is not None:
-        _make_folder(location.path.absolute().parent)
+        _require_folder(location)
         _turn_on_wal(engine)
     with _alone(engine, location) as connection:
         if location.path is None:
@@ -170,7 +182,7 @@ def _alone(engine: Engine, location: Location) -> Iterator[Connection]:
 def _copied(path: Path, version: int) -> Path:
     """A copy of a SQLite ledger beside it under a name that is free, whole or not there; where it is."""
     names = (f"{path.name}.version{version}" + (f".{number}" if number > 1 else "") for number in count(1))
-    copy = next(place for name in names if not (place := path.with_name(name)).exists())
+    copy = next(place for name in names if not os.path.lexists(place := path.with_name(name)))
     with draft_folder(path.parent) as draft:
         source = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True)
         with closing(source), closing(sqlite3.connect(draft / copy.name)) as target:
@@ -180,11 +192,12 @@ def _copied(path: Path, version: int) -> Path:
     return copy
 
 
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise LedgerError(f"the folder {folder} of the ledger cannot be made: {error.strerror}") from None
+def _require_folder(location: Location) -> None:
+    """Raise `LedgerError` where a new ledger's folder is not there: a path with a typing error would make it."""
+    assert location.path is not None
+    folder = location.path.parent
+    if not folder.is_dir():
+        raise LedgerError(f"there is no folder {folder} for the ledger {location}: make it, or mend the path")
 
 
 def _turn_on_wal(engine: Engine) -> None:

@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import Literal
 
 from naslab.arch.block import Spec, require
+from naslab.arguments import refuse_wrong_fields
+
+OWN_DATA = "data of its own"
+"""The data set's name where a user's training function brings its own data."""
 
 
 class DataChoice(Spec, frozen=True):
@@ -28,6 +32,7 @@ class DataChoice(Spec, frozen=True):
     skip_unreadable: bool = False
 
     def __post_init__(self) -> None:
+        refuse_wrong_fields(self)
         share = self.validation_fraction
         require(0 < share < 1, "validation_fraction", f"must be between 0 and 1, got {share}")
         count = self.max_images

@@ -105,6 +105,14 @@ def test_the_parts_fit_their_minutes_and_measure_what_was_asked() -> None:
     assert script.arguments([]).minutes <= 9
 
 
+def test_commands_are_shown_without_the_places_of_this_machine() -> None:
+    for part in script.parts(script.arguments([])):
+        line = script.shown(part.command)
+        assert line.startswith("python ")
+        assert str(ROOT) not in line
+        assert sys.executable not in line
+
+
 def test_wheels_of_packages_that_are_missing_are_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wheels = tmp_path / "wheels"
     wheels.mkdir()
