@@ -248,22 +248,24 @@ def layer_rows(layer: Layer) -> Rows:
 
 def _rows(layer: Layer) -> list[Row]:
     """The rows of a layer: none where it passes its input on, those of a sequence's layers in order."""
-    kind = type(layer)
-    if kind is Sequence:
-        found: list[Row] = []
-        for each in layer.layers:  # type: ignore[attr-defined]
+    found: list[Row] = []
+    _add_rows(layer, found)
+    return found
+
+
+def _add_rows(layer: Layer, found: list[Row]) -> None:
+    if isinstance(layer, Sequence):
+        for each in layer.layers:
             if type(each) in _NESTED:
-                found += _rows(each)
+                _add_rows(each, found)
             else:
                 found.append(_row_of[each])
-        return found
-    if kind is Identity:
-        return []
-    if kind is Concat and len(layer.branches) == 1:  # type: ignore[attr-defined]
-        return _rows(layer.branches[0])  # type: ignore[attr-defined]
-    if kind is Dag:
-        return [_graph_row_of[layer]]  # type: ignore[index]
-    return [_row(layer) if kind in _NESTED else _row_of[layer]]
+    elif isinstance(layer, Concat) and len(layer.branches) == 1:
+        _add_rows(layer.branches[0], found)
+    elif isinstance(layer, Dag):
+        found.append(_graph_row_of[layer])
+    elif not isinstance(layer, Identity):
+        found.append(_row(layer) if type(layer) in _NESTED else _row_of[layer])
 
 
 def _row(layer: Layer) -> Row:
