@@ -25,6 +25,7 @@ from naslab.arch.blocks.parallel import ConvStep, ForkStep, Parallel, PoolStep
 from naslab.arch.blocks.residual import Bottleneck, PreactResidual, ResidualBlock
 from naslab.arch.blocks.shuffle import ShuffleUnit, SplitShuffleUnit
 from naslab.arch.blocks.universal_bottleneck import UniversalBottleneck
+from naslab.arch.blocks.vertex_cell import VertexCell
 
 AnyBlock = (
     ConvBlock
@@ -56,6 +57,7 @@ AnyBlock = (
     | GraphCell
     | ActivationFirstResidual
     | UniversalBottleneck
+    | VertexCell
 )
 
 __all__ = [
@@ -96,4 +98,5 @@ __all__ = [
     "SplitShuffleUnit",
     "Transition",
     "UniversalBottleneck",
+    "VertexCell",
 ]

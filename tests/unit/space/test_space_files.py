@@ -28,6 +28,7 @@ SIZES = {
     "mbconv_cifar": 3 * (LAYER + LAYER**2 + LAYER**3 + LAYER**4) ** 3 * 3**3 * 3,
     "mixed_cifar": 3 * (MIXED_BLOCKS * 5 * 4) ** 4 * 2,
     "mobilenet_v4_uib": ((3 * 2 * 4) * sum((3 * 3 * 4) ** more for more in (3, 4, 5))) ** 2,
+    "nas_bench_101_cells": 2**21 * 3**5,
     "nas_bench_201": 5**6,
     "nas_bench_macro": 3**8,
     "nats_size": 8**5,
