@@ -276,6 +276,7 @@ heads = st.builds(
     dropout=st.sampled_from((0.0, 0.2)),
     activation=activation,
     bias=flag,
+    hidden_bias=flag,
 ) | st.builds(Head, classifier=st.just("conv"), width=st.none() | width, dropout=st.sampled_from((0.0, 0.2)))
 
 
