@@ -229,7 +229,7 @@ def node_tally(node: Node, values: list[Shape], keep: bool = False) -> Tally:
     run = running(node)
     if run.is_shifted and min(shape) < 1:
         raise _nothing_left(node, values)
-    part = tally(run.layer, shape, keep)
+    part = _layer_tally(run.layer, shape, keep)
     if not run.is_shifted or run.margin is not None:
         return part
     top, left = _shift(node, values)
