@@ -95,8 +95,8 @@ class Head(Spec, frozen=True, cache_hash=True):
     pooling by `pool` to `pool_size` (height, width), the network's norm over the pooled channels (`norm_pooled`,
     ConvNeXt), fully connected layers of `hidden` widths, and the `classifier`. Values are dropped with probability
     `dropout` before each fully connected layer but the first hidden one. `activation` is the head's own, `None` the
-    network's. The last layer has a `bias` unless told otherwise. A `conv` classifier (Network in Network, SqueezeNet)
-    makes one activated map per class first and pools that.
+    network's. The last layer has a `bias`, the hidden ones theirs (`hidden_bias`), unless told otherwise. A `conv`
+    classifier (Network in Network, SqueezeNet) makes one activated map per class first and pools that.
     """
 
     norm: bool = False
@@ -109,6 +109,7 @@ class Head(Spec, frozen=True, cache_hash=True):
     activation: BlockActivation = None
     classifier: Literal["linear", "conv"] = "linear"
     bias: bool = True
+    hidden_bias: bool = True
 
     def __post_init__(self) -> None:
         if self.width is not None:
