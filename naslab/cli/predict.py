@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from naslab.cli.help_text import Command
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table
 
 
@@ -42,4 +43,4 @@ def predict(
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command()(predict)
+    app.command(cls=Command)(predict)
