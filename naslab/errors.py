@@ -51,13 +51,13 @@ class SpecError(NaslabError, ValueError):
 class UnknownNameError(NaslabError, LookupError):
     """A name that is not known, with the nearest ones that are.
 
-    `kind` says of what: `strategy`, `search space`. `known` are the names to choose from.
+    `kind` says of what: `strategy`, `search space`. `known` are the names to choose from, `mend` what else would do.
     """
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+    def __init__(self, kind: str, name: str, known: Iterable[str], mend: str = "") -> None:
         self.kind = kind
         self.name = name
-        super().__init__(f"unknown {kind} '{shown(name)}'{nearest(name, known)}")
+        super().__init__(f"unknown {kind} '{shown(name)}'{nearest(name, known)}{f'; {mend}' if mend else ''}")
 
 
 class LimitError(NaslabError):

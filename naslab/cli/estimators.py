@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import typer
 
 from naslab.cli.help_text import Command
@@ -18,7 +20,7 @@ def estimators(json: JsonOption = False) -> None:
     from naslab.estimators.named import read_name
     from naslab.estimators.rows import ROWS
 
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "name": row.name,
             "kind": row.kind,
@@ -34,7 +36,7 @@ def estimators(json: JsonOption = False) -> None:
         return
     print_table(
         ("name", "kind", "what it is", "options"),
-        [(row["name"], row["kind"], row["summary"], _written(dict(row["options"]))) for row in rows],
+        [(row["name"], row["kind"], row["summary"], _written(row["options"])) for row in rows],
     )
     print()
     print_table(

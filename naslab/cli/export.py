@@ -9,7 +9,7 @@ import typer
 
 from naslab.cli.help_text import Command
 from naslab.cli.options import DataDirOption, LicenceOption, ModelArgument, StudyDatasetOption
-from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, say
+from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, say, say_idle_strides
 
 
 def export(
@@ -55,6 +55,7 @@ def export(
 
     options = OnnxOptions(OPSET if opset is None else opset, pixels)
     found = find_model(model, ledger, parse_resolution(resolution), num_classes)
+    say_idle_strides(found.arch)
     facts = facts_of_model(found, dataset, ledger, data_dir, licence)
     title = f"{found.name}, written by naslab."
     trained = weights or found.weights

@@ -31,6 +31,7 @@ from naslab.cli import (
     spaces,
     studies,
     supernet,
+    table,
     train,
     zoo,
 )
@@ -68,6 +69,7 @@ for each in (
     zoo,
     estimators,
     studies,
+    table,
     mirror,
     doctor,
 ):

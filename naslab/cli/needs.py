@@ -104,9 +104,9 @@ NEEDS: dict[str, dict[str, Need]] = {
         **dict.fromkeys(("rungs", "stop_early", "inherit"), _BY_ESTIMATOR),
         **_always("baseline", "estimator", "executor", "workers", "gpus_per_worker", "timeout"),
         "ray_address": needs_value("executor", "ray"),
-        **_always("study", "ledger", "json"),
+        **_always("study", "ledger", "accept_changes", "json"),
     },
-    "pareto": _always("study", "x", "y", "out", "ledger", "json"),
+    "pareto": _always("study", "x", "y", "limit", "out", "ledger", "json"),
     "report": _always("study", "out", "ledger", "json"),
     "rescale": {
         **_always("model", "phi", "target_macs", "target_params", "target_activations", "target_latency_ms"),
@@ -176,6 +176,8 @@ NEEDS: dict[str, dict[str, Need]] = {
     "mirror": _always("study", "storage", "ledger", "json"),
     "doctor": _always("ledger", "json"),
     "estimators": _always("json"),
+    "table": _always("study", "as_csv", "ledger", "json"),
+    "convert": _always("source", "to", "notation", "out", "resolution", "num_classes", "ledger", "json"),
 }
 """What the options need, by the command and the parameter."""
 

@@ -35,6 +35,10 @@ def pareto(
             show_default=f"{ACCURACY.name}, or the score of the study's estimator",
         ),
     ] = None,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(help="Only networks within this bound, as 'accuracy>=90' or 'macs<=5M'; may be repeated."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Write the picture to this self-contained HTML file.")] = None,
     ledger: LedgerOption = DEFAULT_LEDGER,
     json: JsonOption = False,
@@ -54,7 +58,9 @@ def pareto(
     across = x or second_objective(view.problem, up)
     own = [goal.metric for goal in view.problem.objectives]
     is_own = x is None and y is None and up in own
-    table = pareto_front(view, own if is_own else (up,) if y is None and up == across else (up, across))
+    table = pareto_front(
+        view, own if is_own else (up,) if y is None and up == across else (up, across), limits=limit or ()
+    )
     named = [goal.metric for goal in table.objectives]
     if out is not None:
         from naslab.figures.write import write_figure

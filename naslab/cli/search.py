@@ -54,6 +54,7 @@ def search(
     ray_address: RayAddressOption = None,
     timeout: TimeoutOption = None,
     study: Annotated[str | None, search_option("study")] = None,
+    accept_changes: Annotated[bool, search_option("accept_changes", "--accept-changes")] = False,
     ledger: LedgerOption = DEFAULT_LEDGER,
     json: JsonOption = False,
 ) -> None:
@@ -89,6 +90,7 @@ def search(
             stop_early=stop_early,
             inherit=inherit,
             estimator=estimator,
+            accept_changes=accept_changes,
             on_event=display.show,
         )
     table = pareto_front(view)
@@ -97,13 +99,15 @@ def search(
         say(f"note: {told}")
     if json:
         complete = sum(outcome.is_complete for outcome in view.outcomes)
+        infeasible = sum(outcome.is_infeasible for outcome in view.outcomes)
         print_json(
             {
                 "study": view.record.name,
-                "trials": len(view.outcomes),
+                "trials": len(view.outcomes) - infeasible,
                 "networks": len({outcome.candidate.arch_id for outcome in view.outcomes}),
                 "complete": complete,
-                "failed": len(view.outcomes) - complete,
+                "failed": len(view.outcomes) - complete - infeasible,
+                "infeasible": infeasible,
                 **front_rows(view, table),
             }
         )

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from naslab.cli.help_text import Command
-from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table, quantity, say
+from naslab.cli.output import (
+    DEFAULT_LEDGER,
+    JsonOption,
+    LedgerOption,
+    print_json,
+    print_table,
+    quantity,
+    say,
+    say_idle_strides,
+)
 from naslab.metrics import ACTIVATIONS, MACS, PARAMS
 
 if TYPE_CHECKING:
@@ -39,6 +48,7 @@ def show(
     from naslab.lab.models import find_model, parse_resolution
 
     found = find_model(model, ledger, parse_resolution(resolution), num_classes)
+    say_idle_strides(found.arch)
     total = cost_of(found.arch)  # comes first: of what does not fit it names the layer
     rows = stage_rows(found.arch)
     seen = reach(found.arch)

@@ -17,7 +17,7 @@ from naslab.cli.options import (
     RecipeOption,
     StudyDatasetOption,
 )
-from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, say
+from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, say, say_idle_strides
 
 
 def train(
@@ -66,6 +66,7 @@ def train(
     from naslab.package.folder import write_package
 
     found = find_model(model, ledger, parse_resolution(resolution))
+    say_idle_strides(found.arch)
     make_folder(out)
     trained = run(
         found,

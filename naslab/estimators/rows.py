@@ -90,7 +90,8 @@ class EstimatorRow(NamedTuple):
     `kind` is `training` where it trains every network, `accuracy` where it estimates the accuracy of networks without
     training them, `proxy` where it gives a score that is no accuracy. `metrics` are the names in `measured`, larger for
     better, the one that ranks networks first; options may say another (`Options.metric`). `any_network` says whether
-    it judges networks from elsewhere too, such as a search's baselines, and `times` whether it measures latency.
+    it judges networks from elsewhere too, such as a search's baselines, `times` whether it measures latency, `is_own`
+    whether a user has brought it.
     """
 
     name: str
@@ -101,6 +102,7 @@ class EstimatorRow(NamedTuple):
     metrics: tuple[str, ...] = (ACCURACY.name,)
     any_network: bool = True
     times: bool = False
+    is_own: bool = False
 
 
 def _short(setting: Setting, options: ShortOptions) -> MadeEstimator:

@@ -10,14 +10,15 @@ from importlib.metadata import version
 import msgspec
 
 from naslab.analysis.ranking import has_trained
-from naslab.errors import StudyError
+from naslab.errors import StudyError, shortened
 from naslab.estimators.named import read_name
 from naslab.execution.events import Observer, StudyRestarted, VersionChanged
 from naslab.execution.workers import Workers
 from naslab.lab.differences import Difference, problem_difference
 from naslab.lab.search_options import identity_fields
 from naslab.ledger.ledger import Ledger
-from naslab.ledger.record import RunRecord, StudyRecord
+from naslab.ledger.record import RunRecord, SourceChange, StudyRecord
+from naslab.outside import changed
 from naslab.provenance import command_line, installed_versions, machine_description
 from naslab.strategies.choosing import StrategyChoice
 
@@ -44,19 +45,21 @@ def with_idle_fields(ledger: Ledger, record: StudyRecord) -> StudyRecord:
 
 
 @contextmanager
-def taken_up(ledger: Ledger, record: StudyRecord, on_event: Observer) -> Iterator[None]:
+def taken_up(ledger: Ledger, record: StudyRecord, on_event: Observer, accept_changes: bool = False) -> Iterator[None]:
     """Drive the study of `record` in `ledger` alone for the block: made, or gone on with if it is the same search.
 
-    One that is another search and has no outcome yet is begun anew. Raises `StudyError`, before anything is written,
-    where another program drives the study, and where one with outcomes is another search: that names what differs.
+    One that is another search and has no outcome yet is begun anew. With `accept_changes`, and as long as nothing is
+    complete, the user's own code may have changed since; that is kept in the study. `on_event` is told. Raises
+    `StudyError`, before anything is written, where another program drives the study, and where one with outcomes is
+    another search: that names what differs.
     """
     with ledger.claim_or_create(record) as is_new:
         if not is_new:
-            _take_up(ledger, record, on_event)
+            _take_up(ledger, record, on_event, accept_changes)
         yield
 
 
-def _take_up(ledger: Ledger, record: StudyRecord, on_event: Observer) -> None:
+def _take_up(ledger: Ledger, record: StudyRecord, on_event: Observer, accept_changes: bool) -> None:
     difference = _difference(ledger.study(record.name), record)
     if difference is not None and ledger.has_outcome(record.name):
         raise StudyError(
@@ -68,6 +71,7 @@ def _take_up(ledger: Ledger, record: StudyRecord, on_event: Observer) -> None:
         ledger.checkpoints(record.name).sweep(())
         on_event(StudyRestarted(record.name, difference.words()))
         return
+    _require_same_source(ledger, record, accept_changes)
     before = [run.versions["naslab"] for run in ledger.runs(record.name) if "naslab" in run.versions]
     if before and before[-1] != version("naslab"):
         on_event(VersionChanged(record.name, before[-1], version("naslab")))
@@ -88,6 +92,23 @@ def _difference(there: StudyRecord, asked: StudyRecord) -> Difference | None:
         if found is not None:
             return found
     return None
+
+
+def _require_same_source(ledger: Ledger, record: StudyRecord, accept_changes: bool) -> None:
+    """Take up changes of the user's code. Raises `StudyError` where they were not accepted."""
+    there = ledger.study(record.name)
+    told = changed(there.made_with, record.made_with)
+    if not told:
+        return
+    outcomes = ledger.outcomes(record.name)
+    if any(each.is_complete for each in outcomes) and not accept_changes:
+        raise StudyError(
+            f"the code that study '{record.name}' was made with has changed: {shortened(', '.join(told), 400)}; "
+            f"undo that, give the new search its own name (--study NAME), or go on with it (--accept-changes)"
+        )
+    change = SourceChange(changed=tuple(told), num_outcomes=len(outcomes), accepted=time.time())
+    kept = msgspec.structs.replace(there, made_with=record.made_with, changes=(*there.changes, change))
+    ledger.amend_study(kept)
 
 
 def run_record(pool: Workers) -> RunRecord:

@@ -105,6 +105,13 @@ class Ledger:
         with self._writing() as connection:
             connection.execute(update(studies).where(studies.c.study_id == study_id).values(trials=trials))
 
+    def amend_study(self, record: StudyRecord) -> None:
+        """Put `record` in the place of that of the study of its name."""
+        study_id = self._study_id(record.name)
+        with self._writing() as connection:
+            amended = update(studies).where(studies.c.study_id == study_id)
+            connection.execute(amended.values(trials=record.trials, record=to_json(record)))
+
     @contextmanager
     def claim(self, name: str) -> Iterator[None]:
         """Drive a study alone for the block; raises `StudyError` that says who else drives it.

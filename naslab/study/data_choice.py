@@ -7,6 +7,9 @@ from typing import Literal
 from naslab.arch.block import Spec, require
 from naslab.arguments import refuse_wrong_fields
 
+OWN_DATA = "data of its own"
+"""The data set's name where a user's training function brings its own data."""
+
 
 class DataChoice(Spec, frozen=True):
     """Which data a problem is about: a data set's name, how it is split, and how much of it is used.

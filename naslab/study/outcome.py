@@ -87,20 +87,24 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     accuracy_to_beat: float | None = None
 
 
-class EpochRecord(msgspec.Struct, frozen=True):
-    """One epoch of a learning curve: losses in nats, accuracies in per cent, seconds since the estimate began."""
+class EpochRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One epoch of a learning curve: losses in nats, accuracies in per cent, seconds since the estimate began.
+
+    `values` is what else was reported of it, by name: a user's own training has no losses or accuracies but those.
+    """
 
     epoch: int
     train_loss: float
     validation_loss: float
     validation_accuracy: float
     wall_seconds: float
+    values: dict[str, float] = {}
 
 
 class Failure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Why an estimate has no result."""
+    """Why an estimate has no result; `infeasible` where a limit on what is measured was broken before training."""
 
-    reason: Literal["diverged", "out_of_memory", "timed_out", "worker_died", "invalid", "error"]
+    reason: Literal["diverged", "out_of_memory", "timed_out", "worker_died", "invalid", "error", "infeasible"]
     message: str
     traceback: str = ""
 
@@ -141,6 +145,11 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     def is_complete(self) -> bool:
         """Whether there is a result rather than a failure."""
         return self.estimate.failure is None
+
+    @property
+    def is_infeasible(self) -> bool:
+        """Whether it broke a limit on what is measured: it was not trained, and counts for no trial."""
+        return self.estimate.failure is not None and self.estimate.failure.reason == "infeasible"
 
     def value(self, metric: str) -> float:
         """A metric of the candidate, described or measured; NaN where it was not measured.

@@ -1,4 +1,8 @@
-"""Every block there is. A new one is a file here, a line below and a test."""
+"""Every block there is. A new one of naslab's own is a file here, a line below and a test.
+
+One of a user's own code needs none of these: `type: my_code:MyBlock` stands in files and spaces as it is
+(`naslab.arch.blocks.outside`).
+"""
 
 from naslab.arch.blocks.activation_first import ActivationFirstResidual
 from naslab.arch.blocks.cell import Cell, Edge, Pair
@@ -21,9 +25,11 @@ from naslab.arch.blocks.graph_cell import CellInput, GraphCell
 from naslab.arch.blocks.inception import BranchWidths, Inception
 from naslab.arch.blocks.inverted_bottleneck import FusedMBConv, InvertedBottleneck, MBConv
 from naslab.arch.blocks.norm_free import NormFreeBlock
+from naslab.arch.blocks.outside import OutsideBlock
 from naslab.arch.blocks.parallel import ConvStep, ForkStep, Parallel, PoolStep
 from naslab.arch.blocks.residual import Bottleneck, PreactResidual, ResidualBlock
 from naslab.arch.blocks.shuffle import ShuffleUnit, SplitShuffleUnit
+from naslab.arch.blocks.universal_bottleneck import UniversalBottleneck
 
 AnyBlock = (
     ConvBlock
@@ -52,8 +58,10 @@ AnyBlock = (
     | SplitShuffleUnit
     | NormFreeBlock
     | Cell
+    | OutsideBlock
     | GraphCell
     | ActivationFirstResidual
+    | UniversalBottleneck
 )
 
 __all__ = [
@@ -82,6 +90,7 @@ __all__ = [
     "LocalNormBlock",
     "MBConv",
     "NormFreeBlock",
+    "OutsideBlock",
     "Pair",
     "Parallel",
     "PatchConv",
@@ -93,4 +102,5 @@ __all__ = [
     "Skip",
     "SplitShuffleUnit",
     "Transition",
+    "UniversalBottleneck",
 ]

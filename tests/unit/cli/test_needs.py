@@ -116,3 +116,41 @@ def test_one_line_and_nothing_written(
 
     assert re.search(words, said), said
     assert {each.name for each in tmp_path.iterdir()} == {"known.csv", "a_file"}
+
+
+IDLE = "input: [3, 8, 8]\nnum_classes: 2\nstages:\n" + "  - {block: {type: conv}, width: 4, stride: 2}\n" * 5
+
+
+@pytest.mark.parametrize("command", [("cost",), ("show",), ("export", "--out", "net.py")], ids=lambda each: each[0])
+def test_strides_without_effect_are_told(
+    command: tuple[str, ...],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.yaml").write_text(IDLE)
+    for sides, told in (("8", "on an input of 8 x 8 the stride of stages[3], stages[4] has no effect"), ("32", "")):
+        name, *rest = command
+        monkeypatch.setattr(sys, "argv", ["naslab", name, "net.yaml", "--resolution", sides, *rest])
+        with pytest.raises(SystemExit) as ended:
+            run()
+        assert ended.value.code in (0, None)
+        notes = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note: ")]
+        assert len(notes) == bool(told)
+        assert told in "".join(notes)
+
+
+def test_the_strides_of_a_space_are_told_when_its_study_opens() -> None:
+    from naslab.cli.progress import Display
+    from naslab.execution.events import StudyOpened
+    from naslab.lab.problems import make_problem
+    from naslab.ledger.record import StudyRecord
+    from naslab.space import SearchSpace, choice
+
+    stage = {"block": {"type": "conv"}, "width": choice(4, 8), "stride": 2}
+    space = SearchSpace({"input": [1, 8, 8], "num_classes": 10, "stages": [stage] * 5}, "halved")
+    problem = make_problem(space, "digits", None, (), None)
+    record = StudyRecord(name="a", problem={}, strategy="random", epochs=1, seed=0, trials=4)
+    said = Display(quiet=True)._line(StudyOpened(record, problem))
+    assert "the stride of stages[3], stages[4] has no effect" in said
