@@ -91,7 +91,10 @@ class UnreadableError(LedgerError):
 
     def written_by(self, versions: Iterable[str], here: str) -> UnreadableError:
         """The same error naming the versions that wrote to the study, and the one that reads it, `here`."""
-        told = ", ".join(versions)
+        names = list(versions)
+        told = ", ".join(names)
+        if names and set(names) == {here}:  # this version wrote it, and would have written it otherwise
+            return UnreadableError(self.what, self.rule, "it is damaged: restore the ledger from a copy")
         mend = f"naslab {told} wrote it, this is {here}: read the study with that version, or update naslab"
         return UnreadableError(self.what, self.rule, mend if told else "")
 

@@ -131,7 +131,10 @@ def measure(repeats: int) -> dict[str, object]:
     python_runs, own_runs, command_runs = [], [], []
     for _ in range(repeats):
         scripts = [(SCRIPT, python_runs), (OWN_SCRIPT, own_runs)]
-        for command, runs in (*(([sys.executable, str(each)], runs) for each, runs in scripts), (COMMAND, command_runs)):
+        for command, runs in (
+            *(([sys.executable, str(each)], runs) for each, runs in scripts),
+            (COMMAND, command_runs),
+        ):
             with tempfile.TemporaryDirectory() as folder:
                 runs.append(timed_run(command, Path(folder)))
     with tempfile.TemporaryDirectory() as folder:

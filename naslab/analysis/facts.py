@@ -115,7 +115,7 @@ def budget_words(record: StudyRecord) -> str:
     """
     if record.rungs:
         return f"{record.trials} networks, {record.rungs}"
-    spent = f" of {record.epochs} epochs" if has_trained(record) else ""
+    spent = f" of {record.epochs} epoch{'s' if record.epochs != 1 else ''}" if has_trained(record) else ""
     return f"{record.trials} trials{spent}" + (f", {ranking_words(record)}" if record.estimator else "")
 
 

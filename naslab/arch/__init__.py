@@ -37,6 +37,7 @@ from naslab.arch.blocks import (
     Skip,
     SplitShuffleUnit,
     Transition,
+    UniversalBottleneck,
 )
 from naslab.arch.canonical import canonical
 from naslab.arch.cost import Cost, LayerCost, cost, layer_costs, uncounted_layers
@@ -94,6 +95,7 @@ __all__ = [
     "Stage",
     "StochasticDepth",
     "Transition",
+    "UniversalBottleneck",
     "arch_id",
     "canonical",
     "cost",

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from naslab.cli.help_text import Command
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table, say
 
 
@@ -59,4 +60,4 @@ def convert(
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command()(convert)
+    app.command(cls=Command)(convert)

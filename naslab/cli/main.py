@@ -16,6 +16,7 @@ from naslab.cli import (
     cost,
     data_law,
     doctor,
+    estimators,
     export,
     fit_scaling,
     mirror,
@@ -62,6 +63,7 @@ for each in (
     show,
     spaces,
     zoo,
+    estimators,
     studies,
     table,
     mirror,
@@ -82,6 +84,9 @@ def refuse(message: str) -> NoReturn:
 
 def run() -> None:
     """Entry point. A `NaslabError` is one message on stderr and exit code 2, an interrupt exit code 130."""
+    for each in sys.argv[1:]:
+        if not each.isascii() and any("\ud800" <= letter <= "\udfff" for letter in each):
+            refuse(f"an argument is no text in UTF-8, got {shown(each)}")
     try:
         app(args=spread(sys.argv[1:]))
     except NaslabError as error:

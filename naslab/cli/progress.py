@@ -17,7 +17,7 @@ from naslab.analysis.front import comparable, losses_of
 from naslab.analysis.labels import label_of
 from naslab.analysis.reference import ReferencePoint, reference_point
 from naslab.arch.summary import describe_arch
-from naslab.cli.output import quantity
+from naslab.cli.output import idle_strides_note, quantity
 from naslab.execution.events import (
     Ended,
     EpochEnded,
@@ -82,7 +82,8 @@ class Display:
             self._problem = event.problem
             self._is_own = is_outside(event.record.estimator)
             self._complete = [outcome for outcome in event.outcomes if outcome.is_complete]
-            return f"study {event.record.name}: {_what(event)}"
+            note = _note_of_space(event.problem)
+            return f"study {event.record.name}: {_what(event)}" + (f"\n{note}" if note else "")
         if isinstance(event, StudyRestarted):
             return f"study {event.study} had no finished trial and is begun anew: {event.difference}"
         if isinstance(event, VersionChanged):
@@ -184,6 +185,12 @@ def _depth_of_training(outcome: Outcome) -> str:
     if fidelity.schedule_epochs is None and outcome.candidate.origin.get("operator") != "promote":
         return ""
     return f" at {fidelity.epochs} of {fidelity.schedule_epochs or fidelity.epochs} epochs"
+
+
+def _note_of_space(problem: Problem) -> str:
+    """What is to be said of the strides of a space, by its first network."""
+    first = problem.space.genome_at(0)
+    return idle_strides_note(problem.space.decode(first)) if problem.space.is_network(first) else ""
 
 
 def _what(event: StudyOpened) -> str:

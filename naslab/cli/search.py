@@ -62,7 +62,8 @@ def search(
 
     Example: naslab search mixed_cifar --dataset cifar10 --trials 100 --epochs 3 --limit 'macs<=50e6'
     """
-    from naslab.cli.pareto import print_front
+    from naslab.analysis.latency_load import disturbed_words
+    from naslab.cli.pareto import front_rows, print_front
     from naslab.cli.progress import Display
     from naslab.lab.reading import pareto_front
     from naslab.lab.search import search as run
@@ -93,6 +94,9 @@ def search(
             on_event=display.show,
         )
     table = pareto_front(view)
+    told = disturbed_words(view.outcomes)
+    if told:
+        say(f"note: {told}")
     if json:
         complete = sum(outcome.is_complete for outcome in view.outcomes)
         infeasible = sum(outcome.is_infeasible for outcome in view.outcomes)
@@ -104,7 +108,7 @@ def search(
                 "complete": complete,
                 "failed": len(view.outcomes) - complete - infeasible,
                 "infeasible": infeasible,
-                **table.rows(),
+                **front_rows(view, table),
             }
         )
         return

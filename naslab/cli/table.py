@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from naslab.cli.help_text import Command
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table
 
 SHOWN = ("trial", "state", "epochs", "wall_seconds", "operator", "parents")
@@ -51,4 +52,4 @@ def _print_csv(rows: list[dict[str, Any]]) -> None:
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command()(table)
+    app.command(cls=Command)(table)

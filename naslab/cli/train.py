@@ -16,7 +16,7 @@ from naslab.cli.options import (
     RecipeOption,
     StudyDatasetOption,
 )
-from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, say
+from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, say, say_idle_strides
 
 
 def train(
@@ -53,13 +53,14 @@ def train(
     import msgspec
 
     from naslab.arch import save_arch
-    from naslab.atomic_write import atomic_write
+    from naslab.atomic_write import atomic_write, make_folder
     from naslab.lab.models import find_model, parse_resolution
     from naslab.lab.training import export_network
     from naslab.lab.training import train as run
 
     found = find_model(model, ledger, parse_resolution(resolution))
-    out.mkdir(parents=True, exist_ok=True)
+    say_idle_strides(found.arch)
+    make_folder(out)
     trained = run(
         found,
         dataset=dataset,

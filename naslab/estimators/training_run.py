@@ -15,7 +15,7 @@ from naslab.arch.spec import ArchSpec
 from naslab.errors import NaslabError
 from naslab.estimators.estimator import Workbench
 from naslab.estimators.failures import failure_of
-from naslab.estimators.latency import measure_latency
+from naslab.estimators.latency import measure_latency, noted_load
 from naslab.estimators.stopping import StopRule
 from naslab.metrics import ACCURACY, LATENCY
 from naslab.study.outcome import Candidate, EpochRecord, Estimate, Fidelity
@@ -152,6 +152,7 @@ class TrainingRun:
                 split.train.labels.device,
             )
             measured |= LATENCY.measured(seen.median_ms, seen.iqr_ms)
+            self.notes |= noted_load(seen)
         return measured
 
     def _start(self, origin: Origin) -> Checkpoint | None:

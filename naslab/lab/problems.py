@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from naslab.arch import ArchSpec
 from naslab.arch.blocks.outside import block_class, own_blocks
 from naslab.errors import StudyError
-from naslab.metrics import ACCURACY, EVALUATION, MACS, TIMING, find_metric
+from naslab.estimators.rows import ROWS
+from naslab.metrics import ACCURACY, EVALUATION, MACS, TIMING, find_metric, is_declared
 from naslab.outside import find_outside, name_of, source_of
 from naslab.space import SearchSpace, load_space
 from naslab.strategies.own import is_strategy, strategy_of
@@ -60,6 +61,12 @@ def make_problem(
         recipe = find_recipe(recipe, name)
     if objectives is None:
         objectives = tuple(dict.fromkeys((score or ACCURACY.name, MACS.name)))
+    scores = {row.metrics[0]: row.name for row in ROWS}
+    for metric in objectives:
+        if metric != score and not is_declared(metric) and metric in scores:
+            raise StudyError(
+                f"{metric} is the score of an estimator: add --estimator {scores[metric]}, or leave it out"
+            )
     goals = tuple(Objective.of_score(name) if name == score else Objective.named(name) for name in objectives)
     if not goals:
         raise StudyError(f"a search needs at least one objective, such as {ACCURACY.name}")

@@ -20,7 +20,7 @@ from naslab.errors import StudyError
 from naslab.lab.models import LEDGER, NAMES, STUDY, find_study
 from naslab.metrics import MACS
 from naslab.study.outcome import Outcome
-from naslab.study.problem import Limit, Objective
+from naslab.study.problem import Limit, Objective, Problem
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -79,14 +79,15 @@ def meeting(view: StudyView, limits: Sequence[str]) -> list[Outcome]:
     return found
 
 
-@takes(study=STUDY, x=text("the name of a metric"), y=optional(text("the name of a metric")), ledger=LEDGER)
+@takes(study=STUDY, x=optional(text("the name of a metric")), y=optional(text("the name of a metric")), ledger=LEDGER)
 def front_figure(
-    study: StudyView | str, x: str = MACS.name, y: str | None = None, ledger: str | Path = "naslab.db"
+    study: StudyView | str, x: str | None = None, y: str | None = None, ledger: str | Path = "naslab.db"
 ) -> go.Figure:
     """The Pareto front of `study` as a Plotly figure, its baselines and family beside it.
 
     `study` is a study, or the name of one of `ledger`. `x` and `y` are names of metrics, with a direction (`f1:max`)
-    where nobody declared them; `y` is by default accuracy, or the score of the estimator that the study ranks by.
+    where nobody declared them; `x` is by default the study's own second objective, else macs,
+    `y` accuracy, or the score of the estimator that the study ranks by.
     Raises `StudyError` where no outcome has both.
 
     >>> import naslab
@@ -97,10 +98,17 @@ def front_figure(
 
     view = find_study(study, ledger)
     up = y or score_of(view.record)
-    goals = (up,) if y is None and up == x else (up, x)
+    across = x or second_objective(view.problem, up)
+    goals = (up,) if y is None and up == across else (up, across)
     found = pareto_front(view, goals)
     drawn = [goal.metric for goal in found.objectives]
     return draw(found, drawn[-1], drawn[0], family(view.baselines), family(view.family))
+
+
+def second_objective(problem: Problem, first: str) -> str:
+    """The objective of `problem` to draw against `first`: the next one of its own, macs where there is none."""
+    name = first.partition(":")[0]
+    return next((goal.metric for goal in problem.objectives if goal.metric != name), MACS.name)
 
 
 @takes(study=STUDY, path=path(), ledger=LEDGER)

@@ -9,7 +9,9 @@ from importlib.metadata import version
 
 import msgspec
 
+from naslab.analysis.ranking import has_trained
 from naslab.errors import StudyError, shortened
+from naslab.estimators.named import read_name
 from naslab.execution.events import Observer, StudyRestarted, VersionChanged
 from naslab.execution.workers import Workers
 from naslab.lab.differences import Difference, problem_difference
@@ -26,6 +28,20 @@ def begun_with(ledger: Ledger, study: str, choice: StrategyChoice) -> StrategyCh
     if study not in ledger.study_names() or not ledger.has_outcome(study):
         return choice
     return StrategyChoice(ledger.study(study).strategy, "the study was begun with it")
+
+
+def with_idle_fields(ledger: Ledger, record: StudyRecord) -> StudyRecord:
+    """The record with the epochs and the recipe that its study in `ledger` has, where its estimator uses neither.
+
+    Studies of before may have been begun with others.
+    """
+    if has_trained(record) or record.name not in ledger.study_names():
+        return record
+    there = ledger.study(record.name)
+    problem = dict(record.problem)
+    if there.estimator == record.estimator and read_name(record.estimator).row.kind == "proxy" and "recipe" in problem:
+        problem["recipe"] = there.problem.get("recipe")
+    return msgspec.structs.replace(record, epochs=there.epochs, problem=problem)
 
 
 @contextmanager

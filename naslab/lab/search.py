@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
 
+from naslab.analysis.ranking import has_trained
 from naslab.analysis.study import StudyView, read_study
 from naslab.arguments import Kind, either, flag, instance, many, number, optional, takes, text, whole
 from naslab.estimators.estimator import Estimator
@@ -51,7 +52,7 @@ from naslab.lab.problems import (
     strategy_name,
     strategy_source,
 )
-from naslab.lab.records import begun_with, run_record, taken_up
+from naslab.lab.records import begun_with, run_record, taken_up, with_idle_fields
 from naslab.lab.search_estimators import SearchEstimator, estimator_of, find_search_estimator, require_estimator_fits
 from naslab.lab.search_options import DEFAULT_EPOCHS, SearchOptions
 from naslab.ledger.ledger import Ledger
@@ -270,7 +271,8 @@ def run_search(options: SearchOptions, on_event: Observer = ignore) -> StudyView
     with Ledger.open(options.ledger) as ledger:
         choice = None if plan.choice is None else begun_with(ledger, plan.study, plan.choice)
         strategy = plan.strategy if choice is None else choice.name
-        record = study_record(plan, strategy_name(strategy))
+        record = with_idle_fields(ledger, study_record(plan, strategy_name(strategy)))
+        spent = plan.fidelity if has_trained(record) else msgspec.structs.replace(plan.fidelity, epochs=record.epochs)
         proposing = resolve_strategy(strategy, plan.problem, options.seed)
         with taken_up(ledger, record, on_event, options.accept_changes):
             ledger.add_run(record.name, run_record(plan.workers))
@@ -285,12 +287,12 @@ def run_search(options: SearchOptions, on_event: Observer = ignore) -> StudyView
                 estimator = Limited(estimator, plan.problem.measured_limits)
             with plan.workers.start(estimator, plan.memory) as executor:
                 tidy = partial(sweep_checkpoints, ledger, record, plan.problem.objectives)
-                source = search_source(proposing, plan.problem, record, ledger, plan.fidelity)
+                source = search_source(proposing, plan.problem, record, ledger, spent)
                 if plan.estimator is not None and plan.estimator.made_with:
                     source = FirstFailuresSource(source)
                 run_candidates(record.name, ledger, executor, source, on_event, tidy)
                 if plan.baselines:
-                    whole = plan.fidelity if plan.rungs is None else Fidelity(epochs=record.epochs)
+                    whole = spent if plan.rungs is None else Fidelity(epochs=record.epochs)
                     run_listed(ledger, record, executor, "baseline", plan.baselines, on_event, tidy, whole)
         return read_study(ledger, record.name)
 

@@ -96,6 +96,8 @@ def require_estimator_fits(name: EstimatorName, options: SearchOptions, problem:
         why = "trains in its own way" if name.trains else "trains nothing"
         raise StudyError(f"'{name}' {why}: leave {', '.join(most)} and {last} out")
     fidelity = name.options.fidelity
+    if options.epochs is not None and not name.trains:
+        raise StudyError(f"'{name}' trains nothing: leave epochs out")
     if fidelity is not None and options.epochs is not None and options.epochs != fidelity.epochs:
         raise StudyError(f"'{name}' trains networks for {fidelity.epochs} epochs: leave epochs out")
     timed = [row.name for row in metrics() if row.measured_by == TIMING]

@@ -163,9 +163,9 @@ class SearchOptions:
         default=None,
         metadata=_told(
             "Estimates",
-            "What ranks networks in place of short training: {estimators}, with options as in supernet:path=FILE, "
-            "extrapolated:epochs=3,of=4 or predictor:study=NAME, which predicts what another study would measure; or "
-            "your own training function, as my_code:evaluate.",
+            "What ranks networks in place of short training: {estimators}, with options (`naslab estimators`) as in "
+            "supernet:path=FILE, extrapolated:epochs=3,of=4 or predictor:study=NAME, which predicts what another study "
+            "would measure; or your own training function, as my_code:evaluate.",
             fixed=("estimator", "estimator_file"),
         ),
     )

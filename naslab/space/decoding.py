@@ -5,10 +5,11 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
+from naslab.arch.block import Block
 from naslab.arch.blocks import AnyBlock, Skip
 from naslab.arch.files import decode, decode_arch, encode
 from naslab.arch.memo import Memo
@@ -140,7 +141,7 @@ def _with_block(stage: Any) -> Any:
         return stage
 
 
-_block_of: Memo[bytes, AnyBlock] = Memo(lambda text: decode(msgspec.json.decode(text), AnyBlock))
+_block_of: Memo[bytes, Block] = Memo(lambda text: decode(msgspec.json.decode(text), cast("type[Block]", AnyBlock)))
 
 
 class _Asked(dict[str, int]):

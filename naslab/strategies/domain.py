@@ -60,8 +60,11 @@ class Space(Protocol):
         """A random genome."""
         ...
 
-    def mutate(self, genome: Genome, rng: np.random.Generator) -> Genome:
-        """`genome` with one choice changed; what becomes active by it is filled at random."""
+    def mutate(self, genome: Genome, rng: np.random.Generator, near: bool = False) -> Genome:
+        """`genome` with one choice changed; what becomes active by it is filled at random.
+
+        With `near` an ordered choice prefers near options.
+        """
         ...
 
     def cross(self, one: Genome, two: Genome, rng: np.random.Generator) -> Genome:

@@ -109,13 +109,17 @@ class Failure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     traceback: str = ""
 
 
+LOAD_NOTE = "latency_load"
+"""The note of an estimate that says under which load its latency was measured."""
+
+
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     """What was measured of a candidate at its fidelity, or why nothing was.
 
     `measured` holds the metrics by name (`naslab.metrics`): for a training `accuracy` (validation, per cent) with its
     binomial standard error and, where asked for, the median latency with its interquartile range. `curve` holds every
     epoch of the network, those of the checkpoint that it started from too; `wall_seconds` are those of this estimate
-    alone.
+    alone. `notes` hold what else is known of it, under `latency_load` the load that a latency was measured under.
     `weights_sha256` is the content hash of the checkpoint that it left, empty where it left none.
     """
 

@@ -90,7 +90,7 @@ def rewritten(draw: st.DrawFn, arch: ArchSpec) -> ArchSpec:
         changes = {
             field: getattr(stage.block, field) * draw(st.sampled_from((1, 0.999, 0.7)))
             for field in ("ratio", "expansion", "reduce_ratio")
-            if isinstance(getattr(stage.block, field, None), int | float)
+            if isinstance(getattr(stage.block, field, None), int | float) and not getattr(stage.block, "hidden", None)
         }
         squeeze = getattr(stage.block, "se", None)
         if squeeze is not None:

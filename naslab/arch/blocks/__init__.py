@@ -29,6 +29,7 @@ from naslab.arch.blocks.outside import OutsideBlock
 from naslab.arch.blocks.parallel import ConvStep, ForkStep, Parallel, PoolStep
 from naslab.arch.blocks.residual import Bottleneck, PreactResidual, ResidualBlock
 from naslab.arch.blocks.shuffle import ShuffleUnit, SplitShuffleUnit
+from naslab.arch.blocks.universal_bottleneck import UniversalBottleneck
 
 AnyBlock = (
     ConvBlock
@@ -60,6 +61,7 @@ AnyBlock = (
     | OutsideBlock
     | GraphCell
     | ActivationFirstResidual
+    | UniversalBottleneck
 )
 
 __all__ = [
@@ -100,4 +102,5 @@ __all__ = [
     "Skip",
     "SplitShuffleUnit",
     "Transition",
+    "UniversalBottleneck",
 ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
+from msgspec import structs
+
 from naslab.arch.block import Block, BlockActivation, Context, Spec, require
 from naslab.arch.blocks.cell_operations import Operation, activated_conv, factorised_reduction, operation_layer
 from naslab.arch.plan import Dag, DropPath, Identity, Layer, Node, Shape, Subsample, Zeros, seq
@@ -80,6 +82,10 @@ class GraphCell(Block, frozen=True, tag="graph_cell"):
         self, shapes: tuple[Shape, ...], width: int | None, stride: int, context: Context, drop_rate: float = 0.0
     ) -> Layer:
         return _lowered(self, shapes, width, stride, context, drop_rate)
+
+    def canonical(self, in_width: int, width: int | None, stride: int) -> Block:
+        ordered = tuple(tuple(sorted(node, key=lambda each: (each.state, each.op))) for node in self.nodes)
+        return structs.replace(self, nodes=ordered)
 
 
 class _State(NamedTuple):
