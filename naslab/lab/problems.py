@@ -77,6 +77,9 @@ def make_problem(
     if len({goal.metric for goal in goals}) < len(goals):
         raise StudyError(f"an objective is named twice: {', '.join(objectives)}")
     read = [Limit.parse(text) for text in limits]
+    for limit in read:
+        if not limit.is_described and find_metric(limit.metric).measured_by != TIMING:
+            raise StudyError(f"nothing measures {limit.metric} before training: leave the limit {limit} out")
     return Problem(
         space=template,
         objectives=goals,

@@ -291,7 +291,7 @@ def run_search(options: SearchOptions, on_event: Observer = ignore) -> StudyView
             if plan.estimator is None:
                 estimator = estimator_of(plan.problem, options.data_dir, record, ledger)
             else:
-                estimator = plan.estimator.placed(ledger, record.name)
+                estimator = plan.estimator.placed(ledger, record.name, options.stop_early)
             if plan.problem.measured_limits:
                 estimator = Limited(estimator, plan.problem.measured_limits)
             threads = 1 if record.deterministic else None
