@@ -9,12 +9,15 @@ import typer
 
 from naslab.cli.help_text import Command
 from naslab.cli.options import (
+    ChannelsOption,
     DataDirOption,
     DeviceOption,
     EpochsOption,
     ModelArgument,
     RecipeOption,
+    SkipUnreadableOption,
     StudyDatasetOption,
+    TaskOption,
 )
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, say
 
@@ -23,6 +26,9 @@ def train(
     model: ModelArgument,
     dataset: StudyDatasetOption = None,
     data_dir: DataDirOption = None,
+    skip_unreadable: SkipUnreadableOption = False,
+    channels: ChannelsOption = None,
+    task: TaskOption = None,
     use_validation: Annotated[
         bool, typer.Option("--use-validation", help="Train on the validation images too.", rich_help_panel="Data")
     ] = False,
@@ -54,6 +60,7 @@ def train(
 
     from naslab.arch import save_arch
     from naslab.atomic_write import atomic_write
+    from naslab.cli.search import data_choice
     from naslab.lab.models import find_model, parse_resolution
     from naslab.lab.training import export_network
     from naslab.lab.training import train as run
@@ -62,7 +69,7 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     trained = run(
         found,
-        dataset=dataset,
+        dataset=data_choice(dataset, None, "auto", skip_unreadable, channels, task),
         epochs=epochs,
         recipe=recipe,
         seed=seed,

@@ -6,15 +6,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from naslab.arch import ArchSpec
 from naslab.errors import StudyError
+from naslab.lab.models import parse_resolution
 from naslab.metrics import ACCURACY, EVALUATION, MACS, TIMING, find_metric
 from naslab.space import SearchSpace, load_space
 from naslab.strategies.registry import make_strategy
 from naslab.strategies.strategy import Strategy
 from naslab.study.problem import DataChoice, Limit, Objective, Problem
 from naslab.study.recipe import Recipe, default_recipe
-from naslab.training.datasets.info import DATASETS, dataset_info
+from naslab.study.task import TASKS
+from naslab.training.datasets.choosing import choose_data
+from naslab.training.datasets.fitting import require_of_task, require_recipe_fits, require_split
+from naslab.training.datasets.given import Data
+from naslab.training.datasets.info import DATASETS, dataset_names, facts_of
 from naslab.training.recipe_files import find_recipe
 
 if TYPE_CHECKING:
@@ -26,30 +33,32 @@ ListedNetwork = tuple[ArchSpec, dict[str, Any]]
 
 def make_problem(
     space: SearchSpace | str | Path,
-    dataset: str | DataChoice | None,
+    dataset: str | DataChoice | Data | None,
     objectives: Sequence[str] | None,
     limits: Sequence[str],
     recipe: Recipe | str | Path | None,
     max_images: int | None = None,
     score: str | None = None,
+    data_dir: str | None = None,
+    resolution: tuple[int, int] | None = None,
 ) -> Problem:
-    """The problem that a search is about; every name in it is checked here.
+    """The problem that a search is about; every name in it, and all of its data, are checked here.
 
-    `space`, `dataset`, `limits`, `recipe` and `max_images` are those of `naslab.search`. `objectives` are by default
-    accuracy and macs, or the `score` by which an estimator ranks networks, and macs. Raises `StudyError` for objectives
-    that are none, named twice or measured by nothing, and `NaslabError` for whatever else does not fit.
+    `space`, `dataset`, `limits`, `recipe`, `max_images`, `data_dir` and `resolution` are those of `naslab.search`.
+    `objectives` are by default the main metric of the data's task (accuracy for classes) and macs, or the `score` by
+    which an estimator ranks networks, and macs. Raises `StudyError` for objectives that are none, named twice or
+    measured by nothing, and `NaslabError` for whatever else does not fit.
     """
     template = space if isinstance(space, SearchSpace) else load_space(space)
-    if isinstance(dataset, DataChoice):
-        data = dataset
-    else:
-        data = DataChoice(name=dataset or fitting_dataset(template), max_images=max_images)
+    data = choose_data(fitting_dataset(template) if dataset is None else dataset, data_dir)
+    if not isinstance(dataset, DataChoice):
+        data = msgspec.structs.replace(data, max_images=max_images)
     name = data.name
-    facts = dataset_info(name)
+    facts = facts_of(data, data_dir)
     if isinstance(recipe, str | Path):
         recipe = find_recipe(recipe, name)
     if objectives is None:
-        objectives = tuple(dict.fromkeys((score or ACCURACY.name, MACS.name)))
+        objectives = tuple(dict.fromkeys((score or TASKS[facts.task].main.name, MACS.name)))
     goals = tuple(Objective.of_score(name) if name == score else Objective.named(name) for name in objectives)
     if not goals:
         raise StudyError(f"a search needs at least one objective, such as {ACCURACY.name}")
@@ -57,15 +66,32 @@ def make_problem(
         row = find_metric(goal.metric, "objective")
         if not row.is_described and row.measured_by not in (EVALUATION, TIMING):
             raise StudyError(f"no estimator of a search measures the objective {row.name}: leave it out")
+        if row.measured_by == EVALUATION:
+            require_of_task(row, facts)
     if len({goal.metric for goal in goals}) < len(goals):
         raise StudyError(f"an objective is named twice: {', '.join(objectives)}")
+    how = recipe or default_recipe(name)
+    require_recipe_fits(how, facts, name)
+    require_split(data, data_dir)
     return Problem(
-        space=template.for_data(facts.channels, facts.num_classes),
+        space=template.for_data(facts.channels, facts.num_classes, resolution),
         objectives=goals,
         data=data,
-        recipe=recipe or default_recipe(name),
+        recipe=how,
         limits=tuple(Limit.parse(text) for text in limits),
     )
+
+
+def input_size(resolution: str | int | Sequence[int] | None) -> tuple[int, int] | None:
+    """(height, width) of an input size: a side, a text such as `32x48`, or both. Raises `SpecError` for what is none.
+
+    >>> input_size(32), input_size("32x48"), input_size((32, 48))
+    ((32, 32), (32, 48), (32, 48))
+    """
+    if resolution is None or isinstance(resolution, str):
+        return parse_resolution(resolution)
+    sides = [resolution] if isinstance(resolution, int) else list(resolution)
+    return parse_resolution("x".join(map(str, sides)))
 
 
 def fitting_dataset(space: SearchSpace) -> str:
@@ -77,7 +103,7 @@ def fitting_dataset(space: SearchSpace) -> str:
     size = " x ".join(map(str, wanted[:3]))
     raise StudyError(
         f"no data set has images of {size} in {wanted[3]} classes as the space does; "
-        f"name one: {', '.join(DATASETS)} or image_folder:PATH"
+        f"name one: {', '.join(dataset_names())}"
     )
 
 

@@ -6,6 +6,7 @@ print(naslab.pareto_front(study).front)
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -23,8 +24,8 @@ from naslab.execution.search import run_candidates
 from naslab.execution.search_source import require_stoppable, search_source
 from naslab.execution.source import ListSource, make_candidate
 from naslab.execution.workers import Workers
-from naslab.lab.problems import ListedNetwork, baseline, make_problem, resolve_strategy, strategy_name
-from naslab.lab.records import begun_with, open_record, run_record
+from naslab.lab.problems import ListedNetwork, baseline, input_size, make_problem, resolve_strategy, strategy_name
+from naslab.lab.records import begun_data, begun_with, open_record, run_record
 from naslab.lab.search_estimators import SearchEstimator, estimator_of, find_search_estimator, require_estimator_fits
 from naslab.lab.search_options import DEFAULT_EPOCHS, SearchOptions
 from naslab.ledger.ledger import Ledger
@@ -42,11 +43,14 @@ from naslab.training.memory import WorkerMemory
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
+    from naslab.training.datasets.given import Data
+
 
 def search(
     space: SearchSpace | str | Path,
     *,
-    dataset: str | DataChoice | None = None,
+    dataset: str | DataChoice | Data | None = None,
+    resolution: str | int | tuple[int, int] | None = None,
     max_images: int | None = None,
     strategy: str | BaseSampler = "evolution",
     trials: int = 50,
@@ -71,11 +75,12 @@ def search(
     `space` is a space, the name of a shipped one or a YAML file; its input channels and classes follow the data set.
     `dataset` is a data set's name, by default the one that fits the space; `max_images` is how many training images are
     used, validation images among them; a `DataChoice` in the place of the name says more: how it is split, and whether
-    its images are held in memory or streamed. `strategy` is a name (`auto` leaves the choice to naslab) or a sampler of
-    Optuna. `trials` is a total over all calls, of `epochs` epochs each, by default 4. `objectives` are names of
-    metrics, accuracy and macs by default; `limits` such as `"macs<=50e6"` are met before anything is trained.
-    `baselines` are zoo networks trained after the search with the same recipe: `recipe` is a recipe, its name or its
-    file, `short` by default.
+    its images are held in memory or streamed; `Data` hands over arrays, tensors or torch data sets. `resolution` is the
+    size that networks take, a side, `"32x48"` or (height, width), by default the space's; images are resized to it.
+    `strategy` is a name (`auto` leaves the choice to naslab) or a sampler of Optuna. `trials` is a total over all
+    calls, of `epochs` epochs each, by default 4. `objectives` are names of metrics, accuracy and macs by default;
+    `limits` such as `"macs<=50e6"` are met before anything is trained. `baselines` are zoo networks trained after the
+    search with the same recipe: `recipe` is a recipe, its name or its file, `short` by default.
 
     `workers` is how many train side by side, or a `Workers`; `ledger` the file or database URL that keeps the study,
     `study` its name there; `on_event` is called with what happens (`naslab.execution.events`).
@@ -98,6 +103,7 @@ def search(
     options = SearchOptions(
         space=space,
         dataset=dataset,
+        resolution=resolution,
         max_images=max_images,
         strategy=strategy,
         trials=trials,
@@ -150,6 +156,8 @@ def plan_search(options: SearchOptions) -> PlannedSearch:
         options.recipe,
         options.max_images,
         score=None if named is None else named.metric,
+        data_dir=options.data_dir,
+        resolution=input_size(options.resolution),
     )
     if named is not None:
         require_estimator_fits(named, options, problem)
@@ -172,7 +180,7 @@ def plan_search(options: SearchOptions) -> PlannedSearch:
         estimator = find_search_estimator(
             options.estimator, problem, typical, options.ledger, options.data_dir, options.seed
         )
-    memory = WorkerMemory(problem.recipe, problem.data)
+    memory = WorkerMemory(problem.recipe, problem.data, options.data_dir)
     fidelity = fidelity_of(rungs, epochs, estimator)
     return PlannedSearch(
         options=options,
@@ -193,6 +201,9 @@ def run_search(options: SearchOptions, on_event: Observer = ignore) -> StudyView
     """Make the study that the options ask for, or go on with it; see `search`."""
     plan = plan_search(options)
     with Ledger.open(options.ledger) as ledger:
+        begun = begun_data(ledger, plan.study, plan.problem.data)
+        if begun is not None:
+            plan = plan_search(dataclasses.replace(options, dataset=begun))
         choice = None if plan.choice is None else begun_with(ledger, plan.study, plan.choice)
         strategy = plan.strategy if choice is None else choice.name
         record = study_record(plan, strategy_name(strategy))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from naslab.study.data_choice import DataChoice
     from naslab.study.recipe import Recipe
     from naslab.study.rungs import Rungs
+    from naslab.training.datasets.given import Data
 
 DEFAULT_EPOCHS = 4
 """Epochs of short training for each candidate, where neither the caller nor the estimator says a number."""
@@ -96,7 +97,7 @@ class SearchOptions:
     seed: int = field(
         default=0, metadata=_told("Search", "Seed of the strategy, of the weights and of the batches.", fixed="seed")
     )
-    dataset: str | DataChoice | None = field(
+    dataset: str | DataChoice | Data | None = field(
         default=None,
         metadata=_told(
             "Data",
@@ -106,7 +107,17 @@ class SearchOptions:
                 "dataset": "{datasets}; by default the space's own.",
                 "storage": "Hold the images in memory, or read each batch from disk; auto streams what is too large.",
                 "skip_unreadable": "Leave image files out that cannot be read.",
+                "channels": "Make images of files grey (1) or coloured (3); by default as their files are.",
+                "task": "What labels mean where they do not tell: classification, multilabel or regression.",
             },
+        ),
+    )
+    resolution: str | int | tuple[int, int] | None = field(
+        default=None,
+        metadata=_told(
+            "Data",
+            "Input size of the networks: 32, or height x width as 32x48; by default the space's.",
+            fixed="problem",
         ),
     )
     max_images: int | None = field(

@@ -20,7 +20,10 @@ from naslab.lab.reading import open_study
 from naslab.study.data_choice import DataChoice
 from naslab.study.outcome import EpochRecord
 from naslab.study.recipe import Recipe
-from naslab.training.datasets.info import DATASETS, dataset_info
+from naslab.training.datasets.choosing import choose_data
+from naslab.training.datasets.fitting import require_recipe_fits, require_split
+from naslab.training.datasets.given import Data
+from naslab.training.datasets.info import dataset_names, facts_of
 from naslab.training.recipe_files import find_recipe
 
 if TYPE_CHECKING:
@@ -39,7 +42,7 @@ class Trained(msgspec.Struct, frozen=True):
 def train(
     model: Model | ArchSpec,
     *,
-    dataset: str | None = None,
+    dataset: str | DataChoice | Data | None = None,
     epochs: int = 20,
     recipe: Recipe | str | Path = "full",
     seed: int = 0,
@@ -54,9 +57,10 @@ def train(
     """Train one network and read the test set once, at the end; its channels and classes follow the data set.
 
     `model` is trained on `dataset` for `epochs` epochs with `recipe` (a recipe, its name or its file); a network of a
-    study of `ledger` is trained on the study's data unless another set is named. With `use_validation` the validation
-    images are trained on, too. `start_from` are weights to begin with, `save_to` takes the trained ones as safetensors.
-    `report` is called with every epoch. Raises `NaslabError` for data, weights or a device that do not fit.
+    study of `ledger` is trained on the study's data unless another set is given: its name, a `DataChoice` or `Data`.
+    With `use_validation` the validation images are trained on, too. `start_from` are weights to begin with, `save_to`
+    takes the trained ones as safetensors. `report` is called with every epoch. Raises `NaslabError` for data, weights
+    or a device that do not fit.
 
     >>> import naslab
     >>> trained = naslab.train(naslab.find_model("mystudy:best"), epochs=60)  # doctest: +SKIP
@@ -65,12 +69,14 @@ def train(
     from naslab.training.fit import fit_and_test
 
     found = model if isinstance(model, Model) else Model("network", model)
-    choice = data_of(found, dataset, ledger)
-    facts = dataset_info(choice.name)
+    choice = data_of(found, dataset, ledger, data_dir)
+    facts = facts_of(choice, data_dir)
     arch = msgspec.structs.replace(
         found.arch, input=(facts.channels, *found.arch.input[1:]), num_classes=facts.num_classes
     )
     how = recipe if isinstance(recipe, Recipe) else find_recipe(recipe, choice.name)
+    require_recipe_fits(how, facts, choice.name)
+    require_split(choice, data_dir)
     result = fit_and_test(
         arch,
         choice,
@@ -87,14 +93,26 @@ def train(
     return Trained(arch, choice.name, how, result)
 
 
-def data_of(model: Model, dataset: str | None, ledger: str | Path) -> DataChoice:
-    """The data to train `model` on: `dataset`, else that of its study in `ledger`. Raises `DataError` without one."""
+def data_of(
+    model: Model, dataset: str | DataChoice | Data | None, ledger: str | Path, data_dir: str | None = None
+) -> DataChoice:
+    """The data to train `model` on, checked whole: `dataset`, else that of its study in `ledger`.
+
+    Raises `DataError` without one, where some of it is missing or damaged, and where it is not what the study was
+    made with.
+    """
     if dataset is not None:
-        dataset_info(dataset)
-        return DataChoice(name=dataset)
+        return choose_data(dataset, data_dir)
     if model.study is None:
-        raise DataError(f"say what to train {model.name} on: --dataset {', '.join(DATASETS)} or image_folder:PATH")
-    return open_study(model.study, ledger).problem.data
+        raise DataError(f"say what to train {model.name} on: --dataset {', '.join(dataset_names())}")
+    begun = open_study(model.study, ledger).problem.data
+    now = choose_data(begun, data_dir)
+    if begun.fingerprint and now.fingerprint != begun.fingerprint:
+        raise DataError(
+            f"{begun.name} holds other images or labels than when the study {model.study} began; name the data to "
+            "train on by --dataset"
+        )
+    return begun
 
 
 def export_network(

@@ -105,6 +105,13 @@ class Ledger:
         with self._writing() as connection:
             connection.execute(update(studies).where(studies.c.study_id == study_id).values(trials=trials))
 
+    def set_problem(self, name: str, problem: dict[str, Any]) -> None:
+        """Change what a study is about, as long as nothing has finished in it; the caller sees to that."""
+        record = msgspec.structs.replace(self.study(name), problem=problem)
+        study_id = self._study_id(name)
+        with self._writing() as connection:
+            connection.execute(update(studies).where(studies.c.study_id == study_id).values(record=to_json(record)))
+
     @contextmanager
     def claim(self, name: str) -> Iterator[None]:
         """Drive a study alone for the block; raises `StudyError` that says who else drives it.
