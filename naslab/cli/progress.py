@@ -86,7 +86,9 @@ class Display:
         if isinstance(event, TrialStarted):
             self._training[event.candidate.trial] = ""
         if isinstance(event, EpochEnded):
-            self._training[event.candidate.trial] = f"{event.epoch.validation_accuracy:.1f} %"
+            self._training[event.candidate.trial] = (
+                f"{event.epoch.validation_accuracy:.1f} %" if not event.epoch.measured else event.epoch.words
+            )
         if isinstance(event, TrialRetried):
             return f"trial {event.candidate.trial}: {event.failure.message}; it runs once more"
         if isinstance(event, TrialFinished):

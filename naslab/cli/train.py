@@ -56,6 +56,8 @@ def train(
 
     Example: naslab train mystudy:best --epochs 60 --out trained
     """
+    import math
+
     import msgspec
 
     from naslab.arch import save_arch
@@ -64,6 +66,7 @@ def train(
     from naslab.lab.models import find_model, parse_resolution
     from naslab.lab.training import export_network
     from naslab.lab.training import train as run
+    from naslab.metrics import shown_as
 
     found = find_model(model, ledger, parse_resolution(resolution))
     out.mkdir(parents=True, exist_ok=True)
@@ -80,7 +83,7 @@ def train(
         ledger=ledger,
         data_dir=data_dir,
         report=lambda epoch: say(
-            f"epoch {epoch.epoch}/{epochs}: loss {epoch.train_loss:.4f}, validation {epoch.validation_accuracy:.2f} %, "
+            f"epoch {epoch.epoch}/{epochs}: loss {epoch.train_loss:.4f}, validation {epoch.words}, "
             f"{epoch.wall_seconds:.1f} s"
         ),
     )
@@ -100,6 +103,11 @@ def train(
         print_json(value)
         return
     result = trained.result
+    told = [shown_as(name).sentence(value) for name, value in result.test_metrics.items()]
+    if not math.isfinite(result.test_accuracy):
+        print(f"test {', '.join(told)} on {result.num_test_images} images of {trained.dataset}")
+        say(f"wrote weights.safetensors, network.py, arch.yaml and result.json to {out}")
+        return
     print(
         f"test accuracy {result.test_accuracy:.2f} +- {result.test_accuracy_sem:.2f} % on {result.num_test_images} "
         f"images of {trained.dataset}, {result.wall_seconds:.0f} s on {result.device}"

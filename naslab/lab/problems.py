@@ -19,7 +19,7 @@ from naslab.study.problem import DataChoice, Limit, Objective, Problem
 from naslab.study.recipe import Recipe, default_recipe
 from naslab.study.task import TASKS
 from naslab.training.datasets.choosing import choose_data
-from naslab.training.datasets.fitting import require_of_task, require_recipe_fits, require_split
+from naslab.training.datasets.fitting import require_measurable, require_of_task, require_recipe_fits, require_split
 from naslab.training.datasets.given import Data
 from naslab.training.datasets.info import DATASETS, dataset_names, facts_of
 from naslab.training.recipe_files import find_recipe
@@ -72,6 +72,8 @@ def make_problem(
         raise StudyError(f"an objective is named twice: {', '.join(objectives)}")
     how = recipe or default_recipe(name)
     require_recipe_fits(how, facts, name)
+    if score is None:
+        require_measurable(facts, name)
     require_split(data, data_dir)
     return Problem(
         space=template.for_data(facts.channels, facts.num_classes, resolution),

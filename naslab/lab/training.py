@@ -21,7 +21,7 @@ from naslab.study.data_choice import DataChoice
 from naslab.study.outcome import EpochRecord
 from naslab.study.recipe import Recipe
 from naslab.training.datasets.choosing import choose_data
-from naslab.training.datasets.fitting import require_recipe_fits, require_split
+from naslab.training.datasets.fitting import require_measurable, require_recipe_fits, require_split
 from naslab.training.datasets.given import Data
 from naslab.training.datasets.info import dataset_names, facts_of
 from naslab.training.recipe_files import find_recipe
@@ -76,6 +76,7 @@ def train(
     )
     how = recipe if isinstance(recipe, Recipe) else find_recipe(recipe, choice.name)
     require_recipe_fits(how, facts, choice.name)
+    require_measurable(facts, choice.name)
     require_split(choice, data_dir)
     result = fit_and_test(
         arch,

@@ -10,7 +10,7 @@ import msgspec
 from naslab.arch.block import require
 from naslab.arch.cost import Cost
 from naslab.arch.spec import ArchSpec
-from naslab.metrics import find_metric, is_described
+from naslab.metrics import find_metric, is_described, shown_as
 from naslab.space import Genome
 
 
@@ -87,14 +87,31 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     accuracy_to_beat: float | None = None
 
 
-class EpochRecord(msgspec.Struct, frozen=True):
-    """One epoch of a learning curve: losses in nats, accuracies in per cent, seconds since the estimate began."""
+class EpochRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One epoch of a learning curve: losses in nats, accuracies in per cent, seconds since the estimate began.
+
+    Of other tasks than one label an image the accuracy is their score in per cent: mean average precision, or the share
+    of the variance that is explained. `measured` are other metrics of the validation images, by name.
+    """
 
     epoch: int
     train_loss: float
     validation_loss: float
     validation_accuracy: float
     wall_seconds: float
+    measured: dict[str, float] = {}
+
+    @property
+    def words(self) -> str:
+        """How good the network is after the epoch, for people: the first of what was measured, else the accuracy.
+
+        >>> EpochRecord(1, 0.5, 0.6, 91.2, 3.0).words
+        '91.20 %'
+        """
+        if not self.measured:
+            return f"{self.validation_accuracy:.2f} %"
+        name, value = next(iter(self.measured.items()))
+        return shown_as(name).brief.format(value)
 
 
 class Failure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

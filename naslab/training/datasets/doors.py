@@ -33,7 +33,23 @@ def _arrays(rest: str, data_dir: Path | None) -> Data:
     return read_npz(path_of(rest))
 
 
-DOORS = (Door("arrays:", "FILE.npz", _arrays),)
+def _torchvision(rest: str, data_dir: Path | None) -> Data:
+    from naslab.training.datasets.torchvision_sets import read_torchvision
+
+    return read_torchvision(rest, data_dir)
+
+
+def _hugging_face(rest: str, data_dir: Path | None) -> Data:
+    from naslab.training.datasets.hugging_face import read_hugging_face
+
+    return read_hugging_face(rest, data_dir)
+
+
+DOORS = (
+    Door("arrays:", "FILE.npz", _arrays),
+    Door("torchvision:", "NAME", _torchvision),
+    Door("hf:", "NAME", _hugging_face),
+)
 """The doors, in the order of help texts."""
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 from naslab.errors import DataError, SpecError, StudyError
-from naslab.metrics import Metric
+from naslab.metrics import ACCURACY, TOP5_ACCURACY, Metric
 from naslab.study.data_choice import DataChoice
 from naslab.study.recipe import Recipe
 from naslab.study.task import TASKS
@@ -21,14 +22,33 @@ FEW = 5
 """Classes from which on the accuracy among the five likeliest says something: more than these."""
 
 
+def has_torchmetrics() -> bool:
+    """Whether torchmetrics is installed."""
+    return find_spec("torchmetrics") is not None
+
+
+def require_torchmetrics(what: str) -> None:
+    """Raise `DataError` unless torchmetrics is installed, which is needed for `what`."""
+    if not has_torchmetrics():
+        raise DataError(f"{what} needs torchmetrics: pip install 'naslab[metrics]'")
+
+
 def require_of_task(row: Metric, facts: DataFacts) -> None:
     """Raise `StudyError` unless evaluation on the data measures a metric."""
     measured = TASKS[facts.task].measured
     if row not in measured:
         told = ", ".join(each.name for each in measured)
         raise StudyError(f"{row.name} is not measured on {TASKS[facts.task].words} ({facts.task}): there are {told}")
-    if row.name == "top5" and facts.num_classes <= FEW:
+    if row == TOP5_ACCURACY and facts.num_classes <= FEW:
         raise StudyError(f"{row.name} is 100 % with {facts.num_classes} classes: leave it out")
+    if row is not ACCURACY:
+        require_torchmetrics(f"measuring {row.name}")
+
+
+def require_measurable(facts: DataFacts, name: str) -> None:
+    """Raise `DataError` where the task of the data set `name` is measured by what is not installed."""
+    if facts.task != "classification":
+        require_torchmetrics(f"{name} has {TASKS[facts.task].words} ({facts.task}), which")
 
 
 def require_recipe_fits(recipe: Recipe, facts: DataFacts, name: str) -> None:
