@@ -16,15 +16,19 @@ if TYPE_CHECKING:  # the table below in a form that type checkers read; a test h
     from naslab.analysis.study import StudyView as StudyView
     from naslab.arch import ArchSpec as ArchSpec
     from naslab.arch import Cost as Cost
-    from naslab.arch import arch_id as arch_id
-    from naslab.arch import cost as cost
     from naslab.arch import load_arch as load_arch
-    from naslab.arch import save_arch as save_arch
-    from naslab.arch.build import build as build
     from naslab.errors import NaslabError as NaslabError
     from naslab.execution.workers import Workers as Workers
     from naslab.lab.calibration import calibrate as calibrate
     from naslab.lab.models import find_model as find_model
+    from naslab.lab.networks import arch_id as arch_id
+    from naslab.lab.networks import build as build
+    from naslab.lab.networks import cost as cost
+    from naslab.lab.networks import family as family
+    from naslab.lab.networks import meet_budget as meet_budget
+    from naslab.lab.networks import rescale as rescale
+    from naslab.lab.networks import save_arch as save_arch
+    from naslab.lab.networks import scale as scale
     from naslab.lab.reading import front_figure as front_figure
     from naslab.lab.reading import open_study as open_study
     from naslab.lab.reading import pareto_front as pareto_front
@@ -38,10 +42,6 @@ if TYPE_CHECKING:  # the table below in a form that type checkers read; a test h
     from naslab.lab.training import train as train
     from naslab.scaling import Compound as Compound
     from naslab.scaling import Member as Member
-    from naslab.scaling import family as family
-    from naslab.scaling import meet_budget as meet_budget
-    from naslab.scaling import rescale as rescale
-    from naslab.scaling import scale as scale
     from naslab.scaling.laws import fit_power_law as fit_power_law
     from naslab.space import SearchSpace as SearchSpace
     from naslab.space import choice as choice
@@ -62,13 +62,13 @@ _HOMES = {
     "StudyView": "naslab.analysis.study",
     "Workers": "naslab.execution.workers",
     "accuracy_predictor": "naslab.lab.search_estimators",
-    "arch_id": "naslab.arch",
-    "build": "naslab.arch.build",
+    "arch_id": "naslab.lab.networks",
+    "build": "naslab.lab.networks",
     "calibrate": "naslab.lab.calibration",
     "choice": "naslab.space",
-    "cost": "naslab.arch",
+    "cost": "naslab.lab.networks",
     "export_shared_weights": "naslab.lab.supernet",
-    "family": "naslab.scaling",
+    "family": "naslab.lab.networks",
     "find_model": "naslab.lab.models",
     "fit_compound": "naslab.lab.scaling",
     "fit_data_law": "naslab.lab.scaling",
@@ -76,13 +76,13 @@ _HOMES = {
     "front_figure": "naslab.lab.reading",
     "load_arch": "naslab.arch",
     "load_space": "naslab.space",
-    "meet_budget": "naslab.scaling",
+    "meet_budget": "naslab.lab.networks",
     "model": "naslab.zoo",
     "open_study": "naslab.lab.reading",
     "pareto_front": "naslab.lab.reading",
-    "rescale": "naslab.scaling",
-    "save_arch": "naslab.arch",
-    "scale": "naslab.scaling",
+    "rescale": "naslab.lab.networks",
+    "save_arch": "naslab.lab.networks",
+    "scale": "naslab.lab.networks",
     "search": "naslab.lab.search",
     "train": "naslab.lab.training",
     "train_supernet": "naslab.lab.supernet",

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from naslab.errors import WriteError
+from naslab.regular_files import open_regular, regular_status
 
 DRAFT_PREFIX = ".partial-"
 """What the names of drafts begin with. Only a writer that is killed leaves one behind."""
@@ -44,7 +45,8 @@ def atomic_write(path: Path | str, content: bytes | str | Writer) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         draft = target.parent / _draft_name()
         try:
-            with open(draft, "xb", opener=_open_new) as file:
+            # A new file, never what a link points to, with the permissions that the umask leaves.
+            with open(open_regular(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
                 if permissions is not None:
                     os.fchmod(file.fileno(), permissions)
                 if isinstance(content, bytes | str):
@@ -112,20 +114,12 @@ def _explained(path: Path) -> Iterator[None]:
 
 
 def _permissions(path: Path) -> int | None:
-    """Those of the file that is there, `None` where there is none; `WriteError` where it is no regular file.
+    """Those of the file that is there, `None` where there is none; `OSError` where it is no regular file.
 
     A link is refused: whoever may write to the folder could point it at any file of the user's.
     """
-    try:
-        mode = path.lstat().st_mode
-    except FileNotFoundError:
-        return None
-    if stat.S_ISREG(mode):
-        return stat.S_IMODE(mode)
-    if stat.S_ISLNK(mode):
-        raise WriteError(path, f"it is a link (to {path.readlink()}); name the file itself, or take the link away")
-    what = "a folder" if stat.S_ISDIR(mode) else "a device or a pipe"
-    raise WriteError(path, f"it is {what}; name a file")
+    status = regular_status(path)
+    return None if status is None else stat.S_IMODE(status.st_mode)
 
 
 def _draft_name() -> str:
@@ -133,14 +127,9 @@ def _draft_name() -> str:
     return DRAFT_PREFIX + secrets.token_hex(8)
 
 
-def _open_new(path: str, flags: int) -> int:
-    """Open a new file, never what a link points to, with the permissions that the umask leaves."""
-    return os.open(path, flags | os.O_NOFOLLOW, 0o666)
-
-
 def _flush(path: Path) -> None:
     """Have a folder's names, or a file's content, on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY) if path.is_dir() else open_regular(path)
     try:
         os.fsync(descriptor)
     finally:

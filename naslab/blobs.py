@@ -9,6 +9,7 @@ from pathlib import Path
 
 from naslab.atomic_write import DRAFT_PREFIX, atomic_write
 from naslab.errors import LedgerError, WriteError
+from naslab.regular_files import read_regular, regular_status
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 
@@ -36,19 +37,19 @@ class BlobStore:
         """
         sha256 = hashlib.sha256(data).hexdigest()
         path = self.path(sha256)
-        if path.exists():
-            return sha256
         try:
-            atomic_write(path, data)
-        except WriteError as error:
-            raise LedgerError(f"{len(data):,} bytes cannot be kept in {self.folder}: {error.reason}") from None
+            if regular_status(path) is None:
+                atomic_write(path, data)
+        except (OSError, WriteError) as error:
+            reason = error.reason if isinstance(error, WriteError) else error.strerror
+            raise LedgerError(f"{len(data):,} bytes cannot be kept in {self.folder}: {reason}") from None
         return sha256
 
     def get(self, sha256: str) -> bytes:
         """The bytes of a hash; raises `LedgerError` where they are missing or no longer what was put."""
         path = self.path(sha256)
         try:
-            data = path.read_bytes()
+            data = read_regular(path)
         except OSError as error:
             raise LedgerError(f"{path} cannot be read ({error.strerror}): restore it from a copy") from None
         if hashlib.sha256(data).hexdigest() != sha256:

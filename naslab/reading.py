@@ -19,6 +19,7 @@ import msgspec
 import yaml
 
 from naslab.errors import ReadError, join_path, shown
+from naslab.regular_files import open_regular
 
 MAX_DEPTH = 64
 """Lists and mappings within each other."""
@@ -70,9 +71,9 @@ def read_values(path: Path, bounds: Bounds = DESCRIPTION) -> Any:
 
 
 def read_bytes(path: Path, bounds: Bounds = DESCRIPTION) -> bytes:
-    """A file's bytes, unpacked where its name ends in `.gz`. Raises `ReadError`."""
+    """A file's bytes, unpacked where its name ends in `.gz`. Raises `ReadError`, at once for a pipe or a device."""
     try:
-        with path.open("rb") as file:
+        with open(open_regular(path, follow_links=True), "rb") as file:
             if path.suffix != ".gz":
                 return _at_most(file, bounds, path)
             with gzip.open(file) as unpacked:

@@ -13,7 +13,7 @@ from naslab.arch.block import Block, Context
 from naslab.arch.blocks import AnyBlock
 from naslab.arch.bounds import MAX_COUNT, MAX_PARAMS, require_at_most
 from naslab.arch.declaration import Counts
-from naslab.arch.layers.graph import dag_tally, history_steps, joined_shape, node_tally, step_reads
+from naslab.arch.layers.graph import dag_tally, history_steps, joined_shape, node_tally, running, step_reads
 from naslab.arch.lower import lower, lower_head, lowered_at, placed_blocks, reads_history
 from naslab.arch.memo import Memo
 from naslab.arch.plan import Dag, History, Identity, Layer, Sequence, Shape, layer_kind, named_parts
@@ -256,7 +256,7 @@ def _walk_graph(path: str, graph: Dag, maps: tuple[Shape, ...]) -> Iterator[Laye
     values = list(maps) if len(maps) == graph.num_inputs else [maps[-1]] * graph.num_inputs
     for name, node in zip(graph.names, graph.nodes, strict=True):
         shape = joined_shape(node, values)
-        yield from _walk(path, Sequence((name,), (node.layer,)), shape)
+        yield from _walk(path, Sequence((name,), (running(node).layer,)), shape)
         values.append(node_tally(node, values).out_shape)
 
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from naslab.arch.declaration import declaration_of, words_of
-from naslab.arch.layers.graph import joined_shape, node_tally
+from naslab.arch.layers.graph import joined_shape, node_tally, running
 from naslab.arch.lower import lower
 from naslab.arch.plan import (
     Concat,
@@ -269,7 +269,7 @@ def _dag(layer: Dag, path: str, values: tuple[_Value, ...]) -> _Drawn:
             ways = [(reads[index], Way.MAIN) for index in node.inputs]
             parts.append(_join(place, _NODE_JOINS[node.join], ways, value.shape))
             value = parts[-1].values[-1]
-        parts.append(_part(name, node.layer, path, (value,)))
+        parts.append(_part(name, running(node).layer, path, (value,)))
         reads.append(parts[-1].values[-1]._replace(shape=node_tally(node, shapes).out_shape))
     outs = [reads[index] for index in layer.outputs]
     if len(outs) == 1:

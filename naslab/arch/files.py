@@ -12,6 +12,8 @@ from msgspec import inspect
 
 from naslab.arch.block import Block
 from naslab.arch.spec import ArchSpec
+from naslab.arguments import path as paths
+from naslab.arguments import takes
 from naslab.atomic_write import atomic_write
 from naslab.errors import SpecError, nearest, shown
 from naslab.reading import read_values
@@ -51,7 +53,8 @@ def encode(spec: msgspec.Struct) -> Any:
     return msgspec.to_builtins(spec)
 
 
-def load_arch(path: Path) -> ArchSpec:
+@takes(path=paths())
+def load_arch(path: str | Path) -> ArchSpec:
     """Read an architecture file: JSON where its name ends in `.json`, else YAML.
 
     Raises `SpecError` with the place in the file where it breaks a rule, and `ReadError` where it cannot be read.
@@ -63,10 +66,10 @@ def load_arch(path: Path) -> ArchSpec:
     ...     naslab.load_arch(path) == naslab.model("lenet5")
     True
     """
-    return decode_arch(read_values(path))
+    return decode_arch(read_values(Path(path)))
 
 
-def save_arch(arch: ArchSpec, path: Path) -> None:
+def save_arch(arch: ArchSpec, path: str | Path) -> None:
     """Write the network `arch` to a file: JSON for `.json`, YAML otherwise. A crash leaves no half-written file.
 
     >>> import naslab, tempfile
@@ -78,7 +81,7 @@ def save_arch(arch: ArchSpec, path: Path) -> None:
     data = encode(arch)
     text = (
         msgspec.json.format(msgspec.json.encode(arch), indent=2).decode()
-        if path.suffix == ".json"
+        if Path(path).suffix == ".json"
         else yaml.safe_dump(data, sort_keys=False, default_flow_style=None, width=110)
     )
     atomic_write(path, text)

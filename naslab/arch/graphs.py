@@ -22,12 +22,16 @@ GLOBAL_SHARE = 0.5
 class Reading(NamedTuple):
     """The values that a node of a graph reads, `inputs`, and the `join` by which several become one.
 
-    `shifted_like` is the value whose even sides shift the node's windows, `None` for none.
+    `shifted_like` is the value whose even sides shift the node's windows, `None` for none. `margin` is how
+    many zeros of the padding of a shifted convolution, of `stride`, are added here instead of there; without it what is
+    shifted is no convolution.
     """
 
     inputs: tuple[int, ...]
     join: Join = "add"
     shifted_like: int | None = None
+    margin: tuple[int, int] | None = None
+    stride: tuple[int, int] = (1, 1)
 
 
 class PathDraw:
@@ -52,8 +56,8 @@ class Dag(nn.ModuleDict):
     Values 0 to `num_inputs` - 1 are the maps given, each of shape (batch, channels, height, width); one map given for
     all is read as each. The values `outputs` are stacked along the channels. In training a `mean` drops each input with
     probability `drop_rate`, never all of an image's (local drop-path), or keeps the one that `paths` has drawn (global
-    drop-path). A shifted node runs with zeros before the map where the value it follows has even sides, and its first
-    row or column is dropped.
+    drop-path). Where the value that a shifted node follows has even sides, its convolution starts stride - 1 positions
+    later, and another layer runs behind one more row and column of zeros, its first row or column dropped.
     """
 
     def __init__(
@@ -77,9 +81,14 @@ class Dag(nn.ModuleDict):
             x = self._joined(reading.join, [values[index] for index in reading.inputs])
             if reading.shifted_like is None:
                 values.append(layer(x))
-            else:
-                top, left = (1 - side % 2 for side in values[reading.shifted_like].shape[2:])
+                continue
+            top, left = (1 - side % 2 for side in values[reading.shifted_like].shape[2:])
+            if reading.margin is None:
                 values.append(layer(functional.pad(x, (left, 0, top, 0)))[:, :, top:, left:])
+            else:
+                (below, right), (down, across) = reading.margin, reading.stride
+                around = (right - left * (across - 1), right, below - top * (down - 1), below)
+                values.append(layer(functional.pad(x, around)))
         outputs = [values[index] for index in self.outputs]
         return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1)
 

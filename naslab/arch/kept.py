@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from naslab.arch.declaration import declaration_of
 from naslab.arch.layers.activation import act_memory
-from naslab.arch.layers.graph import history_steps, node_tally, step_reads
+from naslab.arch.layers.graph import history_steps, joined_shape, node_tally, running, step_reads
 from naslab.arch.live_maps import LiveMaps, Value
 from naslab.arch.plan import (
     Act,
@@ -138,8 +138,10 @@ def _node(node: Node, values: list[Value], maps: LiveMaps) -> Value:
     parts = [values[index] for index in node.inputs]
     is_stacked = node.join == "concat" or len(parts) == 1
     joined = _stacked(parts, maps) if is_stacked else maps.new(parts[0].shape)
-    out = _run(node.layer, joined, maps)
-    return Value(node_tally(node, [each.shape for each in values]).out_shape, out.place)
+    shapes = [each.shape for each in values]
+    run = running(node)
+    out = _run(run.layer, maps.new(joined_shape(node, shapes)) if run.is_shifted else joined, maps)
+    return Value(node_tally(node, shapes).out_shape, out.place)
 
 
 def _history(layer: History, value: Value, maps: LiveMaps) -> Value:

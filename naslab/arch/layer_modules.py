@@ -10,6 +10,7 @@ from torch import nn
 
 from naslab.arch import graphs, modules
 from naslab.arch.layers.activation import overwrites
+from naslab.arch.layers.graph import Node, Running, running
 from naslab.arch.plan import (
     Act,
     ChannelLinear,
@@ -221,13 +222,19 @@ declare_module(
 
 
 def _build_dag(layer: Dag) -> nn.Module:
+    runs = [running(node) for node in layer.nodes]
     return graphs.Dag(
-        _built(layer.names, tuple(node.layer for node in layer.nodes)),
-        [graphs.Reading(node.inputs, node.join, node.shifted_like) for node in layer.nodes],
+        _built(layer.names, tuple(run.layer for run in runs)),
+        [_reading(node, run) for node, run in zip(layer.nodes, runs, strict=True)],
         layer.outputs,
         layer.num_inputs,
         layer.drop_rate,
     )
+
+
+def _reading(node: Node, run: Running) -> graphs.Reading:
+    like = node.shifted_like if run.is_shifted else None
+    return graphs.Reading(node.inputs, node.join, like, run.margin, run.stride)
 
 
 def _write_dag(module: graphs.Dag, indent: str, expression: Expression) -> str:

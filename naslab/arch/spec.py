@@ -26,6 +26,7 @@ from naslab.arch.bounds import (
     require_within_bounds,
 )
 from naslab.arch.plan import Activation, Shape
+from naslab.arguments import refuse_wrong_fields
 from naslab.errors import SpecError
 
 
@@ -41,14 +42,19 @@ class Stage(Spec, frozen=True, cache_hash=True):
     stride: int = 1
 
     def __post_init__(self) -> None:
-        if self.width is not None:
-            require_positive(self.width, "width")
-        require_positive(self.repeats, "repeats")
-        if not 1 <= self.stride <= 8:
-            raise SpecError("stride", f"must be 1 to 8, got {self.stride}")
-        if max(self.width or 1, self.repeats, self.stride) > MAX_BLOCKS:
-            require_within_bounds(self)
-        require_kept_within_bounds(self.block, "block")
+        try:
+            if self.width is not None:
+                require_positive(self.width, "width")
+            require_positive(self.repeats, "repeats")
+            if not 1 <= self.stride <= 8:
+                raise SpecError("stride", f"must be 1 to 8, got {self.stride}")
+            if max(self.width or 1, self.repeats, self.stride) > MAX_BLOCKS:
+                require_within_bounds(self)
+            require_kept_within_bounds(self.block, "block")
+        except (TypeError, AttributeError, ValueError) as error:
+            if isinstance(error, SpecError) or not refuse_wrong_fields(self):
+                raise
+            self.__post_init__()
 
 
 class StochasticDepth(Spec, frozen=True, cache_hash=True):
@@ -154,25 +160,34 @@ class ArchSpec(Spec, frozen=True, cache_hash=True):
     auxiliary: tuple[AuxiliaryHead, ...] = ()
 
     def __post_init__(self) -> None:
-        if min(self.input) < 1:
-            for index, value in enumerate(self.input):
-                require_positive(value, f"input[{index}]")
-        require(len(self.stages) > 0, "stages", "must hold at least one stage")
-        require_positive(self.num_classes, "num_classes")
-        if max(self.input) > MAX_SIDE or self.num_classes > MAX_CHANNELS:
-            for index, value in enumerate(self.input):
-                require_at_most(value, MAX_SIDE, f"input[{index}]")
-            require_at_most(self.num_classes, MAX_CHANNELS, "num_classes")
-        if sum(map(_repeats, self.stem + self.stages)) > MAX_BLOCKS:
-            require_few_blocks(map(_repeats, self.stem + self.stages))
-        taken = -1
-        for index, auxiliary in enumerate(self.auxiliary):
-            field = f"auxiliary[{index}].after"
-            require(
-                auxiliary.after < len(self.stages), field, f"must be below {len(self.stages)}, got {auxiliary.after}"
-            )
-            require(auxiliary.after > taken, field, f"must be above the head before it, {taken}, got {auxiliary.after}")
-            taken = auxiliary.after
+        try:
+            if min(self.input) < 1:
+                for index, value in enumerate(self.input):
+                    require_positive(value, f"input[{index}]")
+            require(len(self.stages) > 0, "stages", "must hold at least one stage")
+            require_positive(self.num_classes, "num_classes")
+            if max(self.input) > MAX_SIDE or self.num_classes > MAX_CHANNELS:
+                for index, value in enumerate(self.input):
+                    require_at_most(value, MAX_SIDE, f"input[{index}]")
+                require_at_most(self.num_classes, MAX_CHANNELS, "num_classes")
+            if sum(map(_repeats, self.stem + self.stages)) > MAX_BLOCKS:
+                require_few_blocks(map(_repeats, self.stem + self.stages))
+            taken = -1
+            for index, auxiliary in enumerate(self.auxiliary):
+                field = f"auxiliary[{index}].after"
+                require(
+                    auxiliary.after < len(self.stages),
+                    field,
+                    f"must be below {len(self.stages)}, got {auxiliary.after}",
+                )
+                require(
+                    auxiliary.after > taken, field, f"must be above the head before it, {taken}, got {auxiliary.after}"
+                )
+                taken = auxiliary.after
+        except (TypeError, AttributeError, ValueError) as error:
+            if isinstance(error, SpecError) or not refuse_wrong_fields(self):
+                raise
+            self.__post_init__()
 
     @property
     def context(self) -> Context:

@@ -29,6 +29,7 @@ from naslab.estimators.options import (
 )
 from naslab.estimators.proxies.proxy import DESCRIBED, PROXIES, Probe, Proxy
 from naslab.metrics import ACCURACY, ACTIVATIONS, EXTRAPOLATED_ACCURACY, MACS, PARAMS, TIMING
+from naslab.regular_files import open_regular
 from naslab.study.outcome import Candidate, Fidelity
 from naslab.study.problem import Problem
 
@@ -76,7 +77,7 @@ class MadeEstimator(NamedTuple):
             return hashlib.sha256(self.taught).hexdigest() if self.taught else ""
         path = Path(self.file).expanduser()
         try:
-            with path.open("rb") as file:
+            with open(open_regular(path, follow_links=True), "rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
             raise DataError(f"{path} cannot be read: {error.strerror}") from error

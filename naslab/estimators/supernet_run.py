@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -17,6 +16,7 @@ from naslab.estimators.estimator import Workbench
 from naslab.estimators.failures import failure_of
 from naslab.estimators.latency import measure_latency
 from naslab.metrics import ACCURACY, LATENCY
+from naslab.regular_files import read_regular
 from naslab.study.outcome import Candidate, Estimate, Failure
 from naslab.study.recipe import Recipe
 from naslab.training.augment import Normaliser
@@ -84,7 +84,7 @@ def prepare(how: SupernetEstimator, bench: Workbench) -> LoadedSupernet:
         if how.validation_images is not None and isinstance(split.validation, ImageSet):
             step = math.ceil(len(split.validation) / how.validation_images)  # of all of it, whatever its order
             split = split._replace(validation=ImageSet(*(part[::step] for part in split.validation)))
-        digest = hashlib.sha256(Path(how.path).read_bytes()).hexdigest()
+        digest = hashlib.sha256(read_regular(how.path)).hexdigest()
         bench.cache[key] = LoadedSupernet(supernet, split, how.recipe or supernet.settings.recipe, digest)
     ready: LoadedSupernet = bench.cache[key]
     return ready

@@ -10,7 +10,6 @@ import math
 import queue
 import threading
 import time
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -23,6 +22,7 @@ from naslab.estimators.estimator import Estimator
 from naslab.execution.source import make_candidate
 from naslab.execution.worker import Done, Placement, Refused, Worker
 from naslab.metrics import ACCURACY, measured_rows
+from naslab.regular_files import read_regular
 from naslab.strategies.strategy import Strategy
 from naslab.study.outcome import Candidate, EpochRecord, Estimate, Failure, Fidelity, Outcome
 from naslab.study.problem import Problem
@@ -88,7 +88,7 @@ class Searcher(search.Searcher):
 
     def restore(self, checkpoint_path: str) -> None:
         """Replay what was told to the fresh strategy, and take the unfinished trials as its own."""
-        state = msgspec.json.decode(Path(checkpoint_path).read_bytes(), type=SearcherState)
+        state = msgspec.json.decode(read_regular(checkpoint_path), type=SearcherState)
         self._tell(state.told[len(self._told) :])
         self._strategy.adopt(list(state.running.values()))
         self._running = dict(state.running)

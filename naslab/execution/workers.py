@@ -11,6 +11,7 @@ from typing import Literal
 
 import msgspec
 
+from naslab.arguments import refuse_wrong_fields
 from naslab.errors import WorkerError
 from naslab.estimators.estimator import Estimator
 from naslab.execution.admission import MemoryModel, workers_per_gpu
@@ -39,6 +40,7 @@ class Workers(msgspec.Struct, frozen=True, kw_only=True):
     timeout_seconds: float | None = None
 
     def __post_init__(self) -> None:
+        refuse_wrong_fields(self)
         if self.count is not None and self.count < 1:
             raise WorkerError(f"workers: must be at least 1, got {self.count}")
         if self.gpus_per_worker is not None and not 0 <= self.gpus_per_worker <= 1:

@@ -16,6 +16,7 @@ import numpy as np
 
 from naslab.analysis.calibration import LEAST_NETWORKS, CalibrationTable, Estimated, calibration
 from naslab.arch import arch_id
+from naslab.arguments import Kind, takes, text, whole
 from naslab.errors import DataError, SpecError
 from naslab.estimators.named import EstimatorName, read_name, read_names
 from naslab.estimators.options import TableOptions
@@ -25,12 +26,27 @@ from naslab.execution.events import Observer, StudyOpened, ignore
 from naslab.execution.search import run_candidates
 from naslab.execution.source import ListSource, make_candidate
 from naslab.execution.workers import Workers
+from naslab.lab.models import (
+    COUNT,
+    DATASET,
+    FOLDER,
+    LEDGER,
+    MAX_IMAGES,
+    NAME,
+    NAMES,
+    OBSERVER,
+    RECIPE,
+    SEED,
+    SPACE,
+    WORKERS,
+)
 from naslab.lab.problems import make_problem
 from naslab.lab.records import open_record, run_record
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.record import StudyRecord
 from naslab.metrics import ACCURACY, DEFAULT_OBJECTIVES
 from naslab.space import Genome, SearchSpace
+from naslab.study.data_choice import DataChoice
 from naslab.study.outcome import Candidate, Fidelity, Outcome
 from naslab.study.problem import Problem
 from naslab.study.recipe import Recipe
@@ -73,21 +89,37 @@ class CalibrationPlan(msgspec.Struct, frozen=True, kw_only=True):
         return [_candidate(self.problem.space, genome, fidelity, self.seed) for genome in genomes]
 
 
+@takes(
+    space=SPACE,
+    estimators=Kind("names of estimators", lambda said: said if isinstance(said, str) else NAMES.read(said)),
+    reference=text("table, full or a CSV file"),
+    sample=whole(),
+    dataset=DATASET,
+    max_images=MAX_IMAGES,
+    epochs=COUNT,
+    seed=SEED,
+    workers=WORKERS,
+    ledger=LEDGER,
+    study=NAME,
+    recipe=RECIPE,
+    data_dir=FOLDER,
+    on_event=OBSERVER,
+)
 def calibrate(
     space: SearchSpace | str | Path,
     estimators: Sequence[str] | str,
     *,
     reference: str = "table",
     sample: int = 100,
-    dataset: str | None = None,
+    dataset: str | DataChoice | None = None,
     max_images: int | None = None,
     epochs: int = 20,
     seed: int = 0,
     workers: Workers | int | None = None,
     ledger: str | Path = "naslab.db",
     study: str | None = None,
-    recipe: Recipe | None = None,
-    data_dir: str | None = None,
+    recipe: Recipe | str | Path | None = None,
+    data_dir: str | Path | None = None,
     on_event: Observer = ignore,
 ) -> CalibrationTable:
     """Judge estimators by how they rank a sample of a space, beside a reference; the same call again continues.
@@ -116,7 +148,7 @@ def calibrate(
         seed=seed,
         study=study,
         recipe=recipe,
-        data_dir=data_dir,
+        data_dir=None if data_dir is None else str(data_dir),
     )
     pool = workers if isinstance(workers, Workers) else Workers(count=workers)
     with Ledger.open(ledger) as opened:
@@ -132,12 +164,12 @@ def plan_calibration(
     *,
     reference: str = "table",
     sample: int = 100,
-    dataset: str | None = None,
+    dataset: str | DataChoice | None = None,
     max_images: int | None = None,
     epochs: int = 20,
     seed: int = 0,
     study: str | None = None,
-    recipe: Recipe | None = None,
+    recipe: Recipe | str | Path | None = None,
     data_dir: str | None = None,
 ) -> CalibrationPlan:
     """What `calibrate` would run; every name and every number in it is checked here.

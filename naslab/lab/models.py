@@ -1,16 +1,40 @@
-"""Finding a network by what users call it: a zoo name, an architecture file, `STUDY:TRIAL` or `STUDY:best`."""
+"""What a network may be called, wherever one is asked for: by the functions of `naslab` and by the commands.
+
+A zoo name, an architecture file, `STUDY:TRIAL` or `STUDY:best`; from Python an `ArchSpec` or a `Model`, too.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeAlias
 
 import msgspec
 
-from naslab.arch import ArchSpec, arch_id, load_arch
+from naslab.analysis.study import StudyView
+from naslab.arch import ArchSpec, arch_id, decode_arch, encode, load_arch
+from naslab.arch.block import Block
 from naslab.arch.plan import HeightWidth
+from naslab.arguments import (
+    Kind,
+    either,
+    function,
+    instance,
+    many,
+    optional,
+    path,
+    takes,
+    text,
+    whole,
+)
 from naslab.errors import NaslabError, SpecError, StudyError, UnknownNameError, shown
+from naslab.execution.workers import Workers
 from naslab.reading import whole_number
+from naslab.space import SearchSpace
+from naslab.study.data_choice import DataChoice
 from naslab.study.outcome import Outcome
+from naslab.study.recipe import Recipe
+from naslab.training.datasets.given import Data
 
 
 class Model(msgspec.Struct, frozen=True):
@@ -27,45 +51,119 @@ class Model(msgspec.Struct, frozen=True):
         return arch_id(self.arch)
 
 
+AnyModel: TypeAlias = Model | ArchSpec | str | Path
+"""What may be given for a network."""
+AnyResolution: TypeAlias = HeightWidth | int | str
+"""What may be given for an input size: (height, width), the side of a square, or a text as `224x160`."""
+
+
+def parse_resolution(text: str | None) -> HeightWidth | None:
+    """`224` or `224x160` (height x width) as (height, width). Raises `SpecError` for another text.
+
+    >>> parse_resolution("224x160")
+    (224, 160)
+    """
+    if text is None:
+        return None
+    sides = [whole_number(part) for part in text.lower().split("x")]
+    height, width = sides[0], sides[-1]
+    if len(sides) > 2 or not height or not width:
+        raise SpecError("resolution", f"must be a size or height x width like 224 or 224x160, got '{shown(text)}'")
+    return height, width
+
+
+def sides_of(resolution: AnyResolution | None) -> HeightWidth | None:
+    """(height, width) of an input size however it is given. Raises `ValueError` for what is none.
+
+    >>> sides_of(96), sides_of("224x160"), sides_of((224, 160)), sides_of(None)
+    ((96, 96), (224, 160), (224, 160), None)
+    """
+    value = resolution
+    if value is None or isinstance(value, str):
+        return parse_resolution(value)
+    listed = many(whole(1)).read(value)
+    if len(listed) not in (1, 2):
+        raise ValueError
+    return listed[0], listed[-1]
+
+
+MODEL = either(
+    instance(Model, ArchSpec, words="a zoo name, STUDY:TRIAL, STUDY:best, an ArchSpec, a Model"),
+    path("an architecture file"),
+)
+RESOLUTION = optional(Kind("a size such as 224, a text such as 224x160, or (height, width)", sides_of))
+SPACE = either(instance(SearchSpace, words="a SearchSpace, the name of a space"), path("a YAML file"))
+STUDY = either(instance(StudyView, words="a study, as open_study gives it,"), text("the name of one"))
+DATASET = optional(either(instance(DataChoice, Data, words="a DataChoice, a Data"), text("the name of a data set")))
+RECIPE = optional(either(instance(Recipe, words="a Recipe, the name of one"), path("its file")))
+WORKERS = optional(either(instance(Workers, words="a Workers"), whole(1)))
+LEDGER = path("the file or the database URL of a ledger")
+NAMES = many(text("a name"), split=",")
+FOLDER = Kind("a folder, or None", lambda value: None if value is None else str(path().read(value)))
+SEED = whole(0)
+COUNT = whole(1)
+NAME = optional(text())
+MAX_IMAGES = optional(whole(2))
+OBSERVER = function()
+"""What the arguments that several functions have may be."""
+
+
+@takes(text=MODEL, ledger=LEDGER, resolution=RESOLUTION, num_classes=optional(whole(1)))
 def find_model(
-    text: str, ledger: str = "naslab.db", resolution: HeightWidth | None = None, num_classes: int | None = None
+    text: AnyModel,
+    ledger: str | Path = "naslab.db",
+    resolution: AnyResolution | None = None,
+    num_classes: int | None = None,
 ) -> Model:
     """The network that `text` names, at another `resolution` (height, width) or number of classes where asked.
 
-    `text` is a zoo name, an architecture file, or `STUDY:TRIAL` or `STUDY:best` of a study of `ledger`; `num_classes`
-    is how many classes it is to tell apart. Raises `UnknownNameError` with the nearest names, and `SpecError` for a
-    file that breaks a rule.
+    `text` is a zoo name, an architecture file, or `STUDY:TRIAL` or `STUDY:best` of a study of `ledger`; a network
+    itself, an `ArchSpec` or a `Model`, is taken as it is. `num_classes` is how many classes it is to tell apart. Raises
+    `UnknownNameError` with the nearest names, and `SpecError` for a file that breaks a rule.
 
-    >>> find_model("efficientnet_b0").arch.input
-    (3, 224, 224)
+    >>> find_model("efficientnet_b0").arch.input, find_model("resnet18", resolution=96).arch.input
+    ((3, 224, 224), (3, 96, 96))
     """
     from naslab import zoo
 
-    if text in zoo.model_names():
-        arch = zoo.model(text, num_classes=num_classes, resolution=resolution)
-        return Model(text, arch)
-    if Path(text).suffix in (".yaml", ".yml", ".json") or Path(text).is_file():
-        return Model(text, _fitted(_arch_file(Path(text)), resolution, num_classes))
-    if ":" in text:
-        study, _, which = text.rpartition(":")
+    sides = sides_of(resolution)
+    if isinstance(text, Model):
+        return msgspec.structs.replace(text, arch=_fitted(_whole(text.arch), sides, num_classes))
+    if isinstance(text, ArchSpec):
+        return Model("network", _fitted(_whole(text), sides, num_classes))
+    name = str(text)
+    if name in zoo.model_names():
+        return Model(name, zoo.model(name, num_classes=num_classes, resolution=sides))
+    if isinstance(text, Path) or Path(name).suffix in (".yaml", ".yml", ".json") or Path(name).is_file():
+        return Model(name, _fitted(_arch_file(Path(name)), sides, num_classes))
+    if ":" in name:
+        study, _, which = name.rpartition(":")
         outcome = find_outcome(study, which, ledger)
-        arch = _fitted(outcome.candidate.arch, resolution, num_classes)
-        return Model(text, arch, study, outcome.candidate.trial)
-    raise UnknownNameError("model", text, zoo.model_names())
+        arch = _fitted(outcome.candidate.arch, sides, num_classes)
+        return Model(name, arch, study, outcome.candidate.trial)
+    raise UnknownNameError("model", name, zoo.model_names())
 
 
-def find_outcome(study: str, which: str, ledger: str) -> Outcome:
+def find_study(study: StudyView | str, ledger: str | Path = "naslab.db") -> StudyView:
+    """The study that `study` is, or names in `ledger`; see `naslab.open_study`."""
+    from naslab.analysis.study import read_study
+    from naslab.ledger.ledger import Ledger
+
+    if isinstance(study, StudyView):
+        return study
+    with Ledger.open(ledger, create=False) as opened:
+        return read_study(opened, study)
+
+
+def find_outcome(study: str, which: str, ledger: str | Path) -> Outcome:
     """The outcome of trial `which` of `study` in `ledger`.
 
     `best` is best in its first objective, of equals in the next, among the networks at the highest fidelity that any
     reached, the highest rung. Raises `StudyError` where there is no such trial.
     """
     from naslab.analysis.front import comparable
-    from naslab.analysis.study import read_study
-    from naslab.ledger.ledger import Ledger
 
-    with Ledger.open(ledger, create=False) as opened:
-        view = read_study(opened, study)
+    view = find_study(study, ledger)
     everything = (*view.outcomes, *view.family, *view.baselines)
     if which == "best":
         complete = comparable(view.outcomes)
@@ -84,26 +182,36 @@ def find_outcome(study: str, which: str, ledger: str) -> Outcome:
     raise StudyError(f"study '{study}' has no finished trial {trial}; {there}")
 
 
-def parse_resolution(text: str | None) -> HeightWidth | None:
-    """`224` or `224x160` (height x width) as (height, width). Raises `SpecError` for another text.
-
-    >>> parse_resolution("224x160")
-    (224, 160)
-    """
-    if text is None:
-        return None
-    sides = [whole_number(part) for part in text.lower().split("x")]
-    height, width = sides[0], sides[-1]
-    if len(sides) > 2 or not height or not width:
-        raise SpecError("resolution", f"must be a size or height x width like 224 or 224x160, got '{shown(text)}'")
-    return height, width
-
-
 def _arch_file(path: Path) -> ArchSpec:
     try:
         return load_arch(path)
     except SpecError as error:
         raise NaslabError(f"{path}: {error}") from None
+
+
+def _whole(arch: ArchSpec) -> ArchSpec:
+    """The network as its file would be read, for what is put together in Python need not keep the types of its fields.
+
+    One with a block of another package, which no file knows, stays as it is.
+    """
+    try:
+        return decode_arch(encode(arch))
+    except (TypeError, ValueError, AttributeError) as error:
+        if any(isinstance(each, Block) and not type(each).__module__.startswith("naslab.") for each in _parts(arch)):
+            return arch
+        if isinstance(error, SpecError):
+            raise
+        raise SpecError("", f"an ArchSpec holds what a file can say: {shown(str(error), 200)}") from None
+
+
+def _parts(value: object) -> Iterator[msgspec.Struct]:
+    """Every struct within a value, itself first."""
+    if isinstance(value, msgspec.Struct):
+        yield value
+        value = tuple(getattr(value, name) for name in value.__struct_fields__)
+    if isinstance(value, tuple):
+        for each in value:
+            yield from _parts(each)
 
 
 def _fitted(arch: ArchSpec, resolution: HeightWidth | None, num_classes: int | None) -> ArchSpec:

@@ -10,7 +10,6 @@ import msgspec
 
 from naslab.arch import ArchSpec
 from naslab.errors import StudyError
-from naslab.lab.models import parse_resolution
 from naslab.metrics import ACCURACY, EVALUATION, MACS, TIMING, find_metric
 from naslab.space import SearchSpace, load_space
 from naslab.strategies.registry import make_strategy
@@ -82,18 +81,6 @@ def make_problem(
         recipe=how,
         limits=tuple(Limit.parse(text) for text in limits),
     )
-
-
-def input_size(resolution: str | int | Sequence[int] | None) -> tuple[int, int] | None:
-    """(height, width) of an input size: a side, a text such as `32x48`, or both. Raises `SpecError` for what is none.
-
-    >>> input_size(32), input_size("32x48"), input_size((32, 48))
-    ((32, 32), (32, 48), (32, 48))
-    """
-    if resolution is None or isinstance(resolution, str):
-        return parse_resolution(resolution)
-    sides = [resolution] if isinstance(resolution, int) else list(resolution)
-    return parse_resolution("x".join(map(str, sides)))
 
 
 def fitting_dataset(space: SearchSpace) -> str:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from naslab.analysis.front import FrontTable, front
 from naslab.analysis.ranking import score_of
 from naslab.analysis.reference import reference_point
-from naslab.analysis.study import StudyView, read_study
-from naslab.ledger.ledger import Ledger
+from naslab.analysis.study import StudyView
+from naslab.arguments import optional, path, takes, text
+from naslab.lab.models import LEDGER, NAMES, STUDY, find_study
 from naslab.metrics import MACS
 from naslab.study.problem import Objective
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 
+@takes(name=text("the name of a study"), ledger=LEDGER)
 def open_study(name: str, ledger: str | Path = "naslab.db") -> StudyView:
     """The study `name` of `ledger` (a file or a database URL) as it is now.
 
@@ -30,29 +32,37 @@ def open_study(name: str, ledger: str | Path = "naslab.db") -> StudyView:
     >>> import naslab
     >>> len(naslab.open_study("mystudy", "naslab.db").outcomes)  # doctest: +SKIP
     """
-    with Ledger.open(ledger, create=False) as opened:
-        return read_study(opened, name)
+    return find_study(name, ledger)
 
 
-def pareto_front(study: StudyView, objectives: Sequence[str] | None = None) -> FrontTable:
+@takes(study=STUDY, objectives=optional(NAMES), ledger=LEDGER)
+def pareto_front(
+    study: StudyView | str, objectives: Sequence[str] | str | None = None, ledger: str | Path = "naslab.db"
+) -> FrontTable:
     """The front of `study` in its own objectives or in others, with the hypervolume and its reference point.
 
-    `objectives` are names of metrics. Raises `StudyError` where no outcome has every objective.
+    `study` is a study, or the name of one of `ledger`; `objectives` are names of metrics. Raises `StudyError` where no
+    outcome has every objective.
 
     >>> import naslab
     >>> [point.label for point in naslab.pareto_front(naslab.open_study("mystudy")).front]  # doctest: +SKIP
     """
-    own = {goal.metric: goal for goal in study.problem.objectives}
+    view = find_study(study, ledger)
+    own = {goal.metric: goal for goal in view.problem.objectives}
     named = own if objectives is None else objectives
     goals = tuple(own[name] if name in own else Objective.named(name) for name in named)
-    return front(study.outcomes, goals, reference_point(study.problem, study.outcomes, goals))
+    return front(view.outcomes, goals, reference_point(view.problem, view.outcomes, goals))
 
 
-def front_figure(study: StudyView, x: str = MACS.name, y: str | None = None) -> go.Figure:
+@takes(study=STUDY, x=text("the name of a metric"), y=optional(text("the name of a metric")), ledger=LEDGER)
+def front_figure(
+    study: StudyView | str, x: str = MACS.name, y: str | None = None, ledger: str | Path = "naslab.db"
+) -> go.Figure:
     """The Pareto front of `study` as a Plotly figure, its baselines and family beside it.
 
-    `x` and `y` are names of metrics, with a direction (`f1:max`) where nobody declared them; `y` is by default
-    accuracy, or the score of the estimator that the study ranks by. Raises `StudyError` where no outcome has both.
+    `study` is a study, or the name of one of `ledger`. `x` and `y` are names of metrics, with a direction (`f1:max`)
+    where nobody declared them; `y` is by default accuracy, or the score of the estimator that the study ranks by.
+    Raises `StudyError` where no outcome has both.
 
     >>> import naslab
     >>> naslab.front_figure(naslab.open_study("mystudy"), x="params").show()  # doctest: +SKIP
@@ -60,21 +70,23 @@ def front_figure(study: StudyView, x: str = MACS.name, y: str | None = None) -> 
     from naslab.analysis.family import family
     from naslab.figures.front import front_figure as draw
 
-    up = y or score_of(study.record)
+    view = find_study(study, ledger)
+    up = y or score_of(view.record)
     goals = (up,) if y is None and up == x else (up, x)
-    found = pareto_front(study, goals)
+    found = pareto_front(view, goals)
     drawn = [goal.metric for goal in found.objectives]
-    return draw(found, drawn[-1], drawn[0], family(study.baselines), family(study.family))
+    return draw(found, drawn[-1], drawn[0], family(view.baselines), family(view.family))
 
 
-def write_report(study: StudyView, path: str | Path, ledger: str | Path = "naslab.db") -> None:
+@takes(study=STUDY, path=path(), ledger=LEDGER)
+def write_report(study: StudyView | str, path: str | Path, ledger: str | Path = "naslab.db") -> None:
     """Write everything about `study` into one HTML file that opens offline.
 
-    `ledger` is what the report names as the study's place.
+    `study` is a study, or the name of one of `ledger`, which the report names as its place.
 
     >>> import naslab
     >>> naslab.write_report(naslab.open_study("mystudy"), "report.html")  # doctest: +SKIP
     """
     from naslab.figures.report import write_report as write
 
-    write(study, Path(path), str(ledger))
+    write(find_study(study, ledger), Path(path), str(ledger))

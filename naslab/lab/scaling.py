@@ -13,13 +13,27 @@ from naslab.analysis.scaling_fit import CompoundFit, fit_of_study
 from naslab.analysis.scaling_law import LawTable, scaling_laws
 from naslab.analysis.study import StudyView, read_study
 from naslab.arch import ArchSpec, arch_id
+from naslab.arguments import instance, many, number, takes, text, whole
 from naslab.errors import StudyError, UnknownNameError
 from naslab.execution.events import Observer, StudyOpened, ignore
 from naslab.execution.search import run_candidates
 from naslab.execution.source import ListSource, make_candidate
 from naslab.execution.workers import Workers
 from naslab.lab.families import space_of_one
-from naslab.lab.models import Model
+from naslab.lab.models import (
+    COUNT,
+    FOLDER,
+    LEDGER,
+    MAX_IMAGES,
+    MODEL,
+    NAME,
+    OBSERVER,
+    RECIPE,
+    WORKERS,
+    AnyModel,
+    Model,
+    find_model,
+)
 from naslab.lab.records import open_record, run_record
 from naslab.lab.search_estimators import estimator_of
 from naslab.lab.training import data_of
@@ -33,12 +47,32 @@ from naslab.scaling.rounding import ROUNDINGS
 from naslab.study.data_choice import DataChoice
 from naslab.study.outcome import Candidate, Fidelity
 from naslab.study.problem import Objective, Problem
-from naslab.study.recipe import Recipe, default_recipe
+from naslab.study.recipe import Recipe
 from naslab.training.datasets.info import facts_of
+from naslab.training.recipe_files import find_recipe
 
 
+@takes(
+    model=MODEL,
+    dataset=NAME,
+    max_images=MAX_IMAGES,
+    budget_ratio=number(),
+    epochs=COUNT,
+    seeds=whole(),
+    step=number(),
+    points=whole(),
+    tolerance=number(),
+    rounding=text("the name of a rounding"),
+    grid=many(instance(Compound)),
+    workers=WORKERS,
+    ledger=LEDGER,
+    study=NAME,
+    recipe=RECIPE,
+    data_dir=FOLDER,
+    on_event=OBSERVER,
+)
 def fit_compound(
-    model: Model | ArchSpec,
+    model: AnyModel,
     *,
     dataset: str | None = None,
     max_images: int | None = None,
@@ -49,12 +83,12 @@ def fit_compound(
     points: int = 16,
     tolerance: float = 0.05,
     rounding: str = "plain",
-    grid: Sequence[Compound] = (),
+    grid: Sequence[Compound] | Compound = (),
     workers: Workers | int | None = None,
     ledger: str | Path = "naslab.db",
     study: str | None = None,
-    recipe: Recipe | None = None,
-    data_dir: str | None = None,
+    recipe: Recipe | str | Path | None = None,
+    data_dir: str | Path | None = None,
     on_event: Observer = ignore,
 ) -> CompoundFit:
     """Fit compound coefficients to a network by training ways to spend `budget_ratio` times its macs.
@@ -71,14 +105,16 @@ def fit_compound(
     `UnknownNameError` for a rounding that is none.
 
     >>> import naslab
-    >>> fit = naslab.fit_compound(naslab.find_model("resnet20_cifar"), dataset="cifar10", seeds=3)  # doctest: +SKIP
+    >>> fit = naslab.fit_compound("resnet20_cifar", dataset="cifar10", seeds=3)  # doctest: +SKIP
     >>> fit.compound.factors(1)  # doctest: +SKIP
     """
-    found = model if isinstance(model, Model) else Model("network", model)
+    found = find_model(model, ledger)
+    assert isinstance(grid, tuple)
+    assert data_dir is None or isinstance(data_dir, str)
     if rounding not in ROUNDINGS:
         raise UnknownNameError("rounding", rounding, ROUNDINGS)
     if seeds < 1:
-        raise StudyError(f"a fit needs at least 1 seed, got {seeds}")
+        raise StudyError(f"seeds: a fit needs at least 1 seed, got {seeds}")
     problem = problem_of(found, dataset, max_images, ledger, recipe)
     base = problem.space.decode(problem.space.genome_at(0))
     candidates = (
@@ -98,8 +134,21 @@ def fit_compound(
     return fit_of_study(view, budget_ratio)
 
 
+@takes(
+    model=MODEL,
+    images=many(whole()),
+    dataset=NAME,
+    epochs=COUNT,
+    seeds=whole(),
+    workers=WORKERS,
+    ledger=LEDGER,
+    study=NAME,
+    recipe=RECIPE,
+    data_dir=FOLDER,
+    on_event=OBSERVER,
+)
 def fit_data_law(
-    model: Model | ArchSpec,
+    model: AnyModel,
     *,
     images: Sequence[int],
     dataset: str | None = None,
@@ -108,8 +157,8 @@ def fit_data_law(
     workers: Workers | int | None = None,
     ledger: str | Path = "naslab.db",
     study: str | None = None,
-    recipe: Recipe | None = None,
-    data_dir: str | None = None,
+    recipe: Recipe | str | Path | None = None,
+    data_dir: str | Path | None = None,
     on_event: Observer = ignore,
 ) -> LawTable:
     """The law of a network's error against the number of images that it is trained on.
@@ -123,11 +172,11 @@ def fit_data_law(
 
     >>> import naslab
     >>> images = (1_000, 2_000, 4_000, 8_000, 16_000)
-    >>> model = naslab.find_model("resnet20_cifar")
-    >>> law = naslab.fit_data_law(model, images=images, dataset="cifar10")  # doctest: +SKIP
+    >>> law = naslab.fit_data_law("resnet20_cifar", images=images, dataset="cifar10")  # doctest: +SKIP
     >>> law.laws[0].best.exponent  # doctest: +SKIP
     """
-    found = model if isinstance(model, Model) else Model("network", model)
+    found = find_model(model, ledger)
+    assert data_dir is None or isinstance(data_dir, str)
     problem = problem_of(found, dataset, None, ledger, recipe)
     require_numbers(images, seeds, problem.data)
     base = problem.space.decode(problem.space.genome_at(0))
@@ -151,7 +200,7 @@ def require_numbers(images: Sequence[int], seeds: int, data: DataChoice) -> None
     if len(distinct) < NEEDED:
         raise StudyError(f"a law of images needs at least {NEEDED} different numbers of them, got {len(distinct)}")
     if seeds < 1:
-        raise StudyError(f"a law needs at least 1 seed, got {seeds}")
+        raise StudyError(f"seeds: a law needs at least 1 seed, got {seeds}")
     most = int((data.max_images or facts.num_train) * (1 - data.validation_fraction))
     if not facts.num_classes <= min(distinct) <= max(distinct) <= most:
         raise StudyError(
@@ -179,7 +228,7 @@ def coefficients_of(fit: CompoundFit) -> Coefficients:
 
 
 def problem_of(
-    model: Model, dataset: str | None, max_images: int | None, ledger: str | Path, recipe: Recipe | None
+    model: Model, dataset: str | None, max_images: int | None, ledger: str | Path, recipe: Recipe | str | Path | None
 ) -> Problem:
     """The problem of training `model` alone: its space holds nothing else.
 
@@ -195,7 +244,7 @@ def problem_of(
         space=space.for_data(facts.channels, facts.num_classes),
         objectives=tuple(map(Objective.named, DEFAULT_OBJECTIVES)),
         data=data,
-        recipe=recipe or default_recipe(data.name),
+        recipe=recipe if isinstance(recipe, Recipe) else find_recipe(recipe or "short", data.name),
     )
 
 

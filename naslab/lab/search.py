@@ -11,11 +11,12 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
 
 from naslab.analysis.study import StudyView, read_study
+from naslab.arguments import Kind, either, flag, instance, many, number, optional, takes, text, whole
 from naslab.estimators.named import read_name
 from naslab.execution.checkpoints import sweep_checkpoints
 from naslab.execution.events import Observer, StrategyChosen, StudyOpened, ignore
@@ -24,7 +25,24 @@ from naslab.execution.search import run_candidates
 from naslab.execution.search_source import require_stoppable, search_source
 from naslab.execution.source import ListSource, make_candidate
 from naslab.execution.workers import Workers
-from naslab.lab.problems import ListedNetwork, baseline, input_size, make_problem, resolve_strategy, strategy_name
+from naslab.lab.models import (
+    COUNT,
+    DATASET,
+    FOLDER,
+    LEDGER,
+    MAX_IMAGES,
+    NAME,
+    NAMES,
+    OBSERVER,
+    RECIPE,
+    RESOLUTION,
+    SEED,
+    SPACE,
+    WORKERS,
+    AnyResolution,
+    sides_of,
+)
+from naslab.lab.problems import ListedNetwork, baseline, make_problem, resolve_strategy, strategy_name
 from naslab.lab.records import begun_data, begun_with, open_record, run_record
 from naslab.lab.search_estimators import SearchEstimator, estimator_of, find_search_estimator, require_estimator_fits
 from naslab.lab.search_options import DEFAULT_EPOCHS, SearchOptions
@@ -46,11 +64,43 @@ if TYPE_CHECKING:
     from naslab.training.datasets.given import Data
 
 
+def _strategy(value: Any) -> Any:
+    is_sampler = any(each.__module__.split(".")[0] == "optuna" for each in type(value).__mro__)
+    return value if is_sampler else text().read(value)
+
+
+def _rungs(value: Any) -> Any:
+    return Rungs.parse(value) if isinstance(value, str) else many(whole(1)).read(value)
+
+
+@takes(
+    space=SPACE,
+    dataset=DATASET,
+    resolution=RESOLUTION,
+    max_images=MAX_IMAGES,
+    strategy=Kind("the name of a strategy, or a sampler of Optuna", _strategy),
+    trials=COUNT,
+    epochs=optional(COUNT),
+    objectives=optional(NAMES),
+    limits=many(text("a limit, as 'macs<=50e6'")),
+    baselines=NAMES,
+    workers=WORKERS,
+    ledger=LEDGER,
+    study=NAME,
+    seed=SEED,
+    recipe=RECIPE,
+    rungs=optional(either(instance(Rungs), Kind("epochs, as (1, 3, 9)", _rungs))),
+    stop_early=optional(number()),
+    inherit=flag(),
+    estimator=NAME,
+    data_dir=FOLDER,
+    on_event=OBSERVER,
+)
 def search(
     space: SearchSpace | str | Path,
     *,
     dataset: str | DataChoice | Data | None = None,
-    resolution: str | int | tuple[int, int] | None = None,
+    resolution: AnyResolution | None = None,
     max_images: int | None = None,
     strategy: str | BaseSampler = "evolution",
     trials: int = 50,
@@ -157,7 +207,7 @@ def plan_search(options: SearchOptions) -> PlannedSearch:
         options.max_images,
         score=None if named is None else named.metric,
         data_dir=options.data_dir,
-        resolution=input_size(options.resolution),
+        resolution=sides_of(options.resolution),
     )
     if named is not None:
         require_estimator_fits(named, options, problem)

@@ -11,11 +11,13 @@ import msgspec
 
 from naslab.analysis.front import widest
 from naslab.analysis.study import StudyView, read_study
+from naslab.arguments import takes
 from naslab.errors import StudyError
 from naslab.estimators.estimator import Estimator
 from naslab.estimators.named import EstimatorName, Setting, read_name
 from naslab.estimators.proxies.proxy import Probe
 from naslab.estimators.short_training import ShortTraining
+from naslab.lab.models import COUNT, FOLDER, LEDGER, NAMES, STUDY, find_study
 from naslab.lab.search_options import SearchOptions
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.record import StudyRecord
@@ -105,26 +107,33 @@ def find_search_estimator(
     return SearchEstimator(str(name), made.estimator, made.sha256, name.options.fidelity)
 
 
+@takes(study=STUDY, proxies=NAMES, data_dir=FOLDER, batch_size=COUNT, ledger=LEDGER)
 def accuracy_predictor(
-    study: StudyView, proxies: Sequence[str] = (), data_dir: str | None = None, batch_size: int = 32
+    study: StudyView | str,
+    proxies: Sequence[str] | str = (),
+    data_dir: str | Path | None = None,
+    batch_size: int = 32,
+    ledger: str | Path = "naslab.db",
 ) -> AccuracyPredictor:
     """An estimator that predicts what `study` would measure, learned from its outcomes at one fidelity.
 
     It is that which most of its networks have, with rungs the first; trainings that were stopped early are left out.
-    `proxies` are scored on `batch_size` images. Raises `SpecError` below 10 complete outcomes of networks of the
-    study's space.
+    `study` is a study, or the name of one of `ledger`. `proxies` are scored on `batch_size` images. Raises `SpecError`
+    below 10 complete outcomes of networks of the study's space.
 
     >>> import naslab
-    >>> predictor = naslab.accuracy_predictor(naslab.open_study("mystudy"), proxies=["naswot"])  # doctest: +SKIP
+    >>> predictor = naslab.accuracy_predictor("mystudy", proxies=["naswot"])  # doctest: +SKIP
     """
     from naslab.estimators.predictor import AccuracyPredictor, KnownResult
 
-    measured = [each for each in study.outcomes if each.candidate.genome.genes and "stopped" not in each.estimate.notes]
+    view = find_study(study, ledger)
+    measured = [each for each in view.outcomes if each.candidate.genome.genes and "stopped" not in each.estimate.notes]
     known = tuple(
         KnownResult(each.candidate.genome, each.value(ACCURACY.name), each.candidate.seed) for each in widest(measured)
     )
-    probe = Probe(data=study.problem.data, data_dir=data_dir, batch_size=batch_size)
-    return AccuracyPredictor(problem=study.problem, known=known, proxies=tuple(proxies), probe=probe)
+    folder = None if data_dir is None else str(data_dir)
+    probe = Probe(data=view.problem.data, data_dir=folder, batch_size=batch_size)
+    return AccuracyPredictor(problem=view.problem, known=known, proxies=tuple(proxies), probe=probe)
 
 
 def _learned(

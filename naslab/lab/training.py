@@ -1,6 +1,6 @@
 """Training one network to the end, and writing it as files that need no naslab.
 
-trained = naslab.train(naslab.find_model("mystudy:best"), epochs=60)
+trained = naslab.train("mystudy:best", epochs=60)
 print(trained.result.test_accuracy)
 """
 
@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from naslab.arch import ArchSpec
+from naslab.arguments import flag, function, optional, path, takes, text
 from naslab.atomic_write import atomic_write
 from naslab.errors import DataError
-from naslab.lab.models import Model
+from naslab.lab.models import COUNT, DATASET, FOLDER, LEDGER, MODEL, RECIPE, SEED, AnyModel, Model, find_model
 from naslab.lab.reading import open_study
 from naslab.study.data_choice import DataChoice
 from naslab.study.outcome import EpochRecord
@@ -39,42 +40,56 @@ class Trained(msgspec.Struct, frozen=True):
     result: FitResult
 
 
+@takes(
+    model=MODEL,
+    dataset=DATASET,
+    epochs=COUNT,
+    recipe=RECIPE,
+    seed=SEED,
+    device=text("a torch device, or auto"),
+    use_validation=flag(),
+    start_from=optional(path("a file of weights")),
+    save_to=optional(path("a file to write")),
+    ledger=LEDGER,
+    data_dir=FOLDER,
+    report=function(),
+)
 def train(
-    model: Model | ArchSpec,
+    model: AnyModel,
     *,
     dataset: str | DataChoice | Data | None = None,
     epochs: int = 20,
-    recipe: Recipe | str | Path = "full",
+    recipe: Recipe | str | Path | None = "full",
     seed: int = 0,
     device: str = "auto",
     use_validation: bool = False,
     start_from: str | Path | None = None,
     save_to: str | Path | None = None,
     ledger: str | Path = "naslab.db",
-    data_dir: str | None = None,
+    data_dir: str | Path | None = None,
     report: Callable[[EpochRecord], None] = lambda _: None,
 ) -> Trained:
     """Train one network and read the test set once, at the end; its channels and classes follow the data set.
 
-    `model` is trained on `dataset` for `epochs` epochs with `recipe` (a recipe, its name or its file); a network of a
-    study of `ledger` is trained on the study's data unless another set is given: its name, a `DataChoice` or `Data`.
-    With `use_validation` the validation images are trained on, too. `start_from` are weights to begin with, `save_to`
-    takes the trained ones as safetensors. `report` is called with every epoch. Raises `NaslabError` for data, weights
-    or a device that do not fit.
+    `model` (what `naslab.find_model` finds a network by, or one) is trained on `dataset` for `epochs` epochs with
+    `recipe` (a recipe, its name or its file); a network of a study of `ledger` is trained on the study's data unless
+    another set is given: its name, a `DataChoice` or `Data`. With `use_validation` the validation images are trained
+    on, too. `start_from` are weights to begin with, `save_to` takes the trained ones as safetensors. `report` is called
+    with every epoch. Raises `NaslabError` for data, weights or a device that do not fit.
 
     >>> import naslab
-    >>> trained = naslab.train(naslab.find_model("mystudy:best"), epochs=60)  # doctest: +SKIP
+    >>> trained = naslab.train("mystudy:best", epochs=60)  # doctest: +SKIP
     >>> trained.result.test_accuracy  # doctest: +SKIP
     """
     from naslab.training.fit import fit_and_test
 
-    found = model if isinstance(model, Model) else Model("network", model)
+    found = find_model(model, ledger)
     choice = data_of(found, dataset, ledger, data_dir)
     facts = facts_of(choice, data_dir)
     arch = msgspec.structs.replace(
         found.arch, input=(facts.channels, *found.arch.input[1:]), num_classes=facts.num_classes
     )
-    how = recipe if isinstance(recipe, Recipe) else find_recipe(recipe, choice.name)
+    how = recipe if isinstance(recipe, Recipe) else find_recipe(recipe or "full", choice.name)
     require_recipe_fits(how, facts, choice.name)
     require_measurable(facts, choice.name)
     require_split(choice, data_dir)

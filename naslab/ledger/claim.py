@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import glob
 import os
@@ -19,6 +20,7 @@ from naslab.errors import LedgerError, StudyError
 from naslab.ledger.faults import explained
 from naslab.ledger.location import Location
 from naslab.ledger.tables import studies
+from naslab.regular_files import open_regular
 
 _LOCK_CLASS = 0x6E61736C
 """The first half of the advisory lock's key, so that other programs' locks in the database do not meet ours."""
@@ -76,7 +78,13 @@ def _drivers(ledger: Path) -> dict[int, str]:
     found = {}
     for path in sorted(map(Path, {each for name in (ledger, os.path.realpath(ledger)) for each in _claims(name)})):
         number = path.name.rpartition(".claim")[2]
-        with suppress(FileNotFoundError), path.open("rb") as file:
+        try:
+            opened = open_regular(path)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise LedgerError(f"the claim {path} cannot be looked at: {error.strerror}") from None
+        with open(opened, "rb") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -94,7 +102,8 @@ def _locked(path: Path, name: str) -> FileIO:
     """The claim's file, locked by this process; `StudyError` says who holds it."""
     for _ in range(100):
         try:
-            file = FileIO(os.open(path, os.O_RDWR | os.O_CREAT, 0o644), "r+")
+            file = FileIO(open_regular(path, os.O_RDWR | os.O_CREAT, 0o644), "r+")
+            _require_one_name(file, path)
         except OSError as error:
             raise LedgerError(f"study '{name}' cannot be claimed beside its ledger: {path}: {error.strerror}") from None
         try:
@@ -107,6 +116,13 @@ def _locked(path: Path, name: str) -> FileIO:
             return file
         file.close()  # its last holder took the file away between our opening and our locking it
     raise LedgerError(f"study '{name}' cannot be claimed: {path} keeps being replaced")
+
+
+def _require_one_name(file: FileIO, path: Path) -> None:
+    """Raise `OSError` where the file has another name too: what it holds is then somebody's."""
+    if os.fstat(file.fileno()).st_nlink > 1:
+        file.close()
+        raise OSError(errno.EMLINK, "it is a link (the file has another name too); take it away", str(path))
 
 
 def _is_at(file: FileIO, path: Path) -> bool:

@@ -25,6 +25,7 @@ from naslab.ledger.faults import explained
 from naslab.ledger.location import Location
 from naslab.ledger.migrations import SCHEMA_VERSION, checked_version, migrate
 from naslab.ledger.tables import RESULTS_VIEW, metadata, schema
+from naslab.regular_files import open_regular, regular_status
 
 logger = logging.getLogger(__name__)
 
@@ -86,8 +87,9 @@ def _sqlite_version(path: Path) -> int | None:
     """The version of the ledger in a file, `None` where it may become one; `LedgerError` where it is something else."""
     if path.is_dir():
         raise LedgerError(f"{path} is a folder: a ledger is a file")
+    _require_plain_side_files(path)
     try:
-        with path.open("rb") as file:
+        with open(open_regular(path, follow_links=True), "rb") as file:
             opening = file.read(len(_SQLITE_MAGIC))
     except FileNotFoundError:
         return None
@@ -105,6 +107,16 @@ def _sqlite_version(path: Path) -> int | None:
             reason = str(damage).replace("\n", " ")
             raise LedgerError(f"ledger {path} is damaged ({reason}): restore it from a copy, it was left as it is")
         return _installed_version(connection, Location(reader.url, path))
+
+
+def _require_plain_side_files(path: Path) -> None:
+    """Raise `LedgerError` where what SQLite keeps beside a ledger is a link, which it would write to, or no file."""
+    for ending in ("-wal", "-shm", "-journal"):
+        beside = Path(os.path.realpath(path) + ending)
+        try:
+            regular_status(beside)
+        except OSError as error:
+            raise LedgerError(f"ledger {path} cannot be opened beside {beside}: {error.strerror}") from None
 
 
 def _installed_version(connection: Connection, location: Location) -> int | None:
@@ -170,7 +182,7 @@ def _alone(engine: Engine, location: Location) -> Iterator[Connection]:
 def _copied(path: Path, version: int) -> Path:
     """A copy of a SQLite ledger beside it under a name that is free, whole or not there; where it is."""
     names = (f"{path.name}.version{version}" + (f".{number}" if number > 1 else "") for number in count(1))
-    copy = next(place for name in names if not (place := path.with_name(name)).exists())
+    copy = next(place for name in names if not os.path.lexists(place := path.with_name(name)))
     with draft_folder(path.parent) as draft:
         source = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True)
         with closing(source), closing(sqlite3.connect(draft / copy.name)) as target:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import msgspec
@@ -32,9 +33,15 @@ class Location(msgspec.Struct, frozen=True):
 
     @property
     def blob_folder(self) -> Path:
-        """The folder of what is too big for rows: beside the file, or in the working folder for a server."""
+        """The folder of what is too big for rows: beside the file, or in the working folder for a server.
+
+        A link to a ledger has it beside the file that it leads to, unless an older program put it beside the link.
+        """
         if self.path is not None:
-            return self.path.with_name(self.path.name + ".blobs")
+            beside = self.path.with_name(self.path.name + ".blobs")
+            beside_file = Path(os.path.realpath(self.path) + ".blobs")
+            is_old = self.path.is_symlink() and beside.is_dir() and not beside_file.is_dir()
+            return beside_file if self.path.is_symlink() and not is_old else beside
         return Path(f"{self.url.database}.blobs")
 
 

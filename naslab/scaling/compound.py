@@ -7,6 +7,7 @@ import math
 from msgspec.structs import replace
 
 from naslab.arch.block import Spec, require
+from naslab.arguments import refuse_wrong_fields
 from naslab.errors import SpecError
 from naslab.scaling.scale import Factors
 from naslab.zoo.efficientnet import COEFFICIENTS
@@ -33,6 +34,7 @@ class Compound(Spec, frozen=True):
     scales_groups: bool = False
 
     def __post_init__(self) -> None:
+        refuse_wrong_fields(self)
         for field in ("alpha", "beta", "gamma"):
             value = getattr(self, field)
             require(math.isfinite(value) and value > 0, field, f"must be above 0 and finite, got {value}")

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 from naslab.arch.block import require
+from naslab.arguments import many, one_of, real, takes, whole
 from naslab.errors import StudyError
 
 Form = Literal["constant", "power", "saturating"]
@@ -116,6 +117,13 @@ class LawFit(msgspec.Struct, frozen=True, kw_only=True):
         return np.stack([_curve(parameters, at) for parameters in self.resampled])
 
 
+@takes(
+    costs=many(real()),
+    errors=many(real()),
+    form=one_of(*FORMS),
+    num_resamples=whole(),
+    seed=whole(0),
+)
 def fit_power_law(
     costs: Sequence[float],
     errors: Sequence[float],

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from naslab.arguments import path as paths
+from naslab.arguments import takes
 from naslab.errors import NaslabError, SpecError, UnknownNameError
 from naslab.reading import read_values
 from naslab.space.space import SearchSpace
@@ -11,6 +13,7 @@ from naslab.space.space import SearchSpace
 SUFFIXES = (".yaml", ".yml", ".json")
 
 
+@takes(name_or_path=paths("the name of a space, or a YAML file"))
 def load_space(name_or_path: str | Path) -> SearchSpace:
     """The search space `name_or_path`: a shipped space by its name, or that of a YAML file.
 

@@ -16,6 +16,7 @@ import msgspec
 from naslab.arch.block import Spec
 from naslab.arch.files import BLOCKS
 from naslab.arch.spec import ArchSpec, Head, Stage
+from naslab.arguments import anything, optional, takes, text
 from naslab.errors import SpecError, join_path, nearest
 from naslab.space.starting_point import expand_starting_point
 
@@ -23,6 +24,7 @@ MAX_OPTIONS = 10_000
 """More options than this in one hole is a mistake in a range."""
 
 
+@takes(options=anything(), name=optional(text()))
 def choice(*options: Any, name: str | None = None) -> dict[str, Any]:
     """A hole with these `options`: plain values, specifications, or subtrees with holes of their own.
 

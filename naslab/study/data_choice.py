@@ -7,6 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from naslab.arch.block import Spec, require
+from naslab.arguments import refuse_wrong_fields
 from naslab.study.task import Task
 
 FOLDER = "image_folder:"
@@ -43,6 +44,7 @@ class DataChoice(Spec, frozen=True):
     fingerprint: str = ""
 
     def __post_init__(self) -> None:
+        refuse_wrong_fields(self)
         share = self.validation_fraction
         require(0 < share < 1, "validation_fraction", f"must be between 0 and 1, got {share}")
         count = self.max_images

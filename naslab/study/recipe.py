@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from naslab.arch.block import Spec, require
+from naslab.arguments import refuse_wrong_fields
 from naslab.errors import UnknownNameError
 
 Views = Literal["plain", "flip", "five_crop", "ten_crop"]
@@ -115,6 +116,7 @@ class Recipe(Spec, frozen=True):
     graphs: Literal["off", "auto", "on"] = "off"
 
     def __post_init__(self) -> None:
+        refuse_wrong_fields(self)
         for name in ("learning_rate", "clip_norm", "clip_ratio"):
             value = getattr(self, name)
             require(value is None or value > 0, name, f"must be above 0, got {value}")

@@ -7,6 +7,7 @@ from itertools import pairwise
 import msgspec
 
 from naslab.arch.block import require
+from naslab.arguments import refuse_wrong_fields
 from naslab.errors import SpecError
 from naslab.study.outcome import Fidelity
 
@@ -26,6 +27,7 @@ class Rungs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keep: float = 1 / 3
 
     def __post_init__(self) -> None:
+        refuse_wrong_fields(self)
         ascends = all(low < high for low, high in pairwise(self.epochs))
         told = ", ".join(map(str, self.epochs)) or "nothing"
         is_ladder = len(self.epochs) >= 2 and self.epochs[0] >= 1 and ascends

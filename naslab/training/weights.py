@@ -11,6 +11,7 @@ from torch import nn
 
 from naslab.atomic_write import atomic_write
 from naslab.errors import DataError, WriteError
+from naslab.regular_files import regular_status
 
 
 def save_weights(module: nn.Module, path: Path | str) -> str:
@@ -30,9 +31,11 @@ def save_weights(module: nn.Module, path: Path | str) -> str:
 def load_weights(module: nn.Module, path: Path | str) -> None:
     """Take a module's weights from a file. Raises `DataError` if it is damaged or is that of another network."""
     try:
+        regular_status(path, follow_links=True)
         state = load_file(path)
     except (OSError, SafetensorError) as error:
-        raise DataError(f"{path} cannot be read as a safetensors file: {error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{path} cannot be read as a safetensors file: {reason}") from error
     own = {name: tuple(value.shape) for name, value in module.state_dict().items()}
     given = {name: tuple(value.shape) for name, value in state.items()}
     for name in own.keys() | given.keys():

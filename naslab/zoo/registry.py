@@ -5,10 +5,12 @@ from __future__ import annotations
 from functools import cache
 from importlib import import_module
 from types import MappingProxyType
+from typing import Any
 
 import msgspec
 
 from naslab.arch import ArchSpec
+from naslab.arguments import Kind, either, many, optional, takes, text, whole
 from naslab.errors import UnknownNameError
 from naslab.zoo.entry import Resolution, ZooEntry, image_shape
 
@@ -49,6 +51,19 @@ FAMILIES = (
 """The files of this folder that hold a tuple `MODELS` of entries, in the order of their papers."""
 
 
+def _pair(value: Any) -> tuple[int, int]:
+    if isinstance(value, str):
+        raise ValueError
+    height, width = many(whole(1)).read(value)
+    return height, width
+
+
+@takes(
+    name=text("the name of a network of the zoo"),
+    num_classes=optional(whole(1)),
+    resolution=optional(either(whole(1), Kind("(height, width)", _pair))),
+    in_channels=optional(whole(1)),
+)
 def model(
     name: str,
     num_classes: int | None = None,

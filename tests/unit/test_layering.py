@@ -13,7 +13,12 @@ import naslab
 
 PACKAGE = Path(naslab.__file__).parent
 ROOMS = (
-    *("errors", "reading", "atomic_write", "blobs", "pareto"),
+    "errors",
+    "arguments",
+    "outside",
+    "regular_files",
+    "reading",
+    *("atomic_write", "blobs", "pareto"),
     *("arch", "metrics", "zoo", "scaling", "space", "study", "ledger"),
     *("training", "strategies", "estimators", "provenance", "execution", "analysis", "bench", "figures"),
     *("optuna_edge", "lab", "tune", "cli"),

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from naslab.errors import NaslabError, ReadError, SpecError, UnknownNameError, shown
 from naslab.reading import (
-    DESCRIPTION,
     MAX_DEPTH,
     Bounds,
     json_values,
@@ -144,7 +143,7 @@ def test_only_so_many_bytes_are_read_also_of_what_is_packed(tmp_path):
         with pytest.raises(ReadError, match="more than 100 bytes"):
             read_bytes(tmp_path / name, few)
     start = time.perf_counter()
-    with pytest.raises(ReadError, match=f"more than {DESCRIPTION.bytes:,} bytes"):
+    with pytest.raises(ReadError, match="it is a device or a pipe"):
         read_values(type(tmp_path)("/dev/zero"))
     assert time.perf_counter() - start < 10
     (tmp_path / "a.gz").write_bytes(gzip.compress(b"x" * 50)[:-9])

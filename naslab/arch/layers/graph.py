@@ -28,12 +28,25 @@ positions. The span of b's input is the larger one of x's and a's, (1, 2, 2, 1, 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
+from msgspec import structs
 
-from naslab.arch.declaration import Counts, Declaration, Layer, NamedPart, Shape, declare, named_parts
+from naslab.arch.declaration import (
+    Counts,
+    Declaration,
+    HeightWidth,
+    Layer,
+    NamedPart,
+    Shape,
+    declare,
+    keeps_zero,
+    named_parts,
+)
+from naslab.arch.layers.activation import Act
 from naslab.arch.layers.combinators import Sequence, row_words, sequence_parts
+from naslab.arch.layers.convolution import Conv
 from naslab.arch.layers.words import counted
 from naslab.arch.span import POINT, Span, joined, then
 from naslab.arch.tally import Tally, counts, num_values, tally
@@ -44,8 +57,8 @@ class Node(msgspec.Struct, frozen=True, gc=False):
     """One step of a `Dag`: the values it reads, how several become one, and the layer on that.
 
     Value 0 is the graph's first input, further inputs follow, then the nodes in their order. With `shifted_like` the
-    layer runs on the map behind one more row and column of zeros wherever value `shifted_like` has an even side, and
-    its first row or column is dropped: the place of TensorFlow's windows on even maps.
+    first windows of the layer are left out wherever value `shifted_like` has an even side: the place of TensorFlow's
+    windows on even maps. `running` says how that is computed.
     """
 
     layer: Layer
@@ -132,9 +145,10 @@ def _nodes_tally(
             for source in sources:
                 left[source] -= 1
             freed = sum(sizes[source] for source in set(sources) if not left[source])
-            alone = len(sources) == 1 and node.shifted_like is None
+            is_shifted = running(node).is_shifted
+            alone = len(sources) == 1 and not is_shifted
             part = node_tally(node, values, alone and left[sources[0]] > 0)
-            if node.shifted_like is not None:
+            if is_shifted:
                 peak = max(peak, alive + part.peak)
             elif alone:
                 peak = max(peak, alive - sizes[sources[0]] + part.peak)
@@ -154,22 +168,84 @@ def _nodes_tally(
     return Tally(out, params, macs, activations, peak, POINT), tuple(spans)
 
 
+class Running(NamedTuple):
+    """How a node runs: `layer` on the joined map behind the zeros that the graph puts around it.
+
+    `margin` is the part of the padding of its first convolution, of `stride`, that the graph adds in its place: on each
+    side of the map, but where windows are shifted `stride` - 1 fewer before it. Without `margin` a shifted `layer` runs
+    behind one more row or column of zeros, and its first row or column is dropped.
+    """
+
+    layer: Layer
+    is_shifted: bool = False
+    margin: HeightWidth | None = None
+    stride: HeightWidth = (1, 1)
+
+
+def running(node: Node) -> Running:
+    """How `node` runs, on maps of any size.
+
+    A shifted convolution is computed at the windows that stay, behind an activation that makes zeros of zeros too; one
+    of stride 1 is where it would be in any case.
+
+    >>> from naslab.arch.layers.convolution import Conv
+    >>> run = running(Node(Conv(4, 4, (5, 5), (2, 2), padding=(2, 2)), (0,), shifted_like=0))
+    >>> run.layer.padding, run.margin
+    ((1, 1), (1, 1))
+    """
+    return Running(node.layer) if node.shifted_like is None else _running_shifted(node.layer)
+
+
+@lru_cache(maxsize=4096)
+def _running_shifted(layer: Layer) -> Running:
+    parts = layer.layers if isinstance(layer, Sequence) else (layer,)
+    place = next((index for index, part in enumerate(parts) if not isinstance(part, Act)), 0)
+    conv = parts[place] if parts else None
+    if not isinstance(conv, Conv) or not all(keeps_zero(act) for act in parts[:place]):
+        return Running(layer, is_shifted=True)
+    if conv.stride == (1, 1):
+        return Running(layer)
+    (below, right), (down, across) = conv.padding, conv.stride
+    margin = (min(below, down - 1), min(right, across - 1))
+    inner: Layer = structs.replace(conv, padding=(below - margin[0], right - margin[1]))
+    if isinstance(layer, Sequence):
+        inner = Sequence(layer.names, (*parts[:place], inner, *parts[place + 1 :]))
+    return Running(inner, True, margin, conv.stride)
+
+
 def node_tally(node: Node, values: list[Shape], keep: bool = False) -> Tally:
     """Count the layer of `node` on the values that it reads, `values` being the shapes of all before it.
 
     The peak counts the joined map and what the layer makes of it; `keep` says that the joined map is needed afterwards.
     Raises `SpecError` where the values cannot be joined or the layer does not fit them.
     """
-    part = tally(node.layer, joined_shape(node, values), keep)
+    shape = joined_shape(node, values)
     if node.shifted_like is None:
+        return tally(node.layer, shape, keep)
+    run = running(node)
+    if run.is_shifted and min(shape) < 1:
+        raise _nothing_left(node, values)
+    part = tally(run.layer, shape, keep)
+    if not run.is_shifted or run.margin is not None:
         return part
-    top, left = _shift(values[node.shifted_like])
+    top, left = _shift(node, values)
     channels, height, width = part.out_shape
+    if height <= top or width <= left:
+        raise _nothing_left(node, values)
     return part._replace(out_shape=(channels, height - top, width - left))
 
 
-def _shift(like: Shape) -> tuple[int, int]:
-    return 1 - like[1] % 2, 1 - like[2] % 2
+def _shift(node: Node, values: list[Shape]) -> HeightWidth:
+    """Whether rows and columns are shifted."""
+    assert node.shifted_like is not None
+    _, height, width = values[node.shifted_like]
+    return 1 - height % 2, 1 - width % 2
+
+
+def _nothing_left(node: Node, values: list[Shape]) -> SpecError:
+    _, height, width = _joined(node, values)
+    rule = f"no shifted window starts on a map of {height} x {width}"
+    return SpecError("", f"{rule}; the input is too small for the strides before it")
 
 
 def _reads_left(layer: Dag, place: list[int], keeps: tuple[bool, ...]) -> list[int]:
@@ -183,16 +259,23 @@ def _reads_left(layer: Dag, place: list[int], keeps: tuple[bool, ...]) -> list[i
 
 
 def joined_shape(node: Node, values: list[Shape]) -> Shape:
-    """The shape of the map on which the layer of `node` runs, `values` being the shapes of all values before it.
+    """The shape of the map on which `running(node).layer` runs, `values` being the shapes of all values before it.
 
-    A shifted node runs on one more row or column of zeros. Raises `SpecError` for a value that is not there yet, and
-    for maps that cannot be joined: sums need equal shapes, stacks equal sides.
+    A shifted node's map has the zeros around it. Raises `SpecError` for a value that is not there yet, and for maps
+    that cannot be joined: sums need equal shapes, stacks equal sides.
     """
     if max(node.inputs) >= len(values):
         raise SpecError("", f"reads value {max(node.inputs)}, but only {len(values)} come before it")
-    channels, height, width = _joined(node, values)
-    top, left = (0, 0) if node.shifted_like is None else _shift(values[node.shifted_like])
-    return channels, height + top, width + left
+    shape = _joined(node, values)
+    run = running(node)
+    if not run.is_shifted:
+        return shape
+    channels, height, width = shape
+    top, left = _shift(node, values)
+    if run.margin is None:
+        return channels, height + top, width + left
+    (below, right), (down, across) = run.margin, run.stride
+    return channels, height + 2 * below - top * (down - 1), width + 2 * right - left * (across - 1)
 
 
 def _joined(node: Node, values: list[Shape]) -> Shape:

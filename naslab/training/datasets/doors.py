@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from naslab.errors import DataError
+from naslab.outside import find_outside, is_outside, published
 from naslab.study.data_choice import DataChoice
 from naslab.training.datasets.given import Data, as_data, path_of
 from naslab.training.datasets.store import StoredData, find_stored, store_data
@@ -55,7 +56,12 @@ DOORS = (
 
 def door_names() -> tuple[str, ...]:
     """How data sets from elsewhere are written."""
-    return ("image_folder:PATH", "csv:FILE.csv", *(f"{door.prefix}{door.example}" for door in DOORS))
+    return (
+        "image_folder:PATH",
+        "csv:FILE.csv",
+        *(f"{door.prefix}{door.example}" for door in DOORS),
+        "package.module:name",
+    )
 
 
 def door_of(name: str) -> Door | None:
@@ -69,7 +75,9 @@ def is_from_outside(name: str) -> bool:
     >>> is_from_outside("arrays:five.npz"), is_from_outside("digits"), is_from_outside("image_folder:flowers")
     (True, False, False)
     """
-    return name.startswith(STORED) or door_of(name) is not None
+    return (
+        name.startswith(STORED) or door_of(name) is not None or is_outside(name) or name in published("naslab.datasets")
+    )
 
 
 def open_stored(choice: DataChoice, data_dir: Path | None) -> StoredData:
@@ -100,5 +108,6 @@ def open_stored(choice: DataChoice, data_dir: Path | None) -> StoredData:
 def read_data(name: str, data_dir: Path | None) -> Data:
     """The data of a name from outside. Raises `DataError` where there are none."""
     door = door_of(name)
-    assert door is not None
+    if door is None:
+        return as_data(find_outside(name, "data set", "naslab.datasets"), name)
     return as_data(door.read(name.removeprefix(door.prefix), data_dir), name)

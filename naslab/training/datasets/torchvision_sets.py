@@ -23,11 +23,11 @@ _IN_THREE: Parts = {**_BY_SPLIT, "validation": {"split": "val"}}
 _VALIDATED: Parts = {"train": {"split": "train"}, "test": {"split": "val"}}
 _WHOLE: Parts = {"train": {}}
 SPLITS: dict[str, Parts] = {
-    **{name: _BY_FLAG for name in ("CIFAR10", "CIFAR100", "FashionMNIST", "KMNIST", "MNIST", "USPS")},
-    **{name: _BY_SPLIT for name in ("SVHN", "STL10", "GTSRB", "Food101", "StanfordCars", "LFWPeople")},
-    **{name: _IN_THREE for name in ("FGVCAircraft", "DTD", "Flowers102", "PCAM", "RenderedSST2")},
-    **{name: _VALIDATED for name in ("CLEVRClassification", "Imagenette", "ImageNet")},
-    **{name: _WHOLE for name in ("Caltech101", "Caltech256", "EuroSAT", "SEMEION", "SUN397")},
+    **dict.fromkeys(("CIFAR10", "CIFAR100", "FashionMNIST", "KMNIST", "MNIST", "USPS"), _BY_FLAG),
+    **dict.fromkeys(("SVHN", "STL10", "GTSRB", "Food101", "StanfordCars", "LFWPeople"), _BY_SPLIT),
+    **dict.fromkeys(("FGVCAircraft", "DTD", "Flowers102", "PCAM", "RenderedSST2"), _IN_THREE),
+    **dict.fromkeys(("CLEVRClassification", "Imagenette", "ImageNet"), _VALIDATED),
+    **dict.fromkeys(("Caltech101", "Caltech256", "EuroSAT", "SEMEION", "SUN397"), _WHOLE),
     "QMNIST": {"train": {"what": "train"}, "test": {"what": "test"}},
     "EMNIST": {"train": {"split": "balanced", "train": True}, "test": {"split": "balanced", "train": False}},
     "Country211": {**_BY_SPLIT, "validation": {"split": "valid"}},

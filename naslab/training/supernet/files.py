@@ -12,6 +12,7 @@ from torch import Tensor
 
 from naslab.atomic_write import atomic_write
 from naslab.errors import DataError, WriteError
+from naslab.regular_files import regular_status
 from naslab.training.supernet.settings import SupernetSettings
 
 FORMAT = "1"
@@ -54,8 +55,9 @@ def save_supernet(supernet: Supernet, path: Path | str) -> str:
 
 
 def load_supernet(path: Path | str) -> Supernet:
-    """Read a supernet. Raises `DataError` where the file is missing, damaged, or something else."""
+    """Read a supernet. Raises `DataError` where the file is missing, damaged, a link, or something else."""
     try:
+        regular_status(path)
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             if metadata.get("naslab_supernet") != FORMAT:
@@ -72,7 +74,8 @@ def load_supernet(path: Path | str) -> Supernet:
         if isinstance(error, DataError):
             raise
         mend = f"make one with `naslab supernet SPACE --out {path}`"
-        raise DataError(f"{path} cannot be read as a supernet: {error}; {mend}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{path} cannot be read as a supernet: {reason}; {mend}") from error
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

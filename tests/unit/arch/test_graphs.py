@@ -154,18 +154,20 @@ def cell_net(**changes: object) -> ArchSpec:
 def assert_counted_as_built(arch: ArchSpec) -> None:
     counted = cost(arch)
     network = build(arch, seed=0).eval()
-    activations = 0
+    activations = macs = 0
 
-    def add(_: nn.Module, __: object, output: torch.Tensor) -> None:
-        nonlocal activations
-        activations += output[0].numel()
+    def add(module: nn.Module, _: object, output: torch.Tensor) -> None:
+        nonlocal activations, macs
+        assert isinstance(module.weight, torch.Tensor)
+        activations += output[0].numel() if isinstance(module, nn.Conv2d) else 0
+        macs += output[0].numel() * module.weight[0].numel()
 
     for each in network.modules():
-        if isinstance(each, nn.Conv2d):
+        if isinstance(each, nn.Conv2d | nn.Linear):
             each.register_forward_hook(add)
     logits = network(torch.randn(2, *arch.input))
     assert logits.shape == (2, arch.num_classes)
-    assert activations == counted.activations
+    assert (activations, macs) == (counted.activations, counted.macs)
     assert sum(each.numel() for each in network.parameters()) == counted.params
     rows, stages = layer_costs(arch), stage_rows(arch)
     assert sum(row.params for row in rows) == sum(row.params for row in stages) == counted.params

@@ -38,8 +38,10 @@ def test_the_signature_is_that_of_the_options() -> None:
 def test_every_argument_reaches_the_options(monkeypatch: pytest.MonkeyPatch) -> None:
     taken: list[SearchOptions] = []
     monkeypatch.setattr(lab, "run_search", lambda options, on_event: taken.append(options))
-    given = {name: f"a {name}" for name in OPTIONS}
-    lab.search(**given)  # type: ignore[arg-type]
+    given: dict[str, Any] = {"max_images": 50, "trials": 7, "epochs": 3, "workers": 2, "seed": 5, "inherit": True}
+    given |= {"objectives": ("a metric",), "limits": ("a limit",), "baselines": ("a network",), "rungs": (1, 3)}
+    given |= {"stop_early": 0.9} | {name: f"a {name}" for name in OPTIONS if name not in {*given, "stop_early"}}
+    lab.search(**given)
     assert {name: getattr(taken[0], name) for name in OPTIONS} == given
     with pytest.raises(FrozenInstanceError):
         taken[0].seed = 1  # type: ignore[misc]

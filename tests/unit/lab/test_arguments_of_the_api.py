@@ -1,0 +1,198 @@
+"""Every public function says what each of its arguments may be, and refuses anything else by name, in one line."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import naslab
+from naslab.arch import ConvBlock, Head, Stage
+from naslab.arguments import either, many, number, one_of, optional, text, whole
+from naslab.errors import NaslabError, SpecError
+
+WRONG: tuple[Any, ...] = (None, "x", -5, math.nan, [], object())
+FUNCTIONS = [name for name in naslab.__all__ if inspect.isfunction(getattr(naslab, name))]
+STAGES = (Stage(block=ConvBlock(), width=8),)
+RIGHT: dict[str, dict[str, Any]] = {
+    "accuracy_predictor": {"study": "a study"},
+    "arch_id": {"arch": "lenet5"},
+    "build": {"arch": "lenet5"},
+    "calibrate": {"space": "digits_demo", "estimators": "layers", "reference": "full", "sample": 10},
+    "choice": {},
+    "cost": {"arch": "lenet5"},
+    "export_shared_weights": {"supernet": "supernet.safetensors", "model": "lenet5", "out": "out.safetensors"},
+    "family": {"arch": "lenet5", "phis": [0]},
+    "find_model": {"text": "lenet5"},
+    "fit_compound": {"model": "lenet5", "dataset": "digits"},
+    "fit_data_law": {"model": "lenet5", "dataset": "digits", "images": [50, 100, 200, 400, 800]},
+    "fit_power_law": {"costs": [1, 2, 4, 8, 16], "errors": [9, 7, 6, 5, 4.5], "num_resamples": 2},
+    "front_figure": {"study": "a study"},
+    "load_arch": {"path": "there.yaml"},
+    "load_space": {"name_or_path": "digits_demo"},
+    "meet_budget": {"arch": "lenet5", "metric": "macs", "target": 4e5},
+    "model": {"name": "lenet5"},
+    "open_study": {"name": "a study"},
+    "pareto_front": {"study": "a study"},
+    "rescale": {"arch": "lenet5", "phi": 0},
+    "save_arch": {"arch": "lenet5", "path": "lenet5.yaml"},
+    "scale": {"arch": "lenet5"},
+    "search": {"space": "digits_demo"},
+    "train": {"model": "lenet5", "dataset": "digits"},
+    "train_supernet": {"space": "digits_demo", "out": "supernet.safetensors"},
+    "write_report": {"study": "a study", "path": "report.html"},
+}
+"""Arguments with which each function goes on to its work."""
+
+
+class WorkError(Exception):
+    """Raised in the place of the work: every argument was taken."""
+
+
+@pytest.fixture(autouse=True)
+def no_work(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def work(*_: Any, **__: Any) -> Any:
+        raise WorkError
+
+    import naslab.training.fit
+    import naslab.training.supernet.export
+    import naslab.training.supernet.training
+    from naslab.ledger.ledger import Ledger
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Ledger, "open", work)
+    monkeypatch.setattr(naslab.training.fit, "fit_and_test", work)
+    monkeypatch.setattr(naslab.training.supernet.training, "train_supernet", work)
+    monkeypatch.setattr(naslab.training.supernet.export, "write_slice", work)
+
+
+def arguments() -> list[tuple[str, str]]:
+    found = []
+    for name in FUNCTIONS:
+        parameters = inspect.signature(getattr(naslab, name)).parameters.values()
+        found += [(name, each.name) for each in parameters if each.kind is not inspect.Parameter.VAR_POSITIONAL]
+    return found
+
+
+def is_refused(function: str, argument: str, annotation: str) -> list[Any]:
+    """The values that an annotation excludes: nothing here is negative but a step of scaling."""
+    lacks_none = [] if "None" in annotation else [None]
+    plain = annotation.replace(" | None", "")
+    if plain == "int":
+        return [*lacks_none, "x", -5, math.nan, []]
+    if plain == "float":
+        return [*lacks_none, "x", math.nan, []]
+    if plain == "bool":
+        return [None, "x", -5, math.nan, []]
+    if plain in ("str", "str | Path"):
+        return [*lacks_none, -5, math.nan, []]
+    return [-5, math.nan] if plain in ("Sequence[str]", "AnyModel", "SearchSpace | str | Path") else []
+
+
+@pytest.mark.parametrize(("function", "argument"), arguments())
+def test_a_wrong_value_is_refused_by_the_name_of_its_argument(function: str, argument: str) -> None:
+    called = getattr(naslab, function)
+    annotation = str(inspect.signature(called).parameters[argument].annotation)
+    excluded = is_refused(function, argument, annotation)
+    for wrong in WRONG:
+        given = {**RIGHT[function], argument: wrong}
+        refusal = None
+        try:
+            called(**given)
+        except NaslabError as error:
+            refusal = str(error)
+        except WorkError:
+            pass
+        assert refusal is None or (len(refusal.splitlines()) == 1 and len(refusal) < 1000), (wrong, refusal)
+        if type(wrong) is object or any(wrong is each or (wrong == each and wrong is not None) for each in excluded):
+            assert refusal is not None, f"{argument}={wrong!r} is taken"
+            assert argument in refusal, f"{refusal} does not name {argument}"
+    assert not [each for each in Path().iterdir() if each.name not in ("lenet5.yaml", "x")], "something was written"
+
+
+def test_every_function_is_walked() -> None:
+    assert RIGHT.keys() == set(FUNCTIONS)
+
+
+FIELDS = {
+    "ArchSpec": {"input": (3, 8, 8), "stages": STAGES, "num_classes": 2},
+    "Compound": {},
+    "Recipe": {},
+    "SearchSpace": {
+        "template": {"input": [3, 8, 8], "stages": [{"block": naslab.choice(ConvBlock())}], "num_classes": 2}
+    },
+    "Workers": {},
+}
+"""Right values of the fields that have no default, of classes that people make values of."""
+
+
+@pytest.mark.parametrize("kind", FIELDS)
+def test_a_value_with_a_wrong_field_is_refused_where_it_is_made_or_used(kind: str) -> None:
+    made = getattr(naslab, kind)
+    for field in made.__struct_fields__:
+        for wrong in WRONG:
+            refused = False
+            try:
+                value = made(**{**FIELDS[kind], field: wrong})
+                if kind == "ArchSpec":
+                    naslab.cost(value)
+            except NaslabError as error:
+                refused = len(str(error).splitlines()) == 1
+            assert refused or type(wrong) is not object or (kind, field) == ("SearchSpace", "name"), field
+
+
+@pytest.mark.parametrize(
+    "model",
+    ["lenet5", naslab.model("lenet5"), "there.yaml", Path("there.yaml"), naslab.find_model("lenet5")],
+    ids=["name", "arch", "text", "path", "model"],
+)
+def test_a_network_is_taken_by_whatever_it_is_called(model: Any) -> None:
+    arch = naslab.model("lenet5")
+    naslab.save_arch(arch, "there.yaml")
+    assert naslab.cost(model).params == 61_706
+    assert naslab.arch_id(model) == naslab.arch_id(arch)
+    assert naslab.rescale(model, phi=0).arch == arch
+    assert sum(each.numel() for each in naslab.build(model).parameters()) == 61_706
+    assert naslab.find_model(model, resolution=64).arch.input == (1, 64, 64)
+    with pytest.raises(WorkError):
+        naslab.train(model, dataset="digits")
+    with pytest.raises(WorkError):
+        naslab.fit_compound(model, dataset="digits")
+
+
+def test_one_value_is_taken_where_a_list_is_meant() -> None:
+    from naslab.lab import search as lab
+
+    taken: list[Any] = []
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(lab, "run_search", lambda options, _: taken.append(options))
+        naslab.search("digits_demo", objectives="accuracy", limits="macs<=1e6", baselines="resnet18", rungs="1,3")
+    options = taken[0]
+    assert (options.objectives, options.limits, options.baselines) == (("accuracy",), ("macs<=1e6",), ("resnet18",))
+    assert options.rungs.epochs == (1, 3)
+    assert [member.phi for member in naslab.family("lenet5", 0)] == [0]
+
+
+def test_numbers_of_numpy_are_numbers_and_truth_values_are_none() -> None:
+    assert whole(1).taken("epochs", np.int64(3)) == 3
+    assert number().taken("phi", np.float32(0.5)) == 0.5
+    for kind in (whole(), number()):
+        with pytest.raises(SpecError, match="got True"):
+            kind.taken("epochs", True)
+    with pytest.raises(SpecError, match="at most 9,223,372,036,854,775,807"):
+        whole(0).taken("seed", 2**63)
+    with pytest.raises(SpecError, match=r"phis\[1\]: must be a finite number, got 'x'"):
+        many(number()).taken("phis", [1, "x"])
+    with pytest.raises(SpecError, match="did you mean 'macs'"):
+        either(one_of("macs", "params"), text()).taken("metric", "mac")
+    assert optional(text()).taken("study", None) is None
+
+
+def test_a_head_of_another_type_is_named() -> None:
+    with pytest.raises(SpecError, match=r"^head: "):
+        naslab.cost(naslab.ArchSpec(input=(3, 8, 8), stages=STAGES, num_classes=2, head="x"))  # type: ignore[arg-type]
+    assert naslab.cost(naslab.ArchSpec(input=[3, 8, 8], stages=list(STAGES), num_classes=2, head=Head())).params > 0  # type: ignore[arg-type]
