@@ -76,7 +76,7 @@ class Display:
         if isinstance(event, StudyOpened):
             self._problem = event.problem
             self._complete = [outcome for outcome in event.outcomes if outcome.is_complete]
-            return f"study {event.record.name}: {_what(event)}"
+            return f"study {event.record.name}: {_what(event)}" + (f"\n{event.adapted}" if event.adapted else "")
         if isinstance(event, StrategyChosen):
             return f"strategy {event.strategy}: {event.reason}"
         if isinstance(event, Resumed):

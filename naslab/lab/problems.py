@@ -83,6 +83,26 @@ def make_problem(
     )
 
 
+def adapted_words(space: SearchSpace | str | Path, problem: Problem) -> str:
+    """What of the `space` was made to fit the data of a problem, in a sentence; empty where nothing was.
+
+    >>> from naslab.space import load_space
+    >>> adapted_words("digits_demo", make_problem("digits_demo", None, None, (), None))
+    ''
+    """
+    template = space if isinstance(space, SearchSpace) else load_space(space)
+    own, now = template.template, problem.space.template
+    changes = []
+    if own["input"][0] != now["input"][0]:
+        changes.append(f"{now['input'][0]} input channels in place of {own['input'][0]}")
+    if own["num_classes"] != now["num_classes"]:
+        changes.append(f"{now['num_classes']} outputs in place of {own['num_classes']}")
+    if list(own["input"][1:]) != list(now["input"][1:]):
+        sizes = [" x ".join(map(str, each["input"][1:])) for each in (now, own)]
+        changes.append(f"an input of {sizes[0]} in place of {sizes[1]}")
+    return f"the space is fitted to the data: {', '.join(changes)}" if changes else ""
+
+
 def fitting_dataset(space: SearchSpace) -> str:
     """The data set whose images and classes `space` is made for. Raises `StudyError` where there is none."""
     wanted = (*space.template["input"], space.template["num_classes"])

@@ -42,7 +42,7 @@ from naslab.lab.models import (
     AnyResolution,
     sides_of,
 )
-from naslab.lab.problems import ListedNetwork, baseline, make_problem, resolve_strategy, strategy_name
+from naslab.lab.problems import ListedNetwork, adapted_words, baseline, make_problem, resolve_strategy, strategy_name
 from naslab.lab.records import begun_data, begun_with, open_record, run_record
 from naslab.lab.search_estimators import SearchEstimator, estimator_of, find_search_estimator, require_estimator_fits
 from naslab.lab.search_options import DEFAULT_EPOCHS, SearchOptions
@@ -260,7 +260,8 @@ def run_search(options: SearchOptions, on_event: Observer = ignore) -> StudyView
         proposing = resolve_strategy(strategy, plan.problem, options.seed)
         open_record(ledger, record)
         ledger.add_run(record.name, run_record(plan.workers))
-        on_event(StudyOpened(record, plan.problem, tuple(ledger.outcomes(record.name, "search"))))
+        outcomes = tuple(ledger.outcomes(record.name, "search"))
+        on_event(StudyOpened(record, plan.problem, outcomes, adapted_words(options.space, plan.problem)))
         if choice is not None:
             on_event(StrategyChosen(choice.name, choice.reason))
         if plan.estimator is None:

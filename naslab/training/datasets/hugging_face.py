@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import re
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +32,6 @@ def read_hugging_face(rest: str, data_dir: Path | None) -> Data:
     if match is None:
         raise DataError("hf: names no data set: write hf:NAME, as hf:ylecun/mnist")
     name, size = match[1], None if match[2] is None else (int(match[2]), int(match[3] or match[2]))
-    if find_spec("datasets") is None:
-        raise DataError(f"hf:{name} needs Hugging Face's datasets: pip install 'naslab[hf]'")
     whole = _loaded(name, data_dir)
     found = {part: next((each for each in names if each in whole), None) for part, names in PARTS.items()}
     if found["train"] is None:
@@ -57,8 +54,10 @@ def read_hugging_face(rest: str, data_dir: Path | None) -> Data:
 
 
 def _loaded(name: str, data_dir: Path | None) -> Any:
-    import datasets
-
+    try:
+        import datasets
+    except ImportError:
+        raise DataError(f"hf:{name} needs Hugging Face's datasets: pip install 'naslab[hf]'") from None
     try:
         return datasets.load_dataset(name, cache_dir=None if data_dir is None else str(data_dir))
     except Exception as error:

@@ -63,5 +63,5 @@ def _fitted(array: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
     from naslab.training.decode import fit_pixels
 
     values = array if array.dtype in (np.uint8, np.float32) else array.astype(np.float32)
-    image = torch.from_numpy(np.ascontiguousarray(values)).permute(2, 0, 1)
+    image = torch.from_numpy(np.array(values)).permute(2, 0, 1)  # a copy: PIL arrays are not writable
     return np.asarray(fit_pixels(image, *size).permute(1, 2, 0).numpy())
