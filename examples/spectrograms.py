@@ -15,9 +15,8 @@ def log_mel(sound, rate=8000, mels=32):
     mel = torch.linspace(0, 2595 * torch.log10(torch.tensor(1 + rate / 1400)), mels + 2)
     low, mid, high = (700 * (10 ** (mel / 2595) - 1)).unfold(0, 3, 1).T[:, :, None]
     bins = torch.linspace(0, rate / 2, 257)
-    return (torch.minimum((bins - low) / (mid - low), (high - bins) / (high - mid)).clamp(min=0) @ power + 1e-6).log()[
-        None
-    ]
+    bank = torch.minimum((bins - low) / (mid - low), (high - bins) / (high - mid)).clamp(min=0)
+    return (bank @ power + 1e-6).log()[None]
 
 
 def make_data(count=180, rate=8000):
@@ -32,11 +31,8 @@ def make_data(count=180, rate=8000):
 def main(folder, trials=3, epochs=3):
     """Search on images of 32 bands by 32 frames, and write the best network as a file that needs torch alone."""
     how = {"resolution": 32, "trials": trials, "epochs": epochs, "workers": 1, "ledger": folder / "studies.db"}
-    study = naslab.search("digits_demo", dataset=make_data(), study="sounds", **how)
-    print([(each.label, each.value("accuracy")) for each in naslab.pareto_front(study).front])
-    return export_network(
-        naslab.find_model("sounds:best", folder / "studies.db").arch, folder / "network.py", "Sounds."
-    )
+    naslab.search("digits_demo", dataset=make_data(), study="sounds", **how)
+    return export_network(naslab.find_model("sounds:best", how["ledger"]).arch, folder / "network.py", "Sounds.")
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from naslab.study.recipe import Recipe
 from naslab.training.augment import Normaliser
 from naslab.training.data import DataSplit, load_dataset, load_test_set, with_validation
 from naslab.training.datasets.fitting import has_torchmetrics
+from naslab.training.datasets.info import facts_of
 from naslab.training.evaluation import scoring_of
 from naslab.training.fidelity import with_heads, without_heads
 from naslab.training.halving import halving_notes, train_within_memory
@@ -32,7 +33,8 @@ class FitResult(msgspec.Struct, frozen=True, kw_only=True):
     """A trained network: its test accuracy in per cent with the binomial standard error, and its learning curve.
 
     Of other tasks than one label an image the accuracy is not a number. `test_metrics` are the other metrics of the
-    data's task on the test images, where torchmetrics is installed.
+    data's task on the test images, where torchmetrics is installed. `input` says how an image becomes the network's
+    input (`input_rule`), `classes` are the names of the classes or labels in the order of the outputs.
 
     Where the validation images were trained on, the curve's validation values are those of images seen in training.
     `notes` say what the batch size became where memory ran out, and why steps were not recorded that should have been.
@@ -48,6 +50,8 @@ class FitResult(msgspec.Struct, frozen=True, kw_only=True):
     weights_sha256: str = ""
     notes: dict[str, Any] = {}
     test_metrics: dict[str, float] = {}
+    input: dict[str, Any] = {}
+    classes: tuple[str, ...] = ()
 
 
 def fit_and_test(
@@ -102,7 +106,8 @@ def fit_and_test(
 
     trained, used = train_within_memory(make, fit, recipe, len(seen.train))
     module = without_heads(trained, arch)
-    digest = save_weights(module, save_to) if save_to is not None else ""
+    rule, classes = input_rule(split, arch), facts_of(choice, data_dir).classes
+    digest = "" if save_to is None else save_weights(module, save_to, {"input": rule, "classes": classes})
     images = load_test_set(choice, data_dir, device)
     judged = scoring_of(split, measurable(split) if has_torchmetrics() else ())
     test = evaluate(module, images, Normaliser(split, size), used, recipe.test_views, *((judged,) if judged else ()))
@@ -111,6 +116,8 @@ def fit_and_test(
         test_accuracy=test.accuracy if is_classes else math.nan,
         test_accuracy_sem=test.accuracy_sem if is_classes else math.nan,
         test_metrics=test.measured,
+        input=rule,
+        classes=classes,
         test_loss=test.loss,
         num_test_images=test.num_images,
         curve=curve,
@@ -133,6 +140,26 @@ def require_fit(arch: ArchSpec, data: DataSplit) -> None:
         raise DataError(f"the network gives {arch.num_classes} numbers, the data have {data.num_classes} ({data.task})")
     if arch.num_classes < data.num_classes:
         raise DataError(f"the network has {arch.num_classes} classes, the data have {data.num_classes}")
+
+
+def input_rule(split: DataSplit, arch: ArchSpec) -> dict[str, Any]:
+    """How an image of the data becomes what the network of `arch` takes, as plain values.
+
+    Its pixels less `mean`, by `deviation` of each channel, then resized to `height` x `width`; `targets` turn outputs
+    of a regression into numbers: times their deviation, plus their mean.
+    """
+    rule: dict[str, Any] = {
+        "channels": arch.input[0],
+        "height": arch.input[1],
+        "width": arch.input[2],
+        "mean": split.mean.tolist(),
+        "deviation": split.deviation.tolist(),
+        "values": "pixels as they are held: of 8 bits 0 to 255, less the mean, divided by the deviation",
+        "resize": "bilinear, with antialiasing where a side becomes shorter",
+    }
+    if split.targets is not None:
+        rule["targets"] = {"mean": split.targets.mean.tolist(), "deviation": split.targets.deviation.tolist()}
+    return rule
 
 
 def device_name(device: torch.device) -> str:
