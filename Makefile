@@ -1,6 +1,6 @@
 # make demo         the main job on real data
 # make check        while editing: ruff, mypy (cached) and the fast tests, about 90 seconds on an idle machine
-# make test         the whole suite on two cores, fast folders first, with the slowest 20 tests and the CPU time at the end
+# make test         the whole suite on two cores, slow files first, with the slowest 20 tests and the CPU time at the end
 # make lint         ruff, and mypy --strict over the package and the tests
 # make test-oldest  the fast tests with the oldest supported versions (constraints-oldest.txt), in .venv-oldest
 # make test-light   the tests that need no torch, on another Python: make test-light LIGHT_PYTHON=python3.12

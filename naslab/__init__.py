@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # the table below in a form that type checkers read; a test h
     from naslab.arch import Cost as Cost
     from naslab.arch import load_arch as load_arch
     from naslab.errors import NaslabError as NaslabError
+    from naslab.estimators.trial import Trial as Trial
     from naslab.execution.workers import Workers as Workers
     from naslab.lab.calibration import calibrate as calibrate
     from naslab.lab.models import find_model as find_model
@@ -60,6 +61,7 @@ _HOMES = {
     "Recipe": "naslab.study.recipe",
     "SearchSpace": "naslab.space",
     "StudyView": "naslab.analysis.study",
+    "Trial": "naslab.estimators.trial",
     "Workers": "naslab.execution.workers",
     "accuracy_predictor": "naslab.lab.search_estimators",
     "arch_id": "naslab.lab.networks",

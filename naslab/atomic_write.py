@@ -105,6 +105,14 @@ def require_writable(path: Path) -> None:
         raise WriteError(path, "its folder may not be written to; name a file in a folder of yours")
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder for files, where it is not there. Raises `WriteError` for a file, and where the system refuses."""
+    if path.exists() and not path.is_dir():
+        raise WriteError(path, "it is a file; name a folder")
+    with _explained(path):
+        path.mkdir(parents=True, exist_ok=True)
+
+
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
     try:

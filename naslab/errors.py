@@ -16,10 +16,10 @@ class NaslabError(Exception):
 
     >>> import naslab
     >>> try:
-    ...     naslab.load_space("nas_bench_makro")
+    ...     naslab.load_space("mixed_cifer")
     ... except naslab.NaslabError as error:
     ...     print(error)
-    unknown search space 'nas_bench_makro' (did you mean 'nas_bench_macro'?)
+    unknown search space 'mixed_cifer' (did you mean 'mixed_cifar'?)
     """
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -51,13 +51,13 @@ class SpecError(NaslabError, ValueError):
 class UnknownNameError(NaslabError, LookupError):
     """A name that is not known, with the nearest ones that are.
 
-    `kind` says of what: `strategy`, `search space`. `known` are the names to choose from.
+    `kind` says of what: `strategy`, `search space`. `known` are the names to choose from, `mend` what else would do.
     """
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+    def __init__(self, kind: str, name: str, known: Iterable[str], mend: str = "") -> None:
         self.kind = kind
         self.name = name
-        super().__init__(f"unknown {kind} '{shown(name)}'{nearest(name, known)}")
+        super().__init__(f"unknown {kind} '{shown(name)}'{nearest(name, known)}{f'; {mend}' if mend else ''}")
 
 
 class LimitError(NaslabError):
@@ -91,7 +91,10 @@ class UnreadableError(LedgerError):
 
     def written_by(self, versions: Iterable[str], here: str) -> UnreadableError:
         """The same error naming the versions that wrote to the study, and the one that reads it, `here`."""
-        told = ", ".join(versions)
+        names = list(versions)
+        told = ", ".join(names)
+        if names and set(names) == {here}:  # this version wrote it, and would have written it otherwise
+            return UnreadableError(self.what, self.rule, "it is damaged: restore the ledger from a copy")
         mend = f"naslab {told} wrote it, this is {here}: read the study with that version, or update naslab"
         return UnreadableError(self.what, self.rule, mend if told else "")
 

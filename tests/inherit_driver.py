@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import pytest
 from inherit_estimators import Watched
 from tiny_space import SPACE
 
@@ -24,22 +25,23 @@ def show(event: Event) -> None:
 def main(folder: str, trials: str) -> None:
     """Search with rungs of 1, 2 and 4 epochs."""
     plain = estimator_of
-    lab.estimator_of = lambda *given: Watched(plain(*given), folder)  # type: ignore[attr-defined]
     space = Path(folder, "tiny.yaml")
     space.write_text(SPACE)
-    lab.search(
-        space,
-        dataset="digits",
-        strategy="local",
-        trials=int(trials),
-        max_images=150,
-        rungs=(1, 2, 4),
-        inherit=True,
-        workers=Workers(count=2, device="cpu"),
-        ledger=f"{folder}/naslab.db",
-        study="heirs",
-        on_event=show,
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lab, "estimator_of", lambda *given: Watched(plain(*given), folder))
+        lab.search(
+            space,
+            dataset="digits",
+            strategy="local",
+            trials=int(trials),
+            max_images=150,
+            rungs=(1, 2, 4),
+            inherit=True,
+            workers=Workers(count=2, device="cpu"),
+            ledger=f"{folder}/naslab.db",
+            study="heirs",
+            on_event=show,
+        )
 
 
 if __name__ == "__main__":

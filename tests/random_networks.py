@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 
 from naslab.arch import (
     ActivationBlock,
+    ActivationFirstResidual,
     ArchSpec,
     Bottleneck,
     BranchWidths,
     Cell,
+    CellInput,
     ConvBlock,
     ConvNeXtBlock,
     ConvStep,
@@ -26,6 +28,7 @@ from naslab.arch import (
     Fractal,
     FractionalPoolBlock,
     FusedMBConv,
+    GraphCell,
     Head,
     Inception,
     InvertedBottleneck,
@@ -47,9 +50,11 @@ from naslab.arch import (
     Stage,
     StochasticDepth,
     Transition,
+    UniversalBottleneck,
     cost,
 )
 from naslab.arch.blocks.cell import CellOp
+from naslab.arch.blocks.cell_operations import Operation
 from naslab.arch.blocks.residual import Shortcut
 from naslab.arch.plan import Activation
 from naslab.errors import SpecError
@@ -71,6 +76,7 @@ se = st.none() | st.builds(
     gate=st.sampled_from(("sigmoid", "hardsigmoid")),
     gain=st.sampled_from((1.0, 2.0)),
 )
+mixed = st.sampled_from(((), (3, 5), (3, 5, 7)))
 conv_step = st.builds(ConvStep, width=width, kernel=st.sampled_from((1, 3, (1, 5), (3, 1))), strided=flag)
 pool_step = st.builds(PoolStep, kind=st.sampled_from(("max", "avg")), strided=flag, count_padding=flag)
 fork_step = st.builds(ForkStep, branches=st.lists(st.tuples(conv_step), min_size=1, max_size=2).map(tuple))
@@ -88,6 +94,24 @@ def cells(draw: st.DrawFn) -> Cell:
         for index in range(draw(st.integers(1, 3)))
     )
     return Cell(pairs=pairs, lookback=draw(st.integers(1, 3)), activation=draw(activation))
+
+
+cell_operations = st.sampled_from(typing.get_args(Operation))
+
+
+@st.composite
+def graph_cells(draw: st.DrawFn) -> GraphCell:
+    inputs = draw(st.integers(1, 2))
+    nodes = tuple(
+        tuple(
+            CellInput(op=draw(cell_operations), state=draw(st.integers(0, inputs + index - 1)))
+            for _ in range(draw(st.integers(1, 3)))
+        )
+        for index in range(draw(st.integers(1, 3)))
+    )
+    outputs = draw(st.sampled_from(((), (0,), (inputs, 0))))
+    lookback = draw(st.integers(1, 3)) if inputs == 2 else 2
+    return GraphCell(nodes=nodes, outputs=outputs, inputs=inputs, lookback=lookback, activation=draw(activation))
 
 
 BLOCKS: dict[type[msgspec.Struct], st.SearchStrategy[Any]] = {
@@ -117,9 +141,20 @@ BLOCKS: dict[type[msgspec.Struct], st.SearchStrategy[Any]] = {
     ActivationBlock: st.builds(ActivationBlock, activation=activation),
     Skip: st.builds(Skip),
     DepthwiseSeparable: st.builds(DepthwiseSeparable, kernel=kernel, se=se, activation=activation),
-    MBConv: st.builds(MBConv, kernel=kernel, expansion=expansion, se=se, activation=activation),
-    InvertedBottleneck: st.builds(InvertedBottleneck, kernel=kernel, expansion=expansion, activation=activation),
-    FusedMBConv: st.builds(FusedMBConv, kernel=kernel, expansion=expansion, se=se, activation=activation),
+    MBConv: st.builds(MBConv, kernel=kernel, expansion=expansion, se=se, activation=activation)
+    | st.builds(MBConv, hidden=width, se=se, has_shortcut=flag, kernels=mixed),
+    InvertedBottleneck: st.builds(InvertedBottleneck, kernel=kernel, expansion=expansion, activation=activation)
+    | st.builds(
+        InvertedBottleneck,
+        expansion=st.sampled_from((1, 2.3)),
+        hidden_divisor=st.sampled_from((1, 8)),
+        keeps_expand=flag,
+        pointwise_groups=st.sampled_from((1, 2)),
+        has_shortcut=flag,
+        kernels=mixed,
+    ),
+    FusedMBConv: st.builds(FusedMBConv, kernel=kernel, expansion=expansion, se=se, activation=activation)
+    | st.builds(FusedMBConv, hidden=width, has_shortcut=flag),
     ResidualBlock: st.builds(
         ResidualBlock,
         kernel=kernel,
@@ -194,6 +229,17 @@ BLOCKS: dict[type[msgspec.Struct], st.SearchStrategy[Any]] = {
         NormFreeBlock, group_width=st.sampled_from((2, 4)), num_filters=st.integers(1, 2), se=se, activation=activation
     ),
     Cell: cells(),
+    GraphCell: graph_cells(),
+    UniversalBottleneck: st.builds(
+        UniversalBottleneck,
+        first=st.none() | kernel,
+        middle=st.none() | kernel,
+        expansion=expansion,
+        se=se,
+        activation=activation,
+        has_shortcut=flag,
+    ),
+    ActivationFirstResidual: st.builds(ActivationFirstResidual, kernel=kernel, activation=activation),
 }
 """A strategy for every block; a test holds that none is missing."""
 

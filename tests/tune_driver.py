@@ -1,9 +1,8 @@
-"""A Tune experiment to kill and restore. Arguments: folder, trials."""
+"""A Tune experiment to kill and restore. Arguments: folder, trials, the trial from which on they wait."""
 
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 
 import ray
@@ -11,29 +10,17 @@ from fake_estimators import Scripted
 from ray import tune
 from tiny_search import Counting, numbered_problem
 
-from naslab.estimators.estimator import Workbench
 from naslab.execution.ray_connection import unhurried
 from naslab.execution.tune import Searcher, trainable
-from naslab.study.outcome import Candidate, Estimate
 
 
-class Slow(Scripted, frozen=True):
-    """Trials that leave Tune, which writes its state between two of its turns, the time for it."""
-
-    def estimate(self, candidate: Candidate, bench: Workbench) -> Estimate:
-        """As scripted, half a second later."""
-        estimate = super().estimate(candidate, bench)
-        time.sleep(0.5)
-        return estimate
-
-
-def main(folder: str, trials: str) -> None:
+def main(folder: str, trials: str, holds_from: str) -> None:
     """Run the experiment, or restore it where there is one, and print its results."""
     # A cluster of its own: without an address Ray joins whatever was started last on this machine, dead or alive.
     with unhurried():
         ray.init(address="local", num_cpus=2, include_dashboard=False)
     home = Path(folder, "experiment")
-    training = trainable(Slow(folder), device="cpu")
+    training = trainable(Scripted(folder, int(holds_from)), device="cpu")
     if tune.Tuner.can_restore(home):
         tuner = tune.Tuner.restore(str(home), training, resume_unfinished=True)
     else:

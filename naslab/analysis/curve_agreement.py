@@ -10,7 +10,14 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from naslab.analysis.rank_agreement import LEVEL, Agreement, kendall_tau, rank_agreement, resampled_taus
+from naslab.analysis.rank_agreement import (
+    LEVEL,
+    Agreement,
+    kendall_tau,
+    resampled_agreement,
+    resampled_taus,
+    top_precision,
+)
 from naslab.errors import StudyError
 from naslab.estimators.extrapolated import extrapolated_loss
 from naslab.estimators.extrapolation import LEAST_EPOCHS, extrapolate
@@ -104,36 +111,32 @@ def curve_agreement(
     end = lengths[0]
     true = np.array([truth[each] for each in curves])
     whole = np.array([last_accuracy(curve, end, annealing) for curve in curves.values()])
+    source = np.random.default_rng(seed)
+    picks = [source.integers(len(true), size=len(true)) for _ in range(NUM_RESAMPLES)]
+    whole_tau, whole_taus = kendall_tau(whole, true), resampled_taus(whole, true, picks)
+
+    def line(name: str, epochs: int, values: NDArray[np.float64]) -> CurveLine:
+        tau, taus = kendall_tau(values, true), resampled_taus(values, true, picks)
+        return CurveLine(
+            score=name,
+            epochs=epochs,
+            of_epochs=end,
+            num_networks=len(true),
+            tau=_interval(tau, taus),
+            precision=resampled_agreement(top_precision, values, true, picks),
+            gain=_interval(tau - whole_tau, taus - whole_taus),
+        )
+
     lines = []
     for epochs in range(1, end + 1):
         for name, score in CURVE_SCORES.items():
             values = np.array([score(curve[:epochs], end, annealing) for curve in curves.values()])
             if np.isfinite(values).all():
-                lines.append(_line(name, epochs, end, values, whole, true, seed))
+                lines.append(line(name, epochs, values))
     return tuple(lines)
 
 
-def _line(
-    name: str,
-    epochs: int,
-    end: int,
-    values: NDArray[np.float64],
-    whole: NDArray[np.float64],
-    true: NDArray[np.float64],
-    seed: int,
-) -> CurveLine:
-    agreement = rank_agreement(values, true, seed=seed)
-    source = np.random.default_rng(seed)
-    picks = [source.integers(len(true), size=len(true)) for _ in range(NUM_RESAMPLES)]
-    gains = resampled_taus(values, true, picks) - resampled_taus(whole, true, picks)
-    low, high = np.nanquantile(gains, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    gain = Agreement(kendall_tau(values, true) - kendall_tau(whole, true), float(low), float(high))
-    return CurveLine(
-        score=name,
-        epochs=epochs,
-        of_epochs=end,
-        num_networks=len(true),
-        tau=agreement.tau,
-        precision=agreement.precision,
-        gain=gain,
-    )
+def _interval(value: float, drawn: NDArray[np.float64]) -> Agreement:
+    """A value with the interval of what was drawn, NaNs left out."""
+    low, high = np.nanquantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Agreement(value, float(low), float(high))

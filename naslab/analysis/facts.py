@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -11,6 +12,9 @@ import msgspec
 from naslab.analysis.ranking import has_trained, ranking_words
 from naslab.analysis.study import StudyView
 from naslab.ledger.record import RunRecord, StudyRecord
+from naslab.strategies.foreseen_limits import ForeseenLimit
+from naslab.study.data_choice import OWN_DATA
+from naslab.study.problem import Problem
 
 
 class Fact(msgspec.Struct, frozen=True):
@@ -46,17 +50,61 @@ def facts(view: StudyView) -> FactTable:
         Fact("search", "budget", budget_words(record)),
         Fact("search", "space", problem.space.name or "of its own"),
         Fact("search", "objectives", ", ".join(_direction(each.metric, each.maximise) for each in problem.objectives)),
-        Fact("search", "limits", ", ".join(str(limit) for limit in problem.limits) or "none"),
+        Fact("search", "limits", ", ".join(map(str, (*problem.limits, *problem.measured_limits))) or "none"),
+        *_foreseen(view),
         *([] if record.stop_early is None else [Fact("search", "stopped early", f"at {100 * record.stop_early:g} %")]),
         *([Fact("search", "weights", "inherited")] if record.inherit else []),
         *([Fact("search", "estimator", record.estimator)] if record.estimator else []),
         Fact("search", "created", moment(record.created)),
-        *_plain("data", msgspec.structs.asdict(problem.data)),
-        *_plain("recipe", msgspec.structs.asdict(problem.recipe)),
+        *_own_code(record),
+        *_training_facts(problem),
     ]
     for number, run in enumerate(view.runs, start=1):
         found.extend(_run_facts("run" if len(view.runs) == 1 else f"run {number}", run))
     return FactTable(tuple(found))
+
+
+def _foreseen(view: StudyView) -> list[Fact]:
+    """How well the limits on what is measured are foreseen from descriptions."""
+    foreseen = tuple(map(ForeseenLimit, view.problem.measured_limits))
+    for outcome in view.outcomes:
+        for each in foreseen:
+            each.learn(outcome.candidate.arch, outcome.candidate.cost, outcome.value(each.limit.metric))
+    count = sum(outcome.is_infeasible for outcome in view.outcomes)
+    told = []
+    for each in foreseen:
+        words = f"{count} networks broke limits before training"
+        if math.isfinite(each.error):
+            words += f"; predicted from descriptions with an error of {100 * math.expm1(each.error):.0f} % "
+            words += f"(leave one out, {each.num_networks} networks)" + (
+                "" if each.is_used else ", too much to be used"
+            )
+        told.append(Fact("search", each.limit.metric, words))
+    return told
+
+
+def _own_code(record: StudyRecord) -> list[Fact]:
+    """What of the user's own code made a study, by definition, and what of it was accepted as changed."""
+    made = [Fact("search", "made with", ", ".join(f"{name} {sha256[:8]}" for name, sha256 in record.made_with.items()))]
+    changes = [
+        Fact(
+            "search",
+            "changed",
+            f"{', '.join(each.changed)} after {each.num_outcomes} outcomes, {moment(each.accepted)}",
+        )
+        for each in record.changes
+    ]
+    return [*(made if record.made_with else []), *changes]
+
+
+def _training_facts(problem: Problem) -> list[Fact]:
+    """The data and the recipe; of a user's own training that brings its data, only that it does."""
+    if problem.data.name == OWN_DATA:
+        return [Fact("data", "name", OWN_DATA)]
+    return [
+        *_plain("data", msgspec.structs.asdict(problem.data)),
+        *_plain("recipe", msgspec.structs.asdict(problem.recipe)),
+    ]
 
 
 def budget_words(record: StudyRecord) -> str:
@@ -67,7 +115,7 @@ def budget_words(record: StudyRecord) -> str:
     """
     if record.rungs:
         return f"{record.trials} networks, {record.rungs}"
-    spent = f" of {record.epochs} epochs" if has_trained(record) else ""
+    spent = f" of {record.epochs} epoch{'s' if record.epochs != 1 else ''}" if has_trained(record) else ""
     return f"{record.trials} trials{spent}" + (f", {ranking_words(record)}" if record.estimator else "")
 
 

@@ -132,7 +132,7 @@ def front(
         hypervolume=volume,
         hypervolume_share=volume / corner.box_volume if corner.box_volume else 0.0,
         points=tuple(front_point(each, bool(is_on)) for each, is_on in zip(shown, on_front, strict=True)),
-        num_failed=len(outcomes) - len(complete),
+        num_failed=sum(not (each.is_complete or each.is_infeasible) for each in outcomes),
         num_unmeasured=len(complete) - len(measured),
         num_lower=len({each.candidate.arch_id for each in measured}) - len(shown),
     )

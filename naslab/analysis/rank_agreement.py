@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeAlias
 
 import msgspec
@@ -63,13 +63,7 @@ def rank_agreement(scores: Values, truth: Values, num_resamples: int = 1000, see
     picks = [source.integers(len(truth), size=len(truth)) for _ in range(num_resamples)]
 
     def agreement(measure: Callable[[Values, Values], float]) -> Agreement:
-        drawn = np.array([measure(scores[pick], truth[pick]) for pick in picks])
-        drawn = drawn[~np.isnan(drawn)]
-        value = measure(scores, truth)
-        if math.isnan(value) or not len(drawn):
-            return Agreement(math.nan, math.nan, math.nan)
-        low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-        return Agreement(value, float(low), float(high))
+        return resampled_agreement(measure, scores, truth, picks)
 
     tau_value = kendall_tau(scores, truth)
     drawn = resampled_taus(scores, truth, picks)
@@ -81,6 +75,22 @@ def rank_agreement(scores: Values, truth: Values, num_resamples: int = 1000, see
         top_rho=agreement(lambda some, true: spearman_rho(*best_tenth(some, true))),
         precision=agreement(top_precision),
     )
+
+
+def resampled_agreement(
+    measure: Callable[[Values, Values], float], scores: Values, truth: Values, picks: Sequence[NDArray[np.intp]]
+) -> Agreement:
+    """A `measure` of `scores` beside `truth`, both of shape (n,), with its interval over the networks at `picks`.
+
+    A pick is an array of indices of shape (networks drawn,); those for which the measure is NaN are left out.
+    """
+    drawn = np.array([measure(scores[pick], truth[pick]) for pick in picks])
+    drawn = drawn[~np.isnan(drawn)]
+    value = measure(scores, truth)
+    if math.isnan(value) or not len(drawn):
+        return Agreement(math.nan, math.nan, math.nan)
+    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Agreement(value, float(low), float(high))
 
 
 def kendall_tau(one: Values, other: Values) -> float:

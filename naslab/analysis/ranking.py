@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from naslab.estimators.named import read_name
 from naslab.ledger.record import StudyRecord
-from naslab.metrics import ACCURACY
+from naslab.metrics import ACCURACY, is_described
 
 
 def score_of(record: StudyRecord) -> str:
@@ -13,7 +13,11 @@ def score_of(record: StudyRecord) -> str:
     >>> score_of(StudyRecord(name="a", problem={}, strategy="random", epochs=4, seed=0, trials=5, estimator="naswot"))
     'naswot'
     """
-    return read_name(record.estimator).metric if record.estimator else ACCURACY.name
+    if not record.estimator:
+        return ACCURACY.name
+    name = read_name(record.estimator)
+    goals = [goal["metric"] for goal in record.problem.get("objectives", ())] if name.row.is_own else []
+    return next((goal for goal in goals if not is_described(goal)), name.metric)
 
 
 def ranking_words(record: StudyRecord) -> str:

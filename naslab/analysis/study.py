@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 
 from naslab.errors import StudyError
@@ -9,6 +11,9 @@ from naslab.ledger.ledger import Ledger
 from naslab.ledger.record import RunRecord, StudyRecord
 from naslab.study.outcome import Outcome
 from naslab.study.problem import Problem
+
+if TYPE_CHECKING:
+    import pandas
 
 
 class StudyView(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +36,22 @@ class StudyView(msgspec.Struct, frozen=True, kw_only=True):
     baselines: tuple[Outcome, ...] = ()
     runs: tuple[RunRecord, ...] = ()
     num_in_flight: int = 0
+
+    def frame(self) -> pandas.DataFrame:
+        """The finished trials as a pandas frame, a row each (`naslab.analysis.trials.trial_rows`).
+
+        Raises `StudyError` where pandas is not installed.
+
+        >>> import naslab
+        >>> naslab.open_study("digits", ledger="studies.db").frame().query("state == 'complete'")  # doctest: +SKIP
+        """
+        from naslab.analysis.trials import trial_rows  # which reads views
+
+        try:
+            import pandas
+        except ImportError:
+            raise StudyError("a frame needs pandas: pip install 'naslab[pandas]'; naslab table does without") from None
+        return pandas.DataFrame(trial_rows(self))
 
 
 def read_study(ledger: Ledger, name: str) -> StudyView:

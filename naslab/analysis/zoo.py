@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from naslab.arch import ArchSpec, cost
+from naslab.zoo.entry import has_other_windows
 from naslab.zoo.registry import model, zoo_entries
 
 
@@ -13,6 +14,8 @@ class ZooRow(msgspec.Struct, frozen=True, kw_only=True):
 
     `resolution` is height x width; top-1 of 1000 classes is on ImageNet, of 10 on CIFAR-10. Some networks were measured
     on larger or smaller images than their own: `top1_resolution` are those, `top1_macs` what the network costs on them.
+    Without `has_released_windows` strided layers look at other pixels there than in the released code
+    (`naslab.zoo.entry.SAME_PADDED`).
     """
 
     name: str
@@ -27,6 +30,7 @@ class ZooRow(msgspec.Struct, frozen=True, kw_only=True):
     top1_source: str = ""
     top1_resolution: str
     top1_macs: int
+    has_released_windows: bool
 
 
 def zoo_table() -> list[ZooRow]:
@@ -52,6 +56,7 @@ def zoo_table() -> list[ZooRow]:
                 top1_source=published.source if published is not None else "",
                 top1_resolution=_side_words(measured),
                 top1_macs=cost(measured).macs,
+                has_released_windows=not has_other_windows(entry.family, measured),
             )
         )
     return rows

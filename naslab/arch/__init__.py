@@ -3,9 +3,11 @@
 from naslab.arch.block import Block, Context, NormStyle, SqueezeExcite, round_width
 from naslab.arch.blocks import (
     ActivationBlock,
+    ActivationFirstResidual,
     Bottleneck,
     BranchWidths,
     Cell,
+    CellInput,
     ConvBlock,
     ConvNeXtBlock,
     ConvStep,
@@ -18,6 +20,7 @@ from naslab.arch.blocks import (
     Fractal,
     FractionalPoolBlock,
     FusedMBConv,
+    GraphCell,
     Inception,
     InvertedBottleneck,
     LocalNormBlock,
@@ -34,6 +37,7 @@ from naslab.arch.blocks import (
     Skip,
     SplitShuffleUnit,
     Transition,
+    UniversalBottleneck,
 )
 from naslab.arch.canonical import canonical
 from naslab.arch.cost import Cost, LayerCost, cost, layer_costs, uncounted_layers
@@ -45,12 +49,14 @@ from naslab.arch.spec import ArchSpec, AuxiliaryHead, Head, Stage, StochasticDep
 
 __all__ = [
     "ActivationBlock",
+    "ActivationFirstResidual",
     "ArchSpec",
     "AuxiliaryHead",
     "Block",
     "Bottleneck",
     "BranchWidths",
     "Cell",
+    "CellInput",
     "Context",
     "ConvBlock",
     "ConvNeXtBlock",
@@ -65,6 +71,7 @@ __all__ = [
     "Fractal",
     "FractionalPoolBlock",
     "FusedMBConv",
+    "GraphCell",
     "Head",
     "Inception",
     "InvertedBottleneck",
@@ -88,6 +95,7 @@ __all__ = [
     "Stage",
     "StochasticDepth",
     "Transition",
+    "UniversalBottleneck",
     "arch_id",
     "canonical",
     "cost",

@@ -11,6 +11,7 @@ import yaml
 from msgspec import inspect
 
 from naslab.arch.block import Block
+from naslab.arch.blocks.outside import OutsideBlock, as_outside
 from naslab.arch.spec import ArchSpec
 from naslab.arguments import path as paths
 from naslab.arguments import takes
@@ -35,7 +36,13 @@ def decode(data: Any, kind: type[T]) -> T:
     try:
         return msgspec.convert(data, kind)
     except msgspec.ValidationError as error:
-        raise _explained(error, data, kind) from None
+        written = as_outside(data)  # users' own blocks are rare, and looked for where the values are not plain
+        if written is data:
+            raise _explained(error, data, kind) from None
+    try:
+        return msgspec.convert(written, kind)
+    except msgspec.ValidationError as error:
+        raise _explained(error, written, kind) from None
 
 
 def decode_arch(data: Any) -> ArchSpec:
@@ -165,5 +172,9 @@ def _tag(info: Any) -> str:
     return str(getattr(info, "tag", ""))
 
 
-BLOCKS: dict[str, type[Block]] = {kind.__struct_config__.tag: kind for kind in Block.__subclasses__()}  # type: ignore[misc]
-"""Every block by the name it has in files."""
+BLOCKS: dict[str, type[Block]] = {
+    kind.__struct_config__.tag: kind  # type: ignore[misc]
+    for kind in Block.__subclasses__()
+    if kind.__module__.startswith("naslab.") and kind is not OutsideBlock
+}
+"""Every block of naslab by the name that it has in files."""

@@ -9,7 +9,9 @@ each layer:
   out;
 - every field of a layer is part of its row, also those that act in training alone: rates of dropout and stochastic
   depth, momenta, auxiliary heads with the weight of their loss and the place that they read;
-- outputs that later blocks may read (cells of several inputs) are marked.
+- outputs that later blocks may read (cells of several inputs) are marked;
+- the nodes of a graph stand in one order, and what a sum reads is sorted: the left and the right input of a node may be
+  written in either order, and nodes that do not read each other may be listed in any.
 
 A row is written as JSON: the class of the layer and its fields by name, in the order of the alphabet, without those
 that hold their default. So a new field changes no identity if its default is what was done before it. Numbers that are
@@ -31,6 +33,7 @@ import msgspec
 from naslab.arch.block import Context
 from naslab.arch.blocks import AnyBlock
 from naslab.arch.cost import Place, block_counts, head_tally
+from naslab.arch.graph_order import canonical_order, reads
 from naslab.arch.lower import (
     dropped_blocks,
     lower,
@@ -257,6 +260,8 @@ def _rows(layer: Layer) -> list[Row]:
         return []
     if kind is Concat and len(layer.branches) == 1:  # type: ignore[attr-defined]
         return _rows(layer.branches[0])  # type: ignore[attr-defined]
+    if kind is Dag:
+        return [_graph_row_of[layer]]  # type: ignore[index]
     return [_row(layer) if kind in _NESTED else _row_of[layer]]
 
 
@@ -267,6 +272,47 @@ def _row(layer: Layer) -> Row:
 
 _row_of: Memo[Layer, Row] = Memo(_row, limit=1 << 16)
 """Rows of small layers: a network has many of few kinds."""
+
+
+def _graph_row(layer: Dag) -> Row:
+    """The row of a graph, its nodes in the order that does not depend on how it is written."""
+    parts = [_node_part[node.layer] for node in layer.nodes]
+    keys = [
+        b"%s %s %d" % (key, node.join.encode(), node.shifted_like is None)
+        for node, (key, _, _) in zip(layer.nodes, parts, strict=True)
+    ]
+    order = canonical_order(layer, keys)
+    places = list(range(layer.num_inputs)) + [0] * len(order)
+    for place, index in enumerate(order, layer.num_inputs):
+        places[layer.num_inputs + index] = place
+    rates: list[float] = []
+    nodes: list[Any] = []
+    for index in order:
+        node = layer.nodes[index]
+        _, essence, dropped = parts[index]
+        rates += dropped
+        nodes.append([essence, node.join, node.shifted_like is not None, *reads(node, places)])
+    fields: dict[str, Any] = {
+        "nodes": nodes,
+        "outputs": [places[value] for value in layer.outputs],
+        "inputs": layer.num_inputs,
+    }
+    if layer.drop_rate:
+        rates.append(layer.drop_rate)
+        fields["drop_rate"] = "dropped"
+    return Row(_digest({"Dag": fields}), tuple(rates))
+
+
+def _new_node_part(layer: Layer) -> tuple[bytes, str, tuple[float, ...]]:
+    """Of a node's layer a key with its rates of stochastic depth, its essence without them, and the rates."""
+    rows = _rows(layer)
+    rates = tuple(rate for row in rows for rate in row.rates)
+    essence = b"".join([row.digest for row in rows]).hex()
+    return essence.encode() + b"".join(map(_packed, rates)), essence, rates
+
+
+_node_part: Memo[Layer, tuple[bytes, str, tuple[float, ...]]] = Memo(_new_node_part)
+_graph_row_of: Memo[Dag, Row] = Memo(_graph_row)
 
 
 def _essence(value: Any, rates: list[float]) -> Any:

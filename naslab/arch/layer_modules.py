@@ -9,6 +9,7 @@ from typing import TypeAlias
 from torch import nn
 
 from naslab.arch import graphs, modules
+from naslab.arch.declaration import layer_kind
 from naslab.arch.layers.activation import overwrites
 from naslab.arch.layers.graph import Node, Running, running
 from naslab.arch.plan import (
@@ -38,16 +39,29 @@ from naslab.arch.plan import (
     Sequence,
     Subsample,
     Supervised,
+    Zeros,
 )
+from naslab.arch.tally import raised
 from naslab.arch.torch_layers import TorchLayer, Writer, declare_module, torch_layer
+from naslab.errors import NaslabError, SpecError
 
 INDENT = "    "
 Expression: TypeAlias = Callable[[nn.Module, str], str]
 
 
 def module_of(layer: Layer) -> nn.Module:
-    """The module of one layer, with torch's default weights. Raises `SpecError` where no row says how it is built."""
-    return torch_layer(layer).build(layer)
+    """The module of one layer, with torch's default weights.
+
+    Raises `SpecError` where no row says how it is built, and where that of a layer from outside raises.
+    """
+    row = torch_layer(layer)
+    try:
+        return row.build(layer)
+    except Exception as error:
+        if isinstance(error, NaslabError | MemoryError) or type(layer).__module__.startswith("naslab."):
+            raise
+        rule = f"the layer {layer_kind(layer)} cannot be built: its row's `build` raised {raised(error)}"
+        raise SpecError("", rule) from error
 
 
 def _build_conv(layer: Conv) -> nn.Module:
@@ -138,6 +152,7 @@ def _build_global_pool(layer: GlobalPool) -> nn.Module:
 
 declare_module(GlobalPool, TorchLayer(build=_build_global_pool))
 declare_module(Subsample, TorchLayer(build=lambda layer: modules.Subsample(layer.stride, layer.offset)))
+declare_module(Zeros, TorchLayer(build=lambda layer: modules.Zeros(layer.channels)))
 declare_module(Flatten, TorchLayer(build=lambda _: nn.Flatten()))
 declare_module(ChannelPad, TorchLayer(build=lambda layer: modules.ChannelPad(layer.channels)))
 declare_module(ChannelSlice, TorchLayer(build=lambda layer: modules.ChannelSlice(layer.start, layer.stop)))

@@ -158,6 +158,20 @@ class Subsample(nn.Module):
         return f"stride={self.stride}, offset={self.offset}"
 
 
+class Zeros(nn.Module):
+    """Zeros of shape (batch, `channels`, height, width), whatever the input holds."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.channels = channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.zeros_like(x[:, :1]).expand(-1, self.channels, -1, -1).contiguous()
+
+    def extra_repr(self) -> str:
+        return f"channels={self.channels}"
+
+
 class FractionalMaxPool(nn.Module):
     """Fractional max pooling with windows of `kernel` that leaves `ratio` of each side (Graham 2014, arXiv 1412.6071).
 

@@ -18,6 +18,7 @@ from naslab.arch.layers.normalisation import ChannelScale, LocalResponseNorm, No
 from naslab.arch.layers.pooling import FractionalPool, GlobalPool, Pool, Subsample
 from naslab.arch.layers.rearrangement import ChannelPad, ChannelShuffle, ChannelSlice, Flatten
 from naslab.arch.layers.regularisation import Dropout, DropPath
+from naslab.arch.layers.zeros import Zeros
 
 __all__ = [
     "Act",
@@ -50,6 +51,7 @@ __all__ = [
     "Shape",
     "Subsample",
     "Supervised",
+    "Zeros",
     "chain",
     "concat",
     "layer_kind",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from operator import attrgetter
 from typing import Literal
 
+import msgspec
+
 from naslab.arch.block import (
     BlockActivation,
     Context,
@@ -15,7 +17,7 @@ from naslab.arch.block import (
     require,
     require_positive,
 )
-from naslab.arch.blocks import AnyBlock
+from naslab.arch.blocks import AnyBlock, OutsideBlock
 from naslab.arch.bounds import (
     MAX_BLOCKS,
     MAX_CHANNELS,
@@ -33,7 +35,8 @@ from naslab.errors import SpecError
 class Stage(Spec, frozen=True, cache_hash=True):
     """`repeats` copies of `block` towards `width` channels; the first one takes the `stride`.
 
-    `width=None` leaves it to the block (pooling keeps its input's channels).
+    `width=None` leaves it to the block (pooling keeps its input's channels). The block may also be of a class of the
+    user's own that derives from `Block`.
     """
 
     block: AnyBlock
@@ -42,6 +45,11 @@ class Stage(Spec, frozen=True, cache_hash=True):
     stride: int = 1
 
     def __post_init__(self) -> None:
+        if isinstance(self.block, OutsideBlock):
+            try:
+                msgspec.structs.force_setattr(self, "block", self.block.loaded())
+            except SpecError as error:
+                raise error.inside("block") from None
         try:
             if self.width is not None:
                 require_positive(self.width, "width")

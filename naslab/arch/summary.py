@@ -10,6 +10,8 @@ from naslab.arch.plan import Shape
 from naslab.arch.spec import ArchSpec, Stage
 
 _SHAPE = ("kind", "kernel", "expansion", "ratio")
+_REPLACED = {"hidden": "expansion", "kernels": "kernel"}
+"""Fields that stand in place of another where they are given."""
 """Fields that a reader wants to see even where they are the default."""
 
 
@@ -57,6 +59,21 @@ def stage_rows(arch: ArchSpec) -> list[StageRow]:
     return rows
 
 
+def idle_strides(arch: ArchSpec) -> list[str]:
+    """The places of stages whose stride has no effect: the map before them is a single position already.
+
+    >>> from naslab.arch import ArchSpec, ConvBlock, Stage
+    >>> halved = Stage(block=ConvBlock(), width=4, stride=2)
+    >>> idle_strides(ArchSpec(input=(3, 8, 8), stages=(halved,) * 5, num_classes=2))
+    ['stages[3]', 'stages[4]']
+    """
+    before = [arch.input, *(total.out_shape for total in stage_tallies(arch))]
+    places = [(f"stem[{index}]", stage) for index, stage in enumerate(arch.stem)]
+    places += [(f"stages[{index}]", stage) for index, stage in enumerate(arch.stages)]
+    pairs = zip(before, places, strict=False)
+    return [place for shape, (place, stage) in pairs if stage.stride > 1 and shape[1] == shape[2] == 1]
+
+
 def describe_block(block: Block) -> str:
     """A block's name, its shape (kernel, expansion, ratio), and what else sets it apart from its defaults.
 
@@ -64,8 +81,10 @@ def describe_block(block: Block) -> str:
     >>> describe_block(MBConv(kernel=5))
     'mbconv kernel 5 expansion 6'
     """
-    shape = {field: getattr(block, field) for field in _SHAPE if field in block.__struct_fields__}
     plain = msgspec.to_builtins(block)
+    replaced = {other for field, other in _REPLACED.items() if field in plain}
+    named = [field for field in _SHAPE if field in block.__struct_fields__ and field not in replaced]
+    shape = {field: getattr(block, field) for field in named}
     kind = plain.pop("type")
     return " ".join([kind, *(f"{field} {_phrase(value)}" for field, value in (shape | plain).items())])
 

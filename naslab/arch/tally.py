@@ -53,7 +53,7 @@ from typing import NamedTuple
 
 from naslab.arch.declaration import COUNTERS, Counts, Layer, Shape, layer_kind
 from naslab.arch.span import Span
-from naslab.errors import SpecError
+from naslab.errors import SpecError, shown
 
 
 class Tally(NamedTuple):
@@ -96,18 +96,29 @@ def part_counts(name: str, layer: Layer, shape: Shape, keep: bool) -> Counts:
     """
     try:
         return COUNTERS[type(layer)](layer, shape, keep)
-    except (SpecError, KeyError) as error:
-        raise part_error(name, layer, error) from None
+    except Exception as error:  # noqa: BLE001  (a layer from outside may raise anything)
+        raise part_error(name, layer, error) from (None if isinstance(error, SpecError | KeyError) else error)
 
 
-def part_error(name: str, layer: Layer, error: SpecError | KeyError) -> SpecError:
+def part_error(name: str, layer: Layer, error: Exception) -> SpecError:
     """The error of the part `layer` called `name`: the rule that it breaks, or that its kind is not declared.
 
-    `error` is what counting it raised; a `KeyError` means that `COUNTERS` has no function for the kind.
+    `error` is what counting it raised. What is no `SpecError` is a mistake of the layer's own `count`, which is named.
     """
-    if isinstance(error, KeyError):
+    if isinstance(error, SpecError):
+        return error.inside(name)
+    if type(layer) not in COUNTERS:
         return SpecError(name, f"the cost model does not know the layer {layer_kind(layer)}")
-    return error.inside(name)
+    return SpecError(name, f"the layer {layer_kind(layer)} cannot be counted: its `count` raised {raised(error)}")
+
+
+def raised(error: Exception) -> str:
+    """An exception of code from outside, on one line.
+
+    >>> raised(ValueError("3 is odd"))
+    "ValueError '3 is odd'"
+    """
+    return f"{type(error).__name__} '{shown(str(error), 200)}'"
 
 
 def num_values(shape: Shape) -> int:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from naslab.errors import DataError
 from naslab.space import Genome
-from naslab.space.genome import Gene, Hole
+from naslab.space.genome import Gene, Hole, other_option
 from naslab.strategies.domain import Network
 from naslab.strategies.outcome_history import Observation
 from naslab.study.problem import Objective
@@ -43,14 +43,16 @@ class TableSpace:
         """A random row."""
         return self.genome(int(rng.integers(len(self.keys))))
 
-    def mutate(self, genome: Genome, rng: np.random.Generator) -> Genome:
-        """The genome with one knob set to another of its values; a row if one of a few tries is."""
+    def mutate(self, genome: Genome, rng: np.random.Generator, near: bool = False) -> Genome:
+        """The genome with one knob set to another of its values; a row if one of a few tries is.
+
+        With `near` ordered knobs prefer near values, as `other_option` says.
+        """
         mutant = genome
         for _ in range(8):
             knob = int(rng.integers(len(self.knobs)))
-            num_others = len(self.knobs[knob].options) - 1
-            if num_others > 0:
-                option = (genome.genes[knob].option + 1 + int(rng.integers(num_others))) % (num_others + 1)
+            if len(self.knobs[knob].options) > 1:
+                option = other_option(self.knobs[knob], genome.genes[knob].option, rng, near)
                 mutant = self._with(genome, knob, option)
                 if self.row(mutant) is not None:
                     break

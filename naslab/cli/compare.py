@@ -15,6 +15,9 @@ from naslab.cli.output import JsonOption, print_json, print_table, say
 from naslab.metrics import ACCURACY
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from naslab.bench.cluster import Cluster
     from naslab.bench.compare import Comparison
     from naslab.bench.standing import Spread, Standing
@@ -65,6 +68,15 @@ def compare(
             help="First objective's value to reach; by default that of the best 0.1 %.", rich_help_panel="Searches"
         ),
     ] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            help="Point that hypervolumes are measured from, as accuracy=90,macs=5e7, a value of each objective; from "
+            "a table's worst values any search soon has all of it, so name what is barely of use.",
+            show_default="the worst value of each in the table",
+            rich_help_panel="Searches",
+        ),
+    ] = None,
     processes: Annotated[
         int | None,
         typer.Option(help="Searches side by side; by default one a core.", rich_help_panel="Searches"),
@@ -104,6 +116,8 @@ def compare(
     cluster = Cluster(workers, training_seconds, 0.3, straggler_rate, 10.0, failure_rate, noise)
     aims = (names(objectives), names(minimise))
     domain = read_table(table, names(knobs), *aims, None if features is None else names(features), duration, data_dir)
+    if reference is not None:
+        domain.reference = parse_reference(reference, domain)
     chosen = list(dict.fromkeys(names(strategies)))
     count = processes if processes is not None else max(1, min(num_cores(), seeds * len(chosen)))
     found = run(domain, chosen, trials, seeds, cluster, target, count, progress_line(trials, json))
@@ -126,6 +140,37 @@ def names(text: str) -> list[str]:
     ['macs', 'params']
     """
     return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def parse_reference(text: str, domain: TableDomain) -> NDArray[np.float64]:
+    """The losses of a reference point, shape (objectives,), from a text as `accuracy=90,macs=5e7`.
+
+    Raises `SpecError` for an objective of `domain` that is missing or no finite number, and for a point that no network
+    of the table is better than in every objective; `UnknownNameError` for another name.
+    """
+    import numpy as np
+
+    from naslab.errors import SpecError, UnknownNameError, shown
+
+    aims = {each.metric: each for each in domain.objectives}
+    losses: dict[str, float] = {}
+    for part in names(text):
+        name, _, value = part.partition("=")
+        if name.strip() not in aims:
+            raise UnknownNameError("objective of the reference point", name.strip(), aims)
+        try:
+            losses[name.strip()] = aims[name.strip()].loss(float(value))
+        except ValueError:
+            losses[name.strip()] = np.nan
+        if not np.isfinite(losses[name.strip()]):
+            raise SpecError("reference", f"must be a finite number of each objective, got '{shown(part)}'")
+    missing = [name for name in aims if name not in losses]
+    if missing:
+        raise SpecError("reference", f"needs a value of {', '.join(missing)}, as {missing[0]}=VALUE")
+    point = np.array([losses[name] for name in aims])
+    if not (domain.losses < point).all(axis=1).any():
+        raise SpecError("reference", "no network of the table is better in every objective: choose a worse point")
+    return point
 
 
 def read_table(

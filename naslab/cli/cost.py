@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table
+from naslab.cli.help_text import Command
+from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table, say_idle_strides
 from naslab.metrics import ACTIVATIONS, MACS, PARAMS, PEAK_ACTIVATION_BYTES
 
 NUMBERS = tuple(row.name for row in (PARAMS, MACS, ACTIVATIONS, PEAK_ACTIVATION_BYTES))
@@ -77,6 +78,7 @@ def _cost_of(
         if not classes:
             raise SpecError("num_classes", f"must be a whole number of at least 1, got '{shown(num_classes)}'")
     found = find_model(name, ledger, parse_resolution(resolution or None), classes)
+    say_idle_strides(found.arch)
     height, width = found.arch.input[1:]
     value: dict[str, Any] = {
         "name": name,
@@ -117,4 +119,4 @@ def _lines(path: Path) -> list[tuple[int, dict[str, str]]]:
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command()(cost)
+    app.command(cls=Command)(cost)

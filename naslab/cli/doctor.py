@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from naslab.cli.help_text import Command
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table
 
 
@@ -30,4 +31,4 @@ def doctor(ledger: LedgerOption = DEFAULT_LEDGER, json: JsonOption = False) -> N
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command()(doctor)
+    app.command(cls=Command)(doctor)

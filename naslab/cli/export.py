@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, say
+from naslab.cli.help_text import Command
+from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, say, say_idle_strides
 
 
 def export(
@@ -32,6 +33,7 @@ def export(
     from naslab.lab.training import export_network
 
     found = find_model(model, ledger, parse_resolution(resolution), num_classes)
+    say_idle_strides(found.arch)
     written = export_network(found.arch, out, f"{found.name}, written by naslab.", onnx, weights)
     if json:
         print_json({"model": model, "files": [str(path) for path in written]})
@@ -41,4 +43,4 @@ def export(
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command()(export)
+    app.command(cls=Command)(export)

@@ -1,4 +1,7 @@
-"""Help texts that list the names of registries, which are loaded when such a help is printed and not before."""
+"""What all commands have in common: options that are checked together, and help texts that list names.
+
+The registries that names come from are loaded when such a help is printed and not before.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,14 @@ from typing import Any
 
 from typer.core import TyperCommand
 
+from naslab.cli.needs import require_effect
+
 
 class Command(TyperCommand):
-    """A command in whose help `{strategies}` and the like stand for the names of a registry; see `REGISTRIES`."""
+    """A command in whose help `{strategies}` and the like stand for the names of a registry; see `REGISTRIES`.
+
+    Options that can have no effect are refused; see `naslab.cli.needs`.
+    """
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Print the help with every name in its place."""
@@ -19,6 +27,16 @@ class Command(TyperCommand):
             if text:
                 parameter.help = filled(text)  # type: ignore[attr-defined]
         super().format_help(ctx, formatter)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command, unless an option that was given can have no effect: `SpecError`."""
+        said = [
+            each.name
+            for each in self.params
+            if each.name in ctx.params and ctx.get_parameter_source(each.name).name == "COMMANDLINE"
+        ]
+        require_effect(str(self.name), ctx.params, said)
+        return super().invoke(ctx)
 
 
 def filled(text: str) -> str:

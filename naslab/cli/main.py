@@ -12,9 +12,11 @@ import typer
 from naslab.cli import (
     calibrate,
     compare,
+    convert,
     cost,
     data_law,
     doctor,
+    estimators,
     export,
     fit_scaling,
     mirror,
@@ -27,6 +29,7 @@ from naslab.cli import (
     spaces,
     studies,
     supernet,
+    table,
     train,
     zoo,
 )
@@ -51,6 +54,7 @@ for each in (
     scaling_law,
     data_law,
     compare,
+    convert,
     calibrate,
     train,
     supernet,
@@ -59,7 +63,9 @@ for each in (
     show,
     spaces,
     zoo,
+    estimators,
     studies,
+    table,
     mirror,
     doctor,
 ):
@@ -78,6 +84,9 @@ def refuse(message: str) -> NoReturn:
 
 def run() -> None:
     """Entry point. A `NaslabError` is one message on stderr and exit code 2, an interrupt exit code 130."""
+    for each in sys.argv[1:]:
+        if not each.isascii() and any("\ud800" <= letter <= "\udfff" for letter in each):
+            refuse(f"an argument is no text in UTF-8, got {shown(each)}")
     try:
         app(args=spread(sys.argv[1:]))
     except NaslabError as error:

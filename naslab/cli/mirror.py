@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from naslab.cli.help_text import Command
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json
 
 
@@ -32,4 +33,4 @@ def mirror(
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command()(mirror)
+    app.command(cls=Command)(mirror)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
 
 from naslab.lab.search_options import TOLD
+
+if TYPE_CHECKING:
+    from naslab.arch import ArchSpec
 
 JsonOption = Annotated[
     bool,
@@ -54,6 +57,24 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title:
 def say(text: str) -> None:
     """A line for people on stderr."""
     print(text, file=sys.stderr)
+
+
+def idle_strides_note(arch: ArchSpec) -> str:
+    """What is to be said of strides of a network that have no effect: its map is a single position before them."""
+    from naslab.arch.summary import idle_strides
+
+    places = idle_strides(arch)
+    if not places:
+        return ""
+    height, width = arch.input[1:]
+    few = ", ".join(places[:4]) + (", ..." if len(places) > 4 else "")
+    return f"note: on an input of {height} x {width} the stride of {few} has no effect, the map is 1 x 1 before it"
+
+
+def say_idle_strides(arch: ArchSpec) -> None:
+    """A line on stderr where strides of a network have no effect."""
+    if note := idle_strides_note(arch):
+        say(note)
 
 
 def quantity(value: float) -> str:

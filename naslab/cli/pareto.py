@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from naslab.cli.help_text import Command
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table, say
-from naslab.metrics import ACCURACY, MACS, OWN_METRICS, SHOWN_METRICS, shown_as
+from naslab.metrics import ACCURACY, LATENCY, OWN_METRICS, SHOWN_METRICS, shown_as
 
 if TYPE_CHECKING:
     from naslab.analysis.front import FrontTable
+    from naslab.analysis.study import StudyView
 
 
 KNOWN = ", ".join(row.name for row in OWN_METRICS)
@@ -20,7 +22,12 @@ KNOWN = ", ".join(row.name for row in OWN_METRICS)
 
 def pareto(
     study: Annotated[str, typer.Argument(help="The study's name.")],
-    x: Annotated[str, typer.Option(help=f"The metric along the x axis: {KNOWN}.")] = MACS.name,
+    x: Annotated[
+        str | None,
+        typer.Option(
+            help=f"The metric along the x axis: {KNOWN}.", show_default="the study's own second objective, else macs"
+        ),
+    ] = None,
     y: Annotated[
         str | None,
         typer.Option(
@@ -28,29 +35,56 @@ def pareto(
             show_default=f"{ACCURACY.name}, or the score of the study's estimator",
         ),
     ] = None,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(help="Only networks within this bound, as 'accuracy>=90' or 'macs<=5M'; may be repeated."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Write the picture to this self-contained HTML file.")] = None,
     ledger: LedgerOption = DEFAULT_LEDGER,
     json: JsonOption = False,
 ) -> None:
-    """The Pareto front of a study: what no other candidate beats in both metrics, and the hypervolume under it.
+    """The Pareto front of a study: what no other candidate beats in any metric, and the hypervolume under it.
+
+    Without --x and --y it is that of the study's own objectives, all of them.
 
     Example: naslab pareto mystudy --x params --out front.html
     """
+    from naslab.analysis.latency_load import disturbed_words
     from naslab.analysis.ranking import score_of
-    from naslab.lab.reading import front_figure, open_study, pareto_front
+    from naslab.lab.reading import front_figure, open_study, pareto_front, second_objective
 
     view = open_study(study, ledger)
     up = y or score_of(view.record)
-    table = pareto_front(view, (up,) if y is None and up == x else (up, x))
+    across = x or second_objective(view.problem, up)
+    own = [goal.metric for goal in view.problem.objectives]
+    is_own = x is None and y is None and up in own
+    table = pareto_front(
+        view, own if is_own else (up,) if y is None and up == across else (up, across), limits=limit or ()
+    )
+    named = [goal.metric for goal in table.objectives]
     if out is not None:
         from naslab.figures.write import write_figure
 
-        write_figure(front_figure(view, x, up), out)
+        write_figure(front_figure(view, across, up), out)
         say(f"wrote {out}")
+    told = disturbed_words(view.outcomes) if LATENCY.name in named else ""
+    if told:
+        say(f"note: {told}")
     if json:
-        print_json(table.rows())
+        print_json(front_rows(view, table))
     else:
-        print_front(table, f"Pareto front of {study}: {up} against {x}")
+        print_front(table, f"Pareto front of {study}: {' against '.join(named)}")
+
+
+def front_rows(view: StudyView, table: FrontTable) -> dict[str, Any]:
+    """The front of a study as values for JSON; `epochs` is null where its estimator trains nothing."""
+    from naslab.analysis.ranking import has_trained
+
+    rows = table.rows()
+    if not has_trained(view.record):
+        for row in (*rows["front"], *rows["dominated"]):
+            row["epochs"] = None
+    return rows
 
 
 def print_front(table: FrontTable, title: str) -> None:
@@ -79,4 +113,4 @@ def print_front(table: FrontTable, title: str) -> None:
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command()(pareto)
+    app.command(cls=Command)(pareto)

@@ -17,7 +17,7 @@ from naslab.analysis.front import comparable, losses_of
 from naslab.analysis.labels import label_of
 from naslab.analysis.reference import ReferencePoint, reference_point
 from naslab.arch.summary import describe_arch
-from naslab.cli.output import quantity
+from naslab.cli.output import idle_strides_note, quantity
 from naslab.execution.events import (
     Ended,
     EpochEnded,
@@ -27,13 +27,16 @@ from naslab.execution.events import (
     SpaceExhausted,
     StrategyChosen,
     StudyOpened,
+    StudyRestarted,
     TrialFinished,
     TrialRetried,
     TrialStarted,
+    VersionChanged,
 )
 from naslab.metrics import ACCURACY, MACS, PARAMS, measured_rows, score_rows
+from naslab.outside import is_outside
 from naslab.pareto import hypervolume
-from naslab.study.outcome import Outcome
+from naslab.study.outcome import EpochRecord, Outcome
 
 if TYPE_CHECKING:
     from naslab.study.problem import Problem
@@ -52,6 +55,8 @@ class Display:
         self._training: dict[int, str] = {}
         self._number = self._total = self._finished_now = 0
         self._started = time.monotonic()
+        self._is_own = False
+        self._told: set[str] = set()
 
     def __enter__(self) -> Self:
         if self._live is not None:
@@ -66,7 +71,7 @@ class Display:
         """Take up an event."""
         line = self._line(event)
         if line:
-            is_cut = self._console.is_terminal
+            is_cut = self._console.is_terminal and "\n" not in line
             self._console.print(Text(line, no_wrap=is_cut, overflow="ellipsis"), soft_wrap=not is_cut)
         if self._live is not None:
             self._live.update(Text(self._status()))
@@ -75,8 +80,16 @@ class Display:
         """What an event says; nothing for one that only moves the status."""
         if isinstance(event, StudyOpened):
             self._problem = event.problem
+            self._is_own = is_outside(event.record.estimator)
             self._complete = [outcome for outcome in event.outcomes if outcome.is_complete]
-            return f"study {event.record.name}: {_what(event)}" + (f"\n{event.adapted}" if event.adapted else "")
+            note = _note_of_space(event.problem)
+            return f"study {event.record.name}: {_what(event)}" + "".join(
+                f"\n{each}" for each in (event.adapted, note) if each
+            )
+        if isinstance(event, StudyRestarted):
+            return f"study {event.study} had no finished trial and is begun anew: {event.difference}"
+        if isinstance(event, VersionChanged):
+            return f"study {event.study} was last driven by naslab {event.before}, this is {event.now}"
         if isinstance(event, StrategyChosen):
             return f"strategy {event.strategy}: {event.reason}"
         if isinstance(event, Resumed):
@@ -86,9 +99,7 @@ class Display:
         if isinstance(event, TrialStarted):
             self._training[event.candidate.trial] = ""
         if isinstance(event, EpochEnded):
-            self._training[event.candidate.trial] = (
-                f"{event.epoch.validation_accuracy:.1f} %" if not event.epoch.measured else event.epoch.words
-            )
+            self._training[event.candidate.trial] = _of_epoch(event.epoch)
         if isinstance(event, TrialRetried):
             return f"trial {event.candidate.trial}: {event.failure.message}; it runs once more"
         if isinstance(event, TrialFinished):
@@ -108,7 +119,16 @@ class Display:
         self._finished_now += 1
         if outcome.is_complete and outcome.candidate.role == "search":
             self._complete.append(outcome)
-        return f"[{event.number:>{len(str(event.total))}}/{event.total}] {outcome_line(outcome)}"
+        line = f"[{event.number:>{len(str(event.total))}}/{event.total}] {outcome_line(outcome)}"
+        return line + self._users_traceback(outcome)
+
+    def _users_traceback(self, outcome: Outcome) -> str:
+        """Behind the line of a failure in the user's own training: the traceback, once for each that differs."""
+        failure = outcome.estimate.failure
+        if not self._is_own or failure is None or not failure.traceback or failure.traceback in self._told:
+            return ""
+        self._told.add(failure.traceback)
+        return "\n" + failure.traceback.rstrip()
 
     def _status(self) -> str:
         parts = [f"{self._number}/{self._total} done" if self._total else "starting workers"]
@@ -140,6 +160,8 @@ def outcome_line(outcome: Outcome) -> str:
     network = " | ".join(describe_arch(candidate.arch))
     if estimate.failure is not None:
         first = (estimate.failure.message.splitlines() or [""])[0]
+        if outcome.is_infeasible:
+            return f"{label_of(outcome)}: infeasible, not trained: {first}  ({network})"
         return f"{label_of(outcome)}: failed, {estimate.failure.reason.replace('_', ' ')}: {first}  ({network})"
     accuracy = outcome.value(ACCURACY.name)
     words = [ACCURACY.brief.format(accuracy) + _depth_of_training(outcome)] if math.isfinite(accuracy) else []
@@ -148,6 +170,13 @@ def outcome_line(outcome: Outcome) -> str:
     words += [f"{quantity(outcome.value(row.name))} {row.name}" for row in (MACS, PARAMS)]
     words += [row.brief.format(estimate.measured[row.name]) for row in others]
     return f"{label_of(outcome)}: {', '.join(words)}, {estimate.wall_seconds:.1f} s  {network}"
+
+
+def _of_epoch(epoch: EpochRecord) -> str:
+    """What an epoch gave, in a few words: its accuracy, or the first number that a user's own training reported."""
+    if math.isfinite(epoch.validation_accuracy) and not epoch.values:
+        return f"{epoch.validation_accuracy:.1f} %"
+    return next((f"{name} {value:.4g}" for name, value in epoch.values.items()), f"epoch {epoch.epoch}")
 
 
 def _depth_of_training(outcome: Outcome) -> str:
@@ -160,6 +189,12 @@ def _depth_of_training(outcome: Outcome) -> str:
     return f" at {fidelity.epochs} of {fidelity.schedule_epochs or fidelity.epochs} epochs"
 
 
+def _note_of_space(problem: Problem) -> str:
+    """What is to be said of the strides of a space, by its first network."""
+    first = problem.space.genome_at(0)
+    return idle_strides_note(problem.space.decode(first)) if problem.space.is_network(first) else ""
+
+
 def _what(event: StudyOpened) -> str:
     problem, record = event.problem, event.record
     goals = ", ".join(f"{goal.metric} {'up' if goal.maximise else 'down'}" for goal in problem.objectives)
@@ -169,6 +204,7 @@ def _what(event: StudyOpened) -> str:
         budget_words(record),
         goals,
         *problem.limits,
+        *problem.measured_limits,
     )
     return ", ".join(map(str, words))
 

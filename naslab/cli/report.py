@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from naslab.cli.help_text import Command
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, say
 
 
@@ -35,4 +36,4 @@ def report(
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command()(report)
+    app.command(cls=Command)(report)

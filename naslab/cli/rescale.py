@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from naslab.cli.family_output import show_members
 from naslab.cli.fit_scaling import require_figure_name
 from naslab.cli.help_text import Command
 from naslab.cli.options import ModelArgument
-from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table, quantity, say
+from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, say
 from naslab.cli.scaling_rule import Chosen, chosen_rule
 from naslab.metrics import ACCURACY, ACTIVATIONS, LATENCY, MACS, PARAMS
 
 if TYPE_CHECKING:
+    from naslab.arch import ArchSpec
     from naslab.lab.models import Model
     from naslab.scaling import LatencyMet, Member, Met
-
-NOISY = 0.2
-"""An interquartile range above this share of the median is worth a word."""
 
 
 def rescale(
@@ -156,11 +155,15 @@ def rescale(
 
 
 class Entry(NamedTuple):
-    """A `member` of the family; `met` says how its budget was met, `timed` how its latency was, where it has one."""
+    """A `member` of the family; `met` says how its budget was met, `timed` how its latency was, where it has one.
+
+    `load` is what else ran while the latency was measured, as `naslab.estimators.latency` tells it.
+    """
 
     member: Member
     met: Met | None = None
     timed: LatencyMet | None = None
+    load: Mapping[str, Any] = {}
 
 
 def for_dataset(found: Model, dataset: str | None) -> Model:
@@ -209,21 +212,29 @@ def latency_member(found: Model, target_ms: float, how: Chosen, device: str) -> 
     Members are made by the rule `how` and timed on `device`, a torch device. Raises `typer.BadParameter` where the rule
     is a table.
     """
-    from naslab.estimators.latency import measure_arch
+    from naslab.arch import arch_id
+    from naslab.estimators.latency import MeasuredLatency, measure_arch
     from naslab.scaling import meet_latency
 
     if how.compound is None:
         raise typer.BadParameter(f"the rule '{how.name}' is a table and meets no latency: take --phi, or another")
+    loads: dict[str, Mapping[str, Any]] = {}
+
+    def measured(arch: ArchSpec) -> MeasuredLatency:
+        seen = measure_arch(arch, device)
+        loads[arch_id(arch)] = seen.load
+        return seen
+
     timed = meet_latency(
         found.arch,
         target_ms,
-        lambda arch: measure_arch(arch, device),
+        measured,
         how.compound,
         rounding=how.rounding,
         scale_stem=how.scale_stem,
         scale_head=how.scale_head,
     )
-    return Entry(timed.nearest.member, None, timed)
+    return Entry(timed.nearest.member, None, timed, loads[identity(timed.nearest.member)])
 
 
 def write_plot(found: Model, entries: Sequence[Entry], accuracies: dict[str, float], path: Path) -> None:
@@ -246,8 +257,9 @@ def write_plot(found: Model, entries: Sequence[Entry], accuracies: dict[str, flo
 def write_members(entries: Sequence[Entry], out: Path) -> list[Path]:
     """Write each member as an architecture file into the folder `out`, which is made; returns the files in order."""
     from naslab.arch import save_arch
+    from naslab.atomic_write import make_folder
 
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     files = []
     for entry in entries:
         path = out / f"{file_name(entry)}.yaml"
@@ -309,7 +321,7 @@ def identity(member: Member) -> str:
 
 def member_row(entry: Entry, file: Path, accuracy: float | None) -> dict[str, Any]:
     """A member as values for JSON: what was asked, what rounding made of it, its `file`, and its accuracy if known."""
-    member, met, timed = entry
+    member, met, timed, load = entry
     row: dict[str, Any] = {
         "phi": member.phi,
         "depth": member.factors.depth,
@@ -338,6 +350,7 @@ def member_row(entry: Entry, file: Path, accuracy: float | None) -> dict[str, An
             "target": timed.target_ms,
             "achieved": timed.nearest.median_ms,
             LATENCY.interquartile_range: timed.nearest.iqr_ms,
+            "load": load or None,
             "deviation": timed.deviation,
             "within_tolerance": timed.is_within,
             "moves": list(member.moves),
@@ -350,46 +363,6 @@ def member_row(entry: Entry, file: Path, accuracy: float | None) -> dict[str, An
     if accuracy is not None:
         row[ACCURACY.name] = accuracy
     return row
-
-
-def show_members(found: Model, rows: Sequence[dict[str, Any]]) -> None:
-    """Print the family of the model `found` as a table, what was asked beside what was achieved."""
-    from naslab.arch import cost
-
-    base = cost(found.arch)
-    table = []
-    for row in rows:
-        asked = "-"
-        if "target" in row:
-            asked = f"{row['target_metric']} {quantity(row['target'])}, missed by {row['deviation']:+.2%}"
-        if LATENCY.interquartile_range in row:
-            spread = row[LATENCY.interquartile_range]
-            asked += f": median {row['achieved']:.3g} ms, interquartile range {spread:.2g} ms"
-        factors = f"{row['depth']:.3g} / {row['width']:.3g} / {row['resolution']:.3g}"
-        accuracy = ACCURACY.number(row[ACCURACY.name]) if ACCURACY.name in row else "-"
-        size = " x ".join(map(str, row["input"][1:]))
-        table.append(
-            (
-                f"{row['phi']:.3g}",
-                factors,
-                size,
-                row[PARAMS.name],
-                row[MACS.name],
-                f"{row[MACS.name] / base.macs:.2f}",
-                asked,
-                accuracy,
-            )
-        )
-    print_table(
-        ("phi", "depth / width / resolution", "input", PARAMS.name, MACS.name, "x macs", "asked", "accuracy %"),
-        table,
-        title=f"family of {found.name} ({quantity(base.params)} params, {quantity(base.macs)} macs)",
-    )
-    for row in rows:
-        spread = row.get(LATENCY.interquartile_range, 0.0) / row.get("achieved", 1.0)
-        if spread > NOISY:
-            say(f"note: single passes spread by {spread:.0%}; measure on a quiet machine")
-    say("wrote " + ", ".join(row["file"] for row in rows))
 
 
 def register(app: typer.Typer) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from naslab.cli.fit_scaling import require_figure_name
+from naslab.cli.help_text import Command
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table, quantity, say
 from naslab.metrics import COUNTED_METRICS, IMAGES, in_words
 
@@ -98,4 +99,4 @@ def _law_cells(law: Law) -> tuple[str, ...]:
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command()(scaling_law)
+    app.command(cls=Command)(scaling_law)

@@ -61,6 +61,7 @@ def search(
     ray_address: RayAddressOption = None,
     timeout: TimeoutOption = None,
     study: Annotated[str | None, search_option("study")] = None,
+    accept_changes: Annotated[bool, search_option("accept_changes", "--accept-changes")] = False,
     ledger: LedgerOption = DEFAULT_LEDGER,
     json: JsonOption = False,
 ) -> None:
@@ -68,7 +69,8 @@ def search(
 
     Example: naslab search mixed_cifar --dataset cifar10 --trials 100 --epochs 3 --limit 'macs<=50e6'
     """
-    from naslab.cli.pareto import print_front
+    from naslab.analysis.latency_load import disturbed_words
+    from naslab.cli.pareto import front_rows, print_front
     from naslab.cli.progress import Display
     from naslab.lab.reading import pareto_front
     from naslab.lab.search import search as run
@@ -96,19 +98,25 @@ def search(
             stop_early=stop_early,
             inherit=inherit,
             estimator=estimator,
+            accept_changes=accept_changes,
             on_event=display.show,
         )
     table = pareto_front(view)
+    told = disturbed_words(view.outcomes)
+    if told:
+        say(f"note: {told}")
     if json:
         complete = sum(outcome.is_complete for outcome in view.outcomes)
+        infeasible = sum(outcome.is_infeasible for outcome in view.outcomes)
         print_json(
             {
                 "study": view.record.name,
-                "trials": len(view.outcomes),
+                "trials": len(view.outcomes) - infeasible,
                 "networks": len({outcome.candidate.arch_id for outcome in view.outcomes}),
                 "complete": complete,
-                "failed": len(view.outcomes) - complete,
-                **table.rows(),
+                "failed": len(view.outcomes) - complete - infeasible,
+                "infeasible": infeasible,
+                **front_rows(view, table),
             }
         )
         return

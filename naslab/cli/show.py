@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table, quantity, say
+from naslab.cli.help_text import Command
+from naslab.cli.output import (
+    DEFAULT_LEDGER,
+    JsonOption,
+    LedgerOption,
+    print_json,
+    print_table,
+    quantity,
+    say,
+    say_idle_strides,
+)
 from naslab.metrics import ACTIVATIONS, MACS, PARAMS
 
 if TYPE_CHECKING:
@@ -38,6 +48,7 @@ def show(
     from naslab.lab.models import find_model, parse_resolution
 
     found = find_model(model, ledger, parse_resolution(resolution), num_classes)
+    say_idle_strides(found.arch)
     total = cost_of(found.arch)  # comes first: of what does not fit it names the layer
     rows = stage_rows(found.arch)
     seen = reach(found.arch)
@@ -103,4 +114,4 @@ def _drawn(arch: ArchSpec, auxiliary: bool) -> Diagram:
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command()(show)
+    app.command(cls=Command)(show)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from naslab.cli.help_text import Command
 from naslab.cli.output import JsonOption, print_json, print_table
 
 
@@ -44,4 +45,4 @@ def _size(count: int) -> str:
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command()(spaces)
+    app.command(cls=Command)(spaces)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from naslab.cli.help_text import Command
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table
 from naslab.metrics import ACCURACY
 
@@ -42,4 +43,4 @@ def studies(ledger: LedgerOption = DEFAULT_LEDGER, json: JsonOption = False) -> 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command()(studies)
+    app.command(cls=Command)(studies)

@@ -19,7 +19,7 @@ from naslab.cli.options import (
     StudyDatasetOption,
     TaskOption,
 )
-from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, say
+from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, say, say_idle_strides
 
 
 def train(
@@ -61,7 +61,7 @@ def train(
     import msgspec
 
     from naslab.arch import save_arch
-    from naslab.atomic_write import atomic_write
+    from naslab.atomic_write import atomic_write, make_folder
     from naslab.cli.search import data_choice
     from naslab.lab.models import find_model, parse_resolution
     from naslab.lab.training import export_network
@@ -69,7 +69,8 @@ def train(
     from naslab.metrics import shown_as
 
     found = find_model(model, ledger, parse_resolution(resolution))
-    out.mkdir(parents=True, exist_ok=True)
+    say_idle_strides(found.arch)
+    make_folder(out)
     trained = run(
         found,
         dataset=data_choice(dataset, None, "auto", skip_unreadable, channels, task),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from naslab.cli.help_text import Command
 from naslab.cli.output import JsonOption, print_json, print_table, say
 from naslab.metrics import MACS, PARAMS
 
@@ -23,9 +24,12 @@ def zoo(
 ) -> None:
     """Every network of the zoo: family, paper, year, exact params and macs, published top-1 accuracy and its source.
 
+    Below stands which families pad otherwise than their released code.
+
     Example: naslab zoo --plot zoo.html
     """
     from naslab.analysis.zoo import zoo_table
+    from naslab.zoo.entry import SAME_WORDS
 
     rows = zoo_table()
     if plot is not None:
@@ -54,6 +58,8 @@ def zoo(
                 for row in rows
             ],
         )
+        shifted = dict.fromkeys(row.family for row in rows if not row.has_released_windows)
+        print(f"{', '.join(shifted)}: {SAME_WORDS}")
 
 
 def _source(row: ZooRow) -> str:
@@ -64,4 +70,4 @@ def _source(row: ZooRow) -> str:
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command()(zoo)
+    app.command(cls=Command)(zoo)

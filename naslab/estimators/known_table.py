@@ -11,11 +11,13 @@ from typing import NamedTuple
 
 import msgspec
 
-from naslab.errors import DataError, ReadError, shown
+from naslab.arch import arch_id
+from naslab.errors import DataError, ReadError, SpecError, shown
 from naslab.estimators.estimator import Workbench
 from naslab.metrics import ACCURACY
-from naslab.reading import TABLE, cells_by_column, json_values, read_bytes, read_rows
-from naslab.space import Genome
+from naslab.reading import TABLE, cells_by_column, json_values, read_bytes, read_rows, whole_number
+from naslab.space import Genome, SearchSpace
+from naslab.space.genome import Hole
 from naslab.study.outcome import Candidate, Estimate, Failure
 
 
@@ -31,13 +33,16 @@ class KnownTable(msgspec.Struct, frozen=True, kw_only=True):
 
     `path` is a CSV with a column of keys and one of accuracies in per cent (and one of standard errors, if named), or
     NAS-Bench-Macro's `.json.gz` as published (Su et al. 2022, arXiv 2103.11922), whose accuracies are the means of
-    three trainings. A candidate that is not in the table is an `invalid` failure. The fidelity plays no part.
+    three trainings. A candidate whose genome is not in the table is looked up by its network, where `space` says what
+    the table's keys stand for: choices that make the same layers are one network. One that is not there either is an
+    `invalid` failure. The fidelity plays no part.
 
     >>> KnownTable(path="known.csv").key_column
     'arch'
     """
 
     path: str
+    space: SearchSpace | None = None
     key_column: str = "arch"
     accuracy_column: str = "mean_acc"
     sem_column: str | None = None
@@ -60,6 +65,8 @@ class KnownTable(msgspec.Struct, frozen=True, kw_only=True):
         started = time.perf_counter()
         key = genome_key(candidate.genome)
         known = self._table(bench).get(key)
+        if known is None and self.space is not None:
+            known = self._networks(bench, self.space).get(candidate.arch_id)
         if known is None:
             failure = Failure("invalid", f"'{key}' is not in {self.path}")
             return Estimate(failure=failure, device="table", worker=bench.worker)
@@ -69,6 +76,19 @@ class KnownTable(msgspec.Struct, frozen=True, kw_only=True):
             device="table",
             worker=bench.worker,
         )
+
+    def _networks(self, bench: Workbench, space: SearchSpace) -> dict[str, Known]:
+        """The table by the identities of its networks; of several keys of one network the first counts."""
+        place = (self, "networks")
+        if place not in bench.cache:
+            found: dict[str, Known] = {}
+            for key, known in self._table(bench).items():
+                genome = genome_of_key(space, key)
+                if genome is not None:
+                    found.setdefault(arch_id(space.decode(genome)), known)
+            bench.cache[place] = found
+        networks: dict[str, Known] = bench.cache[place]
+        return networks
 
     def _table(self, bench: Workbench) -> dict[str, Known]:
         if self not in bench.cache:
@@ -88,6 +108,28 @@ def genome_key(genome: Genome) -> str:
     """
     options = [str(gene.option) for gene in genome.genes]
     return ("-" if any(len(option) > 1 for option in options) else "").join(options)
+
+
+def genome_of_key(space: SearchSpace, key: str) -> Genome | None:
+    """The genome of `space` that `genome_key` writes as `key`; `None` where there is no such network.
+
+    >>> from naslab.space import load_space
+    >>> genome_key(genome_of_key(load_space("nas_bench_macro"), "01201201"))
+    '01201201'
+    """
+    parts = iter(key.split("-") if "-" in key else key)
+
+    def choose(hole: Hole) -> int:
+        option = whole_number(next(parts, ""))
+        if option is None or option >= len(hole.options):
+            raise SpecError(hole.path, "has no such option")
+        return option
+
+    try:
+        genome = space.fill(choose)
+        return genome if next(parts, None) is None and space.is_network(genome) else None
+    except SpecError:
+        return None
 
 
 def nas_bench_macro(data_dir: Path | str | None = None) -> KnownTable:

@@ -1,6 +1,6 @@
 """Estimators by name, as the command line and benchmarks write them: `naswot`, `short:epochs=2,images=5000`.
 
-Every name is a row of `naslab.estimators.rows`.
+Every name is a row of `naslab.estimators.rows`, or leads to a user's own (`naslab.estimators.own`).
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ import msgspec
 from naslab.arch.block import require
 from naslab.errors import SpecError, UnknownNameError
 from naslab.estimators.options import LATER_OPTIONS, Options
+from naslab.estimators.own import own_name, own_row
 from naslab.estimators.rows import FORMER_NAMES, ROWS, EstimatorRow, MadeEstimator
 from naslab.estimators.rows import Setting as Setting
+from naslab.outside import name_of
 
 
 class EstimatorName(NamedTuple):
@@ -78,8 +80,15 @@ def estimator_names() -> tuple[str, ...]:
     return tuple(row.name for row in ROWS)
 
 
+def named(asked: str | object) -> EstimatorName:
+    """The estimator that is `asked` for by name, or that is given itself: a training function, or an estimator."""
+    if isinstance(asked, str):
+        return read_name(asked)
+    return EstimatorName(own_row(name_of(asked), asked), Options())
+
+
 def read_name(text: str) -> EstimatorName:
-    """The estimator that a text asks for.
+    """The estimator that a text asks for. One of a user's, as `my_code:evaluate`, is not loaded before it is made.
 
     Raises `UnknownNameError` for unknown names and options, `SpecError` for values that do not fit.
 
@@ -90,7 +99,7 @@ def read_name(text: str) -> EstimatorName:
     name = FORMER_NAMES.get(name, name)
     row = next((row for row in ROWS if row.name == name), None)
     if row is None:
-        raise UnknownNameError("estimator", name, estimator_names())
+        return EstimatorName(own_row(own_name(text.strip())), Options())
     said: dict[str, str] = {}
     for part in filter(None, (each.strip() for each in rest.split(","))):
         key, equals, value = part.partition("=")

@@ -32,6 +32,7 @@ from naslab.metrics import ACCURACY, ACTIVATIONS, EXTRAPOLATED_ACCURACY, MACS, P
 from naslab.regular_files import open_regular
 from naslab.study.outcome import Candidate, Fidelity
 from naslab.study.problem import Problem
+from naslab.training.datasets.info import facts_of
 
 if TYPE_CHECKING:
     from naslab.estimators.ensemble import EnsembleMember
@@ -89,7 +90,8 @@ class EstimatorRow(NamedTuple):
     `kind` is `training` where it trains every network, `accuracy` where it estimates the accuracy of networks without
     training them, `proxy` where it gives a score that is no accuracy. `metrics` are the names in `measured`, larger for
     better, the one that ranks networks first; options may say another (`Options.metric`). `any_network` says whether
-    it judges networks from elsewhere too, such as a search's baselines, and `times` whether it measures latency.
+    it judges networks from elsewhere too, such as a search's baselines, `times` whether it measures latency, `is_own`
+    whether a user has brought it.
     """
 
     name: str
@@ -100,6 +102,7 @@ class EstimatorRow(NamedTuple):
     metrics: tuple[str, ...] = (ACCURACY.name,)
     any_network: bool = True
     times: bool = False
+    is_own: bool = False
 
 
 def _short(setting: Setting, options: ShortOptions) -> MadeEstimator:
@@ -129,6 +132,12 @@ def _short_training(setting: Setting, options: ShortOptions) -> ShortTraining:
     from naslab.estimators.short_training import ShortTraining
 
     problem, recipe = setting.problem, setting.problem.recipe
+    if options.images is not None:
+        facts = facts_of(problem.data, setting.data_dir)
+        name, least = problem.data.name, facts.num_classes
+        most = int((problem.data.max_images or facts.num_train) * (1 - problem.data.validation_fraction))
+        rule = f"must be {least} (one a class of {name}) to {most:,} (those not for validation), got {options.images:,}"
+        require(least <= options.images <= most, "short:images", rule)
     if options.batch is not None:
         rate = recipe.learning_rate * options.batch / recipe.batch_size
         recipe = msgspec.structs.replace(recipe, batch_size=options.batch, learning_rate=rate)
@@ -159,6 +168,8 @@ def _ensemble(setting: Setting, options: EnsembleOptions) -> MadeEstimator:
 def _predictor(setting: Setting, options: PredictorOptions) -> MadeEstimator:
     from naslab.estimators.predictor import AccuracyPredictor
 
+    is_seen = bool(options.proxies) or options.batch == PredictorOptions().batch
+    require(is_seen, "predictor:batch", "has no effect without proxies, which look at these images")
     if setting.learned is not None:
         require(
             bool(options.study), "predictor:study", "must name what a search's predictor learns from, as study=NAME"
@@ -195,9 +206,13 @@ def _table(setting: Setting, options: TableOptions) -> MadeEstimator:
     from naslab.estimators.known_table import KnownTable, nas_bench_macro
 
     require(not (options.path and options.name), "table", "is a file or a known table, so give path or name, not both")
+    plain = TableOptions()
+    has_columns = (options.key, options.accuracy) != (plain.key, plain.accuracy)
+    require(not has_columns or bool(options.path), "table", "names columns of a file, so give its path, too")
     if options.path:
         path = str(Path(options.path).expanduser().absolute())
-        made = KnownTable(path=path, key_column=options.key, accuracy_column=options.accuracy)
+        columns = {"key_column": options.key, "accuracy_column": options.accuracy}
+        made = KnownTable(path=path, space=setting.problem.space, **columns)
     else:
         name = options.name or setting.problem.space.name
         if name != "nas_bench_macro":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import torch
@@ -14,7 +14,7 @@ from naslab.arch import ArchSpec
 from naslab.errors import DataError, SpecError
 from naslab.estimators.estimator import Workbench
 from naslab.estimators.failures import failure_of
-from naslab.estimators.latency import measure_latency
+from naslab.estimators.latency import measure_latency, noted_load
 from naslab.metrics import ACCURACY, LATENCY
 from naslab.regular_files import read_regular
 from naslab.study.outcome import Candidate, Estimate, Failure
@@ -98,11 +98,12 @@ def estimate(how: SupernetEstimator, candidate: Candidate, bench: Workbench) -> 
     failure: Failure | None = None
     measured: dict[str, float] = {}
     num_lacking = 0
+    load: dict[str, Any] = {}
     try:
-        measured, num_lacking = measure(how, candidate, ready)
+        measured, num_lacking, load = measure(how, candidate, ready)
     except Exception as error:  # noqa: BLE001  (whatever a candidate does wrong is a value)
         failure = failure_of(error)
-    notes: dict[str, int | str] = {"threads": bench.threads, "supernet": ready.sha256}
+    notes: dict[str, Any] = {"threads": bench.threads, "supernet": ready.sha256, **load}
     if num_lacking:
         notes["unshared"] = num_lacking
     return Estimate(
@@ -115,8 +116,10 @@ def estimate(how: SupernetEstimator, candidate: Candidate, bench: Workbench) -> 
     )
 
 
-def measure(how: SupernetEstimator, candidate: Candidate, ready: LoadedSupernet) -> tuple[dict[str, float], int]:
-    """The metrics of a candidate's slice by name, and how many of its tensors the supernet lacks.
+def measure(
+    how: SupernetEstimator, candidate: Candidate, ready: LoadedSupernet
+) -> tuple[dict[str, float], int, dict[str, Any]]:
+    """The metrics of a candidate's slice by name, how many of its tensors the supernet lacks, and notes of the load.
 
     Raises `SpecError` where it lacks more than a quarter of them, `DataError` where the data do not fit the network.
     """
@@ -135,7 +138,9 @@ def measure(how: SupernetEstimator, candidate: Candidate, ready: LoadedSupernet)
     recalibrate(module, split, size, ready.recipe, how.calibration_images, seed)
     seen = evaluate(module, split.validation, Normaliser(split, size), ready.recipe)
     measured = ACCURACY.measured(seen.accuracy, accuracy_sem(seen.accuracy, seen.num_images))
+    load: dict[str, Any] = {}
     if how.latency:
         timed = measure_latency(module, candidate.arch.input, split.train.labels.device)
         measured |= LATENCY.measured(timed.median_ms, timed.iqr_ms)
-    return measured, num_lacking
+        load = noted_load(timed)
+    return measured, num_lacking, load

@@ -16,7 +16,7 @@ from naslab.arch.spec import ArchSpec
 from naslab.errors import NaslabError
 from naslab.estimators.estimator import Workbench
 from naslab.estimators.failures import failure_of
-from naslab.estimators.latency import measure_latency
+from naslab.estimators.latency import measure_latency, noted_load
 from naslab.estimators.stopping import StopRule
 from naslab.metrics import ACCURACY, LATENCY
 from naslab.study.outcome import Candidate, EpochRecord, Estimate, Fidelity
@@ -142,7 +142,7 @@ class TrainingRun:
         trained, _ = train_within_memory(make, fit, how.recipe, len(images.train), begun_at)
         module = without_heads(trained, arch)
         kept = kept_epoch(self.curve, how.recipe)
-        measured = {name: value for name, value in kept.measured.items() if math.isfinite(value)}
+        measured = {name: value for name, value in kept.values.items() if math.isfinite(value)}
         if split.task == "classification":
             accuracy = kept.validation_accuracy
             measured = ACCURACY.measured(accuracy, accuracy_sem(accuracy, len(split.validation))) | measured
@@ -157,6 +157,7 @@ class TrainingRun:
                 split.train.labels.device,
             )
             measured |= LATENCY.measured(seen.median_ms, seen.iqr_ms)
+            self.notes |= noted_load(seen)
         return measured
 
     def _start(self, origin: Origin) -> Checkpoint | None:

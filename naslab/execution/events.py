@@ -23,6 +23,21 @@ class StudyOpened(msgspec.Struct, frozen=True):
     adapted: str = ""
 
 
+class StudyRestarted(msgspec.Struct, frozen=True):
+    """A study without an outcome was begun anew as another search; `difference` says what is another."""
+
+    study: str
+    difference: str
+
+
+class VersionChanged(msgspec.Struct, frozen=True):
+    """A study goes on with another version of naslab, `now`, than the one that last drove it, `before`."""
+
+    study: str
+    before: str
+    now: str
+
+
 class StrategyChosen(msgspec.Struct, frozen=True):
     """The strategy was left to naslab: the one that it took, and why."""
 
@@ -87,6 +102,8 @@ class Ended(msgspec.Struct, frozen=True):
 
 Event = (
     StudyOpened
+    | StudyRestarted
+    | VersionChanged
     | StrategyChosen
     | Resumed
     | TrialStarted

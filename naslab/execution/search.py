@@ -110,8 +110,8 @@ class Run:
         self._next_trial = max(started, default=-1) + 1
         kept, requeued = source.resume(outcomes, left)
         self._requeued = deque(requeued)
-        self._num_finished = len(kept)
-        self._num_failed = sum(not outcome.is_complete for outcome in kept)
+        self._num_finished = sum(not outcome.is_infeasible for outcome in kept)
+        self._num_failed = sum(not (outcome.is_complete or outcome.is_infeasible) for outcome in kept)
         if kept or requeued:
             on_event(Resumed(len(kept), len(requeued)))
 
@@ -164,8 +164,8 @@ class Run:
         outcome = Outcome(candidate=candidate, estimate=estimate, finished=time.time())
         self._ledger.finish(self._study, outcome)
         del self.in_flight[candidate.trial]
-        self._num_finished += 1
-        self._num_failed += not outcome.is_complete
+        self._num_finished += not outcome.is_infeasible
+        self._num_failed += not (outcome.is_complete or outcome.is_infeasible)
         self._source.learn(outcome)
         self._on_event(TrialFinished(outcome, self._num_finished, self._source.total))
 

@@ -293,7 +293,7 @@ class RungSource:
     def _note_finished(self, outcome: Outcome) -> None:
         """Enter an outcome in its rung; checkpoints that it makes useless are forgotten."""
         rung = self._rung_of(outcome.candidate)
-        if rung is None:
+        if rung is None or outcome.is_infeasible:
             return
         self._finished[rung][outcome.candidate.arch_id] = outcome
         left = outcome.estimate.weights_sha256

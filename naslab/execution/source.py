@@ -8,11 +8,14 @@ from typing import Any, Literal, NamedTuple, Protocol
 import msgspec
 
 from naslab.arch import ArchSpec, arch_id, cost
-from naslab.errors import SpaceExhaustedError
+from naslab.errors import LimitError, SpaceExhaustedError
 from naslab.space import Genome
 from naslab.strategies.strategy import Proposal, Strategy
 from naslab.study.outcome import Candidate, Fidelity, Outcome
 from naslab.study.problem import Problem
+
+MOST_INFEASIBLE = 100
+"""Networks that break the limits on what is measured, while none meets them, until a search gives up."""
 
 
 class Resumption(NamedTuple):
@@ -54,7 +57,7 @@ class CandidateSource(Protocol):
         ...
 
     def learn(self, outcome: Outcome) -> None:
-        """Learn from `outcome`, which is in the ledger by now."""
+        """Learn from `outcome`, which is in the ledger by now. Raises `LimitError` where limits are met by nothing."""
         ...
 
 
@@ -88,8 +91,8 @@ def make_candidate(
 class StrategySource:
     """What `strategy` proposes on `problem`, until a study holds `trials` searched candidates of `fidelity`.
 
-    Failures count. Candidates at other fidelities, promoted ones, do not. Their outcomes are told to strategies that
-    learn across fidelities, and to no others.
+    Failures count, networks that broke a limit on what is measured do not. Nor do candidates at other fidelities,
+    promoted ones; their outcomes are told to strategies that learn across fidelities, and to no others.
     """
 
     def __init__(self, strategy: Strategy, problem: Problem, fidelity: Fidelity, seed: int, trials: int) -> None:
@@ -98,13 +101,19 @@ class StrategySource:
         self._fidelity = fidelity
         self._seed = seed
         self._num_started = 0
+        self._num_infeasible = 0
+        self._is_met = False
+        self._last_infeasible: Outcome | None = None
         self.total = trials
         self.is_exhausted = False
 
     def resume(self, outcomes: Sequence[Outcome], in_flight: Sequence[Candidate]) -> Resumption:
         kept = [outcome for outcome in outcomes if outcome.candidate.role == "search"]
         own = [outcome for outcome in kept if self._is_own(outcome.candidate)]
-        room = max(0, self.total - len(own))
+        counted = [outcome for outcome in own if not outcome.is_infeasible]
+        self._num_infeasible = len(own) - len(counted)
+        self._is_met = bool(counted)
+        room = max(0, self.total - len(counted))
         left = [each for each in in_flight if each.role == "search" and self._is_own(each)]
         requeued = undone(left, own)[:room]
         told = kept if self._strategy.learns_across_fidelities else own
@@ -112,7 +121,7 @@ class StrategySource:
             self._strategy.tell(told)
         if requeued:
             self._strategy.adopt(requeued)
-        self._num_started = len(own) + len(requeued)
+        self._num_started = len(counted) + len(requeued)
         return Resumption(kept, requeued)
 
     def propose(self, count: int, first_trial: int) -> list[Candidate]:
@@ -124,12 +133,30 @@ class StrategySource:
         except SpaceExhaustedError:
             proposals = []
         self.is_exhausted = len(proposals) < count
+        if self.is_exhausted:
+            self._require_met()
         self._num_started += len(proposals)
         return [self._candidate(proposal, first_trial + index) for index, proposal in enumerate(proposals)]
 
     def learn(self, outcome: Outcome) -> None:
         if self._is_own(outcome.candidate) or self._strategy.learns_across_fidelities:
             self._strategy.tell([outcome])
+        if outcome.is_infeasible and outcome.candidate.role == "search":
+            self._num_started -= 1
+            self._num_infeasible += 1
+            self._last_infeasible = outcome
+            if self._num_infeasible >= MOST_INFEASIBLE:
+                self._require_met()
+        else:
+            self._is_met = True
+
+    def _require_met(self) -> None:
+        """Raise `LimitError` where every network so far broke a limit on what is measured."""
+        last = self._last_infeasible
+        if last is None or self._is_met or last.estimate.failure is None:
+            return
+        told = f"none of the first {self._num_infeasible} networks meets the limits on what is measured"
+        raise LimitError(f"{told}; the last: {last.estimate.failure.message}")
 
     def _is_own(self, candidate: Candidate) -> bool:
         return candidate.fidelity == self._fidelity

@@ -12,6 +12,7 @@ from naslab.analysis.failures import FailureTable
 from naslab.analysis.family import FamilyTable, MeasuredMember
 from naslab.analysis.front import FrontPoint, FrontTable
 from naslab.analysis.importance import ImportanceTable
+from naslab.analysis.latency_load import disturbed_words
 from naslab.analysis.preferences import PreferenceTable
 from naslab.analysis.progress import ProgressTable
 from naslab.analysis.ranking import has_trained, ranking_words, score_of
@@ -26,7 +27,7 @@ from naslab.figures.preferences import MOST_SHOWN, preferences_figure
 from naslab.figures.progress import progress_figure
 from naslab.figures.section import Section
 from naslab.figures.style import metric_words
-from naslab.metrics import ACCURACY, MACS, SHOWN_METRICS, Metric, shown_as
+from naslab.metrics import ACCURACY, LATENCY, MACS, SHOWN_METRICS, Metric, shown_as
 
 RETRAINING_FACTOR = 10
 """A network of the front is retrained for this many times the search's epochs by the command beside it."""
@@ -98,6 +99,8 @@ def front_section(
     if found.num_unmeasured:
         text = f"{found.num_unmeasured} complete trials lack an objective and are not shown."
         parts.append(element("p", text, attributes={"class": "note"}))
+    if LATENCY.name in extra and (told := disturbed_words(view.outcomes)):
+        parts.append(element("p", f"{told}.", attributes={"class": "note"}))
     return Section("front", "Pareto front", join(parts))
 
 

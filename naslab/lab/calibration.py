@@ -41,7 +41,7 @@ from naslab.lab.models import (
     WORKERS,
 )
 from naslab.lab.problems import make_problem
-from naslab.lab.records import open_record, run_record
+from naslab.lab.records import run_record, taken_up
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.record import StudyRecord
 from naslab.metrics import ACCURACY, DEFAULT_OBJECTIVES
@@ -343,14 +343,14 @@ def _run(
         created=time.time(),
         estimator_file=made.sha256,
     )
-    open_record(ledger, record)
-    outcomes = ledger.outcomes(study)
-    on_event(StudyOpened(record, plan.problem, tuple(outcomes)))
-    if {each.arch_id for each in jobs} <= {each.candidate.arch_id for each in outcomes}:
-        return
-    ledger.add_run(study, run_record(pool))
-    with pool.start(Timed(made.estimator)) as executor:
-        run_candidates(study, ledger, executor, ListSource(jobs), on_event)
+    with taken_up(ledger, record, on_event):
+        outcomes = ledger.outcomes(study)
+        on_event(StudyOpened(record, plan.problem, tuple(outcomes)))
+        if {each.arch_id for each in jobs} <= {each.candidate.arch_id for each in outcomes}:
+            return
+        ledger.add_run(study, run_record(pool))
+        with pool.start(Timed(made.estimator)) as executor:
+            run_candidates(study, ledger, executor, ListSource(jobs), on_event)
 
 
 def _candidate(space: SearchSpace, genome: Genome, fidelity: Fidelity, seed: int) -> Candidate:

@@ -33,7 +33,7 @@ def train_family(
     then.
     """
     pool = workers or Workers()
-    with Ledger.open(ledger, create=False) as opened:
+    with Ledger.open(ledger, create=False) as opened, opened.claim(study.record.name):
         opened.add_run(study.record.name, run_record(pool))
         on_event(StudyOpened(study.record, study.problem, study.outcomes))
         memory = WorkerMemory(study.problem.recipe, study.problem.data)

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import msgspec
 
 from naslab.arch import ArchSpec
+from naslab.arch.blocks.outside import block_class, own_blocks
 from naslab.errors import StudyError
-from naslab.metrics import ACCURACY, EVALUATION, MACS, TIMING, find_metric
+from naslab.estimators.rows import ROWS
+from naslab.metrics import ACCURACY, EVALUATION, MACS, TIMING, find_metric, is_declared
+from naslab.outside import find_outside, name_of, source_of
 from naslab.space import SearchSpace, load_space
-from naslab.strategies.registry import make_strategy
+from naslab.strategies.own import is_strategy, strategy_of
+from naslab.strategies.registry import make_strategy, strategy_names
 from naslab.strategies.strategy import Strategy
+from naslab.study.data_choice import OWN_DATA
 from naslab.study.problem import DataChoice, Limit, Objective, Problem
 from naslab.study.recipe import Recipe, default_recipe
 from naslab.study.task import TASKS
@@ -38,6 +43,7 @@ def make_problem(
     recipe: Recipe | str | Path | None,
     max_images: int | None = None,
     score: str | None = None,
+    brings_data: bool = False,
     data_dir: str | None = None,
     resolution: tuple[int, int] | None = None,
 ) -> Problem:
@@ -45,19 +51,35 @@ def make_problem(
 
     `space`, `dataset`, `limits`, `recipe`, `max_images`, `data_dir` and `resolution` are those of `naslab.search`.
     `objectives` are by default the main metric of the data's task (accuracy for classes) and macs, or the `score` by
-    which an estimator ranks networks, and macs. Raises `StudyError` for objectives that are none, named twice or
+    which an estimator ranks networks, and macs. An estimator that `brings_data` needs no data set: without one, the
+    images and classes are those that the space says. Raises `StudyError` for objectives that are none, named twice or
     measured by nothing, and `NaslabError` for whatever else does not fit.
     """
     template = space if isinstance(space, SearchSpace) else load_space(space)
-    data = choose_data(fitting_dataset(template) if dataset is None else dataset, data_dir)
-    if not isinstance(dataset, DataChoice):
-        data = msgspec.structs.replace(data, max_images=max_images)
+    facts = None
+    if dataset is None and brings_data:
+        data = DataChoice(name=OWN_DATA, max_images=max_images)
+    else:
+        data = choose_data(fitting_dataset(template) if dataset is None else dataset, data_dir)
+        if not isinstance(dataset, DataChoice):
+            data = msgspec.structs.replace(data, max_images=max_images)
+        facts = facts_of(data, data_dir)
     name = data.name
-    facts = facts_of(data, data_dir)
+    channels, num_classes = template.template["input"][0], template.template["num_classes"]
+    if facts is not None:
+        channels, num_classes = facts.channels, facts.num_classes
+    template = template.for_data(channels, num_classes, resolution)
     if isinstance(recipe, str | Path):
         recipe = find_recipe(recipe, name)
     if objectives is None:
-        objectives = tuple(dict.fromkeys((score or TASKS[facts.task].main.name, MACS.name)))
+        main = ACCURACY if facts is None else TASKS[facts.task].main
+        objectives = tuple(dict.fromkeys((score or main.name, MACS.name)))
+    scores = {row.metrics[0]: row.name for row in ROWS}
+    for metric in objectives:
+        if metric != score and not is_declared(metric) and metric in scores:
+            raise StudyError(
+                f"{metric} is the score of an estimator: add --estimator {scores[metric]}, or leave it out"
+            )
     goals = tuple(Objective.of_score(name) if name == score else Objective.named(name) for name in objectives)
     if not goals:
         raise StudyError(f"a search needs at least one objective, such as {ACCURACY.name}")
@@ -65,21 +87,24 @@ def make_problem(
         row = find_metric(goal.metric, "objective")
         if not row.is_described and row.measured_by not in (EVALUATION, TIMING):
             raise StudyError(f"no estimator of a search measures the objective {row.name}: leave it out")
-        if row.measured_by == EVALUATION:
+        if row.measured_by == EVALUATION and facts is not None:
             require_of_task(row, facts)
     if len({goal.metric for goal in goals}) < len(goals):
         raise StudyError(f"an objective is named twice: {', '.join(objectives)}")
     how = recipe or default_recipe(name)
-    require_recipe_fits(how, facts, name)
-    if score is None:
-        require_measurable(facts, name)
-    require_split(data, data_dir)
+    if facts is not None:
+        require_recipe_fits(how, facts, name)
+        require_split(data, data_dir)
+        if score is None:
+            require_measurable(facts, name)
+    read = [Limit.parse(text) for text in limits]
     return Problem(
-        space=template.for_data(facts.channels, facts.num_classes, resolution),
+        space=template,
         objectives=goals,
         data=data,
         recipe=how,
-        limits=tuple(Limit.parse(text) for text in limits),
+        limits=tuple(limit for limit in read if limit.is_described),
+        measured_limits=tuple(limit for limit in read if not limit.is_described),
     )
 
 
@@ -127,15 +152,40 @@ def baseline(name: str, problem: Problem) -> ListedNetwork:
     return arch, {"zoo": name}
 
 
-def strategy_name(strategy: str | BaseSampler) -> str:
+def is_sampler(strategy: object) -> TypeGuard[BaseSampler]:
+    """Whether a strategy is a sampler of Optuna; told without loading Optuna."""
+    return not is_strategy(strategy)
+
+
+def strategy_name(strategy: str | BaseSampler | Strategy) -> str:
     """What a study calls its strategy; `auto` is the name of one that is yet to be chosen."""
-    return strategy if isinstance(strategy, str) else f"optuna.{type(strategy).__name__}"
+    if isinstance(strategy, str):
+        return strategy
+    return name_of(strategy) if is_strategy(strategy) else f"optuna.{type(strategy).__name__}"
 
 
-def resolve_strategy(strategy: str | BaseSampler, problem: Problem, seed: int) -> Strategy:
-    """The strategy of a name, or one that thinks with a sampler of Optuna."""
+def block_source(problem: Problem) -> dict[str, str]:
+    """The source of the user's own blocks in a problem's space (`naslab.outside.source_of`)."""
+    found: dict[str, str] = {}
+    for name in sorted(own_blocks(problem.space.template)):
+        found |= source_of(block_class(name))
+    return found
+
+
+def strategy_source(strategy: str | BaseSampler | Strategy) -> dict[str, str]:
+    """The source of a user's own strategy (`naslab.outside.source_of`); nothing for naslab's and Optuna's."""
+    if isinstance(strategy, str):
+        found = None if strategy in strategy_names() else find_outside(strategy, "strategy", "naslab.strategies")
+        return {} if found is None else source_of(found)
+    return source_of(strategy) if is_strategy(strategy) else {}
+
+
+def resolve_strategy(strategy: str | BaseSampler | Strategy, problem: Problem, seed: int) -> Strategy:
+    """The strategy of a name, a user's own, or one that thinks with a sampler of Optuna."""
     if isinstance(strategy, str):
         return make_strategy(strategy, problem, seed)
-    from naslab.strategies.optuna_bridge import sampler_strategy
+    if is_sampler(strategy):
+        from naslab.strategies.optuna_bridge import sampler_strategy
 
-    return sampler_strategy(strategy, problem, seed)
+        return sampler_strategy(strategy, problem, seed)
+    return strategy_of(strategy, name_of(strategy), problem, seed)

@@ -6,18 +6,21 @@ naslab.write_report(study, "report.html")
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from naslab.analysis.front import FrontTable, front
+from naslab.analysis.front import FrontTable, front, metrics_of
 from naslab.analysis.ranking import score_of
 from naslab.analysis.reference import reference_point
 from naslab.analysis.study import StudyView
-from naslab.arguments import optional, path, takes, text
+from naslab.arguments import many, optional, path, takes, text
+from naslab.errors import StudyError
 from naslab.lab.models import LEDGER, NAMES, STUDY, find_study
 from naslab.metrics import MACS
-from naslab.study.problem import Objective
+from naslab.study.outcome import Outcome
+from naslab.study.problem import Limit, Objective, Problem
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -35,14 +38,18 @@ def open_study(name: str, ledger: str | Path = "naslab.db") -> StudyView:
     return find_study(name, ledger)
 
 
-@takes(study=STUDY, objectives=optional(NAMES), ledger=LEDGER)
+@takes(study=STUDY, objectives=optional(NAMES), ledger=LEDGER, limits=many(text("a limit, as 'accuracy>=90'")))
 def pareto_front(
-    study: StudyView | str, objectives: Sequence[str] | str | None = None, ledger: str | Path = "naslab.db"
+    study: StudyView | str,
+    objectives: Sequence[str] | str | None = None,
+    ledger: str | Path = "naslab.db",
+    limits: Sequence[str] = (),
 ) -> FrontTable:
     """The front of `study` in its own objectives or in others, with the hypervolume and its reference point.
 
-    `study` is a study, or the name of one of `ledger`; `objectives` are names of metrics. Raises `StudyError` where no
-    outcome has every objective.
+    `study` is a study, or the name of one of `ledger`; `objectives` are names of metrics. `limits` such as
+    `"accuracy>=90"` or `"macs<=5M"`, on anything that its trials have, leave the other networks out. Raises
+    `StudyError` where no outcome has every objective, or none meets the limits.
 
     >>> import naslab
     >>> [point.label for point in naslab.pareto_front(naslab.open_study("mystudy")).front]  # doctest: +SKIP
@@ -51,17 +58,36 @@ def pareto_front(
     own = {goal.metric: goal for goal in view.problem.objectives}
     named = own if objectives is None else objectives
     goals = tuple(own[name] if name in own else Objective.named(name) for name in named)
-    return front(view.outcomes, goals, reference_point(view.problem, view.outcomes, goals))
+    within = [each for each in view.outcomes if not each.is_complete]
+    within += meeting(view, limits)
+    return front(within, goals, reference_point(view.problem, view.outcomes, goals))
 
 
-@takes(study=STUDY, x=text("the name of a metric"), y=optional(text("the name of a metric")), ledger=LEDGER)
+def meeting(view: StudyView, limits: Sequence[str]) -> list[Outcome]:
+    """The complete outcomes of a study that meet `limits`. Raises `StudyError` where there are some and none does."""
+    complete = [each for each in view.outcomes if each.is_complete]
+    known = dict.fromkeys(name for each in complete for name in metrics_of(each))
+    read = [Limit.on_results(limit, known) for limit in limits] if complete else []
+    found = [each for each in complete if all(limit.holds(each.value(limit.metric)) for limit in read)]
+    if complete and not found:
+        best = [
+            f"{limit.metric} from {min(values):g} to {max(values):g}"
+            for limit in read
+            if (values := [each.value(limit.metric) for each in complete if math.isfinite(each.value(limit.metric))])
+        ]
+        raise StudyError(f"no trial of the study meets {', '.join(map(str, read))}: its trials have {', '.join(best)}")
+    return found
+
+
+@takes(study=STUDY, x=optional(text("the name of a metric")), y=optional(text("the name of a metric")), ledger=LEDGER)
 def front_figure(
-    study: StudyView | str, x: str = MACS.name, y: str | None = None, ledger: str | Path = "naslab.db"
+    study: StudyView | str, x: str | None = None, y: str | None = None, ledger: str | Path = "naslab.db"
 ) -> go.Figure:
     """The Pareto front of `study` as a Plotly figure, its baselines and family beside it.
 
     `study` is a study, or the name of one of `ledger`. `x` and `y` are names of metrics, with a direction (`f1:max`)
-    where nobody declared them; `y` is by default accuracy, or the score of the estimator that the study ranks by.
+    where nobody declared them; `x` is by default the study's own second objective, else macs,
+    `y` accuracy, or the score of the estimator that the study ranks by.
     Raises `StudyError` where no outcome has both.
 
     >>> import naslab
@@ -72,10 +98,17 @@ def front_figure(
 
     view = find_study(study, ledger)
     up = y or score_of(view.record)
-    goals = (up,) if y is None and up == x else (up, x)
+    across = x or second_objective(view.problem, up)
+    goals = (up,) if y is None and up == across else (up, across)
     found = pareto_front(view, goals)
     drawn = [goal.metric for goal in found.objectives]
     return draw(found, drawn[-1], drawn[0], family(view.baselines), family(view.family))
+
+
+def second_objective(problem: Problem, first: str) -> str:
+    """The objective of `problem` to draw against `first`: the next one of its own, macs where there is none."""
+    name = first.partition(":")[0]
+    return next((goal.metric for goal in problem.objectives if goal.metric != name), MACS.name)
 
 
 @takes(study=STUDY, path=path(), ledger=LEDGER)

@@ -3,59 +3,46 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
 
 import msgspec
 
-from naslab.errors import StudyError
+from naslab.analysis.ranking import has_trained
+from naslab.errors import StudyError, shortened
+from naslab.estimators.named import read_name
+from naslab.execution.events import Observer, StudyRestarted, VersionChanged
 from naslab.execution.workers import Workers
+from naslab.lab.differences import Difference, problem_difference
 from naslab.lab.search_options import identity_fields
 from naslab.ledger.ledger import Ledger
-from naslab.ledger.record import RunRecord, StudyRecord
+from naslab.ledger.record import RunRecord, SourceChange, StudyRecord
+from naslab.outside import changed
 from naslab.provenance import command_line, installed_versions, machine_description
 from naslab.strategies.choosing import StrategyChoice
 from naslab.study.data_choice import DataChoice
 
 
 def begun_with(ledger: Ledger, study: str, choice: StrategyChoice) -> StrategyChoice:
-    """The choice, or the strategy that the study was begun with where there is one: a larger budget changes nothing."""
-    if study not in ledger.study_names():
+    """The choice; the strategy that a study with outcomes was begun with: a larger budget changes nothing."""
+    if study not in ledger.study_names() or not ledger.has_outcome(study):
         return choice
     return StrategyChoice(ledger.study(study).strategy, "the study was begun with it")
 
 
-def open_record(ledger: Ledger, record: StudyRecord) -> None:
-    """Make the study of `record` in `ledger`, or take up the one of that name if it is the same search.
+def with_idle_fields(ledger: Ledger, record: StudyRecord) -> StudyRecord:
+    """The record with the epochs and the recipe that its study in `ledger` has, where its estimator uses neither.
 
-    Raises `StudyError` that names what differs where it is another.
+    Studies of before may have been begun with others.
     """
-    if record.name not in ledger.study_names():
-        ledger.create_study(record)
-        return
+    if has_trained(record) or record.name not in ledger.study_names():
+        return record
     there = ledger.study(record.name)
-    if _reads_other_files(there, record) and not any(each.is_complete for each in ledger.outcomes(record.name)):
-        ledger.set_problem(record.name, record.problem)
-        there = ledger.study(record.name)
-    for field in identity_fields():
-        old, new = getattr(there, field), getattr(record, field)
-        if field == "problem" and _goes_on_with(old, new):
-            continue
-        if field == "problem" and old != new:
-            part = next(key for key in new if old.get(key) != new[key])
-            field, old, new = part, old.get(part), new[part]
-            if part == "data" and _only_content_differs(old, new):
-                raise StudyError(
-                    f"study '{record.name}' was made with other images or labels under the name {old['name']}: their "
-                    "content has changed since; continue it with those that it began with, or give the new search its "
-                    "own name (--study NAME)"
-                )
-        if old != new:
-            what = "file or study behind its estimator" if field == "estimator_file" else field
-            raise StudyError(
-                f"study '{record.name}' was made with another {what}: {_brief(old)}, asked for {_brief(new)}; "
-                f"continue it as it was, or give the new search its own name (--study NAME)"
-            )
-    ledger.set_trials(record.name, record.trials)
+    problem = dict(record.problem)
+    if there.estimator == record.estimator and read_name(record.estimator).row.kind == "proxy" and "recipe" in problem:
+        problem["recipe"] = there.problem.get("recipe")
+    return msgspec.structs.replace(record, epochs=there.epochs, problem=problem)
 
 
 def begun_data(ledger: Ledger, name: str, asked: DataChoice) -> DataChoice | None:
@@ -65,39 +52,81 @@ def begun_data(ledger: Ledger, name: str, asked: DataChoice) -> DataChoice | Non
     """
     if name not in ledger.study_names():
         return None
-    begun = msgspec.convert(ledger.study(name).problem["data"], DataChoice)
+    try:
+        begun = msgspec.convert(ledger.study(name).problem.get("data"), DataChoice)
+    except msgspec.ValidationError:
+        return None
     stored = begun.as_stored()
     if stored == begun or asked.name != begun.name:
         return None
     return msgspec.structs.replace(asked, channels=stored.channels, own_validation=stored.own_validation)
 
 
-def _data_of(problem: dict[str, Any]) -> DataChoice | None:
-    try:
-        return msgspec.convert(problem.get("data"), DataChoice)
-    except msgspec.ValidationError:
-        return None
+@contextmanager
+def taken_up(ledger: Ledger, record: StudyRecord, on_event: Observer, accept_changes: bool = False) -> Iterator[None]:
+    """Drive the study of `record` in `ledger` alone for the block: made, or gone on with if it is the same search.
+
+    One that is another search and has no outcome yet is begun anew. With `accept_changes`, and as long as nothing is
+    complete, the user's own code may have changed since; that is kept in the study. `on_event` is told. Raises
+    `StudyError`, before anything is written, where another program drives the study, and where one with outcomes is
+    another search: that names what differs.
+    """
+    with ledger.claim_or_create(record) as is_new:
+        if not is_new:
+            _take_up(ledger, record, on_event, accept_changes)
+        yield
 
 
-def _goes_on_with(old: dict[str, Any], new: dict[str, Any]) -> bool:
-    """Whether a problem is the one before, as far as an earlier version noted it."""
-    before, now = _data_of(old), _data_of(new)
-    if before is None or now is None or {**old, "data": None} != {**new, "data": None}:
-        return False
-    return before.is_continued_by(now)
+def _take_up(ledger: Ledger, record: StudyRecord, on_event: Observer, accept_changes: bool) -> None:
+    difference = _difference(ledger.study(record.name), record)
+    if difference is not None and ledger.has_outcome(record.name):
+        raise StudyError(
+            f"study '{record.name}' was made with another {difference.what}: {difference.words()}; "
+            f"continue it as it was, or give the new search its own name (--study NAME)"
+        )
+    if difference is not None:
+        ledger.restart(record)
+        ledger.checkpoints(record.name).sweep(())
+        on_event(StudyRestarted(record.name, difference.words()))
+        return
+    _require_same_source(ledger, record, accept_changes)
+    before = [run.versions["naslab"] for run in ledger.runs(record.name) if "naslab" in run.versions]
+    if before and before[-1] != version("naslab"):
+        on_event(VersionChanged(record.name, before[-1], version("naslab")))
+    ledger.set_trials(record.name, record.trials)
 
 
-def _only_content_differs(old: dict[str, Any], new: dict[str, Any]) -> bool:
-    return {**old, "fingerprint": ""} == {**new, "fingerprint": ""}
+def _difference(there: StudyRecord, asked: StudyRecord) -> Difference | None:
+    """The first thing in which a search differs from the study of its name."""
+    for field in identity_fields():
+        old, new = getattr(there, field), getattr(asked, field)
+        if old == new:
+            continue
+        if field != "problem":
+            what = "file or study behind its estimator" if field == "estimator_file" else field
+            plain = msgspec.to_builtins(old), msgspec.to_builtins(new)
+            return Difference(what, field, *plain)
+        found = problem_difference(old, new)
+        if found is not None:
+            return found
+    return None
 
 
-def _reads_other_files(there: StudyRecord, record: StudyRecord) -> bool:
-    """Whether two studies differ in nothing but whether files are left out that cannot be read."""
-    before, now = _data_of(there.problem), _data_of(record.problem)
-    if before is None or now is None or before.skip_unreadable == now.skip_unreadable:
-        return False
-    like = msgspec.structs.replace(before, skip_unreadable=now.skip_unreadable)
-    return {**there.problem, "data": None} == {**record.problem, "data": None} and like.is_continued_by(now)
+def _require_same_source(ledger: Ledger, record: StudyRecord, accept_changes: bool) -> None:
+    """Take up changes of the user's code. Raises `StudyError` where they were not accepted."""
+    there = ledger.study(record.name)
+    told = changed(there.made_with, record.made_with)
+    if not told:
+        return
+    outcomes = ledger.outcomes(record.name)
+    if any(each.is_complete for each in outcomes) and not accept_changes:
+        raise StudyError(
+            f"the code that study '{record.name}' was made with has changed: {shortened(', '.join(told), 400)}; "
+            f"undo that, give the new search its own name (--study NAME), or go on with it (--accept-changes)"
+        )
+    change = SourceChange(changed=tuple(told), num_outcomes=len(outcomes), accepted=time.time())
+    kept = msgspec.structs.replace(there, made_with=record.made_with, changes=(*there.changes, change))
+    ledger.amend_study(kept)
 
 
 def run_record(pool: Workers) -> RunRecord:
@@ -110,8 +139,3 @@ def run_record(pool: Workers) -> RunRecord:
         executor=pool.kind,
         num_workers=pool.num_workers,
     )
-
-
-def _brief(value: Any) -> str:
-    text = msgspec.json.encode(value).decode()
-    return text if len(text) <= 160 else text[:157] + "..."

@@ -34,7 +34,7 @@ from naslab.lab.models import (
     Model,
     find_model,
 )
-from naslab.lab.records import open_record, run_record
+from naslab.lab.records import run_record, taken_up
 from naslab.lab.search_estimators import estimator_of
 from naslab.lab.training import data_of
 from naslab.ledger.ledger import Ledger
@@ -299,8 +299,7 @@ def run_trainings(
         trials=len(jobs),
         created=time.time(),
     )
-    with Ledger.open(ledger) as opened:
-        open_record(opened, record)
+    with Ledger.open(ledger) as opened, taken_up(opened, record, on_event):
         opened.add_run(name, run_record(workers))
         on_event(StudyOpened(record, problem))
         with workers.start(estimator_of(problem, data_dir)) as executor:

@@ -15,12 +15,17 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
 
+from naslab.analysis.ranking import has_trained
 from naslab.analysis.study import StudyView, read_study
 from naslab.arguments import Kind, either, flag, instance, many, number, optional, takes, text, whole
-from naslab.estimators.named import read_name
+from naslab.estimators.estimator import Estimator
+from naslab.estimators.limited import Limited
+from naslab.estimators.named import named
+from naslab.estimators.own import is_estimator
 from naslab.execution.checkpoints import sweep_checkpoints
 from naslab.execution.events import Observer, StrategyChosen, StudyOpened, ignore
 from naslab.execution.executor import Executor
+from naslab.execution.first_failures import FirstFailuresSource
 from naslab.execution.search import run_candidates
 from naslab.execution.search_source import require_stoppable, search_source
 from naslab.execution.source import ListSource, make_candidate
@@ -42,15 +47,26 @@ from naslab.lab.models import (
     AnyResolution,
     sides_of,
 )
-from naslab.lab.problems import ListedNetwork, adapted_words, baseline, make_problem, resolve_strategy, strategy_name
-from naslab.lab.records import begun_data, begun_with, open_record, run_record
+from naslab.lab.problems import (
+    ListedNetwork,
+    adapted_words,
+    baseline,
+    block_source,
+    make_problem,
+    resolve_strategy,
+    strategy_name,
+    strategy_source,
+)
+from naslab.lab.records import begun_data, begun_with, run_record, taken_up, with_idle_fields
 from naslab.lab.search_estimators import SearchEstimator, estimator_of, find_search_estimator, require_estimator_fits
 from naslab.lab.search_options import DEFAULT_EPOCHS, SearchOptions
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.record import StudyRecord
 from naslab.space import SearchSpace
 from naslab.strategies.choosing import AUTO, StrategyChoice, choose_strategy
+from naslab.strategies.own import is_strategy
 from naslab.strategies.registry import make_strategy
+from naslab.strategies.strategy import Strategy
 from naslab.study.data_choice import DataChoice
 from naslab.study.outcome import Fidelity
 from naslab.study.problem import Problem
@@ -66,7 +82,11 @@ if TYPE_CHECKING:
 
 def _strategy(value: Any) -> Any:
     is_sampler = any(each.__module__.split(".")[0] == "optuna" for each in type(value).__mro__)
-    return value if is_sampler else text().read(value)
+    return value if is_sampler or is_strategy(value) else text().read(value)
+
+
+def _estimator(value: Any) -> Any:
+    return value if callable(value) or is_estimator(value) else text().read(value)
 
 
 def _rungs(value: Any) -> Any:
@@ -78,7 +98,7 @@ def _rungs(value: Any) -> Any:
     dataset=DATASET,
     resolution=RESOLUTION,
     max_images=MAX_IMAGES,
-    strategy=Kind("the name of a strategy, or a sampler of Optuna", _strategy),
+    strategy=Kind("the name of a strategy, one of your own, or a sampler of Optuna", _strategy),
     trials=COUNT,
     epochs=optional(COUNT),
     objectives=optional(NAMES),
@@ -92,8 +112,9 @@ def _rungs(value: Any) -> Any:
     rungs=optional(either(instance(Rungs), Kind("epochs, as (1, 3, 9)", _rungs))),
     stop_early=optional(number()),
     inherit=flag(),
-    estimator=NAME,
+    estimator=optional(Kind("the name of an estimator, or a training function of your own", _estimator)),
     data_dir=FOLDER,
+    accept_changes=flag(),
     on_event=OBSERVER,
 )
 def search(
@@ -102,7 +123,7 @@ def search(
     dataset: str | DataChoice | Data | None = None,
     resolution: AnyResolution | None = None,
     max_images: int | None = None,
-    strategy: str | BaseSampler = "evolution",
+    strategy: str | BaseSampler | Strategy = "evolution",
     trials: int = 50,
     epochs: int | None = None,
     objectives: Sequence[str] | None = None,
@@ -116,8 +137,9 @@ def search(
     rungs: Rungs | Sequence[int] | None = None,
     stop_early: float | None = None,
     inherit: bool = False,
-    estimator: str | None = None,
+    estimator: str | Callable[..., Any] | Estimator | None = None,
     data_dir: str | None = None,
+    accept_changes: bool = False,
     on_event: Observer = ignore,
 ) -> StudyView:
     """Search a space and return the study; the same call again continues it, also after a crash.
@@ -127,10 +149,11 @@ def search(
     used, validation images among them; a `DataChoice` in the place of the name says more: how it is split, and whether
     its images are held in memory or streamed; `Data` hands over arrays, tensors or torch data sets. `resolution` is the
     size that networks take, a side, `"32x48"` or (height, width), by default the space's; images are resized to it.
-    `strategy` is a name (`auto` leaves the choice to naslab) or a sampler of Optuna. `trials` is a total over all
-    calls, of `epochs` epochs each, by default 4. `objectives` are names of metrics, accuracy and macs by default;
-    `limits` such as `"macs<=50e6"` are met before anything is trained. `baselines` are zoo networks trained after the
-    search with the same recipe: `recipe` is a recipe, its name or its file, `short` by default.
+    `strategy` is a name (`auto` leaves the choice to naslab), a sampler of Optuna, or one of your own: an object with
+    `ask` and `tell`, what makes such of (problem, seed), or its name as `"my_code:MyStrategy"`. `trials` is a total
+    over all calls, of `epochs` epochs each, by default 4. `objectives` are names of metrics, accuracy and macs by
+    default; `limits` such as `"macs<=50M"` are met before anything is trained. `baselines` are zoo networks trained
+    after the search with the same recipe: `recipe` is a recipe, its name or its file, `short` by default.
 
     `workers` is how many train side by side, or a `Workers`; `ledger` the file or database URL that keeps the study,
     `study` its name there; `on_event` is called with what happens (`naslab.execution.events`).
@@ -143,8 +166,13 @@ def search(
     short training, by any name that `calibrate` knows: `"naswot"`, `"ensemble"`, `"extrapolated:epochs=3,of=4"`,
     `"supernet:path=FILE"`, `"table:path=FILE.csv"`, or `"predictor:study=NAME"`, which predicts what another study of
     the ledger would measure. One that measures no accuracy has its own score as an objective in the place of that;
-    baselines are estimated as the candidates are. Raises `NaslabError` before the first trial for whatever does not
-    fit.
+    baselines are estimated as the candidates are.
+
+    `estimator` may also be a training of your own, `evaluate(network, trial)`, or its name as `"my_code:evaluate"`: it
+    is given a torch module and a `naslab.Trial` and returns a dict of numbers, which `objectives` name with their
+    directions (`"f1:max"`). It needs no data set of naslab's; without `dataset` the images are those of the space. A
+    study is not gone on with where such code has changed, unless with `accept_changes`. Raises `NaslabError` before the
+    first trial for whatever does not fit.
 
     >>> import naslab
     >>> study = naslab.search("digits_demo", trials=20, epochs=4)  # doctest: +SKIP
@@ -171,6 +199,7 @@ def search(
         inherit=inherit,
         estimator=estimator,
         data_dir=data_dir,
+        accept_changes=accept_changes,
     )
     return run_search(options, on_event)
 
@@ -184,12 +213,12 @@ class PlannedSearch(NamedTuple):
     options: SearchOptions
     problem: Problem
     study: str
-    strategy: str | BaseSampler
+    strategy: str | BaseSampler | Strategy
     choice: StrategyChoice | None
     rungs: Rungs | None
     baselines: list[ListedNetwork]
     workers: Workers
-    memory: WorkerMemory
+    memory: WorkerMemory | None
     estimator: SearchEstimator | None
     fidelity: Fidelity
 
@@ -197,7 +226,8 @@ class PlannedSearch(NamedTuple):
 def plan_search(options: SearchOptions) -> PlannedSearch:
     """Check every option of a search. Raises `NaslabError` for whatever does not fit."""
     rungs = options.rungs if isinstance(options.rungs, Rungs) or options.rungs is None else Rungs(tuple(options.rungs))
-    named = None if options.estimator is None else read_name(options.estimator)
+    asked = None if options.estimator is None else named(options.estimator)
+    is_own = asked is not None and asked.row.is_own
     problem = make_problem(
         options.space,
         options.dataset,
@@ -205,12 +235,13 @@ def plan_search(options: SearchOptions) -> PlannedSearch:
         options.limits,
         options.recipe,
         options.max_images,
-        score=None if named is None else named.metric,
+        score=None if asked is None else asked.metric,
+        brings_data=is_own,
         data_dir=options.data_dir,
         resolution=sides_of(options.resolution),
     )
-    if named is not None:
-        require_estimator_fits(named, options, problem)
+    if asked is not None:
+        require_estimator_fits(asked, options, problem)
     if options.stop_early is not None:
         require_stoppable(options.stop_early, problem.objectives)
     baselines = [baseline(name, problem) for name in options.baselines]
@@ -230,7 +261,7 @@ def plan_search(options: SearchOptions) -> PlannedSearch:
         estimator = find_search_estimator(
             options.estimator, problem, typical, options.ledger, options.data_dir, options.seed
         )
-    memory = WorkerMemory(problem.recipe, problem.data, options.data_dir)
+    memory = None if is_own else WorkerMemory(problem.recipe, problem.data, options.data_dir)
     fidelity = fidelity_of(rungs, epochs, estimator)
     return PlannedSearch(
         options=options,
@@ -240,7 +271,7 @@ def plan_search(options: SearchOptions) -> PlannedSearch:
         choice=choice,
         rungs=rungs,
         baselines=baselines,
-        workers=pool.packed(memory, typical),
+        workers=pool if memory is None else pool.packed(memory, typical),
         memory=memory,
         estimator=estimator,
         fidelity=fidelity,
@@ -256,25 +287,30 @@ def run_search(options: SearchOptions, on_event: Observer = ignore) -> StudyView
             plan = plan_search(dataclasses.replace(options, dataset=begun))
         choice = None if plan.choice is None else begun_with(ledger, plan.study, plan.choice)
         strategy = plan.strategy if choice is None else choice.name
-        record = study_record(plan, strategy_name(strategy))
+        record = with_idle_fields(ledger, study_record(plan, strategy_name(strategy)))
+        spent = plan.fidelity if has_trained(record) else msgspec.structs.replace(plan.fidelity, epochs=record.epochs)
         proposing = resolve_strategy(strategy, plan.problem, options.seed)
-        open_record(ledger, record)
-        ledger.add_run(record.name, run_record(plan.workers))
-        outcomes = tuple(ledger.outcomes(record.name, "search"))
-        on_event(StudyOpened(record, plan.problem, outcomes, adapted_words(options.space, plan.problem)))
-        if choice is not None:
-            on_event(StrategyChosen(choice.name, choice.reason))
-        if plan.estimator is None:
-            estimator = estimator_of(plan.problem, options.data_dir, record, ledger)
-        else:
-            estimator = plan.estimator.estimator
-        with plan.workers.start(estimator, plan.memory) as executor:
-            tidy = partial(sweep_checkpoints, ledger, record, plan.problem.objectives)
-            source = search_source(proposing, plan.problem, record, ledger, plan.fidelity)
-            run_candidates(record.name, ledger, executor, source, on_event, tidy)
-            if plan.baselines:
-                whole = plan.fidelity if plan.rungs is None else Fidelity(epochs=record.epochs)
-                run_listed(ledger, record, executor, "baseline", plan.baselines, on_event, tidy, whole)
+        with taken_up(ledger, record, on_event, options.accept_changes):
+            ledger.add_run(record.name, run_record(plan.workers))
+            outcomes = tuple(ledger.outcomes(record.name, "search"))
+            on_event(StudyOpened(record, plan.problem, outcomes, adapted_words(options.space, plan.problem)))
+            if choice is not None:
+                on_event(StrategyChosen(choice.name, choice.reason))
+            if plan.estimator is None:
+                estimator = estimator_of(plan.problem, options.data_dir, record, ledger)
+            else:
+                estimator = plan.estimator.placed(ledger, record.name)
+            if plan.problem.measured_limits:
+                estimator = Limited(estimator, plan.problem.measured_limits)
+            with plan.workers.start(estimator, plan.memory) as executor:
+                tidy = partial(sweep_checkpoints, ledger, record, plan.problem.objectives)
+                source = search_source(proposing, plan.problem, record, ledger, spent)
+                if plan.estimator is not None and plan.estimator.made_with:
+                    source = FirstFailuresSource(source)
+                run_candidates(record.name, ledger, executor, source, on_event, tidy)
+                if plan.baselines:
+                    whole = spent if plan.rungs is None else Fidelity(epochs=record.epochs)
+                    run_listed(ledger, record, executor, "baseline", plan.baselines, on_event, tidy, whole)
         return read_study(ledger, record.name)
 
 
@@ -288,6 +324,8 @@ def fidelity_of(rungs: Rungs | None, epochs: int, estimator: SearchEstimator | N
 def study_record(plan: PlannedSearch, strategy: str) -> StudyRecord:
     """What the ledger keeps of a search by the strategy of a name."""
     options, estimator = plan.options, plan.estimator
+    made_with = {} if estimator is None else estimator.made_with
+    made_with = made_with | strategy_source(plan.strategy) | block_source(plan.problem)
     return StudyRecord(
         name=plan.study,
         problem=msgspec.json.decode(msgspec.json.encode(plan.problem)),
@@ -301,6 +339,7 @@ def study_record(plan: PlannedSearch, strategy: str) -> StudyRecord:
         inherit=options.inherit,
         estimator="" if estimator is None else estimator.name,
         estimator_file="" if estimator is None else estimator.sha256,
+        made_with=made_with,
     )
 
 

@@ -14,7 +14,8 @@ from naslab.analysis.study import StudyView, read_study
 from naslab.arguments import takes
 from naslab.errors import StudyError
 from naslab.estimators.estimator import Estimator
-from naslab.estimators.named import EstimatorName, Setting, read_name
+from naslab.estimators.named import EstimatorName, Setting, named, read_name
+from naslab.estimators.own_training import OwnTraining
 from naslab.estimators.proxies.proxy import Probe
 from naslab.estimators.short_training import ShortTraining
 from naslab.lab.models import COUNT, FOLDER, LEDGER, NAMES, STUDY, find_study
@@ -22,6 +23,7 @@ from naslab.lab.search_options import SearchOptions
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.record import StudyRecord
 from naslab.metrics import ACCURACY, EVALUATION, TIMING, is_described, metrics
+from naslab.outside import source_of
 from naslab.study.outcome import Candidate, Fidelity
 from naslab.study.problem import Problem
 
@@ -33,13 +35,22 @@ if TYPE_CHECKING:
 class SearchEstimator(NamedTuple):
     """An estimator, the one form of its name, and the SHA-256 of what it knows: a study goes on with the same alone.
 
-    `fidelity` is what its name says that is spent on a network; `None` where it says nothing.
+    `fidelity` is what its name says that is spent on a network; `None` where it says nothing. `made_with` is the source
+    of a user's own (`naslab.outside.source_of`).
     """
 
     name: str
     estimator: Estimator
     sha256: str
     fidelity: Fidelity | None
+    made_with: dict[str, str]
+
+    def placed(self, ledger: Ledger, study: str) -> Estimator:
+        """The estimator, a user's own training with a folder for the checkpoints of a `study` beside its `ledger`."""
+        if not isinstance(self.estimator, OwnTraining):
+            return self.estimator
+        folder = ledger.checkpoints(study).folder.absolute() / "own"
+        return msgspec.structs.replace(self.estimator, folder=str(folder))
 
 
 def estimator_of(
@@ -70,6 +81,13 @@ def estimator_of(
 
 def require_estimator_fits(name: EstimatorName, options: SearchOptions, problem: Problem) -> None:
     """Raise `StudyError` where other options make no sense with an estimator, or it does not measure an objective."""
+    if name.row.is_own:
+        if options.inherit:
+            raise StudyError(f"'{name}' trains in its own way, which cannot inherit weights: leave inherit out")
+        if all(is_described(goal.metric) for goal in problem.objectives):
+            told = ", ".join(goal.metric for goal in problem.objectives)
+            raise StudyError(f"none of the objectives is measured by '{name}', got {told}: name one, as f1:max")
+        return
     training_only = {"rungs": options.rungs is not None, "inherit": options.inherit}
     training_only["stop_early"] = options.stop_early is not None
     if not name.row.any_network:
@@ -79,6 +97,8 @@ def require_estimator_fits(name: EstimatorName, options: SearchOptions, problem:
         why = "trains in its own way" if name.trains else "trains nothing"
         raise StudyError(f"'{name}' {why}: leave {', '.join(most)} and {last} out")
     fidelity = name.options.fidelity
+    if options.epochs is not None and not name.trains:
+        raise StudyError(f"'{name}' trains nothing: leave epochs out")
     if fidelity is not None and options.epochs is not None and options.epochs != fidelity.epochs:
         raise StudyError(f"'{name}' trains networks for {fidelity.epochs} epochs: leave epochs out")
     timed = [row.name for row in metrics() if row.measured_by == TIMING]
@@ -93,18 +113,24 @@ def require_estimator_fits(name: EstimatorName, options: SearchOptions, problem:
 
 
 def find_search_estimator(
-    text: str, problem: Problem, typical: Sequence[Candidate], ledger: str | Path, data_dir: str | None, seed: int
+    asked: str | object,
+    problem: Problem,
+    typical: Sequence[Candidate],
+    ledger: str | Path,
+    data_dir: str | None,
+    seed: int,
 ) -> SearchEstimator:
-    """The estimator that `text` names for a search of `problem`; a predictor learns from a study of `ledger`.
+    """The estimator that is `asked` for in a search of `problem`; a predictor learns from a study of `ledger`.
 
     `typical` are candidates of the problem's space. Raises `DataError` where the estimator knows other networks than
     those, such as a supernet or a table of another space, and `NaslabError` for whatever else does not fit.
     """
-    name = read_name(text)
+    name = named(asked)
     made = name.make(Setting(problem, data_dir, seed, learned=partial(_learned, problem, ledger, data_dir)))
     for candidate in typical:
         made.require(candidate)
-    return SearchEstimator(str(name), made.estimator, made.sha256, name.options.fidelity)
+    made_with = source_of(getattr(made.estimator, "function", made.estimator)) if name.row.is_own else {}
+    return SearchEstimator(str(name), made.estimator, made.sha256, name.options.fidelity, made_with)
 
 
 @takes(study=STUDY, proxies=NAMES, data_dir=FOLDER, batch_size=COUNT, ledger=LEDGER)

@@ -6,16 +6,18 @@ with it, which a test holds. Help texts may hold `{strategies}` and the like, th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
+    from naslab.estimators.estimator import Estimator
     from naslab.execution.workers import Workers
     from naslab.space import SearchSpace
+    from naslab.strategies.strategy import Strategy
     from naslab.study.data_choice import DataChoice
     from naslab.study.recipe import Recipe
     from naslab.study.rungs import Rungs
@@ -68,10 +70,12 @@ class SearchOptions:
     space: SearchSpace | str | Path = field(
         metadata=_told("Search", "A shipped space (see `naslab spaces`) or a YAML file.", fixed="problem")
     )
-    strategy: str | BaseSampler = field(
+    strategy: str | BaseSampler | Strategy = field(
         default="evolution",
         metadata=_told(
-            "Search", "How candidates are chosen: {strategies}; auto chooses one and says why.", fixed="strategy"
+            "Search",
+            "How candidates are chosen: {strategies}; auto chooses one; or your own, as my_code:MyStrategy.",
+            fixed="strategy",
         ),
     )
     trials: int = field(
@@ -91,7 +95,7 @@ class SearchOptions:
             "Search",
             "Hard limits that are met before anything is trained.",
             fixed="problem",
-            flags={"limit": "A hard limit met before training, as 'macs<=50e6', of {limitable}; may be repeated."},
+            flags={"limit": "A hard limit met before training, as 'macs<=50M', of {limitable}; may be repeated."},
         ),
     )
     seed: int = field(
@@ -166,12 +170,13 @@ class SearchOptions:
             flags={"baseline": "A zoo network to train with the same recipe; may be repeated."},
         ),
     )
-    estimator: str | None = field(
+    estimator: str | Callable[..., Any] | Estimator | None = field(
         default=None,
         metadata=_told(
             "Estimates",
-            "What ranks networks in place of short training: {estimators}, with options as in supernet:path=FILE, "
-            "extrapolated:epochs=3,of=4 or predictor:study=NAME, which predicts what another study would measure.",
+            "What ranks networks in place of short training: {estimators}, with options (`naslab estimators`) as in "
+            "supernet:path=FILE, extrapolated:epochs=3,of=4 or predictor:study=NAME, which predicts what another study "
+            "would measure; or your own training function, as my_code:evaluate.",
             fixed=("estimator", "estimator_file"),
         ),
     )
@@ -191,6 +196,10 @@ class SearchOptions:
     )
     study: str | None = field(
         default=None, metadata=_told("Study", "The study's name; by default SPACE-STRATEGY-SEED.", grows="name")
+    )
+    accept_changes: bool = field(
+        default=False,
+        metadata=_told("Study", "Go on with a study although your own code has changed since; the study says so."),
     )
     ledger: str | Path = field(default="naslab.db", metadata=_told("Study", "SQLite file or PostgreSQL URL."))
 

@@ -14,7 +14,7 @@ import msgspec
 
 from naslab.arch import ArchSpec
 from naslab.arguments import flag, function, optional, path, takes, text
-from naslab.atomic_write import atomic_write
+from naslab.atomic_write import atomic_write, require_writable
 from naslab.errors import DataError
 from naslab.lab.models import COUNT, DATASET, FOLDER, LEDGER, MODEL, RECIPE, SEED, AnyModel, Model, find_model
 from naslab.lab.reading import open_study
@@ -145,10 +145,11 @@ def export_network(
     from naslab.training.weights import load_weights
 
     module = build(arch, seed=0)
-    atomic_write(path, network_source(module, title))
-    if onnx is None:
-        return [path]
-    if weights is not None:
-        load_weights(module, weights)
-    write_onnx(module, arch.input, onnx)
-    return [path, onnx]
+    source = network_source(module, title)
+    require_writable(path)
+    if onnx is not None:  # comes first: what it refuses leaves no file behind
+        if weights is not None:
+            load_weights(module, weights)
+        write_onnx(module, arch.input, onnx)
+    atomic_write(path, source)
+    return [path] if onnx is None else [path, onnx]

@@ -134,7 +134,7 @@ def _installed_version(connection: Connection, location: Location) -> int | None
 def _install(engine: Engine, location: Location) -> None:
     """Make the tables in one transaction; programs that do so at once take turns."""
     if location.path is not None:
-        _make_folder(location.path.absolute().parent)
+        _require_folder(location)
         _turn_on_wal(engine)
     with _alone(engine, location) as connection:
         if location.path is None:
@@ -192,11 +192,12 @@ def _copied(path: Path, version: int) -> Path:
     return copy
 
 
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise LedgerError(f"the folder {folder} of the ledger cannot be made: {error.strerror}") from None
+def _require_folder(location: Location) -> None:
+    """Raise `LedgerError` where a new ledger's folder is not there: a path with a typing error would make it."""
+    assert location.path is not None
+    folder = location.path.parent
+    if not folder.is_dir():
+        raise LedgerError(f"there is no folder {folder} for the ledger {location}: make it, or mend the path")
 
 
 def _turn_on_wal(engine: Engine) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
 
 import msgspec
-from sqlalchemy import Connection, Engine, Select, insert, select, update
+from sqlalchemy import Connection, Engine, Select, delete, exists, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from naslab.arch.spec import ArchSpec
@@ -56,6 +57,8 @@ class Ledger:
         self._engine = engine
         self._writer = writing(engine)
         self._study_ids: dict[str, int] = {}
+        self._driven: dict[str, int] = {}
+        """The studies that are claimed here, each with the thread that did."""
 
     @classmethod
     def open(cls, location: str | Path, create: bool = True) -> Self:
@@ -79,14 +82,11 @@ class Ledger:
 
     def create_study(self, record: StudyRecord) -> None:
         """Enter a study; raises `StudyError` where its name is taken, blank, or not printable."""
-        name = record.name
-        if not name.strip() or not name.isprintable():
-            raise StudyError(f"a study's name must be printable and not blank, got {name!r}")
         try:
             with self._writing() as connection:
-                connection.execute(insert(studies).values(name=name, trials=record.trials, record=to_json(record)))
+                _enter_study(connection, record)
         except IntegrityError:
-            raise StudyError(f"study '{name}' exists already: resume it, or choose another name") from None
+            raise StudyError(f"study '{record.name}' exists already: resume it, or choose another name") from None
 
     def study(self, name: str) -> StudyRecord:
         """What a study is, with the total of trials last asked for."""
@@ -105,27 +105,65 @@ class Ledger:
         with self._writing() as connection:
             connection.execute(update(studies).where(studies.c.study_id == study_id).values(trials=trials))
 
-    def set_problem(self, name: str, problem: dict[str, Any]) -> None:
-        """Change what a study is about, as long as nothing has finished in it; the caller sees to that."""
-        record = msgspec.structs.replace(self.study(name), problem=problem)
-        study_id = self._study_id(name)
+    def amend_study(self, record: StudyRecord) -> None:
+        """Put `record` in the place of that of the study of its name."""
+        study_id = self._study_id(record.name)
         with self._writing() as connection:
-            connection.execute(update(studies).where(studies.c.study_id == study_id).values(record=to_json(record)))
+            amended = update(studies).where(studies.c.study_id == study_id)
+            connection.execute(amended.values(trials=record.trials, record=to_json(record)))
 
     @contextmanager
     def claim(self, name: str) -> Iterator[None]:
         """Drive a study alone for the block; raises `StudyError` that says who else drives it.
 
-        A claim ends with its process too, also where that is killed.
+        A claim ends with its process too, also where that is killed. The thread that holds it may claim the study
+        again.
         """
-        study_id = self._study_id(name)
-        place = self.location
-        with (
-            claimed_server(self._engine, place, study_id, name)
-            if place.path is None
-            else claimed_file(place.path, study_id, name)
-        ):
+        if self._driven.get(name) == threading.get_ident():
             yield
+            return
+        with self._claimed(self._study_id(name), name):
+            yield
+
+    @contextmanager
+    def claim_or_create(self, record: StudyRecord) -> Iterator[bool]:
+        """Drive the study of the name of `record` alone for the block; tells whether there was none, and it was made.
+
+        One that is made is claimed before any other program sees it, so that of two programs that make one at once the
+        other is told that it is being driven. Raises `StudyError` as `claim` and `create_study`; nothing is written
+        then.
+        """
+        with ExitStack() as claimed:
+            is_new = False
+            if record.name not in self.study_names():
+                try:
+                    with self._writing() as connection:
+                        claimed.enter_context(self._claimed(_enter_study(connection, record), record.name))
+                    is_new = True
+                except IntegrityError:  # another program was faster
+                    claimed.close()
+            if not is_new:
+                claimed.enter_context(self.claim(record.name))
+            yield is_new
+
+    def restart(self, record: StudyRecord) -> None:
+        """Begin the study of the name of `record` anew as that; what was in flight and its runs are taken away.
+
+        Raises `StudyError` where the study has an outcome. For its driver alone.
+        """
+        study_id = self._study_id(record.name)
+        with self._writing() as connection:
+            if connection.execute(_has_outcome(study_id)).scalar_one():
+                raise StudyError(f"study '{record.name}' has outcomes, which are kept: give the new one another name")
+            for table in (trials, runs):
+                connection.execute(delete(table).where(table.c.study_id == study_id))
+            values = {"trials": record.trials, "record": to_json(record)}
+            connection.execute(update(studies).where(studies.c.study_id == study_id).values(values))
+
+    def has_outcome(self, name: str) -> bool:
+        """Whether any candidate of a study is finished, failed ones among them."""
+        [(found,)] = self._rows(_has_outcome(self._study_id(name)))
+        return bool(found)
 
     def add_run(self, name: str, run: RunRecord) -> None:
         """Enter a launch of a study."""
@@ -206,6 +244,20 @@ class Ledger:
         self.close()
 
     @contextmanager
+    def _claimed(self, study_id: int, name: str) -> Iterator[None]:
+        place = self.location
+        with (
+            claimed_server(self._engine, place, study_id, name)
+            if place.path is None
+            else claimed_file(place.path, study_id, name)
+        ):
+            self._driven[name] = threading.get_ident()
+            try:
+                yield
+            finally:
+                del self._driven[name]
+
+    @contextmanager
     def _writing(self) -> Iterator[Connection]:
         """A transaction, committed when the block ends."""
         with explained(self.location), self._writer.begin() as connection:
@@ -244,6 +296,21 @@ class Ledger:
         if was != now:
             return StudyError(f"trial {trial} of study '{name}' was started with network {was}, finished with {now}")
         return StudyError(f"trial {trial} of study '{name}' is finished already, its outcome stays as it is")
+
+
+def _enter_study(connection: Connection, record: StudyRecord) -> int:
+    """Enter a study and return its key; raises `StudyError` for a name that is blank or not printable."""
+    name = record.name
+    if not name.strip() or not name.isprintable():
+        raise StudyError(f"a study's name must be printable and not blank, got {name!r}")
+    made = connection.execute(insert(studies).values(name=name, trials=record.trials, record=to_json(record)))
+    key = made.inserted_primary_key
+    assert key is not None, "the database told no key of the row"
+    return int(key[0])
+
+
+def _has_outcome(study_id: int) -> Select[Any]:
+    return select(exists().where(outcomes.c.study_id == study_id))
 
 
 def _trial(study: str, trial: int) -> str:

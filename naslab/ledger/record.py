@@ -9,6 +9,18 @@ import msgspec
 from naslab.study.rungs import Rungs
 
 
+class SourceChange(msgspec.Struct, frozen=True, kw_only=True):
+    """A user's code that was another from some trial on.
+
+    `changed` says which definitions differ and how (`mine.evaluate changed`), `num_outcomes` how many outcomes the
+    study held by then, `accepted` when it was taken, in seconds since the epoch (UTC).
+    """
+
+    changed: tuple[str, ...]
+    num_outcomes: int
+    accepted: float
+
+
 class StudyRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A study: its problem as plain JSON values, and what drives it.
 
@@ -18,6 +30,8 @@ class StudyRecord(msgspec.Struct, frozen=True, kw_only=True):
     which hopeless trainings end before that, `None` where none does. With `inherit` candidates begin with the weights
     of the networks that they were made from. `estimator` names another way to estimate than training; `estimator_file`
     is the SHA-256 of the file that it reads, or of the results that it has learned from, where there are such.
+    `made_with` is the source of what a user brought, by definition (`naslab.outside.source_of`), `changes` are those of
+    it that were accepted since.
     `created` is in seconds since the epoch (UTC).
     """
 
@@ -33,6 +47,8 @@ class StudyRecord(msgspec.Struct, frozen=True, kw_only=True):
     inherit: bool = False
     estimator: str = ""
     estimator_file: str = ""
+    made_with: dict[str, str] = {}
+    changes: tuple[SourceChange, ...] = ()
 
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -27,7 +27,7 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     Args:
         name: the key in `Estimate.measured`, and the word of objectives, limits, JSON and table columns.
         maximise: whether large values are good.
-        stage: from when on it is known. Limits can bound metrics of the stage `description` alone.
+        stage: from when on it is known. A search's limits bound what is known before training.
         measured_by: what puts it in `Estimate.measured`; metrics of one measurement have equal words here.
         read: a function of a description and its `Cost` that gives its value; for the stage `description`, only there.
         summary: what it is, in a line of help.
@@ -91,8 +91,8 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_limitable(self) -> bool:
-        """Whether a limit may bound it: limits are met before anything is built."""
-        return self.is_described
+        """Whether a search's limit may bound it: limits are met before anything is trained."""
+        return self.stage != "after training"
 
     @property
     def title(self) -> str:

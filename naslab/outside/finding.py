@@ -100,7 +100,8 @@ def name_of(thing: object) -> str:
     ('math:sqrt', 'math:sqrt')
     """
     own = owner_of(thing)
-    return f"{_module_name(own)}:{own.__qualname__}"
+    within = own.__qualname__.replace(".<locals>", "").replace("<lambda>", "lambda_")
+    return f"{_module_name(own)}:{within}"
 
 
 def require_takes(function: Callable[..., Any], what: str, *arguments: str) -> None:

@@ -48,6 +48,8 @@ Picker: TypeAlias = Callable[[int], Genes]
 
 NO_NEED: Need = frozenset()
 CACHED_PARTS = 1 << 16
+CACHED_ROOTS = 1 << 10
+"""Ways to choose outside of the shared holes that are few enough to be kept."""
 
 
 class Counting:
@@ -61,6 +63,7 @@ class Counting:
         self._fills: dict[Need, int] = {}
         self._find_counted(tree)
         self._stage_parts = _stage_parts(tree)
+        self._at_root: Memo[tuple[Need, int], Genes] = Memo(lambda way: self._pick_at_root(*way))
         self._pickers: dict[Node, Picker] = {}
         self.size = sum(count * self._num_fills(need) for need, count in self.ways(tree.root).items())
 
@@ -70,10 +73,13 @@ class Counting:
             fills = self._num_fills(need)
             if rank < count * fills:
                 local, shared = divmod(rank, fills)
-                genes = self._pick(self._tree.root, need, local)
+                genes = self._at_root[need, local] if count <= CACHED_ROOTS else self._pick_at_root(need, local)
                 return Genome((*self._pick_shared(need, shared), *genes) if need else genes)
             rank -= count * fills
         raise IndexError(f"ranks are 0 to {self.size - 1}")
+
+    def _pick_at_root(self, need: Need, rank: int) -> Genes:
+        return self._pick(self._tree.root, need, rank)
 
     def ways(self, node: Node) -> Ways:
         """How many ways there are to choose the unshared holes within a `node`, by the shared holes that they need."""

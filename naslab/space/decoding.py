@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache, partial
+from typing import Any, cast
 
 import msgspec
 
-from naslab.arch.blocks import Skip
+from naslab.arch.block import Block
+from naslab.arch.blocks import AnyBlock, Skip
 from naslab.arch.files import decode, decode_arch, encode
 from naslab.arch.memo import Memo
 from naslab.arch.spec import ArchSpec, Stage
@@ -45,7 +47,12 @@ class Decoding:
             self._owner |= dict.fromkeys(_holes_below(part), 0 if key in before else last)
         for index, node in enumerate(self.items, 1):
             self._owner |= dict.fromkeys(_holes_below(node), index)
+        self._frame_shares = _has_shared(self.frame)
+        self._shares = [_has_shared(item) for item in self.items]
         self._stages: dict[Stage, Stage] = {}
+        self._shared_values: Memo[Genes, Memo[str, Any]] = Memo(
+            lambda common: Memo(partial(self._shared_value, dict(common)))
+        )
         self._readers = [self._reader(item) for item in self.items]
         self._read_frame = lru_cache(CACHED_NETWORKS)(self._new_frame)
         self.decode = lru_cache(CACHED_NETWORKS)(self._decode)
@@ -56,9 +63,10 @@ class Decoding:
             if common:
                 checked(self._tree, genome)  # which shared holes are active, no part tells by itself
             stages: list[Stage] = []
-            for read, own in zip(self._readers, parts[1:-1], strict=True):
-                stages += read[common][own]
-            return msgspec.structs.replace(self._read_frame(parts[0] + parts[-1], common), stages=tuple(stages))
+            for read, shares, own in zip(self._readers, self._shares, parts[1:-1], strict=True):
+                stages += read[common if shares else ()][own]
+            frame = self._read_frame(parts[0] + parts[-1], common if self._frame_shares else ())
+            return msgspec.structs.replace(frame, stages=tuple(stages))
         except (SpecError, LookupError):
             # says where in the whole genome, or where in the whole network, it went wrong
             options = dict(checked(self._tree, genome).genes)
@@ -85,9 +93,13 @@ class Decoding:
         """The stages that an item's own genes make with the shared ones, kept."""
         return Memo(lambda common: Memo(partial(self._read, item, common), CACHED_STAGES))
 
+    def _shared_value(self, options: dict[str, int], name: str) -> Any:
+        """The plain value of a shared hole, once for all of its places."""
+        return plain_value(self._tree, Shared(name), options)
+
     def _read(self, item: Node, common: Genes, own: Genes) -> tuple[Stage, ...]:
         if common:
-            return self.stages_of(item, dict(common + own))
+            return self.stages_of(item, dict(common + own), self._shared_values[common].__getitem__)
         options = _Asked(own)
         stages = self.stages_of(item, options)
         options.refuse_unless(own)
@@ -106,12 +118,30 @@ class Decoding:
         plain = plain_value(self._tree, self.frame, options)
         return decode_arch({**plain, "stages": _PLACEHOLDERS})
 
-    def stages_of(self, item: Node, options: Mapping[str, int]) -> tuple[Stage, ...]:
-        """The stages that one item of the template's list makes of these options."""
-        plain = plain_value(self._tree, item, options)
+    def stages_of(
+        self, item: Node, options: Mapping[str, int], shared: Callable[[str], Any] | None = None
+    ) -> tuple[Stage, ...]:
+        """The stages that one item of the template's list makes of these `options`.
+
+        `shared` gives the plain value of a shared hole by its name, where that is known already.
+        """
+        plain = plain_value(self._tree, item, options, shared)
         written = plain if self._is_list or isinstance(item, Repeat) else [plain]
-        stages = decode(written, tuple[Stage, ...])
+        stages = decode([_with_block(stage) for stage in written], tuple[Stage, ...])
         return tuple(self._stages.setdefault(stage, stage) for stage in stages)
+
+
+def _with_block(stage: Any) -> Any:
+    """A plain stage with its block decoded, if it can be: equal blocks of several stages are decoded once."""
+    if not isinstance(stage, dict) or not isinstance(stage.get("block"), dict):
+        return stage
+    try:
+        return {**stage, "block": _block_of[msgspec.json.encode(stage["block"])]}
+    except SpecError:  # decoding the stage says where it stands
+        return stage
+
+
+_block_of: Memo[bytes, Block] = Memo(lambda text: decode(msgspec.json.decode(text), cast("type[Block]", AnyBlock)))
 
 
 class _Asked(dict[str, int]):
@@ -148,3 +178,16 @@ def _holes_below(node: Node) -> Iterator[str]:
         parts = node.parts
     for part in parts:
         yield from _holes_below(part)
+
+
+def _has_shared(node: Node) -> bool:
+    """Whether a shared hole is chosen somewhere in `node`: all else is read without the options of shared holes."""
+    if isinstance(node, Shared):
+        return True
+    if isinstance(node, Fixed):
+        return False
+    if isinstance(node, Choice):
+        return any(map(_has_shared, node.options))
+    if isinstance(node, Repeat):
+        return isinstance(node.number, Shared) or any(map(_has_shared, node.copies))
+    return any(map(_has_shared, node.parts))

@@ -45,6 +45,23 @@ class Hole(msgspec.Struct, frozen=True, eq=False, dict=True):
         return tuple(_long(option) for option in self.options)
 
 
+def other_option(hole: Hole, taken: int, rng: np.random.Generator, near: bool = False) -> int:
+    """Another option of `hole` than `taken`, at random; it must have two at least.
+
+    All are equally likely. With `near` one that lies d steps away on an ordered hole has odds of 1 / d^2, as polynomial
+    mutation favours near values (Deb and Goyal 1996).
+
+    >>> other_option(Hole(path="kernel", options=(3, 5)), 1, np.random.default_rng(0))
+    0
+    """
+    count = len(hole.options)
+    if not near or not hole.is_ordered:
+        return (taken + int(rng.integers(1, count))) % count
+    others = [option for option in range(count) if option != taken]
+    odds = np.array([1.0 / (option - taken) ** 2 for option in others])
+    return others[int(rng.choice(len(others), p=odds / odds.sum()))]
+
+
 def _short(option: Any) -> str:
     return option["type"] if isinstance(option, Mapping) and isinstance(option.get("type"), str) else _long(option)
 

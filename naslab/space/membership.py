@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 import msgspec
 
@@ -12,26 +13,40 @@ from naslab.arch.spec import ArchSpec, Stage
 from naslab.errors import SpecError
 from naslab.space.decoding import Decoding
 from naslab.space.genome import Genome
+from naslab.space.matching import options_as_written
 from naslab.space.tree import Choice, Node, Repeat, Shared, Tree
 from naslab.space.walk import fillings, first_option, from_known, walk
 
 Options = dict[str, int]
 
+MAX_FILLINGS = 100_000
+"""Ways to choose within one stage that are tried; with more, networks are found that are written as the template is."""
+
 _NOTHING = (Stage(block=Skip()),)
 
 
 def genomes_of(tree: Tree, decoding: Decoding, arch: ArchSpec) -> Iterator[Genome]:
-    """Genomes whose networks have the canonical form of `arch`, found stage by stage.
+    """Genomes whose networks have the canonical form of `arch`: first those that write it so, then stage by stage.
 
-    Every choice of one stage's template is tried behind each beginning that agrees with the network, so the time is the
-    sum over the stages, not the product, unless choices agree for long.
+    A network that is written as the template writes it is read off it. Else every choice of one stage's template is
+    tried behind each beginning that agrees with the network, so the time is the sum over the stages, not the product,
+    unless choices agree for long.
     """
     target = canonical(arch)
+    found: set[Genome] = set()
+    for written in (arch, target):
+        for options in options_as_written(tree, written):
+            genome = walk(tree, from_known(options, first_option))
+            if genome not in found and canonical(decoding.decode(genome)) == target:
+                found.add(genome)
+                yield genome
     for filling in fillings(tree, {}, decoding.frame):
         frame = msgspec.structs.replace(decoding.frame_of(dict(filling.genes)), stages=target.stages)
         if canonical(frame) == target:
             for options in _continued(tree, decoding, frame, list(decoding.items), dict(filling.genes), ()):
-                yield walk(tree, from_known(options, first_option))
+                genome = walk(tree, from_known(options, first_option))
+                if genome not in found:
+                    yield genome
 
 
 def _continued(
@@ -47,7 +62,7 @@ def _continued(
         for options, copies in _numbers(tree, item, known):
             yield from _continued(tree, decoding, target, [*copies, *rest], options, stages)
         return
-    for filling in fillings(tree, known, item):
+    for filling in islice(fillings(tree, known, item), MAX_FILLINGS):
         options = known | dict(filling.genes)
         longer = stages + decoding.stages_of(item, options)
         if _begins(target, longer):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from naslab.space.genome import Gene, Genome
+from naslab.space.genome import Gene, Genome, other_option
 from naslab.space.tree import Choice, Fixed, Listing, Node, Repeat, Shared, Tree
 from naslab.space.walk import at_random, fillings, from_known, walk
 
@@ -28,8 +28,11 @@ class Moves:
         self._copies = {copies.number: copies for copies in _repeats(tree.root)}
         self._stage_of = _stages_of_holes(tree)
 
-    def mutated(self, genome: Genome, rng: np.random.Generator) -> Genome:
-        """The genome after one random move, what becomes active filled at random; itself where there is no move."""
+    def mutated(self, genome: Genome, rng: np.random.Generator, near: bool = False) -> Genome:
+        """The genome after one random move, what becomes active filled at random; itself where there is no move.
+
+        With `near` ordered choices prefer near options, as `other_option` says.
+        """
         active = dict(genome.genes)
         movable = [path for path in active if len(self._tree.holes[path].options) > 1]
         swappable = [copies for copies in self._copies.values() if self._distinct_copies(copies, genome)]
@@ -39,8 +42,7 @@ class Moves:
         if index >= len(movable):
             return self._swapped(swappable[index - len(movable)], genome, rng)
         path = movable[index]
-        shift = int(rng.integers(1, len(self._tree.holes[path].options)))
-        option = (active[path] + shift) % len(self._tree.holes[path].options)
+        option = other_option(self._tree.holes[path], active[path], rng, near)
         if path in self._copies:
             return self._resized(self._copies[path], option, genome, rng)
         return self._filled(active | {path: option}, rng)

@@ -109,13 +109,14 @@ class SearchSpace(msgspec.Struct, frozen=True, dict=True):
         """A genome, each that is a network equally likely. Raises `SpecError` if 200 in a row are none."""
         return self._first_network(self.genome_at(_rank_below(self.size(), rng)) for _ in range(MAX_DRAWS))
 
-    def mutate(self, genome: Genome, rng: np.random.Generator) -> Genome:
+    def mutate(self, genome: Genome, rng: np.random.Generator, near: bool = False) -> Genome:
         """The genome with one active choice changed, what becomes active below it filled at random.
 
-        A changed number of repeated stages inserts or deletes stages anywhere; two of them may also change places. The
-        genome itself comes back where the space holds no other.
+        A changed number of repeated stages inserts or deletes stages anywhere; two of them may also change places. With
+        `near` an ordered choice moves d options away with odds of 1 / d^2. The genome itself comes back where the space
+        holds no other.
         """
-        return self._first_network(self._moves.mutated(genome, rng) for _ in range(MAX_DRAWS))
+        return self._first_network(self._moves.mutated(genome, rng, near) for _ in range(MAX_DRAWS))
 
     def cross(self, one: Genome, two: Genome, rng: np.random.Generator) -> Genome:
         """A child that has each stage, and each choice outside the stages, from either parent at equal odds.

@@ -6,7 +6,7 @@ the second copy of a repeated stage `stages[1].of[1].width`; a hole with a name 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -233,22 +233,26 @@ def num_copies(repeat: Repeat, options: Mapping[str, int]) -> int:
     return repeat.counts[options[number.name if isinstance(number, Shared) else number.hole.path]]
 
 
-def plain_value(tree: Tree, node: Node, options: Mapping[str, int]) -> Any:
+def plain_value(tree: Tree, node: Node, options: Mapping[str, int], shared: Callable[[str], Any] | None = None) -> Any:
     """What `node` of `tree` becomes with these `options` (of each active hole, by path), as plain JSON values.
 
-    It asks for the options in the order of genomes.
+    It asks for the options in the order of genomes. `shared` gives the value of a shared hole by its name, where that
+    is known already.
     """
     if isinstance(node, Fixed):
         return node.value
     if isinstance(node, Record):
-        return {key: plain_value(tree, part, options) for key, part in zip(node.keys, node.parts, strict=True)}
+        parts = zip(node.keys, node.parts, strict=True)
+        return {key: plain_value(tree, part, options, shared) for key, part in parts}
     if isinstance(node, Listing):
         written: list[Any] = []
         for part in node.parts:
-            value = plain_value(tree, part, options)
+            value = plain_value(tree, part, options, shared)
             written.extend(value) if isinstance(part, Repeat) else written.append(value)
         return written
     if isinstance(node, Repeat):
-        return [plain_value(tree, copy, options) for copy in node.copies[: num_copies(node, options)]]
+        return [plain_value(tree, copy, options, shared) for copy in node.copies[: num_copies(node, options)]]
+    if isinstance(node, Shared) and shared is not None:
+        return shared(node.name)
     choice = tree.shared[node.name] if isinstance(node, Shared) else node
-    return plain_value(tree, choice.options[options[choice.hole.path]], options)
+    return plain_value(tree, choice.options[options[choice.hole.path]], options, shared)

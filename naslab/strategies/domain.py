@@ -20,6 +20,7 @@ from naslab.errors import SpecError
 from naslab.metrics import COST_METRICS, find_metric, is_described
 from naslab.space import Genome
 from naslab.space.genome import Hole
+from naslab.strategies.foreseen_limits import ForeseenLimit
 from naslab.strategies.outcome_history import Observation
 from naslab.study.outcome import Outcome
 from naslab.study.problem import Limit, Problem
@@ -59,8 +60,11 @@ class Space(Protocol):
         """A random genome."""
         ...
 
-    def mutate(self, genome: Genome, rng: np.random.Generator) -> Genome:
-        """`genome` with one choice changed; what becomes active by it is filled at random."""
+    def mutate(self, genome: Genome, rng: np.random.Generator, near: bool = False) -> Genome:
+        """`genome` with one choice changed; what becomes active by it is filled at random.
+
+        With `near` an ordered choice prefers near options.
+        """
         ...
 
     def cross(self, one: Genome, two: Genome, rng: np.random.Generator) -> Genome:
@@ -131,6 +135,7 @@ class ArchDomain:
             (each, find_metric(each.metric).read if is_described(each.metric) else None) for each in problem.objectives
         ]
         self._examined = lru_cache(maxsize=EXAMINED_GENOMES)(self._examine)
+        self.foreseen = tuple(map(ForeseenLimit, problem.measured_limits))
 
     @property
     def space(self) -> Space:
@@ -150,8 +155,14 @@ class ArchDomain:
         return None if all(map(math.isnan, known)) else np.array(known)
 
     def examine(self, genome: Genome) -> Network:
-        """What the description of the network of `genome` tells; infinite `excess` where it is no network."""
-        return self._examined(genome)
+        """What the description of the network of `genome` tells; infinite `excess` where it is no network.
+
+        A limit on what is measured counts as broken where that is foreseen.
+        """
+        network = self._examined(genome)
+        if not (network.is_feasible and any(each.is_used for each in self.foreseen)):
+            return network
+        return msgspec.structs.replace(network, excess=self._excess(self._problem.space.decode(genome)))
 
     def repair(self, genome: Genome, rng: np.random.Generator) -> Genome | None:
         """A genome near `genome` that meets the limits, at most 64 single changes away, or `None`."""
@@ -162,6 +173,8 @@ class ArchDomain:
         losses = tuple(each.loss(outcome.value(each.metric)) for each in self._problem.objectives)
         is_measured = outcome.is_complete and all(math.isfinite(loss) for loss in losses)
         candidate = outcome.candidate
+        for each in self.foreseen:
+            each.learn(candidate.arch, candidate.cost, outcome.value(each.limit.metric))
         return Observation(
             candidate.genome,
             candidate.arch_id,
@@ -182,6 +195,7 @@ class ArchDomain:
             parts.append(
                 f"limit {limit}: the {end} cost found in the space is {limit.metric}={value}; {mend} the limit"
             )
+        parts += [f"limit {each.limit}: it is foreseen to be broken by every network left" for each in self.foreseen]
         return "; ".join(parts) or "the space holds no network: every choice of it is an error"
 
     def _examine(self, genome: Genome) -> Network:
@@ -199,7 +213,7 @@ class ArchDomain:
             spent = cost(arch)
         except SpecError:
             return math.inf
-        return self._problem.excess(arch, spent)
+        return self._problem.excess(arch, spent) + sum(each.excess(arch, spent) for each in self.foreseen)
 
 
 def _excess_of(limit: Limit, arch: ArchSpec) -> float:

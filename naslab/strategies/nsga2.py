@@ -20,7 +20,8 @@ DRAFTS_BEFORE_ANOTHER_MUTATION = 8
 class NSGA2:
     """Keeps the best `population` networks of `space` by non-dominated rank, then by crowding distance.
 
-    Parents win binary tournaments; children are crossed over stage by stage, then mutated once. Raises `SpecError`
+    Parents win binary tournaments; children are crossed over stage by stage, then mutated once. As polynomial mutation
+    does with numbers, it prefers near options of ordered choices. Raises `SpecError`
     where `population` is below 2.
 
     Without generations no worker waits (steady state: Durillo et al. 2009, "On the effect of the steady-state selection
@@ -53,7 +54,7 @@ class NSGA2:
 def children(
     space: Space, alive: Sequence[Observation], pick: Callable[[], int], rng: np.random.Generator
 ) -> Iterator[Proposal]:
-    """Children without end: genomes of `space`, crossed over with probability 0.9 and mutated.
+    """Children without end: genomes of `space`, crossed over with probability 0.9 and mutated, to near options mostly.
 
     `alive` is the population; `pick` returns the position of a parent in it, anew at each call. Every eighth child that
     was refused is mutated once more than those before.
@@ -63,6 +64,6 @@ def children(
         is_crossed = one is not two and rng.random() < CROSSOVER_PROBABILITY
         genome = space.cross(one.genome, two.genome, rng) if is_crossed else one.genome
         for _ in range(1 + draft // DRAFTS_BEFORE_ANOTHER_MUTATION):
-            genome = space.mutate(genome, rng)
+            genome = space.mutate(genome, rng, near=True)
         parents = [one.trial, two.trial] if is_crossed else [one.trial]
         yield Proposal(genome, {"operator": "cross" if is_crossed else "mutate", "parents": parents})

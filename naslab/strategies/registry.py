@@ -28,7 +28,7 @@ def strategy_names() -> list[str]:
 
 
 def make_strategy(name: str, problem: Problem, seed: int = 0) -> Strategy:
-    """The strategy of a name on the space, objectives and limits of `problem`.
+    """The strategy of a name on the space, objectives and limits of `problem`; a user's own by `package.module:name`.
 
     Raises `UnknownNameError` with the nearest names, and `SpecError` where the seed is negative, or where `cmaes` gets
     more than one objective or its package is missing.
@@ -41,6 +41,12 @@ def make_strategy(name: str, problem: Problem, seed: int = 0) -> Strategy:
     >>> [proposal.origin for proposal in make_strategy("evolution", problem).ask(2)]
     [{'operator': 'sample'}, {'operator': 'sample'}]
     """
+    if name not in _PROPOSERS:
+        from naslab.strategies.own import own_strategy
+
+        own = own_strategy(name, problem, seed)
+        if own is not None:
+            return own
     domain = ArchDomain(problem)
     return ComposedStrategy(domain, make_proposer(name, domain, seed), seed, name in ACROSS_FIDELITIES)
 

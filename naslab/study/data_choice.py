@@ -13,6 +13,9 @@ from naslab.study.task import Task
 FOLDER = "image_folder:"
 """How the name of a folder of images begins."""
 
+OWN_DATA = "data of its own"
+"""The data set's name where a user's training function brings its own data."""
+
 
 class DataChoice(Spec, frozen=True):
     """Which data a problem is about: a data set's name, how it is split, and how much of it is used.

@@ -91,7 +91,8 @@ class EpochRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """One epoch of a learning curve: losses in nats, accuracies in per cent, seconds since the estimate began.
 
     Of other tasks than one label an image the accuracy is their score in per cent: mean average precision, or the share
-    of the variance that is explained. `measured` are other metrics of the validation images, by name.
+    of the variance that is explained. `values` is what else was measured or reported of it, by name: a user's own
+    training has no losses or accuracies but those.
     """
 
     epoch: int
@@ -99,7 +100,7 @@ class EpochRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     validation_loss: float
     validation_accuracy: float
     wall_seconds: float
-    measured: dict[str, float] = {}
+    values: dict[str, float] = {}
 
     @property
     def words(self) -> str:
@@ -108,18 +109,22 @@ class EpochRecord(msgspec.Struct, frozen=True, omit_defaults=True):
         >>> EpochRecord(1, 0.5, 0.6, 91.2, 3.0).words
         '91.20 %'
         """
-        if not self.measured:
+        if not self.values:
             return f"{self.validation_accuracy:.2f} %"
-        name, value = next(iter(self.measured.items()))
+        name, value = next(iter(self.values.items()))
         return shown_as(name).brief.format(value)
 
 
 class Failure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Why an estimate has no result."""
+    """Why an estimate has no result; `infeasible` where a limit on what is measured was broken before training."""
 
-    reason: Literal["diverged", "out_of_memory", "timed_out", "worker_died", "invalid", "error"]
+    reason: Literal["diverged", "out_of_memory", "timed_out", "worker_died", "invalid", "error", "infeasible"]
     message: str
     traceback: str = ""
+
+
+LOAD_NOTE = "latency_load"
+"""The note of an estimate that says under which load its latency was measured."""
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,7 +133,7 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     `measured` holds the metrics by name (`naslab.metrics`): for a training `accuracy` (validation, per cent) with its
     binomial standard error and, where asked for, the median latency with its interquartile range. `curve` holds every
     epoch of the network, those of the checkpoint that it started from too; `wall_seconds` are those of this estimate
-    alone.
+    alone. `notes` hold what else is known of it, under `latency_load` the load that a latency was measured under.
     `weights_sha256` is the content hash of the checkpoint that it left, empty where it left none.
     """
 
@@ -154,6 +159,11 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     def is_complete(self) -> bool:
         """Whether there is a result rather than a failure."""
         return self.estimate.failure is None
+
+    @property
+    def is_infeasible(self) -> bool:
+        """Whether it broke a limit on what is measured: it was not trained, and counts for no trial."""
+        return self.estimate.failure is not None and self.estimate.failure.reason == "infeasible"
 
     def value(self, metric: str) -> float:
         """A metric of the candidate, described or measured; NaN where it was not measured.

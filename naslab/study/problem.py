@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Collection
 
 import msgspec
 
@@ -11,12 +12,14 @@ from naslab.arch.block import Spec, require
 from naslab.arch.cost import Cost
 from naslab.arch.spec import ArchSpec
 from naslab.errors import SpecError, UnknownNameError
-from naslab.metrics import find_metric, is_declared, metrics
+from naslab.metrics import MACS, find_metric, is_declared, is_described, metrics
 from naslab.space import SearchSpace
 from naslab.study.data_choice import DataChoice as DataChoice
 from naslab.study.recipe import Recipe
 
 DIRECTIONS = {"max": True, "min": False}
+THOUSANDS = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9}
+"""What the letter behind a bound multiplies it by."""
 
 
 class Objective(Spec, frozen=True):
@@ -37,6 +40,9 @@ class Objective(Spec, frozen=True):
         """
         name, colon, direction = metric.partition(":")
         if not colon:
+            if not is_declared(name) and re.fullmatch(r"[A-Za-z_]\w*", name):
+                mend = f"a number that your own estimator returns needs its direction, as {name}:max or {name}:min"
+                raise UnknownNameError("objective", name, (row.name for row in metrics()), mend)
             return cls(metric=name, maximise=find_metric(name, "objective").maximise)
         is_right = direction in DIRECTIONS and re.fullmatch(r"[A-Za-z_]\w*", name)
         require(bool(is_right), "objective", f"must look like 'f1:max' or 'f1:min', got '{metric}'")
@@ -71,24 +77,58 @@ class Limit(Spec, frozen=True):
 
     @classmethod
     def parse(cls, text: str) -> Limit:
-        """A limit as written on the command line: a metric, `<=` or `>=`, and a positive bound.
+        """A limit as written on the command line: a metric, `<=` or `>=`, and a positive bound, as 50e6, 50M or 1.5G.
 
-        Raises `UnknownNameError` for a metric that no limit may bound, `SpecError` for a bound that is none.
+        Metrics may be known from the description, or measured on the untrained network. Raises `UnknownNameError` for a
+        metric that no limit may bound, `SpecError` for a bound that is none.
 
-        >>> Limit.parse("macs<=50e6")
+        >>> Limit.parse("macs<=50M")
         Limit(metric='macs', most=50000000.0, least=-inf)
         """
-        match = re.fullmatch(r"\s*(\w+)\s*(<=|>=)\s*([0-9.eE+_-]+)\s*", text)
+        found = cls._read(text, [row.name for row in metrics()])
+        row = find_metric(found.metric)
+        if not row.is_limitable:
+            told = f"is known after training, so that it limits the front: naslab pareto STUDY --limit '{found}'"
+            raise SpecError("limit", f"{row.name} {told}")
+        return found
+
+    @property
+    def is_described(self) -> bool:
+        """Whether the description alone tells whether a network meets it."""
+        return is_described(self.metric)
+
+    @classmethod
+    def on_results(cls, text: str, known: Collection[str]) -> Limit:
+        """A limit on what trials have, described or measured, for a front; `known` are the names that they have.
+
+        Raises `UnknownNameError` for another name, `SpecError` for a bound that is none.
+
+        >>> str(Limit.on_results("accuracy>=90", ["accuracy", "macs"]))
+        'accuracy>=90'
+        """
+        return cls._read(text, known)
+
+    @classmethod
+    def _read(cls, text: str, known: Collection[str]) -> Limit:
+        match = re.fullmatch(r"\s*(\w+)\s*(<=|>=)\s*([0-9.eE+_-]+) ?([kMG]?)\s*", text)
         try:
             assert match is not None
-            bound = float(match[3])
+            bound = float(match[3]) * THOUSANDS[match[4]]
         except (AssertionError, ValueError):
             raise SpecError("limit", f"must look like 'macs<=50e6', got '{text}'") from None
-        bounded = [row.name for row in metrics() if row.is_limitable]
-        if match[1] not in bounded:
-            raise UnknownNameError("metric of a limit", match[1], bounded)
+        if match[1].lower() in ("flops", "mult_adds"):
+            meant = "half of the floating-point operations: 50e6 flops are macs<=25e6"
+            raise SpecError(
+                "limit", f"what is counted here is {MACS.name}, multiplications with their additions, {meant}"
+            )
+        if match[1] not in known:
+            raise UnknownNameError("metric of a limit", match[1], known)
         require(math.isfinite(bound) and bound > 0, "limit", f"needs a positive bound, got '{text}'")
         return cls(metric=match[1], most=bound) if match[2] == "<=" else cls(metric=match[1], least=bound)
+
+    def holds(self, value: float) -> bool:
+        """Whether a `value` of the metric meets the limit; not one that was not measured."""
+        return self.least <= value <= self.most
 
     def excess(self, arch: ArchSpec, cost: Cost) -> float:
         """By what share of the bound the network `arch` of this `cost` breaks the limit; at most 0 where it is met.
@@ -108,7 +148,8 @@ class Problem(msgspec.Struct, frozen=True):
     """What a search is after. A study can be continued with an equal problem alone.
 
     `space` holds the candidates. `objectives` are traded against each other, the first one first where one number is
-    needed. `data` says what candidates are trained on, `recipe` how. `limits` must hold of every candidate.
+    needed. `data` says what candidates are trained on, `recipe` how. `limits` must hold of every candidate, by
+    its description; `measured_limits` by what is measured of the untrained network, or it is not trained.
     """
 
     space: SearchSpace
@@ -116,6 +157,7 @@ class Problem(msgspec.Struct, frozen=True):
     data: DataChoice
     recipe: Recipe
     limits: tuple[Limit, ...] = ()
+    measured_limits: tuple[Limit, ...] = ()
 
     def is_feasible(self, arch: ArchSpec, cost: Cost) -> bool:
         """Whether the network `arch` of this `cost` meets every limit."""

@@ -15,8 +15,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torchvision.transforms import InterpolationMode, v2
-from torchvision.transforms.v2 import functional
 
 from naslab.errors import DataError
 from naslab.training.datasets import tiff
@@ -169,6 +167,8 @@ def crop_at_random(image: Tensor, height: int, width: int, least_area: float, se
     its area, and proportions between 3:4 and 4:3: what torchvision's `RandomResizedCrop` draws (arXiv 1409.4842,
     section 6), drawn from `seed` alone.
     """
+    from torchvision.transforms import v2  # more than a second, which trainings without image files do without
+
     transform = v2.RandomResizedCrop((height, width), scale=(least_area, 1.0), ratio=ASPECTS)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -177,6 +177,9 @@ def crop_at_random(image: Tensor, height: int, width: int, least_area: float, se
 
 
 def _resized(image: Tensor, box: tuple[int, int, int, int], height: int, width: int) -> Tensor:
+    from torchvision.transforms import InterpolationMode
+    from torchvision.transforms.v2 import functional
+
     cut = functional.resized_crop(image, *box, [height, width], InterpolationMode.BILINEAR, antialias=True)
     assert isinstance(cut, Tensor)
     return cut

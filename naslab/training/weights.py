@@ -19,7 +19,8 @@ from naslab.regular_files import regular_status
 def save_weights(module: nn.Module, path: Path | str, about: dict[str, Any] | None = None) -> str:
     """Write a module's weights and running statistics; the SHA-256 of the file in hexadecimal digits.
 
-    Each of the plain values `about` them is in the file's metadata, as JSON.     Raises `DataError` where the file cannot be written.
+    Each of the plain values `about` them is in the file's metadata, as JSON.
+    Raises `DataError` where the file cannot be written.
     """
     state = {name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()}
     content = save(state, {key: json.dumps(value) for key, value in about.items()} if about else None)

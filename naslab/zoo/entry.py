@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from naslab.arch import ArchSpec
+from naslab.arch import ArchSpec, layer_costs
 from naslab.arch.plan import Shape
 
 Resolution: TypeAlias = int | tuple[int, int]
@@ -52,6 +52,38 @@ class ZooEntry(msgspec.Struct, frozen=True):
     paper: Paper
     constructor: Callable[[], ArchSpec]
     published: Published | None = None
+
+
+SAME_PADDED = ("MobileNetV1", "MobileNetV2", "MnasNet", "MobileNetV3", "EfficientNet", "EfficientNetV2", "NFNet")
+"""Families whose released code pads as TensorFlow's SAME: maps of even sides behind them alone before a stride of 2.
+
+Here, as in torchvision, both sides are padded alike: the windows of such layers lie one pixel further on there, at the
+same cost. Weights of the released code (timm's `tf_` networks) were learned with those windows.
+"""
+SAME_WORDS = (
+    "the released code pads maps of even sides behind them alone (TensorFlow's SAME), here both sides are padded "
+    "alike: the same cost, and windows of strided layers one pixel apart, for which its weights were learned"
+)
+
+
+def has_other_windows(family: str, arch: ArchSpec) -> bool:
+    """Whether strided layers of `arch`, a network of `family`, look at other pixels than in the released code.
+
+    They do where a map of an even side is halved, in the families of `SAME_PADDED`.
+
+    >>> from naslab.zoo.registry import model
+    >>> [has_other_windows("MobileNetV2", model("mobilenet_v2", resolution=side)) for side in (224, 225)]
+    [True, False]
+    """
+    if family not in SAME_PADDED:
+        return False
+    rows = layer_costs(arch)
+    return any(
+        before % 2 == 0 and after * 2 == before
+        for row in rows
+        if len(row.in_shape) == len(row.out_shape) == 3
+        for before, after in zip(row.in_shape[1:], row.out_shape[1:], strict=True)
+    )
 
 
 Row: TypeAlias = tuple[str, Callable[[], ArchSpec], Published | None]

@@ -67,13 +67,12 @@ def mobilenet_v3(
     require_positive(float(width), "width")
     gate = SqueezeExcite(ratio=0.25, of="gated", divisor=8, activation="relu", gate="hardsigmoid")
     last, hidden = LAST_WIDTHS[size]
-    in_width = stem = round_width(16 * width)
+    stem = round_width(16 * width)
     stages = []
     for kernel, expanded, out, has_se, activation, stride in ROWS[size]:
-        expansion = round_width(expanded * width) / in_width
-        block = MBConv(kernel=kernel, expansion=expansion, se=gate if has_se else None, activation=activation)
-        in_width = round_width(out * width)
-        stages.append(Stage(block=block, width=in_width, stride=stride))
+        inner = round_width(expanded * width)
+        block = MBConv(kernel=kernel, hidden=inner, se=gate if has_se else None, activation=activation)
+        stages.append(Stage(block=block, width=round_width(out * width), stride=stride))
     return ArchSpec(
         input=image_shape(resolution, in_channels),
         stem=(Stage(block=ConvBlock(kernel=3), width=stem, stride=2),),

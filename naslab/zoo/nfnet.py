@@ -1,8 +1,7 @@
 """NFNet: Brock et al. 2021, "High-Performance Large-Scale Image Recognition Without Normalization", arXiv 2102.06171.
 
-Adaptive gradient clipping (section 4) is a part of the training recipe, not of the network. Strided filters pad both
-sides alike; the released code pads maps of even sides behind them alone, which puts its windows one pixel further on at
-the same cost.
+Adaptive gradient clipping (section 4) is a part of the training recipe, not of the network. How maps of even sides are
+padded: `naslab.zoo.entry.SAME_PADDED`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""torchvision's weights in the zoo's modules: both list their layers in the same order, with a few exceptions."""
+"""torchvision's weights in the zoo's modules: both list their layers in the same order, with a few exceptions.
+
+torchvision pads both sides alike, as the zoo does; weights of released TensorFlow code were learned with other windows
+(`naslab.zoo.entry.SAME_PADDED`).
+"""
 
 from __future__ import annotations
 

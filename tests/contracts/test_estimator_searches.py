@@ -6,24 +6,20 @@ import csv
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import pytest
-import torch
+from in_process import workers_in_process
 
 import naslab
 from naslab.analysis.ranking import ranking_words
 from naslab.arch import ConvBlock, MBConv, cost
 from naslab.errors import DataError, NaslabError, SpecError, StudyError
-from naslab.estimators.estimator import Estimator
 from naslab.estimators.known_table import genome_key
 from naslab.estimators.named import estimator_names, read_name
-from naslab.execution.executor import EpochDone, Finished
-from naslab.execution.worker import Placement, Worker, ignore_epoch
-from naslab.execution.workers import Workers
 from naslab.lab.calibration import plan_calibration
 from naslab.space import SearchSpace, choice
-from naslab.study.outcome import Candidate, Fidelity
+from naslab.study.outcome import Fidelity
 from naslab.study.problem import Objective
 
 LAYER = {"block": choice(ConvBlock(), MBConv()), "width": choice(4, 8, 12)}
@@ -42,31 +38,6 @@ EXAMPLES = {
 IN_CALIBRATIONS = {"predictor": "predictor:known=10"}
 
 
-class InProcess:
-    """An executor without processes: one slot, whose candidate is estimated when it is waited for."""
-
-    num_slots = 1
-
-    def __init__(self, estimator: Estimator) -> None:
-        self._worker = Worker(estimator, Placement("worker-0", 0, "cpu", None, 1))
-        self._waiting: list[Candidate] = []
-
-    def submit(self, candidate: Candidate) -> None:
-        self._waiting.append(candidate)
-
-    def wait(self, timeout: float) -> list[Finished | EpochDone]:
-        done = [Finished(each, self._worker.estimate(each, ignore_epoch).estimate) for each in self._waiting]
-        self._waiting.clear()
-        return list(done)
-
-    def __enter__(self) -> Self:
-        self._worker.prepare()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        pass
-
-
 class Bench(NamedTuple):
     """A folder with a ledger that holds the study `taught`, a supernet and a table of results."""
 
@@ -82,12 +53,9 @@ class Bench(NamedTuple):
 
 @pytest.fixture(scope="module", autouse=True)
 def own_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    threads = torch.get_num_threads()
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, workers_in_process():
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        patch.setattr(Workers, "start", lambda self, estimator, memory=None: InProcess(estimator))
         yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

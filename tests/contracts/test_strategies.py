@@ -262,16 +262,17 @@ def test_better_than_random_where_macs_help() -> None:
     """Evolution, local search and bayes find a better median network than random search at equal budget.
 
     Seeds are fixed, so there is no false alarm; accuracies rise with macs, so whatever learns at all is far ahead.
+    Bayes, whose worst of 15 seeds is better than the median of random search, thinks long: five are enough.
     """
     problem = make_problem(space=load_space("yardstick"))
     best = {
         name: np.median(
             [
                 max(outcome.value("accuracy") for outcome in drive(make_strategy(name, problem, seed), problem, 30))
-                for seed in range(15)
+                for seed in range(num_seeds)
             ]
         )
-        for name in ("random", "evolution", "local", "bayes")
+        for name, num_seeds in (("random", 15), ("evolution", 15), ("local", 15), ("bayes", 5))
     }
     assert best["evolution"] > best["random"]
     assert best["local"] > best["random"]

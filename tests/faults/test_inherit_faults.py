@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import pytest
 import torch
+from in_process import workers_in_process
+from inherit_driver import main as go_on
 
 from naslab.analysis.study import StudyView
 from naslab.estimators.estimator import Workbench
@@ -54,7 +56,8 @@ def lives(folder: Path) -> Lives:
     with Ledger.open(folder / "naslab.db", create=False) as ledger:
         in_flight = ledger.in_flight("heirs")
     files = files_in(folder)
-    subprocess.run(command, check=True, capture_output=True)
+    with workers_in_process():
+        go_on(str(folder), str(TRIALS))
     return Lives(before, files, in_flight, open_study("heirs", folder / "naslab.db"), files_in(folder))
 
 

@@ -12,6 +12,8 @@ from typing import Self
 import msgspec
 import pytest
 import torch
+from in_process import workers_in_process
+from rung_driver import main as go_on
 from rung_estimators import DiesOnce, Faulty
 from stopped_clock import StoppedClock
 from tiny_search import Counting, numbered_problem, numbered_study
@@ -64,7 +66,7 @@ def test_a_worker_killed_in_the_middle_of_a_rung_goes_on_from_the_checkpoint(
         trials=2,
         max_images=300,
         rungs=(1, 3),
-        workers=Workers(count=2, device="cpu"),
+        workers=Workers(count=1, device="cpu"),
         ledger=tmp_path / "naslab.db",
         study="rungs",
     )
@@ -146,7 +148,8 @@ def test_a_driver_killed_in_the_middle_of_a_rung_and_checkpoints_cut_short(tmp_p
     for sha256 in cut:
         if store.path(sha256).exists():
             store.path(sha256).write_bytes(store.path(sha256).read_bytes()[:5000])
-    subprocess.run(command, check=True, capture_output=True)
+    with workers_in_process():
+        go_on(str(tmp_path), "6")
     view = open_study("rungs", tmp_path / "naslab.db")
     jobs = [(each.candidate.arch_id, each.candidate.fidelity) for each in view.outcomes]
     assert len(set(jobs)) == len(jobs)

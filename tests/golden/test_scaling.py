@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from msgspec.structs import replace
 
-from naslab.arch import ArchSpec, Cost, Head, cost
+from naslab.arch import ArchSpec, Cost, Head, cost, layer_costs
 from naslab.scaling.compound import DEPTH, EFFICIENTNET_FACTORS, FAST, RESOLUTION, UNIFORM, WIDTH, doubling
 from naslab.scaling.rounding import EFFICIENTNET, EFFICIENTNET_V2, PLAIN, PYCLS
 from naslab.scaling.scale import scale
 from naslab.zoo import model
 from naslab.zoo.efficientnet import efficientnet_b
 from naslab.zoo.efficientnet_v2 import efficientnet_v2
+from naslab.zoo.mobilenet_v3 import mobilenet_v3
 
 FOLDER = Path(__file__).parent
 
@@ -139,3 +141,13 @@ def test_mobilenet_v2_multipliers(row: dict[str, str]) -> None:
 )
 def test_single_dimensions_of_the_efficientnet_paper(base: str, factors: tuple[float, ...], macs: int) -> None:
     assert round(cost(scale(model(base), *factors)).macs, -6) == macs
+
+
+@pytest.mark.parametrize("size", ["large", "small"])
+@pytest.mark.parametrize("factor", [0.5, 0.75, 1.25, 1.4])
+def test_scaled_mobilenet_v3_is_the_released_one(size: Literal["large", "small"], factor: float) -> None:
+    # Every width by the released rule, the hidden ones too: 72 * 1.25 = 90 is 88, not 3 * 32.
+    scaled, released = scale(model(f"mobilenet_v3_{size}"), width=factor), mobilenet_v3(size, factor)
+    assert scaled.stages == released.stages
+    assert scaled.stem == released.stem
+    assert all(row.out_shape[0] % 8 == 0 for row in layer_costs(scaled) if row.path.endswith("depthwise.conv"))

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import networkx as nx
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from networkx.algorithms import isomorphism as iso
 from random_networks import archs, fits
 
 from naslab.arch import ArchSpec, AuxiliaryHead, Head, Skip, Stage, StochasticDepth, arch_id, canonical, lower
-from naslab.arch.plan import Concat, Dag, Gate, History, Identity, Layer, Residual, Sequence, Supervised
+from naslab.arch.identity import layer_rows
+from naslab.arch.plan import Act, Concat, Dag, Gate, History, Identity, Layer, Node, Residual, Sequence, Supervised
 from naslab.errors import SpecError
 
 PROPERTY = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -32,6 +35,33 @@ def spelled(arch: ArchSpec) -> tuple[Any, ...]:
     return arch.input, tuple(layers)
 
 
+class SpelledGraph:
+    """A graph that is equal to every graph that lists the same nodes otherwise, by networkx's search (VF2)."""
+
+    def __init__(self, layer: Dag) -> None:
+        self.graph = nx.MultiDiGraph()
+        self.rest = layer.num_inputs, layer.drop_rate
+        for value in range(layer.num_inputs):
+            self.graph.add_node(value, what=("input", value))
+        for value, node in enumerate(layer.nodes, layer.num_inputs):
+            self.graph.add_node(value, what=(spelled_layer(node.layer), node.join))
+            for slot, read in enumerate(node.inputs):
+                self.graph.add_edge(read, value, slot=slot if node.join == "concat" and len(node.inputs) > 1 else -1)
+            if node.shifted_like is not None:
+                self.graph.add_edge(node.shifted_like, value, slot="shift")
+        for place, value in enumerate(layer.outputs):
+            self.graph.add_node(("out", place), what=("output", place))
+            self.graph.add_edge(value, ("out", place), slot=0)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, SpelledGraph) or self.rest != other.rest:
+            return False
+        same_edges = iso.categorical_multiedge_match("slot", None)
+        return bool(nx.is_isomorphic(self.graph, other.graph, lambda a, b: a["what"] == b["what"], same_edges))
+
+    __hash__ = None  # type: ignore[assignment]
+
+
 def spelled_layer(layer: Layer) -> tuple[Any, ...]:
     match layer:
         case Identity():
@@ -48,10 +78,7 @@ def spelled_layer(layer: Layer) -> tuple[Any, ...]:
         case Gate():
             return (("gate", spelled_layer(layer.body)),)
         case Dag():
-            nodes = tuple(
-                (spelled_layer(each.layer), each.inputs, each.join, each.shifted_like) for each in layer.nodes
-            )
-            return (("graph", nodes, layer.outputs, layer.num_inputs, layer.drop_rate),)
+            return (("graph", SpelledGraph(layer)),)
     return ((type(layer).__name__, repr(layer)),)
 
 
@@ -63,7 +90,7 @@ def rewritten(draw: st.DrawFn, arch: ArchSpec) -> ArchSpec:
         changes = {
             field: getattr(stage.block, field) * draw(st.sampled_from((1, 0.999, 0.7)))
             for field in ("ratio", "expansion", "reduce_ratio")
-            if isinstance(getattr(stage.block, field, None), int | float)
+            if isinstance(getattr(stage.block, field, None), int | float) and not getattr(stage.block, "hidden", None)
         }
         squeeze = getattr(stage.block, "se", None)
         if squeeze is not None:
@@ -128,3 +155,30 @@ def test_any_rate_of_stochastic_depth_is_that_of_the_lowered_layers(arch: ArchSp
     bare = msgspec.structs.replace(arch, stochastic_depth=StochasticDepth())
     assume(fits(dropped))
     assert (arch_id(dropped) == arch_id(bare)) == (spelled(dropped) == spelled(bare))
+
+
+@PROPERTY
+@given(st.data())
+def test_graphs_that_list_their_nodes_otherwise_are_one_network(data: st.DataObject) -> None:
+    kinds = st.sampled_from((Act("relu"), Act("tanh"), Identity()))
+    nodes: list[Node] = []
+    for index in range(data.draw(st.integers(1, 7))):
+        reads = data.draw(st.lists(st.integers(0, index), min_size=1, max_size=3))
+        nodes.append(Node(data.draw(kinds), tuple(reads)))
+    outputs = tuple(data.draw(st.lists(st.integers(0, len(nodes)), min_size=1, max_size=3, unique=True)))
+    graph = Dag(tuple(f"n{index}" for index in range(len(nodes))), tuple(nodes), outputs)
+    # Any order in which every node stands behind those that it reads, with the values of each in any order.
+    left, places, moved = set(range(1, len(nodes) + 1)), {0: 0}, []
+    while left:
+        ready = sorted(each for each in left if set(nodes[each - 1].inputs) <= places.keys())
+        chosen = data.draw(st.sampled_from(ready))
+        left.remove(chosen)
+        node = nodes[chosen - 1]
+        moved.append(Node(node.layer, tuple(data.draw(st.permutations([places[each] for each in node.inputs])))))
+        places[chosen] = len(moved)
+    other = Dag(graph.names, tuple(moved), tuple(places[each] for each in outputs))
+    assert layer_rows(other) == layer_rows(graph)
+    first = data.draw(st.integers(0, len(nodes) - 1))
+    changed = msgspec.structs.replace(nodes[first], inputs=(data.draw(st.integers(0, first)),))
+    third = msgspec.structs.replace(graph, nodes=(*nodes[:first], changed, *nodes[first + 1 :]))
+    assert (layer_rows(third) == layer_rows(graph)) == (SpelledGraph(third) == SpelledGraph(graph))

@@ -19,7 +19,7 @@ ROOMS = (
     "regular_files",
     "reading",
     *("atomic_write", "blobs", "pareto"),
-    *("arch", "metrics", "zoo", "scaling", "space", "study", "ledger"),
+    *("arch", "metrics", "zoo", "notations", "scaling", "space", "study", "ledger"),
     *("training", "strategies", "estimators", "provenance", "execution", "analysis", "bench", "figures"),
     *("optuna_edge", "lab", "tune", "cli"),
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import time
 
 import pytest
 import yaml
@@ -142,10 +141,8 @@ def test_only_so_many_bytes_are_read_also_of_what_is_packed(tmp_path):
     for name in ("a", "a.gz"):
         with pytest.raises(ReadError, match="more than 100 bytes"):
             read_bytes(tmp_path / name, few)
-    start = time.perf_counter()
     with pytest.raises(ReadError, match="it is a device or a pipe"):
-        read_values(type(tmp_path)("/dev/zero"))
-    assert time.perf_counter() - start < 10
+        read_values(type(tmp_path)("/dev/zero"))  # which has no end
     (tmp_path / "a.gz").write_bytes(gzip.compress(b"x" * 50)[:-9])
     with pytest.raises(ReadError, match="cannot read"):
         read_bytes(tmp_path / "a.gz", few)

@@ -1,5 +1,10 @@
-"""Every block there is. A new one is a file here, a line below and a test."""
+"""Every block there is. A new one of naslab's own is a file here, a line below and a test.
 
+One of a user's own code needs none of these: `type: my_code:MyBlock` stands in files and spaces as it is
+(`naslab.arch.blocks.outside`).
+"""
+
+from naslab.arch.blocks.activation_first import ActivationFirstResidual
 from naslab.arch.blocks.cell import Cell, Edge, Pair
 from naslab.arch.blocks.convnext import ConvNeXtBlock
 from naslab.arch.blocks.convolution import (
@@ -16,12 +21,15 @@ from naslab.arch.blocks.dense import DenseLayer, Transition
 from naslab.arch.blocks.depthwise_separable import DepthwiseSeparable
 from naslab.arch.blocks.fire import Fire
 from naslab.arch.blocks.fractal import Fractal
+from naslab.arch.blocks.graph_cell import CellInput, GraphCell
 from naslab.arch.blocks.inception import BranchWidths, Inception
 from naslab.arch.blocks.inverted_bottleneck import FusedMBConv, InvertedBottleneck, MBConv
 from naslab.arch.blocks.norm_free import NormFreeBlock
+from naslab.arch.blocks.outside import OutsideBlock
 from naslab.arch.blocks.parallel import ConvStep, ForkStep, Parallel, PoolStep
 from naslab.arch.blocks.residual import Bottleneck, PreactResidual, ResidualBlock
 from naslab.arch.blocks.shuffle import ShuffleUnit, SplitShuffleUnit
+from naslab.arch.blocks.universal_bottleneck import UniversalBottleneck
 
 AnyBlock = (
     ConvBlock
@@ -50,14 +58,20 @@ AnyBlock = (
     | SplitShuffleUnit
     | NormFreeBlock
     | Cell
+    | OutsideBlock
+    | GraphCell
+    | ActivationFirstResidual
+    | UniversalBottleneck
 )
 
 __all__ = [
     "ActivationBlock",
+    "ActivationFirstResidual",
     "AnyBlock",
     "Bottleneck",
     "BranchWidths",
     "Cell",
+    "CellInput",
     "ConvBlock",
     "ConvNeXtBlock",
     "ConvStep",
@@ -70,11 +84,13 @@ __all__ = [
     "Fractal",
     "FractionalPoolBlock",
     "FusedMBConv",
+    "GraphCell",
     "Inception",
     "InvertedBottleneck",
     "LocalNormBlock",
     "MBConv",
     "NormFreeBlock",
+    "OutsideBlock",
     "Pair",
     "Parallel",
     "PatchConv",
@@ -86,4 +102,5 @@ __all__ = [
     "Skip",
     "SplitShuffleUnit",
     "Transition",
+    "UniversalBottleneck",
 ]

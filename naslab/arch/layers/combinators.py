@@ -24,7 +24,7 @@ from naslab.arch.tally import part_counts, part_error
 from naslab.errors import SpecError
 
 
-class Sequence(Layer, frozen=True, gc=False):
+class Sequence(Layer, frozen=True, gc=False, cache_hash=True):
     """`layers` one after another, each under the one of `names` that its module has in the built network."""
 
     names: tuple[str, ...]
@@ -77,7 +77,7 @@ def _count_sequence(layer: Sequence, shape: Shape, keep: bool) -> Counts:
                 keep = False
                 held = kept
                 peak -= kept
-    except (SpecError, KeyError) as error:
+    except Exception as error:  # noqa: BLE001  (a layer from outside may raise anything)
         raise part_error(layer.names[-1 - length_hint(rest)], each, error) from None
     return shape, params, macs, activations, held + peak or shape[0] * shape[1] * shape[2], span
 

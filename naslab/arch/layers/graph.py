@@ -168,6 +168,10 @@ def _nodes_tally(
     return Tally(out, params, macs, activations, peak, POINT), tuple(spans)
 
 
+_layer_tally = lru_cache(maxsize=16384)(tally)
+"""Cells are made of few operations, at few sizes."""
+
+
 class Running(NamedTuple):
     """How a node runs: `layer` on the joined map behind the zeros that the graph puts around it.
 
@@ -221,11 +225,11 @@ def node_tally(node: Node, values: list[Shape], keep: bool = False) -> Tally:
     """
     shape = joined_shape(node, values)
     if node.shifted_like is None:
-        return tally(node.layer, shape, keep)
+        return _layer_tally(node.layer, shape, keep)
     run = running(node)
     if run.is_shifted and min(shape) < 1:
         raise _nothing_left(node, values)
-    part = tally(run.layer, shape, keep)
+    part = _layer_tally(run.layer, shape, keep)
     if not run.is_shifted or run.margin is not None:
         return part
     top, left = _shift(node, values)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 
+import msgspec
 import pytest
 
 from naslab.analysis.calibration import Estimated, calibration
@@ -67,7 +68,10 @@ def test_too_few_networks_and_constant_references_are_refused():
 
 
 def test_fifteen_estimators_look_different():
-    table = table_of(*(Estimated(f"estimator {index}", "accuracy", TRUTH.outcomes) for index in range(15)))
+    table = table_of(Estimated("estimator", "accuracy", TRUTH.outcomes))
+    [line] = table.lines
+    lines = tuple(msgspec.structs.replace(line, name=f"estimator {index}") for index in range(15))
+    table = msgspec.structs.replace(table, lines=lines)
     looks = {(trace.marker.color, trace.marker.symbol) for trace in calibration_figure(table).data}
     assert len(looks) == 15
 

@@ -48,6 +48,11 @@ def late_bloomers() -> tuple[list[Outcome], dict[str, float]]:
     return outcomes, {each.candidate.arch_id: -each.estimate.curve[-1].validation_loss for each in outcomes}
 
 
+@pytest.fixture(scope="module")
+def lines(late_bloomers) -> tuple[CurveLine, ...]:
+    return curve_agreement(*late_bloomers)
+
+
 def line_of(lines: tuple[CurveLine, ...], score: str, epochs: int) -> CurveLine:
     return next(line for line in lines if (line.score, line.epochs) == (score, epochs))
 
@@ -68,16 +73,14 @@ def test_training_speed_is_the_area_above():
     assert training_speed(curve_of(2.0, 0.0)[:3], END, ()) == pytest.approx(-6.0)
 
 
-def test_extrapolating_ranks_late_bloomers_that_levels_rank_backwards(late_bloomers):
-    lines = curve_agreement(*late_bloomers)
+def test_extrapolating_ranks_late_bloomers_that_levels_rank_backwards(lines):
     assert line_of(lines, "extrapolated loss", 2).tau.value == 1
     assert line_of(lines, "last loss", 2).tau.value == line_of(lines, "training speed", 2).tau.value == -1
     assert line_of(lines, "last loss", END).tau.value == 1
     assert line_of(lines, "extrapolated loss", 2).precision.value == 1
 
 
-def test_gains_are_over_the_whole_curves_accuracy(late_bloomers):
-    lines = curve_agreement(*late_bloomers)
+def test_gains_are_over_the_whole_curves_accuracy(lines):
     whole = line_of(lines, "last accuracy", END)
     assert (whole.gain.value, whole.gain.low, whole.gain.high) == (0, 0, 0)
     early = line_of(lines, "last accuracy", 2)
@@ -85,21 +88,20 @@ def test_gains_are_over_the_whole_curves_accuracy(late_bloomers):
     assert msgspec.json.encode([line.row() for line in lines])
 
 
-def test_only_what_can_be_extrapolated_has_a_line(late_bloomers):
-    lines = curve_agreement(*late_bloomers)
+def test_only_what_can_be_extrapolated_has_a_line(lines):
     seen = {name: [line.epochs for line in lines if line.score == name] for name in CURVE_SCORES}
     assert seen["last accuracy"] == seen["last loss"] == seen["training speed"] == list(range(1, END + 1))
     assert seen["extrapolated accuracy"] == list(range(3, END))
     assert seen["extrapolated loss"] == list(range(2, END))
 
 
-def test_networks_without_a_result_or_a_truth_are_left_out(late_bloomers):
+def test_networks_without_a_result_or_a_truth_are_left_out(late_bloomers, lines):
     outcomes, truth = late_bloomers
     failed = msgspec.structs.replace(
         outcome_of(99, ()), estimate=Estimate(failure=Failure(reason="diverged", message=""))
     )
     unknown = outcome_of(98, curve_of(1.0, 0.1))
-    lines = curve_agreement([*outcomes, failed, unknown], truth | {failed.candidate.arch_id: 1.0})
+    assert curve_agreement([*outcomes, failed, unknown], truth | {failed.candidate.arch_id: 1.0}) == lines
     assert {line.num_networks for line in lines} == {NUM_NETWORKS}
 
 

@@ -215,7 +215,7 @@ KNOWN = {
     "googlenet": "3458f5d451484f73",
     "densenet121": "070e63caafb5915f",
     "shufflenet_v2_x1_0": "a82cc861784cce97",
-    "nasnet_a_mobile": "8f4bcd8ffa767140",
+    "nasnet_a_mobile": "7064bc2154b848df",
     "convnext_tiny": "7134880ab54d9532",
 }
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
+from few_calls import few_calls
 
 from naslab.arch import ArchSpec, Bottleneck, ConvBlock, MBConv, Stage, cost
 from naslab.arch.bounds import MAX_BLOCKS, MAX_CHANNELS, MAX_SIDE, UNBOUNDED
@@ -47,10 +46,8 @@ def with_stage(**fields: object) -> dict[str, object]:
     ],
 )
 def test_what_no_network_needs_is_refused_at_once(plain, rule):
-    start = time.perf_counter()
-    with pytest.raises(SpecError, match=rule):
+    with few_calls(10_000), pytest.raises(SpecError, match=rule):
         decode_arch(plain)
-    assert time.perf_counter() - start < 1
 
 
 def test_what_only_the_product_shows_is_refused_by_the_cost():
@@ -63,13 +60,13 @@ def test_what_only_the_product_shows_is_refused_by_the_cost():
         cost(wide)
 
 
-def test_the_largest_allowed_is_counted_in_seconds():
+def test_the_largest_allowed_is_counted_with_few_calls_a_block():
     deep = ArchSpec(input=(3, 8, 8), num_classes=10, stages=(Stage(block=MBConv(), width=8, repeats=MAX_BLOCKS),))
     large = ArchSpec(input=(3, MAX_SIDE, MAX_SIDE), num_classes=10, stages=(Stage(block=ConvBlock(), width=8),))
-    start = time.perf_counter()
-    assert cost(deep).params > MAX_BLOCKS
-    assert cost(large).macs > MAX_SIDE**2
-    assert time.perf_counter() - start < 20
+    with few_calls(10 * MAX_BLOCKS):
+        assert cost(deep).params > MAX_BLOCKS
+    with few_calls(10_000):
+        assert cost(large).macs > MAX_SIDE**2
 
 
 def test_every_network_of_the_zoo_is_far_within_the_bounds():
@@ -81,10 +78,9 @@ def test_every_network_of_the_zoo_is_far_within_the_bounds():
 
 @pytest.mark.parametrize("phi", [60, 100, 1e9, -1e9, 1e308])
 def test_a_phi_beyond_reason_is_refused_at_once(phi):
-    start = time.perf_counter()
-    with pytest.raises(SpecError, match="phi"):
-        rescale(model("resnet18"), phi)
-    assert time.perf_counter() - start < 2
+    small = model("resnet18")
+    with few_calls(10_000), pytest.raises(SpecError, match="phi"):
+        rescale(small, phi)
     with pytest.raises(SpecError, match=r"64 channels times 7\.25657e-05 leave none"):
         rescale(model("resnet18"), -100)
     assert Compound(most_resolution=2.0).factors(20).resolution == 2.0

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from in_process import workers_in_process
+from tiny_space import SPACE
 
 from naslab.arch import cost, load_arch
 from naslab.arch.build import build
@@ -71,6 +73,7 @@ SEARCH = (
 def commands(tmp_path_factory: pytest.TempPathFactory) -> Commands:
     """A folder with a ledger that holds a finished study of three trials."""
     here = Commands(tmp_path_factory.mktemp("lab"))
+    (here.folder / "tiny.yaml").write_text(SPACE, encoding="utf-8")
     shown = here(*SEARCH, "--trials", "3", "--baseline", "resnet20_cifar")
     assert shown.code == 0, shown.err
     assert "3/3" in shown.err
@@ -80,7 +83,8 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> Commands:
 
 
 def test_the_same_command_with_a_larger_total_continues(commands: Commands) -> None:
-    shown = commands(*SEARCH, "--trials", "4", "--json")
+    with workers_in_process():
+        shown = commands(*SEARCH, "--trials", "4", "--json")
     value = shown.value
     assert isinstance(value, dict)
     assert (value["trials"], value["failed"]) == (4, 0)
@@ -136,7 +140,8 @@ def test_rescale_meets_a_budget_and_says_how(commands: Commands) -> None:
 
 
 def test_a_trained_family_joins_the_study(commands: Commands) -> None:
-    shown = commands("rescale", "small:best", "--phi", "1", "--train", "--out", "trained_family", "--json")
+    with workers_in_process():
+        shown = commands("rescale", "small:best", "--phi", "1", "--train", "--out", "trained_family", "--json")
     value = shown.value
     assert isinstance(value, dict)
     assert 0 <= value["members"][0]["accuracy"] <= 100
@@ -181,7 +186,10 @@ def test_an_onnx_file_that_cannot_be_written_leaves_nothing_beside_it(tmp_path: 
         (("search", "digits_demo", "--objectives", "acuracy"), "did you mean 'accuracy'?"),
         (("search", "digits_demo", "--limit", "mac<=1e6"), "did you mean 'macs'?"),
         (("search", "digits_demo", "--limit", "macs<1e6"), "must look like 'macs<=50e6', got 'macs<1e6'"),
-        (("search", "digits_demo", "--limit", "macs<=10"), "limit macs<=10: the smallest cost found"),
+        (
+            ("search", "tiny.yaml", "--dataset", "digits", "--limit", "macs<=10"),
+            "limit macs<=10: the smallest cost found",
+        ),
         (("search", "digits_demo", "--ray-address", "auto"), "needs the executor 'ray'"),
         (("search", "digits_demo", "--timeout", "0"), "timeout_seconds: must be above 0, got 0"),
         (("search", "digits_demo", "--baseline", "resnet20"), "did you mean 'resnet20_cifar'"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from in_process import workers_in_process
 from tiny_space import SPACE
 from typer.testing import CliRunner
 
@@ -54,7 +55,8 @@ def test_a_supernet_from_training_to_a_start(space, tmp_path) -> None:
 def test_a_search_whose_mutations_inherit(space, tmp_path) -> None:
     ledger = str(tmp_path / "a.db")
     words = ("search", space, "--dataset", "digits", "--max-images", "60", "--epochs", "1", "--workers", "1")
-    run(*words, "--trials", "5", "--strategy", "local", "--inherit", "--ledger", ledger, "--study", "s", "--json")
+    with workers_in_process():
+        run(*words, "--trials", "5", "--strategy", "local", "--inherit", "--ledger", ledger, "--study", "s", "--json")
     outcomes = open_study("s", ledger).outcomes
     children = [each for each in outcomes if "inherits" in each.candidate.origin]
     assert len(outcomes) == 5
@@ -86,7 +88,8 @@ def test_a_study_goes_on_with_its_own_supernet_alone(space, tmp_path) -> None:
     run("supernet", space, "--out", file, *data)
     search = ("search", space, "--dataset", "digits", "--max-images", "60", "--estimator", f"supernet:path={file}")
     words = (*search, "--workers", "1", "--ledger", ledger, "--study", "s")
-    run(*words, "--trials", "2", "--json")
+    with workers_in_process():
+        run(*words, "--trials", "2", "--json")
     (tmp_path / "s.safetensors").unlink()
     run("supernet", space, "--out", file, *data, "--seed", "1")
     other = refused(*words, "--trials", "3")

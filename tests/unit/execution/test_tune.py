@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import pickletools
 import signal
 import subprocess
 import sys
-import time
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -101,23 +102,33 @@ def test_a_failed_candidate_fails_its_trial_and_missing_data_the_set_up(tune: An
 
 
 def num_noted(experiment: Path) -> int:
-    """The finished trials in the state that Tune has written; 0 while it writes.
+    """The finished trials in the state that Tune has written; 0 where it is in the middle of writing.
 
     Tune copies its files over the old ones, first made empty: one that is killed meanwhile cannot be restored.
     """
-    files = [path for path in experiment.glob("*-20*") if path.is_file()]
-    is_quiet = bool(files) and all(
-        path.stat().st_size and time.time() - path.stat().st_mtime > QUIET_SECONDS for path in files
-    )
-    states = [path for path in files if path.name.startswith("experiment_state")]
-    if not is_quiet or len(states) != 1:
+    kinds = ("experiment_state-*.json", "searcher-state-*.pkl", "search_gen_state-*.json")
+    try:
+        [state], [told], [generator] = ([path.read_bytes() for path in experiment.glob(kind)] for kind in kinds)
+        state = json.loads(state)
+        json.loads(told)
+        deque(pickletools.genops(generator), maxlen=0)
+    except ValueError:  # cut short, or not there yet
         return 0
-    trials = [json.loads(state) for state, _ in json.loads(states[0].read_text())["trial_data"]]
-    return sum(trial["status"] == "TERMINATED" for trial in trials)
+    return sum(json.loads(trial)["status"] == "TERMINATED" for trial, _ in state["trial_data"])
 
 
-QUIET_SECONDS = 0.3
-SECONDS_BETWEEN_STATES = "2"
+HOLDS_FROM = 4
+"""Trials from this one on wait until the file `go` is there: what is killed before is half way."""
+
+
+def killed_with(process: subprocess.Popen[bytes], experiment: Path, num_trials: int) -> bool:
+    """Kill Tune where what it has written is whole and holds so many finished trials; otherwise it goes on."""
+    if num_noted(experiment) < num_trials:
+        return False
+    process.send_signal(signal.SIGSTOP)
+    is_whole = num_noted(experiment) >= num_trials
+    process.send_signal(signal.SIGKILL if is_whole else signal.SIGCONT)
+    return is_whole
 
 
 def test_an_experiment_that_is_killed_and_restored_meets_its_budget(tmp_path: Path) -> None:
@@ -125,20 +136,20 @@ def test_an_experiment_that_is_killed_and_restored_meets_its_budget(tmp_path: Pa
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join((str(TESTS), *sys.path)),
-        "TUNE_GLOBAL_CHECKPOINT_S": SECONDS_BETWEEN_STATES,
+        "TUNE_GLOBAL_CHECKPOINT_S": "1",
         "RAY_USAGE_STATS_ENABLED": "0",
         "TEST_MARK": mark,
     }
-    command = [sys.executable, str(TESTS / "tune_driver.py"), str(tmp_path), "8"]
+    command = [sys.executable, str(TESTS / "tune_driver.py"), str(tmp_path), "8", str(HOLDS_FROM)]
     first = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         noted = tmp_path / "experiment"
-        assert wait_until(lambda: num_noted(noted) >= 2)
-        first.kill()
+        assert wait_until(lambda: killed_with(first, noted, 2))
         first.wait()
         finished = num_noted(noted)
-        assert finished >= 2
+        assert 2 <= finished <= HOLDS_FROM
         assert wait_until(lambda: running_with(f"TEST_MARK={mark}") == [])
+        (tmp_path / "go").touch()
         second = subprocess.run(command, env=environment, capture_output=True, text=True)
     finally:
         for pid in running_with(f"TEST_MARK={mark}"):

@@ -8,9 +8,11 @@ import pytest
 from PIL import Image
 
 import naslab
+from naslab.analysis.study import read_study
 from naslab.errors import DataError, StudyError
+from naslab.lab.differences import problem_difference
 from naslab.lab.problems import adapted_words, make_problem
-from naslab.lab.records import begun_data, open_record
+from naslab.lab.records import begun_data
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.record import StudyRecord
 from naslab.space import SearchSpace
@@ -38,33 +40,21 @@ def grey(tmp_path):
     return tmp_path / "set"
 
 
-def record_of(choice):
+def plain(choice):
+    """The problem of a search on data, as a ledger keeps it."""
     problem = make_problem(SPACE, choice, None, (), None)
-    plain = msgspec.json.decode(msgspec.json.encode(problem))
-    return StudyRecord(name="own", problem=plain, strategy="evolution", epochs=1, seed=0, trials=2)
+    return msgspec.json.decode(msgspec.json.encode(problem))
 
 
-def test_a_study_is_not_continued_on_other_images(tmp_path, grey):
+def test_a_study_is_not_continued_on_other_images(grey):
     name = f"image_folder:{grey}@8"
-    with Ledger.open(tmp_path / "l.db") as ledger:
-        open_record(ledger, record_of(name))
-        open_record(ledger, record_of(name))
-        Image.new("L", (8, 8), 3).save(grey / "dark/0.png")
-        with pytest.raises(StudyError, match="was made with other images or labels under the name image_folder"):
-            open_record(ledger, record_of(name))
+    begun = plain(name)
+    assert problem_difference(begun, plain(name)) is None
+    Image.new("L", (8, 8), 3).save(grey / "dark/0.png")
+    assert problem_difference(begun, plain(name)).what == "content of the data"
 
 
-def test_leaving_files_out_needs_no_other_study_while_nothing_has_finished(tmp_path, grey):
-    name = f"image_folder:{grey}@8"
-    with Ledger.open(tmp_path / "l.db") as ledger:
-        open_record(ledger, record_of(name))
-        open_record(ledger, record_of(DataChoice(name=name, skip_unreadable=True)))
-        assert ledger.study("own").problem["data"]["skip_unreadable"] is True
-        with pytest.raises(StudyError, match="another seed"):
-            open_record(ledger, msgspec.structs.replace(record_of(name), seed=1))
-
-
-def test_once_something_has_finished_it_does(tmp_path, grey):
+def test_a_study_with_a_result_goes_on_with_its_images_alone(tmp_path, grey):
     name, ledger = f"image_folder:{grey}@8", tmp_path / "l.db"
     options = {"trials": 1, "epochs": 1, "workers": 1, "ledger": ledger, "study": "own"}
     study = naslab.search(SPACE, dataset=name, **options)
@@ -73,22 +63,26 @@ def test_once_something_has_finished_it_does(tmp_path, grey):
     with pytest.raises(StudyError, match="another data"):
         naslab.search(SPACE, dataset=DataChoice(name=name, skip_unreadable=True), **options)
     Image.new("L", (8, 8), 3).save(grey / "dark/0.png")
+    with pytest.raises(StudyError, match="was made with another content of the data"):
+        naslab.search(SPACE, dataset=name, **options)
     with pytest.raises(DataError, match="holds other images or labels than when the study own began"):
         naslab.train("own:best", ledger=ledger, epochs=1)
 
 
 def test_a_study_of_an_earlier_version_goes_on_with_coloured_images(tmp_path, grey):
-    old = record_of(DataChoice(name=f"image_folder:{grey}@8", channels=3, own_validation=False))
+    name = f"image_folder:{grey}@8"
+    old = plain(DataChoice(name=name, channels=3, own_validation=False))
     for field in ("fingerprint", "channels", "own_validation"):
-        old.problem["data"].pop(field)
+        old["data"].pop(field)
     with Ledger.open(tmp_path / "l.db") as ledger:
-        ledger.create_study(old)
-        asked = make_problem(SPACE, f"image_folder:{grey}@8", None, (), None).data
+        ledger.create_study(StudyRecord(name="own", problem=old, strategy="evolution", epochs=1, seed=0, trials=2))
+        asked = make_problem(SPACE, name, None, (), None).data
         again = begun_data(ledger, "own", asked)
         assert (again.channels, again.own_validation) == (3, False)
-        open_record(ledger, record_of(again))
-        assert ledger.study("own").problem == old.problem
+        assert problem_difference(old, plain(again)) is None
+        assert problem_difference(old, plain(name)).what in ("space", "data")
         assert begun_data(ledger, "another", asked) is None
+        assert read_study(ledger, "own").problem.data.channels == 3
 
 
 def test_what_the_space_was_made_to_fit_is_said(grey):

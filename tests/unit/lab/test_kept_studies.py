@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from in_process import workers_in_process
 from kept_ledgers import place_kept
 from ledgers.write import SPACE
 
@@ -61,9 +62,8 @@ def test_a_calibration_is_read_anew_and_nothing_is_trained(folder: Path, monkeyp
 
 def test_a_search_goes_on_where_it_was(folder: Path) -> None:
     before = open_study("plain").outcomes
-    view = search(
-        "space.yaml", dataset="digits", max_images=200, study="plain", trials=7, epochs=1, workers=Workers(count=1)
-    )
+    with workers_in_process():
+        view = search("space.yaml", dataset="digits", max_images=200, study="plain", trials=7, epochs=1)
     assert view.outcomes[:6] == before
     assert len(view.outcomes) == 7
     assert len({outcome.candidate.arch_id for outcome in view.outcomes}) == 7

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 import pytest
+from in_process import workers_in_process
 
 from naslab.analysis.study import StudyView
 from naslab.errors import LedgerError, NaslabError, SpecError, StudyError
@@ -17,8 +20,14 @@ ASKED = {"dataset": "digits", "max_images": 200, "workers": 1}
 LEARNED = "predictor:study=taught"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def own_process() -> Iterator[None]:
+    with workers_in_process():
+        yield
+
+
 @pytest.fixture(scope="module")
-def ledger(tmp_path_factory: pytest.TempPathFactory) -> str:
+def ledger(own_process: None, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A ledger with a study of twelve trained networks."""
     path = str(tmp_path_factory.mktemp("lab") / "a.db")
     search("digits_demo", trials=12, epochs=1, strategy="random", study="taught", ledger=path, **ASKED)

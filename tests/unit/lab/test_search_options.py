@@ -40,7 +40,9 @@ def test_every_argument_reaches_the_options(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(lab, "run_search", lambda options, on_event: taken.append(options))
     given: dict[str, Any] = {"max_images": 50, "trials": 7, "epochs": 3, "workers": 2, "seed": 5, "inherit": True}
     given |= {"objectives": ("a metric",), "limits": ("a limit",), "baselines": ("a network",), "rungs": (1, 3)}
-    given |= {"stop_early": 0.9} | {name: f"a {name}" for name in OPTIONS if name not in {*given, "stop_early"}}
+    given |= {"stop_early": 0.9, "accept_changes": True} | {
+        name: f"a {name}" for name in OPTIONS if name not in {*given, "stop_early", "accept_changes"}
+    }
     lab.search(**given)
     assert {name: getattr(taken[0], name) for name in OPTIONS} == given
     with pytest.raises(FrozenInstanceError):
@@ -97,6 +99,6 @@ def test_every_flag_of_the_command_reaches_the_search(monkeypatch: pytest.Monkey
 
 def test_the_record_holds_what_the_options_say_that_it_does() -> None:
     held = [name for told in TOLD.values() for name in told.record]
-    assert {*held, "created"} == set(StudyRecord.__struct_fields__)
+    assert {*held, "created", "made_with", "changes"} == set(StudyRecord.__struct_fields__)  # as made, not as asked
     assert set(identity_fields()) == set(held) - {"trials", "name"}
     assert all(told.record for told in TOLD.values() if told.is_fixed)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from in_process import workers_in_process
 from optuna.samplers import RandomSampler
 
 from naslab.analysis.study import StudyView
@@ -12,7 +14,11 @@ from naslab.execution.events import Event, StrategyChosen
 from naslab.lab import search as lab
 from naslab.strategies.choosing import choose_strategy
 
-pytestmark = pytest.mark.slow
+
+@pytest.fixture(scope="module", autouse=True)
+def own_process() -> Iterator[None]:
+    with workers_in_process():
+        yield
 
 
 def test_auto_says_what_it_took_and_a_study_keeps_it(tmp_path: Path) -> None:

@@ -129,7 +129,7 @@ def test_it_can_be_an_objective_in_its_own_direction(row: Metric) -> None:
 @every_row
 def test_a_limit_bounds_what_the_description_tells_and_nothing_else(row: Metric) -> None:
     if not row.is_limitable:
-        with pytest.raises(UnknownNameError, match=f"unknown metric of a limit '{row.name}'"):
+        with pytest.raises(SpecError, match=f"^limit: {row.name} is measured, .* make {row.name} an objective$"):
             Limit.parse(f"{row.name}<=5")
         return
     found = outcomes()[3].candidate

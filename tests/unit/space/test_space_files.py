@@ -18,13 +18,19 @@ MIXED_BLOCKS = 3 * 4 * 2 + 2 * 2 * 2 + 3 * 4 + 3 * 2 + 2 * 2 + 2 * 2 * 2 + 2
 LAYER = 3 * 3 + 3 * 3
 DIGIT_BLOCKS = 4 + 4 + 2 + 2 + 1 + 1
 
+DARTS_CELL = 1 * 3 * 6 * 10 * 7**8
+
 SIZES = {
     "around_resnet50": 3 * (3 * 5 * 5 * 3) * 3**4 * 3**4 * 2**4 * 2 * 2,
+    "darts": DARTS_CELL**2,
     "digits_demo": 2 * (DIGIT_BLOCKS * 8) ** 2 * (1 + DIGIT_BLOCKS * 8),
     "efficientnet_b0_like": (2 * 2 * 3 * 2) * (8 * 3 * 3) ** 5 * (8 * 3 * 2),
     "mbconv_cifar": 3 * (LAYER + LAYER**2 + LAYER**3 + LAYER**4) ** 3 * 3**3 * 3,
     "mixed_cifar": 3 * (MIXED_BLOCKS * 5 * 4) ** 4 * 2,
+    "mobilenet_v4_uib": ((3 * 2 * 4) * sum((3 * 3 * 4) ** more for more in (3, 4, 5))) ** 2,
+    "nas_bench_201": 5**6,
     "nas_bench_macro": 3**8,
+    "nats_size": 8**5,
     "yardstick": (3 * 4 * 3) ** 3,
 }
 

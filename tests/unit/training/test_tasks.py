@@ -211,7 +211,7 @@ def test_what_torchmetrics_would_measure_names_the_extra(monkeypatch):
 def test_an_epoch_without_other_metrics_is_written_as_before():
     from naslab.study.outcome import EpochRecord
 
-    assert "measured" not in msgspec.to_builtins(EpochRecord(1, 0.5, 0.6, 70.0, 2.0))
+    assert "values" not in msgspec.to_builtins(EpochRecord(1, 0.5, 0.6, 70.0, 2.0))
 
 
 @needs_torchmetrics

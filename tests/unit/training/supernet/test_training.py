@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 import torch
+from in_process import workers_in_process
 
 from naslab.arch import ArchSpec, InvertedBottleneck, ResidualBlock, arch_id, cost
 from naslab.arch.build import build
@@ -144,7 +145,8 @@ def test_a_slice_is_a_start_for_training(trained, tmp_path) -> None:
 def test_a_search_by_a_supernet(trained, tmp_path) -> None:
     name = f"supernet:path={trained}"
     setting = {"dataset": "digits", "max_images": 400, "strategy": "random", "ledger": tmp_path / "a.db", "workers": 1}
-    view = search(small_space(), estimator=name, trials=3, **setting)
+    with workers_in_process():
+        view = search(small_space(), estimator=name, trials=3, **setting)
     assert len(view.outcomes) == 3
     assert all(outcome.is_complete and not outcome.estimate.curve for outcome in view.outcomes)
     with pytest.raises(StudyError, match="another estimator"):

@@ -1,0 +1,44 @@
+"""The trials of a study as rows: what was chosen, what it costs, what was measured, where it came from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from naslab.analysis.front import metrics_of, plain_metrics
+from naslab.analysis.study import StudyView
+from naslab.arch.summary import describe_arch
+from naslab.study.outcome import Outcome
+
+
+def trial_rows(study: StudyView) -> list[dict[str, Any]]:
+    """A row for each finished trial of `study`, its search, baselines and family, all with the same keys; by trial.
+
+    `trial`, `state` (`complete`, or why it failed), `role`, every metric by its name, `epochs`, `wall_seconds` and
+    `finished` (seconds since the epoch, UTC), `operator`, `parents` and `worker`, `arch_id` and `network` in words; and
+    for every choice of the space a column with its path, such as `stages[0].block`. What a trial has not is `None`.
+    """
+    outcomes = sorted((*study.outcomes, *study.baselines, *study.family), key=lambda each: each.candidate.trial)
+    measured = dict.fromkeys(name for each in outcomes for name in metrics_of(each))
+    choices = {hole.path: hole.labels for hole in study.problem.space.holes()}
+    return [_row(each, list(measured), choices) for each in outcomes]
+
+
+def _row(outcome: Outcome, measured: list[str], choices: dict[str, tuple[str, ...]]) -> dict[str, Any]:
+    candidate, estimate = outcome.candidate, outcome.estimate
+    values = plain_metrics(metrics_of(outcome))
+    genes = dict(candidate.genome.genes)
+    return {
+        "trial": candidate.trial,
+        "state": "complete" if estimate.failure is None else estimate.failure.reason,
+        "role": candidate.role,
+        **{name: values.get(name) for name in measured},
+        "epochs": candidate.fidelity.epochs,
+        "wall_seconds": estimate.wall_seconds,
+        "finished": outcome.finished,
+        "operator": candidate.origin.get("operator"),
+        "parents": candidate.origin.get("parents"),
+        "worker": estimate.worker,
+        "arch_id": candidate.arch_id,
+        "network": "; ".join(describe_arch(candidate.arch)),
+        **{path: labels[genes[path]] if path in genes else None for path, labels in choices.items()},
+    }

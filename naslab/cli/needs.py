@@ -1,0 +1,171 @@
+"""What each option of a command needs to have an effect, declared for every option there is.
+
+An option that is given where it can have no effect is refused before anything is read or run. `ALWAYS` is the row of
+those that have an effect whatever else is said; a test holds that no option is without a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+
+class Need(NamedTuple):
+    """When an option has an effect: `is_met` by the values of all parameters; else the `rule` behind its name."""
+
+    rule: str
+    is_met: Callable[[Mapping[str, Any]], bool]
+
+
+def flag_of(name: str) -> str:
+    """A parameter as it is written on the command line.
+
+    >>> flag_of("ray_address")
+    '--ray-address'
+    """
+    return "--" + name.replace("_", "-")
+
+
+def needs(*names: str) -> Need:
+    """One of other options, by their names, is given."""
+    rule = f"has no effect without {' or '.join(map(flag_of, names))}"
+    return Need(rule, lambda given: any(given[name] not in (None, False, [], "") for name in names))
+
+
+def needs_value(name: str, value: Any) -> Need:
+    """Another option has a value."""
+    return Need(f"has no effect without {flag_of(name)} {value}", lambda given: given[name] == value)
+
+
+def unless(name: str, why: str) -> Need:
+    """Another option is not given, which says `why`."""
+    return Need(f"has no effect beside {flag_of(name)}, {why}", lambda given: given[name] in (None, False, [], ""))
+
+
+def is_of_study(model: str) -> bool:
+    """Whether a MODEL is one of a study, as `mystudy:best`."""
+    return ":" in model and not Path(model).is_file()
+
+
+def _trains(given: Mapping[str, Any]) -> bool:
+    from naslab.estimators.named import read_name
+
+    return given["estimator"] is None or read_name(given["estimator"]).trains
+
+
+def _reads_recipe(given: Mapping[str, Any]) -> bool:
+    from naslab.estimators.named import read_name
+
+    if given["estimator"] is None:
+        return True
+    name = read_name(given["estimator"]).row
+    return name.kind != "proxy" and name.name not in ("full", "table")
+
+
+ALWAYS = Need("", lambda _: True)
+_TRAINED = needs("train")
+_NEW_FAMILY = Need(
+    "has no effect without --train of a model that is no study's",
+    lambda given: given["train"] and not is_of_study(given["model"]),
+)
+_ONE_MODEL = unless("batch", "whose columns say it")
+_BY_GRID = unless("grid", "which names the candidates")
+_BY_ESTIMATOR = Need("has no effect beside an --estimator that trains nothing", _trains)
+
+
+def _always(*names: str) -> dict[str, Need]:
+    return dict.fromkeys(names, ALWAYS)
+
+
+NEEDS: dict[str, dict[str, Need]] = {
+    "search": {
+        **_always("space", "strategy", "trials", "objectives", "limit", "seed", "dataset", "max_images", "data_dir"),
+        "storage": needs("dataset"),
+        "skip_unreadable": needs("dataset"),
+        "epochs": unless("rungs", "which says the epochs of each rung"),
+        "recipe": Need("has no effect beside an --estimator that does not train by it", _reads_recipe),
+        "keep": needs("rungs"),
+        **dict.fromkeys(("rungs", "stop_early", "inherit"), _BY_ESTIMATOR),
+        **_always("baseline", "estimator", "executor", "workers", "gpus_per_worker", "timeout"),
+        "ray_address": needs_value("executor", "ray"),
+        **_always("study", "ledger", "accept_changes", "json"),
+    },
+    "pareto": _always("study", "x", "y", "limit", "out", "ledger", "json"),
+    "report": _always("study", "out", "ledger", "json"),
+    "rescale": {
+        **_always("model", "phi", "target_macs", "target_params", "target_activations", "target_latency_ms"),
+        "device": needs("target_latency_ms"),
+        **_always("max_resolution", "rule", "coefficients", "rounding", "keep_stem", "keep_head", "train"),
+        **_always("alpha", "beta", "gamma", "ledger", "out", "plot", "json"),
+        **dict.fromkeys(("dataset", "epochs", "study"), _NEW_FAMILY),
+        **dict.fromkeys(("workers", "data_dir"), _TRAINED),
+    },
+    "fit-scaling": {
+        **_always("model", "budget_ratio", "grid", "tolerance", "rounding", "resolution", "dataset", "max_images"),
+        **dict.fromkeys(("points", "step"), _BY_GRID),
+        **_always("data_dir", "epochs", "seeds", "executor", "workers", "gpus_per_worker", "timeout"),
+        "ray_address": needs_value("executor", "ray"),
+        **_always("study", "ledger", "save_to", "out", "json"),
+    },
+    "scaling-law": _always("study", "metric", "of", "out", "ledger", "json"),
+    "data-law": _always(
+        *("model", "images", "dataset", "data_dir", "epochs", "seeds", "workers", "study", "ledger", "out", "json")
+    ),
+    "compare": {
+        **_always("table", "knobs", "objectives", "minimise", "features", "duration", "strategies", "trials", "seeds"),
+        "data_dir": needs_value("table", "nas_bench_macro"),
+        **_always("target", "reference", "processes", "workers", "training_seconds", "straggler_rate", "failure_rate"),
+        **_always("noise", "out", "json"),
+    },
+    "calibrate": {
+        **_always("space", "estimators", "reference", "sample", "seed", "dataset", "max_images", "data_dir"),
+        "epochs": needs_value("reference", "full"),
+        **_always("executor", "workers", "gpus_per_worker", "timeout", "study", "ledger", "out", "json"),
+        "ray_address": needs_value("executor", "ray"),
+    },
+    "train": _always(
+        *("model", "dataset", "data_dir", "use_validation", "epochs", "recipe", "resolution", "start_from", "seed"),
+        *("device", "ledger", "out", "json"),
+    ),
+    "supernet": {
+        **_always("space", "out", "dataset", "max_images", "data_dir", "epochs", "recipe", "resolution", "seed"),
+        **_always("device", "paths", "sandwich", "json"),
+        "distill": Need("has no effect with --no-sandwich", lambda given: given["sandwich"]),
+    },
+    "slice": _always("supernet", "model", "out", "ledger", "data_dir", "json"),
+    "export": {
+        **_always("model", "out", "onnx", "resolution", "num_classes", "ledger", "json"),
+        "weights": needs("onnx"),
+    },
+    "cost": {
+        **_always("model", "batch", "ledger", "json"),
+        **dict.fromkeys(("resolution", "num_classes", "layers"), _ONE_MODEL),
+    },
+    "show": {
+        **_always("model", "resolution", "num_classes", "diagram", "ledger", "json"),
+        "auxiliary": needs("diagram"),
+    },
+    "spaces": _always("json"),
+    "zoo": _always("plot", "json"),
+    "studies": _always("ledger", "json"),
+    "mirror": _always("study", "storage", "ledger", "json"),
+    "doctor": _always("ledger", "json"),
+    "estimators": _always("json"),
+    "table": _always("study", "as_csv", "ledger", "json"),
+    "convert": _always("source", "to", "notation", "out", "resolution", "num_classes", "ledger", "json"),
+}
+"""What the options need, by the command and the parameter."""
+
+
+def require_effect(command: str, given: Mapping[str, Any], said: list[str]) -> None:
+    """Raise `SpecError` for the first option of `command` that is said and can have no effect.
+
+    `given` are the values of all its parameters, `said` the names of those that stand on the command line.
+    """
+    from naslab.errors import SpecError
+
+    for name in said:
+        need = NEEDS[command][name]
+        if not need.is_met(given):
+            raise SpecError("", f"{flag_of(name)} {need.rule}: leave it out")

@@ -1,0 +1,121 @@
+"""A user's training function as an estimator: `evaluate(network, trial)` returns numbers."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from naslab.estimators.estimator import Workbench
+from naslab.estimators.failures import failure_of
+from naslab.estimators.trial import Trial, numbers
+from naslab.metrics import LATENCY, TIMING, find_metric, is_declared, metrics
+from naslab.outside import users_traceback
+from naslab.study.outcome import Candidate, Estimate, Failure
+from naslab.study.problem import Objective
+
+SCORE = "score"
+"""What the one number of a function is called where no objective names it; larger is better."""
+
+
+class OwnTraining(msgspec.Struct, frozen=True):
+    """Trains a candidate by the user's `function` of a torch module and a `Trial`, called `name`.
+
+    `objectives` are the study's: those that are not described must be among the numbers returned, but for latency,
+    which naslab measures itself before the training where it is asked for and not returned. `folder` is where each
+    network has a folder for checkpoints. What the function raises, and what it returns that is no number, is a failure
+    of the candidate; of the traceback the user's part is kept.
+    """
+
+    function: Callable[..., Any]
+    name: str
+    objectives: tuple[Objective, ...] = ()
+    folder: str | None = None
+
+    def prepare(self, bench: Workbench) -> None:
+        """Set the threads of torch; data are the function's own business."""
+        import torch  # a driver does without
+
+        torch.set_num_threads(bench.threads)
+
+    def estimate(self, candidate: Candidate, bench: Workbench) -> Estimate:
+        """Build the candidate's network, train it by the user's function, and take the numbers."""
+        import torch
+
+        from naslab.arch.build import build
+        from naslab.training.fidelity import arch_at
+        from naslab.training.fit import device_name
+
+        device = torch.device(bench.device)
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+        started = time.perf_counter()
+        failure: Failure | None = None
+        measured: dict[str, float] = {}
+        notes: dict[str, Any] = {"threads": bench.threads}
+        trial: Trial | None = None
+        try:
+            seed_everything(candidate.seed)
+            arch = arch_at(candidate.arch, candidate.fidelity)
+            network = build(arch, seed=candidate.seed).to(device)
+            trial = Trial(candidate, arch, bench.device, self._folder_of(candidate), bench.report)
+            measured = self._timed(candidate, bench)
+            measured |= numbers(self.function(network, trial), self._wanted(measured), _described(), self.name)
+        except Exception as error:  # noqa: BLE001 - whatever a candidate's training does wrong is a value
+            failure = own_failure(error)
+        curve = () if trial is None else tuple(trial.curve)
+        if trial is not None and trial.has_stopped:
+            notes["stopped"] = {"after_epochs": len(curve), "of_epochs": trial.schedule_epochs}
+        return Estimate(
+            measured=measured,
+            curve=curve,
+            failure=failure,
+            wall_seconds=time.perf_counter() - started,
+            device=device_name(device),
+            worker=bench.worker,
+            peak_memory_bytes=torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0,
+            notes=notes,
+        )
+
+    def _wanted(self, measured: dict[str, float]) -> list[str]:
+        """The objectives that the function must return."""
+        known = {*measured, *_described()}
+        return [goal.metric for goal in self.objectives if goal.metric not in known] or ([] if known else [SCORE])
+
+    def _timed(self, candidate: Candidate, bench: Workbench) -> dict[str, float]:
+        """The latency of the untrained network, where it is an objective."""
+        goals = [goal.metric for goal in self.objectives if is_declared(goal.metric)]
+        if all(find_metric(name).measured_by != TIMING for name in goals):
+            return {}
+        from naslab.arch.build import build
+        from naslab.estimators.latency import measure_latency
+
+        seen = measure_latency(build(candidate.arch, candidate.seed), candidate.arch.input, bench.device)
+        return LATENCY.measured(seen.median_ms, seen.iqr_ms)
+
+    def _folder_of(self, candidate: Candidate) -> Path | None:
+        return None if self.folder is None else Path(self.folder) / f"{candidate.arch_id}-{candidate.seed}"
+
+
+def own_failure(error: Exception) -> Failure:
+    """The failure that a user's exception is, with the traceback of the user's code alone."""
+    failure = failure_of(error)
+    return msgspec.structs.replace(failure, traceback=users_traceback(error)) if failure.traceback else failure
+
+
+def seed_everything(seed: int) -> None:
+    """Seed what a training that seeds nothing draws from: Python's `random`, numpy and torch."""
+    import numpy as np
+    import torch
+
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def _described() -> list[str]:
+    return [row.name for row in metrics() if row.is_described]

@@ -1,0 +1,60 @@
+"""Ending a run whose first trials all fail in the same way: by the user's code, and not by the networks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from naslab.errors import StudyError
+from naslab.execution.source import CandidateSource, Resumption
+from naslab.study.outcome import Candidate, Failure, Outcome
+
+FIRST_TRIALS = 3
+
+
+class FirstFailuresSource:
+    """The candidates of `source`, until the first three outcomes of a study are failures by one exception.
+
+    `learn` then raises `StudyError`. They are in the ledger by that time, and a run that goes on with the study, the
+    user's code mended, has three trials again.
+    """
+
+    def __init__(self, source: CandidateSource) -> None:
+        self._source = source
+        self._first: list[Failure] = []
+        self._is_over = False
+
+    @property
+    def total(self) -> int:
+        return self._source.total
+
+    @property
+    def is_exhausted(self) -> bool:
+        return self._source.is_exhausted
+
+    def resume(self, outcomes: Sequence[Outcome], in_flight: Sequence[Candidate]) -> Resumption:
+        self._is_over = any(each.is_complete for each in outcomes)
+        return self._source.resume(outcomes, in_flight)
+
+    def propose(self, count: int, first_trial: int) -> list[Candidate]:
+        return self._source.propose(count, first_trial)
+
+    def learn(self, outcome: Outcome) -> None:
+        self._source.learn(outcome)
+        failure = outcome.estimate.failure
+        self._is_over = self._is_over or failure is None or failure.reason not in ("error", "invalid")
+        if self._is_over or failure is None:
+            return
+        self._first.append(failure)
+        if len({_place(each) for each in self._first}) > 1:
+            self._is_over = True
+        elif len(self._first) == FIRST_TRIALS:
+            raise StudyError(
+                f"the first {FIRST_TRIALS} trials failed alike: {failure.message}"
+                f"{f' ({_place(failure)})' if failure.traceback else ''}; mend that and run the same command again"
+            )
+
+
+def _place(failure: Failure) -> str:
+    """Where a failure was raised: the last line of the user's code in its traceback; else its message."""
+    lines = [each.strip() for each in failure.traceback.splitlines() if each.strip().startswith('File "')]
+    return lines[-1].replace('File "', "").replace('"', "", 1) if lines else failure.message

@@ -1,0 +1,37 @@
+"""Every notation there is. A new one is a file here and a line below."""
+
+from __future__ import annotations
+
+from naslab.arch.spec import ArchSpec
+from naslab.errors import SpecError, UnknownNameError
+from naslab.notations.darts import DARTS
+from naslab.notations.nas_bench_201 import NAS_BENCH_201
+from naslab.notations.nats_size import NATS_SIZE
+from naslab.notations.notation import Notation, notation_of, require_text
+
+NOTATIONS: tuple[Notation, ...] = (NAS_BENCH_201, NATS_SIZE, DARTS)
+
+
+def notation_named(name: str) -> Notation:
+    """The notation `name`; raises `UnknownNameError` with the nearest names."""
+    found = next((each for each in NOTATIONS if each.name == name), None)
+    if found is None:
+        raise UnknownNameError("notation", name, [each.name for each in NOTATIONS])
+    return found
+
+
+def read_notation(text: str, name: str | None = None) -> ArchSpec:
+    """The network that a text says in the notation `name`, by default the one that it looks to be written in.
+
+    Raises `SpecError` with the rule that the text breaks.
+    """
+    text = require_text(text)
+    return (notation_of(text, NOTATIONS) if name is None else notation_named(name)).read(text)
+
+
+def write_notation(arch: ArchSpec, name: str) -> str:
+    """The text of the network `arch` in the notation `name`. Raises `SpecError` where the notation cannot say it."""
+    notation = notation_named(name)
+    if notation.write is None:
+        raise SpecError("notation", f"'{name}' is read, not written; write YAML")
+    return notation.write(arch)
