@@ -96,7 +96,7 @@ def _rungs(value: Any) -> Any:
 @takes(
     space=SPACE,
     dataset=DATASET,
-    resolution=RESOLUTION,
+    resolution=either(text(), RESOLUTION),
     max_images=MAX_IMAGES,
     strategy=Kind("the name of a strategy, one of your own, or a sampler of Optuna", _strategy),
     trials=COUNT,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from naslab.estimators.estimator import Estimator
     from naslab.execution.workers import Workers
+    from naslab.lab.models import AnyResolution
     from naslab.space import SearchSpace
     from naslab.strategies.strategy import Strategy
     from naslab.study.data_choice import DataChoice
@@ -116,7 +117,7 @@ class SearchOptions:
             },
         ),
     )
-    resolution: str | int | tuple[int, int] | None = field(
+    resolution: AnyResolution | None = field(
         default=None,
         metadata=_told(
             "Data",

@@ -110,7 +110,7 @@ def train(
 
 
 def data_of(
-    model: Model, dataset: str | DataChoice | Data | None, ledger: str | Path, data_dir: str | None = None
+    model: Model, dataset: str | DataChoice | Data | None, ledger: str | Path, data_dir: str | Path | None = None
 ) -> DataChoice:
     """The data to train `model` on, checked whole: `dataset`, else that of its study in `ledger`.
 

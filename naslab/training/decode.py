@@ -130,6 +130,7 @@ def _in_form(values: NDArray[Any], depth: int, form: FileForm) -> Tensor:
         values = values.repeat(form.channels, axis=2)
     elif channels != form.channels:
         raise ValueError(f"it has {channels} channels, where {form.channels} are read")
+    numbers: NDArray[Any]
     if form.is_float:
         numbers = values.astype(np.float32)
         if depth == DEPTH_16:

@@ -31,25 +31,26 @@ def make_criterion(data: DataSplit, recipe: Recipe) -> Criterion:
 
 
 def class_loss(logits: Tensor, labels: Tensor, label_smoothing: float, weight: Tensor | None = None) -> Tensor:
-    """The mean cross-entropy in nats of logits of shape (batch, classes), each image weighing as its class.
+    """The mean cross-entropy in nats of `logits`, of shape (batch, classes), each image weighing as its class.
 
-    `labels` are int64 of shape (batch,), `weight` is of shape (classes,).
+    `labels` are int64 of shape (batch,), `weight` is of shape (classes,), and `label_smoothing` is the share of a
+    target that all classes have in common.
     """
     return functional.cross_entropy(logits, labels, weight, label_smoothing=label_smoothing)
 
 
 def labels_loss(logits: Tensor, labels: Tensor, label_smoothing: float, weight: Tensor | None = None) -> Tensor:
-    """The mean binary cross-entropy in nats of logits of shape (batch, labels), all labels alike.
+    """The mean binary cross-entropy in nats of `logits`, of shape (batch, labels), all labels alike.
 
-    `labels` are 0 and 1 of the same shape, smoothed towards a half; `weight`, of shape (labels,), is that of a label
-    that is present.
+    `labels` are 0 and 1 of the same shape, brought towards a half by `label_smoothing`; `weight`, of shape (labels,),
+    is that of a label that is present.
     """
     smooth = torch.lerp(labels, torch.full_like(labels, 0.5), label_smoothing) if label_smoothing else labels
     return functional.binary_cross_entropy_with_logits(logits, smooth, pos_weight=weight)
 
 
 def target_loss(outputs: Tensor, labels: Tensor, label_smoothing: float, targets: Targets) -> Tensor:
-    """The mean Huber loss of outputs of shape (batch, targets), in units of each target's deviation.
+    """The mean Huber loss of `outputs`, of shape (batch, targets), in units of each target's deviation.
 
     Half of the squared error up to one deviation, linear beyond: its gradient is bounded as that of cross-entropy is,
     so that the same learning rates do.

@@ -92,7 +92,7 @@ def training_loss(
 
 
 def batch_loss(logits: Tensor, batch: Batch, label_smoothing: float, criterion: Criterion = class_loss) -> Tensor:
-    """The mean loss by `criterion` of logits of shape (batch, outputs): a scalar tensor.
+    """The mean loss by `criterion` of `logits`, of shape (batch, outputs), for the labels of `batch`: a scalar tensor.
 
     By itself it is cross-entropy, in nats.
 

@@ -54,7 +54,11 @@ def list_folder(root: Path, own_validation: bool = True) -> dict[Part, Listing]:
     if not own_validation:
         folders.pop("validation", None)
     train = _list_classes(folders["train"])
-    parts = _split(train) if "test" not in folders else {"train": train, "test": _list_part(folders, "test", train)}
+    parts: dict[Part, Listing] = {"train": train}
+    if "test" in folders:
+        parts["test"] = _list_part(folders, "test", train)
+    else:
+        parts = _split(train)
     if "validation" in folders:
         parts["validation"] = _list_part(folders, "validation", train)
     return parts

@@ -252,12 +252,12 @@ def _item(name: str, part: DatasetPart, number: int, layout: Layout) -> tuple[ND
             f"{name}: images of {part.what} must be arrays, tensors or PIL images of two or three dimensions, "
             f"got {_what(image)}"
         )
-    told: Layout = layout
+    where: Layout = layout
     if layout == "auto" and is_tensor:
-        told = "NCHW"
+        where = "NCHW"
     elif layout == "auto" and not isinstance(image, np.ndarray):
-        told = "NHWC"
-    found = channels_last(f"{name}: item {number} of {part.what}", array[None], told)[0]
+        where = "NHWC"
+    found = channels_last(f"{name}: item {number} of {part.what}", array[None], where)[0]
     plain = np.asarray(_array(label))
     return found, plain.item() if plain.ndim == 0 else plain
 

@@ -50,7 +50,7 @@ def read_hugging_face(rest: str, data_dir: Path | None) -> Data:
         )
     parts = {part: SizedPairs(whole[key], size, (image, label)) for part, key in found.items() if key is not None}
     names = getattr(train.features.get(label), "names", None)
-    return Data(**parts, classes=names)
+    return Data(parts["train"], parts.get("test"), parts.get("validation"), classes=names)
 
 
 def _loaded(name: str, data_dir: Path | None) -> Any:

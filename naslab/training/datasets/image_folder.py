@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -257,7 +258,7 @@ def _content(choice: DataChoice) -> str:
     folder = root if root.is_dir() else root.parent
     whole = hashlib.blake2b(repr((files.task, choice.own_validation)).encode(), digest_size=12)
     for part, listing in sorted(files.parts.items()):
-        digests = cached_array(f"content-{fingerprint(listing.files)}", lambda paths=listing.files: _digests(paths))
+        digests = cached_array(f"content-{fingerprint(listing.files)}", partial(_digests, listing.files))
         names = [
             path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name for path in listing.files
         ]

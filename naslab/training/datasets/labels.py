@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,7 +28,7 @@ class Labels(NamedTuple):
 
 
 def read_labels(
-    name: str, parts: dict[str, Any], task: Task | None = None, classes: Sequence[str] | None = None
+    name: str, parts: Mapping[Any, Any], task: Task | None = None, classes: Sequence[str] | None = None
 ) -> Labels:
     """What the labels of the `parts` of a data set mean, and these as they are trained on.
 

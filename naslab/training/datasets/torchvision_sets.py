@@ -60,7 +60,9 @@ def read_torchvision(rest: str, data_dir: Path | None) -> Data:
         f"torchvision's own files of {name}",
     )
     parts = {part: SizedPairs(_opened(name, root, part, False), size) for part in SPLITS[name]}
-    return Data(**parts, classes=_class_names(parts["train"].dataset))
+    return Data(
+        parts["train"], parts.get("test"), parts.get("validation"), classes=_class_names(parts["train"].dataset)
+    )
 
 
 def _refuse(name: str) -> None:
