@@ -51,12 +51,14 @@ if TYPE_CHECKING:  # the table below in a form that type checkers read; a test h
     from naslab.space import choice as choice
     from naslab.space import load_space as load_space
     from naslab.study.recipe import Recipe as Recipe
+    from naslab.training.datasets.given import Data as Data
     from naslab.zoo import model as model
 
 _HOMES = {
     "ArchSpec": "naslab.arch",
     "Compound": "naslab.scaling",
     "Cost": "naslab.arch",
+    "Data": "naslab.training.datasets.given",
     "Member": "naslab.scaling",
     "NaslabError": "naslab.errors",
     "Recipe": "naslab.study.recipe",

@@ -63,6 +63,7 @@ def read_study(ledger: Ledger, name: str) -> StudyView:
     record = ledger.study(name)
     try:
         problem = msgspec.convert(record.problem, Problem)
+        problem = msgspec.structs.replace(problem, data=problem.data.as_stored())
     except msgspec.ValidationError as error:
         raise StudyError(
             f"the problem of study '{name}' cannot be read ({error}); another version of naslab made it, use that one"

@@ -67,16 +67,15 @@ def _recipes() -> Iterable[str]:
 
 
 def _datasets() -> Iterable[str]:
-    from naslab.training.datasets.image_folder import IMAGE_FOLDER
-    from naslab.training.datasets.info import DATASETS
+    from naslab.training.datasets.info import dataset_names
 
-    return (*DATASETS, f"{IMAGE_FOLDER}PATH")
+    return dataset_names()
 
 
 def _metrics() -> Iterable[str]:
-    from naslab.metrics import metrics
+    from naslab.metrics import TASK_METRICS, metrics
 
-    return (row.name for row in metrics())
+    return (row.name for row in (*metrics(), *TASK_METRICS))
 
 
 def _limitable() -> Iterable[str]:

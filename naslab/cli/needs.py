@@ -97,7 +97,8 @@ NEEDS: dict[str, dict[str, Need]] = {
     "search": {
         **_always("space", "strategy", "trials", "objectives", "limit", "seed", "dataset", "max_images", "data_dir"),
         "storage": needs("dataset"),
-        "skip_unreadable": needs("dataset"),
+        **dict.fromkeys(("skip_unreadable", "channels", "task"), needs("dataset")),
+        **_always("resolution", "deterministic"),
         "epochs": unless("rungs", "which says the epochs of each rung"),
         "recipe": Need("has no effect beside an --estimator that does not train by it", _reads_recipe),
         "keep": needs("rungs"),
@@ -139,10 +140,11 @@ NEEDS: dict[str, dict[str, Need]] = {
         **_always("executor", "workers", "gpus_per_worker", "timeout", "study", "ledger", "out", "json"),
         "ray_address": needs_value("executor", "ray"),
     },
-    "train": _always(
-        *("model", "dataset", "data_dir", "use_validation", "epochs", "recipe", "resolution", "start_from", "seed"),
-        *("device", "ledger", "out", "bare", "licence", "json"),
-    ),
+    "train": {
+        **_always("model", "dataset", "data_dir", "use_validation", "epochs", "recipe", "resolution", "start_from"),
+        **_always("seed", "device", "ledger", "out", "bare", "licence", "json"),
+        **dict.fromkeys(("skip_unreadable", "channels", "task"), needs("dataset")),
+    },
     "supernet": {
         **_always("space", "out", "dataset", "max_images", "data_dir", "epochs", "recipe", "resolution", "seed"),
         **_always("device", "paths", "sandwich", "json"),

@@ -32,6 +32,11 @@ DatasetOption = Annotated[str | None, search_option("dataset")]
 StudyDatasetOption = Annotated[
     str | None, typer.Option("--dataset", help="{datasets}; by default a study's own.", rich_help_panel="Data")
 ]
+SkipUnreadableOption = Annotated[bool, search_option("skip_unreadable", "--skip-unreadable", of="dataset")]
+ChannelsOption = Annotated[int | None, search_option("channels", of="dataset", min=1, max=3)]
+TaskOption = Annotated[
+    Literal["classification", "multilabel", "regression"] | None, search_option("task", of="dataset")
+]
 MaxImagesOption = Annotated[int | None, search_option("max_images", min=2)]
 DataDirOption = Annotated[str | None, search_option("data_dir")]
 

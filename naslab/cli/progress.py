@@ -84,7 +84,9 @@ class Display:
             self._is_own = is_outside(event.record.estimator)
             self._complete = [outcome for outcome in event.outcomes if outcome.is_complete]
             note = _note_of_space(event.problem)
-            return f"study {event.record.name}: {_what(event)}" + (f"\n{note}" if note else "")
+            return f"study {event.record.name}: {_what(event)}" + "".join(
+                f"\n{each}" for each in (event.adapted, note) if each
+            )
         if isinstance(event, StudyRestarted):
             return f"study {event.study} had no finished trial and is begun anew: {event.difference}"
         if isinstance(event, VersionChanged):
@@ -173,7 +175,7 @@ def outcome_line(outcome: Outcome) -> str:
 
 def _of_epoch(epoch: EpochRecord) -> str:
     """What an epoch gave, in a few words: its accuracy, or the first number that a user's own training reported."""
-    if math.isfinite(epoch.validation_accuracy):
+    if math.isfinite(epoch.validation_accuracy) and not epoch.values:
         return f"{epoch.validation_accuracy:.1f} %"
     return next((f"{name} {value:.4g}" for name, value in epoch.values.items()), f"epoch {epoch.epoch}")
 

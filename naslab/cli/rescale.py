@@ -174,11 +174,11 @@ def for_dataset(found: Model, dataset: str | None) -> Model:
     import msgspec
 
     from naslab.lab.models import Model
-    from naslab.training.datasets.info import dataset_info
+    from naslab.training.datasets.info import dataset_facts
 
     if found.study is not None or dataset is None:
         return found
-    facts = dataset_info(dataset)
+    facts = dataset_facts(dataset)
     shape = (facts.channels, *found.arch.input[1:])
     return Model(found.name, msgspec.structs.replace(found.arch, input=shape, num_classes=facts.num_classes))
 

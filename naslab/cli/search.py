@@ -8,6 +8,7 @@ import typer
 
 from naslab.cli.help_text import Command
 from naslab.cli.options import (
+    ChannelsOption,
     DataDirOption,
     DatasetOption,
     ExecutorOption,
@@ -15,7 +16,9 @@ from naslab.cli.options import (
     MaxImagesOption,
     RayAddressOption,
     RecipeOption,
+    SkipUnreadableOption,
     SpaceArgument,
+    TaskOption,
     TimeoutOption,
     WorkersOption,
     search_option,
@@ -26,6 +29,7 @@ from naslab.lab.search_options import DEFAULT_EPOCHS
 
 if TYPE_CHECKING:
     from naslab.study.data_choice import DataChoice
+    from naslab.study.task import Task
 
 
 def search(
@@ -39,7 +43,10 @@ def search(
     dataset: DatasetOption = None,
     max_images: MaxImagesOption = None,
     storage: Annotated[Literal["auto", "memory", "stream"], search_option("storage", of="dataset")] = "auto",
-    skip_unreadable: Annotated[bool, search_option("skip_unreadable", "--skip-unreadable", of="dataset")] = False,
+    skip_unreadable: SkipUnreadableOption = False,
+    channels: ChannelsOption = None,
+    task: TaskOption = None,
+    resolution: Annotated[str | None, search_option("resolution")] = None,
     data_dir: DataDirOption = None,
     epochs: Annotated[int | None, search_option("epochs", min=1, show_default=str(DEFAULT_EPOCHS))] = None,
     recipe: RecipeOption = "short",
@@ -73,7 +80,8 @@ def search(
     with Display(quiet=json) as display:
         view = run(
             space,
-            dataset=data_choice(dataset, max_images, storage, skip_unreadable),
+            dataset=data_choice(dataset, max_images, storage, skip_unreadable, channels, task),
+            resolution=resolution,
             max_images=max_images,
             strategy=strategy,
             trials=trials,
@@ -124,17 +132,32 @@ def register(app: typer.Typer) -> None:
 
 
 def data_choice(
-    dataset: str | None, max_images: int | None, storage: Literal["auto", "memory", "stream"], skip_unreadable: bool
+    dataset: str | None,
+    max_images: int | None = None,
+    storage: Literal["auto", "memory", "stream"] = "auto",
+    skip_unreadable: bool = False,
+    channels: int | None = None,
+    task: Task | None = None,
 ) -> str | DataChoice | None:
     """The data that the options ask for: the bare name of `dataset`, or none, where only that is given.
 
-    Else a choice of `max_images` of it, with its `storage` and whether files are left out (`skip_unreadable`). Raises
-    `typer.BadParameter` where these are given without a data set.
+    Else a choice of `max_images` of it, with its `storage`, whether files are left out (`skip_unreadable`), the
+    `channels` that images get, and the `task` of its labels. Raises `typer.BadParameter` where these are given without
+    a data set, and for channels that are not 1 or 3.
     """
-    if storage == "auto" and not skip_unreadable:
+    if storage == "auto" and not skip_unreadable and channels is None and task is None:
         return dataset
     if dataset is None:
-        raise typer.BadParameter("--storage and --skip-unreadable need a --dataset")
+        raise typer.BadParameter("--storage, --skip-unreadable, --channels and --task need a --dataset")
+    if channels not in (None, 1, 3):
+        raise typer.BadParameter(f"--channels must be 1 (grey) or 3 (coloured), got {channels}")
     from naslab.study.data_choice import DataChoice
 
-    return DataChoice(name=dataset, max_images=max_images, storage=storage, skip_unreadable=skip_unreadable)
+    return DataChoice(
+        name=dataset,
+        max_images=max_images,
+        storage=storage,
+        skip_unreadable=skip_unreadable,
+        channels=channels,  # type: ignore[arg-type]
+        task=task,
+    )

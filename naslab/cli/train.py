@@ -9,13 +9,16 @@ import typer
 
 from naslab.cli.help_text import Command
 from naslab.cli.options import (
+    ChannelsOption,
     DataDirOption,
     DeviceOption,
     EpochsOption,
     LicenceOption,
     ModelArgument,
     RecipeOption,
+    SkipUnreadableOption,
     StudyDatasetOption,
+    TaskOption,
 )
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, say, say_idle_strides, tell
 
@@ -24,6 +27,9 @@ def train(
     model: ModelArgument,
     dataset: StudyDatasetOption = None,
     data_dir: DataDirOption = None,
+    skip_unreadable: SkipUnreadableOption = False,
+    channels: ChannelsOption = None,
+    task: TaskOption = None,
     use_validation: Annotated[
         bool, typer.Option("--use-validation", help="Train on the validation images too.", rich_help_panel="Data")
     ] = False,
@@ -57,11 +63,15 @@ def train(
 
     Example: naslab train mystudy:best --epochs 60 --out trained
     """
+    import math
+
     import msgspec
 
     from naslab.atomic_write import atomic_write, make_folder
+    from naslab.cli.search import data_choice
     from naslab.lab.models import find_model, parse_resolution
     from naslab.lab.training import train as run
+    from naslab.metrics import shown_as
     from naslab.package.facts import WEIGHTS_FILE
     from naslab.package.folder import write_package
 
@@ -70,7 +80,7 @@ def train(
     make_folder(out)
     trained = run(
         found,
-        dataset=dataset,
+        dataset=data_choice(dataset, None, "auto", skip_unreadable, channels, task),
         epochs=epochs,
         recipe=recipe,
         seed=seed,
@@ -82,7 +92,7 @@ def train(
         data_dir=data_dir,
         licence=licence,
         report=lambda epoch: say(
-            f"epoch {epoch.epoch}/{epochs}: loss {epoch.train_loss:.4f}, validation {epoch.validation_accuracy:.2f} %, "
+            f"epoch {epoch.epoch}/{epochs}: loss {epoch.train_loss:.4f}, validation {epoch.words}, "
             f"{epoch.wall_seconds:.1f} s"
         ),
     )
@@ -101,9 +111,12 @@ def train(
         print_json(value)
         return
     result = trained.result
+    told = [shown_as(name).sentence(value) for name, value in result.test_metrics.items()]
+    if math.isfinite(result.test_accuracy):
+        told = [f"accuracy {result.test_accuracy:.2f} +- {result.test_accuracy_sem:.2f} %"]
     tell(
-        f"test accuracy {result.test_accuracy:.2f} +- {result.test_accuracy_sem:.2f} % on {result.num_test_images} "
-        f"images of {trained.dataset}, {result.wall_seconds:.0f} s on {result.device}"
+        f"test {', '.join(told)} on {result.num_test_images} images of {trained.dataset}, "
+        f"{result.wall_seconds:.0f} s on {result.device}"
     )
     say(f"wrote weights.safetensors, network.json, network.py, arch.yaml and result.json to {out}")
 

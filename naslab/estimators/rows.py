@@ -32,7 +32,7 @@ from naslab.metrics import ACCURACY, ACTIVATIONS, EXTRAPOLATED_ACCURACY, MACS, P
 from naslab.regular_files import open_regular
 from naslab.study.outcome import Candidate, Fidelity
 from naslab.study.problem import Problem
-from naslab.training.datasets.info import dataset_info
+from naslab.training.datasets.info import facts_of
 
 if TYPE_CHECKING:
     from naslab.estimators.ensemble import EnsembleMember
@@ -133,7 +133,7 @@ def _short_training(setting: Setting, options: ShortOptions) -> ShortTraining:
 
     problem, recipe = setting.problem, setting.problem.recipe
     if options.images is not None:
-        facts = dataset_info(problem.data.name)
+        facts = facts_of(problem.data, setting.data_dir)
         name, least = problem.data.name, facts.num_classes
         most = int((problem.data.max_images or facts.num_train) * (1 - problem.data.validation_fraction))
         rule = f"must be {least} (one a class of {name}) to {most:,} (those not for validation), got {options.images:,}"

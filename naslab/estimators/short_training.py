@@ -23,6 +23,7 @@ class ShortTraining(msgspec.Struct, frozen=True, kw_only=True):
     is below the candidate's `accuracy_to_beat`. Its accuracy is then the extrapolated one, and the note `stopped` says
     why, with the interval.
 
+    `metrics` are measured beside the accuracy, those of other tasks than one label an image in its place.
     `latency` measures one image's forward pass too, of the network and not of its proxy. `time_limit_seconds` is for
     one candidate, looked at between batches. `peak_memory_bytes` is the GPU's, 0 on a CPU.
 
@@ -38,6 +39,7 @@ class ShortTraining(msgspec.Struct, frozen=True, kw_only=True):
     time_limit_seconds: float | None = None
     checkpoints: str | None = None
     stop_early: float | None = None
+    metrics: tuple[str, ...] = ()
 
     def prepare(self, bench: Workbench) -> None:
         """Load the data onto the worker's device and set its threads. Raises `DataError` and `DeviceError`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -134,16 +135,20 @@ class TrainingRun:
                 is_clear=rule,
                 keep=partial(self._keep, origin) if how.checkpoints is not None else None,
                 remark=self.notes.__setitem__,
+                metrics=how.metrics,
             )
 
         begun_at = None if start is None else start.progress.batch_size
         trained, _ = train_within_memory(make, fit, how.recipe, len(images.train), begun_at)
         module = without_heads(trained, arch)
-        accuracy = kept_epoch(self.curve, how.recipe).validation_accuracy
-        measured = ACCURACY.measured(accuracy, accuracy_sem(accuracy, len(split.validation)))
+        kept = kept_epoch(self.curve, how.recipe)
+        measured = {name: value for name, value in kept.values.items() if math.isfinite(value)}
+        if split.task == "classification":
+            accuracy = kept.validation_accuracy
+            measured = ACCURACY.measured(accuracy, accuracy_sem(accuracy, len(split.validation))) | measured
         if rule.has_stopped:
             self.notes["stopped"] = rule.note(self.curve)
-            measured = rule.measured(self.curve)
+            measured = measured | rule.measured(self.curve)
         if how.latency:
             # of the network itself: a fidelity's narrow or small proxy network is faster
             seen = measure_latency(

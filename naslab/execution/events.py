@@ -12,11 +12,15 @@ from naslab.study.problem import Problem
 
 
 class StudyOpened(msgspec.Struct, frozen=True):
-    """A study was made, or taken up with the `outcomes` of its search so far; its workers start."""
+    """A study was made, or taken up with the `outcomes` of its search so far; its workers start.
+
+    `adapted` says how the space was made to fit the data, empty where it did already.
+    """
 
     record: StudyRecord
     problem: Problem
     outcomes: tuple[Outcome, ...] = ()
+    adapted: str = ""
 
 
 class StudyRestarted(msgspec.Struct, frozen=True):

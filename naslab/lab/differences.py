@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from naslab.errors import join_path, shown
+from naslab.study.data_choice import DataChoice
 from naslab.study.problem import Limit, Problem
 
 MOST_OF_A_SIDE = 120
@@ -43,13 +44,24 @@ def problem_difference(there: dict[str, Any], asked: dict[str, Any]) -> Differen
 
     A field that one does not write has its default.
     """
-    old, new = (_whole(each) for each in (there, asked))
+    old, new = (_whole(each) for each in (there, _on_data_of(there, asked)))
     found = first_difference(old, new)
     if found is None:
         return None
     path, *sides = found
+    if path == "data.fingerprint":
+        return Difference("content of the data", path, *sides)
     what = path.partition(".")[0].partition("[")[0]
     return Difference(what, path.replace("space.template", "space", 1), *sides)
+
+
+def _on_data_of(there: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
+    """A problem on the data of another, as that notes them, where it goes on with them."""
+    try:
+        old, new = (msgspec.convert(each.get("data"), DataChoice) for each in (there, asked))
+    except msgspec.ValidationError:
+        return asked
+    return {**asked, "data": there["data"]} if old.is_continued_by(new) else asked
 
 
 def first_difference(there: Any, asked: Any, path: str = "") -> tuple[str, Any, Any] | None:

@@ -36,6 +36,7 @@ from naslab.space import SearchSpace
 from naslab.study.data_choice import DataChoice
 from naslab.study.outcome import Outcome
 from naslab.study.recipe import Recipe
+from naslab.training.datasets.given import Data
 
 
 class Model(msgspec.Struct, frozen=True):
@@ -100,7 +101,7 @@ MODEL = either(
 RESOLUTION = optional(Kind("a size such as 224, a text such as 224x160, or (height, width)", sides_of))
 SPACE = either(instance(SearchSpace, words="a SearchSpace, the name of a space"), path("a YAML file"))
 STUDY = either(instance(StudyView, words="a study, as open_study gives it,"), text("the name of one"))
-DATASET = optional(either(instance(DataChoice, words="a DataChoice"), text("the name of a data set")))
+DATASET = optional(either(instance(DataChoice, Data, words="a DataChoice, a Data"), text("the name of a data set")))
 RECIPE = optional(either(instance(Recipe, words="a Recipe, the name of one"), path("its file")))
 WORKERS = optional(either(instance(Workers, words="a Workers"), whole(1)))
 LEDGER = path("the file or the database URL of a ledger")

@@ -5,6 +5,7 @@ naslab.export("mystudy:best", "best.py", dataset="cifar10")
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,7 +22,8 @@ from naslab.package.facts import NO_LICENCE, WEIGHTS_FILE, Facts, FrontEntry, Me
 from naslab.study.data_choice import DataChoice
 from naslab.study.recipe import Recipe
 from naslab.training.datasets.class_names import class_names, content_fingerprint
-from naslab.training.datasets.info import dataset_info
+from naslab.training.datasets.facts import DataFacts
+from naslab.training.datasets.info import facts_of
 
 if TYPE_CHECKING:
     from naslab.training.fit import FitResult
@@ -63,17 +65,25 @@ def facts_of_training(
         "test_accuracy": Measurement(result.test_accuracy, result.test_accuracy_sem, result.num_test_images),
         "test_loss": Measurement(result.test_loss, None, result.num_test_images),
     }
-    if result.num_validation_images and result.curve:
+    if not math.isfinite(result.test_accuracy):
+        del metrics["test_accuracy"]
+    for name, value in result.test_metrics.items():
+        metrics[f"test_{name}"] = Measurement(value, None, result.num_test_images)
+    if result.num_validation_images and result.curve and math.isfinite(result.curve[-1].validation_accuracy):
         last, count = result.curve[-1].validation_accuracy, result.num_validation_images
         metrics["validation_accuracy"] = Measurement(last, accuracy_sem(last, count), count)
+    folder = None if data_dir is None else Path(data_dir)
+    known = facts_of(training.data, folder)
     return Facts(
         name=model.name,
         arch=arch,
-        class_names=class_names(training.data),
-        preprocessing=_preprocessing(training.data, result.mean, result.deviation),
+        task=known.task,
+        class_names=class_names(training.data, folder),
+        target_scale=result.target_scale,
+        preprocessing=_preprocessing(known, result.mean, result.deviation),
         metrics=metrics,
         data=training.data,
-        fingerprint=content_fingerprint(training.data, None if data_dir is None else Path(data_dir)),
+        fingerprint=content_fingerprint(training.data, folder),
         recipe=training.recipe,
         epochs=training.epochs,
         seed=training.seed,
@@ -105,26 +115,30 @@ def facts_of_model(
         trial=model.trial,
         licence=licence or NO_LICENCE,
     )
+    folder = None if data_dir is None else Path(data_dir)
     choice = DataChoice(name=dataset) if dataset is not None else None
     if choice is None and model.study is not None:
         choice = open_study(model.study, ledger).problem.data
     if choice is None:
         return facts
-    info = dataset_info(choice.name)
+    info = facts_of(choice, folder)
     if (info.channels, info.num_classes) != (model.arch.input[0], model.arch.num_classes):
         raise DataError(
             f"{model.name} takes {model.arch.input[0]} channels and tells {model.arch.num_classes} classes apart, "
             f"{choice.name} has {info.channels} and {info.num_classes}: name the data set that it is for"
         )
     from naslab.training.data import load_dataset
+    from naslab.training.fit import target_scale
 
     split = load_dataset(choice, data_dir)
     return msgspec.structs.replace(
         facts,
-        class_names=class_names(choice),
-        preprocessing=_preprocessing(choice, tuple(split.mean.tolist()), tuple(split.deviation.tolist())),
+        task=info.task,
+        class_names=class_names(choice, folder),
+        target_scale=target_scale(split),
+        preprocessing=_preprocessing(info, tuple(split.mean.tolist()), tuple(split.deviation.tolist())),
         data=choice,
-        fingerprint=content_fingerprint(choice, None if data_dir is None else Path(data_dir)),
+        fingerprint=content_fingerprint(choice, folder),
         front=front_of(model, ledger),
     )
 
@@ -223,6 +237,12 @@ def write_onnx_network(
     write_onnx(module, shape, path, told, options)
 
 
-def _preprocessing(choice: DataChoice, mean: tuple[float, ...], deviation: tuple[float, ...]) -> Preprocessing:
-    info = dataset_info(choice.name)
-    return Preprocessing(height=info.height, width=info.width, channels=info.channels, mean=mean, deviation=deviation)
+def _preprocessing(data: DataFacts, mean: tuple[float, ...], deviation: tuple[float, ...]) -> Preprocessing:
+    return Preprocessing(
+        height=data.height,
+        width=data.width,
+        channels=data.channels,
+        mean=mean,
+        deviation=deviation,
+        is_float=data.value_bytes > 1,
+    )

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
+import msgspec
+
 from naslab.arch import ArchSpec
 from naslab.arch.blocks.outside import block_class, own_blocks
 from naslab.errors import StudyError
@@ -19,7 +21,11 @@ from naslab.strategies.strategy import Strategy
 from naslab.study.data_choice import OWN_DATA
 from naslab.study.problem import DataChoice, Limit, Objective, Problem
 from naslab.study.recipe import Recipe, default_recipe
-from naslab.training.datasets.info import DATASETS, dataset_info
+from naslab.study.task import TASKS
+from naslab.training.datasets.choosing import choose_data
+from naslab.training.datasets.fitting import require_measurable, require_of_task, require_recipe_fits, require_split
+from naslab.training.datasets.given import Data
+from naslab.training.datasets.info import DATASETS, dataset_names, facts_of
 from naslab.training.recipe_files import find_recipe
 
 if TYPE_CHECKING:
@@ -31,36 +37,43 @@ ListedNetwork = tuple[ArchSpec, dict[str, Any]]
 
 def make_problem(
     space: SearchSpace | str | Path,
-    dataset: str | DataChoice | None,
+    dataset: str | DataChoice | Data | None,
     objectives: Sequence[str] | None,
     limits: Sequence[str],
     recipe: Recipe | str | Path | None,
     max_images: int | None = None,
     score: str | None = None,
     brings_data: bool = False,
+    data_dir: str | None = None,
+    resolution: tuple[int, int] | None = None,
 ) -> Problem:
-    """The problem that a search is about; every name in it is checked here.
+    """The problem that a search is about; every name in it, and all of its data, are checked here.
 
-    `space`, `dataset`, `limits`, `recipe` and `max_images` are those of `naslab.search`. `objectives` are by default
-    accuracy and macs, or the `score` by which an estimator ranks networks, and macs. An estimator that `brings_data`
-    needs no data set: without one, the images and classes are those that the space says. Raises `StudyError` for
-    objectives that are none, named twice or measured by nothing, and `NaslabError` for whatever else does not fit.
+    `space`, `dataset`, `limits`, `recipe`, `max_images`, `data_dir` and `resolution` are those of `naslab.search`.
+    `objectives` are by default the main metric of the data's task (accuracy for classes) and macs, or the `score` by
+    which an estimator ranks networks, and macs. An estimator that `brings_data` needs no data set: without one, the
+    images and classes are those that the space says. Raises `StudyError` for objectives that are none, named twice or
+    measured by nothing, and `NaslabError` for whatever else does not fit.
     """
     template = space if isinstance(space, SearchSpace) else load_space(space)
-    if isinstance(dataset, DataChoice):
-        data = dataset
-    elif dataset is None and brings_data:
+    facts = None
+    if dataset is None and brings_data:
         data = DataChoice(name=OWN_DATA, max_images=max_images)
     else:
-        data = DataChoice(name=dataset or fitting_dataset(template), max_images=max_images)
+        data = choose_data(fitting_dataset(template) if dataset is None else dataset, data_dir)
+        if not isinstance(dataset, DataChoice):
+            data = msgspec.structs.replace(data, max_images=max_images)
+        facts = facts_of(data, data_dir)
     name = data.name
-    if name != OWN_DATA:
-        facts = dataset_info(name)
-        template = template.for_data(facts.channels, facts.num_classes)
+    channels, num_classes = template.template["input"][0], template.template["num_classes"]
+    if facts is not None:
+        channels, num_classes = facts.channels, facts.num_classes
+    template = template.for_data(channels, num_classes, resolution)
     if isinstance(recipe, str | Path):
         recipe = find_recipe(recipe, name)
     if objectives is None:
-        objectives = tuple(dict.fromkeys((score or ACCURACY.name, MACS.name)))
+        main = ACCURACY if facts is None else TASKS[facts.task].main
+        objectives = tuple(dict.fromkeys((score or main.name, MACS.name)))
     scores = {row.metrics[0]: row.name for row in ROWS}
     for metric in objectives:
         if metric != score and not is_declared(metric) and metric in scores:
@@ -74,8 +87,16 @@ def make_problem(
         row = find_metric(goal.metric, "objective")
         if not row.is_described and row.measured_by not in (EVALUATION, TIMING):
             raise StudyError(f"no estimator of a search measures the objective {row.name}: leave it out")
+        if row.measured_by == EVALUATION and facts is not None:
+            require_of_task(row, facts)
     if len({goal.metric for goal in goals}) < len(goals):
         raise StudyError(f"an objective is named twice: {', '.join(objectives)}")
+    how = recipe or default_recipe(name)
+    if facts is not None:
+        require_recipe_fits(how, facts, name)
+        require_split(data, data_dir)
+        if score is None:
+            require_measurable(facts, name)
     read = [Limit.parse(text) for text in limits]
     for limit in read:
         if not limit.is_described and find_metric(limit.metric).measured_by != TIMING:
@@ -84,10 +105,30 @@ def make_problem(
         space=template,
         objectives=goals,
         data=data,
-        recipe=recipe or default_recipe(name),
+        recipe=how,
         limits=tuple(limit for limit in read if limit.is_described),
         measured_limits=tuple(limit for limit in read if not limit.is_described),
     )
+
+
+def adapted_words(space: SearchSpace | str | Path, problem: Problem) -> str:
+    """What of the `space` was made to fit the data of a problem, in a sentence; empty where nothing was.
+
+    >>> from naslab.space import load_space
+    >>> adapted_words("digits_demo", make_problem("digits_demo", None, None, (), None))
+    ''
+    """
+    template = space if isinstance(space, SearchSpace) else load_space(space)
+    own, now = template.template, problem.space.template
+    changes = []
+    if own["input"][0] != now["input"][0]:
+        changes.append(f"{now['input'][0]} input channels in place of {own['input'][0]}")
+    if own["num_classes"] != now["num_classes"]:
+        changes.append(f"{now['num_classes']} outputs in place of {own['num_classes']}")
+    if list(own["input"][1:]) != list(now["input"][1:]):
+        sizes = [" x ".join(map(str, each["input"][1:])) for each in (now, own)]
+        changes.append(f"an input of {sizes[0]} in place of {sizes[1]}")
+    return f"the space is fitted to the data: {', '.join(changes)}" if changes else ""
 
 
 def fitting_dataset(space: SearchSpace) -> str:
@@ -99,7 +140,7 @@ def fitting_dataset(space: SearchSpace) -> str:
     size = " x ".join(map(str, wanted[:3]))
     raise StudyError(
         f"no data set has images of {size} in {wanted[3]} classes as the space does; "
-        f"name one: {', '.join(DATASETS)} or image_folder:PATH"
+        f"name one: {', '.join(dataset_names())}"
     )
 
 

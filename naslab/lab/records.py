@@ -21,6 +21,7 @@ from naslab.ledger.record import RunRecord, SourceChange, StudyRecord
 from naslab.outside import changed
 from naslab.provenance import command_line, installed_versions, machine_description
 from naslab.strategies.choosing import StrategyChoice
+from naslab.study.data_choice import DataChoice
 
 
 def begun_with(ledger: Ledger, study: str, choice: StrategyChoice) -> StrategyChoice:
@@ -42,6 +43,23 @@ def with_idle_fields(ledger: Ledger, record: StudyRecord) -> StudyRecord:
     if there.estimator == record.estimator and read_name(record.estimator).row.kind == "proxy" and "recipe" in problem:
         problem["recipe"] = there.problem.get("recipe")
     return msgspec.structs.replace(record, epochs=there.epochs, problem=problem)
+
+
+def begun_data(ledger: Ledger, name: str, asked: DataChoice) -> DataChoice | None:
+    """The data to ask for in the place of `asked` where the study `name` was made by an earlier version on the same.
+
+    Those versions read every image folder as coloured images. `None` where nothing changes.
+    """
+    if name not in ledger.study_names():
+        return None
+    try:
+        begun = msgspec.convert(ledger.study(name).problem.get("data"), DataChoice)
+    except msgspec.ValidationError:
+        return None
+    stored = begun.as_stored()
+    if stored == begun or asked.name != begun.name:
+        return None
+    return msgspec.structs.replace(asked, channels=stored.channels, own_validation=stored.own_validation)
 
 
 @contextmanager

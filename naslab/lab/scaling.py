@@ -49,7 +49,7 @@ from naslab.study.data_choice import DataChoice
 from naslab.study.outcome import Candidate, Fidelity
 from naslab.study.problem import Objective, Problem
 from naslab.study.recipe import Recipe
-from naslab.training.datasets.info import dataset_info
+from naslab.training.datasets.info import facts_of
 from naslab.training.recipe_files import find_recipe
 
 
@@ -196,7 +196,7 @@ def fit_data_law(
 
 def require_numbers(images: Sequence[int], seeds: int, data: DataChoice) -> None:
     """Raise `StudyError` unless there are enough numbers of images for a law, and images for each of them."""
-    facts = dataset_info(data.name)
+    facts = facts_of(data)
     distinct = set(images)
     if len(distinct) < NEEDED:
         raise StudyError(f"a law of images needs at least {NEEDED} different numbers of them, got {len(distinct)}")
@@ -238,8 +238,8 @@ def problem_of(
     """
     data = data_of(model, dataset, ledger)
     if max_images is not None:
-        data = DataChoice(name=data.name, max_images=max_images)
-    facts = dataset_info(data.name)
+        data = msgspec.structs.replace(data, max_images=max_images)
+    facts = facts_of(data)
     space = space_of_one(model.arch, short_name(model))
     return Problem(
         space=space.for_data(facts.channels, facts.num_classes),

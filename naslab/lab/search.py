@@ -6,6 +6,7 @@ print(naslab.pareto_front(study).front)
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -39,12 +40,16 @@ from naslab.lab.models import (
     NAMES,
     OBSERVER,
     RECIPE,
+    RESOLUTION,
     SEED,
     SPACE,
     WORKERS,
+    AnyResolution,
+    sides_of,
 )
 from naslab.lab.problems import (
     ListedNetwork,
+    adapted_words,
     baseline,
     block_source,
     make_problem,
@@ -52,7 +57,7 @@ from naslab.lab.problems import (
     strategy_name,
     strategy_source,
 )
-from naslab.lab.records import begun_with, run_record, taken_up, with_idle_fields
+from naslab.lab.records import begun_data, begun_with, run_record, taken_up, with_idle_fields
 from naslab.lab.search_estimators import SearchEstimator, estimator_of, find_search_estimator, require_estimator_fits
 from naslab.lab.search_options import DEFAULT_EPOCHS, SearchOptions
 from naslab.ledger.ledger import Ledger
@@ -73,6 +78,8 @@ from naslab.training.memory import WorkerMemory
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
+    from naslab.training.datasets.given import Data
+
 
 def _strategy(value: Any) -> Any:
     is_sampler = any(each.__module__.split(".")[0] == "optuna" for each in type(value).__mro__)
@@ -90,6 +97,7 @@ def _rungs(value: Any) -> Any:
 @takes(
     space=SPACE,
     dataset=DATASET,
+    resolution=either(text(), RESOLUTION),
     max_images=MAX_IMAGES,
     strategy=Kind("the name of a strategy, one of your own, or a sampler of Optuna", _strategy),
     trials=COUNT,
@@ -114,7 +122,8 @@ def _rungs(value: Any) -> Any:
 def search(
     space: SearchSpace | str | Path,
     *,
-    dataset: str | DataChoice | None = None,
+    dataset: str | DataChoice | Data | None = None,
+    resolution: AnyResolution | None = None,
     max_images: int | None = None,
     strategy: str | BaseSampler | Strategy = "evolution",
     trials: int = 50,
@@ -141,12 +150,13 @@ def search(
     `space` is a space, the name of a shipped one or a YAML file; its input channels and classes follow the data set.
     `dataset` is a data set's name, by default the one that fits the space; `max_images` is how many training images are
     used, validation images among them; a `DataChoice` in the place of the name says more: how it is split, and whether
-    its images are held in memory or streamed. `strategy` is a name (`auto` leaves the choice to naslab), a sampler of
-    Optuna, or one of your own: an object with `ask` and `tell`, what makes such of (problem, seed), or its name as
-    `"my_code:MyStrategy"`. `trials` is a total over all calls, of `epochs` epochs each, by default 4. `objectives` are
-    names of metrics, accuracy and macs by default; `limits` such as `"macs<=50M"` are met before anything is trained.
-    `baselines` are zoo networks trained after the search with the same recipe: `recipe` is a recipe, its name or its
-    file, `short` by default.
+    its images are held in memory or streamed; `Data` hands over arrays, tensors or torch data sets. `resolution` is the
+    size that networks take, a side, `"32x48"` or (height, width), by default the space's; images are resized to it.
+    `strategy` is a name (`auto` leaves the choice to naslab), a sampler of Optuna, or one of your own: an object with
+    `ask` and `tell`, what makes such of (problem, seed), or its name as `"my_code:MyStrategy"`. `trials` is a total
+    over all calls, of `epochs` epochs each, by default 4. `objectives` are names of metrics, accuracy and macs by
+    default; `limits` such as `"macs<=50M"` are met before anything is trained. `baselines` are zoo networks trained
+    after the search with the same recipe: `recipe` is a recipe, its name or its file, `short` by default.
 
     Equal seeds give equal proposals for the same order in which candidates finish; with several workers that order may
     be another in each run. A `deterministic` study is the same for any number of workers, also when it was interrupted:
@@ -179,6 +189,7 @@ def search(
     options = SearchOptions(
         space=space,
         dataset=dataset,
+        resolution=resolution,
         max_images=max_images,
         strategy=strategy,
         trials=trials,
@@ -235,6 +246,8 @@ def plan_search(options: SearchOptions) -> PlannedSearch:
         options.max_images,
         score=None if asked is None else asked.metric,
         brings_data=is_own,
+        data_dir=options.data_dir,
+        resolution=sides_of(options.resolution),
     )
     if asked is not None:
         require_estimator_fits(asked, options, problem)
@@ -257,7 +270,7 @@ def plan_search(options: SearchOptions) -> PlannedSearch:
         estimator = find_search_estimator(
             options.estimator, problem, typical, options.ledger, options.data_dir, options.seed
         )
-    memory = None if is_own else WorkerMemory(problem.recipe, problem.data)
+    memory = None if is_own else WorkerMemory(problem.recipe, problem.data, options.data_dir)
     fidelity = fidelity_of(rungs, epochs, estimator)
     return PlannedSearch(
         options=options,
@@ -278,6 +291,9 @@ def run_search(options: SearchOptions, on_event: Observer = ignore) -> StudyView
     """Make the study that the options ask for, or go on with it; see `search`."""
     plan = plan_search(options)
     with plan.workers.connection(locate(options.ledger).ray_log), Ledger.open(options.ledger) as ledger:
+        begun = begun_data(ledger, plan.study, plan.problem.data)
+        if begun is not None:
+            plan = plan_search(dataclasses.replace(options, dataset=begun))
         choice = None if plan.choice is None else begun_with(ledger, plan.study, plan.choice)
         strategy = plan.strategy if choice is None else choice.name
         record = with_idle_fields(ledger, study_record(plan, strategy_name(strategy)))
@@ -285,7 +301,8 @@ def run_search(options: SearchOptions, on_event: Observer = ignore) -> StudyView
         proposing = resolve_strategy(strategy, plan.problem, options.seed)
         with taken_up(ledger, record, on_event, options.accept_changes):
             ledger.add_run(record.name, run_record(plan.workers))
-            on_event(StudyOpened(record, plan.problem, tuple(ledger.outcomes(record.name, "search"))))
+            outcomes = tuple(ledger.outcomes(record.name, "search"))
+            on_event(StudyOpened(record, plan.problem, outcomes, adapted_words(options.space, plan.problem)))
             if choice is not None:
                 on_event(StrategyChosen(choice.name, choice.reason))
             if plan.estimator is None:

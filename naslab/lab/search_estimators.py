@@ -22,7 +22,7 @@ from naslab.lab.models import COUNT, FOLDER, LEDGER, NAMES, STUDY, find_study
 from naslab.lab.search_options import SearchOptions
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.record import StudyRecord
-from naslab.metrics import ACCURACY, TIMING, is_described, metrics
+from naslab.metrics import ACCURACY, EVALUATION, TIMING, is_described, metrics
 from naslab.outside import source_of
 from naslab.study.outcome import Candidate, Fidelity
 from naslab.study.problem import Problem
@@ -73,6 +73,7 @@ def estimator_of(
         latency=bool(problem.measured_by(TIMING)),
         checkpoints=checkpoints,
         stop_early=None if record is None else record.stop_early,
+        metrics=tuple(name for name in problem.measured_by(EVALUATION) if name != ACCURACY.name),
     )
     if record is None or not record.inherit:
         return training

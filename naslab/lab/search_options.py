@@ -16,11 +16,13 @@ if TYPE_CHECKING:
 
     from naslab.estimators.estimator import Estimator
     from naslab.execution.workers import Workers
+    from naslab.lab.models import AnyResolution
     from naslab.space import SearchSpace
     from naslab.strategies.strategy import Strategy
     from naslab.study.data_choice import DataChoice
     from naslab.study.recipe import Recipe
     from naslab.study.rungs import Rungs
+    from naslab.training.datasets.given import Data
 
 DEFAULT_EPOCHS = 4
 """Epochs of short training for each candidate, where neither the caller nor the estimator says a number."""
@@ -108,7 +110,7 @@ class SearchOptions:
             fixed="deterministic",
         ),
     )
-    dataset: str | DataChoice | None = field(
+    dataset: str | DataChoice | Data | None = field(
         default=None,
         metadata=_told(
             "Data",
@@ -118,7 +120,17 @@ class SearchOptions:
                 "dataset": "{datasets}; by default the space's own.",
                 "storage": "Hold the images in memory, or read each batch from disk; auto streams what is too large.",
                 "skip_unreadable": "Leave image files out that cannot be read.",
+                "channels": "Make images of files grey (1) or coloured (3); by default as their files are.",
+                "task": "What labels mean where they do not tell: classification, multilabel or regression.",
             },
+        ),
+    )
+    resolution: AnyResolution | None = field(
+        default=None,
+        metadata=_told(
+            "Data",
+            "Input size of the networks: 32, or height x width as 32x48; by default the space's.",
+            fixed="problem",
         ),
     )
     max_images: int | None = field(

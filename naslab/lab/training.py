@@ -15,7 +15,7 @@ import msgspec
 from naslab.arch import ArchSpec
 from naslab.arguments import flag, function, optional, path, takes, text
 from naslab.errors import DataError
-from naslab.lab.models import COUNT, FOLDER, LEDGER, MODEL, NAME, RECIPE, SEED, AnyModel, Model, find_model
+from naslab.lab.models import COUNT, DATASET, FOLDER, LEDGER, MODEL, NAME, RECIPE, SEED, AnyModel, Model, find_model
 from naslab.lab.packages import Training, facts_of_training
 from naslab.lab.packages import export_network as export_network
 from naslab.lab.reading import open_study
@@ -23,7 +23,10 @@ from naslab.package.facts import Facts
 from naslab.study.data_choice import DataChoice
 from naslab.study.outcome import EpochRecord
 from naslab.study.recipe import Recipe
-from naslab.training.datasets.info import DATASETS, dataset_info
+from naslab.training.datasets.choosing import choose_data
+from naslab.training.datasets.fitting import require_measurable, require_recipe_fits, require_split
+from naslab.training.datasets.given import Data
+from naslab.training.datasets.info import dataset_names, facts_of
 from naslab.training.recipe_files import find_recipe
 
 if TYPE_CHECKING:
@@ -45,7 +48,7 @@ class Trained(msgspec.Struct, frozen=True):
 
 @takes(
     model=MODEL,
-    dataset=NAME,
+    dataset=DATASET,
     epochs=COUNT,
     recipe=RECIPE,
     seed=SEED,
@@ -61,7 +64,7 @@ class Trained(msgspec.Struct, frozen=True):
 def train(
     model: AnyModel,
     *,
-    dataset: str | None = None,
+    dataset: str | DataChoice | Data | None = None,
     epochs: int = 20,
     recipe: Recipe | str | Path | None = "full",
     seed: int = 0,
@@ -78,10 +81,10 @@ def train(
 
     `model` (what `naslab.find_model` finds a network by, or one) is trained on `dataset` for `epochs` epochs with
     `recipe` (a recipe, its name or its file); a network of a study of `ledger` is trained on the study's data unless
-    another set is named. With `use_validation` the validation images are trained on, too. `start_from` are weights to
-    begin with, `save_to` takes the trained ones as safetensors, with all that is known of the network in their header,
-    `licence` among it. `report` is called with every epoch. Raises `NaslabError` for data, weights or a device that do
-    not fit.
+    another set is given: its name, a `DataChoice` or `Data`. With `use_validation` the validation images are trained
+    on, too. `start_from` are weights to begin with, `save_to` takes the trained ones as safetensors, with all that is
+    known of the network in their header, `licence` among it. `report` is called with every epoch. Raises `NaslabError`
+    for data, weights or a device that do not fit.
 
     >>> import naslab
     >>> trained = naslab.train("mystudy:best", epochs=60)  # doctest: +SKIP
@@ -91,12 +94,15 @@ def train(
     from naslab.training.fit import fit_and_test
 
     found = find_model(model, ledger)
-    choice = data_of(found, dataset, ledger)
-    info = dataset_info(choice.name)
+    choice = data_of(found, dataset, ledger, data_dir)
+    info = facts_of(choice, data_dir)
     arch = msgspec.structs.replace(
         found.arch, input=(info.channels, *found.arch.input[1:]), num_classes=info.num_classes
     )
     how = recipe if isinstance(recipe, Recipe) else find_recipe(recipe or "full", choice.name)
+    require_recipe_fits(how, info, choice.name)
+    require_measurable(info, choice.name)
+    require_split(choice, data_dir)
     result = fit_and_test(
         arch,
         choice,
@@ -117,13 +123,25 @@ def train(
     return Trained(arch, choice.name, how, result, facts)
 
 
-def data_of(model: Model, dataset: str | None, ledger: str | Path) -> DataChoice:
-    """The data to train `model` on: `dataset`, else its package's or its study's in `ledger`; without, `DataError`."""
+def data_of(
+    model: Model, dataset: str | DataChoice | Data | None, ledger: str | Path, data_dir: str | Path | None = None
+) -> DataChoice:
+    """The data to train `model` on, checked whole: `dataset`, else its package's or its study's in `ledger`.
+
+    Raises `DataError` without one, where some of it is missing or damaged, and where it is not what the study was
+    made with.
+    """
     if dataset is not None:
-        dataset_info(dataset)
-        return DataChoice(name=dataset)
+        return choose_data(dataset, data_dir)
     if model.facts is not None and model.facts.data is not None:
-        return model.facts.data
+        return choose_data(model.facts.data, data_dir)
     if model.study is None:
-        raise DataError(f"say what to train {model.name} on: --dataset {', '.join(DATASETS)} or image_folder:PATH")
-    return open_study(model.study, ledger).problem.data
+        raise DataError(f"say what to train {model.name} on: --dataset {', '.join(dataset_names())}")
+    begun = open_study(model.study, ledger).problem.data
+    now = choose_data(begun, data_dir)
+    if begun.fingerprint and now.fingerprint != begun.fingerprint:
+        raise DataError(
+            f"{begun.name} holds other images or labels than when the study {model.study} began; name the data to "
+            "train on by --dataset"
+        )
+    return begun

@@ -100,6 +100,84 @@ LATENCY = Metric(
     least=0.0,
     interquartile_range="latency_ms_iqr",
 )
+
+
+def _share(name: str, label: str, summary: str, maximise: bool = True, most: float = 1.0) -> Metric:
+    """A row of a number from 0 to 1 that evaluation gives."""
+    return Metric(
+        name=name,
+        maximise=maximise,
+        measured_by=EVALUATION,
+        summary=summary,
+        label=label,
+        words=f"{label} {{}}",
+        brief=f"{label} {{:.3f}}",
+        digits=".4f",
+        least=0.0,
+        most=most,
+    )
+
+
+def _per_cent(name: str, label: str, summary: str) -> Metric:
+    """A row of a share of images in per cent that evaluation gives."""
+    return Metric(
+        name=name,
+        maximise=True,
+        measured_by=EVALUATION,
+        summary=summary,
+        unit="%",
+        label=label,
+        words=f"{label} {{}} %",
+        brief=f"{label} {{:.2f}} %",
+        digits=".2f",
+        least=0.0,
+        most=100.0,
+    )
+
+
+def _error(name: str, label: str, summary: str) -> Metric:
+    """A row of an error in the unit of the targets."""
+    return Metric(
+        name=name,
+        maximise=False,
+        measured_by=EVALUATION,
+        summary=summary,
+        label=label,
+        words=f"{label} {{}}",
+        brief=f"{label} {{:.4g}}",
+        least=0.0,
+    )
+
+
+TOP5_ACCURACY = _per_cent("top5", "top-5 accuracy", "share of images whose class is among the five likeliest")
+BALANCED_ACCURACY = _per_cent("balanced_accuracy", "balanced accuracy", "mean over the classes of the share of each")
+MACRO_F1 = _share("macro_f1", "macro F1", "mean F1 over the classes or labels")
+AUROC = _share("auroc", "AUROC", "mean area under the ROC curve over the classes or labels")
+EXPECTED_CALIBRATION_ERROR = _share(
+    "ece", "expected calibration error", "how far probabilities are from shares that are right, 15 bins", maximise=False
+)
+MEAN_AVERAGE_PRECISION = _share(
+    "mean_average_precision", "mean average precision", "mean over the labels of the area under precision and recall"
+)
+MAE = _error("mae", "mean absolute error", "mean absolute error in the unit of the targets")
+RMSE = _error("rmse", "root mean squared error", "root mean squared error in the unit of the targets")
+R2 = Metric(
+    name="r2",
+    maximise=True,
+    measured_by=EVALUATION,
+    summary="share of the targets' variance that is explained",
+    label="R2",
+    words="R2 {}",
+    brief="R2 {:.3f}",
+    digits=".4f",
+    most=1.0,
+)
+TASK_METRICS: tuple[Metric, ...] = (
+    *(TOP5_ACCURACY, BALANCED_ACCURACY, MACRO_F1, AUROC, EXPECTED_CALIBRATION_ERROR),
+    *(MEAN_AVERAGE_PRECISION, MAE, RMSE, R2),
+)
+"""What evaluation measures beside accuracy, by the task and where it is asked for (`naslab.study.task`)."""
+
 OWN_METRICS: tuple[Metric, ...] = (ACCURACY, MACS, PARAMS, ACTIVATIONS, PEAK_ACTIVATION_BYTES, LATENCY)
 """The rows in the order of help texts."""
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from naslab.errors import SpecError, UnknownNameError
+from naslab.errors import SpecError, UnknownNameError, nearest
 from naslab.metrics.metric import Metric
-from naslab.metrics.own import EXTRAPOLATED_ACCURACY, IMAGES, OWN_METRICS
+from naslab.metrics.own import EXTRAPOLATED_ACCURACY, IMAGES, OWN_METRICS, TASK_METRICS
 
 if TYPE_CHECKING:
     from naslab.arch.cost import Cost
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _SHOWN = {row.name: row for row in (IMAGES, EXTRAPOLATED_ACCURACY)}
 """Numbers that are no metrics of a network, and so no objectives, but are printed and drawn."""
+_OF_TASKS = {row.name: row for row in TASK_METRICS}
+"""Metrics that are measured where a task has them and they are asked for; the ledger's view has no columns of them."""
 _declared: dict[str, Metric] = {row.name: row for row in OWN_METRICS}
 
 
@@ -28,7 +30,7 @@ def declare_metric(row: Metric) -> Metric:
     'f1'
     >>> withdraw_metric("f1")
     """
-    taken = {key: each for each in (*_declared.values(), *_SHOWN.values()) for key in each.keys}
+    taken = {key: each for each in (*_known().values(), *_SHOWN.values()) for key in each.keys}
     if _declared.get(row.name) == row:
         return row
     for key in row.keys:
@@ -47,20 +49,22 @@ def withdraw_metric(name: str) -> None:
 
 
 def metrics() -> tuple[Metric, ...]:
-    """Every metric there is, naslab's own first."""
+    """Every metric that any network may have, naslab's own first; those of a task alone are `TASK_METRICS`."""
     return tuple(_declared.values())
 
 
 def find_metric(name: str, what: str = "metric") -> Metric:
     """The metric called `name`; raises `UnknownNameError` with the nearest names, which calls it a `what`."""
-    if name not in _declared:
-        raise UnknownNameError(what, name, _declared)
-    return _declared[name]
+    known = _known()
+    if name not in known:
+        is_near_common_one = nearest(name, _declared).startswith(" (did you mean")
+        raise UnknownNameError(what, name, _declared if is_near_common_one else known)
+    return known[name]
 
 
 def is_declared(name: str) -> bool:
     """Whether there is a metric of that name."""
-    return name in _declared
+    return name in _declared or name in _OF_TASKS
 
 
 def shown_as(name: str, maximise: bool = False) -> Metric:
@@ -71,7 +75,11 @@ def shown_as(name: str, maximise: bool = False) -> Metric:
     >>> shown_as("macs").sentence(1234567), shown_as("f1", maximise=True).sentence(0.81234)
     ('1,234,567 macs', 'f1 0.8123')
     """
-    return _declared.get(name) or _SHOWN.get(name) or Metric(name=name, maximise=maximise)
+    return _known().get(name) or _SHOWN.get(name) or Metric(name=name, maximise=maximise)
+
+
+def _known() -> dict[str, Metric]:
+    return _declared | _OF_TASKS
 
 
 def is_described(name: str) -> bool:
@@ -88,7 +96,7 @@ def described_values(arch: ArchSpec, cost: Cost) -> dict[str, float]:
 def measured_rows(measured: Iterable[str]) -> tuple[Metric, ...]:
     """The metrics among the keys of `Estimate.measured`, in the order of their declaration."""
     keys = set(measured)
-    return tuple(row for row in _declared.values() if row.name in keys and not row.is_described)
+    return tuple(row for row in _known().values() if row.name in keys and not row.is_described)
 
 
 def score_rows(measured: Iterable[str]) -> tuple[Metric, ...]:
@@ -98,7 +106,7 @@ def score_rows(measured: Iterable[str]) -> tuple[Metric, ...]:
     ['naswot']
     """
     names = tuple(measured)
-    keys = {key for row in _declared.values() for key in row.keys}
+    keys = {key for row in _known().values() for key in row.keys}
     rows = [shown_as(name, maximise=True) for name in names if name not in keys]
     beside = {key for row in rows for key in row.keys if key != row.name}
     return tuple(row for row in rows if row.name not in beside)

@@ -36,7 +36,8 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True):
     An image file is made upright, its middle in the proportions of `height` x `width` is cut out and resized to them
     (`resize`: bilinearly, with antialiasing, in 8 bits), in `channels` channels, 3 red, green and blue, 1 grey. From
     each channel's values, 0 to 255, `mean` is subtracted, and the rest divided by `deviation`; where the network's own
-    size is another one, the result is resized to it bilinearly. Raises `SpecError` for numbers that do not fit.
+    size is another one, the result is resized to it bilinearly. Images of more than 8 bits are `is_float`: those of 16
+    bits are scaled to 0 to 255. Raises `SpecError` for numbers that do not fit.
     """
 
     height: int
@@ -45,6 +46,7 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True):
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
     resize: Literal["middle_bilinear"] = "middle_bilinear"
+    is_float: bool = False
 
     def __post_init__(self) -> None:
         for name, side in (("height", self.height), ("width", self.width), ("channels", self.channels)):
@@ -79,10 +81,12 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """All that is known of a network that leaves naslab.
 
     `name` is what it was asked for by, `arch` its description, `task` what its outputs are (`classification`: logits of
-    the classes `class_names`, in that order; empty where nobody named them). `preprocessing` says how an image becomes
-    its input, `None` where it was trained on no data that naslab knows. `metrics` holds what was measured, in per cent
-    or in the units of `naslab.metrics`. `data` is what it was trained on, `fingerprint` a hash of those images and
-    labels, `recipe`, `epochs` and `seed` say how. `versions` made it, `licence` says what others may do with it.
+    the classes `class_names`, in that order; empty where nobody named them). The outputs of a regression are times the
+    deviation, plus the mean of their targets: `target_scale` holds (mean, deviation) of each. `preprocessing` says how
+    an image becomes its input, `None` where it was trained on no data that naslab knows. `metrics` holds what was
+    measured, in per cent or in the units of `naslab.metrics`. `data` is what it was trained on, `fingerprint` a hash of
+    those images and labels, `recipe`, `epochs` and `seed` say how. `versions` made it, `licence` says what others may
+    do with it.
     `study` and `trial` are where it was found, `front` the Pareto front it was chosen from. `format` is that of these
     facts. Raises `SpecError` for facts that contradict one another.
     """
@@ -91,6 +95,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     arch: ArchSpec
     task: str = "classification"
     class_names: tuple[str, ...] = ()
+    target_scale: tuple[tuple[float, float], ...] = ()
     preprocessing: Preprocessing | None = None
     metrics: dict[str, Measurement] = {}
     data: DataChoice | None = None

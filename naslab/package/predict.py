@@ -23,7 +23,8 @@ from naslab.package.folder import Package
 from naslab.package.prepared import preprocess_of
 from naslab.study.recipe import Recipe
 from naslab.training.data import find_device
-from naslab.training.datasets.image_folder import ENDINGS
+from naslab.training.datasets.file_forms import FileForm
+from naslab.training.datasets.folder_parts import ENDINGS
 from naslab.training.decode import fit_pixels, read_pixels
 from naslab.training.evaluation import EVALUATION_BATCH, STEPS_OF_EVALUATION, mean_log_probability
 from naslab.training.onnx_file import INPUT, onnx_session
@@ -152,18 +153,19 @@ def predictions(predictor: Predictor, files: Sequence[Path], top: int) -> Iterat
 
 
 def image_pixels(path: Path, preprocessing: Preprocessing) -> Tensor:
-    """An image file as a network's training saw it: uint8 of shape (channels, height, width).
+    """An image file as a network's training saw it: of shape (channels, height, width), uint8 or float32.
 
-    Raises `DataError` where it cannot be read, or the network takes neither grey nor coloured images.
+    A coloured file becomes grey for a network of grey images. Raises `DataError` where it cannot be read or has other
+    channels than the network takes.
     """
-    pixels = fit_pixels(read_pixels(path), preprocessing.height, preprocessing.width)
-    if preprocessing.channels == 3:
-        return pixels
-    if preprocessing.channels == 1:
-        red, green, blue = (share * channel.int() for share, channel in zip(LUMA, pixels, strict=True))
-        grey: Tensor = (red + green + blue + 0x8000) >> 16
-        return grey.to(torch.uint8)[None]
-    raise DataError(f"{path}: the network takes {preprocessing.channels} channels, image files have 1 or 3")
+    form = FileForm(preprocessing.channels, preprocessing.is_float)
+    size = preprocessing.size
+    if form != FileForm(1):
+        return fit_pixels(read_pixels(path, form), *size)
+    pixels = fit_pixels(read_pixels(path), *size)
+    red, green, blue = (share * channel.int() for share, channel in zip(LUMA, pixels, strict=True))
+    grey: Tensor = (red + green + blue + 0x8000) >> 16
+    return grey.to(torch.uint8)[None]
 
 
 def outputs_of(facts: Facts, logits: NDArray[np.float32], top: int) -> tuple[Predicted, ...]:
@@ -175,6 +177,9 @@ def outputs_of(facts: Facts, logits: NDArray[np.float32], top: int) -> tuple[Pre
     ['dog', 'frog']
     """
     values: NDArray[Any] = logits.astype(np.float64)
+    if facts.target_scale:
+        mean, deviation = np.transpose(facts.target_scale)
+        values = values * deviation + mean
     if facts.task == "classification":
         shares = np.exp(values - values.max())
         values = shares / shares.sum()

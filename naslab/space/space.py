@@ -168,9 +168,12 @@ class SearchSpace(msgspec.Struct, frozen=True, dict=True):
         begin = [self.sample(rng) for _ in range(starts)]
         return cheapest_genome(begin, self._moves, self._price(price), rng)
 
-    def for_data(self, channels: int, num_classes: int) -> SearchSpace:
-        """The same space for images of `channels` channels and for `num_classes` classes."""
-        height, width = self.template["input"][1:]
+    def for_data(self, channels: int, num_classes: int, resolution: tuple[int, int] | None = None) -> SearchSpace:
+        """The same space for images of `channels` channels and for `num_classes` classes.
+
+        Its networks take images of `resolution` (height, width), by default of the size that they took.
+        """
+        height, width = resolution or self.template["input"][1:]
         fitted = self.template | {"input": [channels, height, width], "num_classes": num_classes}
         return self if fitted == self.template else SearchSpace(fitted, self.name)
 

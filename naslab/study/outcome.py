@@ -10,7 +10,7 @@ import msgspec
 from naslab.arch.block import require
 from naslab.arch.cost import Cost
 from naslab.arch.spec import ArchSpec
-from naslab.metrics import find_metric, is_described
+from naslab.metrics import find_metric, is_described, shown_as
 from naslab.space import Genome
 
 
@@ -90,7 +90,9 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
 class EpochRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """One epoch of a learning curve: losses in nats, accuracies in per cent, seconds since the estimate began.
 
-    `values` is what else was reported of it, by name: a user's own training has no losses or accuracies but those.
+    Of other tasks than one label an image the accuracy is their score in per cent: mean average precision, or the share
+    of the variance that is explained. `values` is what else was measured or reported of it, by name: a user's own
+    training has no losses or accuracies but those.
     """
 
     epoch: int
@@ -99,6 +101,18 @@ class EpochRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     validation_accuracy: float
     wall_seconds: float
     values: dict[str, float] = {}
+
+    @property
+    def words(self) -> str:
+        """How good the network is after the epoch, for people: the first of what was measured, else the accuracy.
+
+        >>> EpochRecord(1, 0.5, 0.6, 91.2, 3.0).words
+        '91.20 %'
+        """
+        if not self.values:
+            return f"{self.validation_accuracy:.2f} %"
+        name, value = next(iter(self.values.items()))
+        return shown_as(name).brief.format(value)
 
 
 class Failure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

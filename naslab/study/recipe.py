@@ -29,6 +29,10 @@ class Recipe(Spec, frozen=True):
     better validation accuracy (ties by the loss) and keeps the best epoch's weights: those that are reported were then
     chosen by the validation images.
 
+    Imbalance: with `class_weights` `balanced` the loss of each image weighs as its class is rare, all classes alike
+    together; of several labels an image, present labels weigh as much as absent ones. With `sampler` `balanced` an
+    epoch draws as many images as there are, each class as often (with replacement).
+
     Regularisation: `dropout` and `stochastic_depth` take the place of the network's own rates, where given: dropout of
     each of its dropout layers, or before the classifier of a network without one; stochastic depth (arXiv 1603.09382)
     of the last residual body, growing to it body by body. EfficientNet's code calls that "drop connect"; here
@@ -78,6 +82,9 @@ class Recipe(Spec, frozen=True):
     step_factor: float = 0.1
     patience: int = 5
     stop_patience: int | None = None
+
+    class_weights: Literal["equal", "balanced"] = "equal"
+    sampler: Literal["shuffled", "balanced"] = "shuffled"
 
     label_smoothing: float = 0.0
     dropout: float | None = None

@@ -93,7 +93,7 @@ def training_batches(
     """
     train = data.train
     policy = color_policy(recipe)
-    order = torch.randperm(len(train), generator=generator, device=train.labels.device)
+    order = _order(train, recipe, generator)
     parts = torch.split(order, epoch_sizes(len(train), recipe.batch_size))
     for pixels, labels in train.batches(parts, *_windows(recipe, host)):
         if recipe.crop_padding:
@@ -106,6 +106,21 @@ def training_batches(
         if recipe.cutout:
             images = cutout(images, recipe.cutout, generator)
         yield _mixed(images, labels, recipe, host)
+
+
+def _order(train: Images, recipe: Recipe, generator: torch.Generator) -> Tensor:
+    """The places of an epoch's images: each once, or drawn so that every class comes as often."""
+    device = train.labels.device
+    if recipe.sampler == "shuffled":
+        return torch.randperm(len(train), generator=generator, device=device)
+    by_class = train.labels.argsort(stable=True)
+    counts = torch.bincount(train.labels)
+    starts = counts.cumsum(0) - counts
+    there = counts.nonzero()[:, 0]
+    drawn = there[torch.arange(len(train), device=device) % len(there)]
+    drawn = drawn[torch.randperm(len(train), generator=generator, device=device)]
+    places = (torch.rand(len(train), generator=generator, device=device, dtype=torch.float64) * counts[drawn]).long()
+    return by_class[starts[drawn] + places]
 
 
 def plain_batches(images: Images, normalise: Normaliser, batch_size: int) -> Iterator[Batch]:
@@ -160,7 +175,7 @@ def _mixed(images: Tensor, labels: Tensor, recipe: Recipe, host: random.Random) 
     kind = host.choice(kinds)
     alpha = recipe.mixup if kind is mixup else recipe.cutmix
     images, share = kind(images, host.betavariate(alpha, alpha), host)
-    return Batch(images, labels, labels.roll(1), torch.full((), share, device=images.device))
+    return Batch(images, labels, labels.roll(1, 0), torch.full((), share, device=images.device))
 
 
 def mixup(images: Tensor, share: float, host: random.Random) -> tuple[Tensor, float]:

@@ -9,34 +9,53 @@ import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from naslab.errors import DataError
+from naslab.training.datasets import tiff
+from naslab.training.datasets.file_forms import (
+    ARRAY,
+    COLOURED,
+    CUT_COLOURS,
+    DEPTH_8,
+    DEPTH_16,
+    NUMBERS,
+    TIFF,
+    FileForm,
+    array_of,
+    header_of,
+)
 
 DECODED_BY_TORCHCODEC = frozenset({".png", ".jpg", ".jpeg"})
 ASPECTS = (3 / 4, 4 / 3)
 """Width by height of randomly resized crops (Szegedy et al. 2014, arXiv 1409.4842, section 6)."""
 
 
-def read_pixels(path: Path) -> Tensor:
-    """An image file as uint8 of shape (3, height, width), upright as its EXIF says; grey ones get three equal channels.
+def read_pixels(path: Path, form: FileForm = COLOURED) -> Tensor:
+    """An image file in a form, upright as its EXIF says: of shape (channels, height, width), uint8 or float32.
 
-    JPEG and PNG are decoded by torchcodec where it is installed, everything else by Pillow, whose pixels are the same.
-    Raises `DataError`, which names the file, where it is damaged or cut short, or has more pixels than Pillow
-    takes for harmless, twice `PIL.Image.MAX_IMAGE_PIXELS` (small files can unpack to more than the memory holds).
+    By itself the form has three colours of 8 bits: grey ones get three equal channels. JPEG and PNG are decoded by
+    torchcodec where it is installed, everything else by Pillow, whose pixels are the same, and what Pillow does not
+    know here (`naslab.training.datasets.tiff`, `.npy`). Raises `DataError`, which names the file, where it is damaged
+    or cut short, where it has bands that are no colours or numbers of 32 bits and the form has no place for them, or
+    has more pixels than Pillow takes for harmless, twice `PIL.Image.MAX_IMAGE_PIXELS` (small files can unpack to more
+    than the memory holds).
     """
     from PIL import Image
 
-    decode = fast_decoder() if path.suffix.lower() in DECODED_BY_TORCHCODEC else None
+    is_fast = form == COLOURED and path.suffix.lower() in DECODED_BY_TORCHCODEC
+    decode = fast_decoder() if is_fast else None
     try:
         if decode is None:
-            return read_by_pillow(path)
+            return read_by_pillow(path, form)
         _require_few_pixels(path)
         return decode(path)
-    except (Image.DecompressionBombError, RuntimeError, OSError, ValueError, SyntaxError) as error:
+    except (Image.DecompressionBombError, RuntimeError, OSError, ValueError, SyntaxError, EOFError) as error:
         reason = re.sub(r"^\w+, \S+:\d+, ", "", str(error)).partition(". ")[0]  # torchcodec begins with its own place
         raise DataError(f"{path} cannot be read as an image: {reason}") from error
 
@@ -60,20 +79,71 @@ def fast_decoder() -> Callable[[Path], Tensor] | None:
     return decode
 
 
-def read_by_pillow(path: Path) -> Tensor:
-    """An image file as uint8 of shape (3, height, width) by Pillow, which knows more kinds of files than torchcodec.
+OF_NUMBERS = TIFF | {ARRAY, ".ppm", ".pgm"}
+"""Endings of files whose depth is looked at in their header before Pillow reads them."""
+MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+"""Pillow's name of images with so many channels of 8 bits."""
 
-    Grey values of 16 bits are scaled to 8. Raises `OSError`, `ValueError` or `SyntaxError`, as Pillow does, for a file
-    that it cannot read.
+
+def read_by_pillow(path: Path, form: FileForm = COLOURED) -> Tensor:
+    """An image file in a form by Pillow, or as plain numbers: of shape (channels, height, width).
+
+    Of three colours of 8 bits, grey values of 16 bits are scaled to 8. Raises `OSError`, `ValueError` or `SyntaxError`,
+    as Pillow does, for a file that it cannot read or that has no such form.
     """
     from PIL import Image, ImageOps
 
+    depth = DEPTH_8 if form == COLOURED and path.suffix.lower() not in OF_NUMBERS else header_of(path)[1]
+    plain = _plain_values(path)
+    if plain is not None:
+        return _in_form(plain, depth, form)
     with Image.open(path) as image:
         upright = ImageOps.exif_transpose(image)
-        if upright.mode.startswith("I;16"):  # Pillow would cut what is above 255
-            upright = Image.fromarray(np.rint(np.asarray(upright) / 257).astype(np.uint8))
-        pixels = np.array(upright.convert("RGB"))
-    return torch.from_numpy(pixels).permute(2, 0, 1)
+        if upright.mode in ("I", "F") or upright.mode.startswith("I;16"):
+            values = np.asarray(upright)[..., None]
+            if form.is_float:
+                return _in_form(values, depth, form)
+            if depth == NUMBERS:
+                kind = "floating-point numbers" if upright.mode == "F" else "integers"
+                raise ValueError(f"it holds 32-bit {kind}, which do not fit 8 bits, and scaling them is not asked for")
+            upright = Image.fromarray(np.rint(values[..., 0] / 257).astype(np.uint8))  # Pillow would cut at 255
+        if depth == CUT_COLOURS and form != COLOURED:
+            raise ValueError("it has colours of 16 bits, of which 8 could be read")
+        pixels = np.array(upright.convert(MODES[form.channels]))
+    return _in_form(pixels.reshape(*pixels.shape[:2], -1), DEPTH_8, form)
+
+
+def _plain_values(path: Path) -> NDArray[Any] | None:
+    """What Pillow does not know or would cut, of shape (height, width, channels); nothing where Pillow is whole."""
+    ending = path.suffix.lower()
+    if ending == ARRAY:
+        return np.asarray(array_of(np.load(path, allow_pickle=False)))
+    if ending in TIFF and tiff.read_header(path).is_raw:
+        return tiff.read_tiff(path)
+    return None
+
+
+def _in_form(values: NDArray[Any], depth: int, form: FileForm) -> Tensor:
+    """Values of shape (height, width, channels) as a tensor of a form, channels first."""
+    channels = values.shape[2]
+    if channels != form.channels and channels == 1:
+        values = values.repeat(form.channels, axis=2)
+    elif channels != form.channels:
+        raise ValueError(f"it has {channels} channels, where {form.channels} are read")
+    numbers: NDArray[Any]
+    if form.is_float:
+        numbers = values.astype(np.float32)
+        if depth == DEPTH_16:
+            numbers /= 257
+        if not np.isfinite(numbers).all():
+            raise ValueError("it has values that are no finite numbers (NaN or infinite)")
+    elif depth == DEPTH_8:
+        numbers = values.astype(np.uint8) * 255 if values.dtype == np.bool_ else values
+    elif depth == DEPTH_16 and channels == 1:
+        numbers = np.rint(values / 257).astype(np.uint8)
+    else:
+        raise ValueError("it holds numbers that do not fit 8 bits, and scaling them is not asked for")
+    return torch.from_numpy(np.ascontiguousarray(numbers)).permute(2, 0, 1)
 
 
 def fit_pixels(image: Tensor, height: int, width: int) -> Tensor:

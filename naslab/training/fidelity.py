@@ -10,6 +10,7 @@ from naslab.arch.spec import ArchSpec
 from naslab.errors import DataError
 from naslab.scaling.scale import scale
 from naslab.study.outcome import Fidelity
+from naslab.training.datasets.labels import strata
 from naslab.training.datasets.split import subset_indices
 
 if TYPE_CHECKING:
@@ -47,10 +48,11 @@ def data_at(split: DataSplit, fidelity: Fidelity, seed: int) -> DataSplit:
     count = fidelity.images
     if count is None or count >= len(split.train):
         return split
-    if count < split.num_classes:
+    if split.task == "classification" and count < split.num_classes:
         raise DataError(f"images: must be at least one for each of {split.num_classes} classes, got {count}")
     labels = split.train.labels
-    chosen = torch.from_numpy(subset_indices(labels.cpu().numpy(), count, seed)).to(labels.device)
+    ranks = strata(labels.cpu().numpy(), split.task)
+    chosen = torch.from_numpy(subset_indices(ranks, count, seed)).to(labels.device)
     return split._replace(train=split.train.chosen(chosen))
 
 
@@ -93,6 +95,8 @@ def missing_classes(split: DataSplit) -> dict[str, list[int]]:
     is that of the validation images as they are.
     """
     parts = {"train": split.train.labels, "validation": split.validation.labels}
+    if split.task != "classification":
+        return {}
     missing = {part: _absent(labels, split.num_classes) for part, labels in parts.items()}
     return {part: classes for part, classes in missing.items() if classes}
 

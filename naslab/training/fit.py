@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,19 +19,26 @@ from naslab.study.outcome import EpochRecord
 from naslab.study.recipe import Recipe
 from naslab.training.augment import Normaliser
 from naslab.training.data import DataSplit, load_dataset, load_test_set, with_validation
+from naslab.training.datasets.fitting import has_torchmetrics
+from naslab.training.evaluation import scoring_of
 from naslab.training.fidelity import with_heads, without_heads
 from naslab.training.halving import halving_notes, train_within_memory
 from naslab.training.loop import Clock, evaluate, train
+from naslab.training.scores import measurable
 from naslab.training.weights import load_weights, save_weights
 
 
 class FitResult(msgspec.Struct, frozen=True, kw_only=True):
     """A trained network: its test accuracy in per cent with the binomial standard error, and its learning curve.
 
+    Of other tasks than one label an image the accuracy is not a number. `test_metrics` are the other metrics of the
+    data's task on the test images, where torchmetrics is installed.
+
     Where the validation images were trained on, the curve's validation values are those of images seen in training.
     `notes` say what the batch size became where memory ran out, and why steps were not recorded that should have been.
     `mean` and `deviation` are those of each channel by which images were normalised, in values from 0 to 255;
-    `num_validation_images` is how many validated, 0 where they were trained on.
+    `num_validation_images` is how many validated, 0 where they were trained on; `target_scale` is the mean and the
+    deviation of each target of a regression, by which its outputs are standardised.
     """
 
     test_accuracy: float
@@ -45,6 +53,8 @@ class FitResult(msgspec.Struct, frozen=True, kw_only=True):
     mean: tuple[float, ...] = ()
     deviation: tuple[float, ...] = ()
     num_validation_images: int = 0
+    test_metrics: dict[str, float] = {}
+    target_scale: tuple[tuple[float, float], ...] = ()
 
 
 def fit_and_test(
@@ -99,11 +109,16 @@ def fit_and_test(
 
     trained, used = train_within_memory(make, fit, recipe, len(seen.train))
     module = without_heads(trained, arch)
-    digest = save_weights(module, save_to) if save_to is not None else ""
-    test = evaluate(module, load_test_set(choice, data_dir, device), Normaliser(split, size), used, recipe.test_views)
+    digest = "" if save_to is None else save_weights(module, save_to)
+    images = load_test_set(choice, data_dir, device)
+    judged = scoring_of(split, measurable(split) if has_torchmetrics() else ())
+    test = evaluate(module, images, Normaliser(split, size), used, recipe.test_views, *((judged,) if judged else ()))
+    is_classes = split.task == "classification"
     return FitResult(
-        test_accuracy=test.accuracy,
-        test_accuracy_sem=test.accuracy_sem,
+        test_accuracy=test.accuracy if is_classes else math.nan,
+        test_accuracy_sem=test.accuracy_sem if is_classes else math.nan,
+        test_metrics=test.measured,
+        target_scale=target_scale(split),
         test_loss=test.loss,
         num_test_images=test.num_images,
         curve=curve,
@@ -125,8 +140,17 @@ def require_fit(arch: ArchSpec, data: DataSplit) -> None:
     channels = data.train.channels
     if arch.input[0] != channels:
         raise DataError(f"the network takes {arch.input[0]} channels, the images have {channels}")
+    if data.task != "classification" and arch.num_classes != data.num_classes:
+        raise DataError(f"the network gives {arch.num_classes} numbers, the data have {data.num_classes} ({data.task})")
     if arch.num_classes < data.num_classes:
         raise DataError(f"the network has {arch.num_classes} classes, the data have {data.num_classes}")
+
+
+def target_scale(data: DataSplit) -> tuple[tuple[float, float], ...]:
+    """(mean, deviation) of each target of a regression; empty for other tasks."""
+    if data.targets is None:
+        return ()
+    return tuple(zip(data.targets.mean.tolist(), data.targets.deviation.tolist(), strict=True))
 
 
 def device_name(device: torch.device) -> str:

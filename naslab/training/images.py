@@ -18,7 +18,7 @@ class Images(Protocol):
 
     @property
     def labels(self) -> Tensor:
-        """int64 of shape (count,), on the device that trains."""
+        """int64 of shape (count,) or, of several labels or numbers, float32 of shape (count, labels), on the device."""
         ...
 
     @property
@@ -31,7 +31,7 @@ class Images(Protocol):
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """The pixels and labels of each of `parts`, which are places of images from 0, int64 of shape (batch,).
 
-        Pixels are uint8 of shape (batch, height, width, channels), labels int64 of shape (batch,). With `least_area`
+        Pixels are uint8, or float32 of other depths, of shape (batch, height, width, channels). With `least_area`
         below 1 each is a window of its image, of random proportions and of at least that share of its area, resized to
         the size of all; drawn from `seed` alone. Raises `DataError` for a file that cannot be read.
         """
@@ -49,14 +49,17 @@ class Images(Protocol):
 
 
 class ImageSet(NamedTuple):
-    """Images on a device: `pixels`, uint8 of shape (count, height, width, channels), `labels`, int64 (count,)."""
+    """Images on a device: `pixels`, of shape (count, height, width, channels), `labels` of shape (count, ...).
+
+    Pixels are uint8, or float32 of other depths; labels are those of `Images`.
+    """
 
     pixels: Tensor
     labels: Tensor
 
     @property
     def images(self) -> Tensor:
-        """The images as uint8 of shape (count, channels, height, width); the same memory."""
+        """The images, of shape (count, channels, height, width); the same memory."""
         return self.pixels.permute(0, 3, 1, 2)
 
     @property
@@ -84,7 +87,7 @@ class ImageSet(NamedTuple):
 def random_windows(pixels: Tensor, least_area: float, generator: torch.Generator) -> Tensor:
     """Each image cut to a random window of itself and resized to what it was.
 
-    `pixels` and the result are uint8 of shape (batch, height, width, channels).
+    `pixels` and the result are uint8 or float32 of shape (batch, height, width, channels).
 
     Its share of the area is drawn between `least_area` and 1 and its proportions between 3:4 and 4:3 (arXiv 1409.4842,
     section 6); a side that would be longer than the image's is the image's.
@@ -101,4 +104,4 @@ def random_windows(pixels: Tensor, least_area: float, generator: torch.Generator
     boxes = torch.cat([start * scale, (start + sides) * scale]).T
     images = pixels.permute(0, 3, 1, 2).to(torch.float32)
     cut: Tensor = roi_align(images, list(boxes[:, None]), (height, width), aligned=True)
-    return cut.round_().to(torch.uint8).permute(0, 2, 3, 1)
+    return (cut if pixels.is_floating_point() else cut.round_().to(pixels.dtype)).permute(0, 2, 3, 1)

@@ -26,10 +26,11 @@ from naslab.training.checkpoint import Checkpoint, TrainingProgress, TrainingSta
 from naslab.training.compiling import compiled
 from naslab.training.data import DataSplit
 from naslab.training.early_stopping import EarlyStop
-from naslab.training.evaluation import Evaluation
+from naslab.training.evaluation import Evaluation, Scoring, scoring_of
 from naslab.training.evaluation import accuracy_sem as accuracy_sem
 from naslab.training.evaluation import evaluate as evaluate
 from naslab.training.images import Images
+from naslab.training.losses import make_criterion
 from naslab.training.norms import WarmNorms
 from naslab.training.optimizer import make_optimizer, set_rate
 from naslab.training.regularise import Regularisation, regularised
@@ -81,6 +82,7 @@ def train(
     keep: Callable[[TrainingProgress, dict[str, Tensor]], None] | None = None,
     remark: Remark = lambda name, text: None,
     make_capturer: Callable[[torch.device], Capturer | None] = cuda_capturer,
+    metrics: Sequence[str] = (),
 ) -> tuple[EpochRecord, ...]:
     """Train `module` in place on `data.train` by `recipe`, evaluate it after each epoch, and give the learning curve.
 
@@ -90,6 +92,7 @@ def train(
     training ends early after an epoch where `is_clear`, given the curve, says that more would tell nothing. `clock`
     says when it began and must end, `report` takes each epoch as it ends. `remark` takes notes on how it ran:
     `not_captured` is why its steps were not recorded by what `make_capturer` makes, where the recipe asks for that.
+    `metrics` of the data's task are measured beside accuracy.
 
     Raises `DivergedError` for a loss that is not finite or 100 times that of guessing, `TimedOutError` after the
     clock's deadline, `DataError` for a checkpoint of another training and for images that cannot be read.
@@ -101,7 +104,8 @@ def train(
         curve = [] if start is None else list(start.progress.curve)
         num_steps = len(epoch_sizes(len(data.train), recipe.batch_size)) * (epochs - len(curve))
         capture = wanted_capture(module, recipe, device, num_steps, remark, make_capturer)
-        run = _Run(module, data, recipe, schedule_epochs or epochs, size, clock, regularisation, capture)
+        scoring = scoring_of(data, metrics)
+        run = _Run(module, data, recipe, schedule_epochs or epochs, size, clock, regularisation, capture, scoring)
         generator = torch.Generator(device).manual_seed(seed)
         host = random.Random(seed)
         state = TrainingState(
@@ -118,7 +122,7 @@ def train(
             train_loss = run.epoch(epoch, batches)
             seen = run.validation(epoch, data.validation)
             seconds = seconds_before + clock.elapsed
-            curve.append(EpochRecord(epoch + 1, train_loss, seen.loss, seen.accuracy, seconds))
+            curve.append(EpochRecord(epoch + 1, train_loss, seen.loss, seen.accuracy, seconds, seen.measured))
             run.early_stop.note(curve, run.evaluated)
             report(curve[-1])
         if keep is not None:
@@ -145,7 +149,9 @@ class _Run:
         clock: Clock,
         regularisation: Regularisation,
         capture: Capture | None,
+        scoring: Scoring | None,
     ) -> None:
+        self._scoring = scoring
         self.module = module
         self.recipe = recipe
         self.normalise = Normaliser(data, size)
@@ -158,11 +164,11 @@ class _Run:
         steps = len(epoch_sizes(len(data.train), recipe.batch_size))
         self._steps = steps
         self._epochs = epochs
-        self._step = TrainingStep(module, recipe, self.optimizer, self.averaged, size)
+        self._step = TrainingStep(module, recipe, self.optimizer, self.averaged, size, make_criterion(data, recipe))
         self._settled: Advance = self._step if capture is None else CapturedStep(self._step, capture)
         self._compiled = compiled(module, recipe, data.train.labels.device, steps * epochs)
         self.warm_norms = WarmNorms(module, steps * epochs)
-        self._worst = DIVERGED_AT * math.log(max(2, data.num_classes))
+        self._worst = DIVERGED_AT * guessing_loss(data)
 
     @property
     def evaluated(self) -> nn.Module:
@@ -185,7 +191,7 @@ class _Run:
 
     def validation(self, epoch: int, images: Images) -> Evaluation:
         """Evaluate the weights after an epoch, and let the schedule see the loss."""
-        seen = evaluate(self.evaluated, images, self.normalise, self.recipe)
+        seen = evaluate(self.evaluated, images, self.normalise, self.recipe, scoring=self._scoring)
         if not math.isfinite(seen.loss):
             raise DivergedError(f"the validation loss became {seen.loss} in epoch {epoch + 1}")
         self.plateau.after_epoch(seen.loss)
@@ -210,6 +216,13 @@ class _Run:
                 f"the training loss became {mean_loss:.4g} in epoch {epoch + 1} "
                 f"(learning rate {self.recipe.learning_rate:g})"
             )
+
+
+def guessing_loss(data: DataSplit) -> float:
+    """The loss of a network that has learned nothing: in nats, or of targets in units of their variance."""
+    if data.task == "classification":
+        return math.log(max(2, data.num_classes))
+    return math.log(2) if data.task == "multilabel" else 1.0
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from naslab.arch.lower import lower
 from naslab.study.data_choice import DataChoice
 from naslab.study.outcome import Candidate
 from naslab.study.recipe import Recipe
-from naslab.training.datasets.info import dataset_info
+from naslab.training.datasets.info import facts_of
 from naslab.training.fidelity import arch_at
 
 logger = logging.getLogger(__name__)
@@ -103,16 +103,20 @@ def tell_unknown(kinds: tuple[str, ...]) -> None:
 
 
 class WorkerMemory(msgspec.Struct, frozen=True):
-    """What a worker process takes of its device: itself, the images, and the candidate that it trains."""
+    """What a worker process takes of its device: itself, the images of `data`, and the candidate that it trains.
+
+    It is trained by `recipe`; `data_dir` is where the data are looked for.
+    """
 
     recipe: Recipe
     data: DataChoice
+    data_dir: str | None = None
 
     def idle_bytes(self, device: str) -> int:
         """What a worker takes that trains nothing yet: its process, and the images that it holds."""
-        facts = dataset_info(self.data.name)
+        facts = facts_of(self.data, self.data_dir)
         held = facts.num_train if self.data.max_images is None else min(facts.num_train, self.data.max_images)
-        images = 0 if self.data.storage == "stream" else held * facts.channels * facts.height * facts.width
+        images = 0 if self.data.storage == "stream" else held * facts.image_bytes
         return CONTEXT_BYTES["cuda" if device.startswith("cuda") else "cpu"] + images
 
     def candidate_bytes(self, candidate: Candidate, device: str) -> int | None:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from naslab.arch.graphs import Supervised
 from naslab.study.recipe import Recipe
 from naslab.training.augment import Batch
 from naslab.training.averaging import WeightAverage
+from naslab.training.losses import Criterion, class_loss
 from naslab.training.optimizer import clip_to_weights, decaying_weights
 from naslab.training.precision import forward_precision
 from naslab.training.regularise import add_penalty, classifier_of
@@ -24,7 +24,7 @@ class TrainingStep:
 
     `module` is the network, whose parameters `optimizer` updates; `averaged` is its averaged copy, if any, and `size`
     the (height, width) of its images. `forward` is what turns images into logits: the module, or a compiled form of it
-    with the same weights.
+    with the same weights; `criterion` is the loss of the data's task.
     """
 
     def __init__(
@@ -34,6 +34,7 @@ class TrainingStep:
         optimizer: torch.optim.Optimizer,
         averaged: WeightAverage | None,
         size: tuple[int, int],
+        criterion: Criterion = class_loss,
     ) -> None:
         self.forward = module
         self._module = module
@@ -41,6 +42,7 @@ class TrainingStep:
         self._optimizer = optimizer
         self._averaged = averaged
         self._size = size
+        self._criterion = criterion
         self._parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
         classifier = classifier_of(module)
         last = set() if classifier is None else set(classifier.parameters())
@@ -53,7 +55,7 @@ class TrainingStep:
         self._optimizer.zero_grad()
         with forward_precision(recipe, batch.images.device, self._size):
             outputs = self.forward(batch.images)
-        loss = training_loss(self._module, outputs, batch, recipe.label_smoothing)
+        loss = training_loss(self._module, outputs, batch, recipe.label_smoothing, self._criterion)
         loss.backward()  # type: ignore[no-untyped-call]
         if recipe.l1 or recipe.l2:
             add_penalty(self._decaying, recipe.l1, recipe.l2)
@@ -68,31 +70,37 @@ class TrainingStep:
 
 
 def training_loss(
-    module: nn.Module, outputs: Tensor | tuple[Tensor, ...], batch: Batch, label_smoothing: float
+    module: nn.Module,
+    outputs: Tensor | tuple[Tensor, ...],
+    batch: Batch,
+    label_smoothing: float,
+    criterion: Criterion = class_loss,
 ) -> Tensor:
     """The loss of `outputs`, what `module` made of a batch: a scalar tensor, in nats.
 
     The logits are of shape (batch, classes). A module with auxiliary heads gives several: the losses of the heads are
     added at the weights that the architecture gives them (arXiv 1409.4842). `batch` has the labels, `label_smoothing`
-    is the share of a target that all classes have in common.
+    is the share of a target that all classes have in common, `criterion` the loss of the data's task.
     """
     if isinstance(outputs, Tensor):
-        return batch_loss(outputs.float(), batch, label_smoothing)
+        return batch_loss(outputs.float(), batch, label_smoothing, criterion)
     assert isinstance(module, Supervised)
-    loss = batch_loss(outputs[0].float(), batch, label_smoothing)
+    loss = batch_loss(outputs[0].float(), batch, label_smoothing, criterion)
     for logits, weight in zip(outputs[1:], module.loss_weights, strict=True):
-        loss = loss + weight * batch_loss(logits.float(), batch, label_smoothing)
+        loss = loss + weight * batch_loss(logits.float(), batch, label_smoothing, criterion)
     return loss
 
 
-def batch_loss(logits: Tensor, batch: Batch, label_smoothing: float) -> Tensor:
-    """The mean cross-entropy in nats of logits of shape (batch, classes): a scalar tensor.
+def batch_loss(logits: Tensor, batch: Batch, label_smoothing: float, criterion: Criterion = class_loss) -> Tensor:
+    """The mean loss by `criterion` of `logits`, of shape (batch, outputs), for the labels of `batch`: a scalar tensor.
+
+    By itself it is cross-entropy, in nats.
 
     Where images were mixed it is that against both labels, each at the share of its image (arXiv 1710.09412).
     `label_smoothing` is the share of a target that all classes have in common.
     """
-    loss = functional.cross_entropy(logits, batch.labels, label_smoothing=label_smoothing)
+    loss = criterion(logits, batch.labels, label_smoothing)
     if batch.other_labels is None or batch.share is None:
         return loss
-    other = functional.cross_entropy(logits, batch.other_labels, label_smoothing=label_smoothing)
+    other = criterion(logits, batch.other_labels, label_smoothing)
     return torch.lerp(other, loss, batch.share)

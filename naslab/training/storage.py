@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -16,7 +17,9 @@ from naslab.errors import DataError
 from naslab.study.data_choice import DataChoice
 from naslab.training.datasets import ImageArrays, Part, read_images
 from naslab.training.datasets.arrays import cached_array, fingerprint
-from naslab.training.datasets.image_folder import CHANNELS, IMAGE_FOLDER, list_part, parse_choice
+from naslab.training.datasets.file_forms import COLOURED
+from naslab.training.datasets.image_folder import is_files, open_files
+from naslab.training.datasets.read import read_choice
 from naslab.training.device import DeviceMemory, device_memory
 from naslab.training.images import Images, ImageSet
 from naslab.training.stream import ArraySource, FileSource, ImageSource, Stream, StreamedSet, Wanted, loaders_for
@@ -30,9 +33,9 @@ Indices = NDArray[np.int64]
 
 
 class Stored(Protocol):
-    """One part of a data set, held in memory or on disk; `labels` are int64 of shape (count,)."""
+    """One part of a data set, held in memory or on disk; `labels` have the images first, of shape (count, ...)."""
 
-    labels: Indices
+    labels: NDArray[Any]
     num_skipped: int
 
     def take(self, indices: Indices) -> Images:
@@ -42,32 +45,35 @@ class Stored(Protocol):
     def statistics(self, indices: Indices) -> Tensor:
         """Mean and deviation of each channel over the images numbered `indices`: float32 of shape (2, channels).
 
-        In pixel values (0 to 255), on the device. `indices` are int64 of shape (count,); of many images about 5,000 are
-        looked at.
+        In pixel values (of 8 bits 0 to 255), on the device. `indices` are int64 of shape (count,); of many images about
+        5,000 are looked at.
         """
         ...
 
 
 def open_part(choice: DataChoice, part: Part, data_dir: Path | None, device: torch.device) -> Stored:
-    """One `part`, `train` or `test`, of the data set of `choice`, held or streamed for `device` as that says.
+    """One `part` (`train`, `test`, `validation`) of the data of `choice`, held or streamed for `device` as that says.
 
     Raises `DataError` where the data set is missing or damaged, and where it is to be held and there is no room.
     """
-    if not choice.name.startswith(IMAGE_FOLDER):
-        arrays = read_images(choice.name, part, data_dir)
-        if is_streamed(choice, arrays.images.nbytes, device_memory(str(device))):
+    memory = device_memory(str(device))
+    if not is_files(choice.name):
+        arrays = (
+            read_images(choice.name, part, data_dir) if not choice.fingerprint else read_choice(choice, part, data_dir)
+        )
+        if is_streamed(choice, arrays.images.nbytes, memory):
             size = (arrays.images.shape[1], arrays.images.shape[2])
             return StreamedPart(ArraySource(arrays.images), arrays.labels, size, arrays.images.shape[3], device)
         return HeldPart(arrays, device)
-    folder = parse_choice(choice.name)
-    listing = list_part(folder.root, part, choice.skip_unreadable)
-    num_bytes = len(listing.files) * folder.height * folder.width * CHANNELS
-    if not is_streamed(choice, num_bytes, device_memory(str(device))):
-        arrays = read_images(choice.name, part, data_dir, choice.skip_unreadable)
-        return HeldPart(arrays, device, listing.num_skipped)
-    key = f"{folder.height}x{folder.width}-{fingerprint(listing.files)}"
-    size, source = (folder.height, folder.width), FileSource(listing.files)
-    return StreamedPart(source, listing.labels, size, CHANNELS, device, listing.num_skipped, key)
+    files = open_files(choice)
+    listing = files.parts[part]
+    if not is_streamed(choice, len(listing.files) * files.image_bytes, memory):
+        return HeldPart(read_choice(choice, part, data_dir), device, listing.num_skipped)
+    size, form = (files.height, files.width), files.form
+    kind = "" if form == COLOURED else f"{form.channels}{'f' if form.is_float else ''}-"
+    key = f"{kind}{files.height}x{files.width}-{fingerprint(listing.files)}"
+    source = FileSource(listing.files, form)
+    return StreamedPart(source, listing.labels, size, form.channels, device, listing.num_skipped, key)
 
 
 def is_streamed(choice: DataChoice, num_bytes: int, memory: DeviceMemory) -> bool:
@@ -153,19 +159,45 @@ def _sampled(indices: Indices) -> list[Indices]:
     return np.array_split(chosen, max(1, len(chosen) // STATISTICS_BATCH))
 
 
-def _statistics_of(batches: Iterable[NDArray[np.uint8]]) -> Tensor:
-    """Mean and deviation of each channel, float32 (2, channels), from how often there is each of the 256 values.
+def _statistics_of(batches: Iterable[NDArray[Any]]) -> Tensor:
+    """Mean and deviation of each channel, float32 (2, channels).
 
-    Counts, so that they are the same to the last bit however the images are cut into batches. A constant channel has
-    deviation 1, so that it may be divided by.
+    A constant channel has deviation 1, so that it may be divided by.
+    """
+    every = iter(batches)
+    first = next(every)
+    whole = chain([first], every)
+    mean, deviation = _of_bytes(whole) if first.dtype == np.uint8 else _of_numbers(whole)
+    deviation[deviation < 1e-6 * (1.0 if first.dtype == np.uint8 else np.abs(mean))] = 1.0
+    deviation[deviation == 0.0] = 1.0
+    return torch.from_numpy(np.stack([mean, deviation]).astype(np.float32))
+
+
+def _of_bytes(batches: Iterable[NDArray[np.uint8]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """From how often there is each of the 256 values.
+
+    Counts, so that they are the same to the last bit however the images are cut into batches.
     """
     counts = sum(np.stack([np.bincount(row, minlength=256) for row in _rows(batch)]) for batch in batches)
     values = np.arange(256)
     shares = counts / np.sum(counts, axis=1, keepdims=True)
     mean = (shares * values).sum(1)
-    deviation = np.sqrt((shares * (values - mean[:, None]) ** 2).sum(1))
-    deviation[deviation < 1e-6] = 1.0
-    return torch.from_numpy(np.stack([mean, deviation]).astype(np.float32))
+    return mean, np.sqrt((shares * (values - mean[:, None]) ** 2).sum(1))
+
+
+def _of_numbers(batches: Iterable[NDArray[np.float32]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """From sums of 64 bits, image by image, of what lies above the first image's mean."""
+    shift = total = squares = np.zeros(1)
+    count = 0
+    for image in chain.from_iterable(batches):
+        if not count:
+            shift = image.mean((0, 1), dtype=np.float64)
+        above = image - shift
+        total = total + above.sum((0, 1))
+        squares = squares + (above**2).sum((0, 1))
+        count += image.shape[0] * image.shape[1]
+    mean = total / count
+    return mean + shift, np.sqrt(np.maximum(squares / count - mean**2, 0.0))
 
 
 def _rows(images: NDArray[np.uint8]) -> NDArray[np.uint8]:

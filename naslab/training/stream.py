@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 import numpy as np
@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from naslab.errors import DataError
+from naslab.training.datasets.file_forms import COLOURED, FileForm
 from naslab.training.decode import crop_at_random, fit_pixels, read_pixels
 
 PREFETCHED_BATCHES = 2
@@ -31,7 +32,7 @@ class ImageSource(Protocol):
     """Images by their number, each of its own size."""
 
     def read(self, number: int) -> Tensor:
-        """The image of a `number`, from 0: uint8 of shape (channels, height, width).
+        """The image of a `number`, from 0: uint8 or float32 of shape (channels, height, width).
 
         Raises `DataError` where it cannot be read.
         """
@@ -39,20 +40,21 @@ class ImageSource(Protocol):
 
 
 class FileSource:
-    """Images in files."""
+    """Images in files, read in one form."""
 
-    def __init__(self, files: Sequence[Path]) -> None:
+    def __init__(self, files: Sequence[Path], form: FileForm = COLOURED) -> None:
+        self._form = form
         # One block of bytes: a million objects would be copied into every loader as their reference counts change.
         self._files = np.array([os.fsencode(path) for path in files])
 
     def read(self, number: int) -> Tensor:
-        return read_pixels(Path(os.fsdecode(self._files[number])))
+        return read_pixels(Path(os.fsdecode(self._files[number])), self._form)
 
 
 class ArraySource:
-    """Images in an array, uint8 of shape (count, height, width, channels), mapped from disk."""
+    """Images in an array, of shape (count, height, width, channels), mapped from disk."""
 
-    def __init__(self, images: NDArray[np.uint8]) -> None:
+    def __init__(self, images: NDArray[Any]) -> None:
         self._images = images
 
     def read(self, number: int) -> Tensor:
@@ -126,7 +128,12 @@ class StreamedSet(msgspec.Struct, frozen=True):
         return StreamedSet(self.stream, indices, self.labels.index_select(0, places), self.channels)
 
     def joined(self, other: StreamedSet) -> StreamedSet:
-        assert self.stream is other.stream, "images of one source"
+        """These and then the others. Raises `DataError` for images of another stream."""
+        if self.stream is not other.stream:
+            raise DataError(
+                "validation images of their own are not trained on while they are streamed: hold them in memory "
+                "(storage 'memory'), or leave --use-validation out"
+            )
         indices = np.concatenate([self.indices, other.indices])
         return StreamedSet(self.stream, indices, torch.cat([self.labels, other.labels]), self.channels)
 

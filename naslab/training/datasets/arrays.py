@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from naslab.atomic_write import atomic_write, draft_folder, put_in_place
 from naslab.errors import WriteError
 
-Part = Literal["train", "test"]
-"""The training set, which a search splits into training and validation, or the test set, which it never reads."""
+Part = Literal["train", "test", "validation"]
+"""The training set, which a search splits unless there is a validation set, and the test set, which it never reads."""
 
 LAYOUT_VERSION = 2
 """Part of every cache key: raised when what is stored of a data set changes."""
@@ -27,11 +27,12 @@ LAYOUT_VERSION = 2
 class ImageArrays(NamedTuple):
     """Decoded images with their labels, on the host; either array may be a read-only map of a file.
 
-    `images` is uint8 of shape (count, height, width, channels), `labels` int64 of shape (count,), from 0.
+    `images` is uint8 of shape (count, height, width, channels), `labels` int64 of shape (count,), from 0. Of other
+    depths images are float32; of several labels or numbers labels are float32 of shape (count, labels).
     """
 
-    images: NDArray[np.uint8]
-    labels: NDArray[np.int64]
+    images: NDArray[Any]
+    labels: NDArray[Any]
 
 
 def cache_folder() -> Path:
@@ -41,8 +42,17 @@ def cache_folder() -> Path:
 
 def fingerprint(files: Iterable[Path]) -> str:
     """Sixteen hexadecimal digits that change with the path, the size or the time of any of the files."""
-    facts = [(os.path.abspath(path), path.stat().st_size, path.stat().st_mtime_ns) for path in sorted(files)]
+    facts = [(os.path.abspath(path), status.st_size, status.st_mtime_ns) for path, status in _statuses(files)]
     return hashlib.blake2b(repr(facts).encode(), digest_size=8).hexdigest()
+
+
+def _statuses(files: Iterable[Path]) -> Iterator[tuple[Path, os.stat_result]]:
+    """Each file's status; that of the link itself where it leads nowhere."""
+    for path in sorted(files):
+        try:
+            yield path, path.stat()
+        except OSError:
+            yield path, path.lstat()
 
 
 def cached_arrays(key: str, decode: Callable[[], ImageArrays]) -> ImageArrays:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from naslab.study.data_choice import DataChoice
-from naslab.training.datasets.image_folder import IMAGE_FOLDER, list_part, parse_choice
-from naslab.training.datasets.info import dataset_info
+from naslab.training.datasets.info import checked_facts, dataset_info, facts_of
 from naslab.training.datasets.read import read_images
 
 CLASS_NAMES: dict[str, str] = {
@@ -31,39 +29,31 @@ CLASS_NAMES: dict[str, str] = {
 PORTION = 4096
 
 
-def class_names(choice: DataChoice) -> tuple[str, ...]:
-    """The names of the classes in the order of their numbers: of a folder of images those of its class folders.
+def class_names(choice: DataChoice, data_dir: Path | None = None) -> tuple[str, ...]:
+    """The names of the classes, labels or targets in the order of their numbers; empty where the data name none.
+
+    The data are looked for in `data_dir`.
 
     >>> class_names(DataChoice(name="cifar10"))[3]
     'cat'
     """
-    if choice.name.startswith(IMAGE_FOLDER):
-        return tuple(list_part(parse_choice(choice.name).root, "train").classes)
+    if choice.name not in CLASS_NAMES:
+        return facts_of(choice, data_dir).classes
     names = tuple(each.replace("_", " ") for each in CLASS_NAMES[choice.name].split())
     assert len(names) == dataset_info(choice.name).num_classes
     return names
 
 
 def content_fingerprint(choice: DataChoice, data_dir: Path | None = None) -> str:
-    """Thirty-two hexadecimal digits of the training images and their labels, the same on every machine.
+    """Hexadecimal digits that tell training images and their labels from others, the same on every machine.
 
-    Of a folder of images they change with the name below the folder, the size or the class of any file; of a data set
-    known by name, which is looked for in `data_dir`, with any pixel. Raises `DataError` where it is missing.
+    Of a data set known by name, which is looked for in `data_dir`, they change with any pixel; of others see
+    `naslab.training.datasets.info.checked_facts`. Raises `DataError` where it is missing.
     """
-    digest = hashlib.blake2b(digest_size=16)
-    for part in _parts(choice, data_dir):
-        digest.update(part)
-    return digest.hexdigest()
-
-
-def _parts(choice: DataChoice, data_dir: Path | None) -> Iterator[bytes]:
-    if choice.name.startswith(IMAGE_FOLDER):
-        root = parse_choice(choice.name).root
-        listing = list_part(root, "train", choice.skip_unreadable)
-        for path, label in zip(listing.files, listing.labels.tolist(), strict=True):
-            yield repr((path.relative_to(root).as_posix(), path.stat().st_size, label)).encode()
-        return
+    if choice.name not in CLASS_NAMES:
+        return choice.fingerprint or checked_facts(choice, data_dir).fingerprint
     arrays = read_images(choice.name, "train", data_dir)
-    yield repr((arrays.images.shape, arrays.labels.tolist())).encode()
+    digest = hashlib.blake2b(repr((arrays.images.shape, arrays.labels.tolist())).encode(), digest_size=16)
     for start in range(0, len(arrays.images), PORTION):
-        yield np.ascontiguousarray(arrays.images[start : start + PORTION]).tobytes()
+        digest.update(np.ascontiguousarray(arrays.images[start : start + PORTION]).tobytes())
+    return digest.hexdigest()

@@ -1,177 +1,283 @@
-"""Any folder of images, one folder a class, decoded to one size: `image_folder:PATH`, `image_folder:PATH@96`.
+"""Image files with labels, decoded to one size: `image_folder:PATH` with a folder a class, `csv:FILE.csv` of paths.
 
-`PATH/train` and `PATH/test` (or `PATH/val`) are the parts where they exist; else the test set is a fixed stratified
-fifth of `PATH`. Images are resized to cover the size (64 pixels square unless `@HEIGHTxWIDTH` says otherwise) and cut
-to its centre.
+`PATH/train`, `PATH/val` and `PATH/test` are the parts where they exist (`folder_parts`); else the test set is a fixed
+stratified fifth. Images are resized to cover the size (64 pixels square unless `@HEIGHTxWIDTH` behind the name says
+otherwise) and cut to its centre. They have the channels that their files have (`file_forms`).
 """
 
 from __future__ import annotations
 
-import os
+import hashlib
 import re
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from naslab.arch.bounds import MAX_SIDE
 from naslab.errors import DataError, shown
+from naslab.study.data_choice import FOLDER as IMAGE_FOLDER
+from naslab.study.data_choice import DataChoice
+from naslab.study.task import Task
 from naslab.training.datasets.arrays import ImageArrays, Part, cached_array, cached_arrays, fingerprint
-from naslab.training.datasets.split import split_indices
+from naslab.training.datasets.csv_files import list_csv
+from naslab.training.datasets.facts import DataFacts
+from naslab.training.datasets.file_forms import COLOURED, FileForm, form_of
+from naslab.training.datasets.folder_parts import Listing as Listing
+from naslab.training.datasets.folder_parts import list_folder
+from naslab.training.datasets.threads import mapped
 
-IMAGE_FOLDER = "image_folder:"
-ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"})
+CSV = "csv:"
 DEFAULT_SIZE = 64
-CHANNELS = 3
-TEST_FRACTION = 0.2
-TEST_SEED = 0
+SHOWN_DAMAGED = 3
+READ_AT_ONCE = 2**20
 
 
 class FolderChoice(NamedTuple):
-    """A folder of images, `root`, and the size in pixels that they are brought to."""
+    """A folder of images or a table of their paths, `root`, and the size in pixels that they are brought to."""
 
     root: Path
     height: int
     width: int
 
 
-class Listing(NamedTuple):
-    """The image files of a part, their `labels` (int64 of shape (files,)), and the names of all classes in order.
+class ImageFiles(NamedTuple):
+    """A data set in files: its parts, what its labels mean, and the form and size that all images get."""
 
-    `num_skipped` is how many files were left out because they cannot be read.
-    """
+    parts: dict[Part, Listing]
+    task: Task
+    form: FileForm
+    height: int
+    width: int
 
-    files: list[Path]
-    labels: NDArray[np.int64]
-    classes: list[str]
-    num_skipped: int = 0
+    @property
+    def image_bytes(self) -> int:
+        """What one image takes, decoded."""
+        return self.height * self.width * self.form.channels * (4 if self.form.is_float else 1)
+
+
+def is_files(name: str) -> bool:
+    """Whether a data set's name is that of image files: a folder of them, or a table of paths."""
+    return name.startswith((IMAGE_FOLDER, CSV))
 
 
 def parse_choice(name: str) -> FolderChoice:
-    """The folder and size that a data set's name asks for.
+    """The folder or table and the size that a data set's name asks for.
 
-    Raises `DataError` for a name without a folder, and for a size below 1 pixel.
+    A name that is there as a whole has no size in it: `photos@2024` may be a folder. Raises `DataError` for a name
+    without a folder, and for a size below 1 pixel.
 
     >>> parse_choice("image_folder:flowers@48x64")
     FolderChoice(root=PosixPath('flowers'), height=48, width=64)
     """
-    match = re.fullmatch(r"(.+?)(?:@(\d{1,9})(?:x(\d{1,9}))?)?", name.removeprefix(IMAGE_FOLDER))
+    kind, _, rest = name.partition(":")
+    match = re.fullmatch(r"(.+?)(?:@(\d{1,9})(?:x(\d{1,9}))?)?", rest)
     if match is None:
-        raise DataError(f"'{name}' names no folder: write {IMAGE_FOLDER}PATH or {IMAGE_FOLDER}PATH@SIZE")
-    height = int(match[2] or DEFAULT_SIZE)
+        raise DataError(f"'{shown(name)}' names no folder: write {kind}:PATH or {kind}:PATH@SIZE")
+    whole = Path(rest).expanduser()
+    if match[2] is None or whole.exists():
+        return FolderChoice(whole, DEFAULT_SIZE, DEFAULT_SIZE)
+    height = int(match[2])
     width = int(match[3] or height)
     if max(height, width) > MAX_SIDE:
         raise DataError(f"'{shown(name)}': images may have {MAX_SIDE:,} pixels a side, got {height} x {width}")
     if min(height, width) < 1:
-        raise DataError(f"'{name}': images need at least 1 x 1 pixel, got {height} x {width}")
+        raise DataError(f"'{shown(name)}': images need at least 1 x 1 pixel, got {height} x {width}")
     return FolderChoice(Path(match[1]).expanduser(), height, width)
 
 
-def folder_facts(name: str) -> tuple[int, int, int, int, int]:
-    """Channels, height, width, classes and training images of an image folder, from its listing alone."""
-    choice = parse_choice(name)
-    listing = list_part(choice.root, "train")
-    return CHANNELS, choice.height, choice.width, len(listing.classes), len(listing.files)
+def open_files(choice: DataChoice) -> ImageFiles:
+    """The image files of a choice, listed, and what their headers say.
 
-
-def read_image_folder(name: str, part: Part, skip_unreadable: bool = False) -> ImageArrays:
-    """One part of an image folder, decoded once and kept in the cache folder.
-
-    Raises `DataError` as `list_part` does, and for a file that cannot be read unless `skip_unreadable`.
+    Raises `DataError` for an empty folder, a class that a part lacks, and files that have no form in common.
     """
-    choice = parse_choice(name)
-    listing = list_part(choice.root, part, skip_unreadable)
-    key = f"folder-{part}-{choice.height}x{choice.width}-{fingerprint(listing.files)}"
-    return cached_arrays(key, lambda: _decode(listing, choice))
+    asked = parse_choice(choice.name)
+    task: Task = "classification"
+    if choice.name.startswith(CSV):
+        if not asked.root.is_file():
+            raise DataError(f"the table of images is not there: {asked.root}")
+        parts, labels = list_csv(asked.root, choice.task, choice.own_validation)
+        task = labels.task
+    else:
+        parts = list_folder(asked.root, choice.own_validation)
+        if choice.task not in (None, "classification"):
+            raise DataError(
+                f"{choice.name}: a folder a class is one label an image, got task '{choice.task}'; use csv:"
+            )
+    files = [path for listing in parts.values() for path in listing.files]
+    form = form_of(files) if choice.channels is None else FileForm(choice.channels)
+    if choice.skip_unreadable:
+        parts = {part: _readable(asked.root, part, listing, form, task) for part, listing in parts.items()}
+    return ImageFiles(parts, task, form, asked.height, asked.width)
 
 
-def list_part(root: Path, part: Part, skip_unreadable: bool = False) -> Listing:
-    """The files of a part. Raises `DataError` for an empty folder, and for a class that a part lacks.
+def files_facts(choice: DataChoice) -> DataFacts:
+    """What a data set in files is, from its listing and the headers of its files; `fingerprint` is left empty."""
+    files = open_files(choice)
+    train = files.parts["train"]
+    return DataFacts(
+        channels=files.form.channels,
+        height=files.height,
+        width=files.width,
+        num_classes=len(train.classes) or int(train.labels.shape[1]),
+        num_train=len(train.files),
+        task=files.task,
+        classes=tuple(train.classes),
+        has_validation="validation" in files.parts,
+        value_bytes=4 if files.form.is_float else 1,
+        num_skipped=sum(listing.num_skipped for listing in files.parts.values()),
+    )
 
-    With `skip_unreadable` every file is read once, and those that cannot be are left out.
+
+def checked_files(choice: DataChoice) -> DataFacts:
+    """What a data set in files is, after every file of every part was read; with the fingerprint of the content.
+
+    Raises `DataError` as `open_files` does, and naming the files that cannot be read.
     """
-    listing = _list_files(root, part)
-    if not skip_unreadable:
-        return listing
-    is_bad = unreadable_files(listing.files).astype(bool)
-    kept = [path for path, bad in zip(listing.files, is_bad, strict=True) if not bad]
-    labels = listing.labels[~is_bad]
-    least = 2 if part == "train" else 1
-    for label in np.flatnonzero(np.bincount(labels, minlength=len(listing.classes)) < least):
-        raise DataError(f"{root} holds too few images of class '{listing.classes[label]}' that can be read")
-    return Listing(kept, labels, listing.classes, int(is_bad.sum()))
+    facts = files_facts(choice)
+    files = open_files(choice)
+    if not choice.skip_unreadable:
+        for part in files.parts:
+            require_readable(files, part)
+    return msgspec.structs.replace(facts, fingerprint=_content(choice))
 
 
-def _list_files(root: Path, part: Part) -> Listing:
-    """The files of a part, those that cannot be read among them."""
-    if not root.is_dir():
-        raise DataError(f"the image folder is not there: {root}")
-    if not (root / "train").is_dir():
-        whole = _list_classes(root)
-        chosen = split_indices(whole.labels, TEST_FRACTION, TEST_SEED)[part == "test"]
-        return Listing([whole.files[index] for index in chosen], whole.labels[chosen], whole.classes)
-    train = _list_classes(root / "train")
-    if part == "train":
-        return train
-    folder = root / "test" if (root / "test").is_dir() else root / "val"
-    test = _list_classes(folder)
-    for odd in sorted(set(train.classes) ^ set(test.classes)):
-        raise DataError(f"the class '{odd}' is in only one of {root / 'train'} and {folder}")
-    return test
+def require_readable(files: ImageFiles, part: Part) -> None:
+    """Raise `DataError` that names the files of a part that cannot be read."""
+    from naslab.training.decode import read_pixels
+
+    paths = files.parts[part].files
+    bad = np.flatnonzero(unreadable_files(paths, files.form))
+    if not bad.size:
+        return
+    reasons = []
+    for index in bad[:SHOWN_DAMAGED]:
+        try:
+            read_pixels(paths[index], files.form)
+        except DataError as error:
+            reasons.append(str(error))
+    more = f", and {bad.size - len(reasons)} more" if bad.size > len(reasons) else ""
+    raise DataError(
+        f"{'; '.join(reasons)}{more} ({bad.size} of {len(paths)} files of {part}); mend them, "
+        "or leave out what cannot be read (--skip-unreadable)"
+    )
 
 
-def _list_classes(root: Path) -> Listing:
-    """One class a folder, in the order of their names."""
-    if not root.is_dir():
-        raise DataError(f"the image folder is not there: {root}")
-    folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
-    if len(folders) < 2:
-        raise DataError(f"{root} must hold one folder a class, at least two; it holds {len(folders)}")
-    files: list[Path] = []
-    labels: list[int] = []
-    for label, folder in enumerate(folders):
-        images = sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS)
-        if len(images) < 2:
-            raise DataError(f"the class folder {folder} holds {len(images)} images: a class needs at least 2")
-        files.extend(images)
-        labels.extend([label] * len(images))
-    return Listing(files, np.asarray(labels, np.int64), [folder.name for folder in folders])
+def read_files(choice: DataChoice, part: Part) -> ImageArrays:
+    """One part of a data set in files, decoded once and kept in the cache folder.
 
-
-def _decode(listing: Listing, choice: FolderChoice) -> ImageArrays:
-    from naslab.training.decode import fit_pixels, read_pixels
-
-    images = np.empty((len(listing.files), choice.height, choice.width, CHANNELS), np.uint8)
-
-    def decode(index: int) -> None:
-        pixels = fit_pixels(read_pixels(listing.files[index]), choice.height, choice.width)
-        images[index] = pixels.permute(1, 2, 0).numpy()
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # the other workers of this machine wait for it
-        list(pool.map(decode, range(len(images))))
+    Raises `DataError` as `open_files` does, and for files that cannot be read unless the choice leaves them out.
+    """
+    files = open_files(choice)
+    listing = files.parts[part]
+    form = "" if files.form == COLOURED else f"-{files.form.channels}{'f' if files.form.is_float else ''}"
+    forced = "" if choice.channels is None else "-forced"
+    key = f"folder-{part}-{files.height}x{files.width}{form}{forced}-{fingerprint(listing.files)}"
+    if listing.labels.ndim == 1 and not choice.name.startswith(CSV):
+        return cached_arrays(key, lambda: _decode(files, part))
+    images = cached_arrays(key, lambda: _decode(files, part)._replace(labels=np.arange(len(listing.files)))).images
     return ImageArrays(images, listing.labels)
 
 
-def _is_unreadable(path: Path) -> bool:
-    from naslab.training.decode import read_pixels
+def read_image_folder(name: str, part: Part, skip_unreadable: bool = False) -> ImageArrays:
+    """One part of the data set in files of a name; see `read_files`."""
+    return read_files(DataChoice(name=name, skip_unreadable=skip_unreadable), part)
 
-    try:
-        read_pixels(path)
-    except DataError:
+
+def list_part(root: Path, part: Part, skip_unreadable: bool = False) -> Listing:
+    """The files of a part of a folder. Raises `DataError` for an empty folder, and for a class that a part lacks.
+
+    With `skip_unreadable` every file is read once, and those that cannot be are left out.
+    """
+    listing = list_folder(root)[part]
+    form = form_of(listing.files)
+    return _readable(root, part, listing, form, "classification") if skip_unreadable else listing
+
+
+def _readable(root: Path, part: Part, listing: Listing, form: FileForm, task: Task) -> Listing:
+    is_bad = unreadable_files(listing.files, form).astype(bool)
+    kept = [path for path, bad in zip(listing.files, is_bad, strict=True) if not bad]
+    labels = listing.labels[~is_bad]
+    least = 2 if part == "train" else 1
+    if task == "classification":
+        for label in np.flatnonzero(np.bincount(labels, minlength=len(listing.classes)) < least):
+            raise DataError(f"{root} holds too few images of class '{listing.classes[label]}' that can be read")
+    elif len(kept) < least:
+        raise DataError(f"{root} holds too few images of {part} that can be read")
+    return Listing(kept, labels, listing.classes, int(is_bad.sum()))
+
+
+def _decode(files: ImageFiles, part: Part) -> ImageArrays:
+    from naslab.training.decode import fit_pixels, read_pixels
+
+    listing = files.parts[part]
+    kind = np.float32 if files.form.is_float else np.uint8
+    images = np.empty((len(listing.files), files.height, files.width, files.form.channels), kind)
+
+    def decode(index: int) -> bool:
+        try:
+            pixels = fit_pixels(read_pixels(listing.files[index], files.form), files.height, files.width)
+        except DataError:
+            return False
+        images[index] = pixels.permute(1, 2, 0).numpy()
         return True
-    return False
+
+    if not all(mapped(decode, range(len(images)))):  # the other workers of this machine wait for it
+        require_readable(files, part)
+    return ImageArrays(images, listing.labels)
 
 
-def unreadable_files(files: list[Path]) -> NDArray[np.uint8]:
-    """For each file 1 where it cannot be read as an image, else 0: uint8 of shape (files,).
+def unreadable_files(files: list[Path], form: FileForm = COLOURED) -> NDArray[np.uint8]:
+    """For each file 1 where it cannot be read as an image of a form, else 0: uint8 of shape (files,).
 
     Each file is read once a machine; the answer is kept in the cache folder.
     """
 
-    def look() -> NDArray[np.uint8]:
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            return np.array([*pool.map(_is_unreadable, files)], np.uint8)
+    def is_unreadable(path: Path) -> bool:
+        from naslab.training.decode import read_pixels
 
-    return cached_array(f"unreadable-{fingerprint(files)}", look)
+        try:
+            read_pixels(path, form)
+        except DataError:
+            return True
+        return False
+
+    key = "" if form == COLOURED else f"{form.channels}{'f' if form.is_float else ''}-"
+    return cached_array(
+        f"unreadable-{key}{fingerprint(files)}", lambda: np.array(mapped(is_unreadable, files), np.uint8)
+    )
+
+
+def _content(choice: DataChoice) -> str:
+    """The fingerprint of what the files hold, of their names within the data set, and of their labels."""
+    files = open_files(msgspec.structs.replace(choice, skip_unreadable=False))
+    root = parse_choice(choice.name).root
+    folder = root if root.is_dir() else root.parent
+    whole = hashlib.blake2b(repr((files.task, choice.own_validation)).encode(), digest_size=12)
+    for part, listing in sorted(files.parts.items()):
+        digests = cached_array(f"content-{fingerprint(listing.files)}", partial(_digests, listing.files))
+        names = [
+            path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name for path in listing.files
+        ]
+        whole.update(repr((part, listing.classes, names)).encode())
+        whole.update(np.ascontiguousarray(listing.labels).tobytes() + digests.tobytes())
+    return whole.hexdigest()
+
+
+def _digests(files: list[Path]) -> NDArray[np.uint8]:
+    """A hash of what each file holds, of shape (files, 16); zeros for one that cannot be read."""
+
+    def of(path: Path) -> bytes:
+        digest = hashlib.blake2b(digest_size=16)
+        try:
+            with open(path, "rb") as file:
+                while block := file.read(READ_AT_ONCE):
+                    digest.update(block)
+        except OSError:
+            return bytes(16)
+        return digest.digest()
+
+    return np.frombuffer(b"".join(mapped(of, files)), np.uint8).reshape(-1, 16)

@@ -1,11 +1,17 @@
-"""What the data sets are, without reading an image."""
+"""What the data sets are, without reading an image of those known by name."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from naslab.errors import UnknownNameError
-from naslab.training.datasets.image_folder import IMAGE_FOLDER, folder_facts
+from naslab.study.data_choice import DataChoice
+from naslab.training.datasets.doors import door_names, is_from_outside, open_stored
+from naslab.training.datasets.facts import DataFacts
+from naslab.training.datasets.image_folder import checked_files, files_facts, is_files
 
 
 class DatasetInfo(NamedTuple):
@@ -24,7 +30,46 @@ DATASETS: dict[str, DatasetInfo] = {
     "cifar10": DatasetInfo(3, 32, 32, 10, 50000),
     "cifar100": DatasetInfo(3, 32, 32, 100, 50000),
 }
-"""The data sets known by name; any folder of images is one more, as `image_folder:PATH`."""
+"""The data sets known by name."""
+
+
+def dataset_names() -> tuple[str, ...]:
+    """What a data set may be called, in the order of help texts: the known ones, and how all others are written."""
+    return (*DATASETS, *door_names())
+
+
+def dataset_facts(name: str, data_dir: str | Path | None = None) -> DataFacts:
+    """What the data set of a name is. Raises `UnknownNameError` for a name of none, `DataError` for what is not one.
+
+    >>> print(dataset_facts("digits"))
+    1,438 training images of 1 channel and 8 x 8 8-bit pixels, 10 classes (one label an image)
+    """
+    return facts_of(DataChoice(name=name), data_dir)
+
+
+def facts_of(choice: DataChoice, data_dir: str | Path | None = None) -> DataFacts:
+    """What the data of a choice are, of image files from their listing and headers, in `data_dir` where they are there.
+
+    Raises `UnknownNameError` for a name of no data set and `DataError` for data that are missing or not of one form.
+    """
+    name = choice.name
+    if is_files(name):
+        return msgspec.structs.replace(files_facts(choice), fingerprint=choice.fingerprint)
+    if name not in DATASETS and is_from_outside(name):
+        return open_stored(choice, None if data_dir is None else Path(data_dir)).facts
+    if name not in DATASETS:
+        raise UnknownNameError("data set", name, dataset_names())
+    return DataFacts(**DATASETS[name]._asdict())
+
+
+def checked_facts(choice: DataChoice, data_dir: str | Path | None = None) -> DataFacts:
+    """What the data of a choice are, after a look at all of them, with the fingerprint of their content.
+
+    Raises `DataError` and `UnknownNameError` as `facts_of` does, and `DataError` for files that cannot be read.
+    """
+    if is_files(choice.name):
+        return checked_files(choice)
+    return facts_of(msgspec.structs.replace(choice, fingerprint=""), data_dir)
 
 
 def dataset_info(name: str) -> DatasetInfo:
@@ -35,8 +80,7 @@ def dataset_info(name: str) -> DatasetInfo:
     >>> dataset_info("cifar10")
     DatasetInfo(channels=3, height=32, width=32, num_classes=10, num_train=50000)
     """
-    if name.startswith(IMAGE_FOLDER):
-        return DatasetInfo(*folder_facts(name))
-    if name not in DATASETS:
-        raise UnknownNameError("data set", name, [*DATASETS, f"{IMAGE_FOLDER}PATH"])
-    return DATASETS[name]
+    if name in DATASETS:
+        return DATASETS[name]
+    facts = dataset_facts(name)
+    return DatasetInfo(facts.channels, facts.height, facts.width, facts.num_classes, facts.num_train)

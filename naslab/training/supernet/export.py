@@ -12,7 +12,7 @@ from naslab.arch.build import build
 from naslab.arch.canonical import canonical
 from naslab.errors import DataError
 from naslab.training.data import load_dataset
-from naslab.training.datasets.info import dataset_info
+from naslab.training.datasets.info import facts_of
 from naslab.training.supernet.bank import missing_tensors
 from naslab.training.supernet.files import load_supernet
 from naslab.training.supernet.network import recalibrate, sliced_network
@@ -29,7 +29,7 @@ def write_slice(
     where either file or the data cannot be read or written, or the supernet does not hold the network.
     """
     found = load_supernet(supernet)
-    facts = dataset_info(found.settings.data.name)
+    facts = facts_of(found.settings.data, data_dir)
     arch = msgspec.structs.replace(arch, input=(facts.channels, *arch.input[1:]), num_classes=facts.num_classes)
     lacking = missing_tensors(found.tensors, arch)
     if lacking:

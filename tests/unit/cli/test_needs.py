@@ -14,6 +14,7 @@ from naslab.cli.needs import ALWAYS, NEEDS, flag_of
 
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 REQUIRED = {
+    "train": ("lenet5",),
     "search": ("digits_demo",),
     "rescale": ("lenet5", "--phi", "1"),
     "fit-scaling": ("lenet5", "--grid", "1.2,1.1,1.15"),
@@ -39,6 +40,7 @@ VALUES = {
     "recipe": "full",
     "study": "a",
     "pixels": "uint8",
+    "task": "regression",
 }
 CONDITIONAL = [(name, option) for name, rows in NEEDS.items() for option, need in rows.items() if need is not ALWAYS]
 

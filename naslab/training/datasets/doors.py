@@ -1,0 +1,113 @@
+"""Data sets from elsewhere by name: what begins with `arrays:`, `torchvision:`, `hf:`, or is `package.module:name`.
+
+Each door gives `Data`, which is checked and kept by its content (`store`). Folders of images and tables of paths have
+a way of their own (`image_folder`): their files are read when they are needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from naslab.errors import DataError
+from naslab.outside import find_outside, is_outside, published
+from naslab.study.data_choice import DataChoice
+from naslab.training.datasets.given import Data, as_data, path_of
+from naslab.training.datasets.store import StoredData, find_stored, store_data
+
+STORED = "data:"
+"""How data are called that a caller handed over in Python: by the fingerprint of their content."""
+
+
+class Door(NamedTuple):
+    """How data sets come in whose names begin with `prefix`: what follows it in help texts, and what reads them."""
+
+    prefix: str
+    example: str
+    read: Callable[[str, Path | None], Data]
+
+
+def _arrays(rest: str, data_dir: Path | None) -> Data:
+    from naslab.training.datasets.npz import read_npz
+
+    return read_npz(path_of(rest))
+
+
+def _torchvision(rest: str, data_dir: Path | None) -> Data:
+    from naslab.training.datasets.torchvision_sets import read_torchvision
+
+    return read_torchvision(rest, data_dir)
+
+
+def _hugging_face(rest: str, data_dir: Path | None) -> Data:
+    from naslab.training.datasets.hugging_face import read_hugging_face
+
+    return read_hugging_face(rest, data_dir)
+
+
+DOORS = (
+    Door("arrays:", "FILE.npz", _arrays),
+    Door("torchvision:", "NAME", _torchvision),
+    Door("hf:", "NAME", _hugging_face),
+)
+"""The doors, in the order of help texts."""
+
+
+def door_names() -> tuple[str, ...]:
+    """How data sets from elsewhere are written."""
+    return (
+        "image_folder:PATH",
+        "csv:FILE.csv",
+        *(f"{door.prefix}{door.example}" for door in DOORS),
+        "package.module:name",
+    )
+
+
+def door_of(name: str) -> Door | None:
+    """The door that a data set's name goes through; `None` for a name of another kind."""
+    return next((door for door in DOORS if name.startswith(door.prefix)), None)
+
+
+def is_from_outside(name: str) -> bool:
+    """Whether a data set comes in by a door, as `package.module:name`, or was handed over.
+
+    >>> is_from_outside("arrays:five.npz"), is_from_outside("digits"), is_from_outside("image_folder:flowers")
+    (True, False, False)
+    """
+    return (
+        name.startswith(STORED) or door_of(name) is not None or is_outside(name) or name in published("naslab.datasets")
+    )
+
+
+def open_stored(choice: DataChoice, data_dir: Path | None) -> StoredData:
+    """The data of a choice that come from elsewhere: from the cache folder where their fingerprint is known there.
+
+    Else they are read, as on another machine. `data_dir` is where a door looks that has files of its own. Raises
+    `DataError` where they are not there, not of one form, or not those of the fingerprint.
+    """
+    is_given = choice.name.startswith(STORED)
+    known = choice.name.removeprefix(STORED) if is_given else choice.fingerprint
+    found = find_stored(known) if known else None
+    if found is not None:
+        return found
+    if is_given:
+        raise DataError(
+            f"{choice.name} were handed over in Python and are not in the cache folder of this machine: share that "
+            "folder (XDG_CACHE_HOME), or name the data by a function (--dataset my_code:make_data)"
+        )
+    stored = store_data(choice.name, read_data(choice.name, data_dir), choice.task)
+    if choice.fingerprint not in ("", stored.facts.fingerprint):
+        raise DataError(
+            f"{choice.name} is not what it was when the study began: its content has the fingerprint "
+            f"{stored.facts.fingerprint} here, {choice.fingerprint} there"
+        )
+    return stored
+
+
+def read_data(name: str, data_dir: Path | None) -> Data:
+    """The data of a name from outside. Raises `DataError` where there are none."""
+    door = door_of(name)
+    if door is None:
+        return as_data(find_outside(name, "data set", "naslab.datasets"), name)
+    return as_data(door.read(name.removeprefix(door.prefix), data_dir), name)

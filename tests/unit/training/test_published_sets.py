@@ -1,0 +1,139 @@
+"""Classification sets of torchvision in its own files, and those of Hugging Face's package, by their names."""
+
+from __future__ import annotations
+
+import struct
+import sys
+from types import ModuleType, SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from naslab.errors import DataError, UnknownNameError
+from naslab.training.data import load_dataset, load_test_set
+from naslab.training.datasets.choosing import choose_data
+from naslab.training.datasets.info import facts_of
+from naslab.training.datasets.torchvision_sets import SPLITS
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("NASLAB_DATA", raising=False)
+
+
+def write_idx(path, array):
+    head = struct.pack(">HBB", 0, 8, array.ndim) + struct.pack(f">{array.ndim}I", *array.shape)
+    path.write_bytes(head + array.tobytes())
+
+
+@pytest.fixture
+def kmnist(tmp_path):
+    raw = tmp_path / "sets/KMNIST/raw"
+    raw.mkdir(parents=True)
+    for prefix, count in (("train", 40), ("t10k", 20)):
+        write_idx(raw / f"{prefix}-images-idx3-ubyte", RNG.integers(0, 255, (count, 28, 28), dtype=np.uint8))
+        write_idx(raw / f"{prefix}-labels-idx1-ubyte", (np.arange(count) % 10).astype(np.uint8))
+    return tmp_path / "sets"
+
+
+def test_a_set_of_torchvision_is_read_from_its_files(kmnist):
+    choice = choose_data("torchvision:KMNIST", kmnist)
+    facts = facts_of(choice)
+    assert (facts.channels, facts.height, facts.num_classes, facts.num_train) == (1, 28, 10, 40)
+    assert facts.classes[0] == "o"
+    assert len(load_test_set(choice)) == 20
+    assert len(load_dataset(choice).train) == 30
+
+
+def test_images_of_different_sizes_are_brought_to_one(tmp_path):
+    for name in ("Forest", "River"):
+        folder = tmp_path / "sets/eurosat/2750" / name
+        folder.mkdir(parents=True)
+        for number in range(5):
+            Image.fromarray(RNG.integers(0, 255, (20 + number, 30, 3), dtype=np.uint8)).save(folder / f"{number}.jpg")
+    facts = facts_of(choose_data("torchvision:EuroSAT@16x24", tmp_path / "sets"))
+    assert (facts.channels, facts.height, facts.width, facts.num_train) == (3, 16, 24, 8)
+
+
+def test_a_set_that_is_not_there_names_the_folder(tmp_path):
+    with pytest.raises(
+        DataError, match=r"torchvision:KMNIST is not in .*: looked for torchvision's own files of KMNIST"
+    ):
+        choose_data("torchvision:KMNIST", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["CocoDetection", "VOCSegmentation", "Kinetics", "FlyingChairs"])
+def test_sets_of_other_tasks_are_refused_by_name(name):
+    with pytest.raises(
+        DataError, match=f"torchvision:{name} is no set of images with one class each; there are CIFAR10"
+    ):
+        choose_data(f"torchvision:{name}")
+
+
+def test_a_name_of_no_set_has_the_nearest():
+    with pytest.raises(UnknownNameError, match="did you mean 'SVHN'"):
+        choose_data("torchvision:SVHNN")
+
+
+def test_every_set_is_one_of_torchvision_with_such_parts():
+    import inspect
+
+    from torchvision import datasets
+
+    for name, parts in SPLITS.items():
+        known = inspect.signature(getattr(datasets, name).__init__).parameters
+        for options in parts.values():
+            assert all(option in known or "kwargs" in known for option in options), name
+
+
+class Columns:
+    """A part as Hugging Face's package gives it."""
+
+    def __init__(self, count, column="image"):
+        self.count = count
+        self.column_names = [column, "label"]
+        self.features = {"label": SimpleNamespace(names=["cat", "dog"])}
+
+    def __len__(self):
+        return self.count
+
+    def __getitem__(self, number):
+        pixels = np.full((9, 9, 3), number, np.uint8)
+        return {self.column_names[0]: Image.fromarray(pixels), "label": number % 2}
+
+
+def published(monkeypatch, **parts):
+    module = ModuleType("datasets")
+    module.load_dataset = lambda name, cache_dir=None: parts
+    monkeypatch.setitem(sys.modules, "datasets", module)
+
+
+def test_a_set_of_hugging_face_is_read_with_its_class_names(monkeypatch):
+    published(monkeypatch, train=Columns(20), validation=Columns(6), test=Columns(8))
+    choice = choose_data("hf:someone/pets")
+    facts = facts_of(choice)
+    assert (facts.channels, facts.height, facts.classes, facts.has_validation) == (3, 9, ("cat", "dog"), True)
+    assert len(load_test_set(choice)) == 8
+
+
+@pytest.mark.parametrize(
+    ("parts", "rule"),
+    [
+        ({"test": Columns(4)}, "has no part train, it has test"),
+        ({"train": Columns(4, "audio")}, "has no column of images .*, it has audio, label"),
+    ],
+)
+def test_a_set_of_other_things_is_refused(monkeypatch, parts, rule):
+    published(monkeypatch, **parts)
+    with pytest.raises(DataError, match=rule):
+        choose_data("hf:someone/sounds")
+
+
+def test_without_the_package_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    with pytest.raises(DataError, match=r"hf:someone/pets needs Hugging Face's datasets: pip install 'naslab\[hf\]'"):
+        choose_data("hf:someone/pets")
