@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # the table below in a form that type checkers read; a test h
     from naslab.estimators.trial import Trial as Trial
     from naslab.execution.workers import Workers as Workers
     from naslab.lab.calibration import calibrate as calibrate
+    from naslab.lab.measuring import measure as measure
     from naslab.lab.models import find_model as find_model
     from naslab.lab.networks import arch_id as arch_id
     from naslab.lab.networks import build as build
@@ -30,6 +31,8 @@ if TYPE_CHECKING:  # the table below in a form that type checkers read; a test h
     from naslab.lab.networks import rescale as rescale
     from naslab.lab.networks import save_arch as save_arch
     from naslab.lab.networks import scale as scale
+    from naslab.lab.predicting import from_pretrained as from_pretrained
+    from naslab.lab.predicting import predict as predict
     from naslab.lab.reading import front_figure as front_figure
     from naslab.lab.reading import open_study as open_study
     from naslab.lab.reading import pareto_front as pareto_front
@@ -75,13 +78,16 @@ _HOMES = {
     "fit_compound": "naslab.lab.scaling",
     "fit_data_law": "naslab.lab.scaling",
     "fit_power_law": "naslab.scaling.laws",
+    "from_pretrained": "naslab.lab.predicting",
     "front_figure": "naslab.lab.reading",
     "load_arch": "naslab.arch",
     "load_space": "naslab.space",
+    "measure": "naslab.lab.measuring",
     "meet_budget": "naslab.lab.networks",
     "model": "naslab.zoo",
     "open_study": "naslab.lab.reading",
     "pareto_front": "naslab.lab.reading",
+    "predict": "naslab.lab.predicting",
     "rescale": "naslab.lab.networks",
     "save_arch": "naslab.lab.networks",
     "scale": "naslab.lab.networks",

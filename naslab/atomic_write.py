@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from naslab.errors import WriteError
+from naslab.passwords import holds_password
 from naslab.regular_files import open_regular, regular_status
 
 DRAFT_PREFIX = ".partial-"
@@ -64,12 +65,14 @@ def atomic_write(path: Path | str, content: bytes | str | Writer) -> None:
 
 
 @contextmanager
-def draft_folder(parent: Path) -> Iterator[Path]:
+def draft_folder(parent: Path, mark: str = "") -> Iterator[Path]:
     """An empty folder in `parent`, for files that others write by name; it goes with the block.
 
-    What is to stay is moved out of it by `put_in_place`. Raises `WriteError` where the folder cannot be made.
+    What is to stay is moved out of it by `put_in_place`. Its name begins with `DRAFT_PREFIX` and the `mark`, by which
+    who alone makes such folders finds those that a killed program left. Raises `WriteError` where the folder cannot be
+    made.
     """
-    draft = parent / _draft_name()
+    draft = parent / _draft_name().replace(DRAFT_PREFIX, DRAFT_PREFIX + mark)
     try:
         with _explained(parent):
             parent.mkdir(parents=True, exist_ok=True)
@@ -107,6 +110,8 @@ def require_writable(path: Path) -> None:
 
 def make_folder(path: Path) -> None:
     """Make a folder for files, where it is not there. Raises `WriteError` for a file, and where the system refuses."""
+    if holds_password(str(path)):
+        raise WriteError(path, "it is an address with a password; name a folder")
     if path.exists() and not path.is_dir():
         raise WriteError(path, "it is a file; name a folder")
     with _explained(path):
@@ -126,6 +131,8 @@ def _permissions(path: Path) -> int | None:
 
     A link is refused: whoever may write to the folder could point it at any file of the user's.
     """
+    if holds_password(str(path)):
+        raise WriteError(path, "it is an address with a password; name a file")
     status = regular_status(path)
     return None if status is None else stat.S_IMODE(status.st_mode)
 

@@ -10,6 +10,8 @@ import difflib
 from collections.abc import Iterable
 from typing import Any
 
+from naslab.passwords import without_passwords
+
 
 class NaslabError(Exception):
     """A problem that the user can mend; its text is the whole message. All errors below derive from it.
@@ -21,6 +23,9 @@ class NaslabError(Exception):
     ...     print(error)
     unknown search space 'mixed_cifer' (did you mean 'mixed_cifar'?)
     """
+
+    def __init__(self, *told: object) -> None:
+        super().__init__(*(without_passwords(each) if isinstance(each, str) else each for each in told))
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Workers send errors to the driver; the default would call `__init__` with the finished message.
@@ -162,7 +167,7 @@ def shown(value: object, most: int = MOST_OF_A_VALUE) -> str:
         text = value if isinstance(value, str) else repr(value)
     except ValueError:  # Python writes no longer integers
         text = "an integer of more than 4,300 digits"
-    cut = shortened(text, most)
+    cut = shortened(without_passwords(text), most)
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in cut)
 
 
@@ -172,6 +177,9 @@ def shortened(text: str, most: int) -> str:
     >>> shortened("stages[0].block.kernel", 15)
     'stage ... ernel'
     """
+    if len(text) <= most:
+        return text
+    text = without_passwords(text)  # cut, it might no longer look like an address
     if len(text) <= most:
         return text
     tail = (most - len(" ... ")) // 2

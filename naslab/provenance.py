@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import platform
-import re
-import shlex
 import sys
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from naslab.errors import LedgerError
+from naslab.passwords import command_without_passwords, without_passwords
 
 PACKAGES = ("naslab", "torch", "torchvision", "optuna", "ray", "numpy", "scipy", "plotly", "sqlalchemy", "msgspec")
 
@@ -50,7 +49,8 @@ def device_description() -> dict[str, Any]:
     import torch
 
     gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
-    return {"gpus": ", ".join(gpus) or "none", "data_folder": os.environ.get("NASLAB_DATA", "not set")}
+    folder = without_passwords(os.environ.get("NASLAB_DATA", "not set"))
+    return {"gpus": ", ".join(gpus) or "none", "data_folder": folder}
 
 
 def ledger_description(location: str) -> dict[str, Any]:
@@ -60,30 +60,23 @@ def ledger_description(location: str) -> dict[str, Any]:
     raised.
     """
     from naslab.ledger.ledger import Ledger
+    from naslab.ledger.location import locate
 
-    if "://" not in location and not Path(location).exists():
-        return {"location": location, "state": "not there yet; the first search makes it"}
+    told = {"location": without_passwords(location)}
     try:
+        place = locate(location)
+        if place.path is not None and not place.path.exists():
+            return {**told, "state": "not there yet; the first search makes it"}
         with Ledger.open(location, create=False) as opened:
-            return {"location": location.rpartition("@")[2], "state": "answers", "studies": len(opened.study_names())}
+            return {**told, "state": "answers", "studies": len(opened.study_names())}
     except LedgerError as error:
-        return {"location": location.rpartition("@")[2], "state": str(error)}
+        return {**told, "state": str(error)}
 
 
 def command_line() -> str:
-    """The command that runs, as one would type it; passwords in addresses are left out."""
+    """The command that runs, as one would type it; passwords are left out (`naslab.passwords`)."""
     program = Path(sys.argv[0]).name
-    typed = shlex.join(["naslab" if program in ("naslab", "__main__.py") else program, *sys.argv[1:]])
-    return without_password(typed)
-
-
-def without_password(text: str) -> str:
-    """A text with `***` for the password of every address in it.
-
-    >>> without_password("--ledger postgresql://me:secret@host/db")
-    '--ledger postgresql://me:***@host/db'
-    """
-    return re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", text)
+    return command_without_passwords(["naslab" if program in ("naslab", "__main__.py") else program, *sys.argv[1:]])
 
 
 def _processor() -> str:

@@ -2,6 +2,7 @@
 
     .venv/bin/python scripts/check_cifar.py [--seeds 1] [--data-dir DATA]     shortened: half an hour of an idle core
     .venv/bin/python scripts/check_cifar.py --full --seeds 3 [--device cuda]  whole schedules, for a GPU
+    .venv/bin/python scripts/check_cifar.py --tiny                            a rehearsal that measures nothing
 
 Two networks: ResNet-20 by `paper-resnet` (He et al., arXiv 1512.03385, section 4.2), and by `full` the most accurate
 network of at most ResNet-20's macs that naslab's evolution finds in 200 trials of NAS-Bench-Macro (arXiv 2103.11922),
@@ -87,6 +88,11 @@ SHORT = (
 )
 
 
+TINY = tuple(check._replace(epochs=1) for check in SHORT)
+"""What `--tiny` runs on 64 images, to see that it runs: no check of anything, and no row of the table."""
+TINY_IMAGES = 64
+
+
 class Training(msgspec.Struct, frozen=True):
     """What came of a training; `hardware` and `versions` are those that it ran with."""
 
@@ -140,7 +146,7 @@ def run(check: Check, arch: ArchSpec, seed: int, form: str, device: str, data_di
     print(f"{check.network} by {check.recipe}, {check.epochs} epochs, seed {seed}", flush=True)
     result = fit_and_test(
         arch,
-        DataChoice(name="cifar10", validation_fraction=0.1),
+        DataChoice(name="cifar10", validation_fraction=0.1, max_images=TINY_IMAGES if form == "tiny" else None),
         named_recipe(check.recipe, "cifar10"),
         check.epochs,
         seed=seed,
@@ -245,13 +251,17 @@ def write(out: Path, done: Sequence[Training], ids: dict[str, str], found: str) 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--full", action="store_true", help="whole schedules, as the literature's")
+    form_of = parser.add_mutually_exclusive_group()
+    form_of.add_argument("--full", action="store_true", help="whole schedules, as the literature's")
+    form_of.add_argument("--tiny", action="store_true", help="one epoch of 64 images, to rehearse")
+    parser.add_argument("--networks", nargs="+", choices=(RESNET, FOUND), default=[RESNET, FOUND])
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--data-dir", default=None)
     parser.add_argument("--out", type=Path, default=Path("results/cifar"))
     given = parser.parse_args()
-    form = "full" if given.full else "short"
+    form = "full" if given.full else "tiny" if given.tiny else "short"
+    checks = {"full": FULL, "tiny": TINY, "short": SHORT}[form]
     device = choose_device(given.device)
     if device == "cpu":
         import torch
@@ -267,7 +277,9 @@ def main() -> None:
     write(given.out, done, ids, found)
     started = time.monotonic()
     for seed in range(given.seeds):
-        for check in FULL if given.full else SHORT:
+        for check in checks:
+            if check.network not in given.networks:
+                continue
             if any(is_of(each, check, form, ids) and each.seed == seed for each in done):
                 continue
             done.append(run(check, archs[check.network], seed, form, device, given.data_dir))

@@ -26,6 +26,8 @@ from naslab.ledger import Ledger
 from naslab.provenance import installed_versions, machine_description
 
 SCRIPT = Path(__file__).with_name("yardstick_search.py")
+OWN_SCRIPT = Path(__file__).with_name("yardstick_own.py")
+"""The same job with a training function of the user's own."""
 NASLAB = str(Path(sys.executable).with_name("naslab"))
 TRIALS = 16
 COMMAND = [
@@ -49,8 +51,8 @@ def finished(ledger: Path) -> list[tuple[int, str]]:
         return []
     try:
         with Ledger.open(ledger, create=False) as opened:
-            candidates = [outcome.candidate for outcome in opened.outcomes("yardstick")]
-    except (LedgerError, UnknownNameError):  # the driver is just making it
+            candidates = [outcome.candidate for outcome in opened.outcomes(opened.study_names()[0])]
+    except (LedgerError, UnknownNameError, IndexError):  # the driver is just making it
         return []
     return [(candidate.trial, candidate.arch_id) for candidate in candidates]
 
@@ -126,9 +128,13 @@ def spread(values: list[float]) -> dict[str, float]:
 
 def measure(repeats: int) -> dict[str, object]:
     """All figures, the Python and the command-line job interleaved."""
-    python_runs, command_runs = [], []
+    python_runs, own_runs, command_runs = [], [], []
     for _ in range(repeats):
-        for command, runs in (([sys.executable, str(SCRIPT)], python_runs), (COMMAND, command_runs)):
+        scripts = [(SCRIPT, python_runs), (OWN_SCRIPT, own_runs)]
+        for command, runs in (
+            *(([sys.executable, str(each)], runs) for each, runs in scripts),
+            (COMMAND, command_runs),
+        ):
             with tempfile.TemporaryDirectory() as folder:
                 runs.append(timed_run(command, Path(folder)))
     with tempfile.TemporaryDirectory() as folder:
@@ -138,6 +144,8 @@ def measure(repeats: int) -> dict[str, object]:
         "python_lines": lines_written(SCRIPT),
         "python_seconds_to_first_result": spread([first for first, _ in python_runs]),
         "python_seconds_in_all": spread([whole for _, whole in python_runs]),
+        "own_training_lines": lines_written(OWN_SCRIPT),
+        "own_training_seconds_in_all": spread([whole for _, whole in own_runs]),
         "command_seconds_to_first_result": spread([first for first, _ in command_runs]),
         "command_seconds_in_all": spread([whole for _, whole in command_runs]),
         "killed_half_way": crash,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -102,6 +103,21 @@ class Scripted(msgspec.Struct, frozen=True):
         return Estimate(
             measured={"accuracy": 50.0 + candidate.trial % 10},
             notes={"pid": os.getpid(), "prepared": bench.cache["prepared"], "threads": bench.threads},
+        )
+
+
+class Sleeping(msgspec.Struct, frozen=True):
+    """Takes a time that differs from run to run, and tells an accuracy that depends on the network alone."""
+
+    seed: int
+
+    def prepare(self, bench: Workbench) -> None:
+        """Nothing to load."""
+
+    def estimate(self, candidate: Candidate, bench: Workbench) -> Estimate:
+        time.sleep(random.Random(f"{self.seed} {candidate.trial}").random() / 10)
+        return Estimate(
+            measured={"accuracy": int(candidate.arch_id[:6], 16) % 1000 / 10}, notes={"threads": bench.threads}
         )
 
 

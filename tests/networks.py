@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from naslab.arch import ArchSpec, ConvBlock, Head, MBConv, ResidualBlock, Stage, StochasticDepth
+from naslab.arch import ArchSpec, Cell, ConvBlock, Edge, Head, MBConv, Pair, ResidualBlock, Stage, StochasticDepth
 
 
 def conv_net(**changes: object) -> ArchSpec:
@@ -23,3 +23,12 @@ def random_net() -> ArchSpec:
         head=Head(dropout=0.3),
         stochastic_depth=StochasticDepth(rate=0.3),
     )
+
+
+def cell_net(**changes: object) -> ArchSpec:
+    """Cells, each of which reads the outputs of the two before it, the first one the image."""
+    pairs = (
+        Pair(left=Edge(op="separable_3x3", state=0), right=Edge(op="identity", state=1)),
+        Pair(left=Edge(op="avg_pool_3x3", state=1), right=Edge(op="conv_1x1", state=2)),
+    )
+    return conv_net(**{"stages": (Stage(block=Cell(pairs=pairs), width=8, repeats=2),), **changes})

@@ -51,11 +51,13 @@ from naslab.arch import (
     StochasticDepth,
     Transition,
     UniversalBottleneck,
+    VertexCell,
     cost,
 )
 from naslab.arch.blocks.cell import CellOp
 from naslab.arch.blocks.cell_operations import Operation
 from naslab.arch.blocks.residual import Shortcut
+from naslab.arch.blocks.vertex_cell import VertexOp
 from naslab.arch.plan import Activation
 from naslab.errors import SpecError
 
@@ -112,6 +114,19 @@ def graph_cells(draw: st.DrawFn) -> GraphCell:
     outputs = draw(st.sampled_from(((), (0,), (inputs, 0))))
     lookback = draw(st.integers(1, 3)) if inputs == 2 else 2
     return GraphCell(nodes=nodes, outputs=outputs, inputs=inputs, lookback=lookback, activation=draw(activation))
+
+
+@st.composite
+def vertex_cells(draw: st.DrawFn) -> VertexCell:
+    size = draw(st.integers(2, 5))
+    matrix = [[draw(st.integers(0, 1)) if column > row else 0 for column in range(size)] for row in range(size)]
+    matrix[0][1] = 1
+    if size > 2:
+        matrix[1][size - 1] = 1
+    if sum(map(sum, matrix)) > 9:
+        matrix[0][size - 1] = 0
+    ops = tuple(draw(st.sampled_from(typing.get_args(VertexOp))) for _ in range(size - 2))
+    return VertexCell(matrix=tuple(map(tuple, matrix)), ops=ops, activation=draw(activation))
 
 
 BLOCKS: dict[type[msgspec.Struct], st.SearchStrategy[Any]] = {
@@ -230,6 +245,7 @@ BLOCKS: dict[type[msgspec.Struct], st.SearchStrategy[Any]] = {
     ),
     Cell: cells(),
     GraphCell: graph_cells(),
+    VertexCell: vertex_cells(),
     UniversalBottleneck: st.builds(
         UniversalBottleneck,
         first=st.none() | kernel,
@@ -260,6 +276,7 @@ heads = st.builds(
     dropout=st.sampled_from((0.0, 0.2)),
     activation=activation,
     bias=flag,
+    hidden_bias=flag,
 ) | st.builds(Head, classifier=st.just("conv"), width=st.none() | width, dropout=st.sampled_from((0.0, 0.2)))
 
 

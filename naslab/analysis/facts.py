@@ -12,6 +12,7 @@ import msgspec
 from naslab.analysis.ranking import has_trained, ranking_words
 from naslab.analysis.study import StudyView
 from naslab.ledger.record import RunRecord, StudyRecord
+from naslab.passwords import without_passwords
 from naslab.strategies.foreseen_limits import ForeseenLimit
 from naslab.study.data_choice import OWN_DATA
 from naslab.study.problem import Problem
@@ -130,7 +131,7 @@ def moment(seconds: float) -> str:
 
 def _run_facts(topic: str, run: RunRecord) -> list[Fact]:
     return [
-        Fact(topic, "command", run.command),
+        Fact(topic, "command", without_passwords(run.command)),
         Fact(topic, "started", moment(run.started)),
         Fact(topic, "executor", f"{run.executor}, {run.num_workers} worker{'s' if run.num_workers != 1 else ''}"),
         *_plain(topic, run.machine),

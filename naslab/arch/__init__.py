@@ -38,6 +38,7 @@ from naslab.arch.blocks import (
     SplitShuffleUnit,
     Transition,
     UniversalBottleneck,
+    VertexCell,
 )
 from naslab.arch.canonical import canonical
 from naslab.arch.cost import Cost, LayerCost, cost, layer_costs, uncounted_layers
@@ -96,6 +97,7 @@ __all__ = [
     "StochasticDepth",
     "Transition",
     "UniversalBottleneck",
+    "VertexCell",
     "arch_id",
     "canonical",
     "cost",

@@ -81,7 +81,7 @@ def cost(arch: ArchSpec) -> Cost:
         if more_peak > peak:
             peak = more_peak
     found = Cost(params, macs, activations, peak * BYTES_PER_VALUE)
-    if params > MAX_PARAMS or max(macs, activations, found.peak_activation_bytes) > MAX_COUNT:
+    if params > MAX_PARAMS or macs > MAX_COUNT or activations > MAX_COUNT or found.peak_activation_bytes > MAX_COUNT:
         for field in found.__struct_fields__:
             require_at_most(getattr(found, field), MAX_PARAMS if field == "params" else MAX_COUNT, field)
     return found

@@ -134,6 +134,21 @@ class History(nn.Sequential):
         return advance(self, [x], longest_memory(self))[-1]
 
 
+class PreparedHistory(History):
+    """A history whose first part prepares the images; what graphs read begins with the images behind it.
+
+    Images in have the shape (batch, channels, height, width), logits out the shape (batch, classes).
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        prepare, *parts = self.children()
+        trail = [cast(Tensor, prepare(x))]
+        memory = longest_memory(self)
+        for part in parts:
+            trail = advance(part, trail, memory)
+        return trail[-1]
+
+
 class Supervised(nn.Sequential):
     """A network whose named `parts` may have auxiliary heads behind them: `heads`, by the name of the part they read.
 

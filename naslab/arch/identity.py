@@ -59,11 +59,12 @@ Template: TypeAlias = tuple[Rows, ...]
 class Row(NamedTuple):
     """A layer: the `digest` of all its fields but its rates of stochastic depth, and the `rates`.
 
-    The rates of layers inside it are among them.
+    The rates of layers inside it are among them. `packed` are both as bytes.
     """
 
     digest: bytes
-    rates: tuple[float, ...] = ()
+    rates: tuple[float, ...]
+    packed: Rows
 
 
 _DIGEST_BYTES, _ID_BYTES = 16, 8
@@ -242,32 +243,39 @@ def layer_rows(layer: Layer) -> Rows:
 
     A layer that passes its input on has none.
     """
-    return b"".join([row.digest + b"".join(map(_packed, row.rates)) for row in _rows(layer)])
+    return b"".join([row.packed for row in _rows(layer)])
 
 
 def _rows(layer: Layer) -> list[Row]:
     """The rows of a layer: none where it passes its input on, those of a sequence's layers in order."""
-    kind = type(layer)
-    if kind is Sequence:
-        found: list[Row] = []
-        for each in layer.layers:  # type: ignore[attr-defined]
+    found: list[Row] = []
+    _add_rows(layer, found)
+    return found
+
+
+def _add_rows(layer: Layer, found: list[Row]) -> None:
+    if isinstance(layer, Sequence):
+        for each in layer.layers:
             if type(each) in _NESTED:
-                found += _rows(each)
+                _add_rows(each, found)
             else:
                 found.append(_row_of[each])
-        return found
-    if kind is Identity:
-        return []
-    if kind is Concat and len(layer.branches) == 1:  # type: ignore[attr-defined]
-        return _rows(layer.branches[0])  # type: ignore[attr-defined]
-    if kind is Dag:
-        return [_graph_row_of[layer]]  # type: ignore[index]
-    return [_row(layer) if kind in _NESTED else _row_of[layer]]
+    elif isinstance(layer, Concat) and len(layer.branches) == 1:
+        _add_rows(layer.branches[0], found)
+    elif isinstance(layer, Dag):
+        found.append(_graph_row_of[layer])
+    elif not isinstance(layer, Identity):
+        found.append(_row(layer) if type(layer) in _NESTED else _row_of[layer])
 
 
 def _row(layer: Layer) -> Row:
     rates: list[float] = []
-    return Row(_digest(_essence_of_fields(layer, rates)), tuple(rates))
+    return _new_row(_essence_of_fields(layer, rates), rates)
+
+
+def _new_row(essence: dict[str, Any], rates: list[float]) -> Row:
+    digest = _digest(essence)
+    return Row(digest, tuple(rates), digest + b"".join(map(_packed, rates)))
 
 
 _row_of: Memo[Layer, Row] = Memo(_row, limit=1 << 16)
@@ -300,7 +308,7 @@ def _graph_row(layer: Dag) -> Row:
     if layer.drop_rate:
         rates.append(layer.drop_rate)
         fields["drop_rate"] = "dropped"
-    return Row(_digest({"Dag": fields}), tuple(rates))
+    return _new_row({"Dag": fields}, rates)
 
 
 def _new_node_part(layer: Layer) -> tuple[bytes, str, tuple[float, ...]]:

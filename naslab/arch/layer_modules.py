@@ -263,7 +263,10 @@ declare_module(
     History,
     TorchLayer(
         build=lambda layer: graphs.History(_built(layer.names, layer.layers)),
-        write={graphs.History: _container("History")},
+        write={
+            graphs.History: _container("History"),
+            graphs.PreparedHistory: _container("PreparedHistory"),
+        },
         files=(graphs,),
     ),
 )

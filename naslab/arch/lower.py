@@ -267,7 +267,7 @@ def lower_head(head: Head, shape: Shape, num_classes: int, context: Context) -> 
     for index, (inputs, outputs) in enumerate(zip(widths, head.hidden, strict=False)):
         layers[f"hidden{index}"] = seq(
             dropout=Dropout(head.dropout) if head.dropout and index else None,
-            linear=Linear(inputs, outputs),
+            linear=Linear(inputs, outputs, head.hidden_bias),
             act=context.activate(head.activation),
         )
     layers["dropout"] = Dropout(head.dropout) if head.dropout else None

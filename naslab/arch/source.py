@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Iterable
-from types import ModuleType
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType, ModuleType
 
 from torch import nn
 
@@ -15,11 +15,12 @@ from naslab.arch.torch_layers import file_of, writer_of
 from naslab.errors import SpecError
 
 
-def network_source(module: nn.Module, title: str) -> str:
+def network_source(module: nn.Module, title: str, constants: Mapping[str, object] = MappingProxyType({})) -> str:
     """A Python file that defines `network()`, which makes the same module with fresh weights.
 
-    The file imports torch and nothing else; `title` opens its docstring. The parameters have the names of `module`, so
-    its weights load into the new one. Raises `SpecError` for a module that cannot be written.
+    The file imports torch and nothing else; `title` opens its docstring, `constants` are values that it defines, by
+    name. The parameters have the names of `module`, so its weights load into the new one. Raises `SpecError` for a
+    module that cannot be written.
 
     >>> from naslab.arch.build import module_of
     >>> from naslab.arch.plan import Linear, seq
@@ -36,7 +37,9 @@ def network_source(module: nn.Module, title: str) -> str:
         made = f"{made.replace('return ', 'made = ', 1)}\n{INDENT}share_paths(made)\n{INDENT}return made"
     maker = f'def network() -> nn.Module:\n{INDENT}"""The network with fresh weights."""\n{INDENT}{made}\n'
     docstring = '"""' + title.replace("\\", "").replace('"""', "'''") + '"""\n'
-    return "\n\n".join([docstring + _IMPORTS, *(text.rstrip() + "\n" for text in definitions), maker])
+    values = "\n".join(f"{name} = {value!r}" for name, value in constants.items())
+    head = docstring + _IMPORTS + (f"\n{values}\n" if values else "")
+    return "\n\n".join([head, *(text.rstrip() + "\n" for text in definitions), maker])
 
 
 _IMPORTS = """

@@ -27,6 +27,7 @@ from naslab.arch.bounds import (
     require_kept_within_bounds,
     require_within_bounds,
 )
+from naslab.arch.memo import Memo
 from naslab.arch.plan import Activation, Shape
 from naslab.arguments import refuse_wrong_fields
 from naslab.errors import SpecError
@@ -51,12 +52,13 @@ class Stage(Spec, frozen=True, cache_hash=True):
             except SpecError as error:
                 raise error.inside("block") from None
         try:
-            if self.width is not None:
-                require_positive(self.width, "width")
-            require_positive(self.repeats, "repeats")
+            width = 1 if self.width is None else self.width
+            if width < 1 or self.repeats < 1:
+                require_positive(width, "width")
+                require_positive(self.repeats, "repeats")
             if not 1 <= self.stride <= 8:
                 raise SpecError("stride", f"must be 1 to 8, got {self.stride}")
-            if max(self.width or 1, self.repeats, self.stride) > MAX_BLOCKS:
+            if width > MAX_BLOCKS or self.repeats > MAX_BLOCKS:
                 require_within_bounds(self)
             require_kept_within_bounds(self.block, "block")
         except (TypeError, AttributeError, ValueError) as error:
@@ -93,8 +95,8 @@ class Head(Spec, frozen=True, cache_hash=True):
     pooling by `pool` to `pool_size` (height, width), the network's norm over the pooled channels (`norm_pooled`,
     ConvNeXt), fully connected layers of `hidden` widths, and the `classifier`. Values are dropped with probability
     `dropout` before each fully connected layer but the first hidden one. `activation` is the head's own, `None` the
-    network's. The last layer has a `bias` unless told otherwise. A `conv` classifier (Network in Network, SqueezeNet)
-    makes one activated map per class first and pools that.
+    network's. The last layer has a `bias`, the hidden ones theirs (`hidden_bias`), unless told otherwise. A `conv`
+    classifier (Network in Network, SqueezeNet) makes one activated map per class first and pools that.
     """
 
     norm: bool = False
@@ -107,6 +109,7 @@ class Head(Spec, frozen=True, cache_hash=True):
     activation: BlockActivation = None
     classifier: Literal["linear", "conv"] = "linear"
     bias: bool = True
+    hidden_bias: bool = True
 
     def __post_init__(self) -> None:
         if self.width is not None:
@@ -141,6 +144,8 @@ class AuxiliaryHead(Spec, frozen=True, cache_hash=True):
 
 
 _repeats = attrgetter("repeats")
+_contexts: Memo[tuple[NormStyle | None, Activation], Context] = Memo(lambda style: Context(*style))
+"""One value for each style: all that is kept by the place in a network asks for its hash, which it then knows."""
 
 
 class ArchSpec(Spec, frozen=True, cache_hash=True):
@@ -172,8 +177,9 @@ class ArchSpec(Spec, frozen=True, cache_hash=True):
             if min(self.input) < 1:
                 for index, value in enumerate(self.input):
                     require_positive(value, f"input[{index}]")
-            require(len(self.stages) > 0, "stages", "must hold at least one stage")
-            require_positive(self.num_classes, "num_classes")
+            if not self.stages or self.num_classes < 1:
+                require(len(self.stages) > 0, "stages", "must hold at least one stage")
+                require_positive(self.num_classes, "num_classes")
             if max(self.input) > MAX_SIDE or self.num_classes > MAX_CHANNELS:
                 for index, value in enumerate(self.input):
                     require_at_most(value, MAX_SIDE, f"input[{index}]")
@@ -200,4 +206,4 @@ class ArchSpec(Spec, frozen=True, cache_hash=True):
     @property
     def context(self) -> Context:
         """What every block takes from the network."""
-        return Context(self.norm, self.activation)
+        return _contexts[self.norm, self.activation]

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from naslab.cli.help_text import Command
-from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table, say
+from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table, say, tell
 
 
 def convert(
@@ -55,7 +55,7 @@ def convert(
     if json:
         print_json({"notation": to, "text": text, "arch": encode(arch), "arch_id": arch_id(arch), "cost": total})
     elif out is None:
-        print(text.rstrip("\n"))
+        tell(text.rstrip("\n"))
 
 
 def register(app: typer.Typer) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from naslab.cli.help_text import Command
-from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table, say_idle_strides
+from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table, say_idle_strides, tell
 from naslab.metrics import ACTIVATIONS, MACS, PARAMS, PEAK_ACTIVATION_BYTES
 
 NUMBERS = tuple(row.name for row in (PARAMS, MACS, ACTIVATIONS, PEAK_ACTIVATION_BYTES))
@@ -56,7 +56,7 @@ def cost(
         print_table(columns, [_layer_row(row) for row in found["layers"]])
     print_table(("", "exact"), [(name, found[name]) for name in NUMBERS])
     uncounted = ", ".join(f"{count} {kind}" for kind, count in found["uncounted_layers"].items())
-    print(f"layers without multiply-accumulates by this convention: {uncounted or 'none'}")
+    tell(f"layers without multiply-accumulates by this convention: {uncounted or 'none'}")
 
 
 def _cost_of(

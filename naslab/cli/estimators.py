@@ -7,7 +7,7 @@ from typing import Any
 import typer
 
 from naslab.cli.help_text import Command
-from naslab.cli.output import JsonOption, print_json, print_table
+from naslab.cli.output import JsonOption, print_json, print_table, tell
 
 
 def estimators(json: JsonOption = False) -> None:
@@ -38,7 +38,7 @@ def estimators(json: JsonOption = False) -> None:
         ("name", "kind", "what it is", "options"),
         [(row["name"], row["kind"], row["summary"], _written(row["options"])) for row in rows],
     )
-    print()
+    tell()
     print_table(
         ("options of", ""),
         [(row["name"], row["about_options"]) for row in rows if row["kind"] != "proxy" or row["name"] == "ensemble"],

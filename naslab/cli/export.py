@@ -3,42 +3,72 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from naslab.cli.help_text import Command
+from naslab.cli.options import DataDirOption, LicenceOption, ModelArgument, StudyDatasetOption
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, say, say_idle_strides
 
 
 def export(
-    model: Annotated[str, typer.Argument(help="A zoo name, an architecture file, STUDY:TRIAL or STUDY:best.")],
-    out: Annotated[Path, typer.Option(help="The Python file to write.")] = Path("network.py"),
-    onnx: Annotated[Path | None, typer.Option(help="Write an ONNX file as well (needs onnx and onnxscript).")] = None,
-    weights: Annotated[
-        Path | None, typer.Option(help="Weights (safetensors) of the network, for the ONNX file.")
+    model: ModelArgument,
+    dataset: StudyDatasetOption = None,
+    data_dir: DataDirOption = None,
+    resolution: Annotated[
+        str | None, typer.Option(help="Input size: 224, or height x width as 224x160.", rich_help_panel="Network")
     ] = None,
-    resolution: Annotated[str | None, typer.Option(help="Input size: 224, or height x width as 224x160.")] = None,
-    num_classes: Annotated[int | None, typer.Option(help="Number of classes.")] = None,
+    num_classes: Annotated[int | None, typer.Option(help="Number of classes.", rich_help_panel="Network")] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="Weights (safetensors), by default those of a trained MODEL.", rich_help_panel="Network"),
+    ] = None,
+    bare: Annotated[
+        bool,
+        typer.Option("--bare", help="Leave normalisation outside of the network.", rich_help_panel="Network"),
+    ] = False,
+    opset: Annotated[int | None, typer.Option(help="Opset of the ONNX file.", rich_help_panel="ONNX")] = None,
+    pixels: Annotated[
+        Literal["float32", "uint8"], typer.Option(help="Type of the ONNX network's images.", rich_help_panel="ONNX")
+    ] = "float32",
+    onnx: Annotated[
+        Path | None, typer.Option(help="Write an ONNX file as well (naslab[onnx]).", rich_help_panel="ONNX")
+    ] = None,
     ledger: LedgerOption = DEFAULT_LEDGER,
+    out: Annotated[
+        Path, typer.Option(help="The Python file, or a folder for weights and facts too.", rich_help_panel="Output")
+    ] = Path("network.py"),
+    licence: LicenceOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Write a network as one Python file that needs torch alone, and as ONNX where asked.
+    """Write a network as one Python file that needs torch alone, and as one ONNX file where asked.
 
-    The weights of `naslab train` load into it: `model.load_state_dict(safetensors.torch.load_file(...))`.
+    Where the data are known (a folder of naslab train, a study, --dataset) both take images as they are, uint8 or float
+    from 0 to 255, and the ONNX file holds class names and facts. ONNX Runtime has checked it.
 
-    Example: naslab export mystudy:best --out network.py
+    Example: naslab export trained --out network.py --onnx network.onnx
     """
     from naslab.lab.models import find_model, parse_resolution
-    from naslab.lab.training import export_network
+    from naslab.lab.packages import export_folder, export_network, facts_of_model
+    from naslab.training.onnx_file import OPSET, OnnxOptions
 
+    options = OnnxOptions(OPSET if opset is None else opset, pixels)
     found = find_model(model, ledger, parse_resolution(resolution), num_classes)
     say_idle_strides(found.arch)
-    written = export_network(found.arch, out, f"{found.name}, written by naslab.", onnx, weights)
+    facts = facts_of_model(found, dataset, ledger, data_dir, licence)
+    title = f"{found.name}, written by naslab."
+    trained = weights or found.weights
+    if out.suffix == ".py":
+        written = export_network(found.arch, out, title, onnx, trained, facts, bare, options)
+    else:
+        written = export_folder(out, facts, trained, title, onnx, bare, options)
     if json:
         print_json({"model": model, "files": [str(path) for path in written]})
-    else:
-        say("wrote " + ", ".join(map(str, written)))
+        return
+    say("wrote " + ", ".join(map(str, written)))
+    if facts.preprocessing is None:
+        say("it takes normalised images, for its data are not known: name them by --dataset to have that inside")
 
 
 def register(app: typer.Typer) -> None:

@@ -30,6 +30,7 @@ from naslab.cli.output import (
     print_table,
     quantity,
     say,
+    tell,
 )
 from naslab.metrics import MACS, PARAMS
 
@@ -205,7 +206,7 @@ def show_fit(fit: CompoundFit) -> None:
             low, high = fit.intervals[name]
             value += f" ({low:g} to {high:g})"
         parts.append(value)
-    print(", ".join(parts) + (", 90% bootstrap intervals over seeds" if fit.intervals is not None else ""))
+    tell(", ".join(parts) + (", 90% bootstrap intervals over seeds" if fit.intervals is not None else ""))
     for warning in fit.warnings:
         say(f"note: {warning}")
 

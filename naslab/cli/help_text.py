@@ -102,6 +102,12 @@ def _roundings() -> Iterable[str]:
     return ROUNDINGS
 
 
+def _targets() -> Iterable[str]:
+    from naslab.targets.target import ROWS
+
+    return (row.written for row in ROWS)
+
+
 REGISTRIES: dict[str, Callable[[], Iterable[str]]] = {
     "strategies": _strategies,
     "estimators": _estimators,
@@ -112,5 +118,6 @@ REGISTRIES: dict[str, Callable[[], Iterable[str]]] = {
     "rules": _rules,
     "rule_tables": _rule_tables,
     "roundings": _roundings,
+    "targets": _targets,
 }
 """What gives the names that stand for a word in braces."""

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from typing import NoReturn
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from naslab.cli import (
     calibrate,
@@ -19,8 +22,10 @@ from naslab.cli import (
     estimators,
     export,
     fit_scaling,
+    measure,
     mirror,
     pareto,
+    predict,
     report,
     rescale,
     scaling_law,
@@ -34,10 +39,38 @@ from naslab.cli import (
     zoo,
 )
 from naslab.cli.many_values import spread
+from naslab.cli.output import say
 from naslab.errors import NaslabError, shortened, shown
+from naslab.passwords import without_passwords
+
+UsageError: Any = typer.BadParameter.__base__
+"""What typer raises for a command line that it cannot read; its message quotes what was typed."""
+
+
+class Group(TyperGroup):
+    """The commands; what typer quotes of a command line is shown without passwords."""
+
+    def make_context(self, *given: Any, **more: Any) -> Any:
+        with _shown_without_passwords():
+            return super().make_context(*given, **more)
+
+    def invoke(self, ctx: Any) -> Any:
+        with _shown_without_passwords():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _shown_without_passwords() -> Iterator[None]:
+    try:
+        yield
+    except UsageError as error:
+        error.message = without_passwords(error.message)
+        raise
+
 
 app = typer.Typer(
     name="naslab",
+    cls=Group,
     help="Search, measure and scale convolutional networks.",
     no_args_is_help=True,
     add_completion=False,
@@ -59,6 +92,8 @@ for each in (
     train,
     supernet,
     export,
+    predict,
+    measure,
     cost,
     show,
     spaces,
@@ -78,7 +113,7 @@ MOST_OF_A_MESSAGE = 2000
 
 def refuse(message: str) -> NoReturn:
     """End with one message on stderr and exit code 2."""
-    print(f"naslab: {shortened(message, MOST_OF_A_MESSAGE)}", file=sys.stderr)
+    say(f"naslab: {shortened(without_passwords(message), MOST_OF_A_MESSAGE)}")
     sys.exit(2)
 
 

@@ -63,12 +63,27 @@ def _reads_recipe(given: Mapping[str, Any]) -> bool:
     return name.kind != "proxy" and name.name not in ("full", "table")
 
 
+def _runs_in_torch(given: Mapping[str, Any]) -> bool:
+    return given["runtime"] != "onnxruntime" and Path(given["model"]).suffix != ".onnx"
+
+
+def _is_timed(given: Mapping[str, Any]) -> bool:
+    from naslab.targets.target import parse_target
+
+    return parse_target(given["target"]).row.is_timed
+
+
 ALWAYS = Need("", lambda _: True)
 _TRAINED = needs("train")
 _NEW_FAMILY = Need(
     "has no effect without --train of a model that is no study's",
     lambda given: given["train"] and not is_of_study(given["model"]),
 )
+_WHOLE = Need(
+    "has no effect on a Python file alone: add --onnx, or name a folder",
+    lambda given: given["onnx"] is not None or given["out"].suffix != ".py",
+)
+_TIMED = Need("has no effect in a target that is not timed here", _is_timed)
 _ONE_MODEL = unless("batch", "whose columns say it")
 _BY_GRID = unless("grid", "which names the candidates")
 _BY_ESTIMATOR = Need("has no effect beside an --estimator that trains nothing", _trains)
@@ -126,7 +141,7 @@ NEEDS: dict[str, dict[str, Need]] = {
     },
     "train": _always(
         *("model", "dataset", "data_dir", "use_validation", "epochs", "recipe", "resolution", "start_from", "seed"),
-        *("device", "ledger", "out", "json"),
+        *("device", "ledger", "out", "bare", "licence", "json"),
     ),
     "supernet": {
         **_always("space", "out", "dataset", "max_images", "data_dir", "epochs", "recipe", "resolution", "seed"),
@@ -135,8 +150,17 @@ NEEDS: dict[str, dict[str, Need]] = {
     },
     "slice": _always("supernet", "model", "out", "ledger", "data_dir", "json"),
     "export": {
-        **_always("model", "out", "onnx", "resolution", "num_classes", "ledger", "json"),
-        "weights": needs("onnx"),
+        **_always("model", "dataset", "data_dir", "out", "onnx", "resolution", "num_classes", "bare", "ledger", "json"),
+        **dict.fromkeys(("weights", "licence"), _WHOLE),
+        **dict.fromkeys(("opset", "pixels"), needs("onnx")),
+    },
+    "predict": {
+        **_always("model", "images", "top", "runtime", "ledger", "json"),
+        "device": Need("has no effect in ONNX Runtime", _runs_in_torch),
+    },
+    "measure": {
+        **_always("model", "target", "batch", "resolution", "ledger", "json"),
+        **dict.fromkeys(("threads", "most_spread"), _TIMED),
     },
     "cost": {
         **_always("model", "batch", "ledger", "json"),

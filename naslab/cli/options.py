@@ -22,7 +22,10 @@ def search_option(name: str, *declarations: str, of: str = "", **rules: Any) -> 
     return typer.Option(*declarations, help=told.parts(of or name)[name], rich_help_panel=told.panel, **rules)
 
 
-ModelArgument = Annotated[str, typer.Argument(help="A zoo name, an architecture file, STUDY:TRIAL or STUDY:best.")]
+ModelArgument = Annotated[
+    str,
+    typer.Argument(help="A zoo name, an architecture file, a folder of naslab train, STUDY:TRIAL or STUDY:best."),
+]
 SpaceArgument = Annotated[str, typer.Argument(help=TOLD["space"].help)]
 
 DatasetOption = Annotated[str | None, search_option("dataset")]
@@ -47,6 +50,9 @@ GpusOption = Annotated[float | None, search_option("gpus_per_worker", of="worker
 RayAddressOption = Annotated[str | None, search_option("ray_address", of="workers")]
 TimeoutOption = Annotated[float | None, search_option("timeout", of="workers")]
 
+LicenceOption = Annotated[
+    str | None, typer.Option(help="What others may do with the network, for its facts.", rich_help_panel="Output")
+]
 OutOption = Annotated[
     Path | None, typer.Option(help="Write the figure to this self-contained HTML file.", rich_help_panel="Output")
 ]

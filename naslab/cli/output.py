@@ -11,6 +11,7 @@ import msgspec
 import typer
 
 from naslab.lab.search_options import TOLD
+from naslab.passwords import without_passwords
 
 if TYPE_CHECKING:
     from naslab.arch import ArchSpec
@@ -33,8 +34,8 @@ DEFAULT_LEDGER = "naslab.db"
 
 
 def print_json(value: Any) -> None:
-    """One JSON value on stdout; numbers that are not finite become null."""
-    text = msgspec.json.format(msgspec.json.encode(_finite(msgspec.to_builtins(value))), indent=2)
+    """One JSON value on stdout, without passwords; numbers that are not finite become null."""
+    text = msgspec.json.format(msgspec.json.encode(_printable(msgspec.to_builtins(value))), indent=2)
     sys.stdout.write(text.decode() + "\n")
 
 
@@ -44,7 +45,14 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
+    heading = None if title is None else without_passwords(title)
+    table = Table(
+        title=heading,
+        title_justify="left",
+        box=None,
+        header_style="bold",
+        pad_edge=False,
+    )
     shown = [[_cell(value) for value in row] for row in rows]
     for index, column in enumerate(columns):
         numeric = all(_is_number(row[index]) for row in shown)
@@ -56,7 +64,12 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title:
 
 def say(text: str) -> None:
     """A line for people on stderr."""
-    print(text, file=sys.stderr)
+    print(without_passwords(text), file=sys.stderr)
+
+
+def tell(text: str = "") -> None:
+    """A line for people on stdout."""
+    print(without_passwords(text))
 
 
 def idle_strides_note(arch: ArchSpec) -> str:
@@ -96,18 +109,21 @@ def _cell(value: object) -> str:
         return "-"
     if isinstance(value, float):
         return "-" if math.isnan(value) else f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return f"{value:,}" if is_number else without_passwords(str(value))
 
 
 def _is_number(cell: str) -> bool:
     return cell == "-" or cell.replace(",", "").replace(".", "").replace("-", "").replace("%", "")[:1].isdigit()
 
 
-def _finite(value: Any) -> Any:
+def _printable(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
+    if isinstance(value, str):
+        return without_passwords(value)
     if isinstance(value, dict):
-        return {key: _finite(each) for key, each in value.items()}
+        return {key: _printable(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(each) for each in value]
+        return [_printable(each) for each in value]
     return value

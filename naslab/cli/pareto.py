@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from naslab.cli.help_text import Command
-from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table, say
+from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table, say, tell
 from naslab.metrics import ACCURACY, LATENCY, OWN_METRICS, SHOWN_METRICS, shown_as
 
 if TYPE_CHECKING:
@@ -106,9 +106,9 @@ def print_front(table: FrontTable, title: str) -> None:
         title=title,
     )
     corner = ", ".join(f"{metric} {value:g}" for metric, value in zip(metrics, table.reference.values, strict=True))
-    print(f"hypervolume {table.hypervolume_share:.4f} of the box between {corner} and the ideal")
+    tell(f"hypervolume {table.hypervolume_share:.4f} of the box between {corner} and the ideal")
     if table.num_lower:
-        print(f"{table.num_lower} networks stayed below {table.points[0].epochs} epochs and are not compared")
+        tell(f"{table.num_lower} networks stayed below {table.points[0].epochs} epochs and are not compared")
 
 
 def register(app: typer.Typer) -> None:

@@ -36,6 +36,7 @@ from naslab.execution.events import (
 from naslab.metrics import ACCURACY, MACS, PARAMS, measured_rows, score_rows
 from naslab.outside import is_outside
 from naslab.pareto import hypervolume
+from naslab.passwords import without_passwords
 from naslab.study.outcome import EpochRecord, Outcome
 
 if TYPE_CHECKING:
@@ -69,12 +70,12 @@ class Display:
 
     def show(self, event: Event) -> None:
         """Take up an event."""
-        line = self._line(event)
+        line = without_passwords(self._line(event))
         if line:
             is_cut = self._console.is_terminal and "\n" not in line
             self._console.print(Text(line, no_wrap=is_cut, overflow="ellipsis"), soft_wrap=not is_cut)
         if self._live is not None:
-            self._live.update(Text(self._status()))
+            self._live.update(Text(without_passwords(self._status())))
 
     def _line(self, event: Event) -> str:
         """What an event says; nothing for one that only moves the status."""

@@ -17,6 +17,7 @@ from naslab.cli.output import (
     quantity,
     say,
     say_idle_strides,
+    tell,
 )
 from naslab.metrics import ACTIVATIONS, MACS, PARAMS
 
@@ -86,16 +87,16 @@ def show(
         ],
         title=f"{model}  input {' x '.join(map(str, found.arch.input))}, {found.arch.num_classes} classes",
     )
-    print(
+    tell(
         f"{quantity(total.params)} params, {quantity(total.macs)} macs, {quantity(total.activations)} activations, "
         f"{quantity(total.peak_activation_bytes)}B peak activation memory (float32, one image)"
     )
-    print(
+    tell(
         f"{seen.depth} layers with weights on the longest way; a position of the last map sees "
         f"{seen.field[0]} x {seen.field[1]} pixels, {seen.jump[0]} x {seen.jump[1]} apart"
     )
     for head in found.arch.auxiliary:
-        print(f"auxiliary head behind stages[{head.after}], in training only, not counted; loss weight {head.weight:g}")
+        tell(f"auxiliary head behind stages[{head.after}], in training only, not counted; loss weight {head.weight:g}")
 
 
 def _drawn(arch: ArchSpec, auxiliary: bool) -> Diagram:

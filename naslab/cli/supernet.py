@@ -17,7 +17,7 @@ from naslab.cli.options import (
     RecipeOption,
     SpaceArgument,
 )
-from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, say
+from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, say, tell
 
 
 def supernet(
@@ -92,7 +92,7 @@ def supernet(
     if json:
         print_json({"file": str(out), "epochs": trained.epochs_done, "params": params, "losses": trained.losses})
         return
-    print(f"{out}: {params:,} shared parameters, {trained.epochs_done} epochs, loss {trained.losses[-1]:.4f}")
+    tell(f"{out}: {params:,} shared parameters, {trained.epochs_done} epochs, loss {trained.losses[-1]:.4f}")
     say(f"use it: naslab search {space} --estimator supernet:path={out}")
 
 
@@ -117,7 +117,7 @@ def slice_weights(
     if json:
         print_json({"file": str(out), "sha256": digest})
         return
-    print(f"{out}: sha256 {digest}")
+    tell(f"{out}: sha256 {digest}")
     say(f"train on: naslab train {model} --start-from {out}")
 
 

@@ -13,13 +13,14 @@ from naslab.cli.options import (
     DataDirOption,
     DeviceOption,
     EpochsOption,
+    LicenceOption,
     ModelArgument,
     RecipeOption,
     SkipUnreadableOption,
     StudyDatasetOption,
     TaskOption,
 )
-from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, say, say_idle_strides
+from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, say, say_idle_strides, tell
 
 
 def train(
@@ -48,11 +49,17 @@ def train(
     out: Annotated[
         Path, typer.Option(help="Folder for weights, architecture and result.", rich_help_panel="Output")
     ] = Path("trained"),
+    bare: Annotated[
+        bool, typer.Option("--bare", help="Leave normalisation outside of network.py.", rich_help_panel="Output")
+    ] = False,
+    licence: LicenceOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Train a network, read the test set once at the end, and write weights, arch.yaml, network.py and result.json.
+    """Train a network, read the test set once at the end, and write a folder that is a MODEL for every command.
 
-    network.py needs torch alone; the weights are safetensors.
+    network.json holds all that is known of it, how an image becomes its input and what its classes are called among it,
+    and so does the header of weights.safetensors. network.py needs torch alone and takes images as they are; arch.yaml
+    is the description, result.json what was measured.
 
     Example: naslab train mystudy:best --epochs 60 --out trained
     """
@@ -60,13 +67,13 @@ def train(
 
     import msgspec
 
-    from naslab.arch import save_arch
     from naslab.atomic_write import atomic_write, make_folder
     from naslab.cli.search import data_choice
     from naslab.lab.models import find_model, parse_resolution
-    from naslab.lab.training import export_network
     from naslab.lab.training import train as run
     from naslab.metrics import shown_as
+    from naslab.package.facts import WEIGHTS_FILE
+    from naslab.package.folder import write_package
 
     found = find_model(model, ledger, parse_resolution(resolution))
     say_idle_strides(found.arch)
@@ -80,16 +87,16 @@ def train(
         device=device,
         use_validation=use_validation,
         start_from=start_from,
-        save_to=out / "weights.safetensors",
+        save_to=out / WEIGHTS_FILE,
         ledger=ledger,
         data_dir=data_dir,
+        licence=licence,
         report=lambda epoch: say(
             f"epoch {epoch.epoch}/{epochs}: loss {epoch.train_loss:.4f}, validation {epoch.words}, "
             f"{epoch.wall_seconds:.1f} s"
         ),
     )
-    save_arch(trained.arch, out / "arch.yaml")
-    export_network(trained.arch, out / "network.py", f"{model}, trained by naslab; weights.safetensors fits it.")
+    write_package(out, trained.facts, f"{model}, trained by naslab; weights.safetensors fits it.", bare)
     value = {
         "model": model,
         "dataset": trained.dataset,
@@ -106,14 +113,13 @@ def train(
     result = trained.result
     told = [shown_as(name).sentence(value) for name, value in result.test_metrics.items()]
     if not math.isfinite(result.test_accuracy):
-        print(f"test {', '.join(told)} on {result.num_test_images} images of {trained.dataset}")
-        say(f"wrote weights.safetensors, network.py, arch.yaml and result.json to {out}")
+        tell(f"test {', '.join(told)} on {result.num_test_images} images of {trained.dataset}")
         return
-    print(
+    tell(
         f"test accuracy {result.test_accuracy:.2f} +- {result.test_accuracy_sem:.2f} % on {result.num_test_images} "
         f"images of {trained.dataset}, {result.wall_seconds:.0f} s on {result.device}"
     )
-    say(f"wrote weights.safetensors, network.py, arch.yaml and result.json to {out}")
+    say(f"wrote weights.safetensors, network.json, network.py, arch.yaml and result.json to {out}")
 
 
 def register(app: typer.Typer) -> None:

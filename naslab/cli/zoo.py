@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from naslab.cli.help_text import Command
-from naslab.cli.output import JsonOption, print_json, print_table, say
+from naslab.cli.output import JsonOption, print_json, print_table, say, tell
 from naslab.metrics import MACS, PARAMS
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def zoo(
             ],
         )
         shifted = dict.fromkeys(row.family for row in rows if not row.has_released_windows)
-        print(f"{', '.join(shifted)}: {SAME_WORDS}")
+        tell(f"{', '.join(shifted)}: {SAME_WORDS}")
 
 
 def _source(row: ZooRow) -> str:

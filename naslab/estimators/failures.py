@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 
 from naslab.errors import DivergedError, NaslabError, TimedOutError
+from naslab.passwords import without_passwords
 from naslab.study.outcome import Failure
 from naslab.training.halving import is_out_of_memory
 
@@ -15,14 +16,14 @@ def failure_of(error: Exception) -> Failure:
     >>> failure_of(DivergedError("the training loss became nan")).reason, failure_of(MemoryError()).reason
     ('diverged', 'out_of_memory')
     """
-    message = str(error) or type(error).__name__
+    message = without_passwords(str(error)) or type(error).__name__
     if isinstance(error, DivergedError):
         return Failure("diverged", message)
     if isinstance(error, TimedOutError):
         return Failure("timed_out", message)
     if isinstance(error, NaslabError):
         return Failure("invalid", message)
-    trace = "".join(traceback.format_exception(error))
+    trace = without_passwords("".join(traceback.format_exception(error)))
     if is_out_of_memory(error):
         return Failure("out_of_memory", message.splitlines()[0], trace)
     return Failure("error", f"{type(error).__name__}: {message}", trace)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -15,8 +17,12 @@ from naslab.estimators.failures import failure_of
 from naslab.estimators.trial import Trial, numbers
 from naslab.metrics import LATENCY, TIMING, find_metric, is_declared, metrics
 from naslab.outside import users_traceback
-from naslab.study.outcome import Candidate, Estimate, Failure
+from naslab.study.outcome import Candidate, EpochRecord, Estimate, Failure
 from naslab.study.problem import Objective
+from naslab.study.recipe import Recipe
+
+if TYPE_CHECKING:
+    from naslab.estimators.stopping import StopRule
 
 SCORE = "score"
 """What the one number of a function is called where no objective names it; larger is better."""
@@ -27,14 +33,16 @@ class OwnTraining(msgspec.Struct, frozen=True):
 
     `objectives` are the study's: those that are not described must be among the numbers returned, but for latency,
     which naslab measures itself before the training where it is asked for and not returned. `folder` is where each
-    network has a folder for checkpoints. What the function raises, and what it returns that is no number, is a failure
-    of the candidate; of the traceback the user's part is kept.
+    network has a folder for checkpoints. `stop_early` is the confidence with which `should_stop` says that a training
+    may end whose reported accuracy will not reach the candidate's accuracy to beat. What the function raises, and what
+    it returns that is no number, is a failure of the candidate; of the traceback the user's part is kept.
     """
 
     function: Callable[..., Any]
     name: str
     objectives: tuple[Objective, ...] = ()
     folder: str | None = None
+    stop_early: float | None = None
 
     def prepare(self, bench: Workbench) -> None:
         """Set the threads of torch; data are the function's own business."""
@@ -47,6 +55,7 @@ class OwnTraining(msgspec.Struct, frozen=True):
         import torch
 
         from naslab.arch.build import build
+        from naslab.estimators.stopping import StopRule
         from naslab.training.fidelity import arch_at
         from naslab.training.fit import device_name
 
@@ -58,18 +67,21 @@ class OwnTraining(msgspec.Struct, frozen=True):
         measured: dict[str, float] = {}
         notes: dict[str, Any] = {"threads": bench.threads}
         trial: Trial | None = None
+        rule = StopRule(candidate, Recipe(schedule="constant"), self.stop_early)
         try:
             seed_everything(candidate.seed)
             arch = arch_at(candidate.arch, candidate.fidelity)
             network = build(arch, seed=candidate.seed).to(device)
-            trial = Trial(candidate, arch, bench.device, self._folder_of(candidate), bench.report)
+            trial = Trial(
+                candidate, arch, bench.device, self._folder_of(candidate), bench.report, partial(_is_clear, rule)
+            )
             measured = self._timed(candidate, bench)
             measured |= numbers(self.function(network, trial), self._wanted(measured), _described(), self.name)
         except Exception as error:  # noqa: BLE001 - whatever a candidate's training does wrong is a value
             failure = own_failure(error)
         curve = () if trial is None else tuple(trial.curve)
         if trial is not None and trial.has_stopped:
-            notes["stopped"] = {"after_epochs": len(curve), "of_epochs": trial.schedule_epochs}
+            notes["stopped"] = rule.note(curve)
         return Estimate(
             measured=measured,
             curve=curve,
@@ -99,6 +111,11 @@ class OwnTraining(msgspec.Struct, frozen=True):
 
     def _folder_of(self, candidate: Candidate) -> Path | None:
         return None if self.folder is None else Path(self.folder) / f"{candidate.arch_id}-{candidate.seed}"
+
+
+def _is_clear(rule: StopRule, curve: Sequence[EpochRecord]) -> bool:
+    """Whether a training may stop; not where accuracy was not reported of every epoch."""
+    return all(math.isfinite(each.validation_accuracy) for each in curve) and rule(curve)
 
 
 def own_failure(error: Exception) -> Failure:

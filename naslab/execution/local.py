@@ -50,8 +50,8 @@ class LocalExecutor:
     longer than `timeout_seconds` fails as `timed_out`, its worker replaced. With a `memory` model candidates train at
     once on one device only where they are predicted to fit it together; others wait. Workers on one GPU take turns, and
     their kernels run side by side where NVIDIA's Multi-Process Service was started before. The workers need no
-    `__main__` guard, end with the driver however it dies, and leave Ctrl-C to it. Raises `WorkerError` for less than
-    one worker.
+    `__main__` guard, end with the driver however it dies, and leave Ctrl-C to it. Each computes with so many `threads`,
+    by default its share of the cores. Raises `WorkerError` for less than one worker.
 
     >>> LocalExecutor(estimator, num_workers=2).num_slots  # doctest: +SKIP
     2
@@ -65,10 +65,11 @@ class LocalExecutor:
         gpus_per_worker: float | None = None,
         timeout_seconds: float | None = None,
         memory: MemoryModel | None = None,
+        threads: int | None = None,
     ) -> None:
         if num_workers < 1:
             raise WorkerError(f"num_workers: must be at least 1, got {num_workers}")
-        threads = threads_each(num_workers)
+        threads = threads or threads_each(num_workers)
         payload = cloudpickle.dumps(estimator)  # by value where a script or a notebook defines it
         self._lifeline = Lifeline()
         self._hosts = [

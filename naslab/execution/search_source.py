@@ -10,6 +10,7 @@ import msgspec
 
 from naslab.arch.block import require
 from naslab.estimators.inheritance import ANCESTOR_EPOCHS, INHERITS, ancestor_epochs
+from naslab.execution.deterministic_source import DeterministicSource
 from naslab.execution.promotion import best_to_promote, may_go_on
 from naslab.execution.source import CandidateSource, Resumption, StrategySource, undone
 from naslab.ledger.ledger import Ledger
@@ -36,10 +37,10 @@ def search_source(
     # a checkpoint that children may begin with is never done with
     forget = keep_all if record.inherit else ledger.checkpoints(record.name).discard
     begun = InheritSource(networks) if record.inherit else networks
-    ladder = begun if rungs is None else RungSource(begun, rungs, problem.objectives, forget)
-    if record.stop_early is None:
-        return ladder
-    return EarlyStoppingSource(ladder, problem.objectives, Fidelity(epochs=record.epochs))
+    source: CandidateSource = begun if rungs is None else RungSource(begun, rungs, problem.objectives, forget)
+    if record.stop_early is not None:
+        source = EarlyStoppingSource(source, problem.objectives, Fidelity(epochs=record.epochs))
+    return DeterministicSource(source) if record.deterministic else source
 
 
 def keep_all(_: str) -> None:

@@ -13,6 +13,7 @@ import msgspec
 from naslab.errors import NaslabError, WorkerError
 from naslab.estimators.estimator import Estimator, Workbench
 from naslab.estimators.failures import failure_of
+from naslab.passwords import without_passwords
 from naslab.study.outcome import Candidate, EpochRecord, Estimate, Failure
 
 
@@ -130,7 +131,7 @@ def require_storable(estimate: Estimate) -> None:
 def unprepared(error: Exception) -> WorkerError:
     """What the driver raises for a preparation that failed by no fault of the user's, with the worker's traceback."""
     told = WorkerError(f"the workers cannot start: {type(error).__name__}: {error}")
-    told.add_note("".join(traceback.format_exception(error)))
+    told.add_note(without_passwords("".join(traceback.format_exception(error))))
     return told
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
 from naslab.arguments import refuse_wrong_fields
-from naslab.errors import WorkerError
+from naslab.errors import WorkerError, shown
 from naslab.estimators.estimator import Estimator
 from naslab.execution.admission import MemoryModel, workers_per_gpu
 from naslab.execution.executor import Executor
@@ -49,6 +50,8 @@ class Workers(msgspec.Struct, frozen=True, kw_only=True):
             )
         if self.timeout_seconds is not None and self.timeout_seconds <= 0:
             raise WorkerError(f"timeout_seconds: must be above 0, got {self.timeout_seconds:g}")
+        if self.address is not None and "@" in self.address:
+            raise WorkerError(f"a Ray address is host:port or 'auto', got '{shown(self.address)}'")
         if self.address is not None and self.kind != "ray":
             raise WorkerError("a Ray address needs the executor 'ray'")
 
@@ -75,10 +78,26 @@ class Workers(msgspec.Struct, frozen=True, kw_only=True):
         each = workers_per_gpu(gpu_memory(), worker_bytes, count_cores() // num_gpus)
         return msgspec.structs.replace(self, gpus_per_worker=1 / each)
 
-    def start(self, estimator: Estimator, memory: MemoryModel | None = None) -> Executor:
+    @contextmanager
+    def connection(self, log: Path | None = None) -> Iterator[None]:
+        """Be connected to the Ray cluster, or have one started, for the block; nothing happens for local workers.
+
+        To enter before a ledger is written to: a cluster that does not answer in time is a `WorkerError` here. What Ray
+        says goes to the end of the file `log`.
+        """
+        if self.kind != "ray":
+            yield
+            return
+        from naslab.execution.ray_connection import connected
+
+        with connected(self.address, max(count_cores(), self.num_workers), log):
+            yield
+
+    def start(self, estimator: Estimator, memory: MemoryModel | None = None, threads: int | None = None) -> Executor:
         """An executor to enter: `with workers.start(estimator) as executor`.
 
-        With a `memory` model candidates wait where they would not fit a device together.
+        With a `memory` model candidates wait where they would not fit a device together. Each worker computes with so
+        many `threads`, by default its share of the cores; sums of floats depend on it.
         """
         if self.kind == "ray":
             from naslab.execution.ray_cluster import RayExecutor
@@ -88,12 +107,13 @@ class Workers(msgspec.Struct, frozen=True, kw_only=True):
                 self.num_workers,
                 device=self.device,
                 gpus_per_worker=self.gpus_per_worker,
+                cpus_per_worker=threads,
                 address=self.address,
                 timeout_seconds=self.timeout_seconds,
                 memory=memory,
             )
         return LocalExecutor(
-            estimator, self.num_workers, self.device, self.gpus_per_worker, self.timeout_seconds, memory
+            estimator, self.num_workers, self.device, self.gpus_per_worker, self.timeout_seconds, memory, threads
         )
 
 

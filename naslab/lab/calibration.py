@@ -43,6 +43,7 @@ from naslab.lab.models import (
 from naslab.lab.problems import make_problem
 from naslab.lab.records import run_record, taken_up
 from naslab.ledger.ledger import Ledger
+from naslab.ledger.location import locate
 from naslab.ledger.record import StudyRecord
 from naslab.metrics import ACCURACY, DEFAULT_OBJECTIVES
 from naslab.space import Genome, SearchSpace
@@ -151,7 +152,7 @@ def calibrate(
         data_dir=None if data_dir is None else str(data_dir),
     )
     pool = workers if isinstance(workers, Workers) else Workers(count=workers)
-    with Ledger.open(ledger) as opened:
+    with pool.connection(locate(ledger).ray_log), Ledger.open(ledger) as opened:
         run_reference(plan, opened, pool, on_event)
         for name in plan.estimators:
             run_estimator(plan, name, opened, pool, on_event)

@@ -15,6 +15,7 @@ from naslab.lab.records import run_record
 from naslab.lab.search import run_listed, search
 from naslab.lab.search_estimators import estimator_of
 from naslab.ledger.ledger import Ledger
+from naslab.ledger.location import locate
 from naslab.space import SearchSpace
 from naslab.training.memory import WorkerMemory
 
@@ -33,7 +34,8 @@ def train_family(
     then.
     """
     pool = workers or Workers()
-    with Ledger.open(ledger, create=False) as opened, opened.claim(study.record.name):
+    log = locate(ledger).ray_log
+    with pool.connection(log), Ledger.open(ledger, create=False) as opened, opened.claim(study.record.name):
         opened.add_run(study.record.name, run_record(pool))
         on_event(StudyOpened(study.record, study.problem, study.outcomes))
         memory = WorkerMemory(study.problem.recipe, study.problem.data)

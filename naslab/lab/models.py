@@ -1,6 +1,7 @@
 """What a network may be called, wherever one is asked for: by the functions of `naslab` and by the commands.
 
-A zoo name, an architecture file, `STUDY:TRIAL` or `STUDY:best`; from Python an `ArchSpec` or a `Model`, too.
+A zoo name, an architecture file, a folder or weights that `naslab train` wrote, `STUDY:TRIAL` or `STUDY:best`; from
+Python an `ArchSpec` or a `Model`, too.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from naslab.arguments import (
 )
 from naslab.errors import NaslabError, SpecError, StudyError, UnknownNameError, shown
 from naslab.execution.workers import Workers
+from naslab.package.facts import Facts, is_package, open_facts
 from naslab.reading import whole_number
 from naslab.space import SearchSpace
 from naslab.study.data_choice import DataChoice
@@ -38,12 +40,17 @@ from naslab.training.datasets.given import Data
 
 
 class Model(msgspec.Struct, frozen=True):
-    """A network with the name it was asked for by; `study` and `trial` where it comes from a study."""
+    """A network with the name it was asked for by; `study` and `trial` where it comes from a study.
+
+    Of a trained one, which a folder or a file of weights holds, `weights` is that file and `facts` what is known of it.
+    """
 
     name: str
     arch: ArchSpec
     study: str | None = None
     trial: int | None = None
+    weights: Path | None = None
+    facts: Facts | None = None
 
     @property
     def arch_id(self) -> str:
@@ -117,9 +124,10 @@ def find_model(
 ) -> Model:
     """The network that `text` names, at another `resolution` (height, width) or number of classes where asked.
 
-    `text` is a zoo name, an architecture file, or `STUDY:TRIAL` or `STUDY:best` of a study of `ledger`; a network
-    itself, an `ArchSpec` or a `Model`, is taken as it is. `num_classes` is how many classes it is to tell apart. Raises
-    `UnknownNameError` with the nearest names, and `SpecError` for a file that breaks a rule.
+    `text` is a zoo name, an architecture file, a folder or weights that `naslab train` wrote, or `STUDY:TRIAL` or
+    `STUDY:best` of a study of `ledger`; a network itself, an `ArchSpec` or a `Model`, is taken as it is. `num_classes`
+    is how many classes it is to tell apart. Raises `UnknownNameError` with the nearest names, `SpecError` for a file
+    that breaks a rule, and `DataError` for a damaged package.
 
     >>> find_model("efficientnet_b0").arch.input, find_model("resnet18", resolution=96).arch.input
     ((3, 224, 224), (3, 96, 96))
@@ -134,6 +142,8 @@ def find_model(
     name = str(text)
     if name in zoo.model_names():
         return Model(name, zoo.model(name, num_classes=num_classes, resolution=sides))
+    if is_package(Path(name)):
+        return _packaged(name, sides, num_classes)
     if isinstance(text, Path) or Path(name).suffix in (".yaml", ".yml", ".json") or Path(name).is_file():
         return Model(name, _fitted(_arch_file(Path(name)), sides, num_classes))
     if ":" in name:
@@ -180,6 +190,11 @@ def find_outcome(study: str, which: str, ledger: str | Path) -> Outcome:
     last = max((outcome.candidate.trial for outcome in everything), default=None)
     there = "it has no finished trials" if last is None else f"its finished trials go up to {last}"
     raise StudyError(f"study '{study}' has no finished trial {trial}; {there}")
+
+
+def _packaged(text: str, resolution: HeightWidth | None, num_classes: int | None) -> Model:
+    facts, weights = open_facts(Path(text))
+    return Model(text, _fitted(facts.arch, resolution, num_classes), weights=weights, facts=facts)
 
 
 def _arch_file(path: Path) -> ArchSpec:

@@ -103,6 +103,9 @@ def make_problem(
                 f"{TASKS[facts.task].words} ({facts.task}): leave --estimator out, or give one of your own"
             )
     read = [Limit.parse(text) for text in limits]
+    for limit in read:
+        if not limit.is_described and find_metric(limit.metric).measured_by != TIMING:
+            raise StudyError(f"nothing measures {limit.metric} before training: leave the limit {limit} out")
     return Problem(
         space=template,
         objectives=goals,

@@ -38,6 +38,7 @@ from naslab.lab.records import run_record, taken_up
 from naslab.lab.search_estimators import estimator_of
 from naslab.lab.training import data_of
 from naslab.ledger.ledger import Ledger
+from naslab.ledger.location import locate
 from naslab.ledger.record import StudyRecord
 from naslab.metrics import DEFAULT_OBJECTIVES
 from naslab.scaling.coefficients import Coefficients
@@ -299,7 +300,8 @@ def run_trainings(
         trials=len(jobs),
         created=time.time(),
     )
-    with Ledger.open(ledger) as opened, taken_up(opened, record, on_event):
+    log = locate(ledger).ray_log
+    with workers.connection(log), Ledger.open(ledger) as opened, taken_up(opened, record, on_event):
         opened.add_run(name, run_record(workers))
         on_event(StudyOpened(record, problem))
         with workers.start(estimator_of(problem, data_dir)) as executor:

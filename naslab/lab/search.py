@@ -61,6 +61,7 @@ from naslab.lab.records import begun_data, begun_with, run_record, taken_up, wit
 from naslab.lab.search_estimators import SearchEstimator, estimator_of, find_search_estimator, require_estimator_fits
 from naslab.lab.search_options import DEFAULT_EPOCHS, SearchOptions
 from naslab.ledger.ledger import Ledger
+from naslab.ledger.location import locate
 from naslab.ledger.record import StudyRecord
 from naslab.space import SearchSpace
 from naslab.strategies.choosing import AUTO, StrategyChoice, choose_strategy
@@ -114,6 +115,7 @@ def _rungs(value: Any) -> Any:
     inherit=flag(),
     estimator=optional(Kind("the name of an estimator, or a training function of your own", _estimator)),
     data_dir=FOLDER,
+    deterministic=flag(),
     accept_changes=flag(),
     on_event=OBSERVER,
 )
@@ -139,6 +141,7 @@ def search(
     inherit: bool = False,
     estimator: str | Callable[..., Any] | Estimator | None = None,
     data_dir: str | None = None,
+    deterministic: bool = False,
     accept_changes: bool = False,
     on_event: Observer = ignore,
 ) -> StudyView:
@@ -154,6 +157,11 @@ def search(
     over all calls, of `epochs` epochs each, by default 4. `objectives` are names of metrics, accuracy and macs by
     default; `limits` such as `"macs<=50M"` are met before anything is trained. `baselines` are zoo networks trained
     after the search with the same recipe: `recipe` is a recipe, its name or its file, `short` by default.
+
+    Equal seeds give equal proposals for the same order in which candidates finish; with several workers that order may
+    be another in each run. A `deterministic` study is the same for any number of workers, also when it was interrupted:
+    outcomes are told in the order of trials, each candidate is proposed without those of the eight before it, and a
+    worker computes with one thread. Equal are networks and, on equal machines, what is measured of them but times.
 
     `workers` is how many train side by side, or a `Workers`; `ledger` the file or database URL that keeps the study,
     `study` its name there; `on_event` is called with what happens (`naslab.execution.events`).
@@ -199,6 +207,7 @@ def search(
         inherit=inherit,
         estimator=estimator,
         data_dir=data_dir,
+        deterministic=deterministic,
         accept_changes=accept_changes,
     )
     return run_search(options, on_event)
@@ -281,7 +290,7 @@ def plan_search(options: SearchOptions) -> PlannedSearch:
 def run_search(options: SearchOptions, on_event: Observer = ignore) -> StudyView:
     """Make the study that the options ask for, or go on with it; see `search`."""
     plan = plan_search(options)
-    with Ledger.open(options.ledger) as ledger:
+    with plan.workers.connection(locate(options.ledger).ray_log), Ledger.open(options.ledger) as ledger:
         begun = begun_data(ledger, plan.study, plan.problem.data)
         if begun is not None:
             plan = plan_search(dataclasses.replace(options, dataset=begun))
@@ -299,10 +308,11 @@ def run_search(options: SearchOptions, on_event: Observer = ignore) -> StudyView
             if plan.estimator is None:
                 estimator = estimator_of(plan.problem, options.data_dir, record, ledger)
             else:
-                estimator = plan.estimator.placed(ledger, record.name)
+                estimator = plan.estimator.placed(ledger, record.name, options.stop_early)
             if plan.problem.measured_limits:
                 estimator = Limited(estimator, plan.problem.measured_limits)
-            with plan.workers.start(estimator, plan.memory) as executor:
+            threads = 1 if record.deterministic else None
+            with plan.workers.start(estimator, plan.memory, threads) as executor:
                 tidy = partial(sweep_checkpoints, ledger, record, plan.problem.objectives)
                 source = search_source(proposing, plan.problem, record, ledger, spent)
                 if plan.estimator is not None and plan.estimator.made_with:
@@ -337,6 +347,7 @@ def study_record(plan: PlannedSearch, strategy: str) -> StudyRecord:
         rungs=plan.rungs,
         stop_early=options.stop_early,
         inherit=options.inherit,
+        deterministic=options.deterministic,
         estimator="" if estimator is None else estimator.name,
         estimator_file="" if estimator is None else estimator.sha256,
         made_with=made_with,

@@ -45,12 +45,15 @@ class SearchEstimator(NamedTuple):
     fidelity: Fidelity | None
     made_with: dict[str, str]
 
-    def placed(self, ledger: Ledger, study: str) -> Estimator:
-        """The estimator, a user's own training with a folder for the checkpoints of a `study` beside its `ledger`."""
+    def placed(self, ledger: Ledger, study: str, stop_early: float | None = None) -> Estimator:
+        """The estimator, a user's own training with a folder for the checkpoints of a `study` beside its `ledger`.
+
+        `stop_early` is the confidence with which its trials say that they may stop.
+        """
         if not isinstance(self.estimator, OwnTraining):
             return self.estimator
         folder = ledger.checkpoints(study).folder.absolute() / "own"
-        return msgspec.structs.replace(self.estimator, folder=str(folder))
+        return msgspec.structs.replace(self.estimator, folder=str(folder), stop_early=stop_early)
 
 
 def estimator_of(

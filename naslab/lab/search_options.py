@@ -102,6 +102,14 @@ class SearchOptions:
     seed: int = field(
         default=0, metadata=_told("Search", "Seed of the strategy, of the weights and of the batches.", fixed="seed")
     )
+    deterministic: bool = field(
+        default=False,
+        metadata=_told(
+            "Search",
+            "The same study for any number of workers: outcomes are told in the order of trials.",
+            fixed="deterministic",
+        ),
+    )
     dataset: str | DataChoice | Data | None = field(
         default=None,
         metadata=_told(

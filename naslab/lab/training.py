@@ -14,10 +14,12 @@ import msgspec
 
 from naslab.arch import ArchSpec
 from naslab.arguments import flag, function, optional, path, takes, text
-from naslab.atomic_write import atomic_write, require_writable
 from naslab.errors import DataError
-from naslab.lab.models import COUNT, DATASET, FOLDER, LEDGER, MODEL, RECIPE, SEED, AnyModel, Model, find_model
+from naslab.lab.models import COUNT, DATASET, FOLDER, LEDGER, MODEL, NAME, RECIPE, SEED, AnyModel, Model, find_model
+from naslab.lab.packages import Training, facts_of_training
+from naslab.lab.packages import export_network as export_network
 from naslab.lab.reading import open_study
+from naslab.package.facts import Facts
 from naslab.study.data_choice import DataChoice
 from naslab.study.outcome import EpochRecord
 from naslab.study.recipe import Recipe
@@ -32,12 +34,16 @@ if TYPE_CHECKING:
 
 
 class Trained(msgspec.Struct, frozen=True):
-    """A network trained to the end: what was trained, on what, how, and how well it does on the test set."""
+    """A network trained to the end: what was trained, on what, how, and how well it does on the test set.
+
+    `facts` are all that its files say of it: how an image becomes its input, and what its outputs are called.
+    """
 
     arch: ArchSpec
     dataset: str
     recipe: Recipe
     result: FitResult
+    facts: Facts
 
 
 @takes(
@@ -52,6 +58,7 @@ class Trained(msgspec.Struct, frozen=True):
     save_to=optional(path("a file to write")),
     ledger=LEDGER,
     data_dir=FOLDER,
+    licence=NAME,
     report=function(),
 )
 def train(
@@ -67,6 +74,7 @@ def train(
     save_to: str | Path | None = None,
     ledger: str | Path = "naslab.db",
     data_dir: str | Path | None = None,
+    licence: str | None = None,
     report: Callable[[EpochRecord], None] = lambda _: None,
 ) -> Trained:
     """Train one network and read the test set once, at the end; its channels and classes follow the data set.
@@ -74,24 +82,26 @@ def train(
     `model` (what `naslab.find_model` finds a network by, or one) is trained on `dataset` for `epochs` epochs with
     `recipe` (a recipe, its name or its file); a network of a study of `ledger` is trained on the study's data unless
     another set is given: its name, a `DataChoice` or `Data`. With `use_validation` the validation images are trained
-    on, too. `start_from` are weights to begin with, `save_to` takes the trained ones as safetensors. `report` is called
-    with every epoch. Raises `NaslabError` for data, weights or a device that do not fit.
+    on, too. `start_from` are weights to begin with, `save_to` takes the trained ones as safetensors, with all that is
+    known of the network in their header, `licence` among it. `report` is called with every epoch. Raises `NaslabError`
+    for data, weights or a device that do not fit.
 
     >>> import naslab
     >>> trained = naslab.train("mystudy:best", epochs=60)  # doctest: +SKIP
     >>> trained.result.test_accuracy  # doctest: +SKIP
     """
+    from naslab.package.folder import copy_weights
     from naslab.training.fit import fit_and_test
 
     found = find_model(model, ledger)
     choice = data_of(found, dataset, ledger, data_dir)
-    facts = facts_of(choice, data_dir)
+    info = facts_of(choice, data_dir)
     arch = msgspec.structs.replace(
-        found.arch, input=(facts.channels, *found.arch.input[1:]), num_classes=facts.num_classes
+        found.arch, input=(info.channels, *found.arch.input[1:]), num_classes=info.num_classes
     )
     how = recipe if isinstance(recipe, Recipe) else find_recipe(recipe or "full", choice.name)
-    require_recipe_fits(how, facts, choice.name)
-    require_measurable(facts, choice.name)
+    require_recipe_fits(how, info, choice.name)
+    require_measurable(info, choice.name)
     require_split(choice, data_dir)
     result = fit_and_test(
         arch,
@@ -106,19 +116,25 @@ def train(
         save_to=save_to,
         report=report,
     )
-    return Trained(arch, choice.name, how, result)
+    facts = facts_of_training(found, arch, Training(choice, how, epochs, seed, result), ledger, data_dir, licence)
+    if save_to is not None:
+        digest = copy_weights(Path(save_to), Path(save_to), facts)
+        result = msgspec.structs.replace(result, weights_sha256=digest)
+    return Trained(arch, choice.name, how, result, facts)
 
 
 def data_of(
     model: Model, dataset: str | DataChoice | Data | None, ledger: str | Path, data_dir: str | Path | None = None
 ) -> DataChoice:
-    """The data to train `model` on, checked whole: `dataset`, else that of its study in `ledger`.
+    """The data to train `model` on, checked whole: `dataset`, else its package's or its study's in `ledger`.
 
     Raises `DataError` without one, where some of it is missing or damaged, and where it is not what the study was
     made with.
     """
     if dataset is not None:
         return choose_data(dataset, data_dir)
+    if model.facts is not None and model.facts.data is not None:
+        return model.facts.data
     if model.study is None:
         raise DataError(f"say what to train {model.name} on: --dataset {', '.join(dataset_names())}")
     begun = open_study(model.study, ledger).problem.data
@@ -129,27 +145,3 @@ def data_of(
             "train on by --dataset"
         )
     return begun
-
-
-def export_network(
-    arch: ArchSpec, path: Path, title: str, onnx: Path | None = None, weights: Path | None = None
-) -> list[Path]:
-    """Write `arch` as a Python file that needs torch alone, and as the file `onnx` if asked for; the files written.
-
-    `title` opens the Python file; `weights` is a safetensors file that the ONNX network takes its weights from, by
-    default fresh ones.
-    """
-    from naslab.arch.build import build
-    from naslab.arch.source import network_source
-    from naslab.training.onnx_file import write_onnx
-    from naslab.training.weights import load_weights
-
-    module = build(arch, seed=0)
-    source = network_source(module, title)
-    require_writable(path)
-    if onnx is not None:  # comes first: what it refuses leaves no file behind
-        if weights is not None:
-            load_weights(module, weights)
-        write_onnx(module, arch.input, onnx)
-    atomic_write(path, source)
-    return [path] if onnx is None else [path, onnx]

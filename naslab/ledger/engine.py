@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import filecmp
+import hashlib
 import logging
 import os
 import shutil
@@ -16,14 +18,16 @@ from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, select, text
-from sqlalchemy.pool import NullPool
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool import NullPool, StaticPool
 
-from naslab.atomic_write import draft_folder, put_in_place
+from naslab.atomic_write import DRAFT_PREFIX, draft_folder, put_in_place
 from naslab.errors import LedgerError, NaslabError
 from naslab.ledger.claim import require_undriven
 from naslab.ledger.faults import explained
 from naslab.ledger.location import Location
 from naslab.ledger.migrations import SCHEMA_VERSION, checked_version, migrate
+from naslab.ledger.read_only import allow_no_writes, copied_engine, is_writable, reading_engine
 from naslab.ledger.tables import RESULTS_VIEW, metadata, schema
 from naslab.regular_files import open_regular, regular_status
 
@@ -42,9 +46,12 @@ def open_engine(location: Location, create: bool) -> Engine:
     A file is read before it is opened for writing, so that what is not a ledger is left as it is. A ledger of an older
     version is migrated, a SQLite file after a copy of it was put beside it. Raises `LedgerError` where there is none
     and `create` is off, for what is not a ledger, is damaged, is newer than this program or cannot be reached, and for
-    an older one while a study of it is driven.
+    an older one while a study of it is driven. Without `create` a file that may not be written is opened for reading,
+    one of an older version as a migrated copy in memory.
     """
     has_file = location.path is not None
+    if location.path is not None and not create and location.path.is_file() and not is_writable(location.path):
+        return _open_for_reading(location, location.path)
     with explained(location):
         version = None if location.path is None else _sqlite_version(location.path)
         engine = _sqlite_engine(location) if has_file else _postgres_engine(location)
@@ -61,6 +68,28 @@ def open_engine(location: Location, create: bool) -> Engine:
         except BaseException:
             engine.dispose()
             raise
+        return engine
+
+
+def _open_for_reading(location: Location, path: Path) -> Engine:
+    """The ledger in a file that may not be written; a copy of it where SQLite cannot read it there, or it is older."""
+    with explained(location):
+        _require_sqlite(path)
+        engine = reading_engine(path)
+        try:
+            version = _checked(engine, location, path)
+        except OperationalError:  # its log cannot be read without writing beside it
+            version = 0
+        if version != SCHEMA_VERSION:
+            engine = copied_engine(path)
+            version = _checked(engine, location, path)
+        if version is None:
+            raise LedgerError(f"there is no ledger at {location}: check the name, a search makes one")
+        if version < SCHEMA_VERSION:
+            with engine.begin() as connection:
+                migrate(connection, version)
+        if isinstance(engine.pool, StaticPool):
+            allow_no_writes(engine)
         return engine
 
 
@@ -87,26 +116,36 @@ def _sqlite_version(path: Path) -> int | None:
     """The version of the ledger in a file, `None` where it may become one; `LedgerError` where it is something else."""
     if path.is_dir():
         raise LedgerError(f"{path} is a folder: a ledger is a file")
+    if not _require_sqlite(path):
+        return None
+    location = f"file:{quote(str(path.absolute()))}?mode=ro"
+    reader = create_engine("sqlite://", creator=lambda: sqlite3.connect(location, uri=True), poolclass=NullPool)
+    return _checked(reader, Location(reader.url, path), path)
+
+
+def _require_sqlite(path: Path) -> bool:
+    """Raise `LedgerError` unless a file may be a ledger; whether there is something in it."""
     _require_plain_side_files(path)
     try:
         with open(open_regular(path, follow_links=True), "rb") as file:
             opening = file.read(len(_SQLITE_MAGIC))
     except FileNotFoundError:
-        return None
+        return False
     except OSError as error:
         raise LedgerError(f"ledger {path} cannot be read: {error.strerror}") from None
-    if not opening:
-        return None
-    if opening != _SQLITE_MAGIC:
+    if opening and opening != _SQLITE_MAGIC:
         raise LedgerError(f"{path} is not a ledger (it is not a SQLite file): name another file, it was left as it is")
-    location = f"file:{quote(str(path.absolute()))}?mode=ro"
-    reader = create_engine("sqlite://", creator=lambda: sqlite3.connect(location, uri=True), poolclass=NullPool)
+    return bool(opening)
+
+
+def _checked(reader: Engine, location: Location, path: Path) -> int | None:
+    """The version of the ledger in a whole file, `None` where it holds nothing; `LedgerError` where it is damaged."""
     with reader.connect() as connection:
         damage = connection.execute(text("PRAGMA quick_check(1)")).scalar_one()
         if damage != "ok":
             reason = str(damage).replace("\n", " ")
             raise LedgerError(f"ledger {path} is damaged ({reason}): restore it from a copy, it was left as it is")
-        return _installed_version(connection, Location(reader.url, path))
+        return _installed_version(connection, location)
 
 
 def _require_plain_side_files(path: Path) -> None:
@@ -147,16 +186,16 @@ def _install(engine: Engine, location: Location) -> None:
 
 def _bring_up_to_date(engine: Engine, location: Location, version: int) -> None:
     """Migrate a ledger in one transaction while nobody drives a study of it; programs that do so at once take turns."""
-    copy = None
+    copy, is_new = None, False
     try:
         with explained(location), _alone(engine, location) as connection:
             if _installed_version(connection, location) == SCHEMA_VERSION:
                 return  # another program was faster
             require_undriven(connection, location)
-            copy = None if location.path is None else _copied(location.path, version)
+            copy, is_new = (None, False) if location.path is None else _copied(location.path, version)
             changes = migrate(connection, version)
     except Exception as error:
-        if copy is not None:
+        if copy is not None and is_new:
             copy.unlink(missing_ok=True)
         if not isinstance(error, NaslabError):
             raise
@@ -179,17 +218,31 @@ def _alone(engine: Engine, location: Location) -> Iterator[Connection]:
         yield connection
 
 
-def _copied(path: Path, version: int) -> Path:
-    """A copy of a SQLite ledger beside it under a name that is free, whole or not there; where it is."""
+def _copied(path: Path, version: int) -> tuple[Path, bool]:
+    """A copy of a SQLite ledger beside it under a name that is free, whole or not there; where it is, and if it is new.
+
+    For the only program that migrates this ledger: what killed ones left of their copies is taken away, and a copy that
+    one of them made of the same ledger is this one's.
+    """
+    mark = hashlib.sha256(path.name.encode()).hexdigest()[:16] + "-"
+    for left in path.parent.glob(f"{DRAFT_PREFIX}{mark}*"):
+        shutil.rmtree(left, ignore_errors=True)
     names = (f"{path.name}.version{version}" + (f".{number}" if number > 1 else "") for number in count(1))
-    copy = next(place for name in names if not os.path.lexists(place := path.with_name(name)))
-    with draft_folder(path.parent) as draft:
+    earlier: list[Path] = []
+    while os.path.lexists(copy := path.with_name(next(names))):
+        earlier.append(copy)
+    with draft_folder(path.parent, mark) as draft:
         source = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True)
         with closing(source), closing(sqlite3.connect(draft / copy.name)) as target:
             source.backup(target)
         shutil.copymode(path, draft / copy.name)
-        put_in_place(draft / copy.name, copy)
-    return copy
+        same = [each for each in earlier if each.is_file() and filecmp.cmp(each, draft / copy.name, shallow=False)]
+        if not same:
+            put_in_place(draft / copy.name, copy)
+            return copy, True
+    for extra in same[1:]:
+        extra.unlink(missing_ok=True)
+    return same[0], False
 
 
 def _require_folder(location: Location) -> None:

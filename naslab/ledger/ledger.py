@@ -33,6 +33,7 @@ from naslab.ledger.rows import (
     writing_versions,
 )
 from naslab.ledger.tables import measurements, outcomes, runs, studies, trials
+from naslab.passwords import without_passwords
 from naslab.study.outcome import Candidate, Outcome
 
 
@@ -64,7 +65,8 @@ class Ledger:
     def open(cls, location: str | Path, create: bool = True) -> Self:
         """The ledger at a path (`studies.db`), `sqlite:///studies.db` or `postgresql://user@host/database`.
 
-        Without `create` there must be one. One that an older naslab wrote is migrated, after a copy of a SQLite file
+        Without `create` there must be one, and a file that may not be written is opened for reading alone, of an older
+        version too. One that an older naslab wrote is migrated, after a copy of a SQLite file
         was put beside it (`studies.db.version1`). Raises `LedgerError` for what is not a ledger, is damaged or is newer
         than this program, and for an older one while a study of it is driven, and leaves it as it is.
         """
@@ -303,6 +305,8 @@ def _enter_study(connection: Connection, record: StudyRecord) -> int:
     name = record.name
     if not name.strip() or not name.isprintable():
         raise StudyError(f"a study's name must be printable and not blank, got {name!r}")
+    if without_passwords(name) != name:
+        raise StudyError(f"a study's name must hold no password, got {name!r}")
     made = connection.execute(insert(studies).values(name=name, trials=record.trials, record=to_json(record)))
     key = made.inserted_primary_key
     assert key is not None, "the database told no key of the row"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import msgspec
@@ -10,9 +11,10 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from naslab.errors import LedgerError
+from naslab.passwords import holds_password, without_passwords
 
 _FORMS = "a ledger is a file (studies.db), sqlite:///studies.db or postgresql://user@host/database"
-_SECRETS = frozenset({"password", "sslpassword", "passfile"})
+_ALMOST_A_URL = re.compile(r"(?:sqlite|postgres(?:ql)?)(?:\+\w+)?:")
 
 
 class Location(msgspec.Struct, frozen=True):
@@ -25,11 +27,15 @@ class Location(msgspec.Struct, frozen=True):
         """The address as users know it, without passwords."""
         if self.path is not None:
             return str(self.path)
-        shown = self.url.update_query_dict({key: "***" for key in self.url.query if key in _SECRETS})
-        return shown.set(drivername="postgresql").render_as_string(hide_password=True)
+        return without_passwords(self.url.set(drivername="postgresql").render_as_string(hide_password=False))
 
     def __repr__(self) -> str:
         return f"Location({self})"
+
+    @property
+    def ray_log(self) -> Path:
+        """The file for what Ray says: beside the ledger's file, or in the working folder for a server."""
+        return Path(f"{self.url.database if self.path is None else os.path.realpath(self.path)}.ray.log")
 
     @property
     def blob_folder(self) -> Path:
@@ -75,4 +81,6 @@ def locate(location: str | Path) -> Location:
 def _file(path: str) -> Location:
     if path in ("", ":memory:"):
         raise LedgerError(f"a ledger outlives the program and cannot be in memory: {_FORMS}")
+    if _ALMOST_A_URL.match(path) or holds_password(path):
+        raise LedgerError(f"the ledger {path} is neither a file nor a URL: {_FORMS}")
     return Location(URL.create("sqlite", database=path), Path(path))

@@ -32,7 +32,7 @@ class StudyRecord(msgspec.Struct, frozen=True, kw_only=True):
     is the SHA-256 of the file that it reads, or of the results that it has learned from, where there are such.
     `made_with` is the source of what a user brought, by definition (`naslab.outside.source_of`), `changes` are those of
     it that were accepted since.
-    `created` is in seconds since the epoch (UTC).
+    A `deterministic` study is the same whatever its number of workers. `created` is in seconds since the epoch (UTC).
     """
 
     name: str
@@ -47,6 +47,7 @@ class StudyRecord(msgspec.Struct, frozen=True, kw_only=True):
     inherit: bool = False
     estimator: str = ""
     estimator_file: str = ""
+    deterministic: bool = False
     made_with: dict[str, str] = {}
     changes: tuple[SourceChange, ...] = ()
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from naslab.arch.spec import ArchSpec
 from naslab.errors import SpecError, UnknownNameError
 from naslab.notations.darts import DARTS
+from naslab.notations.nas_bench_101 import NAS_BENCH_101
 from naslab.notations.nas_bench_201 import NAS_BENCH_201
 from naslab.notations.nats_size import NATS_SIZE
 from naslab.notations.notation import Notation, notation_of, require_text
 
-NOTATIONS: tuple[Notation, ...] = (NAS_BENCH_201, NATS_SIZE, DARTS)
+NOTATIONS: tuple[Notation, ...] = (NAS_BENCH_101, NAS_BENCH_201, NATS_SIZE, DARTS)
 
 
 def notation_named(name: str) -> Notation:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,7 +11,7 @@ import msgspec
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning, StorageInternalError
-from optuna.storages import BaseStorage
+from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -43,18 +44,38 @@ def mirror_study(view: StudyView, storage: str | BaseStorage) -> Mirrored:
     that name.
     """
     require_genomes_of(view.problem.space, (outcome.candidate for outcome in view.outcomes))
+    if isinstance(storage, BaseStorage):
+        return _mirrored(view, storage)
+    # the driver that naslab's own ledgers use
+    url = re.sub(r"^postgres(?:ql)?://", "postgresql+psycopg://", storage)
+    try:
+        opened = RDBStorage(url)
+    except (SQLAlchemyError, StorageInternalError, ImportError, ValueError) as error:
+        raise _not_a_storage(error) from None
+    try:
+        return _mirrored(view, opened)
+    finally:
+        opened.remove_session()
+        opened.engine.dispose()
+
+
+def _mirrored(view: StudyView, storage: BaseStorage) -> Mirrored:
     try:
         study = _opened(view, storage)
-    except (SQLAlchemyError, StorageInternalError, ImportError) as error:
-        raise StudyError(
-            f"the storage cannot be opened as one of Optuna's ({shown(str(error).splitlines()[0], 200)}); write it as "
-            "sqlite:///optuna.db, with a file of its own"
-        ) from None
+    except (SQLAlchemyError, StorageInternalError) as error:
+        raise _not_a_storage(error) from None
     there = {trial.user_attrs.get(TRIAL) for trial in study.get_trials(deepcopy=False)}
     distributions: dict[str, BaseDistribution] = dict(distributions_of(view.problem.space))
     new = [outcome for outcome in view.outcomes if outcome.candidate.trial not in there]
     study.add_trials(optuna_trial(outcome, view.problem, distributions) for outcome in new)
     return Mirrored(study.study_name, len(new), len(there) + len(new))
+
+
+def _not_a_storage(error: Exception) -> StudyError:
+    return StudyError(
+        f"the storage cannot be opened as one of Optuna's ({shown(str(error).splitlines()[0], 200)}); write it as "
+        "sqlite:///optuna.db, with a file of its own"
+    )
 
 
 def optuna_trial(outcome: Outcome, problem: Problem, distributions: dict[str, BaseDistribution]) -> FrozenTrial:
@@ -95,7 +116,7 @@ def _attributes(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _opened(view: StudyView, storage: str | BaseStorage) -> optuna.Study:
+def _opened(view: StudyView, storage: BaseStorage) -> optuna.Study:
     name, directions = view.record.name, directions_of(view.problem)
     study = optuna.create_study(storage=storage, study_name=name, directions=directions, load_if_exists=True)
     is_mirror = all(TRIAL in trial.user_attrs for trial in study.get_trials(deepcopy=False))

@@ -157,7 +157,7 @@ class Counting:
 
     def _new_picker(self, node: Node) -> Picker:
         if isinstance(node, Fixed | Shared):
-            return lambda rank: ()
+            return _no_genes
         if isinstance(node, Choice):
             heads = [(Gene(node.hole.path, index),) for index in range(len(node.options))]
             counts = [self._num_free(option) for option in node.options]
@@ -176,6 +176,8 @@ class Counting:
 
     def _picker_of_row(self, parts: tuple[Node, ...]) -> Picker:
         steps = [(self._picker(part), self._num_free(part)) for part in reversed(parts)]
+        if not steps:
+            return _no_genes
 
         def pick(rank: int) -> Genes:
             genes: Genes = ()
@@ -276,14 +278,23 @@ def _number_gene(node: Repeat, option: int) -> Genes:
 def _picker_of_options(heads: Sequence[Genes], tails: Sequence[Picker | None], counts: Sequence[int]) -> Picker:
     """Picks one of several options, each with its own genes and `counts` ways within it; no tail where there are 0."""
     firsts = [0, *accumulate(counts)]
+    if all(tail is _no_genes for tail in tails):  # an option is a plain value: it holds one rank
+        return heads.__getitem__
 
     def pick(rank: int) -> Genes:
         index = bisect_right(firsts, rank) - 1
         tail = tails[index]
+        if tail is _no_genes:
+            return heads[index]
         assert tail is not None, "an option without ways holds no rank"
         return heads[index] + tail(rank - firsts[index])
 
     return pick
+
+
+def _no_genes(rank: int) -> Genes:
+    """The picker of parts without holes."""
+    return ()
 
 
 def _sum(ways: Iterable[Ways]) -> Ways:

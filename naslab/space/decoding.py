@@ -26,6 +26,8 @@ Genes = tuple[Gene, ...]
 
 _COMMON = -1
 """The owner of shared holes."""
+_NO_GENE = ("", -1)
+"""What stands behind the last gene."""
 _PLACEHOLDERS = [encode(Stage(block=Skip()))] * 1000
 """Stages of a frame, more than any part of it that counts stages can ask for."""
 
@@ -102,7 +104,7 @@ class Decoding:
             return self.stages_of(item, dict(common + own), self._shared_values[common].__getitem__)
         options = _Asked(own)
         stages = self.stages_of(item, options)
-        options.refuse_unless(own)
+        options.refuse_left()
         return stages
 
     def _new_frame(self, own: Genes, common: Genes) -> ArchSpec:
@@ -110,7 +112,7 @@ class Decoding:
             return self.frame_of(dict(common + own))
         options = _Asked(own)
         frame = self.frame_of(options)
-        options.refuse_unless(own)
+        options.refuse_left()
         return frame
 
     def frame_of(self, options: Mapping[str, int]) -> ArchSpec:
@@ -145,22 +147,21 @@ _block_of: Memo[bytes, Block] = Memo(lambda text: decode(msgspec.json.decode(tex
 
 
 class _Asked(dict[str, int]):
-    """Options by hole that note which were asked for, in order: these are the active ones."""
+    """Options by hole, which must be asked for once each in the order of their genes: these are the active ones."""
 
     def __init__(self, genes: Genes) -> None:
-        super().__init__(genes)
-        self._asked: list[str] = []
+        super().__init__()
+        self._genes = iter(genes)
 
-    def __getitem__(self, hole: str) -> int:
-        option = super().__getitem__(hole)
-        if option < 0:
+    def __missing__(self, hole: str) -> int:
+        path, option = next(self._genes, _NO_GENE)
+        if path != hole or option < 0:
             raise LookupError(hole)
-        self._asked.append(hole)
         return option
 
-    def refuse_unless(self, genes: Genes) -> None:
-        """Raise `LookupError` unless just the holes of these genes were asked for, in their order."""
-        if self._asked != [hole for hole, _ in genes]:
+    def refuse_left(self) -> None:
+        """Raise `LookupError` where the option of a gene was not asked for."""
+        if next(self._genes, None) is not None:
             raise LookupError("genome")
 
 

@@ -239,20 +239,22 @@ def plain_value(tree: Tree, node: Node, options: Mapping[str, int], shared: Call
     It asks for the options in the order of genomes. `shared` gives the value of a shared hole by its name, where that
     is known already.
     """
+    if isinstance(node, Record):  # most parts are fixed, and read here rather than by a call each
+        return {
+            key: part.value if isinstance(part, Fixed) else plain_value(tree, part, options, shared)
+            for key, part in zip(node.keys, node.parts, strict=True)
+        }
+    if isinstance(node, Choice):
+        option = node.options[options[node.hole.path]]
+        return option.value if isinstance(option, Fixed) else plain_value(tree, option, options, shared)
+    if isinstance(node, Shared):
+        return plain_value(tree, tree.shared[node.name], options) if shared is None else shared(node.name)
     if isinstance(node, Fixed):
         return node.value
-    if isinstance(node, Record):
-        parts = zip(node.keys, node.parts, strict=True)
-        return {key: plain_value(tree, part, options, shared) for key, part in parts}
     if isinstance(node, Listing):
         written: list[Any] = []
         for part in node.parts:
             value = plain_value(tree, part, options, shared)
             written.extend(value) if isinstance(part, Repeat) else written.append(value)
         return written
-    if isinstance(node, Repeat):
-        return [plain_value(tree, copy, options, shared) for copy in node.copies[: num_copies(node, options)]]
-    if isinstance(node, Shared) and shared is not None:
-        return shared(node.name)
-    choice = tree.shared[node.name] if isinstance(node, Shared) else node
-    return plain_value(tree, choice.options[options[choice.hole.path]], options, shared)
+    return [plain_value(tree, copy, options, shared) for copy in node.copies[: num_copies(node, options)]]

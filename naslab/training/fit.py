@@ -38,6 +38,8 @@ class FitResult(msgspec.Struct, frozen=True, kw_only=True):
 
     Where the validation images were trained on, the curve's validation values are those of images seen in training.
     `notes` say what the batch size became where memory ran out, and why steps were not recorded that should have been.
+    `mean` and `deviation` are those of each channel by which images were normalised, in values from 0 to 255;
+    `num_validation_images` is how many validated, 0 where they were trained on.
     """
 
     test_accuracy: float
@@ -52,6 +54,9 @@ class FitResult(msgspec.Struct, frozen=True, kw_only=True):
     test_metrics: dict[str, float] = {}
     input: dict[str, Any] = {}
     classes: tuple[str, ...] = ()
+    mean: tuple[float, ...] = ()
+    deviation: tuple[float, ...] = ()
+    num_validation_images: int = 0
 
 
 def fit_and_test(
@@ -107,7 +112,7 @@ def fit_and_test(
     trained, used = train_within_memory(make, fit, recipe, len(seen.train))
     module = without_heads(trained, arch)
     rule, classes = input_rule(split, arch), facts_of(choice, data_dir).classes
-    digest = "" if save_to is None else save_weights(module, save_to, {"input": rule, "classes": classes})
+    digest = "" if save_to is None else save_weights(module, save_to)
     images = load_test_set(choice, data_dir, device)
     judged = scoring_of(split, measurable(split) if has_torchmetrics() else ())
     test = evaluate(module, images, Normaliser(split, size), used, recipe.test_views, *((judged,) if judged else ()))
@@ -125,6 +130,9 @@ def fit_and_test(
         device=device_name(split.train.labels.device),
         weights_sha256=digest,
         notes=halving_notes(recipe, used, len(seen.train)) | remarks,
+        mean=tuple(split.mean.tolist()),
+        deviation=tuple(split.deviation.tolist()),
+        num_validation_images=0 if use_validation else len(split.validation),
     )
 
 

@@ -1,58 +1,199 @@
-"""A network as an ONNX file, by torch's own exporter."""
+"""A network as one ONNX file, by torch's own exporter, checked by ONNX Runtime before it is put in place."""
 
 from __future__ import annotations
 
+import importlib.util
 import re
+import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
 
+import numpy as np
 import torch
-from torch import nn
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from naslab.arch.plan import Shape
 from naslab.atomic_write import draft_folder, put_in_place, require_writable
 from naslab.errors import NaslabError, shown
 
+PACKAGES = ("onnx", "onnxscript", "onnxruntime")
+"""What writing and checking takes: the extra `naslab[onnx]`."""
+OPSET = 18
+OLDEST_OPSET, NEWEST_OPSET = 18, 25
+MOST_BYTES = 2 * 10**9
+"""One ONNX file is one protobuf message, which may have 2 GiB."""
+CHECKED_BATCHES = (1, 5)
+TOLERANCE = 1e-3
+"""Of the largest logit: sums of float32 in another order, through a few hundred layers, differ by less."""
 
-def write_onnx(module: nn.Module, shape: Shape, path: Path) -> None:
-    """Write the evaluation path of a module for batches of any size of (channels, height, width) images.
+Pixels = Literal["float32", "uint8"]
+"""The type of an ONNX network's images, whose values are 0 to 255 in either."""
+INPUT, OUTPUT = "images", "logits"
 
-    Weights that ONNX keeps outside lie beside it, in `path` with `.data` behind it. Raises `NaslabError` where the
-    packages onnx and onnxscript are missing, or torch's exporter has no translation for a layer, and `WriteError` where
-    a file cannot be written at `path`.
+
+class OnnxOptions:
+    """How an ONNX file is written: its `opset`, and the type of its images, `pixels`.
+
+    Raises `NaslabError` for an opset that torch's exporter does not write.
     """
-    require_writable(path)  # before the weights are put beside it
-    try:
-        import onnxscript  # noqa: F401  (torch's exporter needs it)
-    except ImportError:
-        raise NaslabError("writing ONNX needs the packages onnx and onnxscript: pip install onnx onnxscript") from None
-    images = torch.zeros(2, *shape)
-    batch = torch.export.Dim("batch", min=1)
+
+    def __init__(self, opset: int = OPSET, pixels: Pixels = "float32") -> None:
+        if not OLDEST_OPSET <= opset <= NEWEST_OPSET:
+            raise NaslabError(f"--opset must be {OLDEST_OPSET} to {NEWEST_OPSET}, got {opset}")
+        self.opset = opset
+        self.pixels: Pixels = pixels
+
+
+def write_onnx(
+    module: nn.Module,
+    shape: Shape,
+    path: Path,
+    metadata: Mapping[str, str] = MappingProxyType({}),
+    options: OnnxOptions | None = None,
+) -> None:
+    """Write the evaluation path of `module` as one file, for batches of any size.
+
+    `shape` is the (channels, height, width) of its images, `metadata` are texts that the file holds by name, `options`
+    the opset and the type of the images. Before the file is put at `path`, ONNX Runtime has given the module's own
+    logits for batches of 1 and 5 random images. Raises `NaslabError` where packages are missing, the network is too
+    large for one file, torch's exporter has no translation for a layer, or the logits differ, and `WriteError` where a
+    file cannot be written at `path`; nothing is written then.
+    """
+    require_writable(path)
+    require_onnx(module)
+    chosen = options or OnnxOptions()
     with draft_folder(path.parent) as draft:
-        try:
+        file = draft / path.name
+        _export(module.eval(), shape, file, chosen)
+        _finish(file, metadata, chosen)
+        _check(module, shape, file, chosen)
+        put_in_place(file, path)
+
+
+def require_onnx(module: nn.Module) -> None:
+    """Raise `NaslabError` where ONNX cannot be written here, or `module` is too large for one file."""
+    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        raise NaslabError(f"writing ONNX needs {', '.join(missing)}: pip install 'naslab[onnx]'")
+    num_bytes = sum(each.numel() * each.element_size() for each in module.state_dict().values())
+    if num_bytes > MOST_BYTES:
+        rule = f"one ONNX file holds at most {MOST_BYTES / 1e9:g} GB, the network's weights take {num_bytes / 1e9:.1f}"
+        raise NaslabError(f"the network cannot be written as ONNX: {rule}; take a smaller one")
+
+
+def random_images(shape: Shape, count: int, pixels: Pixels) -> Tensor:
+    """Images of noise from 0 to 255, of shape (`count`, *`shape`), always the same."""
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randint(0, 256, (count, *shape), generator=generator, dtype=torch.uint8)
+    return noise if pixels == "uint8" else noise.float()
+
+
+def _export(module: nn.Module, shape: Shape, file: Path, options: OnnxOptions) -> None:
+    images = random_images(shape, 2, options.pixels)
+    batch = torch.export.Dim("batch", min=1)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the exporter, on its own parts
             torch.onnx.export(
-                module.eval(),
+                module,
                 (images,),
-                str(draft / path.name),
-                input_names=["images"],
-                output_names=["logits"],
+                str(file),
+                input_names=[INPUT],
+                output_names=[OUTPUT],
                 dynamic_shapes=({0: batch},),
+                opset_version=options.opset,
+                external_data=False,
                 dynamo=True,
                 verbose=False,
             )
-        except torch.onnx.OnnxExporterError as error:
+    except (torch.onnx.OnnxExporterError, RuntimeError, ValueError, TypeError, NotImplementedError) as error:
+        raise NaslabError(
+            f"the network cannot be written as ONNX: torch's exporter {_refused(error)}; leave --onnx out, or take "
+            "another layer"
+        ) from None
+
+
+def _finish(file: Path, metadata: Mapping[str, str], options: OnnxOptions) -> None:
+    """Put the metadata in, and see that the file has the opset that was asked for."""
+    import onnx
+
+    model = onnx.load(str(file))
+    opset = next(each.version for each in model.opset_import if each.domain in ("", "ai.onnx"))
+    if opset != options.opset:
+        rule = f"some of its layers need opset {opset}, --opset asks for {options.opset}"
+        raise NaslabError(f"the network cannot be written as ONNX: {rule}; take a newer one")
+    onnx.helper.set_model_props(model, dict(metadata))
+    onnx.checker.check_model(model)
+    onnx.save(model, str(file))
+
+
+def _check(module: nn.Module, shape: Shape, file: Path, options: OnnxOptions) -> None:
+    """Raise `NaslabError` unless ONNX Runtime gives the module's logits."""
+    session = onnx_session(file)
+    for count in CHECKED_BATCHES:
+        images = random_images(shape, count, options.pixels)
+        with torch.inference_mode():
+            expected = module(images).numpy()
+        given: NDArray[Any] = session.run(None, {INPUT: images.numpy()})[0]
+        difference = logit_difference(given, expected)
+        if not difference <= TOLERANCE:
             raise NaslabError(
-                f"the network cannot be written as ONNX: torch's exporter {_refused(error)}; leave --onnx out, or take "
-                "another layer"
-            ) from None
-        for file in sorted(draft.iterdir(), reverse=True):  # weights that lie beside the network's file come first
-            put_in_place(file, path.parent / file.name)
+                f"the network cannot be written as ONNX: for a batch of {count} the logits of ONNX Runtime differ from "
+                f"torch's by {difference:.2g} of the largest one, at most {TOLERANCE:g} may be; try another --opset"
+            )
+
+
+def logit_difference(given: NDArray[Any], expected: NDArray[Any]) -> float:
+    """The largest difference of two arrays of logits, of one shape, as a share of the largest finite one.
+
+    Infinite where one of them is finite and the other is not, or where shapes differ.
+
+    >>> logit_difference(np.array([[1.0, 2.0]]), np.array([[1.0, 2.5]]))
+    0.2
+    """
+    if given.shape != expected.shape or not np.array_equal(np.isfinite(given), np.isfinite(expected)):
+        return float("inf")
+    known = np.isfinite(expected)
+    if not known.any():
+        return 0.0
+    largest = float(np.abs(expected[known]).max())
+    return float(np.abs(given[known] - expected[known]).max()) / (largest or 1.0)
+
+
+def onnx_session(file: Path, threads: int | None = None) -> Any:
+    """A session of ONNX Runtime on the CPU with an ONNX file, on `threads` threads, by default all.
+
+    Raises `NaslabError` where ONNX Runtime is missing or refuses the file.
+    """
+    try:
+        import onnxruntime
+    except ImportError:
+        raise NaslabError("ONNX Runtime is not installed: pip install 'naslab[onnx]'") from None
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    if threads is not None:
+        options.intra_op_num_threads = options.inter_op_num_threads = threads
+    try:
+        return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # noqa: BLE001 - its own errors have no common class
+        raise NaslabError(f"ONNX Runtime refuses {file}: {shown(str(error).splitlines()[0], 200)}") from None
 
 
 def _refused(error: BaseException) -> str:
     """What an exporter's error is about: the operator without a translation, else the innermost message."""
     while error.__cause__ is not None:
+        operator = _operator(error)
+        if operator:
+            return operator
         error = error.__cause__
-    operator = re.search(r"OpOverload\(op='(\S+?)'", str(error))
-    if operator is not None:
-        return f"has no translation for {operator[1]}"
-    return f"says {shown((str(error) or type(error).__name__).splitlines()[0], 200)}"
+    return _operator(error) or f"says {shown((str(error) or type(error).__name__).splitlines()[0], 200)}"
+
+
+def _operator(error: BaseException) -> str:
+    found = re.search(r"OpOverload\(op='(\S+?)'", str(error)) or re.search(
+        r"Error when translating node.*?target=torch\.ops\.([\w.]+?)(?:\.default)?\]", str(error)
+    )
+    return f"has no translation for {found[1]}" if found else ""

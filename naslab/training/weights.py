@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
@@ -16,14 +15,13 @@ from naslab.errors import DataError, WriteError
 from naslab.regular_files import regular_status
 
 
-def save_weights(module: nn.Module, path: Path | str, about: dict[str, Any] | None = None) -> str:
+def save_weights(module: nn.Module, path: Path | str, metadata: Mapping[str, str] | None = None) -> str:
     """Write a module's weights and running statistics; the SHA-256 of the file in hexadecimal digits.
 
-    Each of the plain values `about` them is in the file's metadata, as JSON.
-    Raises `DataError` where the file cannot be written.
+    `metadata` are texts by name for the file's header. Raises `DataError` where the file cannot be written.
     """
     state = {name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()}
-    content = save(state, {key: json.dumps(value) for key, value in about.items()} if about else None)
+    content = save(state, dict(metadata) if metadata else None)
     try:
         atomic_write(path, content)
     except WriteError as error:

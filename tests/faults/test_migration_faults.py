@@ -22,7 +22,7 @@ TESTS = Path(__file__).parents[1]
 KILLED = """
 import os, signal, sys
 from sqlalchemy import Engine, event
-from naslab.ledger import Ledger, migrations
+from naslab.ledger import Ledger, engine, migrations
 
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -34,6 +34,8 @@ def changed_then_killed(connection):
 steps = migrations.STEPS
 if sys.argv[2] == "step":
     migrations.STEPS = (steps[0]._replace(apply=changed_then_killed), *steps[1:])
+if sys.argv[2] == "copy":
+    engine.put_in_place = die
 if sys.argv[2] == "commit":
     event.listen(Engine, "commit", die)
 Ledger.open(sys.argv[1])
@@ -47,17 +49,27 @@ def location(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return request.getfixturevalue("postgres_database")
 
 
-@pytest.mark.parametrize("where", ["step", "commit"])
+@pytest.mark.parametrize("where", ["copy", "step", "commit"])
 def test_a_program_killed_in_a_migration_leaves_the_old_version_whole(location: str, where: str) -> None:
+    if where == "copy" and "://" in location:
+        pytest.skip("a server's ledger is not copied")
     place_kept(1, location)
     before = rows_of(location)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(TESTS), *sys.path))}
-    killed = subprocess.run([sys.executable, "-c", KILLED, location, where], env=environment, check=False)
-    assert killed.returncode == -signal.SIGKILL
-    assert rows_of(location) == before
+    for _ in range(2):
+        killed = subprocess.run([sys.executable, "-c", KILLED, location, where], env=environment, check=False)
+        assert killed.returncode == -signal.SIGKILL
+        assert rows_of(location) == before
+    folder = Path(location).parent
+    if "://" not in location:
+        (folder / ".partial-report").mkdir()  # somebody else's
+        for extra in ("studies.db.version1.2", "studies.db.version1.3") if where != "copy" else ():
+            shutil.copy(folder / "studies.db.version1", folder / extra)  # as older programs left them
     with Ledger.open(location) as ledger:
         assert ledger.outcomes("plain")
     assert rows_of(location)["naslab_schema"] == [{"version": SCHEMA_VERSION}]
+    if "://" not in location:
+        assert {each.name for each in folder.iterdir()} == {"studies.db", "studies.db.version1", ".partial-report"}
 
 
 @pytest.fixture
@@ -92,5 +104,7 @@ def test_a_read_only_disk_leaves_the_old_version(disk: Path) -> None:
     before = (disk / "studies.db").read_bytes()
     subprocess.run(["mount", "-o", "remount,ro,size=8m", disk], check=True)
     with pytest.raises(LedgerError, match=r"studies\.db .*make the file and its folder writable"):
-        Ledger.open(disk / "studies.db", create=False)
+        Ledger.open(disk / "studies.db")
+    with Ledger.open(disk / "studies.db", create=False) as ledger:
+        assert "plain" in ledger.study_names()
     assert (disk / "studies.db").read_bytes() == before

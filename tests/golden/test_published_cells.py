@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
+from typing import Any, get_args
+
 import msgspec
 import numpy as np
 import pytest
 
-from naslab.arch import Stage, UniversalBottleneck, arch_id, cost
+from naslab.arch import Stage, UniversalBottleneck, VertexCell, arch_id, cost
+from naslab.arch.blocks.vertex_cell import VertexOp
+from naslab.errors import SpecError
 from naslab.notations import read_notation, write_notation
 from naslab.notations.darts import EXAMPLE as DARTS_V2
+from naslab.notations.nas_bench_101 import EXAMPLE as INCEPTION_LIKE
+from naslab.notations.nas_bench_101 import nas_bench_101
 from naslab.space import load_space
 
 P_DARTS = (
@@ -84,3 +91,42 @@ def test_mobilenet_v4_conv_small() -> None:
     # arXiv 2404.10518, table 5: 3.8 M parameters, 0.2 G multiply-accumulates; a bias stands for the head's last norm.
     assert (round(cost(arch).params / 1e6, 1), round(cost(arch).macs / 1e9, 1)) == (3.8, 0.2)
     assert space.contains(arch)
+
+
+def test_the_inception_like_cell_of_nas_bench_101() -> None:
+    arch = read_notation(INCEPTION_LIKE)
+    assert cost(arch).params == 2_694_282  # "trainable_parameters" of the released data set for its example
+    assert arch_id(read_notation(write_notation(arch, "nas_bench_101"))) == arch_id(arch)
+    assert load_space("nas_bench_101_cells").contains(arch)
+
+
+@pytest.mark.parametrize(("size", "unique"), [(2, 1), (3, 6), (4, 84)])
+def test_nas_bench_101_has_so_many_cells_of_few_vertices(size: int, unique: int) -> None:
+    # Of the 423,624 cells of arXiv 1902.09635 1, 6, 84, 2,441, 62,010 and 359,082 have 2 to 7 vertices.
+    places = [(row, column) for column in range(size) for row in range(column)]
+    ids = set()
+    for bits in itertools.product((0, 1), repeat=len(places)):
+        edges = {place for place, bit in zip(places, bits, strict=True) if bit}
+        rows = {row for row, _ in edges}
+        columns = {column for _, column in edges}
+        if rows | {size - 1} != set(range(size)) or columns | {0} != set(range(size)):
+            continue  # some vertex is on no way from the input to the output: a smaller cell
+        matrix = tuple(tuple(int((row, column) in edges) for column in range(size)) for row in range(size))
+        for ops in itertools.product(get_args(VertexOp), repeat=size - 2):
+            ids.add(arch_id(nas_bench_101(VertexCell(matrix=matrix, ops=ops), repeats=1)))
+    assert len(ids) == unique
+
+
+@pytest.mark.parametrize(
+    ("matrix", "ops", "rule"),
+    [
+        (((0, 1), (1, 0)), (), r"matrix\[1\]: may only lead to later vertices"),
+        (((0, 0), (0, 0)), (), "no way leads from the input to the output"),
+        (((0, 1, 1), (0, 0, 1)), ("maxpool3x3",), r"matrix\[0\]: must have 2 numbers"),
+        (((0, 1), (0, 0)), ("maxpool3x3",), "must name the 0 vertices between, got 1"),
+        (tuple(tuple(int(column > row) for column in range(5)) for row in range(5)), ("maxpool3x3",) * 3, "got 10"),
+    ],
+)
+def test_matrices_that_are_no_cells(matrix: tuple[tuple[int, ...], ...], ops: Any, rule: str) -> None:
+    with pytest.raises(SpecError, match=rule):
+        VertexCell(matrix=matrix, ops=ops)

@@ -16,7 +16,7 @@ from naslab.arch.identity import layer_rows
 from naslab.arch.plan import Act, Concat, Dag, Gate, History, Identity, Layer, Node, Residual, Sequence, Supervised
 from naslab.errors import SpecError
 
-PROPERTY = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+PROPERTY = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def spelled(arch: ArchSpec) -> tuple[Any, ...]:

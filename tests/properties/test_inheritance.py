@@ -29,11 +29,7 @@ from naslab.arch import (
 from naslab.arch.build import build
 from naslab.training.inheritance import inherit
 
-PROPERTY = settings(
-    max_examples=int(__import__("os").environ.get("EX", "25")),
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+PROPERTY = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @PROPERTY

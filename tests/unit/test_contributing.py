@@ -56,6 +56,7 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(root: Path, *words: str) -> str:
     """A command of the extended package."""
     environment = os.environ | {"PYTHONPATH": str(root), "XDG_CACHE_HOME": str(root / "cache"), "COLUMNS": "200"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # its modules are compiled once, and not for every process
     command = [sys.executable, "-c", "from naslab.cli.main import run; run()", *words]
     said = subprocess.run(command, capture_output=True, text=True, cwd=root, env=environment)
     assert said.returncode == 0, said.stderr

@@ -13,6 +13,7 @@ import naslab
 
 PACKAGE = Path(naslab.__file__).parent
 ROOMS = (
+    "passwords",
     "errors",
     "arguments",
     "outside",
@@ -20,7 +21,8 @@ ROOMS = (
     "reading",
     *("atomic_write", "blobs", "pareto"),
     *("arch", "metrics", "zoo", "notations", "scaling", "space", "study", "ledger"),
-    *("training", "strategies", "estimators", "provenance", "execution", "analysis", "bench", "figures"),
+    *("provenance", "training", "package", "targets", "strategies", "estimators", "execution"),
+    *("analysis", "bench", "figures"),
     *("optuna_edge", "lab", "tune", "cli"),
 )
 """The members of the package in order: each may import those before it, at the top of a file or within a function."""
@@ -28,7 +30,8 @@ ROOMS = (
 HEAVY = {
     "torch": {
         *(f"arch/{name}.py" for name in ("build", "torch_layers", "layer_modules", "modules", "graphs", "source")),
-        *("training", "estimators"),
+        *(f"package/{name}.py" for name in ("prepared", "folder", "predict", "contents", "hub")),
+        *("training", "estimators", "targets/torch_runtime.py"),
     },
     "torchvision": {"training", "estimators"},
     "ray": {"execution"},

@@ -30,6 +30,7 @@ from naslab.arch.blocks.parallel import ConvStep, ForkStep, Parallel, PoolStep
 from naslab.arch.blocks.residual import Bottleneck, PreactResidual, ResidualBlock
 from naslab.arch.blocks.shuffle import ShuffleUnit, SplitShuffleUnit
 from naslab.arch.blocks.universal_bottleneck import UniversalBottleneck
+from naslab.arch.blocks.vertex_cell import VertexCell
 
 AnyBlock = (
     ConvBlock
@@ -62,6 +63,7 @@ AnyBlock = (
     | GraphCell
     | ActivationFirstResidual
     | UniversalBottleneck
+    | VertexCell
 )
 
 __all__ = [
@@ -103,4 +105,5 @@ __all__ = [
     "SplitShuffleUnit",
     "Transition",
     "UniversalBottleneck",
+    "VertexCell",
 ]

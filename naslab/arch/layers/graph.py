@@ -247,9 +247,8 @@ def _shift(node: Node, values: list[Shape]) -> HeightWidth:
 
 
 def _nothing_left(node: Node, values: list[Shape]) -> SpecError:
-    _, height, width = _joined(node, values)
-    rule = f"no shifted window starts on a map of {height} x {width}"
-    return SpecError("", f"{rule}; the input is too small for the strides before it")
+    rule = "no shifted window starts on a map of {} x {}; the input is too small for the strides before it"
+    return SpecError("", rule.format(*_joined(node, values)[1:]))
 
 
 def _reads_left(layer: Dag, place: list[int], keeps: tuple[bool, ...]) -> list[int]:

@@ -165,12 +165,35 @@ def test_train_reads_the_test_set_once_and_writes_a_network(commands: Commands) 
 
 
 def test_export_writes_python_and_onnx(commands: Commands) -> None:
+    pytest.importorskip("onnxruntime")
     shown = commands("export", "resnet20_cifar", "--out", "resnet.py", "--onnx", "resnet.onnx", "--json")
     assert shown.value == {"model": "resnet20_cifar", "files": ["resnet.py", "resnet.onnx"]}
     assert (commands.folder / "resnet.onnx").stat().st_size > 10_000
 
 
+def test_a_trained_folder_is_a_model(commands: Commands) -> None:
+    assert commands("train", "small:best", "--epochs", "1", "--out", "whole", "--licence", "CC0").code == 0
+    facts = json.loads((commands.folder / "whole" / "network.json").read_text())
+    assert (facts["class_names"], facts["licence"], facts["study"]) == ([*"0123456789"], "CC0", "small")
+    assert facts["metrics"]["test_accuracy"]["num_images"] == 359
+    assert facts["front"]
+    assert len(facts["fingerprint"]) == 32
+    shown = [commands("cost", model, "--json").value for model in ("whole", "whole/weights.safetensors")]
+    assert shown[0]["macs"] == shown[1]["macs"] > 0
+    assert commands("train", "whole", "--epochs", "1", "--out", "again").code == 0
+    assert commands("export", "whole", "--out", "copy", "--json").code == 0
+    copied = json.loads((commands.folder / "copy" / "network.json").read_text())
+    assert copied == facts
+    assert commands("export", "small:best", "--out", "copy_2").code == 2
+    assert not (commands.folder / "copy_2").exists()
+    assert commands("export", "small:best", "--out", "inside.py").code == 0
+    assert "Preprocess(" in (commands.folder / "inside.py").read_text()
+    assert commands("export", "whole", "--out", "bare.py", "--bare").code == 0
+    assert "Preprocess(" not in (commands.folder / "bare.py").read_text()
+
+
 def test_an_onnx_file_that_cannot_be_written_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
     (tmp_path / "net.onnx").mkdir()
     with pytest.raises(WriteError, match="it is a folder; name a file"):
         write_onnx(build(model("resnet20_cifar")), (3, 32, 32), tmp_path / "net.onnx")
@@ -190,7 +213,7 @@ def test_an_onnx_file_that_cannot_be_written_leaves_nothing_beside_it(tmp_path: 
             ("search", "tiny.yaml", "--dataset", "digits", "--limit", "macs<=10"),
             "limit macs<=10: the smallest cost found",
         ),
-        (("search", "digits_demo", "--ray-address", "auto"), "needs the executor 'ray'"),
+        (("search", "digits_demo", "--ray-address", "auto"), "has no effect without --executor ray"),
         (("search", "digits_demo", "--timeout", "0"), "timeout_seconds: must be above 0, got 0"),
         (("search", "digits_demo", "--baseline", "resnet20"), "did you mean 'resnet20_cifar'"),
         (("search", "digits_demo", "--study", "small"), "was made with another"),

@@ -21,6 +21,8 @@ REQUIRED = {
     "calibrate": ("digits_demo",),
     "supernet": ("digits_demo", "--out", "out.safetensors", "--no-sandwich"),
     "export": ("lenet5",),
+    "predict": ("trained", "photo.png", "--runtime", "onnxruntime"),
+    "measure": ("lenet5", "--target", "table:rows.csv"),
     "cost": ("--batch", "rows.csv"),
     "show": ("lenet5",),
 }
@@ -29,7 +31,15 @@ BESIDE = {
     **dict.fromkeys(("rungs", "stop_early", "inherit", "recipe"), ("--estimator", "naswot")),
     "epochs": ("--rungs", "1,3"),
 }
-VALUES = {"storage": "memory", "executor": "ray", "rungs": "1,3", "batch": "rows.csv", "recipe": "full", "study": "a"}
+VALUES = {
+    "storage": "memory",
+    "executor": "ray",
+    "rungs": "1,3",
+    "batch": "rows.csv",
+    "recipe": "full",
+    "study": "a",
+    "pixels": "uint8",
+}
 CONDITIONAL = [(name, option) for name, rows in NEEDS.items() for option, need in rows.items() if need is not ALWAYS]
 
 

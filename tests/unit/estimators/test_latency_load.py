@@ -11,12 +11,12 @@ from typing import Any
 import msgspec
 import pytest
 import torch
+from synthetic_study import study
 from torch import nn
 
 from naslab.analysis.latency_load import disturbed_words, load_words
 from naslab.estimators.latency import MeasuredLatency, measure_latency, noted_load
 from naslab.metrics import LATENCY
-from tests.synthetic_study import study
 
 QUIET = MeasuredLatency(0.5, 0.1, 11, 1, core_share=0.99, others_cores=0.4, num_cores=2)
 BUSY = MeasuredLatency(21.9, 9.0, 11, 1, core_share=0.4, others_cores=1.9, num_cores=2)

@@ -132,3 +132,26 @@ def test_without_a_folder_the_trial_says_so() -> None:
     assert not trial.should_stop()
     with pytest.raises(ReturnedError, match="returned no f1, f2"):
         numbers({}, ["f1", "f2"], [], "mine:evaluate")
+
+
+def test_a_hopeless_training_is_told_to_stop() -> None:
+    import msgspec
+
+    from naslab.study.outcome import Fidelity
+
+    def evaluate(network: Any, trial: naslab.Trial) -> dict[str, float]:
+        for epoch in range(1, trial.epochs + 1):
+            trial.report(epoch, accuracy=20.0 + 1e-3 * epoch)
+            if trial.should_stop():
+                break
+        return {"accuracy": 20.0}
+
+    goals = (Objective.named("accuracy"), Objective.named("macs"))
+    candidate = msgspec.structs.replace(numbered_candidate(7), fidelity=Fidelity(epochs=20), accuracy_to_beat=95.0)
+    training = OwnTraining(evaluate, "mine:evaluate", goals, stop_early=0.9)
+    stopped = training.estimate(candidate, Workbench(device="cpu"))
+    assert len(stopped.curve) < 20
+    assert stopped.notes["stopped"]["after_epochs"] == len(stopped.curve)
+    whole = msgspec.structs.replace(training, stop_early=None).estimate(candidate, Workbench(device="cpu"))
+    assert len(whole.curve) == 20
+    assert "stopped" not in whole.notes

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from fake_estimators import Scripted, run_file, runs_of
-from processes import wait_until
+from processes import HANG_SECONDS, wait_until
 from ray_clusters import joined_cluster
 from tiny_search import Counting, numbered_problem, numbered_study
 
@@ -94,3 +96,62 @@ def test_gpus_are_shared_out() -> None:
     for device, share in (("cuda", None), ("auto", 0.5)):
         with pytest.raises(DeviceError, match="the Ray cluster has none"):
             share_of_gpus(device, share, 1, 0.0)
+
+
+@pytest.fixture
+def mute_server() -> Iterator[int]:
+    """The port of something that takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def searched(folder: Path, address: str, seconds: str) -> subprocess.CompletedProcess[str]:
+    """What the command says of a search on a cluster at an address."""
+    words = ["search", "digits_demo", "--dataset", "digits", "--executor", "ray", "--ray-address", address]
+    return subprocess.run(
+        [sys.executable, "-c", "from naslab.cli.main import run; run()", *words, "--trials", "1", "--ledger", "l.db"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "NASLAB_RAY_SECONDS": seconds},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=HANG_SECONDS,
+    )
+
+
+def test_a_cluster_that_does_not_answer_is_one_line_and_nothing_is_written(tmp_path: Path, mute_server: int) -> None:
+    for address, seconds, why in (
+        ("127.0.0.1:1", "60", "Connection refused"),
+        (f"127.0.0.1:{mute_server}", "5", "nothing came of it in 5 seconds"),
+        ("127.0.0.1:1", "soon", "NASLAB_RAY_SECONDS: must be a number of seconds above 0, got 'soon'"),
+    ):
+        told = searched(tmp_path, address, seconds)
+        assert (told.returncode, told.stdout) == (2, ""), told.stderr
+        assert told.stderr.startswith("naslab: "), told.stderr
+        assert told.stderr.count("\n") == 1
+        assert why in told.stderr
+        assert list(tmp_path.iterdir()) == []
+
+
+NOISY = """
+import logging, os, sys
+from pathlib import Path
+from naslab.execution.ray_connection import noise_in, logger
+logging.basicConfig()
+with noise_in(Path(sys.argv[1])):
+    os.write(2, b"from C++\\n")
+    logger.warning("Ray: %s", "a node died")
+    logging.getLogger("mine").warning("a word of mine")
+    print("for people", file=sys.stderr)
+print("after", file=sys.stderr)
+os.write(2, b"also after\\n")
+"""
+
+
+def test_what_ray_says_goes_to_a_file_and_what_naslab_says_does_not(tmp_path: Path) -> None:
+    log = tmp_path / "studies.db.ray.log"
+    log.write_text("earlier\n")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", NOISY, str(log)]
+    told = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert log.read_text() == "earlier\nfrom C++\nRay: a node died\n"
+    assert told.stderr == "WARNING:mine:a word of mine\nfor people\nafter\nalso after\n"

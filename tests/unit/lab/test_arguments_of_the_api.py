@@ -31,13 +31,16 @@ RIGHT: dict[str, dict[str, Any]] = {
     "fit_compound": {"model": "lenet5", "dataset": "digits"},
     "fit_data_law": {"model": "lenet5", "dataset": "digits", "images": [50, 100, 200, 400, 800]},
     "fit_power_law": {"costs": [1, 2, 4, 8, 16], "errors": [9, 7, 6, 5, 4.5], "num_resamples": 2},
+    "from_pretrained": {"name": "trained"},
     "front_figure": {"study": "a study"},
     "load_arch": {"path": "there.yaml"},
     "load_space": {"name_or_path": "digits_demo"},
+    "measure": {"model": "lenet5"},
     "meet_budget": {"arch": "lenet5", "metric": "macs", "target": 4e5},
     "model": {"name": "lenet5"},
     "open_study": {"name": "a study"},
     "pareto_front": {"study": "a study"},
+    "predict": {"model": "trained", "images": ["photo.png"]},
     "rescale": {"arch": "lenet5", "phi": 0},
     "save_arch": {"arch": "lenet5", "path": "lenet5.yaml"},
     "scale": {"arch": "lenet5"},
@@ -58,6 +61,8 @@ def no_work(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def work(*_: Any, **__: Any) -> Any:
         raise WorkError
 
+    import naslab.lab.predicting
+    import naslab.targets.measuring
     import naslab.training.fit
     import naslab.training.supernet.export
     import naslab.training.supernet.training
@@ -65,6 +70,8 @@ def no_work(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(Ledger, "open", work)
+    monkeypatch.setattr(naslab.lab.predicting, "_loaded", work)
+    monkeypatch.setattr(naslab.targets.measuring, "measure_deployed", work)
     monkeypatch.setattr(naslab.training.fit, "fit_and_test", work)
     monkeypatch.setattr(naslab.training.supernet.training, "train_supernet", work)
     monkeypatch.setattr(naslab.training.supernet.export, "write_slice", work)
@@ -118,7 +125,7 @@ def test_every_function_is_walked() -> None:
     assert RIGHT.keys() == set(FUNCTIONS)
 
 
-FIELDS = {
+FIELDS: dict[str, dict[str, Any]] = {
     "ArchSpec": {"input": (3, 8, 8), "stages": STAGES, "num_classes": 2},
     "Compound": {},
     "Recipe": {},

@@ -10,11 +10,11 @@ import pytest
 from naslab.analysis.facts import budget_words
 from naslab.arch import arch_id
 from naslab.arch.declaration import COUNTERS, Counts, Declaration, Layer, Shape, declare, no_weights
-from naslab.arch.layer_modules import declare_module, module_of
+from naslab.arch.layer_modules import module_of
 from naslab.arch.layers import combinators
 from naslab.arch.plan import seq
 from naslab.arch.tally import tally
-from naslab.arch.torch_layers import TorchLayer
+from naslab.arch.torch_layers import TorchLayer, declare_module
 from naslab.errors import DataError, NaslabError, SpecError, StudyError, UnreadableError
 from naslab.estimators.estimator import Workbench
 from naslab.estimators.known_table import KnownTable, genome_key, genome_of_key
@@ -42,15 +42,15 @@ TWINS = SearchSpace(
 def test_a_table_holds_a_network_under_whichever_of_its_keys(tmp_path: Path) -> None:
     genomes = [TWINS.genome_at(rank) for rank in range(TWINS.size())]
     networks: dict[str, list[str]] = {}
-    for genome in genomes:
-        networks.setdefault(arch_id(TWINS.decode(genome)), []).append(genome_key(genome))
+    for each in genomes:
+        networks.setdefault(arch_id(TWINS.decode(each)), []).append(genome_key(each))
     one, other = next(keys for keys in networks.values() if len(keys) == 2)
     path = tmp_path / "known.csv"
     path.write_text(f"arch,mean_acc\n{one},91.5\n")
     made = read_name(f"table:path={path}").make(Setting(make_problem(TWINS, "digits", None, (), None)))
-    genome = genome_of_key(TWINS, other)
-    assert genome is not None
-    candidate = make_candidate(TWINS.decode(genome), 0, 1, 0, "search", genome)
+    twin = genome_of_key(TWINS, other)
+    assert twin is not None
+    candidate = make_candidate(TWINS.decode(twin), 0, 1, 0, "search", twin)
     bench = Workbench(device="cpu", cache={})
     assert made.estimator.estimate(candidate, bench).measured[ACCURACY.name] == 91.5
     alone = KnownTable(path=str(path)).estimate(candidate, bench)
@@ -64,8 +64,8 @@ def test_a_table_holds_a_network_under_whichever_of_its_keys(tmp_path: Path) -> 
 def test_keys_are_read_as_they_are_written() -> None:
     space = load_space("nas_bench_macro")
     for rank in (0, 1, 2187, space.size() - 1):
-        genome = space.genome_at(rank)
-        assert genome_of_key(space, genome_key(genome)) == genome
+        made = space.genome_at(rank)
+        assert genome_of_key(space, genome_key(made)) == made
     assert [genome_of_key(space, key) for key in ("", "0120120", "012012012", "9120120x", "3" * 8)] == [None] * 5
 
 

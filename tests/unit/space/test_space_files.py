@@ -25,12 +25,16 @@ SIZES = {
     "darts": DARTS_CELL**2,
     "digits_demo": 2 * (DIGIT_BLOCKS * 8) ** 2 * (1 + DIGIT_BLOCKS * 8),
     "efficientnet_b0_like": (2 * 2 * 3 * 2) * (8 * 3 * 3) ** 5 * (8 * 3 * 2),
+    "fbnet": 9**22,
     "mbconv_cifar": 3 * (LAYER + LAYER**2 + LAYER**3 + LAYER**4) ** 3 * 3**3 * 3,
+    "mcunet": (9**2 + 9**3 + 9**4) ** 5 * 9,
     "mixed_cifar": 3 * (MIXED_BLOCKS * 5 * 4) ** 4 * 2,
     "mobilenet_v4_uib": ((3 * 2 * 4) * sum((3 * 3 * 4) ** more for more in (3, 4, 5))) ** 2,
+    "nas_bench_101_cells": 2**21 * 3**5,
     "nas_bench_201": 5**6,
     "nas_bench_macro": 3**8,
     "nats_size": 8**5,
+    "once_for_all_mobilenet_v3": (9**2 + 9**3 + 9**4) ** 5,
     "yardstick": (3 * 4 * 3) ** 3,
 }
 

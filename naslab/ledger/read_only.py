@@ -1,0 +1,85 @@
+"""SQLite ledgers that may be read and not written: on a read-only disk, another's, of an older version too."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import tempfile
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.pool import NullPool, StaticPool
+
+from naslab.errors import LedgerError
+from naslab.regular_files import read_regular
+
+_JOURNAL_VERSIONS = slice(18, 20)
+"""Where a SQLite file says how it is written: 2 and 2 with a log beside it, 1 and 1 without."""
+_WITHOUT_LOG = b"\x01\x01"
+
+
+def is_writable(path: Path) -> bool:
+    """Whether this process may write to the ledger at `path` and beside it, as SQLite must."""
+    file = os.path.realpath(path)
+    return os.access(file, os.W_OK) and os.access(os.path.dirname(file), os.W_OK)
+
+
+def reading_engine(path: Path) -> Engine:
+    """The ledger at `path` as it lies there, for reading; nothing is written to its disk."""
+    place = f"file:{quote(os.path.realpath(path))}?mode=ro"
+    return _begun_plainly(create_engine("sqlite://", creator=lambda: _opened(place), poolclass=NullPool))
+
+
+def copied_engine(path: Path) -> Engine:
+    """A copy of the ledger at `path` in memory, with what its log holds; `allow_no_writes` makes it for reading alone.
+
+    Raises `LedgerError` where the file or its log cannot be read.
+    """
+    copy = _copy(Path(os.path.realpath(path)))
+    return _begun_plainly(create_engine("sqlite://", creator=lambda: copy, poolclass=StaticPool))
+
+
+def allow_no_writes(engine: Engine) -> None:
+    """Have every later write of a copy in memory refused, as those of the file are."""
+    with engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA query_only=ON")
+
+
+def _copy(path: Path) -> sqlite3.Connection:
+    log = Path(f"{path}-wal")
+    try:
+        content = read_regular(path)
+        written = read_regular(log) if log.exists() else b""
+    except OSError as error:
+        raise LedgerError(f"ledger {path} cannot be read: {error.strerror}") from None
+    copy = _opened(":memory:")
+    if not written:
+        changed = bytearray(content)
+        changed[_JOURNAL_VERSIONS] = _WITHOUT_LOG
+        copy.deserialize(bytes(changed))
+        return copy
+    with tempfile.TemporaryDirectory(prefix="naslab-") as folder:
+        for name, data in (("ledger", content), ("ledger-wal", written)):
+            Path(folder, name).write_bytes(data)
+        with closing(sqlite3.connect(Path(folder, "ledger"))) as there:
+            there.backup(copy)
+    return copy
+
+
+def _opened(place: str) -> sqlite3.Connection:
+    return sqlite3.connect(place, uri=True, isolation_level=None, check_same_thread=False)
+
+
+def _begun_plainly(engine: Engine) -> Engine:
+    def prepare(connection: Any, _: object) -> None:
+        connection.execute("PRAGMA foreign_keys=ON")
+
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN")
+
+    event.listen(engine, "connect", prepare)
+    event.listen(engine, "begin", begin)
+    return engine

@@ -1,0 +1,141 @@
+"""Measuring a network in a target: exported, then timed in a process of its own on cores of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from importlib import import_module
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from naslab.errors import NaslabError, SpecError, shown
+from naslab.targets.process import Answer, Job
+from naslab.targets.target import Deployed, Target, require_target
+
+MOST_SPREAD = 0.25
+"""The interquartile range of the passes as a share of their median, above which a measurement is refused."""
+NOTED_LOAD = 0.1
+"""Cores that others keep busy, from which it is said."""
+MOST_SECONDS = 900.0
+
+
+class Measured(msgspec.Struct, frozen=True, kw_only=True):
+    """What a network takes in a target: milliseconds of a batch, bytes of its file, and memory at its highest.
+
+    `latency_ms_iqr` is the interquartile range of the `num_passes` counted passes, `spread` that as a share of the
+    median. `size_bytes` is the size of the file that the target runs, `peak_memory_bytes` by how much the network
+    raised the memory of its process. `other_load` is how many cores other processes kept busy meanwhile, `waited` the
+    share of the time in which this one's cores did not work for it. `None` stands for what a target does not tell.
+    """
+
+    target: str
+    threads: int
+    batch: int
+    latency_ms: float
+    latency_ms_iqr: float | None = None
+    spread: float | None = None
+    num_passes: int = 0
+    size_bytes: int | None = None
+    peak_memory_bytes: int | None = None
+    other_load: float | None = None
+    waited: float | None = None
+
+
+def measure_deployed(deployed: Deployed, target: Target, most_spread: float = MOST_SPREAD) -> Measured:
+    """Measure a network in a target.
+
+    A measurement whose `spread` is above `most_spread` is refused. Raises `NaslabError` for it, and for a target that
+    is not installed, or that cannot run the network.
+    """
+    require_target(target)
+    home = import_module(f"naslab.targets.{target.row.home}")
+    if not target.row.is_timed:
+        told = home.latency(deployed, target)
+        return Measured(
+            target=target.written,
+            threads=target.threads,
+            batch=target.batch,
+            latency_ms=told.median_ms,
+            latency_ms_iqr=told.iqr_ms,
+            num_passes=told.num_passes,
+            size_bytes=told.size_bytes,
+        )
+    cores = own_cores(target.threads)
+    with tempfile.TemporaryDirectory() as folder:
+        path: Path = home.prepare(deployed, target, Path(folder))
+        size = path.stat().st_size
+        answer = _answer(Job(target, str(path), cores))
+    if answer.error:
+        raise NaslabError(f"the target {target.name} cannot run {deployed.name}: {answer.error}")
+    return measured_of(answer, target, size, most_spread)
+
+
+def measured_of(answer: Answer, target: Target, size_bytes: int, most_spread: float = MOST_SPREAD) -> Measured:
+    """The measurement in the `answer` of a process that ran a file of `size_bytes` in `target`.
+
+    Raises `NaslabError` where its passes spread by more than `most_spread`.
+    """
+    low, median, high = (float(each) for each in np.percentile(answer.times_ms, (25, 50, 75)))
+    spread = (high - low) / median
+    wall = answer.wall_seconds
+    others = None if answer.busy_seconds is None else max(0.0, (answer.busy_seconds - answer.cpu_seconds) / wall)
+    if spread > most_spread:
+        load = "" if others is None else f", while others kept {others:.1f} cores busy"
+        raise NaslabError(
+            f"the passes spread too much: their interquartile range is {100 * spread:.0f} % of the median of "
+            f"{median:.3g} ms{load}; at most {100 * most_spread:g} % may be: measure on a quiet machine, or raise "
+            "--most-spread"
+        )
+    return Measured(
+        target=target.written,
+        threads=target.threads,
+        batch=target.batch,
+        latency_ms=median,
+        latency_ms_iqr=high - low,
+        spread=spread,
+        num_passes=len(answer.times_ms),
+        size_bytes=size_bytes,
+        peak_memory_bytes=answer.peak_memory_bytes,
+        other_load=others,
+        waited=max(0.0, 1 - answer.cpu_seconds / wall / target.threads),
+    )
+
+
+def own_cores(threads: int) -> tuple[int, ...]:
+    """The cores that a measurement on `threads` threads runs on: the last ones that this process may use.
+
+    Raises `SpecError` where there are fewer.
+    """
+    if not hasattr(os, "sched_getaffinity"):
+        return ()
+    cores = sorted(os.sched_getaffinity(0))
+    if threads > len(cores):
+        raise SpecError("threads", f"must be at most the {len(cores)} cores of this process, got {threads}")
+    return tuple(cores[-threads:])
+
+
+def _answer(job: Job) -> Answer:
+    threads = str(job.target.threads)
+    environment = os.environ | {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+    folders = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment["PYTHONPATH"] = os.pathsep.join(folders)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "naslab.targets.process"],
+            input=msgspec.json.encode(job),
+            capture_output=True,
+            env=environment,
+            timeout=MOST_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        raise NaslabError(f"the target {job.target.name} is not done after {MOST_SECONDS:g} s") from None
+    try:
+        return msgspec.json.decode(done.stdout, type=Answer)
+    except msgspec.MsgspecError:
+        said = done.stderr.decode(errors="replace").strip().splitlines()
+        why = shown(said[-1], 300) if said else "it said nothing"
+        raise NaslabError(f"the target {job.target.name} ended with code {done.returncode}: {why}") from None

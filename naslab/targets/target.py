@@ -1,0 +1,166 @@
+"""A target is a value: a runtime with its device and precision, how many threads, how many images at once."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from naslab.arch import ArchSpec
+from naslab.arch.block import require
+from naslab.errors import NaslabError, SpecError, UnknownNameError
+from naslab.package.facts import Facts
+
+Precision = Literal["float32", "int8"]
+
+
+class TargetRow(NamedTuple):
+    """A runtime at a precision: its name, what it is, where it runs, and the packages that it takes.
+
+    `home` is the module that knows it. Where `is_timed`, that has `start`, which a process of its own calls; else
+    `latency`, which tells the milliseconds without one. `extra` is what installs the packages. With an `argument` the
+    target is written `name:argument`.
+    """
+
+    name: str
+    summary: str
+    home: str
+    device: str = "cpu"
+    precision: Precision = "float32"
+    packages: tuple[str, ...] = ()
+    extra: str = ""
+    is_timed: bool = True
+    argument: str = ""
+
+    @property
+    def written(self) -> str:
+        """How it is asked for."""
+        return f"{self.name}:{self.argument}" if self.argument else self.name
+
+
+_ONNX = ("onnx", "onnxscript", "onnxruntime")
+ROWS: tuple[TargetRow, ...] = (
+    TargetRow("torch", "PyTorch, eager", "torch_runtime"),
+    TargetRow("torch-compiled", "PyTorch, compiled by torch.compile", "torch_runtime"),
+    TargetRow("cuda", "PyTorch, eager, on a GPU", "torch_runtime", device="cuda"),
+    TargetRow("onnxruntime", "ONNX Runtime", "onnx_runtime", packages=_ONNX, extra="onnx"),
+    TargetRow(
+        "onnxruntime-int8",
+        "ONNX Runtime, weights and activations quantised to 8 bits after training",
+        "onnx_runtime",
+        precision="int8",
+        packages=_ONNX,
+        extra="onnx",
+    ),
+    TargetRow("openvino", "OpenVINO", "openvino_runtime", packages=(*_ONNX, "openvino"), extra="onnx,openvino"),
+    TargetRow(
+        "openvino-int8",
+        "OpenVINO, weights and activations quantised to 8 bits after training",
+        "openvino_runtime",
+        precision="int8",
+        packages=(*_ONNX, "openvino"),
+        extra="onnx,openvino",
+    ),
+    TargetRow(
+        "table", "sums of a table of operator latencies", "latency_table", device="", is_timed=False, argument="FILE"
+    ),
+    TargetRow(
+        "command",
+        "any command that takes an ONNX file and prints milliseconds",
+        "outside_command",
+        device="",
+        packages=_ONNX,
+        extra="onnx",
+        is_timed=False,
+        argument="'bench.sh {onnx}'",
+    ),
+)
+"""The targets. A new one is a row here and a file beside this one."""
+
+
+class Target(msgspec.Struct, frozen=True):
+    """What a network is timed in: the `name` of a row, its `argument`, CPU `threads`, and a `batch` of images.
+
+    Raises `SpecError` for numbers below 1.
+    """
+
+    name: str
+    argument: str = ""
+    threads: int = 1
+    batch: int = 1
+
+    def __post_init__(self) -> None:
+        require(self.threads >= 1, "threads", f"must be at least 1, got {self.threads}")
+        require(self.batch >= 1, "batch", f"must be at least 1, got {self.batch}")
+
+    @property
+    def row(self) -> TargetRow:
+        """Its row."""
+        return next(row for row in ROWS if row.name == self.name)
+
+    @property
+    def written(self) -> str:
+        """How it is asked for.
+
+        >>> parse_target("table:note10.csv").written
+        'table:note10.csv'
+        """
+        return f"{self.name}:{self.argument}" if self.argument else self.name
+
+
+class Deployed(NamedTuple):
+    """A network as it is deployed: its name, description, facts and file of weights; without it, fresh weights."""
+
+    name: str
+    arch: ArchSpec
+    facts: Facts | None = None
+    weights: str | None = None
+
+
+class Told(NamedTuple):
+    """Milliseconds of a batch: the median, the interquartile range (`None` where unknown), how many were counted."""
+
+    median_ms: float
+    iqr_ms: float | None = None
+    num_passes: int = 0
+    size_bytes: int | None = None
+
+
+def parse_target(text: str, threads: int = 1, batch: int = 1) -> Target:
+    """The target that a text asks for, on `threads` threads with a `batch` of images.
+
+    Raises `UnknownNameError` with the nearest targets, and `SpecError` where its argument is missing or too much.
+
+    >>> parse_target("onnxruntime-int8").row.precision
+    'int8'
+    """
+    name, colon, argument = text.partition(":")
+    row = next((row for row in ROWS if row.name == name), None)
+    if row is None:
+        raise UnknownNameError("target", text, [row.written for row in ROWS])
+    if bool(row.argument) != bool(argument) or (colon and not argument):
+        raise SpecError("target", f"is written {row.written}, got '{text}'")
+    return Target(name, argument, threads, batch)
+
+
+def missing_packages(row: TargetRow) -> list[str]:
+    """The packages that a target takes and this installation lacks."""
+    return [name for name in row.packages if importlib.util.find_spec(name) is None]
+
+
+def require_target(target: Target) -> None:
+    """Raise `NaslabError` where a target is not there: what it lacks, and what installs that."""
+    row = target.row
+    missing = missing_packages(row)
+    if missing:
+        raise NaslabError(f"the target {row.name} needs {', '.join(missing)}: pip install 'naslab[{row.extra}]'")
+
+
+def target_states() -> dict[str, str]:
+    """Every target with `ready`, or what is missing for it: what `naslab doctor` lists."""
+    states = {}
+    for row in ROWS:
+        missing = missing_packages(row)
+        states[row.written] = f"needs naslab[{row.extra}]: {', '.join(missing)}" if missing else "ready"
+    return states

@@ -1,0 +1,48 @@
+"""The examples run as they say, and each is under 40 lines."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+FILES = sorted(EXAMPLES.glob("*.py"))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return Path(shutil.copytree(EXAMPLES, tmp_path_factory.mktemp("examples") / "copied"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_an_example_is_short(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) < 40
+
+
+def test_the_table_names_each() -> None:
+    table = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    assert all(f"({path.name})" in table for path in FILES)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_an_example_runs_as_it_says(path: Path, folder: Path) -> None:
+    command = re.search(r"^ *naslab (search .*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    assert command is not None
+    words = [*shlex.split(command[1]), "--ledger", f"{path.stem}.db", "--workers", "1", "--json"]
+    for option, value in (("--trials", "2"), ("--epochs", "1")):
+        words[words.index(option) + 1] = value
+    program = [sys.executable, "-c", "from naslab.cli.main import run; run()", *words]
+    environment = os.environ | {"PYTHONPATH": str(EXAMPLES.parent)}
+    said = subprocess.run(program, capture_output=True, text=True, cwd=folder, env=environment)
+    assert said.returncode == 0, said.stderr
+    found = json.loads(said.stdout)
+    assert (found["trials"], found["failed"]) == (2, 0)
