@@ -97,6 +97,11 @@ def make_problem(
         require_split(data, data_dir)
         if score is None:
             require_measurable(facts, name)
+        elif not brings_data and facts.task != "classification":
+            raise StudyError(
+                f"the estimator of {score} ranks networks by one label an image, {name} has "
+                f"{TASKS[facts.task].words} ({facts.task}): leave --estimator out, or give one of your own"
+            )
     read = [Limit.parse(text) for text in limits]
     for limit in read:
         if not limit.is_described and find_metric(limit.metric).measured_by != TIMING:

@@ -231,3 +231,10 @@ def test_a_search_and_a_training_on_numbers(tmp_path):
     trained = naslab.train("own:best", epochs=2, ledger=tmp_path / "l.db", device="cpu")
     assert math.isnan(trained.result.test_accuracy)
     assert set(trained.result.test_metrics) == {"mae", "rmse", "r2"}
+
+
+def test_estimators_of_classes_are_refused_for_other_tasks():
+    from naslab.space import SearchSpace
+
+    with pytest.raises(StudyError, match="the estimator of naswot ranks networks by one label an image"):
+        make_problem(SearchSpace(SPACE, "own"), given("multilabel"), None, (), None, score="naswot")
