@@ -18,7 +18,7 @@ from naslab.atomic_write import atomic_write, require_writable
 from naslab.errors import DataError
 from naslab.lab.models import COUNT, FOLDER, LEDGER, MODEL, NAME, RECIPE, SEED, AnyModel, Model, find_model
 from naslab.lab.reading import open_study
-from naslab.study.data_choice import DataChoice
+from naslab.study.data_choice import OWN_DATA, DataChoice
 from naslab.study.outcome import EpochRecord
 from naslab.study.recipe import Recipe
 from naslab.training.datasets.info import DATASETS, dataset_info
@@ -110,7 +110,10 @@ def data_of(model: Model, dataset: str | None, ledger: str | Path) -> DataChoice
         return DataChoice(name=dataset)
     if model.study is None:
         raise DataError(f"say what to train {model.name} on: --dataset {', '.join(DATASETS)} or image_folder:PATH")
-    return open_study(model.study, ledger).problem.data
+    data = open_study(model.study, ledger).problem.data
+    if data.name == OWN_DATA:
+        raise DataError(f"study '{model.study}' has {OWN_DATA}: say what to train {model.name} on, as --dataset digits")
+    return data
 
 
 def export_network(
