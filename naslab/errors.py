@@ -56,7 +56,8 @@ class SpecError(NaslabError, ValueError):
 class UnknownNameError(NaslabError, LookupError):
     """A name that is not known, with the nearest ones that are.
 
-    `kind` says of what: `strategy`, `search space`. `known` are the names to choose from, `mend` what else would do.
+    `kind` says of what `name` was to be one: `strategy`, `search space`. `known` are the names to choose from, `mend`
+    says what else would do.
     """
 
     def __init__(self, kind: str, name: str, known: Iterable[str], mend: str = "") -> None:

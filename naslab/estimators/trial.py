@@ -133,7 +133,7 @@ def number(name: str, value: object) -> float:
 
 
 def numbers(returned: object, wanted: Sequence[str], described: Sequence[str], function: str) -> dict[str, float]:
-    """What a user's `function` returned, by name: a mapping of numbers, or the number of the one objective `wanted`.
+    """What a user's `function` `returned`, by name: a mapping of numbers, or the number of the one objective `wanted`.
 
     `described` are metrics that the network's description tells, which a function cannot say. Raises `ReturnedError`
     for anything else, and where one of `wanted` is missing.

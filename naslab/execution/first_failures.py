@@ -39,6 +39,7 @@ class FirstFailuresSource:
         return self._source.propose(count, first_trial)
 
     def learn(self, outcome: Outcome) -> None:
+        """Pass on `outcome`, which is in the ledger by now. Raises `StudyError` where the first three failed alike."""
         self._source.learn(outcome)
         failure = outcome.estimate.failure
         self._is_over = self._is_over or failure is None or failure.reason not in ("error", "invalid")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from naslab.analysis.study import StudyView, read_study
 from naslab.arch import ArchSpec, encode
+from naslab.errors import StudyError
 from naslab.execution.events import Observer, StudyOpened, ignore
 from naslab.execution.workers import Workers
 from naslab.lab.models import Model
@@ -17,6 +18,7 @@ from naslab.lab.search_estimators import estimator_of
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.location import locate
 from naslab.space import SearchSpace
+from naslab.study.data_choice import OWN_DATA
 from naslab.training.memory import WorkerMemory
 
 
@@ -31,8 +33,11 @@ def train_family(
     """Train the networks `listed` with the recipe, epochs and data of `study`, and keep them in it as its family.
 
     `ledger` holds the study, `workers` say where to train, `on_event` is called with what happens. The study as it is
-    then.
+    then. Raises `StudyError` for a study whose training function brings its own data.
     """
+    if study.problem.data.name == OWN_DATA:
+        told = f"study '{study.record.name}' is trained by {study.record.estimator}, which brings its own data"
+        raise StudyError(f"{told}: naslab cannot train rescaled networks for it, so print the family without training")
     pool = workers or Workers()
     log = locate(ledger).ray_log
     with pool.connection(log), Ledger.open(ledger, create=False) as opened, opened.claim(study.record.name):

@@ -20,7 +20,7 @@ from naslab.lab.packages import Training, facts_of_training
 from naslab.lab.packages import export_network as export_network
 from naslab.lab.reading import open_study
 from naslab.package.facts import Facts
-from naslab.study.data_choice import DataChoice
+from naslab.study.data_choice import OWN_DATA, DataChoice
 from naslab.study.outcome import EpochRecord
 from naslab.study.recipe import Recipe
 from naslab.training.datasets.choosing import choose_data
@@ -138,6 +138,8 @@ def data_of(
     if model.study is None:
         raise DataError(f"say what to train {model.name} on: --dataset {', '.join(dataset_names())}")
     begun = open_study(model.study, ledger).problem.data
+    if begun.name == OWN_DATA:
+        raise DataError(f"study '{model.study}' has {OWN_DATA}: say what to train {model.name} on, as --dataset digits")
     now = choose_data(begun, data_dir)
     if begun.fingerprint and now.fingerprint != begun.fingerprint:
         raise DataError(

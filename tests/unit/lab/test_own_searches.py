@@ -153,3 +153,16 @@ def test_epochs_of_ones_own_are_shown_live(folder: Path) -> None:
     display.show(EpochEnded(outcome.candidate, outcome.estimate.curve[0]))
     assert "f1 0.1" in display._status()
     assert EpochDone(outcome.candidate, outcome.estimate.curve[0]).epoch.values == {"f1": 0.1}
+
+
+def test_what_needs_the_data_of_such_a_study_says_so(folder: Path) -> None:
+    from naslab.errors import DataError
+    from naslab.lab.families import train_family
+    from naslab.lab.models import find_model
+    from naslab.lab.training import data_of
+
+    study = search("own_code:evaluate", trials=1)
+    with pytest.raises(StudyError, match="is trained by own_code:evaluate, which brings its own data"):
+        train_family(study, [], "own.db")
+    with pytest.raises(DataError, match="say what to train own:0 on, as --dataset digits"):
+        data_of(find_model("own:0", "own.db"), None, "own.db")
