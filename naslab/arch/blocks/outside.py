@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -61,8 +63,8 @@ def as_outside(value: Any) -> Any:
     """
     if isinstance(value, dict):
         name = value.get("type")
-        if isinstance(name, str) and (is_outside(name) or (name.isidentifier() and name in published("naslab.blocks"))):
-            fields = value if is_outside(name) else {**value, "type": published("naslab.blocks")[name][0]}
+        if isinstance(name, str) and (is_outside(name) or (name.isidentifier() and name in _published_blocks())):
+            fields = value if is_outside(name) else {**value, "type": _published_blocks()[name][0]}
             return {"type": TAG, "of": fields["type"], "fields": msgspec.json.encode(fields).decode()}
         made: Any = {key: as_outside(each) for key, each in value.items()}
         return made if any(made[key] is not each for key, each in value.items()) else value
@@ -70,6 +72,16 @@ def as_outside(value: Any) -> Any:
         items = [as_outside(each) for each in value]
         return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
     return value
+
+
+def _published_blocks() -> dict[str, tuple[str, ...]]:
+    """The published blocks, looked for once for each search path: a space may refuse many networks a second."""
+    return _published_on(tuple(sys.path))
+
+
+@lru_cache(maxsize=4)
+def _published_on(path: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    return published("naslab.blocks")
 
 
 def own_blocks(value: Any) -> set[str]:
