@@ -23,7 +23,7 @@ from naslab.package.folder import Package
 from naslab.package.prepared import preprocess_of
 from naslab.study.recipe import Recipe
 from naslab.training.data import find_device
-from naslab.training.datasets.image_folder import ENDINGS
+from naslab.training.datasets.folder_parts import ENDINGS
 from naslab.training.decode import fit_pixels, read_pixels
 from naslab.training.evaluation import EVALUATION_BATCH, STEPS_OF_EVALUATION, mean_log_probability
 from naslab.training.onnx_file import INPUT, onnx_session

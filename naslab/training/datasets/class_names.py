@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from naslab.study.data_choice import DataChoice
-from naslab.training.datasets.image_folder import IMAGE_FOLDER, list_part, parse_choice
+from naslab.study.data_choice import FOLDER, DataChoice
+from naslab.training.datasets.image_folder import list_part, parse_choice
 from naslab.training.datasets.info import dataset_info, facts_of
 from naslab.training.datasets.read import read_images
 
@@ -62,7 +62,7 @@ def content_fingerprint(choice: DataChoice, data_dir: Path | None = None) -> str
 
 
 def _parts(choice: DataChoice, data_dir: Path | None) -> Iterator[bytes]:
-    if choice.name.startswith(IMAGE_FOLDER):
+    if choice.name.startswith(FOLDER):
         root = parse_choice(choice.name).root
         listing = list_part(root, "train", choice.skip_unreadable)
         for path, label in zip(listing.files, listing.labels.tolist(), strict=True):
