@@ -17,6 +17,7 @@ import naslab
 ROOT = Path(__file__).parents[2]
 SNIPPET = re.compile(r"```(?:python|yaml)\n# (\S+): ([^\n`]+?)(?: `([^`]+)`)?\n(.*?)```", re.DOTALL)
 """A file, where in it (`a new file`, `at the end`, `above`, `below` or `in place of` a line), and the code."""
+LAYER_TEST = "tests/unit/arch/test_layer_declarations.py"
 
 
 def snippets() -> Iterator[tuple[str, str, str, str]]:
@@ -48,6 +49,8 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
     skipped = shutil.ignore_patterns("__pycache__")
     shutil.copytree(Path(naslab.__file__).parent, root / "naslab", ignore=skipped)
     shutil.copytree(ROOT / "search_spaces", root / "search_spaces")
+    (root / LAYER_TEST).parent.mkdir(parents=True)
+    shutil.copy(ROOT / LAYER_TEST, root / LAYER_TEST)
     for snippet in snippets():
         apply(root, *snippet)
     return root
@@ -71,6 +74,15 @@ def test_the_page_adds_one_of_each_kind() -> None:
 
 def test_its_space_is_found_by_name(extended: Path) -> None:
     assert "unshuffled" in run(extended, "spaces")
+
+
+@pytest.mark.slow
+def test_its_layer_is_what_it_declares(extended: Path) -> None:
+    asked = ("-m", "pytest", "-q", "-p", "no:cacheprovider", LAYER_TEST, "-k", "SpaceToDepth or has_an_example")
+    environment = os.environ | {"PYTHONPATH": str(extended)}
+    said = subprocess.run([sys.executable, *asked], capture_output=True, text=True, cwd=extended, env=environment)
+    assert said.returncode == 0, said.stdout
+    assert int(re.findall(r"(\d+) passed", said.stdout)[0]) > 10
 
 
 @pytest.mark.slow
