@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -55,6 +56,23 @@ def imports_of(path: Path) -> list[tuple[str, bool]]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             found += [(f"{node.module}.{alias.name}", id(node) in top) for alias in node.names]
     return found
+
+
+def test_every_import_goes_down_in_the_drawing() -> None:
+    page = (PACKAGE.parent / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    drawn = {
+        room: int(floor)
+        for floor, rooms in re.findall(r"^ ?(\d+)  (\w+(?: +\w+)*)$", page, re.MULTILINE)
+        for room in rooms.split()
+    }
+    assert drawn.keys() == set(ROOMS)
+    for path in sources():
+        room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        for module, _ in imports_of(path):
+            package, _, rest = module.partition(".")
+            other = rest.partition(".")[0]
+            if package == "naslab" and other in drawn and other != room:
+                assert drawn[other] < drawn[room], f"{path.relative_to(PACKAGE)} imports {module}"
 
 
 def test_every_member_has_its_place() -> None:
