@@ -240,7 +240,10 @@ def require_reachable(address: str) -> None:
 
 
 def reach_seconds() -> float:
-    """How long a cluster may take to answer: `NASLAB_RAY_SECONDS`, by default a minute."""
+    """How long a cluster may take to answer: `NASLAB_RAY_SECONDS`, by default a minute.
+
+    Raises `WorkerError` where that is no number of seconds.
+    """
     given = os.environ.get("NASLAB_RAY_SECONDS", "60")
     try:
         seconds = float(given)

@@ -33,6 +33,9 @@ ALLOWED: dict[str, tuple[set[str], str]] = {
     "analysis/scaling_runtime.py": (LATENCIES, "TimedNetwork has fields of them, as the files of results do"),
     "figures/scaling_runtime.py": (LATENCIES, "draws TimedNetwork"),
     "bench/known_tables.py": ({"params"}, "a key of NAS-Bench-Macro's file"),
+    "cli/needs.py": ({"latency_ms"}, "holds the option --target-latency-ms of rescale by its name"),
+    "lab/packages.py": (ERROR, "calls the function of the standard error"),
+    "targets/measuring.py": (LATENCIES, "Measured has fields of them, as the JSON of naslab measure does"),
     "cli/show.py": ({"peak_activation_bytes"}, "prints the field of Cost in a sentence"),
     "cli/supernet.py": ({"params"}, "a key of its own JSON: the parameters that all networks share"),
 }
