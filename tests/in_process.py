@@ -57,7 +57,7 @@ def workers_in_process() -> Iterator[None]:
 
     threads = torch.get_num_threads()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Workers, "start", lambda self, estimator, memory=None: InProcess(estimator))
+        patch.setattr(Workers, "start", lambda self, estimator, memory=None, threads=None: InProcess(estimator))
         try:
             yield
         finally:

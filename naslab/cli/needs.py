@@ -40,7 +40,7 @@ def needs_value(name: str, value: Any) -> Need:
 
 def unless(name: str, why: str) -> Need:
     """Another option is not given, which says `why`."""
-    return Need(f"has no effect beside {flag_of(name)}, {why}", lambda given: given[name] in (None, False, [], ""))
+    return Need(f"has no effect beside {flag_of(name)}, {why}", lambda given: given[name] in (None, False, [], (), ""))
 
 
 def is_of_study(model: str) -> bool:

@@ -15,6 +15,9 @@ import pytest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FILES = sorted(EXAMPLES.glob("*.py"))
+COMMAND = re.compile(r"^ *naslab (search .*)$", re.MULTILINE)
+SEARCHED = [path for path in FILES if COMMAND.search(path.read_text(encoding="utf-8"))]
+"""Those that say a command; the others are run by `test_data_examples.py`."""
 
 
 @pytest.fixture(scope="module")
@@ -33,9 +36,9 @@ def test_the_table_names_each() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", SEARCHED, ids=lambda path: path.stem)
 def test_an_example_runs_as_it_says(path: Path, folder: Path) -> None:
-    command = re.search(r"^ *naslab (search .*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    command = COMMAND.search(path.read_text(encoding="utf-8"))
     assert command is not None
     words = [*shlex.split(command[1]), "--ledger", f"{path.stem}.db", "--workers", "1", "--json"]
     for option, value in (("--trials", "2"), ("--epochs", "1")):

@@ -34,7 +34,7 @@ FIT = (
     *("fit-scaling", "small.yaml", "--dataset", "digits", "--epochs", "1", "--max-images", "100", "--seeds", "2"),
     *("--points", "5", "--workers", "2", "--out", "surface.html", "--save-to", "fitted.yaml", "--json"),
 )
-
+BY_GRID = ("fit-scaling", "small.yaml", "--dataset", "digits", "--grid")
 
 HELD = """
 import threading
@@ -191,8 +191,8 @@ def test_a_latency_is_measured_and_its_spread_told(commands: Commands, monkeypat
         (("rescale", "small.yaml", "--target-latency-ms", "0"), "latency_ms: must be above 0"),
         (("rescale", "small.yaml", "--target-latency-ms", "1", "--device", "gpu"), "unknown device 'gpu'"),
         ((*FIT, "--budget-ratio", "1"), "budget_ratio: must be above 1"),
-        ((*FIT, "--grid", "1.2,1.2,1.2"), "coefficients 1.2, 1.2, 1.2: alpha * beta^2 * gamma^2 is 2.488"),
-        ((*FIT, "--grid", "1.2,1.2"), "must be alpha,beta,gamma like 1.2,1.1,1.15, got '1.2,1.2'"),
+        ((*BY_GRID, "1.2,1.2,1.2"), "coefficients 1.2, 1.2, 1.2: alpha * beta^2 * gamma^2 is 2.488"),
+        ((*BY_GRID, "1.2,1.2"), "must be alpha,beta,gamma like 1.2,1.1,1.15, got '1.2,1.2'"),
         ((*FIT, "--out", "surface.png"), "give a file that ends in .html"),
         ((*FIT, "--step", "0.5"), "a fit needs 3: widen the tolerance"),
         (("fit-scaling", "small.yaml"), "say what to train small.yaml on"),
