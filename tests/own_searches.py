@@ -54,7 +54,7 @@ def own_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A working folder of the user's, whose searches run in this process; what is imported there is forgotten."""
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.setattr(Workers, "start", lambda self, estimator, memory=None: InProcess(estimator))
+    monkeypatch.setattr(Workers, "start", lambda self, estimator, memory=None, threads=None: InProcess(estimator))
     known = set(sys.modules)
     yield folder
     forget(known)
