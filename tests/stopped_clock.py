@@ -14,4 +14,4 @@ class StoppedClock:
     def monotonic(self) -> float:
         return self.now
 
-    perf_counter = monotonic
+    perf_counter = thread_time = process_time = monotonic

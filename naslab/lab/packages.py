@@ -19,7 +19,7 @@ from naslab.lab.models import Model
 from naslab.lab.reading import open_study, pareto_front
 from naslab.metrics import ACCURACY
 from naslab.package.facts import NO_LICENCE, WEIGHTS_FILE, Facts, FrontEntry, Measurement, Preprocessing, header
-from naslab.study.data_choice import DataChoice
+from naslab.study.data_choice import OWN_DATA, DataChoice
 from naslab.study.recipe import Recipe
 from naslab.training.datasets.class_names import class_names, content_fingerprint
 from naslab.training.datasets.facts import DataFacts
@@ -101,8 +101,8 @@ def facts_of_model(
     """What is known of `model` when it is exported: of a package its facts, else those of its data.
 
     The data are those of `dataset`, by default those of the model's study in `ledger`; they are looked for in
-    `data_dir`. Without either there is no preprocessing. `licence` is what others may do with the network. Raises
-    `DataError` where the data do not fit the network.
+    `data_dir`. Without either, and where an estimator brought its own, there is no preprocessing. `licence` is what
+    others may do with the network. Raises `DataError` where the data do not fit the network.
     """
     if model.facts is not None:
         own = model.facts.of(model.arch)
@@ -119,7 +119,7 @@ def facts_of_model(
     choice = DataChoice(name=dataset) if dataset is not None else None
     if choice is None and model.study is not None:
         choice = open_study(model.study, ledger).problem.data
-    if choice is None:
+    if choice is None or choice.name == OWN_DATA:
         return facts
     info = facts_of(choice, folder)
     if (info.channels, info.num_classes) != (model.arch.input[0], model.arch.num_classes):
