@@ -14,11 +14,12 @@ import msgspec
 from naslab import provenance
 from naslab.arch import ArchSpec
 from naslab.atomic_write import atomic_write, require_writable
-from naslab.errors import DataError, StudyError
+from naslab.errors import DataError, SpecError, StudyError
 from naslab.lab.models import Model
 from naslab.lab.reading import open_study, pareto_front
 from naslab.metrics import ACCURACY
 from naslab.package.facts import NO_LICENCE, WEIGHTS_FILE, Facts, FrontEntry, Measurement, Preprocessing, header
+from naslab.passwords import holds_password
 from naslab.study.data_choice import OWN_DATA, DataChoice
 from naslab.study.recipe import Recipe
 from naslab.training.datasets.class_names import class_names, content_fingerprint
@@ -43,6 +44,12 @@ class Training(NamedTuple):
     epochs: int
     seed: int
     result: FitResult
+
+
+def require_shareable(licence: str | None) -> None:
+    """Raise `SpecError` for a licence line that holds an address with a password: it stands in every file."""
+    if licence is not None and holds_password(licence):
+        raise SpecError("licence", "holds an address with a password, and stands in every exported file: leave it out")
 
 
 def facts_of_training(
@@ -102,8 +109,10 @@ def facts_of_model(
 
     The data are those of `dataset`, by default those of the model's study in `ledger`; they are looked for in
     `data_dir`. Without either, and where an estimator brought its own, there is no preprocessing. `licence` is what
-    others may do with the network. Raises `DataError` where the data do not fit the network.
+    others may do with the network. Raises `DataError` where the data do not fit the network, `SpecError` for a licence
+    that holds a password.
     """
+    require_shareable(licence)
     if model.facts is not None:
         own = model.facts.of(model.arch)
         return own if licence is None else msgspec.structs.replace(own, licence=licence)

@@ -16,7 +16,7 @@ from naslab.arch import ArchSpec
 from naslab.arguments import flag, function, optional, path, takes, text
 from naslab.errors import DataError
 from naslab.lab.models import COUNT, DATASET, FOLDER, LEDGER, MODEL, NAME, RECIPE, SEED, AnyModel, Model, find_model
-from naslab.lab.packages import Training, facts_of_training
+from naslab.lab.packages import Training, facts_of_training, require_shareable
 from naslab.lab.packages import export_network as export_network
 from naslab.lab.reading import open_study
 from naslab.package.facts import Facts
@@ -93,6 +93,7 @@ def train(
     from naslab.package.folder import copy_weights
     from naslab.training.fit import fit_and_test
 
+    require_shareable(licence)
     found = find_model(model, ledger)
     choice = data_of(found, dataset, ledger, data_dir)
     info = facts_of(choice, data_dir)

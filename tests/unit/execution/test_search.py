@@ -198,7 +198,12 @@ def test_epochs_are_passed_on(tmp_path: Path) -> None:
 
 
 def test_a_study_has_one_driver(tmp_path: Path) -> None:
-    with numbered_study(tmp_path) as ledger, ledger.claim("numbered"), pytest.raises(StudyError, match="driven by"):
+    with (
+        numbered_study(tmp_path) as driving,
+        driving.claim("numbered"),
+        numbered_study(tmp_path) as ledger,
+        pytest.raises(StudyError, match="driven by"),
+    ):
         search(ledger, Counting(), Instant())
 
 
