@@ -32,7 +32,7 @@ BAD_STAGES = [
     ),
     (
         {"block": {"choice": [CONV, {"type": "mbconv", "kernl": 3}]}},
-        "stages[0].block.choice[1]: unknown field 'kernl' (did you mean 'kernel'?)",
+        "stages[0].block.choice[1]: unknown field 'kernl' (did you mean 'kernel' or 'kernels'?)",
     ),
     (
         {"block": {"choice": [CONV, {"type": "mbconv", "kernel": {"choice": [3, 5, 4]}}]}},
