@@ -13,6 +13,7 @@ from urllib.parse import quote
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import NullPool, StaticPool
 
+from naslab.atomic_write import atomic_write
 from naslab.errors import LedgerError
 from naslab.regular_files import read_regular
 
@@ -63,7 +64,7 @@ def _copy(path: Path) -> sqlite3.Connection:
         return copy
     with tempfile.TemporaryDirectory(prefix="naslab-") as folder:
         for name, data in (("ledger", content), ("ledger-wal", written)):
-            Path(folder, name).write_bytes(data)
+            atomic_write(Path(folder, name), data)
         with closing(sqlite3.connect(Path(folder, "ledger"))) as there:
             there.backup(copy)
     return copy

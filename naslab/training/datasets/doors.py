@@ -14,6 +14,7 @@ from naslab.errors import DataError
 from naslab.outside import find_outside, is_outside, published
 from naslab.study.data_choice import DataChoice
 from naslab.training.datasets.given import Data, as_data, path_of
+from naslab.training.datasets.image_folder import is_files
 from naslab.training.datasets.store import StoredData, find_stored, store_data
 
 STORED = "data:"
@@ -75,6 +76,8 @@ def is_from_outside(name: str) -> bool:
     >>> is_from_outside("arrays:five.npz"), is_from_outside("digits"), is_from_outside("image_folder:flowers")
     (True, False, False)
     """
+    if is_files(name):
+        return False
     return (
         name.startswith(STORED) or door_of(name) is not None or is_outside(name) or name in published("naslab.datasets")
     )

@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from naslab.atomic_write import draft_folder, put_in_place
+from naslab.atomic_write import atomic_write, draft_folder, put_in_place
 from naslab.errors import DataError, WriteError
 from naslab.study.task import Task
 from naslab.training.datasets.arrays import ImageArrays, Part, cache_folder
@@ -70,7 +70,7 @@ def store_data(name: str, data: Data, task: Task | None = None) -> StoredData:
     try:
         with draft_folder(_home()) as draft:
             facts = _write(name, data, task or data.task, draft)
-            (draft / "facts.json").write_bytes(msgspec.json.encode(facts))
+            atomic_write(draft / "facts.json", msgspec.json.encode(facts))
             place = _home() / facts.fingerprint
             if find_stored(facts.fingerprint) is None:
                 put_in_place(draft, place)
