@@ -72,11 +72,12 @@ def facts_of_training(
         "test_accuracy": Measurement(result.test_accuracy, result.test_accuracy_sem, result.num_test_images),
         "test_loss": Measurement(result.test_loss, None, result.num_test_images),
     }
-    if not math.isfinite(result.test_accuracy):
-        del metrics["test_accuracy"]
     for name, value in result.test_metrics.items():
         metrics[f"test_{name}"] = Measurement(value, None, result.num_test_images)
-    if result.num_validation_images and result.curve and math.isfinite(result.curve[-1].validation_accuracy):
+    is_classes = math.isfinite(result.test_accuracy)
+    if not is_classes:
+        del metrics["test_accuracy"]
+    if is_classes and result.num_validation_images and result.curve:
         last, count = result.curve[-1].validation_accuracy, result.num_validation_images
         metrics["validation_accuracy"] = Measurement(last, accuracy_sem(last, count), count)
     folder = None if data_dir is None else Path(data_dir)

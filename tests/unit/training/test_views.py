@@ -85,7 +85,7 @@ def test_crops_are_cut_from_the_image_itself_where_it_is_larger():
 
 def test_the_test_set_is_looked_at_as_the_recipe_says(monkeypatch):
     asked = []
-    monkeypatch.setattr(fit, "evaluate", lambda *args: asked.append(args[-1]) or evaluate(*args))
+    monkeypatch.setattr(fit, "evaluate", lambda *args: asked.append(args[4]) or evaluate(*args))
     recipe = Recipe(test_views="ten_crop", batch_size=256)
     result = fit.fit_and_test(conv_net(), DataChoice(name="digits", max_images=300), recipe, 1)
     assert asked == ["ten_crop"]
