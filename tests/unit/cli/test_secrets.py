@@ -52,6 +52,7 @@ STANDARD = {
     "dataset": "digits",
     "reference": "full",
     "images": "100,200,300,400",
+    "epochs": "1",
 }
 """What a parameter gets while the secret is in another one."""
 
@@ -132,7 +133,7 @@ def test_no_option_of_any_command_lets_a_password_out(
         for each in command.params:
             if each.name == parameter:
                 typed += written(each, form.format(SECRET))
-            elif each.required or (each.name in ("dataset", "estimators") and not getattr(each, "is_flag", False)):
+            elif each.required or each.name in ("dataset", "estimators") or (name, each.name) == ("train", "epochs"):
                 typed += written(each, STANDARD.get(each.name, "x"))
         said = outcome_of(typed, monkeypatch)
         assert SECRET not in said.replace("\n", "").replace("│", ""), (typed, said)
