@@ -16,7 +16,7 @@ if [ -z "$python" ]; then
 fi
 "$python" -m venv "$env"
 "$env/bin/python" -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
-    msgspec numpy scipy sqlalchemy 'psycopg[binary]' optuna pyyaml typer rich filelock threadpoolctl hypothesis pytest \
+    cloudpickle msgspec numpy scipy sqlalchemy 'psycopg[binary]' optuna pyyaml typer rich filelock threadpoolctl hypothesis pytest \
     pytest-timeout
 "$env/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 "$env/bin/python" -m compileall -q naslab tests scripts
