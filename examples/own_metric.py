@@ -1,6 +1,6 @@
 """Your own metric: what a training returns is an objective, a column and an axis; a row says how it is shown.
 
-naslab search digits_demo --estimator own_metric:evaluate --objectives calib_gap:min,accuracy,macs --trials 20 --epochs 3
+naslab search digits_demo --estimator own_metric:evaluate --objectives calib_gap:min,accuracy,macs --trials 9 --epochs 3
 """
 
 import torch
