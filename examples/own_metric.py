@@ -1,6 +1,6 @@
 """Your own metric: what a training returns is an objective, a column and an axis; a row says how it is shown.
 
-naslab search digits_demo --estimator own_metric:evaluate --objectives calib_gap:min,accuracy,macs --trials 9 --epochs 3
+naslab search digits_demo --estimator own_metric:evaluate --objectives calibration_error:min,macs --trials 20 --epochs 3
 """
 
 import torch
@@ -9,7 +9,9 @@ from own_training import images, labels, validation
 
 from naslab.metrics import Metric, declare_metric
 
-declare_metric(Metric(name="calib_gap", maximise=False, least=0.0, most=1.0, label="calibration error", digits=".3f"))
+declare_metric(
+    Metric(name="calibration_error", maximise=False, least=0.0, most=1.0, label="calibration error", digits=".3f")
+)
 
 
 def evaluate(network, trial):
@@ -20,4 +22,4 @@ def evaluate(network, trial):
     is_right = (predicted == labels[validation]).float()
     bins = (confidence * 10).long().clamp(max=9)
     gaps = [(is_right[bins == each] - confidence[bins == each]).sum().abs() for each in range(10)]
-    return {**measured, "calib_gap": sum(gaps) / len(is_right), "accuracy": 100 * is_right.mean()}
+    return {**measured, "calibration_error": sum(gaps) / len(is_right), "accuracy": 100 * is_right.mean()}

@@ -67,7 +67,7 @@ def train(
 
     import msgspec
 
-    from naslab.atomic_write import atomic_write, make_folder
+    from naslab.atomic_write import atomic_write
     from naslab.cli.search import data_choice
     from naslab.lab.models import find_model, parse_resolution
     from naslab.lab.training import train as run
@@ -77,7 +77,6 @@ def train(
 
     found = find_model(model, ledger, parse_resolution(resolution))
     say_idle_strides(found.arch)
-    make_folder(out)
     trained = run(
         found,
         dataset=data_choice(dataset, None, "auto", skip_unreadable, channels, task),

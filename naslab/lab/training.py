@@ -14,6 +14,7 @@ import msgspec
 
 from naslab.arch import ArchSpec
 from naslab.arguments import flag, function, optional, path, takes, text
+from naslab.atomic_write import make_folder
 from naslab.errors import DataError
 from naslab.lab.models import COUNT, DATASET, FOLDER, LEDGER, MODEL, NAME, RECIPE, SEED, AnyModel, Model, find_model
 from naslab.lab.packages import Training, facts_of_training, require_shareable
@@ -104,6 +105,8 @@ def train(
     require_recipe_fits(how, info, choice.name)
     require_measurable(info, choice.name)
     require_split(choice, data_dir)
+    if save_to is not None:
+        make_folder(Path(save_to).parent)
     result = fit_and_test(
         arch,
         choice,

@@ -15,7 +15,7 @@ from naslab.arch.build import build
 from naslab.arch.source import network_source
 from naslab.atomic_write import atomic_write
 from naslab.errors import DataError
-from naslab.package.facts import FACTS_FILE, WEIGHTS_FILE, Facts, facts_file_content, header, open_facts
+from naslab.package.facts import FACTS_FILE, WEIGHTS_FILE, Facts, facts_file_content, header
 from naslab.package.prepared import packaged_module
 from naslab.training.weights import load_weights
 
@@ -35,11 +35,6 @@ class Package(NamedTuple):
         module = build(self.facts.arch)
         load_weights(module, self.weights)
         return module.eval()
-
-
-def open_package(path: Path) -> Package:
-    """The package at `path`, as `naslab.package.facts.open_facts` reads it, which says what it raises."""
-    return Package(*open_facts(path))
 
 
 def write_package(folder: Path, facts: Facts, title: str, is_bare: bool = False) -> None:
@@ -70,11 +65,12 @@ def source_of(arch: ArchSpec, facts: Facts | None, title: str, is_bare: bool = F
     """The Python file of the network `arch`, opened by `title`.
 
     It takes images as they are, unless the preprocessing is not among the `facts` or the file `is_bare`. It defines
-    `CLASS_NAMES` where they are known.
+    `CLASS_NAMES` where they are known, and `TARGET_SCALE` for a regression.
     """
     preprocessing = facts.preprocessing if facts is not None else None
     module = packaged_module(arch, preprocessing, is_bare)
-    constants = {"CLASS_NAMES": facts.class_names} if facts is not None and facts.class_names else {}
+    known = {} if facts is None else {"CLASS_NAMES": facts.class_names, "TARGET_SCALE": facts.target_scale}
+    constants = {name: values for name, values in known.items() if values}
     return network_source(module, f"{title}\n\n{told(facts, is_bare)}\n", constants)
 
 
@@ -88,6 +84,8 @@ def told(facts: Facts | None, is_bare: bool = False) -> str:
         facts.task, "numbers"
     )
     named = f"{outputs} CLASS_NAMES" if facts.class_names else outputs
+    if facts.target_scale:
+        named += ":\nof TARGET_SCALE (mean, deviation) of each, times the deviation plus the mean they are the targets"
     if is_bare:
         height, width = facts.arch.input[1:]
         mean, deviation = (", ".join(f"{each:.7g}" for each in values) for values in (how.mean, how.deviation))

@@ -182,21 +182,6 @@ def read_files(choice: DataChoice, part: Part) -> ImageArrays:
     return ImageArrays(images, listing.labels)
 
 
-def read_image_folder(name: str, part: Part, skip_unreadable: bool = False) -> ImageArrays:
-    """One part of the data set in files of a name; see `read_files`."""
-    return read_files(DataChoice(name=name, skip_unreadable=skip_unreadable), part)
-
-
-def list_part(root: Path, part: Part, skip_unreadable: bool = False) -> Listing:
-    """The files of a part of a folder. Raises `DataError` for an empty folder, and for a class that a part lacks.
-
-    With `skip_unreadable` every file is read once, and those that cannot be are left out.
-    """
-    listing = list_folder(root)[part]
-    form = form_of(listing.files)
-    return _readable(root, part, listing, form, "classification") if skip_unreadable else listing
-
-
 def _readable(root: Path, part: Part, listing: Listing, form: FileForm, task: Task) -> Listing:
     is_bad = unreadable_files(listing.files, form).astype(bool)
     kept = [path for path, bad in zip(listing.files, is_bad, strict=True) if not bad]

@@ -21,7 +21,7 @@ from naslab.study.data_choice import DataChoice
 from naslab.study.recipe import Recipe
 from naslab.training.data import SPLIT_SEED
 from naslab.training.datasets import split_indices
-from naslab.training.datasets.image_folder import list_part
+from naslab.training.datasets.folder_parts import list_folder
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def accuracy(predictions):
 
 def test_the_accuracy_is_that_of_the_test_images(trained, photos):
     folder, found = trained
-    listing = list_part(photos, "test")
+    listing = list_folder(photos)["test"]
     seen = predict(folder, listing.files, top=1)
     assert accuracy(seen) == pytest.approx(found.result.test_accuracy)
     assert 40 < found.result.test_accuracy < 100
@@ -62,7 +62,7 @@ def test_the_accuracy_is_that_of_the_test_images(trained, photos):
 
 def test_the_accuracy_is_that_of_the_validation_images(trained, photos):
     folder, found = trained
-    listing = list_part(photos, "train")
+    listing = list_folder(photos)["train"]
     choice = DataChoice(name="digits")
     _, chosen = split_indices(listing.labels, choice.validation_fraction, SPLIT_SEED)
     facts = found.facts.metrics["validation_accuracy"]

@@ -15,8 +15,8 @@ from naslab.study.data_choice import DataChoice
 from naslab.training.data import load_dataset, load_test_set
 from naslab.training.datasets import dataset_facts, read_images
 from naslab.training.datasets.choosing import choose_data
+from naslab.training.datasets.folder_parts import list_folder
 from naslab.training.datasets.foreign import is_foreign
-from naslab.training.datasets.image_folder import list_part
 from naslab.training.datasets.tiff import read_tiff
 from naslab.training.decode import read_pixels
 
@@ -193,9 +193,9 @@ def test_foreign_files_and_folders_are_left_out_at_every_depth(tmp_path):
     (root / "dark/._0.png").write_bytes(b"resource fork")
     (root / "light/Thumbs.db").write_bytes(b"thumbs")
     (root / "dark/more/folder.png").mkdir()
-    listed = [path for part in ("train", "test") for path in list_part(root, part).files]
+    listed = [path for part in ("train", "test") for path in list_folder(root)[part].files]
     assert len(listed) == 8
-    assert list_part(root, "train").classes == ["dark", "light"]
+    assert list_folder(root)["train"].classes == ["dark", "light"]
 
 
 @pytest.mark.parametrize("validation", ["val", "valid", "validation", "Val", "dev"])

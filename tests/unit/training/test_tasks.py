@@ -15,6 +15,9 @@ import naslab
 from naslab.errors import SpecError, StudyError
 from naslab.lab.problems import make_problem
 from naslab.metrics import MACS
+from naslab.package.facts import Facts
+from naslab.package.folder import source_of
+from naslab.package.predict import outputs_of
 from naslab.study.recipe import Recipe
 from naslab.study.task import TASKS
 from naslab.training.augment import Normaliser, training_batches
@@ -231,6 +234,18 @@ def test_a_search_and_a_training_on_numbers(tmp_path):
     trained = naslab.train("own:best", epochs=2, ledger=tmp_path / "l.db", device="cpu")
     assert math.isnan(trained.result.test_accuracy)
     assert set(trained.result.test_metrics) == {"mae", "rmse", "r2"}
+    assert trained.facts.task == "regression"
+    assert trained.facts.target_scale == trained.result.target_scale
+    assert len(trained.facts.target_scale) == trained.arch.num_classes
+    assert not [name for name in trained.facts.metrics if "accuracy" in name]
+
+
+def test_outputs_of_a_regression_are_given_in_the_units_of_its_targets():
+    arch = naslab.model("lenet5", num_classes=2)
+    facts = Facts(name="a", arch=arch, task="regression", target_scale=((10.0, 2.0), (-1.0, 0.5)))
+    standardised = np.array([1.5, -2.0], np.float32)
+    assert [each.value for each in outputs_of(facts, standardised, 5)] == [13.0, -2.0]
+    assert "TARGET_SCALE = ((10.0, 2.0), (-1.0, 0.5))" in source_of(arch, facts, "A network.")
 
 
 def test_estimators_of_classes_are_refused_for_other_tasks():
