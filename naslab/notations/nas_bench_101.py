@@ -6,6 +6,7 @@ of `matrix` and `ops`.
 
 from __future__ import annotations
 
+import re
 from typing import Any, cast, get_args
 
 from naslab.arch.block import NormStyle
@@ -94,7 +95,7 @@ NAS_BENCH_101 = Notation(
     name="nas_bench_101",
     summary="matrices of NAS-Bench-101's cells (arXiv 1902.09635)",
     example=EXAMPLE,
-    is_one=lambda text: "matrix" in text[:200] and "ops" in text,
+    is_one=lambda text: re.match(r"[\w. =]*[({]", text) is not None and "matrix" in text[:200] and "ops" in text,
     read=_read,
     write=_write,
 )

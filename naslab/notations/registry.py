@@ -9,8 +9,14 @@ from naslab.notations.nas_bench_101 import NAS_BENCH_101
 from naslab.notations.nas_bench_201 import NAS_BENCH_201
 from naslab.notations.nats_size import NATS_SIZE
 from naslab.notations.notation import Notation, notation_of, require_text
+from naslab.notations.once_for_all import ONCE_FOR_ALL
+from naslab.notations.pycls import PYCLS
+from naslab.notations.timm import TIMM
 
-NOTATIONS: tuple[Notation, ...] = (NAS_BENCH_101, NAS_BENCH_201, NATS_SIZE, DARTS)
+NOTATIONS: tuple[Notation, ...] = (
+    *(NAS_BENCH_101, NAS_BENCH_201, NATS_SIZE, DARTS),
+    *(TIMM, PYCLS, ONCE_FOR_ALL),
+)
 
 
 def notation_named(name: str) -> Notation:
