@@ -65,7 +65,7 @@ def pareto(
     if out is not None:
         from naslab.figures.write import write_figure
 
-        write_figure(front_figure(view, across, up), out)
+        write_figure(front_figure(view, across, up, limits=limit or ()), out)
         say(f"wrote {out}")
     told = disturbed_words(view.outcomes) if LATENCY.name in named else ""
     if told:
