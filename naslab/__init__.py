@@ -41,6 +41,9 @@ if TYPE_CHECKING:  # the table below in a form that type checkers read; a test h
     from naslab.lab.scaling import fit_data_law as fit_data_law
     from naslab.lab.search import search as search
     from naslab.lab.search_estimators import accuracy_predictor as accuracy_predictor
+    from naslab.lab.studies import delete_study as delete_study
+    from naslab.lab.studies import merge_studies as merge_studies
+    from naslab.lab.studies import rename_study as rename_study
     from naslab.lab.supernet import export_shared_weights as export_shared_weights
     from naslab.lab.supernet import train_supernet as train_supernet
     from naslab.lab.training import train as train
@@ -72,6 +75,7 @@ _HOMES = {
     "calibrate": "naslab.lab.calibration",
     "choice": "naslab.space",
     "cost": "naslab.lab.networks",
+    "delete_study": "naslab.lab.studies",
     "export_shared_weights": "naslab.lab.supernet",
     "family": "naslab.lab.networks",
     "find_model": "naslab.lab.models",
@@ -84,10 +88,12 @@ _HOMES = {
     "load_space": "naslab.space",
     "measure": "naslab.lab.measuring",
     "meet_budget": "naslab.lab.networks",
+    "merge_studies": "naslab.lab.studies",
     "model": "naslab.zoo",
     "open_study": "naslab.lab.reading",
     "pareto_front": "naslab.lab.reading",
     "predict": "naslab.lab.predicting",
+    "rename_study": "naslab.lab.studies",
     "rescale": "naslab.lab.networks",
     "save_arch": "naslab.lab.networks",
     "scale": "naslab.lab.networks",

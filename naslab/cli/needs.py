@@ -43,6 +43,11 @@ def unless(name: str, why: str) -> Need:
     return Need(f"has no effect beside {flag_of(name)}, {why}", lambda given: given[name] in (None, False, [], (), ""))
 
 
+def _doing(name: str, value: str) -> Need:
+    """An argument is a word."""
+    return Need(f"has no effect without the word {value}", lambda given: given[name] == value)
+
+
 def is_of_study(model: str) -> bool:
     """Whether a MODEL is one of a study, as `mystudy:best`."""
     return ":" in model and not Path(model).is_file()
@@ -174,7 +179,11 @@ NEEDS: dict[str, dict[str, Need]] = {
     },
     "spaces": _always("json"),
     "zoo": _always("plot", "json"),
-    "studies": _always("ledger", "json"),
+    "studies": {
+        **_always("action", "names", "ledger", "json"),
+        "into": _doing("action", "merge"),
+        "yes": _doing("action", "delete"),
+    },
     "mirror": _always("study", "storage", "ledger", "json"),
     "doctor": _always("ledger", "json"),
     "estimators": _always("json"),

@@ -26,6 +26,7 @@ REQUIRED = {
     "measure": ("lenet5", "--target", "table:rows.csv"),
     "cost": ("--batch", "rows.csv"),
     "show": ("lenet5",),
+    "studies": (),
 }
 """What a command is given beside the option that can have no effect there."""
 BESIDE = {
