@@ -44,6 +44,7 @@ if TYPE_CHECKING:  # the table below in a form that type checkers read; a test h
     from naslab.lab.studies import delete_study as delete_study
     from naslab.lab.studies import merge_studies as merge_studies
     from naslab.lab.studies import rename_study as rename_study
+    from naslab.lab.study_measuring import measure_study as measure_study
     from naslab.lab.supernet import export_shared_weights as export_shared_weights
     from naslab.lab.supernet import train_supernet as train_supernet
     from naslab.lab.training import train as train
@@ -87,6 +88,7 @@ _HOMES = {
     "load_arch": "naslab.arch",
     "load_space": "naslab.space",
     "measure": "naslab.lab.measuring",
+    "measure_study": "naslab.lab.study_measuring",
     "meet_budget": "naslab.lab.networks",
     "merge_studies": "naslab.lab.studies",
     "model": "naslab.zoo",

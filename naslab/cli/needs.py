@@ -89,6 +89,7 @@ _WHOLE = Need(
     lambda given: given["onnx"] is not None or given["out"].suffix != ".py",
 )
 _TIMED = Need("has no effect in a target that is not timed here", _is_timed)
+_SPREAD = Need("has no effect where no target is timed", lambda given: given["metric"] is None and _is_timed(given))
 _ONE_MODEL = unless("batch", "whose columns say it")
 _BY_GRID = unless("grid", "which names the candidates")
 _BY_ESTIMATOR = Need("has no effect beside an --estimator that trains nothing", _trains)
@@ -166,8 +167,11 @@ NEEDS: dict[str, dict[str, Need]] = {
         "device": Need("has no effect in ONNX Runtime", _runs_in_torch),
     },
     "measure": {
-        **_always("model", "target", "batch", "resolution", "ledger", "json"),
-        **dict.fromkeys(("threads", "most_spread"), _TIMED),
+        **_always("model", "metric", "ledger", "json"),
+        **dict.fromkeys(("target", "batch", "resolution"), unless("metric", "which says what is measured")),
+        **dict.fromkeys(("device", "again"), needs("metric")),
+        "threads": _TIMED,
+        "most_spread": _SPREAD,
     },
     "cost": {
         **_always("model", "batch", "ledger", "json"),

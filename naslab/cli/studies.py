@@ -30,7 +30,8 @@ def studies(
 
     They are renamed by `naslab studies rename OLD NEW` and deleted, checkpoints and all, by `naslab studies delete
     NAME`, unless they are being driven. `naslab studies merge A B --into C` puts the outcomes of studies of one problem
-    into a new one, every network once; A and B stay.
+    into a new one, every network once; A and B stay. Raises `UnknownNameError` for another action, and `SpecError` for
+    names that do not fit it.
 
     Example: naslab studies merge monday tuesday --into both
     """

@@ -17,6 +17,7 @@ from naslab.analysis.preferences import PreferenceTable
 from naslab.analysis.progress import ProgressTable
 from naslab.analysis.ranking import has_trained, ranking_words, score_of
 from naslab.analysis.study import StudyView
+from naslab.analysis.trials import later_metrics
 from naslab.figures.curves import curves_figure
 from naslab.figures.family import family_figure
 from naslab.figures.front import Shown, front_figure
@@ -85,7 +86,8 @@ def front_section(
     parts = [figure_block(front_figure(found, baselines=baselines, family=members), "front-figure", note, height=520)]
     shown = [row for row in SHOWN_METRICS if row != ACCURACY or has_accuracy]
     names = [row.name for row in SHOWN_METRICS]
-    extra = [goal.metric for goal in found.objectives if goal.metric not in names]
+    goals = [goal.metric for goal in found.objectives]
+    extra = [name for name in dict.fromkeys((*goals, *later_metrics(view.outcomes))) if name not in names]
     columns = ["network", *(row.column for row in shown), *extra, "architecture", "train it for longer"]
     rows = [_front_row(point, view, shown, extra, ledger) for point in found.front]
     caption = "The networks of the front, in the order of the last objective"
@@ -246,7 +248,7 @@ def _front_row(
     point: FrontPoint, view: StudyView, shown: Sequence[Metric], extra: Sequence[str], ledger: str
 ) -> list[str]:
     values = [_value(row, point) for row in shown]
-    others = [f"{point.value(metric):,.4g}" for metric in extra]
+    others = [_value(shown_as(metric), point) for metric in extra]
     return [point.label, *values, *others, _stages(point), _command(retrain_command(view, point.trial, ledger))]
 
 

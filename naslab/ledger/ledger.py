@@ -158,7 +158,7 @@ class Ledger:
     def add_measured(
         self, name: str, trials: Sequence[int], measured: Mapping[str, float], notes: Mapping[str, Any]
     ) -> None:
-        """Put what was `measured` later, with `notes`, to the finished `trials` of a study, all or none of them.
+        """Put what was `measured` later, with `notes`, to the finished `trials` of the study `name`, all or none.
 
         Raises `StudyError` where one is not finished.
         """
@@ -170,6 +170,8 @@ class Ledger:
     @contextmanager
     def claim(self, name: str) -> Iterator[None]:
         """Drive a study alone for the block; raises `StudyError` that says who else drives it.
+
+        Raises `UnknownNameError` where there is none.
 
         A claim ends with its process too, also where that is killed. The thread that holds it may claim the study
         again.

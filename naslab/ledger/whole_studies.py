@@ -33,7 +33,7 @@ def run_row(study_id: int, run: RunRecord) -> dict[str, Any]:
 def enter_finished(
     connection: Connection, study_id: int, launches: Iterable[RunRecord], done: Sequence[Outcome]
 ) -> None:
-    """Enter all `launches` and the outcomes `done` of the new study with the key `study_id`, in their order."""
+    """Enter all `launches` and the outcomes `done` of a new study, `study_id`, on `connection`, in their order."""
     tables = (
         (runs, [run_row(study_id, each) for each in launches]),
         (trials, [candidate_row(study_id, each.candidate) for each in done]),
@@ -61,8 +61,9 @@ def remove(connection: Connection, study_id: int) -> None:
 def add_measured(
     connection: Connection, study_id: int, trial: int, measured: Mapping[str, float], notes: Mapping[str, Any]
 ) -> None:
-    """Put `measured` and `notes` to the finished `trial` of the study with the key `study_id`, over what is there.
+    """Put `measured` and `notes` to the finished `trial` of the study `study_id` on `connection`, over what is there.
 
+    A note that holds several things by name keeps those that `notes` have none of.
     Raises `StudyError` where the trial is not finished.
     """
     place = (outcomes.c.study_id == study_id, outcomes.c.trial == trial)
@@ -71,7 +72,9 @@ def add_measured(
         raise StudyError(f"trial {trial} is not finished: nothing can be added to it")
     estimate = json.loads(stored)
     estimate["measured"] = {**estimate.get("measured", {}), **measured}
-    estimate["notes"] = {**estimate.get("notes", {}), **notes}
+    kept = estimate.get("notes", {})
+    more = {key: {**kept[key], **value} for key, value in notes.items() if isinstance(kept.get(key), dict)}
+    estimate["notes"] = {**kept, **notes, **more}
     connection.execute(update(outcomes).where(*place).values(estimate=json.dumps(estimate, separators=(",", ":"))))
     columns = measurements.c
     is_old = (columns.study_id == study_id, columns.trial == trial, columns.metric.in_(list(measured)))

@@ -37,6 +37,7 @@ RIGHT: dict[str, dict[str, Any]] = {
     "load_arch": {"path": "there.yaml"},
     "load_space": {"name_or_path": "digits_demo"},
     "measure": {"model": "lenet5"},
+    "measure_study": {"study": "a study", "metric": "latency_ms"},
     "meet_budget": {"arch": "lenet5", "metric": "macs", "target": 4e5},
     "merge_studies": {"names": ["a study", "another"], "into": "both"},
     "model": {"name": "lenet5"},
