@@ -248,7 +248,8 @@ def _front_row(
     point: FrontPoint, view: StudyView, shown: Sequence[Metric], extra: Sequence[str], ledger: str
 ) -> list[str]:
     values = [_value(row, point) for row in shown]
-    others = [_value(shown_as(metric), point) for metric in extra]
+    found = [point.value(metric) for metric in extra]
+    others = [f"{value:,.4g}" if math.isfinite(value) else "not measured" for value in found]
     return [point.label, *values, *others, _stages(point), _command(retrain_command(view, point.trial, ledger))]
 
 

@@ -69,7 +69,7 @@ def test_an_option_without_effect_is_refused(
     beside = BESIDE.get(option, ()) if name == "search" else ()
     required = INSTEAD.get((name, option), REQUIRED[name])
     flag = parameter.opts[0]
-    value = () if parameter.is_flag else (VALUES.get(option, "1"),)
+    value = () if parameter.is_flag else ("1" if (name, option) in INSTEAD else VALUES.get(option, "1"),)
     monkeypatch.setattr(sys, "argv", ["naslab", name, *required, *beside, flag, *value])
     with pytest.raises(SystemExit) as ended:
         run()
