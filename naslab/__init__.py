@@ -41,6 +41,7 @@ if TYPE_CHECKING:  # the table below in a form that type checkers read; a test h
     from naslab.lab.scaling import fit_data_law as fit_data_law
     from naslab.lab.search import search as search
     from naslab.lab.search_estimators import accuracy_predictor as accuracy_predictor
+    from naslab.lab.seeds import train_seeds as train_seeds
     from naslab.lab.studies import delete_study as delete_study
     from naslab.lab.studies import merge_studies as merge_studies
     from naslab.lab.studies import rename_study as rename_study
@@ -101,6 +102,7 @@ _HOMES = {
     "scale": "naslab.lab.networks",
     "search": "naslab.lab.search",
     "train": "naslab.lab.training",
+    "train_seeds": "naslab.lab.seeds",
     "train_supernet": "naslab.lab.supernet",
     "write_report": "naslab.lab.reading",
 }

@@ -148,7 +148,7 @@ NEEDS: dict[str, dict[str, Need]] = {
     },
     "train": {
         **_always("model", "dataset", "data_dir", "use_validation", "epochs", "recipe", "resolution", "start_from"),
-        **_always("seed", "device", "ledger", "out", "bare", "licence", "json"),
+        **_always("seed", "seeds", "device", "ledger", "out", "bare", "licence", "json"),
         **dict.fromkeys(("skip_unreadable", "channels", "task"), needs("dataset")),
     },
     "supernet": {

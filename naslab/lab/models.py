@@ -30,7 +30,7 @@ from naslab.arguments import (
 )
 from naslab.errors import NaslabError, SpecError, UnknownNameError, shown
 from naslab.execution.workers import Workers
-from naslab.lab.study_models import find_outcome, named_trials
+from naslab.lab.study_models import FRONT, find_outcome, front_outcomes, named_trials
 from naslab.lab.study_models import find_study as find_study
 from naslab.package.facts import Facts, is_package, open_facts
 from naslab.reading import whole_number
@@ -154,6 +154,31 @@ def find_model(
         arch = _fitted(outcome.candidate.arch, sides, num_classes)
         return Model(name, arch, asked.study, outcome.candidate.trial)
     raise UnknownNameError("model", name, zoo.model_names())
+
+
+def is_front(text: AnyModel) -> bool:
+    """Whether `text` names all networks of a front, as `STUDY:front` or `STUDY:front@macs<=5M`."""
+    asked = named_trials(text) if isinstance(text, str) else None
+    return asked is not None and asked.which == FRONT and not Path(str(text)).is_file()
+
+
+def find_models(
+    text: AnyModel, ledger: str | Path = "naslab.db", resolution: AnyResolution | None = None
+) -> list[Model]:
+    """The networks that `text` names at another `resolution` where asked: what `find_model` finds, or those of a front.
+
+    Raises what `find_model` raises, and `StudyError` for a study of `ledger` without a front.
+    """
+    if not is_front(text):
+        return [find_model(text, ledger, resolution)]
+    asked = named_trials(str(text))
+    assert asked is not None
+    sides = sides_of(resolution)
+    return [
+        Model(f"{asked.study}:{trial}", _fitted(outcome.candidate.arch, sides, None), asked.study, trial)
+        for outcome in front_outcomes(find_study(asked.study, ledger), asked.limits)
+        for trial in [outcome.candidate.trial]
+    ]
 
 
 def _packaged(text: str, resolution: HeightWidth | None, num_classes: int | None) -> Model:
