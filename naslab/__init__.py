@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # the table below in a form that type checkers read; a test h
     from naslab.estimators.trial import Trial as Trial
     from naslab.execution.workers import Workers as Workers
     from naslab.lab.calibration import calibrate as calibrate
+    from naslab.lab.comparing import compare_studies as compare_studies
     from naslab.lab.measuring import measure as measure
     from naslab.lab.models import find_model as find_model
     from naslab.lab.networks import arch_id as arch_id
@@ -76,6 +77,7 @@ _HOMES = {
     "build": "naslab.lab.networks",
     "calibrate": "naslab.lab.calibration",
     "choice": "naslab.space",
+    "compare_studies": "naslab.lab.comparing",
     "cost": "naslab.lab.networks",
     "delete_study": "naslab.lab.studies",
     "export_shared_weights": "naslab.lab.supernet",

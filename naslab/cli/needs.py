@@ -183,6 +183,7 @@ NEEDS: dict[str, dict[str, Need]] = {
     },
     "spaces": _always("json"),
     "zoo": _always("plot", "json"),
+    "compare-studies": _always("groups", "reference", "out", "ledger", "json"),
     "studies": {
         **_always("action", "names", "ledger", "json"),
         "into": _doing("action", "merge"),

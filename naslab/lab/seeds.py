@@ -176,8 +176,8 @@ def train_seeds(
     read and not trained again, so that what was interrupted goes on; one that diverges is told as such. `out` gets the
     table as `seeds.json`. `dataset`, `epochs`, `recipe`, `device`, `use_validation`, `start_from`, `data_dir` and
     `licence` are those of `naslab.train`, with `bare` normalisation is left outside of `network.py`; `report` is called
-    with the network's name, the seed and every epoch. Raises `StudyError` where a folder holds another training, and
-    what `naslab.train` raises.
+    with the network's name, the seed and every epoch. Raises `StudyError` where a folder holds another training,
+    `SpecError` for `start_from` beside several networks, and what `naslab.train` raises.
 
     >>> import naslab
     >>> naslab.train_seeds("mystudy:front", seeds=3, epochs=60).networks[0].means["accuracy"]  # doctest: +SKIP

@@ -24,6 +24,7 @@ RIGHT: dict[str, dict[str, Any]] = {
     "build": {"arch": "lenet5"},
     "calibrate": {"space": "digits_demo", "estimators": "layers", "reference": "full", "sample": 10},
     "choice": {},
+    "compare_studies": {"groups": ["a study", "another"]},
     "cost": {"arch": "lenet5"},
     "delete_study": {"name": "a study"},
     "export_shared_weights": {"supernet": "supernet.safetensors", "model": "lenet5", "out": "out.safetensors"},
