@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from naslab.cli.help_text import Command
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table, say
 from naslab.metrics import ACCURACY
+
+if TYPE_CHECKING:
+    from naslab.study.outcome import Outcome
+    from naslab.study.problem import Objective
 
 ACTIONS = {"rename": "OLD NEW", "delete": "NAME...", "merge": "A B... --into C"}
 """What can be done to studies, and the names that each takes."""
@@ -26,7 +31,7 @@ def studies(
     ledger: LedgerOption = DEFAULT_LEDGER,
     json: JsonOption = False,
 ) -> None:
-    """The studies of a ledger: trials finished and asked for, failures, the best accuracy.
+    """The studies of a ledger: trials finished and asked for, failures, the best of what networks are ranked by.
 
     They are renamed by `naslab studies rename OLD NEW` and deleted, checkpoints and all, by `naslab studies delete
     NAME`, unless they are being driven. `naslab studies merge A B --into C` puts the outcomes of studies of one problem
@@ -57,14 +62,17 @@ def studies(
 
 
 def _list(ledger: str, json: bool) -> None:
+    from naslab.analysis.ranking import score_goal
     from naslab.analysis.study import read_study
     from naslab.ledger.ledger import Ledger
+    from naslab.study.problem import Objective
 
-    rows = []
+    rows: list[dict[str, Any]] = []
     with Ledger.open(ledger, create=False) as opened:
         for name in opened.study_names():
             view = read_study(opened, name)
             complete = [outcome for outcome in view.outcomes if outcome.is_complete]
+            goal = score_goal(view.record)
             rows.append(
                 {
                     "name": name,
@@ -74,14 +82,30 @@ def _list(ledger: str, json: bool) -> None:
                     "finished": len(view.outcomes),
                     "trials": view.record.trials,
                     "failed": len(view.outcomes) - len(complete),
-                    f"best_{ACCURACY.name}": max((outcome.value(ACCURACY.name) for outcome in complete), default=None),
+                    f"best_{ACCURACY.name}": _best(complete, Objective.of_score(ACCURACY.name)),
+                    "best": {"metric": goal.metric, "value": _best(complete, goal)},
                 }
             )
     if json:
         print_json(rows)
         return
-    columns = ("name", "space", "dataset", "strategy", "finished", "trials", "failed", f"best_{ACCURACY.name}")
-    print_table(columns, [tuple(row.values()) for row in rows])
+    columns = ("name", "space", "dataset", "strategy", "finished", "trials", "failed")
+    print_table(
+        (*columns, "best"),
+        [(*(row[column] for column in columns), _best_words(row["best"])) for row in rows],
+    )
+
+
+def _best(outcomes: Sequence[Outcome], goal: Objective) -> float | None:
+    """The best value of a metric among outcomes; nothing where none has it."""
+    values = [value for each in outcomes if math.isfinite(value := each.value(goal.metric))]
+    return min(values, key=goal.loss, default=None)
+
+
+def _best_words(best: dict[str, Any]) -> str:
+    from naslab.metrics import shown_as
+
+    return "-" if best["value"] is None else shown_as(best["metric"]).sentence(best["value"])
 
 
 def _rename(old: str, new: str, ledger: str, json: bool) -> None:
