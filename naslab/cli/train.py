@@ -95,7 +95,7 @@ def train(
     from naslab.lab.models import find_model, is_front, parse_resolution
     from naslab.lab.seeds import How, test_metrics, train_seeds, train_to_folder
     from naslab.lab.training import data_of
-    from naslab.metrics import shown_as
+    from naslab.metrics import ACCURACY, shown_as
     from naslab.training.recipe_files import find_recipe
 
     asked = data_choice(dataset, None, "auto", skip_unreadable, channels, task)
@@ -141,7 +141,8 @@ def train(
         return
     told = [shown_as(name).sentence(each) for name, each in test_metrics(value).items()]
     if math.isfinite(value["test_accuracy"]):
-        told = [f"accuracy {value['test_accuracy']:.2f} +- {value['test_accuracy_sem']:.2f} %"]
+        error = value[f"test_{ACCURACY.standard_error}"]
+        told = [f"{ACCURACY.name} {value['test_accuracy']:.2f} +- {error:.2f} %"]
     tell(
         f"test {', '.join(told)} on {value['num_test_images']} images of {value['dataset']}, "
         f"{value['wall_seconds']:.0f} s on {value['device']}"

@@ -51,7 +51,7 @@ RIGHT: dict[str, dict[str, Any]] = {
     "scale": {"arch": "lenet5"},
     "search": {"space": "digits_demo"},
     "train": {"model": "lenet5", "dataset": "digits"},
-    "train_seeds": {"model": "lenet5", "dataset": "digits"},
+    "train_seeds": {"model": "lenet5", "dataset": "digits", "out": "x"},
     "train_supernet": {"space": "digits_demo", "out": "supernet.safetensors"},
     "write_report": {"study": "a study", "path": "report.html"},
 }
