@@ -239,7 +239,7 @@ def _common_front(fronts: dict[str, FrontTable], objectives: Sequence[Objective]
 
 def _notes(views: Sequence[StudyView]) -> tuple[str, ...]:
     """What the studies differ in beside their space and strategy."""
-    told = []
+    told: list[str] = []
     for what, words in (
         ("data", [view.problem.data.name for view in views]),
         ("content of the data", [view.problem.data.fingerprint for view in views]),

@@ -92,7 +92,7 @@ def curve_lines(
     for index, (name, curve) in enumerate(curves.items()):
         color, dash = CYCLE[index % len(CYCLE)], DASHES[index % len(DASHES)]
         count = sum(floor is None or value > 0 for value in curve.mean)
-        steps = list(xs[:count]) if xs else list(range(1, count + 1))
+        steps = list(xs[:count]) if xs else [float(step) for step in range(1, count + 1)]
         traces += [
             _band(name, curve, steps, floor, color),
             go.Scatter(
