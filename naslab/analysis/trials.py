@@ -26,7 +26,8 @@ def trial_rows(study: StudyView) -> list[dict[str, Any]]:
 
     `trial`, `state` (`complete`, or why it failed), `role`, every metric and cost by its name, `epochs`, `started` and
     `finished` (seconds since the epoch, UTC), `wall_seconds`, `operator`, `parents` and `worker`, `failure` (what it
-    said), `arch_id` and `network` in words; and for every choice of the space a column with its path, such as `stages[0].block`. What a trial has not is `None`.
+    said), `arch_id` and `network` in words; and for every choice of the space a column with its path, such as
+    `stages[0].block`. What a trial has not is `None`.
     """
     outcomes = every_outcome(study)
     measured = dict.fromkeys(name for each in outcomes for name in metrics_of(each))

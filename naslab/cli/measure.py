@@ -20,19 +20,33 @@ def measure(
         str | None,
         typer.Option(
             help="A metric to add to the finished networks of a study, measured before training, as "
-            f"{LATENCY.name}; or a function of your own of the network that returns a number, as my_code:flatness."
+            f"{LATENCY.name}; or a function of your own of the network that returns a number, as my_code:flatness.",
+            rich_help_panel="Networks of a study",
         ),
     ] = None,
-    target: Annotated[str, typer.Option(help="{targets}.")] = "torch",
-    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
-    batch: Annotated[int, typer.Option(min=1, help="Images at once.")] = 1,
+    target: Annotated[str, typer.Option(help="{targets}.", rich_help_panel="Target")] = "torch",
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads.", rich_help_panel="Measuring")] = 1,
+    batch: Annotated[int, typer.Option(min=1, help="Images at once.", rich_help_panel="Target")] = 1,
     most_spread: Annotated[
         float | None,
-        typer.Option(min=0, help="Refuse an interquartile range above this share of the median; by default 0.25."),
+        typer.Option(
+            min=0,
+            help="Refuse an interquartile range above this share of the median; by default 0.25.",
+            rich_help_panel="Measuring",
+        ),
     ] = None,
-    resolution: Annotated[str | None, typer.Option(help="Input size: 224, or height x width as 224x160.")] = None,
-    device: Annotated[str, typer.Option(help="A torch device for --metric, or auto.")] = "auto",
-    again: Annotated[bool, typer.Option("--again", help="Measure anew what has the --metric already.")] = False,
+    resolution: Annotated[
+        str | None, typer.Option(help="Input size: 224, or height x width as 224x160.", rich_help_panel="Target")
+    ] = None,
+    device: Annotated[
+        str, typer.Option(help="A torch device for --metric, or auto.", rich_help_panel="Networks of a study")
+    ] = "auto",
+    again: Annotated[
+        bool,
+        typer.Option(
+            "--again", help="Measure anew what has the --metric already.", rich_help_panel="Networks of a study"
+        ),
+    ] = False,
     ledger: LedgerOption = DEFAULT_LEDGER,
     json: JsonOption = False,
 ) -> None:
