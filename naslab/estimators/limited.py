@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import msgspec
 
-from naslab.arch.spec import ArchSpec
 from naslab.estimators.estimator import Estimator, Workbench
 from naslab.metrics import LATENCY, TIMING, find_metric, shown_as
 from naslab.study.outcome import Candidate, Estimate, Failure
@@ -29,9 +28,8 @@ class Limited(msgspec.Struct, frozen=True):
         """Measure, and estimate what is within the limits."""
         if candidate.origin.get("operator") == "promote":
             return self.estimator.estimate(candidate, bench)
-        measured: dict[str, float] = {}
-        for name in dict.fromkeys(limit.metric for limit in self.limits):
-            measured |= measured_before_training(name, candidate.arch, candidate.seed, bench.device)
+        names = tuple(dict.fromkeys(limit.metric for limit in self.limits))
+        measured = measured_before_training(names, candidate, bench)
         broken = [limit for limit in self.limits if not limit.holds(measured[limit.metric])]
         if broken:
             told = [f"{shown_as(each.metric).sentence(measured[each.metric])}, the limit is {each}" for each in broken]
@@ -40,11 +38,12 @@ class Limited(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(estimate, measured=measured | estimate.measured)
 
 
-def measured_before_training(name: str, arch: ArchSpec, seed: int, device: str) -> dict[str, float]:
-    """The metric called `name` of the untrained network of `arch` on a device, with what is measured beside it."""
-    assert find_metric(name).measured_by == TIMING, f"nothing measures {name} before training"
+def measured_before_training(names: tuple[str, ...], candidate: Candidate, bench: Workbench) -> dict[str, float]:
+    """The metrics called `names` of the untrained network of a candidate, with what is measured beside them."""
     from naslab.arch.build import build
     from naslab.estimators.latency import measure_latency
 
-    seen = measure_latency(build(arch, seed), arch.input, device)
+    for name in names:
+        assert find_metric(name).measured_by == TIMING, f"nothing measures {name} before training"
+    seen = measure_latency(build(candidate.arch, candidate.seed), candidate.arch.input, bench.device)
     return LATENCY.measured(seen.median_ms, seen.iqr_ms)
