@@ -33,6 +33,7 @@ from naslab.execution.events import (
     TrialStarted,
     VersionChanged,
 )
+from naslab.execution.first_failures import place_of
 from naslab.metrics import ACCURACY, MACS, PARAMS, measured_rows, score_rows
 from naslab.outside import is_outside
 from naslab.pareto import hypervolume
@@ -124,11 +125,14 @@ class Display:
         return line + self._users_traceback(outcome)
 
     def _users_traceback(self, outcome: Outcome) -> str:
-        """Behind the line of a failure in the user's own training: the traceback, once for each that differs."""
+        """Behind the line of a failure in the user's own training: the traceback, once for each place.
+
+        An exception raised there again, about another network's sizes say, is told by its message.
+        """
         failure = outcome.estimate.failure
-        if not self._is_own or failure is None or not failure.traceback or failure.traceback in self._told:
+        if not self._is_own or failure is None or not failure.traceback or place_of(failure) in self._told:
             return ""
-        self._told.add(failure.traceback)
+        self._told.add(place_of(failure))
         return "\n" + failure.traceback.rstrip()
 
     def _status(self) -> str:

@@ -16,7 +16,6 @@ from naslab.estimators.estimator import Workbench
 from naslab.estimators.failures import failure_of
 from naslab.estimators.trial import Trial, numbers
 from naslab.metrics import LATENCY, TIMING, find_metric, is_declared, metrics
-from naslab.outside import users_traceback
 from naslab.study.outcome import Candidate, EpochRecord, Estimate, Failure
 from naslab.study.problem import Objective
 from naslab.study.recipe import Recipe
@@ -78,7 +77,7 @@ class OwnTraining(msgspec.Struct, frozen=True):
             measured = self._timed(candidate, bench)
             measured |= numbers(self.function(network, trial), self._wanted(measured), _described(), self.name)
         except Exception as error:  # noqa: BLE001 - whatever a candidate's training does wrong is a value
-            failure = own_failure(error)
+            failure = failure_of(error)
         curve = () if trial is None else tuple(trial.curve)
         if trial is not None and trial.has_stopped:
             notes["stopped"] = rule.note(curve)
@@ -116,12 +115,6 @@ class OwnTraining(msgspec.Struct, frozen=True):
 def _is_clear(rule: StopRule, curve: Sequence[EpochRecord]) -> bool:
     """Whether a training may stop; not where accuracy was not reported of every epoch."""
     return all(math.isfinite(each.validation_accuracy) for each in curve) and rule(curve)
-
-
-def own_failure(error: Exception) -> Failure:
-    """The failure that a user's exception is, with the traceback of the user's code alone."""
-    failure = failure_of(error)
-    return msgspec.structs.replace(failure, traceback=users_traceback(error)) if failure.traceback else failure
 
 
 def seed_everything(seed: int) -> None:
