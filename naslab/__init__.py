@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # the table below in a form that type checkers read; a test h
     from naslab.arch import Cost as Cost
     from naslab.arch import load_arch as load_arch
     from naslab.errors import NaslabError as NaslabError
+    from naslab.estimators.short_function import short_training as short_training
     from naslab.estimators.trial import Trial as Trial
     from naslab.execution.workers import Workers as Workers
     from naslab.lab.calibration import calibrate as calibrate
@@ -92,6 +93,7 @@ _HOMES = {
     "save_arch": "naslab.lab.networks",
     "scale": "naslab.lab.networks",
     "search": "naslab.lab.search",
+    "short_training": "naslab.estimators.short_function",
     "train": "naslab.lab.training",
     "train_supernet": "naslab.lab.supernet",
     "write_report": "naslab.lab.reading",

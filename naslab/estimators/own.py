@@ -52,8 +52,15 @@ def made_of(found: Any, name: str, setting: Setting) -> Any:
     if is_estimator(estimator):
         return estimator
     require_takes(estimator, WHAT, "network", "trial")
-    is_search = setting.learned is not None
-    return OwnTraining(estimator, name, setting.problem.objectives if is_search else (Objective.of_score(SCORE),))
+    problem, is_search = setting.problem, setting.learned is not None
+    return OwnTraining(
+        estimator,
+        name,
+        problem.objectives if is_search else (Objective.of_score(SCORE),),
+        data=problem.data,
+        recipe=problem.recipe,
+        data_dir=setting.data_dir,
+    )
 
 
 def is_estimator(found: object) -> bool:

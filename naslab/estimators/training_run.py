@@ -19,6 +19,7 @@ from naslab.estimators.failures import failure_of
 from naslab.estimators.latency import measure_latency, noted_load
 from naslab.estimators.stopping import StopRule
 from naslab.metrics import ACCURACY, LATENCY
+from naslab.study.data_choice import DataChoice
 from naslab.study.outcome import Candidate, EpochRecord, Estimate, Fidelity
 from naslab.study.recipe import Recipe
 from naslab.training.capturing import NOT_CAPTURED
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 def prepare(how: ShortTraining, bench: Workbench) -> None:
     """Load the data onto the worker's device and set its threads. Raises `DataError` and `DeviceError`."""
     torch.set_num_threads(bench.threads)
-    data_on(bench, how)
+    data_on(bench, how.data, how.data_dir)
 
 
 Begin: TypeAlias = Callable[[ArchSpec, int], nn.Module]
@@ -49,7 +50,7 @@ def estimate(how: ShortTraining, candidate: Candidate, bench: Workbench, begin: 
 
     `begin` makes its module with the weights that training begins with: by default those of an initialisation.
     """
-    split = data_on(bench, how)
+    split = data_on(bench, how.data, how.data_dir)
     device = split.train.labels.device
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
@@ -141,11 +142,7 @@ class TrainingRun:
         begun_at = None if start is None else start.progress.batch_size
         trained, _ = train_within_memory(make, fit, how.recipe, len(images.train), begun_at)
         module = without_heads(trained, arch)
-        kept = kept_epoch(self.curve, how.recipe)
-        measured = {name: value for name, value in kept.values.items() if math.isfinite(value)}
-        if split.task == "classification":
-            accuracy = kept.validation_accuracy
-            measured = ACCURACY.measured(accuracy, accuracy_sem(accuracy, len(split.validation))) | measured
+        measured = measured_of(self.curve, how.recipe, split)
         if rule.has_stopped:
             self.notes["stopped"] = rule.note(self.curve)
             measured = measured | rule.measured(self.curve)
@@ -194,6 +191,16 @@ class TrainingRun:
         self._bench.report(epoch)
 
 
+def measured_of(curve: Sequence[EpochRecord], recipe: Recipe, split: DataSplit) -> dict[str, float]:
+    """What a training on `split` by `recipe` is worth: what was measured of the epoch whose weights were kept."""
+    kept = kept_epoch(curve, recipe)
+    measured = {name: value for name, value in kept.values.items() if math.isfinite(value)}
+    if split.task != "classification":
+        return measured
+    accuracy = kept.validation_accuracy
+    return ACCURACY.measured(accuracy, accuracy_sem(accuracy, len(split.validation))) | measured
+
+
 def trained_part(fidelity: Fidelity, curve: Sequence[EpochRecord]) -> Fidelity:
     """The fidelity that was reached: that asked for, unless the training was stopped early."""
     if len(curve) == fidelity.epochs:
@@ -202,10 +209,10 @@ def trained_part(fidelity: Fidelity, curve: Sequence[EpochRecord]) -> Fidelity:
     return msgspec.structs.replace(fidelity, epochs=len(curve), schedule_epochs=whole)
 
 
-def data_on(bench: Workbench, how: ShortTraining) -> DataSplit:
+def data_on(bench: Workbench, data: DataChoice, data_dir: str | None) -> DataSplit:
     """The data on the worker's device, loaded once a worker."""
-    key = (DataSplit, how.data, how.data_dir, bench.device)
+    key = (DataSplit, data, data_dir, bench.device)
     if key not in bench.cache:
-        bench.cache[key] = load_dataset(how.data, how.data_dir, bench.device)
+        bench.cache[key] = load_dataset(data, data_dir, bench.device)
     split: DataSplit = bench.cache[key]
     return split

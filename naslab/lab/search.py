@@ -178,9 +178,11 @@ def search(
 
     `estimator` may also be a training of your own, `evaluate(network, trial)`, or its name as `"my_code:evaluate"`: it
     is given a torch module and a `naslab.Trial` and returns a dict of numbers, which `objectives` name with their
-    directions (`"f1:max"`). It needs no data set of naslab's; without `dataset` the images are those of the space. A
-    study is not gone on with where such code has changed, unless with `accept_changes`. Raises `NaslabError` before the
-    first trial for whatever does not fit.
+    directions (`"f1:max"`). It needs no data set of naslab's; without `dataset` the images are those of the space.
+    `naslab.short_training` is naslab's own training in that form, to be wrapped or copied. With `inherit` the module
+    that a child's training is given begins with what its parent's was left with. A study is not gone on with where such
+    code has changed, unless with `accept_changes`. Raises `NaslabError` before the first trial for whatever does not
+    fit.
 
     >>> import naslab
     >>> study = naslab.search("digits_demo", trials=20, epochs=4)  # doctest: +SKIP
@@ -268,7 +270,7 @@ def plan_search(options: SearchOptions) -> PlannedSearch:
     estimator = None
     if options.estimator is not None:
         estimator = find_search_estimator(
-            options.estimator, problem, typical, options.ledger, options.data_dir, options.seed
+            options.estimator, problem, typical, options.ledger, options.data_dir, options.seed, options.inherit
         )
     memory = None if is_own else WorkerMemory(problem.recipe, problem.data, options.data_dir)
     fidelity = fidelity_of(rungs, epochs, estimator)
@@ -308,7 +310,7 @@ def run_search(options: SearchOptions, on_event: Observer = ignore) -> StudyView
             if plan.estimator is None:
                 estimator = estimator_of(plan.problem, options.data_dir, record, ledger)
             else:
-                estimator = plan.estimator.placed(ledger, record.name, options.stop_early)
+                estimator = plan.estimator.placed(ledger, record)
             if plan.problem.measured_limits:
                 estimator = Limited(estimator, plan.problem.measured_limits)
             threads = 1 if record.deterministic else None

@@ -45,15 +45,21 @@ class SearchEstimator(NamedTuple):
     fidelity: Fidelity | None
     made_with: dict[str, str]
 
-    def placed(self, ledger: Ledger, study: str, stop_early: float | None = None) -> Estimator:
-        """The estimator, a user's own training with a folder for the checkpoints of a `study` beside its `ledger`.
+    def placed(self, ledger: Ledger, record: StudyRecord) -> Estimator:
+        """The estimator, a user's own training with folders for a study `record` beside its `ledger`.
 
-        `stop_early` is the confidence with which its trials say that they may stop.
+        There networks have their checkpoints. Its trials say that they may stop, and begin with weights of parents, as
+        the record asks.
         """
         if not isinstance(self.estimator, OwnTraining):
             return self.estimator
-        folder = ledger.checkpoints(study).folder.absolute() / "own"
-        return msgspec.structs.replace(self.estimator, folder=str(folder), stop_early=stop_early)
+        folder = ledger.checkpoints(record.name).folder.absolute()
+        return msgspec.structs.replace(
+            self.estimator,
+            folder=str(folder / "own"),
+            stop_early=record.stop_early,
+            checkpoints=str(folder) if record.inherit else None,
+        )
 
 
 def estimator_of(
@@ -85,8 +91,6 @@ def estimator_of(
 def require_estimator_fits(name: EstimatorName, options: SearchOptions, problem: Problem) -> None:
     """Raise `StudyError` where other options make no sense with an estimator, or it does not measure an objective."""
     if name.row.is_own:
-        if options.inherit:
-            raise StudyError(f"'{name}' trains in its own way, which cannot inherit weights: leave inherit out")
         if all(is_described(goal.metric) for goal in problem.objectives):
             told = ", ".join(goal.metric for goal in problem.objectives)
             raise StudyError(f"none of the objectives is measured by '{name}', got {told}: name one, as f1:max")
@@ -122,16 +126,22 @@ def find_search_estimator(
     ledger: str | Path,
     data_dir: str | None,
     seed: int,
+    inherit: bool = False,
 ) -> SearchEstimator:
     """The estimator that is `asked` for in a search of `problem`; a predictor learns from a study of `ledger`.
 
-    `typical` are candidates of the problem's space. Raises `DataError` where the estimator knows other networks than
-    those, such as a supernet or a table of another space, and `NaslabError` for whatever else does not fit.
+    `typical` are candidates of the problem's space, `inherit` says whether candidates are to begin with weights of
+    their parents: `StudyError` where an estimator of the user's cannot. Raises `DataError` where the estimator knows
+    other networks than those, such as a supernet or a table of another space, and `NaslabError` for whatever else does
+    not fit.
     """
     name = named(asked)
     made = name.make(Setting(problem, data_dir, seed, learned=partial(_learned, problem, ledger, data_dir)))
     for candidate in typical:
         made.require(candidate)
+    if inherit and name.row.is_own and not isinstance(made.estimator, OwnTraining):
+        rule = "builds its networks itself, so that they cannot begin with inherited weights"
+        raise StudyError(f"'{name}' {rule}: leave inherit out, or give a function evaluate(network, trial)")
     made_with = source_of(getattr(made.estimator, "function", made.estimator)) if name.row.is_own else {}
     return SearchEstimator(str(name), made.estimator, made.sha256, name.options.fidelity, made_with)
 

@@ -145,7 +145,6 @@ def test_rungs_train_on_what_the_function_left_in_its_folder(folder: Path) -> No
         ({"estimator": "own_code"}, UnknownNameError, "unknown estimator 'own_code'"),
         ({"estimator": "own_code:score"}, OutsideError, r"must take \(network, trial\), but takes \(trial\)"),
         ({"estimator": 3}, NaslabError, "or a training function of your own"),
-        ({"inherit": True}, StudyError, "cannot inherit weights: leave inherit out"),
         ({"objectives": ("f1", "macs")}, NaslabError, "f1:max or f1:min"),
         ({"objectives": ("macs", "params")}, StudyError, "none of the objectives is measured"),
     ],
