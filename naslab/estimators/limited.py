@@ -1,25 +1,39 @@
-"""Limited: any estimator, behind limits on what is measured of the untrained network."""
+"""Limited: any estimator, behind what is measured of the untrained network, and the limits on that."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from naslab.arch.spec import ArchSpec
 from naslab.estimators.estimator import Estimator, Workbench
-from naslab.metrics import LATENCY, TIMING, find_metric, shown_as
+from naslab.estimators.trial import number
+from naslab.metrics import LATENCY, find_metric, is_declared, shown_as
 from naslab.study.outcome import Candidate, Estimate, Failure
-from naslab.study.problem import Limit
+from naslab.study.problem import Limit, Objective, Problem
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Measure = Callable[["nn.Module", ArchSpec, str], float]
+"""Gives a number of an untrained module, its description and the device that it is on."""
 
 
 class Limited(msgspec.Struct, frozen=True):
-    """Measures what `limits` bound on the untrained candidate; only one that meets them all goes to `estimator`.
+    """Measures the untrained candidate; only one that meets all `limits` goes to `estimator`.
 
-    One that breaks a limit is the failure `infeasible`, with what was measured. What was measured stays with the
-    estimate. A candidate that is trained on, on a higher rung, was measured before.
+    What `limits` bound is measured, and the objectives among `measures`, which are the functions of the user's own
+    metrics by name; naslab measures latency. One that breaks a limit is the failure `infeasible`, with what was
+    measured. What was measured stays with the estimate. Of a candidate that is trained on, on a higher rung, the limits
+    were seen to before.
     """
 
     estimator: Estimator
     limits: tuple[Limit, ...]
+    measures: dict[str, Measure] = {}
+    objectives: tuple[str, ...] = ()
 
     def prepare(self, bench: Workbench) -> None:
         """Prepare the other estimator."""
@@ -27,12 +41,15 @@ class Limited(msgspec.Struct, frozen=True):
 
     def estimate(self, candidate: Candidate, bench: Workbench) -> Estimate:
         """Measure, and estimate what is within the limits."""
-        if candidate.origin.get("operator") == "promote":
-            return self.estimator.estimate(candidate, bench)
+        limits = () if candidate.origin.get("operator") == "promote" else self.limits
         measured: dict[str, float] = {}
-        for name in dict.fromkeys(limit.metric for limit in self.limits):
-            measured |= measured_before_training(name, candidate.arch, candidate.seed, bench.device)
-        broken = [limit for limit in self.limits if not limit.holds(measured[limit.metric])]
+        for name in dict.fromkeys((*(limit.metric for limit in limits), *self.objectives)):
+            measure = self.measures.get(name)
+            if measure is None:
+                measured |= measured_before_training(name, candidate.arch, candidate.seed, bench.device)
+            else:
+                measured[name] = measured_by(measure, name, candidate, bench.device)
+        broken = [limit for limit in limits if not limit.holds(measured[limit.metric])]
         if broken:
             told = [f"{shown_as(each.metric).sentence(measured[each.metric])}, the limit is {each}" for each in broken]
             return Estimate(measured=measured, failure=Failure("infeasible", "; ".join(told)))
@@ -40,9 +57,39 @@ class Limited(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(estimate, measured=measured | estimate.measured)
 
 
+def limited(estimator: Estimator, problem: Problem) -> Estimator:
+    """The estimator behind what `problem` asks to be measured before training; itself where that is nothing."""
+    own = own_measures(problem)
+    objectives = tuple(goal.metric for goal in problem.objectives if goal.metric in own)
+    if not (problem.measured_limits or objectives):
+        return estimator
+    return Limited(estimator, problem.measured_limits, own, objectives)
+
+
+def own_measures(problem: Problem) -> dict[str, Measure]:
+    """The user's functions by which objectives and limits of a problem are measured before training, by metric."""
+    named: Sequence[Objective | Limit] = (*problem.objectives, *problem.measured_limits)
+    rows = [find_metric(each.metric) for each in named if is_declared(each.metric)]
+    return {row.name: row.measure for row in rows if row.measure is not None}
+
+
+def measured_by(measure: Measure, name: str, candidate: Candidate, device: str) -> float:
+    """What `measure` gives for the untrained network of `candidate` on a device.
+
+    Raises `ReturnedError` where that is no number, which calls it by its `name`.
+    """
+    from naslab.arch.build import build
+
+    network = build(candidate.arch, candidate.seed).to(device)
+    return number(name, measure(network.eval(), candidate.arch, device))
+
+
 def measured_before_training(name: str, arch: ArchSpec, seed: int, device: str) -> dict[str, float]:
-    """The metric called `name` of the untrained network of `arch` on a device, with what is measured beside it."""
-    assert find_metric(name).measured_by == TIMING, f"nothing measures {name} before training"
+    """The metric called `name`, latency, of the untrained network of `arch`, with what is measured beside it.
+
+    Weights are drawn from `seed`, the network is timed on `device`.
+    """
+    assert name == LATENCY.name, f"nothing measures {name} before training"
     from naslab.arch.build import build
     from naslab.estimators.latency import measure_latency
 

@@ -85,7 +85,7 @@ def make_problem(
         raise StudyError(f"a search needs at least one objective, such as {ACCURACY.name}")
     for goal in goals if score is None else ():
         row = find_metric(goal.metric, "objective")
-        if not row.is_described and row.measured_by not in (EVALUATION, TIMING):
+        if not (row.is_described or row.measure or row.measured_by in (EVALUATION, TIMING)):
             raise StudyError(f"no estimator of a search measures the objective {row.name}: leave it out")
         if row.measured_by == EVALUATION and facts is not None:
             require_of_task(row, facts)
@@ -104,7 +104,8 @@ def make_problem(
             )
     read = [Limit.parse(text) for text in limits]
     for limit in read:
-        if not limit.is_described and find_metric(limit.metric).measured_by != TIMING:
+        row = find_metric(limit.metric)
+        if not (row.is_described or row.measure or row.measured_by == TIMING):
             raise StudyError(f"nothing measures {limit.metric} before training: leave the limit {limit} out")
     return Problem(
         space=template,
@@ -177,6 +178,17 @@ def block_source(problem: Problem) -> dict[str, str]:
     found: dict[str, str] = {}
     for name in sorted(own_blocks(problem.space.template)):
         found |= source_of(block_class(name))
+    return found
+
+
+def metric_source(problem: Problem) -> dict[str, str]:
+    """The source of the user's own metrics that are objectives or limits (`naslab.outside.source_of`)."""
+    found: dict[str, str] = {}
+    for each in (*problem.objectives, *problem.limits, *problem.measured_limits):
+        row = find_metric(each.metric) if is_declared(each.metric) else None
+        function = None if row is None else row.read or row.measure
+        if function is not None:
+            found |= source_of(function)
     return found
 
 

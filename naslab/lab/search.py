@@ -19,7 +19,7 @@ from naslab.analysis.ranking import has_trained
 from naslab.analysis.study import StudyView, read_study
 from naslab.arguments import Kind, either, flag, instance, many, number, optional, takes, text, whole
 from naslab.estimators.estimator import Estimator
-from naslab.estimators.limited import Limited
+from naslab.estimators.limited import limited
 from naslab.estimators.named import named
 from naslab.estimators.own import is_estimator
 from naslab.execution.checkpoints import sweep_checkpoints
@@ -53,6 +53,7 @@ from naslab.lab.problems import (
     baseline,
     block_source,
     make_problem,
+    metric_source,
     resolve_strategy,
     strategy_name,
     strategy_source,
@@ -311,8 +312,7 @@ def run_search(options: SearchOptions, on_event: Observer = ignore) -> StudyView
                 estimator = estimator_of(plan.problem, options.data_dir, record, ledger)
             else:
                 estimator = plan.estimator.placed(ledger, record)
-            if plan.problem.measured_limits:
-                estimator = Limited(estimator, plan.problem.measured_limits)
+            estimator = limited(estimator, plan.problem)
             threads = 1 if record.deterministic else None
             with plan.workers.start(estimator, plan.memory, threads) as executor:
                 tidy = partial(sweep_checkpoints, ledger, record, plan.problem.objectives)
@@ -337,7 +337,7 @@ def study_record(plan: PlannedSearch, strategy: str) -> StudyRecord:
     """What the ledger keeps of a search by the strategy of a name."""
     options, estimator = plan.options, plan.estimator
     made_with = {} if estimator is None else estimator.made_with
-    made_with = made_with | strategy_source(plan.strategy) | block_source(plan.problem)
+    made_with = made_with | strategy_source(plan.strategy) | block_source(plan.problem) | metric_source(plan.problem)
     return StudyRecord(
         name=plan.study,
         problem=msgspec.json.decode(msgspec.json.encode(plan.problem)),

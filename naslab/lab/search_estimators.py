@@ -109,10 +109,10 @@ def require_estimator_fits(name: EstimatorName, options: SearchOptions, problem:
     if fidelity is not None and options.epochs is not None and options.epochs != fidelity.epochs:
         raise StudyError(f"'{name}' trains networks for {fidelity.epochs} epochs: leave epochs out")
     timed = [row.name for row in metrics() if row.measured_by == TIMING]
-    described = [row.name for row in metrics() if row.is_described]
+    described = [row.name for row in metrics() if row.is_described or row.measure]
     able = dict.fromkeys((name.metric, *name.row.metrics, *(timed if name.row.times else ())))
     for goal in problem.objectives:
-        if goal.metric not in able and not is_described(goal.metric):
+        if goal.metric not in able and goal.metric not in described:
             raise StudyError(
                 f"'{name}' measures {', '.join(able)}: leave the objective {goal.metric} out; "
                 f"there are {', '.join(dict.fromkeys((*able, *described)))}"

@@ -13,8 +13,11 @@ and help texts read it here; no other file names a metric. What may be written e
 
 A metric from outside is one call, and nothing else: `declare_metric(Metric(name="f1", maximise=True, most=1.0))`, for
 numbers that an estimator puts in `Estimate.measured`; with `stage="description"` and a function `read(arch, cost)` it
-is known before training and may be bounded by limits too. What an estimator measured and nobody declared can be aimed
-at with its direction, as `f1:max` (`naslab.study.problem.Objective.named`), and is shown under its bare name.
+is known before training and may be bounded by limits too, and with `stage="before training"` and a function
+`measure(network, arch, device)` it is measured on the untrained network, in workers. Such a row is also named
+`package.module:NAME` where metrics are, or published by an entry point of `naslab.metrics`. What an estimator measured
+and nobody declared can be aimed at with its direction, as `f1:max` (`naslab.study.problem.Objective.named`), and is
+shown under its bare name.
 """
 
 from naslab.metrics.metric import Metric, Stage
@@ -54,6 +57,7 @@ from naslab.metrics.registry import (
     is_described,
     measured_rows,
     metrics,
+    named_metric,
     score_rows,
     shown_as,
     withdraw_metric,
@@ -95,6 +99,7 @@ __all__ = [
     "is_described",
     "measured_rows",
     "metrics",
+    "named_metric",
     "score_rows",
     "shown_as",
     "withdraw_metric",

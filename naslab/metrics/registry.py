@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from naslab.errors import SpecError, UnknownNameError, nearest
 from naslab.metrics.metric import Metric
+from naslab.metrics.outside import own_metric, published_metric
 from naslab.metrics.own import EXTRAPOLATED_ACCURACY, IMAGES, OWN_METRICS, TASK_METRICS
+from naslab.outside import OutsideError, is_outside
 
 if TYPE_CHECKING:
     from naslab.arch.cost import Cost
@@ -18,6 +21,8 @@ _SHOWN = {row.name: row for row in (IMAGES, EXTRAPOLATED_ACCURACY)}
 _OF_TASKS = {row.name: row for row in TASK_METRICS}
 """Metrics that are measured where a task has them and they are asked for; the ledger's view has no columns of them."""
 _declared: dict[str, Metric] = {row.name: row for row in OWN_METRICS}
+_brought: dict[str, str] = {}
+"""By which name from outside a row was declared."""
 
 
 def declare_metric(row: Metric) -> Metric:
@@ -40,6 +45,21 @@ def declare_metric(row: Metric) -> Metric:
     return row
 
 
+def named_metric(text: str, what: str = "metric") -> Metric:
+    """The metric of a name, also of one from outside, as `package.module:NAME`, which is declared by this.
+
+    Raises `UnknownNameError` with the nearest names, which calls it a `what`, `OutsideError` for what leads to no row,
+    and `SpecError` where its name is taken.
+    """
+    if not is_outside(text):
+        return find_metric(text, what)
+    row = own_metric(text)
+    if _brought.get(row.name) == text:
+        _declared.pop(row.name, None)  # its module may have been loaded again
+    _brought[declare_metric(row).name] = text
+    return row
+
+
 def withdraw_metric(name: str) -> None:
     """Take back a metric that was declared from outside. Raises `UnknownNameError` for any other name."""
     outside = set(_declared) - {row.name for row in OWN_METRICS}
@@ -56,6 +76,8 @@ def metrics() -> tuple[Metric, ...]:
 def find_metric(name: str, what: str = "metric") -> Metric:
     """The metric called `name`; raises `UnknownNameError` with the nearest names, which calls it a `what`."""
     known = _known()
+    if name not in known and _is_published(name):
+        known = _known()
     if name not in known:
         is_near_common_one = nearest(name, _declared).startswith(" (did you mean")
         raise UnknownNameError(what, name, _declared if is_near_common_one else known)
@@ -63,8 +85,11 @@ def find_metric(name: str, what: str = "metric") -> Metric:
 
 
 def is_declared(name: str) -> bool:
-    """Whether there is a metric of that name."""
-    return name in _declared or name in _OF_TASKS
+    """Whether there is a metric of that name; a published one is declared by being asked for.
+
+    Raises `OutsideError` where that is no row, or cannot be imported.
+    """
+    return name in _declared or name in _OF_TASKS or _is_published(name)
 
 
 def shown_as(name: str, maximise: bool = False) -> Metric:
@@ -75,6 +100,8 @@ def shown_as(name: str, maximise: bool = False) -> Metric:
     >>> shown_as("macs").sentence(1234567), shown_as("f1", maximise=True).sentence(0.81234)
     ('1,234,567 macs', 'f1 0.8123')
     """
+    with suppress(OutsideError):  # results are read without the code that measured them
+        is_declared(name)
     return _known().get(name) or _SHOWN.get(name) or Metric(name=name, maximise=maximise)
 
 
@@ -82,10 +109,16 @@ def _known() -> dict[str, Metric]:
     return _declared | _OF_TASKS
 
 
+def _is_published(name: str) -> bool:
+    """Whether a distribution publishes a metric of that name, which is then declared."""
+    row = published_metric(name)
+    return row is not None and declare_metric(row) is row
+
+
 def is_described(name: str) -> bool:
     """Whether a network's description alone tells the metric of that name."""
     row = _declared.get(name)
-    return row is not None and row.is_described
+    return (is_declared(name) and _known()[name].is_described) if row is None else row.is_described
 
 
 def described_values(arch: ArchSpec, cost: Cost) -> dict[str, float]:

@@ -12,7 +12,8 @@ from naslab.arch.block import Spec, require
 from naslab.arch.cost import Cost
 from naslab.arch.spec import ArchSpec
 from naslab.errors import SpecError, UnknownNameError
-from naslab.metrics import MACS, find_metric, is_declared, is_described, metrics
+from naslab.metrics import MACS, find_metric, is_declared, is_described, metrics, named_metric
+from naslab.outside import OutsideError, is_outside
 from naslab.space import SearchSpace
 from naslab.study.data_choice import DataChoice as DataChoice
 from naslab.study.recipe import Recipe
@@ -32,13 +33,21 @@ class Objective(Spec, frozen=True):
     def named(cls, metric: str) -> Objective:
         """The objective that a metric's name stands for, in the metric's own direction: accuracy up, every cost down.
 
-        A metric that nobody declared comes with its direction, as `f1:max` or `loss:min`. Raises `UnknownNameError` for
-        an unknown name without one, `SpecError` for a direction that is none, or not the declared metric's own.
+        A metric that nobody declared comes with its direction, as `f1:max` or `loss:min`; one of the user's own may be
+        named by its row, as `my_code:ENERGY`. Raises `UnknownNameError` for an unknown name without a direction,
+        `SpecError` for a direction that is none, or not the declared metric's own, and for a row that is none.
 
         >>> Objective.named("macs"), Objective.named("f1:max")
         (Objective(metric='macs', maximise=False), Objective(metric='f1', maximise=True))
         """
         name, colon, direction = metric.partition(":")
+        if is_outside(metric) and direction not in DIRECTIONS:
+            try:
+                row = named_metric(metric)
+            except OutsideError as error:
+                rule = f"must look like 'f1:max' or 'f1:min', got '{metric}', which is no metric of yours either"
+                raise SpecError("objective", f"{rule}: {error.rule}") from None
+            return cls(metric=row.name, maximise=row.maximise)
         if not colon:
             if not is_declared(name) and re.fullmatch(r"[A-Za-z_]\w*", name):
                 mend = f"a number that your own estimator returns needs its direction, as {name}:max or {name}:min"
@@ -79,12 +88,16 @@ class Limit(Spec, frozen=True):
     def parse(cls, text: str) -> Limit:
         """A limit as written on the command line: a metric, `<=` or `>=`, and a positive bound, as 50e6, 50M or 1.5G.
 
-        Metrics may be known from the description, or measured on the untrained network. Raises `UnknownNameError` for a
+        Metrics may be known from the description, or measured on the untrained network, also the user's own, as
+        `my_code:ENERGY<=5`. Raises `OutsideError` for a row that is none, `UnknownNameError` for a
         metric that no limit may bound, `SpecError` for a bound that is none.
 
         >>> Limit.parse("macs<=50M")
         Limit(metric='macs', most=50000000.0, least=-inf)
         """
+        name, text = _named(text)
+        if name is not None:
+            is_declared(name)  # a published one is declared by this
         found = cls._read(text, [row.name for row in metrics()])
         row = find_metric(found.metric)
         if not row.is_limitable:
@@ -142,6 +155,15 @@ class Limit(Spec, frozen=True):
 
     def __str__(self) -> str:
         return f"{self.metric}<={self.most:g}" if self.most < math.inf else f"{self.metric}>={self.least:g}"
+
+
+def _named(text: str) -> tuple[str | None, str]:
+    """The metric that a limit's text begins with, if any, and the text with the row's name for one from outside."""
+    match = re.match(r"\s*([\w.:]+?)\s*(?=[<>]=)", text)
+    if match is None or not is_outside(match[1]):
+        return None if match is None else match[1], text
+    name = named_metric(match[1], "metric of a limit").name
+    return name, name + text[match.end() :]
 
 
 class Problem(msgspec.Struct, frozen=True):
