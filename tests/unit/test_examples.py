@@ -41,6 +41,16 @@ def test_the_readme_links_each() -> None:
 
 
 @pytest.mark.slow
+def test_the_yardstick_job_by_ones_own_training_runs_and_has_at_most_25_lines(tmp_path: Path) -> None:
+    script = EXAMPLES.parent / "scripts" / "yardstick_own.py"
+    lines = [line for line in script.read_text(encoding="utf-8").splitlines()[1:] if line.strip()]
+    assert len(lines) <= 25
+    environment = os.environ | {"PYTHONPATH": str(EXAMPLES.parent)}
+    subprocess.run([sys.executable, str(script), "2"], check=True, cwd=tmp_path, env=environment, capture_output=True)
+    assert (tmp_path / "front.html").is_file()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("path", SEARCHED, ids=lambda path: path.stem)
 def test_an_example_runs_as_it_says(path: Path, folder: Path) -> None:
     if path.stem == "own_lightning":
