@@ -31,12 +31,7 @@ class Classifier(lightning.LightningModule):
 
 def evaluate(network, trial):
     train, held = (TensorDataset(images[part], labels[part]) for part in (training, validation))
-    quiet = {
-        "logger": False,
-        "enable_checkpointing": False,
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
-    }
+    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
     trainer = lightning.Trainer(max_epochs=trial.epochs, num_sanity_val_steps=0, accelerator="auto", devices=1, **quiet)
     classifier = Classifier(network, trial)
     trainer.fit(classifier, DataLoader(train, 64, shuffle=True), DataLoader(held, len(held)))

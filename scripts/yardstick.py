@@ -4,8 +4,8 @@
 
 Three stages, each choosing a block among residual, inverted bottleneck and depthwise separable, a width in 16, 24, 32,
 48 and a depth in 1 to 3, on the handwritten digits; accuracy up, macs down, at most 5 M macs; 16 trials of 2 epochs on
-2 workers; the front as a picture; killed with -9 half-way and run again; a misspelt block. Once by naslab's training, and
-once by a training function of the user's own (`yardstick_own.py`).
+2 workers; the front as a picture; killed with -9 half-way and run again; a misspelt block. Once by naslab's training,
+and once by a training function of the user's own (`yardstick_own.py`).
 """
 
 from __future__ import annotations
