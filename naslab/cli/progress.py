@@ -169,11 +169,13 @@ def outcome_line(outcome: Outcome) -> str:
             return f"{label_of(outcome)}: infeasible, not trained: {first}  ({network})"
         return f"{label_of(outcome)}: failed, {estimate.failure.reason.replace('_', ' ')}: {first}  ({network})"
     accuracy = outcome.value(ACCURACY.name)
-    words = [ACCURACY.brief.format(accuracy) + _depth_of_training(outcome)] if math.isfinite(accuracy) else []
+    depth = _depth_of_training(outcome)
+    words = [ACCURACY.brief.format(accuracy) + depth] if math.isfinite(accuracy) else []
     others = [row for row in measured_rows(estimate.measured) if row != ACCURACY]
     others += score_rows(estimate.measured)
     words += [f"{quantity(outcome.value(row.name))} {row.name}" for row in (MACS, PARAMS)]
     words += [row.brief.format(estimate.measured[row.name]) for row in others]
+    words += [depth.strip()] if depth and not math.isfinite(accuracy) else []
     return f"{label_of(outcome)}: {', '.join(words)}, {estimate.wall_seconds:.1f} s  {network}"
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,12 +16,11 @@ from naslab.estimators.failures import failure_of
 from naslab.estimators.trial import ReturnedError, StudyParts, Trial, numbers
 from naslab.metrics import ACCURACY, EVALUATION, LATENCY, TIMING, find_metric, is_declared, metrics
 from naslab.study.data_choice import OWN_DATA, DataChoice
-from naslab.study.outcome import Candidate, EpochRecord, Estimate, Failure
+from naslab.study.outcome import Candidate, Estimate, Failure
 from naslab.study.problem import Objective
 from naslab.study.recipe import Recipe
 
 if TYPE_CHECKING:
-    from naslab.estimators.stopping import StopRule
     from naslab.training.data import DataSplit
 
 SCORE = "score"
@@ -88,7 +86,7 @@ class OwnTraining(msgspec.Struct, frozen=True):
                 bench.device,
                 self._folder_of(candidate),
                 bench.report,
-                partial(_is_clear, rule),
+                rule,
                 StudyParts(partial(self._data, bench), self.recipe, self._metrics, "inherited" in begun),
             )
             measured = self._timed(candidate, bench)
@@ -145,11 +143,6 @@ class OwnTraining(msgspec.Struct, frozen=True):
 
     def _folder_of(self, candidate: Candidate) -> Path | None:
         return None if self.folder is None else Path(self.folder) / f"{candidate.arch_id}-{candidate.seed}"
-
-
-def _is_clear(rule: StopRule, curve: Sequence[EpochRecord]) -> bool:
-    """Whether a training may stop; not where accuracy was not reported of every epoch."""
-    return all(math.isfinite(each.validation_accuracy) for each in curve) and rule(curve)
 
 
 def seed_everything(seed: int) -> None:

@@ -147,7 +147,7 @@ class Trial:
     def should_stop(self) -> bool:
         """Whether it is clear from what was reported that this network will not reach the front; return then.
 
-        Only where the search was asked to stop early (`stop_early`), and each epoch's `accuracy` is reported.
+        Only where the search was asked to stop early (`stop_early`), and each epoch says every measured objective.
         """
         self.has_stopped = self.has_stopped or self._is_clear(self.curve)
         return self.has_stopped

@@ -169,7 +169,8 @@ def search(
 
     `rungs` such as `(1, 3, 9)` take the place of `epochs`: `trials` networks are trained for the first, and the best
     third of each rung is trained on to the next, in trials of their own. `stop_early` is a confidence such as 0.95: a
-    training ends when with this confidence its final accuracy will not bring the network to the front at its cost. With
+    training ends when with this confidence its final accuracy will not bring the network to the front at its cost, or
+    none of its objectives where several are measured after each epoch. With
     `inherit` a candidate that a strategy made from others begins with the weights of one of them; by rungs it does so
     on the first, with what its parent was there, and a promotion goes on from its own. `estimator` takes the place of
     short training, by any name that `calibrate` knows: `"naswot"`, `"ensemble"`, `"extrapolated:epochs=3,of=4"`,
@@ -255,7 +256,7 @@ def plan_search(options: SearchOptions) -> PlannedSearch:
     if asked is not None:
         require_estimator_fits(asked, options, problem)
     if options.stop_early is not None:
-        require_stoppable(options.stop_early, problem.objectives)
+        require_stoppable(options.stop_early, problem.objectives, is_own)
     baselines = [baseline(name, problem) for name in options.baselines]
     pool = options.workers if isinstance(options.workers, Workers) else Workers(count=options.workers)
     study = options.study or f"{problem.space.name or 'search'}-{strategy_name(options.strategy)}-{options.seed}"
