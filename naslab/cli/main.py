@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from naslab.cli import (
     calibrate,
     compare,
+    compare_studies,
     convert,
     cost,
     data_law,
@@ -87,6 +88,7 @@ for each in (
     scaling_law,
     data_law,
     compare,
+    compare_studies,
     convert,
     calibrate,
     train,

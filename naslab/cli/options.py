@@ -22,10 +22,11 @@ def search_option(name: str, *declarations: str, of: str = "", **rules: Any) -> 
     return typer.Option(*declarations, help=told.parts(of or name)[name], rich_help_panel=told.panel, **rules)
 
 
-ModelArgument = Annotated[
-    str,
-    typer.Argument(help="A zoo name, an architecture file, a folder of naslab train, STUDY:TRIAL or STUDY:best."),
-]
+MODEL_HELP = (
+    "A zoo name, an architecture file, a folder of naslab train, STUDY:TRIAL, STUDY:best, or STUDY:best@LIMITS as "
+    "'mystudy:best@macs<=5M,accuracy>=90'."
+)
+ModelArgument = Annotated[str, typer.Argument(help=MODEL_HELP)]
 SpaceArgument = Annotated[str, typer.Argument(help=TOLD["space"].help)]
 
 DatasetOption = Annotated[str | None, search_option("dataset")]

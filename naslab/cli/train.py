@@ -3,28 +3,43 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from naslab.cli.help_text import Command
 from naslab.cli.options import (
+    MODEL_HELP,
     ChannelsOption,
     DataDirOption,
     DeviceOption,
     EpochsOption,
     LicenceOption,
-    ModelArgument,
     RecipeOption,
     SkipUnreadableOption,
     StudyDatasetOption,
     TaskOption,
 )
-from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, say, say_idle_strides, tell
+from naslab.cli.output import (
+    DEFAULT_LEDGER,
+    JsonOption,
+    LedgerOption,
+    print_json,
+    print_table,
+    say,
+    say_idle_strides,
+    tell,
+)
+
+if TYPE_CHECKING:
+    from naslab.lab.seeds import SeedTable
+    from naslab.study.outcome import EpochRecord
 
 
 def train(
-    model: ModelArgument,
+    model: Annotated[
+        str, typer.Argument(help=f"{MODEL_HELP} STUDY:front trains every network of a front, in a folder each.")
+    ],
     dataset: StudyDatasetOption = None,
     data_dir: DataDirOption = None,
     skip_unreadable: SkipUnreadableOption = False,
@@ -44,6 +59,14 @@ def train(
     seed: Annotated[
         int, typer.Option(min=0, help="Seed of the weights and of the batches.", rich_help_panel="Training")
     ] = 0,
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Train from so many seeds, --seed the first, in a folder each, and tell means with standard errors.",
+            rich_help_panel="Training",
+        ),
+    ] = None,
     device: DeviceOption = "auto",
     ledger: LedgerOption = DEFAULT_LEDGER,
     out: Annotated[
@@ -61,63 +84,103 @@ def train(
     and so does the header of weights.safetensors. network.py needs torch alone and takes images as they are; arch.yaml
     is the description, result.json what was measured.
 
-    Example: naslab train mystudy:best --epochs 60 --out trained
+    With --seeds, and of a front, each network has a folder in --out for each seed; those that are done are not trained
+    again.
+
+    Example: naslab train mystudy:front --seeds 3 --epochs 60 --out trained
     """
     import math
 
-    import msgspec
-
-    from naslab.atomic_write import atomic_write
     from naslab.cli.search import data_choice
-    from naslab.lab.models import find_model, parse_resolution
-    from naslab.lab.training import train as run
-    from naslab.metrics import shown_as
-    from naslab.package.facts import WEIGHTS_FILE
-    from naslab.package.folder import write_package
+    from naslab.lab.models import find_model, is_front, parse_resolution
+    from naslab.lab.seeds import How, test_metrics, train_seeds, train_to_folder
+    from naslab.lab.training import data_of
+    from naslab.metrics import ACCURACY, shown_as
+    from naslab.training.recipe_files import find_recipe
 
+    asked = data_choice(dataset, None, "auto", skip_unreadable, channels, task)
+    if seeds is not None or is_front(model):
+        table = train_seeds(
+            model,
+            seeds or 1,
+            out,
+            dataset=asked,
+            epochs=epochs,
+            recipe=recipe,
+            seed=seed,
+            device=device,
+            use_validation=use_validation,
+            start_from=start_from,
+            resolution=parse_resolution(resolution),
+            ledger=ledger,
+            data_dir=data_dir,
+            licence=licence,
+            bare=bare,
+            report=lambda name, number, epoch: say(f"{name}, seed {number}: {_words(epoch, epochs)}"),
+        )
+        _show_seeds(table, model, out, json)
+        return
     found = find_model(model, ledger, parse_resolution(resolution))
     say_idle_strides(found.arch)
-    trained = run(
-        found,
-        dataset=data_choice(dataset, None, "auto", skip_unreadable, channels, task),
+    data = data_of(found, asked, ledger, data_dir)
+    how = How(
+        data=data,
+        recipe=find_recipe(recipe, data.name),
         epochs=epochs,
-        recipe=recipe,
-        seed=seed,
         device=device,
         use_validation=use_validation,
         start_from=start_from,
-        save_to=out / WEIGHTS_FILE,
         ledger=ledger,
         data_dir=data_dir,
         licence=licence,
-        report=lambda epoch: say(
-            f"epoch {epoch.epoch}/{epochs}: loss {epoch.train_loss:.4f}, validation {epoch.words}, "
-            f"{epoch.wall_seconds:.1f} s"
-        ),
+        bare=bare,
     )
-    write_package(out, trained.facts, f"{model}, trained by naslab; weights.safetensors fits it.", bare)
-    value = {
-        "model": model,
-        "dataset": trained.dataset,
-        "epochs": epochs,
-        "recipe": trained.recipe,
-        "seed": seed,
-        **msgspec.structs.asdict(trained.result),
-        "folder": str(out),
-    }
-    atomic_write(out / "result.json", msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
+    value = train_to_folder(out, found, seed, how, lambda epoch: say(_words(epoch, epochs)))
     if json:
         print_json(value)
         return
-    result = trained.result
-    told = [shown_as(name).sentence(value) for name, value in result.test_metrics.items()]
-    if math.isfinite(result.test_accuracy):
-        told = [f"accuracy {result.test_accuracy:.2f} +- {result.test_accuracy_sem:.2f} %"]
+    told = [shown_as(name).sentence(each) for name, each in test_metrics(value).items()]
+    if math.isfinite(value["test_accuracy"]):
+        error = value[f"test_{ACCURACY.standard_error}"]
+        told = [f"{ACCURACY.name} {value['test_accuracy']:.2f} +- {error:.2f} %"]
     tell(
-        f"test {', '.join(told)} on {result.num_test_images} images of {trained.dataset}, "
-        f"{result.wall_seconds:.0f} s on {result.device}"
+        f"test {', '.join(told)} on {value['num_test_images']} images of {value['dataset']}, "
+        f"{value['wall_seconds']:.0f} s on {value['device']}"
     )
     say(f"wrote weights.safetensors, network.json, network.py, arch.yaml and result.json to {out}")
+
+
+def _words(epoch: EpochRecord, epochs: int) -> str:
+    done = f"epoch {epoch.epoch}/{epochs}: loss {epoch.train_loss:.4f}"
+    return f"{done}, validation {epoch.words}, {epoch.wall_seconds:.1f} s"
+
+
+def _show_seeds(table: SeedTable, model: str, out: Path, json: bool) -> None:
+    """Tell of each network the mean of each test metric over seeds, with its standard error."""
+    from naslab.metrics import MACS, PARAMS, shown_as
+
+    if json:
+        print_json({"model": model, "folder": str(out), **table.rows()})
+        return
+    names = list(dict.fromkeys(name for each in table.networks for name in each.means))
+    rows = []
+    for each in table.networks:
+        means = each.means
+        words = [shown_as(n).number(means[n].mean, means[n].standard_error) if n in means else None for n in names]
+        done = sum(not run.failure for run in each.runs)
+        rows.append((each.model, each.macs, each.params, *words, f"{done} of {len(each.runs)}"))
+    heads = [f"test {shown_as(name).column}" for name in names]
+    print_table(
+        ("network", MACS.name, PARAMS.name, *heads, "seeds"),
+        rows,
+        title=f"{model} on {table.dataset}, {table.epochs} epochs: mean ± standard error over seeds",
+    )
+    runs = [(each.model, run) for each in table.networks for run in each.runs]
+    for name, run in runs:
+        if run.failure:
+            say(f"{name}, seed {run.seed}: {run.failure}")
+    had = sum(not run.is_new for _, run in runs)
+    say(f"{len(runs)} trainings in {out}, a folder each" + (f"; {had} were done before" if had else ""))
 
 
 def register(app: typer.Typer) -> None:

@@ -10,7 +10,7 @@ import msgspec
 from naslab.arch.spec import ArchSpec
 from naslab.estimators.estimator import Estimator, Workbench
 from naslab.estimators.trial import number
-from naslab.metrics import LATENCY, find_metric, is_declared, shown_as
+from naslab.metrics import LATENCY, TIMING, find_metric, is_declared, shown_as
 from naslab.study.outcome import Candidate, Estimate, Failure
 from naslab.study.problem import Limit, Objective, Problem
 
@@ -42,13 +42,15 @@ class Limited(msgspec.Struct, frozen=True):
     def estimate(self, candidate: Candidate, bench: Workbench) -> Estimate:
         """Measure, and estimate what is within the limits."""
         limits = () if candidate.origin.get("operator") == "promote" else self.limits
-        measured: dict[str, float] = {}
-        for name in dict.fromkeys((*(limit.metric for limit in limits), *self.objectives)):
-            measure = self.measures.get(name)
-            if measure is None:
-                measured |= measured_before_training(name, candidate.arch, candidate.seed, bench.device)
-            else:
-                measured[name] = measured_by(measure, name, candidate, bench.device)
+        names = dict.fromkeys((*(limit.metric for limit in limits), *self.objectives))
+        measured = {
+            name: measured_by(self.measures[name], name, candidate, bench.device)
+            for name in names
+            if name in self.measures
+        }
+        timed = tuple(name for name in names if name not in measured)
+        if timed:
+            measured |= measured_before_training(timed, candidate, bench)
         broken = [limit for limit in limits if not limit.holds(measured[limit.metric])]
         if broken:
             told = [f"{shown_as(each.metric).sentence(measured[each.metric])}, the limit is {each}" for each in broken]
@@ -84,14 +86,12 @@ def measured_by(measure: Measure, name: str, candidate: Candidate, device: str) 
     return number(name, measure(network.eval(), candidate.arch, device))
 
 
-def measured_before_training(name: str, arch: ArchSpec, seed: int, device: str) -> dict[str, float]:
-    """The metric called `name`, latency, of the untrained network of `arch`, with what is measured beside it.
-
-    Weights are drawn from `seed`, the network is timed on `device`.
-    """
-    assert name == LATENCY.name, f"nothing measures {name} before training"
+def measured_before_training(names: tuple[str, ...], candidate: Candidate, bench: Workbench) -> dict[str, float]:
+    """The metrics called `names` of the untrained network of a candidate, with what is measured beside them."""
     from naslab.arch.build import build
     from naslab.estimators.latency import measure_latency
 
-    seen = measure_latency(build(arch, seed), arch.input, device)
+    for name in names:
+        assert find_metric(name).measured_by == TIMING, f"nothing measures {name} before training"
+    seen = measure_latency(build(candidate.arch, candidate.seed), candidate.arch.input, bench.device)
     return LATENCY.measured(seen.median_ms, seen.iqr_ms)

@@ -20,7 +20,7 @@ from naslab.estimators.proxies.proxy import Probe
 from naslab.estimators.short_training import ShortTraining
 from naslab.lab.models import COUNT, FOLDER, LEDGER, NAMES, STUDY, find_study
 from naslab.lab.search_options import SearchOptions
-from naslab.ledger.ledger import Ledger
+from naslab.ledger.ledger import OWN_CHECKPOINTS, Ledger
 from naslab.ledger.record import StudyRecord
 from naslab.metrics import ACCURACY, EVALUATION, TIMING, is_described, metrics
 from naslab.outside import source_of
@@ -56,7 +56,7 @@ class SearchEstimator(NamedTuple):
         folder = ledger.checkpoints(record.name).folder.absolute()
         return msgspec.structs.replace(
             self.estimator,
-            folder=str(folder / "own"),
+            folder=str(folder / OWN_CHECKPOINTS),
             stop_early=record.stop_early,
             checkpoints=str(folder) if record.inherit else None,
         )

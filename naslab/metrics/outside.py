@@ -11,7 +11,7 @@ from naslab.outside import OutsideError, find_outside, published
 WHAT = "metric"
 
 
-def own_metric(text: str) -> Metric:
+def outside_metric(text: str) -> Metric:
     """The row that `package.module:NAME` leads to. Raises `OutsideError` where it leads nowhere, or to no row."""
     return _row(text, find_outside(text, WHAT, "naslab.metrics"))
 
@@ -19,7 +19,8 @@ def own_metric(text: str) -> Metric:
 def published_metric(name: str) -> Metric | None:
     """The row that an installed distribution publishes as `name`; `None` where none does.
 
-    Raises `OutsideError` where it is no row of that name, or cannot be imported.
+    What is published may also be a function, for `naslab measure`: that is no row. Raises `OutsideError` for anything
+    else, for a row of another name, and where it cannot be imported.
     """
     return _published_on(name, tuple(sys.path))
 
@@ -29,7 +30,10 @@ def _published_on(name: str, path: tuple[str, ...]) -> Metric | None:
     """Looked for once for each search path: numbers that nobody declared are asked for again and again."""
     if name not in published("naslab.metrics"):
         return None
-    row = _row(name, find_outside(name, WHAT, "naslab.metrics"))
+    found = find_outside(name, WHAT, "naslab.metrics")
+    if callable(found):
+        return None
+    row = _row(name, found)
     if row.name != name:
         raise OutsideError(WHAT, name, f"is published as '{name}', but its row has the name '{row.name}'")
     return row

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from naslab.errors import SpecError, UnknownNameError, nearest
 from naslab.metrics.metric import Metric
-from naslab.metrics.outside import own_metric, published_metric
+from naslab.metrics.outside import outside_metric, published_metric
 from naslab.metrics.own import EXTRAPOLATED_ACCURACY, IMAGES, OWN_METRICS, TASK_METRICS
 from naslab.outside import OutsideError, is_outside
 
@@ -53,7 +53,7 @@ def named_metric(text: str, what: str = "metric") -> Metric:
     """
     if not is_outside(text):
         return find_metric(text, what)
-    row = own_metric(text)
+    row = outside_metric(text)
     if _brought.get(row.name) == text:
         _declared.pop(row.name, None)  # its module may have been loaded again
     _brought[declare_metric(row).name] = text

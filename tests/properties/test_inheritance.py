@@ -97,7 +97,11 @@ def changed(draw: st.DrawFn, parent: ArchSpec) -> ArchSpec:
         msgspec.structs.replace(stage, repeats=stage.repeats + draw(st.sampled_from((-1, 1, 2))) or 1),
         msgspec.structs.replace(stage, width=(stage.width or 4) + draw(st.sampled_from((-3, 4, 8)))),
     ]
-    if "kernel" in stage.block.__struct_fields__:
+    if getattr(stage.block, "kernels", ()):
+        larger = tuple(kernel + 2 for kernel in stage.block.kernels)
+        kernels = draw(st.sampled_from((larger, (*stage.block.kernels, 3))))
+        ways.append(msgspec.structs.replace(stage, block=msgspec.structs.replace(stage.block, kernels=kernels)))
+    elif "kernel" in stage.block.__struct_fields__:
         block = msgspec.structs.replace(stage.block, kernel=stage.block.kernel + 2)
         ways.append(msgspec.structs.replace(stage, block=block))
     new = draw(st.sampled_from(ways))

@@ -105,6 +105,16 @@ def test_on_higher_rungs_objectives_are_measured_too(folder: Path) -> None:
     assert all(each.value("energy_mj") == each.value("params") / 1000 for each in promoted)
 
 
+def test_a_row_is_measured_of_the_networks_of_a_finished_study(folder: Path) -> None:
+    study = search("own_rows:evaluate", trials=3)
+    found = naslab.measure_study("own", "own_rows:ENERGY", "own.db", device="cpu")
+    assert (found.metric, found.num_measured) == ("energy_mj", 3)
+    study = naslab.open_study("own", "own.db")
+    assert all(each.value("energy_mj") == each.value("params") / 1000 for each in study.outcomes)
+    with pytest.raises(StudyError, match="is known from the description of every network"):
+        naslab.measure_study("own", "own_rows:LONGEST", "own.db", device="cpu")
+
+
 def test_a_row_of_the_description_is_named_so_too(folder: Path) -> None:
     study = search("own_rows:evaluate", trials=3, objectives=("f1:max", "own_rows:LONGEST"))
     assert all(each.value("longest") > 2 for each in study.outcomes)
