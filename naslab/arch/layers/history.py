@@ -45,7 +45,7 @@ def _count_history(layer: History, shape: Shape, keep: bool) -> Counts:
 
 
 def history_counts(layer: History, shape: Shape, keep: bool = False, with_span: bool = True) -> Counts:
-    """What `naslab.arch.tally.counts` returns for a history on a map of `shape`, which `keep` says is needed behind it.
+    """What `naslab.arch.tally.counts` returns for the history `layer` on a map of `shape`, needed behind it if `keep`.
 
     Without `with_span`, `POINT` stands for the span: in a history that takes longer than all else. Raises `SpecError`
     naming the step that does not fit.
