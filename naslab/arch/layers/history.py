@@ -108,6 +108,7 @@ def step_reads(index: int, layer: Layer) -> tuple[int, ...]:
     Value 0 is the history's input, value i the output of step i - 1. Value 0 stands for those before it.
 
     >>> from naslab.arch.layers.activation import Act
+    >>> from naslab.arch.layers.graph import Node
     >>> cell = Dag(("sum",), (Node(Act("relu"), (0, 1)),), outputs=(2,), num_inputs=2)
     >>> step_reads(0, cell), step_reads(3, cell), step_reads(3, Act("relu"))
     ((0, 0), (2, 3), (3,))
