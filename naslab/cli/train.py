@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -99,42 +99,29 @@ def train(
     from naslab.training.recipe_files import find_recipe
 
     asked = data_choice(dataset, None, "auto", skip_unreadable, channels, task)
+    size = parse_resolution(resolution)
+    shared: dict[str, Any] = {
+        "epochs": epochs,
+        "device": device,
+        "use_validation": use_validation,
+        "start_from": start_from,
+        "ledger": ledger,
+        "data_dir": data_dir,
+        "licence": licence,
+        "bare": bare,
+    }
     if seeds is not None or is_front(model):
-        table = train_seeds(
-            model,
-            seeds or 1,
-            out,
-            dataset=asked,
-            epochs=epochs,
-            recipe=recipe,
-            seed=seed,
-            device=device,
-            use_validation=use_validation,
-            start_from=start_from,
-            resolution=parse_resolution(resolution),
-            ledger=ledger,
-            data_dir=data_dir,
-            licence=licence,
-            bare=bare,
-            report=lambda name, number, epoch: say(f"{name}, seed {number}: {_words(epoch, epochs)}"),
-        )
-        _show_seeds(table, model, out, json)
+
+        def report(name: str, number: int, epoch: EpochRecord) -> None:
+            say(f"{name}, seed {number}: {_words(epoch, epochs)}")
+
+        first: dict[str, Any] = {"dataset": asked, "recipe": recipe, "seed": seed, "resolution": size}
+        _show_seeds(train_seeds(model, seeds or 1, out, **first, **shared, report=report), model, out, json)
         return
-    found = find_model(model, ledger, parse_resolution(resolution))
+    found = find_model(model, ledger, size)
     say_idle_strides(found.arch)
     data = data_of(found, asked, ledger, data_dir)
-    how = How(
-        data=data,
-        recipe=find_recipe(recipe, data.name),
-        epochs=epochs,
-        device=device,
-        use_validation=use_validation,
-        start_from=start_from,
-        ledger=ledger,
-        data_dir=data_dir,
-        licence=licence,
-        bare=bare,
-    )
+    how = How(data=data, recipe=find_recipe(recipe, data.name), **shared)
     value = train_to_folder(out, found, seed, how, lambda epoch: say(_words(epoch, epochs)))
     if json:
         print_json(value)

@@ -13,27 +13,12 @@ from typing import Any
 import msgspec
 
 from naslab.arch import cost
-from naslab.arguments import flag, function, optional, path, takes, text
-from naslab.atomic_write import atomic_write
+from naslab.arguments import flag, path, takes
+from naslab.atomic_write import DRAFT_PREFIX, atomic_write, put_in_place, require_writable
 from naslab.errors import DivergedError, ReadError, SpecError, StudyError
 from naslab.lab.differences import Difference, first_difference
-from naslab.lab.models import (
-    COUNT,
-    DATASET,
-    FOLDER,
-    LEDGER,
-    MODEL,
-    NAME,
-    RECIPE,
-    RESOLUTION,
-    SEED,
-    AnyModel,
-    AnyResolution,
-    Model,
-    find_models,
-    is_front,
-)
-from naslab.lab.training import data_of
+from naslab.lab.models import COUNT, MODEL, RESOLUTION, AnyModel, AnyResolution, Model, find_models, is_front
+from naslab.lab.training import HOW_TO_TRAIN, data_of
 from naslab.lab.training import train as train_one
 from naslab.metrics import ACCURACY
 from naslab.package.facts import WEIGHTS_FILE
@@ -131,24 +116,7 @@ class SeedTable(msgspec.Struct, frozen=True, kw_only=True):
 Report = Callable[[str, int, EpochRecord], None]
 
 
-@takes(
-    model=MODEL,
-    seeds=COUNT,
-    out=path("a folder"),
-    dataset=DATASET,
-    epochs=COUNT,
-    recipe=RECIPE,
-    seed=SEED,
-    device=text("a torch device, or auto"),
-    use_validation=flag(),
-    start_from=optional(path("a file of weights")),
-    resolution=RESOLUTION,
-    ledger=LEDGER,
-    data_dir=FOLDER,
-    licence=NAME,
-    bare=flag(),
-    report=function(),
-)
+@takes(model=MODEL, seeds=COUNT, out=path("a folder"), resolution=RESOLUTION, bare=flag(), **HOW_TO_TRAIN)
 def train_seeds(
     model: AnyModel,
     seeds: int = 3,
@@ -223,26 +191,34 @@ def train_to_folder(
 ) -> dict[str, Any]:
     """Train the network `found` from `seed` as `how` says and write `folder`; what its result file says, written last.
 
-    `report` is called with every epoch.
+    `report` is called with every epoch. What was in `folder` stays until the training is done.
     """
     from naslab.package.folder import write_package
 
-    (folder / RESULT_FILE).unlink(missing_ok=True)
-    trained = train_one(
-        found,
-        dataset=how.data,
-        epochs=how.epochs,
-        recipe=how.recipe,
-        seed=seed,
-        device=how.device,
-        use_validation=how.use_validation,
-        start_from=how.start_from,
-        save_to=folder / WEIGHTS_FILE,
-        ledger=how.ledger,
-        data_dir=how.data_dir,
-        licence=how.licence,
-        report=report,
-    )
+    places = weights, result = folder / WEIGHTS_FILE, folder / RESULT_FILE
+    for place in places if folder.exists() else ():
+        require_writable(place)
+    draft = folder / f"{DRAFT_PREFIX}{WEIGHTS_FILE}"
+    try:
+        trained = train_one(
+            found,
+            dataset=how.data,
+            epochs=how.epochs,
+            recipe=how.recipe,
+            seed=seed,
+            device=how.device,
+            use_validation=how.use_validation,
+            start_from=how.start_from,
+            save_to=draft,
+            ledger=how.ledger,
+            data_dir=how.data_dir,
+            licence=how.licence,
+            report=report,
+        )
+        result.unlink(missing_ok=True)
+        put_in_place(draft, weights)
+    finally:
+        draft.unlink(missing_ok=True)
     write_package(folder, trained.facts, f"{found.name}, trained by naslab; weights.safetensors fits it.", how.bare)
     value = {
         "model": found.name,
@@ -254,7 +230,7 @@ def train_to_folder(
         "asked": _asked(found, how),
         "folder": str(folder),
     }
-    atomic_write(folder / RESULT_FILE, _json(value))
+    atomic_write(result, _json(value))
     return value
 
 

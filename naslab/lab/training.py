@@ -47,21 +47,23 @@ class Trained(msgspec.Struct, frozen=True):
     facts: Facts
 
 
-@takes(
-    model=MODEL,
-    dataset=DATASET,
-    epochs=COUNT,
-    recipe=RECIPE,
-    seed=SEED,
-    device=text("a torch device, or auto"),
-    use_validation=flag(),
-    start_from=optional(path("a file of weights")),
-    save_to=optional(path("a file to write")),
-    ledger=LEDGER,
-    data_dir=FOLDER,
-    licence=NAME,
-    report=function(),
-)
+HOW_TO_TRAIN = {
+    "dataset": DATASET,
+    "epochs": COUNT,
+    "recipe": RECIPE,
+    "seed": SEED,
+    "device": text("a torch device, or auto"),
+    "use_validation": flag(),
+    "start_from": optional(path("a file of weights")),
+    "ledger": LEDGER,
+    "data_dir": FOLDER,
+    "licence": NAME,
+    "report": function(),
+}
+"""What every function that trains networks to the end takes beside them."""
+
+
+@takes(model=MODEL, save_to=optional(path("a file to write")), **HOW_TO_TRAIN)
 def train(
     model: AnyModel,
     *,
