@@ -175,11 +175,16 @@ class SqueezeExcite(Spec, frozen=True, cache_hash=True):
         return round_width(exact, self.divisor) if self.divisor > 1 else max(1, int(exact))
 
 
+Padding: TypeAlias = Literal["symmetric", "same"]
+"""How strided convolutions are padded: both sides alike, or as TensorFlow's SAME."""
+
+
 class Context(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
-    """What a block takes from the network around it, `norm` and `activation`, and the layers made in its style."""
+    """What a block takes from the network around it, `norm`, `activation` and `padding`, and layers in its style."""
 
     norm: NormStyle | None = NormStyle()
     activation: Activation = "relu"
+    padding: Padding = "symmetric"
 
     def normalise(self, channels: int) -> Norm | None:
         """The network's normalisation over `channels`, or nothing."""
@@ -216,13 +221,15 @@ class Context(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
         """
         if groups > 1:
             require_divides(groups, in_channels, out_channels)
+        is_same = padding is None and self.padding == "same" and stride > 1 and kernel != (1, 1)
         if padding is None:
             padding = (kernel[0] // 2, kernel[1] // 2)
         style = self.norm
         standardized = style is not None and style.kind == "weights"
         if bias is None:
             bias = style is None or standardized
-        return Conv(in_channels, out_channels, kernel, (stride, stride), padding, groups, bias, (1, 1), standardized)
+        steps = (stride, stride)
+        return Conv(in_channels, out_channels, kernel, steps, padding, groups, bias, (1, 1), standardized, is_same)
 
     def conv(
         self,
