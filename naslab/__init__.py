@@ -20,6 +20,8 @@ if TYPE_CHECKING:  # the table below in a form that type checkers read; a test h
     from naslab.errors import NaslabError as NaslabError
     from naslab.estimators.trial import Trial as Trial
     from naslab.execution.workers import Workers as Workers
+    from naslab.lab.backbones import backbone as backbone
+    from naslab.lab.backbones import features as features
     from naslab.lab.calibration import calibrate as calibrate
     from naslab.lab.measuring import measure as measure
     from naslab.lab.models import find_model as find_model
@@ -68,12 +70,14 @@ _HOMES = {
     "Workers": "naslab.execution.workers",
     "accuracy_predictor": "naslab.lab.search_estimators",
     "arch_id": "naslab.lab.networks",
+    "backbone": "naslab.lab.backbones",
     "build": "naslab.lab.networks",
     "calibrate": "naslab.lab.calibration",
     "choice": "naslab.space",
     "cost": "naslab.lab.networks",
     "export_shared_weights": "naslab.lab.supernet",
     "family": "naslab.lab.networks",
+    "features": "naslab.lab.backbones",
     "find_model": "naslab.lab.models",
     "fit_compound": "naslab.lab.scaling",
     "fit_data_law": "naslab.lab.scaling",

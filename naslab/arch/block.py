@@ -216,14 +216,16 @@ class Context(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
     ) -> Conv:
         """A bare convolution of `in_channels` to `out_channels` with windows of `kernel` (height, width) at `stride`.
 
-        `padding` (height, width) keeps sizes at stride 1 unless given; `bias` is there only where no norm follows,
-        unless given. Raises `SpecError` where `groups` do not divide the channels on both sides.
+        `padding` (height, width) keeps sizes at stride 1 unless given, and what does is that of the network. `bias` is
+        there only where no norm follows, unless given. Raises `SpecError` where `groups` do not divide the channels on
+        both sides.
         """
         if groups > 1:
             require_divides(groups, in_channels, out_channels)
-        is_same = padding is None and self.padding == "same" and stride > 1 and kernel != (1, 1)
+        keeping = (kernel[0] // 2, kernel[1] // 2)
         if padding is None:
-            padding = (kernel[0] // 2, kernel[1] // 2)
+            padding = keeping
+        is_same = self.padding == "same" and stride > 1 and kernel != (1, 1) and padding == keeping
         style = self.norm
         standardized = style is not None and style.kind == "weights"
         if bias is None:

@@ -156,7 +156,8 @@ class ArchSpec(Spec, frozen=True, cache_hash=True):
     the `head` alone where asked. `norm` and `activation` are those of all blocks that name none, `norm=None` none at
     all; `stochastic_depth` drops residual bodies in training; `auxiliary` are classifiers that are there in training
     only. Strided convolutions are padded alike on both sides or, with the `padding` `same`, as TensorFlow pads: the
-    same cost, and windows one pixel apart on maps of even sides, for which the weights of many releases were learned. Numbers beyond the bounds of `naslab.arch.bounds` are refused; `NASLAB_UNBOUNDED=1` lifts these.
+    same cost, and windows one pixel apart on maps of even sides, for which the weights of many releases were learned.
+    Numbers beyond the bounds of `naslab.arch.bounds` are refused; `NASLAB_UNBOUNDED=1` lifts these.
 
     >>> from naslab.arch import ArchSpec, MBConv, Stage, cost
     >>> arch = ArchSpec(input=(3, 32, 32), stages=(Stage(block=MBConv(), width=24, stride=2),), num_classes=10)

@@ -13,12 +13,16 @@ from naslab.cli.options import (
     DataDirOption,
     DeviceOption,
     EpochsOption,
+    LeastMatchOption,
     LicenceOption,
+    MaxImagesOption,
     ModelArgument,
-    RecipeOption,
+    PretrainedOption,
     SkipUnreadableOption,
     StudyDatasetOption,
     TaskOption,
+    TuneOption,
+    search_option,
 )
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, say, say_idle_strides, tell
 
@@ -33,13 +37,26 @@ def train(
     use_validation: Annotated[
         bool, typer.Option("--use-validation", help="Train on the validation images too.", rich_help_panel="Data")
     ] = False,
+    max_images: MaxImagesOption = None,
     epochs: EpochsOption = 20,
-    recipe: RecipeOption = "full",
+    recipe: Annotated[
+        str | None, search_option("recipe", show_default="full; with --pretrained fine-tune, of a head probe")
+    ] = None,
     resolution: Annotated[
         str | None, typer.Option(help="Input size: 32, or height x width as 32x48.", rich_help_panel="Training")
     ] = None,
     start_from: Annotated[
         Path | None, typer.Option(help="Weights (safetensors) to go on from.", rich_help_panel="Training")
+    ] = None,
+    pretrained: PretrainedOption = None,
+    least_match: LeastMatchOption = 0.9,
+    tune: TuneOption = None,
+    freeze_norm: Annotated[
+        bool, typer.Option("--freeze-norm", help="Batch norms stay as they are.", rich_help_panel="Training")
+    ] = False,
+    layer_decay: Annotated[
+        float | None,
+        typer.Option(help="Each stage learns at so much of the next one's rate, as 0.7.", rich_help_panel="Training"),
     ] = None,
     seed: Annotated[
         int, typer.Option(min=0, help="Seed of the weights and of the batches.", rich_help_panel="Training")
@@ -62,6 +79,8 @@ def train(
     is the description, result.json what was measured.
 
     Example: naslab train mystudy:best --epochs 60 --out trained
+
+    Example: naslab train efficientnet_b0 --pretrained torchvision --tune head --dataset cifar10 --epochs 5
     """
     import math
 
@@ -86,6 +105,13 @@ def train(
         device=device,
         use_validation=use_validation,
         start_from=start_from,
+        pretrained=pretrained,
+        tune=tune,
+        freeze_norm=freeze_norm,
+        layer_decay=layer_decay,
+        least_match=least_match,
+        max_images=max_images,
+        note=say,
         save_to=out / WEIGHTS_FILE,
         ledger=ledger,
         data_dir=data_dir,

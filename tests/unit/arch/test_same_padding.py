@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional
 
 from naslab.arch import ArchSpec, ConvBlock, InvertedBottleneck, NormStyle, Stage, arch_id, cost, decode_arch, encode
@@ -39,6 +40,12 @@ def test_the_two_sides_are_told_apart() -> None:
     images = torch.randn(1, 1, 8, 7, generator=torch.Generator().manual_seed(0))
     padded = functional.pad(images, (2, 2, 0, 1))  # 7 columns by 3: 3 windows of 5 reach over 11
     assert torch.equal(conv(images), functional.conv2d(padded, conv.weight, None, (2, 3)))
+
+
+def test_every_strided_filter_of_a_network_has_it() -> None:
+    network = build(arch_of("same"), 0)
+    strided = [each for each in network.modules() if isinstance(each, nn.Conv2d) and each.stride != (1, 1)]
+    assert [type(each) for each in strided] == [SameConv2d, SameConv2d]
 
 
 def test_the_same_cost_and_another_network_at_even_sides() -> None:
