@@ -6,8 +6,10 @@ import os
 import signal
 import sys
 import threading
+from functools import cache
 
 import pytest
+import typer.main
 from hypothesis import HealthCheck, settings
 from postgres import postgres_database, postgres_url
 
@@ -15,6 +17,9 @@ __all__ = ["postgres_database", "postgres_url"]
 
 settings.register_profile("naslab", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("naslab")
+
+# Hundreds of tests run a command in their own process: typer makes it from the functions once.
+typer.main.get_command = cache(typer.main.get_command)
 
 # A shell starts what it runs in the background with Ctrl-C ignored, and so would be all that is started here.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():

@@ -46,6 +46,8 @@ def with_stage(**fields: object) -> dict[str, object]:
     ],
 )
 def test_what_no_network_needs_is_refused_at_once(plain, rule):
+    with pytest.raises(SpecError):
+        decode_arch(with_stage(width=0))  # a process reads the blocks' annotations and entry points once
     with few_calls(10_000), pytest.raises(SpecError, match=rule):
         decode_arch(plain)
 
