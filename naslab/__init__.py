@@ -46,6 +46,7 @@ if TYPE_CHECKING:  # the table below in a form that type checkers read; a test h
     from naslab.lab.supernet import export_shared_weights as export_shared_weights
     from naslab.lab.supernet import train_supernet as train_supernet
     from naslab.lab.training import train as train
+    from naslab.lab.transfer import transfer as transfer
     from naslab.scaling import Compound as Compound
     from naslab.scaling import Member as Member
     from naslab.scaling.laws import fit_power_law as fit_power_law
@@ -98,6 +99,7 @@ _HOMES = {
     "search": "naslab.lab.search",
     "train": "naslab.lab.training",
     "train_supernet": "naslab.lab.supernet",
+    "transfer": "naslab.lab.transfer",
     "write_report": "naslab.lab.reading",
 }
 """Every export and the module that it comes from: `__all__`, `dir()` and loading at first use are made of it."""

@@ -36,6 +36,7 @@ from naslab.cli import (
     supernet,
     table,
     train,
+    transfer,
     zoo,
 )
 from naslab.cli.many_values import spread
@@ -90,6 +91,7 @@ for each in (
     convert,
     calibrate,
     train,
+    transfer,
     supernet,
     export,
     predict,

@@ -148,6 +148,21 @@ NEEDS: dict[str, dict[str, Need]] = {
         "least_match": needs("pretrained"),
         "tune": needs("pretrained", "start_from"),
     },
+    "transfer": _always(
+        *(
+            "model",
+            "pretrained",
+            "dataset",
+            "images",
+            "max_images",
+            "data_dir",
+            "ways",
+            "resolution",
+            "epochs",
+            "seeds",
+        ),
+        *("device", "ledger", "out", "json"),
+    ),
     "supernet": {
         **_always("space", "out", "dataset", "max_images", "data_dir", "epochs", "recipe", "resolution", "seed"),
         **_always("device", "paths", "sandwich", "json"),

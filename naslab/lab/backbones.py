@@ -13,8 +13,8 @@ from naslab.arguments import flag, many, optional, path, takes, whole
 from naslab.lab.models import LEDGER, MODEL, SEED, AnyModel, find_model
 
 if TYPE_CHECKING:
-    from naslab.transfer.backbones import Backbone
-    from naslab.transfer.features import FeatureMaps
+    from naslab.pretrained.backbones import Backbone
+    from naslab.pretrained.features import FeatureMaps
 
 STRIDES = many(whole(1))
 SOURCE = optional(path("weights, as naslab.train takes them,"))
@@ -40,8 +40,8 @@ def features(
     >>> maps.channels, maps.reduction
     ([32, 320], [8, 32])
     """
-    from naslab.transfer.features import chosen_levels, feature_maps, load_features
-    from naslab.transfer.pretrained import pretrained as begin_with
+    from naslab.pretrained.features import chosen_levels, feature_maps, load_features
+    from naslab.pretrained.start import pretrained as begin_with
 
     found = find_model(network, ledger)
     source = pretrained if pretrained is not None else found.weights
@@ -87,7 +87,7 @@ def backbone(
     >>> naslab.backbone("mobilenet_v2", out_channels=64).out_channels
     64
     """
-    from naslab.transfer.backbones import Backbone, freeze_norms
+    from naslab.pretrained.backbones import Backbone, freeze_norms
 
     maps = features(network, levels, pretrained=pretrained, ledger=ledger, seed=seed)
     if freeze_norm:

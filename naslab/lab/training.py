@@ -128,9 +128,9 @@ def train(
     >>> trained.result.test_accuracy  # doctest: +SKIP
     """
     from naslab.package.folder import copy_weights
+    from naslab.pretrained.start import pretrained as begin_with
     from naslab.training.fit import fit_and_test
     from naslab.training.tuning import require_tunable
-    from naslab.transfer.pretrained import pretrained as begin_with
 
     require_shareable(licence)
     if tune is not None and pretrained is None and start_from is None:

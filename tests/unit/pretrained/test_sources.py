@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from naslab.errors import DataError
-from naslab.transfer.sources import IMAGENET, LITE, read_source
+from naslab.pretrained.sources import IMAGENET, LITE, read_source
 
 TENSORS = {"conv.weight": torch.ones(4, 3, 3, 3), "conv.bias": torch.zeros(4)}
 

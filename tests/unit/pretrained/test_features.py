@@ -13,7 +13,7 @@ import naslab
 from naslab.arch import ArchSpec, ConvBlock, Stage
 from naslab.arch.build import build
 from naslab.errors import SpecError
-from naslab.transfer.features import LEVELS, FeatureMaps, chosen_levels, feature_maps, levels_of
+from naslab.pretrained.features import LEVELS, FeatureMaps, chosen_levels, feature_maps, levels_of
 from naslab.zoo import model, model_names
 
 LARGE = [name for name in model_names() if set(LEVELS) <= {each.reduction for each in levels_of(model(name))}]

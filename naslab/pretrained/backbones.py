@@ -9,7 +9,7 @@ from torchvision.models.detection.backbone_utils import BackboneWithFPN
 from torchvision.ops import FrozenBatchNorm2d
 from torchvision.ops.feature_pyramid_network import FeaturePyramidNetwork, LastLevelMaxPool
 
-from naslab.transfer.features import FeatureMaps
+from naslab.pretrained.features import FeatureMaps
 
 
 class Backbone(BackboneWithFPN):  # type: ignore[misc]  (torchvision has no types)

@@ -13,10 +13,10 @@ from torch import Tensor
 from naslab.arch import ArchSpec, cost, lower
 from naslab.arch.build import build
 from naslab.errors import DataError
+from naslab.pretrained.matching import Match, Matched, Signature, layers_of, matched
+from naslab.pretrained.sources import Source, read_source
 from naslab.training.fit import Beginning
 from naslab.training.inheritance import inherit
-from naslab.transfer.matching import Match, Matched, Signature, layers_of, matched
-from naslab.transfer.sources import Source, read_source
 
 LEAST_SHARE = 0.9
 """The share of both networks' tensors that must be the same, unless told otherwise."""

@@ -14,9 +14,9 @@ from torch import Tensor
 from naslab.arch import ArchSpec, ConvBlock, Head, Stage
 from naslab.arch.build import build
 from naslab.errors import DataError
-from naslab.transfer.matching import adapted_filters, layers_of, matched
-from naslab.transfer.pretrained import pretrained, shaped
-from naslab.transfer.sources import Source, timm_source
+from naslab.pretrained.matching import adapted_filters, layers_of, matched
+from naslab.pretrained.sources import Source, timm_source
+from naslab.pretrained.start import pretrained, shaped
 from naslab.zoo import model
 
 PAIRS = (
@@ -70,7 +70,7 @@ def test_files_that_keep_no_order(name: str, theirs: str, tmp_path: Path, monkey
     expected = pretrained(model(name), timm_source(theirs, network))
     assert all(torch.equal(found.weights[key], value) for key, value in expected.weights.items())
     assert found.match == expected.match
-    monkeypatch.setattr("naslab.transfer.sources.reference_order", lambda *_: None)
+    monkeypatch.setattr("naslab.pretrained.sources.reference_order", lambda *_: None)
     with pytest.raises(DataError, match="keeps no order of its tensors"):
         pretrained(model(name), tmp_path / "model.safetensors", model=name)
 

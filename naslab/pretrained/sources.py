@@ -20,9 +20,9 @@ from naslab.arch import ArchSpec
 from naslab.arch.block import Padding
 from naslab.errors import DataError, NaslabError, ReadError, shown
 from naslab.package.facts import WEIGHTS_ENDING, is_package, open_facts, read_weights_facts
+from naslab.pretrained.ordering import reference_order, without_prefix
 from naslab.reading import read_values
 from naslab.regular_files import regular_status
-from naslab.transfer.ordering import reference_order, without_prefix
 
 IMAGENET = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
 """Mean and deviation of red, green and blue in ImageNet's images, as most releases normalise by."""
