@@ -21,7 +21,10 @@ def transfer_figure(table: TransferTable) -> go.Figure:
         for place, dataset in enumerate(datasets)
         for index in range(len(table.ways))
     ]
-    axes = {"xaxis": {"title": {"text": "images a class"}, "type": "log"}, "yaxis": metric_axis(ACCURACY.name)}
+    axes: dict[str, dict[str, object]] = {
+        "xaxis": {"title": {"text": "images a class"}, "type": "log"},
+        "yaxis": metric_axis(ACCURACY.name),
+    }
     return figure(traces, f"{table.model}: what the weights of {table.source} are worth", **axes)
 
 

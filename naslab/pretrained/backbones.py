@@ -12,7 +12,7 @@ from torchvision.ops.feature_pyramid_network import FeaturePyramidNetwork, LastL
 from naslab.pretrained.features import FeatureMaps
 
 
-class Backbone(BackboneWithFPN):  # type: ignore[misc]  (torchvision has no types)
+class Backbone(BackboneWithFPN):  # type: ignore[misc]  # torchvision has no types
     """`body`, maps of a network, and `fpn`, which brings each to `out_channels`; torchvision's detectors take it.
 
     Images have the shape (batch, channels, height, width). Maps come by name, `0` the finest, and `pool`, a coarser one

@@ -81,7 +81,9 @@ def matched(own: Mapping[str, Tensor], theirs: Mapping[str, Tensor], keeps_class
         [_marked(index, each, stems[1], ends[1]) for index, each in enumerate(others)],
     )
     weights: dict[str, Tensor] = {}
-    reshaped, adapted, used = [], [], set()
+    reshaped: list[str] = []
+    adapted: list[str] = []
+    used: set[str] = set()
     for mine, other in pairs:
         if mine == ends[0] and (not keeps_classifier or ours[mine].signature != others[other].signature):
             used.update(others[other].names.values())

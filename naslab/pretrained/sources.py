@@ -188,7 +188,10 @@ def _described(name: str, tensors: dict[str, Tensor], path: Path) -> Source:
         raise DataError(f"{path} holds no tensors: name a file of weights")
     tensors = {short: tensors[name] for name, short in without_prefix(tensors).items()}
     is_coloured = any(each.ndim == 4 and each.shape[1] == 3 for each in tensors.values())
-    mean, deviation = IMAGENET if is_coloured else ((), ())
+    mean: tuple[float, ...] = ()
+    deviation: tuple[float, ...] = ()
+    if is_coloured:
+        mean, deviation = IMAGENET
     if "_conv_stem.weight" in tensors:  # efficientnet_pytorch, which has the windows of the released code
         if not any("_se_reduce" in each for each in tensors):
             mean, deviation = LITE

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from naslab.arch import ArchSpec, cost, lower
 from naslab.arch.build import build
+from naslab.arch.plan import named_parts
 from naslab.errors import DataError
 from naslab.pretrained.matching import Match, Matched, Signature, layers_of, matched
 from naslab.pretrained.sources import Source, read_source
@@ -113,7 +114,7 @@ def _weights(arch: ArchSpec, source: Source, keeps_classifier: bool, seed: int) 
     if source.arch is None or found.match.share == 1.0:
         return found
     parent = msgspec.structs.replace(source.arch, input=(source.arch.input[0], *arch.input[1:]))
-    if parent.input[0] != arch.input[0] or lower(parent).names != lower(arch).names:
+    if parent.input[0] != arch.input[0] or parts_of(parent) != parts_of(arch):
         return found
     made = inherit(parent, source.tensors, arch, seed)
     report = made.inherited
@@ -127,6 +128,11 @@ def _weights(arch: ArchSpec, source: Source, keeps_classifier: bool, seed: int) 
         share=report.share,
     )
     return Matched(taken, match)
+
+
+def parts_of(arch: ArchSpec) -> tuple[str, ...]:
+    """The names of the parts of a network: its stem's, its stages and its head."""
+    return tuple(name for name, _ in named_parts(lower(arch)))
 
 
 def own_order(arch: ArchSpec, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
