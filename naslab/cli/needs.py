@@ -148,9 +148,27 @@ NEEDS: dict[str, dict[str, Need]] = {
     },
     "train": {
         **_always("model", "dataset", "data_dir", "use_validation", "epochs", "recipe", "resolution", "start_from"),
-        **_always("seed", "seeds", "device", "ledger", "out", "bare", "licence", "json"),
+        **_always("seed", "seeds", "device", "ledger", "out", "bare", "licence", "json", "max_images", "freeze_norm"),
         **dict.fromkeys(("skip_unreadable", "channels", "task"), needs("dataset")),
+        **_always("pretrained", "layer_decay"),
+        "least_match": needs("pretrained"),
+        "tune": needs("pretrained", "start_from"),
     },
+    "transfer": _always(
+        *(
+            "model",
+            "pretrained",
+            "dataset",
+            "images",
+            "max_images",
+            "data_dir",
+            "ways",
+            "resolution",
+            "epochs",
+            "seeds",
+        ),
+        *("device", "ledger", "out", "json"),
+    ),
     "supernet": {
         **_always("space", "out", "dataset", "max_images", "data_dir", "epochs", "recipe", "resolution", "seed"),
         **_always("device", "paths", "sandwich", "json"),
