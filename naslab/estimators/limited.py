@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import msgspec
 
-from naslab.arch.spec import ArchSpec
 from naslab.estimators.estimator import Estimator, Workbench
-from naslab.estimators.trial import number
+from naslab.estimators.own_metric import OwnMetric, own_metric
 from naslab.metrics import LATENCY, TIMING, find_metric, is_declared, shown_as
 from naslab.study.outcome import Candidate, Estimate, Failure
 from naslab.study.problem import Limit, Objective, Problem
-
-if TYPE_CHECKING:
-    from torch import nn
-
-Measure = Callable[["nn.Module", ArchSpec, str], float]
-"""Gives a number of an untrained module, its description and the device that it is on."""
 
 
 class Limited(msgspec.Struct, frozen=True):
     """Measures the untrained candidate; only one that meets all `limits` goes to `estimator`.
 
-    What `limits` bound is measured, and the objectives among `measures`, which are the functions of the user's own
-    metrics by name; naslab measures latency. One that breaks a limit is the failure `infeasible`, with what was
-    measured. What was measured stays with the estimate. Of a candidate that is trained on, on a higher rung, the limits
-    were seen to before.
+    What `limits` bound is measured, and the objectives among `measures`, which are the user's own metrics by name;
+    naslab measures latency. One that breaks a limit is the failure `infeasible`, with what was measured. What was
+    measured stays with the estimate. Of a candidate that is trained on, on a higher rung, the limits were seen to
+    before.
     """
 
     estimator: Estimator
     limits: tuple[Limit, ...]
-    measures: dict[str, Measure] = {}
+    measures: dict[str, OwnMetric] = {}
     objectives: tuple[str, ...] = ()
 
     def prepare(self, bench: Workbench) -> None:
@@ -43,11 +35,10 @@ class Limited(msgspec.Struct, frozen=True):
         """Measure, and estimate what is within the limits."""
         limits = () if candidate.origin.get("operator") == "promote" else self.limits
         names = dict.fromkeys((*(limit.metric for limit in limits), *self.objectives))
-        measured = {
-            name: measured_by(self.measures[name], name, candidate, bench.device)
-            for name in names
-            if name in self.measures
-        }
+        measured: dict[str, float] = {}
+        for name in names:
+            if name in self.measures:
+                measured |= self.measures[name].measure(candidate, bench)
         timed = tuple(name for name in names if name not in measured)
         if timed:
             measured |= measured_before_training(timed, candidate, bench)
@@ -68,22 +59,11 @@ def limited(estimator: Estimator, problem: Problem) -> Estimator:
     return Limited(estimator, problem.measured_limits, own, objectives)
 
 
-def own_measures(problem: Problem) -> dict[str, Measure]:
-    """The user's functions by which objectives and limits of a problem are measured before training, by metric."""
+def own_measures(problem: Problem) -> dict[str, OwnMetric]:
+    """The user's own metrics among objectives and limits of a problem that are measured before training, by name."""
     named: Sequence[Objective | Limit] = (*problem.objectives, *problem.measured_limits)
     rows = [find_metric(each.metric) for each in named if is_declared(each.metric)]
-    return {row.name: row.measure for row in rows if row.measure is not None}
-
-
-def measured_by(measure: Measure, name: str, candidate: Candidate, device: str) -> float:
-    """What `measure` gives for the untrained network of `candidate` on a device.
-
-    Raises `ReturnedError` where that is no number, which calls it by its `name`.
-    """
-    from naslab.arch.build import build
-
-    network = build(candidate.arch, candidate.seed).to(device)
-    return number(name, measure(network.eval(), candidate.arch, device))
+    return {row.name: own_metric(row) for row in rows if row.measure is not None}
 
 
 def measured_before_training(names: tuple[str, ...], candidate: Candidate, bench: Workbench) -> dict[str, float]:

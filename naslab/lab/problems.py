@@ -184,7 +184,8 @@ def block_source(problem: Problem) -> dict[str, str]:
 def metric_source(problem: Problem) -> dict[str, str]:
     """The source of the user's own metrics that are objectives or limits (`naslab.outside.source_of`)."""
     found: dict[str, str] = {}
-    for each in (*problem.objectives, *problem.limits, *problem.measured_limits):
+    named: Sequence[Objective | Limit] = (*problem.objectives, *problem.limits, *problem.measured_limits)
+    for each in named:
         row = find_metric(each.metric) if is_declared(each.metric) else None
         function = None if row is None else row.read or row.measure
         if function is not None:
