@@ -12,7 +12,7 @@ from naslab.arch import ArchSpec
 from naslab.arch.blocks.outside import block_class, own_blocks
 from naslab.errors import StudyError
 from naslab.estimators.rows import ROWS
-from naslab.metrics import ACCURACY, EVALUATION, MACS, TIMING, find_metric, is_declared
+from naslab.metrics import ACCURACY, DEPLOYMENT, EVALUATION, MACS, TIMING, find_metric, is_declared
 from naslab.outside import find_outside, name_of, source_of
 from naslab.space import SearchSpace, load_space
 from naslab.strategies.own import is_strategy, strategy_of
@@ -22,6 +22,7 @@ from naslab.study.data_choice import OWN_DATA
 from naslab.study.problem import DataChoice, Limit, Objective, Problem
 from naslab.study.recipe import Recipe, default_recipe
 from naslab.study.task import TASKS
+from naslab.targets.metrics import is_at, require_metric
 from naslab.training.datasets.choosing import choose_data
 from naslab.training.datasets.fitting import require_measurable, require_of_task, require_recipe_fits, require_split
 from naslab.training.datasets.given import Data
@@ -85,10 +86,12 @@ def make_problem(
         raise StudyError(f"a search needs at least one objective, such as {ACCURACY.name}")
     for goal in goals if score is None else ():
         row = find_metric(goal.metric, "objective")
-        if not row.is_described and row.measured_by not in (EVALUATION, TIMING):
+        if not row.is_described and row.measured_by not in (EVALUATION, TIMING, DEPLOYMENT):
             raise StudyError(f"no estimator of a search measures the objective {row.name}: leave it out")
         if row.measured_by == EVALUATION and facts is not None:
             require_of_task(row, facts)
+        if is_at(row.name) and not row.is_limitable and facts is not None:
+            require_of_task(ACCURACY, facts)
     if len({goal.metric for goal in goals}) < len(goals):
         raise StudyError(f"an objective is named twice: {', '.join(objectives)}")
     how = recipe or default_recipe(name)
@@ -104,8 +107,11 @@ def make_problem(
             )
     read = [Limit.parse(text) for text in limits]
     for limit in read:
-        if not limit.is_described and find_metric(limit.metric).measured_by != TIMING:
+        if not limit.is_described and find_metric(limit.metric).measured_by not in (TIMING, DEPLOYMENT):
             raise StudyError(f"nothing measures {limit.metric} before training: leave the limit {limit} out")
+    for metric in dict.fromkeys((*(goal.metric for goal in goals), *(limit.metric for limit in read))):
+        if is_at(metric):
+            require_metric(metric)
     return Problem(
         space=template,
         objectives=goals,
@@ -114,6 +120,21 @@ def make_problem(
         limits=tuple(limit for limit in read if limit.is_described),
         measured_limits=tuple(limit for limit in read if not limit.is_described),
     )
+
+
+def target_goals(problem: Problem) -> tuple[str, ...]:
+    """The objectives and limits of a problem that a target tells of the untrained network.
+
+    Those that a file tells are among them, so that a study can be read without it.
+    """
+    names = dict.fromkeys(each.metric for each in (*problem.objectives, *problem.limits))
+    return tuple(name for name in names if is_at(name) and find_metric(name).is_limitable)
+
+
+def target_source(problem: Problem) -> dict[str, str]:
+    """The SHA-256 of each file that metrics in targets are read from, by the metric's name."""
+    found = {name: require_metric(name) for name in target_goals(problem)}
+    return {name: sha256 for name, sha256 in found.items() if sha256}
 
 
 def adapted_words(space: SearchSpace | str | Path, problem: Problem) -> str:

@@ -56,6 +56,8 @@ from naslab.lab.problems import (
     resolve_strategy,
     strategy_name,
     strategy_source,
+    target_goals,
+    target_source,
 )
 from naslab.lab.records import begun_data, begun_with, run_record, taken_up, with_idle_fields
 from naslab.lab.search_estimators import SearchEstimator, estimator_of, find_search_estimator, require_estimator_fits
@@ -309,8 +311,9 @@ def run_search(options: SearchOptions, on_event: Observer = ignore) -> StudyView
                 estimator = estimator_of(plan.problem, options.data_dir, record, ledger)
             else:
                 estimator = plan.estimator.placed(ledger, record.name, options.stop_early)
-            if plan.problem.measured_limits:
-                estimator = Limited(estimator, plan.problem.measured_limits)
+            goals = target_goals(plan.problem)
+            if plan.problem.measured_limits or goals:
+                estimator = Limited(estimator, plan.problem.measured_limits, goals)
             threads = 1 if record.deterministic else None
             with plan.workers.start(estimator, plan.memory, threads) as executor:
                 tidy = partial(sweep_checkpoints, ledger, record, plan.problem.objectives)
@@ -336,6 +339,7 @@ def study_record(plan: PlannedSearch, strategy: str) -> StudyRecord:
     options, estimator = plan.options, plan.estimator
     made_with = {} if estimator is None else estimator.made_with
     made_with = made_with | strategy_source(plan.strategy) | block_source(plan.problem)
+    made_with = made_with | target_source(plan.problem)
     return StudyRecord(
         name=plan.study,
         problem=msgspec.json.decode(msgspec.json.encode(plan.problem)),

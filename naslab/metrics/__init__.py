@@ -17,6 +17,7 @@ is known before training and may be bounded by limits too. What an estimator mea
 at with its direction, as `f1:max` (`naslab.study.problem.Objective.named`), and is shown under its bare name.
 """
 
+from naslab.metrics.deployed import AT, DEPLOYED_METRICS, named_at
 from naslab.metrics.metric import Metric, Stage
 from naslab.metrics.own import (
     ACCURACY,
@@ -26,6 +27,7 @@ from naslab.metrics.own import (
     COST_METRICS,
     COUNTED_METRICS,
     DEFAULT_OBJECTIVES,
+    DEPLOYMENT,
     EVALUATION,
     EXPECTED_CALIBRATION_ERROR,
     EXTRAPOLATED_ACCURACY,
@@ -41,6 +43,7 @@ from naslab.metrics.own import (
     R2,
     RMSE,
     SHOWN_METRICS,
+    SIZE_BYTES,
     TASK_METRICS,
     TIMING,
     TOP5_ACCURACY,
@@ -62,11 +65,14 @@ from naslab.metrics.registry import (
 __all__ = [
     "ACCURACY",
     "ACTIVATIONS",
+    "AT",
     "AUROC",
     "BALANCED_ACCURACY",
     "COST_METRICS",
     "COUNTED_METRICS",
     "DEFAULT_OBJECTIVES",
+    "DEPLOYED_METRICS",
+    "DEPLOYMENT",
     "EVALUATION",
     "EXPECTED_CALIBRATION_ERROR",
     "EXTRAPOLATED_ACCURACY",
@@ -82,6 +88,7 @@ __all__ = [
     "R2",
     "RMSE",
     "SHOWN_METRICS",
+    "SIZE_BYTES",
     "TASK_METRICS",
     "TIMING",
     "TOP5_ACCURACY",
@@ -95,6 +102,7 @@ __all__ = [
     "is_described",
     "measured_rows",
     "metrics",
+    "named_at",
     "score_rows",
     "shown_as",
     "withdraw_metric",

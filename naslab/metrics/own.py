@@ -7,6 +7,7 @@ from naslab.metrics.metric import Metric
 DESCRIPTION = "the cost model"
 EVALUATION = "evaluation on validation images"
 TIMING = "timed forward passes"
+DEPLOYMENT = "the network in a target"
 """What measures: the `measured_by` of the rows below."""
 
 ACCURACY = Metric(
@@ -100,6 +101,21 @@ LATENCY = Metric(
     least=0.0,
     interquartile_range="latency_ms_iqr",
 )
+SIZE_BYTES = Metric(
+    name="size_bytes",
+    maximise=False,
+    stage="before training",
+    measured_by=DEPLOYMENT,
+    summary="bytes of the file that a target runs",
+    unit="bytes",
+    label="size",
+    words="{} bytes",
+    digits=",.0f",
+    is_whole=True,
+    is_log=True,
+    least=0.0,
+)
+"""Of a target alone: it is written `size_bytes@TARGET`."""
 
 
 def _share(name: str, label: str, summary: str, maximise: bool = True, most: float = 1.0) -> Metric:

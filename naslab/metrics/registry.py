@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from naslab.errors import SpecError, UnknownNameError, nearest
+from naslab.metrics.deployed import AT, metric_at, rows_at
 from naslab.metrics.metric import Metric
 from naslab.metrics.own import EXTRAPOLATED_ACCURACY, IMAGES, OWN_METRICS, TASK_METRICS
 
@@ -30,6 +31,8 @@ def declare_metric(row: Metric) -> Metric:
     'f1'
     >>> withdraw_metric("f1")
     """
+    if AT in row.name:
+        raise SpecError("metric.name", f"must be letters, digits and underscores, got '{row.name}'")
     taken = {key: each for each in (*_known().values(), *_SHOWN.values()) for key in each.keys}
     if _declared.get(row.name) == row:
         return row
@@ -55,6 +58,9 @@ def metrics() -> tuple[Metric, ...]:
 
 def find_metric(name: str, what: str = "metric") -> Metric:
     """The metric called `name`; raises `UnknownNameError` with the nearest names, which calls it a `what`."""
+    row = metric_at(name)
+    if row is not None:
+        return row
     known = _known()
     if name not in known:
         is_near_common_one = nearest(name, _declared).startswith(" (did you mean")
@@ -64,7 +70,7 @@ def find_metric(name: str, what: str = "metric") -> Metric:
 
 def is_declared(name: str) -> bool:
     """Whether there is a metric of that name."""
-    return name in _declared or name in _OF_TASKS
+    return name in _declared or name in _OF_TASKS or metric_at(name) is not None
 
 
 def shown_as(name: str, maximise: bool = False) -> Metric:
@@ -75,7 +81,7 @@ def shown_as(name: str, maximise: bool = False) -> Metric:
     >>> shown_as("macs").sentence(1234567), shown_as("f1", maximise=True).sentence(0.81234)
     ('1,234,567 macs', 'f1 0.8123')
     """
-    return _known().get(name) or _SHOWN.get(name) or Metric(name=name, maximise=maximise)
+    return _known().get(name) or _SHOWN.get(name) or metric_at(name) or Metric(name=name, maximise=maximise)
 
 
 def _known() -> dict[str, Metric]:
@@ -84,7 +90,7 @@ def _known() -> dict[str, Metric]:
 
 def is_described(name: str) -> bool:
     """Whether a network's description alone tells the metric of that name."""
-    row = _declared.get(name)
+    row = _declared.get(name) or metric_at(name)
     return row is not None and row.is_described
 
 
@@ -94,9 +100,11 @@ def described_values(arch: ArchSpec, cost: Cost) -> dict[str, float]:
 
 
 def measured_rows(measured: Iterable[str]) -> tuple[Metric, ...]:
-    """The metrics among the keys of `Estimate.measured`, in the order of their declaration."""
-    keys = set(measured)
-    return tuple(row for row in _known().values() if row.name in keys and not row.is_described)
+    """The metrics among the keys of `Estimate.measured`, in the order of their declaration; those in targets last."""
+    names = tuple(measured)
+    keys = set(names)
+    own = (row for row in _known().values() if row.name in keys and not row.is_described)
+    return (*own, *rows_at(names))
 
 
 def score_rows(measured: Iterable[str]) -> tuple[Metric, ...]:
@@ -106,7 +114,7 @@ def score_rows(measured: Iterable[str]) -> tuple[Metric, ...]:
     ['naswot']
     """
     names = tuple(measured)
-    keys = {key for row in _known().values() for key in row.keys}
+    keys = {key for row in (*_known().values(), *rows_at(names)) for key in row.keys}
     rows = [shown_as(name, maximise=True) for name in names if name not in keys]
     beside = {key for row in rows for key in row.keys if key != row.name}
     return tuple(row for row in rows if row.name not in beside)

@@ -12,7 +12,7 @@ from naslab.arch.block import Spec, require
 from naslab.arch.cost import Cost
 from naslab.arch.spec import ArchSpec
 from naslab.errors import SpecError, UnknownNameError
-from naslab.metrics import MACS, find_metric, is_declared, is_described, metrics
+from naslab.metrics import MACS, find_metric, is_declared, is_described, metrics, named_at
 from naslab.space import SearchSpace
 from naslab.study.data_choice import DataChoice as DataChoice
 from naslab.study.recipe import Recipe
@@ -38,6 +38,8 @@ class Objective(Spec, frozen=True):
         >>> Objective.named("macs"), Objective.named("f1:max")
         (Objective(metric='macs', maximise=False), Objective(metric='f1', maximise=True))
         """
+        if named_at(metric) is not None:
+            return cls(metric=metric, maximise=find_metric(metric).maximise)
         name, colon, direction = metric.partition(":")
         if not colon:
             if not is_declared(name) and re.fullmatch(r"[A-Za-z_]\w*", name):
@@ -85,7 +87,7 @@ class Limit(Spec, frozen=True):
         >>> Limit.parse("macs<=50M")
         Limit(metric='macs', most=50000000.0, least=-inf)
         """
-        found = cls._read(text, [row.name for row in metrics()])
+        found = cls._read(text, [row.name for row in metrics()], is_any=True)
         row = find_metric(found.metric)
         if not row.is_limitable:
             told = f"is known after training, so that it limits the front: naslab pareto STUDY --limit '{found}'"
@@ -109,8 +111,8 @@ class Limit(Spec, frozen=True):
         return cls._read(text, known)
 
     @classmethod
-    def _read(cls, text: str, known: Collection[str]) -> Limit:
-        match = re.fullmatch(r"\s*(\w+)\s*(<=|>=)\s*([0-9.eE+_-]+) ?([kMG]?)\s*", text)
+    def _read(cls, text: str, known: Collection[str], is_any: bool = False) -> Limit:
+        match = re.fullmatch(r"\s*(\w+(?:@.*?\S)?)\s*(<=|>=)\s*([0-9.eE+_-]+) ?([kMG]?)\s*", text)
         try:
             assert match is not None
             bound = float(match[3]) * THOUSANDS[match[4]]
@@ -121,7 +123,7 @@ class Limit(Spec, frozen=True):
             raise SpecError(
                 "limit", f"what is counted here is {MACS.name}, multiplications with their additions, {meant}"
             )
-        if match[1] not in known:
+        if match[1] not in known and not (is_any and named_at(match[1]) is not None):
             raise UnknownNameError("metric of a limit", match[1], known)
         require(math.isfinite(bound) and bound > 0, "limit", f"needs a positive bound, got '{text}'")
         return cls(metric=match[1], most=bound) if match[2] == "<=" else cls(metric=match[1], least=bound)

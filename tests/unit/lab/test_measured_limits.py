@@ -12,9 +12,10 @@ from own_searches import own_folder, search
 
 import naslab
 from naslab.analysis.facts import facts
-from naslab.arch import ArchSpec, cost
+from naslab.arch import cost
 from naslab.errors import LimitError, SpecError
 from naslab.estimators import limited
+from naslab.estimators.estimator import Workbench
 from naslab.space import load_space
 from naslab.strategies.foreseen_limits import LEAST_NETWORKS, ForeseenLimit
 from naslab.strategies.registry import make_strategy
@@ -25,9 +26,9 @@ from naslab.study.recipe import Recipe
 TRAINED: list[int] = []
 
 
-def slow(name: str, arch: ArchSpec, seed: int, device: str) -> dict[str, float]:
+def slow(names: tuple[str, ...], candidate: Candidate, bench: Workbench) -> dict[str, float]:
     """A latency that follows from the description: 1 ms for 10,000 macs."""
-    return {name: cost(arch).macs / 1e4}
+    return {name: cost(candidate.arch).macs / 1e4 for name in names}
 
 
 def evaluate(network: Any, trial: naslab.Trial) -> float:
@@ -86,7 +87,7 @@ def test_metrics_of_after_training_limit_the_front_and_not_the_search(folder: Pa
 
 def outcome_of(problem: Problem, trial: int, genome: Any, bound: float) -> Outcome:
     arch = problem.space.decode(genome)
-    value = slow("latency_ms", arch, 0, "cpu")["latency_ms"]
+    value = cost(arch).macs / 1e4
     failure = Failure("infeasible", "") if value > bound else None
     measured = {"latency_ms": value} if failure else {"latency_ms": value, "accuracy": 50.0}
     made = naslab.arch_id(arch)
@@ -105,7 +106,7 @@ def limited_fidelity() -> Any:
 def test_after_some_tens_most_proposals_meet_the_limit() -> None:
     space = load_space("digits_demo")
     rng = np.random.default_rng(0)
-    values = [slow("latency_ms", space.decode(space.sample(rng)), 0, "cpu")["latency_ms"] for _ in range(200)]
+    values = [cost(space.decode(space.sample(rng))).macs / 1e4 for _ in range(200)]
     bound = float(np.quantile(values, 0.2))
     goals = (Objective.named("accuracy"), Objective.named("macs"))
     limits = (Limit.parse(f"latency_ms<={bound:.6f}"),)
