@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # the table below in a form that type checkers read; a test h
     from naslab.estimators.trial import Trial as Trial
     from naslab.execution.workers import Workers as Workers
     from naslab.lab.calibration import calibrate as calibrate
+    from naslab.lab.latency import calibrate_latency as calibrate_latency
     from naslab.lab.measuring import measure as measure
     from naslab.lab.models import find_model as find_model
     from naslab.lab.networks import arch_id as arch_id
@@ -70,6 +71,7 @@ _HOMES = {
     "arch_id": "naslab.lab.networks",
     "build": "naslab.lab.networks",
     "calibrate": "naslab.lab.calibration",
+    "calibrate_latency": "naslab.lab.latency",
     "choice": "naslab.space",
     "cost": "naslab.lab.networks",
     "export_shared_weights": "naslab.lab.supernet",

@@ -11,6 +11,7 @@ from typing import NamedTuple, TypeAlias
 from naslab.arch import ArchSpec
 from naslab.errors import DataError, ReadError, SpecError
 from naslab.latency_models.operator_table import read_table, table_latency
+from naslab.latency_models.predicted import predicted_latency, read_model
 
 Reader: TypeAlias = Callable[[ArchSpec], float]
 """Gives the milliseconds of a description."""
@@ -23,7 +24,10 @@ class Source(NamedTuple):
     read: Callable[[Path], object]
 
 
-SOURCES: dict[str, Source] = {"table": Source(table_latency, read_table)}
+SOURCES: dict[str, Source] = {
+    "table": Source(table_latency, read_table),
+    "predicted": Source(predicted_latency, read_model),
+}
 """By the name of the target."""
 
 

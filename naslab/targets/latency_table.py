@@ -1,19 +1,19 @@
-"""The target `table:FILE`: a network's latency is the sum of the rows of its operators in a table."""
+"""The targets `table:FILE` and `predicted:FILE`: a file tells a network's latency from its description."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from naslab.errors import SpecError
-from naslab.latency_models.operator_table import table_latency
+from naslab.latency_models import latency_of
 from naslab.targets.target import Deployed, Target, Told
 
 
 def latency(deployed: Deployed, target: Target) -> Told:
-    """The sum of the rows of a network's operators, in milliseconds.
+    """The milliseconds of a network by the file of a target.
 
-    Raises `SpecError` for a network that is not made of such operators, `DataError` where the table lacks one.
+    Raises `SpecError` for a network that such files do not describe, `DataError` where this one lacks a part of it.
     """
     if target.batch != 1:
-        raise SpecError("batch", f"a table holds latencies of one image, got a batch of {target.batch}")
-    return Told(table_latency(Path(target.argument), deployed.arch, deployed.name))
+        raise SpecError(
+            "batch", f"a {target.name} of latencies holds those of one image, got a batch of {target.batch}"
+        )
+    return Told(latency_of(target.written, deployed.arch, deployed.name))

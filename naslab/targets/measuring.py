@@ -106,6 +106,25 @@ def deployed_bytes(deployed: Deployed, target: Target, folder: Path | None = Non
         return file_bytes(home.prepare(deployed, target, place))
 
 
+def quiet_latency(deployed: Deployed, target: Target, repeats: int) -> float:
+    """The milliseconds that a pass of one image takes of its core at least, over several processes.
+
+    Other load makes it longer than the median on a quiet machine by less than it does anything else: a pass counts the
+    time alone in which it had the core, and the least is of the quietest moment. For targets of one thread. Raises
+    `NaslabError` as `measure_deployed`.
+    """
+    require_target(target)
+    home = import_module(f"naslab.targets.{target.row.home}")
+    with tempfile.TemporaryDirectory() as folder:
+        path = home.prepare(deployed, target, Path(folder))
+        jobs = [Job(target, str(path), own_cores(1), 2, 0.05, 5, 60, 0.3) for _ in range(repeats)]
+        answers = [_answer(job) for job in jobs]
+    for answer in answers:
+        if answer.error:
+            raise NaslabError(f"the target {target.name} cannot run {deployed.name}: {answer.error}")
+    return min(min(answer.core_times_ms) for answer in answers)
+
+
 @contextmanager
 def _folder(given: Path | None) -> Iterator[Path]:
     """The folder that was given, or one for the block."""

@@ -77,6 +77,15 @@ ROWS: tuple[TargetRow, ...] = (
         tells=(LATENCY.name,),
     ),
     TargetRow(
+        "predicted",
+        "what naslab calibrate --target learned of another target",
+        "latency_table",
+        device="",
+        is_timed=False,
+        argument="FILE",
+        tells=(LATENCY.name,),
+    ),
+    TargetRow(
         "command",
         "any command that takes an ONNX file and prints milliseconds",
         "outside_command",

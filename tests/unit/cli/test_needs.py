@@ -32,6 +32,8 @@ BESIDE = {
     **dict.fromkeys(("rungs", "stop_early", "inherit", "recipe"), ("--estimator", "naswot")),
     "epochs": ("--rungs", "1,3"),
 }
+OF_ESTIMATES = {option for option in NEEDS["calibrate"] if option not in ("known", "epochs", "ray_address")}
+"""What a calibration of a target's latency has no use for, beside options that always have an effect."""
 VALUES = {
     "storage": "memory",
     "executor": "ray",
@@ -63,7 +65,9 @@ def test_an_option_without_effect_is_refused(
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("NASLAB_LEDGER", raising=False)
     parameter = next(each for each in COMMANDS[name].params if each.name == option)
-    beside = BESIDE.get(option, ()) if name == "search" else ()
+    beside: tuple[str, ...] = BESIDE.get(option, ()) if name == "search" else ()
+    if name == "calibrate" and option in OF_ESTIMATES:
+        beside = ("--target", "onnxruntime")
     flag = parameter.opts[0]
     value = () if parameter.is_flag else (VALUES.get(option, "1"),)
     monkeypatch.setattr(sys, "argv", ["naslab", name, *REQUIRED[name], *beside, flag, *value])
