@@ -96,7 +96,18 @@ def _always(*names: str) -> dict[str, Need]:
 
 NEEDS: dict[str, dict[str, Need]] = {
     "search": {
-        **_always("space", "strategy", "trials", "objectives", "limit", "seed", "dataset", "max_images", "data_dir"),
+        **_always(
+            "space",
+            "strategy",
+            "trials",
+            "objectives",
+            "limit",
+            "operators",
+            "seed",
+            "dataset",
+            "max_images",
+            "data_dir",
+        ),
         "storage": needs("dataset"),
         **dict.fromkeys(("skip_unreadable", "channels", "task"), needs("dataset")),
         **_always("resolution", "deterministic"),

@@ -10,9 +10,9 @@ import msgspec
 
 from naslab.arch import ArchSpec
 from naslab.arch.blocks.outside import block_class, own_blocks
-from naslab.errors import StudyError
+from naslab.errors import StudyError, UnknownNameError
 from naslab.estimators.rows import ROWS
-from naslab.metrics import ACCURACY, DEPLOYMENT, EVALUATION, MACS, TIMING, find_metric, is_declared
+from naslab.metrics import ACCURACY, DEPLOYMENT, EVALUATION, FOREIGN_LAYERS, MACS, TIMING, find_metric, is_declared
 from naslab.outside import find_outside, name_of, source_of
 from naslab.space import SearchSpace, load_space
 from naslab.strategies.own import is_strategy, strategy_of
@@ -120,6 +120,17 @@ def make_problem(
         limits=tuple(limit for limit in read if limit.is_described),
         measured_limits=tuple(limit for limit in read if not limit.is_described),
     )
+
+
+def operators_limit(operators: str) -> str:
+    """The limit by which every layer is of the named set `operators`. Raises `UnknownNameError` for another name.
+
+    >>> operators_limit("cmsis-nn")
+    'foreign_layers_cmsis_nn<=0.5'
+    """
+    if operators not in FOREIGN_LAYERS:
+        raise UnknownNameError("set of operators", operators, FOREIGN_LAYERS)
+    return f"{FOREIGN_LAYERS[operators].name}<=0.5"
 
 
 def target_goals(problem: Problem) -> tuple[str, ...]:

@@ -11,20 +11,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
-import numpy as np
 
 from naslab.arch import ArchSpec
-from naslab.arch.block import Context
 from naslab.arch.files import decode
-from naslab.arch.lower import lower, lower_head, lowered_at, reads_history
-from naslab.arch.memo import Memo
+from naslab.arch.lower import lower
 from naslab.arch.plan import Layer, Shape
-from naslab.arch.spec import Head, Stage
-from naslab.arch.tally import tally
+from naslab.arch.stage_sums import StageSums
 from naslab.errors import DataError, SpecError
 from naslab.latency_models.features import Features, features_of
 from naslab.reading import read_values
@@ -107,40 +103,16 @@ class Latency:
     """
 
     def __init__(self, coefficients: dict[str, float]) -> None:
-        self._coefficients = coefficients
+        self.coefficients = coefficients
         self._base = coefficients.get(BASE, 0.0)
-        self._stages: Memo[tuple[Shape, Context], Memo[Stage, tuple[float, Shape]]] = Memo(
-            lambda place: Memo(partial(self._of_stage, place))
-        )
-        self._heads: Memo[tuple[Head, Shape, int, Context], float] = Memo(self._of_head)
+        self._layers = StageSums(self._of_part)
 
     def __call__(self, arch: ArchSpec) -> float:
         """Milliseconds of the network `arch`."""
-        if reads_history(arch):
-            return self._base + self._of_part(lower(arch), arch.input)
-        total, shape, context = self._base, arch.input, arch.context
-        for stage in arch.stem + arch.stages:
-            more, shape = self._stages[shape, context][stage]
-            total += more
-        return total + self._heads[arch.head, shape, arch.num_classes, context]
+        return self._base + self._layers(arch)
 
     def _of_part(self, part: Layer, shape: Shape) -> float:
-        return math.fsum(self._coefficients[name] * value for name, value in features_of(part, shape).items())
-
-    def _of_stage(self, place: tuple[Shape, Context], stage: Stage) -> tuple[float, Shape]:
-        shape, context = place
-        block, stride, total = stage.block, stage.stride, 0.0
-        for index in range(stage.repeats):
-            if index == 1:
-                block, stride = block.repeated(1), 1
-            part = lowered_at(block, stage.width, stride, shape, context)
-            total += self._of_part(part, shape)
-            shape = tally(part, shape).out_shape
-        return total, shape
-
-    def _of_head(self, key: tuple[Head, Shape, int, Context]) -> float:
-        head, shape, num_classes, context = key
-        return self._of_part(lower_head(head, shape, num_classes, context), shape)
+        return math.fsum(self.coefficients[name] * value for name, value in features_of(part, shape).items())
 
 
 def fitted(archs: Sequence[ArchSpec], milliseconds: Sequence[float]) -> dict[str, float]:
@@ -150,6 +122,7 @@ def fitted(archs: Sequence[ArchSpec], milliseconds: Sequence[float]) -> dict[str
     """
     if len(archs) < LEAST_NETWORKS:
         raise SpecError("known", f"must be at least {LEAST_NETWORKS} networks, got {len(archs)}")
+    import numpy as np
     from scipy.optimize import nnls
 
     seen = [network_features(arch) for arch in archs]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from naslab.errors import SpecError, UnknownNameError, nearest
 from naslab.metrics.deployed import AT, metric_at, rows_at
 from naslab.metrics.metric import Metric
-from naslab.metrics.own import EXTRAPOLATED_ACCURACY, IMAGES, OWN_METRICS, TASK_METRICS
+from naslab.metrics.own import EXTRAPOLATED_ACCURACY, IMAGES, MICROCONTROLLER_METRICS, OWN_METRICS, TASK_METRICS
 
 if TYPE_CHECKING:
     from naslab.arch.cost import Cost
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 _SHOWN = {row.name: row for row in (IMAGES, EXTRAPOLATED_ACCURACY)}
 """Numbers that are no metrics of a network, and so no objectives, but are printed and drawn."""
-_OF_TASKS = {row.name: row for row in TASK_METRICS}
-"""Metrics that are measured where a task has them and they are asked for; the ledger's view has no columns of them."""
+_OF_TASKS = {row.name: row for row in (*TASK_METRICS, *MICROCONTROLLER_METRICS)}
+"""Metrics of some tasks and devices, where they are asked for; the ledger's view has no columns of them."""
 _declared: dict[str, Metric] = {row.name: row for row in OWN_METRICS}
 
 
@@ -90,7 +90,7 @@ def _known() -> dict[str, Metric]:
 
 def is_described(name: str) -> bool:
     """Whether a network's description alone tells the metric of that name."""
-    row = _declared.get(name) or metric_at(name)
+    row = _known().get(name) or metric_at(name)
     return row is not None and row.is_described
 
 

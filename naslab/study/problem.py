@@ -12,7 +12,7 @@ from naslab.arch.block import Spec, require
 from naslab.arch.cost import Cost
 from naslab.arch.spec import ArchSpec
 from naslab.errors import SpecError, UnknownNameError
-from naslab.metrics import MACS, find_metric, is_declared, is_described, metrics, named_at
+from naslab.metrics import MACS, MICROCONTROLLER_METRICS, find_metric, is_declared, is_described, metrics, named_at
 from naslab.space import SearchSpace
 from naslab.study.data_choice import DataChoice as DataChoice
 from naslab.study.recipe import Recipe
@@ -87,7 +87,7 @@ class Limit(Spec, frozen=True):
         >>> Limit.parse("macs<=50M")
         Limit(metric='macs', most=50000000.0, least=-inf)
         """
-        found = cls._read(text, [row.name for row in metrics()], is_any=True)
+        found = cls._read(text, [row.name for row in (*metrics(), *MICROCONTROLLER_METRICS)], is_any=True)
         row = find_metric(found.metric)
         if not row.is_limitable:
             told = f"is known after training, so that it limits the front: naslab pareto STUDY --limit '{found}'"

@@ -24,7 +24,7 @@ class TargetRow(NamedTuple):
 
     `home` is the module that knows it. Where `is_timed`, that has `prepare`, `network`, and `start`, which a process of
     its own calls; else `latency`, which tells the milliseconds without one. `extra` is what installs the packages. With
-    an `argument` the target is written `name:argument`. `tells` are the metrics that there are of it.
+    an `argument` the target is written `name:argument`. `tells` are the metrics that there are of it. One that is not run (`is_run`) has a name alone, and is refused.
     """
 
     name: str
@@ -37,6 +37,7 @@ class TargetRow(NamedTuple):
     is_timed: bool = True
     argument: str = ""
     tells: tuple[str, ...] = tuple(DEPLOYED_METRICS)
+    is_run: bool = True
 
     @property
     def written(self) -> str:
@@ -67,6 +68,8 @@ ROWS: tuple[TargetRow, ...] = (
         packages=(*_ONNX, "openvino", "nncf"),
         extra="onnx,openvino",
     ),
+    TargetRow("executorch", "ExecuTorch", "", packages=("executorch",), extra="executorch", is_run=False),
+    TargetRow("litert", "LiteRT", "", packages=("ai_edge_litert",), extra="litert", is_run=False),
     TargetRow(
         "table",
         "sums of a table of operator latencies",
@@ -184,6 +187,9 @@ def require_target(target: Target) -> None:
     missing = missing_packages(row)
     if missing:
         raise NaslabError(f"the target {row.name} needs {', '.join(missing)}: pip install 'naslab[{row.extra}]'")
+    if not row.is_run:
+        mend = "export the network with --onnx, and take the target command:'bench.sh {onnx}'"
+        raise NaslabError(f"this version of naslab does not run {row.summary} yet: {mend}")
 
 
 def target_states() -> dict[str, str]:
@@ -191,5 +197,6 @@ def target_states() -> dict[str, str]:
     states = {}
     for row in ROWS:
         missing = missing_packages(row)
-        states[row.written] = f"needs naslab[{row.extra}]: {', '.join(missing)}" if missing else "ready"
+        ready = "ready" if row.is_run else "not run by this version yet"
+        states[row.written] = f"needs naslab[{row.extra}]: {', '.join(missing)}" if missing else ready
     return states

@@ -43,6 +43,7 @@ VALUES = {
     "study": "a",
     "pixels": "uint8",
     "task": "regression",
+    "max_images": "2",
 }
 CONDITIONAL = [(name, option) for name, rows in NEEDS.items() for option, need in rows.items() if need is not ALWAYS]
 

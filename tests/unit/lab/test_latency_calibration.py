@@ -93,7 +93,7 @@ def test_a_latency_is_the_sum_of_its_parts(calibrated) -> None:
     source = np.random.default_rng(1)
     for _ in range(30):
         arch = space.decode(space.sample(source))
-        whole = sum(told._coefficients[name] * value for name, value in network_features(arch).items())
+        whole = sum(told.coefficients[name] * value for name, value in network_features(arch).items())
         assert told(arch) == pytest.approx(whole, rel=1e-9)
 
 
