@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from naslab.arch.block import Context
+from naslab.arch.block import Block, Context
 from naslab.arch.lower import lower, lower_head, lowered_at, reads_history
 from naslab.arch.memo import Memo
 from naslab.arch.plan import Layer, Shape
@@ -43,7 +43,8 @@ class StageSums:
 
     def _of_stage(self, place: tuple[Shape, Context], stage: Stage) -> tuple[float, Shape]:
         shape, context = place
-        block, stride, total = stage.block, stage.stride, 0.0
+        block: Block = stage.block
+        stride, total = stage.stride, 0.0
         for index in range(stage.repeats):
             if index == 1:
                 block, stride = block.repeated(1), 1

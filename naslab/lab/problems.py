@@ -138,7 +138,8 @@ def target_goals(problem: Problem) -> tuple[str, ...]:
 
     Those that a file tells are among them, so that a study can be read without it.
     """
-    names = dict.fromkeys(each.metric for each in (*problem.objectives, *problem.limits))
+    goals, limits = ([each.metric for each in some] for some in (problem.objectives, problem.limits))
+    names = dict.fromkeys((*goals, *limits))
     return tuple(name for name in names if is_at(name) and find_metric(name).is_limitable)
 
 

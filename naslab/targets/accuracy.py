@@ -103,11 +103,11 @@ def calibration_images(images: Images, count: int) -> NDArray[np.float32]:
         )
     step = len(images) / have
     chosen = torch.tensor([int(place * step) for place in range(have)], device=images.labels.device)
-    return np.concatenate([_as_network_takes(pixels) for pixels, _ in images.batches(chosen.split(BATCH))])
+    return np.concatenate([_as_network_takes(pixels) for pixels, _ in images.batches(torch.split(chosen, BATCH))])
 
 
 def _places(images: Images, count: int) -> list[Tensor]:
-    return list(torch.arange(len(images), device=images.labels.device).split(count))
+    return list(torch.split(torch.arange(len(images), device=images.labels.device), count))
 
 
 def _as_network_takes(pixels: Tensor) -> NDArray[np.float32]:

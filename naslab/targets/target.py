@@ -24,7 +24,8 @@ class TargetRow(NamedTuple):
 
     `home` is the module that knows it. Where `is_timed`, that has `prepare`, `network`, and `start`, which a process of
     its own calls; else `latency`, which tells the milliseconds without one. `extra` is what installs the packages. With
-    an `argument` the target is written `name:argument`. `tells` are the metrics that there are of it. One that is not run (`is_run`) has a name alone, and is refused.
+    an `argument` the target is written `name:argument`. `tells` are the metrics that there are of it. One that is not
+    run (`is_run`) has a name alone, and is refused.
     """
 
     name: str
