@@ -20,7 +20,10 @@ if TYPE_CHECKING:  # the table below in a form that type checkers read; a test h
     from naslab.errors import NaslabError as NaslabError
     from naslab.estimators.trial import Trial as Trial
     from naslab.execution.workers import Workers as Workers
+    from naslab.lab.backbones import backbone as backbone
+    from naslab.lab.backbones import features as features
     from naslab.lab.calibration import calibrate as calibrate
+    from naslab.lab.comparing import compare_studies as compare_studies
     from naslab.lab.latency import calibrate_latency as calibrate_latency
     from naslab.lab.measuring import measure as measure
     from naslab.lab.models import find_model as find_model
@@ -42,9 +45,15 @@ if TYPE_CHECKING:  # the table below in a form that type checkers read; a test h
     from naslab.lab.scaling import fit_data_law as fit_data_law
     from naslab.lab.search import search as search
     from naslab.lab.search_estimators import accuracy_predictor as accuracy_predictor
+    from naslab.lab.seeds import train_seeds as train_seeds
+    from naslab.lab.studies import delete_study as delete_study
+    from naslab.lab.studies import merge_studies as merge_studies
+    from naslab.lab.studies import rename_study as rename_study
+    from naslab.lab.study_measuring import measure_study as measure_study
     from naslab.lab.supernet import export_shared_weights as export_shared_weights
     from naslab.lab.supernet import train_supernet as train_supernet
     from naslab.lab.training import train as train
+    from naslab.lab.transfer import transfer as transfer
     from naslab.scaling import Compound as Compound
     from naslab.scaling import Member as Member
     from naslab.scaling.laws import fit_power_law as fit_power_law
@@ -69,13 +78,17 @@ _HOMES = {
     "Workers": "naslab.execution.workers",
     "accuracy_predictor": "naslab.lab.search_estimators",
     "arch_id": "naslab.lab.networks",
+    "backbone": "naslab.lab.backbones",
     "build": "naslab.lab.networks",
     "calibrate": "naslab.lab.calibration",
     "calibrate_latency": "naslab.lab.latency",
     "choice": "naslab.space",
+    "compare_studies": "naslab.lab.comparing",
     "cost": "naslab.lab.networks",
+    "delete_study": "naslab.lab.studies",
     "export_shared_weights": "naslab.lab.supernet",
     "family": "naslab.lab.networks",
+    "features": "naslab.lab.backbones",
     "find_model": "naslab.lab.models",
     "fit_compound": "naslab.lab.scaling",
     "fit_data_law": "naslab.lab.scaling",
@@ -85,17 +98,22 @@ _HOMES = {
     "load_arch": "naslab.arch",
     "load_space": "naslab.space",
     "measure": "naslab.lab.measuring",
+    "measure_study": "naslab.lab.study_measuring",
     "meet_budget": "naslab.lab.networks",
+    "merge_studies": "naslab.lab.studies",
     "model": "naslab.zoo",
     "open_study": "naslab.lab.reading",
     "pareto_front": "naslab.lab.reading",
     "predict": "naslab.lab.predicting",
+    "rename_study": "naslab.lab.studies",
     "rescale": "naslab.lab.networks",
     "save_arch": "naslab.lab.networks",
     "scale": "naslab.lab.networks",
     "search": "naslab.lab.search",
     "train": "naslab.lab.training",
+    "train_seeds": "naslab.lab.seeds",
     "train_supernet": "naslab.lab.supernet",
+    "transfer": "naslab.lab.transfer",
     "write_report": "naslab.lab.reading",
 }
 """Every export and the module that it comes from: `__all__`, `dir()` and loading at first use are made of it."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 
 from naslab.atomic_write import DRAFT_PREFIX, atomic_write
@@ -81,6 +83,25 @@ class BlobStore:
                 raise LedgerError(f"{path} cannot be taken away: {error.strerror}") from None
             count += 1
         return count
+
+    def take_away(self, *folders: str) -> None:
+        """Take away all blobs, unfinished files and the `folders` in the store, and the store's own where it is empty.
+
+        Files that are not the store's own stay, and where the store is a link all of it. Raises `LedgerError` where the
+        system refuses.
+        """
+        if self.folder.is_symlink() or not self.folder.is_dir():
+            return
+        self.sweep(())
+        for name in folders:
+            try:
+                if (self.folder / name).is_dir() and not (self.folder / name).is_symlink():
+                    shutil.rmtree(self.folder / name)
+            except OSError as error:
+                raise LedgerError(f"{error.filename} cannot be taken away: {error.strerror}") from None
+        for folder in (*self.folder.glob("[0-9a-f][0-9a-f]"), self.folder):
+            with suppress(OSError):  # it holds something of others
+                folder.rmdir()
 
     def path(self, sha256: str) -> Path:
         """Where the bytes of a hash are, or would be.

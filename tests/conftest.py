@@ -6,15 +6,26 @@ import os
 import signal
 import sys
 import threading
+from functools import cache
 
 import pytest
+import typer.main
 from hypothesis import HealthCheck, settings
 from postgres import postgres_database, postgres_url
 
 __all__ = ["postgres_database", "postgres_url"]
 
-settings.register_profile("naslab", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# Where the variable CI is set, properties are tried on the same inputs at every run; elsewhere on others each time.
+settings.register_profile(
+    "naslab",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize="CI" in os.environ,
+)
 settings.load_profile("naslab")
+
+# Hundreds of tests run a command in their own process: typer makes it from the functions once.
+typer.main.get_command = cache(typer.main.get_command)
 
 # A shell starts what it runs in the background with Ctrl-C ignored, and so would be all that is started here.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():

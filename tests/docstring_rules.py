@@ -65,6 +65,7 @@ class Said:
         return self.module.split(".")[1] if "." in self.module else self.module
 
 
+@cache
 def public_functions() -> list[Said]:
     """Everything that a user may call, in the order of the files."""
     return [said for path in sorted(PACKAGE.rglob("*.py")) for said in _of_file(path)]

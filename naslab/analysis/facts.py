@@ -11,7 +11,7 @@ import msgspec
 
 from naslab.analysis.ranking import has_trained, ranking_words
 from naslab.analysis.study import StudyView
-from naslab.ledger.record import RunRecord, StudyRecord
+from naslab.ledger.record import MergedStudy, RunRecord, StudyRecord
 from naslab.passwords import without_passwords
 from naslab.strategies.foreseen_limits import ForeseenLimit
 from naslab.study.data_choice import OWN_DATA
@@ -57,12 +57,18 @@ def facts(view: StudyView) -> FactTable:
         *([Fact("search", "weights", "inherited")] if record.inherit else []),
         *([Fact("search", "estimator", record.estimator)] if record.estimator else []),
         Fact("search", "created", moment(record.created)),
+        *(Fact("search", "merged from", _merged_words(each)) for each in record.merged),
         *_own_code(record),
         *_training_facts(problem),
     ]
     for number, run in enumerate(view.runs, start=1):
         found.extend(_run_facts("run" if len(view.runs) == 1 else f"run {number}", run))
     return FactTable(tuple(found))
+
+
+def _merged_words(each: MergedStudy) -> str:
+    left = f", {each.num_left_out} left out that others had" if each.num_left_out else ""
+    return f"{each.name}: {each.num_outcomes} outcomes{left}; {each.strategy}, seed {each.seed}, {moment(each.created)}"
 
 
 def _foreseen(view: StudyView) -> list[Fact]:

@@ -10,6 +10,7 @@ import msgspec
 
 from naslab.analysis.front import metrics_of, plain_metrics
 from naslab.analysis.labels import label_of
+from naslab.analysis.ranking import score_of
 from naslab.analysis.study import StudyView
 from naslab.arch.summary import describe_arch
 from naslab.metrics import ACCURACY, COST_METRICS, MACS
@@ -42,14 +43,15 @@ class MeasuredMember(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FamilyTable(msgspec.Struct, frozen=True):
-    """Members from the cheapest to the costliest."""
+    """Members from the cheapest to the costliest, judged by `metric`."""
 
     members: tuple[MeasuredMember, ...]
+    metric: str = ACCURACY.name
 
     @property
     def measured(self) -> tuple[MeasuredMember, ...]:
-        """The members that have an accuracy."""
-        return tuple(each for each in self.members if math.isfinite(each.value(ACCURACY.name)))
+        """The members whose metric was measured."""
+        return tuple(each for each in self.members if math.isfinite(each.value(self.metric)))
 
     def rows(self) -> list[dict[str, Any]]:
         """The table as JSON values, one a member."""
@@ -71,10 +73,12 @@ class FamilyTable(msgspec.Struct, frozen=True):
         ]
 
 
-def family(outcomes: Sequence[Outcome]) -> FamilyTable:
-    """The members of a rescaled family, or the baselines, with what their origin says was asked of them."""
-    members = [_member(each) for each in outcomes]
-    return FamilyTable(tuple(sorted(members, key=lambda each: (each.value(MACS.name), each.trial))))
+def family(outcomes: Sequence[Outcome], metric: str = ACCURACY.name) -> FamilyTable:
+    """The members of a rescaled family, or the baselines, with what their origin says was asked of them.
+
+    They are judged by `metric`, or by accuracy where none of them has that.
+    """
+    return _table([_member(each) for each in outcomes], metric)
 
 
 def rescaled_family(view: StudyView) -> FamilyTable:
@@ -82,8 +86,13 @@ def rescaled_family(view: StudyView) -> FamilyTable:
     bases = {each.candidate.origin.get("base_trial") for each in view.family}
     found = [_member(each) for each in view.outcomes if each.candidate.trial in bases]
     at_zero = [msgspec.structs.replace(each, phi=0.0, label=f"phi 0 ({each.label})") for each in found]
-    members = [*at_zero, *family(view.family).members]
-    return FamilyTable(tuple(sorted(members, key=lambda each: (each.value(MACS.name), each.trial))))
+    return _table([*at_zero, *map(_member, view.family)], score_of(view.record))
+
+
+def _table(members: Sequence[MeasuredMember], metric: str) -> FamilyTable:
+    has_any = any(math.isfinite(each.value(metric)) for each in members)
+    ordered = sorted(members, key=lambda each: (each.value(MACS.name), each.trial))
+    return FamilyTable(tuple(ordered), metric if has_any else ACCURACY.name)
 
 
 def _member(outcome: Outcome) -> MeasuredMember:

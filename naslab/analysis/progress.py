@@ -54,23 +54,25 @@ def progress(
     reference: ReferencePoint,
     runs: Sequence[RunRecord] = (),
     metric: str = ACCURACY.name,
+    maximise: bool = True,
 ) -> ProgressTable:
     """The progress of a search with these `outcomes`, in the order of their ends. `StudyError` where none finished.
 
     `reference` is the corner that hypervolumes are measured from, `runs` tell when the search paused. `metric` is what
-    networks are ranked by, larger for better. Only outcomes at the highest fidelity that any reached raise it: with
-    rungs, those of the highest.
+    networks are ranked by, larger for better where `maximise`. Only outcomes at the highest fidelity that any reached
+    raise it: with rungs, those of the highest.
     """
     if not outcomes:
         raise StudyError("the study has no finished trial yet; run its search, or wait for the first one")
     ordered = sorted(outcomes, key=lambda each: (each.finished, each.candidate.trial))
     highest = max((each.candidate.fidelity for each in ordered if each.is_complete), default=None)
-    best, volume = -math.inf, 0.0
+    best, volume = -math.inf, 0.0  # as something to make large
+    sign = 1 if maximise else -1
     accuracies, shares, grown = [], [], []
     kept = np.empty((0, len(reference.objectives)))
     for outcome in ordered:
         counts = outcome.is_complete and outcome.candidate.fidelity == highest
-        accuracy = outcome.value(metric) if counts else math.nan
+        accuracy = sign * outcome.value(metric) if counts else math.nan
         best = max(best, accuracy) if math.isfinite(accuracy) else best
         losses = losses_of([outcome], reference.objectives)
         grew = False
@@ -84,7 +86,7 @@ def progress(
     return ProgressTable(
         trials=tuple(each.candidate.trial for each in ordered),
         search_seconds=search_seconds(ordered, runs),
-        best_accuracy=tuple(accuracies),
+        best_accuracy=tuple(sign * each for each in accuracies),
         hypervolume_share=tuple(shares),
         has_better_accuracy=tuple(
             not math.isnan(now) and (math.isnan(before) or now > before)

@@ -4,20 +4,40 @@ from __future__ import annotations
 
 from naslab.estimators.named import read_name
 from naslab.ledger.record import StudyRecord
-from naslab.metrics import ACCURACY, is_described
+from naslab.metrics import ACCURACY, find_metric, is_declared
+from naslab.study.problem import Objective
 
 
 def score_of(record: StudyRecord) -> str:
-    """The metric that a study ranks networks by: accuracy, or that of the estimator in its place.
+    """The metric that a study ranks networks by: accuracy, another of its task, or that of the estimator in its place.
 
     >>> score_of(StudyRecord(name="a", problem={}, strategy="random", epochs=4, seed=0, trials=5, estimator="naswot"))
     'naswot'
     """
+    return score_goal(record).metric
+
+
+def score_goal(record: StudyRecord) -> Objective:
+    """The metric that a study ranks networks by, with its direction.
+
+    Of a study that trains by its own recipe it is accuracy, or the first objective that training gives where accuracy
+    is none of them.
+    """
+    named = [(str(goal["metric"]), bool(goal["maximise"])) for goal in record.problem.get("objectives", ())]
+    goals = [Objective(*goal) for goal in named if not _is_known_before(goal[0])]
+    own = {goal.metric: goal for goal in goals}
     if not record.estimator:
-        return ACCURACY.name
+        accuracy = Objective.of_score(ACCURACY.name)
+        return own.get(ACCURACY.name, goals[0] if goals else accuracy)
     name = read_name(record.estimator)
-    goals = [goal["metric"] for goal in record.problem.get("objectives", ())] if name.row.is_own else []
-    return next((goal for goal in goals if not is_described(goal)), name.metric)
+    if name.row.is_own and goals:
+        return goals[0]
+    return own.get(name.metric, Objective.of_score(name.metric))
+
+
+def _is_known_before(metric: str) -> bool:
+    """Whether a metric is known before training."""
+    return is_declared(metric) and find_metric(metric).is_limitable
 
 
 def ranking_words(record: StudyRecord) -> str:

@@ -15,10 +15,10 @@ import msgspec
 import numpy as np
 
 from naslab.arch.cost import cost
-from naslab.errors import StudyError
+from naslab.errors import SpecError, StudyError, UnknownNameError, shown
 from naslab.metrics import find_metric, is_declared, is_described, shown_as
 from naslab.study.outcome import Outcome
-from naslab.study.problem import Objective, Problem
+from naslab.study.problem import Objective, Problem, read_number
 
 NUM_SAMPLED_NETWORKS = 256
 """How many networks of a space are costed, always the same ones, for an objective without a limit."""
@@ -76,6 +76,48 @@ def reference_of_outcomes(objectives: Sequence[Objective], outcomes: Sequence[Ou
     """The reference point where no problem is at hand: 0, and beyond the worst cost; it moves with the outcomes."""
     chosen = [_from_outcomes(objective, outcomes) for objective in objectives]
     return _reference(tuple(objectives), chosen, outcomes)
+
+
+def common_reference(problems: Sequence[Problem], outcomes: Sequence[Sequence[Outcome]]) -> ReferencePoint:
+    """One reference point for studies of `problems` with equal objectives: of each objective the worst of their own.
+
+    `outcomes` are those of each study. Raises `StudyError` as `reference_point`.
+    """
+    own: list[ReferencePoint] = []
+    for problem in dict.fromkeys(problems):
+        every = [each for other, found in zip(problems, outcomes, strict=True) if other == problem for each in found]
+        own.append(reference_point(problem, every, problems[0].objectives))
+    chosen, ideals = [], []
+    for index, goal in enumerate(problems[0].objectives):
+        worst = max(own, key=lambda each: goal.loss(each.values[index]))
+        differs = len({each.values[index] for each in own}) > 1
+        chosen.append((worst.values[index], worst.rules[index] + (", the worst of the studies" if differs else "")))
+        ideals.append(min((each.ideals[index] for each in own), key=goal.loss))
+    values, rules = zip(*chosen, strict=True)
+    return ReferencePoint(problems[0].objectives, values, rules, tuple(ideals))
+
+
+def asked_reference(text: str, objectives: Sequence[Objective]) -> dict[str, float]:
+    """The value of each of `objectives` by name from a `text` as `accuracy=90,macs=50M`.
+
+    Raises `SpecError` for an objective that is missing or no finite number, `UnknownNameError` for another name.
+    """
+    aims = [each.metric for each in objectives]
+    values: dict[str, float] = {}
+    for part in filter(None, map(str.strip, text.split(","))):
+        name, _, told = map(str.strip, part.partition("="))
+        if name not in aims:
+            raise UnknownNameError("objective of the reference point", name, aims)
+        try:
+            values[name] = read_number(told)
+        except ValueError:
+            values[name] = math.nan
+        if not math.isfinite(values[name]):
+            raise SpecError("reference", f"must be a finite number of each objective, got '{shown(part)}'")
+    missing = [name for name in aims if name not in values]
+    if missing:
+        raise SpecError("reference", f"needs a value of {', '.join(missing)}, as {missing[0]}=VALUE")
+    return {name: values[name] for name in aims}
 
 
 def _from_outcomes(objective: Objective, outcomes: Sequence[Outcome]) -> tuple[float, str]:

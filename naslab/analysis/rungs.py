@@ -31,8 +31,9 @@ class Rung(msgspec.Struct, frozen=True):
 
 
 class RungAgreement(msgspec.Struct, frozen=True):
-    """How two rungs rank the networks that both measured, by accuracy: Kendall's tau-b with its 90 % bootstrap
-    interval, and Spearman's rho. NaN where fewer than three networks are on both.
+    """How two rungs rank the networks that both measured, by what the search ranks by.
+
+    Kendall's tau-b with its 90 % bootstrap interval, and Spearman's rho. NaN where fewer than three are on both.
 
     The networks of the higher rung are the best of the lower one: nearer to each other than all are, and so harder to
     rank.
@@ -48,7 +49,7 @@ class RungAgreement(msgspec.Struct, frozen=True):
 
 
 class Promoted(msgspec.Struct, frozen=True):
-    """A network that was promoted at least once: its accuracy, in per cent, at each rung that it reached."""
+    """A network that was promoted at least once: what the search ranks by at each rung that it reached."""
 
     trial: int
     macs: int
@@ -57,12 +58,13 @@ class Promoted(msgspec.Struct, frozen=True):
 
 
 class RungTable(msgspec.Struct, frozen=True):
-    """The rungs from the lowest, how each pair agrees, and the networks that climbed, by their first trial."""
+    """The rungs from the lowest, how each pair agrees by `metric`, and the networks that climbed, by first trial."""
 
     rungs: tuple[Rung, ...]
     agreements: tuple[RungAgreement, ...]
     climbs: tuple[Promoted, ...]
     keep: float
+    metric: str = ACCURACY.name
 
     def rows(self) -> dict[str, Any]:
         """The table as JSON values; what is not a number is null."""
@@ -79,33 +81,32 @@ class RungTable(msgspec.Struct, frozen=True):
         }
 
 
-def rung_table(outcomes: Sequence[Outcome], rungs: Rungs) -> RungTable:
-    """What each rung of a search did, from its outcomes so far."""
+def rung_table(outcomes: Sequence[Outcome], rungs: Rungs, metric: str = ACCURACY.name) -> RungTable:
+    """What each rung of a search that ranks by `metric` did, from its outcomes so far."""
     levels: list[dict[str, Outcome]] = [{} for _ in rungs.epochs]
     for outcome in outcomes:
         rung = rungs.rung_of(outcome.candidate.fidelity)
         if rung is not None:
             levels[rung][outcome.candidate.arch_id] = outcome
-    measured = [{key: each for key, each in level.items() if _has_accuracy(each)} for level in levels]
+    measured = [{key: each for key, each in level.items() if _has_score(each, metric)} for level in levels]
     return RungTable(
         rungs=tuple(
             _rung(rungs.epochs[index], list(level.values()), set(levels[index + 1]) if index < rungs.top else set())
             for index, level in enumerate(levels)
         ),
         agreements=tuple(
-            _agreement(rungs.epochs[low], rungs.epochs[high], measured[low], measured[high])
+            _agreement(rungs.epochs[low], rungs.epochs[high], measured[low], measured[high], metric)
             for low, high in combinations(range(len(levels)), 2)
         ),
-        climbs=_climbs(measured, rungs),
+        climbs=_climbs(measured, rungs, metric),
         keep=rungs.keep,
+        metric=metric,
     )
 
 
-def _has_accuracy(outcome: Outcome) -> bool:
-    """Whether an accuracy was measured, and not extrapolated."""
-    return (
-        outcome.is_complete and "stopped" not in outcome.estimate.notes and math.isfinite(outcome.value(ACCURACY.name))
-    )
+def _has_score(outcome: Outcome, metric: str) -> bool:
+    """Whether a metric was measured, and not extrapolated."""
+    return outcome.is_complete and "stopped" not in outcome.estimate.notes and math.isfinite(outcome.value(metric))
 
 
 def _rung(epochs: int, outcomes: list[Outcome], above: set[str]) -> Rung:
@@ -119,9 +120,11 @@ def _rung(epochs: int, outcomes: list[Outcome], above: set[str]) -> Rung:
     )
 
 
-def _agreement(low_epochs: int, high_epochs: int, low: dict[str, Outcome], high: dict[str, Outcome]) -> RungAgreement:
+def _agreement(
+    low_epochs: int, high_epochs: int, low: dict[str, Outcome], high: dict[str, Outcome], metric: str
+) -> RungAgreement:
     shared = sorted(low.keys() & high.keys())
-    below, above = (np.array([level[key].value(ACCURACY.name) for key in shared]) for level in (low, high))
+    below, above = (np.array([level[key].value(metric) for key in shared]) for level in (low, high))
     if len(shared) < 3:
         return RungAgreement(low_epochs, high_epochs, len(shared), math.nan, math.nan, math.nan, math.nan)
     source = np.random.default_rng(0)
@@ -140,7 +143,7 @@ def _agreement(low_epochs: int, high_epochs: int, low: dict[str, Outcome], high:
     )
 
 
-def _climbs(measured: list[dict[str, Outcome]], rungs: Rungs) -> tuple[Promoted, ...]:
+def _climbs(measured: list[dict[str, Outcome]], rungs: Rungs, metric: str) -> tuple[Promoted, ...]:
     found = []
     for key, first in measured[0].items():
         reached = [index for index, level in enumerate(measured) if key in level]
@@ -150,7 +153,7 @@ def _climbs(measured: list[dict[str, Outcome]], rungs: Rungs) -> tuple[Promoted,
                     trial=first.candidate.trial,
                     macs=first.candidate.cost.macs,
                     epochs=tuple(rungs.epochs[index] for index in reached),
-                    accuracies=tuple(measured[index][key].value(ACCURACY.name) for index in reached),
+                    accuracies=tuple(measured[index][key].value(metric) for index in reached),
                 )
             )
     return tuple(sorted(found, key=lambda each: each.trial))

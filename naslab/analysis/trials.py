@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from naslab.analysis.front import metrics_of, plain_metrics
 from naslab.analysis.study import StudyView
 from naslab.arch.summary import describe_arch
-from naslab.study.outcome import Outcome
+from naslab.study.outcome import LATER_NOTE, Outcome
+
+
+def every_outcome(study: StudyView) -> list[Outcome]:
+    """All outcomes of `study`, of its search, baselines and family, by trial."""
+    return sorted((*study.outcomes, *study.baselines, *study.family), key=lambda each: each.candidate.trial)
+
+
+def later_metrics(outcomes: Iterable[Outcome]) -> list[str]:
+    """The names of the metrics that `naslab measure STUDY --metric` added to some of `outcomes`, in order."""
+    return list(dict.fromkeys(name for each in outcomes for name in each.estimate.notes.get(LATER_NOTE, {})))
 
 
 def trial_rows(study: StudyView) -> list[dict[str, Any]]:
     """A row for each finished trial of `study`, its search, baselines and family, all with the same keys; by trial.
 
-    `trial`, `state` (`complete`, or why it failed), `role`, every metric by its name, `epochs`, `wall_seconds` and
-    `finished` (seconds since the epoch, UTC), `operator`, `parents` and `worker`, `arch_id` and `network` in words; and
-    for every choice of the space a column with its path, such as `stages[0].block`. What a trial has not is `None`.
+    `trial`, `state` (`complete`, or why it failed), `role`, every metric and cost by its name, `epochs`, `started` and
+    `finished` (seconds since the epoch, UTC), `wall_seconds`, `operator`, `parents` and `worker`, `failure` (what it
+    said), `arch_id` and `network` in words; and for every choice of the space a column with its path, such as
+    `stages[0].block`. What a trial has not is `None`.
     """
-    outcomes = sorted((*study.outcomes, *study.baselines, *study.family), key=lambda each: each.candidate.trial)
+    outcomes = every_outcome(study)
     measured = dict.fromkeys(name for each in outcomes for name in metrics_of(each))
     choices = {hole.path: hole.labels for hole in study.problem.space.holes()}
     return [_row(each, list(measured), choices) for each in outcomes]
@@ -33,11 +45,13 @@ def _row(outcome: Outcome, measured: list[str], choices: dict[str, tuple[str, ..
         "role": candidate.role,
         **{name: values.get(name) for name in measured},
         "epochs": candidate.fidelity.epochs,
-        "wall_seconds": estimate.wall_seconds,
+        "started": outcome.finished - estimate.wall_seconds,
         "finished": outcome.finished,
+        "wall_seconds": estimate.wall_seconds,
         "operator": candidate.origin.get("operator"),
         "parents": candidate.origin.get("parents"),
         "worker": estimate.worker,
+        "failure": None if estimate.failure is None else estimate.failure.message,
         "arch_id": candidate.arch_id,
         "network": "; ".join(describe_arch(candidate.arch)),
         **{path: labels[genes[path]] if path in genes else None for path, labels in choices.items()},

@@ -36,7 +36,8 @@ MAX_FACTOR = 1024
 UNBOUNDED = "NASLAB_UNBOUNDED"
 """The environment variable that lifts the bounds where it is 1."""
 
-_MOST = {Role.WIDTH: MAX_CHANNELS, Role.GROUPS: MAX_CHANNELS, Role.REPEATS: MAX_BLOCKS}
+_MOST: dict[Role | None, int] = {Role.WIDTH: MAX_CHANNELS, Role.GROUPS: MAX_CHANNELS, Role.REPEATS: MAX_BLOCKS}
+_LEAST_BOUND = min(MAX_NUMBER, *_MOST.values())
 
 
 def require_at_most(value: float, most: float, field: str, what: str = "") -> None:
@@ -58,9 +59,8 @@ def is_unbounded() -> bool:
 
 def require_within_bounds(spec: msgspec.Struct) -> None:
     """Raise `SpecError` naming the field where a number in `spec`, however deep it stands, exceeds its bound."""
-    roles = roles_of(type(spec))
     for field in spec.__struct_fields__:
-        _check(getattr(spec, field), _MOST.get(roles[field], MAX_NUMBER) if field in roles else MAX_NUMBER, field)
+        _check(getattr(spec, field), spec, field, field)
 
 
 def require_kept_within_bounds(spec: msgspec.Struct, field: str = "") -> None:
@@ -86,15 +86,17 @@ def require_few_blocks(repeats: Iterable[int]) -> None:
     require_at_most(sum(repeats), MAX_BLOCKS, "", "a network may have blocks, repeats counted,")
 
 
-def _check(value: Any, most: int, field: str) -> None:
-    if isinstance(value, msgspec.Struct):
+def _check(value: Any, spec: msgspec.Struct, field: str, path: str) -> None:
+    """Raise `SpecError` where a number in `value`, at `path` in the `field` of `spec`, exceeds the field's bound."""
+    if isinstance(value, int | float):
+        if not value <= _LEAST_BOUND:  # what a class says of its fields is read only here: that takes long
+            require_at_most(value, _MOST.get(roles_of(type(spec)).get(field), MAX_NUMBER), path)
+    elif isinstance(value, msgspec.Struct):
         try:
             require_within_bounds(value)
         except SpecError as error:
-            raise error.inside(field) from None
+            raise error.inside(path) from None
     elif isinstance(value, tuple):
-        require_at_most(len(value), MAX_PARTS, field, "may hold parts,")
+        require_at_most(len(value), MAX_PARTS, path, "may hold parts,")
         for index, each in enumerate(value):
-            _check(each, most, join_path(field, f"[{index}]"))
-    elif isinstance(value, int | float) and not value <= most:
-        require_at_most(value, most, field)
+            _check(each, spec, field, join_path(path, f"[{index}]"))

@@ -13,7 +13,8 @@ from naslab.arch.block import Block, Context
 from naslab.arch.blocks import AnyBlock
 from naslab.arch.bounds import MAX_COUNT, MAX_PARAMS, require_at_most
 from naslab.arch.declaration import Counts
-from naslab.arch.layers.graph import dag_tally, history_steps, joined_shape, node_tally, running, step_reads
+from naslab.arch.layers.graph import graph_shapes, joined_shape, node_tally, running
+from naslab.arch.layers.history import history_counts, history_steps, step_reads
 from naslab.arch.lower import lower, lower_head, lowered_at, placed_blocks, reads_history
 from naslab.arch.memo import Memo
 from naslab.arch.plan import Dag, History, Identity, Layer, Sequence, Shape, layer_kind, named_parts
@@ -74,7 +75,7 @@ def cost(arch: ArchSpec) -> Cost:
     663828
     """
     params = macs = activations = peak = 0
-    for _, more_params, more_macs, more_activations, more_peak, _ in _part_counts(arch):
+    for _, more_params, more_macs, more_activations, more_peak, _ in _part_counts(arch, with_span=False):
         params += more_params
         macs += more_macs
         activations += more_activations
@@ -96,14 +97,16 @@ def part_tallies(arch: ArchSpec) -> list[Tally]:
     return [Tally(*each) for each in _part_counts(arch)]
 
 
-def _part_counts(arch: ArchSpec) -> list[Counts]:
+def _part_counts(arch: ArchSpec, with_span: bool = True) -> list[Counts]:
     context = arch.context
     shape = arch.input
     totals: list[Counts] = []
     try:
         for stage in arch.stem + arch.stages:
             if stage.block.num_inputs > 1:
-                return [counts(lower(arch), arch.input)]
+                plan = lower(arch)
+                assert isinstance(plan, History)
+                return [history_counts(plan, arch.input, with_span=with_span)]
             total = counted_at[shape, context][stage]
             totals.append(total)
             shape = total[0]
@@ -285,4 +288,4 @@ def _walk_graph(path: str, graph: Dag, maps: tuple[Shape, ...]) -> Iterator[Plac
 def _out_shape(layer: Layer, maps: tuple[Shape, ...]) -> Shape:
     if not isinstance(layer, Dag):
         return tally(layer, maps[-1]).out_shape
-    return dag_tally(layer, maps, tuple(range(len(maps))), (False,) * len(maps)).out_shape
+    return graph_shapes(layer, maps)[-1]

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 from naslab.arch.declaration import declaration_of
 from naslab.arch.layers.activation import act_memory
-from naslab.arch.layers.graph import history_steps, joined_shape, node_tally, running, step_reads
+from naslab.arch.layers.graph import joined_shape, node_tally, running
+from naslab.arch.layers.history import history_steps, step_reads
 from naslab.arch.live_maps import LiveMaps, Value
 from naslab.arch.plan import (
     Act,

@@ -22,7 +22,7 @@ import msgspec
 
 from naslab.arch.block import Block, Context
 from naslab.arch.blocks import Skip
-from naslab.arch.layers.graph import dag_tally
+from naslab.arch.layers.graph import dag_tally, graph_shapes
 from naslab.arch.plan import (
     Conv,
     Dag,
@@ -45,20 +45,26 @@ from naslab.errors import SpecError
 
 
 class PlacedBlock(NamedTuple):
-    """A lowered block: the `place` of its stage (`stages[2]`), its `layer`, the shape before it, and its `tally` there.
+    """A lowered block: the `place` of its stage (`stages[2]`), its `layer`, and the shapes before and behind it.
 
-    `in_shape` is (channels, height, width). Where the block reads several outputs, it is that of the last one.
+    Shapes are (channels, height, width). Where the block reads several outputs, `maps` are the shapes of them all,
+    oldest first, each map once, and `in_shape` is that of the last one.
     """
 
     place: str
     layer: Layer
-    in_shape: Shape
-    tally: Tally
+    maps: tuple[Shape, ...]
+    out_shape: Shape
 
     @property
-    def out_shape(self) -> Shape:
-        """The shape behind it."""
-        return self.tally.out_shape
+    def in_shape(self) -> Shape:
+        """The shape before it."""
+        return self.maps[-1]
+
+    @property
+    def tally(self) -> Tally:
+        """What it costs behind its maps; whatever else is held meanwhile is not its own."""
+        return _block_tally(self.layer, self.maps)
 
 
 def lower(arch: ArchSpec, auxiliary: bool = False) -> Sequence | History | Supervised:
@@ -118,17 +124,17 @@ def placed_blocks(arch: ArchSpec, drop_rate: Callable[[int], float] = lambda _: 
             place = f"{part}[{number}]"
             for repeat in range(stage.repeats):
                 rate = drop_rate(index) if part == "stages" else 0.0
-                shape = trail[-1]
                 try:
                     stride = stage.stride if repeat == 0 else 1
-                    layer = lower_block(stage, shape, stride, context, rate, repeat, trail)
-                    total = _block_tally(layer, trail)
+                    layer = lower_block(stage, trail[-1], stride, context, rate, repeat, trail)
+                    maps = _distinct_maps(layer, trail)
+                    shape = _shape_behind(layer, maps)
                 except SpecError as error:
                     raise error.inside(place) from None
                 if type(layer) is not Identity:
-                    yield PlacedBlock(place, layer, shape, total)
+                    yield PlacedBlock(place, layer, maps, shape)
                     index += part == "stages"
-                    trail = (*trail, total.out_shape)
+                    trail = (*trail, shape)
 
 
 def dropped_blocks(arch: ArchSpec) -> Iterator[PlacedBlock]:
@@ -198,14 +204,24 @@ def last_maps(trail: tuple[Shape, ...], count: int) -> tuple[Shape, ...]:
     return (trail[0],) * (count - len(trail)) + trail[-count:]
 
 
-def _block_tally(layer: Layer, trail: tuple[Shape, ...]) -> Tally:
-    """What a block costs behind the maps of `trail`; whatever else is held meanwhile is not its own."""
+def _distinct_maps(layer: Layer, trail: tuple[Shape, ...]) -> tuple[Shape, ...]:
+    """The shapes of the maps that a block reads behind those of `trail`, the oldest first, each map once."""
+    return trail[-layer.num_inputs :] if isinstance(layer, Dag) else trail[-1:]
+
+
+@lru_cache(maxsize=16384)
+def _shape_behind(layer: Layer, maps: tuple[Shape, ...]) -> Shape:
+    if isinstance(layer, Dag):
+        return graph_shapes(layer, last_maps(maps, layer.num_inputs))[-1]
+    return tally(layer, maps[-1]).out_shape
+
+
+def _block_tally(layer: Layer, maps: tuple[Shape, ...]) -> Tally:
     if not isinstance(layer, Dag) or layer.num_inputs == 1:
-        return tally(layer, trail[-1])
-    reads = tuple(max(0, len(trail) - layer.num_inputs + index) for index in range(layer.num_inputs))
-    distinct = sorted(set(reads))
-    maps = tuple(trail[index] for index in distinct)
-    return dag_tally(layer, maps, tuple(distinct.index(each) for each in reads), (False,) * len(distinct))
+        return tally(layer, maps[-1])
+    missing = layer.num_inputs - len(maps)
+    reads = tuple(max(0, index - missing) for index in range(layer.num_inputs))
+    return dag_tally(layer, maps, reads, (False,) * len(maps))
 
 
 def placed_auxiliary(arch: ArchSpec, index: int, shapes: dict[str, Shape]) -> tuple[str, Layer, float]:

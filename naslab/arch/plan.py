@@ -13,7 +13,8 @@ from naslab.arch.declaration import HeightWidth, Layer, Shape, layer_kind, named
 from naslab.arch.layers.activation import Act, Activation, Identity
 from naslab.arch.layers.combinators import Concat, Gate, Residual, Sequence
 from naslab.arch.layers.convolution import ChannelLinear, Conv, Linear
-from naslab.arch.layers.graph import Dag, History, Node, Supervised
+from naslab.arch.layers.graph import Dag, Node
+from naslab.arch.layers.history import History, Supervised
 from naslab.arch.layers.normalisation import ChannelScale, LocalResponseNorm, Norm
 from naslab.arch.layers.pooling import FractionalPool, GlobalPool, Pool, Subsample
 from naslab.arch.layers.rearrangement import ChannelPad, ChannelShuffle, ChannelSlice, Flatten

@@ -150,24 +150,12 @@ def parse_reference(text: str, domain: TableDomain) -> NDArray[np.float64]:
     """
     import numpy as np
 
-    from naslab.errors import SpecError, UnknownNameError, shown
+    from naslab.analysis.reference import asked_reference
+    from naslab.errors import SpecError
 
-    aims = {each.metric: each for each in domain.objectives}
-    losses: dict[str, float] = {}
-    for part in names(text):
-        name, _, value = part.partition("=")
-        if name.strip() not in aims:
-            raise UnknownNameError("objective of the reference point", name.strip(), aims)
-        try:
-            losses[name.strip()] = aims[name.strip()].loss(float(value))
-        except ValueError:
-            losses[name.strip()] = np.nan
-        if not np.isfinite(losses[name.strip()]):
-            raise SpecError("reference", f"must be a finite number of each objective, got '{shown(part)}'")
-    missing = [name for name in aims if name not in losses]
-    if missing:
-        raise SpecError("reference", f"needs a value of {', '.join(missing)}, as {missing[0]}=VALUE")
-    point = np.array([losses[name] for name in aims])
+    values = asked_reference(text, domain.objectives)
+    losses = {each.metric: each.loss(values[each.metric]) for each in domain.objectives}
+    point = np.array(list(losses.values()))
     if not (domain.losses < point).all(axis=1).any():
         raise SpecError("reference", "no network of the table is better in every objective: choose a worse point")
     return point

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from naslab.cli.help_text import Command
+from naslab.cli.options import MODEL_HELP
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table, say_idle_strides, tell
 from naslab.metrics import ACTIVATIONS, MACS, PARAMS, PEAK_ACTIVATION_BYTES
 
@@ -15,9 +16,7 @@ NUMBERS = tuple(row.name for row in (PARAMS, MACS, ACTIVATIONS, PEAK_ACTIVATION_
 
 
 def cost(
-    model: Annotated[
-        str | None, typer.Argument(help="A zoo name, an architecture file, STUDY:TRIAL or STUDY:best.")
-    ] = None,
+    model: Annotated[str | None, typer.Argument(help=MODEL_HELP)] = None,
     resolution: Annotated[str | None, typer.Option(help="Input size: 224, or height x width as 224x160.")] = None,
     num_classes: Annotated[int | None, typer.Option(help="Number of classes.")] = None,
     layers: Annotated[bool, typer.Option("--layers", help="Every layer with its shapes and cost.")] = False,

@@ -22,11 +22,14 @@ class Command(TyperCommand):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Print the help with every name in its place."""
-        for parameter in self.params:
-            text = getattr(parameter, "help", None)
-            if text:
-                parameter.help = filled(text)  # type: ignore[attr-defined]
-        super().format_help(ctx, formatter)
+        written: list[tuple[Any, str]] = [(each, text) for each in self.params if (text := getattr(each, "help", None))]
+        try:
+            for parameter, text in written:
+                parameter.help = filled(text)
+            super().format_help(ctx, formatter)
+        finally:
+            for parameter, text in written:
+                parameter.help = text
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command, unless an option that was given can have no effect: `SpecError`."""

@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from naslab.cli import (
     calibrate,
     compare,
+    compare_studies,
     convert,
     cost,
     data_law,
@@ -36,6 +37,7 @@ from naslab.cli import (
     supernet,
     table,
     train,
+    transfer,
     zoo,
 )
 from naslab.cli.many_values import spread
@@ -87,9 +89,11 @@ for each in (
     scaling_law,
     data_law,
     compare,
+    compare_studies,
     convert,
     calibrate,
     train,
+    transfer,
     supernet,
     export,
     predict,

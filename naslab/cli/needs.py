@@ -43,6 +43,11 @@ def unless(name: str, why: str) -> Need:
     return Need(f"has no effect beside {flag_of(name)}, {why}", lambda given: given[name] in (None, False, [], (), ""))
 
 
+def _doing(name: str, value: str) -> Need:
+    """An argument is a word."""
+    return Need(f"has no effect without the word {value}", lambda given: given[name] == value)
+
+
 def is_of_study(model: str) -> bool:
     """Whether a MODEL is one of a study, as `mystudy:best`."""
     return ":" in model and not Path(model).is_file()
@@ -84,6 +89,7 @@ _WHOLE = Need(
     lambda given: given["onnx"] is not None or given["out"].suffix != ".py",
 )
 _TIMED = Need("has no effect in a target that is not timed here", _is_timed)
+_SPREAD = Need("has no effect where no target is timed", lambda given: given["metric"] is None and _is_timed(given))
 _ONE_MODEL = unless("batch", "whose columns say it")
 _OF_ESTIMATES = unless("target", "which measures latency")
 _BY_GRID = unless("grid", "which names the candidates")
@@ -156,9 +162,27 @@ NEEDS: dict[str, dict[str, Need]] = {
     },
     "train": {
         **_always("model", "dataset", "data_dir", "use_validation", "epochs", "recipe", "resolution", "start_from"),
-        **_always("seed", "device", "ledger", "out", "bare", "licence", "json"),
+        **_always("seed", "seeds", "device", "ledger", "out", "bare", "licence", "json", "max_images", "freeze_norm"),
         **dict.fromkeys(("skip_unreadable", "channels", "task"), needs("dataset")),
+        **_always("pretrained", "layer_decay"),
+        "least_match": needs("pretrained"),
+        "tune": needs("pretrained", "start_from"),
     },
+    "transfer": _always(
+        *(
+            "model",
+            "pretrained",
+            "dataset",
+            "images",
+            "max_images",
+            "data_dir",
+            "ways",
+            "resolution",
+            "epochs",
+            "seeds",
+        ),
+        *("device", "ledger", "out", "json"),
+    ),
     "supernet": {
         **_always("space", "out", "dataset", "max_images", "data_dir", "epochs", "recipe", "resolution", "seed"),
         **_always("device", "paths", "sandwich", "json"),
@@ -175,8 +199,11 @@ NEEDS: dict[str, dict[str, Need]] = {
         "device": Need("has no effect in ONNX Runtime", _runs_in_torch),
     },
     "measure": {
-        **_always("model", "target", "batch", "resolution", "ledger", "json"),
-        **dict.fromkeys(("threads", "most_spread"), _TIMED),
+        **_always("model", "metric", "ledger", "json"),
+        **dict.fromkeys(("target", "batch", "resolution"), unless("metric", "which says what is measured")),
+        **dict.fromkeys(("device", "again"), needs("metric")),
+        "threads": _TIMED,
+        "most_spread": _SPREAD,
     },
     "cost": {
         **_always("model", "batch", "ledger", "json"),
@@ -188,7 +215,12 @@ NEEDS: dict[str, dict[str, Need]] = {
     },
     "spaces": _always("json"),
     "zoo": _always("plot", "json"),
-    "studies": _always("ledger", "json"),
+    "compare-studies": _always("groups", "reference", "out", "ledger", "json"),
+    "studies": {
+        **_always("action", "names", "ledger", "json"),
+        "into": _doing("action", "merge"),
+        "yes": _doing("action", "delete"),
+    },
     "mirror": _always("study", "storage", "ledger", "json"),
     "doctor": _always("ledger", "json"),
     "estimators": _always("json"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -51,6 +52,7 @@ def pareto(
     """
     from naslab.analysis.latency_load import disturbed_words
     from naslab.analysis.ranking import score_of
+    from naslab.analysis.trials import later_metrics
     from naslab.lab.reading import front_figure, open_study, pareto_front, second_objective
 
     view = open_study(study, ledger)
@@ -65,7 +67,7 @@ def pareto(
     if out is not None:
         from naslab.figures.write import write_figure
 
-        write_figure(front_figure(view, across, up), out)
+        write_figure(front_figure(view, across, up, limits=limit or ()), out)
         say(f"wrote {out}")
     told = disturbed_words(view.outcomes) if LATENCY.name in named else ""
     if told:
@@ -73,7 +75,7 @@ def pareto(
     if json:
         print_json(front_rows(view, table))
     else:
-        print_front(table, f"Pareto front of {study}: {' against '.join(named)}")
+        print_front(table, f"Pareto front of {study}: {' against '.join(named)}", later_metrics(view.outcomes))
 
 
 def front_rows(view: StudyView, table: FrontTable) -> dict[str, Any]:
@@ -87,10 +89,10 @@ def front_rows(view: StudyView, table: FrontTable) -> dict[str, Any]:
     return rows
 
 
-def print_front(table: FrontTable, title: str) -> None:
-    """The front as a table, with the hypervolume and its reference point."""
+def print_front(table: FrontTable, title: str, more: Sequence[str] = ()) -> None:
+    """The front as a table called `title`, `more` metrics in it, with the hypervolume and its reference point."""
     metrics = [objective.metric for objective in table.objectives]
-    others = [row.name for row in SHOWN_METRICS if row.name not in metrics]
+    others = [name for name in (*(row.name for row in SHOWN_METRICS), *more) if name not in metrics]
     if not any(math.isfinite(point.value(ACCURACY.name)) for point in table.points):
         others = [name for name in others if name != ACCURACY.name]
     print_table(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from naslab.cli.help_text import Command
+from naslab.cli.options import ModelArgument
 from naslab.cli.output import (
     DEFAULT_LEDGER,
     JsonOption,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def show(
-    model: Annotated[str, typer.Argument(help="A zoo name, an architecture file, STUDY:TRIAL or STUDY:best.")],
+    model: ModelArgument,
     resolution: Annotated[str | None, typer.Option(help="Input size: 224, or height x width as 224x160.")] = None,
     num_classes: Annotated[int | None, typer.Option(help="Number of classes.")] = None,
     diagram: Annotated[

@@ -1,27 +1,78 @@
-"""`naslab studies`: what a ledger holds."""
+"""`naslab studies`: what a ledger holds; studies renamed, deleted and put together."""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from naslab.cli.help_text import Command
-from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table
+from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, ask, print_json, print_table, say
 from naslab.metrics import ACCURACY
 
+if TYPE_CHECKING:
+    from naslab.study.outcome import Outcome
+    from naslab.study.problem import Objective
 
-def studies(ledger: LedgerOption = DEFAULT_LEDGER, json: JsonOption = False) -> None:
-    """The studies of a ledger: trials finished and asked for, failures, the best accuracy.
+ACTIONS = {"rename": "OLD NEW", "delete": "NAME...", "merge": "A B... --into C"}
+"""What can be done to studies, and the names that each takes."""
 
-    Example: naslab studies --ledger naslab.db
+
+def studies(
+    action: Annotated[
+        str | None,
+        typer.Argument(help="rename OLD NEW, delete NAME, or merge A B --into C; by default studies are listed."),
+    ] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="The studies.")] = None,
+    into: Annotated[str | None, typer.Option(help="The new study that outcomes are merged into.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
+    ledger: LedgerOption = DEFAULT_LEDGER,
+    json: JsonOption = False,
+) -> None:
+    """The studies of a ledger: trials finished and asked for, failures, the best of what networks are ranked by.
+
+    They are renamed by `naslab studies rename OLD NEW` and deleted, checkpoints and all, by `naslab studies delete
+    NAME`, unless they are being driven. `naslab studies merge A B --into C` puts the outcomes of studies of one problem
+    into a new one, every network once; A and B stay. Raises `UnknownNameError` for another action, and `SpecError` for
+    names that do not fit it.
+
+    Example: naslab studies merge monday tuesday --into both
     """
+    from naslab.errors import SpecError, UnknownNameError
+
+    given = list(names or ())
+    if action is None:
+        _list(ledger, json)
+        return
+    if action not in ACTIONS:
+        raise UnknownNameError("action", action, ACTIONS, "naslab studies alone lists them")
+    fits = {"rename": len(given) == 2, "delete": bool(given), "merge": len(given) >= 2 and into is not None}
+    if not fits[action]:
+        said = " ".join([*given, *([] if into is None else ["--into", into])]) or "nothing"
+        raise SpecError("", f"it is written naslab studies {action} {ACTIONS[action]}, got {said}")
+    if action == "rename":
+        _rename(given[0], given[1], ledger, json)
+    elif action == "delete":
+        _delete(list(dict.fromkeys(given)), yes, ledger, json)
+    else:
+        assert into is not None
+        _merge(given, into, ledger, json)
+
+
+def _list(ledger: str, json: bool) -> None:
+    from naslab.analysis.ranking import score_goal
     from naslab.analysis.study import read_study
     from naslab.ledger.ledger import Ledger
+    from naslab.study.problem import Objective
 
-    rows = []
+    rows: list[dict[str, Any]] = []
     with Ledger.open(ledger, create=False) as opened:
         for name in opened.study_names():
             view = read_study(opened, name)
             complete = [outcome for outcome in view.outcomes if outcome.is_complete]
+            goal = score_goal(view.record)
             rows.append(
                 {
                     "name": name,
@@ -31,14 +82,82 @@ def studies(ledger: LedgerOption = DEFAULT_LEDGER, json: JsonOption = False) -> 
                     "finished": len(view.outcomes),
                     "trials": view.record.trials,
                     "failed": len(view.outcomes) - len(complete),
-                    f"best_{ACCURACY.name}": max((outcome.value(ACCURACY.name) for outcome in complete), default=None),
+                    f"best_{ACCURACY.name}": _best(complete, Objective.of_score(ACCURACY.name)),
+                    "best": {"metric": goal.metric, "value": _best(complete, goal)},
                 }
             )
     if json:
         print_json(rows)
         return
-    columns = ("name", "space", "dataset", "strategy", "finished", "trials", "failed", f"best_{ACCURACY.name}")
-    print_table(columns, [tuple(row.values()) for row in rows])
+    columns = ("name", "space", "dataset", "strategy", "finished", "trials", "failed")
+    print_table(
+        (*columns, "best"),
+        [(*(row[column] for column in columns), _best_words(row["best"])) for row in rows],
+    )
+
+
+def _best(outcomes: Sequence[Outcome], goal: Objective) -> float | None:
+    """The best value of a metric among outcomes; nothing where none has it."""
+    values = [value for each in outcomes if math.isfinite(value := each.value(goal.metric))]
+    return min(values, key=goal.loss, default=None)
+
+
+def _best_words(best: dict[str, Any]) -> str:
+    from naslab.metrics import shown_as
+
+    return "-" if best["value"] is None else shown_as(best["metric"]).sentence(best["value"])
+
+
+def _rename(old: str, new: str, ledger: str, json: bool) -> None:
+    from naslab.lab.studies import rename_study
+
+    rename_study(old, new, ledger)
+    _tell({"study": new, "was": old}, f"study '{old}' is '{new}'", json)
+
+
+def _delete(names: Sequence[str], yes: bool, ledger: str, json: bool) -> None:
+    from naslab.lab.studies import delete_study
+    from naslab.ledger.ledger import Ledger
+
+    with Ledger.open(ledger, create=False) as opened:
+        counts = {name: opened.num_outcomes(name) for name in names}
+        for name in names:
+            with opened.claim(name):  # one that is being driven is refused before anything is asked or deleted
+                pass
+    if not yes:
+        _ask(", ".join(f"study '{name}' with {count} finished trials" for name, count in counts.items()), ledger)
+    done = [delete_study(name, ledger) for name in names]
+    rows = [{"study": each.name, "outcomes": each.num_outcomes} for each in done]
+    _tell({"deleted": rows}, f"deleted {', '.join(each.name for each in done)}", json)
+
+
+def _ask(what: str, ledger: str) -> None:
+    """Ask whether to go on, on stderr where somebody sits there. Raises `StudyError` unless the answer is yes."""
+    from naslab.errors import StudyError
+
+    question = f"delete {what} from {ledger}?"
+    if ask(f"{question} [y/N] ").lower() not in ("y", "yes"):
+        raise StudyError(f"{question} Nothing was deleted: answer y, or give --yes")
+
+
+def _merge(names: Sequence[str], into: str, ledger: str, json: bool) -> None:
+    import msgspec
+
+    from naslab.lab.studies import merge_studies
+
+    merged = merge_studies(names, into, ledger)
+    value = {"study": into, "merged": [msgspec.structs.asdict(each) for each in merged]}
+    told = ", ".join(f"{each.num_outcomes} of {each.name}" for each in merged)
+    left = sum(each.num_left_out for each in merged)
+    twice = f"; {left} that others had are there once" if left else ""
+    _tell(value, f"study '{into}' holds {sum(each.num_outcomes for each in merged)} outcomes: {told}{twice}", json)
+
+
+def _tell(value: dict[str, Any], words: str, json: bool) -> None:
+    if json:
+        print_json(value)
+    else:
+        say(words)
 
 
 def register(app: typer.Typer) -> None:

@@ -99,7 +99,10 @@ def supernet(
 def slice_weights(
     supernet: Annotated[Path, typer.Argument(help="A file of `naslab supernet`.")],
     model: Annotated[
-        str, typer.Argument(help="A network of its space: an architecture file, STUDY:TRIAL, STUDY:best.")
+        str,
+        typer.Argument(
+            help="A network of its space: an architecture file, STUDY:TRIAL, STUDY:best, 'STUDY:best@macs<=5M'."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="The weights (safetensors) to write.")] = Path("weights.safetensors"),
     ledger: LedgerOption = DEFAULT_LEDGER,

@@ -25,7 +25,7 @@ def table(
 
     Example: naslab table mystudy --csv > trials.csv
     """
-    from naslab.analysis.trials import trial_rows
+    from naslab.analysis.trials import every_outcome, later_metrics, trial_rows
     from naslab.lab.reading import open_study
     from naslab.metrics import is_declared
 
@@ -36,8 +36,8 @@ def table(
     elif as_csv:
         _print_csv(rows)
     else:
-        goals = [goal.metric for goal in view.problem.objectives]
-        numbers = [name for name in (rows[0] if rows else {}) if name in goals or is_declared(name)]
+        shown = {*(goal.metric for goal in view.problem.objectives), *later_metrics(every_outcome(view))}
+        numbers = [name for name in (rows[0] if rows else {}) if name in shown or is_declared(name)]
         columns = (*SHOWN[:2], *numbers, *SHOWN[2:])
         print_table(columns, [tuple(row[column] for column in columns) for row in rows], title=f"Trials of {study}")
 

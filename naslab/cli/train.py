@@ -3,28 +3,47 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from naslab.cli.help_text import Command
 from naslab.cli.options import (
+    MODEL_HELP,
     ChannelsOption,
     DataDirOption,
     DeviceOption,
     EpochsOption,
+    LeastMatchOption,
     LicenceOption,
-    ModelArgument,
-    RecipeOption,
+    MaxImagesOption,
+    PretrainedOption,
     SkipUnreadableOption,
     StudyDatasetOption,
     TaskOption,
+    TuneOption,
+    search_option,
 )
-from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, say, say_idle_strides, tell
+from naslab.cli.output import (
+    DEFAULT_LEDGER,
+    JsonOption,
+    LedgerOption,
+    print_json,
+    print_table,
+    say,
+    say_idle_strides,
+    tell,
+)
+
+if TYPE_CHECKING:
+    from naslab.lab.seeds import SeedTable
+    from naslab.study.outcome import EpochRecord
 
 
 def train(
-    model: ModelArgument,
+    model: Annotated[
+        str, typer.Argument(help=f"{MODEL_HELP} STUDY:front trains every network of a front, in a folder each.")
+    ],
     dataset: StudyDatasetOption = None,
     data_dir: DataDirOption = None,
     skip_unreadable: SkipUnreadableOption = False,
@@ -33,17 +52,38 @@ def train(
     use_validation: Annotated[
         bool, typer.Option("--use-validation", help="Train on the validation images too.", rich_help_panel="Data")
     ] = False,
+    max_images: MaxImagesOption = None,
     epochs: EpochsOption = 20,
-    recipe: RecipeOption = "full",
+    recipe: Annotated[
+        str | None, search_option("recipe", show_default="full; with --pretrained fine-tune, of a head probe")
+    ] = None,
     resolution: Annotated[
         str | None, typer.Option(help="Input size: 32, or height x width as 32x48.", rich_help_panel="Training")
     ] = None,
     start_from: Annotated[
         Path | None, typer.Option(help="Weights (safetensors) to go on from.", rich_help_panel="Training")
     ] = None,
+    pretrained: PretrainedOption = None,
+    least_match: LeastMatchOption = 0.9,
+    tune: TuneOption = None,
+    freeze_norm: Annotated[
+        bool, typer.Option("--freeze-norm", help="Batch norms stay as they are.", rich_help_panel="Training")
+    ] = False,
+    layer_decay: Annotated[
+        float | None,
+        typer.Option(help="Each stage learns at so much of the next one's rate, as 0.7.", rich_help_panel="Training"),
+    ] = None,
     seed: Annotated[
         int, typer.Option(min=0, help="Seed of the weights and of the batches.", rich_help_panel="Training")
     ] = 0,
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Train from so many seeds, --seed the first, in a folder each, and tell means with standard errors.",
+            rich_help_panel="Training",
+        ),
+    ] = None,
     device: DeviceOption = "auto",
     ledger: LedgerOption = DEFAULT_LEDGER,
     out: Annotated[
@@ -61,63 +101,97 @@ def train(
     and so does the header of weights.safetensors. network.py needs torch alone and takes images as they are; arch.yaml
     is the description, result.json what was measured.
 
-    Example: naslab train mystudy:best --epochs 60 --out trained
+    With --seeds, and of a front, each network has a folder in --out for each seed; those that are done are not trained
+    again.
+
+    Example: naslab train mystudy:front --seeds 3 --epochs 60 --out trained
+
+    Example: naslab train efficientnet_b0 --pretrained torchvision --tune head --dataset cifar10 --epochs 5
     """
     import math
 
-    import msgspec
-
-    from naslab.atomic_write import atomic_write
     from naslab.cli.search import data_choice
-    from naslab.lab.models import find_model, parse_resolution
-    from naslab.lab.training import train as run
-    from naslab.metrics import shown_as
-    from naslab.package.facts import WEIGHTS_FILE
-    from naslab.package.folder import write_package
+    from naslab.lab.models import find_model, is_front, parse_resolution
+    from naslab.lab.seeds import settle, test_metrics, train_seeds, train_to_folder
+    from naslab.metrics import ACCURACY, shown_as
 
-    found = find_model(model, ledger, parse_resolution(resolution))
-    say_idle_strides(found.arch)
-    trained = run(
-        found,
-        dataset=data_choice(dataset, None, "auto", skip_unreadable, channels, task),
-        epochs=epochs,
-        recipe=recipe,
-        seed=seed,
-        device=device,
-        use_validation=use_validation,
-        start_from=start_from,
-        save_to=out / WEIGHTS_FILE,
-        ledger=ledger,
-        data_dir=data_dir,
-        licence=licence,
-        report=lambda epoch: say(
-            f"epoch {epoch.epoch}/{epochs}: loss {epoch.train_loss:.4f}, validation {epoch.words}, "
-            f"{epoch.wall_seconds:.1f} s"
-        ),
-    )
-    write_package(out, trained.facts, f"{model}, trained by naslab; weights.safetensors fits it.", bare)
-    value = {
-        "model": model,
-        "dataset": trained.dataset,
+    asked = data_choice(dataset, None, "auto", skip_unreadable, channels, task)
+    size = parse_resolution(resolution)
+    shared: dict[str, Any] = {
+        "dataset": asked,
+        "recipe": recipe,
         "epochs": epochs,
-        "recipe": trained.recipe,
-        "seed": seed,
-        **msgspec.structs.asdict(trained.result),
-        "folder": str(out),
+        "device": device,
+        "use_validation": use_validation,
+        "start_from": start_from,
+        "pretrained": pretrained,
+        "tune": tune,
+        "freeze_norm": freeze_norm,
+        "layer_decay": layer_decay,
+        "least_match": least_match,
+        "max_images": max_images,
+        "ledger": ledger,
+        "data_dir": data_dir,
+        "licence": licence,
+        "bare": bare,
     }
-    atomic_write(out / "result.json", msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
+    if seeds is not None or is_front(model):
+
+        def report(name: str, number: int, epoch: EpochRecord) -> None:
+            say(f"{name}, seed {number}: {_words(epoch, epochs)}")
+
+        table = train_seeds(model, seeds or 1, out, seed=seed, resolution=size, **shared, report=report, note=say)
+        _show_seeds(table, model, out, json)
+        return
+    found = find_model(model, ledger, size)
+    say_idle_strides(found.arch)
+    how = settle(found, **shared)
+    value = train_to_folder(out, found, seed, how, lambda epoch: say(_words(epoch, epochs)), say)
     if json:
         print_json(value)
         return
-    result = trained.result
-    told = [shown_as(name).sentence(value) for name, value in result.test_metrics.items()]
-    if math.isfinite(result.test_accuracy):
-        told = [f"accuracy {result.test_accuracy:.2f} +- {result.test_accuracy_sem:.2f} %"]
+    told = [shown_as(name).sentence(each) for name, each in test_metrics(value).items()]
+    if math.isfinite(value["test_accuracy"]):
+        error = value[f"test_{ACCURACY.standard_error}"]
+        told = [f"{ACCURACY.name} {value['test_accuracy']:.2f} +- {error:.2f} %"]
     tell(
-        f"test {', '.join(told)} on {result.num_test_images} images of {trained.dataset}, "
-        f"{result.wall_seconds:.0f} s on {result.device}"
+        f"test {', '.join(told)} on {value['num_test_images']} images of {value['dataset']}, "
+        f"{value['wall_seconds']:.0f} s on {value['device']}"
     )
     say(f"wrote weights.safetensors, network.json, network.py, arch.yaml and result.json to {out}")
+
+
+def _words(epoch: EpochRecord, epochs: int) -> str:
+    done = f"epoch {epoch.epoch}/{epochs}: loss {epoch.train_loss:.4f}"
+    return f"{done}, validation {epoch.words}, {epoch.wall_seconds:.1f} s"
+
+
+def _show_seeds(table: SeedTable, model: str, out: Path, json: bool) -> None:
+    """Tell of each network the mean of each test metric over seeds, with its standard error."""
+    from naslab.metrics import MACS, PARAMS, shown_as
+
+    if json:
+        print_json({"model": model, "folder": str(out), **table.rows()})
+        return
+    names = list(dict.fromkeys(name for each in table.networks for name in each.means))
+    rows = []
+    for each in table.networks:
+        means = each.means
+        words = [shown_as(n).number(means[n].mean, means[n].standard_error) if n in means else None for n in names]
+        done = sum(not run.failure for run in each.runs)
+        rows.append((each.model, each.macs, each.params, *words, f"{done} of {len(each.runs)}"))
+    heads = [f"test {shown_as(name).column}" for name in names]
+    print_table(
+        ("network", MACS.name, PARAMS.name, *heads, "seeds"),
+        rows,
+        title=f"{model} on {table.dataset}, {table.epochs} epochs: mean ± standard error over seeds",
+    )
+    runs = [(each.model, run) for each in table.networks for run in each.runs]
+    for name, run in runs:
+        if run.failure:
+            say(f"{name}, seed {run.seed}: {run.failure}")
+    had = sum(not run.is_new for _, run in runs)
+    say(f"{len(runs)} trainings in {out}, a folder each" + (f"; {had} were done before" if had else ""))
 
 
 def register(app: typer.Typer) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from html import escape
 from pathlib import Path
 
 import plotly.graph_objects as go
@@ -46,7 +48,7 @@ def regret_figure(found: Comparison) -> go.Figure:
     floor = min(above, default=1e-3) / 2
     metric = next(iter(found.reference))
     return figure(
-        _lines(curves, floor),
+        curve_lines(curves, floor),
         f"Regret of {metric} over evaluations",
         xaxis=_evaluations(),
         yaxis={"title": {"text": f"regret ({metric})"}, "type": "log", **_ticks(above)},
@@ -57,7 +59,7 @@ def hypervolume_figure(found: Comparison) -> go.Figure:
     """The share of the hypervolume of the whole table's front that was found; lines and bands as for the regret."""
     curves = {name: each.hypervolume for name, each in found.curves.items() if each.hypervolume is not None}
     return figure(
-        _lines(curves, None),
+        curve_lines(curves, None),
         "Hypervolume over evaluations",
         xaxis=_evaluations(),
         yaxis={"title": {"text": "share of the front's hypervolume"}, "tickformat": ".0%"},
@@ -66,7 +68,7 @@ def hypervolume_figure(found: Comparison) -> go.Figure:
 
 def growth_figure(curves: dict[str, Curve], title: str, figure_title: str) -> go.Figure:
     """A figure called `figure_title` of `curves` over evaluations, by name, on a linear axis that is called `title`."""
-    return figure(_lines(curves, None), figure_title, xaxis=_evaluations(), yaxis={"title": {"text": title}})
+    return figure(curve_lines(curves, None), figure_title, xaxis=_evaluations(), yaxis={"title": {"text": title}})
 
 
 def _ticks(values: list[float]) -> dict[str, object]:
@@ -79,36 +81,42 @@ def _evaluations() -> dict[str, object]:
     return {"title": {"text": "evaluations"}, "rangemode": "tozero"}
 
 
-def _lines(curves: dict[str, Curve], floor: float | None) -> list[go.Scatter]:
-    """A band and a line for each strategy; bands are cut at the floor of a log axis, lines end below it."""
+def curve_lines(
+    curves: dict[str, Curve], floor: float | None, xs: Sequence[float] = (), unit: str = "evaluations"
+) -> list[go.Scatter]:
+    """A band and a line for each of `curves`; bands are cut at the `floor` of a log axis, lines end below it.
+
+    `xs` are where the values are, in `unit`, by default after 1, 2, ... evaluations.
+    """
     traces = []
     for index, (name, curve) in enumerate(curves.items()):
         color, dash = CYCLE[index % len(CYCLE)], DASHES[index % len(DASHES)]
         count = sum(floor is None or value > 0 for value in curve.mean)
+        steps = list(xs[:count]) if xs else [float(step) for step in range(1, count + 1)]
         traces += [
-            _band(name, curve, count, floor, color),
+            _band(name, curve, steps, floor, color),
             go.Scatter(
-                x=list(range(1, count + 1)),
+                x=steps,
                 y=curve.mean[:count],
-                name=name,
+                name=escape(name),
                 legendgroup=name,
                 mode="lines",
                 line={"color": color, "dash": dash, "width": 2},
-                hovertemplate="%{x} evaluations: %{y:.4g}",
+                hovertemplate=f"%{{x}} {unit}: %{{y:.4g}}",
             ),
         ]
     return traces
 
 
-def _band(name: str, curve: Curve, count: int, floor: float | None, color: str) -> go.Scatter:
+def _band(name: str, curve: Curve, steps: list[float], floor: float | None, color: str) -> go.Scatter:
     """An outline: along the upper edge and back along the lower."""
-    steps = list(range(1, count + 1))
+    count = len(steps)
     low = [value if floor is None else max(value, floor) for value in curve.low[:count]]
     red, green, blue = hex_to_rgb(color)
     return go.Scatter(
         x=steps + steps[::-1],
         y=curve.high[:count] + low[::-1],
-        name=name,
+        name=escape(name),
         legendgroup=name,
         showlegend=False,
         mode="lines",

@@ -52,9 +52,9 @@ def front_figure(
 
 def hover_of(point: Shown) -> str:
     """What shows over a network: its metrics and its stages."""
-    scores = score_rows(point.metrics)
-    rows = dict.fromkeys((*scores, *SHOWN_METRICS, *measured_rows(point.metrics)))
-    if scores and ACCURACY.name not in point.metrics:
+    scores, measured = score_rows(point.metrics), measured_rows(point.metrics)
+    rows = dict.fromkeys((*scores, *SHOWN_METRICS, *measured))
+    if (scores or measured) and ACCURACY.name not in point.metrics:
         rows.pop(ACCURACY)
     lines = [row.sentence(point.value(row.name), point.metrics.get(row.standard_error)) for row in rows]
     return hover(point.label, lines, point.stages)

@@ -14,7 +14,7 @@ from naslab.analysis.front import FrontTable, front
 from naslab.analysis.importance import ImportanceTable, importance
 from naslab.analysis.preferences import PreferenceTable, preferences
 from naslab.analysis.progress import ProgressTable, progress
-from naslab.analysis.ranking import score_of
+from naslab.analysis.ranking import score_goal
 from naslab.analysis.reference import reference_point
 from naslab.analysis.rungs import RungTable, rung_table
 from naslab.analysis.study import StudyView
@@ -61,18 +61,19 @@ def report_tables(view: StudyView) -> ReportTables:
     reference = reference_point(view.problem, view.outcomes)
     table = front(view.outcomes, view.problem.objectives, reference)
     trials = {point.trial for point in table.front}
+    score = score_goal(view.record)
     return ReportTables(
         view=view,
         front=table,
-        progress=progress(view.outcomes, reference, view.runs, score_of(view.record)),
-        curves=learning_curves(view.outcomes, trials),
+        progress=progress(view.outcomes, reference, view.runs, score.metric, score.maximise),
+        curves=learning_curves(view.outcomes, trials, score.metric),
         preferences=preferences(view.outcomes, trials, view.problem.space.holes()),
         importance=importance(view.outcomes, view.problem.objectives[0], view.problem.space),
         family=rescaled_family(view),
-        baselines=family(view.baselines),
+        baselines=family(view.baselines, score.metric),
         failures=failures(view.outcomes),
         facts=facts(view),
-        rungs=None if view.record.rungs is None else rung_table(view.outcomes, view.record.rungs),
+        rungs=None if view.record.rungs is None else rung_table(view.outcomes, view.record.rungs, score.metric),
     )
 
 

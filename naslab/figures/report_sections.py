@@ -15,8 +15,9 @@ from naslab.analysis.importance import ImportanceTable
 from naslab.analysis.latency_load import disturbed_words
 from naslab.analysis.preferences import PreferenceTable
 from naslab.analysis.progress import ProgressTable
-from naslab.analysis.ranking import has_trained, ranking_words, score_of
+from naslab.analysis.ranking import has_trained, ranking_words, score_goal
 from naslab.analysis.study import StudyView
+from naslab.analysis.trials import later_metrics
 from naslab.figures.curves import curves_figure
 from naslab.figures.family import family_figure
 from naslab.figures.front import Shown, front_figure
@@ -41,8 +42,9 @@ def headline(
     Of the study in `view`: the best network, the front's size and hypervolume from the table `found`, the time
     searching from `course`, the numbers of trials and failures from `failed`.
     """
-    score = score_of(view.record)
-    best = max(found.points, key=lambda point: (_number(point.value(score)), -point.value(MACS.name)))
+    goal = score_goal(view.record)
+    score = goal.metric
+    best = min(found.points, key=lambda point: (_last(goal.loss(point.value(score))), point.value(MACS.name)))
     limits = "".join(f", {limit}" for limit in view.problem.limits)
     goals = ", ".join(f"{each.metric} {'up' if each.maximise else 'down'}" for each in found.objectives)
     lead = f"{view.record.strategy} search of {view.problem.space.name or 'a space'} on {view.problem.data.name}: "
@@ -85,7 +87,8 @@ def front_section(
     parts = [figure_block(front_figure(found, baselines=baselines, family=members), "front-figure", note, height=520)]
     shown = [row for row in SHOWN_METRICS if row != ACCURACY or has_accuracy]
     names = [row.name for row in SHOWN_METRICS]
-    extra = [goal.metric for goal in found.objectives if goal.metric not in names]
+    goals = [goal.metric for goal in found.objectives]
+    extra = [name for name in dict.fromkeys((*goals, *later_metrics(view.outcomes))) if name not in names]
     columns = ["network", *(row.column for row in shown), *extra, "architecture", "train it for longer"]
     rows = [_front_row(point, view, shown, extra, ledger) for point in found.front]
     caption = "The networks of the front, in the order of the last objective"
@@ -105,7 +108,7 @@ def front_section(
 
 
 def progress_section(course: ProgressTable) -> Section:
-    """Two figures of best accuracy and hypervolume: over finished candidates, and over time."""
+    """Two figures of the best score and hypervolume: over finished candidates, and over time."""
     note = (
         "Hypervolume: the part of the box between the reference point and the ideal that the front dominates. "
         "Markers are candidates that made it grow."
@@ -183,9 +186,9 @@ def rescaled_section(members: FamilyTable, baselines: FamilyTable) -> Section | 
         note = "One network scaled in depth, width and resolution; bars are one standard error."
         parts.append(figure_block(family_figure(members), "family-figure", note))
     if members.members:
-        parts.append(_members_table("The rescaled family: what was asked, what rounding achieved", members.members))
+        parts.append(_members_table("The rescaled family: what was asked, what rounding achieved", members))
     if baselines.members:
-        parts.append(_members_table("Networks of the literature, trained with the same recipe", baselines.members))
+        parts.append(_members_table("Networks of the literature, trained with the same recipe", baselines))
     title = "The rescaled family" if members.members else "Networks of the literature"
     if members.members and baselines.members:
         title = "The rescaled family and networks of the literature"
@@ -246,22 +249,24 @@ def _front_row(
     point: FrontPoint, view: StudyView, shown: Sequence[Metric], extra: Sequence[str], ledger: str
 ) -> list[str]:
     values = [_value(row, point) for row in shown]
-    others = [f"{point.value(metric):,.4g}" for metric in extra]
+    found = [point.value(metric) for metric in extra]
+    others = [f"{value:,.4g}" if math.isfinite(value) else "not measured" for value in found]
     return [point.label, *values, *others, _stages(point), _command(retrain_command(view, point.trial, ledger))]
 
 
-def _members_table(caption: str, members: Sequence[MeasuredMember]) -> Markup:
+def _members_table(caption: str, known: FamilyTable) -> Markup:
+    members, score = known.members, shown_as(known.metric)
     asks = any(member.asked or member.factors for member in members)
     costs = [row for row in SHOWN_METRICS if row.is_described]
     heads = [row.column for row in costs]
-    columns = ["network", *(["asked"] if asks else []), *heads, "input", ACCURACY.column, "epochs"]
+    columns = ["network", *(["asked"] if asks else []), *heads, "input", score.column, "epochs"]
     rows = [
         [
             member.label,
             *([_asked(member)] if asks else []),
             *(_value(row, member) for row in costs),
             f"{member.resolution[0]} x {member.resolution[1]}",
-            member.failure or _value(ACCURACY, member),
+            member.failure or _value(score, member),
             str(member.epochs),
         ]
         for member in members
@@ -331,5 +336,5 @@ def _best_words(point: FrontPoint, score: str) -> tuple[str, str]:
     return f"{row.number(value)} {row.unit}".rstrip(), f"{spread}{point.label}, {macs}"
 
 
-def _number(value: float) -> float:
-    return value if math.isfinite(value) else -math.inf
+def _last(loss: float) -> float:
+    return loss if math.isfinite(loss) else math.inf

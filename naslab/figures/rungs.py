@@ -1,4 +1,4 @@
-"""Rungs: each network's accuracy at every rung that it reached, and the report's section about them."""
+"""Rungs: each network's score at every rung that it reached, and the report's section about them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from naslab.analysis.rungs import Promoted, RungAgreement, RungTable
 from naslab.figures.markup import join, table
 from naslab.figures.page import figure_block
 from naslab.figures.section import Section
-from naslab.figures.style import SYMBOLS, figure, hover, metric_axis
-from naslab.metrics import ACCURACY, MACS
+from naslab.figures.style import SYMBOLS, figure, hover, metric_axis, metric_words
+from naslab.metrics import MACS
 
 MOST_NAMED = 12
 
 
 def rungs_figure(found: RungTable) -> go.Figure:
-    """Accuracy (%) at each rung, a line for each network that was promoted, from the cheapest (dark) to the costliest.
+    """The metric of `found` at each rung, a line for each promoted network, dark ones cheap, bright ones costly.
 
     The axis of epochs is logarithmic.
     """
@@ -26,14 +26,14 @@ def rungs_figure(found: RungTable) -> go.Figure:
     colors = sample_colorscale("Cividis", [0.85 * index / max(1, len(climbs) - 1) for index in range(len(climbs))])
     epochs = [rung.epochs for rung in found.rungs]
     lines = [
-        _line(climb, color, SYMBOLS[index % len(SYMBOLS)])
+        _line(climb, color, SYMBOLS[index % len(SYMBOLS)], found.metric)
         for index, (climb, color) in enumerate(zip(climbs, colors, strict=True))
     ]
     made = figure(
         lines,
         "Networks that were promoted, rung by rung",
         xaxis={"title": {"text": "epochs of the rung"}, "type": "log", "tickvals": epochs, "ticktext": epochs},
-        yaxis=metric_axis(ACCURACY.name),
+        yaxis=metric_axis(found.metric),
     )
     return made.update_layout(showlegend=1 < len(climbs) <= MOST_NAMED)
 
@@ -62,8 +62,8 @@ def rungs_section(found: RungTable | None) -> Section | None:
     columns = ["epochs", "networks", "promoted", "stopped early", "failed", "seconds of training"]
     parts.append(table("The rungs", columns, rows, numeric=range(6)))
     caption = (
-        "How rungs rank the networks that are on both, by accuracy (tau with its 90 % bootstrap interval). Those of a "
-        "higher rung are the best of the lower one, nearer to each other than all are, and so harder to rank."
+        f"How rungs rank the networks that are on both, by {found.metric} (tau, 90 % bootstrap interval). Those "
+        "of a higher rung are the best of the lower one, nearer to each other than all are, and so harder to rank."
     )
     agreed = [_agreement_row(each) for each in found.agreements]
     parts.append(table(caption, ["epochs", "networks", "Kendall tau", "Spearman rho"], agreed, numeric=range(1, 4)))
@@ -79,10 +79,10 @@ def _agreement_row(each: RungAgreement) -> list[str]:
     return [pair, str(each.num_networks), interval, f"{each.rho:.2f}"]
 
 
-def _line(climb: Promoted, color: str, symbol: str) -> go.Scatter:
+def _line(climb: Promoted, color: str, symbol: str, metric: str) -> go.Scatter:
     name = f"trial {climb.trial}"
     pairs = list(zip(climb.epochs, climb.accuracies, strict=True))
-    lines = [f"{epochs} epochs: {ACCURACY.sentence(accuracy)}" for epochs, accuracy in pairs]
+    lines = [f"{epochs} epochs: {metric_words(metric, accuracy)}" for epochs, accuracy in pairs]
     return go.Scatter(
         x=list(climb.epochs),
         y=list(climb.accuracies),

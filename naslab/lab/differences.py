@@ -38,6 +38,10 @@ class Difference(NamedTuple):
         """The difference as a message tells it."""
         return f"{shown(self.path)} is {_side(self.there)} there, asked for {_side(self.asked)}"
 
+    def between(self, one: str, other: str) -> str:
+        """The difference of two studies, called `one` and `other`, as a message tells it."""
+        return f"{shown(self.path)} is {_side(self.there)} in '{shown(one)}', {_side(self.asked)} in '{shown(other)}'"
+
 
 def problem_difference(there: dict[str, Any], asked: dict[str, Any]) -> Difference | None:
     """The first difference of two problems in plain values, `None` where they mean the same.

@@ -24,7 +24,7 @@ from naslab.latency_models.predicted import LEAST_NETWORKS, Judged, Latency, Lat
 from naslab.provenance import installed_versions, machine_description
 from naslab.reading import read_bytes
 from naslab.space import SearchSpace, load_space
-from naslab.targets.measuring import quiet_latency
+from naslab.targets.measuring import quiet_latency as quiet_latency
 from naslab.targets.target import Deployed, Target, parse_target, require_target
 
 LEAST_UNSEEN = 10

@@ -1,7 +1,7 @@
 """What a network may be called, wherever one is asked for: by the functions of `naslab` and by the commands.
 
-A zoo name, an architecture file, a folder or weights that `naslab train` wrote, `STUDY:TRIAL` or `STUDY:best`; from
-Python an `ArchSpec` or a `Model`, too.
+A zoo name, an architecture file, a folder or weights that `naslab train` wrote, `STUDY:TRIAL`, `STUDY:best` or
+`STUDY:best@macs<=5M`; from Python an `ArchSpec` or a `Model`, too.
 """
 
 from __future__ import annotations
@@ -28,13 +28,14 @@ from naslab.arguments import (
     text,
     whole,
 )
-from naslab.errors import NaslabError, SpecError, StudyError, UnknownNameError, shown
+from naslab.errors import NaslabError, SpecError, UnknownNameError, shown
 from naslab.execution.workers import Workers
+from naslab.lab.study_models import FRONT, find_outcome, front_outcomes, named_trials
+from naslab.lab.study_models import find_study as find_study
 from naslab.package.facts import Facts, is_package, open_facts
 from naslab.reading import whole_number
 from naslab.space import SearchSpace
 from naslab.study.data_choice import DataChoice
-from naslab.study.outcome import Outcome
 from naslab.study.recipe import Recipe
 from naslab.training.datasets.given import Data
 
@@ -95,7 +96,7 @@ def sides_of(resolution: AnyResolution | None) -> HeightWidth | None:
 
 
 MODEL = either(
-    instance(Model, ArchSpec, words="a zoo name, STUDY:TRIAL, STUDY:best, an ArchSpec, a Model"),
+    instance(Model, ArchSpec, words="a zoo name, STUDY:TRIAL, STUDY:best, STUDY:best@macs<=5M, an ArchSpec, a Model"),
     path("an architecture file"),
 )
 RESOLUTION = optional(Kind("a size such as 224, a text such as 224x160, or (height, width)", sides_of))
@@ -124,8 +125,9 @@ def find_model(
 ) -> Model:
     """The network that `text` names, at another `resolution` (height, width) or number of classes where asked.
 
-    `text` is a zoo name, an architecture file, a folder or weights that `naslab train` wrote, or `STUDY:TRIAL` or
-    `STUDY:best` of a study of `ledger`; a network itself, an `ArchSpec` or a `Model`, is taken as it is. `num_classes`
+    `text` is a zoo name, an architecture file, a folder or weights that `naslab train` wrote, or `STUDY:TRIAL`,
+    `STUDY:best` or `STUDY:best@macs<=5M` (the best within limits on anything that its trials have, with commas between
+    them) of a study of `ledger`; a network itself, an `ArchSpec` or a `Model`, is taken as it is. `num_classes`
     is how many classes it is to tell apart. Raises `UnknownNameError` with the nearest names, `SpecError` for a file
     that breaks a rule, and `DataError` for a damaged package.
 
@@ -146,50 +148,37 @@ def find_model(
         return _packaged(name, sides, num_classes)
     if isinstance(text, Path) or Path(name).suffix in (".yaml", ".yml", ".json") or Path(name).is_file():
         return Model(name, _fitted(_arch_file(Path(name)), sides, num_classes))
-    if ":" in name:
-        study, _, which = name.rpartition(":")
-        outcome = find_outcome(study, which, ledger)
+    asked = named_trials(name)
+    if asked is not None:
+        outcome = find_outcome(asked, ledger)
         arch = _fitted(outcome.candidate.arch, sides, num_classes)
-        return Model(name, arch, study, outcome.candidate.trial)
+        return Model(name, arch, asked.study, outcome.candidate.trial)
     raise UnknownNameError("model", name, zoo.model_names())
 
 
-def find_study(study: StudyView | str, ledger: str | Path = "naslab.db") -> StudyView:
-    """The study that `study` is, or names in `ledger`; see `naslab.open_study`."""
-    from naslab.analysis.study import read_study
-    from naslab.ledger.ledger import Ledger
-
-    if isinstance(study, StudyView):
-        return study
-    with Ledger.open(ledger, create=False) as opened:
-        return read_study(opened, study)
+def is_front(text: AnyModel) -> bool:
+    """Whether `text` names all networks of a front, as `STUDY:front` or `STUDY:front@macs<=5M`."""
+    asked = named_trials(text) if isinstance(text, str) else None
+    return asked is not None and asked.which == FRONT and not Path(str(text)).is_file()
 
 
-def find_outcome(study: str, which: str, ledger: str | Path) -> Outcome:
-    """The outcome of trial `which` of `study` in `ledger`.
+def find_models(
+    text: AnyModel, ledger: str | Path = "naslab.db", resolution: AnyResolution | None = None
+) -> list[Model]:
+    """The networks that `text` names at another `resolution` where asked: what `find_model` finds, or those of a front.
 
-    `best` is best in its first objective, of equals in the next, among the networks at the highest fidelity that any
-    reached, the highest rung. Raises `StudyError` where there is no such trial.
+    Raises what `find_model` raises, and `StudyError` for a study of `ledger` without a front.
     """
-    from naslab.analysis.front import comparable
-
-    view = find_study(study, ledger)
-    everything = (*view.outcomes, *view.family, *view.baselines)
-    if which == "best":
-        complete = comparable(view.outcomes)
-        if not complete:
-            raise StudyError(f"study '{study}' has no finished trial without a failure, so none is best")
-        goals = view.problem.objectives
-        return min(complete, key=lambda outcome: [goal.loss(outcome.value(goal.metric)) for goal in goals])
-    trial = whole_number(which)
-    if trial is None:
-        raise StudyError(f"a trial is a number or 'best', got '{shown(which)}'")
-    for outcome in everything:
-        if outcome.candidate.trial == trial:
-            return outcome
-    last = max((outcome.candidate.trial for outcome in everything), default=None)
-    there = "it has no finished trials" if last is None else f"its finished trials go up to {last}"
-    raise StudyError(f"study '{study}' has no finished trial {trial}; {there}")
+    if not is_front(text):
+        return [find_model(text, ledger, resolution)]
+    asked = named_trials(str(text))
+    assert asked is not None
+    sides = sides_of(resolution)
+    return [
+        Model(f"{asked.study}:{trial}", _fitted(outcome.candidate.arch, sides, None), asked.study, trial)
+        for outcome in front_outcomes(find_study(asked.study, ledger), asked.limits)
+        for trial in [outcome.candidate.trial]
+    ]
 
 
 def _packaged(text: str, resolution: HeightWidth | None, num_classes: int | None) -> Model:

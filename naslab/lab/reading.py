@@ -6,24 +6,24 @@ naslab.write_report(study, "report.html")
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from naslab.analysis.front import FrontTable, front, metrics_of
+from naslab.analysis.front import FrontTable, front
 from naslab.analysis.ranking import score_of
 from naslab.analysis.reference import reference_point
 from naslab.analysis.study import StudyView
+from naslab.analysis.within_limits import within_limits
 from naslab.arguments import many, optional, path, takes, text
-from naslab.errors import StudyError
 from naslab.lab.models import LEDGER, NAMES, STUDY, find_study
 from naslab.metrics import MACS
-from naslab.study.outcome import Outcome
-from naslab.study.problem import Limit, Objective, Problem
+from naslab.study.problem import Objective, Problem
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
+
+LIMITS = many(text("a limit, as 'accuracy>=90'"))
 
 
 @takes(name=text("the name of a study"), ledger=LEDGER)
@@ -38,7 +38,7 @@ def open_study(name: str, ledger: str | Path = "naslab.db") -> StudyView:
     return find_study(name, ledger)
 
 
-@takes(study=STUDY, objectives=optional(NAMES), ledger=LEDGER, limits=many(text("a limit, as 'accuracy>=90'")))
+@takes(study=STUDY, objectives=optional(NAMES), ledger=LEDGER, limits=LIMITS)
 def pareto_front(
     study: StudyView | str,
     objectives: Sequence[str] | str | None = None,
@@ -58,37 +58,31 @@ def pareto_front(
     own = {goal.metric: goal for goal in view.problem.objectives}
     named = own if objectives is None else objectives
     goals = tuple(own[name] if name in own else Objective.named(name) for name in named)
-    within = [each for each in view.outcomes if not each.is_complete]
-    within += meeting(view, limits)
-    return front(within, goals, reference_point(view.problem, view.outcomes, goals))
+    failed = [each for each in view.outcomes if not each.is_complete]
+    within = within_limits(view.outcomes, limits)
+    return front([*failed, *within], goals, reference_point(view.problem, view.outcomes, goals))
 
 
-def meeting(view: StudyView, limits: Sequence[str]) -> list[Outcome]:
-    """The complete outcomes of a study that meet `limits`. Raises `StudyError` where there are some and none does."""
-    complete = [each for each in view.outcomes if each.is_complete]
-    known = dict.fromkeys(name for each in complete for name in metrics_of(each))
-    read = [Limit.on_results(limit, known) for limit in limits] if complete else []
-    found = [each for each in complete if all(limit.holds(each.value(limit.metric)) for limit in read)]
-    if complete and not found:
-        best = [
-            f"{limit.metric} from {min(values):g} to {max(values):g}"
-            for limit in read
-            if (values := [each.value(limit.metric) for each in complete if math.isfinite(each.value(limit.metric))])
-        ]
-        raise StudyError(f"no trial of the study meets {', '.join(map(str, read))}: its trials have {', '.join(best)}")
-    return found
-
-
-@takes(study=STUDY, x=optional(text("the name of a metric")), y=optional(text("the name of a metric")), ledger=LEDGER)
+@takes(
+    study=STUDY,
+    x=optional(text("the name of a metric")),
+    y=optional(text("the name of a metric")),
+    ledger=LEDGER,
+    limits=LIMITS,
+)
 def front_figure(
-    study: StudyView | str, x: str | None = None, y: str | None = None, ledger: str | Path = "naslab.db"
+    study: StudyView | str,
+    x: str | None = None,
+    y: str | None = None,
+    ledger: str | Path = "naslab.db",
+    limits: Sequence[str] = (),
 ) -> go.Figure:
     """The Pareto front of `study` as a Plotly figure, its baselines and family beside it.
 
     `study` is a study, or the name of one of `ledger`. `x` and `y` are names of metrics, with a direction (`f1:max`)
     where nobody declared them; `x` is by default the study's own second objective, else macs,
-    `y` accuracy, or the score of the estimator that the study ranks by.
-    Raises `StudyError` where no outcome has both.
+    `y` accuracy, or the score of the estimator that the study ranks by. `limits` such as `"accuracy>=90"` leave other
+    networks out. Raises `StudyError` where no outcome has both.
 
     >>> import naslab
     >>> naslab.front_figure(naslab.open_study("mystudy"), x="params").show()  # doctest: +SKIP
@@ -100,7 +94,7 @@ def front_figure(
     up = y or score_of(view.record)
     across = x or second_objective(view.problem, up)
     goals = (up,) if y is None and up == across else (up, across)
-    found = pareto_front(view, goals)
+    found = pareto_front(view, goals, limits=limits)
     drawn = [goal.metric for goal in found.objectives]
     return draw(found, drawn[-1], drawn[0], family(view.baselines), family(view.family))
 

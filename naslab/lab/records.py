@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 
@@ -98,7 +98,12 @@ def _take_up(ledger: Ledger, record: StudyRecord, on_event: Observer, accept_cha
 
 def _difference(there: StudyRecord, asked: StudyRecord) -> Difference | None:
     """The first thing in which a search differs from the study of its name."""
-    for field in identity_fields():
+    return record_difference(there, asked, identity_fields())
+
+
+def record_difference(there: StudyRecord, asked: StudyRecord, fields: Iterable[str]) -> Difference | None:
+    """The first difference of two records in the `fields`, `None` where they mean the same."""
+    for field in fields:
         old, new = getattr(there, field), getattr(asked, field)
         if old == new:
             continue

@@ -20,7 +20,7 @@ from naslab.estimators.proxies.proxy import Probe
 from naslab.estimators.short_training import ShortTraining
 from naslab.lab.models import COUNT, FOLDER, LEDGER, NAMES, STUDY, find_study
 from naslab.lab.search_options import SearchOptions
-from naslab.ledger.ledger import Ledger
+from naslab.ledger.ledger import OWN_CHECKPOINTS, Ledger
 from naslab.ledger.record import StudyRecord
 from naslab.metrics import ACCURACY, EVALUATION, TIMING, find_metric, is_described, metrics
 from naslab.outside import source_of
@@ -53,7 +53,7 @@ class SearchEstimator(NamedTuple):
         """
         if not isinstance(self.estimator, OwnTraining):
             return self.estimator
-        folder = ledger.checkpoints(study).folder.absolute() / "own"
+        folder = ledger.checkpoints(study).folder.absolute() / OWN_CHECKPOINTS
         return msgspec.structs.replace(self.estimator, folder=str(folder), stop_early=stop_early)
 
 

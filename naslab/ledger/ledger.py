@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import msgspec
-from sqlalchemy import Connection, Engine, Select, delete, exists, insert, select, update
+from sqlalchemy import Connection, Engine, Select, delete, exists, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from naslab.arch.spec import ArchSpec
 from naslab.blobs import BlobStore
 from naslab.errors import StudyError, UnknownNameError, UnreadableError
+from naslab.ledger import whole_studies
 from naslab.ledger.claim import claimed_file, claimed_server
 from naslab.ledger.engine import open_engine, require_current, writing
 from naslab.ledger.faults import explained
@@ -33,8 +34,11 @@ from naslab.ledger.rows import (
     writing_versions,
 )
 from naslab.ledger.tables import measurements, outcomes, runs, studies, trials
-from naslab.passwords import without_passwords
 from naslab.study.outcome import Candidate, Outcome
+
+OWN_CHECKPOINTS = "own"
+"""The folder among a study's checkpoints for what users' training functions leave."""
+Kept: TypeAlias = tuple[BlobStore, str]
 
 
 class Ledger:
@@ -57,9 +61,8 @@ class Ledger:
         self.location = location
         self._engine = engine
         self._writer = writing(engine)
-        self._study_ids: dict[str, int] = {}
-        self._driven: dict[str, int] = {}
-        """The studies that are claimed here, each with the thread that did."""
+        self._driven: dict[str, tuple[int, int]] = {}
+        """The studies that are claimed here, each with the thread that did, and its key."""
 
     @classmethod
     def open(cls, location: str | Path, create: bool = True) -> Self:
@@ -80,13 +83,16 @@ class Ledger:
 
     def checkpoints(self, name: str) -> BlobStore:
         """The store of checkpoints of a study's trainings, in a folder of their own, which its driver may sweep."""
-        return BlobStore(self.location.blob_folder / "checkpoints" / str(self._study_id(name)))
+        return self._checkpoints(self._study_id(name))
+
+    def _checkpoints(self, study_id: int) -> BlobStore:
+        return BlobStore(self.location.blob_folder / "checkpoints" / str(study_id))
 
     def create_study(self, record: StudyRecord) -> None:
         """Enter a study; raises `StudyError` where its name is taken, blank, or not printable."""
         try:
             with self._writing() as connection:
-                _enter_study(connection, record)
+                whole_studies.enter_study(connection, record)
         except IntegrityError:
             raise StudyError(f"study '{record.name}' exists already: resume it, or choose another name") from None
 
@@ -114,17 +120,69 @@ class Ledger:
             amended = update(studies).where(studies.c.study_id == study_id)
             connection.execute(amended.values(trials=record.trials, record=to_json(record)))
 
+    def rename_study(self, name: str, new: str) -> None:
+        """Call a study `new`; raises `StudyError` while it is driven, and for a name that is taken or none."""
+        with self.claim(name):
+            record = msgspec.structs.replace(self.study(name), name=new)
+            try:
+                with self._writing() as connection:
+                    whole_studies.rename(connection, self._study_id(name), record)
+            except IntegrityError:
+                raise StudyError(f"study '{new}' exists already: choose another name") from None
+
+    def delete_study(self, name: str) -> None:
+        """Take a study away with its outcomes and its checkpoints; raises `StudyError` while it is driven."""
+        with self.claim(name):
+            study_id = self._study_id(name)
+            with self._writing() as connection:
+                whole_studies.remove(connection, study_id)
+            self._checkpoints(study_id).take_away(OWN_CHECKPOINTS)
+
+    def enter_finished(
+        self, record: StudyRecord, launches: Sequence[RunRecord], done: Sequence[Outcome], kept: Sequence[Kept] = ()
+    ) -> None:
+        """Enter a whole study at once or not at all: its `launches`, the outcomes `done` and the checkpoints `kept`.
+
+        Each checkpoint is the store of another study and the content hash there. Raises `StudyError` where the name of
+        `record` is taken, or none.
+        """
+        try:
+            with self._writing() as connection:
+                study_id = whole_studies.enter_study(connection, record)
+                whole_studies.enter_finished(connection, study_id, launches, done)
+                for store, sha256 in kept:
+                    self._checkpoints(study_id).put(store.get(sha256))
+        except IntegrityError:
+            raise StudyError(f"study '{record.name}' exists already: choose another name") from None
+
+    def add_measured(
+        self, name: str, trials: Sequence[int], measured: Mapping[str, float], notes: Mapping[str, Any]
+    ) -> None:
+        """Put what was `measured` later, with `notes`, to the finished `trials` of the study `name`, all or none.
+
+        Raises `StudyError` where one is not finished.
+        """
+        study_id = self._study_id(name)
+        with self._writing() as connection:
+            for trial in trials:
+                whole_studies.add_measured(connection, study_id, trial, measured, notes)
+
     @contextmanager
     def claim(self, name: str) -> Iterator[None]:
         """Drive a study alone for the block; raises `StudyError` that says who else drives it.
 
+        Raises `UnknownNameError` where there is none.
+
         A claim ends with its process too, also where that is killed. The thread that holds it may claim the study
         again.
         """
-        if self._driven.get(name) == threading.get_ident():
+        if name in self._driven and self._driven[name][0] == threading.get_ident():
             yield
             return
-        with self._claimed(self._study_id(name), name):
+        study_id = self._study_id(name)
+        with self._claimed(study_id, name):
+            if not self._rows(select(studies.c.study_id).where(studies.c.name == name, studies.c.study_id == study_id)):
+                raise UnknownNameError("study", name, self.study_names())  # renamed or taken away meanwhile
             yield
 
     @contextmanager
@@ -140,7 +198,7 @@ class Ledger:
             if record.name not in self.study_names():
                 try:
                     with self._writing() as connection:
-                        claimed.enter_context(self._claimed(_enter_study(connection, record), record.name))
+                        claimed.enter_context(self._claimed(whole_studies.enter_study(connection, record), record.name))
                     is_new = True
                 except IntegrityError:  # another program was faster
                     claimed.close()
@@ -167,9 +225,14 @@ class Ledger:
         [(found,)] = self._rows(_has_outcome(self._study_id(name)))
         return bool(found)
 
+    def num_outcomes(self, name: str) -> int:
+        """How many candidates of a study are finished."""
+        columns = select(func.count()).where(outcomes.c.study_id == self._study_id(name))
+        return int(self._rows(columns)[0][0])
+
     def add_run(self, name: str, run: RunRecord) -> None:
         """Enter a launch of a study."""
-        row = {"study_id": self._study_id(name), "started": run.started, "command": run.command, "record": to_json(run)}
+        row = whole_studies.run_row(self._study_id(name), run)
         with self._writing() as connection:
             connection.execute(insert(runs).values(row))
 
@@ -253,7 +316,7 @@ class Ledger:
             if place.path is None
             else claimed_file(place.path, study_id, name)
         ):
-            self._driven[name] = threading.get_ident()
+            self._driven[name] = threading.get_ident(), study_id
             try:
                 yield
             finally:
@@ -280,13 +343,13 @@ class Ledger:
             return connection.execute(columns).all()
 
     def _study_id(self, name: str) -> int:
-        """The study's key; studies are never renamed or taken away, so it is looked up once."""
-        if name not in self._study_ids:
-            found = self._rows(select(studies.c.study_id).where(studies.c.name == name))
-            if not found:
-                raise UnknownNameError("study", name, self.study_names())
-            self._study_ids[name] = found[0][0]
-        return self._study_ids[name]
+        """The study's key. Only those that are claimed here cannot be renamed or taken away by another program."""
+        if name in self._driven:
+            return self._driven[name][1]
+        found = self._rows(select(studies.c.study_id).where(studies.c.name == name))
+        if not found:
+            raise UnknownNameError("study", name, self.study_names())
+        return int(found[0][0])
 
     def _refused(self, name: str, study_id: int, outcome: Outcome) -> StudyError:
         """Why an outcome was not taken."""
@@ -298,19 +361,6 @@ class Ledger:
         if was != now:
             return StudyError(f"trial {trial} of study '{name}' was started with network {was}, finished with {now}")
         return StudyError(f"trial {trial} of study '{name}' is finished already, its outcome stays as it is")
-
-
-def _enter_study(connection: Connection, record: StudyRecord) -> int:
-    """Enter a study and return its key; raises `StudyError` for a name that is blank or not printable."""
-    name = record.name
-    if not name.strip() or not name.isprintable():
-        raise StudyError(f"a study's name must be printable and not blank, got {name!r}")
-    if without_passwords(name) != name:
-        raise StudyError(f"a study's name must hold no password, got {name!r}")
-    made = connection.execute(insert(studies).values(name=name, trials=record.trials, record=to_json(record)))
-    key = made.inserted_primary_key
-    assert key is not None, "the database told no key of the row"
-    return int(key[0])
 
 
 def _has_outcome(study_id: int) -> Select[Any]:

@@ -21,6 +21,20 @@ class SourceChange(msgspec.Struct, frozen=True, kw_only=True):
     accepted: float
 
 
+class MergedStudy(msgspec.Struct, frozen=True, kw_only=True):
+    """A study whose outcomes went into another one: its `name`, `strategy`, `seed` and when it was `created`.
+
+    `num_outcomes` is how many of its outcomes were taken; `num_left_out` those of networks that another study had, too.
+    """
+
+    name: str
+    strategy: str
+    seed: int
+    created: float
+    num_outcomes: int
+    num_left_out: int
+
+
 class StudyRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A study: its problem as plain JSON values, and what drives it.
 
@@ -32,6 +46,7 @@ class StudyRecord(msgspec.Struct, frozen=True, kw_only=True):
     is the SHA-256 of the file that it reads, or of the results that it has learned from, where there are such.
     `made_with` is the source of what a user brought, by definition (`naslab.outside.source_of`), `changes` are those of
     it that were accepted since.
+    `merged` are the studies that it was put together from.
     A `deterministic` study is the same whatever its number of workers. `created` is in seconds since the epoch (UTC).
     """
 
@@ -50,6 +65,7 @@ class StudyRecord(msgspec.Struct, frozen=True, kw_only=True):
     deterministic: bool = False
     made_with: dict[str, str] = {}
     changes: tuple[SourceChange, ...] = ()
+    merged: tuple[MergedStudy, ...] = ()
 
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):

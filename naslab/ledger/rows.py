@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -102,14 +102,18 @@ def outcome_row(study_id: int, outcome: Outcome) -> dict[str, Any]:
 
 
 def measurement_rows(study_id: int, outcome: Outcome) -> list[dict[str, Any]]:
-    """The rows of `measurements` of an outcome, one for each metric.
+    """The rows of `measurements` of an outcome, one for each metric; see `measured_rows`."""
+    return measured_rows(study_id, outcome.candidate.trial, outcome.estimate.measured)
+
+
+def measured_rows(study_id: int, trial: int, measured: Mapping[str, float]) -> list[dict[str, Any]]:
+    """The rows of `measurements` of what was `measured` of the `trial` of the study with the key `study_id`.
 
     Values that are not finite are in the JSON of `outcomes` only: databases differ in what they make of NaN.
     """
-    trial = outcome.candidate.trial
     return [
         {"study_id": study_id, "trial": trial, "metric": metric, "value": value}
-        for metric, value in outcome.estimate.measured.items()
+        for metric, value in measured.items()
         if math.isfinite(value)
     ]
 

@@ -10,7 +10,7 @@ import numpy as np
 from naslab.arch.cost import cost
 from naslab.errors import SpecError
 from naslab.space.decoding import Decoding
-from naslab.space.genome import Genome, Hole
+from naslab.space.genome import Gene, Genome, Hole
 from naslab.space.tree import Tree, locate
 from naslab.space.walk import at_random, first_option, from_known, walk
 
@@ -18,6 +18,8 @@ MAX_OPTIONS = 50_000
 """Options of all holes of a space: each of them is tried."""
 TRIES = 64
 """Random fillings of the other holes before an option is taken to be wrong itself."""
+MOST_FAILURES = 8
+"""Genomes of options not seen yet that may be no networks, as in spaces whose options clash, before each is alone."""
 
 
 def refuse_bad_options(tree: Tree, decoding: Decoding) -> None:
@@ -30,11 +32,44 @@ def refuse_bad_options(tree: Tree, decoding: Decoding) -> None:
     if num_options > MAX_OPTIONS:
         raise SpecError("", f"the holes of a space may have {MAX_OPTIONS:,} options in all, got {num_options:,}")
     _try(tree, decoding, {})
+    seen = _Seen(tree, decoding)
     for path, hole in tree.holes.items():
         for option in range(len(hole.options)):
-            _try(tree, decoding, tree.given[path] | {path: option})
+            known = tree.given[path] | {path: option}
+            if Gene(path, option) not in seen.genes and not seen.sees(known):
+                _try(tree, decoding, known)
     strides = {path: _largest(hole) for path, hole in tree.holes.items() if path.endswith("stride")}
     _try(tree, decoding, strides)
+
+
+class _Seen:
+    """The options that networks are known to have: `genes`. One network shows an option of each of its holes."""
+
+    def __init__(self, tree: Tree, decoding: Decoding) -> None:
+        self._tree = tree
+        self._decoding = decoding
+        self._failures = self._turn = 0
+        self.genes: set[Gene] = set()
+
+    def sees(self, known: Mapping[str, int]) -> bool:
+        """Whether the genome of `known` and, elsewhere, of options that none has shown yet, is a network."""
+        if self._failures >= MOST_FAILURES:
+            return False
+        self._turn += 1
+        genome = walk(self._tree, from_known(known, self._next_option))
+        try:
+            cost(self._decoding.decode(genome))
+        except SpecError:
+            self._failures += 1
+            return False
+        self.genes.update(genome.genes)
+        return True
+
+    def _next_option(self, hole: Hole) -> int:
+        """One that none has shown, else each in turn, for what is chosen inside of it."""
+        count = len(hole.options)
+        unseen = (each for each in range(count) if Gene(hole.path, each) not in self.genes)
+        return next(unseen, self._turn % count)
 
 
 def _try(tree: Tree, decoding: Decoding, known: Mapping[str, int]) -> None:

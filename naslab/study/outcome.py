@@ -127,13 +127,18 @@ LOAD_NOTE = "latency_load"
 """The note of an estimate that says under which load its latency was measured."""
 
 
+LATER_NOTE = "measured_later"
+"""The note of an estimate that says of each metric that was measured later how it was."""
+
+
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     """What was measured of a candidate at its fidelity, or why nothing was.
 
     `measured` holds the metrics by name (`naslab.metrics`): for a training `accuracy` (validation, per cent) with its
     binomial standard error and, where asked for, the median latency with its interquartile range. `curve` holds every
     epoch of the network, those of the checkpoint that it started from too; `wall_seconds` are those of this estimate
-    alone. `notes` hold what else is known of it, under `latency_load` the load that a latency was measured under.
+    alone. `notes` hold what else is known of it, under `latency_load` the load that a latency was measured under, under
+    `measured_later` how each metric was measured that `naslab measure STUDY --metric` added.
     `weights_sha256` is the content hash of the checkpoint that it left, empty where it left none.
     """
 

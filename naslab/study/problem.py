@@ -22,6 +22,18 @@ THOUSANDS = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9}
 """What the letter behind a bound multiplies it by."""
 
 
+def read_number(text: str) -> float:
+    """The number in `text`, where k, M or G behind it stand for thousands, millions and thousands of millions.
+
+    Raises `ValueError` for anything else.
+
+    >>> read_number("50M"), read_number("1.5 G"), read_number("-3")
+    (50000000.0, 1500000000.0, -3.0)
+    """
+    letter = text[-1:] if text[-1:] in THOUSANDS else ""
+    return float(text.removesuffix(letter)) * THOUSANDS[letter]
+
+
 class Objective(Spec, frozen=True):
     """A `metric`, by its name, to make as large as possible where `maximise` holds, else as small."""
 
@@ -112,10 +124,10 @@ class Limit(Spec, frozen=True):
 
     @classmethod
     def _read(cls, text: str, known: Collection[str], is_any: bool = False) -> Limit:
-        match = re.fullmatch(r"\s*(\w+(?:@.*?\S)?)\s*(<=|>=)\s*([0-9.eE+_-]+) ?([kMG]?)\s*", text)
+        match = re.fullmatch(r"\s*(\w+(?:@.*?\S)?)\s*(<=|>=)\s*([0-9.eE+_-]+ ?[kMG]?)\s*", text)
         try:
             assert match is not None
-            bound = float(match[3]) * THOUSANDS[match[4]]
+            bound = read_number(match[3])
         except (AssertionError, ValueError):
             raise SpecError("limit", f"must look like 'macs<=50e6', got '{text}'") from None
         if match[1].lower() in ("flops", "mult_adds"):

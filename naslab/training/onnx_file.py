@@ -21,7 +21,8 @@ from torch import nn
 from naslab.arch.plan import Shape
 from naslab.atomic_write import draft_folder, put_in_place, require_writable
 from naslab.errors import NaslabError, shown
-from naslab.training.onnx_session import INPUT, OUTPUT, Pixels, noise_images, onnx_session
+from naslab.training.onnx_session import INPUT, OUTPUT, Pixels, noise_images
+from naslab.training.onnx_session import onnx_session as onnx_session
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 """What writing and checking takes: the extra `naslab[onnx]`."""

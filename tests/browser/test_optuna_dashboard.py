@@ -8,6 +8,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -28,7 +29,7 @@ from naslab.study.outcome import Estimate, Failure, Outcome
 from naslab.study.problem import DataChoice, Limit, Objective, Problem
 from naslab.study.recipe import Recipe
 
-pytest.importorskip("optuna_dashboard", reason="optuna-dashboard is not installed")
+pytestmark = pytest.mark.skipif(find_spec("optuna_dashboard") is None, reason="optuna-dashboard is not installed")
 
 
 def study_of(trials: int) -> StudyView:

@@ -82,7 +82,7 @@ def no_work(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "option"), CASES, ids=" ".join)
+@pytest.mark.parametrize(("name", "option"), CASES, ids=map(" ".join, CASES))
 def test_a_value_that_no_option_has_ends_in_one_message(
     name: str, option: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

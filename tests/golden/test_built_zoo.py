@@ -1,4 +1,4 @@
-"""What is counted is what is built: the whole zoo, each network whole, at three input sizes and two numbers of classes.
+"""What is counted is what is built: the whole zoo, and the smallest of each family at other input sizes and classes.
 
 Parameters are those of the module, macs are counted by PyTorch's own flop counter, activations at the convolutions.
 """
@@ -16,13 +16,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from naslab.arch import ArchSpec, cost, layer_costs, lower
+from naslab.arch import ArchSpec, cost, lower
 from naslab.arch.build import module_of
 from naslab.arch.modules import StandardizedConv2d
-from naslab.zoo import model, model_names
+from naslab.zoo import model, model_names, zoo_entries
 
-VERY_DEEP = {name for name in model_names() if sum(row.macs > 0 for row in layer_costs(model(name))) > 250}
-"""Hundreds of blocks: the fast tests leave them to the slow ones."""
+VERY_DEEP = {name for name in model_names() if sum(stage.repeats for stage in model(name).stages) > 100}
+"""The fast tests leave them to the slow ones."""
 
 # The published size, an odd one and one that is not square. Larger images than the published ones say nothing more.
 IMAGENET = {"published": None, "odd": 229, "rectangular": (224, 160)}
@@ -30,15 +30,27 @@ SMALL = {"published": None, "odd": 35, "rectangular": (32, 40)}
 CLASSES = (10, 1000)
 
 
+def smallest() -> set[str]:
+    """Of each family and kind of image the network of the fewest macs: its blocks are those of the larger ones."""
+    found: dict[tuple[str, bool], str] = {}
+    for name, entry in zoo_entries().items():
+        kind = entry.family, model(name).input[1] <= 32
+        if kind not in found or cost(model(name)).macs < cost(model(found[kind])).macs:
+            found[kind] = name
+    return set(found.values())
+
+
 def variants() -> Iterator[object]:
-    """Every network at every size and number of classes; one of them is fast, that which was published."""
+    """Every network as it was published, and the smallest ones at every other size and number of classes."""
+    varied = smallest()
     for name in model_names():
-        arch = model(name)
+        published_classes = model(name).num_classes
         for num_classes in CLASSES:
             for place in IMAGENET:
-                is_fast = (place, num_classes) == ("published", arch.num_classes) and name not in VERY_DEEP
-                marks = () if is_fast else pytest.mark.slow
-                yield pytest.param(name, num_classes, place, marks=marks, id=f"{name}-{num_classes}-{place}")
+                is_published = (place, num_classes) == ("published", published_classes)
+                if is_published or name in varied:
+                    marks = () if is_published and name not in VERY_DEEP else pytest.mark.slow
+                    yield pytest.param(name, num_classes, place, marks=marks, id=f"{name}-{num_classes}-{place}")
 
 
 @pytest.mark.parametrize(("name", "num_classes", "place"), list(variants()))

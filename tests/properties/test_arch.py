@@ -9,7 +9,7 @@ import msgspec
 import pytest
 import torch
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from liveness import slow_peak
 from random_networks import BLOCKS, archs
@@ -18,6 +18,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from naslab.arch import (
     ArchSpec,
+    CellInput,
+    GraphCell,
+    Stage,
     arch_id,
     canonical,
     cost,
@@ -146,8 +149,23 @@ def test_canonical_is_idempotent_and_costs_the_same(arch: ArchSpec) -> None:
     assert cost(simple) == cost(arch)
 
 
+SUM_OUT_OF_ORDER = ArchSpec(
+    input=(1, 5, 5),
+    stages=(
+        Stage(
+            block=GraphCell(
+                nodes=(tuple(CellInput(op=op, state=0) for op in ("none", "skip_connect", "nor_conv_1x1")),)  # type: ignore[arg-type]
+            ),
+            stride=2,
+        ),
+    ),
+    num_classes=2,
+)
+
+
 @settings(PROPERTY, max_examples=40)
 @given(archs())
+@example(SUM_OUT_OF_ORDER)
 def test_canonical_computes_the_same(arch: ArchSpec) -> None:
     simple = canonical(arch)
     given_form, canonical_form = build(arch, seed=0).eval(), build(simple, seed=1).eval()

@@ -34,7 +34,7 @@ class GraphCell(Block, frozen=True, tag="graph_cell"):
     Two inputs are brought to the width by activation, 1x1 convolution and norm, an earlier map of another size by a
     factorised reduction (two strided halves, one shifted by a position); of one input the operations that read it bring
     it to the width. At stride 2 operations on the inputs halve the map. `none` adds nothing; a node of nothing else is
-    zeros.
+    zeros. What a node sums is lowered by state and then by name, in whichever order it is written.
 
     >>> cell = GraphCell(nodes=((CellInput(op="nor_conv_3x3", state=0),), (CellInput(op="skip_connect", state=1),)))
     >>> cell.lower((8, 32, 32), 8, 1, Context()).names
@@ -84,8 +84,12 @@ class GraphCell(Block, frozen=True, tag="graph_cell"):
         return _lowered(self, shapes, width, stride, context, drop_rate)
 
     def canonical(self, in_width: int, width: int | None, stride: int) -> Block:
-        ordered = tuple(tuple(sorted(node, key=lambda each: (each.state, each.op))) for node in self.nodes)
-        return structs.replace(self, nodes=ordered)
+        return structs.replace(self, nodes=_ordered(self.nodes))
+
+
+def _ordered(nodes: tuple[tuple[CellInput, ...], ...]) -> tuple[tuple[CellInput, ...], ...]:
+    """The nodes with what each sums in one order, in which cells lower too: however it is written it is one plan."""
+    return tuple(tuple(sorted(node, key=lambda each: (each.state, each.op))) for node in nodes)
 
 
 class _State(NamedTuple):
@@ -101,6 +105,7 @@ class _Builder:
 
     def __init__(self, cell: GraphCell, width: int, stride: int, context: Context, drop_rate: float) -> None:
         self.cell = cell
+        self.summed = _ordered(cell.nodes)
         self.width = width
         self.stride = stride
         self.context = context
@@ -126,7 +131,7 @@ class _Builder:
 
     def state(self, index: int, states: list[_State]) -> _State:
         """The state of node `index`, whose operations are added to the graph."""
-        read = self.cell.nodes[index]
+        read = self.summed[index]
         terms = [self.apply(f"node{index}_{place}", each, states[each.state]) for place, each in enumerate(read)]
         values = [value for value in terms if value is not None]
         if not values:

@@ -1,4 +1,4 @@
-"""Graphs of layers, histories, and networks with auxiliary heads: how each is counted is written beside it.
+"""Graphs of layers: how they are counted is written beside them.
 
 | name | meaning |
 |---|---|
@@ -8,7 +8,6 @@
 | `maps` | the distinct maps before a graph; several inputs may be the same map |
 | `reads` | for each input of a graph, the index of its map in `maps` |
 | `keeps` | for each of `maps`, whether something behind the graph still needs it (`keep` of `naslab.arch.tally`) |
-| step | a layer of a history; value 0 is the history's input, value i the output of step i - 1 |
 
 A map is alive until the last node that reads it has run. `add` and `mean` write over one of their inputs where a map
 is read for the last time; `concat` always makes a new map. One example: a graph on a map x of shape (4, 4, 4), 64
@@ -27,8 +26,9 @@ positions. The span of b's input is the larger one of x's and a's, (1, 2, 2, 1, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence as AnySequence
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 import msgspec
 from msgspec import structs
@@ -38,19 +38,19 @@ from naslab.arch.declaration import (
     Declaration,
     HeightWidth,
     Layer,
-    NamedPart,
     Shape,
     declare,
     keeps_zero,
-    named_parts,
 )
 from naslab.arch.layers.activation import Act
-from naslab.arch.layers.combinators import Sequence, row_words, sequence_parts
+from naslab.arch.layers.combinators import Sequence
 from naslab.arch.layers.convolution import Conv
 from naslab.arch.layers.words import counted
 from naslab.arch.span import POINT, Span, joined, then
-from naslab.arch.tally import Tally, counts, num_values, tally
+from naslab.arch.tally import Tally, num_values, tally
 from naslab.errors import SpecError
+
+Shapes: TypeAlias = AnySequence[Shape]
 
 
 class Node(msgspec.Struct, frozen=True, gc=False):
@@ -83,27 +83,6 @@ class Dag(Layer, frozen=True, gc=False, cache_hash=True):
     drop_rate: float = 0.0
 
 
-class History(Layer, frozen=True, gc=False):
-    """`layers` one after another under their `names`, where a `Dag` of n inputs reads the last n outputs, oldest first.
-
-    Where there are fewer, the history's input stands for those that are missing. Any other layer reads the last
-    output. The layers of a history inside a history count as the outer one's own.
-    """
-
-    names: tuple[str, ...]
-    layers: tuple[Layer, ...]
-
-
-class Supervised(Layer, frozen=True, gc=False):
-    """A network, `body`, with auxiliary heads behind some of its parts, in training only (arXiv 1409.4842, section 5).
-
-    `taps` are triples of a part's name, the head that reads its output, and the factor of the head's loss.
-    """
-
-    body: Sequence | History
-    taps: tuple[tuple[str, Layer, float], ...]
-
-
 def _count_dag(layer: Dag, shape: Shape, keep: bool) -> Counts:
     return dag_tally(layer, (shape,), (0,) * layer.num_inputs, (keep,))
 
@@ -117,9 +96,9 @@ def dag_tally(
     each of its inputs. The peak leaves out maps that the graph does not read and later steps do. Raises `SpecError`
     naming the node that does not fit.
     """
-    total, nodes = _nodes_tally(layer, maps, reads, keeps)
+    total = graph_counts(layer, maps, reads, keeps)
     values = [spans[index] if spans else POINT for index in reads]
-    for node, span in zip(layer.nodes, nodes, strict=True):
+    for node, span in zip(layer.nodes, _node_spans(layer, tuple(maps[index] for index in reads)), strict=True):
         inputs = node.inputs
         before = values[inputs[0]] if len(inputs) == 1 else joined([values[index] for index in inputs])
         values.append(before if span is POINT else then(before, span))
@@ -127,45 +106,80 @@ def dag_tally(
 
 
 @lru_cache(maxsize=16384)
-def _nodes_tally(
-    layer: Dag, maps: tuple[Shape, ...], reads: tuple[int, ...], keeps: tuple[bool, ...]
-) -> tuple[Tally, tuple[Span, ...]]:
-    """A graph's counts, and the spans of its nodes' layers: what they see together depends on what the inputs do."""
-    values = [maps[index] for index in reads]
+def graph_shapes(layer: Dag, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
+    """The shapes of all values of a graph whose inputs are of the shapes `inputs`, and behind them that of its output.
+
+    Raises `SpecError` naming the node that does not fit.
+    """
+    values = list(inputs)
+    for name, node in zip(layer.names, layer.nodes, strict=True):
+        try:
+            values.append(node_tally(node, values).out_shape)
+        except SpecError as error:
+            raise error.inside(name) from None
+    for index in layer.outputs:
+        if index >= len(values):
+            raise SpecError("", f"reads value {index}, but there are only {len(values)}")
+    return (*values, _stacked([values[index] for index in layer.outputs]))
+
+
+@lru_cache(maxsize=16384)
+def _node_spans(layer: Dag, inputs: tuple[Shape, ...]) -> tuple[Span, ...]:
+    """The spans of a graph's nodes: what they see together depends on what the inputs do."""
+    values = graph_shapes(layer, inputs)[:-1]
+    found = []
+    for count, node in enumerate(layer.nodes, layer.num_inputs):
+        found.append(node_tally(node, list(values[:count])).span)
+    return tuple(found)
+
+
+@lru_cache(maxsize=16384)
+def graph_counts(layer: Dag, maps: tuple[Shape, ...], reads: tuple[int, ...], keeps: tuple[bool, ...]) -> Tally:
+    """As `dag_tally` of the graph `layer`, without the span: `POINT` stands for it.
+
+    `maps` are the shapes of all outputs so far, `reads` the places among them of what the graph takes, and `keeps`
+    says of each of `maps` whether it is needed behind the graph.
+    """
+    shapes = graph_shapes(layer, tuple(maps[index] for index in reads))
     place = [*reads, *range(len(maps), len(maps) + len(layer.nodes))]
     sizes = [num_values(each) for each in maps] + [0] * len(layer.nodes)
     left = _reads_left(layer, place, keeps)
     alive = sum(size for size, count in zip(sizes, left, strict=True) if count)
     params = macs = activations = peak = 0
-    spans: list[Span] = []
-    for name, node in zip(layer.names, layer.nodes, strict=True):
-        try:
-            shape = joined_shape(node, values)
-            sources = [place[index] for index in node.inputs]
+    for made, node in enumerate(layer.nodes, len(maps)):
+        inputs = node.inputs
+        number = made - len(maps) + layer.num_inputs
+        out = shapes[number]
+        size = sizes[made] = out[0] * out[1] * out[2]
+        if len(inputs) == 1 and node.shifted_like is None:
+            source = place[inputs[0]]
+            left[source] -= 1
+            kept = left[source] > 0
+            part = _layer_tally(node.layer, shapes[inputs[0]], kept)
+            freed = 0 if kept else sizes[source]
+            most = alive - sizes[source] + part.peak
+        else:
+            sources = [place[index] for index in inputs]
             for source in sources:
                 left[source] -= 1
-            freed = sum(sizes[source] for source in set(sources) if not left[source])
-            is_shifted = running(node).is_shifted
-            alone = len(sources) == 1 and not is_shifted
-            part = node_tally(node, values, alone and left[sources[0]] > 0)
-            if is_shifted:
-                peak = max(peak, alive + part.peak)
-            elif alone:
-                peak = max(peak, alive - sizes[sources[0]] + part.peak)
+            freed = sum([sizes[source] for source in set(sources) if not left[source]])
+            part = node_tally(node, shapes[:number])
+            if running(node).is_shifted:
+                most = alive + part.peak
+            elif len(inputs) == 1:
+                alone = node_tally(node, shapes[:number], left[sources[0]] > 0)
+                most = alive - sizes[sources[0]] + alone.peak
             else:
                 in_place = freed > 0 and node.join != "concat"
-                peak = max(peak, alive + (0 if in_place else num_values(shape)), alive - freed + part.peak)
-        except SpecError as error:
-            raise error.inside(name) from None
+                joined_size = num_values(joined_shape(node, shapes[:number]))
+                most = max(alive + (0 if in_place else joined_size), alive - freed + part.peak)
+        if most > peak:
+            peak = most
         params, macs, activations = params + part.params, macs + part.macs, activations + part.activations
-        spans.append(part.span)
-        made = place[len(values)]
-        sizes[made] = num_values(part.out_shape)
-        alive += (sizes[made] if left[made] else 0) - freed
-        values.append(part.out_shape)
-    out = _stacked([values[index] for index in layer.outputs])
-    peak = max(peak, alive + (num_values(out) if len(layer.outputs) > 1 else 0))
-    return Tally(out, params, macs, activations, peak, POINT), tuple(spans)
+        alive += (size if left[made] else 0) - freed
+    if len(layer.outputs) > 1:
+        peak = max(peak, alive + num_values(shapes[-1]))
+    return Tally(shapes[-1], params, macs, activations, peak, POINT)
 
 
 _layer_tally = lru_cache(maxsize=16384)(tally)
@@ -217,15 +231,15 @@ def _running_shifted(layer: Layer) -> Running:
     return Running(inner, True, margin, conv.stride)
 
 
-def node_tally(node: Node, values: list[Shape], keep: bool = False) -> Tally:
+def node_tally(node: Node, values: Shapes, keep: bool = False) -> Tally:
     """Count the layer of `node` on the values that it reads, `values` being the shapes of all before it.
 
     The peak counts the joined map and what the layer makes of it; `keep` says that the joined map is needed afterwards.
     Raises `SpecError` where the values cannot be joined or the layer does not fit them.
     """
-    shape = joined_shape(node, values)
     if node.shifted_like is None:
-        return _layer_tally(node.layer, shape, keep)
+        return _layer_tally(node.layer, _joined(node, values), keep)
+    shape = joined_shape(node, values)
     run = running(node)
     if run.is_shifted and min(shape) < 1:
         raise _nothing_left(node, values)
@@ -239,14 +253,14 @@ def node_tally(node: Node, values: list[Shape], keep: bool = False) -> Tally:
     return part._replace(out_shape=(channels, height - top, width - left))
 
 
-def _shift(node: Node, values: list[Shape]) -> HeightWidth:
+def _shift(node: Node, values: Shapes) -> HeightWidth:
     """Whether rows and columns are shifted."""
     assert node.shifted_like is not None
     _, height, width = values[node.shifted_like]
     return 1 - height % 2, 1 - width % 2
 
 
-def _nothing_left(node: Node, values: list[Shape]) -> SpecError:
+def _nothing_left(node: Node, values: Shapes) -> SpecError:
     rule = "no shifted window starts on a map of {} x {}; the input is too small for the strides before it"
     return SpecError("", rule.format(*_joined(node, values)[1:]))
 
@@ -255,20 +269,16 @@ def _reads_left(layer: Dag, place: list[int], keeps: tuple[bool, ...]) -> list[i
     """How often each map and each node's output is read, by the nodes, as an output, or afterwards."""
     left = [int(keep) for keep in keeps] + [0] * len(layer.nodes)
     for index in (*(index for node in layer.nodes for index in node.inputs), *layer.outputs):
-        if index >= len(place):
-            raise SpecError("", f"reads value {index}, but there are only {len(place)}")
         left[place[index]] += 1
     return left
 
 
-def joined_shape(node: Node, values: list[Shape]) -> Shape:
+def joined_shape(node: Node, values: Shapes) -> Shape:
     """The shape of the map on which `running(node).layer` runs, `values` being the shapes of all values before it.
 
     A shifted node's map has the zeros around it. Raises `SpecError` for a value that is not there yet, and for maps
     that cannot be joined: sums need equal shapes, stacks equal sides.
     """
-    if max(node.inputs) >= len(values):
-        raise SpecError("", f"reads value {max(node.inputs)}, but only {len(values)} come before it")
     shape = _joined(node, values)
     run = running(node)
     if not run.is_shifted:
@@ -281,21 +291,25 @@ def joined_shape(node: Node, values: list[Shape]) -> Shape:
     return channels, height + 2 * below - top * (down - 1), width + 2 * right - left * (across - 1)
 
 
-def _joined(node: Node, values: list[Shape]) -> Shape:
-    shapes = [values[index] for index in node.inputs]
+def _joined(node: Node, values: Shapes) -> Shape:
+    try:
+        shapes = [values[index] for index in node.inputs]
+    except IndexError:
+        rule = f"reads value {max(node.inputs)}, but only {len(values)} come before it"
+        raise SpecError("", rule) from None
     if len(shapes) == 1:
         return shapes[0]
     if node.join == "concat":
         return _stacked(shapes)
-    if any(shape != shapes[0] for shape in shapes):
+    if shapes.count(shapes[0]) < len(shapes):
         raise SpecError("", f"cannot {node.join} maps of {' and '.join(map(str, shapes))}")
     return shapes[0]
 
 
 def _stacked(shapes: list[Shape]) -> Shape:
-    if any(shape[1:] != shapes[0][1:] for shape in shapes):
+    if len({shape[1:] for shape in shapes}) > 1:
         raise SpecError("", f"cannot stack maps of {' and '.join(map(str, shapes))}")
-    return (sum(shape[0] for shape in shapes), *shapes[0][1:])
+    return (sum([shape[0] for shape in shapes]), *shapes[0][1:])
 
 
 declare(
@@ -305,96 +319,4 @@ declare(
         parts=lambda layer: tuple(zip(layer.names, (node.layer for node in layer.nodes), strict=True)),
         words=lambda layer: f"graph of {counted(len(layer.nodes), 'node')}",
     ),
-)
-
-
-def _count_history(layer: History, shape: Shape, keep: bool) -> Counts:
-    steps = history_steps(layer)
-    reads = [step_reads(index, each) for index, (_, each) in enumerate(steps)]
-    last_read = dict.fromkeys(range(len(steps) + 1), -1)
-    for index, (_, each) in enumerate(steps):
-        last_read |= {reads[index][number]: index for number in inputs_read(each)}
-    if keep:
-        last_read[0] = len(steps)
-    maps, spans = [shape], [POINT]
-    params = macs = activations = peak = 0
-    for index, (name, each) in enumerate(steps):
-        wanted = reads[index]
-        held = sum(
-            num_values(maps[value]) for value in range(index) if last_read[value] >= index and value not in wanted
-        )
-        try:
-            if isinstance(each, Dag):
-                distinct = sorted(set(wanted))
-                part = dag_tally(
-                    each,
-                    tuple(maps[value] for value in distinct),
-                    tuple(distinct.index(value) for value in wanted),
-                    tuple(last_read[value] > index for value in distinct),
-                    tuple(spans[value] for value in distinct),
-                )
-                span = part.span
-            else:
-                part = tally(each, maps[-1], last_read[index] > index)
-                span = then(spans[-1], part.span)
-        except SpecError as error:
-            raise error.inside(name) from None
-        params, macs, activations = params + part.params, macs + part.macs, activations + part.activations
-        peak = max(peak, held + part.peak)
-        maps.append(part.out_shape)
-        spans.append(span)
-    return maps[-1], params, macs, activations, peak or num_values(shape), spans[-1]
-
-
-def history_steps(layer: History) -> list[tuple[str, Layer]]:
-    """The steps of a history: its layers in order, those of inner histories among them, each with its path."""
-    steps: list[tuple[str, Layer]] = []
-    for name, each in zip(layer.names, layer.layers, strict=True):
-        if isinstance(each, History):
-            steps.extend((f"{name}.{inner}", part) for inner, part in history_steps(each))
-        else:
-            steps.append((name, each))
-    return steps
-
-
-def step_reads(index: int, layer: Layer) -> tuple[int, ...]:
-    """The values that `layer` reads as step `index` (from 0) of a history, oldest first.
-
-    Value 0 is the history's input, value i the output of step i - 1. Value 0 stands for those before it.
-
-    >>> from naslab.arch.layers.activation import Act
-    >>> cell = Dag(("sum",), (Node(Act("relu"), (0, 1)),), outputs=(2,), num_inputs=2)
-    >>> step_reads(0, cell), step_reads(3, cell), step_reads(3, Act("relu"))
-    ((0, 0), (2, 3), (3,))
-    """
-    count = layer.num_inputs if isinstance(layer, Dag) else 1
-    return tuple(max(0, index + 1 - count + each) for each in range(count))
-
-
-def inputs_read(layer: Layer) -> set[int]:
-    """The numbers of a layer's inputs that it reads: a graph may have inputs that no node and no output reads."""
-    if not isinstance(layer, Dag):
-        return {0}
-    used = {index for node in layer.nodes for index in node.inputs} | set(layer.outputs)
-    return {index for index in used if index < layer.num_inputs}
-
-
-declare(
-    History,
-    Declaration(count=_count_history, parts=sequence_parts, words=lambda layer: row_words(layer.names)),
-)
-
-
-def _count_supervised(layer: Supervised, shape: Shape, keep: bool) -> Counts:
-    return counts(layer.body, shape, keep)
-
-
-def _supervised_parts(layer: Supervised) -> tuple[NamedPart, ...]:
-    """The parts of the body: by convention auxiliary heads are no part of what a network costs."""
-    return named_parts(layer.body)
-
-
-declare(
-    Supervised,
-    Declaration(count=_count_supervised, parts=_supervised_parts, words=lambda layer: row_words(layer.body.names)),
 )

@@ -40,6 +40,19 @@ def test_a_frame_has_metrics_choices_cost_and_states(study: naslab.StudyView) ->
     assert frame.wall_seconds.min() >= 0
 
 
+def test_a_frame_has_times_parents_and_what_failures_said(study: naslab.StudyView) -> None:
+    frame = naslab.open_study("own", "own.db").frame()
+    spent = frame.finished - frame.started - frame.wall_seconds
+    assert spent.abs().max() < 1e-3
+    assert list(frame.started) == [each.finished - each.estimate.wall_seconds for each in study.outcomes]
+    failure = study.outcomes[2].estimate.failure
+    assert failure is not None
+    assert list(frame.failure.dropna()) == [failure.message]
+    told = [each.candidate.origin.get("parents") for each in study.outcomes]
+    assert [parents if isinstance(parents, list) else None for parents in frame.parents] == told
+    assert list(frame.params) == [each.candidate.cost.params for each in study.outcomes]
+
+
 def test_without_pandas_it_says_what_to_install(study: naslab.StudyView, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(StudyError, match=r"pip install 'naslab\[pandas\]'"):

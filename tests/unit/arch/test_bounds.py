@@ -26,6 +26,7 @@ def with_stage(**fields: object) -> dict[str, object]:
     ("plain", "rule"),
     [
         (with_stage(width=10**12), r"stages\[0\].width: must be at most 1,048,576, got 1000000000000;"),
+        (with_stage(repeats=MAX_BLOCKS + 1), r"stages\[0\].repeats: must be at most 10,000, got 10001;"),
         (with_stage(repeats=10**9), r"stages\[0\].repeats: must be at most 10,000, got 1000000000;"),
         (with_stage(block={"type": "conv", "kernel": 10**9 + 1}), r"stages\[0\].block.kernel: must be at most 65,536"),
         (
@@ -46,6 +47,8 @@ def with_stage(**fields: object) -> dict[str, object]:
     ],
 )
 def test_what_no_network_needs_is_refused_at_once(plain, rule):
+    with pytest.raises(SpecError):
+        decode_arch(with_stage(width=0))  # a process reads the blocks' annotations and entry points once
     with few_calls(10_000), pytest.raises(SpecError, match=rule):
         decode_arch(plain)
 

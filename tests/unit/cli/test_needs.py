@@ -26,8 +26,11 @@ REQUIRED = {
     "measure": ("lenet5", "--target", "table:rows.csv"),
     "cost": ("--batch", "rows.csv"),
     "show": ("lenet5",),
+    "studies": (),
 }
 """What a command is given beside the option that can have no effect there."""
+INSTEAD = {("measure", option): ("own", "--metric", "latency_ms") for option in ("target", "batch", "resolution")}
+"""The same for some options of a command that have an effect beside that."""
 BESIDE = {
     **dict.fromkeys(("rungs", "stop_early", "inherit", "recipe"), ("--estimator", "naswot")),
     "epochs": ("--rungs", "1,3"),
@@ -69,9 +72,10 @@ def test_an_option_without_effect_is_refused(
     beside: tuple[str, ...] = BESIDE.get(option, ()) if name == "search" else ()
     if name == "calibrate" and option in OF_ESTIMATES:
         beside = ("--target", "onnxruntime")
+    required = INSTEAD.get((name, option), REQUIRED[name])
     flag = parameter.opts[0]
-    value = () if parameter.is_flag else (VALUES.get(option, "1"),)
-    monkeypatch.setattr(sys, "argv", ["naslab", name, *REQUIRED[name], *beside, flag, *value])
+    value = () if parameter.is_flag else ("1" if (name, option) in INSTEAD else VALUES.get(option, "1"),)
+    monkeypatch.setattr(sys, "argv", ["naslab", name, *required, *beside, flag, *value])
     with pytest.raises(SystemExit) as ended:
         run()
     said = capsys.readouterr()

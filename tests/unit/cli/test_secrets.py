@@ -100,6 +100,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(Workers, "start", stop)
     monkeypatch.setattr("naslab.training.loop.train", stop, raising=False)
     monkeypatch.setattr("naslab.training.supernet.training.train_supernet", stop)
+    monkeypatch.setattr("naslab.targets.measuring._answer", stop)
     return tmp_path
 
 

@@ -18,7 +18,7 @@ from naslab.errors import DataError, NaslabError, SpecError
 from naslab.lab import latency as latency_lab
 from naslab.lab.calibration import distinct_networks
 from naslab.latency_models import latency_of, reader_of
-from naslab.latency_models.predicted import Latency, fitted, network_features, read_model
+from naslab.latency_models.predicted import Latency, LatencyModel, fitted, network_features, read_model
 from naslab.space import load_space
 from naslab.targets.target import Deployed, Target
 from naslab.zoo import model
@@ -46,7 +46,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def calibrated(machine: None, tmp_path: Path) -> Callable[..., naslab.lab.latency.LatencyModel]:
+def calibrated(machine: None, tmp_path: Path) -> Callable[..., LatencyModel]:
     def made(**changes):
         return naslab.calibrate_latency(
             "digits_demo", "torch", tmp_path / "t.json", **{"known": 60, "sample": 20, "seed": 3} | changes

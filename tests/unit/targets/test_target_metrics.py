@@ -26,6 +26,7 @@ from naslab.study.problem import Limit, Objective
 from naslab.study.recipe import default_recipe
 from naslab.targets import metrics as target_metrics
 from naslab.targets.accuracy import accuracy_of_module, calibration_images
+from naslab.targets.measuring import SpreadError
 from naslab.targets.target import parse_target
 from naslab.training.data import load_dataset
 
@@ -171,7 +172,7 @@ def test_a_network_that_spreads_is_timed_again(monkeypatch: pytest.MonkeyPatch) 
 
     def spreading(*args, **named):
         calls.append(args)
-        raise target_metrics.SpreadError("too much")
+        raise SpreadError("too much")
 
     monkeypatch.setattr(target_metrics, "measure_deployed", spreading)
     with pytest.raises(NaslabError, match="too much"):
@@ -188,7 +189,7 @@ def trained():
     kept: list = []
     from naslab.estimators import training_run
 
-    own = training_run.accuracy_of_module
+    own = accuracy_of_module
 
     def keep(module, *rest):
         kept.append(module)
