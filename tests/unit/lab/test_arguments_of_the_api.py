@@ -22,6 +22,7 @@ RIGHT: dict[str, dict[str, Any]] = {
     "accuracy_predictor": {"study": "a study"},
     "arch_id": {"arch": "lenet5"},
     "build": {"arch": "lenet5"},
+    "backbone": {"network": "mobilenet_v2"},
     "calibrate": {"space": "digits_demo", "estimators": "layers", "reference": "full", "sample": 10},
     "choice": {},
     "compare_studies": {"groups": ["a study", "another"]},
@@ -29,6 +30,7 @@ RIGHT: dict[str, dict[str, Any]] = {
     "delete_study": {"name": "a study"},
     "export_shared_weights": {"supernet": "supernet.safetensors", "model": "lenet5", "out": "out.safetensors"},
     "family": {"arch": "lenet5", "phis": [0]},
+    "features": {"network": "mobilenet_v2"},
     "find_model": {"text": "lenet5"},
     "fit_compound": {"model": "lenet5", "dataset": "digits"},
     "fit_data_law": {"model": "lenet5", "dataset": "digits", "images": [50, 100, 200, 400, 800]},
@@ -53,6 +55,7 @@ RIGHT: dict[str, dict[str, Any]] = {
     "train": {"model": "lenet5", "dataset": "digits"},
     "train_seeds": {"model": "lenet5", "dataset": "digits", "out": "x"},
     "train_supernet": {"space": "digits_demo", "out": "supernet.safetensors"},
+    "transfer": {"model": "lenet5", "pretrained": "w.safetensors", "datasets": ["digits"]},
     "write_report": {"study": "a study", "path": "report.html"},
 }
 """Arguments with which each function goes on to its work."""
