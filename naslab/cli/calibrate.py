@@ -126,9 +126,9 @@ def calibrate(
 def calibrate_latency(
     space: str, target: str, out: Path | None, known: int, sample: int, seed: int, json: bool
 ) -> None:
-    """Learn the latency in a target from `known` networks of a space, judge it by `sample` others, write it to `out`.
+    """Learn the latency in `target` from `known` networks of `space`, judge it by `sample` others, write it to `out`.
 
-    `seed` draws the networks; with `json` how right it is is printed as a value.
+    `seed` draws the networks; with `json` how right it is is printed as a value. Raises `SpecError` without `out`.
     """
     from naslab.errors import SpecError
     from naslab.lab.latency import calibrate_latency as run

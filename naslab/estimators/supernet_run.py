@@ -120,10 +120,11 @@ def estimate(how: SupernetEstimator, candidate: Candidate, bench: Workbench) -> 
 def measure(
     how: SupernetEstimator, candidate: Candidate, ready: LoadedSupernet, turns: Turns
 ) -> tuple[dict[str, float], int, dict[str, Any]]:
-    """The metrics of a candidate's slice by name, how many of its tensors the supernet lacks, and notes of the load.
+    """The metrics of a `candidate`'s slice by name, how many of its tensors the supernet lacks, and notes of the load.
 
-    Its latency, where `how` asks for it, is measured when it is its turn by `turns`.
-    Raises `SpecError` where it lacks more than a quarter of them, `DataError` where the data do not fit the network.
+    `ready` is the supernet that was read. Its latency, where `how` asks for it, is measured when it is its turn by
+    `turns`. Raises `SpecError` where it lacks more than a quarter of them, `DataError` where the data do not fit the
+    network.
     """
     split = ready.split
     size = ready.supernet.settings.size

@@ -15,7 +15,7 @@ import numpy as np
 
 from naslab.analysis.rank_agreement import rank_agreement
 from naslab.arch import ArchSpec
-from naslab.arguments import Kind, takes, text, whole
+from naslab.arguments import function, path, takes, text, whole
 from naslab.atomic_write import atomic_write, require_writable
 from naslab.errors import DataError, SpecError
 from naslab.lab.calibration import distinct_networks
@@ -35,11 +35,11 @@ REPEATS = 3
 @takes(
     space=SPACE,
     target=text("the name of a target"),
-    out=Kind("a path", lambda value: value if isinstance(value, str | Path) else text().read(value)),
+    out=path("a file to write"),
     known=whole(1),
     sample=whole(1),
     seed=SEED,
-    on_network=Kind("a function of two whole numbers", lambda value: value),
+    on_network=function(),
 )
 def calibrate_latency(
     space: SearchSpace | str | Path,
@@ -51,19 +51,20 @@ def calibrate_latency(
     seed: int = 0,
     on_network: Callable[[int, int], None] = lambda done, total: None,
 ) -> LatencyModel:
-    """Learn the latency of networks of a space in a target, on one thread, and write what was learned to `out`.
+    """Learn the latency of networks of `space` in a target, on one thread, and write what was learned to `out`.
 
     `known` random networks are measured to learn from and `sample` others to judge by; `target` is one that is timed
     here, such as `onnxruntime`. Everything is in the one file, and the same call again goes on from it, to more
     networks too. `seed` draws the networks; `on_network` is called with how many are measured, and of how many. The
-    file is the target `predicted:FILE`, and `latency_ms@predicted:FILE` an objective and a limit. Raises `NaslabError`
-    before anything is measured for what does not fit, and for a file of another calibration.
+    file is the target `predicted:FILE`, and `latency_ms@predicted:FILE` an objective and a limit. Raises `SpecError`
+    for too few networks and a target that is not timed here, `NaslabError` for a target that is not installed and a
+    file of another calibration, before anything is measured.
 
     >>> import naslab
     >>> model = naslab.calibrate_latency("mixed_cifar", "onnxruntime", "ort.json")  # doctest: +SKIP
     >>> model.judged.median_error, model.judged.tau  # doctest: +SKIP
     """
-    path = Path(out)
+    file = Path(out)
     chosen = parse_target(target)
     if not chosen.row.is_timed or chosen.row.device != "cpu":
         raise SpecError("target", f"must be one that is timed on the processors here, got '{target}'")
@@ -74,7 +75,7 @@ def calibrate_latency(
     template = space if isinstance(space, SearchSpace) else load_space(space)
     judged_by = distinct_networks(template, sample, [seed])
     learned_from = distinct_networks(template, known, [seed, 1], frozenset(judged_by))
-    model = _begun(path, LatencyModel(target=target, space=template.name or "", seed=seed))
+    model = _begun(file, LatencyModel(target=target, space=template.name or "", seed=seed))
     parts = {"known": learned_from, "unseen": judged_by}
     archs = {name: {key: template.decode(each) for key, each in part.items()} for name, part in parts.items()}
     waiting = list(_waiting(model, archs))
@@ -82,10 +83,10 @@ def calibrate_latency(
     for done, (part, key) in enumerate(waiting, total - len(waiting) + 1):
         milliseconds = _measured(archs[part][key], key, chosen)
         model = _with_network(model, part, key, milliseconds)
-        atomic_write(path, _content(model))
+        atomic_write(file, _content(model))
         on_network(done, total)
     model = learned(model, archs["known"], archs["unseen"])
-    atomic_write(path, _content(model))
+    atomic_write(file, _content(model))
     return model
 
 

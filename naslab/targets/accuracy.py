@@ -42,9 +42,9 @@ class DeployedAccuracy(NamedTuple):
 def accuracy_of_module(
     module: nn.Module, arch: ArchSpec, split: DataSplit, target: Target, num_calibration: int = CALIBRATION_IMAGES
 ) -> DeployedAccuracy:
-    """The accuracy in a target of a trained `module`, which is that of `arch` and was trained on `split`.
+    """The accuracy in `target` of a trained `module`, which is that of `arch` and was trained on `split`.
 
-    The file has the normalisation inside. Raises `NaslabError` as `deployed_accuracy`.
+    The file has the normalisation inside. `num_calibration` and what is raised are as in `deployed_accuracy`.
     """
     pixels, _ = next(iter(split.train.batches([_places(split.train, 1)[0]])))
     height, width, channels = (int(side) for side in pixels.shape[1:])
@@ -66,7 +66,7 @@ def accuracy_of_module(
 def deployed_accuracy(
     deployed: Deployed, split: DataSplit, target: Target, num_calibration: int = CALIBRATION_IMAGES
 ) -> DeployedAccuracy:
-    """The accuracy of a trained network in a target, over the validation images of `split`.
+    """The accuracy of the trained network `deployed` in `target`, over the validation images of `split`.
 
     In 8 bits it is calibrated on `num_calibration` of its training images, on all where there are fewer. Raises
     `DataError` below 32 of them, `SpecError` for a target that no images go through here, and `NaslabError` for one

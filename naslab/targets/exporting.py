@@ -46,7 +46,8 @@ def exported(deployed: Deployed, folder: Path) -> Path:
 def calibration_of(path: Path, images: NDArray[np.float32] | None) -> NDArray[np.float32]:
     """The `images` that the network of an ONNX file is calibrated on; without any, images of noise.
 
-    Noise tells how fast the network is in 8 bits, not how accurate.
+    Both are of shape (images, channels, height, width). Noise tells how fast the network is in 8 bits, not how
+    accurate.
     """
     from naslab.training.onnx_session import noise_images, onnx_session
 
@@ -58,8 +59,8 @@ def calibration_of(path: Path, images: NDArray[np.float32] | None) -> NDArray[np
 def quantised(path: Path, target: Path, images: NDArray[np.float32] | None = None) -> Path:
     """The network of the ONNX file `path` in 8 bits, written to `target`, by ONNX Runtime's quantiser.
 
-    Weights are quantised per channel, activations by their least and largest values on `images`, by default of noise.
-    Raises `NaslabError` where it cannot be.
+    Weights are quantised per channel, activations by their least and largest values on `images`, of shape (images,
+    channels, height, width), by default of noise. Raises `NaslabError` where it cannot be.
     """
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process

@@ -64,7 +64,7 @@ def measure_deployed(
     alone: Alone = nullcontext,
     folder: Path | None = None,
 ) -> Measured:
-    """Measure a network in a target; what is timed runs in a block of `alone`, when nothing else does.
+    """Measure the network `deployed` in `target`; what is timed runs in a block of `alone`, when nothing else does.
 
     Its files are made in `folder`, by default one that is deleted; those of another target that are there are used.
     A measurement whose `spread` is above `most_spread` is refused: `SpreadError`. Raises `NaslabError` for a target
@@ -138,7 +138,7 @@ def _folder(given: Path | None) -> Iterator[Path]:
 def measured_of(answer: Answer, target: Target, size_bytes: int, most_spread: float = MOST_SPREAD) -> Measured:
     """The measurement in the `answer` of a process that ran a file of `size_bytes` in `target`.
 
-    Raises `NaslabError` where its passes spread by more than `most_spread`.
+    Raises `SpreadError` where its passes spread by more than `most_spread`.
     """
     low, median, high = (float(each) for each in np.percentile(answer.times_ms, (25, 50, 75)))
     spread = (high - low) / median

@@ -31,8 +31,8 @@ def is_at(name: str) -> bool:
 def require_metric(name: str) -> str:
     """The SHA-256 of the file that the metric called `name`, one of a target, is read from; empty where it is measured.
 
-    Raises `NaslabError` where there is no such target or it is not installed, where its file cannot be read, and where
-    it does not tell the metric.
+    Raises `SpecError` where the target does not tell the metric, `NaslabError` where there is no such target, where it
+    is not installed, and where its file cannot be read.
     """
     metric, written = _parts(name)
     target = parse_target(written)

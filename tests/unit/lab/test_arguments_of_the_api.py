@@ -24,6 +24,7 @@ RIGHT: dict[str, dict[str, Any]] = {
     "build": {"arch": "lenet5"},
     "backbone": {"network": "mobilenet_v2"},
     "calibrate": {"space": "digits_demo", "estimators": "layers", "reference": "full", "sample": 10},
+    "calibrate_latency": {"space": "digits_demo", "target": "torch", "out": "latency.json"},
     "choice": {},
     "compare_studies": {"groups": ["a study", "another"]},
     "cost": {"arch": "lenet5"},
@@ -70,6 +71,7 @@ def no_work(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def work(*_: Any, **__: Any) -> Any:
         raise WorkError
 
+    import naslab.lab.latency
     import naslab.lab.predicting
     import naslab.targets.measuring
     import naslab.training.fit
@@ -81,6 +83,7 @@ def no_work(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(Ledger, "open", work)
     monkeypatch.setattr(naslab.lab.predicting, "_loaded", work)
     monkeypatch.setattr(naslab.targets.measuring, "measure_deployed", work)
+    monkeypatch.setattr(naslab.lab.latency, "distinct_networks", work)
     monkeypatch.setattr(naslab.training.fit, "fit_and_test", work)
     monkeypatch.setattr(naslab.training.supernet.training, "train_supernet", work)
     monkeypatch.setattr(naslab.training.supernet.export, "write_slice", work)
