@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # the table below in a form that type checkers read; a test h
     from naslab.lab.backbones import features as features
     from naslab.lab.calibration import calibrate as calibrate
     from naslab.lab.comparing import compare_studies as compare_studies
+    from naslab.lab.latency import calibrate_latency as calibrate_latency
     from naslab.lab.measuring import measure as measure
     from naslab.lab.models import find_model as find_model
     from naslab.lab.networks import arch_id as arch_id
@@ -81,6 +82,7 @@ _HOMES = {
     "backbone": "naslab.lab.backbones",
     "build": "naslab.lab.networks",
     "calibrate": "naslab.lab.calibration",
+    "calibrate_latency": "naslab.lab.latency",
     "choice": "naslab.space",
     "compare_studies": "naslab.lab.comparing",
     "cost": "naslab.lab.networks",

@@ -11,21 +11,22 @@ from naslab.estimators.own_metric import OwnMetric, own_metric
 from naslab.metrics import LATENCY, TIMING, find_metric, is_declared, shown_as
 from naslab.study.outcome import Candidate, Estimate, Failure
 from naslab.study.problem import Limit, Objective, Problem
+from naslab.targets.metrics import is_at, measured_before
 
 
 class Limited(msgspec.Struct, frozen=True):
-    """Measures the untrained candidate; only one that meets all `limits` goes to `estimator`.
+    """Measures what `limits` bound, and the metrics `goals`, on the untrained candidate, before `estimator` has it.
 
-    What `limits` bound is measured, and the objectives among `measures`, which are the user's own metrics by name;
-    naslab measures latency. One that breaks a limit is the failure `infeasible`, with what was measured. What was
-    measured stays with the estimate. Of a candidate that is trained on, on a higher rung, the limits were seen to
-    before.
+    `own` are the user's own among them. One that breaks a limit is the failure `infeasible`, with what was
+    measured, and is not estimated; one that cannot be measured fails with that reason. What was measured stays with the
+    estimate. Limits of a candidate that is trained on, on a higher rung, were looked at before. Times are measured
+    while no worker of this machine trains.
     """
 
     estimator: Estimator
     limits: tuple[Limit, ...]
-    measures: dict[str, OwnMetric] = {}
-    objectives: tuple[str, ...] = ()
+    own: dict[str, OwnMetric] = {}
+    goals: tuple[str, ...] = ()
 
     def prepare(self, bench: Workbench) -> None:
         """Prepare the other estimator."""
@@ -34,14 +35,11 @@ class Limited(msgspec.Struct, frozen=True):
     def estimate(self, candidate: Candidate, bench: Workbench) -> Estimate:
         """Measure, and estimate what is within the limits."""
         limits = () if candidate.origin.get("operator") == "promote" else self.limits
-        names = dict.fromkeys((*(limit.metric for limit in limits), *self.objectives))
-        measured: dict[str, float] = {}
+        names = dict.fromkeys((*(limit.metric for limit in limits), *self.goals))
+        measured = measured_before_training(tuple(name for name in names if name not in self.own), candidate, bench)
         for name in names:
-            if name in self.measures:
-                measured |= self.measures[name].measure(candidate, bench)
-        timed = tuple(name for name in names if name not in measured)
-        if timed:
-            measured |= measured_before_training(timed, candidate, bench)
+            if name in self.own:
+                measured |= self.own[name].measure(candidate, bench)
         broken = [limit for limit in limits if not limit.holds(measured[limit.metric])]
         if broken:
             told = [f"{shown_as(each.metric).sentence(measured[each.metric])}, the limit is {each}" for each in broken]
@@ -53,10 +51,20 @@ class Limited(msgspec.Struct, frozen=True):
 def limited(estimator: Estimator, problem: Problem) -> Estimator:
     """The estimator behind what `problem` asks to be measured before training; itself where that is nothing."""
     own = own_measures(problem)
-    objectives = tuple(goal.metric for goal in problem.objectives if goal.metric in own)
-    if not (problem.measured_limits or objectives):
+    goals = (*target_goals(problem), *(goal.metric for goal in problem.objectives if goal.metric in own))
+    if not (problem.measured_limits or goals):
         return estimator
-    return Limited(estimator, problem.measured_limits, own, objectives)
+    return Limited(estimator, problem.measured_limits, own, goals)
+
+
+def target_goals(problem: Problem) -> tuple[str, ...]:
+    """The objectives and limits of a problem that a target tells of the untrained network.
+
+    Those that a file tells are among them, so that a study can be read without it.
+    """
+    goals, limits = ([each.metric for each in some] for some in (problem.objectives, problem.limits))
+    names = dict.fromkeys((*goals, *limits))
+    return tuple(name for name in names if is_at(name) and find_metric(name).is_limitable)
 
 
 def own_measures(problem: Problem) -> dict[str, OwnMetric]:
@@ -67,11 +75,19 @@ def own_measures(problem: Problem) -> dict[str, OwnMetric]:
 
 
 def measured_before_training(names: tuple[str, ...], candidate: Candidate, bench: Workbench) -> dict[str, float]:
-    """The metrics called `names` of the untrained network of a candidate, with what is measured beside them."""
+    """The metrics called `names` of the untrained network of a candidate, with what is measured beside them.
+
+    Raises `NaslabError` where a target cannot run it.
+    """
+    measured = measured_before(filter(is_at, names), candidate.arch, bench.turns.alone)
+    if all(map(is_at, names)):
+        return measured
     from naslab.arch.build import build
     from naslab.estimators.latency import measure_latency
 
     for name in names:
-        assert find_metric(name).measured_by == TIMING, f"nothing measures {name} before training"
-    seen = measure_latency(build(candidate.arch, candidate.seed), candidate.arch.input, bench.device)
-    return LATENCY.measured(seen.median_ms, seen.iqr_ms)
+        assert is_at(name) or find_metric(name).measured_by == TIMING, f"nothing measures {name} before training"
+    module = build(candidate.arch, candidate.seed)
+    with bench.turns.alone():
+        seen = measure_latency(module, candidate.arch.input, bench.device)
+    return measured | LATENCY.measured(seen.median_ms, seen.iqr_ms)

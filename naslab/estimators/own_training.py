@@ -19,6 +19,7 @@ from naslab.study.data_choice import OWN_DATA, DataChoice
 from naslab.study.outcome import Candidate, Estimate, Failure
 from naslab.study.problem import Objective
 from naslab.study.recipe import Recipe
+from naslab.targets.metrics import is_at
 
 if TYPE_CHECKING:
     from naslab.training.data import DataSplit
@@ -113,7 +114,7 @@ class OwnTraining(msgspec.Struct, frozen=True):
 
     def _wanted(self, measured: dict[str, float]) -> list[str]:
         """The objectives that the function must return."""
-        known = {*measured, *_described()}
+        known = {*measured, *_described(), *(goal.metric for goal in self.objectives if is_at(goal.metric))}
         return [goal.metric for goal in self.objectives if goal.metric not in known] or ([] if known else [SCORE])
 
     def _timed(self, candidate: Candidate, bench: Workbench) -> dict[str, float]:
@@ -124,7 +125,9 @@ class OwnTraining(msgspec.Struct, frozen=True):
         from naslab.arch.build import build
         from naslab.estimators.latency import measure_latency
 
-        seen = measure_latency(build(candidate.arch, candidate.seed), candidate.arch.input, bench.device)
+        network = build(candidate.arch, candidate.seed)
+        with bench.turns.alone():
+            seen = measure_latency(network, candidate.arch.input, bench.device)
         return LATENCY.measured(seen.median_ms, seen.iqr_ms)
 
     def _data(self, bench: Workbench) -> DataSplit:

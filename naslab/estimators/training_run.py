@@ -18,10 +18,12 @@ from naslab.estimators.estimator import Workbench
 from naslab.estimators.failures import failure_of
 from naslab.estimators.latency import measure_latency, noted_load
 from naslab.estimators.stopping import StopRule
-from naslab.metrics import ACCURACY, LATENCY
+from naslab.metrics import ACCURACY, AT, LATENCY, find_metric
 from naslab.study.data_choice import DataChoice
 from naslab.study.outcome import Candidate, EpochRecord, Estimate, Fidelity
 from naslab.study.recipe import Recipe
+from naslab.targets.accuracy import accuracy_of_module
+from naslab.targets.target import parse_target
 from naslab.training.capturing import NOT_CAPTURED
 from naslab.training.checkpoint import Checkpoint, Origin, TrainingProgress, load_checkpoint, save_checkpoint
 from naslab.training.data import DataSplit, load_dataset
@@ -54,7 +56,7 @@ def estimate(how: ShortTraining, candidate: Candidate, bench: Workbench, begin: 
     device = split.train.labels.device
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    run = TrainingRun(how, candidate, bench, Clock.start(how.time_limit_seconds), begin)
+    run = TrainingRun(how, candidate, bench, Clock.start(how.time_limit_seconds, bench.turns), begin)
     failure = None
     measured: dict[str, float] = {}
     try:
@@ -146,13 +148,15 @@ class TrainingRun:
         if rule.has_stopped:
             self.notes["stopped"] = rule.note(self.curve)
             measured = measured | rule.measured(self.curve)
+        for target in how.targets:
+            seen_there = accuracy_of_module(module, arch, split, parse_target(target, self._bench.threads))
+            row = find_metric(f"{ACCURACY.name}{AT}{target}")
+            measured |= row.measured(seen_there.accuracy, seen_there.sem)
         if how.latency:
             # of the network itself: a fidelity's narrow or small proxy network is faster
-            seen = measure_latency(
-                module if arch == candidate.arch else build(candidate.arch, candidate.seed),
-                candidate.arch.input,
-                split.train.labels.device,
-            )
+            timed = module if arch == candidate.arch else build(candidate.arch, candidate.seed)
+            with self._bench.turns.alone():
+                seen = measure_latency(timed, candidate.arch.input, split.train.labels.device)
             measured |= LATENCY.measured(seen.median_ms, seen.iqr_ms)
             self.notes |= noted_load(seen)
         return measured

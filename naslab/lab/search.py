@@ -57,6 +57,7 @@ from naslab.lab.problems import (
     resolve_strategy,
     strategy_name,
     strategy_source,
+    target_source,
 )
 from naslab.lab.records import begun_data, begun_with, run_record, taken_up, with_idle_fields
 from naslab.lab.search_estimators import SearchEstimator, estimator_of, find_search_estimator, require_estimator_fits
@@ -339,6 +340,7 @@ def study_record(plan: PlannedSearch, strategy: str) -> StudyRecord:
     options, estimator = plan.options, plan.estimator
     made_with = {} if estimator is None else estimator.made_with
     made_with = made_with | strategy_source(plan.strategy) | block_source(plan.problem) | metric_source(plan.problem)
+    made_with = made_with | target_source(plan.problem)
     return StudyRecord(
         name=plan.study,
         problem=msgspec.json.decode(msgspec.json.encode(plan.problem)),

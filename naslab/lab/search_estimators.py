@@ -22,10 +22,11 @@ from naslab.lab.models import COUNT, FOLDER, LEDGER, NAMES, STUDY, find_study
 from naslab.lab.search_options import SearchOptions
 from naslab.ledger.ledger import OWN_CHECKPOINTS, Ledger
 from naslab.ledger.record import StudyRecord
-from naslab.metrics import ACCURACY, EVALUATION, TIMING, is_described, metrics
+from naslab.metrics import ACCURACY, EVALUATION, TIMING, find_metric, is_described, metrics
 from naslab.outside import source_of
 from naslab.study.outcome import Candidate, Fidelity
-from naslab.study.problem import Problem
+from naslab.study.problem import Objective, Problem
+from naslab.targets.metrics import accuracy_targets, is_at
 
 if TYPE_CHECKING:
     from naslab.estimators.options import PredictorOptions
@@ -80,6 +81,7 @@ def estimator_of(
         checkpoints=checkpoints,
         stop_early=None if record is None else record.stop_early,
         metrics=tuple(name for name in problem.measured_by(EVALUATION) if name != ACCURACY.name),
+        targets=accuracy_targets(problem),
     )
     if record is None or not record.inherit:
         return training
@@ -91,6 +93,9 @@ def estimator_of(
 def require_estimator_fits(name: EstimatorName, options: SearchOptions, problem: Problem) -> None:
     """Raise `StudyError` where other options make no sense with an estimator, or it does not measure an objective."""
     if name.row.is_own:
+        after = [goal.metric for goal in problem.objectives if is_at(goal.metric) and not _is_told(goal, name)]
+        if after:
+            raise StudyError(f"'{name}' trains in its own way, which {after[0]} is not measured behind: leave it out")
         if all(is_described(goal.metric) for goal in problem.objectives):
             told = ", ".join(goal.metric for goal in problem.objectives)
             raise StudyError(f"none of the objectives is measured by '{name}', got {told}: name one, as f1:max")
@@ -111,12 +116,18 @@ def require_estimator_fits(name: EstimatorName, options: SearchOptions, problem:
     timed = [row.name for row in metrics() if row.measured_by == TIMING]
     described = [row.name for row in metrics() if row.is_described or row.measure]
     able = dict.fromkeys((name.metric, *name.row.metrics, *(timed if name.row.times else ())))
+    able |= dict.fromkeys(goal.metric for goal in problem.objectives if is_at(goal.metric) and _is_told(goal, name))
     for goal in problem.objectives:
         if goal.metric not in able and goal.metric not in described:
             raise StudyError(
                 f"'{name}' measures {', '.join(able)}: leave the objective {goal.metric} out; "
                 f"there are {', '.join(dict.fromkeys((*able, *described)))}"
             )
+
+
+def _is_told(goal: Objective, name: EstimatorName) -> bool:
+    """Whether a metric in a target is measured beside an estimator: of the untrained network, or by its training."""
+    return find_metric(goal.metric).is_limitable or name.row.deploys
 
 
 def find_search_estimator(

@@ -214,7 +214,8 @@ def settle(
 ) -> How:
     """How the network `found` is trained: its data chosen and checked, its recipe found and fitted to what is tuned.
 
-    The arguments are those of `naslab.train`, `how` the fields of `How` beside the data and the recipe.
+    `dataset`, `recipe`, `freeze_norm`, `layer_decay` and `max_images` are those of `naslab.train`, `how` the fields of
+    `How` beside the data and the recipe.
     """
     data = data_of(found, dataset, how["ledger"], how["data_dir"])
     if max_images is not None:

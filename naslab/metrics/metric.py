@@ -75,7 +75,7 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     interquartile_range: str = ""
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[A-Za-z_]\w*", self.name):
+        if not re.fullmatch(r"[A-Za-z_]\w*(@.+)?", self.name):
             raise SpecError("metric.name", f"must be letters, digits and underscores, got '{self.name}'")
         if (self.read is not None) != (self.stage == "description"):
             rule = "is for a metric of the description, and that needs one"

@@ -7,9 +7,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from naslab.errors import SpecError, UnknownNameError, nearest
+from naslab.metrics.deployed import AT, metric_at, rows_at
 from naslab.metrics.metric import Metric
 from naslab.metrics.outside import outside_metric, published_metric
-from naslab.metrics.own import EXTRAPOLATED_ACCURACY, IMAGES, OWN_METRICS, TASK_METRICS
+from naslab.metrics.own import EXTRAPOLATED_ACCURACY, IMAGES, MICROCONTROLLER_METRICS, OWN_METRICS, TASK_METRICS
 from naslab.outside import OutsideError, is_outside
 
 if TYPE_CHECKING:
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
 _SHOWN = {row.name: row for row in (IMAGES, EXTRAPOLATED_ACCURACY)}
 """Numbers that are no metrics of a network, and so no objectives, but are printed and drawn."""
-_OF_TASKS = {row.name: row for row in TASK_METRICS}
-"""Metrics that are measured where a task has them and they are asked for; the ledger's view has no columns of them."""
+_OF_TASKS = {row.name: row for row in (*TASK_METRICS, *MICROCONTROLLER_METRICS)}
+"""Metrics of some tasks and devices, where they are asked for; the ledger's view has no columns of them."""
 _declared: dict[str, Metric] = {row.name: row for row in OWN_METRICS}
 _brought: dict[str, str] = {}
 """By which name from outside a row was declared."""
@@ -35,6 +36,8 @@ def declare_metric(row: Metric) -> Metric:
     'f1'
     >>> withdraw_metric("f1")
     """
+    if AT in row.name:
+        raise SpecError("metric.name", f"must be letters, digits and underscores, got '{row.name}'")
     taken = {key: each for each in (*_known().values(), *_SHOWN.values()) for key in each.keys}
     if _declared.get(row.name) == row:
         return row
@@ -75,6 +78,9 @@ def metrics() -> tuple[Metric, ...]:
 
 def find_metric(name: str, what: str = "metric") -> Metric:
     """The metric called `name`; raises `UnknownNameError` with the nearest names, which calls it a `what`."""
+    row = metric_at(name)
+    if row is not None:
+        return row
     known = _known()
     if name not in known and _is_published(name):
         known = _known()
@@ -89,7 +95,7 @@ def is_declared(name: str) -> bool:
 
     Raises `OutsideError` where that is no row, or cannot be imported.
     """
-    return name in _declared or name in _OF_TASKS or _is_published(name)
+    return name in _declared or name in _OF_TASKS or metric_at(name) is not None or _is_published(name)
 
 
 def shown_as(name: str, maximise: bool = False) -> Metric:
@@ -102,7 +108,7 @@ def shown_as(name: str, maximise: bool = False) -> Metric:
     """
     with suppress(OutsideError):  # results are read without the code that measured them
         is_declared(name)
-    return _known().get(name) or _SHOWN.get(name) or Metric(name=name, maximise=maximise)
+    return _known().get(name) or _SHOWN.get(name) or metric_at(name) or Metric(name=name, maximise=maximise)
 
 
 def _known() -> dict[str, Metric]:
@@ -117,8 +123,10 @@ def _is_published(name: str) -> bool:
 
 def is_described(name: str) -> bool:
     """Whether a network's description alone tells the metric of that name."""
-    row = _declared.get(name)
-    return (is_declared(name) and _known()[name].is_described) if row is None else row.is_described
+    row = _known().get(name) or metric_at(name)
+    if row is None and _is_published(name):
+        row = _known()[name]
+    return row is not None and row.is_described
 
 
 def described_values(arch: ArchSpec, cost: Cost) -> dict[str, float]:
@@ -127,9 +135,11 @@ def described_values(arch: ArchSpec, cost: Cost) -> dict[str, float]:
 
 
 def measured_rows(measured: Iterable[str]) -> tuple[Metric, ...]:
-    """The metrics among the keys of `Estimate.measured`, in the order of their declaration."""
-    keys = set(measured)
-    return tuple(row for row in _known().values() if row.name in keys and not row.is_described)
+    """The metrics among the keys of `Estimate.measured`, in the order of their declaration; those in targets last."""
+    names = tuple(measured)
+    keys = set(names)
+    own = (row for row in _known().values() if row.name in keys and not row.is_described)
+    return (*own, *rows_at(names))
 
 
 def score_rows(measured: Iterable[str]) -> tuple[Metric, ...]:
@@ -139,7 +149,7 @@ def score_rows(measured: Iterable[str]) -> tuple[Metric, ...]:
     ['naswot']
     """
     names = tuple(measured)
-    keys = {key for row in _known().values() for key in row.keys}
+    keys = {key for row in (*_known().values(), *rows_at(names)) for key in row.keys}
     rows = [shown_as(name, maximise=True) for name in names if name not in keys]
     beside = {key for row in rows for key in row.keys if key != row.name}
     return tuple(row for row in rows if row.name not in beside)

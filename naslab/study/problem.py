@@ -12,7 +12,16 @@ from naslab.arch.block import Spec, require
 from naslab.arch.cost import Cost
 from naslab.arch.spec import ArchSpec
 from naslab.errors import SpecError, UnknownNameError
-from naslab.metrics import MACS, find_metric, is_declared, is_described, metrics, named_metric
+from naslab.metrics import (
+    MACS,
+    MICROCONTROLLER_METRICS,
+    find_metric,
+    is_declared,
+    is_described,
+    metrics,
+    named_at,
+    named_metric,
+)
 from naslab.outside import OutsideError, is_outside
 from naslab.space import SearchSpace
 from naslab.study.data_choice import DataChoice as DataChoice
@@ -52,6 +61,8 @@ class Objective(Spec, frozen=True):
         >>> Objective.named("macs"), Objective.named("f1:max")
         (Objective(metric='macs', maximise=False), Objective(metric='f1', maximise=True))
         """
+        if named_at(metric) is not None:
+            return cls(metric=metric, maximise=find_metric(metric).maximise)
         name, colon, direction = metric.partition(":")
         if is_outside(metric) and direction not in DIRECTIONS:
             try:
@@ -110,7 +121,7 @@ class Limit(Spec, frozen=True):
         name, text = _named(text)
         if name is not None:
             is_declared(name)  # a published one is declared by this
-        found = cls._read(text, [row.name for row in metrics()])
+        found = cls._read(text, [row.name for row in (*metrics(), *MICROCONTROLLER_METRICS)], is_any=True)
         row = find_metric(found.metric)
         if not row.is_limitable:
             told = f"is known after training, so that it limits the front: naslab pareto STUDY --limit '{found}'"
@@ -134,8 +145,8 @@ class Limit(Spec, frozen=True):
         return cls._read(text, known)
 
     @classmethod
-    def _read(cls, text: str, known: Collection[str]) -> Limit:
-        match = re.fullmatch(r"\s*(\w+)\s*(<=|>=)\s*([0-9.eE+_-]+ ?[kMG]?)\s*", text)
+    def _read(cls, text: str, known: Collection[str], is_any: bool = False) -> Limit:
+        match = re.fullmatch(r"\s*(\w+(?:@.*?\S)?)\s*(<=|>=)\s*([0-9.eE+_-]+ ?[kMG]?)\s*", text)
         try:
             assert match is not None
             bound = read_number(match[3])
@@ -146,7 +157,7 @@ class Limit(Spec, frozen=True):
             raise SpecError(
                 "limit", f"what is counted here is {MACS.name}, multiplications with their additions, {meant}"
             )
-        if match[1] not in known:
+        if match[1] not in known and not (is_any and named_at(match[1]) is not None):
             raise UnknownNameError("metric of a limit", match[1], known)
         require(math.isfinite(bound) and bound > 0, "limit", f"needs a positive bound, got '{text}'")
         return cls(metric=match[1], most=bound) if match[2] == "<=" else cls(metric=match[1], least=bound)

@@ -37,6 +37,7 @@ from naslab.training.regularise import Regularisation, regularised
 from naslab.training.schedule import Plateau, rate_factor
 from naslab.training.step import TrainingStep
 from naslab.training.tuning import Tuning, tuned
+from naslab.training.turns import Turns
 
 CHECK_EVERY = 16
 """Steps between looks at the loss, each of which waits for a GPU to finish."""
@@ -45,16 +46,20 @@ DIVERGED_AT = 100.0
 
 
 class Clock(NamedTuple):
-    """When a training began and when it must be done, in seconds of `time.perf_counter`."""
+    """When a training began and when it must be done, in seconds of `time.perf_counter`.
+
+    Between steps it gives way by `turns` to who measures time on this machine; that counts as time of the training.
+    """
 
     started: float
     deadline: float = math.inf
+    turns: Turns = Turns()
 
     @classmethod
-    def start(cls, limit_seconds: float | None = None) -> Clock:
-        """A clock that starts now."""
+    def start(cls, limit_seconds: float | None = None, turns: Turns | None = None) -> Clock:
+        """A clock that starts now, for a training that takes its `turns` with others."""
         now = time.perf_counter()
-        return cls(now, math.inf if limit_seconds is None else now + limit_seconds)
+        return cls(now, math.inf if limit_seconds is None else now + limit_seconds, turns or Turns())
 
     @property
     def elapsed(self) -> float:
@@ -62,7 +67,8 @@ class Clock(NamedTuple):
         return time.perf_counter() - self.started
 
     def check(self) -> None:
-        """Raise `TimedOutError` after the deadline."""
+        """Give way, between two steps. Raises `TimedOutError` after the deadline."""
+        self.turns.give_way()
         if time.perf_counter() > self.deadline:
             raise TimedOutError(f"not done after {self.deadline - self.started:g} s")
 

@@ -21,7 +21,7 @@ ROOMS = (
     "regular_files",
     "reading",
     *("atomic_write", "blobs", "pareto"),
-    *("arch", "metrics", "zoo", "notations", "scaling", "space", "study", "ledger"),
+    *("arch", "latency_models", "metrics", "zoo", "notations", "scaling", "space", "study", "ledger"),
     *("provenance", "training", "package", "pretrained", "targets", "strategies", "estimators", "execution"),
     *("analysis", "bench", "figures"),
     *("optuna_edge", "lab", "tune", "cli"),
@@ -32,7 +32,7 @@ HEAVY = {
     "torch": {
         *(f"arch/{name}.py" for name in ("build", "torch_layers", "layer_modules", "modules", "graphs", "source")),
         *(f"package/{name}.py" for name in ("prepared", "folder", "predict", "contents", "hub")),
-        *("training", "estimators", "pretrained", "targets/torch_runtime.py"),
+        *("training", "estimators", "pretrained", "targets/torch_runtime.py", "targets/accuracy.py"),
     },
     "torchvision": {"training", "estimators", "pretrained/backbones.py"},
     "ray": {"execution"},
