@@ -25,8 +25,8 @@ class Limited(msgspec.Struct, frozen=True):
 
     estimator: Estimator
     limits: tuple[Limit, ...]
-    own: dict[str, OwnMetric] = {}
     goals: tuple[str, ...] = ()
+    own: dict[str, OwnMetric] = {}
 
     def prepare(self, bench: Workbench) -> None:
         """Prepare the other estimator."""
@@ -54,7 +54,7 @@ def limited(estimator: Estimator, problem: Problem) -> Estimator:
     goals = (*target_goals(problem), *(goal.metric for goal in problem.objectives if goal.metric in own))
     if not (problem.measured_limits or goals):
         return estimator
-    return Limited(estimator, problem.measured_limits, own, goals)
+    return Limited(estimator, problem.measured_limits, goals, own)
 
 
 def target_goals(problem: Problem) -> tuple[str, ...]:

@@ -22,8 +22,8 @@ from naslab.estimators.own_metric import own_metric
 from naslab.lab.models import COUNT, LEDGER
 from naslab.lab.study_models import BEST, FRONT, best_outcome, front_outcomes, named_trials
 from naslab.ledger.ledger import Ledger
-from naslab.metrics import TIMING, find_metric, is_declared
-from naslab.outside import changed, users_traceback
+from naslab.metrics import TIMING, Metric, find_metric, is_declared, named_metric
+from naslab.outside import changed, is_outside, load_outside, users_traceback
 from naslab.passwords import without_passwords
 from naslab.reading import whole_number
 from naslab.study.outcome import LATER_NOTE, Candidate, Outcome
@@ -201,6 +201,8 @@ def _metric(given: str | Callable[..., Any], bench: Workbench) -> _Metric:
     """The metric that is asked for. Raises `StudyError` for one that needs no measuring, or a trained network."""
     from naslab.estimators.limited import measured_before_training
 
+    if isinstance(given, str) and is_outside(given) and isinstance(load_outside(given, "metric"), Metric):
+        given = named_metric(given).name
     is_row = isinstance(given, str) and is_declared(given)
     if not is_row or find_metric(str(given)).measure is not None:
         own = own_metric(find_metric(str(given)) if is_row else given)

@@ -10,7 +10,7 @@ import msgspec
 from naslab.arch.block import require
 from naslab.arch.cost import Cost
 from naslab.arch.spec import ArchSpec
-from naslab.metrics import find_metric, is_described, shown_as
+from naslab.metrics import ACCURACY, find_metric, is_described, shown_as
 from naslab.space import Genome
 
 
@@ -120,7 +120,7 @@ class EpochRecord(msgspec.Struct, frozen=True, omit_defaults=True):
         >>> EpochRecord(1, 0.5, 0.6, 91.2, 3.0, {"f1": 0.9}).value("f1")
         0.9
         """
-        own = {"accuracy": self.validation_accuracy, "validation_loss": self.validation_loss}
+        own = {ACCURACY.name: self.validation_accuracy, "validation_loss": self.validation_loss}
         return self.values.get(metric, own.get(metric, self.train_loss if metric == "train_loss" else math.nan))
 
     @property

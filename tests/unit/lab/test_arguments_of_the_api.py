@@ -18,6 +18,20 @@ from naslab.errors import NaslabError, SpecError
 WRONG: tuple[Any, ...] = (None, "x", -5, math.nan, [], object())
 FUNCTIONS = [name for name in naslab.__all__ if inspect.isfunction(getattr(naslab, name))]
 STAGES = (Stage(block=ConvBlock(), width=8),)
+
+
+class WorkError(Exception):
+    """Raised in the place of the work: every argument was taken."""
+
+
+class OpenedTrial:
+    """A trial whose data are asked for."""
+
+    @property
+    def data(self) -> Any:
+        raise WorkError
+
+
 RIGHT: dict[str, dict[str, Any]] = {
     "accuracy_predictor": {"study": "a study"},
     "arch_id": {"arch": "lenet5"},
@@ -53,6 +67,7 @@ RIGHT: dict[str, dict[str, Any]] = {
     "save_arch": {"arch": "lenet5", "path": "lenet5.yaml"},
     "scale": {"arch": "lenet5"},
     "search": {"space": "digits_demo"},
+    "short_training": {"network": None, "trial": OpenedTrial()},
     "train": {"model": "lenet5", "dataset": "digits"},
     "train_seeds": {"model": "lenet5", "dataset": "digits", "out": "x"},
     "train_supernet": {"space": "digits_demo", "out": "supernet.safetensors"},
@@ -60,10 +75,6 @@ RIGHT: dict[str, dict[str, Any]] = {
     "write_report": {"study": "a study", "path": "report.html"},
 }
 """Arguments with which each function goes on to its work."""
-
-
-class WorkError(Exception):
-    """Raised in the place of the work: every argument was taken."""
 
 
 @pytest.fixture(autouse=True)
