@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from naslab.arguments import made_as, takes
 from naslab.atomic_write import atomic_write
 from naslab.errors import NaslabError
 from naslab.estimators.trial import ReturnedError, Trial
@@ -27,6 +28,15 @@ NEWEST = "newest"
 """The file in a trial's folder that names the checkpoint to go on from."""
 
 
+def _module_class() -> type:
+    from torch import nn
+
+    return nn.Module
+
+
+@takes(
+    network=made_as(_module_class, "a torch module"), trial=made_as(lambda: Trial, "the trial that evaluate is given")
+)
 def short_training(network: nn.Module, trial: Trial) -> dict[str, float]:
     """Train the `network` of a `trial` as a search without an estimator does: the same numbers for the same seed.
 

@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from torch import nn
 
 import naslab
 from naslab.arch import ConvBlock, Head, Stage
 from naslab.arguments import either, many, number, one_of, optional, text, whole
 from naslab.errors import NaslabError, SpecError
+from naslab.estimators.trial import Trial
 
 WRONG: tuple[Any, ...] = (None, "x", -5, math.nan, [], object())
 FUNCTIONS = [name for name in naslab.__all__ if inspect.isfunction(getattr(naslab, name))]
@@ -24,8 +26,11 @@ class WorkError(Exception):
     """Raised in the place of the work: every argument was taken."""
 
 
-class OpenedTrial:
+class OpenedTrial(Trial):
     """A trial whose data are asked for."""
+
+    def __init__(self) -> None:
+        pass
 
     @property
     def data(self) -> Any:
@@ -67,7 +72,7 @@ RIGHT: dict[str, dict[str, Any]] = {
     "save_arch": {"arch": "lenet5", "path": "lenet5.yaml"},
     "scale": {"arch": "lenet5"},
     "search": {"space": "digits_demo"},
-    "short_training": {"network": None, "trial": OpenedTrial()},
+    "short_training": {"network": nn.Identity(), "trial": OpenedTrial()},
     "train": {"model": "lenet5", "dataset": "digits"},
     "train_seeds": {"model": "lenet5", "dataset": "digits", "out": "x"},
     "train_supernet": {"space": "digits_demo", "out": "supernet.safetensors"},
