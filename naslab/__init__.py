@@ -18,10 +18,14 @@ if TYPE_CHECKING:  # the table below in a form that type checkers read; a test h
     from naslab.arch import Cost as Cost
     from naslab.arch import load_arch as load_arch
     from naslab.errors import NaslabError as NaslabError
+    from naslab.estimators.short_function import short_training as short_training
     from naslab.estimators.trial import Trial as Trial
     from naslab.execution.workers import Workers as Workers
+    from naslab.lab.backbones import backbone as backbone
+    from naslab.lab.backbones import features as features
     from naslab.lab.calibration import calibrate as calibrate
     from naslab.lab.comparing import compare_studies as compare_studies
+    from naslab.lab.latency import calibrate_latency as calibrate_latency
     from naslab.lab.measuring import measure as measure
     from naslab.lab.models import find_model as find_model
     from naslab.lab.networks import arch_id as arch_id
@@ -50,6 +54,7 @@ if TYPE_CHECKING:  # the table below in a form that type checkers read; a test h
     from naslab.lab.supernet import export_shared_weights as export_shared_weights
     from naslab.lab.supernet import train_supernet as train_supernet
     from naslab.lab.training import train as train
+    from naslab.lab.transfer import transfer as transfer
     from naslab.scaling import Compound as Compound
     from naslab.scaling import Member as Member
     from naslab.scaling.laws import fit_power_law as fit_power_law
@@ -74,14 +79,17 @@ _HOMES = {
     "Workers": "naslab.execution.workers",
     "accuracy_predictor": "naslab.lab.search_estimators",
     "arch_id": "naslab.lab.networks",
+    "backbone": "naslab.lab.backbones",
     "build": "naslab.lab.networks",
     "calibrate": "naslab.lab.calibration",
+    "calibrate_latency": "naslab.lab.latency",
     "choice": "naslab.space",
     "compare_studies": "naslab.lab.comparing",
     "cost": "naslab.lab.networks",
     "delete_study": "naslab.lab.studies",
     "export_shared_weights": "naslab.lab.supernet",
     "family": "naslab.lab.networks",
+    "features": "naslab.lab.backbones",
     "find_model": "naslab.lab.models",
     "fit_compound": "naslab.lab.scaling",
     "fit_data_law": "naslab.lab.scaling",
@@ -103,9 +111,11 @@ _HOMES = {
     "save_arch": "naslab.lab.networks",
     "scale": "naslab.lab.networks",
     "search": "naslab.lab.search",
+    "short_training": "naslab.estimators.short_function",
     "train": "naslab.lab.training",
     "train_seeds": "naslab.lab.seeds",
     "train_supernet": "naslab.lab.supernet",
+    "transfer": "naslab.lab.transfer",
     "write_report": "naslab.lab.reading",
 }
 """Every export and the module that it comes from: `__all__`, `dir()` and loading at first use are made of it."""

@@ -196,6 +196,16 @@ def instance(*types: type, words: str = "") -> Kind:
     return Kind(words or " or ".join(each.__name__ for each in types), read)
 
 
+def made_as(load: Callable[[], type], what: str) -> Kind:
+    """What is of the class that `load` gives, which is asked for when a value is; `what` it is in words."""
+
+    def read(value: Any) -> Any:
+        _require(isinstance(value, load()))
+        return value
+
+    return Kind(what, read)
+
+
 def function() -> Kind:
     """What can be called."""
 

@@ -4,7 +4,8 @@
 
 Three stages, each choosing a block among residual, inverted bottleneck and depthwise separable, a width in 16, 24, 32,
 48 and a depth in 1 to 3, on the handwritten digits; accuracy up, macs down, at most 5 M macs; 16 trials of 2 epochs on
-2 workers; the front as a picture; killed with -9 half-way and run again; a misspelt block.
+2 workers; the front as a picture; killed with -9 half-way and run again; a misspelt block. Once by naslab's training,
+and once by a training function of the user's own (`yardstick_own.py`).
 """
 
 from __future__ import annotations
@@ -72,10 +73,10 @@ def timed_run(command: list[str], folder: Path) -> tuple[float, float]:
     return first if first is not None else whole, whole
 
 
-def crash_and_resume(folder: Path) -> dict[str, int]:
-    """Kill the driver with -9 half-way, run the same command again, and count what was lost or trained twice."""
+def crash_and_resume(folder: Path, command: list[str]) -> dict[str, int]:
+    """Kill the driver with -9 half-way, run the same `command` again, and count what was lost or trained twice."""
     ledger = folder / "naslab.db"
-    process = subprocess.Popen(COMMAND, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while len(finished(ledger)) < TRIALS // 2:
         if process.poll() is not None:
             sys.exit("the search ended before it could be killed")
@@ -86,7 +87,7 @@ def crash_and_resume(folder: Path) -> dict[str, int]:
     time.sleep(2)
     left = [worker for worker in workers if Path(f"/proc/{worker}").exists()]
     before = finished(ledger)
-    subprocess.run(COMMAND, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+    subprocess.run(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
     after = finished(ledger)
     return {
         "finished_when_killed": len(before),
@@ -128,6 +129,7 @@ def spread(values: list[float]) -> dict[str, float]:
 
 def measure(repeats: int) -> dict[str, object]:
     """All figures, the Python and the command-line job interleaved."""
+    load = round(os.getloadavg()[0], 1)  # of others, before anything here runs: seconds are longer beside them
     python_runs, own_runs, command_runs = [], [], []
     for _ in range(repeats):
         scripts = [(SCRIPT, python_runs), (OWN_SCRIPT, own_runs)]
@@ -138,19 +140,24 @@ def measure(repeats: int) -> dict[str, object]:
             with tempfile.TemporaryDirectory() as folder:
                 runs.append(timed_run(command, Path(folder)))
     with tempfile.TemporaryDirectory() as folder:
-        crash = crash_and_resume(Path(folder))
+        crash = crash_and_resume(Path(folder), COMMAND)
+    with tempfile.TemporaryDirectory() as folder:
+        own_crash = crash_and_resume(Path(folder), [sys.executable, str(OWN_SCRIPT)])
         wrong = misspelling(Path(folder))
     return {
         "python_lines": lines_written(SCRIPT),
         "python_seconds_to_first_result": spread([first for first, _ in python_runs]),
         "python_seconds_in_all": spread([whole for _, whole in python_runs]),
         "own_training_lines": lines_written(OWN_SCRIPT),
+        "own_training_seconds_to_first_result": spread([first for first, _ in own_runs]),
         "own_training_seconds_in_all": spread([whole for _, whole in own_runs]),
         "command_seconds_to_first_result": spread([first for first, _ in command_runs]),
         "command_seconds_in_all": spread([whole for _, whole in command_runs]),
         "killed_half_way": crash,
+        "own_training_killed_half_way": own_crash,
         "misspelt_block": wrong,
         "repeats": repeats,
+        "processes_waiting_for_a_core": load,
         "machine": machine_description(),
         "versions": installed_versions(),
     }

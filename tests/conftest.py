@@ -15,7 +15,13 @@ from postgres import postgres_database, postgres_url
 
 __all__ = ["postgres_database", "postgres_url"]
 
-settings.register_profile("naslab", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# Where the variable CI is set, properties are tried on the same inputs at every run; elsewhere on others each time.
+settings.register_profile(
+    "naslab",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize="CI" in os.environ,
+)
 settings.load_profile("naslab")
 
 # Hundreds of tests run a command in their own process: typer makes it from the functions once.

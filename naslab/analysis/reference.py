@@ -18,7 +18,7 @@ from naslab.arch.cost import cost
 from naslab.errors import SpecError, StudyError, UnknownNameError, shown
 from naslab.metrics import find_metric, is_declared, is_described, shown_as
 from naslab.study.outcome import Outcome
-from naslab.study.problem import THOUSANDS, Objective, Problem
+from naslab.study.problem import Objective, Problem, read_number
 
 NUM_SAMPLED_NETWORKS = 256
 """How many networks of a space are costed, always the same ones, for an objective without a limit."""
@@ -108,9 +108,8 @@ def asked_reference(text: str, objectives: Sequence[Objective]) -> dict[str, flo
         name, _, told = map(str.strip, part.partition("="))
         if name not in aims:
             raise UnknownNameError("objective of the reference point", name, aims)
-        unit = told[-1:] if told[-1:] in ("k", "M", "G") else ""
         try:
-            values[name] = float(told.removesuffix(unit)) * THOUSANDS[unit]
+            values[name] = read_number(told)
         except ValueError:
             values[name] = math.nan
         if not math.isfinite(values[name]):

@@ -175,11 +175,16 @@ class SqueezeExcite(Spec, frozen=True, cache_hash=True):
         return round_width(exact, self.divisor) if self.divisor > 1 else max(1, int(exact))
 
 
+Padding: TypeAlias = Literal["symmetric", "same"]
+"""How strided convolutions are padded: both sides alike, or as TensorFlow's SAME."""
+
+
 class Context(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
-    """What a block takes from the network around it, `norm` and `activation`, and the layers made in its style."""
+    """What a block takes from the network around it, `norm`, `activation` and `padding`, and layers in its style."""
 
     norm: NormStyle | None = NormStyle()
     activation: Activation = "relu"
+    padding: Padding = "symmetric"
 
     def normalise(self, channels: int) -> Norm | None:
         """The network's normalisation over `channels`, or nothing."""
@@ -211,18 +216,22 @@ class Context(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
     ) -> Conv:
         """A bare convolution of `in_channels` to `out_channels` with windows of `kernel` (height, width) at `stride`.
 
-        `padding` (height, width) keeps sizes at stride 1 unless given; `bias` is there only where no norm follows,
-        unless given. Raises `SpecError` where `groups` do not divide the channels on both sides.
+        `padding` (height, width) keeps sizes at stride 1 unless given, and what does is that of the network. `bias` is
+        there only where no norm follows, unless given. Raises `SpecError` where `groups` do not divide the channels on
+        both sides.
         """
         if groups > 1:
             require_divides(groups, in_channels, out_channels)
+        keeping = (kernel[0] // 2, kernel[1] // 2)
         if padding is None:
-            padding = (kernel[0] // 2, kernel[1] // 2)
+            padding = keeping
+        is_same = self.padding == "same" and stride > 1 and kernel != (1, 1) and padding == keeping
         style = self.norm
         standardized = style is not None and style.kind == "weights"
         if bias is None:
             bias = style is None or standardized
-        return Conv(in_channels, out_channels, kernel, (stride, stride), padding, groups, bias, (1, 1), standardized)
+        steps = (stride, stride)
+        return Conv(in_channels, out_channels, kernel, steps, padding, groups, bias, (1, 1), standardized, is_same)
 
     def conv(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache, partial, reduce
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 
@@ -212,7 +212,30 @@ def layer_costs(arch: ArchSpec) -> list[LayerCost]:
     >>> [(row.path, row.macs) for row in layer_costs(arch) if row.macs]
     [('stage0.0.conv', 6912), ('head.classifier', 8)]
     """
-    return list(_walk("", lower(arch), arch.input))
+    return [
+        LayerCost(
+            each.path, layer_kind(each.layer), each.in_shape, out.out_shape, out.params, out.macs, out.activations
+        )
+        for each in placed_layers(lower(arch), arch.input)
+        for out in [each.tally]
+    ]
+
+
+class PlacedLayer(NamedTuple):
+    """A primitive layer where it stands: its `path` in the plan, the shape before it, and its `tally` there."""
+
+    path: str
+    layer: Layer
+    in_shape: Shape
+    tally: Tally
+
+
+def placed_layers(plan: Layer, shape: Shape) -> Iterator[PlacedLayer]:
+    """Every primitive layer of a plan, or of a part of one, on a map of `shape`, in order.
+
+    Raises `SpecError` where a layer does not fit its input.
+    """
+    yield from _walk("", plan, shape)
 
 
 def uncounted_layers(arch: ArchSpec) -> dict[str, int]:
@@ -228,7 +251,7 @@ def uncounted_layers(arch: ArchSpec) -> dict[str, int]:
     return dict(sorted(uncounted.items()))
 
 
-def _walk(path: str, layer: Layer, shape: Shape) -> Iterator[LayerCost]:
+def _walk(path: str, layer: Layer, shape: Shape) -> Iterator[PlacedLayer]:
     for name, part, before in _placed_parts(layer, shape):
         inner = f"{path}.{name}" if path else name
         if isinstance(part, Dag):
@@ -236,8 +259,7 @@ def _walk(path: str, layer: Layer, shape: Shape) -> Iterator[LayerCost]:
         elif named_parts(part):
             yield from _walk(inner, part, before[-1])
         elif type(part) is not Identity:
-            out = tally(part, before[-1])
-            yield LayerCost(inner, layer_kind(part), before[-1], out.out_shape, out.params, out.macs, out.activations)
+            yield PlacedLayer(inner, part, before[-1], tally(part, before[-1]))
 
 
 def _placed_parts(layer: Layer, shape: Shape) -> Iterator[tuple[str, Layer, tuple[Shape, ...]]]:
@@ -255,7 +277,7 @@ def _placed_parts(layer: Layer, shape: Shape) -> Iterator[tuple[str, Layer, tupl
             shape = tally(part, shape).out_shape
 
 
-def _walk_graph(path: str, graph: Dag, maps: tuple[Shape, ...]) -> Iterator[LayerCost]:
+def _walk_graph(path: str, graph: Dag, maps: tuple[Shape, ...]) -> Iterator[PlacedLayer]:
     values = list(maps) if len(maps) == graph.num_inputs else [maps[-1]] * graph.num_inputs
     for name, node in zip(graph.names, graph.nodes, strict=True):
         shape = joined_shape(node, values)

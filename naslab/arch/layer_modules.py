@@ -65,7 +65,9 @@ def module_of(layer: Layer) -> nn.Module:
 
 
 def _build_conv(layer: Conv) -> nn.Module:
-    kind = modules.StandardizedConv2d if layer.standardized else nn.Conv2d
+    kind: type[nn.Conv2d] = modules.SameConv2d if layer.same else nn.Conv2d
+    if layer.standardized:
+        kind = modules.StandardizedConv2d
     return kind(
         layer.in_channels,
         layer.out_channels,

@@ -209,6 +209,21 @@ class ScaledActivation(nn.Module):
         return f"gain={self.gain}"
 
 
+class SameConv2d(nn.Conv2d):
+    """Convolution padded as TensorFlow's SAME: by no more than windows read, and behind the map where that is uneven.
+
+    Arguments and shapes are those of `torch.nn.Conv2d`, whose `padding` is left aside.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        around: list[int] = []
+        for side, kernel, stride in zip(x.shape[:1:-1], self.kernel_size[::-1], self.stride[::-1], strict=True):
+            both = max(0, (-(-side // stride) - 1) * stride + kernel - side)
+            around += [both // 2, both - both // 2]
+        padded = functional.pad(x, around)
+        return functional.conv2d(padded, self.weight, self.bias, self.stride, (0, 0), self.dilation, self.groups)
+
+
 class StandardizedConv2d(nn.Conv2d):
     """Convolution with weights standardised per output channel and a learned gain (arXiv 2102.06171, equation 1).
 

@@ -11,6 +11,7 @@ from naslab.arch.block import (
     BlockActivation,
     Context,
     NormStyle,
+    Padding,
     Repeats,
     Spec,
     Width,
@@ -144,7 +145,7 @@ class AuxiliaryHead(Spec, frozen=True, cache_hash=True):
 
 
 _repeats = attrgetter("repeats")
-_contexts: Memo[tuple[NormStyle | None, Activation], Context] = Memo(lambda style: Context(*style))
+_contexts: Memo[tuple[NormStyle | None, Activation, Padding], Context] = Memo(lambda style: Context(*style))
 """One value for each style: all that is kept by the place in a network asks for its hash, which it then knows."""
 
 
@@ -154,7 +155,9 @@ class ArchSpec(Spec, frozen=True, cache_hash=True):
     `input` is (channels, height, width) of one image, `num_classes` the number of logits. Scaling leaves the `stem` and
     the `head` alone where asked. `norm` and `activation` are those of all blocks that name none, `norm=None` none at
     all; `stochastic_depth` drops residual bodies in training; `auxiliary` are classifiers that are there in training
-    only. Numbers beyond the bounds of `naslab.arch.bounds` are refused; `NASLAB_UNBOUNDED=1` lifts these.
+    only. Strided convolutions are padded alike on both sides or, with the `padding` `same`, as TensorFlow pads: the
+    same cost, and windows one pixel apart on maps of even sides, for which the weights of many releases were learned.
+    Numbers beyond the bounds of `naslab.arch.bounds` are refused; `NASLAB_UNBOUNDED=1` lifts these.
 
     >>> from naslab.arch import ArchSpec, MBConv, Stage, cost
     >>> arch = ArchSpec(input=(3, 32, 32), stages=(Stage(block=MBConv(), width=24, stride=2),), num_classes=10)
@@ -171,9 +174,12 @@ class ArchSpec(Spec, frozen=True, cache_hash=True):
     activation: Activation = "relu"
     stochastic_depth: StochasticDepth = StochasticDepth()
     auxiliary: tuple[AuxiliaryHead, ...] = ()
+    padding: Padding = "symmetric"
 
     def __post_init__(self) -> None:
         try:
+            if self.padding == "same" and self.norm is not None and self.norm.kind == "weights":
+                raise SpecError("padding", "must be symmetric where weights are normalised, got same")
             if min(self.input) < 1:
                 for index, value in enumerate(self.input):
                     require_positive(value, f"input[{index}]")
@@ -206,4 +212,4 @@ class ArchSpec(Spec, frozen=True, cache_hash=True):
     @property
     def context(self) -> Context:
         """What every block takes from the network."""
-        return _contexts[self.norm, self.activation]
+        return _contexts[self.norm, self.activation, self.padding]

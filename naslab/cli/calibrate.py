@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -49,6 +50,15 @@ def calibrate(
         int, typer.Option(min=1, help="Epochs of the reference `full`.", rich_help_panel="Estimates")
     ] = 20,
     sample: Annotated[int, typer.Option(help="Distinct networks to judge by.", rich_help_panel="Estimates")] = 100,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            help="Learn the latency in this target instead, and write it to --out FILE.json.", rich_help_panel="Latency"
+        ),
+    ] = None,
+    known: Annotated[
+        int, typer.Option(min=1, help="Distinct networks to learn the latency from.", rich_help_panel="Latency")
+    ] = 200,
     seed: Annotated[
         int,
         typer.Option(min=0, help="Seed of the sample, of the weights and of the batches.", rich_help_panel="Estimates"),
@@ -73,8 +83,14 @@ def calibrate(
 ) -> None:
     """Rank a sample of a space by each estimator and by a reference. The same command run again continues.
 
+    With --target it learns the latency of a runtime from measured networks, to be aimed at and bounded as
+    latency_ms@predicted:FILE.json.
+
     Example: naslab calibrate nas_bench_macro --estimators naswot,ensemble,short:epochs=1 --sample 150 --out trust.html
     """
+    if target is not None:
+        calibrate_latency(space, target, out, known, sample, seed, json)
+        return
     from naslab.lab.calibration import calibrate as run
 
     if out is not None:
@@ -105,6 +121,33 @@ def calibrate(
 
         write_calibration([table], out, f"How far estimators can be trusted on {table.space}")
         say(f"wrote {out}")
+
+
+def calibrate_latency(
+    space: str, target: str, out: Path | None, known: int, sample: int, seed: int, json: bool
+) -> None:
+    """Learn the latency in `target` from `known` networks of `space`, judge it by `sample` others, write it to `out`.
+
+    `seed` draws the networks; with `json` how right it is is printed as a value. Raises `SpecError` without `out`.
+    """
+    from naslab.errors import SpecError
+    from naslab.lab.latency import calibrate_latency as run
+
+    if out is None:
+        raise SpecError("out", "--target writes what it learned: name a file, as --out latency.json")
+
+    def told(done: int, total: int) -> None:
+        if done % max(1, total // 10) == 0:
+            say(f"  {done} of {total}")
+
+    model = run(space, target, out, known=known, sample=sample, seed=seed, on_network=told)
+    judged = model.judged
+    assert judged is not None
+    if json:
+        print_json({"target": f"predicted:{out}", "num_known": len(model.known), "judged": judged})
+        return
+    rows = [(name, getattr(judged, name)) for name in judged.__struct_fields__]
+    print_table((f"{model.space} in {target}", ""), rows, title=f"predicted:{out}, from {len(model.known)} networks")
 
 
 def tell(event: Event) -> None:

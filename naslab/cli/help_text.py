@@ -76,15 +76,23 @@ def _datasets() -> Iterable[str]:
 
 
 def _metrics() -> Iterable[str]:
-    from naslab.metrics import TASK_METRICS, metrics
+    from naslab.metrics import DEPLOYED_METRICS, MICROCONTROLLER_METRICS, TASK_METRICS, metrics
 
-    return (row.name for row in (*metrics(), *TASK_METRICS))
+    own = (row.name for row in (*metrics(), *TASK_METRICS, *MICROCONTROLLER_METRICS[:2]))
+    return (*own, *(f"{name}@TARGET" for name in DEPLOYED_METRICS))
+
+
+def _operators() -> Iterable[str]:
+    from naslab.metrics import FOREIGN_LAYERS
+
+    return FOREIGN_LAYERS
 
 
 def _limitable() -> Iterable[str]:
-    from naslab.metrics import metrics
+    from naslab.metrics import DEPLOYED_METRICS, MICROCONTROLLER_METRICS, metrics
 
-    return (row.name for row in metrics() if row.is_limitable)
+    own = (row.name for row in (*metrics(), *MICROCONTROLLER_METRICS[:2]) if row.is_limitable)
+    return (*own, *(f"{row.name}@TARGET" for row in DEPLOYED_METRICS.values() if row.is_limitable))
 
 
 def _rules() -> Iterable[str]:
@@ -118,6 +126,7 @@ REGISTRIES: dict[str, Callable[[], Iterable[str]]] = {
     "datasets": _datasets,
     "metrics": _metrics,
     "limitable": _limitable,
+    "operators": _operators,
     "rules": _rules,
     "rule_tables": _rule_tables,
     "roundings": _roundings,

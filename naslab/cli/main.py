@@ -37,6 +37,7 @@ from naslab.cli import (
     supernet,
     table,
     train,
+    transfer,
     zoo,
 )
 from naslab.cli.many_values import spread
@@ -92,6 +93,7 @@ for each in (
     convert,
     calibrate,
     train,
+    transfer,
     supernet,
     export,
     predict,

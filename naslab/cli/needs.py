@@ -91,6 +91,7 @@ _WHOLE = Need(
 _TIMED = Need("has no effect in a target that is not timed here", _is_timed)
 _SPREAD = Need("has no effect where no target is timed", lambda given: given["metric"] is None and _is_timed(given))
 _ONE_MODEL = unless("batch", "whose columns say it")
+_OF_ESTIMATES = unless("target", "which measures latency")
 _BY_GRID = unless("grid", "which names the candidates")
 _BY_ESTIMATOR = Need("has no effect beside an --estimator that trains nothing", _trains)
 
@@ -101,7 +102,18 @@ def _always(*names: str) -> dict[str, Need]:
 
 NEEDS: dict[str, dict[str, Need]] = {
     "search": {
-        **_always("space", "strategy", "trials", "objectives", "limit", "seed", "dataset", "max_images", "data_dir"),
+        **_always(
+            "space",
+            "strategy",
+            "trials",
+            "objectives",
+            "limit",
+            "operators",
+            "seed",
+            "dataset",
+            "max_images",
+            "data_dir",
+        ),
         "storage": needs("dataset"),
         **dict.fromkeys(("skip_unreadable", "channels", "task"), needs("dataset")),
         **_always("resolution", "deterministic"),
@@ -141,16 +153,36 @@ NEEDS: dict[str, dict[str, Need]] = {
         **_always("noise", "out", "json"),
     },
     "calibrate": {
-        **_always("space", "estimators", "reference", "sample", "seed", "dataset", "max_images", "data_dir"),
+        **_always("space", "sample", "seed", "target", "out", "json"),
+        "known": needs("target"),
+        **dict.fromkeys(("estimators", "reference", "dataset", "max_images", "data_dir", "executor"), _OF_ESTIMATES),
+        **dict.fromkeys(("workers", "gpus_per_worker", "timeout", "study", "ledger"), _OF_ESTIMATES),
         "epochs": needs_value("reference", "full"),
-        **_always("executor", "workers", "gpus_per_worker", "timeout", "study", "ledger", "out", "json"),
         "ray_address": needs_value("executor", "ray"),
     },
     "train": {
         **_always("model", "dataset", "data_dir", "use_validation", "epochs", "recipe", "resolution", "start_from"),
-        **_always("seed", "seeds", "device", "ledger", "out", "bare", "licence", "json"),
+        **_always("seed", "seeds", "device", "ledger", "out", "bare", "licence", "json", "max_images", "freeze_norm"),
         **dict.fromkeys(("skip_unreadable", "channels", "task"), needs("dataset")),
+        **_always("pretrained", "layer_decay"),
+        "least_match": needs("pretrained"),
+        "tune": needs("pretrained", "start_from"),
     },
+    "transfer": _always(
+        *(
+            "model",
+            "pretrained",
+            "dataset",
+            "images",
+            "max_images",
+            "data_dir",
+            "ways",
+            "resolution",
+            "epochs",
+            "seeds",
+        ),
+        *("device", "ledger", "out", "json"),
+    ),
     "supernet": {
         **_always("space", "out", "dataset", "max_images", "data_dir", "epochs", "recipe", "resolution", "seed"),
         **_always("device", "paths", "sandwich", "json"),

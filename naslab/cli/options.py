@@ -43,6 +43,27 @@ DataDirOption = Annotated[str | None, search_option("data_dir")]
 
 EpochsOption = Annotated[int, typer.Option(min=1, help="Epochs of training.", rich_help_panel="Training")]
 RecipeOption = Annotated[str, search_option("recipe")]
+PretrainedOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Weights to begin with: torchvision, timm:NAME, a file of either or of naslab, a trained folder, "
+        "STUDY:TRIAL.",
+        rich_help_panel="Training",
+    ),
+]
+LeastMatchOption = Annotated[
+    float,
+    typer.Option(
+        min=0, max=1, help="Refuse weights of which a smaller share of tensors fits.", rich_help_panel="Training"
+    ),
+]
+TuneOption = Annotated[
+    str | None,
+    typer.Option(
+        help="What is trained of a pretrained network: head, last:K (stages), all, or scratch without the weights.",
+        rich_help_panel="Training",
+    ),
+]
 DeviceOption = Annotated[str, typer.Option(help="A torch device, or auto.", rich_help_panel="Training")]
 
 ExecutorOption = Annotated[Literal["local", "ray"], search_option("executor", of="workers")]

@@ -67,6 +67,16 @@ def say(text: str) -> None:
     print(without_passwords(text), file=sys.stderr)
 
 
+def ask(question: str) -> str:
+    """The line that is typed in answer to `question`, without spaces around it; asked where somebody sees it.
+
+    The question is printed on stderr, and only where stdin is a terminal.
+    """
+    if sys.stdin.isatty():
+        print(without_passwords(question), end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip()
+
+
 def tell(text: str = "") -> None:
     """A line for people on stdout."""
     print(without_passwords(text))

@@ -33,6 +33,7 @@ from naslab.execution.events import (
     TrialStarted,
     VersionChanged,
 )
+from naslab.execution.first_failures import place_of
 from naslab.metrics import ACCURACY, MACS, PARAMS, measured_rows, score_rows
 from naslab.outside import is_outside
 from naslab.pareto import hypervolume
@@ -124,11 +125,14 @@ class Display:
         return line + self._users_traceback(outcome)
 
     def _users_traceback(self, outcome: Outcome) -> str:
-        """Behind the line of a failure in the user's own training: the traceback, once for each that differs."""
+        """Behind the line of a failure in the user's own training: the traceback, once for each place.
+
+        An exception raised there again, about another network's sizes say, is told by its message.
+        """
         failure = outcome.estimate.failure
-        if not self._is_own or failure is None or not failure.traceback or failure.traceback in self._told:
+        if not self._is_own or failure is None or not failure.traceback or place_of(failure) in self._told:
             return ""
-        self._told.add(failure.traceback)
+        self._told.add(place_of(failure))
         return "\n" + failure.traceback.rstrip()
 
     def _status(self) -> str:
@@ -165,11 +169,13 @@ def outcome_line(outcome: Outcome) -> str:
             return f"{label_of(outcome)}: infeasible, not trained: {first}  ({network})"
         return f"{label_of(outcome)}: failed, {estimate.failure.reason.replace('_', ' ')}: {first}  ({network})"
     accuracy = outcome.value(ACCURACY.name)
-    words = [ACCURACY.brief.format(accuracy) + _depth_of_training(outcome)] if math.isfinite(accuracy) else []
+    depth = _depth_of_training(outcome)
+    words = [ACCURACY.brief.format(accuracy) + depth] if math.isfinite(accuracy) else []
     others = [row for row in measured_rows(estimate.measured) if row != ACCURACY]
     others += score_rows(estimate.measured)
     words += [f"{quantity(outcome.value(row.name))} {row.name}" for row in (MACS, PARAMS)]
     words += [row.brief.format(estimate.measured[row.name]) for row in others]
+    words += [depth.strip()] if depth and not math.isfinite(accuracy) else []
     return f"{label_of(outcome)}: {', '.join(words)}, {estimate.wall_seconds:.1f} s  {network}"
 
 

@@ -38,6 +38,7 @@ def search(
     trials: Annotated[int, search_option("trials", min=1)] = 50,
     objectives: Annotated[str | None, search_option("objectives", show_default="accuracy,macs")] = None,
     limit: Annotated[list[str] | None, search_option("limit", of="limits")] = None,
+    operators: Annotated[str | None, search_option("operators", of="limits")] = None,
     seed: Annotated[int, search_option("seed", min=0)] = 0,
     deterministic: Annotated[bool, search_option("deterministic", "--deterministic")] = False,
     dataset: DatasetOption = None,
@@ -73,6 +74,7 @@ def search(
     from naslab.analysis.latency_load import disturbed_words
     from naslab.cli.pareto import front_rows, print_front
     from naslab.cli.progress import Display
+    from naslab.lab.problems import operators_limit
     from naslab.lab.reading import pareto_front
     from naslab.lab.search import search as run
     from naslab.study.rungs import Rungs
@@ -87,7 +89,7 @@ def search(
             trials=trials,
             epochs=epochs,
             objectives=None if objectives is None else [each.strip() for each in objectives.split(",") if each.strip()],
-            limits=limit or (),
+            limits=(*(limit or ()), *([] if operators is None else [operators_limit(operators)])),
             workers=workers_of(executor, workers, gpus_per_worker, ray_address, timeout),
             ledger=ledger,
             study=study,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from naslab.cli.help_text import Command
-from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table, say
+from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, ask, print_json, print_table, say
 from naslab.metrics import ACCURACY
 
 if TYPE_CHECKING:
@@ -133,15 +133,10 @@ def _delete(names: Sequence[str], yes: bool, ledger: str, json: bool) -> None:
 
 def _ask(what: str, ledger: str) -> None:
     """Ask whether to go on, on stderr where somebody sits there. Raises `StudyError` unless the answer is yes."""
-    import sys
-
     from naslab.errors import StudyError
-    from naslab.passwords import without_passwords
 
     question = f"delete {what} from {ledger}?"
-    if sys.stdin.isatty():
-        print(without_passwords(f"{question} [y/N] "), end="", file=sys.stderr, flush=True)
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+    if ask(f"{question} [y/N] ").lower() not in ("y", "yes"):
         raise StudyError(f"{question} Nothing was deleted: answer y, or give --yes")
 
 

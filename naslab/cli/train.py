@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,11 +14,15 @@ from naslab.cli.options import (
     DataDirOption,
     DeviceOption,
     EpochsOption,
+    LeastMatchOption,
     LicenceOption,
-    RecipeOption,
+    MaxImagesOption,
+    PretrainedOption,
     SkipUnreadableOption,
     StudyDatasetOption,
     TaskOption,
+    TuneOption,
+    search_option,
 )
 from naslab.cli.output import (
     DEFAULT_LEDGER,
@@ -48,13 +52,26 @@ def train(
     use_validation: Annotated[
         bool, typer.Option("--use-validation", help="Train on the validation images too.", rich_help_panel="Data")
     ] = False,
+    max_images: MaxImagesOption = None,
     epochs: EpochsOption = 20,
-    recipe: RecipeOption = "full",
+    recipe: Annotated[
+        str | None, search_option("recipe", show_default="full; with --pretrained fine-tune, of a head probe")
+    ] = None,
     resolution: Annotated[
         str | None, typer.Option(help="Input size: 32, or height x width as 32x48.", rich_help_panel="Training")
     ] = None,
     start_from: Annotated[
         Path | None, typer.Option(help="Weights (safetensors) to go on from.", rich_help_panel="Training")
+    ] = None,
+    pretrained: PretrainedOption = None,
+    least_match: LeastMatchOption = 0.9,
+    tune: TuneOption = None,
+    freeze_norm: Annotated[
+        bool, typer.Option("--freeze-norm", help="Batch norms stay as they are.", rich_help_panel="Training")
+    ] = False,
+    layer_decay: Annotated[
+        float | None,
+        typer.Option(help="Each stage learns at so much of the next one's rate, as 0.7.", rich_help_panel="Training"),
     ] = None,
     seed: Annotated[
         int, typer.Option(min=0, help="Seed of the weights and of the batches.", rich_help_panel="Training")
@@ -88,54 +105,48 @@ def train(
     again.
 
     Example: naslab train mystudy:front --seeds 3 --epochs 60 --out trained
+
+    Example: naslab train efficientnet_b0 --pretrained torchvision --tune head --dataset cifar10 --epochs 5
     """
     import math
 
     from naslab.cli.search import data_choice
     from naslab.lab.models import find_model, is_front, parse_resolution
-    from naslab.lab.seeds import How, test_metrics, train_seeds, train_to_folder
-    from naslab.lab.training import data_of
+    from naslab.lab.seeds import settle, test_metrics, train_seeds, train_to_folder
     from naslab.metrics import ACCURACY, shown_as
-    from naslab.training.recipe_files import find_recipe
 
     asked = data_choice(dataset, None, "auto", skip_unreadable, channels, task)
+    size = parse_resolution(resolution)
+    shared: dict[str, Any] = {
+        "dataset": asked,
+        "recipe": recipe,
+        "epochs": epochs,
+        "device": device,
+        "use_validation": use_validation,
+        "start_from": start_from,
+        "pretrained": pretrained,
+        "tune": tune,
+        "freeze_norm": freeze_norm,
+        "layer_decay": layer_decay,
+        "least_match": least_match,
+        "max_images": max_images,
+        "ledger": ledger,
+        "data_dir": data_dir,
+        "licence": licence,
+        "bare": bare,
+    }
     if seeds is not None or is_front(model):
-        table = train_seeds(
-            model,
-            seeds or 1,
-            out,
-            dataset=asked,
-            epochs=epochs,
-            recipe=recipe,
-            seed=seed,
-            device=device,
-            use_validation=use_validation,
-            start_from=start_from,
-            resolution=parse_resolution(resolution),
-            ledger=ledger,
-            data_dir=data_dir,
-            licence=licence,
-            bare=bare,
-            report=lambda name, number, epoch: say(f"{name}, seed {number}: {_words(epoch, epochs)}"),
-        )
+
+        def report(name: str, number: int, epoch: EpochRecord) -> None:
+            say(f"{name}, seed {number}: {_words(epoch, epochs)}")
+
+        table = train_seeds(model, seeds or 1, out, seed=seed, resolution=size, **shared, report=report, note=say)
         _show_seeds(table, model, out, json)
         return
-    found = find_model(model, ledger, parse_resolution(resolution))
+    found = find_model(model, ledger, size)
     say_idle_strides(found.arch)
-    data = data_of(found, asked, ledger, data_dir)
-    how = How(
-        data=data,
-        recipe=find_recipe(recipe, data.name),
-        epochs=epochs,
-        device=device,
-        use_validation=use_validation,
-        start_from=start_from,
-        ledger=ledger,
-        data_dir=data_dir,
-        licence=licence,
-        bare=bare,
-    )
-    value = train_to_folder(out, found, seed, how, lambda epoch: say(_words(epoch, epochs)))
+    how = settle(found, **shared)
+    value = train_to_folder(out, found, seed, how, lambda epoch: say(_words(epoch, epochs)), say)
     if json:
         print_json(value)
         return

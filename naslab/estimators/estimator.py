@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import msgspec
 
 from naslab.study.outcome import Candidate, EpochRecord, Estimate
+from naslab.training.turns import Turns
 
 
 class Workbench(msgspec.Struct):
@@ -15,6 +16,7 @@ class Workbench(msgspec.Struct):
 
     `device` is a torch device name, `threads` the CPU threads that torch may use, `worker` the worker's name in
     estimates. `cache` holds what is costly to load (the data set on the device), `report` takes each epoch as it ends.
+    `turns` are those with the workers beside it: who measures time is alone, and trainings give way between steps.
     """
 
     device: str
@@ -22,6 +24,7 @@ class Workbench(msgspec.Struct):
     worker: str = "worker-0"
     cache: dict[Any, Any] = {}
     report: Callable[[EpochRecord], None] = lambda _: None
+    turns: Turns = msgspec.field(default_factory=Turns)
 
 
 class Estimator(Protocol):

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import traceback
-
 from naslab.errors import DivergedError, NaslabError, TimedOutError
+from naslab.outside import users_traceback
 from naslab.passwords import without_passwords
 from naslab.study.outcome import Failure
 from naslab.training.halving import is_out_of_memory
@@ -12,6 +11,8 @@ from naslab.training.halving import is_out_of_memory
 
 def failure_of(error: Exception) -> Failure:
     """The failure to record for an error; one that is not naslab's own comes with its traceback.
+
+    Of that the lines of a user's code, where there are any (`naslab.outside.users_traceback`).
 
     >>> failure_of(DivergedError("the training loss became nan")).reason, failure_of(MemoryError()).reason
     ('diverged', 'out_of_memory')
@@ -23,7 +24,7 @@ def failure_of(error: Exception) -> Failure:
         return Failure("timed_out", message)
     if isinstance(error, NaslabError):
         return Failure("invalid", message)
-    trace = without_passwords("".join(traceback.format_exception(error)))
+    trace = without_passwords(users_traceback(error))
     if is_out_of_memory(error):
         return Failure("out_of_memory", message.splitlines()[0], trace)
     return Failure("error", f"{type(error).__name__}: {message}", trace)

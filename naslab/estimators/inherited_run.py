@@ -28,26 +28,38 @@ def estimate(how: ShortTraining, candidate: Candidate, bench: Workbench) -> Esti
     """
     alone = msgspec.structs.replace(candidate, start_from="")
     try:
-        parent = parents_checkpoint(how, candidate)
+        parent = parents_checkpoint(how.checkpoints, candidate)
     except NaslabError as error:
         return noted(training_run.estimate(how, alone, bench), {"from_scratch": str(error)})
     notes: dict[str, Any] = {}
 
     def begin(arch: ArchSpec, seed: int) -> nn.Module:
-        module = build(arch, seed)
-        weights, inherited = inherit(parent.origin.arch, parent.weights(), arch, seed)
-        module.load_state_dict(weights)
+        module, inherited = begun_with(parent, arch, seed)
         notes["inherited"] = note_of(inherited, candidate)
         return module
 
     return noted(training_run.estimate(how, alone, bench, begin), notes)
 
 
-def parents_checkpoint(how: ShortTraining, candidate: Candidate) -> Checkpoint:
-    """The checkpoint that a candidate starts from. Raises `NaslabError` where it is missing or damaged."""
-    if how.checkpoints is None:
+def begun_with(parent: Checkpoint, arch: ArchSpec, seed: int) -> tuple[nn.Module, Inherited]:
+    """The module of `arch` with what fits of a parent's weights, and how they were taken over.
+
+    Raises `DataError` where they are not the parent's.
+    """
+    module = build(arch, seed)
+    weights, inherited = inherit(parent.origin.arch, parent.weights(), arch, seed)
+    module.load_state_dict(weights)
+    return module, inherited
+
+
+def parents_checkpoint(checkpoints: str | None, candidate: Candidate) -> Checkpoint:
+    """The checkpoint that a candidate starts from, in the folder `checkpoints`.
+
+    Raises `NaslabError` where it is missing or damaged.
+    """
+    if checkpoints is None:
         raise NaslabError("there is a checkpoint to inherit from, but no folder of checkpoints")
-    return load_checkpoint(candidate.start_from, how.checkpoints)
+    return load_checkpoint(candidate.start_from, checkpoints)
 
 
 def note_of(inherited: Inherited, candidate: Candidate) -> dict[str, Any]:

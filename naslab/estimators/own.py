@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from naslab.errors import UnknownNameError
 from naslab.estimators.options import Options
 from naslab.estimators.own_training import SCORE, OwnTraining
 from naslab.estimators.rows import ROWS, EstimatorRow, MadeEstimator, Setting
+from naslab.metrics import find_metric, is_declared
 from naslab.outside import find_outside, is_outside, name_of, require_takes
 from naslab.study.problem import Objective
 
@@ -52,8 +54,21 @@ def made_of(found: Any, name: str, setting: Setting) -> Any:
     if is_estimator(estimator):
         return estimator
     require_takes(estimator, WHAT, "network", "trial")
-    is_search = setting.learned is not None
-    return OwnTraining(estimator, name, setting.problem.objectives if is_search else (Objective.of_score(SCORE),))
+    problem, is_search = setting.problem, setting.learned is not None
+    return OwnTraining(
+        estimator,
+        name,
+        _of_training(problem.objectives) if is_search else (Objective.of_score(SCORE),),
+        data=problem.data,
+        recipe=problem.recipe,
+        data_dir=setting.data_dir,
+    )
+
+
+def _of_training(objectives: Sequence[Objective]) -> tuple[Objective, ...]:
+    """The objectives but for those that a function of the user's own measures before training."""
+    first = {goal.metric for goal in objectives if is_declared(goal.metric) and find_metric(goal.metric).measure}
+    return tuple(goal for goal in objectives if goal.metric not in first)
 
 
 def is_estimator(found: object) -> bool:

@@ -32,6 +32,8 @@ from naslab.metrics import ACCURACY, ACTIVATIONS, EXTRAPOLATED_ACCURACY, MACS, P
 from naslab.regular_files import open_regular
 from naslab.study.outcome import Candidate, Fidelity
 from naslab.study.problem import Problem
+from naslab.study.recipe import Recipe
+from naslab.targets.metrics import accuracy_targets
 from naslab.training.datasets.info import facts_of
 
 if TYPE_CHECKING:
@@ -90,8 +92,8 @@ class EstimatorRow(NamedTuple):
     `kind` is `training` where it trains every network, `accuracy` where it estimates the accuracy of networks without
     training them, `proxy` where it gives a score that is no accuracy. `metrics` are the names in `measured`, larger for
     better, the one that ranks networks first; options may say another (`Options.metric`). `any_network` says whether
-    it judges networks from elsewhere too, such as a search's baselines, `times` whether it measures latency, `is_own`
-    whether a user has brought it.
+    it judges networks from elsewhere too, such as a search's baselines, `times` whether it measures latency, `deploys`
+    whether it measures the accuracy of trained networks in targets, `is_own` whether a user has brought it.
     """
 
     name: str
@@ -102,6 +104,7 @@ class EstimatorRow(NamedTuple):
     metrics: tuple[str, ...] = (ACCURACY.name,)
     any_network: bool = True
     times: bool = False
+    deploys: bool = False
     is_own: bool = False
 
 
@@ -118,19 +121,14 @@ def _extrapolated(setting: Setting, options: ExtrapolatedOptions) -> MadeEstimat
 
 
 def _full(setting: Setting, options: FullOptions) -> MadeEstimator:
-    from naslab.estimators.short_training import ShortTraining
     from naslab.study.recipe import named_recipe
 
-    data = setting.problem.data
-    recipe = named_recipe("full", data.name)
-    made = ShortTraining(data=data, recipe=recipe, data_dir=setting.data_dir, latency=_wants_latency(setting))
-    return MadeEstimator(made, options.fidelity)
+    recipe = named_recipe("full", setting.problem.data.name)
+    return MadeEstimator(_training(setting, recipe), options.fidelity)
 
 
 def _short_training(setting: Setting, options: ShortOptions) -> ShortTraining:
     """The training of a problem, its batches of the size asked for."""
-    from naslab.estimators.short_training import ShortTraining
-
     problem, recipe = setting.problem, setting.problem.recipe
     if options.images is not None:
         facts = facts_of(problem.data, setting.data_dir)
@@ -141,7 +139,20 @@ def _short_training(setting: Setting, options: ShortOptions) -> ShortTraining:
     if options.batch is not None:
         rate = recipe.learning_rate * options.batch / recipe.batch_size
         recipe = msgspec.structs.replace(recipe, batch_size=options.batch, learning_rate=rate)
-    return ShortTraining(data=problem.data, recipe=recipe, data_dir=setting.data_dir, latency=_wants_latency(setting))
+    return _training(setting, recipe)
+
+
+def _training(setting: Setting, recipe: Recipe) -> ShortTraining:
+    """The training of a problem by a recipe, with what its objectives ask for."""
+    from naslab.estimators.short_training import ShortTraining
+
+    return ShortTraining(
+        data=setting.problem.data,
+        recipe=recipe,
+        data_dir=setting.data_dir,
+        latency=_wants_latency(setting),
+        targets=accuracy_targets(setting.problem),
+    )
 
 
 def _proxy(name: str) -> Callable[[Setting, Any], MadeEstimator]:
@@ -260,7 +271,7 @@ ROWS: tuple[EstimatorRow, ...] = (
         for name in PROXIES
     ),
     EstimatorRow("ensemble", "proxies that vote by rank", "proxy", EnsembleOptions, _ensemble, ("ensemble",)),
-    EstimatorRow("short", "short training to a fidelity", "training", ShortOptions, _short, times=True),
+    EstimatorRow("short", "short training to a fidelity", "training", ShortOptions, _short, times=True, deploys=True),
     EstimatorRow(
         "extrapolated",
         "the end of a curve from its beginning",
@@ -270,7 +281,7 @@ ROWS: tuple[EstimatorRow, ...] = (
         (EXTRAPOLATED_ACCURACY.name, "extrapolated_log_likelihood", ACCURACY.name),
         times=True,
     ),
-    EstimatorRow("full", "training by the recipe full", "training", FullOptions, _full, times=True),
+    EstimatorRow("full", "training by the recipe full", "training", FullOptions, _full, times=True, deploys=True),
     EstimatorRow(
         "supernet",
         "weights shared by the whole space",

@@ -1,13 +1,20 @@
-"""Stopping a training once it is clear that it will not reach the front."""
+"""Stopping a training once it is clear that it will not reach the front.
+
+With several measured objectives a network stays off the front where one finished network, which costs no more, is
+better in all of them: the probabilities that the ends of its curves are worse in each are bounded together by Boole's
+inequality, so that nothing is assumed of how objectives hang together. The curves are those of
+`naslab.estimators.extrapolation`; a metric without bounds is scaled by the values that finished trainings had.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from naslab.estimators.extrapolation import LEAST_EPOCHS, CurvePosterior, extrapolate
+from naslab.estimators.extrapolation import LEAST_EPOCHS, extrapolate
 from naslab.metrics import ACCURACY
-from naslab.study.outcome import Candidate, EpochRecord
+from naslab.study.outcome import Candidate, EpochRecord, ToBeat
 from naslab.study.recipe import Recipe
 from naslab.training.schedule import annealing
 
@@ -20,13 +27,13 @@ INTERVAL = 0.9
 
 
 class StopRule:
-    """Ends a candidate's training when its curve, extrapolated to the end of the schedule, stays below
-    the accuracy to beat.
+    """Ends a candidate's training when its curves, extrapolated to the end of the schedule, stay below what is to beat.
 
     Called with the curve before each epoch; true when with `confidence` the final accuracy is below the candidate's
-    `accuracy_to_beat`. A candidate without one is never stopped, no curve of fewer than three epochs, and none whose
-    learning rate has not fallen by a quarter where it will. It looks after every epoch, so over a whole training it
-    stops more of those that would have reached it than 1 - `confidence` says.
+    `accuracy_to_beat`, or each of several objectives is worse than that of one network of its `to_beat`. A candidate
+    without these is never stopped, no curve of fewer than three epochs or with an epoch that does not say an objective,
+    and none whose learning rate has not fallen by a quarter where it will. It looks after every epoch, so over a whole
+    training it stops more of those that would have reached it than 1 - `confidence` says.
     """
 
     def __init__(self, candidate: Candidate, recipe: Recipe, confidence: float | None) -> None:
@@ -34,41 +41,106 @@ class StopRule:
         self._epochs = fidelity.epochs
         self._end = fidelity.schedule_epochs or fidelity.epochs
         self._accuracy_to_beat = candidate.accuracy_to_beat
+        self._to_beat = _to_beat(candidate)
         self._confidence = confidence
         self._recipe = recipe
         self.has_stopped = False
 
     def __call__(self, curve: Sequence[EpochRecord]) -> bool:
         """Whether the training is to stop after the epochs of `curve`."""
-        if self._confidence is None or self._accuracy_to_beat is None or not LEAST_EPOCHS <= len(curve) < self._end:
+        beat = self._to_beat
+        if self._confidence is None or beat is None or not LEAST_EPOCHS <= len(curve) < self._end:
+            return False
+        if not all(math.isfinite(each.value(metric)) for each in curve for metric in beat.ranges):
             return False
         falls = annealing(self._recipe, self._end)
         if falls[len(curve) - 1] < LEAST_FALL <= falls[-1]:
             return False
-        self.has_stopped = self._at(curve, self._end).probability_below(self._accuracy_to_beat) >= self._confidence
+        ends = self._ends(curve, self._end)
+        self.has_stopped = any(_probability_worse(ends, point) >= self._confidence for point in beat.points)
         return self.has_stopped
 
     def measured(self, curve: Sequence[EpochRecord]) -> dict[str, float]:
-        """The accuracy extrapolated to the end of the fidelity; its error is half the width of the central 68 %."""
-        posterior = self._at(curve, self._epochs)
-        forecast = posterior.forecast(0.68)
-        return ACCURACY.measured(forecast.accuracy, (forecast.high - forecast.low) / 2)
+        """The objectives extrapolated to the end of the fidelity; an error is half the width of the central 68 %."""
+        found: dict[str, float] = {}
+        for metric, end in self._ends(curve, self._epochs).items():
+            low, middle, high = end.forecast(0.68)
+            found |= ACCURACY.measured(middle, (high - low) / 2) if metric == ACCURACY.name else {metric: middle}
+        return found
 
     def note(self, curve: Sequence[EpochRecord]) -> dict[str, Any]:
-        """Why the training was stopped: what was seen, what was extrapolated, and the accuracy to beat."""
-        forecast = self._at(curve, self._end).forecast(INTERVAL)
+        """Why the training was stopped: what was seen, what was extrapolated, and what was to beat."""
+        about = {"after_epochs": len(curve), "of_epochs": self._end}
+        bounds = {"interval": INTERVAL, "confidence": self._confidence}
+        ends = self._ends(curve, self._end)
+        if self._accuracy_to_beat is not None:
+            low, middle, high = ends[ACCURACY.name].forecast(INTERVAL)
+            return {
+                **about,
+                "seen_accuracy": curve[-1].validation_accuracy,
+                "extrapolated_accuracy": middle,
+                "extrapolated_low": low,
+                "extrapolated_high": high,
+                "accuracy_to_beat": self._accuracy_to_beat,
+                **bounds,
+            }
+        assert self._to_beat is not None, "only what has something to beat is stopped"
+        told = {}
+        for metric, end in ends.items():
+            low, middle, high = end.forecast(INTERVAL)
+            told[metric] = {"seen": curve[-1].value(metric), "extrapolated": middle, "low": low, "high": high}
         return {
-            "after_epochs": len(curve),
-            "of_epochs": self._end,
-            "seen_accuracy": curve[-1].validation_accuracy,
-            "extrapolated_accuracy": forecast.accuracy,
-            "extrapolated_low": forecast.low,
-            "extrapolated_high": forecast.high,
-            "interval": INTERVAL,
-            "accuracy_to_beat": self._accuracy_to_beat,
-            "confidence": self._confidence,
+            **about,
+            "objectives": told,
+            "to_beat": max(self._to_beat.points, key=lambda point: _probability_worse(ends, point)),
+            **bounds,
         }
 
-    def _at(self, curve: Sequence[EpochRecord], epoch: int) -> CurvePosterior:
-        accuracies = [each.validation_accuracy for each in curve]
-        return extrapolate(accuracies, epoch, annealing(self._recipe, self._end))
+    def _ends(self, curve: Sequence[EpochRecord], epoch: int) -> dict[str, _End]:
+        """What each measured objective will be at `epoch`."""
+        assert self._to_beat is not None, "only what has something to beat is extrapolated"
+        falls = annealing(self._recipe, self._end)
+        return {
+            metric: _End([each.value(metric) for each in curve], span, epoch, falls)
+            for metric, span in self._to_beat.ranges.items()
+        }
+
+
+class _End:
+    """What a metric will be at `epoch`, from the values `seen`, as a share of the way from worst to best.
+
+    `span` is that worst and best; where what was seen is worse still, that is the worst: the curves have no room below.
+    """
+
+    def __init__(self, seen: Sequence[float], span: tuple[float, float], epoch: int, falls: Sequence[float]) -> None:
+        worst, self._best = span
+        self._worst = min(worst, *seen) if self._best > worst else max(worst, *seen)
+        self._posterior = extrapolate([self._share(each) for each in seen], epoch, falls)
+
+    def probability_worse(self, value: float) -> float:
+        """The probability that it will be worse than this one."""
+        return self._posterior.probability_below(self._share(value))
+
+    def forecast(self, confidence: float) -> tuple[float, float, float]:
+        """The median between the ends of the central interval that holds it with `confidence`, ascending."""
+        found = self._posterior.forecast(confidence)
+        low, middle, high = sorted(self._value(each) for each in (found.low, found.accuracy, found.high))
+        return low, middle, high
+
+    def _share(self, value: float) -> float:
+        return 100 * (value - self._worst) / (self._best - self._worst)
+
+    def _value(self, share: float) -> float:
+        return self._worst + share / 100 * (self._best - self._worst)
+
+
+def _probability_worse(ends: Mapping[str, _End], point: Mapping[str, float]) -> float:
+    """The least probability that every objective will be worse than that of `point` (Boole's inequality)."""
+    return 1 - sum(1 - end.probability_worse(point[metric]) for metric, end in ends.items())
+
+
+def _to_beat(candidate: Candidate) -> ToBeat | None:
+    """What a candidate must beat, its accuracy as one objective of those that there may be."""
+    if candidate.accuracy_to_beat is None:
+        return candidate.to_beat
+    return ToBeat(({ACCURACY.name: candidate.accuracy_to_beat},), {ACCURACY.name: (ACCURACY.least, ACCURACY.most)})

@@ -28,6 +28,7 @@ from naslab.training.supernet.bank import missing_tensors
 from naslab.training.supernet.files import Supernet, load_supernet
 from naslab.training.supernet.network import recalibrate, sliced_network
 from naslab.training.supernet.sharing import shared_tensors
+from naslab.training.turns import Turns
 
 if TYPE_CHECKING:
     from naslab.estimators.supernet import SupernetEstimator
@@ -100,7 +101,7 @@ def estimate(how: SupernetEstimator, candidate: Candidate, bench: Workbench) -> 
     num_lacking = 0
     load: dict[str, Any] = {}
     try:
-        measured, num_lacking, load = measure(how, candidate, ready)
+        measured, num_lacking, load = measure(how, candidate, ready, bench.turns)
     except Exception as error:  # noqa: BLE001  (whatever a candidate does wrong is a value)
         failure = failure_of(error)
     notes: dict[str, Any] = {"threads": bench.threads, "supernet": ready.sha256, **load}
@@ -117,11 +118,13 @@ def estimate(how: SupernetEstimator, candidate: Candidate, bench: Workbench) -> 
 
 
 def measure(
-    how: SupernetEstimator, candidate: Candidate, ready: LoadedSupernet
+    how: SupernetEstimator, candidate: Candidate, ready: LoadedSupernet, turns: Turns
 ) -> tuple[dict[str, float], int, dict[str, Any]]:
-    """The metrics of a candidate's slice by name, how many of its tensors the supernet lacks, and notes of the load.
+    """The metrics of a `candidate`'s slice by name, how many of its tensors the supernet lacks, and notes of the load.
 
-    Raises `SpecError` where it lacks more than a quarter of them, `DataError` where the data do not fit the network.
+    `ready` is the supernet that was read. Its latency, where `how` asks for it, is measured when it is its turn by
+    `turns`. Raises `SpecError` where it lacks more than a quarter of them, `DataError` where the data do not fit the
+    network.
     """
     split = ready.split
     size = ready.supernet.settings.size
@@ -140,7 +143,8 @@ def measure(
     measured = ACCURACY.measured(seen.accuracy, accuracy_sem(seen.accuracy, seen.num_images))
     load: dict[str, Any] = {}
     if how.latency:
-        timed = measure_latency(module, candidate.arch.input, split.train.labels.device)
+        with turns.alone():
+            timed = measure_latency(module, candidate.arch.input, split.train.labels.device)
         measured |= LATENCY.measured(timed.median_ms, timed.iqr_ms)
         load = noted_load(timed)
     return measured, num_lacking, load

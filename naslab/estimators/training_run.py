@@ -18,9 +18,12 @@ from naslab.estimators.estimator import Workbench
 from naslab.estimators.failures import failure_of
 from naslab.estimators.latency import measure_latency, noted_load
 from naslab.estimators.stopping import StopRule
-from naslab.metrics import ACCURACY, LATENCY
+from naslab.metrics import ACCURACY, AT, LATENCY, find_metric
+from naslab.study.data_choice import DataChoice
 from naslab.study.outcome import Candidate, EpochRecord, Estimate, Fidelity
 from naslab.study.recipe import Recipe
+from naslab.targets.accuracy import accuracy_of_module
+from naslab.targets.target import parse_target
 from naslab.training.capturing import NOT_CAPTURED
 from naslab.training.checkpoint import Checkpoint, Origin, TrainingProgress, load_checkpoint, save_checkpoint
 from naslab.training.data import DataSplit, load_dataset
@@ -37,7 +40,7 @@ if TYPE_CHECKING:
 def prepare(how: ShortTraining, bench: Workbench) -> None:
     """Load the data onto the worker's device and set its threads. Raises `DataError` and `DeviceError`."""
     torch.set_num_threads(bench.threads)
-    data_on(bench, how)
+    data_on(bench, how.data, how.data_dir)
 
 
 Begin: TypeAlias = Callable[[ArchSpec, int], nn.Module]
@@ -49,11 +52,11 @@ def estimate(how: ShortTraining, candidate: Candidate, bench: Workbench, begin: 
 
     `begin` makes its module with the weights that training begins with: by default those of an initialisation.
     """
-    split = data_on(bench, how)
+    split = data_on(bench, how.data, how.data_dir)
     device = split.train.labels.device
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    run = TrainingRun(how, candidate, bench, Clock.start(how.time_limit_seconds), begin)
+    run = TrainingRun(how, candidate, bench, Clock.start(how.time_limit_seconds, bench.turns), begin)
     failure = None
     measured: dict[str, float] = {}
     try:
@@ -141,21 +144,19 @@ class TrainingRun:
         begun_at = None if start is None else start.progress.batch_size
         trained, _ = train_within_memory(make, fit, how.recipe, len(images.train), begun_at)
         module = without_heads(trained, arch)
-        kept = kept_epoch(self.curve, how.recipe)
-        measured = {name: value for name, value in kept.values.items() if math.isfinite(value)}
-        if split.task == "classification":
-            accuracy = kept.validation_accuracy
-            measured = ACCURACY.measured(accuracy, accuracy_sem(accuracy, len(split.validation))) | measured
+        measured = measured_of(self.curve, how.recipe, split)
         if rule.has_stopped:
             self.notes["stopped"] = rule.note(self.curve)
             measured = measured | rule.measured(self.curve)
+        for target in how.targets:
+            seen_there = accuracy_of_module(module, arch, split, parse_target(target, self._bench.threads))
+            row = find_metric(f"{ACCURACY.name}{AT}{target}")
+            measured |= row.measured(seen_there.accuracy, seen_there.sem)
         if how.latency:
             # of the network itself: a fidelity's narrow or small proxy network is faster
-            seen = measure_latency(
-                module if arch == candidate.arch else build(candidate.arch, candidate.seed),
-                candidate.arch.input,
-                split.train.labels.device,
-            )
+            timed = module if arch == candidate.arch else build(candidate.arch, candidate.seed)
+            with self._bench.turns.alone():
+                seen = measure_latency(timed, candidate.arch.input, split.train.labels.device)
             measured |= LATENCY.measured(seen.median_ms, seen.iqr_ms)
             self.notes |= noted_load(seen)
         return measured
@@ -194,6 +195,16 @@ class TrainingRun:
         self._bench.report(epoch)
 
 
+def measured_of(curve: Sequence[EpochRecord], recipe: Recipe, split: DataSplit) -> dict[str, float]:
+    """What a training on `split` by `recipe` is worth: what was measured of the epoch whose weights were kept."""
+    kept = kept_epoch(curve, recipe)
+    measured = {name: value for name, value in kept.values.items() if math.isfinite(value)}
+    if split.task != "classification":
+        return measured
+    accuracy = kept.validation_accuracy
+    return ACCURACY.measured(accuracy, accuracy_sem(accuracy, len(split.validation))) | measured
+
+
 def trained_part(fidelity: Fidelity, curve: Sequence[EpochRecord]) -> Fidelity:
     """The fidelity that was reached: that asked for, unless the training was stopped early."""
     if len(curve) == fidelity.epochs:
@@ -202,10 +213,10 @@ def trained_part(fidelity: Fidelity, curve: Sequence[EpochRecord]) -> Fidelity:
     return msgspec.structs.replace(fidelity, epochs=len(curve), schedule_epochs=whole)
 
 
-def data_on(bench: Workbench, how: ShortTraining) -> DataSplit:
+def data_on(bench: Workbench, data: DataChoice, data_dir: str | None) -> DataSplit:
     """The data on the worker's device, loaded once a worker."""
-    key = (DataSplit, how.data, how.data_dir, bench.device)
+    key = (DataSplit, data, data_dir, bench.device)
     if key not in bench.cache:
-        bench.cache[key] = load_dataset(how.data, how.data_dir, bench.device)
+        bench.cache[key] = load_dataset(data, data_dir, bench.device)
     split: DataSplit = bench.cache[key]
     return split

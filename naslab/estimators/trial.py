@@ -6,16 +6,39 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from naslab.arch.cost import Cost
 from naslab.arch.spec import ArchSpec
 from naslab.errors import NaslabError, shown
 from naslab.metrics import ACCURACY
 from naslab.study.outcome import Candidate, EpochRecord, Fidelity
+from naslab.study.recipe import Recipe
+
+if TYPE_CHECKING:
+    from naslab.training.data import DataSplit
 
 
 class ReturnedError(NaslabError):
     """What a user's function returned or reported that is no number, or lacks one that was asked for."""
+
+
+class StudyParts(NamedTuple):
+    """What a trial tells of its study: `load` gives its data on the worker's device, `recipe` is its recipe.
+
+    `metrics` are the objectives that naslab's evaluation measures beside accuracy, `is_inherited` says whether the
+    network begins with weights of a parent.
+    """
+
+    load: Callable[[], DataSplit]
+    recipe: Recipe | None = None
+    metrics: tuple[str, ...] = ()
+    is_inherited: bool = False
+
+
+def no_data() -> DataSplit:
+    """Raise `ReturnedError`: there is no study."""
+    raise ReturnedError("this trial is of no study, and so has no data")
 
 
 class Trial:
@@ -23,7 +46,7 @@ class Trial:
 
     It is made by naslab: `candidate` is what is trained, `arch` the network at the candidate's fidelity, `device` the
     worker's torch device name and `folder` where checkpoints may lie, if anywhere. `pass_on` takes each epoch as it is
-    reported, `is_clear` says of the epochs so far whether the training may stop.
+    reported, `is_clear` says of the epochs so far whether the training may stop, `study` what it is a part of.
 
     Its attributes:
 
@@ -33,7 +56,12 @@ class Trial:
     - `epochs` is how long to train; `schedule_epochs` how long the learning rate's schedule is: with rungs, `epochs`
       are its beginning; `fidelity` holds these and the rest (`images`, `resolution`, `width`);
     - `folder` is this network's own folder for checkpoints, made when it is asked for. A trial that runs again after a
-      crash, and the same network on the next rung, find what was left there.
+      crash, and the same network on the next rung, find what was left there;
+    - `data` is the study's data set on the device, where it names one (`--dataset`): `data.train` and `data.validation`
+      with `images` and `labels`, `data.mean` and `data.deviation`; `recipe` is the study's recipe, and `metrics` are
+      those of its objectives that naslab's evaluation can measure beside accuracy;
+    - `is_inherited` says whether the network begins with weights of a parent (`inherit`). Children begin with what
+      `network` holds when the function returns, and on a higher rung it is given with what it was left with below.
 
     >>> def evaluate(network, trial):
     ...     for epoch in range(1, trial.epochs + 1):
@@ -52,6 +80,7 @@ class Trial:
         folder: Path | None = None,
         pass_on: Callable[[EpochRecord], None] = lambda _: None,
         is_clear: Callable[[Sequence[EpochRecord]], bool] = lambda _: False,
+        study: StudyParts | None = None,
     ) -> None:
         self.number: int = candidate.trial
         self.arch = arch
@@ -61,6 +90,9 @@ class Trial:
         self.fidelity: Fidelity = candidate.fidelity
         self.curve: list[EpochRecord] = []
         self.has_stopped = False
+        self._study = study or StudyParts(no_data)
+        self.metrics = self._study.metrics
+        self.is_inherited = self._study.is_inherited
         self._folder = folder
         self._pass_on = pass_on
         self._is_clear = is_clear
@@ -75,6 +107,16 @@ class Trial:
     def schedule_epochs(self) -> int:
         """How many epochs the schedule of the learning rate has; `epochs` where there are no rungs."""
         return self.fidelity.schedule_epochs or self.fidelity.epochs
+
+    @property
+    def data(self) -> DataSplit:
+        """The study's data on the device; raises `ReturnedError` where it names none, `DataError` for damaged ones."""
+        return self._study.load()
+
+    @property
+    def recipe(self) -> Recipe:
+        """The study's recipe, which a function of your own may read or leave alone."""
+        return self._study.recipe or Recipe()
 
     @property
     def folder(self) -> Path:
@@ -105,7 +147,7 @@ class Trial:
     def should_stop(self) -> bool:
         """Whether it is clear from what was reported that this network will not reach the front; return then.
 
-        Only where the search was asked to stop early (`stop_early`), and each epoch's `accuracy` is reported.
+        Only where the search was asked to stop early (`stop_early`), and each epoch says every measured objective.
         """
         self.has_stopped = self.has_stopped or self._is_clear(self.curve)
         return self.has_stopped

@@ -46,16 +46,20 @@ class FirstFailuresSource:
         if self._is_over or failure is None:
             return
         self._first.append(failure)
-        if len({_place(each) for each in self._first}) > 1:
+        if len({place_of(each) for each in self._first}) > 1:
             self._is_over = True
         elif len(self._first) == FIRST_TRIALS:
             raise StudyError(
                 f"the first {FIRST_TRIALS} trials failed alike: {failure.message}"
-                f"{f' ({_place(failure)})' if failure.traceback else ''}; mend that and run the same command again"
+                f"{f' ({place_of(failure)})' if failure.traceback else ''}; mend that and run the same command again"
             )
 
 
-def _place(failure: Failure) -> str:
-    """Where a failure was raised: the last line of the user's code in its traceback; else its message."""
+def place_of(failure: Failure) -> str:
+    """Where a failure was raised: the last line of its traceback, which is the user's code; else its message.
+
+    >>> place_of(Failure("error", "KeyError: 'a'", 'Traceback\\n  File "mine.py", line 3, in f\\n    x["a"]'))
+    'mine.py, line 3, in f'
+    """
     lines = [each.strip() for each in failure.traceback.splitlines() if each.strip().startswith('File "')]
     return lines[-1].replace('File "', "").replace('"', "", 1) if lines else failure.message

@@ -28,9 +28,11 @@ def may_go_on(outcome: Outcome, objectives: Sequence[Objective]) -> bool:
 def best_to_promote(outcomes: Sequence[Outcome], objectives: Sequence[Objective]) -> list[Outcome]:
     """The outcomes that may go on, best first; a function of the outcomes, whatever their order.
 
-    By non-dominated rank (Deb et al. 2002); within a rank by the hypervolume that a network alone contributes, each
-    objective scaled to the rank's range, or by crowding distance where there are more than three objectives; then by
-    age. One objective is its own order.
+    Asynchronous successive halving in several objectives (MO-ASHA, Schmucker et al. 2021, arXiv 2106.12639) promotes by
+    non-dominated rank (Deb et al. 2002) and within a rank by a second criterion. Here that is the hypervolume that a
+    network alone contributes (Beume et al. 2007, SMS-EMOA), each objective scaled to the rank's range, or crowding
+    distance where there are more than three objectives; then age. One objective is its own order. Objectives may be
+    described or measured, on the rung, by naslab's training or a user's.
     """
     able = sorted((each for each in outcomes if may_go_on(each, objectives)), key=lambda each: each.candidate.trial)
     if not able:

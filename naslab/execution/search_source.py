@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from statistics import median
 from typing import NamedTuple
 
 import msgspec
+import numpy as np
 
 from naslab.arch.block import require
 from naslab.estimators.inheritance import ANCESTOR_EPOCHS, INHERITS, ancestor_epochs
@@ -15,11 +17,17 @@ from naslab.execution.promotion import best_to_promote, may_go_on
 from naslab.execution.source import CandidateSource, Resumption, StrategySource, undone
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.record import StudyRecord
-from naslab.metrics import ACCURACY, find_metric, is_described
+from naslab.metrics import ACCURACY, EVALUATION, find_metric, is_declared, is_described
+from naslab.pareto import non_dominated_ranks
 from naslab.strategies.strategy import Strategy
-from naslab.study.outcome import Candidate, Fidelity, Outcome
+from naslab.study.outcome import Candidate, Fidelity, Outcome, ToBeat
 from naslab.study.problem import Objective, Problem
 from naslab.study.rungs import Rungs
+
+LEAST_FINISHED = 5
+"""Whole trainings that must have shown how an objective ranges before others are stopped by it."""
+ROOM = 0.25
+"""How much better than the best so far an objective may get, as a share of its range so far."""
 
 
 def search_source(
@@ -47,28 +55,45 @@ def keep_all(_: str) -> None:
     """Forget no checkpoint: what takes the place of `forget` where all are kept."""
 
 
-def require_stoppable(confidence: float, objectives: Sequence[Objective]) -> None:
-    """Raise `SpecError` unless trainings for these objectives can be stopped early with this confidence."""
+def require_stoppable(confidence: float, objectives: Sequence[Objective], is_own: bool = False) -> None:
+    """Raise `SpecError` unless trainings for these objectives can be stopped early with this confidence.
+
+    `is_own` says that the training is a user's, which may report any number after each epoch.
+    """
     require(0.5 <= confidence < 1, "stop_early", f"must be a confidence from 0.5 to below 1, got {confidence:g}")
-    metrics = {goal.metric for goal in objectives}
-    told = ", ".join(sorted(metrics))
-    can_tell = ACCURACY.name in metrics and all(map(is_described, metrics - {ACCURACY.name}))
-    rule = f"needs {ACCURACY.name} and, beside it, costs known before training as objectives, got {told}"
-    require(can_tell, "stop_early", rule)
+    names = [goal.metric for goal in objectives]
+    told = ", ".join(sorted(set(names)))
+    measured = [name for name in names if not is_described(name)]
+    can_tell = all(_is_of_epochs(name, is_own) for name in measured)
+    rule = f"needs {ACCURACY.name} or what else is measured after each epoch, beside costs known before training"
+    require(bool(measured) and can_tell, "stop_early", f"{rule}, got {told}")
+
+
+def _is_of_epochs(name: str, is_own: bool) -> bool:
+    """Whether a training measures a metric after each epoch, by what is declared of it."""
+    if not is_declared(name):
+        return is_own
+    row = find_metric(name)
+    return row.stage == "after training" and (is_own or row.measured_by == EVALUATION)
 
 
 class EarlyStoppingSource:
-    """The candidates of `source`, each with an accuracy to beat: the best so far of networks that cost no more.
+    """The candidates of `source`, each with what it is to beat: the best so far of networks that cost no more.
 
-    A network that ends below it is dominated. Only outcomes of `fidelity`, the whole training, count, and only measured
-    ones; a candidate that nothing yet costs less than has no accuracy to beat. It is that of the moment when the
-    candidate is proposed, and is in the ledger with it. `objectives` must be accuracy and costs that are known before
-    training (see `require_stoppable`).
+    A network that ends below it is dominated. Where accuracy is all that is measured that is one accuracy, else the
+    measured objectives of those networks that none of them dominates. Only outcomes of `fidelity`, the whole training,
+    count, and only measured ones; a candidate that nothing yet costs less than has nothing to beat, nor has any with
+    other objectives than accuracy before five trainings have shown their ranges. It is that of the moment when the
+    candidate is proposed, and is in the ledger with it. `objectives` must be such as `require_stoppable` asks for.
     """
 
     def __init__(self, source: CandidateSource, objectives: Sequence[Objective], fidelity: Fidelity) -> None:
         self._source = source
-        self._costs = [(goal, find_metric(goal.metric)) for goal in objectives if goal.metric != ACCURACY.name]
+        self._costs = [(goal, find_metric(goal.metric)) for goal in objectives if is_described(goal.metric)]
+        self._goals = [goal for goal in objectives if not is_described(goal.metric)]
+        self._is_accuracy = [goal.metric for goal in self._goals] == [ACCURACY.name]
+        self._ranges: dict[str, tuple[float, float]] = {}
+        self._spans: dict[str, list[tuple[float, float]]] = {}
         self._fidelity = fidelity
         self._finished: list[Outcome] = []
 
@@ -87,7 +112,9 @@ class EarlyStoppingSource:
 
     def propose(self, count: int, first_trial: int) -> list[Candidate]:
         proposed = self._source.propose(count, first_trial)
-        return [msgspec.structs.replace(each, accuracy_to_beat=self.accuracy_to_beat(each)) for each in proposed]
+        if self._is_accuracy:
+            return [msgspec.structs.replace(each, accuracy_to_beat=self.accuracy_to_beat(each)) for each in proposed]
+        return [msgspec.structs.replace(each, to_beat=self.to_beat(each)) for each in proposed]
 
     def learn(self, outcome: Outcome) -> None:
         self._note(outcome)
@@ -95,13 +122,25 @@ class EarlyStoppingSource:
 
     def accuracy_to_beat(self, candidate: Candidate) -> float | None:
         """The best accuracy, in per cent, of measured networks that cost no more; `None` where there is none."""
+        return max((outcome.value(ACCURACY.name) for outcome in self._no_dearer(candidate)), default=None)
+
+    def to_beat(self, candidate: Candidate) -> ToBeat | None:
+        """What measured networks that cost no more have of the measured objectives; `None` where there are none."""
+        known = self._no_dearer(candidate)
+        if not known or len(self._finished) < LEAST_FINISHED:
+            return None
+        losses = np.array([[goal.loss(each.value(goal.metric)) for goal in self._goals] for each in known])
+        best = [known[index] for index in np.flatnonzero(non_dominated_ranks(losses) == 0)]
+        points = [{goal.metric: each.value(goal.metric) for goal in self._goals} for each in best]
+        return ToBeat(tuple(points), dict(self._ranges))
+
+    def _no_dearer(self, candidate: Candidate) -> list[Outcome]:
         spent = self._spent(candidate)
-        accuracies = [
-            outcome.value(ACCURACY.name)
+        return [
+            outcome
             for outcome in self._finished
             if all(mine <= theirs for mine, theirs in zip(self._spent(outcome.candidate), spent, strict=True))
         ]
-        return max(accuracies, default=None)
 
     def _spent(self, candidate: Candidate) -> list[float]:
         return [goal.loss(float(row.of(candidate.arch, candidate.cost))) for goal, row in self._costs]
@@ -109,8 +148,23 @@ class EarlyStoppingSource:
     def _note(self, outcome: Outcome) -> None:
         is_whole = outcome.candidate.role == "search" and outcome.candidate.fidelity == self._fidelity
         is_measured = outcome.is_complete and "stopped" not in outcome.estimate.notes
-        if is_whole and is_measured and math.isfinite(outcome.value(ACCURACY.name)):
+        if is_whole and is_measured and all(math.isfinite(outcome.value(goal.metric)) for goal in self._goals):
             self._finished.append(outcome)
+            self._ranges |= {goal.metric: self._range_with(goal, outcome) for goal in self._goals}
+
+    def _range_with(self, goal: Objective, outcome: Outcome) -> tuple[float, float]:
+        """The worst and best value of a goal: its bounds, else those that trainings had, with room for better ones."""
+        row = find_metric(goal.metric) if is_declared(goal.metric) else None
+        if row is not None and math.isfinite(row.most - row.least):
+            return (row.least, row.most) if goal.maximise else (row.most, row.least)
+        seen = [each.value(goal.metric) for each in outcome.estimate.curve] + [outcome.value(goal.metric)]
+        losses = [goal.loss(each) for each in seen if math.isfinite(each)]
+        spans = self._spans.setdefault(goal.metric, [])
+        spans.append((min(losses), max(losses)))
+        best = min(least for least, _ in spans)
+        worst = max(median(most for _, most in spans), best + 1e-9)  # one that diverged widens nothing
+        sign = -1.0 if goal.maximise else 1.0
+        return sign * worst, sign * (best - ROOM * (worst - best))
 
 
 class Ancestor(NamedTuple):
@@ -280,6 +334,7 @@ class RungSource:
             origin={"operator": "promote", "from": before.trial} | ({ANCESTOR_EPOCHS: inherited} if inherited else {}),
             start_from=outcome.estimate.weights_sha256,
             accuracy_to_beat=None,
+            to_beat=None,
         )
 
     def _rung_of(self, candidate: Candidate) -> int | None:

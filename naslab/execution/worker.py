@@ -15,6 +15,7 @@ from naslab.estimators.estimator import Estimator, Workbench
 from naslab.estimators.failures import failure_of
 from naslab.passwords import without_passwords
 from naslab.study.outcome import Candidate, EpochRecord, Estimate, Failure
+from naslab.training.turns import turns_of_machine
 
 
 class Placement(NamedTuple):
@@ -66,7 +67,9 @@ class Worker:
     def __init__(self, estimator: Estimator, placement: Placement) -> None:
         self._estimator = estimator
         self._placement = placement
-        self._bench = Workbench(device=placement.device, threads=placement.threads, worker=placement.name)
+        self._bench = Workbench(
+            device=placement.device, threads=placement.threads, worker=placement.name, turns=turns_of_machine()
+        )
 
     def prepare(self) -> Ready | Refused:
         """Choose the device and load what every estimate needs."""
@@ -88,9 +91,16 @@ class Worker:
         An error becomes an estimate with a failure and its traceback.
         """
         started = time.perf_counter()
-        self._bench.report = report
+        turns = self._bench.turns
+
+        def reported(epoch: EpochRecord) -> None:
+            report(epoch)
+            turns.give_way()  # of a user's own training, which has no other place for it
+
+        self._bench.report = reported
         try:
-            estimate = self._estimator.estimate(candidate, self._bench)
+            with turns.work():
+                estimate = self._estimator.estimate(candidate, self._bench)
             require_storable(estimate)
         except Exception as error:  # noqa: BLE001 - the boundary: a candidate's failure is a value
             estimate = Estimate(failure=failure_of(error))

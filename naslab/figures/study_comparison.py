@@ -5,11 +5,13 @@ from __future__ import annotations
 from html import escape
 from pathlib import Path
 
+import numpy as np
 import plotly.graph_objects as go
 
 from naslab.atomic_write import atomic_write
+from naslab.bench.standing import Curve
 from naslab.bench.study_groups import GroupStanding, StudyComparison
-from naslab.figures.compare import curve_lines
+from naslab.figures.compare import DASHES, curve_lines
 from naslab.figures.front import hover_of
 from naslab.figures.markup import element
 from naslab.figures.page import figure_block, page
@@ -62,14 +64,25 @@ def candidates_figure(found: StudyComparison) -> go.Figure:
 def seconds_figure(found: StudyComparison) -> go.Figure:
     """The hypervolume of each group over the time spent searching, a mean and a band over its studies."""
     unit, seconds = time_unit(found.moments[-1])
-    curves = {each.label: each.over_seconds for each in found.groups}
-    lines = curve_lines(curves, None, [each / seconds for each in found.moments], unit)
+    curves = {each.label: _stepped(each.over_seconds) for each in found.groups}
+    moments = np.repeat(np.array(found.moments) / seconds, 2)[1:].tolist()
+    lines = curve_lines(curves, None, moments, unit)
     axis = {"title": {"text": f"time searching ({unit}, pauses left out)"}, "rangemode": "tozero"}
     return figure(lines, "Hypervolume over time", xaxis=axis, yaxis=SHARE)
 
 
+def _stepped(curve: Curve) -> Curve:
+    """The corners of a curve whose values hold until the next moment."""
+    mean, low, high = (np.repeat(values, 2)[:-1].tolist() for values in (curve.mean, curve.low, curve.high))
+    return Curve(mean=mean, low=low, high=high)
+
+
 def _front_lines(group: GroupStanding, index: int, along: str, up: str) -> list[go.Scatter]:
-    """A line through the front of each study of a group; the legend names the group once."""
+    """A line through the front of each study of a group; the legend names the group once.
+
+    Dashes let one front be seen beneath another.
+    """
+    dash = DASHES[index % len(DASHES)]
     color, symbol = CYCLE[index % len(CYCLE)], SYMBOLS[index % len(SYMBOLS)]
     traces = []
     for number, (study, table) in enumerate(zip(group.studies, group.fronts, strict=True)):
@@ -82,8 +95,8 @@ def _front_lines(group: GroupStanding, index: int, along: str, up: str) -> list[
                 legendgroup=group.label,
                 showlegend=number == 0,
                 mode="lines+markers",
-                line={"shape": "hv", "color": color, "width": 1.5},
-                marker={"color": color, "symbol": symbol, "size": 8},
+                line={"shape": "hv", "color": color, "dash": dash, "width": 1.5},
+                marker={"color": color, "symbol": symbol, "size": 11 - 3 * min(index, 2)},
                 hovertext=[f"<b>{escape(study)}</b><br>{hover_of(point)}" for point in points],
                 hoverinfo="text",
             )

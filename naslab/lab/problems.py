@@ -10,9 +10,10 @@ import msgspec
 
 from naslab.arch import ArchSpec
 from naslab.arch.blocks.outside import block_class, own_blocks
-from naslab.errors import StudyError
+from naslab.errors import StudyError, UnknownNameError
+from naslab.estimators.limited import target_goals
 from naslab.estimators.rows import ROWS
-from naslab.metrics import ACCURACY, EVALUATION, MACS, TIMING, find_metric, is_declared
+from naslab.metrics import ACCURACY, DEPLOYMENT, EVALUATION, FOREIGN_LAYERS, MACS, TIMING, find_metric, is_declared
 from naslab.outside import find_outside, name_of, source_of
 from naslab.space import SearchSpace, load_space
 from naslab.strategies.own import is_strategy, strategy_of
@@ -22,6 +23,7 @@ from naslab.study.data_choice import OWN_DATA
 from naslab.study.problem import DataChoice, Limit, Objective, Problem
 from naslab.study.recipe import Recipe, default_recipe
 from naslab.study.task import TASKS
+from naslab.targets.metrics import is_at, require_metric
 from naslab.training.datasets.choosing import choose_data
 from naslab.training.datasets.fitting import require_measurable, require_of_task, require_recipe_fits, require_split
 from naslab.training.datasets.given import Data
@@ -85,10 +87,12 @@ def make_problem(
         raise StudyError(f"a search needs at least one objective, such as {ACCURACY.name}")
     for goal in goals if score is None else ():
         row = find_metric(goal.metric, "objective")
-        if not row.is_described and row.measured_by not in (EVALUATION, TIMING):
+        if not (row.is_described or row.measure or row.measured_by in (EVALUATION, TIMING, DEPLOYMENT)):
             raise StudyError(f"no estimator of a search measures the objective {row.name}: leave it out")
         if row.measured_by == EVALUATION and facts is not None:
             require_of_task(row, facts)
+        if is_at(row.name) and not row.is_limitable and facts is not None:
+            require_of_task(ACCURACY, facts)
     if len({goal.metric for goal in goals}) < len(goals):
         raise StudyError(f"an objective is named twice: {', '.join(objectives)}")
     how = recipe or default_recipe(name)
@@ -104,8 +108,12 @@ def make_problem(
             )
     read = [Limit.parse(text) for text in limits]
     for limit in read:
-        if not limit.is_described and find_metric(limit.metric).measured_by != TIMING:
+        row = find_metric(limit.metric)
+        if not (row.is_described or row.measure or row.measured_by in (TIMING, DEPLOYMENT)):
             raise StudyError(f"nothing measures {limit.metric} before training: leave the limit {limit} out")
+    for metric in dict.fromkeys((*(goal.metric for goal in goals), *(limit.metric for limit in read))):
+        if is_at(metric):
+            require_metric(metric)
     return Problem(
         space=template,
         objectives=goals,
@@ -114,6 +122,23 @@ def make_problem(
         limits=tuple(limit for limit in read if limit.is_described),
         measured_limits=tuple(limit for limit in read if not limit.is_described),
     )
+
+
+def operators_limit(operators: str) -> str:
+    """The limit by which every layer is of the named set `operators`. Raises `UnknownNameError` for another name.
+
+    >>> operators_limit("cmsis-nn")
+    'foreign_layers_cmsis_nn<=0.5'
+    """
+    if operators not in FOREIGN_LAYERS:
+        raise UnknownNameError("set of operators", operators, FOREIGN_LAYERS)
+    return f"{FOREIGN_LAYERS[operators].name}<=0.5"
+
+
+def target_source(problem: Problem) -> dict[str, str]:
+    """The SHA-256 of each file that metrics in targets are read from, by the metric's name."""
+    found = {name: require_metric(name) for name in target_goals(problem)}
+    return {name: sha256 for name, sha256 in found.items() if sha256}
 
 
 def adapted_words(space: SearchSpace | str | Path, problem: Problem) -> str:
@@ -177,6 +202,18 @@ def block_source(problem: Problem) -> dict[str, str]:
     found: dict[str, str] = {}
     for name in sorted(own_blocks(problem.space.template)):
         found |= source_of(block_class(name))
+    return found
+
+
+def metric_source(problem: Problem) -> dict[str, str]:
+    """The source of the user's own metrics that are objectives or limits (`naslab.outside.source_of`)."""
+    found: dict[str, str] = {}
+    named: Sequence[Objective | Limit] = (*problem.objectives, *problem.limits, *problem.measured_limits)
+    for each in named:
+        row = find_metric(each.metric) if is_declared(each.metric) else None
+        function = None if row is None else row.read or row.measure
+        if function is not None:
+            found |= source_of(function)
     return found
 
 

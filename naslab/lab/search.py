@@ -19,7 +19,7 @@ from naslab.analysis.ranking import has_trained
 from naslab.analysis.study import StudyView, read_study
 from naslab.arguments import Kind, either, flag, instance, many, number, optional, takes, text, whole
 from naslab.estimators.estimator import Estimator
-from naslab.estimators.limited import Limited
+from naslab.estimators.limited import limited
 from naslab.estimators.named import named
 from naslab.estimators.own import is_estimator
 from naslab.execution.checkpoints import sweep_checkpoints
@@ -53,9 +53,11 @@ from naslab.lab.problems import (
     baseline,
     block_source,
     make_problem,
+    metric_source,
     resolve_strategy,
     strategy_name,
     strategy_source,
+    target_source,
 )
 from naslab.lab.records import begun_data, begun_with, run_record, taken_up, with_idle_fields
 from naslab.lab.search_estimators import SearchEstimator, estimator_of, find_search_estimator, require_estimator_fits
@@ -168,7 +170,8 @@ def search(
 
     `rungs` such as `(1, 3, 9)` take the place of `epochs`: `trials` networks are trained for the first, and the best
     third of each rung is trained on to the next, in trials of their own. `stop_early` is a confidence such as 0.95: a
-    training ends when with this confidence its final accuracy will not bring the network to the front at its cost. With
+    training ends when with this confidence its final accuracy will not bring the network to the front at its cost, or
+    none of its objectives where several are measured after each epoch. With
     `inherit` a candidate that a strategy made from others begins with the weights of one of them; by rungs it does so
     on the first, with what its parent was there, and a promotion goes on from its own. `estimator` takes the place of
     short training, by any name that `calibrate` knows: `"naswot"`, `"ensemble"`, `"extrapolated:epochs=3,of=4"`,
@@ -178,9 +181,11 @@ def search(
 
     `estimator` may also be a training of your own, `evaluate(network, trial)`, or its name as `"my_code:evaluate"`: it
     is given a torch module and a `naslab.Trial` and returns a dict of numbers, which `objectives` name with their
-    directions (`"f1:max"`). It needs no data set of naslab's; without `dataset` the images are those of the space. A
-    study is not gone on with where such code has changed, unless with `accept_changes`. Raises `NaslabError` before the
-    first trial for whatever does not fit.
+    directions (`"f1:max"`). It needs no data set of naslab's; without `dataset` the images are those of the space.
+    `naslab.short_training` is naslab's own training in that form, to be wrapped or copied. With `inherit` the module
+    that a child's training is given begins with what its parent's was left with. A study is not gone on with where such
+    code has changed, unless with `accept_changes`. Raises `NaslabError` before the first trial for whatever does not
+    fit.
 
     >>> import naslab
     >>> study = naslab.search("digits_demo", trials=20, epochs=4)  # doctest: +SKIP
@@ -252,7 +257,7 @@ def plan_search(options: SearchOptions) -> PlannedSearch:
     if asked is not None:
         require_estimator_fits(asked, options, problem)
     if options.stop_early is not None:
-        require_stoppable(options.stop_early, problem.objectives)
+        require_stoppable(options.stop_early, problem.objectives, is_own)
     baselines = [baseline(name, problem) for name in options.baselines]
     pool = options.workers if isinstance(options.workers, Workers) else Workers(count=options.workers)
     study = options.study or f"{problem.space.name or 'search'}-{strategy_name(options.strategy)}-{options.seed}"
@@ -268,7 +273,7 @@ def plan_search(options: SearchOptions) -> PlannedSearch:
     estimator = None
     if options.estimator is not None:
         estimator = find_search_estimator(
-            options.estimator, problem, typical, options.ledger, options.data_dir, options.seed
+            options.estimator, problem, typical, options.ledger, options.data_dir, options.seed, options.inherit
         )
     memory = None if is_own else WorkerMemory(problem.recipe, problem.data, options.data_dir)
     fidelity = fidelity_of(rungs, epochs, estimator)
@@ -308,9 +313,8 @@ def run_search(options: SearchOptions, on_event: Observer = ignore) -> StudyView
             if plan.estimator is None:
                 estimator = estimator_of(plan.problem, options.data_dir, record, ledger)
             else:
-                estimator = plan.estimator.placed(ledger, record.name, options.stop_early)
-            if plan.problem.measured_limits:
-                estimator = Limited(estimator, plan.problem.measured_limits)
+                estimator = plan.estimator.placed(ledger, record)
+            estimator = limited(estimator, plan.problem)
             threads = 1 if record.deterministic else None
             with plan.workers.start(estimator, plan.memory, threads) as executor:
                 tidy = partial(sweep_checkpoints, ledger, record, plan.problem.objectives)
@@ -335,7 +339,8 @@ def study_record(plan: PlannedSearch, strategy: str) -> StudyRecord:
     """What the ledger keeps of a search by the strategy of a name."""
     options, estimator = plan.options, plan.estimator
     made_with = {} if estimator is None else estimator.made_with
-    made_with = made_with | strategy_source(plan.strategy) | block_source(plan.problem)
+    made_with = made_with | strategy_source(plan.strategy) | block_source(plan.problem) | metric_source(plan.problem)
+    made_with = made_with | target_source(plan.problem)
     return StudyRecord(
         name=plan.study,
         problem=msgspec.json.decode(msgspec.json.encode(plan.problem)),

@@ -22,10 +22,11 @@ from naslab.lab.models import COUNT, FOLDER, LEDGER, NAMES, STUDY, find_study
 from naslab.lab.search_options import SearchOptions
 from naslab.ledger.ledger import OWN_CHECKPOINTS, Ledger
 from naslab.ledger.record import StudyRecord
-from naslab.metrics import ACCURACY, EVALUATION, TIMING, is_described, metrics
+from naslab.metrics import ACCURACY, EVALUATION, TIMING, find_metric, is_described, metrics
 from naslab.outside import source_of
 from naslab.study.outcome import Candidate, Fidelity
-from naslab.study.problem import Problem
+from naslab.study.problem import Objective, Problem
+from naslab.targets.metrics import accuracy_targets, is_at
 
 if TYPE_CHECKING:
     from naslab.estimators.options import PredictorOptions
@@ -45,15 +46,21 @@ class SearchEstimator(NamedTuple):
     fidelity: Fidelity | None
     made_with: dict[str, str]
 
-    def placed(self, ledger: Ledger, study: str, stop_early: float | None = None) -> Estimator:
-        """The estimator, a user's own training with a folder for the checkpoints of a `study` beside its `ledger`.
+    def placed(self, ledger: Ledger, record: StudyRecord) -> Estimator:
+        """The estimator, a user's own training with folders for a study `record` beside its `ledger`.
 
-        `stop_early` is the confidence with which its trials say that they may stop.
+        There networks have their checkpoints. Its trials say that they may stop, and begin with weights of parents, as
+        the record asks.
         """
         if not isinstance(self.estimator, OwnTraining):
             return self.estimator
-        folder = ledger.checkpoints(study).folder.absolute() / OWN_CHECKPOINTS
-        return msgspec.structs.replace(self.estimator, folder=str(folder), stop_early=stop_early)
+        folder = ledger.checkpoints(record.name).folder.absolute()
+        return msgspec.structs.replace(
+            self.estimator,
+            folder=str(folder / OWN_CHECKPOINTS),
+            stop_early=record.stop_early,
+            checkpoints=str(folder) if record.inherit else None,
+        )
 
 
 def estimator_of(
@@ -74,6 +81,7 @@ def estimator_of(
         checkpoints=checkpoints,
         stop_early=None if record is None else record.stop_early,
         metrics=tuple(name for name in problem.measured_by(EVALUATION) if name != ACCURACY.name),
+        targets=accuracy_targets(problem),
     )
     if record is None or not record.inherit:
         return training
@@ -85,8 +93,9 @@ def estimator_of(
 def require_estimator_fits(name: EstimatorName, options: SearchOptions, problem: Problem) -> None:
     """Raise `StudyError` where other options make no sense with an estimator, or it does not measure an objective."""
     if name.row.is_own:
-        if options.inherit:
-            raise StudyError(f"'{name}' trains in its own way, which cannot inherit weights: leave inherit out")
+        after = [goal.metric for goal in problem.objectives if is_at(goal.metric) and not _is_told(goal, name)]
+        if after:
+            raise StudyError(f"'{name}' trains in its own way, which {after[0]} is not measured behind: leave it out")
         if all(is_described(goal.metric) for goal in problem.objectives):
             told = ", ".join(goal.metric for goal in problem.objectives)
             raise StudyError(f"none of the objectives is measured by '{name}', got {told}: name one, as f1:max")
@@ -105,14 +114,20 @@ def require_estimator_fits(name: EstimatorName, options: SearchOptions, problem:
     if fidelity is not None and options.epochs is not None and options.epochs != fidelity.epochs:
         raise StudyError(f"'{name}' trains networks for {fidelity.epochs} epochs: leave epochs out")
     timed = [row.name for row in metrics() if row.measured_by == TIMING]
-    described = [row.name for row in metrics() if row.is_described]
+    described = [row.name for row in metrics() if row.is_described or row.measure]
     able = dict.fromkeys((name.metric, *name.row.metrics, *(timed if name.row.times else ())))
+    able |= dict.fromkeys(goal.metric for goal in problem.objectives if is_at(goal.metric) and _is_told(goal, name))
     for goal in problem.objectives:
-        if goal.metric not in able and not is_described(goal.metric):
+        if goal.metric not in able and goal.metric not in described:
             raise StudyError(
                 f"'{name}' measures {', '.join(able)}: leave the objective {goal.metric} out; "
                 f"there are {', '.join(dict.fromkeys((*able, *described)))}"
             )
+
+
+def _is_told(goal: Objective, name: EstimatorName) -> bool:
+    """Whether a metric in a target is measured beside an estimator: of the untrained network, or by its training."""
+    return find_metric(goal.metric).is_limitable or name.row.deploys
 
 
 def find_search_estimator(
@@ -122,16 +137,22 @@ def find_search_estimator(
     ledger: str | Path,
     data_dir: str | None,
     seed: int,
+    inherit: bool = False,
 ) -> SearchEstimator:
     """The estimator that is `asked` for in a search of `problem`; a predictor learns from a study of `ledger`.
 
-    `typical` are candidates of the problem's space. Raises `DataError` where the estimator knows other networks than
-    those, such as a supernet or a table of another space, and `NaslabError` for whatever else does not fit.
+    `typical` are candidates of the problem's space, `inherit` says whether candidates are to begin with weights of
+    their parents: `StudyError` where an estimator of the user's cannot. Raises `DataError` where the estimator knows
+    other networks than those, such as a supernet or a table of another space, and `NaslabError` for whatever else does
+    not fit.
     """
     name = named(asked)
     made = name.make(Setting(problem, data_dir, seed, learned=partial(_learned, problem, ledger, data_dir)))
     for candidate in typical:
         made.require(candidate)
+    if inherit and name.row.is_own and not isinstance(made.estimator, OwnTraining):
+        rule = "builds its networks itself, so that they cannot begin with inherited weights"
+        raise StudyError(f"'{name}' {rule}: leave inherit out, or give a function evaluate(network, trial)")
     made_with = source_of(getattr(made.estimator, "function", made.estimator)) if name.row.is_own else {}
     return SearchEstimator(str(name), made.estimator, made.sha256, name.options.fidelity, made_with)
 

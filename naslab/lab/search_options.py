@@ -96,7 +96,10 @@ class SearchOptions:
             "Search",
             "Hard limits that are met before anything is trained.",
             fixed="problem",
-            flags={"limit": "A hard limit met before training, as 'macs<=50M', of {limitable}; may be repeated."},
+            flags={
+                "limit": "A hard limit met before training, as 'macs<=50M', of {limitable}; may be repeated.",
+                "operators": "A named set that every layer must be of: {operators}.",
+            },
         ),
     )
     seed: int = field(

@@ -13,27 +13,12 @@ from typing import Any
 import msgspec
 
 from naslab.arch import cost
-from naslab.arguments import flag, function, optional, path, takes, text
-from naslab.atomic_write import atomic_write
+from naslab.arguments import flag, path, takes
+from naslab.atomic_write import DRAFT_PREFIX, atomic_write, put_in_place, require_writable
 from naslab.errors import DivergedError, ReadError, SpecError, StudyError
 from naslab.lab.differences import Difference, first_difference
-from naslab.lab.models import (
-    COUNT,
-    DATASET,
-    FOLDER,
-    LEDGER,
-    MODEL,
-    NAME,
-    RECIPE,
-    RESOLUTION,
-    SEED,
-    AnyModel,
-    AnyResolution,
-    Model,
-    find_models,
-    is_front,
-)
-from naslab.lab.training import data_of
+from naslab.lab.models import COUNT, MODEL, RESOLUTION, AnyModel, AnyResolution, Model, find_models, is_front
+from naslab.lab.training import HOW_TO_TRAIN, data_of, recipe_of
 from naslab.lab.training import train as train_one
 from naslab.metrics import ACCURACY
 from naslab.package.facts import WEIGHTS_FILE
@@ -42,7 +27,6 @@ from naslab.study.data_choice import DataChoice
 from naslab.study.outcome import EpochRecord
 from naslab.study.recipe import Recipe
 from naslab.training.datasets.given import Data
-from naslab.training.recipe_files import find_recipe
 
 RESULT_FILE = "result.json"
 """Written last of all into a folder: where it is, the training is done."""
@@ -52,8 +36,8 @@ SUMMARY_FILE = "seeds.json"
 class How(msgspec.Struct, frozen=True, kw_only=True):
     """How networks are trained into folders: what `naslab.train` takes, and whether `network.py` is `bare`.
 
-    `data` is the data set that was chosen, `recipe` the recipe that was found; `epochs`, `device`, `use_validation`,
-    `start_from`, `ledger`, `data_dir` and `licence` are those of `naslab.train`.
+    `data` is the data set that was chosen, `recipe` the recipe that was settled; `epochs`, `device`, `use_validation`,
+    `start_from`, `pretrained`, `tune`, `least_match`, `ledger`, `data_dir` and `licence` are those of `naslab.train`.
     """
 
     data: DataChoice
@@ -62,6 +46,9 @@ class How(msgspec.Struct, frozen=True, kw_only=True):
     device: str = "auto"
     use_validation: bool = False
     start_from: str | Path | None = None
+    pretrained: str | Path | None = None
+    tune: str | None = None
+    least_match: float = 0.9
     ledger: str | Path = "naslab.db"
     data_dir: str | Path | None = None
     licence: str | None = None
@@ -131,24 +118,7 @@ class SeedTable(msgspec.Struct, frozen=True, kw_only=True):
 Report = Callable[[str, int, EpochRecord], None]
 
 
-@takes(
-    model=MODEL,
-    seeds=COUNT,
-    out=path("a folder"),
-    dataset=DATASET,
-    epochs=COUNT,
-    recipe=RECIPE,
-    seed=SEED,
-    device=text("a torch device, or auto"),
-    use_validation=flag(),
-    start_from=optional(path("a file of weights")),
-    resolution=RESOLUTION,
-    ledger=LEDGER,
-    data_dir=FOLDER,
-    licence=NAME,
-    bare=flag(),
-    report=function(),
-)
+@takes(model=MODEL, seeds=COUNT, out=path("a folder"), resolution=RESOLUTION, bare=flag(), **HOW_TO_TRAIN)
 def train_seeds(
     model: AnyModel,
     seeds: int = 3,
@@ -156,17 +126,24 @@ def train_seeds(
     *,
     dataset: str | DataChoice | Data | None = None,
     epochs: int = 20,
-    recipe: Recipe | str | Path | None = "full",
+    recipe: Recipe | str | Path | None = None,
     seed: int = 0,
     device: str = "auto",
     use_validation: bool = False,
     start_from: str | Path | None = None,
+    pretrained: str | Path | None = None,
+    tune: str | None = None,
+    freeze_norm: bool = False,
+    layer_decay: float | None = None,
+    least_match: float = 0.9,
+    max_images: int | None = None,
     resolution: AnyResolution | None = None,
     ledger: str | Path = "naslab.db",
     data_dir: str | Path | None = None,
     licence: str | None = None,
     bare: bool = False,
     report: Report = lambda *_: None,
+    note: Callable[[str], None] = lambda _: None,
 ) -> SeedTable:
     """Train a network, or every network of a front, from several seeds; the test metrics with means and their errors.
 
@@ -174,9 +151,10 @@ def train_seeds(
     `resolution` (height, width) where asked. Each is trained from the `seeds` seeds that begin with `seed`, each time
     into a folder of its own in `out`, which is a model for every command. A folder that holds the training already is
     read and not trained again, so that what was interrupted goes on; one that diverges is told as such. `out` gets the
-    table as `seeds.json`. `dataset`, `epochs`, `recipe`, `device`, `use_validation`, `start_from`, `data_dir` and
-    `licence` are those of `naslab.train`, with `bare` normalisation is left outside of `network.py`; `report` is called
-    with the network's name, the seed and every epoch. Raises `StudyError` where a folder holds another training,
+    table as `seeds.json`. `dataset`, `epochs`, `recipe`, `device`, `use_validation`, `start_from`, `pretrained`,
+    `tune`, `freeze_norm`, `layer_decay`, `least_match`, `max_images`, `data_dir`, `licence` and `note` are those of
+    `naslab.train`, with `bare` normalisation is left outside of `network.py`; `report` is called with the network's
+    name, the seed and every epoch. Raises `StudyError` where a folder holds another training,
     `SpecError` for `start_from` beside several networks, and what `naslab.train` raises.
 
     >>> import naslab
@@ -185,14 +163,20 @@ def train_seeds(
     found = find_models(model, ledger, resolution)
     if start_from is not None and len(found) > 1:
         raise SpecError("start_from", "is the weights of one network, several are to be trained: leave it out")
-    data = data_of(found[0], dataset, ledger, data_dir)
-    how = How(
-        data=data,
-        recipe=recipe if isinstance(recipe, Recipe) else find_recipe(recipe or "full", data.name),
+    how = settle(
+        found[0],
+        dataset,
+        recipe,
+        freeze_norm=freeze_norm,
+        layer_decay=layer_decay,
+        max_images=max_images,
         epochs=epochs,
         device=device,
         use_validation=use_validation,
         start_from=start_from,
+        pretrained=pretrained,
+        tune=tune,
+        least_match=least_match,
         ledger=ledger,
         data_dir=data_dir,
         licence=licence,
@@ -211,38 +195,79 @@ def train_seeds(
         for number in numbers:
             folder = Path(out) / f"{name}seed-{number}"
             done = known[name, number]
-            runs.append(_run(folder, each, number, how, report) if done is None else _read(folder, number, done))
+            runs.append(_run(folder, each, number, how, report, note) if done is None else _read(folder, number, done))
         networks.append(_network(each, runs))
-        table = SeedTable(dataset=data.name, epochs=epochs, networks=tuple(networks))
+        table = SeedTable(dataset=how.data.name, epochs=epochs, networks=tuple(networks))
         atomic_write(Path(out) / SUMMARY_FILE, _json(table.rows()))
     return table
 
 
+def settle(
+    found: Model,
+    dataset: str | DataChoice | Data | None,
+    recipe: Recipe | str | Path | None,
+    *,
+    freeze_norm: bool = False,
+    layer_decay: float | None = None,
+    max_images: int | None = None,
+    **how: Any,
+) -> How:
+    """How the network `found` is trained: its data chosen and checked, its recipe found and fitted to what is tuned.
+
+    `dataset`, `recipe`, `freeze_norm`, `layer_decay` and `max_images` are those of `naslab.train`, `how` the fields of
+    `How` beside the data and the recipe.
+    """
+    data = data_of(found, dataset, how["ledger"], how["data_dir"])
+    if max_images is not None:
+        data = msgspec.structs.replace(data, max_images=max_images)
+    is_pretrained = how["pretrained"] is not None
+    settled = recipe_of(recipe, data.name, is_pretrained, how["tune"], freeze_norm, layer_decay)
+    return How(data=data, recipe=settled, **how)
+
+
 def train_to_folder(
-    folder: Path, found: Model, seed: int, how: How, report: Callable[[EpochRecord], None]
+    folder: Path,
+    found: Model,
+    seed: int,
+    how: How,
+    report: Callable[[EpochRecord], None],
+    note: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Train the network `found` from `seed` as `how` says and write `folder`; what its result file says, written last.
 
-    `report` is called with every epoch.
+    `report` is called with every epoch, `note` with what was taken of pretrained weights, a line at a time. What was in
+    `folder` stays until the training is done.
     """
     from naslab.package.folder import write_package
 
-    (folder / RESULT_FILE).unlink(missing_ok=True)
-    trained = train_one(
-        found,
-        dataset=how.data,
-        epochs=how.epochs,
-        recipe=how.recipe,
-        seed=seed,
-        device=how.device,
-        use_validation=how.use_validation,
-        start_from=how.start_from,
-        save_to=folder / WEIGHTS_FILE,
-        ledger=how.ledger,
-        data_dir=how.data_dir,
-        licence=how.licence,
-        report=report,
-    )
+    places = weights, result = folder / WEIGHTS_FILE, folder / RESULT_FILE
+    for place in places if folder.exists() else ():
+        require_writable(place)
+    draft = folder / f"{DRAFT_PREFIX}{WEIGHTS_FILE}"
+    try:
+        trained = train_one(
+            found,
+            dataset=how.data,
+            epochs=how.epochs,
+            recipe=how.recipe,
+            seed=seed,
+            device=how.device,
+            use_validation=how.use_validation,
+            start_from=how.start_from,
+            pretrained=how.pretrained,
+            tune=how.tune,
+            least_match=how.least_match,
+            save_to=draft,
+            ledger=how.ledger,
+            data_dir=how.data_dir,
+            licence=how.licence,
+            report=report,
+            note=note,
+        )
+        result.unlink(missing_ok=True)
+        put_in_place(draft, weights)
+    finally:
+        draft.unlink(missing_ok=True)
     write_package(folder, trained.facts, f"{found.name}, trained by naslab; weights.safetensors fits it.", how.bare)
     value = {
         "model": found.name,
@@ -254,7 +279,7 @@ def train_to_folder(
         "asked": _asked(found, how),
         "folder": str(folder),
     }
-    atomic_write(folder / RESULT_FILE, _json(value))
+    atomic_write(result, _json(value))
     return value
 
 
@@ -292,12 +317,16 @@ def _asked(found: Model, how: How) -> dict[str, Any]:
     """What makes a training beside its epochs, recipe and seed."""
     start = None if how.start_from is None else str(how.start_from)
     asked = {"arch_id": found.arch_id, "data": how.data, "use_validation": how.use_validation, "start_from": start}
+    if how.pretrained is not None:
+        asked |= {"pretrained": str(how.pretrained)}
+    if how.tune is not None:
+        asked |= {"tune": how.tune}
     return dict(msgspec.to_builtins(asked))
 
 
-def _run(folder: Path, found: Model, seed: int, how: How, report: Report) -> SeedRun:
+def _run(folder: Path, found: Model, seed: int, how: How, report: Report, note: Callable[[str], None]) -> SeedRun:
     try:
-        value = train_to_folder(folder, found, seed, how, lambda epoch: report(found.name, seed, epoch))
+        value = train_to_folder(folder, found, seed, how, lambda epoch: report(found.name, seed, epoch), note)
     except DivergedError as error:
         return SeedRun(seed=seed, folder=str(folder), failure=str(error))
     return SeedRun(seed=seed, folder=str(folder), measured=test_metrics(value))

@@ -22,8 +22,8 @@ from naslab.estimators.own_metric import own_metric
 from naslab.lab.models import COUNT, LEDGER
 from naslab.lab.study_models import BEST, FRONT, best_outcome, front_outcomes, named_trials
 from naslab.ledger.ledger import Ledger
-from naslab.metrics import TIMING, find_metric, is_declared
-from naslab.outside import changed, users_traceback
+from naslab.metrics import TIMING, Metric, find_metric, is_declared, named_metric
+from naslab.outside import changed, is_outside, load_outside, users_traceback
 from naslab.passwords import without_passwords
 from naslab.reading import whole_number
 from naslab.study.outcome import LATER_NOTE, Candidate, Outcome
@@ -113,12 +113,13 @@ def measure_study(
 
     `study` is a study's name, or `STUDY:front`, `STUDY:front@macs<=5M`, `STUDY:best`, `STUDY:7` for some of its
     networks. `metric` is the name of one that is measured before training (`latency_ms`), or a function of your own (or
-    its name, `my_code:flatness`) of the untrained network, or of it and its `ArchSpec`, that returns a number; it is
-    kept under the function's name. Each network is measured once, on `device` with `threads` CPU threads: what is
-    interrupted goes on where it was, and nothing is measured twice unless `again`. `report` is called with each network
-    as it is done, the number that are done and the number of all. A network that cannot be measured is told as such.
-    Raises `StudyError` where the study is being driven, was measured in another way, or the first three networks fail
-    alike, `NaslabError` for a metric that is known without, or only after training.
+    its name, `my_code:flatness`) of the untrained network, or of it and its `ArchSpec`, that returns a number, which is
+    kept under the function's name, or the name of a row of your own with `measure`, as `my_code:ENERGY`. Each network
+    is measured once, on `device` with `threads` CPU threads: what is interrupted goes on where it was, and nothing is
+    measured twice unless `again`. `report` is called with each network as it is done, the number that are done and the
+    number of all. A network that cannot be measured is told as such. Raises `StudyError` where the study is being
+    driven, was measured in another way, or the first three networks fail alike, `NaslabError` for a metric that is
+    known without, or only after training.
 
     >>> import naslab
     >>> naslab.measure_study("mystudy:front", "latency_ms").num_measured  # doctest: +SKIP
@@ -200,9 +201,13 @@ def _metric(given: str | Callable[..., Any], bench: Workbench) -> _Metric:
     """The metric that is asked for. Raises `StudyError` for one that needs no measuring, or a trained network."""
     from naslab.estimators.limited import measured_before_training
 
-    if not isinstance(given, str) or not is_declared(given):
-        own = own_metric(given)
+    if isinstance(given, str) and is_outside(given) and isinstance(load_outside(given, "metric"), Metric):
+        given = named_metric(given).name
+    is_row = isinstance(given, str) and is_declared(given)
+    if not is_row or find_metric(str(given)).measure is not None:
+        own = own_metric(find_metric(str(given)) if is_row else given)
         return _Metric(own.name, own.measure, {"source": own.source, "device": bench.device})
+    given = str(given)
     row = find_metric(given)
     if row.is_described and "@" not in given:
         raise StudyError(f"{given} is known from the description of every network: it is there without measuring")

@@ -13,10 +13,14 @@ and help texts read it here; no other file names a metric. What may be written e
 
 A metric from outside is one call, and nothing else: `declare_metric(Metric(name="f1", maximise=True, most=1.0))`, for
 numbers that an estimator puts in `Estimate.measured`; with `stage="description"` and a function `read(arch, cost)` it
-is known before training and may be bounded by limits too. What an estimator measured and nobody declared can be aimed
-at with its direction, as `f1:max` (`naslab.study.problem.Objective.named`), and is shown under its bare name.
+is known before training and may be bounded by limits too, and with `stage="before training"` and a function
+`measure(network, arch, device)` it is measured on the untrained network, in workers. Such a row is also named
+`package.module:NAME` where metrics are, or published by an entry point of `naslab.metrics`. What an estimator measured
+and nobody declared can be aimed at with its direction, as `f1:max` (`naslab.study.problem.Objective.named`), and is
+shown under its bare name.
 """
 
+from naslab.metrics.deployed import AT, DEPLOYED_METRICS, named_at
 from naslab.metrics.metric import Metric, Stage
 from naslab.metrics.own import (
     ACCURACY,
@@ -26,21 +30,25 @@ from naslab.metrics.own import (
     COST_METRICS,
     COUNTED_METRICS,
     DEFAULT_OBJECTIVES,
+    DEPLOYMENT,
     EVALUATION,
     EXPECTED_CALIBRATION_ERROR,
     EXTRAPOLATED_ACCURACY,
+    FOREIGN_LAYERS,
     IMAGES,
     LATENCY,
     MACRO_F1,
     MACS,
     MAE,
     MEAN_AVERAGE_PRECISION,
+    MICROCONTROLLER_METRICS,
     OWN_METRICS,
     PARAMS,
     PEAK_ACTIVATION_BYTES,
     R2,
     RMSE,
     SHOWN_METRICS,
+    SIZE_BYTES,
     TASK_METRICS,
     TIMING,
     TOP5_ACCURACY,
@@ -54,6 +62,7 @@ from naslab.metrics.registry import (
     is_described,
     measured_rows,
     metrics,
+    named_metric,
     score_rows,
     shown_as,
     withdraw_metric,
@@ -62,26 +71,32 @@ from naslab.metrics.registry import (
 __all__ = [
     "ACCURACY",
     "ACTIVATIONS",
+    "AT",
     "AUROC",
     "BALANCED_ACCURACY",
     "COST_METRICS",
     "COUNTED_METRICS",
     "DEFAULT_OBJECTIVES",
+    "DEPLOYED_METRICS",
+    "DEPLOYMENT",
     "EVALUATION",
     "EXPECTED_CALIBRATION_ERROR",
     "EXTRAPOLATED_ACCURACY",
+    "FOREIGN_LAYERS",
     "IMAGES",
     "LATENCY",
     "MACRO_F1",
     "MACS",
     "MAE",
     "MEAN_AVERAGE_PRECISION",
+    "MICROCONTROLLER_METRICS",
     "OWN_METRICS",
     "PARAMS",
     "PEAK_ACTIVATION_BYTES",
     "R2",
     "RMSE",
     "SHOWN_METRICS",
+    "SIZE_BYTES",
     "TASK_METRICS",
     "TIMING",
     "TOP5_ACCURACY",
@@ -95,6 +110,8 @@ __all__ = [
     "is_described",
     "measured_rows",
     "metrics",
+    "named_at",
+    "named_metric",
     "score_rows",
     "shown_as",
     "withdraw_metric",

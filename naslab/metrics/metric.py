@@ -12,6 +12,8 @@ import msgspec
 from naslab.errors import SpecError
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from naslab.arch.cost import Cost
     from naslab.arch.spec import ArchSpec
 
@@ -30,6 +32,8 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
         stage: from when on it is known. A search's limits bound what is known before training.
         measured_by: what puts it in `Estimate.measured`; metrics of one measurement have equal words here.
         read: a function of a description and its `Cost` that gives its value; for the stage `description`, only there.
+        measure: a function of an untrained torch module, its description and the name of the device that it is on; it
+            gives the value in workers, for the stage `before training`, only there.
         summary: what it is, in a line of help.
         unit: as it is written on an axis and behind a value: `%`, `ms`, `bytes`.
         per: what a value is measured on, for the axis, where the label does not say it: `one image`.
@@ -54,6 +58,7 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     stage: Stage = "after training"
     measured_by: str = ""
     read: Callable[[ArchSpec, Cost], float] | None = None
+    measure: Callable[[nn.Module, ArchSpec, str], float] | None = None
     summary: str = ""
     unit: str = ""
     per: str = ""
@@ -70,11 +75,14 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     interquartile_range: str = ""
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[A-Za-z_]\w*", self.name):
+        if not re.fullmatch(r"[A-Za-z_]\w*(@.+)?", self.name):
             raise SpecError("metric.name", f"must be letters, digits and underscores, got '{self.name}'")
         if (self.read is not None) != (self.stage == "description"):
             rule = "is for a metric of the description, and that needs one"
             raise SpecError("metric.read", f"{rule}; {self.name} has the stage '{self.stage}'")
+        if self.measure is not None and self.stage != "before training":
+            rule = f"is for a metric of the stage 'before training', and {self.name} has the stage '{self.stage}'"
+            raise SpecError("metric.measure", rule)
         if not self.least < self.most:
             raise SpecError("metric.least", f"must be below most, got {self.least:g} and {self.most:g}")
         words = self.words or f"{self.name} {{}} {self.unit}".rstrip()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from naslab.arch.int8_memory import OPERATORS, flash_bytes, foreign_layers, sram_bytes
 from naslab.metrics.metric import Metric
 
 DESCRIPTION = "the cost model"
 EVALUATION = "evaluation on validation images"
 TIMING = "timed forward passes"
+DEPLOYMENT = "the network in a target"
 """What measures: the `measured_by` of the rows below."""
 
 ACCURACY = Metric(
@@ -100,6 +102,72 @@ LATENCY = Metric(
     least=0.0,
     interquartile_range="latency_ms_iqr",
 )
+SRAM_BYTES = Metric(
+    name="sram_bytes",
+    maximise=False,
+    stage="description",
+    measured_by=DESCRIPTION,
+    read=lambda arch, cost: sram_bytes(cost),
+    summary="bytes of SRAM of a network in 8 bits at its peak, one image",
+    unit="bytes",
+    per="one image",
+    label="peak SRAM in 8 bits",
+    words="{} bytes SRAM",
+    digits=",.0f",
+    is_whole=True,
+    is_log=True,
+    least=0.0,
+)
+FLASH_BYTES = Metric(
+    name="flash_bytes",
+    maximise=False,
+    stage="description",
+    measured_by=DESCRIPTION,
+    read=lambda arch, cost: flash_bytes(arch),
+    summary="bytes of flash of a network in 8 bits",
+    unit="bytes",
+    label="flash in 8 bits",
+    words="{} bytes flash",
+    digits=",.0f",
+    is_whole=True,
+    is_log=True,
+    least=0.0,
+)
+FOREIGN_LAYERS: dict[str, Metric] = {
+    operators: Metric(
+        name=f"foreign_layers_{operators.replace('-', '_')}",
+        maximise=False,
+        stage="description",
+        measured_by=DESCRIPTION,
+        read=lambda arch, cost, operators=operators: foreign_layers(arch, operators),  # type: ignore[misc]
+        summary=f"layers that {about} do not hold",
+        label=f"layers outside of {operators}",
+        words=f"{{}} layers outside of {operators}",
+        digits=",.0f",
+        is_whole=True,
+        least=0.0,
+    )
+    for operators, about in OPERATORS.items()
+}
+"""By named set of operators."""
+MICROCONTROLLER_METRICS: tuple[Metric, ...] = (SRAM_BYTES, FLASH_BYTES, *FOREIGN_LAYERS.values())
+"""What tells whether a network fits a microcontroller; asked for by name, and not shown of other networks."""
+
+SIZE_BYTES = Metric(
+    name="size_bytes",
+    maximise=False,
+    stage="before training",
+    measured_by=DEPLOYMENT,
+    summary="bytes of the file that a target runs",
+    unit="bytes",
+    label="size",
+    words="{} bytes",
+    digits=",.0f",
+    is_whole=True,
+    is_log=True,
+    least=0.0,
+)
+"""Of a target alone: it is written `size_bytes@TARGET`."""
 
 
 def _share(name: str, label: str, summary: str, maximise: bool = True, most: float = 1.0) -> Metric:

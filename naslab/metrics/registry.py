@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from naslab.errors import SpecError, UnknownNameError, nearest
+from naslab.metrics.deployed import AT, metric_at, rows_at
 from naslab.metrics.metric import Metric
-from naslab.metrics.own import EXTRAPOLATED_ACCURACY, IMAGES, OWN_METRICS, TASK_METRICS
+from naslab.metrics.outside import outside_metric, published_metric
+from naslab.metrics.own import EXTRAPOLATED_ACCURACY, IMAGES, MICROCONTROLLER_METRICS, OWN_METRICS, TASK_METRICS
+from naslab.outside import OutsideError, is_outside
 
 if TYPE_CHECKING:
     from naslab.arch.cost import Cost
@@ -15,9 +19,11 @@ if TYPE_CHECKING:
 
 _SHOWN = {row.name: row for row in (IMAGES, EXTRAPOLATED_ACCURACY)}
 """Numbers that are no metrics of a network, and so no objectives, but are printed and drawn."""
-_OF_TASKS = {row.name: row for row in TASK_METRICS}
-"""Metrics that are measured where a task has them and they are asked for; the ledger's view has no columns of them."""
+_OF_TASKS = {row.name: row for row in (*TASK_METRICS, *MICROCONTROLLER_METRICS)}
+"""Metrics of some tasks and devices, where they are asked for; the ledger's view has no columns of them."""
 _declared: dict[str, Metric] = {row.name: row for row in OWN_METRICS}
+_brought: dict[str, str] = {}
+"""By which name from outside a row was declared."""
 
 
 def declare_metric(row: Metric) -> Metric:
@@ -30,6 +36,8 @@ def declare_metric(row: Metric) -> Metric:
     'f1'
     >>> withdraw_metric("f1")
     """
+    if AT in row.name:
+        raise SpecError("metric.name", f"must be letters, digits and underscores, got '{row.name}'")
     taken = {key: each for each in (*_known().values(), *_SHOWN.values()) for key in each.keys}
     if _declared.get(row.name) == row:
         return row
@@ -37,6 +45,21 @@ def declare_metric(row: Metric) -> Metric:
         if key in taken:
             raise SpecError("metric.name", f"'{key}' is taken by the metric {taken[key].name}: choose another")
     _declared[row.name] = row
+    return row
+
+
+def named_metric(text: str, what: str = "metric") -> Metric:
+    """The metric of a name, also of one from outside, as `package.module:NAME`, which is declared by this.
+
+    Raises `UnknownNameError` with the nearest names, which calls it a `what`, `OutsideError` for what leads to no row,
+    and `SpecError` where its name is taken.
+    """
+    if not is_outside(text):
+        return find_metric(text, what)
+    row = outside_metric(text)
+    if _brought.get(row.name) == text:
+        _declared.pop(row.name, None)  # its module may have been loaded again
+    _brought[declare_metric(row).name] = text
     return row
 
 
@@ -55,7 +78,12 @@ def metrics() -> tuple[Metric, ...]:
 
 def find_metric(name: str, what: str = "metric") -> Metric:
     """The metric called `name`; raises `UnknownNameError` with the nearest names, which calls it a `what`."""
+    row = metric_at(name)
+    if row is not None:
+        return row
     known = _known()
+    if name not in known and _is_published(name):
+        known = _known()
     if name not in known:
         is_near_common_one = nearest(name, _declared).startswith(" (did you mean")
         raise UnknownNameError(what, name, _declared if is_near_common_one else known)
@@ -63,8 +91,11 @@ def find_metric(name: str, what: str = "metric") -> Metric:
 
 
 def is_declared(name: str) -> bool:
-    """Whether there is a metric of that name."""
-    return name in _declared or name in _OF_TASKS
+    """Whether there is a metric of that name; a published one is declared by being asked for.
+
+    Raises `OutsideError` where that is no row, or cannot be imported.
+    """
+    return name in _declared or name in _OF_TASKS or metric_at(name) is not None or _is_published(name)
 
 
 def shown_as(name: str, maximise: bool = False) -> Metric:
@@ -75,16 +106,26 @@ def shown_as(name: str, maximise: bool = False) -> Metric:
     >>> shown_as("macs").sentence(1234567), shown_as("f1", maximise=True).sentence(0.81234)
     ('1,234,567 macs', 'f1 0.8123')
     """
-    return _known().get(name) or _SHOWN.get(name) or Metric(name=name, maximise=maximise)
+    with suppress(OutsideError):  # results are read without the code that measured them
+        is_declared(name)
+    return _known().get(name) or _SHOWN.get(name) or metric_at(name) or Metric(name=name, maximise=maximise)
 
 
 def _known() -> dict[str, Metric]:
     return _declared | _OF_TASKS
 
 
+def _is_published(name: str) -> bool:
+    """Whether a distribution publishes a metric of that name, which is then declared."""
+    row = published_metric(name)
+    return row is not None and declare_metric(row) is row
+
+
 def is_described(name: str) -> bool:
     """Whether a network's description alone tells the metric of that name."""
-    row = _declared.get(name)
+    row = _known().get(name) or metric_at(name)
+    if row is None and _is_published(name):
+        row = _known()[name]
     return row is not None and row.is_described
 
 
@@ -94,9 +135,11 @@ def described_values(arch: ArchSpec, cost: Cost) -> dict[str, float]:
 
 
 def measured_rows(measured: Iterable[str]) -> tuple[Metric, ...]:
-    """The metrics among the keys of `Estimate.measured`, in the order of their declaration."""
-    keys = set(measured)
-    return tuple(row for row in _known().values() if row.name in keys and not row.is_described)
+    """The metrics among the keys of `Estimate.measured`, in the order of their declaration; those in targets last."""
+    names = tuple(measured)
+    keys = set(names)
+    own = (row for row in _known().values() if row.name in keys and not row.is_described)
+    return (*own, *rows_at(names))
 
 
 def score_rows(measured: Iterable[str]) -> tuple[Metric, ...]:
@@ -106,7 +149,7 @@ def score_rows(measured: Iterable[str]) -> tuple[Metric, ...]:
     ['naswot']
     """
     names = tuple(measured)
-    keys = {key for row in _known().values() for key in row.keys}
+    keys = {key for row in (*_known().values(), *rows_at(names)) for key in row.keys}
     rows = [shown_as(name, maximise=True) for name in names if name not in keys]
     beside = {key for row in rows for key in row.keys if key != row.name}
     return tuple(row for row in rows if row.name not in beside)

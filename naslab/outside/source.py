@@ -7,15 +7,17 @@ import hashlib
 import importlib.util
 import inspect
 import sys
+import sysconfig
 import textwrap
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from naslab.outside.finding import is_naslabs, owner_of
 
 _INSTALLED = ("site-packages", "dist-packages")
+_PYTHONS = sysconfig.get_path("stdlib")
 _OWN = frozenset({"naslab", "builtins"}) | sys.stdlib_module_names
 
 
@@ -73,14 +75,32 @@ def changed(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
 
 
 def users_traceback(error: BaseException) -> str:
-    """The traceback of an error from the first line of the user's code on; the whole where none of it is the user's.
+    """The traceback of an error, of the user's code alone; the whole where none of it is the user's.
 
-    Frames of libraries that the user's code has called stay, and so do the errors that caused it.
+    Lines of naslab, of Python's library and of installed packages are left out, also those of the errors that caused
+    it. A part that is published, and so installed itself, keeps all but naslab's.
     """
-    first = error.__traceback__
-    while first is not None and is_naslabs(first.tb_frame.f_code.co_filename):
-        first = first.tb_next
-    return "".join(traceback.format_exception(type(error), error, first or error.__traceback__))
+    told = traceback.TracebackException.from_exception(error)
+    for is_kept in (_is_users, lambda frame: not is_naslabs(frame.filename)):
+        if any(map(is_kept, told.stack)):
+            _trim(told, is_kept)
+            break
+    return "".join(told.format())
+
+
+def _trim(told: traceback.TracebackException | None, is_kept: Callable[[traceback.FrameSummary], bool]) -> None:
+    """Leave out other lines, where one is left; the same of the errors behind it."""
+    while told is not None:
+        told.stack = traceback.StackSummary.from_list([frame for frame in told.stack if is_kept(frame)] or told.stack)
+        _trim(told.__cause__, is_kept)
+        told = told.__context__
+
+
+def _is_users(frame: traceback.FrameSummary) -> bool:
+    """Whether a line is of the user's own files, or of a console."""
+    path = Path(frame.filename)
+    is_pythons = frame.filename.startswith("<frozen") or path.is_relative_to(_PYTHONS)
+    return not (is_pythons or is_naslabs(frame.filename) or any(part in _INSTALLED for part in path.parts))
 
 
 class _Name(NamedTuple):

@@ -27,7 +27,7 @@ from naslab.training.datasets.file_forms import FileForm
 from naslab.training.datasets.folder_parts import ENDINGS
 from naslab.training.decode import fit_pixels, read_pixels
 from naslab.training.evaluation import EVALUATION_BATCH, STEPS_OF_EVALUATION, mean_log_probability
-from naslab.training.onnx_file import INPUT, onnx_session
+from naslab.training.onnx_session import INPUT, onnx_session
 from naslab.training.precision import forward_precision
 from naslab.training.views import views_of, views_size
 

@@ -10,7 +10,7 @@ import msgspec
 from naslab.arch.block import require
 from naslab.arch.cost import Cost
 from naslab.arch.spec import ArchSpec
-from naslab.metrics import find_metric, is_described, shown_as
+from naslab.metrics import ACCURACY, find_metric, is_described, shown_as
 from naslab.space import Genome
 
 
@@ -63,6 +63,17 @@ class Fidelity(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
         return self.epochs, self.images or math.inf, area, self.width or 1.0, unfinished
 
 
+class ToBeat(msgspec.Struct, frozen=True):
+    """What finished networks that cost no more have measured, where that is more than accuracy alone.
+
+    `points` are the measured objectives of those that none of the others dominates, by metric. `ranges` are the worst
+    and the best value of each that a training can be thought to report.
+    """
+
+    points: tuple[dict[str, float], ...]
+    ranges: dict[str, tuple[float, float]]
+
+
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """A network that a study is to estimate.
 
@@ -71,7 +82,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     `{"operator": "promote", "from": 5}` is the network of trial 5 at a higher fidelity. `start_from` is the content
     hash of a checkpoint that training goes on from; empty for training from scratch. `accuracy_to_beat`, in per cent,
     is what the network must exceed to reach the front at its cost, as known when it started: a training that is clear
-    not to may be stopped.
+    not to may be stopped. `to_beat` says the same of other measured objectives than accuracy alone.
     """
 
     trial: int
@@ -85,6 +96,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     origin: dict[str, Any] = {}
     start_from: str = ""
     accuracy_to_beat: float | None = None
+    to_beat: ToBeat | None = None
 
 
 class EpochRecord(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -101,6 +113,15 @@ class EpochRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     validation_accuracy: float
     wall_seconds: float
     values: dict[str, float] = {}
+
+    def value(self, metric: str) -> float:
+        """What the epoch says of a metric by its name; NaN where it says nothing.
+
+        >>> EpochRecord(1, 0.5, 0.6, 91.2, 3.0, {"f1": 0.9}).value("f1")
+        0.9
+        """
+        own = {ACCURACY.name: self.validation_accuracy, "validation_loss": self.validation_loss}
+        return self.values.get(metric, own.get(metric, self.train_loss if metric == "train_loss" else math.nan))
 
     @property
     def words(self) -> str:

@@ -12,7 +12,17 @@ from naslab.arch.block import Spec, require
 from naslab.arch.cost import Cost
 from naslab.arch.spec import ArchSpec
 from naslab.errors import SpecError, UnknownNameError
-from naslab.metrics import MACS, find_metric, is_declared, is_described, metrics
+from naslab.metrics import (
+    MACS,
+    MICROCONTROLLER_METRICS,
+    find_metric,
+    is_declared,
+    is_described,
+    metrics,
+    named_at,
+    named_metric,
+)
+from naslab.outside import OutsideError, is_outside
 from naslab.space import SearchSpace
 from naslab.study.data_choice import DataChoice as DataChoice
 from naslab.study.recipe import Recipe
@@ -20,6 +30,18 @@ from naslab.study.recipe import Recipe
 DIRECTIONS = {"max": True, "min": False}
 THOUSANDS = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9}
 """What the letter behind a bound multiplies it by."""
+
+
+def read_number(text: str) -> float:
+    """The number in `text`, where k, M or G behind it stand for thousands, millions and thousands of millions.
+
+    Raises `ValueError` for anything else.
+
+    >>> read_number("50M"), read_number("1.5 G"), read_number("-3")
+    (50000000.0, 1500000000.0, -3.0)
+    """
+    letter = text[-1:] if text[-1:] in THOUSANDS else ""
+    return float(text.removesuffix(letter)) * THOUSANDS[letter]
 
 
 class Objective(Spec, frozen=True):
@@ -32,13 +54,23 @@ class Objective(Spec, frozen=True):
     def named(cls, metric: str) -> Objective:
         """The objective that a metric's name stands for, in the metric's own direction: accuracy up, every cost down.
 
-        A metric that nobody declared comes with its direction, as `f1:max` or `loss:min`. Raises `UnknownNameError` for
-        an unknown name without one, `SpecError` for a direction that is none, or not the declared metric's own.
+        A metric that nobody declared comes with its direction, as `f1:max` or `loss:min`; one of the user's own may be
+        named by its row, as `my_code:ENERGY`. Raises `UnknownNameError` for an unknown name without a direction,
+        `SpecError` for a direction that is none, or not the declared metric's own, and for a row that is none.
 
         >>> Objective.named("macs"), Objective.named("f1:max")
         (Objective(metric='macs', maximise=False), Objective(metric='f1', maximise=True))
         """
+        if named_at(metric) is not None:
+            return cls(metric=metric, maximise=find_metric(metric).maximise)
         name, colon, direction = metric.partition(":")
+        if is_outside(metric) and direction not in DIRECTIONS:
+            try:
+                row = named_metric(metric)
+            except OutsideError as error:
+                rule = f"must look like 'f1:max' or 'f1:min', got '{metric}', which is no metric of yours either"
+                raise SpecError("objective", f"{rule}: {error.rule}") from None
+            return cls(metric=row.name, maximise=row.maximise)
         if not colon:
             if not is_declared(name) and re.fullmatch(r"[A-Za-z_]\w*", name):
                 mend = f"a number that your own estimator returns needs its direction, as {name}:max or {name}:min"
@@ -79,13 +111,17 @@ class Limit(Spec, frozen=True):
     def parse(cls, text: str) -> Limit:
         """A limit as written on the command line: a metric, `<=` or `>=`, and a positive bound, as 50e6, 50M or 1.5G.
 
-        Metrics may be known from the description, or measured on the untrained network. Raises `UnknownNameError` for a
+        Metrics may be known from the description, or measured on the untrained network, also the user's own, as
+        `my_code:ENERGY<=5`. Raises `OutsideError` for a row that is none, `UnknownNameError` for a
         metric that no limit may bound, `SpecError` for a bound that is none.
 
         >>> Limit.parse("macs<=50M")
         Limit(metric='macs', most=50000000.0, least=-inf)
         """
-        found = cls._read(text, [row.name for row in metrics()])
+        name, text = _named(text)
+        if name is not None:
+            is_declared(name)  # a published one is declared by this
+        found = cls._read(text, [row.name for row in (*metrics(), *MICROCONTROLLER_METRICS)], is_any=True)
         row = find_metric(found.metric)
         if not row.is_limitable:
             told = f"is known after training, so that it limits the front: naslab pareto STUDY --limit '{found}'"
@@ -109,11 +145,11 @@ class Limit(Spec, frozen=True):
         return cls._read(text, known)
 
     @classmethod
-    def _read(cls, text: str, known: Collection[str]) -> Limit:
-        match = re.fullmatch(r"\s*(\w+)\s*(<=|>=)\s*([0-9.eE+_-]+) ?([kMG]?)\s*", text)
+    def _read(cls, text: str, known: Collection[str], is_any: bool = False) -> Limit:
+        match = re.fullmatch(r"\s*(\w+(?:@.*?\S)?)\s*(<=|>=)\s*([0-9.eE+_-]+ ?[kMG]?)\s*", text)
         try:
             assert match is not None
-            bound = float(match[3]) * THOUSANDS[match[4]]
+            bound = read_number(match[3])
         except (AssertionError, ValueError):
             raise SpecError("limit", f"must look like 'macs<=50e6', got '{text}'") from None
         if match[1].lower() in ("flops", "mult_adds"):
@@ -121,7 +157,7 @@ class Limit(Spec, frozen=True):
             raise SpecError(
                 "limit", f"what is counted here is {MACS.name}, multiplications with their additions, {meant}"
             )
-        if match[1] not in known:
+        if match[1] not in known and not (is_any and named_at(match[1]) is not None):
             raise UnknownNameError("metric of a limit", match[1], known)
         require(math.isfinite(bound) and bound > 0, "limit", f"needs a positive bound, got '{text}'")
         return cls(metric=match[1], most=bound) if match[2] == "<=" else cls(metric=match[1], least=bound)
@@ -142,6 +178,15 @@ class Limit(Spec, frozen=True):
 
     def __str__(self) -> str:
         return f"{self.metric}<={self.most:g}" if self.most < math.inf else f"{self.metric}>={self.least:g}"
+
+
+def _named(text: str) -> tuple[str | None, str]:
+    """The metric that a limit's text begins with, if any, and the text with the row's name for one from outside."""
+    match = re.match(r"\s*([\w.:]+?)\s*(?=[<>]=)", text)
+    if match is None or not is_outside(match[1]):
+        return None if match is None else match[1], text
+    name = named_metric(match[1], "metric of a limit").name
+    return name, name + text[match.end() :]
 
 
 class Problem(msgspec.Struct, frozen=True):

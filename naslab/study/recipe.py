@@ -6,7 +6,7 @@ from typing import Literal
 
 from naslab.arch.block import Spec, require
 from naslab.arguments import refuse_wrong_fields
-from naslab.errors import UnknownNameError
+from naslab.errors import UnknownNameError, shown
 
 Views = Literal["plain", "flip", "five_crop", "ten_crop"]
 """What is looked at of an image at test time: itself, its mirror image too, or five crops, or these mirrored too."""
@@ -49,6 +49,11 @@ class Recipe(Spec, frozen=True):
     `saturation` and `hue` (turns of the colour circle, at most 0.5), `cutout`, the side of the masked square in pixels
     (arXiv 1708.04552), `mixup` and `cutmix`, the beta distribution's parameter (arXiv 1710.09412, 1905.04899; with
     both, each batch takes one of them).
+
+    Fine-tuning, of networks that begin with trained weights: `tune` is what is trained, `all`, the classifier alone
+    (`head`) or the head and the last stages (`last:2`); the rest stays as it is, its norms in evaluation mode. With
+    `freeze_norm` batch norms stay everywhere, statistics and weights. The learning rate of a stage is that of the next
+    one times `layer_decay` (arXiv 2003.10555, section 3.3), the head's is `learning_rate`.
 
     Averaging and testing: `ema_decay` keeps averaged weights for evaluation; with `ema_warmup` the decay after t
     updates is at most (1 + t) / (10 + t). `test_views` are what is looked at of each image when the test set is read.
@@ -107,6 +112,10 @@ class Recipe(Spec, frozen=True):
     mixup: float = 0.0
     cutmix: float = 0.0
 
+    tune: str = "all"
+    freeze_norm: bool = False
+    layer_decay: float = 1.0
+
     ema_decay: float | None = None
     ema_warmup: bool = False
     test_views: Views = "plain"
@@ -140,6 +149,8 @@ class Recipe(Spec, frozen=True):
         for name in ("step_factor", "step_every", "ema_decay"):
             value = getattr(self, name)
             require(value is None or 0 < value < 1, name, f"must be between 0 and 1, got {value}")
+        require(0 < self.layer_decay <= 1, "layer_decay", f"must be above 0 and at most 1, got {self.layer_decay}")
+        tuned_stages(self.tune)
         require(self.batch_size >= 2, "batch_size", f"must be at least 2 (batch norm), got {self.batch_size}")
         in_order = list(self.step_at) == sorted(self.step_at) and all(0 < share < 1 for share in self.step_at)
         require(in_order, "step_at", f"must be ascending shares between 0 and 1, got {list(self.step_at)}")
@@ -170,14 +181,36 @@ def _require_regularisation(recipe: Recipe) -> None:
     require(not is_alone, "ema_warmup", "needs an ema_decay to warm up to")
 
 
-RECIPES = ("short", "full", "paper-resnet", "paper-efficientnet")
-"""The recipes known by name: for a search's estimates of a few epochs, for training what was found, and two papers'."""
+LAST = "last:"
+
+
+def tuned_stages(tune: str) -> int | None:
+    """How many stages `tune` trains beside the head; -1 for the classifier alone, `None` for everything.
+
+    Raises `SpecError` for a text that says neither.
+
+    >>> tuned_stages("all"), tuned_stages("head"), tuned_stages("last:2")
+    (None, -1, 2)
+    """
+    if tune in ("all", "head"):
+        return None if tune == "all" else -1
+    count = tune.removeprefix(LAST)
+    is_count = tune.startswith(LAST) and count.isascii() and count.isdigit() and len(count) < 6
+    require(is_count, "tune", f"must be head, last:K (as last:2) or all, got '{shown(tune)}'")
+    return int(count)
+
+
+RECIPES = ("short", "full", "probe", "fine-tune", "paper-resnet", "paper-efficientnet")
+"""The recipes known by name: for a search's estimates of a few epochs, for training what was found, for the classifier
+alone and for all of a network with trained weights, and two papers'."""
 
 
 def named_recipe(name: str, dataset: str) -> Recipe:
     """The recipe `name`, fitted to `dataset` (a data set's name). Raises `UnknownNameError` for another than `RECIPES`.
 
-    `short` is for a search's estimates of a few epochs, `full` for training what was found. `paper-resnet` is He et
+    `short` is for a search's estimates of a few epochs, `full` for training what was found. `probe` is for a classifier
+    on the features of trained weights, with images as they are, and `fine-tune` for what begins with such weights, at a
+    tenth of the learning rate. `paper-resnet` is He et
     al.'s (arXiv 1512.03385), with plain momentum: section 4.2 for small images, section 3.4 (batches of 256, a tenth of
     the rate after each third) for image folders; its weight decay spares norms and biases here. `paper-efficientnet` is
     Tan and Le's (arXiv 1905.11946, section 5.2, and its released code) at a smaller batch; its rate falls 146 times
@@ -194,6 +227,10 @@ def named_recipe(name: str, dataset: str) -> Recipe:
         return _short(dataset)
     if name == "full":
         return _full(dataset)
+    if name == "probe":
+        return Recipe(optimizer="adamw", learning_rate=2e-3, weight_decay=1e-2, batch_size=32, schedule="cosine")
+    if name == "fine-tune":
+        return _fine_tune(dataset)
     return _paper_resnet(dataset) if name == "paper-resnet" else _paper_efficientnet(dataset)
 
 
@@ -222,6 +259,19 @@ def _full(dataset: str) -> Recipe:
         label_smoothing=0.1,
         crop_padding=_crop_padding(dataset),
         horizontal_flip=short.horizontal_flip,
+    )
+
+
+def _fine_tune(dataset: str) -> Recipe:
+    return Recipe(
+        learning_rate=0.01,
+        weight_decay=1e-4,
+        batch_size=32,
+        schedule="cosine",
+        warmup_epochs=0.5,
+        label_smoothing=0.1,
+        crop_padding=_crop_padding(dataset),
+        horizontal_flip=dataset != "digits",
     )
 
 

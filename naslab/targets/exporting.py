@@ -2,54 +2,77 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from naslab.errors import NaslabError, shown
-from naslab.targets.target import Deployed, Precision
+from naslab.targets.target import Deployed
 
-CALIBRATION_BATCHES, CALIBRATION_IMAGES = 4, 4
+NOISE_IMAGES = 16
+CALIBRATION_BATCH = 16
 
 
-def exported(deployed: Deployed, folder: Path, precision: Precision) -> Path:
+def exported(deployed: Deployed, folder: Path) -> Path:
     """The ONNX file of a network in `folder`, with fresh weights where it has none. Raises `NaslabError` as exporting.
 
-    In `int8` it is quantised after training, per channel of the weights, activations calibrated on images of noise,
-    which says how fast it is, not how accurate.
+    Of a network whose preprocessing is known it takes images as they are. A file that is there already is of the same
+    network, for another target. One with fresh weights is written the quick way where that is possible
+    (`write_onnx_quickly`): it is run to be timed, and never leaves.
     """
     from naslab.package.prepared import packaged_module
-    from naslab.training.onnx_file import write_onnx
+    from naslab.training.onnx_file import write_onnx, write_onnx_quickly
     from naslab.training.weights import load_weights
 
+    path = folder / "network.onnx"
+    if path.exists():
+        return path
     how = deployed.facts.preprocessing if deployed.facts is not None else None
     module = packaged_module(deployed.arch, how)
     if deployed.weights is not None:
         load_weights(module, deployed.weights)
     shape = deployed.arch.input if how is None else (deployed.arch.input[0], *how.size)
-    path = folder / "network.onnx"
-    write_onnx(module, shape, path)
-    return path if precision == "float32" else quantised(path, folder / "int8.onnx")
+    if deployed.weights is not None or not write_onnx_quickly(module, shape, path):
+        write_onnx(module, shape, path)
+    return path
 
 
-def quantised(path: Path, target: Path) -> Path:
-    """The network of the ONNX file `path` in 8 bits, written to `target`. Raises `NaslabError` where it cannot be."""
-    import logging
+def calibration_of(path: Path, images: NDArray[np.float32] | None) -> NDArray[np.float32]:
+    """The `images` that the network of an ONNX file is calibrated on; without any, images of noise.
 
+    Both are of shape (images, channels, height, width). Noise tells how fast the network is in 8 bits, not how
+    accurate.
+    """
+    from naslab.training.onnx_session import noise_images, onnx_session
+
+    if images is not None:
+        return images
+    return noise_images(tuple(onnx_session(path).get_inputs()[0].shape[1:]), NOISE_IMAGES)
+
+
+def quantised(path: Path, target: Path, images: NDArray[np.float32] | None = None) -> Path:
+    """The network of the ONNX file `path` in 8 bits, written to `target`, by ONNX Runtime's quantiser.
+
+    Weights are quantised per channel, activations by their least and largest values on `images`, of shape (images,
+    channels, height, width), by default of noise. Raises `NaslabError` where it cannot be.
+    """
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     prepared = target.with_suffix(".prepared.onnx")
-    logging.getLogger().setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with passing_warnings():
             quant_pre_process(str(path), str(prepared), skip_symbolic_shape=True)
             quantize_static(
                 str(prepared),
                 str(target),
-                _Noise(path),
+                _Batches(calibration_of(path, images)),
                 quant_format=QuantFormat.QDQ,
                 per_channel=True,
                 activation_type=QuantType.QUInt8,
@@ -60,16 +83,35 @@ def quantised(path: Path, target: Path) -> Path:
     return target
 
 
-class _Noise:
-    """Images of noise, as ONNX Runtime's quantiser reads them."""
+def file_bytes(path: Path) -> int:
+    """The bytes of the file that a target runs, with the weights that OpenVINO writes beside its description."""
+    beside = path.with_suffix(".bin")
+    return path.stat().st_size + (beside.stat().st_size if path.suffix == ".xml" else 0)
 
-    def __init__(self, path: Path) -> None:
-        from naslab.training.onnx_file import INPUT, onnx_session, random_images
 
-        shape = tuple(onnx_session(path).get_inputs()[0].shape[1:])
-        images = random_images(shape, CALIBRATION_BATCHES * CALIBRATION_IMAGES, "float32").numpy()
-        parts = (images[start : start + CALIBRATION_IMAGES] for start in range(0, len(images), CALIBRATION_IMAGES))
-        self._batches: Iterator[dict[str, Any]] = iter([{INPUT: part} for part in parts])
+@contextmanager
+def passing_warnings() -> Iterator[None]:
+    """Hold back what quantisers warn of on their own parts, for the block."""
+    root = logging.getLogger()
+    before = root.level
+    root.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        root.setLevel(before)
+
+
+class _Batches:
+    """Images as ONNX Runtime's quantiser reads them, batch by batch."""
+
+    def __init__(self, images: NDArray[np.float32]) -> None:
+        from naslab.training.onnx_session import INPUT
+
+        starts = range(0, len(images), CALIBRATION_BATCH)
+        batches: list[dict[str, Any]] = [{INPUT: images[start : start + CALIBRATION_BATCH]} for start in starts]
+        self._batches: Iterator[dict[str, Any]] = iter(batches)
 
     def get_next(self) -> dict[str, Any] | None:
         return next(self._batches, None)

@@ -6,13 +6,17 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib import import_module
 from pathlib import Path
+from typing import TypeAlias
 
 import msgspec
 import numpy as np
 
 from naslab.errors import NaslabError, SpecError, shown
+from naslab.targets.exporting import file_bytes
 from naslab.targets.process import Answer, Job
 from naslab.targets.target import Deployed, Target, require_target
 
@@ -21,6 +25,10 @@ MOST_SPREAD = 0.25
 NOTED_LOAD = 0.1
 """Cores that others keep busy, from which it is said."""
 MOST_SECONDS = 900.0
+
+
+Alone: TypeAlias = Callable[[], AbstractContextManager[None]]
+"""Makes a block in which nothing else runs."""
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,16 +53,28 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     waited: float | None = None
 
 
-def measure_deployed(deployed: Deployed, target: Target, most_spread: float = MOST_SPREAD) -> Measured:
-    """Measure a network in a target.
+class SpreadError(NaslabError):
+    """Passes of a network that spread too much to say how long one takes."""
 
-    A measurement whose `spread` is above `most_spread` is refused. Raises `NaslabError` for it, and for a target that
-    is not installed, or that cannot run the network.
+
+def measure_deployed(
+    deployed: Deployed,
+    target: Target,
+    most_spread: float = MOST_SPREAD,
+    alone: Alone = nullcontext,
+    folder: Path | None = None,
+) -> Measured:
+    """Measure the network `deployed` in `target`; what is timed runs in a block of `alone`, when nothing else does.
+
+    Its files are made in `folder`, by default one that is deleted; those of another target that are there are used.
+    A measurement whose `spread` is above `most_spread` is refused: `SpreadError`. Raises `NaslabError` for a target
+    that is not installed, or that cannot run the network.
     """
     require_target(target)
     home = import_module(f"naslab.targets.{target.row.home}")
     if not target.row.is_timed:
-        told = home.latency(deployed, target)
+        with alone():
+            told = home.latency(deployed, target)
         return Measured(
             target=target.written,
             threads=target.threads,
@@ -65,19 +85,60 @@ def measure_deployed(deployed: Deployed, target: Target, most_spread: float = MO
             size_bytes=told.size_bytes,
         )
     cores = own_cores(target.threads)
-    with tempfile.TemporaryDirectory() as folder:
-        path: Path = home.prepare(deployed, target, Path(folder))
-        size = path.stat().st_size
-        answer = _answer(Job(target, str(path), cores))
+    with _folder(folder) as place:
+        path: Path = home.prepare(deployed, target, place)
+        size = file_bytes(path)
+        with alone():
+            answer = _answer(Job(target, str(path), cores))
     if answer.error:
         raise NaslabError(f"the target {target.name} cannot run {deployed.name}: {answer.error}")
     return measured_of(answer, target, size, most_spread)
 
 
+def deployed_bytes(deployed: Deployed, target: Target, folder: Path | None = None) -> int:
+    """The bytes of the file of a network that a target runs; nothing is timed.
+
+    `folder` is that of `measure_deployed`, and so is what is raised.
+    """
+    require_target(target)
+    home = import_module(f"naslab.targets.{target.row.home}")
+    with _folder(folder) as place:
+        return file_bytes(home.prepare(deployed, target, place))
+
+
+def quiet_latency(deployed: Deployed, target: Target, repeats: int) -> float:
+    """The milliseconds that a pass of one image takes of its core at least, over several processes.
+
+    Other load makes it longer than the median on a quiet machine by less than it does anything else: a pass counts the
+    time alone in which it had the core, and the least is of the quietest moment. For targets of one thread. Raises
+    `NaslabError` as `measure_deployed`.
+    """
+    require_target(target)
+    home = import_module(f"naslab.targets.{target.row.home}")
+    with tempfile.TemporaryDirectory() as folder:
+        path = home.prepare(deployed, target, Path(folder))
+        jobs = [Job(target, str(path), own_cores(1), 2, 0.05, 5, 60, 0.3) for _ in range(repeats)]
+        answers = [_answer(job) for job in jobs]
+    for answer in answers:
+        if answer.error:
+            raise NaslabError(f"the target {target.name} cannot run {deployed.name}: {answer.error}")
+    return min(min(answer.core_times_ms) for answer in answers)
+
+
+@contextmanager
+def _folder(given: Path | None) -> Iterator[Path]:
+    """The folder that was given, or one for the block."""
+    if given is not None:
+        yield given
+        return
+    with tempfile.TemporaryDirectory() as made:
+        yield Path(made)
+
+
 def measured_of(answer: Answer, target: Target, size_bytes: int, most_spread: float = MOST_SPREAD) -> Measured:
     """The measurement in the `answer` of a process that ran a file of `size_bytes` in `target`.
 
-    Raises `NaslabError` where its passes spread by more than `most_spread`.
+    Raises `SpreadError` where its passes spread by more than `most_spread`.
     """
     low, median, high = (float(each) for each in np.percentile(answer.times_ms, (25, 50, 75)))
     spread = (high - low) / median
@@ -85,7 +146,7 @@ def measured_of(answer: Answer, target: Target, size_bytes: int, most_spread: fl
     others = None if answer.busy_seconds is None else max(0.0, (answer.busy_seconds - answer.cpu_seconds) / wall)
     if spread > most_spread:
         load = "" if others is None else f", while others kept {others:.1f} cores busy"
-        raise NaslabError(
+        raise SpreadError(
             f"the passes spread too much: their interquartile range is {100 * spread:.0f} % of the median of "
             f"{median:.3g} ms{load}; at most {100 * most_spread:g} % may be: measure on a quiet machine, or raise "
             "--most-spread"

@@ -33,10 +33,15 @@ def latency(deployed: Deployed, target: Target) -> Told:
             f"the command must have {PLACE} where the file's path belongs, got '{shown(target.argument)}'"
         )
     with tempfile.TemporaryDirectory() as folder:
-        path = exported(deployed, Path(folder), "float32")
+        path = prepare(deployed, target, Path(folder))
         values = [run_command(target.argument, path) for _ in range(REPEATS)]
         low, median, high = np.percentile(values, (25, 50, 75))
         return Told(float(median), float(high - low), REPEATS, path.stat().st_size)
+
+
+def prepare(deployed: Deployed, target: Target, folder: Path) -> Path:
+    """The file that the command is given. Raises `NaslabError` where the network cannot be exported."""
+    return exported(deployed, folder)
 
 
 def run_command(command: str, path: Path, most_seconds: float = MOST_SECONDS) -> float:

@@ -35,12 +35,14 @@ class Job(msgspec.Struct, frozen=True):
 class Answer(msgspec.Struct, frozen=True):
     """The milliseconds of every counted pass, or why there are none.
 
+    `core_times_ms` are those in which the thread that runs them had a core: all the work of a pass on one thread.
     `peak_memory_bytes` is by how much the network raised the process's memory at its highest, where Linux tells it.
     `cpu_seconds` and `wall_seconds` are those of the counted passes, `busy_seconds` those that all cores of the machine
     worked meanwhile.
     """
 
     times_ms: tuple[float, ...] = ()
+    core_times_ms: tuple[float, ...] = ()
     peak_memory_bytes: int | None = None
     cpu_seconds: float = 0.0
     wall_seconds: float = 0.0
@@ -62,10 +64,11 @@ def answer(job: Job) -> Answer:
     except NaslabError as error:
         return Answer(error=str(error))
     began, cpu, busy = time.perf_counter(), time.process_time(), busy_seconds()
-    times = _passes(run, job.passes, job.seconds, job.most_passes)
+    times, core_times = _passes(run, job.passes, job.seconds, job.most_passes)
     ended = busy_seconds()
     return Answer(
         times_ms=tuple(times),
+        core_times_ms=tuple(core_times),
         peak_memory_bytes=None if before is None else max(0, _memory("VmHWM") - before),
         cpu_seconds=time.process_time() - cpu,
         wall_seconds=time.perf_counter() - began,
@@ -73,14 +76,16 @@ def answer(job: Job) -> Answer:
     )
 
 
-def _passes(run: Callable[[], object], least: int, seconds: float, most: int) -> list[float]:
+def _passes(run: Callable[[], object], least: int, seconds: float, most: int) -> tuple[list[float], list[float]]:
     times: list[float] = []
+    core_times: list[float] = []
     began = time.perf_counter()
     while len(times) < least or (len(times) < most and time.perf_counter() - began < seconds):
-        started = time.perf_counter()
+        started, core_started = time.perf_counter(), time.thread_time()
         run()
+        core_times.append((time.thread_time() - core_started) * 1e3)
         times.append((time.perf_counter() - started) * 1e3)
-    return times
+    return times, core_times
 
 
 def reset_peak_memory() -> int | None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import importlib.util
-from typing import Literal, NamedTuple
+from collections.abc import Callable
+from typing import Literal, NamedTuple, TypeAlias
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from naslab.arch import ArchSpec
 from naslab.arch.block import require
 from naslab.errors import NaslabError, SpecError, UnknownNameError
+from naslab.metrics import DEPLOYED_METRICS, LATENCY, SIZE_BYTES
 from naslab.package.facts import Facts
 
 Precision = Literal["float32", "int8"]
@@ -18,9 +22,10 @@ Precision = Literal["float32", "int8"]
 class TargetRow(NamedTuple):
     """A runtime at a precision: its name, what it is, where it runs, and the packages that it takes.
 
-    `home` is the module that knows it. Where `is_timed`, that has `start`, which a process of its own calls; else
-    `latency`, which tells the milliseconds without one. `extra` is what installs the packages. With an `argument` the
-    target is written `name:argument`.
+    `home` is the module that knows it. Where `is_timed`, that has `prepare`, `network`, and `start`, which a process of
+    its own calls; else `latency`, which tells the milliseconds without one. `extra` is what installs the packages. With
+    an `argument` the target is written `name:argument`. `tells` are the metrics that there are of it. One that is not
+    run (`is_run`) has a name alone, and is refused.
     """
 
     name: str
@@ -32,6 +37,8 @@ class TargetRow(NamedTuple):
     extra: str = ""
     is_timed: bool = True
     argument: str = ""
+    tells: tuple[str, ...] = tuple(DEPLOYED_METRICS)
+    is_run: bool = True
 
     @property
     def written(self) -> str:
@@ -59,11 +66,28 @@ ROWS: tuple[TargetRow, ...] = (
         "OpenVINO, weights and activations quantised to 8 bits after training",
         "openvino_runtime",
         precision="int8",
-        packages=(*_ONNX, "openvino"),
+        packages=(*_ONNX, "openvino", "nncf"),
         extra="onnx,openvino",
     ),
+    TargetRow("executorch", "ExecuTorch", "", packages=("executorch",), extra="executorch", is_run=False),
+    TargetRow("litert", "LiteRT", "", packages=("ai_edge_litert",), extra="litert", is_run=False),
     TargetRow(
-        "table", "sums of a table of operator latencies", "latency_table", device="", is_timed=False, argument="FILE"
+        "table",
+        "sums of a table of operator latencies",
+        "latency_table",
+        device="",
+        is_timed=False,
+        argument="FILE",
+        tells=(LATENCY.name,),
+    ),
+    TargetRow(
+        "predicted",
+        "what naslab calibrate --target learned of another target",
+        "latency_table",
+        device="",
+        is_timed=False,
+        argument="FILE",
+        tells=(LATENCY.name,),
     ),
     TargetRow(
         "command",
@@ -74,6 +98,7 @@ ROWS: tuple[TargetRow, ...] = (
         extra="onnx",
         is_timed=False,
         argument="'bench.sh {onnx}'",
+        tells=(LATENCY.name, SIZE_BYTES.name),
     ),
 )
 """The targets. A new one is a row here and a file beside this one."""
@@ -109,13 +134,21 @@ class Target(msgspec.Struct, frozen=True):
         return f"{self.name}:{self.argument}" if self.argument else self.name
 
 
+Logits: TypeAlias = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""Gives outputs, of shape (batch, classes), for images of shape (batch, channels, height, width)."""
+
+
 class Deployed(NamedTuple):
-    """A network as it is deployed: its name, description, facts and file of weights; without it, fresh weights."""
+    """A network as it is deployed: its name, description, facts and file of weights; without it, fresh weights.
+
+    `calibration` are training images that 8 bits are chosen by, of shape (count, channels, height, width).
+    """
 
     name: str
     arch: ArchSpec
     facts: Facts | None = None
     weights: str | None = None
+    calibration: NDArray[np.float32] | None = None
 
 
 class Told(NamedTuple):
@@ -155,6 +188,9 @@ def require_target(target: Target) -> None:
     missing = missing_packages(row)
     if missing:
         raise NaslabError(f"the target {row.name} needs {', '.join(missing)}: pip install 'naslab[{row.extra}]'")
+    if not row.is_run:
+        mend = "export the network with --onnx, and take the target command:'bench.sh {onnx}'"
+        raise NaslabError(f"this version of naslab does not run {row.summary} yet: {mend}")
 
 
 def target_states() -> dict[str, str]:
@@ -162,5 +198,6 @@ def target_states() -> dict[str, str]:
     states = {}
     for row in ROWS:
         missing = missing_packages(row)
-        states[row.written] = f"needs naslab[{row.extra}]: {', '.join(missing)}" if missing else "ready"
+        ready = "ready" if row.is_run else "not run by this version yet"
+        states[row.written] = f"needs naslab[{row.extra}]: {', '.join(missing)}" if missing else ready
     return states

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
+from naslab.arch.plan import Shape
 from naslab.errors import DeviceError
 from naslab.package.facts import Facts, header, open_facts
 from naslab.package.folder import copy_weights
 from naslab.package.prepared import packaged_module
-from naslab.targets.target import Deployed, Target
-from naslab.training.onnx_file import random_images
+from naslab.targets.target import Deployed, Logits, Target
+from naslab.training.onnx_session import noise_images
 from naslab.training.weights import load_weights, save_weights
 
 
@@ -29,16 +33,23 @@ def prepare(deployed: Deployed, target: Target, folder: Path) -> Path:
     return path
 
 
+def network(path: Path, target: Target) -> Logits:
+    """A function that gives the logits of images by the network of a file of weights."""
+    module, _ = _loaded(path, target)
+
+    def logits(images: NDArray[np.float32]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            seen: Tensor = module(torch.from_numpy(images).to(target.row.device))
+        return np.asarray(seen.float().cpu().numpy())
+
+    return logits
+
+
 def start(path: Path, target: Target) -> Callable[[], object]:
     """A function that runs a batch of images through the network of a file of weights."""
-    facts, weights = open_facts(path)
     torch.set_num_threads(target.threads)
-    module = packaged_module(facts.arch, facts.preprocessing)
-    load_weights(module, weights)
-    module.eval().to(target.row.device)
-    how = facts.preprocessing
-    shape = facts.arch.input if how is None else (facts.arch.input[0], *how.size)
-    images = random_images(shape, target.batch, "float32").to(target.row.device)
+    module, shape = _loaded(path, target)
+    images = torch.from_numpy(noise_images(shape, target.batch)).to(target.row.device)
     run = torch.compile(module) if target.name == "torch-compiled" else module
 
     def once() -> object:
@@ -49,3 +60,13 @@ def start(path: Path, target: Target) -> Callable[[], object]:
         return out
 
     return once
+
+
+def _loaded(path: Path, target: Target) -> tuple[nn.Module, Shape]:
+    """The module of a file of weights on the target's device, and the shape of its images."""
+    facts, weights = open_facts(path)
+    module = packaged_module(facts.arch, facts.preprocessing)
+    load_weights(module, weights)
+    module.eval().to(target.row.device)
+    how = facts.preprocessing
+    return module, facts.arch.input if how is None else (facts.arch.input[0], *how.size)

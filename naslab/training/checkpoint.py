@@ -9,6 +9,7 @@ hold, so that one cut short is noticed.
 from __future__ import annotations
 
 import json
+import math
 import random
 from pathlib import Path
 from typing import Any
@@ -153,6 +154,19 @@ class TrainingState(msgspec.Struct):
             state.setdefault(int(index), {})[name] = torch.empty_like(parameter).copy_(value) if is_like else value
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def weights_alone(origin: Origin, curve: tuple[EpochRecord, ...], module: nn.Module) -> Checkpoint:
+    """A checkpoint of a training that keeps its state elsewhere: the weights of `module`, which others begin with.
+
+    `origin` says what was trained, `curve` holds its epochs. No training goes on from it.
+    """
+    version, internal, gauss = random.Random(0).getstate()
+    progress = TrainingProgress(curve, (1.0, math.inf, 0), (version, internal, gauss), {})
+    tensors = {
+        f"module.{name}": value.detach().cpu().clone().contiguous() for name, value in module.state_dict().items()
+    }
+    return Checkpoint(origin, progress, tensors)
 
 
 def save_checkpoint(checkpoint: Checkpoint, folder: Path | str) -> str:

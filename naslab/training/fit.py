@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from naslab.arch.build import build
 from naslab.arch.spec import ArchSpec
@@ -24,8 +24,28 @@ from naslab.training.evaluation import scoring_of
 from naslab.training.fidelity import with_heads, without_heads
 from naslab.training.halving import halving_notes, train_within_memory
 from naslab.training.loop import Clock, evaluate, train
+from naslab.training.probe import keeps_features, train_on_features
 from naslab.training.scores import measurable
 from naslab.training.weights import load_weights, save_weights
+
+
+class Beginning(NamedTuple):
+    """Where a training begins: `weights` by the names of the network's tensors, those that are missing are fresh.
+
+    `mean` and `deviation` of each channel, in values from 0 to 255, take the place of those of the training images;
+    empty where these stay.
+    """
+
+    weights: Mapping[str, Tensor]
+    mean: tuple[float, ...] = ()
+    deviation: tuple[float, ...] = ()
+
+    def normalised(self, split: DataSplit) -> DataSplit:
+        """The data with these statistics; as they are where there are none."""
+        if not self.mean:
+            return split
+        mean, deviation = (torch.tensor(each).to(split.mean) for each in (self.mean, self.deviation))
+        return split._replace(mean=mean, deviation=deviation)
 
 
 class FitResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,15 +88,18 @@ def fit_and_test(
     device: torch.device | str = "cpu",
     use_validation: bool = False,
     start_from: Path | str | None = None,
+    beginning: Beginning | None = None,
     save_to: Path | str | None = None,
     report: Callable[[EpochRecord], None] = lambda _: None,
 ) -> FitResult:
     """Train the network of `arch` by `recipe` for `epochs` on the data of `choice`, then read the test set once.
 
     `use_validation` trains on the validation images too; `start_from` is a safetensors file of weights to begin with,
-    `save_to` one that the weights are written to. `report` takes each epoch as it ends. Auxiliary heads are trained,
-    but not written; the test images are looked at in the recipe's `test_views`. Where memory runs out, training starts
-    again with half of the batch and of the learning rate.
+    `beginning` are such weights with the statistics that images are normalised by for them, `save_to` is a file that
+    the weights are written to. `report` takes each epoch as it ends. Auxiliary heads are trained, but not written; the
+    test images are looked at in the recipe's `test_views`. A classifier that is trained alone, on images that are the
+    same in every epoch, is trained on features that are computed once. Where memory runs out, training starts again
+    with half of the batch and of the learning rate.
 
     Raises `SpecError` where the recipe's `stop_patience` or `plateau` needs validation images and `use_validation`
     leaves none, `DataError` for data or weights that are missing or do not fit the network, `DeviceError` for a device
@@ -89,6 +112,8 @@ def fit_and_test(
     clock = Clock.start()
     split = load_dataset(choice, data_dir, device)
     require_fit(arch, split)
+    if beginning is not None:
+        split = beginning.normalised(split)
     size = arch.input[1:]
     seen = with_validation(split) if use_validation else split
     curve: tuple[EpochRecord, ...] = ()
@@ -98,12 +123,15 @@ def fit_and_test(
         network = build(arch, seed)
         if start_from is not None:
             load_weights(network, start_from)
+        elif beginning is not None:
+            network.load_state_dict(network.state_dict() | dict(beginning.weights))
         return with_heads(network, arch, seed)
 
     def fit(module: nn.Module, how: Recipe) -> None:
         nonlocal curve
         remarks.clear()
-        curve = train(
+        fitted = train_on_features if keeps_features(module, how) else train
+        curve = fitted(
             module, seen, how, epochs, size=size, seed=seed, clock=clock, report=report, remark=remarks.__setitem__
         )
 

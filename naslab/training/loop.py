@@ -36,6 +36,8 @@ from naslab.training.optimizer import make_optimizer, set_rate
 from naslab.training.regularise import Regularisation, regularised
 from naslab.training.schedule import Plateau, rate_factor
 from naslab.training.step import TrainingStep
+from naslab.training.tuning import Tuning, tuned
+from naslab.training.turns import Turns
 
 CHECK_EVERY = 16
 """Steps between looks at the loss, each of which waits for a GPU to finish."""
@@ -44,16 +46,20 @@ DIVERGED_AT = 100.0
 
 
 class Clock(NamedTuple):
-    """When a training began and when it must be done, in seconds of `time.perf_counter`."""
+    """When a training began and when it must be done, in seconds of `time.perf_counter`.
+
+    Between steps it gives way by `turns` to who measures time on this machine; that counts as time of the training.
+    """
 
     started: float
     deadline: float = math.inf
+    turns: Turns = Turns()
 
     @classmethod
-    def start(cls, limit_seconds: float | None = None) -> Clock:
-        """A clock that starts now."""
+    def start(cls, limit_seconds: float | None = None, turns: Turns | None = None) -> Clock:
+        """A clock that starts now, for a training that takes its `turns` with others."""
         now = time.perf_counter()
-        return cls(now, math.inf if limit_seconds is None else now + limit_seconds)
+        return cls(now, math.inf if limit_seconds is None else now + limit_seconds, turns or Turns())
 
     @property
     def elapsed(self) -> float:
@@ -61,7 +67,8 @@ class Clock(NamedTuple):
         return time.perf_counter() - self.started
 
     def check(self) -> None:
-        """Raise `TimedOutError` after the deadline."""
+        """Give way, between two steps. Raises `TimedOutError` after the deadline."""
+        self.turns.give_way()
         if time.perf_counter() > self.deadline:
             raise TimedOutError(f"not done after {self.deadline - self.started:g} s")
 
@@ -99,13 +106,15 @@ def train(
     """
     device = data.train.labels.device
     clock = clock or Clock.start()
-    with _reproducible(device, seed), regularised(module, recipe) as regularisation:
+    with _reproducible(device, seed), regularised(module, recipe) as regularisation, tuned(module, recipe) as tuning:
         module.to(device).to(memory_format=torch.channels_last)
         curve = [] if start is None else list(start.progress.curve)
         num_steps = len(epoch_sizes(len(data.train), recipe.batch_size)) * (epochs - len(curve))
         capture = wanted_capture(module, recipe, device, num_steps, remark, make_capturer)
         scoring = scoring_of(data, metrics)
-        run = _Run(module, data, recipe, schedule_epochs or epochs, size, clock, regularisation, capture, scoring)
+        run = _Run(
+            module, data, recipe, schedule_epochs or epochs, size, clock, regularisation, capture, scoring, tuning
+        )
         generator = torch.Generator(device).manual_seed(seed)
         host = random.Random(seed)
         state = TrainingState(
@@ -150,15 +159,17 @@ class _Run:
         regularisation: Regularisation,
         capture: Capture | None,
         scoring: Scoring | None,
+        tuning: Tuning,
     ) -> None:
         self._scoring = scoring
+        self._tuning = tuning
         self.module = module
         self.recipe = recipe
         self.normalise = Normaliser(data, size)
         self.plateau = Plateau(recipe)
         self.early_stop = EarlyStop(recipe)
         self.averaged = make_average(module, recipe)
-        self.optimizer = make_optimizer(module, recipe, is_capturable=capture is not None)
+        self.optimizer = make_optimizer(module, recipe, capture is not None, tuning.scales)
         self._regularisation = regularisation
         self._clock = clock
         steps = len(epoch_sizes(len(data.train), recipe.batch_size))
@@ -177,7 +188,7 @@ class _Run:
 
     def epoch(self, epoch: int, batches: Iterator[Batch]) -> float:
         """One pass over the training images; its mean loss."""
-        self.module.train()
+        self._tuning.set_modes()
         total: Tensor | float = 0.0
         count = 0
         for step, batch in enumerate(batches):

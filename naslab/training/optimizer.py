@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
@@ -10,16 +11,29 @@ from torch import Tensor, nn
 from naslab.study.recipe import Recipe
 from naslab.training.rmsprop import RmsProp
 
+RATE_SCALE = "rate_scale"
+"""The key of a parameter group for the factor of its learning rate; missing where that is 1."""
 
-def make_optimizer(module: nn.Module, recipe: Recipe, is_capturable: bool = False) -> torch.optim.Optimizer:
-    """The recipe's optimiser over a module's parameters, fused where torch has it.
+
+def make_optimizer(
+    module: nn.Module,
+    recipe: Recipe,
+    is_capturable: bool = False,
+    scales: Mapping[nn.Parameter, float] = MappingProxyType({}),
+) -> torch.optim.Optimizer:
+    """The optimiser of `recipe` over the parameters of `module`, fused where torch has it.
 
     Weight decay is for the weights of convolutions and linear layers alone, not for norms, biases and gains
     (He et al. 2019, arXiv 1812.01187, section 3.1). Steps of an optimiser that `is_capturable` may be recorded as a
-    CUDA graph: all that changes from step to step, the learning rate too, is a tensor on the device.
+    CUDA graph: all that changes from step to step, the learning rate too, is a tensor on the device. `scales` are
+    factors of the learning rate of some parameters.
     """
-    groups = parameter_groups(module, recipe.weight_decay)
+    groups = parameter_groups(module, recipe.weight_decay, scales)
     rate = _rate_tensor(module, recipe.learning_rate) if is_capturable else recipe.learning_rate
+    for group in groups:
+        scale = group.get(RATE_SCALE)
+        if isinstance(scale, float):
+            group["lr"] = rate * scale  # a tensor of its own where the rate is one
     if recipe.optimizer == "sgd":
         has_nesterov = recipe.nesterov and recipe.momentum > 0  # torch refuses it without momentum
         return torch.optim.SGD(groups, rate, recipe.momentum, nesterov=has_nesterov, fused=True)
@@ -33,10 +47,11 @@ def make_optimizer(module: nn.Module, recipe: Recipe, is_capturable: bool = Fals
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
     """Give an optimiser a learning rate; where its rate is a tensor that tensor takes the value."""
     for group in optimizer.param_groups:
+        own = rate * group.get(RATE_SCALE, 1.0)
         if isinstance(group["lr"], Tensor):
-            group["lr"].fill_(rate)
+            group["lr"].fill_(own)
         else:
-            group["lr"] = rate
+            group["lr"] = own
 
 
 def _quiet(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
@@ -51,19 +66,31 @@ def _rate_tensor(module: nn.Module, rate: float) -> Tensor:
     return torch.tensor(rate, dtype=torch.float64 if device.type == "cpu" else torch.float32, device=device)
 
 
-def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, object]]:
-    """The parameters with weight decay (`decaying_weights`) and those without, as torch's optimisers take groups."""
-    decayed = decaying_weights(module)
-    taken = set(decayed)
-    kept = [parameter for parameter in module.parameters() if parameter not in taken]
-    groups = ({"params": decayed, "weight_decay": weight_decay}, {"params": kept, "weight_decay": 0.0})
-    return [group for group in groups if group["params"]]
+def parameter_groups(
+    module: nn.Module, weight_decay: float, scales: Mapping[nn.Parameter, float] = MappingProxyType({})
+) -> list[dict[str, object]]:
+    """The trained parameters with weight decay (`decaying_weights`) and those without, as torch takes groups.
+
+    Those with `scales`, factors of their learning rate, are in groups of their own.
+    """
+    decayed = set(decaying_weights(module))
+    groups: dict[tuple[bool, float], list[nn.Parameter]] = {}
+    for parameter in module.parameters():
+        if parameter.requires_grad:
+            groups.setdefault((parameter not in decayed, scales.get(parameter, 1.0)), []).append(parameter)
+    made: list[dict[str, object]] = []
+    for (is_kept, scale), parameters in sorted(groups.items(), key=lambda each: each[0]):
+        group: dict[str, object] = {"params": parameters, "weight_decay": 0.0 if is_kept else weight_decay}
+        made.append(group if scale == 1.0 else group | {RATE_SCALE: scale})
+    return made
 
 
 def decaying_weights(module: nn.Module) -> list[nn.Parameter]:
-    """The weights of convolutions and linear layers, which weight decay and penalties are for."""
+    """The trained weights of convolutions and linear layers, which weight decay and penalties are for."""
     named = module.named_parameters()
-    return [each for name, each in named if name.rpartition(".")[2] == "weight" and each.ndim > 1]
+    return [
+        each for name, each in named if name.rpartition(".")[2] == "weight" and each.ndim > 1 and each.requires_grad
+    ]
 
 
 def clip_to_weights(parameters: Iterable[nn.Parameter], ratio: float, eps: float = 1e-3) -> None:

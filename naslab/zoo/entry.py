@@ -54,15 +54,20 @@ class ZooEntry(msgspec.Struct, frozen=True):
     published: Published | None = None
 
 
-SAME_PADDED = ("MobileNetV1", "MobileNetV2", "MnasNet", "MobileNetV3", "EfficientNet", "EfficientNetV2", "NFNet")
+SAME_PADDED = (
+    *("MobileNetV1", "MobileNetV2", "MnasNet", "MobileNetV3", "EfficientNet", "EfficientNet-Lite", "EfficientNetV2"),
+    "NFNet",
+)
 """Families whose released code pads as TensorFlow's SAME: maps of even sides behind them alone before a stride of 2.
 
 Here, as in torchvision, both sides are padded alike: the windows of such layers lie one pixel further on there, at the
-same cost. Weights of the released code (timm's `tf_` networks) were learned with those windows.
+same cost. Weights of the released code (timm's `tf_` networks) were learned with those windows, which a network has
+whose description says `padding: same`.
 """
 SAME_WORDS = (
     "the released code pads maps of even sides behind them alone (TensorFlow's SAME), here both sides are padded "
-    "alike: the same cost, and windows of strided layers one pixel apart, for which its weights were learned"
+    "alike: the same cost, and windows of strided layers one pixel apart, for which its weights were learned "
+    "(`padding: same` in a description takes those)"
 )
 
 
@@ -75,7 +80,7 @@ def has_other_windows(family: str, arch: ArchSpec) -> bool:
     >>> [has_other_windows("MobileNetV2", model("mobilenet_v2", resolution=side)) for side in (224, 225)]
     [True, False]
     """
-    if family not in SAME_PADDED:
+    if family not in SAME_PADDED or arch.padding == "same":
         return False
     rows = layer_costs(arch)
     return any(

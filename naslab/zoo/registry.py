@@ -42,6 +42,7 @@ FAMILIES = (
     "shufflenet_v2",
     "mobilenet_v3",
     "efficientnet",
+    "efficientnet_lite",
     "regnet",
     "nfnet",
     "resnet_rs",

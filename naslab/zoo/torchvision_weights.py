@@ -14,7 +14,7 @@ from naslab.errors import SpecError
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-LISTED_EARLY = ("proj", "layer_scale")
+LISTED_EARLY = ("proj", "layer_scale", "gamma")
 """Parts that torchvision lists before the body they stand beside or behind: RegNet's shortcuts, ConvNeXt's scales. Here
 they come last."""
 AUXILIARY = "AuxLogits."

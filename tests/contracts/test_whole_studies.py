@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import msgspec
@@ -57,6 +58,24 @@ def test_what_learns_from_a_study_follows_its_name(ledger: Ledger, location: str
     naslab.rename_study("one", "first", location)
     found = [ledger.study(f"by{index}").estimator for index in range(3)]
     assert found == ["predictor:study=first", "predictor:study=one_more", "predictor:batch=8,study=first"]
+
+
+@pytest.mark.parametrize("change", ["renamed", "deleted"])
+def test_a_study_that_goes_before_it_is_claimed_is_unknown(
+    ledger: Ledger, location: str, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    claimed = ledger._claimed
+
+    def late(study_id: int, name: str) -> AbstractContextManager[None]:
+        if change == "renamed":
+            naslab.rename_study("one", "first", location)
+        else:
+            naslab.delete_study("one", location)
+        return claimed(study_id, name)
+
+    monkeypatch.setattr(ledger, "_claimed", late)
+    with pytest.raises(UnknownNameError, match="unknown study 'one'"), ledger.claim("one"):
+        pytest.fail("what is driven now is no study, or another one")
 
 
 @pytest.mark.parametrize(

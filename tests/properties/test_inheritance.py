@@ -22,6 +22,7 @@ from naslab.arch import (
     InvertedBottleneck,
     MBConv,
     NormStyle,
+    PreactResidual,
     ResidualBlock,
     SqueezeExcite,
     Stage,
@@ -36,6 +37,18 @@ PROPERTY = settings(max_examples=25, deadline=None, suppress_health_check=[Healt
 @given(archs(), archs(), st.integers(0, 3))
 def test_any_child_can_inherit_from_any_parent(parent: ArchSpec, child: ArchSpec, seed: int) -> None:
     assert_report_is_true(parent, child, seed)
+
+
+def test_a_shortcut_with_weights_that_the_parent_lacks_is_told() -> None:
+    plain = ConvBlock(kernel=1, norm=False)
+    bare = PreactResidual(
+        kernel=1, ratio=0.25, shortcut="projection", first_act=False, last_norm=False, first_norm=False
+    )
+    parent, child = (
+        ArchSpec(input=(1, 5, 5), num_classes=2, norm=None, stages=(Stage(block=block, width=4),))
+        for block in (plain, bare)
+    )
+    assert_report_is_true(parent, child, 0)
 
 
 @PROPERTY

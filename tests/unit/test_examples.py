@@ -35,16 +35,33 @@ def test_the_table_names_each() -> None:
     assert all(f"({path.name})" in table for path in FILES)
 
 
+def test_the_readme_links_each() -> None:
+    text = (EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
+    assert [path.name for path in FILES if f"(examples/{path.name})" not in text] == []
+
+
+@pytest.mark.slow
+def test_the_yardstick_job_by_ones_own_training_runs_and_has_at_most_25_lines(tmp_path: Path) -> None:
+    script = EXAMPLES.parent / "scripts" / "yardstick_own.py"
+    lines = [line for line in script.read_text(encoding="utf-8").splitlines()[1:] if line.strip()]
+    assert len(lines) <= 25
+    environment = os.environ | {"PYTHONPATH": str(EXAMPLES.parent)}
+    subprocess.run([sys.executable, str(script), "2"], check=True, cwd=tmp_path, env=environment, capture_output=True)
+    assert (tmp_path / "front.html").is_file()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("path", SEARCHED, ids=lambda path: path.stem)
 def test_an_example_runs_as_it_says(path: Path, folder: Path) -> None:
+    if path.stem == "own_lightning":
+        pytest.importorskip("lightning", reason="Lightning is not installed: pip install lightning")
     command = COMMAND.search(path.read_text(encoding="utf-8"))
     assert command is not None
     words = [*shlex.split(command[1]), "--ledger", f"{path.stem}.db", "--workers", "1", "--json"]
     for option, value in (("--trials", "2"), ("--epochs", "1")):
         words[words.index(option) + 1] = value
     program = [sys.executable, "-c", "from naslab.cli.main import run; run()", *words]
-    environment = os.environ | {"PYTHONPATH": str(EXAMPLES.parent)}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join((str(EXAMPLES.parent), *sys.path))}
     said = subprocess.run(program, capture_output=True, text=True, cwd=folder, env=environment)
     assert said.returncode == 0, said.stderr
     found = json.loads(said.stdout)

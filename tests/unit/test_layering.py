@@ -21,8 +21,8 @@ ROOMS = (
     "regular_files",
     "reading",
     *("atomic_write", "blobs", "pareto"),
-    *("arch", "metrics", "zoo", "notations", "scaling", "space", "study", "ledger"),
-    *("provenance", "training", "package", "targets", "strategies", "estimators", "execution"),
+    *("arch", "latency_models", "metrics", "zoo", "notations", "scaling", "space", "study", "ledger"),
+    *("provenance", "training", "package", "pretrained", "targets", "strategies", "estimators", "execution"),
     *("analysis", "bench", "figures"),
     *("optuna_edge", "lab", "tune", "cli"),
 )
@@ -32,9 +32,9 @@ HEAVY = {
     "torch": {
         *(f"arch/{name}.py" for name in ("build", "torch_layers", "layer_modules", "modules", "graphs", "source")),
         *(f"package/{name}.py" for name in ("prepared", "folder", "predict", "contents", "hub")),
-        *("training", "estimators", "targets/torch_runtime.py"),
+        *("training", "estimators", "pretrained", "targets/torch_runtime.py", "targets/accuracy.py"),
     },
-    "torchvision": {"training", "estimators"},
+    "torchvision": {"training", "estimators", "pretrained/backbones.py"},
     "ray": {"execution"},
     "optuna": {"strategies/optuna_bridge.py", "execution/tune.py", "optuna_edge"},
     "plotly": {"figures"},

@@ -23,10 +23,12 @@ from naslab.errors import SpecError
 
 
 class Conv(Layer, frozen=True, gc=False):
-    """Convolution of `in_channels` to `out_channels` with symmetric zero padding, in `groups` groups.
+    """Convolution of `in_channels` to `out_channels` with zero padding, in `groups` groups.
 
     `kernel`, `stride`, `padding` and `dilation` are (height, width) in positions, as in `torch.nn.Conv2d`. `bias` adds
-    a learned value to each output channel. `standardized` weights as in NFNet (arXiv 2102.06171).
+    a learned value to each output channel. `standardized` weights as in NFNet (arXiv 2102.06171). Both sides are padded
+    alike by `padding`, or, with `same`, by what TensorFlow's SAME adds to the map that comes: with a stride no more
+    than is read, and what is uneven behind the map.
     """
 
     in_channels: int
@@ -38,6 +40,7 @@ class Conv(Layer, frozen=True, gc=False):
     bias: bool = False
     dilation: HeightWidth = (1, 1)
     standardized: bool = False
+    same: bool = False
 
 
 class Linear(Layer, frozen=True, gc=False):
@@ -103,7 +106,7 @@ def _conv_words(layer: Conv) -> str:
         words.append(f"in {layer.groups} groups")
     if layer.dilation != (1, 1):
         words.append(f"dilated {layer.dilation[0]} x {layer.dilation[1]}")
-    return " ".join(words + ["standardized"] * layer.standardized)
+    return " ".join(words + ["standardized"] * layer.standardized + ["padded as SAME"] * layer.same)
 
 
 def _conv_channels(layer: Conv) -> ChannelEffect:

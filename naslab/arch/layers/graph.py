@@ -135,7 +135,11 @@ def _node_spans(layer: Dag, inputs: tuple[Shape, ...]) -> tuple[Span, ...]:
 
 @lru_cache(maxsize=16384)
 def graph_counts(layer: Dag, maps: tuple[Shape, ...], reads: tuple[int, ...], keeps: tuple[bool, ...]) -> Tally:
-    """As `dag_tally`, without the span: `POINT` stands for it."""
+    """As `dag_tally` of the graph `layer`, without the span: `POINT` stands for it.
+
+    `maps` are the shapes of all outputs so far, `reads` the places among them of what the graph takes, and `keeps`
+    says of each of `maps` whether it is needed behind the graph.
+    """
     shapes = graph_shapes(layer, tuple(maps[index] for index in reads))
     place = [*reads, *range(len(maps), len(maps) + len(layer.nodes))]
     sizes = [num_values(each) for each in maps] + [0] * len(layer.nodes)

@@ -45,7 +45,7 @@ def _count_history(layer: History, shape: Shape, keep: bool) -> Counts:
 
 
 def history_counts(layer: History, shape: Shape, keep: bool = False, with_span: bool = True) -> Counts:
-    """What `naslab.arch.tally.counts` returns for a history on a map of `shape`, which `keep` says is needed behind it.
+    """What `naslab.arch.tally.counts` returns for the history `layer` on a map of `shape`, needed behind it if `keep`.
 
     Without `with_span`, `POINT` stands for the span: in a history that takes longer than all else. Raises `SpecError`
     naming the step that does not fit.
@@ -108,6 +108,7 @@ def step_reads(index: int, layer: Layer) -> tuple[int, ...]:
     Value 0 is the history's input, value i the output of step i - 1. Value 0 stands for those before it.
 
     >>> from naslab.arch.layers.activation import Act
+    >>> from naslab.arch.layers.graph import Node
     >>> cell = Dag(("sum",), (Node(Act("relu"), (0, 1)),), outputs=(2,), num_inputs=2)
     >>> step_reads(0, cell), step_reads(3, cell), step_reads(3, Act("relu"))
     ((0, 0), (2, 3), (3,))

@@ -21,6 +21,9 @@ PARTS = {
 IMAGES = ("image", "img", "images", "pixel_values")
 LABELS = ("label", "labels", "fine_label", "target", "class")
 
+SAVED = ("dataset_dict.json", "state.json")
+"""A folder with one of these was written by `save_to_disk`: parts by name, or one part, which is trained on."""
+
 
 def read_hugging_face(rest: str, data_dir: Path | None) -> Data:
     """The data set of a name, as the package `datasets` loads it; `data_dir` is its cache folder where given.
@@ -59,6 +62,9 @@ def _loaded(name: str, data_dir: Path | None) -> Any:
     except ImportError:
         raise DataError(f"hf:{name} needs Hugging Face's datasets: pip install 'naslab[hf]'") from None
     try:
+        if any((Path(name).expanduser() / file).is_file() for file in SAVED):
+            saved = datasets.load_from_disk(str(Path(name).expanduser()))
+            return saved if isinstance(saved, dict) else {"train": saved}
         return datasets.load_dataset(name, cache_dir=None if data_dir is None else str(data_dir))
     except Exception as error:
         told = shown((str(error) or type(error).__name__).splitlines()[0], 300)

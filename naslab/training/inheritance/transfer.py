@@ -32,6 +32,7 @@ def transfer_layer(transfer: WeightTransfer, pair: LayerPair, flow: Flow, wanted
         return remove_layer(transfer, pair.old_path, old, flow)
     if isinstance(new, Residual) and isinstance(old, Sequence):
         transfer.break_at(pair.new_path, "a shortcut here, none in the parent")
+        transfer.fresh += transfer.owners(path_of(pair.new_path, "shortcut"))
         return transfer_layer(transfer, pair.part("", old, "body", new.body), flow._replace(norm=None), wanted)
     if isinstance(old, Residual) and isinstance(new, Sequence):
         transfer.break_at(pair.new_path, "no shortcut here, one in the parent")

@@ -91,7 +91,7 @@ def _check_conv(transfer: WeightTransfer, path: str, parent: Conv, child: Conv, 
         )
     )
     is_dilated_alike = child.dilation == parent.dilation or child.kernel == parent.kernel == (1, 1)
-    if not placed or child.stride != parent.stride or not is_dilated_alike:
+    if not placed or child.stride != parent.stride or child.same != parent.same or not is_dilated_alike:
         transfer.break_at(path, "its windows lie elsewhere or are smaller than the parent's")
     if parent.standardized != child.standardized:
         transfer.break_at(path, "one of the two has standardised weights")

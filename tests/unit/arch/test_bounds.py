@@ -26,6 +26,7 @@ def with_stage(**fields: object) -> dict[str, object]:
     ("plain", "rule"),
     [
         (with_stage(width=10**12), r"stages\[0\].width: must be at most 1,048,576, got 1000000000000;"),
+        (with_stage(repeats=MAX_BLOCKS + 1), r"stages\[0\].repeats: must be at most 10,000, got 10001;"),
         (with_stage(repeats=10**9), r"stages\[0\].repeats: must be at most 10,000, got 1000000000;"),
         (with_stage(block={"type": "conv", "kernel": 10**9 + 1}), r"stages\[0\].block.kernel: must be at most 65,536"),
         (

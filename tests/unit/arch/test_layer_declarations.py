@@ -84,6 +84,7 @@ EXAMPLES: tuple[tuple[Layer, Shape], ...] = (
     (Conv(4, 6, (3, 5), groups=2, dilation=(2, 1)), (4, 7, 7)),
     (Conv(4, 4, (3, 3), padding=(1, 1), groups=4), (4, 6, 6)),
     (Conv(4, 6, (3, 3), padding=(1, 1), bias=True, standardized=True), (4, 6, 6)),
+    (Conv(4, 6, (3, 5), (2, 2), (1, 2), same=True), (4, 7, 6)),
     (Linear(5, 3), (5, 1, 1)),
     (Linear(5, 3, bias=False), (5, 1, 1)),
     (ChannelLinear(4, 3), (4, 5, 5)),

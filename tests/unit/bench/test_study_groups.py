@@ -11,6 +11,7 @@ from made_studies import made_problem, made_study, naslab
 
 import naslab as lab
 from naslab.analysis.study import StudyView
+from naslab.figures.study_comparison import seconds_figure
 from naslab.ledger import Ledger
 from naslab.pareto import hypervolume
 
@@ -107,6 +108,15 @@ def test_table_and_picture(folder: Path) -> None:
     assert "Hypervolume over time" in text
     assert "bands a standard error each way" in text
     assert "the hard limit" in text
+
+
+def test_between_two_moments_the_drawn_hypervolume_stays(folder: Path) -> None:
+    found = lab.compare_studies(["a-0,a-1", "a-2"], folder / "l.db")
+    line = next(each for each in seconds_figure(found).data if each.name == "a" and each.line.width == 2)
+    expected = found.groups[0].over_seconds.mean
+    assert list(line.y[::2]) == expected
+    assert list(line.y[1::2]) == expected[:-1]
+    assert line.x[1::2] == line.x[2::2]
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,8 @@ BESIDE = {
     **dict.fromkeys(("rungs", "stop_early", "inherit", "recipe"), ("--estimator", "naswot")),
     "epochs": ("--rungs", "1,3"),
 }
+OF_ESTIMATES = {option for option in NEEDS["calibrate"] if option not in ("known", "epochs", "ray_address")}
+"""What a calibration of a target's latency has no use for, beside options that always have an effect."""
 VALUES = {
     "storage": "memory",
     "executor": "ray",
@@ -44,6 +46,7 @@ VALUES = {
     "study": "a",
     "pixels": "uint8",
     "task": "regression",
+    "max_images": "2",
 }
 CONDITIONAL = [(name, option) for name, rows in NEEDS.items() for option, need in rows.items() if need is not ALWAYS]
 
@@ -66,7 +69,9 @@ def test_an_option_without_effect_is_refused(
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("NASLAB_LEDGER", raising=False)
     parameter = next(each for each in COMMANDS[name].params if each.name == option)
-    beside = BESIDE.get(option, ()) if name == "search" else ()
+    beside: tuple[str, ...] = BESIDE.get(option, ()) if name == "search" else ()
+    if name == "calibrate" and option in OF_ESTIMATES:
+        beside = ("--target", "onnxruntime")
     required = INSTEAD.get((name, option), REQUIRED[name])
     flag = parameter.opts[0]
     value = () if parameter.is_flag else ("1" if (name, option) in INSTEAD else VALUES.get(option, "1"),)

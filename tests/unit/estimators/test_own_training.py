@@ -92,6 +92,30 @@ def test_a_traceback_is_the_users_part_alone() -> None:
     assert [line.rpartition(" ")[2] for line in lines] == ["evaluate", "helper"]
 
 
+def test_lines_of_libraries_and_of_python_are_left_out_of_it_and_of_its_cause() -> None:
+    import json
+
+    def evaluate(network: Any, trial: Any) -> None:
+        try:
+            json.loads("{")
+        except ValueError:
+            torch.nn.Linear(3, 2)(torch.zeros(1, 4))
+
+    failure = estimated(evaluate).failure
+    assert "shapes cannot be multiplied" in failure.message
+    lines = [line for line in failure.traceback.splitlines() if line.startswith("  File")]
+    assert [line.rpartition(" ")[2] for line in lines] == ["evaluate", "evaluate"]
+    assert "JSONDecodeError" in failure.traceback
+
+
+def test_passwords_are_left_out_of_it() -> None:
+    def evaluate(network: Any, trial: Any) -> None:
+        raise ValueError("postgresql://me:secret@host/db is gone")
+
+    failure = estimated(evaluate).failure
+    assert "secret" not in failure.message + failure.traceback
+
+
 def test_lack_of_memory_is_told_apart() -> None:
     def evaluate(network: Any, trial: Any) -> None:
         raise MemoryError

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import msgspec
 import pytest
 import torch
@@ -12,7 +15,7 @@ from naslab.estimators.estimator import Workbench
 from naslab.estimators.short_training import ShortTraining
 from naslab.estimators.stopping import StopRule
 from naslab.study.data_choice import DataChoice
-from naslab.study.outcome import Candidate, EpochRecord, Fidelity
+from naslab.study.outcome import Candidate, EpochRecord, Fidelity, ToBeat
 from naslab.study.recipe import Recipe, default_recipe
 
 CONSTANT = Recipe(schedule="constant")
@@ -102,3 +105,67 @@ def test_a_stopped_training_is_an_estimate_with_its_extrapolated_accuracy(tmp_pa
     assert hopeless.notes["stopped"]["after_epochs"] == len(hopeless.curve)
     assert hopeless.measured["accuracy"] == pytest.approx(hopeless.notes["stopped"]["extrapolated_accuracy"])
     assert msgspec.json.decode(msgspec.json.encode(hopeless), type=type(hopeless)) == hopeless
+
+
+RANGES = {"f1": (0.0, 1.0), "error": (2.5, 0.0)}
+BETTER = {"f1": 0.9, "error": 0.3}
+
+
+def of_two(f1: Sequence[float], error: Sequence[float]) -> tuple[EpochRecord, ...]:
+    pairs = zip(f1, error, strict=True)
+    return tuple(EpochRecord(1 + at, 0, 0, math.nan, 0, {"f1": a, "error": b}) for at, (a, b) in enumerate(pairs))
+
+
+def rule_of_two(*points: dict[str, float], confidence: float = 0.9) -> StopRule:
+    candidate = msgspec.structs.replace(
+        numbered_candidate(0), fidelity=Fidelity(epochs=20), to_beat=ToBeat(points, RANGES)
+    )
+    return StopRule(candidate, CONSTANT, confidence)
+
+
+WORSE_F1, WORSE_ERROR = [0.30, 0.31, 0.312, 0.313, 0.313, 0.313], [2.0, 1.9, 1.88, 1.87, 1.87, 1.87]
+FINE_F1, FINE_ERROR = [0.6, 0.8, 0.88, 0.91, 0.93, 0.94], [0.8, 0.5, 0.3, 0.25, 0.22, 0.2]
+
+
+def test_several_objectives_end_a_training_where_one_network_is_better_in_each() -> None:
+    assert rule_of_two(BETTER)(of_two(WORSE_F1, WORSE_ERROR))
+    assert not rule_of_two(BETTER)(of_two(FINE_F1, WORSE_ERROR))
+    assert not rule_of_two(BETTER)(of_two(WORSE_F1, FINE_ERROR))
+    better_in_one_each = ({"f1": 0.9, "error": 2.4}, {"f1": 0.1, "error": 0.3})
+    assert not rule_of_two(*better_in_one_each)(of_two(WORSE_F1, WORSE_ERROR))
+    assert rule_of_two(*better_in_one_each, BETTER)(of_two(WORSE_F1, WORSE_ERROR))
+
+
+def test_what_is_worse_than_anything_before_is_stopped_too() -> None:
+    far = of_two([each - 5 for each in WORSE_F1], [each + 50 for each in WORSE_ERROR])
+    assert rule_of_two(BETTER)(far)
+
+
+def test_an_epoch_that_does_not_say_an_objective_ends_nothing() -> None:
+    curve = of_two(WORSE_F1, WORSE_ERROR)
+    silent = msgspec.structs.replace(curve[2], values={"f1": 0.3})
+    assert not rule_of_two(BETTER)((*curve[:2], silent, *curve[3:]))
+
+
+def test_the_note_says_of_each_objective_what_was_seen_and_what_was_to_beat() -> None:
+    stopped = rule_of_two({"f1": 0.35, "error": 1.7}, BETTER)
+    curve = of_two(WORSE_F1, WORSE_ERROR)
+    assert stopped(curve)
+    note = stopped.note(curve)
+    assert note["to_beat"] == BETTER
+    assert (note["after_epochs"], note["of_epochs"]) == (6, 20)
+    for metric, last in (("f1", 0.313), ("error", 1.87)):
+        told = note["objectives"][metric]
+        assert told["seen"] == last
+        assert told["low"] < told["extrapolated"] < told["high"]
+        assert told["low"] < last < told["high"]
+    assert stopped.measured(curve)["error"] == pytest.approx(1.87, abs=0.3)
+
+
+def test_one_objective_of_a_known_range_is_stopped_as_accuracy_is() -> None:
+    shares = [{"f1": each / 100} for each in FLAT]
+    seen = tuple(EpochRecord(1 + at, 0, 0, math.nan, 0, each) for at, each in enumerate(shares))
+    for bar in (60.0, 73.0, 80.0, 95.0):
+        to_beat = ToBeat(({"f1": bar / 100},), {"f1": (0.0, 1.0)})
+        candidate = msgspec.structs.replace(numbered_candidate(0), fidelity=Fidelity(epochs=20), to_beat=to_beat)
+        assert StopRule(candidate, CONSTANT, 0.9)(seen) == rule(accuracy_to_beat=bar)(curve(FLAT))

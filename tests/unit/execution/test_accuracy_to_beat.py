@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 import pytest
 from fake_estimators import numbered_candidate
@@ -11,7 +13,7 @@ from naslab.arch.cost import Cost
 from naslab.errors import SpecError
 from naslab.execution.search_source import EarlyStoppingSource, require_stoppable
 from naslab.execution.source import ListSource, StrategySource
-from naslab.study.outcome import Candidate, Estimate, Failure, Fidelity, Outcome
+from naslab.study.outcome import Candidate, EpochRecord, Estimate, Failure, Fidelity, Outcome
 from naslab.study.problem import Objective
 
 WHOLE = Fidelity(epochs=9)
@@ -83,9 +85,50 @@ def test_candidates_carry_the_bar_of_the_moment_they_start_also_in_a_resumed_stu
         (0.4, ("accuracy",), "from 0.5 to below 1, got 0.4"),
         (1.0, ("accuracy",), "from 0.5 to below 1, got 1"),
         (0.95, ("macs",), "needs accuracy .* got macs"),
+        (0.95, ("f1:max", "macs"), "needs accuracy .* got f1, macs"),
         (0.95, ("accuracy", "latency_ms"), "got accuracy, latency_ms"),
     ],
 )
 def test_searches_that_cannot_have_beats_are_refused(confidence: float, metrics: tuple[str, ...], message: str) -> None:
     with pytest.raises(SpecError, match=message):
         require_stoppable(confidence, [Objective.named(metric) for metric in metrics])
+
+
+TWO = (Objective.named("f1:max"), Objective.named("error:min"), Objective.named("macs"))
+
+
+def pair(trial: int, f1: float, error: float, macs: int, curve: Sequence[tuple[float, float]] = ()) -> Outcome:
+    epochs = (EpochRecord(1 + at, 0, 0, 0, 0, {"f1": up, "error": down}) for at, (up, down) in enumerate(curve))
+    found = Estimate(measured={"f1": f1, "error": error}, curve=tuple(epochs))
+    return Outcome(candidate=candidate(trial, macs, 1), estimate=found)
+
+
+def test_of_several_objectives_those_are_to_be_beaten_that_nothing_dominates() -> None:
+    known = [pair(0, 0.5, 2.0, 10), pair(1, 0.4, 1.0, 10), pair(2, 0.4, 2.5, 5), pair(3, 0.9, 0.1, 50)]
+    beats = source(known, TWO)
+    assert beats.to_beat(candidate(9, 20, 1)) is None  # four trainings say too little of how objectives range
+    beats.learn(pair(4, 0.1, 4.0, 1))
+    found = beats.to_beat(candidate(9, 20, 1))
+    assert found is not None
+    assert sorted(point["f1"] for point in found.points) == [0.4, 0.5]
+    assert [point["error"] for point in beats.to_beat(candidate(9, 60, 1)).points] == [0.1]
+    assert beats.to_beat(candidate(9, 0, 1)) is None
+    assert beats.accuracy_to_beat(candidate(9, 0, 1)) is None
+
+
+def test_objectives_range_as_finished_trainings_did_with_room_for_better_ones() -> None:
+    ends = [pair(trial, 0.8, 0.5, 1, [(0.2, 2.5), (0.4, 1.5)]) for trial in range(5)]
+    beats = source(ends, TWO)
+    beats.learn(pair(5, 0.6, 0.9, 1, [(0.2, 2.5), (0.1, 1e9)]))  # one that nearly diverged
+    ranges = beats.to_beat(candidate(9, 20, 1)).ranges
+    assert ranges["f1"] == pytest.approx((0.2, 0.95))
+    assert ranges["error"] == pytest.approx((2.5, 0.0))
+    declared = source([pair(trial, 0.8, 0.5, 1) for trial in range(5)], (Objective.named("macro_f1"),))
+    assert not declared.to_beat(candidate(9, 20, 1))
+
+
+def test_a_users_training_may_report_any_metric_after_each_epoch() -> None:
+    require_stoppable(0.95, TWO, is_own=True)
+    require_stoppable(0.95, (Objective.named("macro_f1"), Objective.named("accuracy")))
+    with pytest.raises(SpecError, match="got f1, latency_ms"):
+        require_stoppable(0.95, (TWO[0], Objective.named("latency_ms")), is_own=True)

@@ -9,26 +9,48 @@ from typing import Any
 
 import numpy as np
 import pytest
+from torch import nn
 
 import naslab
 from naslab.arch import ConvBlock, Head, Stage
 from naslab.arguments import either, many, number, one_of, optional, text, whole
 from naslab.errors import NaslabError, SpecError
+from naslab.estimators.trial import Trial
 
 WRONG: tuple[Any, ...] = (None, "x", -5, math.nan, [], object())
 FUNCTIONS = [name for name in naslab.__all__ if inspect.isfunction(getattr(naslab, name))]
 STAGES = (Stage(block=ConvBlock(), width=8),)
+
+
+class WorkError(Exception):
+    """Raised in the place of the work: every argument was taken."""
+
+
+class OpenedTrial(Trial):
+    """A trial whose data are asked for."""
+
+    def __init__(self) -> None:
+        pass
+
+    @property
+    def data(self) -> Any:
+        raise WorkError
+
+
 RIGHT: dict[str, dict[str, Any]] = {
     "accuracy_predictor": {"study": "a study"},
     "arch_id": {"arch": "lenet5"},
     "build": {"arch": "lenet5"},
+    "backbone": {"network": "mobilenet_v2"},
     "calibrate": {"space": "digits_demo", "estimators": "layers", "reference": "full", "sample": 10},
+    "calibrate_latency": {"space": "digits_demo", "target": "torch", "out": "latency.json"},
     "choice": {},
     "compare_studies": {"groups": ["a study", "another"]},
     "cost": {"arch": "lenet5"},
     "delete_study": {"name": "a study"},
     "export_shared_weights": {"supernet": "supernet.safetensors", "model": "lenet5", "out": "out.safetensors"},
     "family": {"arch": "lenet5", "phis": [0]},
+    "features": {"network": "mobilenet_v2"},
     "find_model": {"text": "lenet5"},
     "fit_compound": {"model": "lenet5", "dataset": "digits"},
     "fit_data_law": {"model": "lenet5", "dataset": "digits", "images": [50, 100, 200, 400, 800]},
@@ -50,16 +72,14 @@ RIGHT: dict[str, dict[str, Any]] = {
     "save_arch": {"arch": "lenet5", "path": "lenet5.yaml"},
     "scale": {"arch": "lenet5"},
     "search": {"space": "digits_demo"},
+    "short_training": {"network": nn.Identity(), "trial": OpenedTrial()},
     "train": {"model": "lenet5", "dataset": "digits"},
     "train_seeds": {"model": "lenet5", "dataset": "digits", "out": "x"},
     "train_supernet": {"space": "digits_demo", "out": "supernet.safetensors"},
+    "transfer": {"model": "lenet5", "pretrained": "w.safetensors", "datasets": ["digits"]},
     "write_report": {"study": "a study", "path": "report.html"},
 }
 """Arguments with which each function goes on to its work."""
-
-
-class WorkError(Exception):
-    """Raised in the place of the work: every argument was taken."""
 
 
 @pytest.fixture(autouse=True)
@@ -67,6 +87,7 @@ def no_work(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def work(*_: Any, **__: Any) -> Any:
         raise WorkError
 
+    import naslab.lab.latency
     import naslab.lab.predicting
     import naslab.targets.measuring
     import naslab.training.fit
@@ -78,6 +99,7 @@ def no_work(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(Ledger, "open", work)
     monkeypatch.setattr(naslab.lab.predicting, "_loaded", work)
     monkeypatch.setattr(naslab.targets.measuring, "measure_deployed", work)
+    monkeypatch.setattr(naslab.lab.latency, "distinct_networks", work)
     monkeypatch.setattr(naslab.training.fit, "fit_and_test", work)
     monkeypatch.setattr(naslab.training.supernet.training, "train_supernet", work)
     monkeypatch.setattr(naslab.training.supernet.export, "write_slice", work)

@@ -112,6 +112,21 @@ def test_failures_that_differ_or_come_later_do_not(folder: Path) -> None:
     assert len(search("own_code:evaluate", trials=5, study="other").outcomes) == 5
 
 
+def test_a_traceback_is_shown_once_for_each_place_and_then_told_by_its_message(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from naslab.cli.progress import Display
+
+    fails = "    if trial.number: raise ValueError(f'no luck {trial.number}')\n    trial.report"
+    rewrite(folder, "    trial.report", fails)
+    with Display() as display:
+        search("own_code:evaluate", trials=5, on_event=display.show)
+    told = capsys.readouterr().err
+    assert told.count("Traceback") == 1
+    assert told.count("own_code.py") == 1
+    assert all(f"no luck {number}  (" in told for number in range(1, 5))
+
+
 def test_rungs_train_on_what_the_function_left_in_its_folder(folder: Path) -> None:
     code = "def evaluate(network, trial):\n    file = trial.folder / 'epochs'\n"
     code += "    before = int(file.read_text()) if file.exists() else 0\n    file.write_text(str(trial.epochs))\n"
@@ -130,7 +145,6 @@ def test_rungs_train_on_what_the_function_left_in_its_folder(folder: Path) -> No
         ({"estimator": "own_code"}, UnknownNameError, "unknown estimator 'own_code'"),
         ({"estimator": "own_code:score"}, OutsideError, r"must take \(network, trial\), but takes \(trial\)"),
         ({"estimator": 3}, NaslabError, "or a training function of your own"),
-        ({"inherit": True}, StudyError, "cannot inherit weights: leave inherit out"),
         ({"objectives": ("f1", "macs")}, NaslabError, "f1:max or f1:min"),
         ({"objectives": ("macs", "params")}, StudyError, "none of the objectives is measured"),
     ],

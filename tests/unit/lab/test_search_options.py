@@ -100,6 +100,8 @@ def test_every_flag_of_the_command_reaches_the_search(monkeypatch: pytest.Monkey
 
 def test_the_record_holds_what_the_options_say_that_it_does() -> None:
     held = [name for told in TOLD.values() for name in told.record]
-    assert {*held, "created", "made_with", "changes"} == set(StudyRecord.__struct_fields__)  # as made, not as asked
+    assert {*held, "created", "made_with", "changes", "merged"} == set(
+        StudyRecord.__struct_fields__
+    )  # as made, not as asked
     assert set(identity_fields()) == set(held) - {"trials", "name"}
     assert all(told.record for told in TOLD.values() if told.is_fixed)

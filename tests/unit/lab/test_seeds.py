@@ -137,3 +137,20 @@ def test_a_damaged_result_is_named(folder: Path) -> None:
     (folder / "fr" / "seed-0" / "result.json").write_text("{", encoding="utf-8")
     told = naslab(folder, "train", "own:best", "--seeds", "1", "--epochs", "1", "--out", "fr").refusal()
     assert told.startswith("fr/seed-0 holds no result that can be read")
+
+
+@pytest.mark.parametrize("broken", [{0}, set()], ids=["diverges", "is refused"])
+def test_a_training_that_ends_early_leaves_the_folder_as_it_was(folder: Path, broken: set[int]) -> None:
+    command = ("train", "own:0", "--out", "one")
+    assert naslab(folder, *command).code == 0
+    before = {path.name: path.read_bytes() for path in Path("one").iterdir()}
+    BROKEN.update(broken)
+    assert naslab(folder, *command, *(() if broken else ("--licence", "postgresql://me:secret@host/lab"))).code == 2
+    assert {path.name: path.read_bytes() for path in Path("one").iterdir()} == before
+
+
+def test_a_link_in_the_place_of_a_result_is_refused_before_training(folder: Path) -> None:
+    Path("one").mkdir()
+    Path("one/result.json").symlink_to(folder / "elsewhere")
+    assert naslab(folder, "train", "own:0", "--out", "one").code == 2
+    assert TRAINED == []

@@ -36,6 +36,9 @@ ALLOWED: dict[str, tuple[set[str], str]] = {
     "cli/needs.py": ({"latency_ms"}, "holds the option --target-latency-ms of rescale by its name"),
     "lab/packages.py": (ERROR, "calls the function of the standard error"),
     "targets/measuring.py": (LATENCIES, "Measured has fields of them, as the JSON of naslab measure does"),
+    "arch/int8_memory.py": ({"peak_activation_bytes"}, "reads the field of Cost as values of 8 bits"),
+    "targets/metrics.py": (LATENCIES, "reads the fields of Measured"),
+    "targets/accuracy.py": (ERROR, "calls the function of the standard error"),
     "cli/show.py": ({"peak_activation_bytes"}, "prints the field of Cost in a sentence"),
     "cli/supernet.py": ({"params"}, "a key of its own JSON: the parameters that all networks share"),
 }

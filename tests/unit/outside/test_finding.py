@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -113,10 +113,23 @@ def test_functions_that_cannot_be_called_so_are_refused(function: object, told: 
         require_takes(function, "estimator", "network", "trial")
 
 
-def test_functions_that_can_be_called_so_are_taken() -> None:
-    require_takes(lambda network, trial, lr=0.1: 1, "estimator", "network", "trial")
-    require_takes(lambda *both: 1, "estimator", "network", "trial")
-    require_takes(dict.get, "estimator", "network", "trial")
+@pytest.mark.parametrize("function", [lambda network, trial, lr=0.1: 1, lambda *both: 1, dict.get, print])
+def test_functions_that_can_be_called_so_are_taken(function: Callable[..., object]) -> None:
+    assert is_taken(function, "network", "trial")
+
+
+def test_what_is_taken_depends_on_the_number_of_arguments() -> None:
+    def function(network: object, trial: object, rate: float = 0.1, *, seed: int = 0) -> None: ...
+
+    assert [is_taken(function, *names) for names in ("a", "ab", "abc", "abcd")] == [False, True, True, False]
+
+
+def is_taken(function: Callable[..., object], *arguments: str) -> bool:
+    try:
+        require_takes(function, "estimator", *arguments)
+    except OutsideError:
+        return False
+    return True
 
 
 def test_a_script_names_its_functions_as_others_import_them(folder: Path) -> None:

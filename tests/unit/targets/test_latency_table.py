@@ -14,7 +14,7 @@ from naslab import zoo
 from naslab.arch import ArchSpec, ConvBlock, Head, MBConv, SqueezeExcite, Stage
 from naslab.errors import DataError, SpecError
 from naslab.lab.measuring import measure
-from naslab.targets.latency_table import operators
+from naslab.latency_models.operator_table import operators
 
 NOTE10 = Path(os.environ.get("NASLAB_DATA", "nowhere")) / "latency" / "ofa_note10_lut.csv"
 STAGES = (

@@ -22,14 +22,15 @@ from naslab.targets.outside_command import run_command
 from naslab.targets.process import Answer
 from naslab.targets.target import ROWS, Target, missing_packages, parse_target, target_states
 
-TIMED = [row.name for row in ROWS if row.is_timed and row.name not in ("cuda", "torch-compiled")]
+TIMED = [row.name for row in ROWS if row.is_timed and row.is_run and row.name not in ("cuda", "torch-compiled")]
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_every_row_has_a_file_that_does_its_part(row):
-    home = import_module(f"naslab.targets.{row.home}")
-    needed = ("prepare", "start") if row.is_timed else ("latency",)
-    assert [name for name in needed if not callable(getattr(home, name, None))] == []
+    if row.is_run:
+        home = import_module(f"naslab.targets.{row.home}")
+        needed = ("prepare", "start", "network") if row.is_timed else ("latency",)
+        assert [name for name in needed if not callable(getattr(home, name, None))] == []
     assert not row.packages or row.extra
     text = f"{row.name}:x" if row.argument else row.name
     assert parse_target(text).written == text
@@ -55,6 +56,18 @@ def test_a_runtime_that_is_not_installed_is_named_with_its_extra(monkeypatch):
     with pytest.raises(NaslabError, match=r"the target torch needs no_such_package: pip install 'naslab\[onnx\]'"):
         measure(conv_net(), "torch")
     assert target_states() == {"torch": "needs naslab[onnx]: no_such_package"}
+
+
+@pytest.mark.parametrize("name", [row.name for row in ROWS if not row.is_run])
+def test_a_runtime_of_a_name_alone_is_refused(name, monkeypatch):
+    row = next(row for row in ROWS if row.name == name)
+    if missing_packages(row):
+        with pytest.raises(NaslabError, match=rf"pip install 'naslab\[{name}\]'"):
+            measure(conv_net(), name)
+    monkeypatch.setattr(targets, "missing_packages", lambda row: [])
+    with pytest.raises(NaslabError, match=r"does not run .* yet: export the network with --onnx"):
+        measure(conv_net(), name)
+    assert target_states()[name] == "not run by this version yet"
 
 
 @pytest.mark.parametrize("name", TIMED)

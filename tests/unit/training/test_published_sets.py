@@ -137,3 +137,48 @@ def test_without_the_package_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(DataError, match=r"hf:someone/pets needs Hugging Face's datasets: pip install 'naslab\[hf\]'"):
         choose_data("hf:someone/pets")
+
+
+@pytest.fixture(scope="module")
+def pets(tmp_path_factory):
+    """A data set made by Hugging Face's own package, in the two forms in which it lies on a disk."""
+    datasets = pytest.importorskip("datasets", reason="Hugging Face's datasets is not installed: the extra hf")
+    folder = tmp_path_factory.mktemp("pets")
+    datasets.disable_progress_bars()
+
+    def part(count):
+        images = [Image.fromarray(np.full((9, 12, 3), number, np.uint8)) for number in range(count)]
+        made = datasets.Dataset.from_dict({"image": images, "label": [number % 2 for number in range(count)]})
+        return made.cast_column("label", datasets.ClassLabel(names=["cat", "dog"]))
+
+    whole = datasets.DatasetDict(train=part(20), validation=part(6), test=part(8))
+    whole.save_to_disk(str(folder / "saved"))
+    whole["train"].save_to_disk(str(folder / "alone"))
+    (folder / "parquet" / "data").mkdir(parents=True)
+    for name, each in whole.items():
+        each.to_parquet(str(folder / "parquet" / "data" / f"{name}-00000-of-00001.parquet"))
+    return folder
+
+
+@pytest.mark.parametrize("form", ["saved", "parquet"])
+def test_a_folder_of_the_real_package_is_read_without_a_network(pets, form, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    choice = choose_data(f"hf:{pets / form}", str(tmp_path))
+    facts = facts_of(choice, str(tmp_path))
+    assert (facts.channels, facts.height, facts.width, facts.num_train) == (3, 9, 12, 20)
+    assert (facts.classes, facts.has_validation) == (("cat", "dog"), True)
+    test = load_test_set(choice, str(tmp_path))
+    assert test.labels.tolist() == [number % 2 for number in range(8)]
+    assert test.images[:, 0, 0, 0].tolist() == list(range(8))
+
+
+def test_one_part_that_was_saved_alone_is_trained_on(pets, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    facts = facts_of(choose_data(f"hf:{pets / 'alone'}", str(tmp_path)), str(tmp_path))
+    assert (facts.num_train, facts.has_validation, facts.classes) == (16, False, ("cat", "dog"))  # 4 test
+
+
+def test_a_folder_that_holds_no_data_set_is_refused(pets, tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match=r"empty cannot be loaded \(\w+: "):
+        choose_data(f"hf:{tmp_path / 'empty'}", str(tmp_path))

@@ -1,0 +1,68 @@
+"""Which targets are files that tell latencies, and how each is read."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
+
+from naslab.arch import ArchSpec
+from naslab.errors import DataError, ReadError, SpecError
+from naslab.latency_models.operator_table import read_table, table_latency
+from naslab.latency_models.predicted import predicted_latency, read_model
+
+Reader: TypeAlias = Callable[[ArchSpec], float]
+"""Gives the milliseconds of a description."""
+
+
+class Source(NamedTuple):
+    """A kind of file: `latency` of (path, description, name for messages), `read` the file, refusing a bad one."""
+
+    latency: Callable[[Path, ArchSpec, str], float]
+    read: Callable[[Path], object]
+
+
+SOURCES: dict[str, Source] = {
+    "table": Source(table_latency, read_table),
+    "predicted": Source(predicted_latency, read_model),
+}
+"""By the name of the target."""
+
+
+def latency_of(target: str, arch: ArchSpec, name: str = "the network") -> float:
+    """Milliseconds of the network `arch` in a `target` of these, written `table:FILE`; `name` is for messages.
+
+    Raises `NaslabError` where the file does not tell them, or is none.
+    """
+    kind, _, argument = target.partition(":")
+    return SOURCES[kind].latency(Path(argument), arch, name)
+
+
+def reader_of(target: str) -> Reader | None:
+    """The milliseconds of descriptions in a `target`, infinite where its file does not tell them.
+
+    `None` for a target that is no such file. Raises `ReadError` where the file is not there.
+    """
+    kind, _, argument = target.partition(":")
+    if kind not in SOURCES or not argument:
+        return None
+
+    def read(arch: ArchSpec) -> float:
+        try:
+            return latency_of(target, arch)
+        except ReadError:
+            raise
+        except (DataError, SpecError):
+            return math.inf
+
+    return read
+
+
+def require_readable(target: str) -> str:
+    """The SHA-256 of the file of a `target` of these. Raises `NaslabError` for one that cannot be read."""
+    kind, _, argument = target.partition(":")
+    path = Path(argument)
+    SOURCES[kind].read(path)
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,1 @@
+"""Starting from what is known: weights of others, matched by structure."""
