@@ -25,6 +25,11 @@ if TYPE_CHECKING:  # the table below in a form that type checkers read; a test h
     from naslab.lab.backbones import features as features
     from naslab.lab.calibration import calibrate as calibrate
     from naslab.lab.comparing import compare_studies as compare_studies
+    from naslab.lab.detecting import detect as detect
+    from naslab.lab.detector_training import train_detector as train_detector
+    from naslab.lab.detectors import detector as detector
+    from naslab.lab.detectors import detector_cost as detector_cost
+    from naslab.lab.detectors import segmenter as segmenter
     from naslab.lab.latency import calibrate_latency as calibrate_latency
     from naslab.lab.measuring import measure as measure
     from naslab.lab.models import find_model as find_model
@@ -87,6 +92,9 @@ _HOMES = {
     "compare_studies": "naslab.lab.comparing",
     "cost": "naslab.lab.networks",
     "delete_study": "naslab.lab.studies",
+    "detect": "naslab.lab.detecting",
+    "detector": "naslab.lab.detectors",
+    "detector_cost": "naslab.lab.detectors",
     "export_shared_weights": "naslab.lab.supernet",
     "family": "naslab.lab.networks",
     "features": "naslab.lab.backbones",
@@ -111,8 +119,10 @@ _HOMES = {
     "save_arch": "naslab.lab.networks",
     "scale": "naslab.lab.networks",
     "search": "naslab.lab.search",
+    "segmenter": "naslab.lab.detectors",
     "short_training": "naslab.estimators.short_function",
     "train": "naslab.lab.training",
+    "train_detector": "naslab.lab.detector_training",
     "train_seeds": "naslab.lab.seeds",
     "train_supernet": "naslab.lab.supernet",
     "transfer": "naslab.lab.transfer",

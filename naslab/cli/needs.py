@@ -53,6 +53,14 @@ def is_of_study(model: str) -> bool:
     return ":" in model and not Path(model).is_file()
 
 
+def is_dense(task: str | None) -> bool:
+    """Whether a task finds objects or classes of pixels in an image."""
+    return task in DENSE
+
+
+DENSE = ("detection", "instance_segmentation", "keypoints", "segmentation")
+
+
 def _trains(given: Mapping[str, Any]) -> bool:
     from naslab.estimators.named import read_name
 
@@ -72,14 +80,28 @@ def _runs_in_torch(given: Mapping[str, Any]) -> bool:
     return given["runtime"] != "onnxruntime" and Path(given["model"]).suffix != ".onnx"
 
 
+def _classifies(given: Mapping[str, Any]) -> bool:
+    from naslab.dense_prediction.facts import is_detector
+
+    return not is_detector(Path(given["model"]))
+
+
 def _is_timed(given: Mapping[str, Any]) -> bool:
     from naslab.targets.target import parse_target
 
     return parse_target(given["target"]).row.is_timed
 
 
+def of_images(need: Need) -> Need:
+    """A `need` of what is said of whole images, beside that."""
+    rule = f"{need.rule}, and none" if need.rule else "has no effect"
+    rule = f"{rule} beside --task {' or '.join(DENSE)}"
+    return Need(rule, lambda given: need.is_met(given) and not is_dense(given["task"]))
+
+
 ALWAYS = Need("", lambda _: True)
 _TRAINED = needs("train")
+_DENSE = Need(f"has no effect without --task {' or '.join(DENSE)}", lambda given: is_dense(given["task"]))
 _NEW_FAMILY = Need(
     "has no effect without --train of a model that is no study's",
     lambda given: given["train"] and not is_of_study(given["model"]),
@@ -161,12 +183,15 @@ NEEDS: dict[str, dict[str, Need]] = {
         "ray_address": needs_value("executor", "ray"),
     },
     "train": {
-        **_always("model", "dataset", "data_dir", "use_validation", "epochs", "recipe", "resolution", "start_from"),
-        **_always("seed", "seeds", "device", "ledger", "out", "bare", "licence", "json", "max_images", "freeze_norm"),
-        **dict.fromkeys(("skip_unreadable", "channels", "task"), needs("dataset")),
-        **_always("pretrained", "layer_decay"),
+        **_always("model", "dataset", "epochs", "resolution", "seed", "device", "ledger", "out", "json", "max_images"),
+        **_always("freeze_norm", "pretrained"),
+        **dict.fromkeys(("data_dir", "use_validation", "recipe", "start_from", "seeds"), of_images(ALWAYS)),
+        **dict.fromkeys(("bare", "licence", "layer_decay"), of_images(ALWAYS)),
+        **dict.fromkeys(("skip_unreadable", "channels"), of_images(needs("dataset"))),
+        "task": needs("dataset"),
+        **dict.fromkeys(("kind", "levels", "head_channels"), _DENSE),
         "least_match": needs("pretrained"),
-        "tune": needs("pretrained", "start_from"),
+        "tune": of_images(needs("pretrained", "start_from")),
     },
     "transfer": _always(
         *(
@@ -195,7 +220,9 @@ NEEDS: dict[str, dict[str, Need]] = {
         **dict.fromkeys(("opset", "pixels"), needs("onnx")),
     },
     "predict": {
-        **_always("model", "images", "top", "runtime", "ledger", "json"),
+        **_always("model", "images", "json"),
+        **dict.fromkeys(("top", "runtime", "ledger"), Need("has no effect with a detector", _classifies)),
+        **dict.fromkeys(("out", "least_score"), Need("has no effect without a detector", lambda g: not _classifies(g))),
         "device": Need("has no effect in ONNX Runtime", _runs_in_torch),
     },
     "measure": {

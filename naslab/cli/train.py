@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from naslab.cli.help_text import Command
+from naslab.cli.needs import is_dense
 from naslab.cli.options import (
     MODEL_HELP,
     ChannelsOption,
@@ -20,7 +21,6 @@ from naslab.cli.options import (
     PretrainedOption,
     SkipUnreadableOption,
     StudyDatasetOption,
-    TaskOption,
     TuneOption,
     search_option,
 )
@@ -36,8 +36,33 @@ from naslab.cli.output import (
 )
 
 if TYPE_CHECKING:
+    from naslab.dense_prediction.fit import DenseEpoch
     from naslab.lab.seeds import SeedTable
     from naslab.study.outcome import EpochRecord
+
+
+TrainTaskOption = Annotated[
+    Literal[
+        *("classification", "multilabel", "regression"),
+        *("detection", "instance_segmentation", "keypoints", "segmentation"),
+    ]
+    | None,
+    typer.Option(help="What is learned, where labels do not say it themselves.", rich_help_panel="Data"),
+]
+KindOption = Annotated[
+    Literal["faster_rcnn", "mask_rcnn", "keypoint_rcnn", "unet", "fcn", "deeplabv3"] | None,
+    typer.Option(help="What stands on the network in detection and segmentation.", rich_help_panel="Training"),
+]
+LevelsOption = Annotated[
+    str | None,
+    typer.Option(
+        help="The strides of the network's maps that it stands on: 4,8,16,32; 16 for fcn and deeplabv3.",
+        rich_help_panel="Training",
+    ),
+]
+HeadChannelsOption = Annotated[
+    int | None, typer.Option(min=4, help="Channels of its heads, 256.", rich_help_panel="Training")
+]
 
 
 def train(
@@ -48,7 +73,10 @@ def train(
     data_dir: DataDirOption = None,
     skip_unreadable: SkipUnreadableOption = False,
     channels: ChannelsOption = None,
-    task: TaskOption = None,
+    task: TrainTaskOption = None,
+    kind: KindOption = None,
+    levels: LevelsOption = None,
+    head_channels: HeadChannelsOption = None,
     use_validation: Annotated[
         bool, typer.Option("--use-validation", help="Train on the validation images too.", rich_help_panel="Data")
     ] = False,
@@ -106,16 +134,41 @@ def train(
 
     Example: naslab train mystudy:front --seeds 3 --epochs 60 --out trained
 
+    A --task of detection, instance_segmentation, keypoints or segmentation has a --dataset coco:DIR, voc:DIR, yolo:DIR
+    or masks:DIR, and trains torchvision's heads on the network's maps; the folder is one for naslab predict.
+
     Example: naslab train efficientnet_b0 --pretrained torchvision --tune head --dataset cifar10 --epochs 5
+
+    Example: naslab train mobilenet_v2 --task detection --dataset coco:photos --epochs 20 --out found
     """
     import math
 
+    if is_dense(task):
+        given = {
+            "task": task,
+            "kind": kind,
+            "levels": levels,
+            "channels": head_channels,
+            "dataset": dataset,
+            "out": out,
+            "epochs": epochs,
+            "resolution": resolution,
+            "seed": seed,
+            "device": device,
+            "pretrained": pretrained,
+            "least_match": least_match,
+            "freeze_norm": freeze_norm,
+            "max_images": max_images,
+            "ledger": ledger,
+        }
+        _train_detector(model, given, json)
+        return
     from naslab.cli.search import data_choice
     from naslab.lab.models import find_model, is_front, parse_resolution
     from naslab.lab.seeds import settle, test_metrics, train_seeds, train_to_folder
     from naslab.metrics import ACCURACY, shown_as
 
-    asked = data_choice(dataset, None, "auto", skip_unreadable, channels, task)
+    asked = data_choice(dataset, None, "auto", skip_unreadable, channels, task)  # type: ignore[arg-type]
     size = parse_resolution(resolution)
     shared: dict[str, Any] = {
         "dataset": asked,
@@ -164,6 +217,36 @@ def train(
 def _words(epoch: EpochRecord, epochs: int) -> str:
     done = f"epoch {epoch.epoch}/{epochs}: loss {epoch.train_loss:.4f}"
     return f"{done}, validation {epoch.words}, {epoch.wall_seconds:.1f} s"
+
+
+def _train_detector(model: str, given: dict[str, Any], json: bool) -> None:
+    """Train a detector or segmenter as the options say, and tell of it."""
+    from naslab.errors import SpecError
+    from naslab.lab.detector_training import train_detector
+    from naslab.reading import whole_number
+
+    if (levels := given["levels"]) is not None:
+        strides = [whole_number(each.strip()) for each in levels.split(",")]
+        if None in strides:
+            raise SpecError("levels", f"must be strides with commas between them, as 4,8,16,32, got '{levels}'")
+        given = {**given, "levels": strides}
+    given = {name: value for name, value in given.items() if value is not None or name not in ("channels",)}
+
+    def report(epoch: DenseEpoch) -> None:
+        parts = ", ".join(f"{name} {value:.3f}" for name, value in epoch.losses.items())
+        say(f"epoch {epoch.epoch}/{given['epochs']}: loss {epoch.loss:.4f} ({parts}), {epoch.wall_seconds:.1f} s")
+
+    result = train_detector(model, **given, report=report, note=say)
+    if json:
+        print_json(result)
+        return
+    told = ", ".join(f"{name} {100 * value:.1f} %" for name, value in result["metrics"].items())
+    macs = result["cost"]["macs"]
+    tell(
+        f"{told} on {result['num_test_images']} images ({result['tested_on']}), {macs:,} macs an image, "
+        f"{result['wall_seconds']:.0f} s on {result['device']}"
+    )
+    say(f"wrote weights.safetensors, detector.json and result.json to {result['folder']}")
 
 
 def _show_seeds(table: SeedTable, model: str, out: Path, json: bool) -> None:

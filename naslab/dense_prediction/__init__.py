@@ -1,0 +1,1 @@
+"""Detection, instance segmentation, keypoints and segmentation on any backbone: data, networks, training, metrics."""

@@ -1,0 +1,210 @@
+"""COCO's layout: a JSON file of images, categories and annotations for each part (arXiv 1405.0312)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from naslab.arch.files import decode
+from naslab.dense_prediction.annotations import (
+    PART_NAMES,
+    TRAIN,
+    AnnotatedSet,
+    Annotation,
+    Box,
+    annotation,
+    checked_box,
+    inner_file,
+)
+from naslab.dense_prediction.segments import Segment, polygons_of, run_lengths
+from naslab.errors import DataError, SpecError, shown
+from naslab.reading import Bounds, read_values
+
+ANNOTATIONS = Bounds(bytes=2**30, nodes=200_000_000, text=2_000_000)
+"""The annotations of all COCO fit."""
+
+
+class _Image(msgspec.Struct):
+    id: int
+    file_name: str
+    width: int
+    height: int
+
+
+class _Category(msgspec.Struct):
+    id: int
+    name: str
+    keypoints: list[str] = []
+
+
+class _Object(msgspec.Struct):
+    image_id: int
+    category_id: int
+    bbox: list[float]
+    iscrowd: int = 0
+    area: float | None = None
+    segmentation: Any = None
+    keypoints: list[float] | None = None
+
+
+class _File(msgspec.Struct):
+    images: list[_Image]
+    categories: list[_Category]
+    annotations: list[_Object]
+
+
+class _Categories(NamedTuple):
+    """The label of each category by its id, the names in the order of labels, and the names of keypoints."""
+
+    labels: dict[int, int]
+    names: tuple[str, ...]
+    keypoints: tuple[str, ...]
+
+
+def read_coco(name: str, root: Path) -> AnnotatedSet:
+    """The data set `name` in the folder `root`: `annotations/instances_train*.json` and images in `train*`.
+
+    The file of a part may also be `annotations/train.json`, `train.json` or `train/_annotations.coco.json`, images lie
+    in a folder of the part's name, in `images/train` or in `images`. Raises `DataError` and `ReadError` for what is not
+    there, disagrees or leads elsewhere.
+    """
+    files = {part: file for part in PART_NAMES if (file := _file_of(root, part)) is not None}
+    if TRAIN not in files:
+        raise DataError(
+            f"{root} has no COCO annotations of training images: write annotations/instances_train.json, or train.json"
+        )
+    parts: dict[str, tuple[Annotation, ...]] = {}
+    known: _Categories | None = None
+    for part, file in files.items():
+        try:
+            content = decode(read_values(file, ANNOTATIONS), _File)
+        except SpecError as error:
+            raise DataError(f"{file} holds no COCO annotations: {error}") from None
+        found = _categories(file, content.categories)
+        if known is not None and found != known:
+            raise DataError(f"{file} lists other categories than {files[TRAIN]}; list the same ones in both")
+        known = found
+        parts[part] = _images(file, content, found, _folder_of(root, file, part, content.images))
+    assert known is not None
+    return AnnotatedSet(name, known.names, parts, known.keypoints)
+
+
+def _file_of(root: Path, part: str) -> Path | None:
+    for name in PART_NAMES[part]:
+        kept = root / "annotations"
+        for pattern in (f"instances_{name}*.json", f"person_keypoints_{name}*.json"):
+            if found := sorted(kept.glob(pattern)):
+                return found[0]
+        for file in (kept / f"{name}.json", root / f"{name}.json", root / name / "_annotations.coco.json"):
+            if file.is_file():
+                return file
+    return None
+
+
+def _folder_of(root: Path, file: Path, part: str, images: list[_Image]) -> Path:
+    """Where the images of a file of annotations lie: the first place that has the first of them."""
+    if not images:
+        raise DataError(f"{file} lists no images; a part has one or more")
+    names = (file.stem.rpartition("_")[2], *PART_NAMES[part])
+    places = [*(root / each for each in names), *(root / "images" / each for each in names), root / "images", root]
+    places = [file.parent, *places] if file.parent.name in PART_NAMES[part] else places
+    first = inner_file(root, images[0].file_name, f"{file}: images[0]").relative_to(root)
+    for place in places:
+        if (place / first).exists():
+            return place
+    tried = ", ".join(dict.fromkeys(str(each.relative_to(root)) for each in places))
+    raise DataError(f"{root / first} is not there, {file} names it, nor is it in {tried}; add the images")
+
+
+def _categories(file: Path, listed: list[_Category]) -> _Categories:
+    order = sorted(listed, key=lambda each: each.id)
+    if not order:
+        raise DataError(f"{file} lists no categories; an object has one")
+    if len({each.id for each in order}) < len(order) or len({each.name for each in order}) < len(order):
+        raise DataError(f"{file}: two categories have the same id or name; give each its own")
+    points = {tuple(each.keypoints) for each in order if each.keypoints}
+    if len(points) > 1:
+        raise DataError(f"{file}: categories have different keypoints; one network finds the same points of all")
+    names = tuple(each.name for each in order)
+    return _Categories({each.id: label for label, each in enumerate(order)}, names, next(iter(points), ()))
+
+
+def _images(file: Path, content: _File, categories: _Categories, folder: Path) -> tuple[Annotation, ...]:
+    images: dict[int, _Image] = {}
+    objects: dict[int, list[tuple[str, _Object]]] = {}
+    for index, image in enumerate(content.images):
+        if image.id in images:
+            raise DataError(f"{file}: images[{index}] has the id {image.id} of another image; give each its own")
+        if image.width < 1 or image.height < 1:
+            raise DataError(f"{file}: images[{index}] has {image.width} x {image.height} pixels; write its size")
+        images[image.id] = image
+    for index, each in enumerate(content.annotations):
+        place = f"{file}: annotations[{index}]"
+        if each.image_id not in images:
+            raise DataError(f"{place}: there is no image with the id {each.image_id}; list the image, or mend the id")
+        if each.category_id not in categories.labels:
+            known = ", ".join(map(str, list(categories.labels)[:20]))
+            raise DataError(f"{place}: the category {each.category_id} is not listed (ids: {known}); list it")
+        objects.setdefault(each.image_id, []).append((place, each))
+    return tuple(
+        _annotation(inner_file(folder, image.file_name, str(file)), image, objects.get(image.id, []), categories)
+        for image in images.values()
+    )
+
+
+def _annotation(path: Path, image: _Image, objects: list[tuple[str, _Object]], categories: _Categories) -> Annotation:
+    boxes, outlines, points = [], [], []
+    for place, each in objects:
+        if len(each.bbox) != 4:
+            raise DataError(f"{place}: bbox is left, top, width and height, got {len(each.bbox)} numbers; mend it")
+        left, top, width, height = each.bbox
+        boxes.append(checked_box((left, top, left + width, top + height), image.width, image.height, place))
+        outlines.append(_segment(each, boxes[-1], image, place))
+        if categories.keypoints:
+            points.append(_points(each, len(categories.keypoints), place))
+    told = [each for each in outlines if each is not None]
+    if told and len(told) < len(outlines):
+        place = objects[outlines.index(None)][0]
+        raise DataError(f"{place}: has no segmentation where other objects of {path.name} have one; draw all or none")
+    marked = np.array(points, np.float64).reshape(len(points), len(categories.keypoints), 3)
+    areas = [
+        each.area if each.area is not None else (box.right - box.left) * (box.bottom - box.top)
+        for (_, each), box in zip(objects, boxes, strict=True)
+    ]
+    return annotation(
+        path,
+        (image.height, image.width),
+        boxes,
+        [categories.labels[each.category_id] for _, each in objects],
+        areas=areas,
+        is_crowd=[each.iscrowd == 1 for _, each in objects],
+        segments=told if told or not objects else None,
+        keypoints=marked if categories.keypoints else None,
+    )
+
+
+def _segment(each: _Object, box: Box, image: _Image, place: str) -> Segment | None:
+    told = each.segmentation
+    if told is None or told == []:
+        return None
+    if isinstance(told, list) and all(isinstance(ring, list) and all(map(_is_number, ring)) for ring in told):
+        return polygons_of(told, image.width, image.height, place)
+    if isinstance(told, dict) and isinstance(told.get("size"), list) and isinstance(told.get("counts"), list | str):
+        return run_lengths(told["counts"], told["size"], (image.height, image.width), place)
+    rule = f"segmentation must be polygons or a size with counts, got {shown(told)}; write it as COCO does"
+    raise DataError(f"{place}: {rule}")
+
+
+def _points(each: _Object, count: int, place: str) -> NDArray[np.float64]:
+    told = each.keypoints if each.keypoints is not None else [0.0] * (3 * count)
+    if len(told) != 3 * count:
+        raise DataError(f"{place}: its category has {count} keypoints, 3 numbers each, got {len(told)}; mend it")
+    return np.array(told, np.float64).reshape(-1, 3)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,238 @@
+"""Training a detector or segmenter into a folder.
+
+naslab.train_detector("mobilenet_v2", task="detection", dataset="coco:photos", out="found")
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from naslab import provenance
+from naslab.arguments import flag, function, number, one_of, optional, path, takes, text, whole
+from naslab.atomic_write import DRAFT_PREFIX, atomic_write, make_folder, put_in_place, require_writable
+from naslab.dense_prediction.facts import DETECTOR_FILE, WEIGHTS_FILE, DenseFacts
+from naslab.dense_prediction.tasks import DENSE_TASKS, DenseTask
+from naslab.errors import ReadError, SpecError, StudyError
+from naslab.lab.backbones import SOURCE, STRIDES
+from naslab.lab.detectors import WIDTH, begun_with, levels_of_kind, statistics_of
+from naslab.lab.differences import Difference, first_difference
+from naslab.lab.models import COUNT, LEDGER, MODEL, RESOLUTION, SEED, AnyModel, AnyResolution, Model, find_model
+from naslab.lab.seeds import RESULT_FILE
+from naslab.reading import read_values
+
+if TYPE_CHECKING:
+    from naslab.dense_prediction.fit import DenseEpoch
+    from naslab.pretrained.start import Pretrained
+
+HOW_TO_TRAIN_DETECTORS = {
+    "task": one_of(*DENSE_TASKS),
+    "dataset": text("the name of a data set, as coco:DIR"),
+    "out": path("a folder"),
+    "kind": optional(text("the name of a kind")),
+    "epochs": COUNT,
+    "levels": optional(STRIDES),
+    "resolution": RESOLUTION,
+    "channels": whole(4),
+    "seed": SEED,
+    "device": text("a torch device, or auto"),
+    "pretrained": SOURCE,
+    "least_match": number(),
+    "freeze_norm": flag(),
+    "max_images": optional(whole(2)),
+    "ledger": LEDGER,
+    "report": function(),
+    "note": function(),
+}
+
+
+@takes(model=MODEL, **HOW_TO_TRAIN_DETECTORS)
+def train_detector(
+    model: AnyModel,
+    *,
+    task: DenseTask,
+    dataset: str,
+    out: str | Path = "trained",
+    kind: str | None = None,
+    epochs: int = 20,
+    levels: Sequence[int] | None = None,
+    resolution: AnyResolution | None = None,
+    channels: int = WIDTH,
+    seed: int = 0,
+    device: str = "auto",
+    pretrained: str | Path | None = None,
+    least_match: float = 0.9,
+    freeze_norm: bool = False,
+    max_images: int | None = None,
+    ledger: str | Path = "naslab.db",
+    report: Callable[[DenseEpoch], None] = lambda _: None,
+    note: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Train a detector or segmenter on a network, evaluate it once at the end, and write its folder; the result.
+
+    `task` is `detection`, `instance_segmentation`, `keypoints` or `segmentation`; `dataset` is `coco:DIR`, `voc:DIR`,
+    `yolo:DIR` or `masks:DIR`, of which `max_images` training images are used, and which is checked whole before. `kind`
+    is a network of the task (`fcn` and `deeplabv3` beside a U-Net), on the maps of `model` at `levels`, its heads of
+    `channels`. Images are resized to `resolution`, by default the network's own. It is trained for `epochs` from `seed`
+    on `device`; `pretrained` and `least_match` are those of `naslab.train`, with `freeze_norm` batch norms stay.
+    `ledger` is where studies are looked for, `report` is called with every epoch, `note` with what is to be said. A
+    folder `out` that holds this training already is read and not trained again. Raises `SpecError` for options that do
+    not go together, `DataError` for data that disagree, and `WriteError` where the folder cannot be written.
+
+    >>> import naslab
+    >>> naslab.train_detector("resnet18", task="detection", dataset="coco:photos", out="found")  # doctest: +SKIP
+    """
+    from naslab.dense_prediction.choosing import open_annotated
+    from naslab.dense_prediction.evaluation import evaluate, told
+    from naslab.dense_prediction.fit import DenseRecipe, fit
+    from naslab.dense_prediction.macs import dense_cost
+    from naslab.dense_prediction.package import as_json, make_module, sizes_of
+    from naslab.pretrained.features import chosen_levels, load_features
+    from naslab.training.device import choose_device
+    from naslab.training.weights import save_weights
+
+    row = DENSE_TASKS[task]
+    kind = kind or row.kinds[0]
+    if kind not in row.kinds:
+        raise SpecError("kind", f"of the task {task} must be one of {', '.join(row.kinds)}, got '{kind}'")
+    found = find_model(model, ledger, resolution)
+    if found.arch.input[0] not in (1, 3):
+        raise SpecError("model", f"must take images of 1 or 3 channels, {found.name} takes {found.arch.input[0]}")
+    strides = tuple(levels or levels_of_kind(kind))
+    chosen_levels(found.arch, strides, found.name)
+    used = choose_device(device)
+    folder = Path(out)
+    recipe = DenseRecipe()
+    asked = {
+        "arch_id": found.arch_id,
+        "task": task,
+        "kind": kind,
+        "dataset": dataset,
+        "epochs": epochs,
+        "levels": strides,
+        "channels": channels,
+        "seed": seed,
+        "pretrained": None if pretrained is None else str(pretrained),
+        "freeze_norm": freeze_norm,
+        "max_images": max_images,
+        "recipe": recipe,
+    }
+    done = _done_in(folder, msgspec.to_builtins(asked))
+    if done is not None:
+        note(f"{folder} holds this training already: it is read")
+        return done
+    data = open_annotated(dataset, task)
+    begun = begun_with(found, pretrained, least_match, ledger, seed)
+    for line in () if begun is None else begun.lines:
+        note(line)
+    facts = _facts(found, begun, data.classes, data.keypoints, task, kind, strides, channels, freeze_norm)
+    make_folder(folder)
+    for name in (DETECTOR_FILE, WEIGHTS_FILE, RESULT_FILE):
+        require_writable(folder / name)
+    trained, tested, part = data.split()
+    trained = trained[:max_images]
+    module = make_module(facts, seed)
+    if begun is not None:
+        load_features(_body(module), begun.weights)
+    began = time.perf_counter()
+    given: dict[str, Any] = {"channels": facts.arch.input[0], "side": facts.side}
+    curve = fit(
+        module,
+        trained,
+        task,
+        len(data.classes),
+        **given,
+        epochs=epochs,
+        seed=seed,
+        device=used,
+        is_pretrained=begun is not None,
+        recipe=recipe,
+        report=report,
+    )
+    values = evaluate(module, tested, task, len(data.classes), device=used, **given)
+    draft = folder / f"{DRAFT_PREFIX}{WEIGHTS_FILE}"
+    try:
+        digest = save_weights(module, draft)
+        (folder / RESULT_FILE).unlink(missing_ok=True)
+        put_in_place(draft, folder / WEIGHTS_FILE)
+    finally:
+        draft.unlink(missing_ok=True)
+    atomic_write(folder / DETECTOR_FILE, as_json(facts))
+    result = {
+        "model": found.name,
+        **asked,
+        **told(values, data.classes),
+        "main": row.main,
+        "cost": dense_cost(facts.arch, kind, len(data.classes), strides, sizes_of(facts), *facts.side),
+        "side": facts.side,
+        "num_train_images": len(trained),
+        "num_test_images": len(tested),
+        "tested_on": part,
+        "curve": curve,
+        "wall_seconds": time.perf_counter() - began,
+        "device": used,
+        "weights_sha256": digest,
+        "notes": {} if begun is None else {"pretrained": begun.told},
+        "asked": asked,
+        "folder": str(folder),
+    }
+    plain: dict[str, Any] = msgspec.to_builtins(result)
+    atomic_write(folder / RESULT_FILE, as_json(plain))
+    return plain
+
+
+def _facts(
+    found: Model,
+    begun: Pretrained | None,
+    classes: tuple[str, ...],
+    keypoints: tuple[str, ...],
+    task: DenseTask,
+    kind: str,
+    levels: tuple[int, ...],
+    channels: int,
+    freeze_norm: bool,
+) -> DenseFacts:
+    mean, deviation = statistics_of(found, begun)
+    arch = found.arch if begun is None else begun.arch
+    return DenseFacts(
+        name=found.name,
+        arch=arch,
+        task=task,
+        kind=kind,
+        levels=levels,
+        classes=classes,
+        keypoints=keypoints if task == "keypoints" else (),
+        side=arch.input[1:],
+        mean=tuple(each / 255 for each in mean),
+        deviation=tuple(each / 255 for each in deviation),
+        channels=channels,
+        freeze_norm=freeze_norm,
+        versions=provenance.installed_versions("safetensors", "torchvision"),
+    )
+
+
+def _body(module: Any) -> Any:
+    return module.body if hasattr(module, "body") else module.backbone.body
+
+
+def _done_in(folder: Path, asked: dict[str, Any]) -> dict[str, Any] | None:
+    """The result in a folder where it is of this training; `None` where there is none."""
+    if not (folder / RESULT_FILE).exists():
+        return None
+    mend = "name another folder (--out), or take it away"
+    try:
+        there = read_values(folder / RESULT_FILE)
+    except ReadError as error:
+        raise StudyError(f"{folder} holds no result that can be read ({error.reason}): {mend}") from None
+    told = there.get("asked") if isinstance(there, dict) else None
+    difference = first_difference(
+        told if isinstance(told, dict) else {}, msgspec.json.decode(msgspec.json.encode(asked))
+    )
+    if difference is not None:
+        raise StudyError(f"{folder} holds another training: {Difference(difference[0], *difference).words()}; {mend}")
+    result: dict[str, Any] = there
+    return result
