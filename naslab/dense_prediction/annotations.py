@@ -120,8 +120,8 @@ def annotation(
 ) -> Annotation:
     """The annotation of an image file `path` of a `size` (height, width) from lists, an entry an object.
 
-    `boxes`, `labels`, `areas` (by default those of the boxes), `is_crowd` (none is), `segments` and `keypoints`, of shape
-    (objects, points, 3), are as in `Annotation`.
+    `boxes`, `labels`, `areas` (by default those of the boxes), `is_crowd` (none is), `segments` and `keypoints`, of the
+    shape (objects, points, 3), are as in `Annotation`.
     """
     corners = np.array(boxes, np.float64).reshape(-1, 4)
     own = (corners[:, 2] - corners[:, 0]) * (corners[:, 3] - corners[:, 1])

@@ -110,7 +110,7 @@ def test_a_training_is_repeated_by_its_seed_and_begins_with_weights(here: Path) 
         (("--task", "segmentation", "--dataset", "masks:set", "--levels", "a"), "levels: must be strides with commas"),
         (("--task", "detection", "--dataset", "coco:set", "--kind", "unet"), "of the task detection must be one of"),
         (("--task", "detection", "--dataset", "coco:set", "--recipe", "full"), "--recipe has no effect beside --task"),
-        (("--task", "detection"), "needs a data set coco:DIR"),
+        (("--task", "detection"), "--task has no effect without --dataset"),
         (("--kind", "unet", "--dataset", "digits"), "--kind has no effect without --task"),
     ],
 )
