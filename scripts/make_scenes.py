@@ -20,6 +20,7 @@ from PIL import Image
 
 from naslab.dense_prediction.segments import counts_of
 from naslab.study.data_choice import DataChoice
+from naslab.training.datasets.arrays import Part
 from naslab.training.datasets.class_names import class_names
 from naslab.training.datasets.read import read_choice
 
@@ -117,7 +118,8 @@ def main() -> None:
     asked = parser.parse_args()
     choice = DataChoice("fashion_mnist")
     names = class_names(choice, None)
-    for part, count in (("train", asked.train), ("test", asked.test)):
+    parts: tuple[tuple[Part, int], ...] = (("train", asked.train), ("test", asked.test))
+    for part, count in parts:
         rng = np.random.default_rng([asked.seed, part == "test"])
         write_part(asked.out, part, count, asked.side, rng, names, read_choice(choice, part))
 

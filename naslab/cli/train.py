@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import typer
 
@@ -41,12 +41,17 @@ if TYPE_CHECKING:
     from naslab.study.outcome import EpochRecord
 
 
+TrainTask: TypeAlias = Literal[
+    "classification",
+    "multilabel",
+    "regression",
+    "detection",
+    "instance_segmentation",
+    "keypoints",
+    "segmentation",
+]
 TrainTaskOption = Annotated[
-    Literal[
-        *("classification", "multilabel", "regression"),
-        *("detection", "instance_segmentation", "keypoints", "segmentation"),
-    ]
-    | None,
+    TrainTask | None,
     typer.Option(help="What is learned, where labels do not say it themselves.", rich_help_panel="Data"),
 ]
 KindOption = Annotated[

@@ -19,6 +19,7 @@ from naslab.dense_prediction.annotations import (
     annotation,
     checked_box,
     inner_file,
+    require_files,
 )
 from naslab.dense_prediction.segments import Segment, polygons_of, run_lengths
 from naslab.errors import DataError, SpecError, shown
@@ -80,6 +81,7 @@ def read_coco(name: str, root: Path) -> AnnotatedSet:
     parts: dict[str, tuple[Annotation, ...]] = {}
     known: _Categories | None = None
     for part, file in files.items():
+        require_files([file], root)
         try:
             content = decode(read_values(file, ANNOTATIONS), _File)
         except SpecError as error:
@@ -136,7 +138,10 @@ def _categories(file: Path, listed: list[_Category]) -> _Categories:
 def _images(file: Path, content: _File, categories: _Categories, folder: Path) -> tuple[Annotation, ...]:
     images: dict[int, _Image] = {}
     objects: dict[int, list[tuple[str, _Object]]] = {}
+    names: dict[str, int] = {}
     for index, image in enumerate(content.images):
+        if (other := names.setdefault(image.file_name, index)) != index:
+            raise DataError(f"{file}: images[{index}] is the file of images[{other}]; list each file once")
         if image.id in images:
             raise DataError(f"{file}: images[{index}] has the id {image.id} of another image; give each its own")
         if image.width < 1 or image.height < 1:

@@ -34,7 +34,8 @@ def draw_objects(pixels: Tensor, found: Objects, classes: Sequence[str]) -> Tens
     drawn = draw_bounding_boxes(drawn, torch.from_numpy(found.boxes), words, colours, width=1)
     if found.keypoints is not None:
         drawn = draw_keypoints(drawn, torch.from_numpy(found.keypoints[..., :2]), colors="white", radius=2)
-    return drawn
+    answer: Tensor = drawn
+    return answer
 
 
 def draw_classes(pixels: Tensor, found: NDArray[np.int64], num_classes: int) -> Tensor:
@@ -44,7 +45,8 @@ def draw_classes(pixels: Tensor, found: NDArray[np.int64], num_classes: int) -> 
     """
     masks = torch.stack([torch.from_numpy(found == label) for label in range(1, num_classes)])
     colours = [COLOURS[label % len(COLOURS)] for label in range(num_classes - 1)]
-    return draw_segmentation_masks(pixels, masks, alpha=0.5, colors=colours)
+    drawn: Tensor = draw_segmentation_masks(pixels, masks, alpha=0.5, colors=colours)
+    return drawn
 
 
 def write_png(path: Path, pixels: Tensor) -> None:

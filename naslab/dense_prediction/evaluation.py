@@ -51,6 +51,12 @@ class Objects(NamedTuple):
     masks: NDArray[np.bool_] | None = None
     keypoints: NDArray[np.float64] | None = None
 
+    def chosen(self, kept: NDArray[np.bool_]) -> Objects:
+        """Only the objects that are `kept`, of shape (objects,)."""
+        masks = None if self.masks is None else self.masks[kept]
+        points = None if self.keypoints is None else self.keypoints[kept]
+        return Objects(self.boxes[kept], self.labels[kept], self.scores[kept], masks, points)
+
 
 @torch.inference_mode()
 def find_objects(detector: nn.Module, pixels: Tensor, device: str) -> Objects:

@@ -128,6 +128,8 @@ class _Source:
             return found
         logits = module(torch.stack([as_floats(pixels.to(device)) for pixels, _ in pairs]))
         classes = torch.stack([target["classes"] for _, target in pairs]).to(device)
+        if not (classes != IGNORED).any():  # the mean over no pixel is no number
+            return {"pixels": 0 * logits.sum()}
         return {"pixels": functional.cross_entropy(logits, classes, ignore_index=IGNORED)}
 
     def _flipped(self, place: int, is_flipped: bool) -> tuple[Tensor, dict[str, Tensor]]:

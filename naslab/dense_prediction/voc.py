@@ -45,7 +45,8 @@ def read_voc(name: str, root: Path) -> AnnotatedSet:
 def lines_of(path: Path, keep: bool = False) -> list[str]:
     """The lines of a text file that are not empty, without spaces around, or with `keep` all as they are.
 
-    Raises `ReadError`, and `DataError` where it is not UTF-8."""
+    Raises `ReadError`, and `DataError` for a link, and where it is not UTF-8."""
+    require_files([path], path.parent)
     try:
         lines = read_bytes(path, LIST).decode("utf-8-sig").splitlines()
     except UnicodeDecodeError:

@@ -77,7 +77,7 @@ def _annotation(file: Path, labels: Path, classes: tuple[str, ...]) -> Annotatio
     except (OSError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(f"{file} cannot be read as an image: {error}") from None
     boxes, found, outlines = [], [], []
-    for number, line in enumerate(lines_of(labels) if labels.exists() else [], start=1):
+    for number, line in enumerate(lines_of(labels) if labels.exists() or labels.is_symlink() else [], start=1):
         place = f"{labels}: line {number}"
         label, *shares = line.split()
         index = whole_number(label)

@@ -85,7 +85,7 @@ def detect(
         if DENSE_TASKS[facts.task].finds_objects:
             found = find_objects(module, seen, used)
             kept = found.scores >= least_score
-            found = found._make(None if each is None else each[kept] for each in found)
+            found = found.chosen(kept)
             drawn = pixels if place is None else draw_objects(pixels, found, facts.classes)
             answer = Found(file=str(file), objects=_objects(found, facts))
         else:

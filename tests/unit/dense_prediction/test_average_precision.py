@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+from typing import Any
 
 import numpy as np
 import pytest
@@ -121,7 +122,7 @@ def test_average_precisions_of_masks_are_those_of_pycocotools(scenes):
     true_objects, found_objects = [], []
     for image, (true, labels, crowd, found, found_labels, scores) in enumerate(scenes, start=1):
         for label, is_crowd, mask in zip(labels, crowd, filled(true), strict=True):
-            told = {"id": len(true_objects) + 1, "image_id": image, "category_id": int(label) + 1}
+            told: dict[str, Any] = {"id": len(true_objects) + 1, "image_id": image, "category_id": int(label) + 1}
             told |= {"iscrowd": int(is_crowd), "area": float(mask.sum()), "bbox": [0, 0, 1, 1]}
             true_objects.append(told | {"segmentation": encode(np.asfortranarray(mask.astype(np.uint8)))})
         for label, score, mask in zip(found_labels, scores, filled(found), strict=True):
@@ -158,7 +159,13 @@ def test_keypoints_are_those_of_pycocotools():
             marked = int((points[index, :, 2] > 0).sum())
             left, top, right, bottom = true[index]
             box = [left, top, right - left, bottom - top]
-            told = {"id": len(true_objects) + 1, "image_id": image, "category_id": 1, "iscrowd": 0, "bbox": box}
+            told: dict[str, Any] = {
+                "id": len(true_objects) + 1,
+                "image_id": image,
+                "category_id": 1,
+                "iscrowd": 0,
+                "bbox": box,
+            }
             told |= {"area": areas[index], "num_keypoints": marked, "keypoints": points[index].ravel().tolist()}
             true_objects.append(told)
             flat = found[index].ravel().tolist()

@@ -45,7 +45,18 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 
 def test_a_segmenter_learns_and_is_drawn(here: Path, monkeypatch: Any, capsys: Any) -> None:
     write_masks(here / "set")
-    words = ("train", "net.yaml", "--task", "segmentation", "--dataset", "masks:set", "--epochs", "25", "--out", "out")
+    words: tuple[str, ...] = (
+        "train",
+        "net.yaml",
+        "--task",
+        "segmentation",
+        "--dataset",
+        "masks:set",
+        "--epochs",
+        "25",
+        "--out",
+        "out",
+    )
     words = (*words, "--levels", "2,4", "--head-channels", "16", "--device", "cpu", "--json")
     code, out, _ = command(monkeypatch, capsys, *words)
     result = json.loads(out)

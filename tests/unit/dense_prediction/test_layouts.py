@@ -81,6 +81,12 @@ def linked(root: Path) -> None:
     file.symlink_to(root / "elsewhere.png")
 
 
+def linked_annotations(root: Path) -> None:
+    file = root / "annotations" / "instances_train2020.json"
+    file.rename(root / "elsewhere.json")
+    file.symlink_to(root / "elsewhere.json")
+
+
 BROKEN: dict[str, tuple[Any, str]] = {
     "no area": (of_object(bbox=[8, 10, 0, 14]), r"annotations\[1\]: the box .* has no area"),
     "outside": (of_object(bbox=[8, 10, 60, 14]), r"annotations\[1\]: the box .* reaches 36 pixels out of the image"),
@@ -102,6 +108,8 @@ BROKEN: dict[str, tuple[Any, str]] = {
     "no categories": (changed(lambda content: content["categories"].clear()), "lists no categories"),
     "twice": (changed(lambda content: content["categories"].append({"id": 7, "name": "x"})), "the same id or name"),
     "a list": (changed(lambda content: content.update(images=3)), "holds no COCO annotations"),
+    "same file": (of_image(file_name="0.png"), r"images\[1\] is the file of images\[0\]"),
+    "linked annotations": (linked_annotations, "it is a link"),
     "link": (linked, "it is a link"),
     "damaged": (lambda root: (root / "train2020" / "1.png").write_bytes(b"x" * 50), "cannot be read as an image"),
     "no training": (lambda root: (root / "annotations" / "instances_train2020.json").unlink(), "write annotations/"),
@@ -135,6 +143,10 @@ def coloured_mask(root: Path) -> None:
     Image.fromarray(np.zeros((SIDE, SIDE, 3), np.uint8)).save(root / "masks" / "train" / "0.png")
 
 
+def linked_labels(root: Path) -> None:
+    (root / "labels" / "train" / "2.txt").symlink_to(root / "nowhere.txt")
+
+
 OTHERS: list[tuple[str, Any, str]] = [
     ("voc", text_of("Annotations/0.xml", "<!DOCTYPE a [<!ENTITY b 'c'>]><a/>"), "document type or entities"),
     ("voc", text_of("Annotations/0.xml", "<a>"), "is not XML"),
@@ -145,6 +157,7 @@ OTHERS: list[tuple[str, Any, str]] = [
     ("yolo", text_of("labels/train/0.txt", "0 50 50 10 10\n"), "a share of the image's side"),
     ("yolo", text_of("labels/train/0.txt", "0 0.5 0.5 0 0.1\n"), "has no area"),
     ("yolo", text_of("labels/train/0.txt", "0 0.5 0.5 0.1\n"), "three corners"),
+    ("yolo", linked_labels, "it is a link"),
     ("yolo", text_of("data.yaml", "names: 3\n"), "has no names of classes"),
     ("masks", mask_of_size, "the mask has 16 x 16 pixels, its image 32 x 32"),
     ("masks", mask_of_class, "the class 9 is not listed"),
