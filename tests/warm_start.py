@@ -40,6 +40,14 @@ FREE_DESCRIPTORS = 700
 COMMAND = "from warm_start import workers_start_warm; workers_start_warm(); from naslab.cli.main import run; run()"
 """The program of the command line whose workers start warm as well; this folder is on its path."""
 
+SCRIPT = """
+import runpy, sys, warm_start
+warm_start.workers_start_warm()
+del sys.argv[0]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+"""The program of a file, the first argument, whose workers start warm as well."""
+
 
 class Popen(subprocess.Popen[Any]):
     """`subprocess.Popen` of a Python program (`-c` code or a file), started warm."""

@@ -45,8 +45,14 @@ def test_the_yardstick_job_by_ones_own_training_runs_and_has_at_most_25_lines(tm
     script = EXAMPLES.parent / "scripts" / "yardstick_own.py"
     lines = [line for line in script.read_text(encoding="utf-8").splitlines()[1:] if line.strip()]
     assert len(lines) <= 25
-    environment = os.environ | {"PYTHONPATH": str(EXAMPLES.parent)}
-    warm_start.run([sys.executable, str(script), "2"], check=True, cwd=tmp_path, env=environment, capture_output=True)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join((str(EXAMPLES.parent), *sys.path))}
+    warm_start.run(
+        [sys.executable, "-c", warm_start.SCRIPT, str(script), "2"],
+        check=True,
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+    )
     assert (tmp_path / "front.html").is_file()
 
 

@@ -24,8 +24,6 @@ def test_a_compiled_network_trains_to_the_same_numbers(tmp_path, monkeypatch):
     """By inductor on this CPU; weights differed by 2e-7 after 40 steps, for sums are taken in another order."""
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
     monkeypatch.setenv("TORCHINDUCTOR_COMPILE_THREADS", "1")
-    # Headers compiled once pay for many kernels; here they are few, and the folder is new.
-    monkeypatch.setattr("torch._inductor.config.cpp_cache_precompile_headers", False)
     digits = load_dataset(DataChoice(name="digits"))
     few = digits._replace(train=ImageSet(*(part[:200] for part in digits.train)))
     recipe = Recipe(batch_size=10, learning_rate=0.05)
