@@ -63,17 +63,17 @@ def test_the_form_is_told_by_the_points() -> None:
 
 @pytest.mark.slow
 def test_bands_hold_the_truth_about_as_often_as_they_say() -> None:
-    """12 noisy studies: the 90 % band of the law at the middle cost misses the truth in at most 5 of them.
+    """20 noisy studies: the 90 % band of the law at the middle cost misses the truth in at most 7 of them.
 
-    A band that covers exactly 90 % fails this with a probability of 0.05 % (binomial, 12 trials of 10 %).
+    A band that covers exactly 90 % fails this with a probability of 0.04 % (binomial, 20 trials of 10 %).
     """
     middle = 1e6 * 2**4.5
     truth = 20 * (middle / 1e6) ** -0.4 + 4
     misses = 0
-    for seed in range(12):
+    for seed in range(20):
         low, high = fit_power_law(COSTS, errors(0.3, seed), num_resamples=40, seed=seed).band([middle])
         misses += not low[0] <= truth <= high[0]
-    assert misses <= 5
+    assert misses <= 7
 
 
 def test_the_band_of_few_points_is_as_wide_as_students() -> None:
