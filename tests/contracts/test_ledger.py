@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -313,7 +314,7 @@ def test_a_study_that_is_begun_anew_forgets_what_was_in_flight(ledger: Ledger) -
 
 
 def test_row_ids_only_grow(ledger: Ledger) -> None:
-    seen = []
+    seen: list[Any] = []
     for trial in range(3):
         ledger.start("digits", [example_candidate(trial)])
         [(position,)] = query(ledger, "SELECT max(position) FROM progress")
