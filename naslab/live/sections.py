@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections import Counter
 from typing import Any
 
 from naslab.analysis.curves import epoch_value
@@ -44,7 +43,6 @@ def left_words(found: Pace) -> str:
 
 def study_row(line: StudyLine, watch: StudyWatch) -> dict[str, Any]:
     """A study of the list as JSON values in words."""
-    reasons = Counter(each.estimate.failure.reason for each in watch.outcomes if each.estimate.failure is not None)
     found = watch.pace()
     is_going = watch.state == "running"
     return {
@@ -57,7 +55,7 @@ def study_row(line: StudyLine, watch: StudyWatch) -> dict[str, Any]:
         "trials": watch.record.trials,
         "rate": "" if math.isnan(found.per_hour) or not is_going else f"{found.per_hour:.3g} an hour",
         "left": left_words(found) if is_going else "",
-        "failures": ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in reasons.most_common()),
+        "failures": ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in watch.reasons.most_common()),
     }
 
 
@@ -135,7 +133,7 @@ def _spark(values: list[float], to_beat: float | None) -> Markup:
 def core_blocks(watch: StudyWatch, ledger: str) -> dict[str, Markup]:
     """The headline, the front, progress and failures as the report has them, by name; `ledger` is its place."""
     try:
-        tables = watch.tables()
+        tables = watch.tables(is_core=True)
     except StudyError as error:
         return {"headline": _without_front(watch, str(error))}
     top = join(headline(tables.view, tables.front, tables.progress, tables.failures))

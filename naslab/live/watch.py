@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterable
 
 import msgspec
 
 from naslab.analysis.curves import learning_curves
-from naslab.analysis.facts import facts
+from naslab.analysis.facts import FactTable, facts
 from naslab.analysis.failures import failures
 from naslab.analysis.family import family, rescaled_family
 from naslab.analysis.front import FrontTable, comparable, front, losses_of
@@ -29,11 +30,13 @@ from naslab.ledger.record import RunRecord, StudyRecord
 from naslab.ledger.running import RunningTrial, running_trials
 from naslab.metrics import is_described
 from naslab.pareto import is_non_dominated
-from naslab.study.outcome import Outcome
+from naslab.study.outcome import Fidelity, Outcome
 from naslab.study.problem import Problem
 
 MOST_WHOLE = 1200
-"""Up to as many networks a study is shown whole; of a larger one the front and an even choice of the others."""
+"""Up to as many networks a study is shown whole."""
+MOST_OF_LARGE = 400
+"""As many networks of a larger one are shown beside its front, evenly chosen."""
 POLL_SECONDS = 0.4
 """How old what was read may be before the ledger is asked again."""
 
@@ -59,6 +62,12 @@ class StudyWatch:
         self._last_run = -1
         self._whole: dict[int, Outcome] = {}
         self._front: list[Outcome] = []
+        self._failed: list[Outcome] = []
+        self._fidelities: set[Fidelity] = set()
+        self.num_done = 0
+        """How many trials count: networks of the search, those out of bounds left out."""
+        self.reasons: Counter[str] = Counter()
+        """How many trials failed, by reason."""
         self._course: Course | None = None
         self._reference: ReferencePoint | None = None
         self.record, self.problem = self._read_record()
@@ -67,11 +76,6 @@ class StudyWatch:
     def running(self) -> list[RunningTrial]:
         """The trials in flight, by trial."""
         return running_trials(self._rows, self.record.name)
-
-    @property
-    def num_done(self) -> int:
-        """How many trials count: networks of the search, those out of bounds left out."""
-        return sum(not each.is_infeasible for each in self.outcomes)
 
     @property
     def state(self) -> str:
@@ -137,11 +141,10 @@ class StudyWatch:
         """The front; what is counted is counted over all outcomes. `StudyError` where there is none yet."""
         reference = self._corner()
         table = front(view.outcomes, self.problem.objectives, reference)
-        complete = [each for each in self.outcomes if each.is_complete]
-        failed = sum(not (each.is_complete or each.is_infeasible) for each in self.outcomes)
-        is_whole = len(view.outcomes) == len(self.outcomes)
+        failed = sum(not each.is_infeasible for each in self._failed)
         lower = table.num_lower
-        if not is_whole:
+        if len(view.outcomes) < len(self.outcomes) and len(self._fidelities) > 1:
+            complete = [each for each in self.outcomes if each.is_complete]
             lower = len({each.candidate.arch_id for each in complete}) - len(comparable(complete))
         return msgspec.structs.replace(table, num_failed=failed, num_lower=lower)
 
@@ -155,25 +158,29 @@ class StudyWatch:
             course = self._course_so_far()
             return course.table(search_seconds(self.outcomes, self.runs), only_growth=len(self.outcomes) > MOST_WHOLE)
 
-    def tables(self) -> ReportTables:
-        """Everything that the report shows but the importance of choices, which takes long."""
+    def tables(self, is_core: bool = False) -> ReportTables:
+        """What the report shows but the importance of choices, which takes long.
+
+        With `is_core` it is only what changes with every outcome: front, progress, failures and the networks beside.
+        """
         with self.lock:
             view = self.view()
             table = self.front_table(view)
             trials = {point.trial for point in table.front}
             score = score_goal(self.record).metric
-            rungs = self.record.rungs
+            rungs = None if is_core else self.record.rungs
+            failed = msgspec.structs.replace(failures(self._failed), num_outcomes=len(self.outcomes))
             return ReportTables(
                 view=view,
                 front=table,
                 progress=self.progress_table(),
-                curves=learning_curves(view.outcomes, trials, score),
-                preferences=preferences(self.outcomes, trials, self.problem.space.holes()),
+                curves=learning_curves([] if is_core else view.outcomes, trials, score),
+                preferences=preferences([] if is_core else self.outcomes, trials, self.problem.space.holes()),
                 importance=None,
                 family=rescaled_family(view),
                 baselines=family(view.baselines, score),
-                failures=failures(self.outcomes),
-                facts=facts(view),
+                failures=failed,
+                facts=FactTable(()) if is_core else facts(view),
                 rungs=None if rungs is None else rung_table(self.outcomes, rungs, score),
             )
 
@@ -195,6 +202,10 @@ class StudyWatch:
     def _add(self, new: list[Outcome]) -> None:
         if not new:
             return
+        self.num_done += sum(not each.is_infeasible for each in new)
+        self._failed += [each for each in new if not each.is_complete]
+        self.reasons.update(each.estimate.failure.reason for each in new if each.estimate.failure is not None)
+        self._fidelities |= {each.candidate.fidelity for each in new if each.is_complete}
         goals = self.problem.objectives
         compared = comparable([*self._front, *new])
         self._front = [each for each in compared if all(abs(each.value(g.metric)) < float("inf") for g in goals)]
@@ -238,5 +249,5 @@ class StudyWatch:
         if len(numbers) <= MOST_WHOLE:
             return numbers
         kept = {each.candidate.trial for each in self._front}
-        kept.update(numbers[:: -(-len(numbers) // MOST_WHOLE)])
+        kept.update(numbers[:: -(-len(numbers) // min(MOST_WHOLE, MOST_OF_LARGE))])
         return [number for number in numbers if number in kept]
