@@ -15,7 +15,7 @@ from naslab.errors import StudyError
 from naslab.ledger.record import RunRecord
 from naslab.metrics import ACCURACY
 from naslab.pareto import hypervolume
-from naslab.study.outcome import Outcome
+from naslab.study.outcome import Fidelity, Outcome
 
 
 class ProgressTable(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,6 +24,7 @@ class ProgressTable(msgspec.Struct, frozen=True, kw_only=True):
     `search_seconds` is the time spent searching, pauses between runs left out. `best_accuracy` is in per cent, NaN
     before the first result; for a study that ranks by another `metric` it is the best of that. `hypervolume_share` is
     the part of the box between reference point and ideal. The `has_` fields say whether this outcome made them grow.
+    `numbers` are the places in the order of finishing, from 1, where only some of the outcomes have an entry.
     """
 
     trials: tuple[int, ...]
@@ -33,6 +34,7 @@ class ProgressTable(msgspec.Struct, frozen=True, kw_only=True):
     has_better_accuracy: tuple[bool, ...]
     has_more_hypervolume: tuple[bool, ...]
     metric: str = ACCURACY.name
+    numbers: tuple[int, ...] = ()
 
     def rows(self) -> list[dict[str, Any]]:
         """The table as JSON values, one an outcome."""
@@ -66,35 +68,80 @@ def progress(
         raise StudyError("the study has no finished trial yet; run its search, or wait for the first one")
     ordered = sorted(outcomes, key=lambda each: (each.finished, each.candidate.trial))
     highest = max((each.candidate.fidelity for each in ordered if each.is_complete), default=None)
-    best, volume = -math.inf, 0.0  # as something to make large
-    sign = 1 if maximise else -1
-    accuracies, shares, grown = [], [], []
-    kept = np.empty((0, len(reference.objectives)))
+    course = Course(reference, highest, metric, maximise)
     for outcome in ordered:
-        counts = outcome.is_complete and outcome.candidate.fidelity == highest
-        accuracy = sign * outcome.value(metric) if counts else math.nan
-        best = max(best, accuracy) if math.isfinite(accuracy) else best
-        losses = losses_of([outcome], reference.objectives)
+        course.add(outcome)
+    return course.table(search_seconds(ordered, runs))
+
+
+class Course:
+    """The progress of a search, told one outcome after the other in the order of their ends.
+
+    `reference` is the corner that hypervolumes are measured from. Outcomes at the fidelity `highest` raise the best of
+    `metric`, which is made large where `maximise`, and the hypervolume.
+    """
+
+    def __init__(
+        self,
+        reference: ReferencePoint,
+        highest: Fidelity | None,
+        metric: str = ACCURACY.name,
+        maximise: bool = True,
+    ) -> None:
+        self.reference = reference
+        self.highest = highest
+        self._metric = metric
+        self._sign = 1 if maximise else -1
+        self._best, self._volume = -math.inf, 0.0  # as something to make large
+        self._kept = np.empty((0, len(reference.objectives)))
+        self._trials: list[int] = []
+        self._accuracies: list[float] = []
+        self._shares: list[float] = []
+        self._grown: list[bool] = []
+
+    def add(self, outcome: Outcome) -> None:
+        """Take up the next outcome."""
+        corner = self.reference
+        counts = outcome.is_complete and outcome.candidate.fidelity == self.highest
+        accuracy = self._sign * outcome.value(self._metric) if counts else math.nan
+        self._best = max(self._best, accuracy) if math.isfinite(accuracy) else self._best
         grew = False
-        if counts and np.isfinite(losses).all() and not _is_covered(losses[0], kept):
-            kept = np.concatenate([kept[~np.all(kept >= losses[0], axis=1)], losses])
-            before, volume = volume, hypervolume(kept, np.asarray(reference.losses))
-            grew = volume > before
-        accuracies.append(best if math.isfinite(best) else math.nan)
-        shares.append(volume / reference.box_volume if reference.box_volume else 0.0)
-        grown.append(grew)
-    return ProgressTable(
-        trials=tuple(each.candidate.trial for each in ordered),
-        search_seconds=search_seconds(ordered, runs),
-        best_accuracy=tuple(sign * each for each in accuracies),
-        hypervolume_share=tuple(shares),
-        has_better_accuracy=tuple(
+        if counts:
+            losses = losses_of([outcome], corner.objectives)
+            if np.isfinite(losses).all() and not _is_covered(losses[0], self._kept):
+                self._kept = np.concatenate([self._kept[~np.all(self._kept >= losses[0], axis=1)], losses])
+                before, self._volume = self._volume, hypervolume(self._kept, np.asarray(corner.losses))
+                grew = self._volume > before
+        self._trials.append(outcome.candidate.trial)
+        self._accuracies.append(self._best if math.isfinite(self._best) else math.nan)
+        self._shares.append(self._volume / corner.box_volume if corner.box_volume else 0.0)
+        self._grown.append(grew)
+
+    def table(self, seconds: Sequence[float], only_growth: bool = False) -> ProgressTable:
+        """The table of all outcomes so far; `seconds` are those of searching until each.
+
+        With `only_growth` it has the first outcome, the last one and those that made something grow: between them
+        nothing changes.
+        """
+        better = [
             not math.isnan(now) and (math.isnan(before) or now > before)
-            for before, now in zip([math.nan, *accuracies], accuracies, strict=False)
-        ),
-        has_more_hypervolume=tuple(grown),
-        metric=metric,
-    )
+            for before, now in zip([math.nan, *self._accuracies], self._accuracies, strict=False)
+        ]
+        count = len(self._trials)
+        ends = (0, count - 1)
+        chosen = [
+            place for place in range(count) if not only_growth or place in ends or better[place] or self._grown[place]
+        ]
+        return ProgressTable(
+            trials=tuple(self._trials[place] for place in chosen),
+            search_seconds=tuple(seconds[place] for place in chosen),
+            best_accuracy=tuple(self._sign * self._accuracies[place] for place in chosen),
+            hypervolume_share=tuple(self._shares[place] for place in chosen),
+            has_better_accuracy=tuple(better[place] for place in chosen),
+            has_more_hypervolume=tuple(self._grown[place] for place in chosen),
+            metric=self._metric,
+            numbers=tuple(place + 1 for place in chosen) if only_growth else (),
+        )
 
 
 def search_seconds(ordered: Sequence[Outcome], runs: Sequence[RunRecord]) -> tuple[float, ...]:

@@ -61,13 +61,7 @@ def read_study(ledger: Ledger, name: str) -> StudyView:
     program reads.
     """
     record = ledger.study(name)
-    try:
-        problem = msgspec.convert(record.problem, Problem)
-        problem = msgspec.structs.replace(problem, data=problem.data.as_stored())
-    except msgspec.ValidationError as error:
-        raise StudyError(
-            f"the problem of study '{name}' cannot be read ({error}); another version of naslab made it, use that one"
-        ) from None
+    problem = problem_of(record)
     return StudyView(
         record=record,
         problem=problem,
@@ -77,3 +71,15 @@ def read_study(ledger: Ledger, name: str) -> StudyView:
         runs=tuple(ledger.runs(name)),
         num_in_flight=len(ledger.in_flight(name)),
     )
+
+
+def problem_of(record: StudyRecord) -> Problem:
+    """The problem of a study's `record`; raises `StudyError` where it is not one that this program reads."""
+    try:
+        problem = msgspec.convert(record.problem, Problem)
+        return msgspec.structs.replace(problem, data=problem.data.as_stored())
+    except msgspec.ValidationError as error:
+        raise StudyError(
+            f"the problem of study '{record.name}' cannot be read ({error}); another version of naslab made it, "
+            "use that one"
+        ) from None

@@ -148,6 +148,7 @@ NEEDS: dict[str, dict[str, Need]] = {
         **_always("study", "ledger", "accept_changes", "json"),
     },
     "pareto": _always("study", "x", "y", "limit", "out", "ledger", "json"),
+    "dashboard": _always("port", "host", "opens", "ledger"),
     "report": _always("study", "out", "ledger", "json"),
     "rescale": {
         **_always("model", "phi", "target_macs", "target_params", "target_activations", "target_latency_ms"),

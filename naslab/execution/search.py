@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 import time
@@ -27,12 +28,15 @@ from naslab.execution.events import (
 from naslab.execution.executor import EpochDone, Executor, Finished
 from naslab.execution.source import CandidateSource, StrategySource
 from naslab.ledger.ledger import Ledger
+from naslab.ledger.running import Epoch
 from naslab.strategies.strategy import Strategy
 from naslab.study.outcome import Candidate, Estimate, Fidelity, Outcome
 from naslab.study.problem import Problem
 
 WAIT_SECONDS = 0.2
 """How soon Ctrl-C is noticed."""
+EPOCHS_SECONDS = 0.5
+"""How often the epochs of trials in flight are written into the ledger, together."""
 
 
 def run_search(
@@ -104,6 +108,8 @@ class Run:
         self._source = source
         self._on_event = on_event
         self._retried: set[int] = set()
+        self._epochs: list[Epoch] = []
+        self._epochs_written = -math.inf
         self.in_flight: dict[int, Candidate] = {}
         outcomes, left = ledger.outcomes(study), ledger.in_flight(study)
         started = [outcome.candidate.trial for outcome in outcomes] + [candidate.trial for candidate in left]
@@ -118,9 +124,12 @@ class Run:
     def fill(self) -> None:
         """Give every free slot a candidate: first those that an earlier run left in flight, then new ones."""
         free = self._executor.num_slots - len(self.in_flight)
-        while free and self._requeued:
-            self._submit(self._requeued.popleft())
-            free -= 1
+        again = [self._requeued.popleft() for _ in range(min(free, len(self._requeued)))]
+        if again:
+            self._ledger.start_again(self._study, [candidate.trial for candidate in again])
+        for candidate in again:
+            self._submit(candidate)
+        free -= len(again)
         fresh = self._source.propose(free, self._next_trial) if free else []
         self._next_trial += len(fresh)
         self._ledger.start(self._study, fresh)
@@ -131,16 +140,23 @@ class Run:
         """Handle everything that an executor reports, in order."""
         for event in happened:
             self._handle(event)
+        if self._epochs and time.monotonic() - self._epochs_written >= EPOCHS_SECONDS:
+            self._ledger.add_epochs(self._study, self._epochs)
+            self._epochs = []
+            self._epochs_written = time.monotonic()
 
     def _handle(self, happened: Finished | EpochDone) -> None:
         """Pass on an epoch; keep an estimate, or run its candidate once more if a worker died on it."""
         candidate = happened.candidate
         if isinstance(happened, EpochDone):
+            self._epochs.append(Epoch(candidate.trial, happened.epoch))
             self._on_event(EpochEnded(candidate, happened.epoch))
             return
+        self._epochs = [each for each in self._epochs if each.trial != candidate.trial]
         failure = happened.estimate.failure
         if failure is not None and failure.reason == "worker_died" and candidate.trial not in self._retried:
             self._retried.add(candidate.trial)
+            self._ledger.start_again(self._study, [candidate.trial])
             self._on_event(TrialRetried(candidate, failure))
             self._executor.submit(candidate)
         else:

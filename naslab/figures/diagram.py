@@ -23,6 +23,10 @@ BUTTONS = (
 )
 """Names, labels and titles of the buttons over a diagram."""
 
+STYLES = ("page.css", "diagram.css")
+SCRIPTS = ("diagram_layout.js", "diagram.js")
+"""The files of this folder that a diagram needs."""
+
 HELP = (
     "Click a block or press Enter to open and close it. Wheel, two fingers or + and - zoom, drag pans, 0 fits. "
     "Arrow keys go from block to block, right opens, left closes."
@@ -35,7 +39,16 @@ def write_diagram(diagram: Diagram, title: str, path: Path) -> None:
 
 
 def diagram_page(diagram: Diagram, title: str) -> str:
-    """One HTML page that opens offline, called `title`: the diagram, its input, classes, params and macs."""
+    """One HTML page that opens offline, called `title`, around the body of `diagram_body`."""
+    styles, scripts = map(shipped, STYLES), map(shipped, SCRIPTS)
+    return document(title, diagram_body(diagram, title), styles, scripts)
+
+
+def diagram_body(diagram: Diagram, title: str) -> Markup:
+    """The body of a page of a diagram: the diagram, its `title`, input, classes, params and macs.
+
+    It comes to life with the files of `STYLES` and `SCRIPTS`.
+    """
     classes = diagram.boxes[-1].out_shape[0]
     size = " \u00d7 ".join(map(str, diagram.boxes[0].out_shape))
     counted = [box for box in diagram.boxes if not is_auxiliary(box)]
@@ -58,9 +71,7 @@ def diagram_page(diagram: Diagram, title: str) -> str:
     )
     data = element("script", script_data(_json(diagram)), attributes={"type": "application/json", "id": "diagram-data"})
     note = element("footer", element("p", HELP, attributes={"id": "help"}))
-    styles = [shipped("page.css"), shipped("diagram.css")]
-    scripts = [shipped("diagram_layout.js"), shipped("diagram.js")]
-    return document(title, join([header, main, note, data]), styles, scripts)
+    return join([header, main, note, data])
 
 
 def _toolbar() -> Markup:

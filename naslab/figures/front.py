@@ -52,12 +52,16 @@ def front_figure(
 
 def hover_of(point: Shown) -> str:
     """What shows over a network: its metrics and its stages."""
+    return hover(point.label, hover_lines(point), point.stages)
+
+
+def hover_lines(point: Shown) -> list[str]:
+    """The metrics of a network in words, a line each."""
     scores, measured = score_rows(point.metrics), measured_rows(point.metrics)
     rows = dict.fromkeys((*scores, *SHOWN_METRICS, *measured))
     if (scores or measured) and ACCURACY.name not in point.metrics:
         rows.pop(ACCURACY)
-    lines = [row.sentence(point.value(row.name), point.metrics.get(row.standard_error)) for row in rows]
-    return hover(point.label, lines, point.stages)
+    return [row.sentence(point.value(row.name), point.metrics.get(row.standard_error)) for row in rows]
 
 
 def error_bars(points: Sequence[Shown], metric: str) -> dict[str, object] | None:
@@ -81,6 +85,7 @@ def _dots(points: Sequence[FrontPoint], x: str, y: str) -> go.Scatter:
         marker={"color": MUTED, "size": 7, "opacity": 0.65},
         hovertext=[hover_of(point) for point in points],
         hoverinfo="text",
+        customdata=[point.trial for point in points],
     )
 
 
@@ -99,6 +104,7 @@ def _front_trace(points: Sequence[FrontPoint], x: str, y: str, along: Objective 
         error_x=error_bars(ordered, x),
         hovertext=[hover_of(point) for point in ordered],
         hoverinfo="text",
+        customdata=[point.trial for point in ordered],
     )
 
 

@@ -25,10 +25,13 @@
     const figure = JSON.parse(script.textContent);
     const narrow = place.clientWidth < NARROW;
     const shown = { ...config, displayModeBar: narrow ? false : "hover" };
-    return Plotly.newPlot(place, figure.data, fitted(figure, place.clientWidth), shown);
+    return Plotly.react(place, figure.data, fitted(figure, place.clientWidth), shown);
   }
 
-  Promise.all([...document.querySelectorAll("script[data-figure]")].map(draw))
+  const drawAll = (part) => Promise.all([...part.querySelectorAll("script[data-figure]")].map(draw));
+  window.naslabPage = { drawAll };
+
+  if (document.querySelector("script[data-figure]")) drawAll(document)
     .then(() => { document.documentElement.dataset.drawn = "yes"; });
 
   async function copy(button) {
@@ -47,7 +50,8 @@
     setTimeout(() => { button.textContent = "Copy"; }, 1500);
   }
 
-  for (const button of document.querySelectorAll("button.copy")) {
-    button.addEventListener("click", () => copy(button));
-  }
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("button.copy");
+    if (button) copy(button);
+  });
 })();

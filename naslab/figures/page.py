@@ -23,7 +23,7 @@ So a report loads nothing even where a name in it was written to make it."""
 
 def page(title: str, body: Markup) -> str:
     """A whole HTML document called `title` around a `body` that may hold figures of `figure_block`."""
-    return document(title, body, [shipped("page.css")], [get_plotlyjs(), shipped("page.js")])
+    return document(title, body, [shipped("page.css")], [plotly_script(), shipped("page.js")])
 
 
 def document(title: str, body: Markup, styles: Iterable[str], scripts: Iterable[str]) -> str:
@@ -78,6 +78,11 @@ def figure_block(figure: go.Figure, name: str, note: str = "", height: int = 460
 def figure_json(figure: go.Figure) -> str:
     """A figure as plotly's JSON."""
     return json.dumps(json.loads(figure.to_json()), ensure_ascii=False, separators=(",", ":"))
+
+
+def plotly_script() -> str:
+    """The plotly.js that lies in plotly's wheel."""
+    return str(get_plotlyjs())
 
 
 def script_data(text: str) -> Markup:

@@ -20,7 +20,7 @@ def progress_figure(table: ProgressTable, over: Literal["candidates", "time"] = 
     candidates that made a value grow.
     """
     if over == "candidates":
-        x = [float(number) for number in range(1, len(table.trials) + 1)]
+        x = [float(number) for number in table.numbers or range(1, len(table.trials) + 1)]
         x_title = "finished candidates"
     else:
         unit, seconds = time_unit(table.search_seconds[-1])

@@ -92,25 +92,39 @@ def report_body(tables: ReportTables, ledger: str) -> Markup:
     `ledger` is named in the commands it shows. Sections without content are left out.
     """
     view = tables.view
+    front_part, course, *failed = core_sections(tables, ledger)
+    *middle, last = later_sections(tables)
+    shown = [front_part, course, *middle, *failed, last]
+    return join(
+        [
+            element("header", *headline(view, tables.front, tables.progress, tables.failures), _contents(shown)),
+            element("main", *(section_block(each) for each in shown)),
+            element("footer", element("p", "Made by naslab from the study's ledger; this file loads nothing else.")),
+        ]
+    )
+
+
+def core_sections(tables: ReportTables, ledger: str) -> list[Section]:
+    """The front, the progress and, where anything failed, the failures; `ledger` is named in commands."""
     sections = (
-        front_section(view, tables.front, tables.baselines, tables.family, ledger),
+        front_section(tables.view, tables.front, tables.baselines, tables.family, ledger),
         progress_section(tables.progress),
+        failures_section(tables.failures),
+    )
+    return [section for section in sections if section is not None]
+
+
+def later_sections(tables: ReportTables) -> list[Section]:
+    """Rungs, curves, choices and the family, as far as there are such, and the facts last."""
+    sections = (
         rungs_section(tables.rungs),
         curves_section(tables.curves),
         choices_section(tables.preferences),
         importance_section(tables.importance),
         rescaled_section(tables.family, tables.baselines),
-        failures_section(tables.failures),
         facts_section(tables.facts),
     )
-    shown = [section for section in sections if section is not None]
-    return join(
-        [
-            element("header", *headline(view, tables.front, tables.progress, tables.failures), _contents(shown)),
-            element("main", *(_section(each) for each in shown)),
-            element("footer", element("p", "Made by naslab from the study's ledger; this file loads nothing else.")),
-        ]
-    )
+    return [section for section in sections if section is not None]
 
 
 def _contents(sections: list[Section]) -> Markup:
@@ -118,7 +132,8 @@ def _contents(sections: list[Section]) -> Markup:
     return element("nav", *links, attributes={"aria-label": "Sections"})
 
 
-def _section(section: Section) -> Markup:
+def section_block(section: Section) -> Markup:
+    """A section with its heading, as it stands in the page."""
     title = element("h2", section.title, attributes={"id": f"{section.name}-heading"})
     attributes = {"id": section.name, "aria-labelledby": f"{section.name}-heading"}
     return element("section", title, section.body, attributes=attributes)

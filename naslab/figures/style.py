@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from html import escape
 from textwrap import wrap
 
@@ -114,9 +115,14 @@ def hover(label: str, lines: Sequence[str], stages: Sequence[str]) -> str:
     All are escaped; long stages are folded at `HOVER_COLUMNS`.
     """
     body = [escape(line) for line in lines]
-    network = [
+    return "<br>".join([f"<b>{escape(label)}</b>", *body, "", *_folded(tuple(stages))])
+
+
+@lru_cache(maxsize=8192)
+def _folded(stages: tuple[str, ...]) -> tuple[str, ...]:
+    """The lines of an architecture, escaped; a picture of a study that runs is drawn again and again."""
+    return tuple(
         escape(part)
         for number, stage in enumerate(stages, start=1)
         for part in wrap(f"{number}. {stage}", HOVER_COLUMNS, subsequent_indent="\u2003", break_long_words=False)
-    ]
-    return "<br>".join([f"<b>{escape(label)}</b>", *body, "", *network])
+    )

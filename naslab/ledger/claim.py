@@ -6,6 +6,7 @@ import errno
 import fcntl
 import glob
 import os
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from naslab.errors import LedgerError, StudyError
 from naslab.ledger.faults import explained
 from naslab.ledger.location import Location
 from naslab.ledger.tables import studies
-from naslab.regular_files import open_regular
+from naslab.regular_files import open_regular, read_regular
 
 _LOCK_CLASS = 0x6E61736C
 """The first half of the advisory lock's key, so that other programs' locks in the database do not meet ours."""
@@ -71,6 +72,40 @@ def require_undriven(connection: Connection, location: Location) -> None:
     for study_id, holder in drivers.items():
         name = connection.execute(select(studies.c.name).where(studies.c.study_id == study_id)).scalar()
         raise LedgerError(f"study '{name}' is being driven by {holder}: wait until that has ended, or end it")
+
+
+def driven_studies(connection: Connection, location: Location) -> dict[int, str]:
+    """Who drives which study of the ledger at `location`, by the study's key, told without a lock of our own.
+
+    A program that looks again and again must not be in the way of one that claims a study at that moment. So of a
+    SQLite ledger it is what claims say of themselves; one whose process is gone from this machine is a killed driver's.
+    """
+    if location.path is None:
+        return {study_id: str(name) for study_id, name, _ in connection.execute(_DRIVEN, {"kind": _LOCK_CLASS}).all()}
+    found = {}
+    for path in map(Path, _claims(os.path.realpath(location.path))):
+        number = path.name.rpartition(".claim")[2]
+        with suppress(OSError):
+            told = read_regular(path)[:400].decode(errors="replace")
+            if number.isdecimal() and _is_alive(told):
+                found[int(number)] = told.partition(" since ")[0]
+    return found
+
+
+def _is_alive(holder: str) -> bool:
+    """Whether the process that a claim names may still be there."""
+    said = re.match(r"process (\d+) on (\S+) since ", holder)
+    if said is None:
+        return False
+    if said[2] != socket.gethostname():
+        return True
+    try:
+        os.kill(int(said[1]), 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _drivers(ledger: Path) -> dict[int, str]:

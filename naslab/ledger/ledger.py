@@ -10,22 +10,22 @@ from pathlib import Path
 from typing import Any, Self, TypeAlias
 
 import msgspec
-from sqlalchemy import Connection, Engine, Select, delete, exists, func, insert, select, update
+from sqlalchemy import Connection, Engine, Select, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from naslab.arch.spec import ArchSpec
 from naslab.blobs import BlobStore
 from naslab.errors import StudyError, UnknownNameError, UnreadableError
-from naslab.ledger import whole_studies
-from naslab.ledger.claim import claimed_file, claimed_server
+from naslab.ledger import running, whole_studies
+from naslab.ledger.claim import claimed_file, claimed_server, driven_studies
 from naslab.ledger.engine import open_engine, require_current, writing
 from naslab.ledger.faults import explained
 from naslab.ledger.location import Location, locate
+from naslab.ledger.queries import has_outcome, identities, same_trial, trial_words
+from naslab.ledger.read_only import refuse_writes
 from naslab.ledger.record import RunRecord, StudyRecord
 from naslab.ledger.rows import (
     candidate_row,
     from_json,
-    identity_today,
     measurement_rows,
     outcome_row,
     read_candidate,
@@ -33,7 +33,7 @@ from naslab.ledger.rows import (
     to_json,
     writing_versions,
 )
-from naslab.ledger.tables import measurements, outcomes, runs, studies, trials
+from naslab.ledger.tables import measurements, outcomes, progress, runs, studies, trials
 from naslab.study.outcome import Candidate, Outcome
 
 OWN_CHECKPOINTS = "own"
@@ -76,6 +76,18 @@ class Ledger:
         place = locate(location)
         return cls(place, open_engine(place, create))
 
+    @classmethod
+    def watch(cls, location: str | Path) -> Self:
+        """The ledger at `location`, which is there, as `open` finds it; the database refuses to write to it."""
+        watched = cls.open(location, create=False)
+        refuse_writes(watched._engine)
+        return watched
+
+    def drivers(self) -> dict[int, str]:
+        """Who drives which study now, by the study's key."""
+        with explained(self.location), self._engine.connect() as connection:
+            return driven_studies(connection, self.location)
+
     @property
     def blobs(self) -> BlobStore:
         """Files by content hash beside the ledger, for what is too big for a row."""
@@ -99,13 +111,13 @@ class Ledger:
     def study(self, name: str) -> StudyRecord:
         """What a study is, with the total of trials last asked for."""
         columns = select(studies.c.record, studies.c.trials).where(studies.c.study_id == self._study_id(name))
-        [(record, total)] = self._rows(columns)
+        [(record, total)] = self.rows(columns)
         with self._reading(name):
             return msgspec.structs.replace(from_json(record, StudyRecord, f"study '{name}'"), trials=total)
 
     def study_names(self) -> list[str]:
         """Every study, in the order made."""
-        return [name for (name,) in self._rows(select(studies.c.name).order_by(studies.c.study_id))]
+        return [name for (name,) in self.rows(select(studies.c.name).order_by(studies.c.study_id))]
 
     def set_trials(self, name: str, trials: int) -> None:
         """Change the total of trials asked for."""
@@ -181,7 +193,7 @@ class Ledger:
             return
         study_id = self._study_id(name)
         with self._claimed(study_id, name):
-            if not self._rows(select(studies.c.study_id).where(studies.c.name == name, studies.c.study_id == study_id)):
+            if not self.rows(select(studies.c.study_id).where(studies.c.name == name, studies.c.study_id == study_id)):
                 raise UnknownNameError("study", name, self.study_names())  # renamed or taken away meanwhile
             yield
 
@@ -213,22 +225,22 @@ class Ledger:
         """
         study_id = self._study_id(record.name)
         with self._writing() as connection:
-            if connection.execute(_has_outcome(study_id)).scalar_one():
+            if connection.execute(has_outcome(study_id)).scalar_one():
                 raise StudyError(f"study '{record.name}' has outcomes, which are kept: give the new one another name")
-            for table in (trials, runs):
+            for table in (progress, trials, runs):
                 connection.execute(delete(table).where(table.c.study_id == study_id))
             values = {"trials": record.trials, "record": to_json(record)}
             connection.execute(update(studies).where(studies.c.study_id == study_id).values(values))
 
     def has_outcome(self, name: str) -> bool:
         """Whether any candidate of a study is finished, failed ones among them."""
-        [(found,)] = self._rows(_has_outcome(self._study_id(name)))
+        [(found,)] = self.rows(has_outcome(self._study_id(name)))
         return bool(found)
 
     def num_outcomes(self, name: str) -> int:
         """How many candidates of a study are finished."""
         columns = select(func.count()).where(outcomes.c.study_id == self._study_id(name))
-        return int(self._rows(columns)[0][0])
+        return int(self.rows(columns)[0][0])
 
     def add_run(self, name: str, run: RunRecord) -> None:
         """Enter a launch of a study."""
@@ -240,7 +252,7 @@ class Ledger:
         """The launches of a study, in order."""
         columns = select(runs.c.record).where(runs.c.study_id == self._study_id(name)).order_by(runs.c.run_id)
         with self._reading(name):
-            return [from_json(record, RunRecord, f"a run of study '{name}'") for (record,) in self._rows(columns)]
+            return [from_json(record, RunRecord, f"a run of study '{name}'") for (record,) in self.rows(columns)]
 
     def start(self, name: str, candidates: Sequence[Candidate]) -> None:
         """Enter candidates as in flight, all or none; raises `StudyError` where a trial's number is taken."""
@@ -251,9 +263,29 @@ class Ledger:
         try:
             with self._writing() as connection:
                 connection.execute(insert(trials), rows)
+                running.enter_started(connection, study_id, [candidate.trial for candidate in candidates])
         except IntegrityError:
             numbers = ", ".join(str(candidate.trial) for candidate in candidates)
             raise StudyError(f"a trial of study '{name}' is started once, got {numbers} again") from None
+
+    def start_again(self, name: str, trials: Sequence[int]) -> None:
+        """Note that `trials` that are in flight already start anew now; their epochs so far are taken away."""
+        study_id = self._study_id(name)
+        with self._writing() as connection:
+            running.enter_started(connection, study_id, trials)
+
+    def add_epochs(self, name: str, epochs: Sequence[running.Epoch]) -> None:
+        """Enter `epochs` of candidates in flight, in one transaction."""
+        study_id = self._study_id(name)
+        with self._writing() as connection:
+            running.enter_epochs(connection, study_id, epochs)
+
+    def running(self, name: str) -> list[running.RunningTrial]:
+        """When each candidate in flight was last started, and its epochs since; by trial."""
+        columns = select(progress.c.trial, progress.c.moment, progress.c.epoch)
+        of_study = columns.where(progress.c.study_id == self._study_id(name)).order_by(progress.c.position)
+        with self._reading(name):
+            return running.running_trials(self.rows(of_study), name)
 
     def finish(self, name: str, outcome: Outcome) -> None:
         """Enter a finished candidate; on the disk before this returns. Raises `StudyError` unless it is in flight."""
@@ -262,10 +294,11 @@ class Ledger:
         try:
             with self._writing() as connection:
                 row = outcome_row(study_id, outcome)
-                entered, today = _identities(connection, study_id, outcome.candidate)
+                entered, today = identities(connection, study_id, outcome.candidate)
                 if today == outcome.candidate.arch_id:
                     row["arch_id"] = entered
                 connection.execute(insert(outcomes).values(row))
+                running.forget(connection, study_id, [outcome.candidate.trial])
                 if rows:
                     connection.execute(insert(measurements), rows)
         except IntegrityError:
@@ -275,7 +308,7 @@ class Ledger:
         """Finished candidates in the order finished; with `role` only those (`search`, `family`, `baseline`)."""
         columns = (
             select(trials.c.trial, trials.c.arch, trials.c.candidate, outcomes.c.finished, outcomes.c.estimate)
-            .join_from(outcomes, trials, _same_trial())
+            .join_from(outcomes, trials, same_trial())
             .where(outcomes.c.study_id == self._study_id(name))
             .order_by(outcomes.c.position)
         )
@@ -283,20 +316,20 @@ class Ledger:
             columns = columns.where(trials.c.role == role)
         with self._reading(name):
             return [
-                read_outcome(read_candidate(arch, rest, what := _trial(name, trial)), finished, estimate, what)
-                for trial, arch, rest, finished, estimate in self._rows(columns)
+                read_outcome(read_candidate(arch, rest, what := trial_words(name, trial)), finished, estimate, what)
+                for trial, arch, rest, finished, estimate in self.rows(columns)
             ]
 
     def in_flight(self, name: str) -> list[Candidate]:
         """Candidates started and not finished, by trial."""
         columns = (
             select(trials.c.trial, trials.c.arch, trials.c.candidate)
-            .join_from(trials, outcomes, _same_trial(), isouter=True)
+            .join_from(trials, outcomes, same_trial(), isouter=True)
             .where(trials.c.study_id == self._study_id(name), outcomes.c.position.is_(None))
             .order_by(trials.c.trial)
         )
         with self._reading(name):
-            return [read_candidate(arch, rest, _trial(name, trial)) for trial, arch, rest in self._rows(columns)]
+            return [read_candidate(arch, rest, trial_words(name, trial)) for trial, arch, rest in self.rows(columns)]
 
     def close(self) -> None:
         """Close every connection."""
@@ -335,10 +368,11 @@ class Ledger:
         try:
             yield
         except UnreadableError as error:
-            records = self._rows(select(runs.c.record).where(runs.c.study_id == self._study_id(name)))
+            records = self.rows(select(runs.c.record).where(runs.c.study_id == self._study_id(name)))
             raise error.written_by(writing_versions(record for (record,) in records), version("naslab")) from None
 
-    def _rows(self, columns: Select[Any]) -> Sequence[Any]:
+    def rows(self, columns: Select[Any]) -> Sequence[Any]:
+        """What the query `columns` finds, its rows in a list."""
         with explained(self.location), self._engine.connect() as connection:
             return connection.execute(columns).all()
 
@@ -346,7 +380,7 @@ class Ledger:
         """The study's key. Only those that are claimed here cannot be renamed or taken away by another program."""
         if name in self._driven:
             return self._driven[name][1]
-        found = self._rows(select(studies.c.study_id).where(studies.c.name == name))
+        found = self.rows(select(studies.c.study_id).where(studies.c.name == name))
         if not found:
             raise UnknownNameError("study", name, self.study_names())
         return int(found[0][0])
@@ -355,36 +389,9 @@ class Ledger:
         """Why an outcome was not taken."""
         trial, now = outcome.candidate.trial, outcome.candidate.arch_id
         with explained(self.location), self._engine.connect() as connection:
-            _, was = _identities(connection, study_id, outcome.candidate)
+            _, was = identities(connection, study_id, outcome.candidate)
         if not was:
             return StudyError(f"trial {trial} of study '{name}' was never started")
         if was != now:
             return StudyError(f"trial {trial} of study '{name}' was started with network {was}, finished with {now}")
         return StudyError(f"trial {trial} of study '{name}' is finished already, its outcome stays as it is")
-
-
-def _has_outcome(study_id: int) -> Select[Any]:
-    return select(exists().where(outcomes.c.study_id == study_id))
-
-
-def _trial(study: str, trial: int) -> str:
-    return f"trial {trial} of study '{study}'"
-
-
-def _identities(connection: Connection, study_id: int, candidate: Candidate) -> tuple[str, str]:
-    """The identity that a candidate's trial was entered under and that of its network today; empty if never started.
-
-    They differ where an older program, which told identities otherwise, entered the trial.
-    """
-    place = (trials.c.study_id == study_id, trials.c.trial == candidate.trial)
-    found = connection.execute(select(trials.c.arch_id, trials.c.arch).where(*place)).one_or_none()
-    if found is None:
-        return "", ""
-    entered, arch = found
-    if entered == candidate.arch_id:
-        return entered, entered
-    return entered, identity_today(msgspec.json.decode(arch, type=ArchSpec), entered)
-
-
-def _same_trial() -> Any:
-    return (trials.c.study_id == outcomes.c.study_id) & (trials.c.trial == outcomes.c.trial)

@@ -11,7 +11,23 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, column, select, table, text, update
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Double,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    column,
+    select,
+    table,
+    text,
+    update,
+)
 from sqlalchemy.sql.expression import TableClause
 
 from naslab.errors import LedgerError
@@ -45,8 +61,28 @@ def extrapolated_results(connection: Connection) -> None:
     )
 
 
+def starts_and_epochs(connection: Connection) -> None:
+    """Version 3: a table of when trials in flight were started, and of their epochs."""
+    then = MetaData()
+    Table("trials", then, Column("study_id", Integer, primary_key=True), Column("trial", Integer, primary_key=True))
+    made = Table(
+        "progress",
+        then,
+        Column("position", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+        Column("study_id", Integer, nullable=False),
+        Column("trial", Integer, nullable=False),
+        Column("moment", Double, nullable=False),
+        Column("epoch", Text),
+        ForeignKeyConstraint(["study_id", "trial"], ["trials.study_id", "trials.trial"]),
+        Index("progress_of_study", "study_id", "trial"),
+        sqlite_autoincrement=True,
+    )
+    made.create(connection)
+
+
 STEPS: tuple[Step, ...] = (
     Step("'foretold' is 'extrapolated', the operator 'elsewhere' is 'fallback'", extrapolated_results),
+    Step("when trials in flight started and their epochs are kept", starts_and_epochs),
 )
 """The first step is from version 1 to 2."""
 

@@ -49,6 +49,20 @@ def allow_no_writes(engine: Engine) -> None:
         connection.exec_driver_sql("PRAGMA query_only=ON")
 
 
+def refuse_writes(engine: Engine) -> None:
+    """Have every later connection of a database refuse to write, whatever it is asked."""
+    asked = "PRAGMA query_only=ON" if engine.dialect.name == "sqlite" else "SET default_transaction_read_only = on"
+
+    def prepare(connection: Any, _: object) -> None:
+        connection.execute(asked)
+        if engine.dialect.name != "sqlite":
+            connection.commit()
+
+    if not isinstance(engine.pool, StaticPool):  # a copy in memory refuses already
+        engine.dispose()
+        event.listen(engine, "connect", prepare)
+
+
 def _copy(path: Path) -> sqlite3.Connection:
     log = Path(f"{path}-wal")
     try:

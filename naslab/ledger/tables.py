@@ -14,6 +14,7 @@ from sqlalchemy import (
     Double,
     ForeignKey,
     ForeignKeyConstraint,
+    Index,
     Integer,
     MetaData,
     Table,
@@ -90,6 +91,23 @@ measurements = Table(
     Column("value", Double, nullable=False),
     ForeignKeyConstraint(["study_id", "trial"], [outcomes.c.study_id, outcomes.c.trial]),
 )
+
+progress = Table(
+    "progress",
+    metadata,
+    Column("position", _key, primary_key=True, autoincrement=True),
+    Column("study_id", Integer, nullable=False),
+    Column("trial", Integer, nullable=False),
+    Column("moment", Double, nullable=False),
+    Column("epoch", Text),
+    ForeignKeyConstraint(["study_id", "trial"], [trials.c.study_id, trials.c.trial]),
+    Index("progress_of_study", "study_id", "trial"),
+    sqlite_autoincrement=True,
+)
+"""What trials in flight did so far: a row without an `epoch` when one is given to a worker, and a row an epoch.
+
+The rows of a trial go when it is finished; its outcome holds the curve.
+"""
 
 MEASURED = (ACCURACY.name, LATENCY.name)
 """The metrics that the view has a column for; one declared from outside is in the table `measurements` alone."""

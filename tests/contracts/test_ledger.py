@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+import os
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -15,6 +19,9 @@ from sqlalchemy import create_engine, text
 
 from naslab.errors import LedgerError, StudyError, UnknownNameError
 from naslab.ledger import Ledger, RunRecord
+from naslab.ledger.news import News, read_candidates, read_news, read_outcomes, study_lines
+from naslab.ledger.running import Epoch
+from naslab.study.outcome import EpochRecord
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -276,3 +283,86 @@ def test_programs_that_make_a_ledger_at_once_take_turns(location: str) -> None:
     assert [maker.exitcode for maker in makers] == [0, 0, 0, 0]
     with Ledger.open(location, create=False) as ledger:
         assert sorted(ledger.study_names()) == ["study0", "study1", "study2", "study3"]
+
+
+def test_what_a_trial_in_flight_did_is_there_until_it_is_finished(ledger: Ledger) -> None:
+    first, second = example_candidate(0), example_candidate(1)
+    before = time.time()
+    ledger.start("digits", [first, second])
+    odd = EpochRecord(1, math.inf, math.inf, 50.0, 0.5, {"f1": 0.25})
+    ledger.add_epochs("digits", [Epoch(1, EpochRecord(1, 0.5, 0.6, 91.0, 3.0)), Epoch(0, odd)])
+    one, two = ledger.running("digits")
+    assert (one.trial, one.epochs) == (0, (odd,))
+    assert two.epochs == (EpochRecord(1, 0.5, 0.6, 91.0, 3.0),)
+    assert before <= one.started <= time.time()
+    ledger.start_again("digits", [0])
+    again, same = ledger.running("digits")
+    assert again.epochs == ()
+    assert again.started > one.started
+    assert same == two
+    ledger.finish("digits", example_outcome(second))
+    assert ledger.running("digits") == [again]
+    ledger.delete_study("digits")
+    assert query(ledger, "SELECT count(*) FROM progress") == [(0,)]
+
+
+def test_a_study_that_is_begun_anew_forgets_what_was_in_flight(ledger: Ledger) -> None:
+    ledger.start("digits", [example_candidate(0)])
+    ledger.restart(example_study(trials=3))
+    assert ledger.running("digits") == []
+
+
+def test_row_ids_only_grow(ledger: Ledger) -> None:
+    seen: list[Any] = []
+    for trial in range(3):
+        ledger.start("digits", [example_candidate(trial)])
+        [(position,)] = query(ledger, "SELECT max(position) FROM progress")
+        seen.append(position)
+        ledger.finish("digits", example_outcome(example_candidate(trial)))
+    assert seen == sorted(set(seen))
+
+
+def test_news_are_what_was_written_since_a_cursor(ledger: Ledger, location: str) -> None:
+    ledger.start("digits", [example_candidate(0), example_candidate(1)])
+    ledger.finish("digits", diverged_outcome(example_candidate(1)))
+    watched = Ledger.watch(location)
+    first = read_news(watched, 1)
+    [failed] = first.outcomes
+    assert (failed.candidate.cost, failed.estimate.failure.reason) == (example_candidate(1).cost, "diverged")
+    assert math.isnan(failed.value("accuracy"))
+    assert [(trial, epoch) for trial, _, epoch in first.progress] == [(0, None)]
+    assert read_news(watched, 1, first.cursor) == News([], [], first.cursor)
+    ledger.add_epochs("digits", [Epoch(0, EpochRecord(1, 0.5, 0.6, 91.0, 3.0))])
+    second = read_news(watched, 1, first.cursor)
+    assert [trial for trial, _, epoch in second.progress if epoch] == [0]
+    whole = example_outcome(example_candidate(0))
+    ledger.finish("digits", whole)
+    third = read_news(watched, 1, second.cursor, with_networks=True)
+    assert [each.candidate for each in third.outcomes] == [whole.candidate]
+    assert third.outcomes[0].estimate.measured == whole.estimate.measured
+    assert read_outcomes(watched, 1, [0, 7]) == {0: whole}
+    assert read_candidates(watched, 1, [1]) == {1: example_candidate(1)}
+    watched.close()
+
+
+def test_a_watched_ledger_tells_drivers_and_refuses_to_be_written(ledger: Ledger, location: str) -> None:
+    watched = Ledger.watch(location)
+    assert [(each.name, each.trials, each.driver) for each in study_lines(watched)] == [("digits", 16, "")]
+    with ledger.claim("digits"):
+        [line] = study_lines(watched)
+        assert line.driver.startswith(f"naslab process {os.getpid()} on " if "://" in location else "process ")
+    with pytest.raises(LedgerError):
+        watched.set_trials("digits", 3)
+    assert ledger.study("digits").trials == 16
+    assert study_lines(watched)[0].driver == ""
+    watched.close()
+
+
+def test_a_killed_drivers_claim_is_nobodys(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path / "studies.db") as ledger:
+        ledger.create_study(example_study())
+        left = tmp_path / "studies.db.claim1"
+        left.write_text(f"process {2**22 + 1} on {socket.gethostname()} since yesterday")
+        assert ledger.drivers() == {}
+        left.write_text("process 1 on another.machine since yesterday")
+        assert ledger.drivers() == {1: "process 1 on another.machine"}

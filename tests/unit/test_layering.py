@@ -34,7 +34,7 @@ ROOMS = (
         "execution",
     ),
     *("analysis", "bench", "figures"),
-    *("optuna_edge", "lab", "tune", "cli"),
+    *("optuna_edge", "lab", "live", "tune", "cli"),
 )
 """The members of the package in order: each may import those before it, at the top of a file or within a function."""
 
@@ -55,6 +55,8 @@ HEAVY = {
     "ray": {"execution"},
     "optuna": {"strategies/optuna_bridge.py", "execution/tune.py", "optuna_edge"},
     "plotly": {"figures"},
+    "starlette": {"live/app.py", "live/guard.py"},
+    "uvicorn": set(),
 }
 
 

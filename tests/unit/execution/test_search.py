@@ -28,6 +28,7 @@ from naslab.execution.executor import EpochDone, Finished
 from naslab.execution.search import run_candidates, run_search
 from naslab.execution.source import ListSource, make_candidate
 from naslab.ledger import Ledger
+from naslab.ledger.running import RunningTrial
 from naslab.study.outcome import Candidate, Estimate, Failure, Outcome
 
 
@@ -195,6 +196,46 @@ def test_epochs_are_passed_on(tmp_path: Path) -> None:
         search(ledger, Counting(), Reporting(), trials=1, on_event=events.append)
         [outcome] = ledger.outcomes("numbered")
     assert events[1:3] == [EpochEnded(outcome.candidate, epoch_record(0)), TrialFinished(outcome, 1, 1)]
+
+
+def test_epochs_of_trials_in_flight_are_in_the_ledger(tmp_path: Path) -> None:
+    class Reporting(Instant):
+        def __init__(self) -> None:
+            super().__init__(num_slots=1, answer=lambda candidate: next(deaths)(candidate))
+            self.calls = 0
+
+        def wait(self, timeout: float) -> list[Finished | EpochDone]:
+            self.calls += 1
+            if self.calls % 3:
+                return [EpochDone(self.running[-1], epoch_record(self.calls))]
+            seen.append(ledger.running("numbered"))
+            return super().wait(timeout)
+
+    deaths = iter([died, good])
+    seen: list[list[RunningTrial]] = []
+    with numbered_study(tmp_path) as ledger:
+        search(ledger, Counting(), Reporting(), trials=1)
+        assert ledger.running("numbered") == []
+    assert [[each.trial for each in found] for found in seen] == [[0], [0]]
+    assert seen[0][0].epochs == (epoch_record(1),), "the second one waits to be written with others"
+    assert seen[1][0].epochs == (), "the worker that died takes its epochs with it, and the next ones wait"
+    assert seen[1][0].started > seen[0][0].started
+
+
+def test_what_was_in_flight_starts_again_in_the_ledger(tmp_path: Path) -> None:
+    class Watching(Instant):
+        def wait(self, timeout: float) -> list[Finished | EpochDone]:
+            seen.append([each.started for each in ledger.running("numbered")])
+            return super().wait(timeout)
+
+    seen: list[list[float]] = []
+    with numbered_study(tmp_path) as ledger:
+        with pytest.raises(InterruptedError):
+            search(ledger, Counting(), Instant(), trials=4, on_event=Halt(1))
+        [left] = ledger.running("numbered")
+        search(ledger, Counting(), Watching(num_slots=1), trials=4)
+    assert len(seen[0]) == 1
+    assert seen[0][0] > left.started
 
 
 def test_a_study_has_one_driver(tmp_path: Path) -> None:

@@ -1,0 +1,251 @@
+"""The application: which address gives what. Studies are named by their numbers, files by a fixed list."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import AsyncIterator, Callable, Iterable
+from importlib import resources
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from naslab.arch.diagram import diagram
+from naslab.bench.study_groups import StudyGroup, compare_groups
+from naslab.errors import NaslabError, StudyError
+from naslab.figures.diagram import SCRIPTS, STYLES, diagram_body
+from naslab.figures.markup import Markup, element, join
+from naslab.figures.page import figure_block, plotly_script, shipped
+from naslab.figures.study_comparison import candidates_figure, fronts_figure, seconds_figure
+from naslab.ledger.ledger import Ledger
+from naslab.ledger.news import read_candidates, study_lines
+from naslab.live.guard import Guard
+from naslab.live.sections import candidate_rows, core_blocks, later_blocks, now_block, study_row, trial_block
+from naslab.live.watch import StudyWatch
+from naslab.passwords import without_passwords
+
+EVENT_SECONDS = 0.5
+"""How often a page that is open is told what is new."""
+MOST_COMPARED = 8
+MOST_KEY = 2**31 - 1
+"""The largest number of a study or a trial in PostgreSQL."""
+
+
+class Studies:
+    """The studies of `ledger` that pages have asked for, each followed once."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self._lock = threading.Lock()
+        self._watches: dict[int, StudyWatch] = {}
+
+    def watch(self, study_id: int) -> StudyWatch:
+        """The study with that key as it is now; `StudyError` where there is none."""
+        require_keys(study_id)
+        with self._lock:
+            if study_id not in self._watches:
+                self._watches[study_id] = StudyWatch(self.ledger, study_id)
+            found = self._watches[study_id]
+        found.poll()
+        return found
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The list of studies; one that cannot be read says why."""
+        found = []
+        for line in study_lines(self.ledger):
+            try:
+                found.append(study_row(line, self.watch(line.study_id)))
+            except NaslabError as error:
+                found.append({"id": line.study_id, "name": line.name, "state": "unreadable", "failures": str(error)})
+        return found
+
+
+def require_keys(*numbers: int) -> None:
+    """Raise `StudyError` for a number that no row of a database can have."""
+    if max(numbers) > MOST_KEY:
+        raise StudyError("there is no study or trial of that number")
+
+
+def make_app(ledger: Ledger, hosts: Iterable[str], token: str = "", ends: Callable[[], bool] = lambda: False) -> Guard:
+    """The page over `ledger`, for requests to the `hosts` alone, and with the `token` where there is one.
+
+    Pages that are open are told of nothing more once the server `ends`.
+    """
+    studies = Studies(ledger)
+    files = _files()
+    place = str(ledger.location)
+
+    async def answered(work: Callable[[], Response]) -> Response:
+        try:
+            return await run_in_threadpool(work)
+        except StudyError as error:
+            return PlainTextResponse(without_passwords(str(error)), 404)
+        except NaslabError as error:
+            return PlainTextResponse(without_passwords(str(error)), 500)
+
+    async def home(_: Request) -> Response:
+        return HTMLResponse(_page("naslab", element("main", attributes={"id": "studies", "data-ledger": place})))
+
+    async def study(request: Request) -> Response:
+        key = str(request.path_params["study"])
+        return HTMLResponse(_page("naslab", element("main", attributes={"id": "study", "data-study": key})))
+
+    async def compare(request: Request) -> Response:
+        keys = request.query_params.get("studies", "")
+        return HTMLResponse(
+            _page("naslab: studies compared", element("main", attributes={"id": "compare", "data-studies": keys}))
+        )
+
+    async def file(request: Request) -> Response:
+        name = request.path_params["name"]
+        if name not in files:
+            return PlainTextResponse("there is no such file", 404)
+        kind = "text/css" if name.endswith(".css") else "text/javascript"
+        age = {"Cache-Control": "private, max-age=3600" if name == "plotly.js" else "no-cache"}
+        return Response(files[name](), media_type=kind, headers=age)
+
+    async def study_list(_: Request) -> Response:
+        return await answered(lambda: JSONResponse({"ledger": place, "studies": studies.rows()}))
+
+    def part(build: Callable[[StudyWatch], Any]) -> Callable[[Request], Any]:
+        async def answer(request: Request) -> Response:
+            def work() -> Response:
+                watch = studies.watch(request.path_params["study"])
+                with watch.lock:
+                    return _json({"version": watch.version, **build(watch)})
+
+            return await answered(work)
+
+        return answer
+
+    async def trial(request: Request) -> Response:
+        def work() -> Response:
+            require_keys(request.path_params["trial"])
+            watch = studies.watch(request.path_params["study"])
+            found = trial_block(watch, ledger, request.path_params["trial"])
+            return PlainTextResponse("there is no such trial", 404) if found is None else HTMLResponse(found)
+
+        return await answered(work)
+
+    async def drawing(request: Request) -> Response:
+        key, number = request.path_params["study"], request.path_params["trial"]
+
+        def work() -> Response:
+            require_keys(key, number)
+            found = read_candidates(ledger, key, [number]).get(number)
+            if found is None:
+                return PlainTextResponse("there is no such trial", 404)
+            title = f"{studies.watch(key).record.name}: trial {number}"
+            return HTMLResponse(_document(title, diagram_body(diagram(found.arch), title), STYLES, SCRIPTS))
+
+        return await answered(work)
+
+    async def comparison(request: Request) -> Response:
+        asked = request.query_params.get("studies", "").split(",")
+        keys = list(dict.fromkeys(int(each) for each in asked if each.isascii() and each.isdecimal()))[:MOST_COMPARED]
+
+        def work() -> Response:
+            views = [studies.watch(key).view() for key in keys]
+            if len(views) < 2:
+                raise StudyError("two or more studies are compared: choose them in the list")
+            found = compare_groups([StudyGroup(view.record.name, (view,)) for view in views])
+            drawn = (fronts_figure(found), candidates_figure(found), seconds_figure(found))
+            names = ("fronts", "candidates", "seconds")
+            notes = [element("p", f"Note: {each}.", attributes={"class": "note"}) for each in found.notes]
+            blocks = [figure_block(each, name, height=500, level="h2") for each, name in zip(drawn, names, strict=True)]
+            title = element("h1", " against ".join(view.record.name for view in views))
+            return _json({"html": join([title, *notes, *blocks])})
+
+        return await answered(work)
+
+    async def list_events(request: Request) -> Response:
+        return _stream(request, lambda: {"studies": studies.rows()}, ends)
+
+    async def study_events(request: Request) -> Response:
+        key = request.path_params["study"]
+
+        def news() -> dict[str, Any]:
+            watch = studies.watch(key)
+            with watch.lock:
+                return {"version": watch.version, "state": watch.state, "now": now_block(watch, ledger)}
+
+        return _stream(request, news, ends)
+
+    routes = [
+        Route("/", home),
+        Route("/compare", compare),
+        Route("/study/{study:int}", study),
+        Route("/study/{study:int}/trial/{trial:int}/diagram", drawing),
+        Route("/static/{name}", file),
+        Route("/api/studies", study_list),
+        Route("/api/events", list_events),
+        Route("/api/compare", comparison),
+        Route("/api/study/{study:int}/core", part(lambda watch: {"sections": core_blocks(watch, place)})),
+        Route("/api/study/{study:int}/later", part(lambda watch: {"sections": later_blocks(watch)})),
+        Route("/api/study/{study:int}/candidates", part(candidate_rows)),
+        Route("/api/study/{study:int}/events", study_events),
+        Route("/api/study/{study:int}/trial/{trial:int}", trial),
+    ]
+    return Guard(Starlette(routes=routes), hosts, token)
+
+
+def _stream(request: Request, news: Callable[[], dict[str, Any]], ends: Callable[[], bool]) -> Response:
+    """Server-sent events: what `news` gives, whenever it is something else than before, until the server `ends`."""
+
+    async def events() -> AsyncIterator[str]:
+        before = ""
+        while not ends() and not await request.is_disconnected():
+            try:
+                now = json.dumps(await run_in_threadpool(news))
+            except NaslabError as error:
+                now = json.dumps({"error": without_passwords(str(error))})
+            yield f"data: {now}\n\n" if now != before else ": nothing new\n\n"
+            before = now
+            await asyncio.sleep(EVENT_SECONDS)
+
+    return StreamingResponse(events(), media_type="text/event-stream")
+
+
+def _json(value: Any) -> Response:
+    return Response(json.dumps(value, ensure_ascii=False, allow_nan=False), media_type="application/json")
+
+
+def _files() -> dict[str, Callable[[], str]]:
+    """The files that pages load, by name; nothing else is served."""
+    static = resources.files("naslab.live") / "static"
+
+    def own(name: str) -> Callable[[], str]:
+        return lambda: (static / name).read_text(encoding="utf-8")
+
+    def of_reports(name: str) -> Callable[[], str]:
+        return lambda: shipped(name)
+
+    made = {name: own(name) for name in ("live.js", "live.css", "parallel.js")}
+    made |= {name: of_reports(name) for name in ("page.css", "page.js", *STYLES, *SCRIPTS)}
+    return {**made, "plotly.js": plotly_script}
+
+
+def _page(title: str, body: Markup) -> str:
+    scripts = ("plotly.js", "page.js", "parallel.js", "live.js")
+    return _document(title, body, ("page.css", "live.css"), scripts)
+
+
+def _document(title: str, body: Markup, styles: Iterable[str], scripts: Iterable[str]) -> str:
+    """A page whose styles and scripts are files of this server: none stands in its text."""
+    head = join(
+        [
+            element("meta", attributes={"charset": "utf-8"}),
+            element("meta", attributes={"name": "viewport", "content": "width=device-width, initial-scale=1"}),
+            element("link", attributes={"rel": "icon", "href": "data:,"}),
+            element("title", title),
+            *(element("link", attributes={"rel": "stylesheet", "href": f"/static/{name}"}) for name in styles),
+            *(element("script", attributes={"src": f"/static/{name}", "defer": ""}) for name in scripts),
+        ]
+    )
+    whole = element("html", element("head", head), element("body", body), attributes={"lang": "en"})
+    return f"<!DOCTYPE html>\n{whole}\n"

@@ -1,0 +1,271 @@
+"use strict";
+(() => {
+  // Text of users comes as text; HTML comes from the server alone, which has escaped it.
+  const LATER_SECONDS = 20;
+  const MOST_ROWS = 200;
+
+  function make(tag, attributes, ...children) {
+    const made = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes || {})) made.setAttribute(name, value);
+    made.append(...children);
+    return made;
+  }
+
+  async function get(address) {
+    const answer = await fetch(address);
+    const isJson = (answer.headers.get("content-type") || "").startsWith("application/json");
+    if (!answer.ok) throw new Error(await answer.text());
+    return isJson ? answer.json() : answer.text();
+  }
+
+  function listen(address, take, lost) {
+    const source = new EventSource(address);
+    source.onmessage = (event) => { lost(""); take(JSON.parse(event.data)); };
+    source.onerror = () => lost("connection lost, trying again");
+    addEventListener("pagehide", () => source.close());
+  }
+
+  const drawn = () => { document.documentElement.dataset.drawn = "yes"; };
+
+  // The list of studies
+
+  function listPage(place) {
+    const chosen = new Set();
+    const lost = make("span", { class: "lost", role: "status" });
+    const compare = make("button", { type: "button", disabled: "" }, "Compare the chosen");
+    compare.onclick = () => location.assign(`/compare?studies=${[...chosen].join(",")}`);
+    const body = make("tbody", { role: "rowgroup" });
+    const heads = ["study", "state", "done", "rate", "time left", "failures", "strategy", "budget", "compare"];
+    const names = make("tr", { role: "row" }, ...heads.map((each) => make("th", { scope: "col" }, each)));
+    const table = make("table", { class: "stacked" }, make("thead", {}, names), body);
+    place.append(make("h1", {}, "Studies"), make("p", { class: "lead" }, place.dataset.ledger),
+      make("div", { class: "bar" }, compare, lost),
+      make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Studies" }, table));
+
+    function row(study) {
+      const box = make("input", { type: "checkbox", "aria-label": `compare ${study.name}` });
+      box.checked = chosen.has(study.id);
+      box.onchange = () => {
+        if (box.checked) chosen.add(study.id); else chosen.delete(study.id);
+        compare.disabled = chosen.size < 2;
+      };
+      const meter = make("span", { class: "meter" }, make("i"));
+      meter.firstChild.style.width = `${Math.min(100, (100 * study.done) / Math.max(1, study.trials))}%`;
+      const cell = (label, ...content) => make("td", { "data-label": label }, ...content);
+      return make("tr", {}, make("th", { scope: "row" }, make("a", { href: `/study/${study.id}` }, study.name)),
+        cell("state", make("span", { class: `state ${study.state}` }, study.state)),
+        cell("done", `${study.done ?? "-"} of ${study.trials ?? "-"}`, meter), cell("rate", study.rate || "-"),
+        cell("time left", study.left || "-"), cell("failures", study.failures || "none"),
+        cell("strategy", study.strategy || "-"), cell("budget", study.budget || "-"), cell("compare", box));
+    }
+
+    function show(found) {
+      if (found.error) { lost.textContent = found.error; return; }
+      body.replaceChildren(...found.studies.map(row));
+      if (!found.studies.length) body.append(make("tr", {}, make("td", { colspan: "9" }, "no study yet: naslab search")));
+      drawn();
+    }
+    listen("/api/events", show, (words) => { lost.textContent = words; });
+  }
+
+  // A part of a page is put in the place of its older form; pictures that stay are drawn anew where they stand.
+
+  const last = new Map();
+
+  async function put(place, name, html) {
+    if (last.get(name) === html) return;
+    last.set(name, html);
+    const holder = make("template");
+    holder.innerHTML = html;
+    for (const plot of holder.content.querySelectorAll(".plot")) {
+      const old = document.getElementById(plot.id);
+      if (old && place.contains(old)) plot.replaceWith(old);
+    }
+    place.replaceChildren(holder.content);
+    await window.naslabPage.drawAll(place);
+    for (const plot of place.querySelectorAll(".plot")) {
+      if (plot.dataset.listens || !plot.on) continue;
+      plot.dataset.listens = "yes";
+      plot.on("plotly_click", (event) => {
+        const trial = event.points[0].customdata;
+        if (Number.isInteger(trial)) showTrial(trial);
+      });
+    }
+  }
+
+  const dialog = make("dialog", { "aria-label": "A network" });
+
+  async function showTrial(trial) {
+    const key = document.getElementById("study").dataset.study;
+    const close = make("button", { type: "button", class: "close" }, "Close");
+    close.onclick = () => dialog.close();
+    const part = make("div");
+    try {
+      part.innerHTML = await get(`/api/study/${key}/trial/${trial}`);
+    } catch (error) {
+      part.textContent = error.message;
+    }
+    dialog.replaceChildren(close, part);
+    if (!dialog.open) dialog.showModal();
+  }
+
+  // A study
+
+  function studyPage(place) {
+    const key = place.dataset.study;
+    const api = `/api/study/${key}`;
+    const state = make("span", { class: "state" });
+    const lost = make("span", { class: "lost", role: "status" });
+    const all = make("a", { href: "/" }, "all studies");
+    place.append(make("div", { class: "bar" }, all, state, lost));
+    const parts = new Map();
+    const order = ["headline", "now", "thinned", "front", "progress", "rungs", "curves", "failures", "choices",
+      "importance", "family", "parallel", "candidates", "facts"];
+    for (const name of order) {
+      const part = make("section", { "data-part": name });
+      parts.set(name, part);
+      place.append(part);
+    }
+    place.append(dialog);
+    document.addEventListener("click", (event) => {
+      const button = event.target.closest("button[data-trial]");
+      if (button) showTrial(Number(button.dataset.trial));
+    });
+
+    let shown = -1;
+    let busy = false;
+    let laterAt = 0;
+    let wanted = 0;
+
+    async function fill(sections) {
+      for (const [name, html] of Object.entries(sections)) {
+        if (!parts.has(name)) continue;
+        await put(parts.get(name), name, html);
+      }
+    }
+
+    async function refresh(isLast) {
+      if (busy) return;
+      busy = true;
+      try {
+        while (shown !== wanted) {
+          const begun = performance.now();
+          const core = await get(`${api}/core`);
+          shown = core.version >= wanted ? wanted : core.version;
+          await fill(core.sections);
+          document.documentElement.dataset.updateMilliseconds = String(Math.round(performance.now() - begun));
+          document.title = `${parts.get("headline").querySelector("h1").textContent}: naslab`;
+          drawn();
+          if (isLast || performance.now() - laterAt > 1000 * LATER_SECONDS || !laterAt) {
+            laterAt = performance.now();
+            await fill((await get(`${api}/later`)).sections);
+            showCandidates(await get(`${api}/candidates`));
+            document.documentElement.dataset.whole = "yes";
+          }
+          if (core.version < wanted) await new Promise((done) => { setTimeout(done, 300); });
+        }
+        lost.textContent = "";
+      } catch (error) {
+        lost.textContent = error.message;
+      } finally {
+        busy = false;
+      }
+    }
+
+    // The candidate table, and the same rows as parallel coordinates
+
+    let sortBy = 0;
+    let upwards = true;
+    let table = null;
+    const search = make("input", { type: "search", placeholder: "filter, as residual or diverged",
+      "aria-label": "Filter the candidates" });
+    const holder = make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Candidates" });
+    const count = make("p", { class: "note" });
+    parts.get("candidates").append(make("h2", {}, "Candidates"), search, count, holder);
+    search.oninput = () => tableRows();
+    const canvas = make("canvas", { role: "img", tabindex: "0", "aria-label": "Parallel coordinates of the candidates" });
+    const kept = make("p", { class: "note" });
+    parts.get("parallel").id = "parallel";
+    parts.get("parallel").append(make("h2", {}, "Parallel coordinates"), kept, canvas);
+
+    function tableRows() {
+      if (!table) return;
+      const words = search.value.toLowerCase();
+      const found = table.rows.filter((row) => row.some((value) => String(value).toLowerCase().includes(words)));
+      found.sort((one, two) => {
+        const [a, b] = [one[sortBy], two[sortBy]];
+        if (a === b) return 0;
+        if (a === null) return 1;
+        if (b === null) return -1;
+        return (a < b ? -1 : 1) * (upwards ? 1 : -1);
+      });
+      const isNumber = (value) => typeof value === "number";
+      const cell = (value, index) => {
+        if (index === 0) {
+          return make("th", { scope: "row" }, make("button", { type: "button", "data-trial": value }, `trial ${value}`));
+        }
+        const text = isNumber(value) && !Number.isInteger(value) ? value.toPrecision(5) : value ?? "-";
+        return make("td", isNumber(value) ? { class: "number" } : {}, isNumber(value) ? Number(text).toLocaleString("en") : text);
+      };
+      const head = (name, index) => {
+        const button = make("button", { type: "button" }, name + (index === sortBy ? (upwards ? " ▲" : " ▼") : ""));
+        button.onclick = () => {
+          upwards = index === sortBy ? !upwards : true;
+          sortBy = index;
+          tableRows();
+        };
+        return make("th", { scope: "col", "aria-sort": index === sortBy ? (upwards ? "ascending" : "descending") : "none" }, button);
+      };
+      holder.replaceChildren(make("table", {}, make("thead", {}, make("tr", {}, ...table.columns.map(head))),
+        make("tbody", {}, ...found.slice(0, MOST_ROWS).map((row) => make("tr", {}, ...row.map(cell))))));
+      const more = found.length > MOST_ROWS ? `, the first ${MOST_ROWS} are listed` : "";
+      count.textContent = `${found.length} of ${table.rows.length} candidates${more}`;
+    }
+
+    function showCandidates(found) {
+      table = found;
+      tableRows();
+      const onFront = new Set(found.front);
+      const rows = found.rows.filter((row) => row[1] === "complete")
+        .map((row) => ({ values: found.axes.map((index) => row[index]), isFront: onFront.has(row[0]) }));
+      const names = found.axes.map((index) => found.columns[index]);
+      parts.get("parallel").hidden = !rows.length;
+      if (!rows.length) return;
+      const again = () => window.naslabParallel(canvas, names, rows, (some, all) => {
+        kept.textContent = `${some} of ${all} networks; blue ones are the front. Drag along an axis to keep a part of it,`
+          + " click it to let go.";
+      });
+      again();
+      onresize = again;
+    }
+
+    listen(`${api}/events`, (news) => {
+      if (news.error) { lost.textContent = news.error; return; }
+      const isLast = state.textContent === "running" && news.state !== "running";
+      state.textContent = news.state;
+      state.className = `state ${news.state}`;
+      put(parts.get("now"), "now", news.now);
+      wanted = news.version;
+      if (isLast) shown = -1;
+      refresh(isLast);
+    }, (words) => { lost.textContent = words; });
+  }
+
+  async function comparePage(place) {
+    place.append(make("div", { class: "bar" }, make("a", { href: "/" }, "all studies")));
+    const part = make("div");
+    place.append(part);
+    try {
+      const found = await get(`/api/compare?studies=${encodeURIComponent(place.dataset.studies)}`);
+      await put(part, "compare", found.html);
+    } catch (error) {
+      part.textContent = error.message;
+    }
+    drawn();
+  }
+
+  for (const [id, page] of [["studies", listPage], ["study", studyPage], ["compare", comparePage]]) {
+    const place = document.getElementById(id);
+    if (place) page(place);
+  }
+})();

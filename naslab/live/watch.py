@@ -1,0 +1,253 @@
+"""StudyWatch: one study followed in memory. A poll reads the rows that are new; tables come from `naslab.analysis`."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable
+
+import msgspec
+
+from naslab.analysis.curves import learning_curves
+from naslab.analysis.facts import FactTable, facts
+from naslab.analysis.failures import failures
+from naslab.analysis.family import family, rescaled_family
+from naslab.analysis.front import FrontTable, comparable, front, losses_of
+from naslab.analysis.pace import Pace, pace
+from naslab.analysis.preferences import preferences
+from naslab.analysis.progress import Course, ProgressTable, search_seconds
+from naslab.analysis.ranking import score_goal
+from naslab.analysis.reference import ReferencePoint, reference_point
+from naslab.analysis.rungs import rung_table
+from naslab.analysis.study import StudyView, problem_of
+from naslab.arch.cost import Cost
+from naslab.errors import StudyError
+from naslab.figures.report import ReportTables
+from naslab.ledger.ledger import Ledger
+from naslab.ledger.news import Cursor, last_run, read_news, read_outcomes, study_name
+from naslab.ledger.record import RunRecord, StudyRecord
+from naslab.ledger.running import RunningTrial, running_trials
+from naslab.metrics import is_described
+from naslab.pareto import is_non_dominated
+from naslab.study.outcome import Fidelity, Outcome
+from naslab.study.problem import Problem
+
+MOST_WHOLE = 1200
+"""Up to as many networks a study is shown whole."""
+MOST_OF_LARGE = 400
+"""As many networks of a larger one are shown beside its front, evenly chosen."""
+POLL_SECONDS = 0.4
+"""How old what was read may be before the ledger is asked again."""
+
+
+class StudyWatch:
+    """The study with the key `study_id` of `ledger` as far as it was read; safe to use from several threads.
+
+    `version` grows with every change. Raises `StudyError` where the study is gone.
+    """
+
+    def __init__(self, ledger: Ledger, study_id: int) -> None:
+        self._ledger = ledger
+        self.study_id = study_id
+        self.lock = threading.RLock()
+        self.version = 0
+        self.driver = ""
+        self.outcomes: list[Outcome] = []
+        self.others: list[Outcome] = []
+        self.runs: tuple[RunRecord, ...] = ()
+        self._cursor = Cursor()
+        self._rows: list[tuple[int, float, str | None]] = []
+        self._asked = 0.0
+        self._last_run = -1
+        self._whole: dict[int, Outcome] = {}
+        self._front: list[Outcome] = []
+        self._failed: list[Outcome] = []
+        self._fidelities: set[Fidelity] = set()
+        self.num_done = 0
+        """How many trials count: networks of the search, those out of bounds left out."""
+        self.reasons: Counter[str] = Counter()
+        """How many trials failed, by reason."""
+        self._course: Course | None = None
+        self._reference: ReferencePoint | None = None
+        self.record, self.problem = self._read_record()
+
+    @property
+    def running(self) -> list[RunningTrial]:
+        """The trials in flight, by trial."""
+        return running_trials(self._rows, self.record.name)
+
+    @property
+    def state(self) -> str:
+        """`running` while a process drives it; else `finished` or `stopped`."""
+        if self.driver:
+            return "running"
+        return "finished" if self.num_done >= self.record.trials else "stopped"
+
+    def pace(self) -> Pace:
+        """How fast it goes and how long the rest may take."""
+        seconds = search_seconds(self.outcomes[-60:], self.runs)
+        return pace(seconds, max(0, self.record.trials - self.num_done))
+
+    def poll(self) -> int:
+        """Read what is new, unless that was done a moment ago; the version."""
+        with self.lock:
+            if time.monotonic() - self._asked < POLL_SECONDS:
+                return self.version
+            self._asked = time.monotonic()
+            run, driver = last_run(self._ledger, self.study_id), self._ledger.drivers().get(self.study_id, "")
+            if (run, driver) != (self._last_run, self.driver):
+                self._last_run, self.driver = run, driver
+                self.record, self.problem = self._read_record()
+                self.runs = tuple(self._ledger.runs(self.record.name))
+                self.version += 1
+            names = [goal.metric for goal in self.problem.objectives]
+            needs_networks = any(is_described(name) and name not in Cost.__struct_fields__ for name in names)
+            news = read_news(self._ledger, self.study_id, self._cursor, needs_networks)
+            if news.cursor == self._cursor:
+                return self.version
+            self._cursor = news.cursor
+            self.version += 1
+            self._follow(news.progress, {each.candidate.trial for each in news.outcomes})
+            new = [each for each in news.outcomes if each.candidate.role == "search"]
+            self.others += [each for each in news.outcomes if each.candidate.role != "search"]
+            self.outcomes += new
+            self._add(new)
+            return self.version
+
+    def whole(self, trials: Iterable[int]) -> list[Outcome]:
+        """The whole outcomes of these trials, each read once."""
+        wanted = list(trials)
+        missing = [trial for trial in wanted if trial not in self._whole]
+        self._whole |= read_outcomes(self._ledger, self.study_id, missing)
+        return [self._whole[trial] for trial in wanted if trial in self._whole]
+
+    def view(self) -> StudyView:
+        """The study as the report takes it; of a large one with the networks that are shown."""
+        with self.lock:
+            shown = self._shown()
+            beside = self.whole(each.candidate.trial for each in self.others)
+            return StudyView(
+                record=self.record,
+                problem=self.problem,
+                outcomes=tuple(self.whole(shown)),
+                family=tuple(each for each in beside if each.candidate.role == "family"),
+                baselines=tuple(each for each in beside if each.candidate.role == "baseline"),
+                runs=self.runs,
+                num_in_flight=len(self._rows and self.running),
+            )
+
+    def front_table(self, view: StudyView) -> FrontTable:
+        """The front; what is counted is counted over all outcomes. `StudyError` where there is none yet."""
+        reference = self._corner()
+        table = front(view.outcomes, self.problem.objectives, reference)
+        failed = sum(not each.is_infeasible for each in self._failed)
+        lower = table.num_lower
+        if len(view.outcomes) < len(self.outcomes) and len(self._fidelities) > 1:
+            complete = [each for each in self.outcomes if each.is_complete]
+            lower = len({each.candidate.arch_id for each in complete}) - len(comparable(complete))
+        return msgspec.structs.replace(table, num_failed=failed, num_lower=lower)
+
+    def front_trials(self) -> list[int]:
+        """The trials on the front."""
+        return [each.candidate.trial for each in self._front]
+
+    def progress_table(self) -> ProgressTable:
+        """The progress over all outcomes, at the places where it grew."""
+        with self.lock:
+            course = self._course_so_far()
+            return course.table(search_seconds(self.outcomes, self.runs), only_growth=len(self.outcomes) > MOST_WHOLE)
+
+    def tables(self, is_core: bool = False) -> ReportTables:
+        """What the report shows but the importance of choices, which takes long.
+
+        With `is_core` it is only what changes with every outcome: front, progress, failures and the networks beside.
+        """
+        with self.lock:
+            view = self.view()
+            table = self.front_table(view)
+            trials = {point.trial for point in table.front}
+            score = score_goal(self.record).metric
+            rungs = None if is_core else self.record.rungs
+            failed = msgspec.structs.replace(failures(self._failed), num_outcomes=len(self.outcomes))
+            return ReportTables(
+                view=view,
+                front=table,
+                progress=self.progress_table(),
+                curves=learning_curves([] if is_core else view.outcomes, trials, score),
+                preferences=preferences([] if is_core else self.outcomes, trials, self.problem.space.holes()),
+                importance=None,
+                family=rescaled_family(view),
+                baselines=family(view.baselines, score),
+                failures=failed,
+                facts=FactTable(()) if is_core else facts(view),
+                rungs=None if rungs is None else rung_table(self.outcomes, rungs, score),
+            )
+
+    def _read_record(self) -> tuple[StudyRecord, Problem]:
+        name = study_name(self._ledger, self.study_id)
+        if name is None:
+            raise StudyError("this study is no longer in the ledger")
+        record = self._ledger.study(name)
+        return record, problem_of(record)
+
+    def _follow(self, rows: list[tuple[int, float, str | None]], finished: set[int]) -> None:
+        """Take up new rows of progress: a start takes away what a trial did before, an outcome all of it."""
+        for row in rows:
+            if row[2] is None:
+                self._rows = [each for each in self._rows if each[0] != row[0]]
+            self._rows.append(row)
+        self._rows = [each for each in self._rows if each[0] not in finished]
+
+    def _add(self, new: list[Outcome]) -> None:
+        if not new:
+            return
+        self.num_done += sum(not each.is_infeasible for each in new)
+        self._failed += [each for each in new if not each.is_complete]
+        self.reasons.update(each.estimate.failure.reason for each in new if each.estimate.failure is not None)
+        self._fidelities |= {each.candidate.fidelity for each in new if each.is_complete}
+        goals = self.problem.objectives
+        compared = comparable([*self._front, *new])
+        self._front = [each for each in compared if all(abs(each.value(g.metric)) < float("inf") for g in goals)]
+        if self._front:
+            kept = is_non_dominated(losses_of(self._front, goals))
+            self._front = [each for each, is_kept in zip(self._front, kept, strict=True) if is_kept]
+        highest = max((each.candidate.fidelity for each in new if each.is_complete), default=None)
+        course = self._course
+        if course is not None and (highest is None or (course.highest is not None and highest <= course.highest)):
+            for each in new:
+                course.add(each)
+        else:
+            self._course = None
+        if not self._is_fixed():
+            self._reference = self._course = None
+
+    def _is_fixed(self) -> bool:
+        """Whether the reference point is the same whatever is measured."""
+        corner = self._reference
+        return corner is not None and not any("outcomes" in rule or "outcome" in rule for rule in corner.rules)
+
+    def _corner(self) -> ReferencePoint:
+        if self._reference is None:
+            self._reference = reference_point(self.problem, self.outcomes)
+        return self._reference
+
+    def _course_so_far(self) -> Course:
+        if self._course is None:
+            if not self.outcomes:
+                raise StudyError("the study has no finished trial yet; run its search, or wait for the first one")
+            highest = max((each.candidate.fidelity for each in self.outcomes if each.is_complete), default=None)
+            goal = score_goal(self.record)
+            self._course = Course(self._corner(), highest, goal.metric, goal.maximise)
+            for each in self.outcomes:
+                self._course.add(each)
+        return self._course
+
+    def _shown(self) -> list[int]:
+        """The trials that are shown, in the order finished."""
+        numbers = [each.candidate.trial for each in self.outcomes]
+        if len(numbers) <= MOST_WHOLE:
+            return numbers
+        kept = {each.candidate.trial for each in self._front}
+        kept.update(numbers[:: -(-len(numbers) // min(MOST_WHOLE, MOST_OF_LARGE))])
+        return [number for number in numbers if number in kept]
