@@ -5,7 +5,7 @@ What is done with a pair of primitive layers is their rule, or what their declar
 
 from __future__ import annotations
 
-from naslab.arch.declaration import passes_on
+from naslab.arch.declaration import NEW, passes_on
 from naslab.arch.plan import Concat, Dag, Gate, Identity, Layer, Node, Residual, Sequence
 from naslab.training.inheritance.channels import (
     channels_after,
@@ -211,10 +211,12 @@ def _joined(transfer: WeightTransfer, path: str, node: Node, values: list[Flow])
 def _new_node(transfer: WeightTransfer, path: str, layer: Layer, flow: Flow) -> Flow:
     """A node of no counterpart in the parent's graph: its weights, where it has any, are its own."""
     if not layers_with_weights(layer):
-        return insert_layer(transfer, path, layer, flow)
+        made = insert_layer(transfer, path, layer, flow)
+        is_new = NEW in made.channels and len(made.channels) == len(flow.channels)
+        return flow if is_new else made  # what reads zeros keeps its weights
     transfer.fresh += transfer.owners(path)
-    made = channels_after(layer, len(flow.channels), flow.positions[1])
-    channels = tuple(flow.channels[channel % len(flow.channels)] for channel in range(made))
+    count = channels_after(layer, len(flow.channels), flow.positions[1])
+    channels = tuple(flow.channels[channel % len(flow.channels)] for channel in range(count))
     return flow.made(channels, flow.width)
 
 
