@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import msgspec
 
@@ -108,7 +108,7 @@ def sizes_of(resolution: AnyResolutions | None) -> HeightWidth | tuple[HeightWid
     if isinstance(resolution, list | tuple) and resolution and not isinstance(resolution[0], int):
         return tuple(sides for each in resolution if (sides := sides_of(each)) is not None)
     if not isinstance(resolution, str) or not {",", ":"} & set(resolution):
-        return sides_of(resolution)
+        return sides_of(cast("AnyResolution | None", resolution))
     found: list[HeightWidth] = []
     for part in resolution.split(","):
         if ":" not in part:

@@ -45,8 +45,8 @@ def each_size(resolution: tuple[int, int] | Sequence[tuple[int, int]]) -> tuple[
     """
     first, *others = resolution
     if isinstance(first, int):
-        return ((first, *others),)  # type: ignore[return-value]
-    return (first, *others)  # type: ignore[return-value]
+        return ((first, *others),)
+    return (first, *others)
 
 
 def input_of(channels: int, sizes: Sequence[tuple[int, int]]) -> Any:
