@@ -11,6 +11,7 @@ import msgspec
 
 from naslab.analysis.ranking import has_trained, ranking_words
 from naslab.analysis.study import StudyView
+from naslab.arch.layers.words import counted
 from naslab.ledger.record import MergedStudy, RunRecord, StudyRecord
 from naslab.passwords import without_passwords
 from naslab.strategies.foreseen_limits import ForeseenLimit
@@ -52,7 +53,7 @@ def facts(view: StudyView) -> FactTable:
         Fact("search", "space", problem.space.name or "of its own"),
         Fact("search", "objectives", ", ".join(_direction(each.metric, each.maximise) for each in problem.objectives)),
         Fact("search", "limits", ", ".join(map(str, (*problem.limits, *problem.measured_limits))) or "none"),
-        *_foreseen(view),
+        *(Fact("search", metric, words) for metric, words in foreseen_words(view).items()),
         *([] if record.stop_early is None else [Fact("search", "stopped early", f"at {100 * record.stop_early:g} %")]),
         *([Fact("search", "weights", "inherited")] if record.inherit else []),
         *([Fact("search", "estimator", record.estimator)] if record.estimator else []),
@@ -71,22 +72,25 @@ def _merged_words(each: MergedStudy) -> str:
     return f"{each.name}: {each.num_outcomes} outcomes{left}; {each.strategy}, seed {each.seed}, {moment(each.created)}"
 
 
-def _foreseen(view: StudyView) -> list[Fact]:
-    """How well the limits on what is measured are foreseen from descriptions."""
+def foreseen_words(view: StudyView) -> dict[str, str]:
+    """For each limit on what is measured, by metric: what broke it, and how well descriptions of networks tell that.
+
+    Empty where `view` is of a study without such limits.
+    """
     foreseen = tuple(map(ForeseenLimit, view.problem.measured_limits))
     for outcome in view.outcomes:
         for each in foreseen:
             each.learn(outcome.candidate.arch, outcome.candidate.cost, outcome.value(each.limit.metric))
     count = sum(outcome.is_infeasible for outcome in view.outcomes)
-    told = []
+    told = {}
     for each in foreseen:
-        words = f"{count} networks broke limits before training"
+        words = f"{counted(count, 'network')} broke limits before training"
         if math.isfinite(each.error):
             words += f"; predicted from descriptions with an error of {100 * math.expm1(each.error):.0f} % "
             words += f"(leave one out, {each.num_networks} networks)" + (
                 "" if each.is_used else ", too much to be used"
             )
-        told.append(Fact("search", each.limit.metric, words))
+        told[each.limit.metric] = words
     return told
 
 

@@ -71,6 +71,7 @@ def search(
 
     Example: naslab search mixed_cifar --dataset cifar10 --trials 100 --epochs 3 --limit 'macs<=50e6'
     """
+    from naslab.analysis.facts import foreseen_words
     from naslab.analysis.latency_load import disturbed_words
     from naslab.cli.pareto import front_rows, print_front
     from naslab.cli.progress import Display
@@ -109,6 +110,8 @@ def search(
     told = disturbed_words(view.outcomes)
     if told:
         say(f"note: {told}")
+    for metric, words in foreseen_words(view).items():
+        say(f"{metric}: {words}")
     if json:
         complete = sum(outcome.is_complete for outcome in view.outcomes)
         infeasible = sum(outcome.is_infeasible for outcome in view.outcomes)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import typer
 
 from naslab.cli.help_text import Command
@@ -23,7 +25,7 @@ def spaces(json: JsonOption = False) -> None:
                 "name": name,
                 "size": space.size(),
                 "holes": len(space.holes()),
-                "input": list(space.template["input"]),
+                "input": list(space.inputs[0]) if len(space.inputs) == 1 else [list(each) for each in space.inputs],
                 "num_classes": space.template["num_classes"],
             }
         )
@@ -33,10 +35,15 @@ def spaces(json: JsonOption = False) -> None:
     print_table(
         ("name", "networks described", "holes", "input", "classes"),
         [
-            (row["name"], _size(int(row["size"])), row["holes"], " x ".join(map(str, row["input"])), row["num_classes"])
+            (row["name"], _size(int(row["size"])), row["holes"], _input(row["input"]), row["num_classes"])
             for row in rows
         ],
     )
+
+
+def _input(shape: list[Any]) -> str:
+    """An input, or the first and the last of several."""
+    return " x ".join(map(str, shape)) if isinstance(shape[0], int) else f"{_input(shape[0])} to {_input(shape[-1])}"
 
 
 def _size(count: int) -> str:

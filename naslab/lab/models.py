@@ -6,9 +6,9 @@ A zoo name, an architecture file, a folder or weights that `naslab train` wrote,
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import msgspec
 
@@ -63,6 +63,8 @@ AnyModel: TypeAlias = Model | ArchSpec | str | Path
 """What may be given for a network."""
 AnyResolution: TypeAlias = HeightWidth | int | str
 """What may be given for an input size: (height, width), the side of a square, or a text as `224x160`."""
+AnyResolutions: TypeAlias = AnyResolution | Sequence[HeightWidth]
+"""What may be given for one input size or several, of which each network of a space chooses one."""
 
 
 def parse_resolution(text: str | None) -> HeightWidth | None:
@@ -95,11 +97,47 @@ def sides_of(resolution: AnyResolution | None) -> HeightWidth | None:
     return listed[0], listed[-1]
 
 
+def sizes_of(resolution: AnyResolutions | None) -> HeightWidth | tuple[HeightWidth, ...] | None:
+    """`sides_of`, or several sizes: (height, width) of each, a text with commas, or a range `FROM:TO:STEP` of squares.
+
+    Raises `SpecError` for a text that is none of these, and `ValueError` for what is no size otherwise.
+
+    >>> sizes_of("96"), sizes_of("96,128x160"), sizes_of("128:224:32")
+    ((96, 96), ((96, 96), (128, 160)), ((128, 128), (160, 160), (192, 192), (224, 224)))
+    """
+    if isinstance(resolution, list | tuple) and resolution and not isinstance(resolution[0], int):
+        return tuple(sides for each in resolution if (sides := sides_of(each)) is not None)
+    if not isinstance(resolution, str) or not {",", ":"} & set(resolution):
+        return sides_of(cast("AnyResolution | None", resolution))
+    found: list[HeightWidth] = []
+    for part in resolution.split(","):
+        if ":" not in part:
+            sides = parse_resolution(part.strip())
+            assert sides is not None
+            found.append(sides)
+            continue
+        numbers = [whole_number(each.strip()) for each in part.split(":")]
+        if len(numbers) != 3 or not all(numbers) or len(range(*_span(numbers))) not in range(1, 1001):
+            rule = f"a range of sizes must look like 128:224:32, from, to and step, got '{shown(part)}'"
+            raise SpecError("resolution", rule)
+        found += [(side, side) for side in range(*_span(numbers))]
+    return tuple(found)
+
+
+def _span(numbers: list[int | None]) -> tuple[int, int, int]:
+    """The arguments of `range` that give every size from the first to the last one."""
+    first, last, step = (each or 1 for each in numbers)
+    return first, last + 1, step
+
+
 MODEL = either(
     instance(Model, ArchSpec, words="a zoo name, STUDY:TRIAL, STUDY:best, STUDY:best@macs<=5M, an ArchSpec, a Model"),
     path("an architecture file"),
 )
 RESOLUTION = optional(Kind("a size such as 224, a text such as 224x160, or (height, width)", sides_of))
+RESOLUTIONS = optional(
+    Kind("a size such as 224, a text such as 224x160, 128,160 or 128:224:32, or (height, width)", sizes_of)
+)
 SPACE = either(instance(SearchSpace, words="a SearchSpace, the name of a space"), path("a YAML file"))
 STUDY = either(instance(StudyView, words="a study, as open_study gives it,"), text("the name of one"))
 DATASET = optional(either(instance(DataChoice, Data, words="a DataChoice, a Data"), text("the name of a data set")))

@@ -47,7 +47,7 @@ def make_problem(
     score: str | None = None,
     brings_data: bool = False,
     data_dir: str | None = None,
-    resolution: tuple[int, int] | None = None,
+    resolution: tuple[int, int] | Sequence[tuple[int, int]] | None = None,
 ) -> Problem:
     """The problem that a search is about; every name in it, and all of its data, are checked here.
 
@@ -67,7 +67,7 @@ def make_problem(
             data = msgspec.structs.replace(data, max_images=max_images)
         facts = facts_of(data, data_dir)
     name = data.name
-    channels, num_classes = template.template["input"][0], template.template["num_classes"]
+    channels, num_classes = template.inputs[0][0], template.template["num_classes"]
     if facts is not None:
         channels, num_classes = facts.channels, facts.num_classes
     template = template.for_data(channels, num_classes, resolution)
@@ -149,21 +149,23 @@ def adapted_words(space: SearchSpace | str | Path, problem: Problem) -> str:
     ''
     """
     template = space if isinstance(space, SearchSpace) else load_space(space)
-    own, now = template.template, problem.space.template
+    own, now = template.template["num_classes"], problem.space.template["num_classes"]
+    (channels, *_), *_ = was = template.inputs
+    (new_channels, *_), *_ = taken = problem.space.inputs
     changes = []
-    if own["input"][0] != now["input"][0]:
-        changes.append(f"{now['input'][0]} input channels in place of {own['input'][0]}")
-    if own["num_classes"] != now["num_classes"]:
-        changes.append(f"{now['num_classes']} outputs in place of {own['num_classes']}")
-    if list(own["input"][1:]) != list(now["input"][1:]):
-        sizes = [" x ".join(map(str, each["input"][1:])) for each in (now, own)]
+    if channels != new_channels:
+        changes.append(f"{new_channels} input channels in place of {channels}")
+    if own != now:
+        changes.append(f"{now} outputs in place of {own}")
+    sizes = [" or ".join(f"{height} x {width}" for _, height, width in each) for each in (taken, was)]
+    if sizes[0] != sizes[1]:
         changes.append(f"an input of {sizes[0]} in place of {sizes[1]}")
     return f"the space is fitted to the data: {', '.join(changes)}" if changes else ""
 
 
 def fitting_dataset(space: SearchSpace) -> str:
     """The data set whose images and classes `space` is made for. Raises `StudyError` where there is none."""
-    wanted = (*space.template["input"], space.template["num_classes"])
+    wanted = (*space.inputs[0], space.template["num_classes"])
     for name, facts in DATASETS.items():
         if (facts.channels, facts.height, facts.width, facts.num_classes) == wanted:
             return name
@@ -175,10 +177,10 @@ def fitting_dataset(space: SearchSpace) -> str:
 
 
 def baseline(name: str, problem: Problem) -> ListedNetwork:
-    """A zoo network for a problem's images and classes, at the space's resolution."""
+    """A zoo network for a problem's images and classes, at the space's resolution, the largest of several."""
     from naslab import zoo
 
-    channels, height, width = problem.space.template["input"]
+    channels, height, width = max(problem.space.inputs, key=lambda shape: shape[1] * shape[2])
     arch = zoo.model(
         name, num_classes=problem.space.template["num_classes"], resolution=(height, width), in_channels=channels
     )

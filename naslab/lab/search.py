@@ -40,12 +40,12 @@ from naslab.lab.models import (
     NAMES,
     OBSERVER,
     RECIPE,
-    RESOLUTION,
+    RESOLUTIONS,
     SEED,
     SPACE,
     WORKERS,
-    AnyResolution,
-    sides_of,
+    AnyResolutions,
+    sizes_of,
 )
 from naslab.lab.problems import (
     ListedNetwork,
@@ -99,7 +99,7 @@ def _rungs(value: Any) -> Any:
 @takes(
     space=SPACE,
     dataset=DATASET,
-    resolution=either(text(), RESOLUTION),
+    resolution=either(text(), RESOLUTIONS),
     max_images=MAX_IMAGES,
     strategy=Kind("the name of a strategy, one of your own, or a sampler of Optuna", _strategy),
     trials=COUNT,
@@ -125,7 +125,7 @@ def search(
     space: SearchSpace | str | Path,
     *,
     dataset: str | DataChoice | Data | None = None,
-    resolution: AnyResolution | None = None,
+    resolution: AnyResolutions | None = None,
     max_images: int | None = None,
     strategy: str | BaseSampler | Strategy = "evolution",
     trials: int = 50,
@@ -153,7 +153,8 @@ def search(
     `dataset` is a data set's name, by default the one that fits the space; `max_images` is how many training images are
     used, validation images among them; a `DataChoice` in the place of the name says more: how it is split, and whether
     its images are held in memory or streamed; `Data` hands over arrays, tensors or torch data sets. `resolution` is the
-    size that networks take, a side, `"32x48"` or (height, width), by default the space's; images are resized to it.
+    size that networks take, a side, `"32x48"` or (height, width), by default the space's; images are resized to it. Of
+    several, `"128,160,192"` or `"128:224:32"`, each network chooses its own (elastic resolution).
     `strategy` is a name (`auto` leaves the choice to naslab), a sampler of Optuna, or one of your own: an object with
     `ask` and `tell`, what makes such of (problem, seed), or its name as `"my_code:MyStrategy"`. `trials` is a total
     over all calls, of `epochs` epochs each, by default 4. `objectives` are names of metrics, accuracy and macs by
@@ -252,7 +253,7 @@ def plan_search(options: SearchOptions) -> PlannedSearch:
         score=None if asked is None else asked.metric,
         brings_data=is_own,
         data_dir=options.data_dir,
-        resolution=sides_of(options.resolution),
+        resolution=sizes_of(options.resolution),
     )
     if asked is not None:
         require_estimator_fits(asked, options, problem)

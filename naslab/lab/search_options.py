@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from naslab.estimators.estimator import Estimator
     from naslab.execution.workers import Workers
-    from naslab.lab.models import AnyResolution
+    from naslab.lab.models import AnyResolutions
     from naslab.space import SearchSpace
     from naslab.strategies.strategy import Strategy
     from naslab.study.data_choice import DataChoice
@@ -128,11 +128,12 @@ class SearchOptions:
             },
         ),
     )
-    resolution: AnyResolution | None = field(
+    resolution: AnyResolutions | None = field(
         default=None,
         metadata=_told(
             "Data",
-            "Input size of the networks: 32, or height x width as 32x48; by default the space's.",
+            "Input size of the networks: 32, or height x width as 32x48; of several, as 128,160 or 128:224:32, each "
+            "network chooses its own. By default the space's.",
             fixed="problem",
         ),
     )

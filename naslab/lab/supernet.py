@@ -90,8 +90,7 @@ def train_supernet(
     trained = problem.space
     sides = sides_of(resolution)
     if sides is not None:
-        channels = trained.template["input"][0]
-        trained = SearchSpace(trained.template | {"input": [channels, *sides]}, trained.name)
+        trained = trained.for_data(trained.inputs[0][0], trained.template["num_classes"], sides)
     settings = SupernetSettings(
         space=trained,
         data=problem.data,

@@ -76,6 +76,18 @@ def metrics() -> tuple[Metric, ...]:
     return tuple(_declared.values())
 
 
+def names_for(name: str) -> tuple[str, ...]:
+    """The metrics to choose from in place of an unknown `name`: those that any network may have where one is near it.
+
+    Elsewhere those of a task alone are among them.
+
+    >>> "macro_f1" in names_for("nonsense"), "macro_f1" in names_for("acuracy")
+    (True, False)
+    """
+    is_near_common_one = nearest(name, _declared).startswith(" (did you mean")
+    return tuple(_declared if is_near_common_one else _known())
+
+
 def find_metric(name: str, what: str = "metric") -> Metric:
     """The metric called `name`; raises `UnknownNameError` with the nearest names, which calls it a `what`."""
     row = metric_at(name)
@@ -85,8 +97,7 @@ def find_metric(name: str, what: str = "metric") -> Metric:
     if name not in known and _is_published(name):
         known = _known()
     if name not in known:
-        is_near_common_one = nearest(name, _declared).startswith(" (did you mean")
-        raise UnknownNameError(what, name, _declared if is_near_common_one else known)
+        raise UnknownNameError(what, name, names_for(name))
     return known[name]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from itertools import islice
 from typing import Any
@@ -12,11 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from naslab.arch.cost import cost
+from naslab.arch.plan import Shape
 from naslab.arch.spec import ArchSpec
 from naslab.errors import SpecError
 from naslab.space.counting import Counting
 from naslab.space.decoding import Decoding
 from naslab.space.genome import Encoding, Genome, Hole
+from naslab.space.inputs import each_size, input_of, input_shapes, with_channels
 from naslab.space.membership import genomes_of
 from naslab.space.moves import Moves
 from naslab.space.repairing import cheapest_genome, repaired_genome
@@ -168,13 +170,30 @@ class SearchSpace(msgspec.Struct, frozen=True, dict=True):
         begin = [self.sample(rng) for _ in range(starts)]
         return cheapest_genome(begin, self._moves, self._price(price), rng)
 
-    def for_data(self, channels: int, num_classes: int, resolution: tuple[int, int] | None = None) -> SearchSpace:
+    @property
+    def inputs(self) -> tuple[Shape, ...]:
+        """What its networks take, (channels, height, width); several where their resolution is a choice."""
+        return input_shapes(self.template["input"])
+
+    def for_data(
+        self, channels: int, num_classes: int, resolution: tuple[int, int] | Sequence[tuple[int, int]] | None = None
+    ) -> SearchSpace:
         """The same space for images of `channels` channels and for `num_classes` classes.
 
-        Its networks take images of `resolution` (height, width), by default of the size that they took.
+        Its networks take images of `resolution` (height, width), by default of the size that they took. Where it is
+        several sizes, each network chooses one of them (elastic resolution).
+
+        >>> from naslab.space import load_space
+        >>> elastic = load_space("nas_bench_macro").for_data(3, 10, [(24, 24), (32, 32)])
+        >>> elastic.size() // load_space("nas_bench_macro").size(), elastic.inputs
+        (2, ((3, 24, 24), (3, 32, 32)))
         """
-        height, width = resolution or self.template["input"][1:]
-        fitted = self.template | {"input": [channels, height, width], "num_classes": num_classes}
+        own = self.template["input"]
+        if resolution is not None:
+            now = input_of(channels, each_size(resolution))
+        else:
+            now = own if {shape[0] for shape in self.inputs} == {channels} else with_channels(own, channels)
+        fitted = self.template | {"input": now, "num_classes": num_classes}
         return self if fitted == self.template else SearchSpace(fitted, self.name)
 
     def _first_network(self, genomes: Iterator[Genome]) -> Genome:

@@ -21,6 +21,7 @@ from naslab.metrics import (
     metrics,
     named_at,
     named_metric,
+    names_for,
 )
 from naslab.outside import OutsideError, is_outside
 from naslab.space import SearchSpace
@@ -74,7 +75,7 @@ class Objective(Spec, frozen=True):
         if not colon:
             if not is_declared(name) and re.fullmatch(r"[A-Za-z_]\w*", name):
                 mend = f"a number that your own estimator returns needs its direction, as {name}:max or {name}:min"
-                raise UnknownNameError("objective", name, (row.name for row in metrics()), mend)
+                raise UnknownNameError("objective", name, names_for(name), mend)
             return cls(metric=name, maximise=find_metric(name, "objective").maximise)
         is_right = direction in DIRECTIONS and re.fullmatch(r"[A-Za-z_]\w*", name)
         require(bool(is_right), "objective", f"must look like 'f1:max' or 'f1:min', got '{metric}'")

@@ -58,8 +58,16 @@ def facts_of(choice: DataChoice, data_dir: str | Path | None = None) -> DataFact
     if name not in DATASETS and is_from_outside(name):
         return open_stored(choice, None if data_dir is None else Path(data_dir)).facts
     if name not in DATASETS:
-        raise UnknownNameError("data set", name, dataset_names())
+        raise UnknownNameError("data set", name, dataset_names(), _as_written(name))
     return DataFacts(**DATASETS[name]._asdict())
+
+
+def _as_written(name: str) -> str:
+    """How a folder or a file of the working folder is named as a data set, where `name` is one."""
+    path = Path(name)
+    forms = {".npz": "arrays", ".csv": "csv"}
+    form = "image_folder" if path.is_dir() else forms.get(path.suffix.lower()) if path.is_file() else None
+    return f"what lies there is named {form}:{name}" if form else ""
 
 
 def checked_facts(choice: DataChoice, data_dir: str | Path | None = None) -> DataFacts:

@@ -101,11 +101,17 @@ def _after_sequence(layer: Sequence, channels: int, positions: int) -> int:
     return channels
 
 
-def _after_graph(layer: Dag, channels: int, positions: int) -> int:
-    values = [channels] * layer.num_inputs
-    for node in layer.nodes:
+def graph_channels(graph: Dag, inputs: list[int]) -> list[int]:
+    """The channels of each value of a `graph` whose `inputs` have so many: those of the inputs, then of each node."""
+    values = list(inputs)
+    for node in graph.nodes:
         read = [values[index] for index in node.inputs]
-        values.append(channels_after(node.layer, sum(read) if node.join == "concat" else read[0], positions))
+        values.append(channels_after(node.layer, sum(read) if node.join == "concat" else read[0]))
+    return values
+
+
+def _after_graph(layer: Dag, channels: int, positions: int) -> int:
+    values = graph_channels(layer, [channels] * layer.num_inputs)
     return sum(values[index] for index in layer.outputs)
 
 

@@ -5,10 +5,17 @@ What is done with a pair of primitive layers is their rule, or what their declar
 
 from __future__ import annotations
 
-from naslab.arch.declaration import passes_on
-from naslab.arch.plan import Concat, Dag, Gate, Identity, Layer, Residual, Sequence
-from naslab.training.inheritance.channels import channels_after, chooses_outputs, chosen_outputs, layers_with_weights
+from naslab.arch.declaration import NEW, passes_on
+from naslab.arch.plan import Concat, Dag, Gate, Identity, Layer, Node, Residual, Sequence
+from naslab.training.inheritance.channels import (
+    channels_after,
+    chooses_outputs,
+    chosen_outputs,
+    graph_channels,
+    layers_with_weights,
+)
 from naslab.training.inheritance.flow import Channels, Flow, spread, stacked
+from naslab.training.inheritance.graph_matching import matched_nodes
 from naslab.training.inheritance.insertion import insert_layer
 from naslab.training.inheritance.plain_layers import transfer_as_declared
 from naslab.training.inheritance.rules import LayerPair, TransferFunction, path_of, rule_of, start_afresh
@@ -155,26 +162,69 @@ def _dag(transfer: WeightTransfer, pair: LayerPair, flow: Flow, wanted: Channels
 def transfer_graph(transfer: WeightTransfer, pair: LayerPair, flows: list[Flow]) -> Flow:
     """The layers of a `pair` of graphs, node by node, given the `flows` of the inputs; the flow of the output.
 
-    Graphs of other nodes or connections start afresh. `transfer` notes where joined maps carry different channels.
+    Of graphs of other nodes or connections those nodes are paired that stand for each other (`graph_matching`), the
+    others start afresh. `transfer` notes that, and where joined maps carry different channels.
     """
     old, new = pair.old, pair.new
     assert isinstance(old, Dag)
     assert isinstance(new, Dag)
-    if not _is_same_graph(old, new):
+    if old.num_inputs != new.num_inputs:
         return start_afresh(transfer, pair, flows[-1], OTHER_KIND)
+    is_same = _is_same_graph(old, new)
+    matched = list(range(len(new.nodes))) if is_same else matched_nodes(old, new)
     values = [flow._replace(norm=None) for flow in flows]
-    for name, was, node in zip(new.names, old.nodes, new.nodes, strict=True):
-        read = [values[index] for index in node.inputs]
-        flow = read[0]
-        if node.join == "concat":
-            flow = stacked(read, [each.width for each in read])
-        elif len(read) > 1:
-            if any((each.channels, each.scale) != (flow.channels, flow.scale) for each in read):
-                transfer.break_at(path_of(pair.new_path, name), "the maps joined here carry different channels")
-            flow = Flow(flow.channels, flow.width, scale=flow.scale)
-        values.append(transfer_layer(transfer, pair.part(name, was.layer, name, node.layer), flow))
-    made = [values[index] for index in new.outputs]
-    return stacked(made, [each.width for each in made]) if len(made) > 1 else made[0]._replace(norm=None)
+    old_widths = graph_channels(old, [flow.width for flow in flows])
+    for name, node, match in zip(new.names, new.nodes, matched, strict=True):
+        path = path_of(pair.new_path, name)
+        flow = _joined(transfer, path, node, values)
+        if match is None:
+            made = _new_node(transfer, path, node.layer, flow)
+        else:
+            was = old.nodes[match]
+            read = [old_widths[index] for index in was.inputs]
+            flow = _of_width(flow, sum(read) if was.join == "concat" else read[0])
+            made = transfer_layer(transfer, pair.part(old.names[match], was.layer, name, node.layer), flow)
+        values.append(made)
+    if not is_same:
+        transfer.break_at(pair.new_path, OTHER_GRAPH)
+    out = [values[index] for index in new.outputs]
+    flow = stacked(out, [each.width for each in out]) if len(out) > 1 else out[0]._replace(norm=None)
+    return _of_width(flow, sum(old_widths[index] for index in old.outputs))
+
+
+OTHER_GRAPH = "a graph of other nodes or connections than the parent's"
+
+
+def _joined(transfer: WeightTransfer, path: str, node: Node, values: list[Flow]) -> Flow:
+    """The flow of what a node reads of the `values` so far; where they differ, `transfer` notes a break at `path`."""
+    read = [values[index] for index in node.inputs]
+    if node.join == "concat":
+        return stacked(read, [each.width for each in read])
+    flow = read[0]
+    if len(read) > 1:
+        if any((each.channels, each.scale) != (flow.channels, flow.scale) for each in read):
+            transfer.break_at(path, "the maps joined here carry different channels")
+        return Flow(flow.channels, flow.width, scale=flow.scale)
+    return flow
+
+
+def _new_node(transfer: WeightTransfer, path: str, layer: Layer, flow: Flow) -> Flow:
+    """A node of no counterpart in the parent's graph: its weights, where it has any, are its own."""
+    if not layers_with_weights(layer):
+        made = insert_layer(transfer, path, layer, flow)
+        is_new = NEW in made.channels and len(made.channels) == len(flow.channels)
+        return flow if is_new else made  # what reads zeros keeps its weights
+    transfer.fresh += transfer.owners(path)
+    count = channels_after(layer, len(flow.channels), flow.positions[1])
+    channels = tuple(flow.channels[channel % len(flow.channels)] for channel in range(count))
+    return flow.made(channels, flow.width)
+
+
+def _of_width(flow: Flow, width: int) -> Flow:
+    """A flow of the parent's map of `width` channels: where `flow` is of another map, that one's in turn."""
+    if flow.width == width:
+        return flow
+    return Flow(spread(width, len(flow.channels)), width, positions=flow.positions)
 
 
 def _is_same_graph(old: Dag, new: Dag) -> bool:

@@ -31,6 +31,9 @@ class SupernetSettings(msgspec.Struct, frozen=True, kw_only=True):
     distill: bool = False
 
     def __post_init__(self) -> None:
+        sizes = " and ".join(f"{height}x{width}" for _, height, width in self.space.inputs)
+        rule = f"a supernet is trained on images of one size, those of the space are {sizes}; give one"
+        require(len(self.space.inputs) == 1, "resolution", rule)
         require(self.epochs >= 1, "epochs", f"must be at least 1, got {self.epochs}")
         require(self.num_paths >= 1, "num_paths", f"must be at least 1, got {self.num_paths}")
         require(self.sandwich or not self.distill, "distill", "needs the largest network of the sandwich rule")
@@ -38,5 +41,5 @@ class SupernetSettings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def size(self) -> tuple[int, int]:
         """The (height, width) of the images."""
-        _, height, width = self.space.template["input"]
+        _, height, width = self.space.inputs[0]
         return height, width

@@ -11,7 +11,7 @@ import pytest
 from own_searches import own_folder, search
 
 import naslab
-from naslab.analysis.facts import facts
+from naslab.analysis.facts import facts, foreseen_words
 from naslab.arch import cost
 from naslab.errors import LimitError, SpecError
 from naslab.estimators import limited
@@ -137,3 +137,4 @@ def test_the_report_says_the_error_of_the_prediction(folder: Path) -> None:
     [told] = [each.value for each in facts(study).facts if each.name == "latency_ms"]
     assert "predicted from descriptions with an error of" in told
     assert "(leave one out, " in told
+    assert foreseen_words(study) == {"latency_ms": told}

@@ -59,6 +59,14 @@ def test_an_unknown_data_set_is_named_with_its_neighbour():
         dataset_info("cifar01")
 
 
+@pytest.mark.parametrize(("there", "form"), [("mine", "image_folder"), ("five.npz", "arrays"), ("labels.csv", "csv")])
+def test_a_folder_or_file_given_bare_is_named_with_its_form(tmp_path, there, form):
+    path = tmp_path / there
+    path.touch() if path.suffix else path.mkdir()
+    with pytest.raises(UnknownNameError, match=f"; what lies there is named {form}:{path}$"):
+        dataset_info(str(path))
+
+
 @pytest.mark.parametrize("folder", ["fashion_mnist", "FashionMNIST/raw", "."])
 @pytest.mark.parametrize("ending", ["", ".gz"])
 def test_fashion_mnist_is_read_in_every_layout(tmp_path, folder, ending):
