@@ -92,15 +92,14 @@ def file_bytes(path: Path) -> int:
 @contextmanager
 def passing_warnings() -> Iterator[None]:
     """Hold back what quantisers warn of on their own parts, for the block."""
-    root = logging.getLogger()
-    before = root.level
-    root.setLevel(logging.ERROR)
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        root.setLevel(before)
+        logging.disable(before)
 
 
 class _Batches:
