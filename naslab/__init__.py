@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # the table below in a form that type checkers read; a test h
     from naslab.execution.workers import Workers as Workers
     from naslab.lab.backbones import backbone as backbone
     from naslab.lab.backbones import features as features
+    from naslab.lab.backbones import register_with_timm as register_with_timm
     from naslab.lab.calibration import calibrate as calibrate
     from naslab.lab.comparing import compare_studies as compare_studies
     from naslab.lab.latency import calibrate_latency as calibrate_latency
@@ -90,6 +91,7 @@ _HOMES = {
     "export_shared_weights": "naslab.lab.supernet",
     "family": "naslab.lab.networks",
     "features": "naslab.lab.backbones",
+    "register_with_timm": "naslab.lab.backbones",
     "find_model": "naslab.lab.models",
     "fit_compound": "naslab.lab.scaling",
     "fit_data_law": "naslab.lab.scaling",

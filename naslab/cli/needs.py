@@ -164,7 +164,7 @@ NEEDS: dict[str, dict[str, Need]] = {
         **_always("model", "dataset", "data_dir", "use_validation", "epochs", "recipe", "resolution", "start_from"),
         **_always("seed", "seeds", "device", "ledger", "out", "bare", "licence", "json", "max_images", "freeze_norm"),
         **dict.fromkeys(("skip_unreadable", "channels", "task"), needs("dataset")),
-        **_always("pretrained", "layer_decay"),
+        **_always("pretrained", "layer_decay", "quantize"),
         "least_match": needs("pretrained"),
         "tune": needs("pretrained", "start_from"),
     },

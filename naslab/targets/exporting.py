@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from naslab.atomic_write import atomic_write
 from naslab.errors import NaslabError, shown
 from naslab.targets.target import Deployed
 
@@ -81,6 +82,15 @@ def quantised(path: Path, target: Path, images: NDArray[np.float32] | None = Non
     except Exception as error:  # noqa: BLE001 - the quantiser's own errors have no common class
         raise NaslabError(f"the network cannot be quantised to 8 bits: {shown(str(error), 300)}") from None
     return target
+
+
+def keep_onnx(path: Path, target: Path, metadata: Mapping[str, str]) -> None:
+    """Put the ONNX file `path` at `target`, with the texts of `metadata` in it. Raises `WriteError` as writing does."""
+    import onnx
+
+    model = onnx.load(str(path))
+    onnx.helper.set_model_props(model, dict(metadata))
+    atomic_write(target, model.SerializeToString())
 
 
 def file_bytes(path: Path) -> int:
