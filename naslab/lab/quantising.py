@@ -52,7 +52,7 @@ class Int8(msgspec.Struct, frozen=True, kw_only=True):
 def require_quantisable(
     quantize: str, model: Model, has_weights: bool, task: str, recipe: Recipe, use_validation: bool
 ) -> None:
-    """Raise `NaslabError` where `model` cannot be fine-tuned to `quantize`, before anything is spent.
+    """Raise `SpecError` where `model` cannot be fine-tuned to `quantize`, `NaslabError` where a package is missing.
 
     `has_weights` says whether there are weights to begin with, `task` what the data tell, `recipe` how it is trained
     and `use_validation` whether validation images are trained on.
@@ -81,7 +81,7 @@ def weights_of(model: Model) -> Beginning:
 
 
 class PostTraining:
-    """A network that is fine-tuned to 8 bits, quantised as it is before that.
+    """A network that is fine-tuned as `quantize` says, quantised as it is before that.
 
     It is that of `arch` with the weights `start_from`, a file, or those of `beginning`, on the data of `choice` in
     `data_dir`.
