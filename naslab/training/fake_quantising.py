@@ -34,7 +34,10 @@ def require_torchao() -> None:
 
 
 class Quantiser(nn.Module):
-    """A fake quantiser of torchao's, `own`, whose range follows what it sees in training mode alone; values keep their shape."""
+    """A fake quantiser of torchao's, `own`, whose range follows what it sees in training mode alone; shapes stay.
+
+    Values have any shape.
+    """
 
     def __init__(self, own: nn.Module) -> None:
         super().__init__()
