@@ -128,6 +128,6 @@ def _maps(module: nn.Module, levels: Sequence[Level], wanted: Sequence[int], inf
     class Maps(FeatureMaps):
         """Maps of a network with timm's description of them, `feature_info`."""
 
-        feature_info = FeatureInfo(info, tuple(wanted))
+        feature_info: Any = FeatureInfo(info, tuple(wanted))
 
     return Maps(module, [levels[place] for place in wanted])
