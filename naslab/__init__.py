@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # the table below in a form that type checkers read; a test h
     from naslab.execution.workers import Workers as Workers
     from naslab.lab.backbones import backbone as backbone
     from naslab.lab.backbones import features as features
+    from naslab.lab.backbones import register_with_timm as register_with_timm
     from naslab.lab.calibration import calibrate as calibrate
     from naslab.lab.comparing import compare_studies as compare_studies
     from naslab.lab.detecting import detect as detect
@@ -114,6 +115,7 @@ _HOMES = {
     "open_study": "naslab.lab.reading",
     "pareto_front": "naslab.lab.reading",
     "predict": "naslab.lab.predicting",
+    "register_with_timm": "naslab.lab.backbones",
     "rename_study": "naslab.lab.studies",
     "rescale": "naslab.lab.networks",
     "save_arch": "naslab.lab.networks",

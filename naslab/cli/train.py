@@ -88,7 +88,8 @@ def train(
     max_images: MaxImagesOption = None,
     epochs: EpochsOption = 20,
     recipe: Annotated[
-        str | None, search_option("recipe", show_default="full; with --pretrained fine-tune, of a head probe")
+        str | None,
+        search_option("recipe", show_default="full; with --pretrained, --quantize fine-tune, of a head probe"),
     ] = None,
     resolution: Annotated[
         str | None, typer.Option(help="Input size: 32, or height x width as 32x48.", rich_help_panel="Training")
@@ -99,6 +100,13 @@ def train(
     pretrained: PretrainedOption = None,
     least_match: LeastMatchOption = 0.9,
     tune: TuneOption = None,
+    quantize: Annotated[
+        str | None,
+        typer.Option(
+            help="int8: fine-tune a trained network as it computes in 8 bits, and say what that gains.",
+            rich_help_panel="Training",
+        ),
+    ] = None,
     freeze_norm: Annotated[
         bool, typer.Option("--freeze-norm", help="Batch norms stay as they are.", rich_help_panel="Training")
     ] = False,
@@ -140,7 +148,9 @@ def train(
     Example: naslab train mystudy:front --seeds 3 --epochs 60 --out trained
 
     A --task of detection, instance_segmentation, keypoints or segmentation has a --dataset coco:DIR, voc:DIR, yolo:DIR
-    or masks:DIR, and trains torchvision's heads on the network's maps; the folder is one for naslab predict.
+    or masks:DIR, and trains torchvision heads on the maps of the network; the folder is one for naslab predict.
+
+    Example: naslab train trained --quantize int8 --epochs 5 --out trained-int8
 
     Example: naslab train efficientnet_b0 --pretrained torchvision --tune head --dataset cifar10 --epochs 5
 
@@ -184,6 +194,7 @@ def train(
         "start_from": start_from,
         "pretrained": pretrained,
         "tune": tune,
+        "quantize": quantize,
         "freeze_norm": freeze_norm,
         "layer_decay": layer_decay,
         "least_match": least_match,
@@ -216,6 +227,11 @@ def train(
         f"test {', '.join(told)} on {value['num_test_images']} images of {value['dataset']}, "
         f"{value['wall_seconds']:.0f} s on {value['device']}"
     )
+    if "int8" in value:
+        told_int8 = value["int8"]
+        gain = f"{told_int8.gain:+.2f} +- {told_int8.gain_sem:.2f} over quantising it as it was"
+        tell(f"in {told_int8.target} {told_int8.accuracy:.2f} % of {told_int8.num_images} validation images, {gain}")
+        say(f"wrote {told_int8.file} to {out}")
     say(f"wrote weights.safetensors, network.json, network.py, arch.yaml and result.json to {out}")
 
 

@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from naslab.arguments import flag, many, optional, path, takes, whole
-from naslab.lab.models import LEDGER, MODEL, SEED, AnyModel, find_model
+from naslab.arch import ArchSpec
+from naslab.arguments import either, flag, many, optional, path, takes, text, whole
+from naslab.errors import SpecError
+from naslab.lab.models import LEDGER, MODEL, SEED, AnyModel, Model, find_model
 
 if TYPE_CHECKING:
     from naslab.pretrained.backbones import Backbone
@@ -93,3 +95,33 @@ def backbone(
     if freeze_norm:
         freeze_norms(maps)
     return Backbone(maps, out_channels)
+
+
+@takes(model=either(MODEL, many(MODEL)), name=optional(text("a name")), ledger=LEDGER)
+def register_with_timm(
+    model: AnyModel | Sequence[AnyModel], name: str | None = None, *, ledger: str | Path = "naslab.db"
+) -> tuple[str, ...]:
+    """Put networks into timm's registry, and give their names there: `timm.create_model("naslab_mobilenet_v2")`.
+
+    `model` is what `naslab.find_model` finds a network by, in `ledger`, or several; the `name` of one may be chosen. In
+    timm they are called `naslab_` and the name, for timm takes no slash in names. There they take `num_classes`,
+    `in_chans`, `features_only`, `out_indices`, and where trained `pretrained`, and have `feature_info`. Images are
+    normalised as their `pretrained_cfg` says. Raises `SpecError` for a name beside several, `NaslabError` without timm.
+
+    >>> import naslab
+    >>> naslab.register_with_timm(["mobilenet_v2", "resnet18"])
+    ('naslab_mobilenet_v2', 'naslab_resnet18')
+    """
+    from naslab.pretrained.timm_models import Registered, register
+
+    models = [model] if isinstance(model, str | Path | ArchSpec | Model) else list(model)
+    if name is not None and len(models) != 1:
+        raise SpecError("name", f"is that of one network, got {len(models)} of them: leave it out")
+    found = [find_model(each, ledger) for each in models]
+    return tuple(
+        register(
+            name or each.name,
+            Registered(each.arch, each.facts, None if each.weights is None else str(each.weights)),
+        )
+        for each in found
+    )

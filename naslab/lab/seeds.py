@@ -37,7 +37,8 @@ class How(msgspec.Struct, frozen=True, kw_only=True):
     """How networks are trained into folders: what `naslab.train` takes, and whether `network.py` is `bare`.
 
     `data` is the data set that was chosen, `recipe` the recipe that was settled; `epochs`, `device`, `use_validation`,
-    `start_from`, `pretrained`, `tune`, `least_match`, `ledger`, `data_dir` and `licence` are those of `naslab.train`.
+    `start_from`, `pretrained`, `tune`, `quantize`, `least_match`, `ledger`, `data_dir` and `licence` are those of
+    `naslab.train`.
     """
 
     data: DataChoice
@@ -48,6 +49,7 @@ class How(msgspec.Struct, frozen=True, kw_only=True):
     start_from: str | Path | None = None
     pretrained: str | Path | None = None
     tune: str | None = None
+    quantize: str | None = None
     least_match: float = 0.9
     ledger: str | Path = "naslab.db"
     data_dir: str | Path | None = None
@@ -133,6 +135,7 @@ def train_seeds(
     start_from: str | Path | None = None,
     pretrained: str | Path | None = None,
     tune: str | None = None,
+    quantize: str | None = None,
     freeze_norm: bool = False,
     layer_decay: float | None = None,
     least_match: float = 0.9,
@@ -152,10 +155,10 @@ def train_seeds(
     into a folder of its own in `out`, which is a model for every command. A folder that holds the training already is
     read and not trained again, so that what was interrupted goes on; one that diverges is told as such. `out` gets the
     table as `seeds.json`. `dataset`, `epochs`, `recipe`, `device`, `use_validation`, `start_from`, `pretrained`,
-    `tune`, `freeze_norm`, `layer_decay`, `least_match`, `max_images`, `data_dir`, `licence` and `note` are those of
-    `naslab.train`, with `bare` normalisation is left outside of `network.py`; `report` is called with the network's
-    name, the seed and every epoch. Raises `StudyError` where a folder holds another training,
-    `SpecError` for `start_from` beside several networks, and what `naslab.train` raises.
+    `tune`, `quantize`, `freeze_norm`, `layer_decay`, `least_match`, `max_images`, `data_dir`, `licence` and `note` are
+    those of `naslab.train`, with `bare` normalisation is left outside of `network.py`; `report` is called with the
+    network's name, the seed and every epoch. Raises `StudyError` where a folder holds another training, `SpecError` for
+    `start_from` beside several networks, and what `naslab.train` raises.
 
     >>> import naslab
     >>> naslab.train_seeds("mystudy:front", seeds=3, epochs=60).networks[0].means["accuracy"]  # doctest: +SKIP
@@ -176,6 +179,7 @@ def train_seeds(
         start_from=start_from,
         pretrained=pretrained,
         tune=tune,
+        quantize=quantize,
         least_match=least_match,
         ledger=ledger,
         data_dir=data_dir,
@@ -221,7 +225,7 @@ def settle(
     if max_images is not None:
         data = msgspec.structs.replace(data, max_images=max_images)
     is_pretrained = how["pretrained"] is not None
-    settled = recipe_of(recipe, data.name, is_pretrained, how["tune"], freeze_norm, layer_decay)
+    settled = recipe_of(recipe, data.name, is_pretrained, how["tune"], freeze_norm, layer_decay, how["quantize"])
     return How(data=data, recipe=settled, **how)
 
 
@@ -238,6 +242,7 @@ def train_to_folder(
     `report` is called with every epoch, `note` with what was taken of pretrained weights, a line at a time. What was in
     `folder` stays until the training is done.
     """
+    from naslab.lab.quantising import INT8_FILE
     from naslab.package.folder import write_package
 
     places = weights, result = folder / WEIGHTS_FILE, folder / RESULT_FILE
@@ -256,6 +261,7 @@ def train_to_folder(
             start_from=how.start_from,
             pretrained=how.pretrained,
             tune=how.tune,
+            quantize=how.quantize,
             least_match=how.least_match,
             save_to=draft,
             ledger=how.ledger,
@@ -265,6 +271,8 @@ def train_to_folder(
             note=note,
         )
         result.unlink(missing_ok=True)
+        if trained.int8 is None:
+            (folder / INT8_FILE).unlink(missing_ok=True)  # of an earlier training
         put_in_place(draft, weights)
     finally:
         draft.unlink(missing_ok=True)
@@ -276,6 +284,7 @@ def train_to_folder(
         "recipe": trained.recipe,
         "seed": seed,
         **msgspec.structs.asdict(trained.result),
+        **({} if trained.int8 is None else {"int8": trained.int8}),
         "asked": _asked(found, how),
         "folder": str(folder),
     }
@@ -321,6 +330,8 @@ def _asked(found: Model, how: How) -> dict[str, Any]:
         asked |= {"pretrained": str(how.pretrained)}
     if how.tune is not None:
         asked |= {"tune": how.tune}
+    if how.quantize is not None:
+        asked |= {"quantize": how.quantize}
     return dict(msgspec.to_builtins(asked))
 
 

@@ -200,6 +200,7 @@ def _of_network(
 def _metric(given: str | Callable[..., Any], bench: Workbench) -> _Metric:
     """The metric that is asked for. Raises `StudyError` for one that needs no measuring, or a trained network."""
     from naslab.estimators.limited import measured_before_training
+    from naslab.targets.metrics import is_at, require_metric
 
     if isinstance(given, str) and is_outside(given) and isinstance(load_outside(given, "metric"), Metric):
         given = named_metric(given).name
@@ -214,6 +215,9 @@ def _metric(given: str | Callable[..., Any], bench: Workbench) -> _Metric:
     if not row.is_limitable or not (row.measured_by == TIMING or "@" in given):
         mend = "naslab train STUDY:front trains and tests the networks of a front"
         raise StudyError(f"{given} is known after training alone, by {row.measured_by or 'its estimator'}: {mend}")
+
+    if is_at(given):
+        require_metric(given)
 
     def measure(candidate: Candidate, bench: Workbench) -> dict[str, float]:
         return measured_before_training((given,), candidate, bench)

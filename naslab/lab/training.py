@@ -45,13 +45,15 @@ from naslab.training.datasets.info import dataset_names, facts_of
 from naslab.training.recipe_files import find_recipe
 
 if TYPE_CHECKING:
+    from naslab.lab.quantising import Int8
     from naslab.training.fit import FitResult
 
 
 class Trained(msgspec.Struct, frozen=True):
     """A network trained to the end: what was trained, on what, how, and how well it does on the test set.
 
-    `facts` are all that its files say of it: how an image becomes its input, and what its outputs are called.
+    `facts` are all that its files say of it: how an image becomes its input, and what its outputs are called. `int8` is
+    what quantisation-aware fine-tuning gained, where that was asked for.
     """
 
     arch: ArchSpec
@@ -59,6 +61,7 @@ class Trained(msgspec.Struct, frozen=True):
     recipe: Recipe
     result: FitResult
     facts: Facts
+    int8: Int8 | None = None
 
 
 HOW_TO_TRAIN = {
@@ -71,6 +74,7 @@ HOW_TO_TRAIN = {
     "start_from": optional(path("a file of weights")),
     "pretrained": optional(path("weights, as read_source names them,")),
     "tune": optional(text("head, last:K, all or scratch")),
+    "quantize": optional(text("int8")),
     "freeze_norm": flag(),
     "layer_decay": optional(number()),
     "least_match": number(),
@@ -97,6 +101,7 @@ def train(
     start_from: str | Path | None = None,
     pretrained: str | Path | None = None,
     tune: str | None = None,
+    quantize: str | None = None,
     freeze_norm: bool = False,
     layer_decay: float | None = None,
     least_match: float = 0.9,
@@ -122,13 +127,20 @@ def train(
     and less than `least_match` is refused. Images are normalised as those that they were learned on. `tune` is what is
     then trained: the classifier (`head`), the head and the last K stages (`last:K`), `all`, or all from random weights
     (`scratch`); with `freeze_norm` batch norms stay, and each stage learns at `layer_decay` times the rate of the next.
-    The `recipe` is by default `full`, `probe` for a classifier alone, and else `fine-tune` with `pretrained`. Raises
-    `SpecError` for options that do not go together, `NaslabError` for data, weights or a device that do not fit.
+
+    With `quantize` (`int8`) a trained network (a folder, or weights by `start_from` or `pretrained`) is fine-tuned as
+    it computes in 8 bits, by torchao; the weights stay floating-point numbers, and quantised they lose less. What that
+    gains over quantising the network as it was is in `int8`, and `int8.onnx` is written beside `save_to`.
+
+    The `recipe` is by default `full`, `probe` for a classifier alone, and else `fine-tune` with `pretrained` or
+    `quantize`. Raises `SpecError` for options that do not go together, `NaslabError` for data, weights or a device that
+    do not fit.
 
     >>> import naslab
     >>> trained = naslab.train("mystudy:best", epochs=60)  # doctest: +SKIP
     >>> trained.result.test_accuracy  # doctest: +SKIP
     """
+    from naslab.lab.quantising import INT8_FILE, PostTraining, require_quantisable, weights_of
     from naslab.package.folder import copy_weights
     from naslab.pretrained.start import pretrained as begin_with
     from naslab.training.fit import fit_and_test
@@ -147,8 +159,13 @@ def train(
     arch = msgspec.structs.replace(
         found.arch, input=(info.channels, *found.arch.input[1:]), num_classes=info.num_classes
     )
-    how = recipe_of(recipe, choice.name, pretrained is not None, tune, freeze_norm, layer_decay)
+    how = recipe_of(recipe, choice.name, pretrained is not None, tune, freeze_norm, layer_decay, quantize)
     require_tunable(how, arch)
+    if quantize is not None:
+        has_weights = any(each is not None for each in (found.weights, start_from, pretrained)) and tune != SCRATCH
+        if save_to is None:
+            raise SpecError("quantize", "writes the network in 8 bits beside its weights: give save_to, a file")
+        require_quantisable(quantize, found, has_weights, info.task, how, use_validation)
     require_recipe_fits(how, info, choice.name)
     require_measurable(info, choice.name)
     require_split(choice, data_dir)
@@ -163,6 +180,12 @@ def train(
             note(line)
     if save_to is not None:
         make_folder(Path(save_to).parent)
+    beginning = None if begun is None else begun.scratch if tune == SCRATCH else begun.beginning
+    post_training = None
+    if quantize is not None:
+        if beginning is None and start_from is None:
+            beginning = weights_of(found)
+        post_training = PostTraining(quantize, arch, choice, data_dir, start_from, beginning)
     result = fit_and_test(
         arch,
         choice,
@@ -173,7 +196,8 @@ def train(
         device=device,
         use_validation=use_validation,
         start_from=start_from,
-        beginning=None if begun is None else begun.scratch if tune == SCRATCH else begun.beginning,
+        beginning=beginning,
+        is_quantised=quantize is not None,
         save_to=save_to,
         report=report,
     )
@@ -183,7 +207,10 @@ def train(
     if save_to is not None:
         digest = copy_weights(Path(save_to), Path(save_to), facts)
         result = msgspec.structs.replace(result, weights_sha256=digest)
-    return Trained(arch, choice.name, how, result, facts)
+    int8 = None
+    if post_training is not None and save_to is not None:
+        int8 = post_training.beside(Path(save_to), facts, Path(save_to).with_name(INT8_FILE))
+    return Trained(arch, choice.name, how, result, facts, int8)
 
 
 SCRATCH = "scratch"
@@ -197,15 +224,19 @@ def recipe_of(
     tune: str | None,
     freeze_norm: bool,
     layer_decay: float | None,
+    quantize: str | None = None,
 ) -> Recipe:
     """The `recipe` that is asked for, fitted to `dataset`, with what else is asked for of it.
 
     `is_pretrained` says whether there are weights to begin with, which `tune`, `freeze_norm` and `layer_decay` are for,
-    as in `train`.
+    as in `train`. With `quantize` it computes in float32, which 8 bits are simulated in, and step by step.
     """
     trained = "all" if tune == SCRATCH else tune
-    default = "full" if not is_pretrained or tune == SCRATCH else "probe" if tune == "head" else "fine-tune"
+    begins = is_pretrained or quantize is not None
+    default = "full" if not begins or tune == SCRATCH else "probe" if tune == "head" else "fine-tune"
     how = recipe if isinstance(recipe, Recipe) else find_recipe(recipe or default, dataset)
+    if quantize is not None:
+        how = msgspec.structs.replace(how, precision="float32", compile="off", graphs="off")
     return msgspec.structs.replace(
         how,
         tune=how.tune if trained is None else trained,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from naslab.arch import ArchSpec
 from naslab.errors import DataError, SpecError
 from naslab.package.facts import Facts, Preprocessing
+from naslab.targets.exporting import keep_onnx
 from naslab.targets.target import Deployed, Target, require_target
 from naslab.training.data import DataSplit
 from naslab.training.evaluation import accuracy_sem
@@ -25,6 +27,10 @@ CALIBRATION_IMAGES = 256
 """Training images that the ranges of activations are taken from."""
 LEAST_CALIBRATION = 32
 BATCH = 64
+
+
+Kept: TypeAlias = tuple[Path, Mapping[str, str]]
+"""Where an ONNX file is put, and the texts by name in its metadata."""
 
 
 class DeployedAccuracy(NamedTuple):
@@ -40,11 +46,16 @@ class DeployedAccuracy(NamedTuple):
 
 
 def accuracy_of_module(
-    module: nn.Module, arch: ArchSpec, split: DataSplit, target: Target, num_calibration: int = CALIBRATION_IMAGES
+    module: nn.Module,
+    arch: ArchSpec,
+    split: DataSplit,
+    target: Target,
+    num_calibration: int = CALIBRATION_IMAGES,
+    keep: Kept | None = None,
 ) -> DeployedAccuracy:
     """The accuracy in `target` of a trained `module`, which is that of `arch` and was trained on `split`.
 
-    The file has the normalisation inside. `num_calibration` and what is raised are as in `deployed_accuracy`.
+    The file has the normalisation inside. `num_calibration`, `keep` and what is raised are as in `deployed_accuracy`.
     """
     pixels, _ = next(iter(split.train.batches([_places(split.train, 1)[0]])))
     height, width, channels = (int(side) for side in pixels.shape[1:])
@@ -60,17 +71,22 @@ def accuracy_of_module(
         weights = Path(folder) / "network.safetensors"
         save_weights(module, weights)
         facts = Facts(name="network", arch=arch, preprocessing=how)
-        return deployed_accuracy(Deployed("network", arch, facts, str(weights)), split, target, num_calibration)
+        return deployed_accuracy(Deployed("network", arch, facts, str(weights)), split, target, num_calibration, keep)
 
 
 def deployed_accuracy(
-    deployed: Deployed, split: DataSplit, target: Target, num_calibration: int = CALIBRATION_IMAGES
+    deployed: Deployed,
+    split: DataSplit,
+    target: Target,
+    num_calibration: int = CALIBRATION_IMAGES,
+    keep: Kept | None = None,
 ) -> DeployedAccuracy:
     """The accuracy of the trained network `deployed` in `target`, over the validation images of `split`.
 
-    In 8 bits it is calibrated on `num_calibration` of its training images, on all where there are fewer. Raises
-    `DataError` below 32 of them, `SpecError` for a target that no images go through here, and `NaslabError` for one
-    that is not installed, or that cannot run the network.
+    In 8 bits it is calibrated on `num_calibration` of its training images, on all where there are fewer. The
+    ONNX file that is run is put at the path of `keep` with its metadata, where given. Raises `DataError` below 32 of
+    them, `SpecError` for a target that no images go through here, and `NaslabError` for one that is not installed, or
+    that cannot run the network.
     """
     if not target.row.is_timed:
         raise SpecError("target", f"{target.row.written} tells latencies alone: no images go through it here")
@@ -81,6 +97,8 @@ def deployed_accuracy(
     with tempfile.TemporaryDirectory() as folder:
         path = home.prepare(deployed._replace(calibration=calibration), target, Path(folder))
         run = home.network(path, target)
+        if keep is not None:
+            keep_onnx(path, *keep)
         right = 0
         for pixels, labels in split.validation.batches(_places(split.validation, BATCH)):
             right += int((run(_as_network_takes(pixels)).argmax(1) == labels.cpu().numpy()).sum())

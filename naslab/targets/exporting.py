@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from naslab.atomic_write import atomic_write
 from naslab.errors import NaslabError, shown
 from naslab.targets.target import Deployed
 
@@ -83,6 +84,15 @@ def quantised(path: Path, target: Path, images: NDArray[np.float32] | None = Non
     return target
 
 
+def keep_onnx(path: Path, target: Path, metadata: Mapping[str, str]) -> None:
+    """Put the ONNX file `path` at `target`, with the texts of `metadata` in it. Raises `WriteError` as writing does."""
+    import onnx
+
+    model = onnx.load(str(path))
+    onnx.helper.set_model_props(model, dict(metadata))
+    atomic_write(target, model.SerializeToString())
+
+
 def file_bytes(path: Path) -> int:
     """The bytes of the file that a target runs, with the weights that OpenVINO writes beside its description."""
     beside = path.with_suffix(".bin")
@@ -92,15 +102,14 @@ def file_bytes(path: Path) -> int:
 @contextmanager
 def passing_warnings() -> Iterator[None]:
     """Hold back what quantisers warn of on their own parts, for the block."""
-    root = logging.getLogger()
-    before = root.level
-    root.setLevel(logging.ERROR)
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        root.setLevel(before)
+        logging.disable(before)
 
 
 class _Batches:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from io import StringIO
@@ -22,12 +21,11 @@ def prepare(deployed: Deployed, target: Target, folder: Path) -> Path:
     path = exported(deployed, folder)
     if target.row.precision == "float32":
         return path
-    import nncf
-    import openvino
-
     images = calibration_of(path, deployed.calibration)
-    logging.getLogger("nncf").setLevel(logging.ERROR)
     with _refusals("quantise"), passing_warnings(), redirect_stdout(StringIO()):
+        import nncf
+        import openvino
+
         data = nncf.Dataset([images[place : place + 1] for place in range(len(images))])
         made = nncf.quantize(openvino.Core().read_model(str(path)), data, subset_size=len(images))
         openvino.save_model(made, str(folder / "int8.xml"), compress_to_fp16=False)

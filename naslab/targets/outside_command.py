@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import os
 import re
 import shlex
+import shutil
+import signal
 import subprocess
 import tempfile
 from pathlib import Path
@@ -28,10 +32,6 @@ def latency(deployed: Deployed, target: Target) -> Told:
     Milliseconds are the last number on its standard output. Raises `NaslabError` where the command does not start, ends
     with another code than 0, prints no number, or takes longer than ten minutes.
     """
-    if PLACE not in target.argument:
-        raise NaslabError(
-            f"the command must have {PLACE} where the file's path belongs, got '{shown(target.argument)}'"
-        )
     with tempfile.TemporaryDirectory() as folder:
         path = prepare(deployed, target, Path(folder))
         values = [run_command(target.argument, path) for _ in range(REPEATS)]
@@ -44,6 +44,19 @@ def prepare(deployed: Deployed, target: Target, folder: Path) -> Path:
     return exported(deployed, folder)
 
 
+def missing_program(command: str) -> str:
+    """What `command` lacks to be run here: a place for the file, or its program; nothing where both are there."""
+    if PLACE not in command:
+        return f"a command with {PLACE} where the file's path belongs, got '{shown(command)}'"
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        return f"a command that a shell could read, got '{shown(command)}': {error}"
+    if shutil.which(words[0]) is None:
+        return f"the program '{shown(words[0])}', which is not found: name its path, or make it executable"
+    return ""
+
+
 def run_command(command: str, path: Path, most_seconds: float = MOST_SECONDS) -> float:
     """The last number that `command` prints when it is run on the file `path`, within `most_seconds`.
 
@@ -51,21 +64,41 @@ def run_command(command: str, path: Path, most_seconds: float = MOST_SECONDS) ->
     """
     try:
         words = [word.replace(PLACE, str(path)) for word in shlex.split(command)]
-        done = subprocess.run(
-            words, capture_output=True, text=True, errors="replace", timeout=most_seconds, stdin=subprocess.DEVNULL
-        )
+        out, err, code = _output(words, most_seconds)
     except subprocess.TimeoutExpired:
         raise NaslabError(f"the command '{shown(command)}' is not done after {most_seconds:g} s") from None
     except (OSError, ValueError) as error:
-        raise NaslabError(f"the command '{shown(command)}' does not start: {error}") from None
-    if done.returncode != 0:
-        last = _last_lines(done.stderr or done.stdout)
-        raise NaslabError(f"the command '{shown(command)}' ended with code {done.returncode}: {last}")
-    numbers = _NUMBER.findall(done.stdout)
+        why = getattr(error, "strerror", None) or error
+        raise NaslabError(f"the command '{shown(command)}' does not start: {why}") from None
+    if code != 0:
+        last = _last_lines(err or out)
+        ended = f"ended with code {code}" if code > 0 else f"was ended by signal {-code}"
+        raise NaslabError(f"the command '{shown(command)}' {ended}: {last}")
+    numbers = _NUMBER.findall(out)
     if not numbers or not 0 < float(numbers[-1]) < math.inf:
-        said = _last_lines(done.stdout + done.stderr)
+        said = _last_lines(out + err)
         raise NaslabError(f"the command '{shown(command)}' printed no milliseconds above 0: {said}")
     return float(numbers[-1])
+
+
+def _output(words: list[str], most_seconds: float) -> tuple[str, str, int]:
+    """What a command prints, what it says of errors, and its code; whatever it started ends with it at a time-out."""
+    with subprocess.Popen(
+        words,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    ) as process:
+        try:
+            out, err = process.communicate(timeout=most_seconds)
+        except BaseException:  # those that it started hold its output open
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            raise
+        return out, err, process.returncode
 
 
 def _last_lines(text: str) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import shutil
 from collections.abc import Callable
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -19,13 +21,35 @@ from naslab.package.facts import Facts
 Precision = Literal["float32", "int8"]
 
 
+def _nothing(argument: str) -> str:
+    return ""
+
+
+def _gpu(argument: str) -> str:
+    import torch
+
+    return "" if torch.cuda.is_available() else "a GPU: torch sees none here"
+
+
+def _compiler(argument: str) -> str:
+    names = (os.environ.get("CXX") or "g++", "clang++")
+    return "" if any(map(shutil.which, names)) else f"a compiler of C++: {' and '.join(names)} are not found"
+
+
+def _program(argument: str) -> str:
+    from naslab.targets.outside_command import missing_program
+
+    return missing_program(argument)
+
+
 class TargetRow(NamedTuple):
     """A runtime at a precision: its name, what it is, where it runs, and the packages that it takes.
 
     `home` is the module that knows it. Where `is_timed`, that has `prepare`, `network`, and `start`, which a process of
     its own calls; else `latency`, which tells the milliseconds without one. `extra` is what installs the packages. With
     an `argument` the target is written `name:argument`. `tells` are the metrics that there are of it. One that is not
-    run (`is_run`) has a name alone, and is refused.
+    run (`is_run`) has a name alone, and is refused. `lacks` says what else is missing on this machine for an argument,
+    nothing where all is there.
     """
 
     name: str
@@ -39,6 +63,7 @@ class TargetRow(NamedTuple):
     argument: str = ""
     tells: tuple[str, ...] = tuple(DEPLOYED_METRICS)
     is_run: bool = True
+    lacks: Callable[[str], str] = _nothing
 
     @property
     def written(self) -> str:
@@ -49,8 +74,8 @@ class TargetRow(NamedTuple):
 _ONNX = ("onnx", "onnxscript", "onnxruntime")
 ROWS: tuple[TargetRow, ...] = (
     TargetRow("torch", "PyTorch, eager", "torch_runtime"),
-    TargetRow("torch-compiled", "PyTorch, compiled by torch.compile", "torch_runtime"),
-    TargetRow("cuda", "PyTorch, eager, on a GPU", "torch_runtime", device="cuda"),
+    TargetRow("torch-compiled", "PyTorch, compiled by torch.compile", "torch_runtime", lacks=_compiler),
+    TargetRow("cuda", "PyTorch, eager, on a GPU", "torch_runtime", device="cuda", lacks=_gpu),
     TargetRow("onnxruntime", "ONNX Runtime", "onnx_runtime", packages=_ONNX, extra="onnx"),
     TargetRow(
         "onnxruntime-int8",
@@ -69,6 +94,7 @@ ROWS: tuple[TargetRow, ...] = (
         packages=(*_ONNX, "openvino", "nncf"),
         extra="onnx,openvino",
     ),
+    TargetRow("tensorrt", "TensorRT", "", device="cuda", packages=("tensorrt",), extra="tensorrt", is_run=False),
     TargetRow("executorch", "ExecuTorch", "", packages=("executorch",), extra="executorch", is_run=False),
     TargetRow("litert", "LiteRT", "", packages=("ai_edge_litert",), extra="litert", is_run=False),
     TargetRow(
@@ -99,6 +125,7 @@ ROWS: tuple[TargetRow, ...] = (
         is_timed=False,
         argument="'bench.sh {onnx}'",
         tells=(LATENCY.name, SIZE_BYTES.name),
+        lacks=_program,
     ),
 )
 """The targets. A new one is a row here and a file beside this one."""
@@ -167,8 +194,12 @@ def parse_target(text: str, threads: int = 1, batch: int = 1) -> Target:
 
     >>> parse_target("onnxruntime-int8").row.precision
     'int8'
+    >>> parse_target("command:'bench.sh {onnx}'").argument
+    'bench.sh {onnx}'
     """
     name, colon, argument = text.partition(":")
+    if len(argument) > 1 and argument[0] == argument[-1] in "'\"" and argument[0] not in argument[1:-1]:
+        argument = argument[1:-1]  # quotes of a shell that were quoted themselves
     row = next((row for row in ROWS if row.name == name), None)
     if row is None:
         raise UnknownNameError("target", text, [row.written for row in ROWS])
@@ -191,6 +222,8 @@ def require_target(target: Target) -> None:
     if not row.is_run:
         mend = "export the network with --onnx, and take the target command:'bench.sh {onnx}'"
         raise NaslabError(f"this version of naslab does not run {row.summary} yet: {mend}")
+    if lack := row.lacks(target.argument):
+        raise NaslabError(f"the target {row.name} needs {lack}")
 
 
 def target_states() -> dict[str, str]:
@@ -198,6 +231,7 @@ def target_states() -> dict[str, str]:
     states = {}
     for row in ROWS:
         missing = missing_packages(row)
-        ready = "ready" if row.is_run else "not run by this version yet"
+        lack = "" if missing or row.argument else row.lacks("")
+        ready = f"needs {lack}" if lack else "ready" if row.is_run else "not run by this version yet"
         states[row.written] = f"needs naslab[{row.extra}]: {', '.join(missing)}" if missing else ready
     return states

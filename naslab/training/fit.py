@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,12 +21,16 @@ from naslab.training.augment import Normaliser
 from naslab.training.data import DataSplit, load_dataset, load_test_set, with_validation
 from naslab.training.datasets.fitting import has_torchmetrics
 from naslab.training.evaluation import scoring_of
+from naslab.training.fake_quantising import full_precision, quantise_in_training
 from naslab.training.fidelity import with_heads, without_heads
 from naslab.training.halving import halving_notes, train_within_memory
 from naslab.training.loop import Clock, evaluate, train
 from naslab.training.probe import keeps_features, train_on_features
 from naslab.training.scores import measurable
 from naslab.training.weights import load_weights, save_weights
+
+RANGE_IMAGES, RANGE_BATCH = 128, 32
+"""Training images by which the ranges of 8 bits begin."""
 
 
 class Beginning(NamedTuple):
@@ -89,6 +93,7 @@ def fit_and_test(
     use_validation: bool = False,
     start_from: Path | str | None = None,
     beginning: Beginning | None = None,
+    is_quantised: bool = False,
     save_to: Path | str | None = None,
     report: Callable[[EpochRecord], None] = lambda _: None,
 ) -> FitResult:
@@ -96,10 +101,11 @@ def fit_and_test(
 
     `use_validation` trains on the validation images too; `start_from` is a safetensors file of weights to begin with,
     `beginning` are such weights with the statistics that images are normalised by for them, `save_to` is a file that
-    the weights are written to. `report` takes each epoch as it ends. Auxiliary heads are trained, but not written; the
-    test images are looked at in the recipe's `test_views`. A classifier that is trained alone, on images that are the
-    same in every epoch, is trained on features that are computed once. Where memory runs out, training starts again
-    with half of the batch and of the learning rate.
+    the weights are written to. Where `is_quantised` the network is trained, and validated, as it computes in 8 bits
+    (`fake_quantising`); the weights that are written and tested are in full precision. `report` takes each epoch as it
+    ends. Auxiliary heads are trained, but not written; the test images are looked at in the recipe's `test_views`. A
+    classifier that is trained alone, on images that are the same in every epoch, is trained on features that are
+    computed once. Where memory runs out, training starts again with half of the batch and of the learning rate.
 
     Raises `SpecError` where the recipe's `stop_patience` or `plateau` needs validation images and `use_validation`
     leaves none, `DataError` for data or weights that are missing or do not fit the network, `DeviceError` for a device
@@ -125,7 +131,10 @@ def fit_and_test(
             load_weights(network, start_from)
         elif beginning is not None:
             network.load_state_dict(network.state_dict() | dict(beginning.weights))
-        return with_heads(network, arch, seed)
+        made = with_heads(network, arch, seed)
+        if is_quantised:
+            quantise_in_training(made.to(split.train.labels.device), _first_images(split, size))
+        return made
 
     def fit(module: nn.Module, how: Recipe) -> None:
         nonlocal curve
@@ -136,7 +145,7 @@ def fit_and_test(
         )
 
     trained, used = train_within_memory(make, fit, recipe, len(seen.train))
-    module = without_heads(trained, arch)
+    module = without_heads(_in_full_precision(trained, arch) if is_quantised else trained, arch)
     digest = "" if save_to is None else save_weights(module, save_to)
     images = load_test_set(choice, data_dir, device)
     judged = scoring_of(split, measurable(split) if has_torchmetrics() else ())
@@ -158,6 +167,22 @@ def fit_and_test(
         deviation=tuple(split.deviation.tolist()),
         num_validation_images=0 if use_validation else len(split.validation),
     )
+
+
+def _first_images(split: DataSplit, size: tuple[int, int]) -> Iterator[Tensor]:
+    """Some training images as a network of `size` (height, width) takes them, from the whole of the set."""
+    count = min(RANGE_IMAGES, len(split.train))
+    places = torch.linspace(0, len(split.train) - 1, count, device=split.train.labels.device).long()
+    normalise = Normaliser(split, size)
+    for pixels, _ in split.train.batches(places.split(RANGE_BATCH)):
+        yield normalise(pixels)
+
+
+def _in_full_precision(module: nn.Module, arch: ArchSpec) -> nn.Module:
+    """The network of `arch`, with auxiliary heads, that has the weights of a quantised `module`, without quantisers."""
+    plain = build(arch, seed=0, auxiliary=bool(arch.auxiliary))
+    plain.load_state_dict(full_precision(module.state_dict()))
+    return plain.to(next(module.parameters()).device).to(memory_format=torch.channels_last)
 
 
 def require_fit(arch: ArchSpec, data: DataSplit) -> None:

@@ -20,7 +20,7 @@ from torch import nn
 
 from naslab.arch.plan import Shape
 from naslab.atomic_write import draft_folder, put_in_place, require_writable
-from naslab.errors import NaslabError, shown
+from naslab.errors import NaslabError, WriteError, shown
 from naslab.training.onnx_session import INPUT, OUTPUT, Pixels, noise_images
 from naslab.training.onnx_session import onnx_session as onnx_session
 
@@ -68,8 +68,11 @@ def write_onnx(
     chosen = options or OnnxOptions()
     with draft_folder(path.parent) as draft:
         file = draft / path.name
-        _export(module.eval(), shape, file, chosen)
-        _finish(file, metadata, chosen)
+        try:
+            _export(module.eval(), shape, file, chosen)
+            _finish(file, metadata, chosen)
+        except OSError as error:  # of the exporter and of onnx, which write it
+            raise WriteError(path, error.strerror or str(error)) from error
         _check(module, shape, file, chosen)
         put_in_place(file, path)
 

@@ -19,6 +19,8 @@ from naslab.errors import NaslabError, WriteError
 from naslab.figures.write import write_figure
 from naslab.lab.training import export_network
 from naslab.scaling.coefficients import Coefficients, save_coefficients
+from naslab.targets.exporting import keep_onnx
+from naslab.training.onnx_file import write_onnx, write_onnx_quickly
 from naslab.training.weights import save_weights
 
 ARCH = ArchSpec(input=(1, 8, 8), stages=(Stage(block=ConvBlock(), width=64),) * 3, num_classes=10)
@@ -81,6 +83,17 @@ def fill(disk: Path) -> None:
             return
 
 
+ONNX: list[Path] = []
+"""An ONNX file elsewhere, made once."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def onnx_elsewhere(tmp_path_factory: pytest.TempPathFactory) -> None:
+    pytest.importorskip("onnxscript")
+    ONNX.append(tmp_path_factory.mktemp("onnx") / "a.onnx")
+    write_onnx_quickly(build(ARCH, seed=0), ARCH.input, ONNX[0])
+
+
 WRITERS: dict[str, Callable[[Path], object]] = {
     "text": lambda path: atomic_write(path, "new" * 1000),
     "network.yaml": lambda path: save_arch(ARCH, path),
@@ -89,6 +102,8 @@ WRITERS: dict[str, Callable[[Path], object]] = {
     "figure.html": lambda path: write_figure(go.Figure(), path),
     "network.py": lambda path: export_network(ARCH, path, "a network"),
     "weights": lambda path: save_weights(build(ARCH, seed=0), path),
+    "network.onnx": lambda path: write_onnx(build(ARCH, seed=0), ARCH.input, path),
+    "int8.onnx": lambda path: keep_onnx(ONNX[0], path, {"task": "classification"}),
     "blob": lambda path: BlobStore(path.parent).put(b"weights" * 1000),
 }
 

@@ -54,6 +54,7 @@ RIGHT: dict[str, dict[str, Any]] = {
     "export_shared_weights": {"supernet": "supernet.safetensors", "model": "lenet5", "out": "out.safetensors"},
     "family": {"arch": "lenet5", "phis": [0]},
     "features": {"network": "mobilenet_v2"},
+    "register_with_timm": {"model": "mobilenet_v2"},
     "find_model": {"text": "lenet5"},
     "fit_compound": {"model": "lenet5", "dataset": "digits"},
     "fit_data_law": {"model": "lenet5", "dataset": "digits", "images": [50, 100, 200, 400, 800]},

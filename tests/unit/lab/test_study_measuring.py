@@ -83,6 +83,12 @@ def test_each_network_is_measured_once_and_every_reader_has_it(folder: Path) -> 
     assert lab.find_model("own:best@latency_ms<=1k", "l.db").study == "own"
 
 
+@pytest.mark.parametrize("target", ["nonsense", "table:missing.csv", "command:no_such_program {onnx}"])
+def test_a_target_that_is_not_there_is_one_line_before_any_network(folder: Path, target: str) -> None:
+    told = naslab(folder, "measure", "own", "--metric", f"latency_ms@{target}")
+    assert (told.code, len(told.err.splitlines()), MEASURED) == (2, 1, [])
+
+
 def test_what_was_interrupted_goes_on(folder: Path) -> None:
     def stop(done: Any, number: int, count: int) -> None:
         if number == 2:

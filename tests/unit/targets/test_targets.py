@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from importlib import import_module
 
 import msgspec
 import pytest
+import torch
 from networks import conv_net
+from processes import wait_until_dead
 
 from naslab.arch import Head, cost
 from naslab.cli.main import run
@@ -18,6 +21,7 @@ from naslab.lab.measuring import measure
 from naslab.provenance import machine_description
 from naslab.targets import target as targets
 from naslab.targets.measuring import measured_of, own_cores
+from naslab.targets.metrics import require_metric
 from naslab.targets.outside_command import run_command
 from naslab.targets.process import Answer
 from naslab.targets.target import ROWS, Target, missing_packages, parse_target, target_states
@@ -146,6 +150,47 @@ def test_a_command_that_fails_is_one_line(tmp_path, body, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.timeout(60)
+def test_what_a_command_started_ends_with_it_when_it_takes_too_long(tmp_path):
+    note = tmp_path / "id"
+    command = f"sh -c 'sleep 100000 & echo $! > {note}; wait' {{onnx}}"
+    with pytest.raises(NaslabError, match=r"is not done after 0\.5 s"):
+        run_command(command, tmp_path / "a.onnx", 0.5)
+    assert wait_until_dead(int(note.read_text()))
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("no_such_program_here {onnx}", "the program 'no_such_program_here', which is not found"),
+        ("'unclosed {onnx}", "a command that a shell could read"),
+        ("ls", r"a command with \{onnx\} where"),
+    ],
+)
+def test_a_command_that_cannot_run_is_refused_before_anything_is_exported(command, message):
+    with pytest.raises(NaslabError, match=f"the target command needs {message}"):
+        require_metric(f"latency_ms@command:{command}")
+
+
+def test_a_shells_quotes_may_be_quoted():
+    assert (
+        parse_target("command:'ls {onnx}'") == parse_target('command:"ls {onnx}"') == parse_target("command:ls {onnx}")
+    )
+    assert parse_target("command:'a' {onnx} 'b'").argument == "'a' {onnx} 'b'"
+
+
+def test_what_this_machine_lacks_is_said_beside_the_target(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(targets.shutil, "which", lambda name: None)
+    monkeypatch.setenv("CXX", "g++")
+    states = target_states()
+    assert states["cuda"] == "needs a GPU: torch sees none here"
+    assert states["torch-compiled"] == "needs a compiler of C++: g++ and clang++ are not found"
+    for name in ("cuda", "torch-compiled"):
+        with pytest.raises(NaslabError, match=re.escape(f"the target {name} {states[name]}")):
+            require_metric(f"latency_ms@{name}")
+
+
 @pytest.mark.parametrize("command", ["no_such_program_here {onnx}", "'unclosed {onnx}"])
 def test_a_command_that_does_not_start_is_one_line(tmp_path, command):
     with pytest.raises(NaslabError, match="does not start"):
@@ -159,5 +204,5 @@ def test_a_network_is_measured_by_a_command(tmp_path):
     found = measure(conv_net(), f"command:{script(tmp_path, body)}")
     assert found.latency_ms == found.size_bytes / 1e3
     assert (found.latency_ms_iqr, found.num_passes, os.listdir(tmp_path)) == (0, 3, ["bench.py"])
-    with pytest.raises(NaslabError, match=r"must have \{onnx\}"):
+    with pytest.raises(NaslabError, match=r"the target command needs a command with \{onnx\}"):
         measure(conv_net(), "command:bench.sh")

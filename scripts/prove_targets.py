@@ -1,0 +1,287 @@
+"""What the proofs of deployment ask, each network or training saved as it ends and left out when it is there already.
+
+    python scripts/prove_targets.py ranks --out results/targets --networks 60
+    python scripts/prove_targets.py blocks --out results/targets --images 5000 --epochs 8 --seeds 3
+    python scripts/prove_targets.py search --out results/targets --trials 40 --epochs 4
+
+`ranks`: networks of a space and of the zoo, timed in every target: how macs, params, torch's latency and a predictor
+(`--predictor`) rank them, and what a front drawn on macs loses. `blocks`: accuracy before and after 8 bits by kind of
+block and activation. `search`: accuracy and latency in 8 bits as objectives against accuracy and macs, both judged as
+deployed. Times are worth something on a quiet machine alone; the load is kept beside each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import naslab
+from naslab.analysis.rank_agreement import Agreement, rank_agreement
+from naslab.arch import ArchSpec, decode_arch
+from naslab.arch.build import build
+from naslab.atomic_write import atomic_write
+from naslab.errors import NaslabError
+from naslab.lab.calibration import distinct_networks
+from naslab.pareto import hypervolume, is_non_dominated
+from naslab.provenance import command_line, machine_description
+from naslab.space import load_space
+from naslab.study.data_choice import DataChoice
+from naslab.study.recipe import Recipe, named_recipe
+from naslab.targets.accuracy import accuracy_of_module
+from naslab.targets.target import parse_target
+from naslab.training.data import load_dataset
+from naslab.training.fit import fit_and_test
+from naslab.training.weights import load_weights
+
+TARGETS = ("torch", "onnxruntime", "onnxruntime-int8", "openvino")
+JUDGES = TARGETS[1:]
+INT8 = "onnxruntime-int8"
+JUDGE_SEED = 1000
+ZOO = (
+    *("mobilenet_v1_025", "mobilenet_v1_050", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large"),
+    *("shufflenet_v2_x0_5", "shufflenet_v2_x1_0", "squeezenet1_0", "squeezenet1_1", "mnasnet_a1", "efficientnet_b0"),
+    *("efficientnet_lite0", "resnet18", "resnet34", "resnet50", "googlenet", "densenet121", "regnet_y_400mf"),
+    *("alexnet", "nasnet_a_mobile"),
+)
+"""Twenty networks of the literature; those that this version does not have are left out, and told."""
+KINDS: dict[str, dict[str, Any]] = {
+    "mbconv, squeeze-excite": {"type": "mbconv", "expansion": 3, "se": {"ratio": 0.25}},
+    "inverted bottleneck": {"type": "inverted_bottleneck", "expansion": 3},
+    "residual": {"type": "residual"},
+    "inception": {"type": "inception"},
+    "depthwise separable": {"type": "depthwise_separable"},
+}
+ACTIVATIONS = ("relu", "relu6", "silu", "hardswish")
+Row = dict[str, Any]
+
+
+class Table:
+    """Rows in a file of lines of JSON, each by a key; what is there is not done again."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        self.rows: dict[str, Row] = {row["key"]: row for row in map(json.loads, lines)}
+
+    def row(self, key: str, make: Callable[[], Row]) -> Row:
+        """The row of `key`, made and saved where it is not there; why not, where that is refused."""
+        if key not in self.rows:
+            try:
+                made = make()
+            except NaslabError as error:
+                made = {"failure": str(error)}
+            self.rows[key] = {"key": key, **made}
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(self.rows[key]) + "\n")
+        return self.rows[key]
+
+
+def ranks(given: argparse.Namespace) -> Row:
+    """How cheap measures rank networks by their latency in targets, and what a front on macs loses."""
+    table = Table(given.out / "ranks.jsonl")
+    groups: dict[str, list[str]] = {given.space: [], "zoo": []}
+    for group, name, arch in networks(given):
+        groups[group].append(name)
+        for target in TARGETS:
+            table.row(f"{name} {target}", partial(timed, arch, target))
+        table.row(f"{name} told", partial(told, arch, given.predictor))
+    return {group: agreements(table.rows, names, given.resamples) for group, names in groups.items() if names}
+
+
+def networks(given: argparse.Namespace) -> Iterator[tuple[str, str, ArchSpec]]:
+    """The networks of the space, then those of the zoo: group, name and description."""
+    space = load_space(given.space)
+    for name, genome in distinct_networks(space, given.networks, [given.seed]).items():
+        yield given.space, name, space.decode(genome)
+    for name in ZOO[: given.zoo]:
+        try:
+            yield "zoo", name, naslab.model(name)
+        except NaslabError as error:
+            print(f"{name}: {error}")
+
+
+def timed(arch: ArchSpec, target: str) -> Row:
+    """A network's latency in a target, on one thread."""
+    found = naslab.measure(arch, target, most_spread=1.0)
+    return {"latency_ms": found.latency_ms, "spread": found.spread, "other_load": found.other_load}
+
+
+def told(arch: ArchSpec, predictor: Path | None) -> Row:
+    """What is known of a network without running it."""
+    size = naslab.cost(arch)
+    row: Row = {"macs": size.macs, "params": size.params}
+    if predictor is not None:
+        row["predicted"] = naslab.measure(arch, f"predicted:{predictor}").latency_ms
+    return row
+
+
+def agreements(rows: dict[str, Row], names: Sequence[str], num_resamples: int) -> Row:
+    """Kendall's tau of every cheap measure with the latency in each target; and what choosing on macs loses."""
+    found: Row = {"networks": len(names)}
+    for judge in JUDGES:
+        known = [name for name in names if "latency_ms" in rows[f"{name} {judge}"]]
+        truth = np.array([rows[f"{name} {judge}"]["latency_ms"] for name in known])
+        cheap = {key: [rows[f"{name} told"].get(key) for name in known] for key in ("macs", "params", "predicted")}
+        cheap["torch"] = [rows[f"{name} torch"].get("latency_ms") for name in known]
+        found[judge] = {
+            key: with_interval(rank_agreement(np.array(values, float), truth, num_resamples).tau)
+            for key, values in cheap.items()
+            if len(known) > 2 and None not in values
+        }
+        if len(known) > 2:
+            found[judge]["kept_of_hypervolume_on_macs"] = kept_on_macs(rows, known, judge)
+    return found
+
+
+def with_interval(found: Agreement) -> Row:
+    """An agreement with its interval of 90 %."""
+    return {"value": found.value, "low": found.low, "high": found.high}
+
+
+def kept_on_macs(rows: dict[str, Row], names: Sequence[str], judge: str) -> float:
+    """The share of the hypervolume of (parameters up, latency down) that the front of (parameters, macs) keeps.
+
+    Parameters stand for accuracy, which untrained networks have not: the larger, the better.
+    """
+    points = np.array(
+        [(-math.log(rows[f"{name} told"]["params"]), math.log(rows[f"{name} {judge}"]["latency_ms"])) for name in names]
+    )
+    macs = np.array([math.log(rows[f"{name} told"]["macs"]) for name in names])
+    reference = points.max(axis=0) + 1e-9
+    on_macs = points[is_non_dominated(np.stack([points[:, 0], macs], axis=1))]
+    return hypervolume(on_macs, reference) / hypervolume(points, reference)
+
+
+def blocks(given: argparse.Namespace) -> Row:
+    """Accuracy before and after 8 bits, by kind of block and activation, over seeds."""
+    table = Table(given.out / "blocks.jsonl")
+    summary: Row = {}
+    for kind in given.kinds or KINDS:
+        for activation in given.activations:
+            keys = [f"{kind} {activation} {seed}" for seed in range(given.seeds)]
+            made = [table.row(key, partial(trained, given, kind, activation, seed)) for seed, key in enumerate(keys)]
+            summary[f"{kind} {activation}"] = over_seeds([row for row in made if "failure" not in row])
+    return summary
+
+
+def block_net(kind: str, activation: str, channels: int) -> ArchSpec:
+    """A small network of one kind of block."""
+    stages = [{"block": KINDS[kind], "width": width, "stride": 2, "repeats": 2} for width in (24, 48)]
+    stem = [{"block": {"type": "conv"}, "width": 16}]
+    size = 8 if channels == 1 else 32
+    return decode_arch(
+        {"input": [channels, size, size], "num_classes": 10, "activation": activation, "stem": stem, "stages": stages}
+    )
+
+
+def trained(given: argparse.Namespace, kind: str, activation: str, seed: int) -> Row:
+    """One training, and the accuracies on validation images in torch and in 8 bits."""
+    data = DataChoice(name=given.dataset, max_images=given.images)
+    arch = block_net(kind, activation, 1 if given.dataset == "digits" else 3)
+    return fitted(arch, data, named_recipe("short", given.dataset), given.epochs, seed, given.targets)
+
+
+def fitted(
+    arch: ArchSpec, data: DataChoice, recipe: Recipe, epochs: int, seed: int, targets: Sequence[str]
+) -> dict[str, Any]:
+    """A network trained from `seed`: the accuracy on validation images in torch, `float`, and in each of `targets`."""
+    with tempfile.TemporaryDirectory() as folder:
+        weights = Path(folder) / "w.safetensors"
+        found = fit_and_test(arch, data, recipe, epochs, seed=seed, save_to=weights)
+        module = build(arch)
+        load_weights(module, weights)
+    split = load_dataset(data)
+    row: Row = {"float": found.curve[-1].validation_accuracy, "images": len(split.validation)}
+    for target in targets:
+        row[target] = accuracy_of_module(module.eval(), arch, split, parse_target(target)).accuracy
+    return row
+
+
+def over_seeds(rows: Sequence[Row]) -> Row:
+    """Means over seeds, and the change by 8 bits with its standard error."""
+    found: Row = {"seeds": len(rows)}
+    for name in [name for name in (rows[0] if rows else {}) if name not in ("key", "images")]:
+        values = np.array([row[name] for row in rows])
+        changes = values - np.array([row["float"] for row in rows])
+        error = changes.std(ddof=1) / math.sqrt(len(rows)) if len(rows) > 1 else None
+        found[name] = {"mean": values.mean(), "change": changes.mean(), "change_error": error}
+    return found
+
+
+def search(given: argparse.Namespace) -> Row:
+    """One search on what is deployed against one on accuracy and macs, of the same budget, both fronts judged alike.
+
+    Each network of a front is trained again from another seed, and judged by its accuracy and latency in 8 bits.
+    """
+    table = Table(given.out / "search.jsonl")
+    goals = {"deployed": [f"accuracy@{INT8}", f"latency_ms@{INT8}"], "macs": ["accuracy", "macs"]}
+    points: dict[str, list[list[float]]] = {}
+    for seed in range(given.seeds):
+        for name, objectives in goals.items():
+            study = naslab.search(
+                given.space,
+                dataset=given.dataset,
+                max_images=given.images,
+                objectives=objectives,
+                trials=given.trials,
+                epochs=given.epochs,
+                seed=seed,
+                study=f"{name}-{seed}",
+                ledger=given.out / "search.db",
+            )
+            front = [f"{name}-{seed}:{point.trial}" for point in naslab.pareto_front(study).front]
+            rows = [table.row(each, partial(judged, given, each)) for each in front]
+            points[f"{name}-{seed}"] = [[-row["accuracy"], row["latency_ms"]] for row in rows if "failure" not in row]
+    every = [point for part in points.values() for point in part]
+    reference = [0.0, max(latency for _, latency in every) * 1.1]
+    return {name: {"hypervolume": hypervolume(part, reference), "front": part} for name, part in points.items()}
+
+
+def judged(given: argparse.Namespace, model: str) -> Row:
+    """A network of a front, trained again: its accuracy and latency in 8 bits."""
+    arch = naslab.find_model(model, given.out / "search.db").arch
+    data = DataChoice(name=given.dataset, max_images=given.images)
+    recipe = named_recipe("short", given.dataset)
+    accuracy = fitted(arch, data, recipe, given.epochs, JUDGE_SEED, (INT8,))[INT8]
+    return {"accuracy": accuracy, **timed(arch, INT8)}
+
+
+PARTS = {"ranks": ranks, "blocks": blocks, "search": search}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a part, and write its summary beside its rows."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("part", choices=list(PARTS))
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--space", default="mixed_cifar")
+    parser.add_argument("--networks", type=int, default=60)
+    parser.add_argument("--zoo", type=int, default=len(ZOO))
+    parser.add_argument("--resamples", type=int, default=1000)
+    parser.add_argument("--predictor", type=Path)
+    parser.add_argument("--dataset", default="cifar10")
+    parser.add_argument("--images", type=int)
+    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--trials", type=int, default=40)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--kinds", nargs="*", choices=list(KINDS))
+    parser.add_argument("--activations", nargs="*", choices=ACTIVATIONS, default=list(ACTIVATIONS))
+    parser.add_argument("--targets", nargs="*", default=[INT8, "openvino-int8"])
+    given = parser.parse_args(arguments)
+    summary = PARTS[given.part](given)
+    told = {"command": command_line(), "machine": machine_description(), "summary": summary}
+    atomic_write(given.out / f"{given.part}.json", json.dumps(told, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""naslab's networks in timm's registry: the same outputs, features as timm describes them, weights and refusals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from msgspec.structs import replace
+from networks import cell_net, conv_net
+
+import naslab
+from naslab.arch.build import build
+from naslab.errors import NaslabError, SpecError
+from naslab.package.facts import Facts, Preprocessing, header
+from naslab.pretrained.features import levels_of
+from naslab.training.weights import save_weights
+
+timm = pytest.importorskip("timm")
+IMAGES = torch.randn(2, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    path = tmp_path / "w.safetensors"
+    how = Preprocessing(height=8, width=8, channels=1, mean=(51.0,), deviation=(102.0,))
+    facts = Facts(name="a", arch=conv_net(), preprocessing=how, class_names=tuple("abcdefghij"))
+    save_weights(build(conv_net(), seed=5), path, header(facts))
+    return path
+
+
+def test_a_trained_network_comes_from_timm(weights: Path) -> None:
+    assert naslab.register_with_timm(weights, "mine") == ("naslab_mine",)
+    assert "naslab_mine" in timm.list_models("naslab_*")
+    network = timm.create_model("naslab_mine", pretrained=True).eval()
+    with torch.inference_mode():
+        assert torch.equal(network(IMAGES), build(conv_net(), seed=5).eval()(IMAGES))
+    config = timm.data.resolve_data_config({}, model=network)
+    assert (config["input_size"], config["mean"], config["std"]) == ((1, 8, 8), (0.2,), (0.4,))
+    assert network.pretrained_cfg["label_names"] == list("abcdefghij")
+    assert (network.num_classes, [each["reduction"] for each in network.feature_info]) == (
+        10,
+        [each.reduction for each in levels_of(conv_net())],
+    )
+
+
+@pytest.mark.parametrize("arch", [conv_net(), cell_net()], ids=["plain", "cells"])
+def test_features_are_the_maps_that_timm_describes(arch) -> None:
+    [name] = naslab.register_with_timm(arch, "maps")
+    places = range(len(levels_of(arch)))
+    network = timm.create_model(name, features_only=True, out_indices=list(places), in_chans=2).eval()
+    with torch.inference_mode():
+        maps = network(IMAGES.expand(2, 2, 32, 32))
+    assert network.feature_info.channels() == [each.shape[1] for each in maps]
+    assert network.feature_info.reduction() == [32 // each.shape[2] for each in maps]
+    with pytest.raises(SpecError, match="out_indices: must be some of 0 "):
+        timm.create_model(name, features_only=True, out_indices=(9,))
+
+
+def test_other_classes_and_no_weights(weights: Path) -> None:
+    [name] = naslab.register_with_timm(replace(conv_net(), num_classes=4), "mine")
+    assert timm.create_model(name, num_classes=3)(IMAGES).shape == (2, 3)
+    assert timm.create_model(name)(IMAGES).shape == (2, 4)
+    with pytest.raises(SpecError, match="pretrained: naslab_mine has none"):
+        timm.create_model(name, pretrained=True)
+    with pytest.raises(NaslabError, match="name: is that of one network, got 2"):
+        naslab.register_with_timm(["lenet5", "resnet18"], "both")
+    naslab.register_with_timm(weights, "other")
+    with pytest.raises(NaslabError, match="another network"):
+        timm.create_model("naslab_other", pretrained=True, num_classes=3)
