@@ -115,6 +115,7 @@ _HOMES = {
     "train": "naslab.lab.training",
     "train_seeds": "naslab.lab.seeds",
     "train_supernet": "naslab.lab.supernet",
+    "shrink": "naslab.lab.shrinking",
     "transfer": "naslab.lab.transfer",
     "write_report": "naslab.lab.reading",
 }
