@@ -101,13 +101,18 @@ def macs_of(arch: ArchSpec) -> float:
 
 def _with_widths(arch: ArchSpec, shares: list[float], repeats: list[int] | tuple[int, ...]) -> ArchSpec:
     stems = len(arch.stem)
-    stem = [replace(each, width=narrower(each.width, share)) for each, share in zip(arch.stem, shares, strict=False)]
+    stem = [replace(each, width=_share_of(each.width, share)) for each, share in zip(arch.stem, shares, strict=False)]
     stages = [
-        replace(each, width=narrower(each.width, share), repeats=count)
+        replace(each, width=_share_of(each.width, share), repeats=count)
         for each, share, count in zip(arch.stages, shares[stems:], repeats, strict=False)
     ]
-    head = arch.head if arch.head.width is None else replace(arch.head, width=narrower(arch.head.width, shares[-1]))
+    head = replace(arch.head, width=_share_of(arch.head.width, shares[-1]))
     return replace(arch, stem=tuple(stem), stages=tuple(stages), head=head)
+
+
+def _share_of(width: int | None, share: float) -> int | None:
+    """A share of a width, of blocks that have one."""
+    return None if width is None else narrower(width, share)
 
 
 def narrower(width: int, share: float) -> int:

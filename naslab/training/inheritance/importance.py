@@ -215,7 +215,7 @@ class Axes:
             for channel, value in zip(use.channels, read.tolist(), strict=True):
                 sizes[self._root(channel.axis)][channel.place] += value
         best = {
-            root: sorted(range(len(each)), key=lambda place, each=each: -each[place])  # type: ignore[misc]
+            root: sorted(range(len(each)), key=each.__getitem__, reverse=True)
             for root, each in sizes.items()
             if root not in fixed
         }

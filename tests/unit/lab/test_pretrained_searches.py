@@ -23,6 +23,7 @@ from naslab.execution.events import StudyOpened
 from naslab.lab.families import train_family
 from naslab.lab.reading import open_study
 from naslab.ledger.record import StudyRecord
+from naslab.pretrained.sources import read_source
 from naslab.space import SearchSpace
 from naslab.study.recipe import named_recipe
 
@@ -75,6 +76,8 @@ def test_candidates_begin_with_the_weights_and_children_with_those_of_their_pare
     assert study.problem.recipe == named_recipe("fine-tune", "digits")
     kept = study.record.pretrained
     assert kept is not None
+    again = read_source("s:0", "", weights.parent / "l.db")
+    assert (again.mean, again.deviation) == (kept.mean, kept.deviation)
     assert kept.mean == pytest.approx((sum((123.675, 116.28, 103.53)) / 3,))
     assert [each.value for each in facts(study).facts if each.name == "pretrained"] == [
         f"sha256 {kept.sha256[:8]}, keeping the largest channels, of {weights}"
