@@ -4,6 +4,7 @@
 # make lint         ruff, and mypy --strict over the package and the tests
 # make test-oldest  the fast tests with the oldest supported versions (constraints-oldest.txt), in .venv-oldest
 # make test-light   the tests that need no torch, on another Python: make test-light LIGHT_PYTHON=python3.12
+# make docs         the documentation, built offline into docs/_build/html; every warning is an error
 # make mutation     how many small faults the tests see (scripts/mutation_targets.py)
 # make clean        remove what the others made
 SHELL := /bin/bash
@@ -21,7 +22,7 @@ FAST := tests/unit/arch tests/unit/space tests/unit/study tests/unit/scaling tes
 WARNED := tests/unit/training/test_compiling.py tests/unit/training/test_memory.py tests/unit/arch/test_traced.py
 TESTED := --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 20
 
-.PHONY: help demo check test test-oldest test-light lint mutation clean
+.PHONY: help demo check test test-oldest test-light lint docs mutation clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -70,8 +71,17 @@ lint: $(VENV)/.installed-tests
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict naslab tests
 
+$(VENV)/.installed-docs: $(VENV)/.installed
+	$(PIP) --editable '.[docs]'
+	@touch $@
+
+docs: $(VENV)/.installed-docs
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
+	$(BIN)/python -m sphinx -q -W --keep-going -b linkcheck docs docs/_build/links
+	@echo docs/_build/html/index.html
+
 mutation: $(VENV)/.installed-tests
 	$(BIN)/python scripts/mutation.py
 
 clean:
-	rm -rf $(VENV) $(OLDEST) $(LIGHT) $(DEMO) dist build
+	rm -rf $(VENV) $(OLDEST) $(LIGHT) $(DEMO) dist build docs/_build docs/reference/generated

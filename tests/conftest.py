@@ -6,10 +6,12 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from functools import cache
 
 import pytest
 import typer.main
+import warm_start
 from hypothesis import HealthCheck, settings
 from postgres import postgres_database, postgres_url
 
@@ -49,3 +51,19 @@ def pytest_runtest_setup() -> None:
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _warm_workers() -> Iterator[None]:
+    """Local workers are forks of a process that has torch loaded (`warm_start`)."""
+    warm_start.workers_start_warm()
+    yield
+    warm_start.workers_start_cold()
+
+
+@pytest.fixture(scope="module")
+def cold_workers() -> Iterator[None]:
+    """The local workers of a file are interpreters of their own, as they are outside of tests."""
+    warm_start.workers_start_cold()
+    yield
+    warm_start.workers_start_warm()

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import time
 from collections.abc import Callable
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 HANG_SECONDS = 900.0
 """Longer than anything here takes on a busy machine: a guard against hanging, not a promise of speed."""
+
+LOADED = ("pytest", "hypothesis", "sqlalchemy", "psycopg", "naslab.ledger", "naslab.lab.search", "naslab.lab.families")
+"""What the process that forks `several_programs` has imported: each of them would take seconds for it."""
+
+
+def several_programs() -> ForkServerContext:
+    """Processes that share nothing with the test's own, forks of one that has imported what they need."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(LOADED))
+    return context
 
 
 def is_alive(pid: int) -> bool:

@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -23,6 +23,8 @@ from naslab.cli import (
     estimators,
     export,
     fit_scaling,
+    init,
+    list,
     measure,
     mirror,
     pareto,
@@ -81,6 +83,25 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        from importlib.metadata import version as installed
+
+        print(f"naslab {installed('naslab')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and end.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """Search, measure and scale convolutional networks."""
+
+
 for each in (
     search,
     pareto,
@@ -102,6 +123,8 @@ for each in (
     measure,
     cost,
     show,
+    init,
+    list,
     spaces,
     zoo,
     estimators,

@@ -230,6 +230,8 @@ NEEDS: dict[str, dict[str, Need]] = {
     "mirror": _always("study", "storage", "ledger", "json"),
     "doctor": _always("ledger", "json"),
     "estimators": _always("json"),
+    "list": _always("kind", "json"),
+    "init": _always("path", "dataset", "target_macs", "data_dir", "json"),
     "table": _always("study", "as_csv", "ledger", "json"),
     "convert": _always("source", "to", "notation", "out", "resolution", "num_classes", "ledger", "json"),
 }

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from naslab.errors import SpecError, UnknownNameError
 from naslab.strategies.composed import ComposedStrategy, Proposer, Search
@@ -24,7 +24,16 @@ ACROSS_FIDELITIES = ("bayes",)
 
 def strategy_names() -> list[str]:
     """The names that `make_strategy` knows, sorted."""
-    return sorted(_PROPOSERS)
+    return sorted(_ROWS)
+
+
+def strategy_summaries() -> dict[str, str]:
+    """What each strategy is in a line, by its name, sorted.
+
+    >>> strategy_summaries()["tpe"]
+    "Optuna's tree-structured Parzen estimator"
+    """
+    return {name: _ROWS[name].summary for name in strategy_names()}
 
 
 def make_strategy(name: str, problem: Problem, seed: int = 0) -> Strategy:
@@ -41,7 +50,7 @@ def make_strategy(name: str, problem: Problem, seed: int = 0) -> Strategy:
     >>> [proposal.origin for proposal in make_strategy("evolution", problem).ask(2)]
     [{'operator': 'sample'}, {'operator': 'sample'}]
     """
-    if name not in _PROPOSERS:
+    if name not in _ROWS:
         from naslab.strategies.own import own_strategy
 
         own = own_strategy(name, problem, seed)
@@ -61,12 +70,12 @@ def make_proposer(name: str, domain: Domain, seed: int = 0) -> Proposer:
 
     Raises `UnknownNameError` with the nearest names, and `SpecError` where the seed is negative.
     """
-    make = _PROPOSERS.get(name)
-    if make is None:
-        raise UnknownNameError("strategy", name, _PROPOSERS)
+    row = _ROWS.get(name)
+    if row is None:
+        raise UnknownNameError("strategy", name, _ROWS)
     if seed < 0:
         raise SpecError("seed", f"must be at least 0, got {seed}")
-    return make(domain, seed)
+    return row.make(domain, seed)
 
 
 def _random(domain: Domain, seed: int) -> Proposer:
@@ -138,18 +147,25 @@ def _optuna(sampler: str) -> MakeProposer:
     return make
 
 
-_PROPOSERS: dict[str, MakeProposer] = {
-    "random": _random,
-    "quasi_random": _quasi_random,
-    "evolution": _evolution,
-    "nsga2": _nsga2,
-    "nsga3": _nsga3,
-    "local": _local,
-    "reinforce": _reinforce,
-    "bayes": _bayes,
-    "tpe": _optuna("tpe"),
-    "gp": _optuna("gp"),
-    "cmaes": _optuna("cmaes"),
-    "optuna_nsga2": _optuna("nsga2"),
-    "optuna_nsga3": _optuna("nsga3"),
+class _Row(NamedTuple):
+    """A strategy: what makes its proposer, and what it is in a line."""
+
+    make: MakeProposer
+    summary: str
+
+
+_ROWS: dict[str, _Row] = {
+    "random": _Row(_random, "random search without repeats"),
+    "quasi_random": _Row(_quasi_random, "the points of a scrambled Sobol sequence"),
+    "evolution": _Row(_evolution, "aging evolution (Real et al. 2019, arXiv 1802.01548)"),
+    "nsga2": _Row(_nsga2, "NSGA-II, steady-state and asynchronous (Deb et al. 2002)"),
+    "nsga3": _Row(_nsga3, "NSGA-III, for three and more objectives (Deb and Jain 2014)"),
+    "local": _Row(_local, "local search with restarts (White et al. 2020, arXiv 2005.02960)"),
+    "reinforce": _Row(_reinforce, "a policy-gradient controller (Zoph and Le 2017, arXiv 1611.01578)"),
+    "bayes": _Row(_bayes, "Gaussian processes over choices and costs, by expected gain"),
+    "tpe": _Row(_optuna("tpe"), "Optuna's tree-structured Parzen estimator"),
+    "gp": _Row(_optuna("gp"), "Optuna's Gaussian process"),
+    "cmaes": _Row(_optuna("cmaes"), "Optuna's CMA-ES, for one objective"),
+    "optuna_nsga2": _Row(_optuna("nsga2"), "Optuna's NSGA-II, in generations"),
+    "optuna_nsga3": _Row(_optuna("nsga3"), "Optuna's NSGA-III, in generations"),
 }

@@ -32,6 +32,7 @@ from naslab.execution.local import WORKER_SETTINGS, LocalExecutor
 from naslab.study.outcome import Candidate
 
 Make = Callable[..., Executor]
+pytestmark = pytest.mark.usefixtures("cold_workers")
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import multiprocessing
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from ledger_examples import diverged_outcome, example_arch, example_candidate, example_outcome, example_study
-from processes import HANG_SECONDS
+from processes import HANG_SECONDS, several_programs
 from sqlalchemy import create_engine, text
 
 from naslab.errors import LedgerError, StudyError, UnknownNameError
@@ -267,7 +266,7 @@ def _open_and_enter(location: str, name: str, barrier: object) -> None:
 
 
 def test_programs_that_make_a_ledger_at_once_take_turns(location: str) -> None:
-    context = multiprocessing.get_context("spawn")
+    context = several_programs()
     barrier = context.Barrier(4)
     makers = [context.Process(target=_open_and_enter, args=(location, f"study{n}", barrier)) for n in range(4)]
     for maker in makers:

@@ -24,7 +24,10 @@ from naslab.ledger import Ledger
 TESTS = Path(__file__).parents[1]
 DRIVER = TESTS / "numbered_driver.py"
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are looked up in /proc")
+pytestmark = [
+    pytest.mark.usefixtures("cold_workers"),
+    pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are looked up in /proc"),
+]
 
 
 class Driver:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from typing import NamedTuple
 
 import pytest
 import torch
+import warm_start
 from in_process import workers_in_process
 from inherit_driver import main as go_on
 
@@ -25,6 +27,7 @@ from naslab.study.outcome import Candidate, Outcome
 pytestmark = pytest.mark.slow
 
 TESTS = Path(__file__).parent.parent
+DRIVER = "import sys, inherit_driver, warm_start; warm_start.workers_start_warm(); inherit_driver.main(*sys.argv[1:])"
 TRIALS = 8
 
 
@@ -45,8 +48,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def lives(folder: Path) -> Lives:
-    command = [sys.executable, str(TESTS / "inherit_driver.py"), str(folder), str(TRIALS)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as driver:
+    command = [sys.executable, "-c", DRIVER, str(folder), str(TRIALS)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join((str(TESTS), *sys.path))}
+    with warm_start.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as driver:
         assert driver.stdout is not None
         for line in driver.stdout:
             if line.startswith("promoted") and line != "promoted 0\n":

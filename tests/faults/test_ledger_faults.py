@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import warm_start
 from ledger_examples import example_candidate, example_outcome, example_study
 from processes import wait_until
 from sqlalchemy import create_engine, text
@@ -50,11 +51,11 @@ with Ledger.open(sys.argv[1]) as ledger, ledger.claim("digits"):
 
 def program(source: str, *arguments: str) -> subprocess.Popen[str]:
     """A Python program of its own, its standard output read from here."""
-    return subprocess.Popen(
+    return warm_start.Popen(
         [sys.executable, "-c", source, *arguments],
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(TESTS)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join((str(TESTS), *sys.path))},
     )
 
 

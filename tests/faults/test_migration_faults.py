@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import warm_start
 from kept_ledgers import place_kept, rows_of
 
 from naslab.errors import LedgerError
@@ -57,7 +58,7 @@ def test_a_program_killed_in_a_migration_leaves_the_old_version_whole(location: 
     before = rows_of(location)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(TESTS), *sys.path))}
     for _ in range(2):
-        killed = subprocess.run([sys.executable, "-c", KILLED, location, where], env=environment, check=False)
+        killed = warm_start.run([sys.executable, "-c", KILLED, location, where], env=environment)
         assert killed.returncode == -signal.SIGKILL
         assert rows_of(location) == before
     folder = Path(location).parent

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typing import Self
 import msgspec
 import pytest
 import torch
+import warm_start
 from in_process import workers_in_process
 from rung_driver import main as go_on
 from rung_estimators import DiesOnce, Faulty
@@ -36,6 +38,7 @@ from naslab.study.rungs import Rungs
 pytestmark = pytest.mark.slow
 
 TESTS = Path(__file__).parent.parent
+DRIVER = "import sys, rung_driver, warm_start; warm_start.workers_start_warm(); rung_driver.main(*sys.argv[1:])"
 
 
 def again(outcome: Outcome) -> Estimate:
@@ -134,8 +137,9 @@ def test_networks_that_kill_their_worker_or_hang_in_a_rung_are_outcomes_and_the_
 
 
 def test_a_driver_killed_in_the_middle_of_a_rung_and_checkpoints_cut_short(tmp_path: Path) -> None:
-    command = [sys.executable, str(TESTS / "rung_driver.py"), str(tmp_path), "6"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as driver:
+    command = [sys.executable, "-c", DRIVER, str(tmp_path), "6"]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join((str(TESTS), *sys.path))}
+    with warm_start.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as driver:
         assert driver.stdout is not None
         for line in driver.stdout:
             if line == "epoch 2\n":  # of a promoted network: the first rung has one epoch

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from passed_norms import norms_passed_on
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision import models
@@ -58,7 +59,7 @@ def test_counts(name: str) -> None:
     for each in network.modules():
         if isinstance(each, nn.Conv2d):
             each.register_forward_hook(add)
-    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+    with norms_passed_on(), FlopCounterMode(display=False) as counter, torch.inference_mode():
         network(torch.empty(1, *arch.input, device="meta"))
     assert (counter.get_total_flops() // 2, activations) == (expected.macs, expected.activations)
     heads = sum(each.numel() for name, each in network.named_parameters() if name.startswith("AuxLogits"))
@@ -71,7 +72,7 @@ def test_counts(name: str) -> None:
 )
 def test_same_weights_same_logits(name: str) -> None:
     arch = model(name, num_classes=12, resolution=80 if "inception" in name else 64)
-    images = torch.randn(4, *arch.input, generator=torch.Generator().manual_seed(1))
+    images = torch.randn(4 if "inception" in name else 2, *arch.input, generator=torch.Generator().manual_seed(1))
     theirs = randomised(materialised(lambda: reference(name, 12)), images)
     ours = materialised(lambda: module_of(lower(arch)).eval())
     load_torchvision_state(ours, theirs.state_dict())

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import warm_start
 
 import naslab
 
@@ -60,8 +60,9 @@ def run(root: Path, *words: str) -> str:
     """A command of the extended package."""
     environment = os.environ | {"PYTHONPATH": str(root), "XDG_CACHE_HOME": str(root / "cache"), "COLUMNS": "200"}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # its modules are compiled once, and not for every process
-    command = [sys.executable, "-c", "from naslab.cli.main import run; run()", *words]
-    said = subprocess.run(command, capture_output=True, text=True, cwd=root, env=environment)
+    environment["PYTHONPATH"] += f"{os.pathsep}{ROOT / 'tests'}"
+    command = [sys.executable, "-c", warm_start.COMMAND, *words]
+    said = warm_start.run(command, capture_output=True, text=True, cwd=root, env=environment)
     assert said.returncode == 0, said.stderr
     return said.stdout + said.stderr
 
@@ -78,9 +79,10 @@ def test_its_space_is_found_by_name(extended: Path) -> None:
 
 @pytest.mark.slow
 def test_its_layer_is_what_it_declares(extended: Path) -> None:
-    asked = ("-m", "pytest", "-q", "-p", "no:cacheprovider", LAYER_TEST, "-k", "SpaceToDepth or has_an_example")
+    asked = ("-q", "-p", "no:cacheprovider", LAYER_TEST, "-k", "SpaceToDepth or has_an_example")
     environment = os.environ | {"PYTHONPATH": str(extended)}
-    said = subprocess.run([sys.executable, *asked], capture_output=True, text=True, cwd=extended, env=environment)
+    program = [sys.executable, "-c", "import pytest, sys; sys.exit(pytest.main(sys.argv[1:]))", *asked]
+    said = warm_start.run(program, capture_output=True, text=True, cwd=extended, env=environment)
     assert said.returncode == 0, said.stdout
     assert int(re.findall(r"(\d+) passed", said.stdout)[0]) > 10
 
@@ -104,5 +106,5 @@ def test_its_layer_is_trained_and_inherited_with_two_workers(extended: Path) -> 
     exported = run(extended, "export", "layer:best", "--out", "best.py")
     assert "best.py" in exported
     code = "import torch, best; print(best.network().eval()(torch.zeros(1, 1, 8, 8)).shape)"
-    alone = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=extended)
+    alone = warm_start.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=extended)
     assert alone.stdout.strip() == "torch.Size([1, 10])", alone.stderr

@@ -7,11 +7,11 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import warm_start
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FILES = sorted(EXAMPLES.glob("*.py"))
@@ -45,8 +45,14 @@ def test_the_yardstick_job_by_ones_own_training_runs_and_has_at_most_25_lines(tm
     script = EXAMPLES.parent / "scripts" / "yardstick_own.py"
     lines = [line for line in script.read_text(encoding="utf-8").splitlines()[1:] if line.strip()]
     assert len(lines) <= 25
-    environment = os.environ | {"PYTHONPATH": str(EXAMPLES.parent)}
-    subprocess.run([sys.executable, str(script), "2"], check=True, cwd=tmp_path, env=environment, capture_output=True)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join((str(EXAMPLES.parent), *sys.path))}
+    warm_start.run(
+        [sys.executable, "-c", warm_start.SCRIPT, str(script), "2"],
+        check=True,
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+    )
     assert (tmp_path / "front.html").is_file()
 
 
@@ -60,9 +66,9 @@ def test_an_example_runs_as_it_says(path: Path, folder: Path) -> None:
     words = [*shlex.split(command[1]), "--ledger", f"{path.stem}.db", "--workers", "1", "--json"]
     for option, value in (("--trials", "2"), ("--epochs", "1")):
         words[words.index(option) + 1] = value
-    program = [sys.executable, "-c", "from naslab.cli.main import run; run()", *words]
+    program = [sys.executable, "-c", warm_start.COMMAND, *words]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join((str(EXAMPLES.parent), *sys.path))}
-    said = subprocess.run(program, capture_output=True, text=True, cwd=folder, env=environment)
+    said = warm_start.run(program, capture_output=True, text=True, cwd=folder, env=environment)
     assert said.returncode == 0, said.stderr
     found = json.loads(said.stdout)
     assert (found["trials"], found["failed"]) == (2, 0)

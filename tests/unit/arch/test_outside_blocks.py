@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import warm_start
 from own_searches import own_folder, search
 from typer.testing import CliRunner
 
@@ -106,7 +106,7 @@ def test_it_is_exported_without_naslab_and_without_the_users_code(folder: Path) 
     assert said.exit_code == 0, said.output
     (folder / "own_blocks.py").unlink()
     code = "import torch, best; print(best.network()(torch.zeros(2, 1, 8, 8)).shape)"
-    alone = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=folder)
+    alone = warm_start.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=folder)
     assert alone.stdout.strip() == "torch.Size([2, 10])", alone.stderr
 
 

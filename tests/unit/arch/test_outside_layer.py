@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 import torch
+import warm_start
 from space_to_depth import SpaceToDepth, SpaceToDepthBlock
 
 import naslab
@@ -164,13 +164,13 @@ def test_a_search_with_two_workers_runs_to_its_end(tmp_path: Path) -> None:
     spaces = Path(naslab.__file__).parents[1] / "search_spaces"
     if spaces.is_dir():
         shutil.copytree(spaces, tmp_path / "search_spaces")
-    done = subprocess.run(
-        [sys.executable, str(TESTS / "outside_search.py"), str(tmp_path), "4"],
+    program = "import sys, warm_start, outside_search as own; warm_start.workers_start_warm(); own.main(*sys.argv[1:])"
+    done = warm_start.run(
+        [sys.executable, "-c", program, str(tmp_path), "4"],
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(TESTS)])},
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        check=False,
     )
     assert done.returncode == 0, done.stderr
     where, *outcomes = done.stdout.splitlines()

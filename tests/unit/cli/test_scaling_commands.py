@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import warm_start
 from in_process import workers_in_process
 from processes import wait_until
 from test_commands import Commands
@@ -40,7 +41,9 @@ HELD = """
 import threading
 from naslab.cli.main import run
 from naslab.ledger import Ledger
+from warm_start import workers_start_warm
 
+workers_start_warm()
 plain, written = Ledger.finish, []
 
 def finish(*given):
@@ -80,13 +83,14 @@ def test_a_killed_fit_is_continued_and_its_results_are_used(
 ) -> None:
     """Killed with two trainings done, the same command trains only the others; law and family follow."""
     folder = commands.folder
-    process = subprocess.Popen(
+    environment = {key: value for key, value in os.environ.items() if key != "NASLAB_LEDGER"}
+    process = warm_start.Popen(
         [sys.executable, "-c", HELD, *FIT],
         cwd=folder,
         start_new_session=True,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        env={key: value for key, value in os.environ.items() if key != "NASLAB_LEDGER"},
+        env=environment | {"PYTHONPATH": os.pathsep.join((str(Path(warm_start.__file__).parent), *sys.path))},
     )
     try:
         assert wait_until(lambda: len(outcomes_of(folder)) == 2)

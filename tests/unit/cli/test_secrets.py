@@ -40,7 +40,7 @@ FORMS = (
     "ray://me:{}@127.0.0.1:1",
     "host=127.0.0.1 port=1 user=me password={}",
 )
-EACH = 3
+EACH = 2
 """Forms that a parameter is given: neighbours get others, so that a command meets them all."""
 STANDARD = {
     "space": "digits_demo",

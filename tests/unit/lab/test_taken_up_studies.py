@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from multiprocessing.synchronize import Barrier
@@ -12,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 from ledger_examples import example_candidate, example_outcome, example_study
-from processes import HANG_SECONDS
+from processes import HANG_SECONDS, several_programs
 from sqlalchemy import create_engine, text
 from tiny_search import Instant
 
@@ -113,36 +112,42 @@ def test_a_refused_driver_has_written_nothing(instant: Path, location: str, driv
     assert everything(location) != before or driver == "calibrate"
 
 
-def contend(location: str, barrier: Barrier, said: Any, done: Any) -> None:
-    """Make one study at the same moment as others do, and hold it until everyone has tried."""
-    record = msgspec.structs.replace(example_study("contended"), trials=7)
-    try:
-        with Ledger.open(location) as ledger:
+ATTEMPTS = 3
+
+
+def contend(location: str, barrier: Barrier, said: Any) -> None:
+    """Make one study after another at the same moment as others do, and hold each until everyone has tried."""
+    with Ledger.open(location) as ledger:
+        for attempt in range(ATTEMPTS):
+            record = msgspec.structs.replace(example_study(f"contended{attempt}"), trials=7)
             barrier.wait(HANG_SECONDS)
-            with taken_up(ledger, record, lambda _: None):
-                ledger.add_run("contended", RunRecord(command="mine", started=1.0))
-                said.put("won")
-                done.wait(HANG_SECONDS)
-    except Exception as error:  # noqa: BLE001 - told to the test
-        said.put(str(error))
+            try:
+                with taken_up(ledger, record, lambda _: None):
+                    ledger.add_run(record.name, RunRecord(command="mine", started=1.0))
+                    said.put((attempt, "won"))
+                    barrier.wait(HANG_SECONDS)
+            except Exception as error:  # noqa: BLE001 - told to the test
+                said.put((attempt, str(error)))
+                barrier.wait(HANG_SECONDS)
 
 
-@pytest.mark.parametrize("attempt", range(3))
-def test_of_several_that_make_one_study_one_drives_it_and_the_others_are_told(location: str, attempt: int) -> None:
+def test_of_several_that_make_one_study_one_drives_it_and_the_others_are_told(location: str) -> None:
     Ledger.open(location).close()
-    context = multiprocessing.get_context("spawn")
-    barrier, said, done = context.Barrier(4), context.Queue(), context.Event()
-    processes = [context.Process(target=contend, args=(location, barrier, said, done)) for _ in range(4)]
+    context = several_programs()
+    barrier, said = context.Barrier(4), context.Queue()
+    processes = [context.Process(target=contend, args=(location, barrier, said)) for _ in range(4)]
     for process in processes:
         process.start()
-    answers = [said.get(timeout=HANG_SECONDS) for _ in processes]
-    done.set()
+    told = [said.get(timeout=HANG_SECONDS) for _ in range(4 * ATTEMPTS)]
     for process in processes:
         process.join(HANG_SECONDS)
-    assert answers.count("won") == 1
-    assert all("study 'contended' is being driven by" in each for each in answers if each != "won"), answers
+    for attempt in range(ATTEMPTS):
+        others = [answer for number, answer in told if (number, answer != "won") == (attempt, True)]
+        assert told.count((attempt, "won")) == 1
+        assert len(others) == 3
+        assert all(f"study 'contended{attempt}' is being driven by" in each for each in others), others
     rows = everything(location)
-    assert (len(rows["studies"]), len(rows["runs"])) == (1, 1)
+    assert (len(rows["studies"]), len(rows["runs"])) == (ATTEMPTS, ATTEMPTS)
 
 
 def test_the_thread_that_drives_a_study_may_claim_it_again_and_no_other(location: str) -> None:

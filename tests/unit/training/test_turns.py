@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from processes import HANG_SECONDS
 
 from naslab.training import turns
 from naslab.training.turns import Turns, turns_of_machine
@@ -29,15 +30,15 @@ def test_a_training_waits_between_its_steps_while_another_measures(tmp_path: Pat
     other = Turns(tmp_path)
     with other.work():
         worker.start()
-        assert asked.wait(60)
+        assert asked.wait(HANG_SECONDS)
         with other.alone():
             before = len(steps)
             assert not measured.wait(0.2)
             assert len(steps) == before
         asked.clear()
-        assert asked.wait(60)
+        assert asked.wait(HANG_SECONDS)
     end.set()
-    worker.join(60)
+    worker.join(HANG_SECONDS)
     assert not worker.is_alive()
 
 
@@ -57,7 +58,7 @@ def test_two_that_measure_take_turns(tmp_path: Path) -> None:
     for each in threads:
         each.start()
     for each in threads:
-        each.join(60)
+        each.join(HANG_SECONDS)
     assert most == [1] * 60
 
 
