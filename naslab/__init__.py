@@ -113,10 +113,10 @@ _HOMES = {
     "scale": "naslab.lab.networks",
     "search": "naslab.lab.search",
     "short_training": "naslab.estimators.short_function",
+    "shrink": "naslab.lab.shrinking",
     "train": "naslab.lab.training",
     "train_seeds": "naslab.lab.seeds",
     "train_supernet": "naslab.lab.supernet",
-    "shrink": "naslab.lab.shrinking",
     "transfer": "naslab.lab.transfer",
     "write_report": "naslab.lab.reading",
 }
