@@ -53,6 +53,7 @@ if TYPE_CHECKING:  # the table below in a form that type checkers read; a test h
     from naslab.lab.search import search as search
     from naslab.lab.search_estimators import accuracy_predictor as accuracy_predictor
     from naslab.lab.seeds import train_seeds as train_seeds
+    from naslab.lab.shrinking import shrink as shrink
     from naslab.lab.studies import delete_study as delete_study
     from naslab.lab.studies import merge_studies as merge_studies
     from naslab.lab.studies import rename_study as rename_study
@@ -123,6 +124,7 @@ _HOMES = {
     "search": "naslab.lab.search",
     "segmenter": "naslab.lab.detectors",
     "short_training": "naslab.estimators.short_function",
+    "shrink": "naslab.lab.shrinking",
     "train": "naslab.lab.training",
     "train_detector": "naslab.lab.detector_training",
     "train_seeds": "naslab.lab.seeds",

@@ -143,6 +143,8 @@ NEEDS: dict[str, dict[str, Need]] = {
         "recipe": Need("has no effect beside an --estimator that does not train by it", _reads_recipe),
         "keep": needs("rungs"),
         **dict.fromkeys(("rungs", "stop_early", "inherit"), _BY_ESTIMATOR),
+        "pretrained": unless("estimator", "which trains in its own way or not at all"),
+        **dict.fromkeys(("least_match", "keep_channels"), needs("pretrained")),
         **_always("baseline", "estimator", "executor", "workers", "gpus_per_worker", "timeout"),
         "ray_address": needs_value("executor", "ray"),
         **_always("study", "ledger", "accept_changes", "json"),
@@ -155,7 +157,7 @@ NEEDS: dict[str, dict[str, Need]] = {
         "device": needs("target_latency_ms"),
         **_always("max_resolution", "rule", "coefficients", "rounding", "keep_stem", "keep_head", "train"),
         **_always("alpha", "beta", "gamma", "ledger", "out", "plot", "json"),
-        **dict.fromkeys(("dataset", "epochs", "study"), _NEW_FAMILY),
+        **dict.fromkeys(("dataset", "epochs", "study", "pretrained"), _NEW_FAMILY),
         **dict.fromkeys(("workers", "data_dir"), _TRAINED),
     },
     "fit-scaling": {
@@ -193,6 +195,10 @@ NEEDS: dict[str, dict[str, Need]] = {
         **dict.fromkeys(("kind", "levels", "head_channels"), _DENSE),
         "least_match": needs("pretrained"),
         "tune": of_images(needs("pretrained", "start_from")),
+    },
+    "shrink": {
+        **_always("model", "target_macs", "weights", "dataset", "data_dir", "max_images", "resolution", "trials"),
+        **_always("epochs", "recipe", "least_match", "seed", "device", "ledger", "out", "json"),
     },
     "transfer": _always(
         *(

@@ -11,7 +11,7 @@ import typer
 from naslab.cli.family_output import show_members
 from naslab.cli.fit_scaling import require_figure_name
 from naslab.cli.help_text import Command
-from naslab.cli.options import ModelArgument
+from naslab.cli.options import ModelArgument, PretrainedOption
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, say
 from naslab.cli.scaling_rule import Chosen, chosen_rule
 from naslab.metrics import ACCURACY, ACTIVATIONS, LATENCY, MACS, PARAMS
@@ -96,6 +96,7 @@ def rescale(
         int,
         typer.Option(min=1, help="Epochs for --train of a model that is no study's.", rich_help_panel="Training"),
     ] = 4,
+    pretrained: PretrainedOption = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Members trained at once.", rich_help_panel="Training")
     ] = None,
@@ -119,6 +120,7 @@ def rescale(
 
     Example: naslab rescale efficientnet_b0 --phi 1 2 3 --target-macs 600e6 --out family
     """
+    from naslab.lab.families import fitted_model
     from naslab.lab.models import find_model
 
     targets = {MACS.name: target_macs, PARAMS.name: target_params, ACTIVATIONS.name: target_activations}
@@ -131,6 +133,8 @@ def rescale(
     found = find_model(model, ledger)
     if train:
         found = for_dataset(found, dataset)
+    if pretrained is not None:
+        found = fitted_model(found, pretrained, ledger)
     how = chosen_rule(found, rule, coefficients, alpha, beta, gamma, max_resolution, rounding, ledger)
     how = how.keeping(stem=keep_stem, head=keep_head)
     entries = make_members(found, phi or [], wanted, how)
@@ -139,7 +143,9 @@ def rescale(
     files = write_members(entries, out)
     accuracies: dict[str, float] = {}
     if train:
-        accuracies = train_members(found, entries, dataset, epochs, study, workers, ledger, data_dir, quiet=json)
+        accuracies = train_members(
+            found, entries, dataset, epochs, study, workers, ledger, data_dir, quiet=json, pretrained=pretrained
+        )
     if plot is not None:
         write_plot(found, entries, accuracies, plot)
     rows = [
@@ -286,13 +292,14 @@ def train_members(
     ledger: str,
     data_dir: str | None,
     quiet: bool,
+    pretrained: str | None = None,
 ) -> dict[str, float]:
     """Train the members of `entries`; returns accuracies in per cent by identity, that of the model among them.
 
     A model `found` in a study is trained in that study of `ledger`, with its data set and recipe. Any other is trained
-    in a new study called `study`, by default after the model, on `dataset` for `epochs`, and the model with them.
-    `workers` networks are trained at once, `None` for as many as suit the machine. Without `quiet` a terminal shows how
-    far they are.
+    in a new study called `study`, by default after the model, on `dataset` for `epochs`, and the model with them; all
+    begin with the weights `pretrained` of the model where they are given. `workers` networks are trained at once,
+    `None` for as many as suit the machine. Without `quiet` a terminal shows how far they are.
     """
     from naslab.cli.progress import Display
     from naslab.execution.workers import Workers
@@ -304,7 +311,7 @@ def train_members(
         if found.study is not None:
             view = open_study(found.study, ledger)
         else:
-            view = study_of_one(found, dataset, epochs, study, pool, ledger, data_dir, display.show)
+            view = study_of_one(found, dataset, epochs, study, pool, ledger, data_dir, display.show, pretrained)
         base = {"base_trial": found.trial or 0}
         listed = [(entry.member.arch, {**entry.member.origin, **base}) for entry in entries]
         view = train_family(view, listed, ledger, pool, data_dir, display.show)

@@ -15,7 +15,6 @@ from naslab.cli.options import (
     GpusOption,
     MaxImagesOption,
     RayAddressOption,
-    RecipeOption,
     SkipUnreadableOption,
     SpaceArgument,
     TaskOption,
@@ -50,11 +49,14 @@ def search(
     resolution: Annotated[str | None, search_option("resolution")] = None,
     data_dir: DataDirOption = None,
     epochs: Annotated[int | None, search_option("epochs", min=1, show_default=str(DEFAULT_EPOCHS))] = None,
-    recipe: RecipeOption = "short",
+    recipe: Annotated[str | None, search_option("recipe", show_default="short; with --pretrained fine-tune")] = None,
     rungs: Annotated[str | None, search_option("rungs")] = None,
     keep: Annotated[str, search_option("keep", of="rungs")] = "1/3",
     stop_early: Annotated[float | None, search_option("stop_early")] = None,
     inherit: Annotated[bool, search_option("inherit", "--inherit")] = False,
+    pretrained: Annotated[str | None, search_option("pretrained")] = None,
+    least_match: Annotated[float, search_option("least_match", min=0, max=1)] = 0.9,
+    keep_channels: Annotated[Literal["largest", "first"], search_option("keep_channels")] = "largest",
     baseline: Annotated[list[str] | None, search_option("baseline", of="baselines")] = None,
     estimator: Annotated[str | None, search_option("estimator")] = None,
     executor: ExecutorOption = "local",
@@ -70,6 +72,8 @@ def search(
     """Search a space and print the Pareto front. The same command run again continues the study.
 
     Example: naslab search mixed_cifar --dataset cifar10 --trials 100 --epochs 3 --limit 'macs<=50e6'
+
+    Example: naslab search around_resnet50 --pretrained torchvision --inherit --dataset cifar10 --resolution 64
     """
     from naslab.analysis.facts import foreseen_words
     from naslab.analysis.latency_load import disturbed_words
@@ -102,6 +106,9 @@ def search(
             rungs=None if rungs is None else Rungs.parse(rungs, keep),
             stop_early=stop_early,
             inherit=inherit,
+            pretrained=pretrained,
+            least_match=least_match,
+            keep_channels=keep_channels,
             estimator=estimator,
             accept_changes=accept_changes,
             on_event=display.show,

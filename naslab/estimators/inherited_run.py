@@ -14,6 +14,7 @@ from naslab.estimators import training_run
 from naslab.estimators.estimator import Workbench
 from naslab.estimators.inheritance import ANCESTOR_EPOCHS, INHERITS
 from naslab.estimators.short_training import ShortTraining
+from naslab.estimators.training_run import Begin
 from naslab.study.outcome import Candidate, Estimate
 from naslab.training.checkpoint import Checkpoint, load_checkpoint
 from naslab.training.inheritance import Inherited, inherit
@@ -21,16 +22,17 @@ from naslab.training.inheritance import Inherited, inherit
 SHOWN_REASONS = 3
 
 
-def estimate(how: ShortTraining, candidate: Candidate, bench: Workbench) -> Estimate:
+def estimate(how: ShortTraining, candidate: Candidate, bench: Workbench, orphan: Begin = build) -> Estimate:
     """Train a candidate from its parent's checkpoint, or from scratch where that is of no use; a note says which.
 
-    `how` says on what and by which recipe, `bench` is the worker's.
+    `how` says on what and by which recipe, `bench` is the worker's. `orphan` makes the module with which `candidate`
+    begins from scratch.
     """
     alone = msgspec.structs.replace(candidate, start_from="")
     try:
         parent = parents_checkpoint(how.checkpoints, candidate)
     except NaslabError as error:
-        return noted(training_run.estimate(how, alone, bench), {"from_scratch": str(error)})
+        return noted(training_run.estimate(how, alone, bench, orphan), {"from_scratch": str(error)})
     notes: dict[str, Any] = {}
 
     def begin(arch: ArchSpec, seed: int) -> nn.Module:

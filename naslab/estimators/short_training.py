@@ -25,6 +25,8 @@ class ShortTraining(msgspec.Struct, frozen=True, kw_only=True):
 
     `metrics` are measured beside the accuracy, those of other tasks than one label an image in its place.
     Of each of the `targets`, by their names, the accuracy of the trained network as it runs there is measured, too.
+    Images are normalised by `mean` and `deviation` of each channel, in values from 0 to 255, where they are given, else
+    by their own statistics.
     `latency` measures one image's forward pass too, of the network and not of its proxy. `time_limit_seconds` is for
     one candidate, looked at between batches. `peak_memory_bytes` is the GPU's, 0 on a CPU.
 
@@ -42,6 +44,8 @@ class ShortTraining(msgspec.Struct, frozen=True, kw_only=True):
     stop_early: float | None = None
     metrics: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
+    mean: tuple[float, ...] = ()
+    deviation: tuple[float, ...] = ()
 
     def prepare(self, bench: Workbench) -> None:
         """Load the data onto the worker's device and set its threads. Raises `DataError` and `DeviceError`."""

@@ -29,7 +29,7 @@ from naslab.training.checkpoint import Checkpoint, Origin, TrainingProgress, loa
 from naslab.training.data import DataSplit, load_dataset
 from naslab.training.early_stopping import kept_epoch
 from naslab.training.fidelity import arch_at, data_at, missing_classes, with_heads, without_heads
-from naslab.training.fit import device_name, require_fit
+from naslab.training.fit import Beginning, device_name, require_fit
 from naslab.training.halving import halving_notes, return_freed_memory, train_within_memory
 from naslab.training.loop import Clock, accuracy_sem, train
 
@@ -52,7 +52,7 @@ def estimate(how: ShortTraining, candidate: Candidate, bench: Workbench, begin: 
 
     `begin` makes its module with the weights that training begins with: by default those of an initialisation.
     """
-    split = data_on(bench, how.data, how.data_dir)
+    split = Beginning({}, how.mean, how.deviation).normalised(data_on(bench, how.data, how.data_dir))
     device = split.train.labels.device
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)

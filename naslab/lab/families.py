@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
 from naslab.analysis.study import StudyView, read_study
 from naslab.arch import ArchSpec, encode
 from naslab.errors import StudyError
@@ -33,18 +35,24 @@ def train_family(
     """Train the networks `listed` with the recipe, epochs and data of `study`, and keep them in it as its family.
 
     `ledger` holds the study, `workers` say where to train, `on_event` is called with what happens. The study as it is
-    then. Raises `StudyError` for a study whose training function brings its own data.
+    then. Networks begin with the pretrained weights of the study, if it was made with such. Raises `StudyError` for a
+    study whose training function brings its own data, and `DataError` where those weights are others now.
     """
     if study.problem.data.name == OWN_DATA:
         told = f"study '{study.record.name}' is trained by {study.record.estimator}, which brings its own data"
         raise StudyError(f"{told}: naslab cannot train rescaled networks for it, so print the family without training")
+    start = None
+    if study.record.pretrained is not None:
+        from naslab.pretrained.search_start import begin_again
+
+        start = begin_again(study.record.pretrained, ledger=ledger, seed=study.record.seed)
     pool = workers or Workers()
     log = locate(ledger).ray_log
     with pool.connection(log), Ledger.open(ledger, create=False) as opened, opened.claim(study.record.name):
         opened.add_run(study.record.name, run_record(pool))
         on_event(StudyOpened(study.record, study.problem, study.outcomes))
         memory = WorkerMemory(study.problem.recipe, study.problem.data)
-        with pool.start(estimator_of(study.problem, data_dir), memory) as executor:
+        with pool.start(estimator_of(study.problem, data_dir, start=start), memory) as executor:
             run_listed(opened, study.record, executor, "family", listed, on_event)
         return read_study(opened, study.record.name)
 
@@ -58,14 +66,16 @@ def study_of_one(
     ledger: str | Path,
     data_dir: str | None = None,
     on_event: Observer = ignore,
+    pretrained: str | Path | None = None,
 ) -> StudyView:
     """A study that holds `model` alone, trained on `dataset` for `epochs`: what a family of it is compared with.
 
     It is called `study`, by default after the model, and kept in `ledger`; `workers` say where to train, `on_event` is
-    called with what happens.
+    called with what happens. The model begins with the weights `pretrained` where they are given, as those of its
+    family will.
     """
     return search(
-        space_of_one(model.arch, Path(model.name).stem),
+        space_of_one(model.arch, Path(model.name).stem).around(model.name, model.arch),
         dataset=dataset,
         strategy="random",
         trials=1,
@@ -75,7 +85,19 @@ def study_of_one(
         study=study or f"{Path(model.name).stem}-family",
         data_dir=data_dir,
         on_event=on_event,
+        pretrained=pretrained,
     )
+
+
+def fitted_model(model: Model, pretrained: str | Path, ledger: str | Path) -> Model:
+    """The `model` with the windows and norms that the weights `pretrained` were learned with.
+
+    `ledger` holds studies that are sources. Raises `DataError` for what is not there or holds no weights.
+    """
+    from naslab.pretrained.sources import read_source
+    from naslab.pretrained.start import fitted
+
+    return msgspec.structs.replace(model, arch=fitted(model.arch, read_source(pretrained, model.name, ledger))[0])
 
 
 def space_of_one(arch: ArchSpec, name: str) -> SearchSpace:

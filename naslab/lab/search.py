@@ -17,11 +17,11 @@ import msgspec
 
 from naslab.analysis.ranking import has_trained
 from naslab.analysis.study import StudyView, read_study
-from naslab.arguments import Kind, either, flag, instance, many, number, optional, takes, text, whole
+from naslab.arguments import either, flag, many, number, optional, takes, text
+from naslab.arguments import path as paths
 from naslab.estimators.estimator import Estimator
 from naslab.estimators.limited import limited
 from naslab.estimators.named import named
-from naslab.estimators.own import is_estimator
 from naslab.execution.checkpoints import sweep_checkpoints
 from naslab.execution.events import Observer, StrategyChosen, StudyOpened, ignore
 from naslab.execution.executor import Executor
@@ -47,6 +47,7 @@ from naslab.lab.models import (
     AnyResolutions,
     sizes_of,
 )
+from naslab.lab.pretrained_search import begun_from, recipe_or_default
 from naslab.lab.problems import (
     ListedNetwork,
     adapted_words,
@@ -60,6 +61,7 @@ from naslab.lab.problems import (
     target_source,
 )
 from naslab.lab.records import begun_data, begun_with, run_record, taken_up, with_idle_fields
+from naslab.lab.search_arguments import ESTIMATOR, RUNGS, STRATEGY
 from naslab.lab.search_estimators import SearchEstimator, estimator_of, find_search_estimator, require_estimator_fits
 from naslab.lab.search_options import DEFAULT_EPOCHS, SearchOptions
 from naslab.ledger.ledger import Ledger
@@ -67,7 +69,6 @@ from naslab.ledger.location import locate
 from naslab.ledger.record import StudyRecord
 from naslab.space import SearchSpace
 from naslab.strategies.choosing import AUTO, StrategyChoice, choose_strategy
-from naslab.strategies.own import is_strategy
 from naslab.strategies.registry import make_strategy
 from naslab.strategies.strategy import Strategy
 from naslab.study.data_choice import DataChoice
@@ -80,20 +81,8 @@ from naslab.training.memory import WorkerMemory
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
+    from naslab.pretrained.search_start import SearchStart
     from naslab.training.datasets.given import Data
-
-
-def _strategy(value: Any) -> Any:
-    is_sampler = any(each.__module__.split(".")[0] == "optuna" for each in type(value).__mro__)
-    return value if is_sampler or is_strategy(value) else text().read(value)
-
-
-def _estimator(value: Any) -> Any:
-    return value if callable(value) or is_estimator(value) else text().read(value)
-
-
-def _rungs(value: Any) -> Any:
-    return Rungs.parse(value) if isinstance(value, str) else many(whole(1)).read(value)
 
 
 @takes(
@@ -101,7 +90,7 @@ def _rungs(value: Any) -> Any:
     dataset=DATASET,
     resolution=either(text(), RESOLUTIONS),
     max_images=MAX_IMAGES,
-    strategy=Kind("the name of a strategy, one of your own, or a sampler of Optuna", _strategy),
+    strategy=STRATEGY,
     trials=COUNT,
     epochs=optional(COUNT),
     objectives=optional(NAMES),
@@ -112,10 +101,13 @@ def _rungs(value: Any) -> Any:
     study=NAME,
     seed=SEED,
     recipe=RECIPE,
-    rungs=optional(either(instance(Rungs), Kind("epochs, as (1, 3, 9)", _rungs))),
+    rungs=RUNGS,
     stop_early=optional(number()),
     inherit=flag(),
-    estimator=optional(Kind("the name of an estimator, or a training function of your own", _estimator)),
+    pretrained=optional(paths("weights, as naslab.train takes them,")),
+    least_match=number(),
+    keep_channels=text("largest or first"),
+    estimator=ESTIMATOR,
     data_dir=FOLDER,
     deterministic=flag(),
     accept_changes=flag(),
@@ -141,6 +133,9 @@ def search(
     rungs: Rungs | Sequence[int] | None = None,
     stop_early: float | None = None,
     inherit: bool = False,
+    pretrained: str | Path | None = None,
+    least_match: float = 0.9,
+    keep_channels: Literal["largest", "first"] = "largest",
     estimator: str | Callable[..., Any] | Estimator | None = None,
     data_dir: str | None = None,
     deterministic: bool = False,
@@ -174,11 +169,15 @@ def search(
     training ends when with this confidence its final accuracy will not bring the network to the front at its cost, or
     none of its objectives where several are measured after each epoch. With
     `inherit` a candidate that a strategy made from others begins with the weights of one of them; by rungs it does so
-    on the first, with what its parent was there, and a promotion goes on from its own. `estimator` takes the place of
-    short training, by any name that `calibrate` knows: `"naswot"`, `"ensemble"`, `"extrapolated:epochs=3,of=4"`,
-    `"supernet:path=FILE"`, `"table:path=FILE.csv"`, or `"predictor:study=NAME"`, which predicts what another study of
-    the ledger would measure. One that measures no accuracy has its own score as an objective in the place of that;
-    baselines are estimated as the candidates are.
+    on the first, with what its parent was there, and a promotion goes on from its own. With `pretrained`, weights as
+    `naslab.train` takes them, all others begin with those of the network that the space is around, sliced, widened or
+    deepened; images are normalised as those that they were learned on, and `recipe` is by default `fine-tune`. Where
+    less than `least_match` of the weights fits that network they are refused; `keep_channels` says which channels
+    narrower networks keep, the `largest` by L1 or the `first`. `estimator` takes the place of short training, by any
+    name that `calibrate` knows: `"naswot"`, `"ensemble"`, `"extrapolated:epochs=3,of=4"`, `"supernet:path=FILE"`,
+    `"table:path=FILE.csv"`, or `"predictor:study=NAME"`, which predicts what another study of the ledger would measure.
+    One that measures no accuracy has its own score as an objective in the place of that; baselines are estimated as the
+    candidates are.
 
     `estimator` may also be a training of your own, `evaluate(network, trial)`, or its name as `"my_code:evaluate"`: it
     is given a torch module and a `naslab.Trial` and returns a dict of numbers, which `objectives` name with their
@@ -211,6 +210,9 @@ def search(
         rungs=rungs,
         stop_early=stop_early,
         inherit=inherit,
+        pretrained=pretrained,
+        least_match=least_match,
+        keep_channels=keep_channels,
         estimator=estimator,
         data_dir=data_dir,
         deterministic=deterministic,
@@ -222,7 +224,8 @@ def search(
 class PlannedSearch(NamedTuple):
     """The options of a search, checked, and what they name; nothing is in a ledger yet.
 
-    `choice` is the strategy of a search that leaves it to naslab. `fidelity` is what is spent on a new network.
+    `choice` is the strategy of a search that leaves it to naslab. `fidelity` is what is spent on a new network, `start`
+    are pretrained weights that it begins with.
     """
 
     options: SearchOptions
@@ -236,6 +239,7 @@ class PlannedSearch(NamedTuple):
     memory: WorkerMemory | None
     estimator: SearchEstimator | None
     fidelity: Fidelity
+    start: SearchStart | None = None
 
 
 def plan_search(options: SearchOptions) -> PlannedSearch:
@@ -248,18 +252,23 @@ def plan_search(options: SearchOptions) -> PlannedSearch:
         options.dataset,
         options.objectives,
         options.limits,
-        options.recipe,
+        recipe_or_default(options),
         options.max_images,
         score=None if asked is None else asked.metric,
         brings_data=is_own,
         data_dir=options.data_dir,
         resolution=sizes_of(options.resolution),
     )
+    start = None
+    if options.pretrained is not None:
+        problem, start = begun_from(problem, options)
     if asked is not None:
         require_estimator_fits(asked, options, problem)
     if options.stop_early is not None:
         require_stoppable(options.stop_early, problem.objectives, is_own)
     baselines = [baseline(name, problem) for name in options.baselines]
+    if start is not None:
+        baselines = [(start.fitted(arch), origin) for arch, origin in baselines]
     pool = options.workers if isinstance(options.workers, Workers) else Workers(count=options.workers)
     study = options.study or f"{problem.space.name or 'search'}-{strategy_name(options.strategy)}-{options.seed}"
     choice = choose_strategy(problem, options.trials) if options.strategy == AUTO else None
@@ -290,6 +299,7 @@ def plan_search(options: SearchOptions) -> PlannedSearch:
         memory=memory,
         estimator=estimator,
         fidelity=fidelity,
+        start=start,
     )
 
 
@@ -308,11 +318,11 @@ def run_search(options: SearchOptions, on_event: Observer = ignore) -> StudyView
         with taken_up(ledger, record, on_event, options.accept_changes):
             ledger.add_run(record.name, run_record(plan.workers))
             outcomes = tuple(ledger.outcomes(record.name, "search"))
-            on_event(StudyOpened(record, plan.problem, outcomes, adapted_words(options.space, plan.problem)))
+            on_event(StudyOpened(record, plan.problem, outcomes, _words_of(plan)))
             if choice is not None:
                 on_event(StrategyChosen(choice.name, choice.reason))
             if plan.estimator is None:
-                estimator = estimator_of(plan.problem, options.data_dir, record, ledger)
+                estimator = estimator_of(plan.problem, options.data_dir, record, ledger, plan.start)
             else:
                 estimator = plan.estimator.placed(ledger, record)
             estimator = limited(estimator, plan.problem)
@@ -327,6 +337,12 @@ def run_search(options: SearchOptions, on_event: Observer = ignore) -> StudyView
                     whole = spent if plan.rungs is None else Fidelity(epochs=record.epochs)
                     run_listed(ledger, record, executor, "baseline", plan.baselines, on_event, tidy, whole)
         return read_study(ledger, record.name)
+
+
+def _words_of(plan: PlannedSearch) -> str:
+    """What was made to fit, a line each: the space to the data, and to pretrained weights."""
+    lines = (adapted_words(plan.options.space, plan.problem), *(() if plan.start is None else plan.start.begun.lines))
+    return "\n".join(line for line in lines if line)
 
 
 def fidelity_of(rungs: Rungs | None, epochs: int, estimator: SearchEstimator | None) -> Fidelity:
@@ -353,6 +369,7 @@ def study_record(plan: PlannedSearch, strategy: str) -> StudyRecord:
         rungs=plan.rungs,
         stop_early=options.stop_early,
         inherit=options.inherit,
+        pretrained=None if plan.start is None else plan.start.record,
         deterministic=options.deterministic,
         estimator="" if estimator is None else estimator.name,
         estimator_file="" if estimator is None else estimator.sha256,

@@ -31,6 +31,7 @@ from naslab.targets.metrics import accuracy_targets, is_at
 if TYPE_CHECKING:
     from naslab.estimators.options import PredictorOptions
     from naslab.estimators.predictor import AccuracyPredictor
+    from naslab.pretrained.search_start import SearchStart
 
 
 class SearchEstimator(NamedTuple):
@@ -64,11 +65,16 @@ class SearchEstimator(NamedTuple):
 
 
 def estimator_of(
-    problem: Problem, data_dir: str | None, record: StudyRecord | None = None, ledger: Ledger | None = None
+    problem: Problem,
+    data_dir: str | None,
+    record: StudyRecord | None = None,
+    ledger: Ledger | None = None,
+    start: SearchStart | None = None,
 ) -> Estimator:
     """The training that a search of `problem` without another estimator does, with latency where it is an objective.
 
-    For a study `record` with rungs or inheritance it leaves checkpoints beside `ledger`.
+    For a study `record` with rungs or inheritance it leaves checkpoints beside `ledger`. Networks begin with the
+    weights of `start` where there are such.
     """
     checkpoints = None
     if record is not None and ledger is not None and (record.rungs is not None or record.inherit):
@@ -82,7 +88,19 @@ def estimator_of(
         stop_early=None if record is None else record.stop_early,
         metrics=tuple(name for name in problem.measured_by(EVALUATION) if name != ACCURACY.name),
         targets=accuracy_targets(problem),
+        mean=() if start is None else start.begun.beginning.mean,
+        deviation=() if start is None else start.begun.beginning.deviation,
     )
+    if start is not None:
+        from naslab.estimators.pretrained import PretrainedTraining
+
+        return PretrainedTraining(
+            training=training,
+            reference=start.begun.arch,
+            weights=start.weights,
+            source=start.begun.name,
+            fresh=start.fresh,
+        )
     if record is None or not record.inherit:
         return training
     from naslab.estimators.inheritance import InheritedTraining  # loads torch, which a driver does without

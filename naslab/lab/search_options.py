@@ -175,6 +175,29 @@ class SearchOptions:
             "Training", "Candidates begin with the weights of the networks they were made from.", fixed="inherit"
         ),
     )
+    pretrained: str | Path | None = field(
+        default=None,
+        metadata=_told(
+            "Training",
+            "Candidates begin with these weights, sliced, widened or deepened: torchvision, timm:NAME, a file of "
+            "either or of naslab, a trained folder, STUDY:TRIAL.",
+            fixed="pretrained",
+        ),
+    )
+    least_match: float = field(
+        default=0.9,
+        metadata=_told(
+            "Training", "Refuse weights of which a smaller share fits the network that the space is around."
+        ),
+    )
+    keep_channels: Literal["largest", "first"] = field(
+        default="largest",
+        metadata=_told(
+            "Training",
+            "Which channels of pretrained weights narrower candidates keep: the largest by L1, or the first.",
+            fixed="pretrained",
+        ),
+    )
     baselines: Sequence[str] = field(
         default=(),
         metadata=_told(

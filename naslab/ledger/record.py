@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -35,6 +35,24 @@ class MergedStudy(msgspec.Struct, frozen=True, kw_only=True):
     num_left_out: int
 
 
+class PretrainedStart(msgspec.Struct, frozen=True, kw_only=True):
+    """The weights that a study's candidates begin with: what was asked for, and what was found there.
+
+    `source` names them as `naslab.search` takes it, `sha256` is the content hash of all their tensors and of what is
+    known of them. `network` is the reference network that they were matched with, as plain JSON values, called `model`;
+    `mean` and `deviation` of each channel normalise images, in values from 0 to 255, empty where the images' own do.
+    `keep` says which channels narrower candidates keep: the `largest` (L1), or the `first`.
+    """
+
+    source: str
+    sha256: str
+    network: dict[str, Any]
+    model: str = ""
+    mean: tuple[float, ...] = ()
+    deviation: tuple[float, ...] = ()
+    keep: Literal["largest", "first"] = "largest"
+
+
 class StudyRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A study: its problem as plain JSON values, and what drives it.
 
@@ -42,7 +60,8 @@ class StudyRecord(msgspec.Struct, frozen=True, kw_only=True):
     proposes networks, `seed` is what all random draws follow from. `trials` is the total of networks asked for.
     `epochs` are those of a whole training, the last rung's where there are `rungs`. `stop_early` is the confidence with
     which hopeless trainings end before that, `None` where none does. With `inherit` candidates begin with the weights
-    of the networks that they were made from. `estimator` names another way to estimate than training; `estimator_file`
+    of the networks that they were made from, all others with those of `pretrained` where there are such. `estimator`
+    names another way to estimate than training; `estimator_file`
     is the SHA-256 of the file that it reads, or of the results that it has learned from, where there are such.
     `made_with` is the source of what a user brought, by definition (`naslab.outside.source_of`), `changes` are those of
     it that were accepted since.
@@ -60,6 +79,7 @@ class StudyRecord(msgspec.Struct, frozen=True, kw_only=True):
     rungs: Rungs | None = None
     stop_early: float | None = None
     inherit: bool = False
+    pretrained: PretrainedStart | None = None
     estimator: str = ""
     estimator_file: str = ""
     deterministic: bool = False

@@ -163,7 +163,9 @@ def _of_trial(name: str, ledger: str | Path) -> Source:
             kept = load_checkpoint(digest, opened.checkpoints(study).folder)
         except NaslabError as error:
             raise DataError(f"the weights of trial {which} of study '{study}' are not there: {error}") from None
-    return _of_naslab(name, kept.weights(), kept.origin.arch, (), (), ())
+        begun = opened.study(study).pretrained
+    mean, deviation = ((), ()) if begun is None else (begun.mean, begun.deviation)
+    return _of_naslab(name, kept.weights(), kept.origin.arch, mean, deviation, ())
 
 
 def _of_unordered(source: Source, model: str, path: Path) -> Source:

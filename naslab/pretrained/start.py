@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import msgspec
 import torch
@@ -18,7 +18,10 @@ from naslab.pretrained.matching import Match, Matched, Signature, layers_of, mat
 from naslab.pretrained.sources import Source, read_source
 from naslab.training.fit import Beginning
 from naslab.training.inheritance import inherit
+from naslab.training.inheritance.importance import sorted_by_importance
 
+Keep: TypeAlias = Literal["largest", "first"]
+"""Which channels of pretrained weights a narrower network keeps: those that count most (L1), or the first ones."""
 LEAST_SHARE = 0.9
 """The share of both networks' tensors that must be the same, unless told otherwise."""
 
@@ -68,28 +71,30 @@ def pretrained(
     class_names: tuple[str, ...] = (),
     least_share: float = LEAST_SHARE,
     seed: int = 0,
+    keep: Keep = "largest",
 ) -> Pretrained:
     """The network `arch` with the weights that `source` names, which are read as `read_source` says.
 
     `model` is what it is called, for weights that go by names; `ledger` holds the studies. `class_names` are those of
     the data: the classifier begins anew where the source's are known to be others. Weights of which less than
-    `least_share` fits are refused. `seed` draws what channels count where a network is widened. Raises `DataError` for
+    `least_share` fits are refused. `seed` draws what channels count where a network is widened, `keep` says which are
+    kept where it is narrower. Raises `DataError` for
     weights of another network, with the networks of the zoo that they fit best.
     """
     read = source if isinstance(source, Source) else read_source(source, model, ledger)
-    fitted, notes = _fitted(arch, read)
+    found_arch, notes = fitted(arch, read)
     keeps = not (class_names and read.class_names and class_names != read.class_names)
-    found = _weights(fitted, read, keeps, seed)
+    found = _weights(found_arch, read, keeps, seed, keep)
     if found.match.share < least_share:
         raise DataError(
             f"{read.name} holds the weights of another network: {found.match.share:.0%} of the tensors of both are the "
             f"same, {least_share:.0%} must be{_best_fits(read)}"
         )
-    mean, deviation, told = _statistics(read, fitted.input[0])
-    return Pretrained(read.name, fitted, Beginning(found.weights, mean, deviation), found.match, (*notes, *told))
+    mean, deviation, told = _statistics(read, found_arch.input[0])
+    return Pretrained(read.name, found_arch, Beginning(found.weights, mean, deviation), found.match, (*notes, *told))
 
 
-def _fitted(arch: ArchSpec, source: Source) -> tuple[ArchSpec, list[str]]:
+def fitted(arch: ArchSpec, source: Source) -> tuple[ArchSpec, list[str]]:
     """The network with the windows and norms of the source, and what was changed."""
     notes = []
     if source.padding is not None and source.padding != arch.padding:
@@ -102,7 +107,7 @@ def _fitted(arch: ArchSpec, source: Source) -> tuple[ArchSpec, list[str]]:
     return arch, notes
 
 
-def _weights(arch: ArchSpec, source: Source, keeps_classifier: bool, seed: int) -> Matched:
+def _weights(arch: ArchSpec, source: Source, keeps_classifier: bool, seed: int, keep: Keep) -> Matched:
     own = shaped(arch)
     theirs = source.tensors if source.arch is None else own_order(source.arch, source.tensors)
     if not source.is_ordered and own.keys() != theirs.keys():
@@ -117,6 +122,8 @@ def _weights(arch: ArchSpec, source: Source, keeps_classifier: bool, seed: int) 
     if parent.input[0] != arch.input[0] or parts_of(parent) != parts_of(arch):
         return found
     made = inherit(parent, source.tensors, arch, seed)
+    if made.inherited.sliced and keep == "largest":
+        made = inherit(parent, sorted_by_importance(parent, source.tensors), arch, seed)
     report = made.inherited
     classifier = {name for name in own if name.startswith("head.classifier.")}
     taken = {name: value for name, value in made.weights.items() if name not in classifier}
@@ -164,8 +171,8 @@ MOST_COMPARED = 4
 """Networks of the zoo that weights are compared with: those of the nearest number of parameters."""
 
 
-def _best_fits(source: Source) -> str:
-    """The networks of the zoo whose layers fit best, as the end of a sentence; empty where none does."""
+def best_networks(source: Source) -> list[tuple[float, str]]:
+    """The networks of the zoo whose layers fit weights best, as (share of both, name), at most two of them."""
     from naslab.zoo import model, model_names
 
     theirs = _counted(source.tensors)
@@ -173,7 +180,12 @@ def _best_fits(source: Source) -> str:
     networks = [(name, model(name)) for name in model_names()]
     networks.sort(key=lambda each: abs(cost(each[1]).params - size))
     scored = [(_overlap(theirs, _counted(shaped(arch))), name) for name, arch in networks[:MOST_COMPARED]]
-    best = [f"{name} ({share:.0%})" for share, name in sorted(scored, reverse=True)[:2] if share > LEAST_SHARE / 2]
+    return [each for each in sorted(scored, reverse=True)[:2] if each[0] > LEAST_SHARE / 2]
+
+
+def _best_fits(source: Source) -> str:
+    """The same as the end of a sentence; empty where none does."""
+    best = [f"{name} ({share:.0%})" for share, name in best_networks(source)]
     return f"; they fit {' and '.join(best)} best" if best else ""
 
 

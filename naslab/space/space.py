@@ -22,6 +22,7 @@ from naslab.space.inputs import each_size, input_of, input_shapes, with_channels
 from naslab.space.membership import genomes_of
 from naslab.space.moves import Moves
 from naslab.space.repairing import cheapest_genome, repaired_genome
+from naslab.space.starting_point import starting_network
 from naslab.space.template import normalised
 from naslab.space.tree import Tree, grow_tree
 from naslab.space.validation import refuse_bad_options
@@ -55,7 +56,9 @@ class SearchSpace(msgspec.Struct, frozen=True, dict=True):
     name: str = ""
 
     def __post_init__(self) -> None:
-        msgspec.structs.force_setattr(self, "template", normalised(self.template))
+        written = self.template
+        msgspec.structs.force_setattr(self, "template", normalised(written))
+        self.__dict__["starting_point"] = starting_network(written)
         refuse_bad_options(self._tree, self._decoding)
 
     def __hash__(self) -> int:
@@ -64,6 +67,15 @@ class SearchSpace(msgspec.Struct, frozen=True, dict=True):
     def size(self) -> int:
         """The exact number of genomes; conditional choices count only where they are active."""
         return self._counting.size
+
+    @property
+    def starting_network(self) -> tuple[str, ArchSpec] | None:
+        """The network that the holes were cut into and its zoo name, empty without one; `None` where nobody knows.
+
+        It is known of the template as it was written (`zoo`, `base`), and no part of the space: a ledger keeps none.
+        """
+        found: tuple[str, ArchSpec] | None = self.__dict__["starting_point"]
+        return found
 
     def holes(self) -> tuple[Hole, ...]:
         """Every hole, in the order of genomes, with its path, its options and whether they are ordered."""
@@ -194,7 +206,19 @@ class SearchSpace(msgspec.Struct, frozen=True, dict=True):
         else:
             now = own if {shape[0] for shape in self.inputs} == {channels} else with_channels(own, channels)
         fitted = self.template | {"input": now, "num_classes": num_classes}
-        return self if fitted == self.template else SearchSpace(fitted, self.name)
+        return self if fitted == self.template else self.refitted(fitted)
+
+    def around(self, name: str, arch: ArchSpec) -> SearchSpace:
+        """The space, which says that its holes are cut into the network `arch`, called `name` in the zoo."""
+        made = SearchSpace(self.template, self.name)
+        made.__dict__["starting_point"] = (name, arch)
+        return made
+
+    def refitted(self, template: Any) -> SearchSpace:
+        """The space of another `template` that was made of this one's; its name and its starting network stay."""
+        made = SearchSpace(template, self.name)
+        made.__dict__["starting_point"] = self.starting_network
+        return made
 
     def _first_network(self, genomes: Iterator[Genome]) -> Genome:
         error: SpecError | None = None

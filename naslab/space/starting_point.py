@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 
+from naslab.arch.files import decode
+from naslab.arch.spec import ArchSpec
 from naslab.errors import NaslabError, SpecError, nearest
 from naslab.zoo import model
 
@@ -47,6 +49,24 @@ def expand_starting_point(template: dict[str, Any]) -> dict[str, Any]:
     for path, hole in holes.items():
         _replace(tree, path, hole)
     return tree
+
+
+def starting_network(template: Any) -> tuple[str, ArchSpec] | None:
+    """The network that the holes of a template are cut into, without them, and its zoo name, empty where it has none.
+
+    `None` for a template that begins with no network, or with none that stands without its holes.
+
+    >>> name, arch = starting_network({"zoo": "resnet20_cifar", "holes": {"stages[0].repeats": {"choice": [2, 4]}}})
+    >>> name, arch.stages[0].repeats
+    ('resnet20_cifar', 3)
+    """
+    if not isinstance(template, dict) or not template.keys() & {"zoo", "base"}:
+        return None
+    alone = {key: value for key, value in template.items() if key != "holes"}
+    try:
+        return str(template.get("zoo", "")), decode(expand_starting_point(alone), ArchSpec)
+    except SpecError:
+        return None
 
 
 def _zoo_tree(template: dict[str, Any]) -> dict[str, Any]:

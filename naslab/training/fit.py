@@ -174,7 +174,7 @@ def _first_images(split: DataSplit, size: tuple[int, int]) -> Iterator[Tensor]:
     count = min(RANGE_IMAGES, len(split.train))
     places = torch.linspace(0, len(split.train) - 1, count, device=split.train.labels.device).long()
     normalise = Normaliser(split, size)
-    for pixels, _ in split.train.batches(places.split(RANGE_BATCH)):
+    for pixels, _ in split.train.batches(torch.split(places, RANGE_BATCH)):
         yield normalise(pixels)
 
 

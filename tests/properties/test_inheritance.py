@@ -29,6 +29,7 @@ from naslab.arch import (
 )
 from naslab.arch.build import build
 from naslab.training.inheritance import inherit
+from naslab.training.inheritance.importance import sorted_by_importance
 
 PROPERTY = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -37,6 +38,14 @@ PROPERTY = settings(max_examples=25, deadline=None, suppress_health_check=[Healt
 @given(archs(), archs(), st.integers(0, 3))
 def test_any_child_can_inherit_from_any_parent(parent: ArchSpec, child: ArchSpec, seed: int) -> None:
     assert_report_is_true(parent, child, seed)
+
+
+@PROPERTY
+@given(archs(), st.integers(0, 3))
+def test_a_network_of_sorted_channels_computes_the_same(arch: ArchSpec, seed: int) -> None:
+    module, ordered = lived(build(arch, seed)), build(arch, seed)
+    ordered.load_state_dict(sorted_by_importance(arch, module.state_dict()))
+    assert_same_function(module, ordered, arch, seed)
 
 
 def test_a_shortcut_with_weights_that_the_parent_lacks_is_told() -> None:
@@ -133,12 +142,17 @@ def assert_report_is_true(parent: ArchSpec, child: ArchSpec, seed: int) -> tuple
     owners = {name.rpartition(".")[0] for name in new.state_dict()}
     assert sorted(names) == sorted(owners)
     if inherited.is_preserved:
-        images = torch.randn(3, *parent.input, generator=torch.Generator().manual_seed(seed))
-        with torch.no_grad():
-            before, after = old.double().eval()(images.double()), new.double().eval()(images.double())
-        if bool(before.isfinite().all()):
-            torch.testing.assert_close(after, before, rtol=1e-4, atol=1e-4 * (1 + float(before.abs().max())))
+        assert_same_function(old, new, parent, seed)
     return inherited.broken
+
+
+def assert_same_function(old: nn.Module, new: nn.Module, arch: ArchSpec, seed: int) -> None:
+    """Both compute the same of images of `arch`'s size, to rounding."""
+    images = torch.randn(3, *arch.input, generator=torch.Generator().manual_seed(seed))
+    with torch.no_grad():
+        before, after = old.double().eval()(images.double()), new.double().eval()(images.double())
+    if bool(before.isfinite().all()):
+        torch.testing.assert_close(after, before, rtol=1e-4, atol=1e-4 * (1 + float(before.abs().max())))
 
 
 def lived(module: nn.Module) -> nn.Module:

@@ -40,11 +40,13 @@ INSTEAD |= {("predict", option): ("found", "photo.png") for option in ("top", "r
 BESIDE = {
     **dict.fromkeys(("rungs", "stop_early", "inherit", "recipe"), ("--estimator", "naswot")),
     "epochs": ("--rungs", "1,3"),
+    "pretrained": ("--estimator", "naswot"),
 }
 OF_ESTIMATES = {option for option in NEEDS["calibrate"] if option not in ("known", "epochs", "ray_address")}
 """What a calibration of a target's latency has no use for, beside options that always have an effect."""
 VALUES = {
     "storage": "memory",
+    "keep_channels": "first",
     "executor": "ray",
     "rungs": "1,3",
     "batch": "rows.csv",

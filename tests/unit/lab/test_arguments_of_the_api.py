@@ -82,6 +82,7 @@ RIGHT: dict[str, dict[str, Any]] = {
     "train_detector": {"model": "resnet18", "task": "detection", "dataset": "coco:photos"},
     "train_seeds": {"model": "lenet5", "dataset": "digits", "out": "x"},
     "train_supernet": {"space": "digits_demo", "out": "supernet.safetensors"},
+    "shrink": {"model": "lenet5", "target_macs": "0.5x"},
     "transfer": {"model": "lenet5", "pretrained": "w.safetensors", "datasets": ["digits"]},
     "write_report": {"study": "a study", "path": "report.html"},
 }

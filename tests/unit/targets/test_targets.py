@@ -181,7 +181,7 @@ def test_a_shells_quotes_may_be_quoted():
 
 def test_what_this_machine_lacks_is_said_beside_the_target(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(targets.shutil, "which", lambda name: None)
+    monkeypatch.setattr("shutil.which", lambda name: None)
     monkeypatch.setenv("CXX", "g++")
     states = target_states()
     assert states["cuda"] == "needs a GPU: torch sees none here"
