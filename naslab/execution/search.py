@@ -7,12 +7,13 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 import msgspec
 
+from naslab.errors import LedgerError
 from naslab.execution.events import (
     Ended,
     EpochEnded,
@@ -37,6 +38,8 @@ WAIT_SECONDS = 0.2
 """How soon Ctrl-C is noticed."""
 EPOCHS_SECONDS = 0.5
 """How often the epochs of trials in flight are written into the ledger, together."""
+MOST_EPOCHS_SECONDS = 60.0
+"""How often where the ledger could not be written: each time that it cannot doubles the wait."""
 
 
 def run_search(
@@ -109,7 +112,8 @@ class Run:
         self._on_event = on_event
         self._retried: set[int] = set()
         self._epochs: list[Epoch] = []
-        self._epochs_written = -math.inf
+        self._epochs_due = -math.inf
+        self._epochs_wait = EPOCHS_SECONDS
         self.in_flight: dict[int, Candidate] = {}
         outcomes, left = ledger.outcomes(study), ledger.in_flight(study)
         started = [outcome.candidate.trial for outcome in outcomes] + [candidate.trial for candidate in left]
@@ -125,8 +129,7 @@ class Run:
         """Give every free slot a candidate: first those that an earlier run left in flight, then new ones."""
         free = self._executor.num_slots - len(self.in_flight)
         again = [self._requeued.popleft() for _ in range(min(free, len(self._requeued)))]
-        if again:
-            self._ledger.start_again(self._study, [candidate.trial for candidate in again])
+        self._note_again(again)
         for candidate in again:
             self._submit(candidate)
         free -= len(again)
@@ -140,10 +143,23 @@ class Run:
         """Handle everything that an executor reports, in order."""
         for event in happened:
             self._handle(event)
-        if self._epochs and time.monotonic() - self._epochs_written >= EPOCHS_SECONDS:
+        if self._epochs and time.monotonic() >= self._epochs_due:
+            self._note_epochs()
+
+    def _note_epochs(self) -> None:
+        """Write the epochs of trials in flight, for whoever watches; the search goes on where that cannot be."""
+        try:
             self._ledger.add_epochs(self._study, self._epochs)
-            self._epochs = []
-            self._epochs_written = time.monotonic()
+            self._epochs, self._epochs_wait = [], EPOCHS_SECONDS
+        except LedgerError:
+            self._epochs_wait = min(2 * self._epochs_wait, MOST_EPOCHS_SECONDS)
+        self._epochs_due = time.monotonic() + self._epochs_wait
+
+    def _note_again(self, again: Sequence[Candidate]) -> None:
+        """Write that candidates begin anew, for whoever watches; the search goes on where that cannot be."""
+        if again:
+            with suppress(LedgerError):
+                self._ledger.start_again(self._study, [candidate.trial for candidate in again])
 
     def _handle(self, happened: Finished | EpochDone) -> None:
         """Pass on an epoch; keep an estimate, or run its candidate once more if a worker died on it."""
@@ -156,7 +172,7 @@ class Run:
         failure = happened.estimate.failure
         if failure is not None and failure.reason == "worker_died" and candidate.trial not in self._retried:
             self._retried.add(candidate.trial)
-            self._ledger.start_again(self._study, [candidate.trial])
+            self._note_again([candidate])
             self._on_event(TrialRetried(candidate, failure))
             self._executor.submit(candidate)
         else:

@@ -37,6 +37,7 @@ _BUSY_SECONDS = 30.0
 _SQLITE_MAGIC = b"SQLite format 3\0"
 _INSTALL_LOCK = 0x6E61736C
 _SERVER_SCHEMA = "naslab"
+_PATIENCE = "naslab_patience"
 _WRITES = "naslab_writes"
 
 
@@ -93,12 +94,13 @@ def _open_for_reading(location: Location, path: Path) -> Engine:
         return engine
 
 
-def writing(engine: Engine) -> Engine:
+def writing(engine: Engine, patience: float = _BUSY_SECONDS) -> Engine:
     """The same database for transactions that write: SQLite's take the write lock when they begin.
 
-    A transaction that began as a reader cannot begin to write while another one writes.
+    A transaction that began as a reader cannot begin to write while another one writes. The lock is waited for at most
+    `patience` seconds.
     """
-    return engine.execution_options(**{_WRITES: True})
+    return engine.execution_options(**{_WRITES: True, _PATIENCE: patience})
 
 
 def require_current(connection: Connection, location: Location) -> None:
@@ -282,7 +284,9 @@ def _sqlite_engine(location: Location) -> Engine:
         connection.execute("PRAGMA foreign_keys=ON")
 
     def begin(connection: Connection) -> None:
-        is_writing = connection.get_execution_options().get(_WRITES, False)
+        options = connection.get_execution_options()
+        is_writing, patience = options.get(_WRITES, False), options.get(_PATIENCE, _BUSY_SECONDS)
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={round(1000 * patience)}")
         connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writing else "BEGIN")
 
     event.listen(engine, "connect", prepare)

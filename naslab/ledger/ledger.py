@@ -36,6 +36,8 @@ from naslab.ledger.rows import (
 from naslab.ledger.tables import measurements, outcomes, progress, runs, studies, trials
 from naslab.study.outcome import Candidate, Outcome
 
+BRIEFLY = 0.5
+"""Seconds that progress waits for the ledger: a search goes on without it."""
 OWN_CHECKPOINTS = "own"
 """The folder among a study's checkpoints for what users' training functions leave."""
 Kept: TypeAlias = tuple[BlobStore, str]
@@ -269,15 +271,15 @@ class Ledger:
             raise StudyError(f"a trial of study '{name}' is started once, got {numbers} again") from None
 
     def start_again(self, name: str, trials: Sequence[int]) -> None:
-        """Note that `trials` that are in flight already start anew now; their epochs so far are taken away."""
+        """Note that `trials` in flight start anew now, without the epochs so far; raises as `add_epochs` does."""
         study_id = self._study_id(name)
-        with self._writing() as connection:
+        with self._writing(is_brief=True) as connection:
             running.enter_started(connection, study_id, trials)
 
     def add_epochs(self, name: str, epochs: Sequence[running.Epoch]) -> None:
-        """Enter `epochs` of candidates in flight, in one transaction."""
+        """Enter `epochs` of candidates in flight; raises `LedgerError` where another program keeps the ledger long."""
         study_id = self._study_id(name)
-        with self._writing() as connection:
+        with self._writing(is_brief=True) as connection:
             running.enter_epochs(connection, study_id, epochs)
 
     def running(self, name: str) -> list[running.RunningTrial]:
@@ -356,9 +358,10 @@ class Ledger:
                 del self._driven[name]
 
     @contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        """A transaction, committed when the block ends."""
-        with explained(self.location), self._writer.begin() as connection:
+    def _writing(self, is_brief: bool = False) -> Iterator[Connection]:
+        """A transaction, committed when the block ends; `is_brief` waits for other programs for a moment alone."""
+        writer = writing(self._engine, BRIEFLY) if is_brief else self._writer
+        with explained(self.location), writer.begin() as connection:
             require_current(connection, self.location)
             yield connection
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fake_estimators import epoch_record
@@ -25,7 +28,7 @@ from naslab.execution.events import (
     ignore,
 )
 from naslab.execution.executor import EpochDone, Finished
-from naslab.execution.search import run_candidates, run_search
+from naslab.execution.search import Run, run_candidates, run_search
 from naslab.execution.source import ListSource, make_candidate
 from naslab.ledger import Ledger
 from naslab.ledger.running import RunningTrial
@@ -340,3 +343,40 @@ def test_a_family_continues_and_its_failed_members_run_again(tmp_path: Path) -> 
     assert sorted(again.submitted) == [3, 4]
     assert events[0] == Resumed(finished=1, requeued=0)
     assert events[-1] == Ended(finished=3, failed=0)
+
+
+def test_a_search_goes_on_while_another_program_keeps_the_ledger_from_its_epochs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("naslab.execution.search.EPOCHS_SECONDS", 0.0)
+    monkeypatch.setattr("naslab.ledger.ledger.BRIEFLY", 0.01)
+    tried: list[float] = []
+
+    class Reporting(Instant):
+        """Each candidate reports an epoch while another program has the ledger."""
+
+        def wait(self, timeout: float) -> list[Finished | EpochDone]:
+            done = super().wait(timeout)
+            for each in done:
+                other.execute("BEGIN IMMEDIATE")
+                began = time.monotonic()
+                run[0].handle_all([EpochDone(each.candidate, epoch_record(1))])
+                tried.append(time.monotonic() - began)
+                other.execute("ROLLBACK")
+            return done
+
+    run: list[Run] = []
+    own = Run.__init__
+
+    def kept(self: Run, *given: Any) -> None:
+        own(self, *given)
+        run.append(self)
+
+    monkeypatch.setattr(Run, "__init__", kept)
+    with numbered_study(tmp_path) as ledger:
+        other = sqlite3.connect(str(ledger.location.path), isolation_level=None)
+        search(ledger, Counting(), Reporting(), trials=3)
+        assert len(ledger.outcomes("numbered")) == 3
+        other.close()
+    assert len(tried) == 3
+    assert max(tried) < 5
