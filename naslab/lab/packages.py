@@ -5,6 +5,7 @@ naslab.export("mystudy:best", "best.py", dataset="cifar10")
 
 from __future__ import annotations
 
+import hashlib
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -256,3 +257,24 @@ def _preprocessing(data: DataFacts, mean: tuple[float, ...], deviation: tuple[fl
         deviation=deviation,
         is_float=data.value_bytes > 1,
     )
+
+
+def require_other_folder(folder: Path, *sources: str | Path | None) -> None:
+    """Raise `StudyError` where one of the `sources` of weights is `folder` or lies in it: it would be overwritten."""
+    for each in sources:
+        if each is None or not Path(each).exists():
+            continue
+        source = Path(each).resolve()
+        if folder.resolve() in (source, source.parent):
+            raise StudyError(
+                f"{folder} holds the weights that this begins with, which it would overwrite: name another folder, as "
+                f"--out {folder}-new"
+            )
+
+
+def weights_digest(name: str, source: str | Path | None) -> dict[str, str]:
+    """The SHA-256 of a file of weights, or of that in a trained folder, under a `name`; nothing for other sources."""
+    if source is None:
+        return {}
+    path = Path(source) / WEIGHTS_FILE if Path(source).is_dir() else Path(source)
+    return {name: hashlib.sha256(path.read_bytes()).hexdigest()} if path.is_file() else {}

@@ -43,7 +43,9 @@ def begun_from(problem: Problem, options: SearchOptions) -> tuple[Problem, Searc
     if options.keep_channels not in ("largest", "first"):
         raise StudyError(f"keep_channels must be largest or first, got '{shown(options.keep_channels)}'")
     written = options.space if isinstance(options.space, SearchSpace) else load_space(options.space)
-    channels, height, width = problem.space.template["input"]
+    if len(problem.space.inputs) > 1:
+        raise StudyError("pretrained weights begin networks of one input size: give one resolution, or leave them out")
+    channels, height, width = problem.space.inputs[0]
     space = written.for_data(channels, problem.space.template["num_classes"], (height, width))
     drawn = make_strategy("random", problem, options.seed).ask(FEW)
     folder = None if options.data_dir is None else Path(options.data_dir)

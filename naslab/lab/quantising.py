@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from naslab.arch import ArchSpec
 from naslab.arch.build import build
-from naslab.errors import SpecError
+from naslab.errors import DataError, SpecError
 from naslab.lab.models import Model
 from naslab.package.facts import Facts, header
 from naslab.study.data_choice import DataChoice
@@ -60,7 +60,8 @@ def require_quantisable(
     if quantize not in TARGETS:
         raise SpecError("quantize", f"must be {' or '.join(TARGETS)}, got '{quantize}'")
     if not has_weights:
-        mend = f"naslab train {model.name} --out trained, then naslab train trained --quantize {quantize}"
+        again = f"naslab train trained --quantize {quantize} --out trained-{quantize}"
+        mend = f"naslab train {model.name} --out trained, then {again}"
         raise SpecError("quantize", f"fine-tunes trained weights, {model.name} has none: {mend}; or give --start-from")
     if task != "classification":
         raise SpecError("quantize", f"is for networks that tell classes apart, these data are of {task}: leave it out")
@@ -70,6 +71,19 @@ def require_quantisable(
         raise SpecError("quantize", f"trains all of a network, got tune {recipe.tune}: leave one of both out")
     require_torchao()
     require_target(parse_target(TARGETS[quantize]))
+
+
+def require_same_ends(old: ArchSpec, new: ArchSpec, model: str, dataset: str) -> None:
+    """Raise `DataError` where the network `new` has other channels or classes than `old`, whose weights it takes.
+
+    `model` and `dataset` are what the message names.
+    """
+    before, now = ((each.input[0], each.num_classes) for each in (old, new))
+    if before != now:
+        raise DataError(
+            f"{model} was trained on {before[0]} channels and {before[1]} classes, {dataset} has {now[0]} and "
+            f"{now[1]}: adapt it first, by naslab train {model} --pretrained {model} --dataset {dataset} --out adapted"
+        )
 
 
 def weights_of(model: Model) -> Beginning:

@@ -18,6 +18,7 @@ from naslab.atomic_write import DRAFT_PREFIX, atomic_write, put_in_place, requir
 from naslab.errors import DivergedError, ReadError, SpecError, StudyError
 from naslab.lab.differences import Difference, first_difference
 from naslab.lab.models import COUNT, MODEL, RESOLUTION, AnyModel, AnyResolution, Model, find_models, is_front
+from naslab.lab.packages import require_other_folder, weights_digest
 from naslab.lab.training import HOW_TO_TRAIN, data_of, recipe_of
 from naslab.lab.training import train as train_one
 from naslab.metrics import ACCURACY
@@ -31,6 +32,8 @@ from naslab.training.datasets.given import Data
 RESULT_FILE = "result.json"
 """Written last of all into a folder: where it is, the training is done."""
 SUMMARY_FILE = "seeds.json"
+SHRUNK_FILE = "shrink.json"
+"""What `naslab shrink` says of the network in a folder."""
 
 
 class How(msgspec.Struct, frozen=True, kw_only=True):
@@ -245,6 +248,8 @@ def train_to_folder(
     from naslab.lab.quantising import INT8_FILE
     from naslab.package.folder import write_package
 
+    if how.quantize is not None or how.pretrained is not None:
+        require_other_folder(folder, found.weights if how.quantize is not None else None, how.pretrained)
     places = weights, result = folder / WEIGHTS_FILE, folder / RESULT_FILE
     for place in places if folder.exists() else ():
         require_writable(place)
@@ -273,6 +278,7 @@ def train_to_folder(
         result.unlink(missing_ok=True)
         if trained.int8 is None:
             (folder / INT8_FILE).unlink(missing_ok=True)  # of an earlier training
+        (folder / SHRUNK_FILE).unlink(missing_ok=True)
         put_in_place(draft, weights)
     finally:
         draft.unlink(missing_ok=True)
@@ -327,11 +333,11 @@ def _asked(found: Model, how: How) -> dict[str, Any]:
     start = None if how.start_from is None else str(how.start_from)
     asked = {"arch_id": found.arch_id, "data": how.data, "use_validation": how.use_validation, "start_from": start}
     if how.pretrained is not None:
-        asked |= {"pretrained": str(how.pretrained)}
+        asked |= {"pretrained": str(how.pretrained), **weights_digest("pretrained_sha256", how.pretrained)}
     if how.tune is not None:
         asked |= {"tune": how.tune}
     if how.quantize is not None:
-        asked |= {"quantize": how.quantize}
+        asked |= {"quantize": how.quantize, **weights_digest("begins_with_sha256", how.start_from or found.weights)}
     return dict(msgspec.to_builtins(asked))
 
 

@@ -29,7 +29,9 @@ from naslab.lab.models import (
     AnyModel,
     find_model,
 )
-from naslab.lab.packages import Training, facts_of_training
+from naslab.lab.packages import Training, facts_of_training, require_other_folder
+from naslab.lab.quantising import INT8_FILE
+from naslab.lab.seeds import RESULT_FILE, SHRUNK_FILE
 from naslab.lab.training import SCRATCH, data_of, recipe_of
 from naslab.metrics import MACS
 from naslab.package.facts import WEIGHTS_FILE
@@ -45,7 +47,7 @@ from naslab.training.datasets.info import facts_of
 if TYPE_CHECKING:
     from naslab.training.fit import FitResult
 
-TABLE_FILE = "shrink.json"
+TABLE_FILE = SHRUNK_FILE
 SCORED_ON = 1000
 """Training images that candidates are probed on."""
 
@@ -129,6 +131,7 @@ def shrink(
     target = macs_asked(target_macs, arch)
     uniform_network(arch, target)  # refuses a budget that is out of reach
     folder = Path(out)
+    require_other_folder(folder, source)
     make_folder(folder)
     require_writable(folder / WEIGHTS_FILE)
     names = class_names(choice, None if data_dir is None else Path(data_dir))
@@ -169,10 +172,12 @@ def shrink(
             if way == "shrunk":
                 training = Training(choice, how[tune], epochs, seed, result)
                 facts = facts_of_training(found, net, training, ledger, data_dir)
-        copy_weights(draft, folder / WEIGHTS_FILE, facts)
+                for earlier in (RESULT_FILE, INT8_FILE, TABLE_FILE):
+                    (folder / earlier).unlink(missing_ok=True)
+                copy_weights(draft, folder / WEIGHTS_FILE, facts)
+                write_package(folder, facts, f"{found.name}, shrunk by naslab; weights.safetensors fits it.")
     finally:
         draft.unlink(missing_ok=True)
-    write_package(folder, facts, f"{found.name}, shrunk by naslab; weights.safetensors fits it.")
     table = ShrinkTable(
         model=found.name,
         source=str(source),

@@ -140,7 +140,7 @@ def train(
     >>> trained = naslab.train("mystudy:best", epochs=60)  # doctest: +SKIP
     >>> trained.result.test_accuracy  # doctest: +SKIP
     """
-    from naslab.lab.quantising import INT8_FILE, PostTraining, require_quantisable, weights_of
+    from naslab.lab.quantising import INT8_FILE, PostTraining, require_quantisable, require_same_ends, weights_of
     from naslab.package.folder import copy_weights
     from naslab.pretrained.start import pretrained as begin_with
     from naslab.training.fit import fit_and_test
@@ -166,6 +166,8 @@ def train(
         if save_to is None:
             raise SpecError("quantize", "writes the network in 8 bits beside its weights: give save_to, a file")
         require_quantisable(quantize, found, has_weights, info.task, how, use_validation)
+        if found.weights is not None and pretrained is None and start_from is None:
+            require_same_ends(found.arch, arch, found.name, choice.name)
     require_recipe_fits(how, info, choice.name)
     require_measurable(info, choice.name)
     require_split(choice, data_dir)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+from safetensors.torch import load_file
 from torch import nn
 
 from naslab.arch import ArchSpec
@@ -85,36 +86,57 @@ def made(
     pretrained_cfg: object = None,
     pretrained_cfg_overlay: object = None,
     cache_dir: object = None,
+    **more: object,
 ) -> nn.Module:
     """What `timm.create_model` gives for a `network` called `name`, with its weights where `pretrained`.
 
-    `num_classes` and `in_chans` change its outputs and channels; with `features_only` it gives the maps at
+    `num_classes` and `in_chans` change its outputs and channels: the classifier or the stem then begins anew. 0 classes
+    leave the classifier out, for its features. With `features_only` it gives the maps at
     `out_indices` of its `feature_info`, by default those of strides 4 to 32. `pretrained_cfg`, `pretrained_cfg_overlay`
-    and `cache_dir` are timm's own and have no effect. Raises `SpecError` for weights that are not there or do not fit.
+    and `cache_dir` are timm's own and have no effect; `more` there may not be. Raises `SpecError` for weights that are
+    not there or do not fit.
     """
-    channels, classes = in_chans or network.arch.input[0], num_classes or network.arch.num_classes
+    if more:
+        raise SpecError(next(iter(more)), f"is not known to {name}: leave it out")
+    channels = network.arch.input[0] if in_chans is None else in_chans
+    classes = num_classes or network.arch.num_classes
     arch = msgspec.structs.replace(network.arch, input=(channels, *network.arch.input[1:]), num_classes=classes)
     module = build(arch, seed=0)
     if pretrained:
         if network.weights is None:
             rule = f"{name} has none: register a folder that naslab train wrote, or leave pretrained out"
             raise SpecError("pretrained", rule)
-        load_weights(module, network.weights)
+        if (channels, classes) == (network.arch.input[0], network.arch.num_classes):
+            load_weights(module, network.weights)
+        else:
+            own, known = module.state_dict(), load_file(network.weights)
+            module.load_state_dict(own | {key: known[key] for key in own if known[key].shape == own[key].shape})
     levels = levels_of(arch)
     info = [{"num_chs": each.channels, "reduction": each.reduction, "module": each.module} for each in levels]
     if features_only:
         wanted = [place for place, each in enumerate(levels) if each.reduction in LEVELS]
         return _maps(module, levels, wanted if out_indices is None else list(out_indices), info)
+    num_features = getattr(classifier_of(module), "in_features", None)
+    if num_classes == 0:
+        _leave_out(module, classifier_of(module))
     own = {
         "feature_info": info,
-        "num_classes": classes,
-        "num_features": getattr(classifier_of(module), "in_features", None),
+        "num_classes": classes if num_classes is None else num_classes,
+        "num_features": num_features,
         "pretrained_cfg": network.config(name),
         "default_cfg": network.config(name),
     }
     for key, value in own.items():
         setattr(module, key, value)
     return module
+
+
+def _leave_out(module: nn.Module, part: nn.Module | None) -> None:
+    """Put the identity in the place of a `part` of `module`."""
+    for parent in module.modules():
+        for name, child in parent.named_children():
+            if child is part:
+                setattr(parent, name, nn.Identity())
 
 
 def _maps(module: nn.Module, levels: Sequence[Level], wanted: Sequence[int], info: list[dict[str, Any]]) -> nn.Module:

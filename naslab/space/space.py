@@ -74,7 +74,7 @@ class SearchSpace(msgspec.Struct, frozen=True, dict=True):
 
         It is known of the template as it was written (`zoo`, `base`), and no part of the space: a ledger keeps none.
         """
-        found: tuple[str, ArchSpec] | None = self.__dict__["starting_point"]
+        found: tuple[str, ArchSpec] | None = self.__dict__.get("starting_point")
         return found
 
     def holes(self) -> tuple[Hole, ...]:

@@ -66,7 +66,10 @@ def _as_written(name: str) -> str:
     """How a folder or a file of the working folder is named as a data set, where `name` is one."""
     path = Path(name)
     forms = {".npz": "arrays", ".csv": "csv"}
-    form = "image_folder" if path.is_dir() else forms.get(path.suffix.lower()) if path.is_file() else None
+    try:
+        form = "image_folder" if path.is_dir() else forms.get(path.suffix.lower()) if path.is_file() else None
+    except (OSError, ValueError):  # no name of a file
+        return ""
     return f"what lies there is named {form}:{name}" if form else ""
 
 

@@ -8,7 +8,7 @@ shortcuts, response norms), stay where they are. The network computes the same.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import torch
@@ -68,17 +68,7 @@ def sorted_by_importance(arch: ArchSpec, weights: Mapping[str, Tensor]) -> dict[
     True
     """
     axes = Axes()
-    trail = [axes.made(arch.input[0], is_fixed=True)]
-    plan = lower(arch)
-    parts = named_parts(plan) if isinstance(plan, Sequence | History) else (("", plan),)
-    for name, layer in parts:
-        if isinstance(layer, Dag) and layer.num_inputs > 1:
-            count = layer.num_inputs
-            read = [trail[0]] * (count - len(trail)) + trail[-count:]
-            trail.append(axes.graph(layer, name, read))
-        else:
-            trail.append(axes.behind(layer, name, trail[-1]))
-    axes.fix(trail[-1])
+    axes.fix(axes.behind(lower(arch), "", axes.made(arch.input[0], is_fixed=True)))
     orders = axes.orders(weights)
     made = dict(weights)
     for use in axes.uses:
@@ -105,6 +95,16 @@ def places(channels: tuple[Channel, ...], orders: Mapping[int, list[int]]) -> Te
         found.append(there[source][seen.get(source, 0)])
         seen[source] = seen.get(source, 0) + 1
     return torch.tensor(found, dtype=torch.int64)
+
+
+def remembered(layer: History, path: str) -> Iterator[tuple[str, Layer]]:
+    """The layers of a history at `path`, with those of the histories inside it as its own, each with its path."""
+    for name, part in named_parts(layer):
+        place = path_of(path, name)
+        if isinstance(part, History):
+            yield from remembered(part, place)
+        else:
+            yield place, part
 
 
 class Axes:
@@ -146,6 +146,16 @@ class Axes:
                 for name, part in named_parts(layer):
                     channels = self.behind(part, path_of(path, name), channels)
                 return channels
+            case History():
+                trail = [channels]
+                for place, part in remembered(layer, path):
+                    if isinstance(part, Dag) and part.num_inputs > 1:
+                        count = part.num_inputs
+                        read = [trail[0]] * (count - len(trail)) + trail[-count:]
+                        trail.append(self.graph(part, place, read))
+                    else:
+                        trail.append(self.behind(part, place, trail[-1]))
+                return trail[-1]
             case Residual():
                 made = self.behind(layer.body, path_of(path, "body"), channels)
                 self.tie(made, self.behind(layer.shortcut, path_of(path, "shortcut"), channels))

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from made_studies import naslab
 from networks import conv_net
 
 import naslab as lab
 from naslab.errors import NaslabError, SpecError
-from naslab.lab.seeds import train_seeds
+from naslab.lab import seeds
+from naslab.lab.seeds import settle, train_seeds
 from naslab.package.predict import OnnxPredictor
 from naslab.targets import exporting
 from naslab.training import onnx_file
@@ -98,3 +101,36 @@ def test_what_cannot_be_written_in_8_bits_fails_before_training(folder: Path, mo
     with pytest.raises(NaslabError, match="cannot be quantised"):
         lab.train(folder / "float" / "seed-0", quantize="int8", save_to=folder / "n", report=epochs.append)
     assert epochs == []
+
+
+def test_the_weights_that_a_training_begins_with_are_not_overwritten(folder: Path) -> None:
+    before = (folder / WEIGHTS).read_bytes()
+    for given in (("float/seed-0", "--quantize", "int8"), (str(folder / WEIGHTS), "--quantize", "int8")):
+        told = naslab(folder, "train", *given, "--epochs", "1", "--out", "float/seed-0").refusal()
+        assert "holds the weights that this begins with, which it would overwrite: name another folder" in told
+    told = naslab(folder, "shrink", "float/seed-0", "--target-macs", "0.5x", "--out", "float/seed-0").refusal()
+    assert "which it would overwrite" in told
+    assert (folder / WEIGHTS).read_bytes() == before
+
+
+def test_other_classes_than_the_weights_have_are_told(folder: Path) -> None:
+    np.savez(
+        folder / "five.npz",
+        images=np.zeros((60, 32, 32, 3), np.uint8) + np.arange(60, dtype=np.uint8)[:, None, None, None],
+        labels=np.arange(60) % 5,
+    )
+    told = naslab(folder, "train", "float/seed-0", "--quantize", "int8", "--dataset", "arrays:five.npz", "--out", "o")
+    assert "was trained on 1 channels and 10 classes, arrays:five.npz has 3 and 5: adapt it first" in told.refusal()
+
+
+def test_seeds_of_other_weights_are_another_training(folder: Path, tmp_path: Path) -> None:
+    copied = tmp_path / "source"
+    shutil.copytree(folder / "float" / "seed-0", copied)
+    begun = lab.find_model(copied)
+    nothing = dict.fromkeys(("data_dir", "pretrained", "tune"))
+    how = settle(begun, "digits", None, quantize="int8", epochs=1, ledger="naslab.db", **nothing)
+    asked = seeds._asked(begun, how)
+    data = bytearray((copied / "weights.safetensors").read_bytes())
+    data[-1] ^= 1
+    (copied / "weights.safetensors").write_bytes(bytes(data))
+    assert seeds._asked(begun, how) != asked

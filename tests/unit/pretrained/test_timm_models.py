@@ -68,3 +68,18 @@ def test_other_classes_and_no_weights(weights: Path) -> None:
     naslab.register_with_timm(weights, "other")
     with pytest.raises(NaslabError, match="another network"):
         timm.create_model("naslab_other", pretrained=True, num_classes=3)
+
+
+def test_a_fine_tuning_call_keeps_what_fits(weights: Path) -> None:
+    [name] = naslab.register_with_timm(weights, "tuned")
+    source = build(conv_net(), seed=5)
+    network = timm.create_model(name, pretrained=True, num_classes=3)
+    own, known = network.state_dict(), source.state_dict()
+    same = [key for key in own if torch.equal(own[key], known[key])]
+    assert {key for key in own if own[key].shape == known[key].shape} == set(same) != set(own)
+    assert network(IMAGES).shape == (2, 3)
+    bare = timm.create_model(name, pretrained=True, num_classes=0)
+    assert bare(IMAGES).shape == (2, bare.num_features)
+    assert bare.num_classes == 0
+    with pytest.raises(SpecError, match="drop_rate: is not known to"):
+        timm.create_model(name, drop_rate=0.1)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import msgspec
+import numpy as np
 import pytest
 import torch
 
 from naslab.arch import ArchSpec, ConvBlock, InvertedBottleneck, ResidualBlock, Stage
 from naslab.arch.build import build
+from naslab.space import load_space
 from naslab.training.inheritance import inherit
 from naslab.training.inheritance.importance import sorted_by_importance
 from naslab.zoo import model
@@ -62,3 +64,21 @@ def test_a_narrower_child_of_sorted_channels_is_nearer_to_its_parent(block: obje
         with torch.no_grad():
             errors.append(float((network(images) - module(images)).abs().max()))
     assert errors[1] < 1e-5 < errors[0]
+
+
+@pytest.mark.parametrize("name", ["darts", "nasnet_a_mobile", "amoebanet_a_n4_f50"])
+def test_networks_of_cells_compute_the_same(name: str) -> None:
+    if name == "darts":
+        space = load_space(name)
+        arch = space.decode(space.sample(np.random.default_rng(0)))
+    else:
+        arch = model(name, resolution=64)
+    module = build(arch, 1).eval().double()
+    weights = {key: value.clone() for key, value in module.state_dict().items()}
+    made = sorted_by_importance(arch, weights)
+    assert any(not torch.equal(made[each], weights[each]) for each in weights)
+    images = torch.randn(2, *arch.input, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    with torch.inference_mode():
+        before = module(images)
+        module.load_state_dict(made)
+        torch.testing.assert_close(module(images), before, rtol=1e-6, atol=1e-8)
