@@ -28,9 +28,9 @@ class Annotation(NamedTuple):
     """An image of the file `path`, `height` x `width` pixels, and the objects in it.
 
     `boxes` are float64 of shape (objects, 4), left, top, right and bottom in pixels; `labels`, from 0, `areas` in
-    pixels and `is_crowd`, which are not to be found, of shape (objects,). `segments` are the outlines of the objects,
-    `keypoints`, of shape (objects, points, 3), x, y and whether it is there (0, 1 hidden, 2 seen); `None` where they
-    are not told. `mask` is the file of a class a pixel.
+    pixels, `is_crowd`, which hold many objects, and `is_ignored`, single ones, of shape (objects,): neither are trained
+    on nor to be found. `segments` are the outlines of the objects, `keypoints`, of shape (objects, points, 3), x, y and
+    whether it is there (0, 1 hidden, 2 seen); `None` where they are not told. `mask` is the file of a class a pixel.
     """
 
     path: Path
@@ -40,9 +40,15 @@ class Annotation(NamedTuple):
     labels: NDArray[np.int64]
     areas: NDArray[np.float64]
     is_crowd: NDArray[np.bool_]
+    is_ignored: NDArray[np.bool_]
     segments: tuple[Segment, ...] | None = None
     keypoints: NDArray[np.float64] | None = None
     mask: Path | None = None
+
+    @property
+    def is_to_find(self) -> NDArray[np.bool_]:
+        """Which objects count, of shape (objects,): those that are no crowd and not ignored."""
+        return ~(self.is_crowd | self.is_ignored)
 
 
 class AnnotatedSet(NamedTuple):
@@ -115,13 +121,14 @@ def annotation(
     *,
     areas: Sequence[float] | None = None,
     is_crowd: Sequence[bool] | None = None,
+    is_ignored: Sequence[bool] | None = None,
     segments: Sequence[Segment] | None = None,
     keypoints: NDArray[np.float64] | None = None,
 ) -> Annotation:
     """The annotation of an image file `path` of a `size` (height, width) from lists, an entry an object.
 
-    `boxes`, `labels`, `areas` (by default those of the boxes), `is_crowd` (none is), `segments` and `keypoints`, of the
-    shape (objects, points, 3), are as in `Annotation`.
+    `boxes`, `labels`, `areas` (by default those of the boxes), `is_crowd` and `is_ignored` (none is), `segments` and
+    `keypoints`, of the shape (objects, points, 3), are as in `Annotation`.
     """
     corners = np.array(boxes, np.float64).reshape(-1, 4)
     own = (corners[:, 2] - corners[:, 0]) * (corners[:, 3] - corners[:, 1])
@@ -132,6 +139,7 @@ def annotation(
         np.array(labels, np.int64),
         own if areas is None else np.array(areas, np.float64),
         np.zeros(len(labels), bool) if is_crowd is None else np.array(is_crowd, bool),
+        np.zeros(len(labels), bool) if is_ignored is None else np.array(is_ignored, bool),
         None if segments is None else tuple(segments),
         keypoints,
     )

@@ -105,7 +105,7 @@ def _annotation(root: Path, stem: str, tree: ElementTree.Element, classes: tuple
         boxes.append(checked_box((left - 1, top - 1, right, bottom), int(width), int(height), place))
         labels.append(classes.index(label))
         difficult.append((each.findtext("difficult") or "0").strip() == "1")
-    return annotation(path, (int(height), int(width)), boxes, labels, is_crowd=difficult)
+    return annotation(path, (int(height), int(width)), boxes, labels, is_ignored=difficult)
 
 
 def _number(tree: ElementTree.Element, path: str, place: str) -> float:

@@ -40,7 +40,8 @@ def test_every_layout_tells_the_square(layout: str, tmp_path: Path) -> None:
     if layout in ("coco", "yolo"):
         assert train[-1].boxes.shape == (0, 4)  # an image without objects
     if layout == "voc":
-        assert [each.is_crowd.tolist() for each in train[:2]] == [[False], [True]]
+        assert [each.is_ignored.tolist() for each in train[:2]] == [[False], [True]]  # the difficult one
+        assert not any(each.is_crowd.any() for each in train)
 
 
 def test_points_and_a_set_of_one_part(tmp_path: Path) -> None:
