@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -175,6 +176,9 @@ def _annotation(path: Path, image: _Image, objects: list[tuple[str, _Object]], c
     if told and len(told) < len(outlines):
         place = objects[outlines.index(None)][0]
         raise DataError(f"{place}: has no segmentation where other objects of {path.name} have one; draw all or none")
+    for place, each in objects:
+        if each.area is not None and not 0 <= each.area < math.inf:
+            raise DataError(f"{place}: area is a number of pixels from 0, got {each.area:g}; mend it or leave it out")
     marked = np.array(points, np.float64).reshape(len(points), len(categories.keypoints), 3)
     areas = [
         each.area if each.area is not None else (box.right - box.left) * (box.bottom - box.top)
@@ -208,6 +212,8 @@ def _points(each: _Object, count: int, place: str) -> NDArray[np.float64]:
     told = each.keypoints if each.keypoints is not None else [0.0] * (3 * count)
     if len(told) != 3 * count:
         raise DataError(f"{place}: its category has {count} keypoints, 3 numbers each, got {len(told)}; mend it")
+    if not np.isfinite(told).all():
+        raise DataError(f"{place}: keypoints has numbers that are not finite; write pixels")
     return np.array(told, np.float64).reshape(-1, 3)
 
 
