@@ -20,6 +20,9 @@ PART_NAMES = {TRAIN: ("train",), VALIDATION: ("val", "valid", "validation"), TES
 """The parts of a data set, and what their folders and files are called."""
 BEYOND = 1.0
 """Pixels that a box may reach over its image, from which it is cut: published sets round so."""
+LEAST_SHARE = 2.0**-20
+"""What a side of a box is longer than, in shares of the image's longer one: 8 steps of float32, so that neither scaling
+nor flipping makes it 0."""
 TESTED_SHARE = 0.2
 """The share of the training images that a data set of one part is tested on."""
 
@@ -52,12 +55,16 @@ class Annotation(NamedTuple):
 
 
 class AnnotatedSet(NamedTuple):
-    """A data set, called `name`: its `classes`, the images of each of its `parts`, the names of its `keypoints`."""
+    """A data set, called `name`: its `classes`, the images of each of its `parts`, the names of its `keypoints`.
+
+    `notes` say what was left out of it, a line each.
+    """
 
     name: str
     classes: tuple[str, ...]
     parts: dict[str, tuple[Annotation, ...]]
     keypoints: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def split(self) -> tuple[tuple[Annotation, ...], tuple[Annotation, ...], str]:
         """The images to train on, those to test on, and what the latter are called.
@@ -89,23 +96,35 @@ def checked_box(box: Sequence[float], width: int, height: int, place: str) -> Bo
 
     Raises `DataError`, which says its `place`, for one of no area and one outside of the image.
     """
+    cut = cut_box(box, width, height, place)
+    if cut is None:
+        raise DataError(
+            f"{place}: the box {_ends(box)} has no area in the image of {width} x {height}; mend it or take it away"
+        )
+    return cut
+
+
+def cut_box(box: Sequence[float], width: int, height: int, place: str) -> Box | None:
+    """The same, and `None` for one of no area: of sides that the float32 numbers of a detector may not tell from 0.
+
+    `box`, `width`, `height` and `place` are as in `checked_box`. Raises `DataError` for one outside of the image.
+    """
     left, top, right, bottom = (float(each) for each in box)
     if not np.isfinite([left, top, right, bottom]).all():
         raise DataError(f"{place}: the box {listed(box)} has numbers that are not finite; write pixels")
-    if right <= left or bottom <= top:
-        raise DataError(
-            f"{place}: the box from ({left:g}, {top:g}) to ({right:g}, {bottom:g}) has no area; mend it or take it away"
-        )
     over = max(-left, -top, right - width, bottom - height)
     if over > BEYOND:
         raise DataError(
-            f"{place}: the box from ({left:g}, {top:g}) to ({right:g}, {bottom:g}) reaches {over:g} pixels out of the "
-            f"image of {width} x {height}; mend the box, or the size of the image"
+            f"{place}: the box {_ends(box)} reaches {over:g} pixels out of the image of {width} x {height}; mend the "
+            "box, or the size of the image"
         )
     cut = Box(max(left, 0.0), max(top, 0.0), min(right, float(width)), min(bottom, float(height)))
-    if cut.right <= cut.left or cut.bottom <= cut.top:
-        raise DataError(f"{place}: the box {listed(box)} lies outside of the image of {width} x {height}; take it away")
-    return cut
+    return cut if min(cut.right - cut.left, cut.bottom - cut.top) > LEAST_SHARE * max(width, height) else None
+
+
+def _ends(box: Sequence[float]) -> str:
+    left, top, right, bottom = box
+    return f"from ({left:g}, {top:g}) to ({right:g}, {bottom:g})"
 
 
 def listed(values: Sequence[float]) -> str:

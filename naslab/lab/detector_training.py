@@ -135,7 +135,7 @@ def train_detector(
         note(f"{folder} holds this training already: it is read")
         return done
     begun = begun_with(found, source, least_match, seed)
-    for line in () if begun is None else begun.lines:
+    for line in (*data.notes, *(() if begun is None else begun.lines)):
         note(line)
     facts = _facts(found, begun, data.classes, data.keypoints, task, kind, strides, channels, freeze_norm)
     make_folder(folder)
@@ -183,7 +183,7 @@ def train_detector(
         "wall_seconds": time.perf_counter() - began,
         "device": used,
         "weights_sha256": digest,
-        "notes": {} if begun is None else {"pretrained": begun.told},
+        "notes": ({} if begun is None else {"pretrained": begun.told}) | ({"data": data.notes} if data.notes else {}),
         "asked": asked,
         "folder": str(folder),
     }
