@@ -20,6 +20,9 @@ PART_NAMES = {TRAIN: ("train",), VALIDATION: ("val", "valid", "validation"), TES
 """The parts of a data set, and what their folders and files are called."""
 BEYOND = 1.0
 """Pixels that a box may reach over its image, from which it is cut: published sets round so."""
+LEAST_SHARE = 2.0**-20
+"""What a side of a box is longer than, in shares of the image's longer one: 8 steps of float32, so that neither scaling
+nor flipping makes it 0."""
 TESTED_SHARE = 0.2
 """The share of the training images that a data set of one part is tested on."""
 
@@ -28,9 +31,9 @@ class Annotation(NamedTuple):
     """An image of the file `path`, `height` x `width` pixels, and the objects in it.
 
     `boxes` are float64 of shape (objects, 4), left, top, right and bottom in pixels; `labels`, from 0, `areas` in
-    pixels and `is_crowd`, which are not to be found, of shape (objects,). `segments` are the outlines of the objects,
-    `keypoints`, of shape (objects, points, 3), x, y and whether it is there (0, 1 hidden, 2 seen); `None` where they
-    are not told. `mask` is the file of a class a pixel.
+    pixels, `is_crowd`, which hold many objects, and `is_ignored`, single ones, of shape (objects,): neither are trained
+    on nor to be found. `segments` are the outlines of the objects, `keypoints`, of shape (objects, points, 3), x, y and
+    whether it is there (0, 1 hidden, 2 seen); `None` where they are not told. `mask` is the file of a class a pixel.
     """
 
     path: Path
@@ -40,18 +43,28 @@ class Annotation(NamedTuple):
     labels: NDArray[np.int64]
     areas: NDArray[np.float64]
     is_crowd: NDArray[np.bool_]
+    is_ignored: NDArray[np.bool_]
     segments: tuple[Segment, ...] | None = None
     keypoints: NDArray[np.float64] | None = None
     mask: Path | None = None
 
+    @property
+    def is_to_find(self) -> NDArray[np.bool_]:
+        """Which objects count, of shape (objects,): those that are no crowd and not ignored."""
+        return ~(self.is_crowd | self.is_ignored)
+
 
 class AnnotatedSet(NamedTuple):
-    """A data set, called `name`: its `classes`, the images of each of its `parts`, the names of its `keypoints`."""
+    """A data set, called `name`: its `classes`, the images of each of its `parts`, the names of its `keypoints`.
+
+    `notes` say what was left out of it, a line each.
+    """
 
     name: str
     classes: tuple[str, ...]
     parts: dict[str, tuple[Annotation, ...]]
     keypoints: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def split(self) -> tuple[tuple[Annotation, ...], tuple[Annotation, ...], str]:
         """The images to train on, those to test on, and what the latter are called.
@@ -83,23 +96,35 @@ def checked_box(box: Sequence[float], width: int, height: int, place: str) -> Bo
 
     Raises `DataError`, which says its `place`, for one of no area and one outside of the image.
     """
+    cut = cut_box(box, width, height, place)
+    if cut is None:
+        raise DataError(
+            f"{place}: the box {_ends(box)} has no area in the image of {width} x {height}; mend it or take it away"
+        )
+    return cut
+
+
+def cut_box(box: Sequence[float], width: int, height: int, place: str) -> Box | None:
+    """The same, and `None` for one of no area: of sides that the float32 numbers of a detector may not tell from 0.
+
+    `box`, `width`, `height` and `place` are as in `checked_box`. Raises `DataError` for one outside of the image.
+    """
     left, top, right, bottom = (float(each) for each in box)
     if not np.isfinite([left, top, right, bottom]).all():
         raise DataError(f"{place}: the box {listed(box)} has numbers that are not finite; write pixels")
-    if right <= left or bottom <= top:
-        raise DataError(
-            f"{place}: the box from ({left:g}, {top:g}) to ({right:g}, {bottom:g}) has no area; mend it or take it away"
-        )
     over = max(-left, -top, right - width, bottom - height)
     if over > BEYOND:
         raise DataError(
-            f"{place}: the box from ({left:g}, {top:g}) to ({right:g}, {bottom:g}) reaches {over:g} pixels out of the "
-            f"image of {width} x {height}; mend the box, or the size of the image"
+            f"{place}: the box {_ends(box)} reaches {over:g} pixels out of the image of {width} x {height}; mend the "
+            "box, or the size of the image"
         )
     cut = Box(max(left, 0.0), max(top, 0.0), min(right, float(width)), min(bottom, float(height)))
-    if cut.right <= cut.left or cut.bottom <= cut.top:
-        raise DataError(f"{place}: the box {listed(box)} lies outside of the image of {width} x {height}; take it away")
-    return cut
+    return cut if min(cut.right - cut.left, cut.bottom - cut.top) > LEAST_SHARE * max(width, height) else None
+
+
+def _ends(box: Sequence[float]) -> str:
+    left, top, right, bottom = box
+    return f"from ({left:g}, {top:g}) to ({right:g}, {bottom:g})"
 
 
 def listed(values: Sequence[float]) -> str:
@@ -115,13 +140,14 @@ def annotation(
     *,
     areas: Sequence[float] | None = None,
     is_crowd: Sequence[bool] | None = None,
+    is_ignored: Sequence[bool] | None = None,
     segments: Sequence[Segment] | None = None,
     keypoints: NDArray[np.float64] | None = None,
 ) -> Annotation:
     """The annotation of an image file `path` of a `size` (height, width) from lists, an entry an object.
 
-    `boxes`, `labels`, `areas` (by default those of the boxes), `is_crowd` (none is), `segments` and `keypoints`, of the
-    shape (objects, points, 3), are as in `Annotation`.
+    `boxes`, `labels`, `areas` (by default those of the boxes), `is_crowd` and `is_ignored` (none is), `segments` and
+    `keypoints`, of the shape (objects, points, 3), are as in `Annotation`.
     """
     corners = np.array(boxes, np.float64).reshape(-1, 4)
     own = (corners[:, 2] - corners[:, 0]) * (corners[:, 3] - corners[:, 1])
@@ -132,6 +158,7 @@ def annotation(
         np.array(labels, np.int64),
         own if areas is None else np.array(areas, np.float64),
         np.zeros(len(labels), bool) if is_crowd is None else np.array(is_crowd, bool),
+        np.zeros(len(labels), bool) if is_ignored is None else np.array(is_ignored, bool),
         None if segments is None else tuple(segments),
         keypoints,
     )

@@ -16,17 +16,17 @@ from naslab.errors import DataError, shown
 
 
 class Layout(NamedTuple):
-    """How a data set lies in a folder: what `read`s it by its name and folder, and the `tasks` that it may be for."""
+    """How a data set lies in a folder: what `read`s it by its name, folder and task, and the `tasks` it may be for."""
 
-    read: Callable[[str, Path], AnnotatedSet]
+    read: Callable[[str, Path, DenseTask], AnnotatedSet]
     tasks: tuple[DenseTask, ...]
 
 
 LAYOUTS = {
     "coco": Layout(read_coco, ("detection", "instance_segmentation", "keypoints")),
-    "voc": Layout(read_voc, ("detection",)),
-    "yolo": Layout(read_yolo, ("detection", "instance_segmentation")),
-    "masks": Layout(read_masks, ("segmentation",)),
+    "voc": Layout(lambda name, root, _: read_voc(name, root), ("detection",)),
+    "yolo": Layout(lambda name, root, _: read_yolo(name, root), ("detection", "instance_segmentation")),
+    "masks": Layout(lambda name, root, _: read_masks(name, root), ("segmentation",)),
 }
 """The layouts by the word before the colon."""
 
@@ -45,7 +45,7 @@ def open_annotated(name: str, task: DenseTask) -> AnnotatedSet:
     root = Path(place).expanduser()
     if not root.is_dir():
         raise DataError(f"the folder of the data set is not there: {root}")
-    data = LAYOUTS[word].read(name, root)
+    data = LAYOUTS[word].read(name, root, task)
     _require_told(data, task)
     check_images(data)
     return data

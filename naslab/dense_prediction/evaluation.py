@@ -121,7 +121,7 @@ def evaluate(
 def compared(found: Objects, true: Annotation, by: str) -> Image:
     """What was `found` in an image beside what is there, compared `by` `box_`, `mask_` or `keypoint_`."""
     areas = (found.boxes[:, 2:] - found.boxes[:, :2]).prod(axis=1)
-    ignored = true.is_crowd
+    ignored = many = ~true.is_to_find  # these may be found any number of times
     if by == "mask_":
         assert found.masks is not None
         masks = true_masks(true)
@@ -134,7 +134,7 @@ def compared(found: Objects, true: Annotation, by: str) -> Image:
         ignored = ignored | ~(true.keypoints[:, :, 2] > 0).any(axis=1)
     else:
         similar = box_overlaps(found.boxes, true.boxes, true.is_crowd)
-    return Image(similar, found.scores, found.labels, areas, true.labels, true.areas, ignored, true.is_crowd)
+    return Image(similar, found.scores, found.labels, areas, true.labels, true.areas, ignored, many)
 
 
 def true_masks(true: Annotation) -> NDArray[np.bool_]:

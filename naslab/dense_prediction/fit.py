@@ -160,7 +160,7 @@ class _Source:
             small = resized(pixels.to(torch.float32)[None], self._side)[0].round().to(torch.uint8)
             nearest = functional.interpolate(mask[None, None].to(torch.float32), size=self._side)[0, 0]
             return small, {"classes": nearest.to(torch.int64)}
-        kept = ~each.is_crowd
+        kept = each.is_to_find
         target = {
             "boxes": torch.from_numpy(each.boxes[kept]).to(torch.float32),
             "labels": torch.from_numpy(each.labels[kept] + 1),

@@ -75,7 +75,7 @@ def run_lengths(counts: str | Sequence[int], size: Sequence[int], shape: tuple[i
             f"{place}: the mask has {told} pixels, its image {shape[1]} x {shape[0]}; mask the image itself"
         )
     try:
-        found = _counts_of_text(counts) if isinstance(counts, str) else [int(each) for each in counts]
+        found = _counts_of_text(counts) if isinstance(counts, str) else [_count(each) for each in counts]
     except (ValueError, IndexError):
         raise DataError(f"{place}: the counts of the mask are no run lengths; write them as COCO does") from None
     total = shape[0] * shape[1]
@@ -96,6 +96,12 @@ def counts_of(mask: NDArray[np.bool_]) -> list[int]:
     changes = np.flatnonzero(flat[1:] != flat[:-1])
     edges = np.concatenate([[0], changes, [flat.size - 1]])
     return [int(each) for each in np.diff(edges)]
+
+
+def _count(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value // 1:
+        raise ValueError
+    return int(value)
 
 
 def _counts_of_text(text: str) -> list[int]:

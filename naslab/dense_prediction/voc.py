@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
+from xml.parsers import expat
 
 from naslab.dense_prediction.annotations import (
     PART_NAMES,
@@ -72,12 +75,17 @@ def _parts(root: Path) -> dict[str, list[str]]:
 def _tree(path: Path) -> ElementTree.Element:
     require_files([path], "the list of images")
     content = read_bytes(path, XML)
-    if b"<!" in content.replace(b"<!--", b""):
+
+    def refuse(*_: Any) -> None:
         raise DataError(f"{path} declares a document type or entities, which are not read; take them out")
+
+    declared = expat.ParserCreate()  # whatever the encoding: the parser itself says what it meets
+    declared.StartDoctypeDeclHandler = declared.EntityDeclHandler = refuse
     try:
+        declared.Parse(content, True)
         return ElementTree.fromstring(content)
-    except ElementTree.ParseError as error:
-        raise DataError(f"{path} is not XML: {error}") from None
+    except (expat.ExpatError, ElementTree.ParseError, ValueError, LookupError) as error:
+        raise DataError(f"{path} is not XML: {shown(str(error))}; write it as UTF-8") from None
 
 
 def _classes(root: Path, trees: list[ElementTree.Element]) -> tuple[str, ...]:
@@ -92,7 +100,7 @@ def _classes(root: Path, trees: list[ElementTree.Element]) -> tuple[str, ...]:
 
 def _annotation(root: Path, stem: str, tree: ElementTree.Element, classes: tuple[str, ...]) -> Annotation:
     file = root / "Annotations" / f"{stem}.xml"
-    width, height = (_number(tree, f"size/{side}", str(file)) for side in ("width", "height"))
+    width, height = (_side(tree, f"size/{side}", str(file)) for side in ("width", "height"))
     folder = root / "JPEGImages"
     path = inner_file(folder, tree.findtext("filename") or f"{stem}.jpg", str(file))
     boxes, labels, difficult = [], [], []
@@ -102,15 +110,25 @@ def _annotation(root: Path, stem: str, tree: ElementTree.Element, classes: tuple
         if label not in classes:
             raise DataError(f"{place}: the class '{shown(label)}' is not listed in classes.txt; list it, or mend it")
         left, top, right, bottom = (_number(each, f"bndbox/{k}", place) for k in ("xmin", "ymin", "xmax", "ymax"))
-        boxes.append(checked_box((left - 1, top - 1, right, bottom), int(width), int(height), place))
+        boxes.append(checked_box((left - 1, top - 1, right, bottom), width, height, place))
         labels.append(classes.index(label))
         difficult.append((each.findtext("difficult") or "0").strip() == "1")
-    return annotation(path, (int(height), int(width)), boxes, labels, is_crowd=difficult)
+    return annotation(path, (height, width), boxes, labels, is_ignored=difficult)
+
+
+def _side(tree: ElementTree.Element, path: str, place: str) -> int:
+    value = _number(tree, path, place)
+    if value < 1 or value != int(value):
+        raise DataError(f"{place}: {path} must be a whole number from 1, got {value:g}; write it in pixels")
+    return int(value)
 
 
 def _number(tree: ElementTree.Element, path: str, place: str) -> float:
     text = tree.findtext(path)
     try:
-        return float(text or "")
+        value = float(text or "")
     except ValueError:
-        raise DataError(f"{place}: {path} must be a number, got '{shown(text or '')}'; write it in pixels") from None
+        value = math.nan
+    if not math.isfinite(value):
+        raise DataError(f"{place}: {path} must be a number, got '{shown(text or '')}'; write it in pixels")
+    return value

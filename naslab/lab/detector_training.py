@@ -19,7 +19,7 @@ from naslab.dense_prediction.facts import DETECTOR_FILE, WEIGHTS_FILE, DenseFact
 from naslab.dense_prediction.tasks import DENSE_TASKS, DenseTask
 from naslab.errors import ReadError, SpecError, StudyError
 from naslab.lab.backbones import SOURCE, STRIDES
-from naslab.lab.detectors import WIDTH, begun_with, levels_of_kind, statistics_of
+from naslab.lab.detectors import WIDTH, begun_with, levels_of_kind, source_of, statistics_of
 from naslab.lab.differences import Difference, first_difference
 from naslab.lab.models import COUNT, LEDGER, MODEL, RESOLUTION, SEED, AnyModel, AnyResolution, Model, find_model
 from naslab.lab.seeds import RESULT_FILE
@@ -80,18 +80,21 @@ def train_detector(
     `channels`. Images are resized to `resolution`, by default the network's own. It is trained for `epochs` from `seed`
     on `device`; `pretrained` and `least_match` are those of `naslab.train`, with `freeze_norm` batch norms stay.
     `ledger` is where studies are looked for, `report` is called with every epoch, `note` with what is to be said. A
-    folder `out` that holds this training already is read and not trained again. Raises `SpecError` for options that do
+    folder `out` that holds this training already, of the same data and weights to begin with, is read and not trained
+    again. Raises `SpecError` for options that do
     not go together, `DataError` for data that disagree, and `WriteError` where the folder cannot be written.
 
     >>> import naslab
     >>> naslab.train_detector("resnet18", task="detection", dataset="coco:photos", out="found")  # doctest: +SKIP
     """
     from naslab.dense_prediction.choosing import open_annotated
+    from naslab.dense_prediction.content import content_hash as content_of_data
     from naslab.dense_prediction.evaluation import evaluate, told
     from naslab.dense_prediction.fit import DenseRecipe, fit
     from naslab.dense_prediction.macs import dense_cost
     from naslab.dense_prediction.package import as_json, make_module, sizes_of
     from naslab.pretrained.features import chosen_levels, load_features
+    from naslab.pretrained.search_start import content_hash as content_of_weights
     from naslab.training.device import choose_device
     from naslab.training.weights import save_weights
 
@@ -107,17 +110,22 @@ def train_detector(
     used = choose_device(device)
     folder = Path(out)
     recipe = DenseRecipe()
+    data = open_annotated(dataset, task)
+    source = source_of(found, pretrained, ledger)
     asked = {
         "arch_id": found.arch_id,
         "task": task,
         "kind": kind,
         "dataset": dataset,
+        "data_sha256": content_of_data(data),
         "epochs": epochs,
         "levels": strides,
         "side": found.arch.input[1:],
         "channels": channels,
         "seed": seed,
         "pretrained": None if pretrained is None else str(pretrained),
+        "begun_with_sha256": None if source is None else content_of_weights(source),
+        "least_match": None if source is None else least_match,
         "freeze_norm": freeze_norm,
         "max_images": max_images,
         "recipe": recipe,
@@ -126,9 +134,8 @@ def train_detector(
     if done is not None:
         note(f"{folder} holds this training already: it is read")
         return done
-    data = open_annotated(dataset, task)
-    begun = begun_with(found, pretrained, least_match, ledger, seed)
-    for line in () if begun is None else begun.lines:
+    begun = begun_with(found, source, least_match, seed)
+    for line in (*data.notes, *(() if begun is None else begun.lines)):
         note(line)
     facts = _facts(found, begun, data.classes, data.keypoints, task, kind, strides, channels, freeze_norm)
     make_folder(folder)
@@ -176,7 +183,7 @@ def train_detector(
         "wall_seconds": time.perf_counter() - began,
         "device": used,
         "weights_sha256": digest,
-        "notes": {} if begun is None else {"pretrained": begun.told},
+        "notes": ({} if begun is None else {"pretrained": begun.told}) | ({"data": data.notes} if data.notes else {}),
         "asked": asked,
         "folder": str(folder),
     }

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from naslab.dense_prediction.macs import DenseCost
+    from naslab.pretrained.sources import Source
     from naslab.pretrained.start import Pretrained
 
 WIDTH = 256
@@ -171,7 +172,7 @@ def _made(network: AnyModel, num_classes: int, kind: str, num_keypoints: int, **
         from naslab.pretrained.backbones import freeze_norms
 
         freeze_norms(body)
-    begun = begun_with(found, given["pretrained"], 0.0, given["ledger"], seed)
+    begun = begun_with(found, source_of(found, given["pretrained"], given["ledger"]), 0.0, seed)
     mean, deviation = statistics_of(found, begun)
     of_pixels = (tuple(each / 255 for each in mean), tuple(each / 255 for each in deviation))
     sizes = Sizes(side or min(found.arch.input[1:]), *of_pixels, channels, num_keypoints)
@@ -180,19 +181,27 @@ def _made(network: AnyModel, num_classes: int, kind: str, num_keypoints: int, **
         return make(body, kind, num_classes, sizes)
 
 
-def begun_with(
-    found: Model, pretrained: str | Path | None, least_match: float, ledger: str | Path, seed: int
-) -> Pretrained | None:
-    """The network `found` with the weights of `pretrained`, or its own; `None` for fresh ones, drawn from `seed`.
+def source_of(found: Model, pretrained: str | Path | None, ledger: str | Path) -> Source | None:
+    """The weights that `pretrained` names for the network `found`, or its own; `None` for fresh ones.
 
-    Less than `least_match` of the weights is refused; `ledger` is where studies are looked for.
+    `ledger` is where studies are looked for.
+    """
+    from naslab.pretrained.sources import read_source
+
+    named = pretrained if pretrained is not None else found.weights
+    return None if named is None else read_source(named, found.name, ledger)
+
+
+def begun_with(found: Model, source: Source | None, least_match: float, seed: int) -> Pretrained | None:
+    """The network `found` with the weights of a `source`; `None` for fresh ones, drawn from `seed`.
+
+    Less than `least_match` of the weights is refused.
     """
     from naslab.pretrained.start import pretrained as begin_with
 
-    source = pretrained if pretrained is not None else found.weights
     if source is None:
         return None
-    return begin_with(found.arch, source, model=found.name, ledger=ledger, least_share=least_match, seed=seed)
+    return begin_with(found.arch, source, model=found.name, least_share=least_match, seed=seed)
 
 
 def statistics_of(found: Model, begun: Pretrained | None) -> tuple[Sequence[float], Sequence[float]]:

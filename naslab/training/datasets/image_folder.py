@@ -243,7 +243,7 @@ def _content(choice: DataChoice) -> str:
     folder = root if root.is_dir() else root.parent
     whole = hashlib.blake2b(repr((files.task, choice.own_validation)).encode(), digest_size=12)
     for part, listing in sorted(files.parts.items()):
-        digests = cached_array(f"content-{fingerprint(listing.files)}", partial(_digests, listing.files))
+        digests = cached_array(f"content-{fingerprint(listing.files)}", partial(content_digests, listing.files))
         names = [
             path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name for path in listing.files
         ]
@@ -252,8 +252,8 @@ def _content(choice: DataChoice) -> str:
     return whole.hexdigest()
 
 
-def _digests(files: list[Path]) -> NDArray[np.uint8]:
-    """A hash of what each file holds, of shape (files, 16); zeros for one that cannot be read."""
+def content_digests(files: list[Path]) -> NDArray[np.uint8]:
+    """A hash of what each of `files` holds, of shape (files, 16); zeros for one that cannot be read."""
 
     def of(path: Path) -> bytes:
         digest = hashlib.blake2b(digest_size=16)

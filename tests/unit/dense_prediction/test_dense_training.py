@@ -111,6 +111,31 @@ def test_a_training_is_repeated_by_its_seed_and_begins_with_weights(here: Path) 
     begun = naslab.train_detector("net.yaml", out="d", pretrained="w.safetensors", note=said.append, **given)
     assert begun["notes"]["pretrained"]["share"] > 0.9
     assert said[0].startswith("weights of w.safetensors")
+    with pytest.raises(StudyError, match=r"holds another training: least_match is 0\.9 there, asked for 0\.5"):
+        naslab.train_detector("net.yaml", out="d", pretrained="w.safetensors", least_match=0.5, **given)
+    naslab.train("net.yaml", dataset="digits", epochs=1, max_images=40, seed=1, device="cpu", save_to="w.safetensors")
+    with pytest.raises(StudyError, match="holds another training: begun_with_sha256 is"):
+        naslab.train_detector("net.yaml", out="d", pretrained="w.safetensors", **given)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda root: (root / "masks/train/0.png").write_bytes((root / "empty.png").read_bytes()),
+        lambda root: (root / "images/test/0.png").write_bytes((root / "images/test/1.png").read_bytes()),
+        lambda root: [(root / name / "train/3.png").unlink() for name in ("images", "masks")],
+        lambda root: (root / "classes.txt").write_text("dark\nlight\n", encoding="utf-8"),
+    ],
+)
+def test_a_training_of_other_data_is_not_read(change: Any, here: Path) -> None:
+    write_masks(here / "set")
+    Image.fromarray(np.zeros((SIDE, SIDE), np.uint8)).save(here / "set/empty.png")
+    given = {"task": "segmentation", "dataset": "masks:set", "epochs": 1, "out": "out", **HOW}
+    first = naslab.train_detector("net.yaml", **given)
+    assert naslab.train_detector("net.yaml", **given)["wall_seconds"] == first["wall_seconds"]
+    change(here / "set")
+    with pytest.raises(StudyError, match="holds another training: data_sha256 is"):
+        naslab.train_detector("net.yaml", **given)
 
 
 @pytest.mark.parametrize(

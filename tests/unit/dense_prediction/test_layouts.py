@@ -40,7 +40,8 @@ def test_every_layout_tells_the_square(layout: str, tmp_path: Path) -> None:
     if layout in ("coco", "yolo"):
         assert train[-1].boxes.shape == (0, 4)  # an image without objects
     if layout == "voc":
-        assert [each.is_crowd.tolist() for each in train[:2]] == [[False], [True]]
+        assert [each.is_ignored.tolist() for each in train[:2]] == [[False], [True]]  # the difficult one
+        assert not any(each.is_crowd.any() for each in train)
 
 
 def test_points_and_a_set_of_one_part(tmp_path: Path) -> None:
@@ -97,6 +98,14 @@ BROKEN: dict[str, tuple[Any, str]] = {
     "other mask": (of_object(segmentation={"size": [16, 16], "counts": [256]}), "the mask has 16 x 16 pixels"),
     "short counts": (of_object(segmentation={"size": [SIDE, SIDE], "counts": [5, 5]}), "sum to 10"),
     "no counts": (of_object(segmentation={"size": [SIDE, SIDE], "counts": "~~"}), "no run lengths"),
+    "counts of nothing": (of_object(segmentation={"size": [SIDE, SIDE], "counts": [None]}), "no run lengths"),
+    "counts of no bound": (of_object(segmentation={"size": [SIDE, SIDE], "counts": [1e400]}), "no run lengths|finite"),
+    "counts of a flag": (of_object(segmentation={"size": [SIDE, SIDE], "counts": [1023, True]}), "no run lengths"),
+    "counts of text": (of_object(segmentation={"size": [SIDE, SIDE], "counts": [1023, "1"]}), "no run lengths"),
+    "counts of a part": (of_object(segmentation={"size": [SIDE, SIDE], "counts": [1023.5, 0.5]}), "no run lengths"),
+    "size of flags": (of_object(segmentation={"size": [None, "x"], "counts": [1024]}), "the mask has"),
+    "area below 0": (of_object(area=-1.0), "area is a number of pixels from 0, got -1"),
+    "area that is none": (of_object(area=float("nan")), "area is a number|area"),
     "two corners": (of_object(segmentation=[[1, 1, 2, 2]]), "three corners"),
     "polygon outside": (of_object(segmentation=[[1, 1, 90, 2, 3, 3]]), "leaves the image"),
     "one outline": (of_object(segmentation=None), "no outlines"),
@@ -131,6 +140,11 @@ def text_of(file: str, text: str) -> Any:
     return lambda root: (root / file).write_text(text, encoding="utf-8")
 
 
+def xml(encoding: str, text: str, written: str = "") -> Any:
+    content = f"<?xml version='1.0' encoding='{encoding}'?>{text}".encode(written or encoding)
+    return lambda root: (root / "Annotations/0.xml").write_bytes(content)
+
+
 def mask_of_size(root: Path) -> None:
     Image.fromarray(np.zeros((16, 16), np.uint8)).save(root / "masks" / "train" / "0.png")
 
@@ -149,6 +163,15 @@ def linked_labels(root: Path) -> None:
 
 OTHERS: list[tuple[str, Any, str]] = [
     ("voc", text_of("Annotations/0.xml", "<!DOCTYPE a [<!ENTITY b 'c'>]><a/>"), "document type or entities"),
+    ("voc", xml("utf-16", "<!DOCTYPE a><a/>"), "document type or entities"),
+    ("voc", xml("utf-16", "<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>"), "document type or entities"),
+    ("voc", xml("big5", "<a/>"), "0.xml is not XML"),
+    ("voc", xml("utf-32", "<a/>"), "0.xml is not XML"),
+    ("voc", xml("nothing", "<a/>", "ascii"), "0.xml is not XML"),
+    ("voc", xml("ascii", "<a><size><width>nan</width></size></a>"), "size/width must be a number, got 'nan'"),
+    ("voc", xml("ascii", "<a><size><width>inf</width></size></a>"), "size/width must be a number, got 'inf'"),
+    ("voc", xml("ascii", "<a><size><width>-3</width><height>2</height></size></a>"), "size/width must be a whole"),
+    ("voc", xml("ascii", "<a><size><width>3.5</width><height>2</height></size></a>"), "size/width must be a whole"),
     ("voc", text_of("Annotations/0.xml", "<a>"), "is not XML"),
     ("voc", text_of("Annotations/0.xml", "<a/>"), "size/width must be a number"),
     ("voc", text_of("classes.txt", "dark\n"), "the class 'bright' is not listed"),
