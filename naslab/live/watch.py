@@ -65,7 +65,7 @@ class StudyWatch:
         self._failed: list[Outcome] = []
         self._fidelities: set[Fidelity] = set()
         self.num_done = 0
-        """How many trials count: networks of the search, those out of bounds left out."""
+        """How many trials count: networks of the search, those out of bounds and higher rungs left out."""
         self.reasons: Counter[str] = Counter()
         """How many trials failed, by reason."""
         self._course: Course | None = None
@@ -86,7 +86,10 @@ class StudyWatch:
 
     def pace(self) -> Pace:
         """How fast it goes and how long the rest may take."""
-        seconds = search_seconds(self.outcomes[-60:], self.runs)
+        rungs = self.record.rungs
+        last = self.outcomes[-60 * (1 if rungs is None else len(rungs.epochs)) :]
+        ended = zip(last, search_seconds(last, self.runs), strict=True)
+        seconds = [moment for each, moment in ended if self._is_counted(each)]
         return pace(seconds, max(0, self.record.trials - self.num_done))
 
     def poll(self) -> int:
@@ -199,10 +202,15 @@ class StudyWatch:
             self._rows.append(row)
         self._rows = [each for each in self._rows if each[0] not in finished]
 
+    def _is_counted(self, outcome: Outcome) -> bool:
+        """Whether an outcome is one of the trials asked for: with rungs those are networks, each on the first one."""
+        rungs = self.record.rungs
+        return not outcome.is_infeasible and (rungs is None or rungs.rung_of(outcome.candidate.fidelity) == 0)
+
     def _add(self, new: list[Outcome]) -> None:
         if not new:
             return
-        self.num_done += sum(not each.is_infeasible for each in new)
+        self.num_done += sum(map(self._is_counted, new))
         self._failed += [each for each in new if not each.is_complete]
         self.reasons.update(each.estimate.failure.reason for each in new if each.estimate.failure is not None)
         self._fidelities |= {each.candidate.fidelity for each in new if each.is_complete}
