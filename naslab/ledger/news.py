@@ -19,7 +19,7 @@ from naslab.errors import LedgerError
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.queries import same_trial, trial_words
 from naslab.ledger.rows import read_candidate, read_outcome
-from naslab.ledger.tables import outcomes, progress, runs, studies, trials
+from naslab.ledger.tables import measurements, outcomes, progress, runs, studies, trials
 from naslab.space import Genome
 from naslab.study.outcome import Candidate, Estimate, Failure, Fidelity, Outcome
 
@@ -92,6 +92,20 @@ def study_name(ledger: Ledger, study_id: int) -> str | None:
     """The name of the study with that key now; `None` where there is none."""
     found = ledger.rows(select(studies.c.name).where(studies.c.study_id == study_id))
     return found[0][0] if found else None
+
+
+def study_row_of(ledger: Ledger, study_id: int) -> tuple[str, int, str] | None:
+    """The name, the trials asked for and the record as JSON of the study with that key now; `None` where it is gone."""
+    found = ledger.rows(
+        select(studies.c.name, studies.c.trials, studies.c.record).where(studies.c.study_id == study_id)
+    )
+    return (found[0][0], found[0][1], found[0][2]) if found else None
+
+
+def num_measured(ledger: Ledger, study_id: int) -> int:
+    """How many finite values were measured of the trials of a study: more come where one is measured afterwards."""
+    rows = ledger.rows(select(func.count()).select_from(measurements).where(measurements.c.study_id == study_id))
+    return int(rows[0][0])
 
 
 def last_run(ledger: Ledger, study_id: int) -> int:

@@ -26,7 +26,7 @@ from naslab.ledger.ledger import Ledger
 from naslab.ledger.news import read_candidates, study_lines
 from naslab.live.guard import Guard
 from naslab.live.sections import candidate_rows, core_blocks, later_blocks, now_block, study_row, trial_block
-from naslab.live.watch import StudyWatch
+from naslab.live.watch import StudyReplacedError, StudyWatch
 from naslab.passwords import without_passwords
 
 EVENT_SECONDS = 0.5
@@ -47,11 +47,24 @@ class Studies:
     def watch(self, study_id: int) -> StudyWatch:
         """The study with that key as it is now; `StudyError` where there is none."""
         require_keys(study_id)
+        try:
+            return self._polled(study_id)
+        except StudyReplacedError:
+            return self._polled(study_id)
+
+    def _polled(self, study_id: int) -> StudyWatch:
+        """The study as far as it was read, and what is new; one that is gone or replaced is followed no longer."""
         with self._lock:
             if study_id not in self._watches:
                 self._watches[study_id] = StudyWatch(self.ledger, study_id)
             found = self._watches[study_id]
-        found.poll()
+        try:
+            found.poll()
+        except StudyError:
+            with self._lock:
+                if self._watches.get(study_id) is found:
+                    del self._watches[study_id]
+            raise
         return found
 
     def rows(self) -> list[dict[str, Any]]:
