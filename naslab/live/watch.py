@@ -53,8 +53,8 @@ class StudyReplacedError(StudyError):
 class StudyWatch:
     """The study with the key `study_id` of `ledger` as far as it was read; safe to use from several threads.
 
-    `version` grows with every change. Raises `StudyError` where the study is gone, `StudyReplacedError` from `poll` where it
-    is to be followed anew.
+    `version` grows with every change. Raises `StudyError` where the study is gone, and `poll` `StudyReplacedError` where
+    it is to be followed anew.
     """
 
     def __init__(self, ledger: Ledger, study_id: int) -> None:
@@ -220,7 +220,7 @@ class StudyWatch:
         return found
 
     def _require_all_measured(self) -> None:
-        """Raise `StudyReplacedError` where more was measured of trials that were read; all is read before this is asked."""
+        """Raise `StudyReplacedError` where more was measured of trials that were read; for when there is no news."""
         if self.driver or time.monotonic() - self._measured_at < MEASURED_SECONDS:
             return
         self._measured_at = time.monotonic()
