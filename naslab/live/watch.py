@@ -53,8 +53,8 @@ class StudyReplacedError(StudyError):
 class StudyWatch:
     """The study with the key `study_id` of `ledger` as far as it was read; safe to use from several threads.
 
-    `version` grows with every change. Raises `StudyError` where the study is gone, and `poll` `StudyReplacedError` where
-    it is to be followed anew.
+    `version` grows with every change. Raises `StudyError` where the study is gone; `poll` raises `StudyReplacedError`
+    where it is to be followed anew.
     """
 
     def __init__(self, ledger: Ledger, study_id: int) -> None:
