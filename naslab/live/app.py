@@ -84,10 +84,17 @@ def require_keys(*numbers: int) -> None:
         raise StudyError("there is no study or trial of that number")
 
 
-def make_app(ledger: Ledger, hosts: Iterable[str], token: str = "", ends: Callable[[], bool] = lambda: False) -> Guard:
+def make_app(
+    ledger: Ledger,
+    hosts: Iterable[str],
+    token: str = "",
+    ends: Callable[[], bool] = lambda: False,
+    everywhere: bool = False,
+) -> Guard:
     """The page over `ledger`, for requests to the `hosts` alone, and with the `token` where there is one.
 
-    Pages that are open are told of nothing more once the server `ends`.
+    Pages that are open are told of nothing more once the server `ends`. One that listens `everywhere` also goes by the
+    address that a request came in on.
     """
     studies = Studies(ledger)
     files = _files()
@@ -204,7 +211,7 @@ def make_app(ledger: Ledger, hosts: Iterable[str], token: str = "", ends: Callab
         Route("/api/study/{study:int}/events", study_events),
         Route("/api/study/{study:int}/trial/{trial:int}", trial),
     ]
-    return Guard(Starlette(routes=routes), hosts, token)
+    return Guard(Starlette(routes=routes), hosts, token, everywhere)
 
 
 def _stream(request: Request, news: Callable[[], dict[str, Any]], ends: Callable[[], bool]) -> Response:
