@@ -48,13 +48,18 @@ class News(NamedTuple):
 
 
 class StudyLine(NamedTuple):
-    """A study in a list: its key, name, trials asked for, how many outcomes it has, and who drives it, if anybody."""
+    """A study in a list: its key, name, trials asked for, how many outcomes it has, and who drives it, if anybody.
+
+    `last_outcome` and `last_run` are the row ids of its last ones, 0 without any.
+    """
 
     study_id: int
     name: str
     trials: int
     num_outcomes: int
     driver: str
+    last_outcome: int
+    last_run: int
 
 
 class _CandidatePart(msgspec.Struct):
@@ -79,13 +84,20 @@ class _EstimatePart(msgspec.Struct):
 
 def study_lines(ledger: Ledger) -> list[StudyLine]:
     """Every study of `ledger` in the order made."""
-    counted = select(outcomes.c.study_id, func.count().label("count")).group_by(outcomes.c.study_id).subquery()
-    columns = select(studies.c.study_id, studies.c.name, studies.c.trials, func.coalesce(counted.c.count, 0))
+    of_study, last_one = outcomes.c.study_id, func.max(outcomes.c.position).label("last")
+    counted = select(of_study, func.count().label("count"), last_one).group_by(of_study).subquery()
+    launched = select(runs.c.study_id, func.max(runs.c.run_id).label("last")).group_by(runs.c.study_id).subquery()
+    numbers = (func.coalesce(each, 0) for each in (counted.c.count, counted.c.last, launched.c.last))
+    columns = select(studies.c.study_id, studies.c.name, studies.c.trials, *numbers)
+    joined = columns.outerjoin(counted, counted.c.study_id == studies.c.study_id)
     found = ledger.rows(
-        columns.outerjoin(counted, counted.c.study_id == studies.c.study_id).order_by(studies.c.study_id)
+        joined.outerjoin(launched, launched.c.study_id == studies.c.study_id).order_by(studies.c.study_id)
     )
     drivers = ledger.drivers()
-    return [StudyLine(key, name, total, count, drivers.get(key, "")) for key, name, total, count in found]
+    return [
+        StudyLine(key, name, total, count, drivers.get(key, ""), last, run)
+        for key, name, total, count, last, run in found
+    ]
 
 
 def study_name(ledger: Ledger, study_id: int) -> str | None:

@@ -23,7 +23,7 @@ from naslab.figures.markup import Markup, element, join
 from naslab.figures.page import figure_block, plotly_script, shipped
 from naslab.figures.study_comparison import candidates_figure, fronts_figure, seconds_figure
 from naslab.ledger.ledger import Ledger
-from naslab.ledger.news import read_candidates, study_lines
+from naslab.ledger.news import StudyLine, read_candidates, study_lines
 from naslab.live.guard import Guard
 from naslab.live.sections import candidate_rows, core_blocks, later_blocks, now_block, study_row, trial_block
 from naslab.live.watch import StudyReplacedError, StudyWatch
@@ -43,6 +43,7 @@ class Studies:
         self.ledger = ledger
         self._lock = threading.Lock()
         self._watches: dict[int, StudyWatch] = {}
+        self._listed: dict[int, tuple[StudyLine, StudyWatch]] = {}
 
     def watch(self, study_id: int) -> StudyWatch:
         """The study with that key as it is now; `StudyError` where there is none."""
@@ -68,11 +69,17 @@ class Studies:
         return found
 
     def rows(self) -> list[dict[str, Any]]:
-        """The list of studies; one that cannot be read says why."""
+        """The list of studies; one that cannot be read says why. Only those whose line is another one are asked."""
         found = []
         for line in study_lines(self.ledger):
             try:
-                found.append(study_row(line, self.watch(line.study_id)))
+                before, watch = self._listed.get(line.study_id, (None, None))
+                if watch is None or before != line or self._watches.get(line.study_id) is not watch:
+                    watch = self.watch(line.study_id)
+                    read = (watch.record.name, watch.record.trials, watch.num_read, watch.driver, watch.last_run)
+                    if read == (line.name, line.trials, line.num_outcomes, line.driver, line.last_run):
+                        self._listed[line.study_id] = (line, watch)
+                found.append(study_row(line, watch))
             except NaslabError as error:
                 found.append({"id": line.study_id, "name": line.name, "state": "unreadable", "failures": str(error)})
         return found

@@ -53,8 +53,8 @@ class StudyReplacedError(StudyError):
 class StudyWatch:
     """The study with the key `study_id` of `ledger` as far as it was read; safe to use from several threads.
 
-    `version` grows with every change. Raises `StudyError` where the study is gone; `poll` raises `StudyReplacedError`
-    where it is to be followed anew.
+    `version` grows with every change; epochs of trials in flight are none. Raises `StudyError` where the study is gone;
+    `poll` raises `StudyReplacedError` where it is to be followed anew.
     """
 
     def __init__(self, ledger: Ledger, study_id: int) -> None:
@@ -69,7 +69,7 @@ class StudyWatch:
         self._cursor = Cursor()
         self._rows: list[tuple[int, float, str | None]] = []
         self._asked = 0.0
-        self._last_run = -1
+        self.last_run = -1
         self._row: tuple[str, int, str] | None = None
         self._num_read = 0
         self._num_later: int | None = None
@@ -91,6 +91,11 @@ class StudyWatch:
     def running(self) -> list[RunningTrial]:
         """The trials in flight, by trial."""
         return running_trials(self._rows, self.record.name)
+
+    @property
+    def num_read(self) -> int:
+        """How many outcomes were read, those of every role."""
+        return len(self.outcomes) + len(self.others)
 
     @property
     def state(self) -> str:
@@ -121,9 +126,11 @@ class StudyWatch:
                 self._require_all_measured()
                 return self.version
             self._cursor = news.cursor
-            self.version = next(_VERSIONS)
+            before = {row[0] for row in self._rows}
             self._num_read += sum(math.isfinite(x) for each in news.outcomes for x in each.estimate.measured.values())
             self._follow(news.progress, {each.candidate.trial for each in news.outcomes})
+            if news.outcomes or before != {row[0] for row in self._rows}:
+                self.version = next(_VERSIONS)
             new = [each for each in news.outcomes if each.candidate.role == "search"]
             self.others += [each for each in news.outcomes if each.candidate.role != "search"]
             self.outcomes += new
@@ -203,14 +210,14 @@ class StudyWatch:
         """Take up another name, total, run or driver; `StudyReplacedError` where another study has the key."""
         row = self._require_row()
         run, driver = last_run(self._ledger, self.study_id), self._ledger.drivers().get(self.study_id, "")
-        if (row, run, driver) == (self._row, self._last_run, self.driver):
+        if (row, run, driver) == (self._row, self.last_run, self.driver):
             return
         record = self._ledger.study(row[0])
         if record.created != self.record.created:
             raise StudyReplacedError("another study has this number now")
         self.runs = tuple(self._ledger.runs(row[0]))
         self.record, self.problem = record, problem_of(record)
-        self._row, self._last_run, self.driver = row, run, driver
+        self._row, self.last_run, self.driver = row, run, driver
         self.version = next(_VERSIONS)
 
     def _require_row(self) -> tuple[str, int, str]:

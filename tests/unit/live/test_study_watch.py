@@ -104,3 +104,18 @@ def test_what_is_measured_afterwards_is_shown(studies: tuple[Ledger, Studies]) -
     assert watch.version > before
     assert watch.outcomes[3].estimate.measured["latency_ms"] == 1.5
     assert found.watch(1).version == watch.version
+
+
+def test_a_list_asks_only_for_studies_that_changed(
+    studies: tuple[Ledger, Studies], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger, found = studies
+    made_study(ledger, "two", seed=1, trials=4)
+    asked: list[int] = []
+    poll = StudyWatch.poll
+    monkeypatch.setattr(StudyWatch, "poll", lambda watch: asked.append(watch.study_id) or poll(watch))
+    before = found.rows()
+    assert (found.rows(), asked) == (before, [1, 2])
+    ledger.set_trials("two", 9)
+    assert [each["trials"] for each in found.rows()] == [6, 9]
+    assert asked == [1, 2, 2]
