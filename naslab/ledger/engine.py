@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, select, text
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.pool import NullPool, StaticPool
+from sqlalchemy.pool import NullPool
 
 from naslab.atomic_write import DRAFT_PREFIX, draft_folder, put_in_place
 from naslab.errors import LedgerError, NaslabError
@@ -89,8 +89,7 @@ def _open_for_reading(location: Location, path: Path) -> Engine:
         if version < SCHEMA_VERSION:
             with engine.begin() as connection:
                 migrate(connection, version)
-        if isinstance(engine.pool, StaticPool):
-            allow_no_writes(engine)
+        allow_no_writes(engine)
         return engine
 
 

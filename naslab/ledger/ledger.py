@@ -21,7 +21,7 @@ from naslab.ledger.engine import open_engine, require_current, writing
 from naslab.ledger.faults import explained
 from naslab.ledger.location import Location, locate
 from naslab.ledger.queries import has_outcome, identities, same_trial, trial_words
-from naslab.ledger.read_only import refuse_writes
+from naslab.ledger.read_only import allow_no_writes
 from naslab.ledger.record import RunRecord, StudyRecord
 from naslab.ledger.rows import (
     candidate_row,
@@ -82,7 +82,7 @@ class Ledger:
     def watch(cls, location: str | Path) -> Self:
         """The ledger at `location`, which is there, as `open` finds it; the database refuses to write to it."""
         watched = cls.open(location, create=False)
-        refuse_writes(watched._engine)
+        allow_no_writes(watched._engine)
         return watched
 
     def drivers(self) -> dict[int, str]:

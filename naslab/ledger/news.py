@@ -19,7 +19,7 @@ from naslab.errors import LedgerError
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.queries import same_trial, trial_words
 from naslab.ledger.rows import read_candidate, read_outcome
-from naslab.ledger.tables import outcomes, progress, runs, studies, trials
+from naslab.ledger.tables import measurements, outcomes, progress, runs, studies, trials
 from naslab.space import Genome
 from naslab.study.outcome import Candidate, Estimate, Failure, Fidelity, Outcome
 
@@ -48,13 +48,18 @@ class News(NamedTuple):
 
 
 class StudyLine(NamedTuple):
-    """A study in a list: its key, name, trials asked for, how many outcomes it has, and who drives it, if anybody."""
+    """A study in a list: its key, name, trials asked for, how many outcomes it has, and who drives it, if anybody.
+
+    `last_outcome` and `last_run` are the row ids of its last ones, 0 without any.
+    """
 
     study_id: int
     name: str
     trials: int
     num_outcomes: int
     driver: str
+    last_outcome: int
+    last_run: int
 
 
 class _CandidatePart(msgspec.Struct):
@@ -79,19 +84,40 @@ class _EstimatePart(msgspec.Struct):
 
 def study_lines(ledger: Ledger) -> list[StudyLine]:
     """Every study of `ledger` in the order made."""
-    counted = select(outcomes.c.study_id, func.count().label("count")).group_by(outcomes.c.study_id).subquery()
-    columns = select(studies.c.study_id, studies.c.name, studies.c.trials, func.coalesce(counted.c.count, 0))
+    of_study, last_one = outcomes.c.study_id, func.max(outcomes.c.position).label("last")
+    counted = select(of_study, func.count().label("count"), last_one).group_by(of_study).subquery()
+    launched = select(runs.c.study_id, func.max(runs.c.run_id).label("last")).group_by(runs.c.study_id).subquery()
+    numbers = (func.coalesce(each, 0) for each in (counted.c.count, counted.c.last, launched.c.last))
+    columns = select(studies.c.study_id, studies.c.name, studies.c.trials, *numbers)
+    joined = columns.outerjoin(counted, counted.c.study_id == studies.c.study_id)
     found = ledger.rows(
-        columns.outerjoin(counted, counted.c.study_id == studies.c.study_id).order_by(studies.c.study_id)
+        joined.outerjoin(launched, launched.c.study_id == studies.c.study_id).order_by(studies.c.study_id)
     )
     drivers = ledger.drivers()
-    return [StudyLine(key, name, total, count, drivers.get(key, "")) for key, name, total, count in found]
+    return [
+        StudyLine(key, name, total, count, drivers.get(key, ""), last, run)
+        for key, name, total, count, last, run in found
+    ]
 
 
 def study_name(ledger: Ledger, study_id: int) -> str | None:
     """The name of the study with that key now; `None` where there is none."""
     found = ledger.rows(select(studies.c.name).where(studies.c.study_id == study_id))
     return found[0][0] if found else None
+
+
+def study_row_of(ledger: Ledger, study_id: int) -> tuple[str, int, str] | None:
+    """The name, the trials asked for and the record as JSON of the study with that key now; `None` where it is gone."""
+    found = ledger.rows(
+        select(studies.c.name, studies.c.trials, studies.c.record).where(studies.c.study_id == study_id)
+    )
+    return (found[0][0], found[0][1], found[0][2]) if found else None
+
+
+def num_measured(ledger: Ledger, study_id: int) -> int:
+    """How many finite values were measured of the trials of a study: more come where one is measured afterwards."""
+    rows = ledger.rows(select(func.count()).select_from(measurements).where(measurements.c.study_id == study_id))
+    return int(rows[0][0])
 
 
 def last_run(ledger: Ledger, study_id: int) -> int:

@@ -9,9 +9,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+from uuid import uuid4
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.pool import NullPool, StaticPool
+from sqlalchemy.pool import NullPool
 
 from naslab.atomic_write import atomic_write
 from naslab.errors import LedgerError
@@ -37,19 +38,22 @@ def reading_engine(path: Path) -> Engine:
 def copied_engine(path: Path) -> Engine:
     """A copy of the ledger at `path` in memory, with what its log holds; `allow_no_writes` makes it for reading alone.
 
-    Raises `LedgerError` where the file or its log cannot be read.
+    Every connection is another one, as threads need; the copy goes when the engine is disposed of. Raises `LedgerError`
+    where the file or its log cannot be read.
     """
-    copy = _copy(Path(os.path.realpath(path)))
-    return _begun_plainly(create_engine("sqlite://", creator=lambda: copy, poolclass=StaticPool))
+    place = f"file:/naslab-{uuid4().hex}?vfs=memdb"  # a name that begins with / is one database for all connections
+    keeper = _opened(place)
+    try:
+        _copy(Path(os.path.realpath(path)), keeper)
+    except BaseException:
+        keeper.close()
+        raise
+    engine = _begun_plainly(create_engine("sqlite://", creator=lambda: _opened(place), poolclass=NullPool))
+    event.listen(engine, "engine_disposed", lambda _: keeper.close())
+    return engine
 
 
 def allow_no_writes(engine: Engine) -> None:
-    """Have every later write of a copy in memory refused, as those of the file are."""
-    with engine.connect() as connection:
-        connection.exec_driver_sql("PRAGMA query_only=ON")
-
-
-def refuse_writes(engine: Engine) -> None:
     """Have every later connection of a database refuse to write, whatever it is asked."""
     asked = "PRAGMA query_only=ON" if engine.dialect.name == "sqlite" else "SET default_transaction_read_only = on"
 
@@ -58,30 +62,31 @@ def refuse_writes(engine: Engine) -> None:
         if engine.dialect.name != "sqlite":
             connection.commit()
 
-    if not isinstance(engine.pool, StaticPool):  # a copy in memory refuses already
+    if not isinstance(engine.pool, NullPool):  # that one keeps no connection
         engine.dispose()
-        event.listen(engine, "connect", prepare)
+    event.listen(engine, "connect", prepare)
 
 
-def _copy(path: Path) -> sqlite3.Connection:
+def _copy(path: Path, copy: sqlite3.Connection) -> None:
     log = Path(f"{path}-wal")
     try:
         content = read_regular(path)
         written = read_regular(log) if log.exists() else b""
     except OSError as error:
         raise LedgerError(f"ledger {path} cannot be read: {error.strerror}") from None
-    copy = _opened(":memory:")
     if not written:
         changed = bytearray(content)
         changed[_JOURNAL_VERSIONS] = _WITHOUT_LOG
-        copy.deserialize(bytes(changed))
-        return copy
+        with closing(_opened(":memory:")) as read:
+            read.deserialize(bytes(changed))
+            read.backup(copy)
+        return
     with tempfile.TemporaryDirectory(prefix="naslab-") as folder:
         for name, data in (("ledger", content), ("ledger-wal", written)):
             atomic_write(Path(folder, name), data)
         with closing(sqlite3.connect(Path(folder, "ledger"))) as there:
+            there.execute("PRAGMA journal_mode=DELETE")  # a copy in memory has no log
             there.backup(copy)
-    return copy
 
 
 def _opened(place: str) -> sqlite3.Connection:

@@ -23,10 +23,10 @@ from naslab.figures.markup import Markup, element, join
 from naslab.figures.page import figure_block, plotly_script, shipped
 from naslab.figures.study_comparison import candidates_figure, fronts_figure, seconds_figure
 from naslab.ledger.ledger import Ledger
-from naslab.ledger.news import read_candidates, study_lines
+from naslab.ledger.news import StudyLine, read_candidates, study_lines
 from naslab.live.guard import Guard
 from naslab.live.sections import candidate_rows, core_blocks, later_blocks, now_block, study_row, trial_block
-from naslab.live.watch import StudyWatch
+from naslab.live.watch import StudyReplacedError, StudyWatch
 from naslab.passwords import without_passwords
 
 EVENT_SECONDS = 0.5
@@ -43,23 +43,43 @@ class Studies:
         self.ledger = ledger
         self._lock = threading.Lock()
         self._watches: dict[int, StudyWatch] = {}
+        self._listed: dict[int, tuple[StudyLine, StudyWatch]] = {}
 
     def watch(self, study_id: int) -> StudyWatch:
         """The study with that key as it is now; `StudyError` where there is none."""
         require_keys(study_id)
+        try:
+            return self._polled(study_id)
+        except StudyReplacedError:
+            return self._polled(study_id)
+
+    def _polled(self, study_id: int) -> StudyWatch:
+        """The study as far as it was read, and what is new; one that is gone or replaced is followed no longer."""
         with self._lock:
             if study_id not in self._watches:
                 self._watches[study_id] = StudyWatch(self.ledger, study_id)
             found = self._watches[study_id]
-        found.poll()
+        try:
+            found.poll()
+        except StudyError:
+            with self._lock:
+                if self._watches.get(study_id) is found:
+                    del self._watches[study_id]
+            raise
         return found
 
     def rows(self) -> list[dict[str, Any]]:
-        """The list of studies; one that cannot be read says why."""
+        """The list of studies; one that cannot be read says why. Only those whose line is another one are asked."""
         found = []
         for line in study_lines(self.ledger):
             try:
-                found.append(study_row(line, self.watch(line.study_id)))
+                before, watch = self._listed.get(line.study_id, (None, None))
+                if watch is None or before != line or self._watches.get(line.study_id) is not watch:
+                    watch = self.watch(line.study_id)
+                    read = (watch.record.name, watch.record.trials, watch.num_read, watch.driver, watch.last_run)
+                    if read == (line.name, line.trials, line.num_outcomes, line.driver, line.last_run):
+                        self._listed[line.study_id] = (line, watch)
+                found.append(study_row(line, watch))
             except NaslabError as error:
                 found.append({"id": line.study_id, "name": line.name, "state": "unreadable", "failures": str(error)})
         return found
@@ -71,10 +91,17 @@ def require_keys(*numbers: int) -> None:
         raise StudyError("there is no study or trial of that number")
 
 
-def make_app(ledger: Ledger, hosts: Iterable[str], token: str = "", ends: Callable[[], bool] = lambda: False) -> Guard:
+def make_app(
+    ledger: Ledger,
+    hosts: Iterable[str],
+    token: str = "",
+    ends: Callable[[], bool] = lambda: False,
+    everywhere: bool = False,
+) -> Guard:
     """The page over `ledger`, for requests to the `hosts` alone, and with the `token` where there is one.
 
-    Pages that are open are told of nothing more once the server `ends`.
+    Pages that are open are told of nothing more once the server `ends`. One that listens `everywhere` also goes by the
+    address that a request came in on.
     """
     studies = Studies(ledger)
     files = _files()
@@ -191,7 +218,7 @@ def make_app(ledger: Ledger, hosts: Iterable[str], token: str = "", ends: Callab
         Route("/api/study/{study:int}/events", study_events),
         Route("/api/study/{study:int}/trial/{trial:int}", trial),
     ]
-    return Guard(Starlette(routes=routes), hosts, token)
+    return Guard(Starlette(routes=routes), hosts, token, everywhere)
 
 
 def _stream(request: Request, news: Callable[[], dict[str, Any]], ends: Callable[[], bool]) -> Response:

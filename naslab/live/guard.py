@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hmac
+import ipaddress
 from collections.abc import Iterable
 from http.cookies import CookieError, SimpleCookie
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, parse_qsl, quote, urlencode
 
 from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -30,13 +31,15 @@ class Guard:
     """An ASGI application before another one, `app`: it lets GET and HEAD of a known `Host` pass, and the right token.
 
     `hosts` are the values of `Host` without a port, and an empty `token` asks for none. A token comes once as
-    `?token=...` and then as a cookie, so that it stands in no later address.
+    `?token=...` and then as a cookie, so that it stands in no later address. A server that listens `everywhere` also
+    goes by the address that a request came in on: a number, which no other site can have as its name.
     """
 
-    def __init__(self, app: ASGIApp, hosts: Iterable[str], token: str = "") -> None:
+    def __init__(self, app: ASGIApp, hosts: Iterable[str], token: str = "", everywhere: bool = False) -> None:
         self._app = app
         self._hosts = frozenset(hosts)
         self._token = token
+        self._everywhere = everywhere
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or pass a request on."""
@@ -58,7 +61,7 @@ class Guard:
 
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         answer: ASGIApp = self._app
-        if not self._is_known(headers.get("host", "")):
+        if not self._is_known(headers.get("host", ""), scope):
             answer = PlainTextResponse("this page is not served under that Host", 403)
         elif headers.get("sec-fetch-site", "none") == "cross-site" and scope["path"] != "/":
             answer = PlainTextResponse("this is not for other sites", 403)
@@ -67,20 +70,40 @@ class Guard:
         elif self._token:
             asked = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
             if self._is_token(asked):
-                answer = RedirectResponse(scope["path"], 303)
+                answer = RedirectResponse(_without_token(scope), 303)
                 answer.set_cookie(COOKIE, self._token, httponly=True, samesite="strict")
             elif not self._is_token(_cookie(headers.get("cookie", ""))):
                 answer = PlainTextResponse("open the address with the token that naslab dashboard printed", 401)
         await answer(scope, receive, send_with_headers)
 
-    def _is_known(self, host: str) -> bool:
+    def _is_known(self, host: str, scope: Scope) -> bool:
         name, colon, port = host.rpartition(":")
         if not colon or host.endswith("]"):
             name, port = host, "0"
-        return port.isdecimal() and name.lower() in self._hosts
+        own = _address(scope) if self._everywhere else ""
+        return port.isdecimal() and (name.lower() in self._hosts or name.lower() == own != "")
 
     def _is_token(self, given: str) -> bool:
         return hmac.compare_digest(given.encode("utf-8", "replace"), self._token.encode())
+
+
+def _address(scope: Scope) -> str:
+    """The address that a request came in on as browsers write it in `Host`; empty where there is none."""
+    server = scope.get("server")
+    try:
+        found = ipaddress.ip_address(str(server[0]).partition("%")[0] if server else "")
+    except ValueError:
+        return ""
+    if isinstance(found, ipaddress.IPv4Address):
+        return str(found)
+    return f"[{found}]" if found.ipv4_mapped is None else str(found.ipv4_mapped)
+
+
+def _without_token(scope: Scope) -> str:
+    """The path that was asked for on this server, with its query but for the token."""
+    asked = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    rest = urlencode([(name, value) for name, value in asked if name != "token"], safe=",")
+    return "/" + quote(scope["path"].lstrip("/")) + (f"?{rest}" if rest else "")
 
 
 def _cookie(text: str) -> str:

@@ -33,11 +33,12 @@ def serve(location: str, host: str, port: int, opens: bool, tell: Callable[[str]
     is_local = _is_loopback(host)
     token = "" if is_local else secrets.token_urlsafe(24)
     with Ledger.watch(location) as ledger, _bound(host, port) as listening:
+        everywhere = host in ("0.0.0.0", "::")
         own = f"[{host}]" if ":" in host else host
-        name = socket.gethostname() if host in ("0.0.0.0", "::") else own
+        name = socket.gethostname() if everywhere else own
         names = {*LOOPBACK, own, *(() if is_local else (name.lower(), socket.getfqdn().lower(), *_addresses()))}
         servers: list[uvicorn.Server] = []
-        app: Any = make_app(ledger, names, token, lambda: any(each.should_exit for each in servers))
+        app: Any = make_app(ledger, names, token, lambda: any(each.should_exit for each in servers), everywhere)
         address = f"http://{name}:{listening.getsockname()[1]}/"
         tell(f"the live page of {ledger.location}: {address}; Ctrl-C ends it")
         if token:

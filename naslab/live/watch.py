@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterable
+from itertools import count
 
 import msgspec
 
@@ -25,13 +27,12 @@ from naslab.arch.cost import Cost
 from naslab.errors import StudyError
 from naslab.figures.report import ReportTables
 from naslab.ledger.ledger import Ledger
-from naslab.ledger.news import Cursor, last_run, read_news, read_outcomes, study_name
-from naslab.ledger.record import RunRecord, StudyRecord
+from naslab.ledger.news import Cursor, last_run, num_measured, read_news, read_outcomes, study_row_of
+from naslab.ledger.record import RunRecord
 from naslab.ledger.running import RunningTrial, running_trials
 from naslab.metrics import is_described
 from naslab.pareto import is_non_dominated
 from naslab.study.outcome import Fidelity, Outcome
-from naslab.study.problem import Problem
 
 MOST_WHOLE = 1200
 """Up to as many networks a study is shown whole."""
@@ -39,19 +40,28 @@ MOST_OF_LARGE = 400
 """As many networks of a larger one are shown beside its front, evenly chosen."""
 POLL_SECONDS = 0.4
 """How old what was read may be before the ledger is asked again."""
+MEASURED_SECONDS = 5.0
+"""How often a study that nobody drives is asked whether more was measured of its finished trials."""
+_VERSIONS = count(1)
+"""No two versions are the same, those of different studies included: a page may meet another study at its address."""
+
+
+class StudyReplacedError(StudyError):
+    """What was read of a study holds no longer: another one has its key, or more was measured of its trials."""
 
 
 class StudyWatch:
     """The study with the key `study_id` of `ledger` as far as it was read; safe to use from several threads.
 
-    `version` grows with every change. Raises `StudyError` where the study is gone.
+    `version` grows with every change; epochs of trials in flight are none. Raises `StudyError` where the study is gone;
+    `poll` raises `StudyReplacedError` where it is to be followed anew.
     """
 
     def __init__(self, ledger: Ledger, study_id: int) -> None:
         self._ledger = ledger
         self.study_id = study_id
         self.lock = threading.RLock()
-        self.version = 0
+        self.version = next(_VERSIONS)
         self.driver = ""
         self.outcomes: list[Outcome] = []
         self.others: list[Outcome] = []
@@ -59,23 +69,33 @@ class StudyWatch:
         self._cursor = Cursor()
         self._rows: list[tuple[int, float, str | None]] = []
         self._asked = 0.0
-        self._last_run = -1
+        self.last_run = -1
+        self._row: tuple[str, int, str] | None = None
+        self._num_read = 0
+        self._num_later: int | None = None
+        self._measured_at = 0.0
         self._whole: dict[int, Outcome] = {}
         self._front: list[Outcome] = []
         self._failed: list[Outcome] = []
         self._fidelities: set[Fidelity] = set()
         self.num_done = 0
-        """How many trials count: networks of the search, those out of bounds left out."""
+        """How many trials count: networks of the search, those out of bounds and higher rungs left out."""
         self.reasons: Counter[str] = Counter()
         """How many trials failed, by reason."""
         self._course: Course | None = None
         self._reference: ReferencePoint | None = None
-        self.record, self.problem = self._read_record()
+        self.record = ledger.study(self._require_row()[0])
+        self.problem = problem_of(self.record)
 
     @property
     def running(self) -> list[RunningTrial]:
         """The trials in flight, by trial."""
         return running_trials(self._rows, self.record.name)
+
+    @property
+    def num_read(self) -> int:
+        """How many outcomes were read, those of every role."""
+        return len(self.outcomes) + len(self.others)
 
     @property
     def state(self) -> str:
@@ -86,7 +106,10 @@ class StudyWatch:
 
     def pace(self) -> Pace:
         """How fast it goes and how long the rest may take."""
-        seconds = search_seconds(self.outcomes[-60:], self.runs)
+        rungs = self.record.rungs
+        last = self.outcomes[-60 * (1 if rungs is None else len(rungs.epochs)) :]
+        ended = zip(last, search_seconds(last, self.runs), strict=True)
+        seconds = [moment for each, moment in ended if self._is_counted(each)]
         return pace(seconds, max(0, self.record.trials - self.num_done))
 
     def poll(self) -> int:
@@ -95,20 +118,19 @@ class StudyWatch:
             if time.monotonic() - self._asked < POLL_SECONDS:
                 return self.version
             self._asked = time.monotonic()
-            run, driver = last_run(self._ledger, self.study_id), self._ledger.drivers().get(self.study_id, "")
-            if (run, driver) != (self._last_run, self.driver):
-                self._last_run, self.driver = run, driver
-                self.record, self.problem = self._read_record()
-                self.runs = tuple(self._ledger.runs(self.record.name))
-                self.version += 1
+            self._read_study()
             names = [goal.metric for goal in self.problem.objectives]
             needs_networks = any(is_described(name) and name not in Cost.__struct_fields__ for name in names)
             news = read_news(self._ledger, self.study_id, self._cursor, needs_networks)
             if news.cursor == self._cursor:
+                self._require_all_measured()
                 return self.version
             self._cursor = news.cursor
-            self.version += 1
+            before = {row[0] for row in self._rows}
+            self._num_read += sum(math.isfinite(x) for each in news.outcomes for x in each.estimate.measured.values())
             self._follow(news.progress, {each.candidate.trial for each in news.outcomes})
+            if news.outcomes or before != {row[0] for row in self._rows}:
+                self.version = next(_VERSIONS)
             new = [each for each in news.outcomes if each.candidate.role == "search"]
             self.others += [each for each in news.outcomes if each.candidate.role != "search"]
             self.outcomes += new
@@ -184,12 +206,35 @@ class StudyWatch:
                 rungs=None if rungs is None else rung_table(self.outcomes, rungs, score),
             )
 
-    def _read_record(self) -> tuple[StudyRecord, Problem]:
-        name = study_name(self._ledger, self.study_id)
-        if name is None:
+    def _read_study(self) -> None:
+        """Take up another name, total, run or driver; `StudyReplacedError` where another study has the key."""
+        row = self._require_row()
+        run, driver = last_run(self._ledger, self.study_id), self._ledger.drivers().get(self.study_id, "")
+        if (row, run, driver) == (self._row, self.last_run, self.driver):
+            return
+        record = self._ledger.study(row[0])
+        if record.created != self.record.created:
+            raise StudyReplacedError("another study has this number now")
+        self.runs = tuple(self._ledger.runs(row[0]))
+        self.record, self.problem = record, problem_of(record)
+        self._row, self.last_run, self.driver = row, run, driver
+        self.version = next(_VERSIONS)
+
+    def _require_row(self) -> tuple[str, int, str]:
+        found = study_row_of(self._ledger, self.study_id)
+        if found is None:
             raise StudyError("this study is no longer in the ledger")
-        record = self._ledger.study(name)
-        return record, problem_of(record)
+        return found
+
+    def _require_all_measured(self) -> None:
+        """Raise `StudyReplacedError` where more was measured of trials that were read; for when there is no news."""
+        if self.driver or time.monotonic() - self._measured_at < MEASURED_SECONDS:
+            return
+        self._measured_at = time.monotonic()
+        later = num_measured(self._ledger, self.study_id) - self._num_read
+        if self._num_later is not None and later != self._num_later:
+            raise StudyReplacedError("more was measured of this study")
+        self._num_later = later
 
     def _follow(self, rows: list[tuple[int, float, str | None]], finished: set[int]) -> None:
         """Take up new rows of progress: a start takes away what a trial did before, an outcome all of it."""
@@ -199,10 +244,15 @@ class StudyWatch:
             self._rows.append(row)
         self._rows = [each for each in self._rows if each[0] not in finished]
 
+    def _is_counted(self, outcome: Outcome) -> bool:
+        """Whether an outcome is one of the trials asked for: with rungs those are networks, each on the first one."""
+        rungs = self.record.rungs
+        return not outcome.is_infeasible and (rungs is None or rungs.rung_of(outcome.candidate.fidelity) == 0)
+
     def _add(self, new: list[Outcome]) -> None:
         if not new:
             return
-        self.num_done += sum(not each.is_infeasible for each in new)
+        self.num_done += sum(map(self._is_counted, new))
         self._failed += [each for each in new if not each.is_complete]
         self.reasons.update(each.estimate.failure.reason for each in new if each.estimate.failure is not None)
         self._fidelities |= {each.candidate.fidelity for each in new if each.is_complete}

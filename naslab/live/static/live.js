@@ -19,10 +19,24 @@
   }
 
   function listen(address, take, lost) {
-    const source = new EventSource(address);
-    source.onmessage = (event) => { lost(""); take(JSON.parse(event.data)); };
-    source.onerror = () => lost("connection lost, trying again");
-    addEventListener("pagehide", () => source.close());
+    // A page that nobody sees asks for nothing; it opens the stream again when it is seen.
+    let source = null;
+    function close() {
+      if (source) source.close();
+      source = null;
+    }
+    function open() {
+      if (source || document.visibilityState === "hidden") return;
+      source = new EventSource(address);
+      source.onmessage = (event) => { lost(""); take(JSON.parse(event.data)); };
+      source.onerror = () => lost("connection lost, trying again");
+    }
+    document.addEventListener("visibilitychange", () => {
+      if (document.visibilityState === "hidden") close(); else open();
+    });
+    addEventListener("pagehide", close);
+    addEventListener("pageshow", open);
+    open();
   }
 
   const drawn = () => { document.documentElement.dataset.drawn = "yes"; };
@@ -136,6 +150,9 @@
     let busy = false;
     let laterAt = 0;
     let wanted = 0;
+    let isLast = false;
+    let isDue = false;
+    let laterTimer = 0;
 
     async function fill(sections) {
       for (const [name, html] of Object.entries(sections)) {
@@ -144,29 +161,38 @@
       }
     }
 
-    async function refresh(isLast) {
+    async function refresh() {
       if (busy) return;
       busy = true;
       try {
         while (shown !== wanted) {
           const begun = performance.now();
+          const asked = wanted;
+          shown = asked;
           const core = await get(`${api}/core`);
-          shown = core.version >= wanted ? wanted : core.version;
+          if (shown === asked && core.version < asked) shown = core.version;
           await fill(core.sections);
           document.documentElement.dataset.updateMilliseconds = String(Math.round(performance.now() - begun));
           document.title = `${parts.get("headline").querySelector("h1").textContent}: naslab`;
           drawn();
-          if (isLast || performance.now() - laterAt > 1000 * LATER_SECONDS || !laterAt) {
+          const left = laterAt + 1000 * LATER_SECONDS - performance.now();
+          if (isLast || isDue || left <= 0 || !laterAt) {
+            isLast = isDue = false;
+            clearTimeout(laterTimer);
+            laterTimer = 0;
             laterAt = performance.now();
             await fill((await get(`${api}/later`)).sections);
             showCandidates(await get(`${api}/candidates`));
             document.documentElement.dataset.whole = "yes";
+          } else if (!laterTimer) {
+            laterTimer = setTimeout(() => { laterTimer = 0; isDue = true; shown = -1; refresh(); }, left);
           }
-          if (core.version < wanted) await new Promise((done) => { setTimeout(done, 300); });
+          if (core.version < asked) await new Promise((done) => { setTimeout(done, 300); });
         }
         lost.textContent = "";
       } catch (error) {
         lost.textContent = error.message;
+        shown = -1;
       } finally {
         busy = false;
       }
@@ -241,13 +267,13 @@
 
     listen(`${api}/events`, (news) => {
       if (news.error) { lost.textContent = news.error; return; }
-      const isLast = state.textContent === "running" && news.state !== "running";
+      const hasEnded = state.textContent === "running" && news.state !== "running";
       state.textContent = news.state;
       state.className = `state ${news.state}`;
       put(parts.get("now"), "now", news.now);
       wanted = news.version;
-      if (isLast) shown = -1;
-      refresh(isLast);
+      if (hasEnded) { isLast = true; shown = -1; }
+      refresh();
     }, (words) => { lost.textContent = words; });
   }
 

@@ -90,10 +90,11 @@ def test_what_is_new_comes_without_reading_anything_again(folder: Path, monkeypa
         assert watch.poll() == before
         assert watch.state == "running"
         ledger.start("one", [candidate])
-        ledger.add_epochs(
-            "one", [Epoch(12, EpochRecord(1, 1.0, 1.0, 42.5, 1.0)), Epoch(12, EpochRecord(2, 1, 1, 55, 2))]
-        )
-        assert watch.poll() > before
+        ledger.add_epochs("one", [Epoch(12, EpochRecord(1, 1.0, 1.0, 42.5, 1.0))])
+        started = watch.poll()
+        assert started > before
+        ledger.add_epochs("one", [Epoch(12, EpochRecord(2, 1, 1, 55, 2))])
+        assert watch.poll() == started  # no section of the report shows an epoch
         [running] = watch.running
         assert [epoch.validation_accuracy for epoch in running.epochs] == [42.5, 55]
         block = now_block(watch, watched)
@@ -120,6 +121,29 @@ def test_a_foreign_host_is_refused(client: TestClient, host: str) -> None:
     for path in ("/", "/api/studies", "/static/live.js"):
         assert client.get(path, headers={"host": host}).status_code == 403
     assert client.get("/", headers={"host": "testserver:8384"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("came_in_on", "host"),
+    [
+        ("192.0.2.7", "192.0.2.7:8384"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8::7", "[2001:db8::7]:8384"),
+        ("fe80::7%eth0", "[fe80::7]"),
+    ],
+)
+def test_a_server_of_every_address_goes_by_the_one_that_was_asked(folder: Path, came_in_on: str, host: str) -> None:
+    with Ledger.watch(folder / "l.db") as ledger:
+        for everywhere in (True, False):
+            app: Any = make_app(ledger, ["testserver"], everywhere=everywhere)
+
+            async def served(scope: Any, receive: Any, send: Any, app: Any = app) -> None:
+                await app({**scope, "server": (came_in_on, 8384)}, receive, send)
+
+            client = TestClient(served)
+            assert client.get("/", headers={"host": host}).status_code == (200 if everywhere else 403)
+            for other in ("192.0.2.8", "[2001:db8::8]", "evil.example", ""):
+                assert client.get("/", headers={"host": other}).status_code == 403
 
 
 def test_other_sites_read_nothing(client: TestClient) -> None:
@@ -186,6 +210,10 @@ def test_a_token_is_asked_for_and_taken_once(folder: Path) -> None:
         client = TestClient(app)
         entered = client.get("/?token=right-token", follow_redirects=False)
         assert (entered.status_code, entered.headers["location"]) == (303, "/")
+        kept = client.get("/compare?studies=1,2&token=right-token&note=a%26b", follow_redirects=False)
+        assert kept.headers["location"] == "/compare?studies=1,2&note=a%26b"
+        away = client.get("http://testserver//evil.example?token=right-token", follow_redirects=False)
+        assert away.headers["location"] == "/evil.example"
         assert "httponly" in entered.headers["set-cookie"].lower()
         assert client.get("/api/studies").status_code == 200
         assert TestClient(app, cookies={"naslab_token": "wrong"}).get("/api/studies").status_code == 401

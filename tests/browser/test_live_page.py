@@ -1,0 +1,119 @@
+"""The live page in a real browser during a real search, at two widths."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browser_visit import WAIT_MILLISECONDS
+from live_server import live_server
+from made_studies import made_problem, made_study
+from processes import HANG_SECONDS
+
+from naslab.execution.executor import EpochDone, Finished
+from naslab.execution.search import run_search
+from naslab.ledger import Ledger
+from naslab.strategies.registry import make_strategy
+from naslab.study.outcome import Candidate, EpochRecord, Estimate
+
+HOSTILE = "<img src=x onerror=\"document.title='taken'\">"
+
+
+class Paced:
+    """An executor that reports two epochs and then waits, before each end, until the page has shown them."""
+
+    num_slots = 1
+
+    def __init__(self) -> None:
+        self.may_go_on = threading.Semaphore(0)
+        self._queue: list[EpochDone | Finished] = []
+
+    def submit(self, candidate: Candidate) -> None:
+        epochs = [EpochDone(candidate, EpochRecord(each, 1.0, 1.0, 40.0 + each, float(each))) for each in (1, 2)]
+        done = Estimate(measured={"accuracy": 90.0 + candidate.trial}, wall_seconds=1.0)
+        self._queue += [*epochs, Finished(candidate, done)]
+
+    def wait(self, timeout: float) -> list[EpochDone | Finished]:
+        if isinstance(self._queue[0], Finished) and not self.may_go_on.acquire(timeout=timeout):
+            return []
+        return [self._queue.pop(0)]
+
+
+@pytest.fixture
+def visit(browser: Any, tmp_path: Path) -> Iterator[Any]:
+    context = browser.new_context(viewport={"width": 1300, "height": 900})
+    context.set_default_timeout(WAIT_MILLISECONDS)
+    page = context.new_page()
+    messages: list[str] = []
+    page.on("console", lambda message: messages.append(f"{message.type}: {message.text}"))
+    page.on("pageerror", lambda error: messages.append(f"error: {error}"))
+    yield page
+    assert messages == []
+    context.close()
+
+
+def test_a_search_is_followed_from_its_epochs_to_its_end(visit: Any, tmp_path: Path) -> None:
+    executor, problem = Paced(), made_problem()
+    with Ledger.open(tmp_path / "l.db") as ledger:
+        made_study(ledger, HOSTILE, trials=6, problem=problem, failing=(1,))
+        ledger.set_trials(HOSTILE, 8)
+
+    def search() -> None:
+        with Ledger.open(tmp_path / "l.db") as ledger:
+            strategy = make_strategy("random", problem, seed=5)
+            run_search(HOSTILE, ledger, strategy, executor, problem, 1, 0, 8)  # type: ignore[arg-type]
+
+    driver = threading.Thread(target=search, daemon=True)
+    with live_server(tmp_path / "l.db") as address:
+        driver.start()
+        visit.goto(address)
+        visit.wait_for_selector(".state.running")
+        assert visit.text_content("tbody th a") == HOSTILE
+        visit.click("tbody th a")
+        visit.wait_for_selector("html[data-whole]")
+        visit.wait_for_selector("[data-part=now] svg.spark .curve")
+        assert "trial 6" in visit.inner_text("[data-part=now]")
+        assert visit.text_content("h1") == HOSTILE
+        assert "5" in visit.inner_text("dl.headline")
+        executor.may_go_on.release()
+        visit.wait_for_selector("[data-part=now] button[data-trial='7']")
+        executor.may_go_on.release(5)
+        driver.join(HANG_SECONDS)
+        assert not driver.is_alive()
+        visit.wait_for_selector(".state.finished")
+        visit.wait_for_selector("[data-part=headline] >> text=/9[78]/")
+        assert visit.evaluate("[...document.querySelectorAll('.plot .main-svg')].length") > 3
+        visit.click("[data-part=candidates] button[data-trial='7']")
+        visit.wait_for_selector("dialog[open] h2")
+        assert "Lineage" in visit.inner_text("dialog")
+        assert visit.title() != "taken"
+        assert visit.locator("img").count() == 0
+        for width in (1300, 360):
+            visit.set_viewport_size({"width": width, "height": 900})
+            wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+            assert visit.evaluate(wide) == 0
+
+
+def test_studies_are_compared_and_filtered(visit: Any, tmp_path: Path) -> None:
+    with Ledger.open(tmp_path / "l.db") as ledger:
+        problem = made_study(ledger, "one", trials=8)
+        made_study(ledger, "two", seed=1, trials=8, problem=problem, failing=(3,))
+    with live_server(tmp_path / "l.db") as address:
+        visit.goto(address)
+        visit.wait_for_selector("html[data-drawn]")
+        for box in visit.locator("input[type=checkbox]").all():
+            box.check()
+        visit.click("text=Compare the chosen")
+        visit.wait_for_selector("#compare h1")
+        visit.wait_for_selector("html[data-drawn]")
+        assert visit.text_content("h1") == "one against two"
+        assert visit.locator(".plot .main-svg").count() >= 3
+        visit.goto(f"{address}study/2")
+        visit.wait_for_selector("html[data-whole]")
+        visit.fill("input[type=search]", "diverged")
+        assert visit.locator("[data-part=candidates] tbody tr").count() == 1
+        visit.wait_for_selector("#parallel canvas")
+        assert "7 of 7 networks" in visit.inner_text("#parallel")
