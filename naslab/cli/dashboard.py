@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
@@ -32,7 +31,7 @@ def dashboard(
 
 def _tell(text: str) -> None:
     """A line on stderr as it is: the token in it is meant for who typed the command."""
-    print(text, file=sys.stderr, flush=True)
+    typer.echo(text, err=True)
 
 
 def register(app: typer.Typer) -> None:

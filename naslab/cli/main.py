@@ -45,7 +45,7 @@ from naslab.cli import (
     zoo,
 )
 from naslab.cli.many_values import spread
-from naslab.cli.output import say
+from naslab.cli.output import say, tell
 from naslab.errors import NaslabError, shortened, shown
 from naslab.passwords import without_passwords
 
@@ -90,7 +90,7 @@ def _print_version(is_asked: bool) -> None:
     if is_asked:
         from importlib.metadata import version as installed
 
-        print(f"naslab {installed('naslab')}")
+        tell(f"naslab {installed('naslab')}")
         raise typer.Exit
 
 

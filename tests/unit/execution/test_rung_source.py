@@ -13,6 +13,7 @@ from naslab.execution.events import Ended, Event, TrialFinished, ignore
 from naslab.execution.search import run_candidates
 from naslab.execution.search_source import RungSource
 from naslab.execution.source import StrategySource
+from naslab.ledger.running import Epoch
 from naslab.study.outcome import Candidate, Estimate, Failure, Outcome
 from naslab.study.rungs import Rungs
 
@@ -32,6 +33,12 @@ class Memory:
     def start(self, study: str, candidates: Sequence[Candidate]) -> None:
         assert not {each.trial for each in candidates} & self._started.keys()
         self._started |= {each.trial: each for each in candidates}
+
+    def start_again(self, study: str, trials: Sequence[int]) -> None:
+        assert set(trials) <= self._started.keys()
+
+    def add_epochs(self, study: str, epochs: Sequence[Epoch]) -> None:
+        assert {each.trial for each in epochs} <= self._started.keys()
 
     def finish(self, study: str, outcome: Outcome) -> None:
         self._finished.append(outcome)
