@@ -244,6 +244,7 @@ def _train_detector(model: str, given: dict[str, Any], json: bool) -> None:
     """Train a detector or segmenter as the options say, and tell of it."""
     from naslab.errors import SpecError
     from naslab.lab.detector_training import train_detector
+    from naslab.metrics import MACS
     from naslab.reading import whole_number
 
     if (levels := given["levels"]) is not None:
@@ -262,7 +263,7 @@ def _train_detector(model: str, given: dict[str, Any], json: bool) -> None:
         print_json(result)
         return
     told = ", ".join(f"{name} {100 * value:.1f} %" for name, value in result["metrics"].items())
-    macs = result["cost"]["macs"]
+    macs = result["cost"][MACS.name]
     tell(
         f"{told} on {result['num_test_images']} images ({result['tested_on']}), {macs:,} macs an image, "
         f"{result['wall_seconds']:.0f} s on {result['device']}"

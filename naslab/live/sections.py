@@ -21,7 +21,7 @@ from naslab.figures.style import metric_words
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.news import StudyLine, read_candidates
 from naslab.live.watch import StudyWatch
-from naslab.metrics import shown_as
+from naslab.metrics import MACS, PARAMS, shown_as
 from naslab.passwords import without_passwords
 from naslab.study.outcome import Candidate, EpochRecord
 
@@ -161,7 +161,7 @@ def _without_front(watch: StudyWatch, why: str) -> Markup:
 def candidate_rows(watch: StudyWatch) -> dict[str, Any]:
     """The candidate table: columns, and a row for each trial that is shown, refused and failed ones among them."""
     view = watch.view()
-    names = list(dict.fromkeys([*(goal.metric for goal in watch.problem.objectives), "macs", "params"]))
+    names = list(dict.fromkeys([*(goal.metric for goal in watch.problem.objectives), MACS.name, PARAMS.name]))
     rows = []
     for each in view.outcomes:
         values = [each.value(name) for name in names]
@@ -191,7 +191,7 @@ def trial_block(watch: StudyWatch, ledger: Ledger, trial: int) -> Markup | None:
     if outcome is not None:
         parts.append(element("ul", *(element("li", line) for line in hover_lines(front_point(outcome)))))
     else:
-        parts.append(element("p", metric_words("macs", found.cost.macs)))
+        parts.append(element("p", metric_words(MACS.name, found.cost.macs)))
     stages = [element("li", words) for words in describe_arch(found.arch)]
     parts += [element("ol", *stages, attributes={"class": "stages"})]
     where = {"href": f"/study/{watch.study_id}/trial/{trial}/diagram", "target": "_blank", "rel": "noopener"}
