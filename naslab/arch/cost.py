@@ -235,7 +235,12 @@ def placed_layers(plan: Layer, shape: Shape) -> Iterator[PlacedLayer]:
 
     Raises `SpecError` where a layer does not fit its input.
     """
-    yield from _walk("", plan, shape)
+    if isinstance(plan, Dag):
+        yield from _walk_graph("", plan, (shape,) * plan.num_inputs)
+    elif named_parts(plan):
+        yield from _walk("", plan, shape)
+    elif type(plan) is not Identity:
+        yield PlacedLayer("", plan, shape, tally(plan, shape))
 
 
 def uncounted_layers(arch: ArchSpec) -> dict[str, int]:

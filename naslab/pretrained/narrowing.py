@@ -119,7 +119,7 @@ def narrower(width: int, share: float) -> int:
     """A `share` of a width, a multiple of the largest power of two up to 8 that divides it, at least that.
 
     >>> narrower(96, 0.5), narrower(20, 0.3), narrower(24, 1.0)
-    (48, 4, 24)
+    (48, 8, 24)
     """
     step = next(each for each in (8, 4, 2, 1) if width % each == 0)
     return max(step, int(width * share / step + 0.5) * step)

@@ -30,7 +30,7 @@ def matched_nodes(old: Dag, new: Dag) -> list[int | None]:
     >>> old = Dag(("node1_0", "node1_1"), (Node(three, (0,)), Node(one, (0,))), (1, 2))
     >>> new = Dag(("node1_0", "node1_1"), (Node(one, (0,)), Node(one, (0,))), (1, 2))
     >>> matched_nodes(old, new)
-    [1, None]
+    [1, 0]
     """
     found: list[int | None] = [None] * len(new.nodes)
     left = set(range(len(old.nodes)))
