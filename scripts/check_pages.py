@@ -22,6 +22,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = re.compile(r"^```(\w+)\n(.*?)^```|^<!-- copy: (\S+) -->", flags=re.MULTILINE | re.DOTALL)
+MOST_SECONDS = 900
+"""An example that takes longer waits for something that does not come."""
 FILE_NAME = re.compile(r"# (\w+\.(?:py|yaml))\n")
 
 
@@ -52,7 +54,12 @@ def run_page(page: Path) -> tuple[Path, int, str]:
                 command = ["bash", "-euo", "pipefail", "-c", code]
             else:
                 continue
-            done = subprocess.run(command, cwd=folder, env=environment, check=False, capture_output=True, text=True)
+            try:
+                done = subprocess.run(
+                    command, cwd=folder, env=environment, capture_output=True, text=True, timeout=MOST_SECONDS
+                )
+            except subprocess.TimeoutExpired:
+                return page, ran, f"{code}\nhas not ended after {MOST_SECONDS} s"
             if done.returncode != 0:
                 return page, ran, f"{code}\nended with {done.returncode}:\n{done.stdout[-2000:]}{done.stderr[-3000:]}"
             ran += 1
