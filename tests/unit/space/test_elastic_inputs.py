@@ -63,6 +63,7 @@ def evaluate(network: object, trial: naslab.Trial) -> float:
 
 
 def test_a_search_chooses_resolutions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
     with own_folder(tmp_path, monkeypatch):
         given = {"space": load_space("digits_demo"), "resolution": "8,12,16x24"}
         study = search(evaluate, trials=8, strategy="random", **given)
@@ -72,6 +73,7 @@ def test_a_search_chooses_resolutions(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_a_supernet_wants_one_size(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
     space = load_space("digits_demo").for_data(1, 10, [(8, 8), (12, 12)])
     with pytest.raises(SpecError, match=r"resolution: .*one size, those of the space are 8x8 and 12x12"):
         naslab.train_supernet(space, tmp_path / "net.safetensors", dataset="digits", epochs=1)
