@@ -67,6 +67,8 @@ class Row(NamedTuple):
     packed: Rows
 
 
+IDENTITY_VERSION = 1
+"""Raised whenever identities of networks change: those that ledgers hold of another version are computed again."""
 _DIGEST_BYTES, _ID_BYTES = 16, 8
 _PROBES = 0.5, 0.25
 """Rates with which a block is lowered to see where its rate of stochastic depth stands."""
