@@ -106,6 +106,7 @@ _NEW_FAMILY = Need(
     "has no effect without --train of a model that is no study's",
     lambda given: given["train"] and not is_of_study(given["model"]),
 )
+_OF_DETECTORS = "has no effect with a detector"
 _WHOLE = Need(
     "has no effect on a Python file alone: add --onnx, or name a folder",
     lambda given: given["onnx"] is not None or given["out"].suffix != ".py",
@@ -222,13 +223,18 @@ NEEDS: dict[str, dict[str, Need]] = {
     },
     "slice": _always("supernet", "model", "out", "ledger", "data_dir", "json"),
     "export": {
-        **_always("model", "dataset", "data_dir", "out", "onnx", "resolution", "num_classes", "bare", "ledger", "json"),
-        **dict.fromkeys(("weights", "licence"), _WHOLE),
+        **_always("model", "onnx", "bare", "json"),
+        **dict.fromkeys(
+            ("dataset", "data_dir", "resolution", "num_classes", "ledger"), Need(_OF_DETECTORS, _classifies)
+        ),
+        "out": Need(f"{_OF_DETECTORS}, which becomes an ONNX file (--onnx)", _classifies),
+        "weights": Need(_WHOLE.rule, lambda given: _classifies(given) and _WHOLE.is_met(given)),
+        "licence": _WHOLE,
         **dict.fromkeys(("opset", "pixels"), needs("onnx")),
     },
     "predict": {
         **_always("model", "images", "json"),
-        **dict.fromkeys(("top", "runtime", "ledger"), Need("has no effect with a detector", _classifies)),
+        **dict.fromkeys(("top", "runtime", "ledger"), Need(_OF_DETECTORS, _classifies)),
         **dict.fromkeys(("out", "least_score"), Need("has no effect without a detector", lambda g: not _classifies(g))),
         "device": Need("has no effect in ONNX Runtime", _runs_in_torch),
     },
