@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from naslab.analysis.convergence import Convergence, converged
 from naslab.analysis.curves import CurveTable, learning_curves
 from naslab.analysis.facts import FactTable, facts
 from naslab.analysis.failures import FailureTable, failures
@@ -19,6 +20,8 @@ from naslab.analysis.reference import reference_point
 from naslab.analysis.rungs import RungTable, rung_table
 from naslab.analysis.study import StudyView
 from naslab.atomic_write import atomic_write
+from naslab.figures.convergence import converged_section
+from naslab.figures.family_section import rescaled_section
 from naslab.figures.markup import Markup, element, join
 from naslab.figures.page import page
 from naslab.figures.report_sections import (
@@ -30,7 +33,6 @@ from naslab.figures.report_sections import (
     headline,
     importance_section,
     progress_section,
-    rescaled_section,
 )
 from naslab.figures.rungs import rungs_section
 from naslab.figures.section import Section
@@ -40,7 +42,8 @@ from naslab.ledger.location import locate
 class ReportTables(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that a report shows of a study: its `view`, and a table for each section.
 
-    `importance` is `None` where too few networks are known, `rungs` for a search without rungs.
+    `importance` is `None` where too few networks are known, `rungs` for a search without rungs,
+    `convergence` where too few trials finished.
     """
 
     view: StudyView
@@ -54,6 +57,7 @@ class ReportTables(msgspec.Struct, frozen=True, kw_only=True):
     failures: FailureTable
     facts: FactTable
     rungs: RungTable | None = None
+    convergence: Convergence | None = None
 
 
 def report_tables(view: StudyView) -> ReportTables:
@@ -73,6 +77,7 @@ def report_tables(view: StudyView) -> ReportTables:
         baselines=family(view.baselines, score.metric),
         failures=failures(view.outcomes),
         facts=facts(view),
+        convergence=converged(view.outcomes, view.problem, reference),
         rungs=None if view.record.rungs is None else rung_table(view.outcomes, view.record.rungs, score.metric),
     )
 
@@ -117,6 +122,7 @@ def core_sections(tables: ReportTables, ledger: str) -> list[Section]:
 def later_sections(tables: ReportTables) -> list[Section]:
     """Rungs, curves, choices and the family, as far as there are such, and the facts last."""
     sections = (
+        converged_section(tables.convergence, tables.front),
         rungs_section(tables.rungs),
         curves_section(tables.curves),
         choices_section(tables.preferences),

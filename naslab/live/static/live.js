@@ -133,7 +133,7 @@
     const all = make("a", { href: "/" }, "all studies");
     place.append(make("div", { class: "bar" }, all, state, lost));
     const parts = new Map();
-    const order = ["headline", "now", "thinned", "front", "progress", "rungs", "curves", "failures", "choices",
+    const order = ["headline", "now", "thinned", "front", "progress", "converged", "rungs", "curves", "failures", "choices",
       "importance", "family", "parallel", "candidates", "facts"];
     for (const name of order) {
       const part = make("section", { "data-part": name });
