@@ -91,9 +91,7 @@ class Convergence(NamedTuple):
         """The answer in sentences."""
         told = f"The last third of the trials gained {100 * self.last_third:.2g} % of the hypervolume reached."
         if self.again is None:
-            return (
-                f"{told} Too few networks, or another number of objectives than two, tell what more trials would gain."
-            )
+            return f"{told} Too few networks, or not two objectives: what more trials would gain is not known."
         told += (
             f" As many again ({self.again.num_again} more) may gain {_span(self.again)} points of it, "
             "by a Gaussian process that learned from the networks so far."
@@ -104,8 +102,8 @@ class Convergence(NamedTuple):
             f"after {each.num_told} it expected {_span(each)} of {each.num_again} more, and {100 * each.came:.2g} came"
             for each in self.record
         ]
-        held = sum(each.held for each in self.record)
-        return f"{told} Its record: {'; '.join(parts)}. {held} of {len(self.record)} lay within what nine draws of ten say."
+        held = f"{sum(each.held for each in self.record)} of {len(self.record)}"
+        return f"{told} Its record: {'; '.join(parts)}. {held} lay within what nine draws of ten say."
 
 
 def converged(outcomes: Sequence[Outcome], problem: Problem, reference: ReferencePoint) -> Convergence | None:

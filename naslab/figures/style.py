@@ -107,7 +107,8 @@ def note_at(
 ) -> dict[str, object]:
     """Plotly's annotation of `text`, HTML, beside a point of `axes` at `x` and `y`.
 
-    `place` is the side as traces of plotly call it (`top left`); `size` is that of the letters, in pixels.
+    `place` is the side as traces of plotly call it (`top left`); `size` is that of the letters, in pixels,
+    `color` theirs.
     """
     up, side = place.split()
     return {
