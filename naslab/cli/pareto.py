@@ -94,7 +94,7 @@ def front_rows(view: StudyView, table: FrontTable) -> dict[str, Any]:
 
 
 def print_front(table: FrontTable, title: str, more: Sequence[str] = (), takes: Sequence[Take] = ()) -> None:
-    """The front of `table` as a table called `title`, `more` metrics in it, with the hypervolume and its reference point.
+    """The front of `table` as a table called `title`, `more` metrics in it, with hypervolume and reference point.
 
     `takes` are the networks to take, told below it.
     """

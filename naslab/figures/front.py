@@ -16,6 +16,8 @@ from naslab.figures.style import BLUE, INK, MUTED, VERMILION, figure, hover, met
 from naslab.metrics import ACCURACY, MACS, SHOWN_METRICS, Metric, measured_rows, score_rows, shown_as
 from naslab.study.problem import Limit, Objective
 
+MOST_DOTS = 2000
+"""Dominated networks that a figure draws; the front is always whole."""
 Shown = FrontPoint | MeasuredMember
 
 
@@ -40,11 +42,12 @@ def front_figure(
     up = y or table.objectives[0].metric
     along = x or _other_metric(table.objectives, up)
     is_plane = set(goals) == {along, up}
-    traces = [_dots(table.dominated, along, up)]
+    alike = choices.alike if choices is not None else frozenset()
+    traces = [_dots(thinned(table.dominated), along, up)]
     traces.append(_front_trace(table.front, along, up, goals.get(along) if is_plane else None))
     has_choices = choices is not None and (choices.along, choices.up) == (along, up)
     if choices is not None and has_choices and choices.alike:
-        traces.append(ring_trace(table.dominated, choices, hover_of))
+        traces.append(ring_trace([each for each in thinned(table.dominated) if each.trial in alike], choices, hover_of))
     if family is not None and family.members:
         traces.append(_family_trace(_drawable(family.members, along, up), along, up))
     if baselines is not None and baselines.members:
@@ -65,6 +68,11 @@ def front_figure(
         for note in number_notes(table.front, along, up, choices if has_choices else None, axes):
             made.add_annotation(**note)
     return made
+
+
+def thinned(points: Sequence[FrontPoint]) -> Sequence[FrontPoint]:
+    """At most `MOST_DOTS` of the dominated `points`, evenly chosen: a page of ten thousand would open slowly."""
+    return points if len(points) <= MOST_DOTS else points[:: -(-len(points) // MOST_DOTS)]
 
 
 def hover_of(point: Shown) -> str:

@@ -24,7 +24,7 @@ So a report loads nothing even where a name in it was written to make it."""
 
 def page(title: str, body: Markup) -> str:
     """A whole HTML document called `title` around a `body` that may hold figures of `figure_block`."""
-    return document(title, body, [shipped("page.css")], [plotly_script(), shipped("page.js")])
+    return document(title, body, [shipped("page.css")], [plotly_script(), shipped("page.js"), shipped("candidates.js")])
 
 
 def document(title: str, body: Markup, styles: Iterable[str], scripts: Iterable[str]) -> str:

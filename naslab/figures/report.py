@@ -20,8 +20,10 @@ from naslab.analysis.reference import reference_point
 from naslab.analysis.rungs import RungTable, rung_table
 from naslab.analysis.study import StudyView
 from naslab.atomic_write import atomic_write
+from naslab.figures.candidates import candidates_section
 from naslab.figures.convergence import converged_section
 from naslab.figures.family_section import rescaled_section
+from naslab.figures.front import MOST_DOTS
 from naslab.figures.markup import Markup, element, join
 from naslab.figures.page import page
 from naslab.figures.report_sections import (
@@ -69,7 +71,9 @@ def report_tables(view: StudyView) -> ReportTables:
     return ReportTables(
         view=view,
         front=table,
-        progress=progress(view.outcomes, reference, view.runs, score.metric, score.maximise),
+        progress=progress(
+            view.outcomes, reference, view.runs, score.metric, score.maximise, len(view.outcomes) > MOST_DOTS
+        ),
         curves=learning_curves(view.outcomes, trials, score.metric),
         preferences=preferences(view.outcomes, trials, view.problem.space.holes()),
         importance=importance(view.outcomes, view.problem.objectives[0], view.problem.space),
@@ -99,7 +103,8 @@ def report_body(tables: ReportTables, ledger: str) -> Markup:
     view = tables.view
     front_part, course, *failed = core_sections(tables, ledger)
     *middle, last = later_sections(tables)
-    shown = [front_part, course, *middle, *failed, last]
+    table = candidates_section(view.outcomes, view.problem)
+    shown = [front_part, course, *middle, *failed, table, last]
     return join(
         [
             element("header", *headline(view, tables.front, tables.progress, tables.failures), _contents(shown)),

@@ -20,7 +20,7 @@ from naslab.analysis.ranking import has_trained, ranking_words, score_goal
 from naslab.analysis.study import StudyView
 from naslab.analysis.trials import later_metrics
 from naslab.figures.curves import curves_figure
-from naslab.figures.front import front_figure, metric_cell
+from naslab.figures.front import front_figure, metric_cell, thinned
 from naslab.figures.importance import importance_figure
 from naslab.figures.markup import Markup, element, join, table
 from naslab.figures.page import figure_block
@@ -84,7 +84,7 @@ def front_section(
     note = (
         f"Every dot is a measured candidate{_ranking(view)}; hover for its architecture. {bars}"
         f"The hypervolume is the part dominated of the box from {rules}, to the ideal. "
-        f"{choices.test if choices else ''}"
+        f"{choices.test if choices else ''} {_thinned_words(found)}"
     ).rstrip()
     drawn = front_figure(found, baselines=baselines, family=members, choices=choices, limits=view.problem.limits)
     parts = [figure_block(drawn, "front-figure", note, height=520, level="")]
@@ -110,6 +110,12 @@ def front_section(
     if LATENCY.name in extra and (told := disturbed_words(view.outcomes)):
         parts.append(element("p", f"{told}.", attributes={"class": "note"}))
     return Section("front", "Pareto front", join(parts))
+
+
+def _thinned_words(found: FrontTable) -> str:
+    """How many dominated networks are drawn, where not all are."""
+    drawn, count = len(thinned(found.dominated)), len(found.dominated)
+    return f"Of {count:,} dominated networks {drawn:,} are drawn, evenly chosen; the front is whole." * (drawn < count)
 
 
 def _takes_block(choices: ChoiceTable, found: FrontTable) -> Markup:

@@ -12,7 +12,7 @@ from naslab.analysis import family, front
 from naslab.analysis.choice import ChoiceTable, choices_of, knee
 from naslab.analysis.family import gain_words, rescaled_family
 from naslab.analysis.front import FrontTable
-from naslab.figures.front import front_figure
+from naslab.figures.front import MOST_DOTS, front_figure
 from naslab.figures.label_places import label_places
 from naslab.study.outcome import Outcome
 from naslab.study.problem import Limit, Objective
@@ -112,3 +112,11 @@ def test_names_never_lie_over_each_other() -> None:
     places = label_places([(0.5, 0.5)] * 6, ["a name"] * 6)
     assert len({place for place in places if place}) == 4
     assert places[4:] == [None, None]
+
+
+def test_of_many_dominated_networks_some_are_drawn_and_the_front_whole() -> None:
+    table = front(synthetic.searched(40), GOALS)
+    many = msgspec.structs.replace(table, points=(*table.front, *(table.dominated * (2 * MOST_DOTS // 20))))
+    drawn = {trace.name: trace for trace in front_figure(many).data}
+    assert MOST_DOTS / 2 < len(drawn["dominated candidates"].x) <= MOST_DOTS < len(many.dominated)
+    assert len(drawn["Pareto front"].x) == len(table.front)
