@@ -57,12 +57,13 @@ def progress(
     runs: Sequence[RunRecord] = (),
     metric: str = ACCURACY.name,
     maximise: bool = True,
+    only_growth: bool = False,
 ) -> ProgressTable:
     """The progress of a search with these `outcomes`, in the order of their ends. `StudyError` where none finished.
 
     `reference` is the corner that hypervolumes are measured from, `runs` tell when the search paused. `metric` is what
     networks are ranked by, larger for better where `maximise`. Only outcomes at the highest fidelity that any reached
-    raise it: with rungs, those of the highest.
+    raise it: with rungs, those of the highest. With `only_growth` the table has no entry where nothing grew.
     """
     if not outcomes:
         raise StudyError("the study has no finished trial yet; run its search, or wait for the first one")
@@ -71,7 +72,7 @@ def progress(
     course = Course(reference, highest, metric, maximise)
     for outcome in ordered:
         course.add(outcome)
-    return course.table(search_seconds(ordered, runs))
+    return course.table(search_seconds(ordered, runs), only_growth)
 
 
 class Course:

@@ -161,7 +161,7 @@ NEEDS: dict[str, dict[str, Need]] = {
         **_always("max_resolution", "rule", "coefficients", "rounding", "keep_stem", "keep_head", "train"),
         **_always("alpha", "beta", "gamma", "ledger", "out", "plot", "json"),
         **dict.fromkeys(("dataset", "epochs", "study", "pretrained"), _NEW_FAMILY),
-        **dict.fromkeys(("workers", "data_dir"), _TRAINED),
+        **dict.fromkeys(("workers", "data_dir", "seeds"), _TRAINED),
     },
     "fit-scaling": {
         **_always("model", "budget_ratio", "grid", "tolerance", "rounding", "resolution", "dataset", "max_images"),
