@@ -176,7 +176,10 @@ NEEDS: dict[str, dict[str, Need]] = {
     ),
     "compare": {
         **_always("table", "knobs", "objectives", "minimise", "features", "duration", "strategies", "trials", "seeds"),
-        "data_dir": needs_value("table", "nas_bench_macro"),
+        "data_dir": Need(
+            "has no effect without --table nas_bench_macro or nas_bench_201",
+            lambda given: given["table"] in ("nas_bench_macro", "nas_bench_201"),
+        ),
         **_always("target", "reference", "processes", "workers", "training_seconds", "straggler_rate", "failure_rate"),
         **_always("noise", "out", "json"),
     },
