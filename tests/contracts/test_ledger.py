@@ -157,6 +157,18 @@ def test_failures_keep_nan_infinities_and_odd_characters(ledger: Ledger) -> None
     assert outcome.candidate == example_candidate(0)
 
 
+def test_several_are_finished_together_or_none_is(ledger: Ledger) -> None:
+    ledger.start("digits", [example_candidate(trial) for trial in range(3)])
+    done = [example_outcome(example_candidate(trial)) for trial in (2, 0)]
+    with pytest.raises(StudyError, match="trial 7 of study 'digits' was never started"):
+        ledger.finish_all("digits", [*done, example_outcome(example_candidate(7))])
+    assert ledger.outcomes("digits") == []
+    ledger.finish_all("digits", done)
+    ledger.finish_all("digits", [])
+    assert ledger.outcomes("digits") == done
+    assert [each.trial for each in ledger.in_flight("digits")] == [1]
+
+
 def test_finishing_twice_is_an_error_and_changes_nothing(ledger: Ledger) -> None:
     ledger.start("digits", [example_candidate(0)])
     ledger.finish("digits", example_outcome(example_candidate(0)))

@@ -62,6 +62,9 @@ def in_new_words(rows: Rows) -> Rows:
     made = {
         name: [{key: told(key, value) for key, value in row.items()} for row in found] for name, found in rows.items()
     }
+    for row in made["trials"]:
+        told = json.loads(row["candidate"])["fidelity"]
+        row |= {"fidelity": json.dumps(told, separators=(",", ":")), "identity": None}
     return {name: sorted(found, key=lambda row: repr(list(row.values()))) for name, found in made.items()}
 
 
@@ -107,7 +110,7 @@ def test_a_kept_ledger_holds_everything_there_is_to_migrate(tmp_path: Path) -> N
 
 
 def test_version_1_says_the_same_in_new_words(location: str) -> None:
-    if SCHEMA_VERSION > 3:
+    if SCHEMA_VERSION > 4:
         pytest.skip("a later step changes the rows too")
     place_kept(1, location)
     before = rows_of(location)
