@@ -138,8 +138,10 @@ def with_agent_ports(update: Callable[..., None]) -> Callable[..., None]:
     """The method `update` of a node's parameters, told free ports where it would leave the choice to agents."""
 
     def updated(params: RayParams, **given: Any) -> None:
-        open_ports = [name for name in AGENT_PORTS if given.get(name) == 0]
-        update(params, **given | dict(zip(open_ports, free_ports(len(open_ports)), strict=True)))
+        update(params, **given)
+        left_open = [name for name in AGENT_PORTS if name in given and getattr(params, name) == 0]
+        for name, port in zip(left_open, free_ports(len(left_open)), strict=True):
+            setattr(params, name, port)
 
     return updated
 
