@@ -18,6 +18,7 @@ from naslab.execution.events import (
     Ended,
     EpochEnded,
     Interrupted,
+    LinePrinted,
     Observer,
     Resumed,
     SpaceExhausted,
@@ -26,7 +27,7 @@ from naslab.execution.events import (
     TrialStarted,
     ignore,
 )
-from naslab.execution.executor import EpochDone, Executor, Finished
+from naslab.execution.executor import EpochDone, Executor, Happened, Printed
 from naslab.execution.source import CandidateSource, StrategySource
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.running import Epoch
@@ -139,7 +140,7 @@ class Run:
         for candidate in fresh:
             self._submit(candidate)
 
-    def handle_all(self, happened: list[Finished | EpochDone]) -> None:
+    def handle_all(self, happened: Sequence[Happened]) -> None:
         """Handle everything that an executor reports, in order."""
         for event in happened:
             self._handle(event)
@@ -161,12 +162,15 @@ class Run:
             with suppress(LedgerError):
                 self._ledger.start_again(self._study, [candidate.trial for candidate in again])
 
-    def _handle(self, happened: Finished | EpochDone) -> None:
-        """Pass on an epoch; keep an estimate, or run its candidate once more if a worker died on it."""
+    def _handle(self, happened: Happened) -> None:
+        """Pass on an epoch or a printed line; keep an estimate, or run its candidate again if a worker died on it."""
         candidate = happened.candidate
         if isinstance(happened, EpochDone):
             self._epochs.append(Epoch(candidate.trial, happened.epoch))
             self._on_event(EpochEnded(candidate, happened.epoch))
+            return
+        if isinstance(happened, Printed):
+            self._on_event(LinePrinted(candidate, happened.text))
             return
         self._epochs = [each for each in self._epochs if each.trial != candidate.trial]
         failure = happened.estimate.failure

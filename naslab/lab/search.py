@@ -23,7 +23,7 @@ from naslab.estimators.estimator import Estimator
 from naslab.estimators.limited import limited
 from naslab.estimators.named import named
 from naslab.execution.checkpoints import sweep_checkpoints
-from naslab.execution.events import Observer, StrategyChosen, StudyOpened, ignore
+from naslab.execution.events import Observer, StrategyChosen, StudyOpened, ignore, tell_prints
 from naslab.execution.executor import Executor
 from naslab.execution.first_failures import FirstFailuresSource
 from naslab.execution.search import run_candidates
@@ -60,7 +60,7 @@ from naslab.lab.problems import (
     strategy_source,
     target_source,
 )
-from naslab.lab.records import begun_data, begun_with, run_record, taken_up, with_idle_fields
+from naslab.lab.records import as_begun, begun_with, run_record, taken_up, with_idle_fields
 from naslab.lab.search_arguments import ESTIMATOR, RUNGS, STRATEGY
 from naslab.lab.search_estimators import SearchEstimator, estimator_of, find_search_estimator, require_estimator_fits
 from naslab.lab.search_options import DEFAULT_EPOCHS, SearchOptions
@@ -140,7 +140,7 @@ def search(
     data_dir: str | None = None,
     deterministic: bool = False,
     accept_changes: bool = False,
-    on_event: Observer = ignore,
+    on_event: Observer = tell_prints,
 ) -> StudyView:
     """Search a space and return the study; the same call again continues it, also after a crash.
 
@@ -307,9 +307,8 @@ def run_search(options: SearchOptions, on_event: Observer = ignore) -> StudyView
     """Make the study that the options ask for, or go on with it; see `search`."""
     plan = plan_search(options)
     with plan.workers.connection(locate(options.ledger).ray_log), Ledger.open(options.ledger) as ledger:
-        begun = begun_data(ledger, plan.study, plan.problem.data)
-        if begun is not None:
-            plan = plan_search(dataclasses.replace(options, dataset=begun))
+        if begun := as_begun(ledger, plan.study, plan.problem):
+            plan = plan_search(dataclasses.replace(options, study=plan.study, **begun))
         choice = None if plan.choice is None else begun_with(ledger, plan.study, plan.choice)
         strategy = plan.strategy if choice is None else choice.name
         record = with_idle_fields(ledger, study_record(plan, strategy_name(strategy)))
