@@ -54,4 +54,4 @@ def _is_of_a_whole_width(hidden: Any, expansion: Any) -> bool:
     if type(hidden) is not int or type(expansion) not in (int, float) or expansion <= 0:
         return False
     width = hidden / expansion
-    return width >= 1 and abs(width - round(width)) < 1e-9 * width
+    return bool(width >= 1 and abs(width - round(width)) < 1e-9 * width)
