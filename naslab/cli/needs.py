@@ -106,6 +106,7 @@ _NEW_FAMILY = Need(
     "has no effect without --train of a model that is no study's",
     lambda given: given["train"] and not is_of_study(given["model"]),
 )
+_OF_DETECTORS = "has no effect with a detector"
 _WHOLE = Need(
     "has no effect on a Python file alone: add --onnx, or name a folder",
     lambda given: given["onnx"] is not None or given["out"].suffix != ".py",
@@ -134,18 +135,20 @@ NEEDS: dict[str, dict[str, Need]] = {
             "seed",
             "dataset",
             "max_images",
-            "data_dir",
         ),
-        "storage": needs("dataset"),
-        **dict.fromkeys(("skip_unreadable", "channels", "task"), needs("dataset")),
+        "data_dir": of_images(ALWAYS),
+        **dict.fromkeys(("storage", "skip_unreadable", "channels"), of_images(needs("dataset"))),
+        "task": needs("dataset"),
         **_always("resolution", "deterministic"),
         "epochs": unless("rungs", "which says the epochs of each rung"),
-        "recipe": Need("has no effect beside an --estimator that does not train by it", _reads_recipe),
+        "recipe": of_images(Need("has no effect beside an --estimator that does not train by it", _reads_recipe)),
         "keep": needs("rungs"),
-        **dict.fromkeys(("rungs", "stop_early", "inherit"), _BY_ESTIMATOR),
-        "pretrained": unless("estimator", "which trains in its own way or not at all"),
+        **dict.fromkeys(("rungs", "stop_early", "inherit"), of_images(_BY_ESTIMATOR)),
+        "pretrained": of_images(unless("estimator", "which trains in its own way or not at all")),
+        **dict.fromkeys(("kind", "levels", "head_channels"), _DENSE),
         **dict.fromkeys(("least_match", "keep_channels"), needs("pretrained")),
-        **_always("baseline", "estimator", "executor", "workers", "gpus_per_worker", "timeout"),
+        "estimator": of_images(ALWAYS),
+        **_always("baseline", "executor", "workers", "gpus_per_worker", "timeout"),
         "ray_address": needs_value("executor", "ray"),
         **_always("study", "ledger", "accept_changes", "json"),
     },
@@ -158,7 +161,7 @@ NEEDS: dict[str, dict[str, Need]] = {
         **_always("max_resolution", "rule", "coefficients", "rounding", "keep_stem", "keep_head", "train"),
         **_always("alpha", "beta", "gamma", "ledger", "out", "plot", "json"),
         **dict.fromkeys(("dataset", "epochs", "study", "pretrained"), _NEW_FAMILY),
-        **dict.fromkeys(("workers", "data_dir"), _TRAINED),
+        **dict.fromkeys(("workers", "data_dir", "seeds"), _TRAINED),
     },
     "fit-scaling": {
         **_always("model", "budget_ratio", "grid", "tolerance", "rounding", "resolution", "dataset", "max_images"),
@@ -173,7 +176,10 @@ NEEDS: dict[str, dict[str, Need]] = {
     ),
     "compare": {
         **_always("table", "knobs", "objectives", "minimise", "features", "duration", "strategies", "trials", "seeds"),
-        "data_dir": needs_value("table", "nas_bench_macro"),
+        "data_dir": Need(
+            "has no effect without --table nas_bench_macro or nas_bench_201",
+            lambda given: given["table"] in ("nas_bench_macro", "nas_bench_201"),
+        ),
         **_always("target", "reference", "processes", "workers", "training_seconds", "straggler_rate", "failure_rate"),
         **_always("noise", "out", "json"),
     },
@@ -222,13 +228,18 @@ NEEDS: dict[str, dict[str, Need]] = {
     },
     "slice": _always("supernet", "model", "out", "ledger", "data_dir", "json"),
     "export": {
-        **_always("model", "dataset", "data_dir", "out", "onnx", "resolution", "num_classes", "bare", "ledger", "json"),
-        **dict.fromkeys(("weights", "licence"), _WHOLE),
+        **_always("model", "onnx", "bare", "json"),
+        **dict.fromkeys(
+            ("dataset", "data_dir", "resolution", "num_classes", "ledger"), Need(_OF_DETECTORS, _classifies)
+        ),
+        "out": Need(f"{_OF_DETECTORS}, which becomes an ONNX file (--onnx)", _classifies),
+        "weights": Need(_WHOLE.rule, lambda given: _classifies(given) and _WHOLE.is_met(given)),
+        "licence": _WHOLE,
         **dict.fromkeys(("opset", "pixels"), needs("onnx")),
     },
     "predict": {
         **_always("model", "images", "json"),
-        **dict.fromkeys(("top", "runtime", "ledger"), Need("has no effect with a detector", _classifies)),
+        **dict.fromkeys(("top", "runtime", "ledger"), Need(_OF_DETECTORS, _classifies)),
         **dict.fromkeys(("out", "least_score"), Need("has no effect without a detector", lambda g: not _classifies(g))),
         "device": Need("has no effect in ONNX Runtime", _runs_in_torch),
     },
