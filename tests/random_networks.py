@@ -58,6 +58,7 @@ from naslab.arch.blocks.cell import CellOp
 from naslab.arch.blocks.cell_operations import Operation
 from naslab.arch.blocks.residual import Shortcut
 from naslab.arch.blocks.vertex_cell import VertexOp
+from naslab.arch.sides import Sides
 from naslab.arch.plan import Activation
 from naslab.errors import SpecError
 
@@ -300,7 +301,8 @@ def archs(draw: st.DrawFn, kinds: tuple[type[msgspec.Struct], ...] = tuple(BLOCK
         block = draw(BLOCKS[kind])
         if "dilation" in block.__struct_fields__:
             block = msgspec.structs.replace(block, dilation=draw(st.sampled_from((1, 1, 2, (1, 2)))))
-        repeats, stride = draw(st.integers(1, 3)), draw(st.sampled_from((1, 1, 2, 3, (2, 1), (1, 3))))
+        repeats = draw(st.integers(1, 3))
+        stride: Sides = draw(st.sampled_from((1, 1, 2, 3, (2, 1), (1, 3))))
         for wide in (draw(width), None):
             grown = msgspec.structs.replace(
                 arch, stages=(*stages, Stage(block=block, width=wide, repeats=repeats, stride=stride))
