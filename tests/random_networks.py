@@ -58,8 +58,8 @@ from naslab.arch.blocks.cell import CellOp
 from naslab.arch.blocks.cell_operations import Operation
 from naslab.arch.blocks.residual import Shortcut
 from naslab.arch.blocks.vertex_cell import VertexOp
-from naslab.arch.sides import Sides
 from naslab.arch.plan import Activation
+from naslab.arch.sides import Sides
 from naslab.errors import SpecError
 
 ACTIVATIONS = typing.get_args(Activation)
