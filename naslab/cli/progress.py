@@ -23,6 +23,7 @@ from naslab.execution.events import (
     EpochEnded,
     Event,
     Interrupted,
+    LinePrinted,
     Resumed,
     SpaceExhausted,
     StrategyChosen,
@@ -32,6 +33,7 @@ from naslab.execution.events import (
     TrialRetried,
     TrialStarted,
     VersionChanged,
+    printed_line,
 )
 from naslab.execution.first_failures import place_of
 from naslab.metrics import ACCURACY, MACS, PARAMS, measured_rows, score_rows
@@ -102,6 +104,8 @@ class Display:
             self._training[event.candidate.trial] = ""
         if isinstance(event, EpochEnded):
             self._training[event.candidate.trial] = _of_epoch(event.epoch)
+        if isinstance(event, LinePrinted):
+            return printed_line(event)
         if isinstance(event, TrialRetried):
             return f"trial {event.candidate.trial}: {event.failure.message}; it runs once more"
         if isinstance(event, TrialFinished):

@@ -23,14 +23,14 @@ from naslab.estimators.estimator import Estimator
 from naslab.estimators.limited import limited
 from naslab.estimators.named import named
 from naslab.execution.checkpoints import sweep_checkpoints
-from naslab.execution.events import Observer, StrategyChosen, StudyOpened, ignore
-from naslab.execution.executor import Executor
+from naslab.execution.events import Observer, StrategyChosen, StudyOpened, ignore, tell_prints
 from naslab.execution.first_failures import FirstFailuresSource
 from naslab.execution.search import run_candidates
 from naslab.execution.search_source import require_stoppable, search_source
-from naslab.execution.source import ListSource, make_candidate
+from naslab.execution.source import make_candidate
 from naslab.execution.workers import Workers
 from naslab.lab.detector_search import detector_words, of_whole_detectors
+from naslab.lab.listed_runs import run_listed
 from naslab.lab.models import (
     COUNT,
     DATASET,
@@ -61,7 +61,7 @@ from naslab.lab.problems import (
     strategy_source,
     target_source,
 )
-from naslab.lab.records import begun_data, begun_with, run_record, taken_up, with_idle_fields
+from naslab.lab.records import as_begun, begun_with, run_record, taken_up, with_idle_fields
 from naslab.lab.search_arguments import ESTIMATOR, RUNGS, STRATEGY
 from naslab.lab.search_estimators import SearchEstimator, estimator_of, find_search_estimator, require_estimator_fits
 from naslab.lab.search_options import DEFAULT_EPOCHS, SearchOptions
@@ -141,7 +141,7 @@ def search(
     data_dir: str | None = None,
     deterministic: bool = False,
     accept_changes: bool = False,
-    on_event: Observer = ignore,
+    on_event: Observer = tell_prints,
 ) -> StudyView:
     """Search a space and return the study; the same call again continues it, also after a crash.
 
@@ -312,9 +312,8 @@ def run_search(options: SearchOptions, on_event: Observer = ignore) -> StudyView
     """Make the study that the options ask for, or go on with it; see `search`."""
     plan = plan_search(options)
     with plan.workers.connection(locate(options.ledger).ray_log), Ledger.open(options.ledger) as ledger:
-        begun = begun_data(ledger, plan.study, plan.problem.data)
-        if begun is not None:
-            plan = plan_search(dataclasses.replace(options, dataset=begun))
+        if begun := as_begun(ledger, plan.study, plan.problem):
+            plan = plan_search(dataclasses.replace(options, study=plan.study, **begun))
         choice = None if plan.choice is None else begun_with(ledger, plan.study, plan.choice)
         strategy = plan.strategy if choice is None else choice.name
         record = with_idle_fields(ledger, study_record(plan, strategy_name(strategy)))
@@ -381,26 +380,3 @@ def study_record(plan: PlannedSearch, strategy: str) -> StudyRecord:
         estimator_file="" if estimator is None else estimator.sha256,
         made_with=made_with,
     )
-
-
-def run_listed(
-    ledger: Ledger,
-    record: StudyRecord,
-    executor: Executor,
-    role: Literal["family", "baseline"],
-    listed: Sequence[ListedNetwork],
-    on_event: Observer,
-    tidy: Callable[[], object] = lambda: None,
-    fidelity: Fidelity | None = None,
-    seeds: int = 1,
-) -> None:
-    """Estimate the networks `listed` beside a search, in the `role` of its family or its baselines.
-
-    Those of which the study `record` of `ledger` has a result are left out. `executor` runs them at `fidelity`, by
-    default whole, each from as many `seeds`, the study's own first; `on_event` is told, `tidy` called at the end.
-    """
-    spent = fidelity or Fidelity(epochs=record.epochs)
-    jobs = [(arch, origin, record.seed + more) for more in range(seeds) for arch, origin in listed]
-    made = [make_candidate(arch, 0, spent.epochs, seed, role, origin=origin) for arch, origin, seed in jobs]
-    candidates = [msgspec.structs.replace(each, fidelity=spent) for each in made]
-    run_candidates(record.name, ledger, executor, ListSource(candidates), on_event, tidy)
