@@ -266,7 +266,7 @@ def _volume_of_three(front: Losses, bound: Losses) -> float:
             left = firsts[end]
         firsts[start:end] = [first]
         seconds[start:end] = [second]
-    return total + area * (far - depth)
+    return float(total + area * (far - depth))
 
 
 def _volume_of_many(front: Losses, bound: Losses) -> float:

@@ -26,10 +26,12 @@ from naslab.execution.checkpoints import sweep_checkpoints
 from naslab.execution.events import Observer, StrategyChosen, StudyOpened, ignore
 from naslab.execution.executor import Executor
 from naslab.execution.first_failures import FirstFailuresSource
+from naslab.execution.lease_executor import LeaseExecutor
 from naslab.execution.search import run_candidates
 from naslab.execution.search_source import require_stoppable, search_source
 from naslab.execution.source import ListSource, make_candidate
 from naslab.execution.workers import Workers
+from naslab.lab.joining import require_offerable
 from naslab.lab.models import (
     COUNT,
     DATASET,
@@ -313,6 +315,8 @@ def run_search(options: SearchOptions, on_event: Observer = ignore) -> StudyView
         choice = None if plan.choice is None else begun_with(ledger, plan.study, plan.choice)
         strategy = plan.strategy if choice is None else choice.name
         record = with_idle_fields(ledger, study_record(plan, strategy_name(strategy)))
+        if plan.workers.kind == "ledger":
+            require_offerable(record, ledger)
         spent = plan.fidelity if has_trained(record) else msgspec.structs.replace(plan.fidelity, epochs=record.epochs)
         proposing = resolve_strategy(strategy, plan.problem, options.seed)
         with taken_up(ledger, record, on_event, options.accept_changes):
@@ -327,7 +331,11 @@ def run_search(options: SearchOptions, on_event: Observer = ignore) -> StudyView
                 estimator = plan.estimator.placed(ledger, record)
             estimator = limited(estimator, plan.problem)
             threads = 1 if record.deterministic else None
-            with plan.workers.start(estimator, plan.memory, threads) as executor:
+            if plan.workers.kind == "ledger":
+                workers: Executor = LeaseExecutor(ledger, record.name, plan.workers.num_workers)
+            else:
+                workers = plan.workers.start(estimator, plan.memory, threads)
+            with workers as executor:
                 tidy = partial(sweep_checkpoints, ledger, record, plan.problem.objectives)
                 source = search_source(proposing, plan.problem, record, ledger, spent)
                 if plan.estimator is not None and plan.estimator.made_with:

@@ -21,7 +21,9 @@ def last_front(alive: Sequence[Observation]) -> Losses | None:
 
 
 def is_behind(observation: Observation, front: Losses | None) -> bool:
-    """Whether an observation is of no use to a full population whose last `front` is known: failed, or dominated by it.
+    """Whether an observation is of no use to a full population: it failed, or a point of the last `front` dominates it.
+
+    `front` has the shape (points, objectives), `None` where it is not known.
 
     >>> from naslab.space import Genome
     >>> is_behind(Observation(Genome(), "", (2.0, 3.0)), np.array([[2.0, 2.0]]))
