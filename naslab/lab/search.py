@@ -24,12 +24,15 @@ from naslab.estimators.limited import limited
 from naslab.estimators.named import named
 from naslab.execution.checkpoints import sweep_checkpoints
 from naslab.execution.events import Observer, StrategyChosen, StudyOpened, ignore, tell_prints
+from naslab.execution.executor import Executor
 from naslab.execution.first_failures import FirstFailuresSource
+from naslab.execution.lease_executor import LeaseExecutor
 from naslab.execution.search import run_candidates
 from naslab.execution.search_source import require_stoppable, search_source
 from naslab.execution.source import make_candidate
 from naslab.execution.workers import Workers
 from naslab.lab.detector_search import detector_words, of_whole_detectors
+from naslab.lab.joining import require_offerable
 from naslab.lab.listed_runs import run_listed
 from naslab.lab.models import (
     COUNT,
@@ -317,6 +320,8 @@ def run_search(options: SearchOptions, on_event: Observer = ignore) -> StudyView
         choice = None if plan.choice is None else begun_with(ledger, plan.study, plan.choice)
         strategy = plan.strategy if choice is None else choice.name
         record = with_idle_fields(ledger, study_record(plan, strategy_name(strategy)))
+        if plan.workers.kind == "ledger":
+            require_offerable(record, ledger)
         spent = plan.fidelity if has_trained(record) else msgspec.structs.replace(plan.fidelity, epochs=record.epochs)
         proposing = resolve_strategy(strategy, plan.problem, options.seed)
         with taken_up(ledger, record, on_event, options.accept_changes):
@@ -331,7 +336,11 @@ def run_search(options: SearchOptions, on_event: Observer = ignore) -> StudyView
                 estimator = plan.estimator.placed(ledger, record)
             estimator = limited(estimator, plan.problem)
             threads = 1 if record.deterministic else None
-            with plan.workers.start(estimator, plan.memory, threads) as executor:
+            if plan.workers.kind == "ledger":
+                workers: Executor = LeaseExecutor(ledger, record.name, plan.workers.num_workers)
+            else:
+                workers = plan.workers.start(estimator, plan.memory, threads)
+            with workers as executor:
                 tidy = partial(sweep_checkpoints, ledger, record, plan.problem.objectives)
                 source = search_source(proposing, plan.problem, record, ledger, spent)
                 if plan.estimator is not None and plan.estimator.made_with:

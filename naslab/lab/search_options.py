@@ -230,7 +230,7 @@ class SearchOptions:
             "Workers",
             "How many candidates are estimated at once, and where.",
             flags={
-                "executor": "Worker processes here, or Ray actors.",
+                "executor": "Worker processes here, Ray actors, or those that join by the ledger (naslab worker).",
                 "workers": "Candidates at once; by default one a core or GPU.",
                 "gpus_per_worker": "Share of a GPU for each worker; 0 keeps to the CPU, by default a GPU if any.",
                 "ray_address": "An existing Ray cluster, as host:port or 'auto'.",
