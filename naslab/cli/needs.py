@@ -161,7 +161,7 @@ NEEDS: dict[str, dict[str, Need]] = {
         **_always("max_resolution", "rule", "coefficients", "rounding", "keep_stem", "keep_head", "train"),
         **_always("alpha", "beta", "gamma", "ledger", "out", "plot", "json"),
         **dict.fromkeys(("dataset", "epochs", "study", "pretrained"), _NEW_FAMILY),
-        **dict.fromkeys(("workers", "data_dir"), _TRAINED),
+        **dict.fromkeys(("workers", "data_dir", "seeds"), _TRAINED),
     },
     "fit-scaling": {
         **_always("model", "budget_ratio", "grid", "tolerance", "rounding", "resolution", "dataset", "max_images"),
@@ -176,7 +176,10 @@ NEEDS: dict[str, dict[str, Need]] = {
     ),
     "compare": {
         **_always("table", "knobs", "objectives", "minimise", "features", "duration", "strategies", "trials", "seeds"),
-        "data_dir": needs_value("table", "nas_bench_macro"),
+        "data_dir": Need(
+            "has no effect without --table nas_bench_macro or nas_bench_201",
+            lambda given: given["table"] in ("nas_bench_macro", "nas_bench_201"),
+        ),
         **_always("target", "reference", "processes", "workers", "training_seconds", "straggler_rate", "failure_rate"),
         **_always("noise", "out", "json"),
     },
