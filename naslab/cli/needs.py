@@ -246,7 +246,10 @@ NEEDS: dict[str, dict[str, Need]] = {
     },
     "measure": {
         **_always("model", "metric", "ledger", "json"),
-        **dict.fromkeys(("target", "batch", "resolution"), unless("metric", "which says what is measured")),
+        **dict.fromkeys(
+            ("target", "batch", "resolution", "dataset", "data_dir", "accuracy"),
+            unless("metric", "which says what is measured"),
+        ),
         **dict.fromkeys(("device", "again"), needs("metric")),
         "threads": _TIMED,
         "most_spread": _SPREAD,
