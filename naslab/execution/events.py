@@ -117,5 +117,15 @@ Event = (
 Observer = Callable[[Event], None]
 
 
+def each_of(*observers: Observer) -> Observer:
+    """An observer that tells each of `observers`, in their order."""
+
+    def tell(event: Event) -> None:
+        for each in observers:
+            each(event)
+
+    return tell
+
+
 def ignore(_: Event) -> None:
     """The observer that does nothing."""
