@@ -129,6 +129,7 @@ NEEDS: dict[str, dict[str, Need]] = {
             "space",
             "strategy",
             "trials",
+            "log",
             "objectives",
             "limit",
             "operators",

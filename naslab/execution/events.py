@@ -143,5 +143,15 @@ def printed_line(event: LinePrinted) -> str:
     return without_passwords(f"trial {event.candidate.trial} | {text}")
 
 
+def each_of(*observers: Observer) -> Observer:
+    """An observer that tells each of `observers`, in their order."""
+
+    def tell(event: Event) -> None:
+        for each in observers:
+            each(event)
+
+    return tell
+
+
 def ignore(_: Event) -> None:
     """The observer that does nothing."""
