@@ -128,6 +128,7 @@ NEEDS: dict[str, dict[str, Need]] = {
             "space",
             "strategy",
             "trials",
+            "hours",
             "objectives",
             "limit",
             "operators",

@@ -24,12 +24,13 @@ from naslab.estimators.limited import limited
 from naslab.estimators.named import named
 from naslab.execution.checkpoints import sweep_checkpoints
 from naslab.execution.events import Observer, StrategyChosen, StudyOpened, ignore
-from naslab.execution.executor import Executor
 from naslab.execution.first_failures import FirstFailuresSource
 from naslab.execution.search import run_candidates
 from naslab.execution.search_source import require_stoppable, search_source
-from naslab.execution.source import ListSource, make_candidate
+from naslab.execution.source import make_candidate
+from naslab.execution.time_budget import require_hours, within_hours
 from naslab.execution.workers import Workers
+from naslab.lab.listed import run_listed
 from naslab.lab.models import (
     COUNT,
     DATASET,
@@ -62,7 +63,13 @@ from naslab.lab.problems import (
 )
 from naslab.lab.records import begun_data, begun_with, run_record, taken_up, with_idle_fields
 from naslab.lab.search_arguments import ESTIMATOR, RUNGS, STRATEGY
-from naslab.lab.search_estimators import SearchEstimator, estimator_of, find_search_estimator, require_estimator_fits
+from naslab.lab.search_estimators import (
+    SearchEstimator,
+    estimator_of,
+    fidelity_of,
+    find_search_estimator,
+    require_estimator_fits,
+)
 from naslab.lab.search_options import DEFAULT_EPOCHS, SearchOptions
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.location import locate
@@ -92,6 +99,7 @@ if TYPE_CHECKING:
     max_images=MAX_IMAGES,
     strategy=STRATEGY,
     trials=COUNT,
+    hours=optional(number()),
     epochs=optional(COUNT),
     objectives=optional(NAMES),
     limits=many(text("a limit, as 'macs<=50e6'")),
@@ -121,6 +129,7 @@ def search(
     max_images: int | None = None,
     strategy: str | BaseSampler | Strategy = "evolution",
     trials: int = 50,
+    hours: float | None = None,
     epochs: int | None = None,
     objectives: Sequence[str] | None = None,
     limits: Sequence[str] = (),
@@ -152,9 +161,11 @@ def search(
     several, `"128,160,192"` or `"128:224:32"`, each network chooses its own (elastic resolution).
     `strategy` is a name (`auto` leaves the choice to naslab), a sampler of Optuna, or one of your own: an object with
     `ask` and `tell`, what makes such of (problem, seed), or its name as `"my_code:MyStrategy"`. `trials` is a total
-    over all calls, of `epochs` epochs each, by default 4. `objectives` are names of metrics, accuracy and macs by
-    default; `limits` such as `"macs<=50M"` are met before anything is trained. `baselines` are zoo networks trained
-    after the search with the same recipe: `recipe` is a recipe, its name or its file, `short` by default.
+    over all calls, of `epochs` epochs each, by default 4; `hours` ends a study by time, whichever comes first: nothing
+    new is started once it was searched so long over all calls, and what is in flight ends. `objectives` are names of
+    metrics, accuracy and macs by default; `limits` such as `"macs<=50M"` are met before anything is trained.
+    `baselines` are zoo networks trained after the search with the same recipe: `recipe` is a recipe, its name or its
+    file, `short` by default.
 
     Equal seeds give equal proposals for the same order in which candidates finish; with several workers that order may
     be another in each run. A `deterministic` study is the same for any number of workers, also when it was interrupted:
@@ -198,6 +209,7 @@ def search(
         max_images=max_images,
         strategy=strategy,
         trials=trials,
+        hours=hours,
         epochs=epochs,
         objectives=objectives,
         limits=limits,
@@ -264,6 +276,7 @@ def plan_search(options: SearchOptions) -> PlannedSearch:
         problem, start = begun_from(problem, options)
     if asked is not None:
         require_estimator_fits(asked, options, problem)
+    require_hours(options.hours, options.deterministic)
     if options.stop_early is not None:
         require_stoppable(options.stop_early, problem.objectives, is_own)
     baselines = [baseline(name, problem) for name in options.baselines]
@@ -332,6 +345,7 @@ def run_search(options: SearchOptions, on_event: Observer = ignore) -> StudyView
                 source = search_source(proposing, plan.problem, record, ledger, spent)
                 if plan.estimator is not None and plan.estimator.made_with:
                     source = FirstFailuresSource(source)
+                source = within_hours(source, options.hours, ledger.runs(record.name), outcomes, on_event)
                 run_candidates(record.name, ledger, executor, source, on_event, tidy)
                 if plan.baselines:
                     whole = spent if plan.rungs is None else Fidelity(epochs=record.epochs)
@@ -343,13 +357,6 @@ def _words_of(plan: PlannedSearch) -> str:
     """What was made to fit, a line each: the space to the data, and to pretrained weights."""
     lines = (adapted_words(plan.options.space, plan.problem), *(() if plan.start is None else plan.start.begun.lines))
     return "\n".join(line for line in lines if line)
-
-
-def fidelity_of(rungs: Rungs | None, epochs: int, estimator: SearchEstimator | None) -> Fidelity:
-    """What is spent on a new network: what the estimator's name says, the first rung, or `epochs`."""
-    if estimator is not None and estimator.fidelity is not None:
-        return estimator.fidelity
-    return Fidelity(epochs=epochs) if rungs is None else rungs.fidelity(0)
 
 
 def study_record(plan: PlannedSearch, strategy: str) -> StudyRecord:
@@ -375,24 +382,3 @@ def study_record(plan: PlannedSearch, strategy: str) -> StudyRecord:
         estimator_file="" if estimator is None else estimator.sha256,
         made_with=made_with,
     )
-
-
-def run_listed(
-    ledger: Ledger,
-    record: StudyRecord,
-    executor: Executor,
-    role: Literal["family", "baseline"],
-    listed: Sequence[ListedNetwork],
-    on_event: Observer,
-    tidy: Callable[[], object] = lambda: None,
-    fidelity: Fidelity | None = None,
-) -> None:
-    """Estimate the networks `listed` beside a search, in the `role` of its family or its baselines.
-
-    Those of which the study `record` of `ledger` has a result are left out. `executor` runs them at `fidelity`, by
-    default a whole training; `on_event` is called with what happens, `tidy` when nothing is in flight.
-    """
-    spent = fidelity or Fidelity(epochs=record.epochs)
-    made = [make_candidate(arch, 0, spent.epochs, record.seed, role, origin=origin) for arch, origin in listed]
-    candidates = [msgspec.structs.replace(each, fidelity=spent) for each in made]
-    run_candidates(record.name, ledger, executor, ListSource(candidates), on_event, tidy)
