@@ -145,7 +145,7 @@ class Display:
             best = min(comparable(self._complete), key=lambda outcome: goal.loss(outcome.value(goal.metric)))
             parts.append(f"best {goal.metric} {best.value(goal.metric):.4g} ({label_of(best)})")
             if len(self._problem.objectives) > 1:
-                parts.append(f"hypervolume {self._hypervolume():.4f}")
+                parts.append(f"hypervolume {100 * self._hypervolume():.2f} %")
         if self._finished_now and self._total > self._number:
             seconds = (time.monotonic() - self._started) / self._finished_now * (self._total - self._number)
             parts.append(f"{_clock(seconds)} left")

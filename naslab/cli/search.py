@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
 from naslab.cli.help_text import Command
+from naslab.cli.needs import is_dense
 from naslab.cli.options import (
     ChannelsOption,
     DataDirOption,
     DatasetOption,
     ExecutorOption,
     GpusOption,
+    Kind,
     MaxImagesOption,
     RayAddressOption,
     SkipUnreadableOption,
@@ -27,6 +29,7 @@ from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_js
 from naslab.lab.search_options import DEFAULT_EPOCHS
 
 if TYPE_CHECKING:
+    from naslab.dense_prediction.tasks import DenseTask
     from naslab.study.data_choice import DataChoice
     from naslab.study.task import Task
 
@@ -60,6 +63,9 @@ def search(
     keep_channels: Annotated[Literal["largest", "first"], search_option("keep_channels")] = "largest",
     baseline: Annotated[list[str] | None, search_option("baseline", of="baselines")] = None,
     estimator: Annotated[str | None, search_option("estimator")] = None,
+    kind: Annotated[Kind | None, search_option("kind", of="estimator")] = None,
+    levels: Annotated[str | None, search_option("levels", of="estimator")] = None,
+    head_channels: Annotated[int | None, search_option("head_channels", of="estimator", min=4)] = None,
     executor: ExecutorOption = "local",
     workers: WorkersOption = None,
     gpus_per_worker: GpusOption = None,
@@ -75,20 +81,28 @@ def search(
     Example: naslab search mixed_cifar --dataset cifar10 --trials 100 --epochs 3 --limit 'macs<=50e6'
 
     Example: naslab search around_resnet50 --pretrained torchvision --inherit --dataset cifar10 --resolution 64
+
+    Example: naslab search mixed_cifar --task detection --dataset coco:photos --resolution 96 --limit 'macs<=2G'
     """
     from naslab.analysis.facts import foreseen_words
     from naslab.analysis.latency_load import disturbed_words
     from naslab.cli.pareto import front_rows, print_front
     from naslab.cli.progress import Display
+    from naslab.lab.detector_search import detector_estimator
     from naslab.lab.problems import operators_limit
     from naslab.lab.reading import pareto_front
     from naslab.lab.search import search as run
     from naslab.study.rungs import Rungs
 
+    data: str | DataChoice | None = None
+    if is_dense(task):
+        estimator = detector_estimator(cast("DenseTask", task), dataset, kind, levels, head_channels)
+    else:
+        data = data_choice(dataset, max_images, storage, skip_unreadable, channels, cast("Task | None", task))
     with Display(quiet=json) as display:
         view = run(
             space,
-            dataset=data_choice(dataset, max_images, storage, skip_unreadable, channels, task),
+            dataset=data,
             resolution=resolution,
             max_images=max_images,
             strategy=strategy,

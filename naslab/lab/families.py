@@ -32,12 +32,14 @@ def train_family(
     workers: Workers | None = None,
     data_dir: str | None = None,
     on_event: Observer = ignore,
+    seeds: int = 1,
 ) -> StudyView:
     """Train the networks `listed` with the recipe, epochs and data of `study`, and keep them in it as its family.
 
-    `ledger` holds the study, `workers` say where to train, `on_event` is called with what happens. The study as it is
-    then. Networks begin with the pretrained weights of the study, if it was made with such. Raises `StudyError` for a
-    study whose training function brings its own data, and `DataError` where those weights are others now.
+    `ledger` holds the study, `workers` say where to train, `on_event` is called with what happens. Each is trained
+    from as many `seeds`, the study's own first. The study as it is then. Networks begin with the pretrained weights of
+    the study, if it was made with such. Raises `StudyError` for a study whose training function brings its own data,
+    and `DataError` where those weights are others now.
     """
     if study.problem.data.name == OWN_DATA:
         told = f"study '{study.record.name}' is trained by {study.record.estimator}, which brings its own data"
@@ -54,7 +56,7 @@ def train_family(
         on_event(StudyOpened(study.record, study.problem, study.outcomes))
         memory = WorkerMemory(study.problem.recipe, study.problem.data)
         with pool.start(estimator_of(study.problem, data_dir, start=start), memory) as executor:
-            run_listed(opened, study.record, executor, "family", listed, on_event)
+            run_listed(opened, study.record, executor, "family", listed, on_event, seeds=seeds)
         return read_study(opened, study.record.name)
 
 

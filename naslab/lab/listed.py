@@ -26,13 +26,15 @@ def run_listed(
     on_event: Observer,
     tidy: Callable[[], object] = lambda: None,
     fidelity: Fidelity | None = None,
+    seeds: int = 1,
 ) -> None:
     """Estimate the networks `listed` beside a search, in the `role` of its family or its baselines.
 
     Those of which the study `record` of `ledger` has a result are left out. `executor` runs them at `fidelity`, by
-    default a whole training; `on_event` is called with what happens, `tidy` when nothing is in flight.
+    default whole, each from as many `seeds`, the study's own first; `on_event` is told, `tidy` called at the end.
     """
     spent = fidelity or Fidelity(epochs=record.epochs)
-    made = [make_candidate(arch, 0, spent.epochs, record.seed, role, origin=origin) for arch, origin in listed]
+    jobs = [(arch, origin, record.seed + more) for more in range(seeds) for arch, origin in listed]
+    made = [make_candidate(arch, 0, spent.epochs, seed, role, origin=origin) for arch, origin, seed in jobs]
     candidates = [msgspec.structs.replace(each, fidelity=spent) for each in made]
     run_candidates(record.name, ledger, executor, ListSource(candidates), on_event, tidy)

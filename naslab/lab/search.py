@@ -30,6 +30,7 @@ from naslab.execution.search_source import require_stoppable, search_source
 from naslab.execution.source import make_candidate
 from naslab.execution.time_budget import require_hours, within_hours
 from naslab.execution.workers import Workers
+from naslab.lab.detector_search import detector_words, of_whole_detectors
 from naslab.lab.listed import run_listed
 from naslab.lab.models import (
     COUNT,
@@ -187,6 +188,8 @@ def search(
     narrower networks keep, the `largest` by L1 or the `first`. `estimator` takes the place of short training, by any
     name that `calibrate` knows: `"naswot"`, `"ensemble"`, `"extrapolated:epochs=3,of=4"`, `"supernet:path=FILE"`,
     `"table:path=FILE.csv"`, or `"predictor:study=NAME"`, which predicts what another study of the ledger would measure.
+    `"detection:data=coco:DIR"` (`instance_segmentation`, `keypoints`, `segmentation`; with `kind`, `levels` as
+    4-8-16-32, `channels`) trains each network under the heads of a detector; macs and params are those of the whole.
     One that measures no accuracy has its own score as an objective in the place of that; baselines are estimated as the
     candidates are.
 
@@ -259,6 +262,8 @@ def plan_search(options: SearchOptions) -> PlannedSearch:
     rungs = options.rungs if isinstance(options.rungs, Rungs) or options.rungs is None else Rungs(tuple(options.rungs))
     asked = None if options.estimator is None else named(options.estimator)
     is_own = asked is not None and asked.row.is_own
+    brings_data = is_own or (asked is not None and asked.row.brings_data)
+    options = of_whole_detectors(options, asked)
     problem = make_problem(
         options.space,
         options.dataset,
@@ -267,7 +272,7 @@ def plan_search(options: SearchOptions) -> PlannedSearch:
         recipe_or_default(options),
         options.max_images,
         score=None if asked is None else asked.metric,
-        brings_data=is_own,
+        brings_data=brings_data,
         data_dir=options.data_dir,
         resolution=sizes_of(options.resolution),
     )
@@ -298,7 +303,7 @@ def plan_search(options: SearchOptions) -> PlannedSearch:
         estimator = find_search_estimator(
             options.estimator, problem, typical, options.ledger, options.data_dir, options.seed, options.inherit
         )
-    memory = None if is_own else WorkerMemory(problem.recipe, problem.data, options.data_dir)
+    memory = None if brings_data else WorkerMemory(problem.recipe, problem.data, options.data_dir)
     fidelity = fidelity_of(rungs, epochs, estimator)
     return PlannedSearch(
         options=options,
@@ -355,7 +360,8 @@ def run_search(options: SearchOptions, on_event: Observer = ignore) -> StudyView
 
 def _words_of(plan: PlannedSearch) -> str:
     """What was made to fit, a line each: the space to the data, and to pretrained weights."""
-    lines = (adapted_words(plan.options.space, plan.problem), *(() if plan.start is None else plan.start.begun.lines))
+    made = (adapted_words(plan.options.space, plan.problem), detector_words(plan.problem))
+    lines = (*made, *(() if plan.start is None else plan.start.begun.lines))
     return "\n".join(line for line in lines if line)
 
 

@@ -253,12 +253,12 @@ def _files() -> dict[str, Callable[[], str]]:
         return lambda: shipped(name)
 
     made = {name: own(name) for name in ("live.js", "live.css", "parallel.js")}
-    made |= {name: of_reports(name) for name in ("page.css", "page.js", *STYLES, *SCRIPTS)}
+    made |= {name: of_reports(name) for name in ("page.css", "page.js", "candidates.js", *STYLES, *SCRIPTS)}
     return {**made, "plotly.js": plotly_script}
 
 
 def _page(title: str, body: Markup) -> str:
-    scripts = ("plotly.js", "page.js", "parallel.js", "live.js")
+    scripts = ("plotly.js", "page.js", "candidates.js", "parallel.js", "live.js")
     return _document(title, body, ("page.css", "live.css"), scripts)
 
 

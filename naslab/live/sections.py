@@ -13,6 +13,7 @@ from naslab.analysis.pace import Pace
 from naslab.analysis.ranking import score_of
 from naslab.arch.summary import describe_arch
 from naslab.errors import StudyError
+from naslab.figures.candidates import candidate_table
 from naslab.figures.front import hover_lines
 from naslab.figures.markup import Markup, element, join, table
 from naslab.figures.report import core_sections, later_sections, section_block
@@ -21,7 +22,7 @@ from naslab.figures.style import metric_words
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.news import StudyLine, read_candidates
 from naslab.live.watch import StudyWatch
-from naslab.metrics import MACS, PARAMS, shown_as
+from naslab.metrics import MACS, shown_as
 from naslab.passwords import without_passwords
 from naslab.study.outcome import Candidate, EpochRecord
 
@@ -159,23 +160,8 @@ def _without_front(watch: StudyWatch, why: str) -> Markup:
 
 
 def candidate_rows(watch: StudyWatch) -> dict[str, Any]:
-    """The candidate table: columns, and a row for each trial that is shown, refused and failed ones among them."""
-    view = watch.view()
-    names = list(dict.fromkeys([*(goal.metric for goal in watch.problem.objectives), MACS.name, PARAMS.name]))
-    rows = []
-    for each in view.outcomes:
-        values = [each.value(name) for name in names]
-        failure = each.estimate.failure
-        state = "complete" if failure is None else f"{failure.reason.replace('_', ' ')}: {failure.message}"[:160]
-        own = [value if math.isfinite(value) else None for value in values]
-        origin = each.candidate.origin
-        words = "; ".join(describe_arch(each.candidate.arch))
-        rows.append(
-            [each.candidate.trial, state, *own, each.candidate.fidelity.epochs, str(origin.get("operator", "")), words]
-        )
-    columns = ["trial", "state", *(shown_as(name).column for name in names), "epochs", "made by", "network"]
-    axes = [2 + index for index in range(len(names))]
-    return {"columns": columns, "rows": rows, "axes": axes, "front": watch.front_trials()}
+    """The candidate table: columns, and a value in each for every trial that is shown; and the trials of the front."""
+    return {**candidate_table(watch.view().outcomes, watch.problem), "front": watch.front_trials()}
 
 
 def trial_block(watch: StudyWatch, ledger: Ledger, trial: int) -> Markup | None:

@@ -11,6 +11,7 @@ from itertools import count
 
 import msgspec
 
+from naslab.analysis.convergence import converged
 from naslab.analysis.curves import learning_curves
 from naslab.analysis.facts import FactTable, facts
 from naslab.analysis.failures import failures
@@ -202,6 +203,7 @@ class StudyWatch:
                 family=rescaled_family(view),
                 baselines=family(view.baselines, score),
                 failures=failed,
+                convergence=None if is_core else converged(self.outcomes, self.problem, self._corner()),
                 facts=FactTable(()) if is_core else facts(view),
                 rungs=None if rungs is None else rung_table(self.outcomes, rungs, score),
             )

@@ -36,6 +36,9 @@ INSTEAD |= {
     if "and none beside" not in need.rule and "beside --task" in need.rule
 }
 INSTEAD |= {("predict", option): ("found", "photo.png") for option in ("top", "runtime", "ledger")}
+INSTEAD |= {
+    ("export", option): ("found",) for option, need in NEEDS["export"].items() if "with a detector" in need.rule
+}
 """The same for some options of a command that have an effect beside that."""
 BESIDE = {
     **dict.fromkeys(("rungs", "stop_early", "inherit", "recipe"), ("--estimator", "naswot")),

@@ -118,6 +118,7 @@ def searched(folder: Path, address: str, seconds: str) -> subprocess.CompletedPr
     )
 
 
+@pytest.mark.slow
 def test_a_cluster_that_does_not_answer_is_one_line_and_nothing_is_written(tmp_path: Path, mute_server: int) -> None:
     for address, seconds, why in (
         ("127.0.0.1:1", "60", "Connection refused"),
