@@ -130,6 +130,7 @@ NEEDS: dict[str, dict[str, Need]] = {
             "strategy",
             "trials",
             "log",
+            "hours",
             "objectives",
             "limit",
             "operators",

@@ -29,6 +29,7 @@ from naslab.execution.events import (
     StrategyChosen,
     StudyOpened,
     StudyRestarted,
+    TimeIsUp,
     TrialFinished,
     TrialRetried,
     TrialStarted,
@@ -117,6 +118,8 @@ class Display:
             return self._finished(event)
         if isinstance(event, SpaceExhausted):
             return f"the space holds no more networks within the limits: {event.number} of {event.total} trials"
+        if isinstance(event, TimeIsUp):
+            return f"{event.hours:g} hours are over: nothing new is started"
         if isinstance(event, Interrupted):
             return f"interrupted with {event.in_flight} in flight; the same command continues from here"
         if isinstance(event, Ended):

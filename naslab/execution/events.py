@@ -96,6 +96,12 @@ class SpaceExhausted(msgspec.Struct, frozen=True):
     total: int
 
 
+class TimeIsUp(msgspec.Struct, frozen=True):
+    """The study was searched for the `hours` asked for: nothing new is started."""
+
+    hours: float
+
+
 class Interrupted(msgspec.Struct, frozen=True):
     """Ctrl-C: what is in flight stays so in the ledger, and the same command continues from there."""
 
@@ -121,6 +127,7 @@ Event = (
     | TrialRetried
     | TrialFinished
     | SpaceExhausted
+    | TimeIsUp
     | Interrupted
     | Ended
 )

@@ -82,6 +82,12 @@ class SearchOptions:
     trials: int = field(
         default=50, metadata=_told("Search", "Candidates in all, over every run of the study.", grows="trials")
     )
+    hours: float | None = field(
+        default=None,
+        metadata=_told(
+            "Search", "Start nothing new once the study was searched this long, over every run; trials are the most."
+        ),
+    )
     objectives: Sequence[str] | None = field(
         default=None,
         metadata=_told(
