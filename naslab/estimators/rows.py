@@ -303,4 +303,4 @@ ROWS: tuple[EstimatorRow, ...] = (
 )
 """Every estimator, proxies first."""
 FORMER_NAMES = {"foretold": "extrapolated"}
-"""Names of before, still understood."""
+"""Names that estimators had in earlier versions, each with its name now; both are understood."""

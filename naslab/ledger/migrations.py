@@ -84,7 +84,7 @@ STEPS: tuple[Step, ...] = (
     Step("'foretold' is 'extrapolated', the operator 'elsewhere' is 'fallback'", extrapolated_results),
     Step("when trials in flight started and their epochs are kept", starts_and_epochs),
 )
-"""The first step is from version 1 to 2."""
+"""Step number i (from 0) brings a ledger from version i + 1 to i + 2."""
 
 SCHEMA_VERSION = 1 + len(STEPS)
 """The version of this program's ledgers; an older program refuses them."""
