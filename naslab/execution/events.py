@@ -96,6 +96,12 @@ class SpaceExhausted(msgspec.Struct, frozen=True):
     total: int
 
 
+class TimeIsUp(msgspec.Struct, frozen=True):
+    """The study was searched for the `hours` asked for: nothing new is started."""
+
+    hours: float
+
+
 class Interrupted(msgspec.Struct, frozen=True):
     """Ctrl-C: what is in flight stays so in the ledger, and the same command continues from there."""
 
@@ -121,6 +127,7 @@ Event = (
     | TrialRetried
     | TrialFinished
     | SpaceExhausted
+    | TimeIsUp
     | Interrupted
     | Ended
 )
@@ -141,6 +148,16 @@ def printed_line(event: LinePrinted) -> str:
     """
     text = "".join(each if each.isprintable() or each == "\t" else "\N{REPLACEMENT CHARACTER}" for each in event.text)
     return without_passwords(f"trial {event.candidate.trial} | {text}")
+
+
+def each_of(*observers: Observer) -> Observer:
+    """An observer that tells each of `observers`, in their order."""
+
+    def tell(event: Event) -> None:
+        for each in observers:
+            each(event)
+
+    return tell
 
 
 def ignore(_: Event) -> None:
