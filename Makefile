@@ -1,6 +1,7 @@
 # make demo         the main job on real data
 # make check        while editing: ruff, mypy (cached) and the fast tests, about 90 seconds on an idle machine
-# make test         the whole suite on two cores, slow files first, with the slowest 20 tests and the CPU time at the end
+# make test         all tests that are not marked slow, on two cores, with the slowest 20 and the CPU time at the end
+# make test-slow    the others: kills, Ray, browser, PostgreSQL, examples, and what takes over five seconds of CPU
 # make lint         ruff, and mypy --strict over the package and the tests
 # make test-oldest  the fast tests with the oldest supported versions (constraints-oldest.txt), in .venv-oldest
 # make test-light   the tests that need no torch, on another Python: make test-light LIGHT_PYTHON=python3.12
@@ -8,6 +9,8 @@
 # make mutation     how many small faults the tests see (scripts/mutation_targets.py)
 # make clean        remove what the others made
 SHELL := /bin/bash
+# Hundreds of processes of the tests import the package: compiled once, each starts a second of CPU earlier.
+unexport PYTHONDONTWRITEBYTECODE
 PYTHON ?= python3
 LIGHT_PYTHON ?= python3.12
 VENV := .venv
@@ -16,20 +19,25 @@ OLDEST := .venv-oldest
 LIGHT := .venv-light
 DEMO := results/demo
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+UV := $(shell command -v uv 2>/dev/null)
+# The first installation says how far it is, and is quicker by uv where that is there.
+FIRST_INSTALL := $(if $(UV),$(UV) pip install --python $(BIN)/python,$(BIN)/python -m pip install --disable-pip-version-check) \
+    --constraint constraints.txt
 FAST := tests/unit/arch tests/unit/space tests/unit/study tests/unit/scaling tests/unit/analysis tests/unit/ledger \
     tests/unit/execution/test_worker_pool.py tests/unit/execution/test_search.py tests/unit/execution/test_admission.py \
     tests/unit/test_layering.py tests/unit/test_pareto.py tests/unit/training/test_loop.py tests/contracts/test_strategies.py
 WARNED := tests/unit/training/test_compiling.py tests/unit/training/test_memory.py tests/unit/arch/test_traced.py
 TESTED := --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 20
 
-.PHONY: help demo check test test-oldest test-light lint docs mutation clean
+.PHONY: help demo check test test-slow test-oldest test-light lint docs mutation clean
 
 help:
 	@sed -n 's/^# //p' Makefile
 
 $(VENV)/.installed: pyproject.toml constraints.txt
+	@echo "naslab: installing PyTorch and the rest into $(VENV), once; that is about 1 GB and takes minutes"
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) --editable .
+	$(FIRST_INSTALL) --editable .
 	@touch $@
 
 $(VENV)/.installed-tests: $(VENV)/.installed
@@ -43,11 +51,14 @@ $(OLDEST)/.installed: pyproject.toml constraints-oldest.txt
 
 demo: $(VENV)/.installed
 	@mkdir -p $(DEMO)
+	@echo "naslab: 1 of 3, searching 40 networks on the digits"
 	$(BIN)/naslab search digits_demo --dataset digits --study demo --ledger $(DEMO)/study.db \
 	    --strategy nsga2 --trials 40 --epochs 4 --objectives accuracy,macs --limit 'macs<=3e6' --seed 0 \
 	    --baseline resnet20_cifar
 	$(BIN)/naslab pareto demo --ledger $(DEMO)/study.db --out $(DEMO)/front.html
-	$(BIN)/naslab rescale demo:best --ledger $(DEMO)/study.db --phi -1 1 2 --train --out $(DEMO)/family
+	@echo "naslab: 2 of 3, a family of the best network, three seeds each"
+	$(BIN)/naslab rescale demo:best --ledger $(DEMO)/study.db --phi -1 1 2 --train --seeds 3 --out $(DEMO)/family
+	@echo "naslab: 3 of 3, the report"
 	$(BIN)/naslab report demo --ledger $(DEMO)/study.db --out $(DEMO)/report.html
 
 check: $(VENV)/.installed-tests
@@ -57,7 +68,10 @@ check: $(VENV)/.installed-tests
 	$(BIN)/python -m pytest $(TESTED) -m 'not slow' $(FAST)
 
 test: $(VENV)/.installed-tests
-	time $(BIN)/python -m pytest $(TESTED)
+	time $(BIN)/python -m pytest $(TESTED) -m 'not slow'
+
+test-slow: $(VENV)/.installed-tests
+	time $(BIN)/python -m pytest $(TESTED) -m slow
 
 test-oldest: $(OLDEST)/.installed
 	$(OLDEST)/bin/python -m pytest $(TESTED) -m 'not slow' $(FAST)

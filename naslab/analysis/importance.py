@@ -30,6 +30,8 @@ Vector = NDArray[np.float64]
 LEAST_NETWORKS = 12
 """Fewer networks say nothing about choices."""
 MOST_NETWORKS = 160
+LEAST_EXPLAINED = 0.2
+"""A model that explains less of the variance of networks left out says nothing about choices."""
 NUM_SHUFFLES = 20
 HALF_WIDTHS = {50: 0.6744897501960817, 90: 1.6448536269514722}
 """Deviations to either side that hold 50 and 90 per cent of a normal distribution."""
@@ -69,6 +71,11 @@ class ImportanceTable(msgspec.Struct, frozen=True):
     choices: tuple[Importance, ...]
     calibration: Calibration
     num_networks: int
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the model predicts networks left out well enough to say anything of choices."""
+        return self.calibration.explained >= LEAST_EXPLAINED
 
 
 def importance(outcomes: Sequence[Outcome], objective: Objective, space: SearchSpace) -> ImportanceTable | None:

@@ -17,6 +17,9 @@ from naslab.analysis.front import highest_fidelity
 from naslab.space.genome import Hole
 from naslab.study.outcome import Outcome
 
+LEAST_FRONT = 5
+"""A front of fewer networks does not tell what it favours from chance."""
+
 
 class Preference(msgspec.Struct, frozen=True, kw_only=True):
     """An option of a hole: how many networks take it, of those in which the hole is active.

@@ -14,7 +14,7 @@ import msgspec
 
 from naslab.arch.declaration import declaration_of, words_of
 from naslab.arch.layers.graph import joined_shape, node_tally, running
-from naslab.arch.lower import lower
+from naslab.arch.lower import lower, part_name
 from naslab.arch.plan import (
     Concat,
     Dag,
@@ -123,7 +123,7 @@ def diagram(arch: ArchSpec, auxiliary: bool = False) -> Diagram:
     >>> from naslab.arch import ArchSpec, MBConv, Stage
     >>> arch = ArchSpec(input=(3, 8, 8), stages=(Stage(block=MBConv(), width=4, repeats=2),), num_classes=2)
     >>> [(box.name, box.words) for box in diagram(arch).boxes][1:3]
-    [('stage0', '2 x mbconv kernel 3 expansion 6, 4 wide'), ('head', 'global average pool, flatten, linear 4 to 2')]
+    [('stages[0]', '2 x mbconv kernel 3 expansion 6, 4 wide'), ('head', 'global average pool, flatten, linear 4 to 2')]
     """
     entry = Box("input", "input", "Input", "an image", arch.input, arch.input)
     drawn = _draw(lower(arch, auxiliary), "", (_Value("input", arch.input),))
@@ -133,7 +133,12 @@ def diagram(arch: ArchSpec, auxiliary: bool = False) -> Diagram:
         for part, stages in (("stem", arch.stem), ("stage", arch.stages))
         for index, stage in enumerate(stages)
     }
-    boxes = (msgspec.structs.replace(box, words=words.get(box.path, box.words)) for box in drawn.boxes)
+    places = {part_name(place): place for place in (f"stem[{index}]" for index in range(len(arch.stem)))}
+    places |= {part_name(place): place for place in (f"stages[{index}]" for index in range(len(arch.stages)))}
+    boxes = (
+        msgspec.structs.replace(box, name=places.get(box.path, box.name), words=words.get(box.path, box.words))
+        for box in drawn.boxes
+    )
     end = Box("output", "output", "Output", f"logits of {arch.num_classes} classes", last.shape, last.shape)
     return Diagram((entry, *boxes, end), (*drawn.arrows, Arrow(last.path, "output")))
 

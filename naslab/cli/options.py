@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import typer
 
@@ -35,9 +35,17 @@ StudyDatasetOption = Annotated[
 ]
 SkipUnreadableOption = Annotated[bool, search_option("skip_unreadable", "--skip-unreadable", of="dataset")]
 ChannelsOption = Annotated[int | None, search_option("channels", of="dataset", min=1, max=3)]
-TaskOption = Annotated[
-    Literal["classification", "multilabel", "regression"] | None, search_option("task", of="dataset")
+AnyTask: TypeAlias = Literal[
+    "classification",
+    "multilabel",
+    "regression",
+    "detection",
+    "instance_segmentation",
+    "keypoints",
+    "segmentation",
 ]
+Kind: TypeAlias = Literal["faster_rcnn", "mask_rcnn", "keypoint_rcnn", "unet", "fcn", "deeplabv3"]
+TaskOption = Annotated[AnyTask | None, search_option("task", of="dataset")]
 MaxImagesOption = Annotated[int | None, search_option("max_images", min=2)]
 DataDirOption = Annotated[str | None, search_option("data_dir")]
 

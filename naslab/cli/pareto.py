@@ -14,6 +14,7 @@ from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_js
 from naslab.metrics import ACCURACY, LATENCY, OWN_METRICS, SHOWN_METRICS, shown_as
 
 if TYPE_CHECKING:
+    from naslab.analysis.choice import Take
     from naslab.analysis.front import FrontTable
     from naslab.analysis.study import StudyView
 
@@ -51,6 +52,7 @@ def pareto(
 
     Example: naslab pareto mystudy --x params --out front.html
     """
+    from naslab.analysis.choice import choices_of
     from naslab.analysis.latency_load import disturbed_words
     from naslab.analysis.ranking import score_of
     from naslab.analysis.trials import later_metrics
@@ -73,10 +75,12 @@ def pareto(
     told = disturbed_words(view.outcomes) if LATENCY.name in named else ""
     if told:
         say(f"note: {told}")
+    marks = choices_of(table, view.problem.limits)
+    takes = () if marks is None else marks.takes
     if json:
         print_json(front_rows(view, table))
     else:
-        print_front(table, f"Pareto front of {study}: {' against '.join(named)}", later_metrics(view.outcomes))
+        print_front(table, f"Pareto front of {study}: {' against '.join(named)}", later_metrics(view.outcomes), takes)
 
 
 def _in_part(study: str, ledger: str) -> StudyView:
@@ -103,8 +107,11 @@ def front_rows(view: StudyView, table: FrontTable) -> dict[str, Any]:
     return rows
 
 
-def print_front(table: FrontTable, title: str, more: Sequence[str] = ()) -> None:
-    """The front as a table called `title`, `more` metrics in it, with the hypervolume and its reference point."""
+def print_front(table: FrontTable, title: str, more: Sequence[str] = (), takes: Sequence[Take] = ()) -> None:
+    """The front of `table` as a table called `title`, `more` metrics in it, with hypervolume and reference point.
+
+    `takes` are the networks to take, told below it.
+    """
     metrics = [objective.metric for objective in table.objectives]
     others = [name for name in (*(row.name for row in SHOWN_METRICS), *more) if name not in metrics]
     if not any(math.isfinite(point.value(ACCURACY.name)) for point in table.points):
@@ -122,7 +129,9 @@ def print_front(table: FrontTable, title: str, more: Sequence[str] = ()) -> None
         title=title,
     )
     corner = ", ".join(f"{metric} {value:g}" for metric, value in zip(metrics, table.reference.values, strict=True))
-    tell(f"hypervolume {table.hypervolume_share:.4f} of the box between {corner} and the ideal")
+    tell(f"hypervolume {100 * table.hypervolume_share:.2f} % of the box between {corner} and the ideal")
+    for each in takes:
+        tell(f"take trial {each.trial}: {each.words}")
     if table.num_lower:
         tell(f"{table.num_lower} networks stayed below {table.points[0].epochs} epochs and are not compared")
 

@@ -96,6 +96,14 @@ def rescale(
         int,
         typer.Option(min=1, help="Epochs for --train of a model that is no study's.", rich_help_panel="Training"),
     ] = 4,
+    seeds: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Seeds that --train trains each member from, and the model with them.",
+            rich_help_panel="Training",
+        ),
+    ] = 1,
     pretrained: PretrainedOption = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Members trained at once.", rich_help_panel="Training")
@@ -144,7 +152,10 @@ def rescale(
     accuracies: dict[str, float] = {}
     if train:
         accuracies = train_members(
-            found, entries, dataset, epochs, study, workers, ledger, data_dir, quiet=json, pretrained=pretrained
+            *(found, entries, dataset, epochs, study, workers, ledger, data_dir),
+            quiet=json,
+            pretrained=pretrained,
+            seeds=seeds,
         )
     if plot is not None:
         write_plot(found, entries, accuracies, plot)
@@ -293,14 +304,17 @@ def train_members(
     data_dir: str | None,
     quiet: bool,
     pretrained: str | None = None,
+    seeds: int = 1,
 ) -> dict[str, float]:
     """Train the members of `entries`; returns accuracies in per cent by identity, that of the model among them.
 
     A model `found` in a study is trained in that study of `ledger`, with its data set and recipe. Any other is trained
     in a new study called `study`, by default after the model, on `dataset` for `epochs`, and the model with them; all
-    begin with the weights `pretrained` of the model where they are given. `workers` networks are trained at once,
-    `None` for as many as suit the machine. Without `quiet` a terminal shows how far they are.
+    begin with the weights `pretrained` of the model where they are given. Each is trained from as many `seeds`, of
+    which the means are returned; of more than one the model is among them, as phi 0. `workers` networks are trained at
+    once, `None` for as many as suit the machine. Without `quiet` a terminal shows how far they are.
     """
+    from naslab.analysis.family import rescaled_family
     from naslab.cli.progress import Display
     from naslab.execution.workers import Workers
     from naslab.lab.families import study_of_one, train_family
@@ -314,9 +328,11 @@ def train_members(
             view = study_of_one(found, dataset, epochs, study, pool, ledger, data_dir, display.show, pretrained)
         base = {"base_trial": found.trial or 0}
         listed = [(entry.member.arch, {**entry.member.origin, **base}) for entry in entries]
-        view = train_family(view, listed, ledger, pool, data_dir, display.show)
-    trained = (*view.outcomes, *view.family)
-    return {outcome.candidate.arch_id: outcome.value(ACCURACY.name) for outcome in trained if outcome.is_complete}
+        if seeds > 1:
+            listed.insert(0, (found.arch, {"phi": 0.0, **base}))
+        view = train_family(view, listed, ledger, pool, data_dir, display.show, seeds)
+    alone = {each.candidate.arch_id: each.value(ACCURACY.name) for each in view.outcomes if each.is_complete}
+    return alone | {each.arch_id: each.value(ACCURACY.name) for each in rescaled_family(view).measured}
 
 
 def identity(member: Member) -> str:

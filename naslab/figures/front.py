@@ -8,12 +8,16 @@ from html import escape
 
 import plotly.graph_objects as go
 
+from naslab.analysis.choice import ChoiceTable
 from naslab.analysis.family import FamilyTable, MeasuredMember
 from naslab.analysis.front import FrontPoint, FrontTable
+from naslab.figures.front_marks import limit_lines, number_notes, ring_trace, take_trace
 from naslab.figures.style import BLUE, INK, MUTED, VERMILION, figure, hover, metric_axis
-from naslab.metrics import ACCURACY, MACS, SHOWN_METRICS, measured_rows, score_rows, shown_as
-from naslab.study.problem import Objective
+from naslab.metrics import ACCURACY, MACS, SHOWN_METRICS, Metric, measured_rows, score_rows, shown_as
+from naslab.study.problem import Limit, Objective
 
+MOST_DOTS = 1000
+"""Dominated networks that a figure draws; the front is always whole."""
 Shown = FrontPoint | MeasuredMember
 
 
@@ -23,31 +27,52 @@ def front_figure(
     y: str | None = None,
     baselines: FamilyTable | None = None,
     family: FamilyTable | None = None,
+    choices: ChoiceTable | None = None,
+    limits: Sequence[Limit] = (),
 ) -> go.Figure:
     """The front of `table` in two metrics, `x` and `y` by name; units are on the axes.
 
     By default the last objective is along x and the first along y (macs and accuracy). The step line is what the front
     attains at every x; it is drawn where the front is of exactly these two objectives. `baselines` and `family` are
-    drawn with markers of their own and take no part in the front.
+    drawn with markers of their own and take no part in the front. The networks of the front have their trials' numbers
+    beside them. With `choices` (`naslab.analysis.choices_of`) dominated networks that cannot be told apart from the
+    best have a ring, and those to take a wide one with the reason; `limits` on the two metrics are lines.
     """
     goals = {each.metric: each for each in table.objectives}
     up = y or table.objectives[0].metric
     along = x or _other_metric(table.objectives, up)
     is_plane = set(goals) == {along, up}
-    traces = [_dots(table.dominated, along, up)]
+    alike = choices.alike if choices is not None else frozenset()
+    traces = [_dots(thinned(table.dominated), along, up)]
     traces.append(_front_trace(table.front, along, up, goals.get(along) if is_plane else None))
+    has_choices = choices is not None and (choices.along, choices.up) == (along, up)
+    if choices is not None and has_choices and choices.alike:
+        traces.append(ring_trace([each for each in thinned(table.dominated) if each.trial in alike], choices, hover_of))
     if family is not None and family.members:
         traces.append(_family_trace(_drawable(family.members, along, up), along, up))
     if baselines is not None and baselines.members:
         shown = _values([*table.points, *baselines.members], along)
         traces.append(_baseline_trace(_drawable(baselines.members, along, up), along, up, _left_part(shown)))
+    if choices is not None and has_choices and choices.takes:
+        traces.append(take_trace(table.front, choices, hover_of))
     names = " and ".join(each.metric for each in table.objectives)
     title = f"Pareto front of {names}" if is_plane else f"Pareto front of {names}, seen in {along} and {up}"
     axes = {
         name: metric_axis(metric, [value for trace in traces for value in trace[name[0]]])
         for name, metric in (("xaxis", along), ("yaxis", up))
     }
-    return figure(traces, title, **axes)
+    made = figure(traces, title, **axes)
+    bounds = [each for each in limits if each.metric in (along, up)]
+    made.update_layout(**limit_lines(bounds, along, axes))
+    if is_plane:
+        for note in number_notes(table.front, along, up, choices if has_choices else None, axes):
+            made.add_annotation(**note)
+    return made
+
+
+def thinned(points: Sequence[FrontPoint]) -> Sequence[FrontPoint]:
+    """At most `MOST_DOTS` of the dominated `points`, evenly chosen: a page of ten thousand would open slowly."""
+    return points if len(points) <= MOST_DOTS else points[:: -(-len(points) // MOST_DOTS)]
 
 
 def hover_of(point: Shown) -> str:
@@ -68,6 +93,12 @@ def error_bars(points: Sequence[Shown], metric: str) -> dict[str, object] | None
     """Plotly's error bars of a `metric`, one standard error either way; `None` for a metric that has none."""
     measured = shown_as(metric).standard_error
     return {"type": "data", "array": _values(points, measured), "thickness": 1.2, "width": 4} if measured else None
+
+
+def metric_cell(row: Metric, point: Shown) -> str:
+    """A metric of a network with its standard error, for a cell whose column says the unit."""
+    value, error = point.value(row.name), point.metrics.get(row.standard_error)
+    return row.number(value, error) if math.isfinite(value) else "not measured"
 
 
 def _other_metric(objectives: Sequence[Objective], up: str) -> str:

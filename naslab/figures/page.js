@@ -20,11 +20,58 @@
     return layout;
   }
 
+  // Every picture as PNG and SVG, and its points as CSV.
+
+  function csv(traces) {
+    const cell = (value) => {
+      const text = value === null || value === undefined ? "" : String(value).replace(/<br>/g, "; ").replace(/<[^>]*>/g, "");
+      const safe = typeof value !== "number" && /^[=+@-]/.test(text) ? `'${text}` : text;
+      return /[",\n;]/.test(safe) ? `"${safe.replace(/"/g, '""')}"` : safe;
+    };
+    const rows = [["series", "x", "y", "error_x", "error_y", "text"]];
+    for (const trace of traces) {
+      const list = (values) => Array.from(values || []);
+      const [x, y, hover, text] = [list(trace.x), list(trace.y), list(trace.hovertext), list(trace.text)];
+      const error = (bars, index) => bars && bars.array ? bars.array[index] : null;
+      y.forEach((value, index) => rows.push([trace.name, x[index], value, error(trace.error_x, index),
+        error(trace.error_y, index), hover[index] ?? text[index]]));
+    }
+    return rows.map((row) => row.map(cell).join(",")).join("\n") + "\n";
+  }
+
+  function takeAway(place, name) {
+    const before = place.nextElementSibling;
+    if (before && before.className === "take-away") return;
+    const bar = document.createElement("div");
+    bar.className = "take-away";
+    bar.append("Save as");
+    const save = (format) => {
+      if (format !== "csv") return Plotly.downloadImage(place, { format, filename: name, scale: format === "png" ? 2 : 1 });
+      const link = document.createElement("a");
+      link.href = URL.createObjectURL(new Blob([csv(place.data)], { type: "text/csv" }));
+      link.download = `${name}.csv`;
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+      return null;
+    };
+    for (const format of ["png", "svg", "csv"]) {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.dataset.save = format;
+      button.textContent = format.toUpperCase();
+      button.setAttribute("aria-label", `Save this picture as ${format.toUpperCase()}`);
+      button.onclick = () => save(format);
+      bar.append(button);
+    }
+    place.after(bar);
+  }
+
   function draw(script) {
     const place = document.getElementById(script.dataset.figure);
     const figure = JSON.parse(script.textContent);
     const narrow = place.clientWidth < NARROW;
     const shown = { ...config, displayModeBar: narrow ? false : "hover" };
+    takeAway(place, script.dataset.figure);
     return Plotly.react(place, figure.data, fitted(figure, place.clientWidth), shown);
   }
 

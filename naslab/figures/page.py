@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from html import unescape
 from importlib import resources
 
 import plotly.graph_objects as go
@@ -23,7 +24,7 @@ So a report loads nothing even where a name in it was written to make it."""
 
 def page(title: str, body: Markup) -> str:
     """A whole HTML document called `title` around a `body` that may hold figures of `figure_block`."""
-    return document(title, body, [shipped("page.css")], [plotly_script(), shipped("page.js")])
+    return document(title, body, [shipped("page.css")], [plotly_script(), shipped("page.js"), shipped("candidates.js")])
 
 
 def document(title: str, body: Markup, styles: Iterable[str], scripts: Iterable[str]) -> str:
@@ -50,7 +51,8 @@ def figure_block(figure: go.Figure, name: str, note: str = "", height: int = 460
     """A `figure` with its title as a heading of the HTML tag `level` and a `note` below; `name` is its id in the page.
 
     It is as high as its layout says, else `height` pixels. The title is taken out of the figure because plotly's do not
-    wrap on narrow screens.
+    wrap on narrow screens. With an empty `level` it is told to screen readers alone: the heading of the section says
+    it.
     """
     drawn = go.Figure(figure)
     title = Markup(drawn.layout.title.text or name)
@@ -59,14 +61,14 @@ def figure_block(figure: go.Figure, name: str, note: str = "", height: int = 460
         "class": "plot",
         "id": name,
         "role": "img",
-        "aria-labelledby": f"{name}-title",
+        **({"aria-labelledby": f"{name}-title"} if level else {"aria-label": unescape(title)}),
         "tabindex": "0",
         "style": f"height:{figure.layout.height or height}px",
     }
     drawn.update_layout(height=None)
     data = {"type": "application/json", "data-figure": name}
     parts = [
-        element(level, title, attributes={"id": f"{name}-title"}),
+        *([element(level, title, attributes={"id": f"{name}-title"})] if level else []),
         element("div", attributes=plot),
         element("script", script_data(figure_json(drawn)), attributes=data),
     ]

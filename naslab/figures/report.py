@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from naslab.analysis.convergence import Convergence, converged
 from naslab.analysis.curves import CurveTable, learning_curves
 from naslab.analysis.facts import FactTable, facts
 from naslab.analysis.failures import FailureTable, failures
@@ -19,6 +20,10 @@ from naslab.analysis.reference import reference_point
 from naslab.analysis.rungs import RungTable, rung_table
 from naslab.analysis.study import StudyView
 from naslab.atomic_write import atomic_write
+from naslab.figures.candidates import candidates_section
+from naslab.figures.convergence import converged_section
+from naslab.figures.family_section import rescaled_section
+from naslab.figures.front import MOST_DOTS
 from naslab.figures.markup import Markup, element, join
 from naslab.figures.page import page
 from naslab.figures.report_sections import (
@@ -30,7 +35,6 @@ from naslab.figures.report_sections import (
     headline,
     importance_section,
     progress_section,
-    rescaled_section,
 )
 from naslab.figures.rungs import rungs_section
 from naslab.figures.section import Section
@@ -40,7 +44,8 @@ from naslab.ledger.location import locate
 class ReportTables(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that a report shows of a study: its `view`, and a table for each section.
 
-    `importance` is `None` where too few networks are known, `rungs` for a search without rungs.
+    `importance` is `None` where too few networks are known, `rungs` for a search without rungs,
+    `convergence` where too few trials finished.
     """
 
     view: StudyView
@@ -54,6 +59,7 @@ class ReportTables(msgspec.Struct, frozen=True, kw_only=True):
     failures: FailureTable
     facts: FactTable
     rungs: RungTable | None = None
+    convergence: Convergence | None = None
 
 
 def report_tables(view: StudyView) -> ReportTables:
@@ -62,7 +68,8 @@ def report_tables(view: StudyView) -> ReportTables:
     table = of_whole(front(view.outcomes, view.problem.objectives, reference), view.whole)
     trials = {point.trial for point in table.front}
     score = score_goal(view.record)
-    course = progress(view.outcomes, reference, view.runs, score.metric, score.maximise)
+    many = view.whole is None and len(view.outcomes) > MOST_DOTS
+    course = progress(view.outcomes, reference, view.runs, score.metric, score.maximise, only_growth=many)
     if view.whole is not None:
         told = {"numbers": view.whole.places, "search_seconds": view.whole.search_seconds}
         course = msgspec.structs.replace(course, **told)
@@ -77,6 +84,7 @@ def report_tables(view: StudyView) -> ReportTables:
         baselines=family(view.baselines, score.metric),
         failures=failures(view.outcomes, view.whole),
         facts=facts(view),
+        convergence=converged(view.outcomes, view.problem, reference),
         rungs=None if view.record.rungs is None else rung_table(view.outcomes, view.record.rungs, score.metric),
     )
 
@@ -98,7 +106,8 @@ def report_body(tables: ReportTables, ledger: str) -> Markup:
     view = tables.view
     front_part, course, *failed = core_sections(tables, ledger)
     *middle, last = later_sections(tables)
-    shown = [front_part, course, *middle, *failed, last]
+    table = candidates_section(view.outcomes, view.problem)
+    shown = [front_part, course, *middle, *failed, table, last]
     return join(
         [
             element("header", *headline(view, tables.front, tables.progress, tables.failures), _contents(shown)),
@@ -121,6 +130,7 @@ def core_sections(tables: ReportTables, ledger: str) -> list[Section]:
 def later_sections(tables: ReportTables) -> list[Section]:
     """Rungs, curves, choices and the family, as far as there are such, and the facts last."""
     sections = (
+        converged_section(tables.convergence, tables.front),
         rungs_section(tables.rungs),
         curves_section(tables.curves),
         choices_section(tables.preferences),

@@ -6,21 +6,21 @@ import math
 import shlex
 from collections.abc import Sequence
 
+from naslab.analysis.choice import ChoiceTable, choices_of
 from naslab.analysis.curves import CurveTable
 from naslab.analysis.facts import FactTable
 from naslab.analysis.failures import FailureTable
-from naslab.analysis.family import FamilyTable, MeasuredMember
+from naslab.analysis.family import FamilyTable
 from naslab.analysis.front import FrontPoint, FrontTable
-from naslab.analysis.importance import ImportanceTable
+from naslab.analysis.importance import LEAST_EXPLAINED, ImportanceTable
 from naslab.analysis.latency_load import disturbed_words
-from naslab.analysis.preferences import PreferenceTable
+from naslab.analysis.preferences import LEAST_FRONT, PreferenceTable
 from naslab.analysis.progress import ProgressTable
 from naslab.analysis.ranking import has_trained, ranking_words, score_goal
 from naslab.analysis.study import StudyView
 from naslab.analysis.trials import later_metrics
 from naslab.figures.curves import curves_figure
-from naslab.figures.family import family_figure
-from naslab.figures.front import Shown, front_figure
+from naslab.figures.front import front_figure, metric_cell, thinned
 from naslab.figures.importance import importance_figure
 from naslab.figures.markup import Markup, element, join, table
 from naslab.figures.page import figure_block
@@ -80,11 +80,16 @@ def front_section(
     )
     has_accuracy = any(math.isfinite(point.value(ACCURACY.name)) for point in found.points)
     bars = "Bars are one standard error of the validation accuracy. " if has_accuracy else ""
+    choices = choices_of(found, view.problem.limits)
     note = (
         f"Every dot is a measured candidate{_ranking(view)}; hover for its architecture. {bars}"
-        f"The hypervolume, {found.hypervolume:.6g}, is measured from {rules}."
-    )
-    parts = [figure_block(front_figure(found, baselines=baselines, family=members), "front-figure", note, height=520)]
+        f"The hypervolume is the part dominated of the box from {rules}, to the ideal. "
+        f"{choices.test if choices else ''} {_thinned_words(found)}"
+    ).rstrip()
+    drawn = front_figure(found, baselines=baselines, family=members, choices=choices, limits=view.problem.limits)
+    parts = [figure_block(drawn, "front-figure", note, height=520, level="")]
+    if choices is not None and choices.takes:
+        parts.append(_takes_block(choices, found))
     shown = [row for row in SHOWN_METRICS if row != ACCURACY or has_accuracy]
     names = [row.name for row in SHOWN_METRICS]
     goals = [goal.metric for goal in found.objectives]
@@ -114,6 +119,22 @@ def front_section(
     return Section("front", "Pareto front", join(parts))
 
 
+def _thinned_words(found: FrontTable) -> str:
+    """How many dominated networks are drawn, where not all are."""
+    drawn, count = len(thinned(found.dominated)), len(found.dominated)
+    return f"Of {count:,} dominated networks {drawn:,} are drawn, evenly chosen; the front is whole." * (drawn < count)
+
+
+def _takes_block(choices: ChoiceTable, found: FrontTable) -> Markup:
+    """The networks to take, each with why."""
+    labels = {point.trial: point.label for point in found.front}
+    told: dict[int, list[str]] = {}
+    for each in choices.takes:
+        told.setdefault(each.trial, []).append(each.words)
+    items = [element("li", element("b", labels[trial]), ": ", "; ".join(words)) for trial, words in told.items()]
+    return element("div", element("h3", "Take this one"), element("ul", *items), attributes={"class": "takes"})
+
+
 def progress_section(course: ProgressTable) -> Section:
     """Two figures of the best score and hypervolume: over finished candidates, and over time."""
     note = (
@@ -136,13 +157,19 @@ def curves_section(curves: CurveTable) -> Section | None:
     note = "Dark lines are cheap networks, bright ones costly."
     if curves.num_without:
         note += f" {curves.num_without} networks of the front kept no curve."
-    return Section("curves", "Learning curves", figure_block(curves_figure(curves), "curves-figure", note))
+    return Section("curves", "Learning curves", figure_block(curves_figure(curves), "curves-figure", note, level=""))
 
 
 def choices_section(table_: PreferenceTable) -> Section | None:
     """Which options the front favours; `None` where no network of the front came from the space."""
     if not table_.preferences:
         return None
+    if table_.num_front < LEAST_FRONT:
+        words = (
+            f"Not known: a front of {table_.num_front} network{'s' if table_.num_front > 1 else ''} is too few to tell "
+            f"what it favours from chance; at least {LEAST_FRONT} are asked for."
+        )
+        return Section("choices", "What the front favours", element("p", words, attributes={"class": "note"}))
     shown = table_.strongest(MOST_SHOWN)
     note = (
         f"The {len(shown)} options of {len(table_.preferences)} that chance explains least, among {table_.num_front} "
@@ -166,7 +193,7 @@ def choices_section(table_: PreferenceTable) -> Section | None:
         element("summary", "The counts"),
         table("Options with their counts", columns, rows, numeric=range(1, 5)),
     )
-    body = join([figure_block(preferences_figure(table_), "choices-figure", note), details])
+    body = join([figure_block(preferences_figure(table_), "choices-figure", note, level=""), details])
     return Section("choices", "What the front favours", body)
 
 
@@ -174,6 +201,15 @@ def importance_section(found: ImportanceTable | None) -> Section | None:
     """Which choices matter to the first objective, and how far to trust that; `None` without a table."""
     if found is None:
         return None
+    title = f"Which choices matter to {found.metric}"
+    if not found.is_known:
+        words = (
+            f"Not known. A Gaussian process that learned {found.metric} from the choices of {found.num_networks} "
+            f"networks does not predict those left out (it explains {100 * found.calibration.explained:.0f} % of their "
+            f"variance, and at least {100 * LEAST_EXPLAINED:.0f} % are asked for), so what it says of choices is not "
+            "shown."
+        )
+        return Section("importance", title, element("p", words, attributes={"class": "note"}))
     coverage = " and ".join(f"{share:.0f} % for {aim} %" for aim, share in found.calibration.coverage.items())
     note = (
         f"A Gaussian process learned {found.metric} from the choices of {found.num_networks} networks. A bar is the "
@@ -181,25 +217,8 @@ def importance_section(found: ImportanceTable | None) -> Section | None:
         f"work together count more than once. Networks left out in turn: {100 * found.calibration.explained:.0f} % of "
         f"their variance is predicted, and intervals hold {coverage}."
     )
-    return Section(
-        "importance", "Which choices matter", figure_block(importance_figure(found), "importance-figure", note)
-    )
-
-
-def rescaled_section(members: FamilyTable, baselines: FamilyTable) -> Section | None:
-    """The rescaled family and the zoo networks trained with the same recipe; `None` where there are neither."""
-    parts: list[Markup] = []
-    if members.measured:
-        note = "One network scaled in depth, width and resolution; bars are one standard error."
-        parts.append(figure_block(family_figure(members), "family-figure", note))
-    if members.members:
-        parts.append(_members_table("The rescaled family: what was asked, what rounding achieved", members))
-    if baselines.members:
-        parts.append(_members_table("Networks of the literature, trained with the same recipe", baselines))
-    title = "The rescaled family" if members.members else "Networks of the literature"
-    if members.members and baselines.members:
-        title = "The rescaled family and networks of the literature"
-    return Section("family", title, join(parts)) if parts else None
+    drawn = figure_block(importance_figure(found), "importance-figure", note, level="")
+    return Section("importance", title, drawn)
 
 
 def failures_section(failed: FailureTable) -> Section:
@@ -255,43 +274,10 @@ def duration(seconds: float) -> str:
 def _front_row(
     point: FrontPoint, view: StudyView, shown: Sequence[Metric], extra: Sequence[str], ledger: str
 ) -> list[str]:
-    values = [_value(row, point) for row in shown]
+    values = [metric_cell(row, point) for row in shown]
     found = [point.value(metric) for metric in extra]
     others = [f"{value:,.4g}" if math.isfinite(value) else "not measured" for value in found]
     return [point.label, *values, *others, _stages(point), _command(retrain_command(view, point.trial, ledger))]
-
-
-def _members_table(caption: str, known: FamilyTable) -> Markup:
-    members, score = known.members, shown_as(known.metric)
-    asks = any(member.asked or member.factors for member in members)
-    costs = [row for row in SHOWN_METRICS if row.is_described]
-    heads = [row.column for row in costs]
-    columns = ["network", *(["asked"] if asks else []), *heads, "input", score.column, "epochs"]
-    rows = [
-        [
-            member.label,
-            *([_asked(member)] if asks else []),
-            *(_value(row, member) for row in costs),
-            f"{member.resolution[0]} x {member.resolution[1]}",
-            member.failure or _value(score, member),
-            str(member.epochs),
-        ]
-        for member in members
-    ]
-    return table(caption, columns, rows, numeric=range(1, len(columns)))
-
-
-def _asked(member: MeasuredMember) -> str:
-    """What rescaling was to meet, or what it multiplied."""
-    costs = [f"{value:,.0f} {metric}" for metric, value in member.asked.items()]
-    factors = [f"{name} x {value:.3g}" for name, value in member.factors.items() if value != 1]
-    return ", ".join(costs or factors) or "as it was"
-
-
-def _value(row: Metric, point: Shown) -> str:
-    """A metric of a network with its standard error; the column says the unit."""
-    value, error = point.value(row.name), point.metrics.get(row.standard_error)
-    return row.number(value, error) if math.isfinite(value) else "not measured"
 
 
 def _stages(point: FrontPoint) -> Markup:

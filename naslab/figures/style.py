@@ -14,6 +14,8 @@ from naslab.metrics import shown_as
 
 BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"
 """Okabe and Ito's colours (2008), told apart under every common colour blindness."""
+Axes = Mapping[str, Mapping[str, object]]
+"""Plotly's axes by name, `xaxis` and `yaxis`."""
 INK, MUTED, GRID = "#1b1f24", "#8a929c", "#e6e8eb"
 CYCLE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, "#5b4a9e", "#7f7f00", "#a3002b", "#4d4d4d")
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "x", "star", "triangle-down", "pentagon", "hexagon")
@@ -98,6 +100,32 @@ def metric_axis(metric: str, values: Iterable[float | None] = ()) -> dict[str, o
             return axis | {"nticks": 10}
         return axis | {"dtick": "D2" if decades <= 2.5 else 1}
     return {"title": title}
+
+
+def note_at(
+    axes: Axes, x: float, y: float, text: str, place: str, size: int = 12, color: str = INK
+) -> dict[str, object]:
+    """Plotly's annotation of `text`, HTML, beside a point of `axes` at `x` and `y`.
+
+    `place` is the side as traces of plotly call it (`top left`); `size` is that of the letters, in pixels,
+    `color` theirs.
+    """
+    up, side = place.split()
+    return {
+        **{name: _on_axis(axes[f"{name}axis"], value) for name, value in (("x", x), ("y", y))},
+        "text": text,
+        "showarrow": False,
+        "font": {"size": size, "color": color},
+        "xanchor": "right" if side == "left" else "left",
+        "yanchor": "bottom" if up == "top" else "top",
+        "xshift": -5 if side == "left" else 5,
+        "yshift": 4 if up == "top" else -4,
+    }
+
+
+def _on_axis(axis: Mapping[str, object], value: float) -> float:
+    """Where annotations stand on an axis: at logarithms where that is logarithmic."""
+    return math.log10(value) if axis.get("type") == "log" and value > 0 else value
 
 
 def metric_words(metric: str, value: float, error: float | None = None) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from html import escape
 
 import plotly.graph_objects as go
 
 from naslab.analysis.zoo import ZooRow
-from naslab.figures.style import CYCLE, INK, figure, metric_axis
+from naslab.figures.label_places import label_places
+from naslab.figures.style import CYCLE, INK, Axes, figure, metric_axis, note_at
 from naslab.metrics import MACS, PARAMS
 
 LARGEST_BUBBLE = 54
@@ -22,8 +24,8 @@ DASHES = ("solid", "dot", "dash")
 def zoo_figure(rows: Sequence[ZooRow], num_classes: int = 1000) -> go.Figure:
     """Published top-1 accuracy (%) against macs, for the networks of `rows` that have `num_classes` (1000: ImageNet).
 
-    Those of one family are joined. Macs are those at the resolution that the accuracy was measured at. The area of a
-    bubble is the number of parameters.
+    Those of one family are joined, its name beside the costliest of them. Macs are those at the resolution that the
+    accuracy was measured at. The area of a bubble is the number of parameters.
     """
     shown = [row for row in rows if row.top1 is not None and row.num_classes == num_classes]
     families = dict.fromkeys(row.family for row in shown)
@@ -33,12 +35,31 @@ def zoo_figure(rows: Sequence[ZooRow], num_classes: int = 1000) -> go.Figure:
         for index, family in enumerate(families)
     ]
     data = "ImageNet" if num_classes == 1000 else f"{num_classes} classes"
-    return figure(
-        traces,
-        f"Published accuracy on {data} against macs; the area is the number of parameters",
-        xaxis=metric_axis(MACS.name, [row.top1_macs for row in shown]),
-        yaxis={"title": {"text": f"top-1 accuracy, {data} (%)"}},
-    )
+    axes: dict[str, dict[str, object]] = {
+        "xaxis": metric_axis(MACS.name, [row.top1_macs for row in shown]),
+        "yaxis": {"title": {"text": f"top-1 accuracy, {data} (%)"}},
+    }
+    title = f"Published accuracy on {data} against macs; the area is the number of parameters"
+    return figure(traces, title, **axes).update_layout(showlegend=False, annotations=_names(shown, axes))
+
+
+def _names(rows: Sequence[ZooRow], axes: Axes) -> list[dict[str, object]]:
+    """The families' names at their costliest networks, as far as there is room; the others show on hovering."""
+    families = [[row for row in rows if row.family == family] for family in dict.fromkeys(row.family for row in rows)]
+    ends = [max(family, key=lambda row: row.top1_macs) for family in families]
+    costs, scores = [math.log(row.top1_macs) for row in ends], [row.top1 or 0.0 for row in ends]
+    places = label_places(list(zip(_scaled(costs), _scaled(scores), strict=True)), [row.family for row in ends])
+    return [
+        note_at(axes, row.top1_macs, row.top1 or 0.0, escape(row.family), place)
+        for row, place in zip(ends, places, strict=True)
+        if place is not None
+    ]
+
+
+def _scaled(values: Sequence[float]) -> list[float]:
+    """Values from 0 to 1, with the room that an axis leaves at its ends."""
+    low, high = min(values, default=0.0), max(values, default=0.0)
+    return [0.05 + 0.9 * (value - low) / ((high - low) or 1.0) for value in values]
 
 
 def _bubbles(family: str, rows: Sequence[ZooRow], index: int, scale: float) -> go.Scatter:

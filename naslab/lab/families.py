@@ -12,15 +12,17 @@ from naslab.arch import ArchSpec, encode
 from naslab.errors import StudyError
 from naslab.execution.events import Observer, StudyOpened, ignore
 from naslab.execution.workers import Workers
+from naslab.lab.listed_runs import run_listed
 from naslab.lab.models import Model
 from naslab.lab.problems import ListedNetwork
 from naslab.lab.records import run_record
-from naslab.lab.search import run_listed, search
+from naslab.lab.search import search
 from naslab.lab.search_estimators import estimator_of
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.location import locate
 from naslab.space import SearchSpace
 from naslab.study.data_choice import OWN_DATA
+from naslab.training.datasets.class_names import class_names
 from naslab.training.memory import WorkerMemory
 
 
@@ -31,12 +33,14 @@ def train_family(
     workers: Workers | None = None,
     data_dir: str | None = None,
     on_event: Observer = ignore,
+    seeds: int = 1,
 ) -> StudyView:
     """Train the networks `listed` with the recipe, epochs and data of `study`, and keep them in it as its family.
 
-    `ledger` holds the study, `workers` say where to train, `on_event` is called with what happens. The study as it is
-    then. Networks begin with the pretrained weights of the study, if it was made with such. Raises `StudyError` for a
-    study whose training function brings its own data, and `DataError` where those weights are others now.
+    `ledger` holds the study, `workers` say where to train, `on_event` is called with what happens. Each is trained
+    from as many `seeds`, the study's own first. The study as it is then. Networks begin with the pretrained weights of
+    the study, if it was made with such. Raises `StudyError` for a study whose training function brings its own data,
+    and `DataError` where those weights are others now.
     """
     if study.problem.data.name == OWN_DATA:
         told = f"study '{study.record.name}' is trained by {study.record.estimator}, which brings its own data"
@@ -45,7 +49,8 @@ def train_family(
     if study.record.pretrained is not None:
         from naslab.pretrained.search_start import begin_again
 
-        start = begin_again(study.record.pretrained, ledger=ledger, seed=study.record.seed)
+        names = class_names(study.problem.data, None if data_dir is None else Path(data_dir))
+        start = begin_again(study.record.pretrained, class_names=names, ledger=ledger, seed=study.record.seed)
     pool = workers or Workers()
     log = locate(ledger).ray_log
     with pool.connection(log), Ledger.open(ledger, create=False) as opened, opened.claim(study.record.name):
@@ -53,7 +58,7 @@ def train_family(
         on_event(StudyOpened(study.record, study.problem, study.outcomes))
         memory = WorkerMemory(study.problem.recipe, study.problem.data)
         with pool.start(estimator_of(study.problem, data_dir, start=start), memory) as executor:
-            run_listed(opened, study.record, executor, "family", listed, on_event)
+            run_listed(opened, study.record, executor, "family", listed, on_event, seeds=seeds)
         return read_study(opened, study.record.name)
 
 

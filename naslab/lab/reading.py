@@ -90,6 +90,7 @@ def front_figure(
     >>> import naslab
     >>> naslab.front_figure(naslab.open_study("mystudy"), x="params").show()  # doctest: +SKIP
     """
+    from naslab.analysis.choice import choices_of
     from naslab.analysis.family import family
     from naslab.figures.front import front_figure as draw
 
@@ -99,7 +100,9 @@ def front_figure(
     goals = (up,) if y is None and up == across else (up, across)
     found = pareto_front(view, goals, limits=limits)
     drawn = [goal.metric for goal in found.objectives]
-    return draw(found, drawn[-1], drawn[0], family(view.baselines), family(view.family))
+    marks = choices_of(found, view.problem.limits)
+    beside = (family(view.baselines), family(view.family))
+    return draw(found, drawn[-1], drawn[0], *beside, choices=marks, limits=view.problem.limits)
 
 
 def second_objective(problem: Problem, first: str) -> str:

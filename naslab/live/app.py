@@ -25,7 +25,15 @@ from naslab.figures.study_comparison import candidates_figure, fronts_figure, se
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.news import StudyLine, read_candidates, study_lines
 from naslab.live.guard import Guard
-from naslab.live.sections import candidate_rows, core_blocks, later_blocks, now_block, study_row, trial_block
+from naslab.live.sections import (
+    believed_blocks,
+    candidate_rows,
+    core_blocks,
+    later_blocks,
+    now_block,
+    study_row,
+    trial_block,
+)
 from naslab.live.watch import StudyReplacedError, StudyWatch
 from naslab.passwords import without_passwords
 
@@ -150,6 +158,10 @@ def make_app(
 
         return answer
 
+    async def believed(request: Request) -> Response:
+        key = request.path_params["study"]
+        return await answered(lambda: _json({"sections": believed_blocks(studies.watch(key))}))
+
     async def trial(request: Request) -> Response:
         def work() -> Response:
             require_keys(request.path_params["trial"])
@@ -177,7 +189,10 @@ def make_app(
         keys = list(dict.fromkeys(int(each) for each in asked if each.isascii() and each.isdecimal()))[:MOST_COMPARED]
 
         def work() -> Response:
-            views = [studies.watch(key).view() for key in keys]
+            watches = [studies.watch(key) for key in keys]
+            for each in watches:
+                each.poll_whole()
+            views = [each.view() for each in watches]
             if len(views) < 2:
                 raise StudyError("two or more studies are compared: choose them in the list")
             found = compare_groups([StudyGroup(view.record.name, (view,)) for view in views])
@@ -214,6 +229,7 @@ def make_app(
         Route("/api/compare", comparison),
         Route("/api/study/{study:int}/core", part(lambda watch: {"sections": core_blocks(watch, place)})),
         Route("/api/study/{study:int}/later", part(lambda watch: {"sections": later_blocks(watch)})),
+        Route("/api/study/{study:int}/believed", believed),
         Route("/api/study/{study:int}/candidates", part(candidate_rows)),
         Route("/api/study/{study:int}/events", study_events),
         Route("/api/study/{study:int}/trial/{trial:int}", trial),
@@ -253,12 +269,12 @@ def _files() -> dict[str, Callable[[], str]]:
         return lambda: shipped(name)
 
     made = {name: own(name) for name in ("live.js", "live.css", "parallel.js")}
-    made |= {name: of_reports(name) for name in ("page.css", "page.js", *STYLES, *SCRIPTS)}
+    made |= {name: of_reports(name) for name in ("page.css", "page.js", "candidates.js", *STYLES, *SCRIPTS)}
     return {**made, "plotly.js": plotly_script}
 
 
 def _page(title: str, body: Markup) -> str:
-    scripts = ("plotly.js", "page.js", "parallel.js", "live.js")
+    scripts = ("plotly.js", "page.js", "candidates.js", "parallel.js", "live.js")
     return _document(title, body, ("page.css", "live.css"), scripts)
 
 

@@ -13,6 +13,7 @@ from naslab.analysis.pace import Pace
 from naslab.analysis.ranking import score_of
 from naslab.arch.summary import describe_arch
 from naslab.errors import StudyError
+from naslab.figures.candidates import candidate_table
 from naslab.figures.front import hover_lines
 from naslab.figures.markup import Markup, element, join, table
 from naslab.figures.report import core_sections, later_sections, section_block
@@ -21,7 +22,7 @@ from naslab.figures.style import metric_words
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.news import StudyLine, read_candidates
 from naslab.live.watch import StudyWatch
-from naslab.metrics import MACS, PARAMS, shown_as
+from naslab.metrics import MACS, shown_as
 from naslab.passwords import without_passwords
 from naslab.study.outcome import Candidate, EpochRecord
 
@@ -141,6 +142,7 @@ def core_blocks(watch: StudyWatch, ledger: str) -> dict[str, Markup]:
     found |= {each.name: section_block(each) for each in core_sections(tables, ledger)}
     if len(tables.view.outcomes) < len(watch.outcomes):
         words = f"Drawn: the front and {len(tables.view.outcomes):,} of {len(watch.outcomes):,} trials, evenly chosen."
+        words += " More is being read." if watch.has_more else ""
         found["thinned"] = element("p", words, attributes={"class": "note"})
     return found
 
@@ -151,7 +153,43 @@ def later_blocks(watch: StudyWatch) -> dict[str, Markup]:
         tables = watch.tables()
     except StudyError:
         return {}
-    return {each.name: section_block(each) for each in later_sections(tables)}
+    found = {each.name: section_block(each) for each in later_sections(tables)}
+    return found | {"workers": workers_block(watch)}
+
+
+def believed_blocks(watch: StudyWatch) -> dict[str, Markup]:
+    """What a surrogate believes of the study, by the name of its section; empty where nothing is known yet."""
+    try:
+        found = watch.believed()
+    except StudyError:
+        return {}
+    return {} if found is None else {found.name: section_block(found)}
+
+
+def workers_block(watch: StudyWatch) -> Markup:
+    """What each worker did: a row with its device, trials, time and last trial; nothing where none has a name."""
+    rows: dict[str, list[Any]] = {}
+    for each in watch.outcomes:
+        name = each.estimate.worker
+        if not name:
+            continue
+        row = rows.setdefault(name, [each.estimate.device, 0, 0, 0.0, each])
+        row[1] += 1
+        row[2] += not each.is_complete
+        row[3] += each.estimate.wall_seconds
+        row[4] = each
+    if not rows:
+        return Markup("")
+    now = time.time()
+    cells = [
+        [
+            *(name, device, str(count), str(failed), duration(spent), _trial_link(last.candidate.trial)),
+            f"{duration(max(0.0, now - last.finished))} ago",
+        ]
+        for name, (device, count, failed, spent, last) in sorted(rows.items())
+    ]
+    columns = ["worker", "device", "trials", "failed", "time spent", "last trial", "finished"]
+    return join([element("h2", "Workers"), table("Who trained what", columns, cells, (2, 3), is_stacked=True)])
 
 
 def _without_front(watch: StudyWatch, why: str) -> Markup:
@@ -159,23 +197,8 @@ def _without_front(watch: StudyWatch, why: str) -> Markup:
 
 
 def candidate_rows(watch: StudyWatch) -> dict[str, Any]:
-    """The candidate table: columns, and a row for each trial that is shown, refused and failed ones among them."""
-    view = watch.view()
-    names = list(dict.fromkeys([*(goal.metric for goal in watch.problem.objectives), MACS.name, PARAMS.name]))
-    rows = []
-    for each in view.outcomes:
-        values = [each.value(name) for name in names]
-        failure = each.estimate.failure
-        state = "complete" if failure is None else f"{failure.reason.replace('_', ' ')}: {failure.message}"[:160]
-        own = [value if math.isfinite(value) else None for value in values]
-        origin = each.candidate.origin
-        words = "; ".join(describe_arch(each.candidate.arch))
-        rows.append(
-            [each.candidate.trial, state, *own, each.candidate.fidelity.epochs, str(origin.get("operator", "")), words]
-        )
-    columns = ["trial", "state", *(shown_as(name).column for name in names), "epochs", "made by", "network"]
-    axes = [2 + index for index in range(len(names))]
-    return {"columns": columns, "rows": rows, "axes": axes, "front": watch.front_trials()}
+    """The candidate table: columns, and a value in each for every trial that is shown; and the trials of the front."""
+    return {**candidate_table(watch.view().outcomes, watch.problem), "front": watch.front_trials()}
 
 
 def trial_block(watch: StudyWatch, ledger: Ledger, trial: int) -> Markup | None:

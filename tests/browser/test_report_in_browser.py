@@ -12,6 +12,7 @@ import synthetic_study as synthetic
 from browser_visit import Visit
 
 from naslab.analysis import front, reference_point
+from naslab.analysis.choice import choices_of
 from naslab.analysis.zoo import zoo_table
 from naslab.figures import front_figure, write_figure, write_report, zoo_figure
 
@@ -50,9 +51,10 @@ def test_the_report_opens_offline_and_says_nothing_to_the_console(wide: Visit, r
 def test_every_figure_is_drawn(wide: Visit) -> None:
     drawn = wide.page.evaluate("[...document.querySelectorAll('.plot')].map(each => [each.id, each.data.length])")
     assert drawn == [
-        ["front-figure", 4],
+        ["front-figure", 6],
         ["progress-candidates", 2],
         ["progress-time", 2],
+        ["predicted-figure", 2],
         ["curves-figure", 9],
         ["choices-figure", 2],
         ["importance-figure", 1],
@@ -74,7 +76,10 @@ def test_the_front_has_its_points(wide: Visit) -> None:
         """[...document.querySelectorAll('#front-figure .scatterlayer .trace')]
           .map(trace => trace.querySelectorAll('.point').length)"""
     )
-    assert counts == [len(table.dominated), len(table.front), len(view.family), len(view.baselines)]
+    choices = choices_of(table, view.problem.limits)
+    assert choices is not None
+    beside = [len(choices.alike), len(view.family), len(view.baselines), len({each.trial for each in choices.takes})]
+    assert counts == [len(table.dominated), len(table.front), *beside]
 
 
 def test_hovering_a_point_shows_its_architecture(wide: Visit) -> None:
@@ -194,3 +199,31 @@ def test_single_figures_open_offline(browser: Browser, tmp_path: Path) -> None:
         assert [url for url in visit.requests if not url.startswith("data:")] == [path.resolve().as_uri()]
         assert visit.overflow() == 0
         visit.context.close()
+
+
+def test_the_candidates_are_sorted_and_filtered(wide: Visit) -> None:
+    table = wide.page.locator("#candidates")
+    table.locator("input[type=search]").fill("diverged")
+    failed = [each for each in synthetic.study().outcomes if each.estimate.failure is not None]
+    diverged = sum(each.estimate.failure.reason == "diverged" for each in failed if each.estimate.failure)
+    assert table.locator("tbody tr").count() == diverged > 0
+    table.locator("input[type=search]").fill("")
+    table.locator("thead button >> text=accuracy").click()
+    table.locator("thead button >> text=accuracy").click()
+    assert table.locator("th[aria-sort=descending]").inner_text().startswith("accuracy")
+    best = max(each.value("accuracy") for each in synthetic.study().outcomes if each.is_complete)
+    assert float(table.locator("tbody tr").first.locator("td").nth(1).inner_text()) == pytest.approx(best, abs=0.01)
+
+
+def test_a_picture_can_be_taken_as_numbers_and_as_vectors(wide: Visit) -> None:
+    figure = wide.page.locator("figure:has(#front-figure)")
+    with wide.page.expect_download() as taken:
+        figure.locator("button[data-save=csv]").click()
+    lines = taken.value.path().read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "series,x,y,error_x,error_y,text"
+    points = [line for line in lines if line.startswith("Pareto front,")]
+    assert len(points) == 9
+    with wide.page.expect_download() as taken:
+        figure.locator("button[data-save=svg]").click()
+    assert taken.value.suggested_filename == "front-figure.svg"
+    assert taken.value.path().read_text(encoding="utf-8").startswith("<svg")

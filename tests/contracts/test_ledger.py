@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 from ledger_examples import diverged_outcome, example_arch, example_candidate, example_outcome, example_study
+from postgres import BACKENDS
 from processes import HANG_SECONDS, several_programs
 from sqlalchemy import create_engine, text
 
@@ -24,7 +25,7 @@ from naslab.ledger.running import Epoch
 from naslab.study.outcome import EpochRecord
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=BACKENDS)
 def location(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Where a ledger is to be made."""
     if request.param == "sqlite":

@@ -2,7 +2,6 @@
 (() => {
   // Text of users comes as text; HTML comes from the server alone, which has escaped it.
   const LATER_SECONDS = 20;
-  const MOST_ROWS = 200;
 
   function make(tag, attributes, ...children) {
     const made = document.createElement(tag);
@@ -133,7 +132,7 @@
     const all = make("a", { href: "/" }, "all studies");
     place.append(make("div", { class: "bar" }, all, state, lost));
     const parts = new Map();
-    const order = ["headline", "now", "thinned", "front", "progress", "rungs", "curves", "failures", "choices",
+    const order = ["headline", "now", "thinned", "front", "progress", "converged", "rungs", "curves", "failures", "workers", "choices",
       "importance", "family", "parallel", "candidates", "facts"];
     for (const name of order) {
       const part = make("section", { "data-part": name });
@@ -184,6 +183,7 @@
             await fill((await get(`${api}/later`)).sections);
             showCandidates(await get(`${api}/candidates`));
             document.documentElement.dataset.whole = "yes";
+            await fill((await get(`${api}/believed`)).sections);
           } else if (!laterTimer) {
             laterTimer = setTimeout(() => { laterTimer = 0; isDue = true; shown = -1; refresh(); }, left);
           }
@@ -200,59 +200,17 @@
 
     // The candidate table, and the same rows as parallel coordinates
 
-    let sortBy = 0;
-    let upwards = true;
-    let table = null;
-    const search = make("input", { type: "search", placeholder: "filter, as residual or diverged",
-      "aria-label": "Filter the candidates" });
-    const holder = make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Candidates" });
-    const count = make("p", { class: "note" });
-    parts.get("candidates").append(make("h2", {}, "Candidates"), search, count, holder);
-    search.oninput = () => tableRows();
+    parts.get("candidates").append(make("h2", {}, "Candidates"));
+    const tableRows = window.naslabCandidates(parts.get("candidates"), true);
     const canvas = make("canvas", { role: "img", tabindex: "0", "aria-label": "Parallel coordinates of the candidates" });
     const kept = make("p", { class: "note" });
     parts.get("parallel").id = "parallel";
     parts.get("parallel").append(make("h2", {}, "Parallel coordinates"), kept, canvas);
 
-    function tableRows() {
-      if (!table) return;
-      const words = search.value.toLowerCase();
-      const found = table.rows.filter((row) => row.some((value) => String(value).toLowerCase().includes(words)));
-      found.sort((one, two) => {
-        const [a, b] = [one[sortBy], two[sortBy]];
-        if (a === b) return 0;
-        if (a === null) return 1;
-        if (b === null) return -1;
-        return (a < b ? -1 : 1) * (upwards ? 1 : -1);
-      });
-      const isNumber = (value) => typeof value === "number";
-      const cell = (value, index) => {
-        if (index === 0) {
-          return make("th", { scope: "row" }, make("button", { type: "button", "data-trial": value }, `trial ${value}`));
-        }
-        const text = isNumber(value) && !Number.isInteger(value) ? value.toPrecision(5) : value ?? "-";
-        return make("td", isNumber(value) ? { class: "number" } : {}, isNumber(value) ? Number(text).toLocaleString("en") : text);
-      };
-      const head = (name, index) => {
-        const button = make("button", { type: "button" }, name + (index === sortBy ? (upwards ? " ▲" : " ▼") : ""));
-        button.onclick = () => {
-          upwards = index === sortBy ? !upwards : true;
-          sortBy = index;
-          tableRows();
-        };
-        return make("th", { scope: "col", "aria-sort": index === sortBy ? (upwards ? "ascending" : "descending") : "none" }, button);
-      };
-      holder.replaceChildren(make("table", {}, make("thead", {}, make("tr", {}, ...table.columns.map(head))),
-        make("tbody", {}, ...found.slice(0, MOST_ROWS).map((row) => make("tr", {}, ...row.map(cell))))));
-      const more = found.length > MOST_ROWS ? `, the first ${MOST_ROWS} are listed` : "";
-      count.textContent = `${found.length} of ${table.rows.length} candidates${more}`;
-    }
-
     function showCandidates(found) {
-      table = found;
-      tableRows();
+      const every = tableRows(found);
       const onFront = new Set(found.front);
-      const rows = found.rows.filter((row) => row[1] === "complete")
+      const rows = every.filter((row) => row[1] === "complete")
         .map((row) => ({ values: found.axes.map((index) => row[index]), isFront: onFront.has(row[0]) }));
       const names = found.axes.map((index) => found.columns[index]);
       parts.get("parallel").hidden = !rows.length;

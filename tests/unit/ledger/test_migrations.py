@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from kept_ledgers import Rows, change, kept_versions, place_kept, rows_of
 from ledger_examples import example_study
+from postgres import BACKENDS
 from sqlalchemy import Connection, create_engine, inspect, text
 from sqlalchemy.exc import IntegrityError
 
@@ -36,7 +37,7 @@ WORDS = (
 """What version 2 calls otherwise, as it stands in JSON."""
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=BACKENDS)
 def location(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return str(tmp_path / "studies.db")
