@@ -30,7 +30,7 @@ from naslab.execution.search import run_candidates
 from naslab.execution.search_source import require_stoppable, search_source
 from naslab.execution.source import ListSource, make_candidate
 from naslab.execution.workers import Workers
-from naslab.lab.detector_search import detector_words, of_whole_detectors
+from naslab.lab.detector_search import of_whole_detectors
 from naslab.lab.models import (
     COUNT,
     DATASET,
@@ -48,10 +48,9 @@ from naslab.lab.models import (
     AnyResolutions,
     sizes_of,
 )
-from naslab.lab.pretrained_search import begun_from, recipe_or_default
+from naslab.lab.pretrained_search import begun_from, fitting_words, recipe_or_default
 from naslab.lab.problems import (
     ListedNetwork,
-    adapted_words,
     baseline,
     block_source,
     make_problem,
@@ -63,7 +62,13 @@ from naslab.lab.problems import (
 )
 from naslab.lab.records import begun_data, begun_with, run_record, taken_up, with_idle_fields
 from naslab.lab.search_arguments import ESTIMATOR, RUNGS, STRATEGY
-from naslab.lab.search_estimators import SearchEstimator, estimator_of, find_search_estimator, require_estimator_fits
+from naslab.lab.search_estimators import (
+    SearchEstimator,
+    estimator_of,
+    fidelity_of,
+    find_search_estimator,
+    require_estimator_fits,
+)
 from naslab.lab.search_options import DEFAULT_EPOCHS, SearchOptions
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.location import locate
@@ -323,7 +328,9 @@ def run_search(options: SearchOptions, on_event: Observer = ignore) -> StudyView
         with taken_up(ledger, record, on_event, options.accept_changes):
             ledger.add_run(record.name, run_record(plan.workers))
             outcomes = tuple(ledger.outcomes(record.name, "search"))
-            on_event(StudyOpened(record, plan.problem, outcomes, _words_of(plan)))
+            on_event(
+                StudyOpened(record, plan.problem, outcomes, fitting_words(plan.options.space, plan.problem, plan.start))
+            )
             if choice is not None:
                 on_event(StrategyChosen(choice.name, choice.reason))
             if plan.estimator is None:
@@ -342,20 +349,6 @@ def run_search(options: SearchOptions, on_event: Observer = ignore) -> StudyView
                     whole = spent if plan.rungs is None else Fidelity(epochs=record.epochs)
                     run_listed(ledger, record, executor, "baseline", plan.baselines, on_event, tidy, whole)
         return read_study(ledger, record.name)
-
-
-def _words_of(plan: PlannedSearch) -> str:
-    """What was made to fit, a line each: the space to the data, and to pretrained weights."""
-    made = (adapted_words(plan.options.space, plan.problem), detector_words(plan.problem))
-    lines = (*made, *(() if plan.start is None else plan.start.begun.lines))
-    return "\n".join(line for line in lines if line)
-
-
-def fidelity_of(rungs: Rungs | None, epochs: int, estimator: SearchEstimator | None) -> Fidelity:
-    """What is spent on a new network: what the estimator's name says, the first rung, or `epochs`."""
-    if estimator is not None and estimator.fidelity is not None:
-        return estimator.fidelity
-    return Fidelity(epochs=epochs) if rungs is None else rungs.fidelity(0)
 
 
 def study_record(plan: PlannedSearch, strategy: str) -> StudyRecord:

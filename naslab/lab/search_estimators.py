@@ -26,6 +26,7 @@ from naslab.metrics import ACCURACY, EVALUATION, TIMING, find_metric, is_describ
 from naslab.outside import source_of
 from naslab.study.outcome import Candidate, Fidelity
 from naslab.study.problem import Objective, Problem
+from naslab.study.rungs import Rungs
 from naslab.targets.metrics import accuracy_targets, is_at
 
 if TYPE_CHECKING:
@@ -62,6 +63,13 @@ class SearchEstimator(NamedTuple):
             stop_early=record.stop_early,
             checkpoints=str(folder) if record.inherit else None,
         )
+
+
+def fidelity_of(rungs: Rungs | None, epochs: int, estimator: SearchEstimator | None) -> Fidelity:
+    """What is spent on a new network: what the estimator's name says, the first rung, or `epochs`."""
+    if estimator is not None and estimator.fidelity is not None:
+        return estimator.fidelity
+    return Fidelity(epochs=epochs) if rungs is None else rungs.fidelity(0)
 
 
 def estimator_of(
