@@ -1,6 +1,7 @@
 # make demo         the main job on real data
 # make check        while editing: ruff, mypy (cached) and the fast tests, about 90 seconds on an idle machine
-# make test         the whole suite on two cores, slow files first, with the slowest 20 tests and the CPU time at the end
+# make test         all tests that are not marked slow, on two cores, with the slowest 20 and the CPU time at the end
+# make test-slow    the others: kills, Ray, browser, PostgreSQL, examples, and what takes over five seconds of CPU
 # make lint         ruff, and mypy --strict over the package and the tests
 # make test-oldest  the fast tests with the oldest supported versions (constraints-oldest.txt), in .venv-oldest
 # make test-light   the tests that need no torch, on another Python: make test-light LIGHT_PYTHON=python3.12
@@ -8,6 +9,8 @@
 # make mutation     how many small faults the tests see (scripts/mutation_targets.py)
 # make clean        remove what the others made
 SHELL := /bin/bash
+# Hundreds of processes of the tests import the package: compiled once, each starts a second of CPU earlier.
+unexport PYTHONDONTWRITEBYTECODE
 PYTHON ?= python3
 LIGHT_PYTHON ?= python3.12
 VENV := .venv
@@ -26,7 +29,7 @@ FAST := tests/unit/arch tests/unit/space tests/unit/study tests/unit/scaling tes
 WARNED := tests/unit/training/test_compiling.py tests/unit/training/test_memory.py tests/unit/arch/test_traced.py
 TESTED := --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 20
 
-.PHONY: help demo check test test-oldest test-light lint docs mutation clean
+.PHONY: help demo check test test-slow test-oldest test-light lint docs mutation clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -65,7 +68,10 @@ check: $(VENV)/.installed-tests
 	$(BIN)/python -m pytest $(TESTED) -m 'not slow' $(FAST)
 
 test: $(VENV)/.installed-tests
-	time $(BIN)/python -m pytest $(TESTED)
+	time $(BIN)/python -m pytest $(TESTED) -m 'not slow'
+
+test-slow: $(VENV)/.installed-tests
+	time $(BIN)/python -m pytest $(TESTED) -m slow
 
 test-oldest: $(OLDEST)/.installed
 	$(OLDEST)/bin/python -m pytest $(TESTED) -m 'not slow' $(FAST)

@@ -3,11 +3,13 @@
     NASLAB_DATA=DIR .venv/bin/python scripts/bench_strategies.py [--share 1] [--minutes-each 4] [--cases macro ...]
 
 Cases: NAS-Bench-Macro (Su et al. 2021) with one and two objectives, and searched by 100 simulated workers, which then
-lag and fail; made-up tables of knobs of mixed kinds whose results come with noise, one small, one of 83,000 rows, one
-with two objectives; rugged tables that take one worker a hundred evaluations and more, searched by one and by 100
-(`workers`); short trainings that half agree with long ones, under successive halving (`rungs`); how long an ask takes
-after 10,000 outcomes (`asks`). Beside the own strategies stand those of other packages that are installed (the extra
-`bench`).
+lag and fail; NAS-Bench-201 (Dong and Yang 2020) on CIFAR-100 after 200 epochs (`cells`), after 12 of one seed
+(`cells_short`), and with a measured latency (`cells_latency`); made-up tables with collapsed networks, with noise that
+differs and with a measured latency (`collapsed`, `uneven_noise`, `measured`); made-up tables of knobs of mixed kinds
+whose results come with noise, one small, one of 83,000 rows, one with two objectives; rugged tables that take one
+worker a hundred evaluations and more, searched by one and by 100 (`workers`); short trainings that half agree with long
+ones, under successive halving (`rungs`); how long an ask takes after 10,000 outcomes (`asks`). Beside the own
+strategies stand those of other packages that are installed (the extra `bench`).
 
 Seeds are SEEDS times the case's share and `--share`; one that has used its minutes of a case begins no more, and the
 table says how many it had. What is measured is kept in OUT/parts, by case and strategy: the same call goes on where it
@@ -39,7 +41,9 @@ from naslab.atomic_write import atomic_write
 from naslab.bench.cluster import Cluster
 from naslab.bench.compare import Comparison, Curves, judge, reference_point, searches
 from naslab.bench.known_tables import load_nas_bench_macro
+from naslab.bench.made_kinds import make_kind
 from naslab.bench.made_table import make_table
+from naslab.bench.nas_bench_201 import load_nas_bench_201
 from naslab.bench.peers import make_contender, peer_names
 from naslab.bench.processes import num_cores, process_pool
 from naslab.bench.simulate import Trace
@@ -79,10 +83,20 @@ class Case(NamedTuple):
 
 def macro(*objectives: str, duration: str | None = None) -> TableDomain:
     """NAS-Bench-Macro from the data folder."""
+    return load_nas_bench_macro(data_folder(), objectives, duration=duration)
+
+
+def cells(*objectives: str) -> TableDomain:
+    """NAS-Bench-201 on CIFAR-100 from the data folder."""
+    return load_nas_bench_201(data_folder(), objectives)
+
+
+def data_folder() -> Path:
+    """Where the known tables are."""
     folder = os.environ.get("NASLAB_DATA")
     if folder is None:
-        raise SpecError("NASLAB_DATA", "must name the folder of nas_bench_macro")
-    return load_nas_bench_macro(Path(folder), objectives, duration=duration)
+        raise SpecError("NASLAB_DATA", "must name the folder of nas_bench_macro and nas_bench_201_cifar100")
+    return Path(folder)
 
 
 NOISY = Cluster(noise=NOISE)
@@ -106,6 +120,30 @@ CASES = {
     "macro": Case("NAS-Bench-Macro, accuracy", lambda: macro("accuracy"), Cluster()),
     "macro_two": Case(
         "NAS-Bench-Macro, accuracy and macs", lambda: macro("accuracy", "macs"), Cluster(), strategies=ON_TWO
+    ),
+    "cells": Case("NAS-Bench-201, CIFAR-100, 200 epochs", lambda: cells("accuracy"), Cluster(), share=0.2),
+    "cells_short": Case(
+        "NAS-Bench-201, CIFAR-100, 12 epochs of one seed", lambda: cells("accuracy_12"), Cluster(), share=0.2
+    ),
+    "cells_latency": Case(
+        "NAS-Bench-201, CIFAR-100, accuracy and measured latency",
+        lambda: cells("accuracy", "latency_ms"),
+        Cluster(),
+        strategies=ON_TWO,
+        share=0.2,
+    ),
+    "collapsed": Case(
+        "made up, collapsed networks", lambda: make_kind("collapsed", 1), Cluster(), strategies=ON_MADE, share=0.2
+    ),
+    "uneven_noise": Case(
+        "made up, noise that differs", lambda: make_kind("uneven_noise", 1), Cluster(), strategies=ON_MADE, share=0.2
+    ),
+    "measured": Case(
+        "made up, accuracy and measured latency",
+        lambda: make_kind("measured", 1),
+        Cluster(),
+        strategies=ON_MADE,
+        share=0.2,
     ),
     "made_small": Case("made up, small, with noise", lambda: make_table(seed=1), NOISY, strategies=ON_MADE, share=0.2),
     "made_large": Case(

@@ -13,6 +13,7 @@ class Target(msgspec.Struct, frozen=True):
 
 
 COUNTING = ("tests/unit/arch/test_arch_cost.py", "tests/unit/arch/test_graphs.py", "tests/golden/test_zoo.py")
+IDENTITY = ("tests/unit/arch/test_arch_identity.py", "tests/properties/test_identity.py")
 SPACE = ("tests/unit/space/test_search_space.py", "tests/properties/test_space.py")
 INHERITANCE = ("tests/unit/training/inheritance", "tests/properties/test_inheritance.py")
 LEDGER = (
@@ -27,7 +28,8 @@ TARGETS = (
     Target("naslab/arch/tally.py", COUNTING),
     Target("naslab/arch/layers/convolution.py", COUNTING),
     Target("naslab/arch/layers/combinators.py", COUNTING),
-    Target("naslab/arch/identity.py", ("tests/unit/arch/test_arch_identity.py", "tests/properties/test_identity.py")),
+    Target("naslab/arch/identity.py", IDENTITY),
+    Target("naslab/arch/plan_rows.py", IDENTITY),
     Target("naslab/arch/kept.py", ("tests/unit/training/test_memory.py",)),
     Target("naslab/arch/lower.py", COUNTING),
     Target(

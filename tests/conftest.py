@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from functools import cache
 
 import pytest
@@ -39,8 +40,30 @@ os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", "600")
 os.environ.setdefault("RAY_health_check_timeout_ms", "600000")
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What collecting makes lives to the end: nobody looks through it for garbage, then or later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+WHOLE_PROGRAMS = {"browser", "cold_workers", "postgres_database"}
+"""Fixtures of tests that are slow by what they start: a browser, an interpreter for each worker, a database server."""
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that hold slow tests come first: the last ones of several workers are short, and they end together."""
+    """Tests of whole programs are slow, and files that hold slow tests come first.
+
+    So the last ones of several workers are short, and they end together.
+    """
+    for item in items:
+        if isinstance(item, pytest.Function) and WHOLE_PROGRAMS.intersection(item.fixturenames):
+            item.add_marker(pytest.mark.slow)
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
 

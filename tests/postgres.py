@@ -20,6 +20,8 @@ import pytest
 from processes import HANG_SECONDS
 
 PASSWORD = "correct-horse-battery"
+BACKENDS = ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)]
+"""What a fixture is parametrised with that gives a ledger in a file or a `postgres_database`."""
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from naslab.analysis.labels import label_of
 from naslab.analysis.reference import ReferencePoint, reference_of_outcomes
+from naslab.analysis.study import WholeStudy
 from naslab.arch.summary import describe_arch
 from naslab.errors import StudyError
 from naslab.metrics import described_values, metrics, shown_as
@@ -54,7 +55,7 @@ class FrontTable(msgspec.Struct, frozen=True, kw_only=True):
     `hypervolume` is in the product of the objectives' units, `hypervolume_share` is its part of the whole box between
     the reference point and the ideal (100 % accuracy at no cost). `num_failed` outcomes have no result,
     `num_unmeasured` lack an objective, `num_lower` networks were trained to a lower fidelity than others; none of them
-    takes part.
+    takes part. `num_left_out` dominated networks are not among the `points`.
     """
 
     reference: ReferencePoint
@@ -64,6 +65,7 @@ class FrontTable(msgspec.Struct, frozen=True, kw_only=True):
     num_failed: int = 0
     num_unmeasured: int = 0
     num_lower: int = 0
+    num_left_out: int = 0
 
     @property
     def objectives(self) -> tuple[Objective, ...]:
@@ -135,6 +137,19 @@ def front(
         num_failed=sum(not (each.is_complete or each.is_infeasible) for each in outcomes),
         num_unmeasured=len(complete) - len(measured),
         num_lower=len({each.candidate.arch_id for each in measured}) - len(shown),
+    )
+
+
+def of_whole(table: FrontTable, whole: WholeStudy | None) -> FrontTable:
+    """The `table` of a part of a study with the counts of all of it; itself where nothing was left out."""
+    if whole is None:
+        return table
+    return msgspec.structs.replace(
+        table,
+        num_failed=sum(count for reason, count in whole.failed.items() if reason != "infeasible"),
+        num_unmeasured=whole.num_unmeasured,
+        num_lower=whole.num_lower,
+        num_left_out=whole.num_compared - len(table.points),
     )
 
 

@@ -178,16 +178,21 @@ def search_seconds(ordered: Sequence[Outcome], runs: Sequence[RunRecord]) -> tup
     if not ordered:
         return ()
     first = min(each.finished - each.estimate.wall_seconds for each in ordered)
-    starts = sorted({run.started for run in runs if run.started <= ordered[-1].finished})
-    if not starts or starts[0] > ordered[0].finished:
+    return seconds_until([each.finished for each in ordered], runs, first)
+
+
+def seconds_until(ends: Sequence[float], runs: Sequence[RunRecord], first: float) -> tuple[float, ...]:
+    """`search_seconds` of outcomes that finished at `ends`, in order, the `first` of which began then."""
+    starts = sorted({run.started for run in runs if run.started <= ends[-1]})
+    if not starts or starts[0] > ends[0]:
         starts = [first, *starts]
     seconds: list[float] = []
     spent, run = 0.0, 0
-    for outcome in ordered:
-        while run + 1 < len(starts) and starts[run + 1] <= outcome.finished:
+    for end in ends:
+        while run + 1 < len(starts) and starts[run + 1] <= end:
             spent = seconds[-1] if seconds else 0.0
             run += 1
-        seconds.append(spent + max(0.0, outcome.finished - starts[run]))
+        seconds.append(spent + max(0.0, end - starts[run]))
     return tuple(seconds)
 
 

@@ -22,12 +22,32 @@ MOST_ROWS = 20
 """Networks of the front that a notebook shows."""
 
 
+class WholeStudy(msgspec.Struct, frozen=True, kw_only=True):
+    """What a study has of which a part was read: `num_outcomes` of its search, and how many `failed`, by reason.
+
+    `num_compared` of `num_networks` are compared by the front, `num_lower` stayed at a lower fidelity;
+    `num_unmeasured` complete outcomes lack an objective.
+    `places` are those of the outcomes that were read in the order of finishing, from 1, `search_seconds` the time
+    searching until each.
+    """
+
+    num_outcomes: int
+    failed: dict[str, int]
+    num_compared: int
+    num_networks: int
+    num_lower: int
+    num_unmeasured: int
+    places: tuple[int, ...]
+    search_seconds: tuple[float, ...]
+
+
 class StudyView(msgspec.Struct, frozen=True, kw_only=True):
     """A study at one moment, read whole from its ledger.
 
     `record` is how it was asked for and `problem` what it is after. `outcomes` are those of its search in the order
     finished; `family` and `baselines` those of networks trained beside it. `runs` are the times that it was driven,
-    `num_in_flight` how many candidates are being trained.
+    `num_in_flight` how many candidates are being trained. Where only a part of very many outcomes was read, `whole`
+    counts all (`naslab.analysis.thinned`).
 
     >>> import naslab
     >>> study = naslab.open_study("digits", ledger="studies.db")  # doctest: +SKIP
@@ -42,6 +62,7 @@ class StudyView(msgspec.Struct, frozen=True, kw_only=True):
     baselines: tuple[Outcome, ...] = ()
     runs: tuple[RunRecord, ...] = ()
     num_in_flight: int = 0
+    whole: WholeStudy | None = None
 
     def _repr_html_(self) -> str:
         """The study in a notebook: what it is after, how far it is, and its front as a table."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -142,7 +143,7 @@ def _hint(value: object, allowed: list[Any]) -> str:
 
 def _expected_at(kind: type, path: str, data: Any) -> list[Any]:
     """What a specification of `kind` takes at a path: the types that the value's tag leaves open there."""
-    open_types = _options(inspect.type_info(kind), data)
+    open_types = _options(_type_of(kind), data)
     for key, index in _STEP.findall(path):
         data = data[key] if key else data[int(index)]
         inner: list[Any] = []
@@ -155,6 +156,12 @@ def _expected_at(kind: type, path: str, data: Any) -> list[Any]:
                 inner.append(each.item_type)
         open_types = [option for each in inner for option in _options(each, data)]
     return open_types
+
+
+@cache
+def _type_of(kind: type) -> Any:
+    """What msgspec knows of a specification: a space asks it of every option that it tries."""
+    return inspect.type_info(kind)
 
 
 def _options(info: Any, data: Any) -> list[Any]:

@@ -13,27 +13,22 @@ each layer:
 - the nodes of a graph stand in one order, and what a sum reads is sorted: the left and the right input of a node may be
   written in either order, and nodes that do not read each other may be listed in any.
 
-A row is written as JSON: the class of the layer and its fields by name, in the order of the alphabet, without those
-that hold their default. So a new field changes no identity if its default is what was done before it. Numbers that are
-equal are written the same. Layers inside a layer are written as the digests of their rows. Nothing depends on the
-process, the machine or the version of Python. Identities are kept in ledgers: a layer with another name, a field with
+How a row is written is told in `naslab.arch.plan_rows`. Nothing depends on the process, the machine or the version of
+Python. Identities are kept in ledgers: a layer with another name, a field with
 another default and any change of the form give networks new ones; `naslab.ledger.rows` says how old ones meet them.
 """
 
 from __future__ import annotations
 
-import math
-import struct
-from functools import cache, lru_cache, partial
+from functools import lru_cache, partial
 from hashlib import blake2b
-from typing import Any, NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
 from naslab.arch.block import Context
 from naslab.arch.blocks import AnyBlock
 from naslab.arch.cost import Place, block_counts, head_tally
-from naslab.arch.graph_order import canonical_order, reads
 from naslab.arch.lower import (
     dropped_blocks,
     lower,
@@ -46,36 +41,21 @@ from naslab.arch.lower import (
     reads_history,
 )
 from naslab.arch.memo import Memo
-from naslab.arch.plan import Concat, Dag, DropPath, Identity, Layer, Residual, Sequence, Shape
+from naslab.arch.plan import Identity, Layer, Shape
+from naslab.arch.plan_rows import DROPPED, Row, Rows, digest_of, essence_of, layer_rows, rate_bytes, row_with, rows_in
+from naslab.arch.sides import Sides
 from naslab.arch.spec import ArchSpec, Head, Stage, StochasticDepth
 from naslab.errors import SpecError
 
-Rows: TypeAlias = bytes
-"""Rows as bytes: of each its digest (16 bytes), then the rates of the stochastic depth in it (8 bytes each)."""
 Template: TypeAlias = tuple[Rows, ...]
 """The rows of a block in pieces: between two of them is the place of its rate of stochastic depth."""
 
 
-class Row(NamedTuple):
-    """A layer: the `digest` of all its fields but its rates of stochastic depth, and the `rates`.
-
-    The rates of layers inside it are among them. `packed` are both as bytes.
-    """
-
-    digest: bytes
-    rates: tuple[float, ...]
-    packed: Rows
-
-
-_DIGEST_BYTES, _ID_BYTES = 16, 8
+IDENTITY_VERSION = 1
+"""Raised whenever identities of networks change: those that ledgers hold of another version are computed again."""
+_ID_BYTES = 8
 _PROBES = 0.5, 0.25
 """Rates with which a block is lowered to see where its rate of stochastic depth stands."""
-_DROPPED = {Residual: "drop_rate", Dag: "drop_rate", DropPath: "rate"}
-"""The layers of stochastic depth, each with the field of its rate."""
-_NESTED = frozenset({Sequence, Identity, Concat, Residual, Dag})
-"""Layers that are no row, or too large a one to be kept."""
-_LABELS = "names"
-"""The field of combinators that says what the layers inside are called."""
 
 
 def arch_id(arch: ArchSpec) -> str:
@@ -169,14 +149,16 @@ _templates_at: Memo[Place, Memo[Stage, tuple[Shape, tuple[Template, ...] | None]
 
 
 @lru_cache(maxsize=65536)
-def _block_rows(block: AnyBlock, width: int | None, stride: int, shape: Shape, context: Context) -> tuple[Shape, Rows]:
+def _block_rows(
+    block: AnyBlock, width: int | None, stride: Sides, shape: Shape, context: Context
+) -> tuple[Shape, Rows]:
     out_shape = block_counts(block, width, stride, shape, context)[0]
     return out_shape, layer_rows(lowered_at(block, width, stride, shape, context))
 
 
 @lru_cache(maxsize=65536)
 def _block_templates(
-    block: AnyBlock, width: int | None, stride: int, shape: Shape, context: Context
+    block: AnyBlock, width: int | None, stride: Sides, shape: Shape, context: Context
 ) -> tuple[Shape, tuple[Template, ...] | None]:
     """The shape behind a block, and no template where it does nothing, one where it takes its rate as it is.
 
@@ -186,8 +168,12 @@ def _block_templates(
     one, other = (lower_at(block, width, stride, (shape,), context, rate) for rate in _PROBES)
     if type(one) is Identity:
         return out_shape, ()
+    rows = rows_in(one)
+    twins = _rows_at_other_rate(rows, one, other)
+    if len(rows) != len(twins):
+        return out_shape, None
     pieces = [b""]
-    for row, twin in zip(_rows(one), _rows(other), strict=True):
+    for row, twin in zip(rows, twins, strict=True):
         if row.digest != twin.digest:
             return out_shape, None
         pieces[-1] += row.digest
@@ -195,15 +181,58 @@ def _block_templates(
             if rates == _PROBES:
                 pieces.append(b"")
             elif rates[0] == rates[1]:
-                pieces[-1] += _packed(rates[0])
+                pieces[-1] += rate_bytes(rates[0])
             else:
                 return out_shape, None
     return out_shape, (tuple(pieces),)
 
 
+def _rows_at_other_rate(rows: list[Row], one: Layer, other: Layer) -> list[Row]:
+    """The rows of `other`, a block lowered at the second of `_PROBES`; `one` at the first of them has the `rows`.
+
+    Where the two differ in their rates alone, they are those of `one` with the other rate, which saves their digests.
+    """
+    probe, other_rate = _PROBES
+    places = _rate_places(one, other)
+    if places is None or places != sum(row.rates.count(probe) for row in rows):
+        return rows_in(other)
+    return [
+        row_with(row.digest, [other_rate if rate == probe else rate for rate in row.rates]) if row.rates else row
+        for row in rows
+    ]
+
+
+def _rate_places(one: Layer, other: Layer) -> int | None:
+    """At how many places the layers `one` and `other` hold the rates `_PROBES`, where they are the same otherwise.
+
+    `None` where they are not, and where nodes of a graph differ: their order may depend on their rates.
+    """
+    kind = type(one)
+    if kind is not type(other):
+        return None
+    places = 0
+    for name in kind.__struct_fields__:
+        field, other_field = getattr(one, name), getattr(other, name)
+        if field == other_field:
+            continue
+        if name == DROPPED.get(kind) and (field, other_field) == _PROBES:
+            places += 1
+            continue
+        parts, other_parts = (each if isinstance(each, tuple) else (each,) for each in (field, other_field))
+        if len(parts) != len(other_parts):
+            return None
+        for part, other_part in zip(parts, other_parts, strict=True):
+            if part != other_part:
+                inside = _rate_places(part, other_part) if isinstance(part, Layer) else None
+                if inside is None:
+                    return None
+                places += inside
+    return places
+
+
 @lru_cache(maxsize=1024)
 def _packed_rates(depth: StochasticDepth, num_blocks: int) -> tuple[bytes, ...]:
-    return tuple(_packed(depth.rate_of(index, num_blocks)) for index in range(num_blocks))
+    return tuple(rate_bytes(depth.rate_of(index, num_blocks)) for index in range(num_blocks))
 
 
 @lru_cache(maxsize=4096)
@@ -216,7 +245,7 @@ def _marked_rows(arch: ArchSpec) -> Rows:
     """The rows of any network, block by block, with marks of outputs that later blocks may read and of heads."""
     found: dict[str, list[Rows]] = {f"stem{index}": [] for index in range(len(arch.stem))}
     found |= {f"stage{index}": [] for index in range(len(arch.stages))}
-    output = _digest("output") if reads_history(arch) else b""
+    output = digest_of("output") if reads_history(arch) else b""
     shapes = {"input": arch.input}
     shape = arch.input
     for block in dropped_blocks(arch):
@@ -234,141 +263,5 @@ def _auxiliary_row(arch: ArchSpec, index: int, shapes: dict[str, Shape]) -> Rows
     try:
         _, layer, weight = placed_auxiliary(arch, index, shapes)
     except SpecError:
-        return _digest({"refused": _essence(msgspec.structs.replace(arch.auxiliary[index], after=0), [])})
-    return _digest({"auxiliary": layer_rows(layer).hex(), "weight": _essence(weight, [])})
-
-
-def layer_rows(layer: Layer) -> Rows:
-    """The rows of `layer`: those of its layers for a sequence, one row with all that is inside for any other layer.
-
-    A layer that passes its input on has none.
-    """
-    return b"".join([row.packed for row in _rows(layer)])
-
-
-def _rows(layer: Layer) -> list[Row]:
-    """The rows of a layer: none where it passes its input on, those of a sequence's layers in order."""
-    found: list[Row] = []
-    _add_rows(layer, found)
-    return found
-
-
-def _add_rows(layer: Layer, found: list[Row]) -> None:
-    if isinstance(layer, Sequence):
-        for each in layer.layers:
-            if type(each) in _NESTED:
-                _add_rows(each, found)
-            else:
-                found.append(_row_of[each])
-    elif isinstance(layer, Concat) and len(layer.branches) == 1:
-        _add_rows(layer.branches[0], found)
-    elif isinstance(layer, Dag):
-        found.append(_graph_row_of[layer])
-    elif not isinstance(layer, Identity):
-        found.append(_row(layer) if type(layer) in _NESTED else _row_of[layer])
-
-
-def _row(layer: Layer) -> Row:
-    rates: list[float] = []
-    return _new_row(_essence_of_fields(layer, rates), rates)
-
-
-def _new_row(essence: dict[str, Any], rates: list[float]) -> Row:
-    digest = _digest(essence)
-    return Row(digest, tuple(rates), digest + b"".join(map(_packed, rates)))
-
-
-_row_of: Memo[Layer, Row] = Memo(_row, limit=1 << 16)
-"""Rows of small layers: a network has many of few kinds."""
-
-
-def _graph_row(layer: Dag) -> Row:
-    """The row of a graph, its nodes in the order that does not depend on how it is written."""
-    parts = [_node_part[node.layer] for node in layer.nodes]
-    keys = [
-        b"%s %s %d" % (key, node.join.encode(), node.shifted_like is None)
-        for node, (key, _, _) in zip(layer.nodes, parts, strict=True)
-    ]
-    order = canonical_order(layer, keys)
-    places = list(range(layer.num_inputs)) + [0] * len(order)
-    for place, index in enumerate(order, layer.num_inputs):
-        places[layer.num_inputs + index] = place
-    rates: list[float] = []
-    nodes: list[Any] = []
-    for index in order:
-        node = layer.nodes[index]
-        _, essence, dropped = parts[index]
-        rates += dropped
-        nodes.append([essence, node.join, node.shifted_like is not None, *reads(node, places)])
-    fields: dict[str, Any] = {
-        "nodes": nodes,
-        "outputs": [places[value] for value in layer.outputs],
-        "inputs": layer.num_inputs,
-    }
-    if layer.drop_rate:
-        rates.append(layer.drop_rate)
-        fields["drop_rate"] = "dropped"
-    return _new_row({"Dag": fields}, rates)
-
-
-def _new_node_part(layer: Layer) -> tuple[bytes, str, tuple[float, ...]]:
-    """Of a node's layer a key with its rates of stochastic depth, its essence without them, and the rates."""
-    rows = _rows(layer)
-    rates = tuple(rate for row in rows for rate in row.rates)
-    essence = b"".join([row.digest for row in rows]).hex()
-    return essence.encode() + b"".join(map(_packed, rates)), essence, rates
-
-
-_node_part: Memo[Layer, tuple[bytes, str, tuple[float, ...]]] = Memo(_new_node_part)
-_graph_row_of: Memo[Dag, Row] = Memo(_graph_row)
-
-
-def _essence(value: Any, rates: list[float]) -> Any:
-    """A value as JSON takes it, the same for equal values; rates of stochastic depth in it are moved to `rates`."""
-    if isinstance(value, Layer):
-        rows = _rows(value)
-        for row in rows:
-            rates += row.rates
-        return b"".join([row.digest for row in rows]).hex()
-    if isinstance(value, msgspec.Struct):
-        return _essence_of_fields(value, rates)
-    if isinstance(value, tuple | list):
-        return [_essence(each, rates) for each in value]
-    if isinstance(value, frozenset):
-        return sorted((_essence(each, rates) for each in value), key=msgspec.json.encode)
-    if isinstance(value, float) and not math.isfinite(value):
-        return {"float": str(value)}  # JSON has no infinities
-    is_whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
-    return int(value) if is_whole else value
-
-
-def _essence_of_fields(value: msgspec.Struct, rates: list[float]) -> dict[str, Any]:
-    """The class and its fields, but for labels and what holds its default."""
-    kind = type(value)
-    dropped = _DROPPED.get(kind)
-    fields: dict[str, Any] = {}
-    for name, default, plain_default in _fields(kind):
-        field = getattr(value, name)
-        if name == dropped:
-            if field:
-                rates.append(field)
-                fields[name] = "dropped"
-        elif field != default:
-            plain = _essence(field, rates)
-            if plain != plain_default:
-                fields[name] = plain
-    return {kind.__name__: fields}
-
-
-@cache
-def _fields(kind: type[msgspec.Struct]) -> tuple[tuple[str, Any, Any], ...]:
-    """Names of fields in order, each with its default and that as JSON takes it."""
-    fields = sorted(msgspec.structs.fields(kind), key=lambda field: field.name)
-    return tuple((each.name, each.default, _essence(each.default, [])) for each in fields if each.name != _LABELS)
-
-
-def _digest(value: Any) -> bytes:
-    return blake2b(msgspec.json.encode(value), digest_size=_DIGEST_BYTES).digest()
-
-
-_packed = struct.Struct(">d").pack
+        return digest_of({"refused": essence_of(msgspec.structs.replace(arch.auxiliary[index], after=0), [])})
+    return digest_of({"auxiliary": layer_rows(layer).hex(), "weight": essence_of(weight, [])})

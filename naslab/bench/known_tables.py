@@ -35,7 +35,7 @@ def load_nas_bench_macro(
     proportion to the cost `duration`. Raises `UnknownNameError` for other columns and `DataError` where the table
     cannot be read.
     """
-    _check_columns(objectives, features, duration)
+    require_columns("nas_bench_macro", (ACCURACY.name, *MACRO_COSTS), MACRO_COSTS, objectives, features, duration)
     path = data_dir / MACRO_FILE
     try:
         table = json_values(read_bytes(path, TABLE), path, TABLE)
@@ -65,15 +65,27 @@ def load_nas_bench_macro(
     )
 
 
-def _check_columns(objectives: Sequence[str], features: Sequence[str], duration: str | None) -> None:
+def require_columns(
+    table: str,
+    aims: Sequence[str],
+    costs: Sequence[str],
+    objectives: Sequence[str],
+    features: Sequence[str],
+    duration: str | None,
+) -> None:
+    """Refuse names that the known `table` does not have.
+
+    `objectives` must be of `aims`, `features` and `duration` of `costs`. Raises `UnknownNameError`, and `SpecError` for
+    no objective and for a name given twice.
+    """
     if not objectives:
         raise SpecError("objectives", "needs at least one column")
-    named = {"objective": (objectives, (ACCURACY.name, *MACRO_COSTS)), "feature": (features, MACRO_COSTS)}
-    named["duration"] = ([] if duration is None else [duration], MACRO_COSTS)
+    named = {"objective": (objectives, aims), "feature": (features, costs)}
+    named["duration"] = ([] if duration is None else [duration], costs)
     for kind, (names, known) in named.items():
         for name in names:
             if name not in known:
-                raise UnknownNameError(f"{kind} of nas_bench_macro", name, known)
+                raise UnknownNameError(f"{kind} of {table}", name, known)
         if len(set(names)) < len(names):
             raise SpecError(f"{kind}s", f"names a column twice: {', '.join(names)}")
 

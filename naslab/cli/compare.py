@@ -23,13 +23,15 @@ if TYPE_CHECKING:
     from naslab.bench.standing import Spread, Standing
     from naslab.bench.table import TableDomain
 
-KNOWN_TABLE = "nas_bench_macro"
+KNOWN_TABLES = ("nas_bench_macro", "nas_bench_201")
+"""Of `naslab.bench.named_tables`, which loads what this file need not."""
+_EITHER = " or ".join(KNOWN_TABLES)
 
 
 def compare(
     table: Annotated[
         str,
-        typer.Option(help=f"A CSV file with a header, or {KNOWN_TABLE} of the data folder.", rich_help_panel="Table"),
+        typer.Option(help=f"A CSV file with a header, or {_EITHER} of the data folder.", rich_help_panel="Table"),
     ],
     knobs: Annotated[
         str,
@@ -53,7 +55,7 @@ def compare(
         typer.Option(help="Column that trainings take time in proportion to.", rich_help_panel="Table"),
     ] = None,
     data_dir: Annotated[
-        Path | None, typer.Option(help=f"Folder of {KNOWN_TABLE}; else NASLAB_DATA.", rich_help_panel="Table")
+        Path | None, typer.Option(help=f"Folder of {_EITHER}; else NASLAB_DATA.", rich_help_panel="Table")
     ] = None,
     strategies: Annotated[
         str, typer.Option(help="Names, comma-separated: {strategies}.", rich_help_panel="Searches")
@@ -179,23 +181,24 @@ def read_table(
     where an option does not go with the known table or its folder is not said, and `DataError` where a table cannot be
     read.
     """
-    from naslab.bench.known_tables import MACRO_COSTS, load_nas_bench_macro
+    from naslab.bench.named_tables import NAMED_TABLES
     from naslab.bench.table_file import load_table
     from naslab.errors import SpecError, UnknownNameError
 
     for name in minimise:
         if name not in objectives:
             raise UnknownNameError("objective to minimise", name, objectives)
-    if table != KNOWN_TABLE:
+    known = NAMED_TABLES.get(table)
+    if known is None:
         return load_table(Path(table), knobs, objectives, minimise, features or (), duration)
     if knobs:
-        raise SpecError("knobs", f"{KNOWN_TABLE} has knobs of its own: leave --knobs out")
+        raise SpecError("knobs", f"{table} has knobs of its own: leave --knobs out")
     if ACCURACY.name in minimise:
-        raise SpecError("minimise", f"the accuracy of {KNOWN_TABLE} is made large, its costs small")
+        raise SpecError("minimise", f"the accuracy of {table} is made large, its costs small")
     folder = data_dir if data_dir is not None else os.environ.get("NASLAB_DATA")
     if folder is None:
-        raise SpecError("table", f"{KNOWN_TABLE} is read from the data folder: set NASLAB_DATA or --data-dir to it")
-    return load_nas_bench_macro(Path(folder), objectives, MACRO_COSTS if features is None else features, duration)
+        raise SpecError("table", f"{table} is read from the data folder: set NASLAB_DATA or --data-dir to it")
+    return known.load(Path(folder), objectives, known.costs if features is None else features, duration)
 
 
 def progress_line(trials: int, quiet: bool) -> Callable[[str, Standing], None]:

@@ -42,6 +42,7 @@ from naslab.cli import (
     table,
     train,
     transfer,
+    worker,
     zoo,
 )
 from naslab.cli.many_values import spread
@@ -134,6 +135,7 @@ for each in (
     table,
     mirror,
     doctor,
+    worker,
 ):
     each.register(app)
 

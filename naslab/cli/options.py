@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import typer
 
@@ -35,9 +35,17 @@ StudyDatasetOption = Annotated[
 ]
 SkipUnreadableOption = Annotated[bool, search_option("skip_unreadable", "--skip-unreadable", of="dataset")]
 ChannelsOption = Annotated[int | None, search_option("channels", of="dataset", min=1, max=3)]
-TaskOption = Annotated[
-    Literal["classification", "multilabel", "regression"] | None, search_option("task", of="dataset")
+AnyTask: TypeAlias = Literal[
+    "classification",
+    "multilabel",
+    "regression",
+    "detection",
+    "instance_segmentation",
+    "keypoints",
+    "segmentation",
 ]
+Kind: TypeAlias = Literal["faster_rcnn", "mask_rcnn", "keypoint_rcnn", "unet", "fcn", "deeplabv3"]
+TaskOption = Annotated[AnyTask | None, search_option("task", of="dataset")]
 MaxImagesOption = Annotated[int | None, search_option("max_images", min=2)]
 DataDirOption = Annotated[str | None, search_option("data_dir")]
 
@@ -66,6 +74,7 @@ TuneOption = Annotated[
 ]
 DeviceOption = Annotated[str, typer.Option(help="A torch device, or auto.", rich_help_panel="Training")]
 
+SearchExecutorOption = Annotated[Literal["local", "ray", "ledger"], search_option("executor", of="workers")]
 ExecutorOption = Annotated[Literal["local", "ray"], search_option("executor", of="workers")]
 WorkersOption = Annotated[int | None, search_option("workers", min=1)]
 GpusOption = Annotated[float | None, search_option("gpus_per_worker", of="workers", min=0, max=1)]
@@ -81,7 +90,7 @@ OutOption = Annotated[
 
 
 def workers_of(
-    executor: Literal["local", "ray"],
+    executor: Literal["local", "ray", "ledger"],
     workers: int | None,
     gpus_per_worker: float | None,
     ray_address: str | None,

@@ -47,7 +47,8 @@ def pareto(
 ) -> None:
     """The Pareto front of a study: what no other candidate beats in any metric, and the hypervolume under it.
 
-    Without --x and --y it is that of the study's own objectives, all of them.
+    Without --x and --y it is that of the study's own objectives, all of them. Of more than 8,000 trials the picture has
+    a sample of those that the front dominates; with --json, --limit, --x or --y every trial is read.
 
     Example: naslab pareto mystudy --x params --out front.html
     """
@@ -57,7 +58,7 @@ def pareto(
     from naslab.analysis.trials import later_metrics
     from naslab.lab.reading import front_figure, open_study, pareto_front, second_objective
 
-    view = open_study(study, ledger)
+    view = open_study(study, ledger) if json or limit or x or y else _in_part(study, ledger)
     up = y or score_of(view.record)
     across = x or second_objective(view.problem, up)
     own = [goal.metric for goal in view.problem.objectives]
@@ -80,6 +81,19 @@ def pareto(
         print_json(front_rows(view, table))
     else:
         print_front(table, f"Pareto front of {study}: {' against '.join(named)}", later_metrics(view.outcomes), takes)
+
+
+def _in_part(study: str, ledger: str) -> StudyView:
+    """The study, of very many trials those that the front of its own objectives needs, and a sample."""
+    from naslab.analysis.ranking import score_of
+    from naslab.analysis.study import read_study
+    from naslab.analysis.thinned import read_thinned
+    from naslab.ledger.ledger import Ledger
+
+    with Ledger.open(ledger, create=False) as opened:
+        view = read_thinned(opened, study)
+        is_own = score_of(view.record) in (goal.metric for goal in view.problem.objectives)
+        return view if is_own or view.whole is None else read_study(opened, study)
 
 
 def front_rows(view: StudyView, table: FrontTable) -> dict[str, Any]:

@@ -31,7 +31,7 @@ def predict(
 ) -> None:
     """Classify images by a trained network: the most probable classes of each, as its own evaluation saw them.
 
-    What a detector or segmenter finds (a folder of naslab train --task detection, say) is drawn on
+    What a detector or segmenter finds (a folder of naslab train --task detection, say, or its ONNX file) is drawn on
     copies of the images.
 
     Example: naslab predict trained photos/ --top 3

@@ -23,15 +23,18 @@ from naslab.execution.events import (
     EpochEnded,
     Event,
     Interrupted,
+    LinePrinted,
     Resumed,
     SpaceExhausted,
     StrategyChosen,
     StudyOpened,
     StudyRestarted,
+    TimeIsUp,
     TrialFinished,
     TrialRetried,
     TrialStarted,
     VersionChanged,
+    printed_line,
 )
 from naslab.execution.first_failures import place_of
 from naslab.metrics import ACCURACY, MACS, PARAMS, measured_rows, score_rows
@@ -107,12 +110,16 @@ class Display:
             self._training[event.candidate.trial] = ""
         if isinstance(event, EpochEnded):
             self._training[event.candidate.trial] = _of_epoch(event.epoch)
+        if isinstance(event, LinePrinted):
+            return printed_line(event)
         if isinstance(event, TrialRetried):
             return f"trial {event.candidate.trial}: {event.failure.message}; it runs once more"
         if isinstance(event, TrialFinished):
             return self._finished(event)
         if isinstance(event, SpaceExhausted):
             return f"the space holds no more networks within the limits: {event.number} of {event.total} trials"
+        if isinstance(event, TimeIsUp):
+            return f"{event.hours:g} hours are over: nothing new is started"
         if isinstance(event, Interrupted):
             return f"interrupted with {event.in_flight} in flight; the same command continues from here"
         if isinstance(event, Ended):

@@ -19,14 +19,16 @@ def report(
 ) -> None:
     """Write one self-contained HTML file: the front, progress, learning curves, choices, family, failures, facts.
 
+    Of more than 8,000 trials the page draws the front, what made the search progress, and a sample of the others.
+
     Example: naslab report mystudy --out report.html
     """
-    from naslab.analysis.study import read_study
+    from naslab.analysis.thinned import read_thinned
     from naslab.figures.report import write_report
     from naslab.ledger.ledger import Ledger
 
     with Ledger.open(ledger, create=False) as opened:
-        view = read_study(opened, study)
+        view = read_thinned(opened, study)
     write_report(view, out, ledger)
     if json:
         print_json({"file": str(out), "bytes": out.stat().st_size})

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
 from naslab.cli.help_text import Command
+from naslab.cli.needs import is_dense
 from naslab.cli.options import (
     ChannelsOption,
     DataDirOption,
     DatasetOption,
-    ExecutorOption,
     GpusOption,
+    Kind,
     MaxImagesOption,
     RayAddressOption,
+    SearchExecutorOption,
     SkipUnreadableOption,
     SpaceArgument,
     TaskOption,
@@ -28,6 +30,7 @@ from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_js
 from naslab.lab.search_options import DEFAULT_EPOCHS
 
 if TYPE_CHECKING:
+    from naslab.dense_prediction.tasks import DenseTask
     from naslab.study.data_choice import DataChoice
     from naslab.study.task import Task
 
@@ -36,6 +39,7 @@ def search(
     space: SpaceArgument,
     strategy: Annotated[str, search_option("strategy")] = "evolution",
     trials: Annotated[int, search_option("trials", min=1)] = 50,
+    hours: Annotated[float | None, search_option("hours")] = None,
     objectives: Annotated[str | None, search_option("objectives", show_default="accuracy,macs")] = None,
     limit: Annotated[list[str] | None, search_option("limit", of="limits")] = None,
     operators: Annotated[str | None, search_option("operators", of="limits")] = None,
@@ -60,7 +64,10 @@ def search(
     keep_channels: Annotated[Literal["largest", "first"], search_option("keep_channels")] = "largest",
     baseline: Annotated[list[str] | None, search_option("baseline", of="baselines")] = None,
     estimator: Annotated[str | None, search_option("estimator")] = None,
-    executor: ExecutorOption = "local",
+    kind: Annotated[Kind | None, search_option("kind", of="estimator")] = None,
+    levels: Annotated[str | None, search_option("levels", of="estimator")] = None,
+    head_channels: Annotated[int | None, search_option("head_channels", of="estimator", min=4)] = None,
+    executor: SearchExecutorOption = "local",
     workers: WorkersOption = None,
     gpus_per_worker: GpusOption = None,
     ray_address: RayAddressOption = None,
@@ -81,27 +88,36 @@ def search(
     Example: naslab search mixed_cifar --dataset cifar10 --trials 100 --epochs 3 --limit 'macs<=50e6'
 
     Example: naslab search around_resnet50 --pretrained torchvision --inherit --dataset cifar10 --resolution 64
+
+    Example: naslab search mixed_cifar --task detection --dataset coco:photos --resolution 96 --limit 'macs<=2G'
     """
     from naslab.analysis.facts import foreseen_words
     from naslab.analysis.latency_load import disturbed_words
     from naslab.cli.pareto import front_rows, print_front
     from naslab.cli.progress import Display
     from naslab.execution.events import each_of
+    from naslab.lab.detector_search import detector_estimator
     from naslab.lab.problems import operators_limit
     from naslab.lab.reading import pareto_front
     from naslab.lab.search import search as run
     from naslab.loggers.registry import open_logger
     from naslab.study.rungs import Rungs
 
+    data: str | DataChoice | None = None
+    if is_dense(task):
+        estimator = detector_estimator(cast("DenseTask", task), dataset, kind, levels, head_channels)
+    else:
+        data = data_choice(dataset, max_images, storage, skip_unreadable, channels, cast("Task | None", task))
     with Display(quiet=json) as display, ExitStack() as opened:
         loggers = [opened.enter_context(open_logger(name)) for name in log or ()]
         view = run(
             space,
-            dataset=data_choice(dataset, max_images, storage, skip_unreadable, channels, task),
+            dataset=data,
             resolution=resolution,
             max_images=max_images,
             strategy=strategy,
             trials=trials,
+            hours=hours,
             epochs=epochs,
             objectives=None if objectives is None else [each.strip() for each in objectives.split(",") if each.strip()],
             limits=(*(limit or ()), *([] if operators is None else [operators_limit(operators)])),

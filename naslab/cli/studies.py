@@ -10,10 +10,10 @@ import typer
 
 from naslab.cli.help_text import Command
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, ask, print_json, print_table, say
-from naslab.metrics import ACCURACY
+from naslab.metrics import ACCURACY, is_described
 
 if TYPE_CHECKING:
-    from naslab.study.outcome import Outcome
+    from naslab.ledger.ledger import Ledger
     from naslab.study.problem import Objective
 
 ACTIONS = {"rename": "OLD NEW", "delete": "NAME...", "merge": "A B... --into C"}
@@ -63,27 +63,27 @@ def studies(
 
 def _list(ledger: str, json: bool) -> None:
     from naslab.analysis.ranking import score_goal
-    from naslab.analysis.study import read_study
+    from naslab.analysis.study import problem_of
     from naslab.ledger.ledger import Ledger
+    from naslab.ledger.many import count_searched
     from naslab.study.problem import Objective
 
     rows: list[dict[str, Any]] = []
     with Ledger.open(ledger, create=False) as opened:
         for name in opened.study_names():
-            view = read_study(opened, name)
-            complete = [outcome for outcome in view.outcomes if outcome.is_complete]
-            goal = score_goal(view.record)
+            record = opened.study(name)
+            problem, counts, goal = problem_of(record), count_searched(opened, name), score_goal(record)
             rows.append(
                 {
                     "name": name,
-                    "space": view.problem.space.name,
-                    "dataset": view.problem.data.name,
-                    "strategy": view.record.strategy,
-                    "finished": len(view.outcomes),
-                    "trials": view.record.trials,
-                    "failed": len(view.outcomes) - len(complete),
-                    f"best_{ACCURACY.name}": _best(complete, Objective.of_score(ACCURACY.name)),
-                    "best": {"metric": goal.metric, "value": _best(complete, goal)},
+                    "space": problem.space.name,
+                    "dataset": problem.data.name,
+                    "strategy": record.strategy,
+                    "finished": counts.finished,
+                    "trials": record.trials,
+                    "failed": sum(counts.failed.values()),
+                    f"best_{ACCURACY.name}": _best(opened, name, Objective.of_score(ACCURACY.name)),
+                    "best": {"metric": goal.metric, "value": _best(opened, name, goal)},
                 }
             )
     if json:
@@ -96,10 +96,14 @@ def _list(ledger: str, json: bool) -> None:
     )
 
 
-def _best(outcomes: Sequence[Outcome], goal: Objective) -> float | None:
-    """The best value of a metric among outcomes; nothing where none has it."""
-    values = [value for each in outcomes if math.isfinite(value := each.value(goal.metric))]
-    return min(values, key=goal.loss, default=None)
+def _best(ledger: Ledger, study: str, goal: Objective) -> float | None:
+    """The best value of a metric among the complete outcomes of a search; nothing where none has it."""
+    from naslab.ledger.many import best_measured, has_columns
+
+    if has_columns(goal.metric, is_described(goal.metric)):
+        return best_measured(ledger, study, goal.metric, goal.maximise)
+    found = (each.value(goal.metric) for each in ledger.outcomes(study, "search") if each.is_complete)
+    return min(filter(math.isfinite, found), key=goal.loss, default=None)
 
 
 def _best_words(best: dict[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,10 +11,12 @@ from naslab.cli.help_text import Command
 from naslab.cli.needs import is_dense
 from naslab.cli.options import (
     MODEL_HELP,
+    AnyTask,
     ChannelsOption,
     DataDirOption,
     DeviceOption,
     EpochsOption,
+    Kind,
     LeastMatchOption,
     LicenceOption,
     MaxImagesOption,
@@ -41,21 +43,12 @@ if TYPE_CHECKING:
     from naslab.study.outcome import EpochRecord
 
 
-TrainTask: TypeAlias = Literal[
-    "classification",
-    "multilabel",
-    "regression",
-    "detection",
-    "instance_segmentation",
-    "keypoints",
-    "segmentation",
-]
 TrainTaskOption = Annotated[
-    TrainTask | None,
+    AnyTask | None,
     typer.Option(help="What is learned, where labels do not say it themselves.", rich_help_panel="Data"),
 ]
 KindOption = Annotated[
-    Literal["faster_rcnn", "mask_rcnn", "keypoint_rcnn", "unet", "fcn", "deeplabv3"] | None,
+    Kind | None,
     typer.Option(help="What stands on the network in detection and segmentation.", rich_help_panel="Training"),
 ]
 LevelsOption = Annotated[

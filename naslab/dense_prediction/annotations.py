@@ -76,10 +76,24 @@ class AnnotatedSet(NamedTuple):
         for part in (TEST, VALIDATION):
             if self.parts.get(part):
                 return train, self.parts[part], part
-        order = sorted(train, key=lambda each: hashlib.sha256(each.path.name.encode()).digest())
-        tested = {each.path for each in order[: max(1, round(TESTED_SHARE * len(order)))]}
-        kept = tuple(each for each in train if each.path not in tested)
-        return kept, tuple(each for each in train if each.path in tested), "a fifth of train"
+        return *held_out(train), "a fifth of train"
+
+    def search_split(self) -> tuple[tuple[Annotation, ...], tuple[Annotation, ...]]:
+        """The images that a search trains on and those that it chooses by, none of which `split` tests on.
+
+        The latter are those of the validation part where it is not tested on, else a fifth of the training images.
+        """
+        train, _, tested_on = self.split()
+        if tested_on == TEST and self.parts.get(VALIDATION):
+            return train, self.parts[VALIDATION]
+        return held_out(train)
+
+
+def held_out(images: Sequence[Annotation]) -> tuple[tuple[Annotation, ...], tuple[Annotation, ...]]:
+    """The rest of the `images`, and a fifth of them that the names of their files choose, each in their order."""
+    order = sorted(images, key=lambda each: hashlib.sha256(each.path.name.encode()).digest())
+    out = {each.path for each in order[: max(1, round(TESTED_SHARE * len(order)))]}
+    return tuple(each for each in images if each.path not in out), tuple(each for each in images if each.path in out)
 
 
 class Box(NamedTuple):

@@ -36,6 +36,17 @@ POOLED, POOLED_MASK = 7, 14
 """The sides of the maps that are cut out of a box."""
 
 
+def statistics(channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and deviation of each channel of ImageNet's images; of another number of `channels`, their means.
+
+    >>> statistics(3)[0], [round(each, 3) for each in statistics(1)[0]]
+    ((0.485, 0.456, 0.406), [0.449])
+    """
+    if channels == len(MEAN):
+        return MEAN, DEVIATION
+    return (sum(MEAN) / len(MEAN),) * channels, (sum(DEVIATION) / len(DEVIATION),) * channels
+
+
 class Sizes(NamedTuple):
     """How large what is between image and answer is.
 

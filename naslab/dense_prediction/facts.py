@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
 from naslab.arch import ArchSpec
 from naslab.arch.block import require
+from naslab.arch.files import decode
 from naslab.dense_prediction.tasks import DenseTask
+from naslab.errors import DataError, SpecError
+from naslab.reading import json_values
 
 DETECTOR_FILE = "detector.json"
 WEIGHTS_FILE = "weights.safetensors"
+DETECTOR_KEY = "naslab_detector"
+"""Under which the facts are in the metadata of ONNX files."""
+ONNX_ENDING = ".onnx"
 
 
 class DenseFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,5 +55,22 @@ class DenseFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def is_detector(path: Path) -> bool:
-    """Whether a path is a folder of a trained detector or segmenter."""
+    """Whether a path is a folder of a trained detector or segmenter, or the ONNX file of one.
+
+    Raises `NaslabError` for an ONNX file that ONNX Runtime does not read.
+    """
+    if path.suffix == ONNX_ENDING and path.is_file():
+        from naslab.training.onnx_session import onnx_session
+
+        return DETECTOR_KEY in onnx_session(path).get_modelmeta().custom_metadata_map
     return (path / DETECTOR_FILE).is_file()
+
+
+def facts_of_onnx(metadata: Mapping[str, str], path: Path) -> DenseFacts:
+    """The facts in the `metadata` of the ONNX file `path`. Raises `DataError` where they are missing or damaged."""
+    if DETECTOR_KEY not in metadata:
+        raise DataError(f"{path} has no facts of a detector in its metadata: name one that naslab exported")
+    try:
+        return decode(json_values(metadata[DETECTOR_KEY], path), DenseFacts)
+    except SpecError as error:
+        raise DataError(f"{path} holds no facts of a detector: {error}") from None

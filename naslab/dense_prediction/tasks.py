@@ -23,7 +23,21 @@ DENSE_TASKS: dict[DenseTask, DenseTaskRow] = {
     "segmentation": DenseTaskRow(False, ("unet", "fcn", "deeplabv3"), "mean_iou"),
 }
 """The tasks by name, with what `naslab train` trains for them."""
+ONE_MAP = ("fast_rcnn", "fcn", "deeplabv3")
+"""Kinds that read one map of a network."""
+ALL_STRIDES = (4, 8, 16, 32)
+MOST_STRIDE_OF_ONE = 16
+"""Of that one map, for small things are lost on a coarser one."""
 KINDS = ("faster_rcnn", "fast_rcnn", "mask_rcnn", "keypoint_rcnn")
 """Detectors."""
 SEGMENTERS = ("unet", "fcn", "deeplabv3")
 """Networks that give a class a pixel."""
+
+
+def levels_of_kind(kind: str) -> tuple[int, ...]:
+    """The strides of the maps that a kind of detector or segmenter stands on unless told otherwise.
+
+    >>> levels_of_kind("unet"), levels_of_kind("fcn")
+    ((4, 8, 16, 32), (16,))
+    """
+    return (MOST_STRIDE_OF_ONE,) if kind in ONE_MAP else ALL_STRIDES

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import msgspec
 
+from naslab.estimators.dense_training import DenseTraining
 from naslab.estimators.estimator import Estimator, Workbench
 from naslab.estimators.own_metric import OwnMetric, own_metric
-from naslab.metrics import LATENCY, TIMING, find_metric, is_declared, shown_as
+from naslab.metrics import HEADS, LATENCY, TIMING, find_metric, is_declared, shown_as
 from naslab.study.outcome import Candidate, Estimate, Failure
 from naslab.study.problem import Limit, Objective, Problem
 from naslab.targets.metrics import is_at, measured_before
@@ -36,7 +37,12 @@ class Limited(msgspec.Struct, frozen=True):
         """Measure, and estimate what is within the limits."""
         limits = () if candidate.origin.get("operator") == "promote" else self.limits
         names = dict.fromkeys((*(limit.metric for limit in limits), *self.goals))
-        measured = measured_before_training(tuple(name for name in names if name not in self.own), candidate, bench)
+        heads = [name for name in names if is_declared(name) and find_metric(name).measured_by == HEADS]
+        left = tuple(name for name in names if name not in self.own and name not in heads)
+        measured = measured_before_training(left, candidate, bench)
+        if heads:
+            assert isinstance(self.estimator, DenseTraining), "only a detector has heads"
+            measured |= self.estimator.measure_before(candidate, bench)
         for name in names:
             if name in self.own:
                 measured |= self.own[name].measure(candidate, bench)

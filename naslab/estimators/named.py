@@ -15,7 +15,7 @@ from naslab.arch.block import require
 from naslab.errors import SpecError, UnknownNameError
 from naslab.estimators.options import LATER_OPTIONS, Options
 from naslab.estimators.own import own_name, own_row
-from naslab.estimators.rows import FORMER_NAMES, ROWS, EstimatorRow, MadeEstimator
+from naslab.estimators.rows import DENSE_ROWS, FORMER_NAMES, ROWS, EstimatorRow, MadeEstimator
 from naslab.estimators.rows import Setting as Setting
 from naslab.outside import name_of
 
@@ -97,7 +97,7 @@ def read_name(text: str) -> EstimatorName:
     """
     name, _, rest = text.strip().partition(":")
     name = FORMER_NAMES.get(name, name)
-    row = next((row for row in ROWS if row.name == name), None)
+    row = next((row for row in (*ROWS, *DENSE_ROWS) if row.name == name), None)
     if row is None:
         return EstimatorName(own_row(own_name(text.strip())), Options())
     said: dict[str, str] = {}

@@ -153,5 +153,17 @@ class TableOptions(Options, frozen=True):
     accuracy: str = "mean_acc"
 
 
+class DenseOptions(Options, frozen=True):
+    """The data set, as `coco:DIR`, what stands on a network, at which strides (`4-8-16-32`), of how many channels.
+
+    Without a `kind` it is the first of the task, without `levels` the strides that it usually stands on.
+    """
+
+    data: str = ""
+    kind: str = ""
+    levels: str = ""
+    channels: int = 256
+
+
 def _names(joined: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in joined.split("+") if name.strip())

@@ -14,9 +14,12 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import msgspec
 
 from naslab.arch.block import require
+from naslab.dense_prediction.tasks import DENSE_TASKS, DenseTask, levels_of_kind
 from naslab.errors import DataError, SpecError, StudyError
+from naslab.estimators.dense_training import DenseTraining, metric_names
 from naslab.estimators.estimator import Estimator
 from naslab.estimators.options import (
+    DenseOptions,
     EnsembleOptions,
     ExtrapolatedOptions,
     FullOptions,
@@ -93,7 +96,8 @@ class EstimatorRow(NamedTuple):
     training them, `proxy` where it gives a score that is no accuracy. `metrics` are the names in `measured`, larger for
     better, the one that ranks networks first; options may say another (`Options.metric`). `any_network` says whether
     it judges networks from elsewhere too, such as a search's baselines, `times` whether it measures latency, `deploys`
-    whether it measures the accuracy of trained networks in targets, `is_own` whether a user has brought it.
+    whether it measures the accuracy of trained networks in targets, `is_own` whether a user has brought it,
+    `brings_data` whether its options say its data, by another name than those of `naslab.training.datasets`.
     """
 
     name: str
@@ -106,6 +110,7 @@ class EstimatorRow(NamedTuple):
     times: bool = False
     deploys: bool = False
     is_own: bool = False
+    brings_data: bool = False
 
 
 def _short(setting: Setting, options: ShortOptions) -> MadeEstimator:
@@ -235,6 +240,41 @@ def _table(setting: Setting, options: TableOptions) -> MadeEstimator:
     return MadeEstimator(made, file=made.path, require=made.require_known)
 
 
+def _dense(task: DenseTask) -> Callable[[Setting, Any], MadeEstimator]:
+    def make(setting: Setting, options: Any) -> MadeEstimator:
+        from naslab.dense_prediction.choosing import open_annotated
+        from naslab.dense_prediction.content import content_hash
+
+        kinds = DENSE_TASKS[task].kinds
+        kind = options.kind or kinds[0]
+        require(kind in kinds, f"{task}:kind", f"must be one of {', '.join(kinds)}, got '{kind}'")
+        require(bool(options.data), f"{task}:data", f"must name a data set, as in {task}:data=coco:DIR")
+        require(options.channels >= 4, f"{task}:channels", f"must be at least 4, got {options.channels}")
+        made = DenseTraining(
+            data=options.data,
+            task=task,
+            kind=kind,
+            levels=_strides(task, options.levels) or levels_of_kind(kind),
+            channels=options.channels,
+            max_images=setting.problem.data.max_images,
+        )
+        data = open_annotated(options.data, task)
+
+        def has_levels(candidate: Candidate) -> None:
+            made.whole_cost(candidate.arch, len(data.classes))
+
+        return MadeEstimator(made, taught=content_hash(data).encode(), require=has_levels)
+
+    return make
+
+
+def _strides(task: str, text: str) -> tuple[int, ...]:
+    """Strides as written, `4-8-16-32`."""
+    parts = [each.strip() for each in text.split("-")] if text else []
+    require(all(map(str.isdigit, parts)), f"{task}:levels", f"must be strides, as 4-8-16-32, got '{text}'")
+    return tuple(map(int, parts))
+
+
 def _wants_latency(setting: Setting) -> bool:
     return bool(setting.problem.measured_by(TIMING))
 
@@ -302,5 +342,11 @@ ROWS: tuple[EstimatorRow, ...] = (
     EstimatorRow("table", "results that are known", "accuracy", TableOptions, _table, any_network=False),
 )
 """Every estimator, proxies first."""
+_ON_NETWORKS = "a detector or segmenter on the network"
+DENSE_ROWS: tuple[EstimatorRow, ...] = tuple(
+    EstimatorRow(task, _ON_NETWORKS, "training", DenseOptions, _dense(task), metric_names(task), brings_data=True)
+    for task in DENSE_TASKS
+)
+"""Those of detection and segmentation, which are for searches alone; `naslab search --task` names them."""
 FORMER_NAMES = {"foretold": "extrapolated"}
 """Names of before, still understood."""

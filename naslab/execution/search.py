@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import NamedTuple
 
 import msgspec
 
@@ -18,6 +19,7 @@ from naslab.execution.events import (
     Ended,
     EpochEnded,
     Interrupted,
+    LinePrinted,
     Observer,
     Resumed,
     SpaceExhausted,
@@ -26,12 +28,12 @@ from naslab.execution.events import (
     TrialStarted,
     ignore,
 )
-from naslab.execution.executor import EpochDone, Executor, Finished
+from naslab.execution.executor import EpochDone, Executor, Happened, Printed
 from naslab.execution.source import CandidateSource, StrategySource
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.running import Epoch
 from naslab.strategies.strategy import Strategy
-from naslab.study.outcome import Candidate, Estimate, Fidelity, Outcome
+from naslab.study.outcome import Candidate, Fidelity, Outcome
 from naslab.study.problem import Problem
 
 WAIT_SECONDS = 0.2
@@ -115,10 +117,7 @@ class Run:
         self._epochs_due = -math.inf
         self._epochs_wait = EPOCHS_SECONDS
         self.in_flight: dict[int, Candidate] = {}
-        outcomes, left = ledger.outcomes(study), ledger.in_flight(study)
-        started = [outcome.candidate.trial for outcome in outcomes] + [candidate.trial for candidate in left]
-        self._next_trial = max(started, default=-1) + 1
-        kept, requeued = source.resume(outcomes, left)
+        self._next_trial, kept, requeued = taken_up_source(ledger, study, source)
         self._requeued = deque(requeued)
         self._num_finished = sum(not outcome.is_infeasible for outcome in kept)
         self._num_failed = sum(not (outcome.is_complete or outcome.is_infeasible) for outcome in kept)
@@ -139,10 +138,11 @@ class Run:
         for candidate in fresh:
             self._submit(candidate)
 
-    def handle_all(self, happened: list[Finished | EpochDone]) -> None:
-        """Handle everything that an executor reports, in order."""
-        for event in happened:
-            self._handle(event)
+    def handle_all(self, happened: Sequence[Happened]) -> None:
+        """Handle everything that an executor reports, in order; what is finished is on the disk before it is told."""
+        done = [outcome for event in happened if (outcome := self._handle(event)) is not None]
+        if done:
+            self._keep(done)
         if self._epochs and time.monotonic() >= self._epochs_due:
             self._note_epochs()
 
@@ -161,13 +161,16 @@ class Run:
             with suppress(LedgerError):
                 self._ledger.start_again(self._study, [candidate.trial for candidate in again])
 
-    def _handle(self, happened: Finished | EpochDone) -> None:
-        """Pass on an epoch; keep an estimate, or run its candidate once more if a worker died on it."""
+    def _handle(self, happened: Happened) -> Outcome | None:
+        """Pass on an epoch or a line; make an outcome of an estimate, or run it again if its worker died."""
         candidate = happened.candidate
         if isinstance(happened, EpochDone):
             self._epochs.append(Epoch(candidate.trial, happened.epoch))
             self._on_event(EpochEnded(candidate, happened.epoch))
-            return
+            return None
+        if isinstance(happened, Printed):
+            self._on_event(LinePrinted(candidate, happened.text))
+            return None
         self._epochs = [each for each in self._epochs if each.trial != candidate.trial]
         failure = happened.estimate.failure
         if failure is not None and failure.reason == "worker_died" and candidate.trial not in self._retried:
@@ -175,8 +178,11 @@ class Run:
             self._note_again([candidate])
             self._on_event(TrialRetried(candidate, failure))
             self._executor.submit(candidate)
-        else:
-            self._keep(candidate, happened.estimate)
+            return None
+        estimate = happened.estimate
+        if candidate.trial in self._retried:
+            estimate = msgspec.structs.replace(estimate, notes={**estimate.notes, "retried": True})
+        return Outcome(candidate=candidate, estimate=estimate, finished=time.time())
 
     def end(self) -> None:
         """Report how the run ended."""
@@ -189,17 +195,34 @@ class Run:
         self._executor.submit(candidate)
         self._on_event(TrialStarted(candidate))
 
-    def _keep(self, candidate: Candidate, estimate: Estimate) -> None:
-        """Write an outcome, and only then let anything learn of it."""
-        if candidate.trial in self._retried:
-            estimate = msgspec.structs.replace(estimate, notes={**estimate.notes, "retried": True})
-        outcome = Outcome(candidate=candidate, estimate=estimate, finished=time.time())
-        self._ledger.finish(self._study, outcome)
-        del self.in_flight[candidate.trial]
-        self._num_finished += not outcome.is_infeasible
-        self._num_failed += not (outcome.is_complete or outcome.is_infeasible)
-        self._source.learn(outcome)
-        self._on_event(TrialFinished(outcome, self._num_finished, self._source.total))
+    def _keep(self, done: Sequence[Outcome]) -> None:
+        """Write outcomes, all in one transaction, and only then let anything learn of them."""
+        if len(done) == 1:
+            self._ledger.finish(self._study, done[0])
+        else:
+            self._ledger.finish_all(self._study, done)
+        for outcome in done:
+            del self.in_flight[outcome.candidate.trial]
+            self._num_finished += not outcome.is_infeasible
+            self._num_failed += not (outcome.is_complete or outcome.is_infeasible)
+            self._source.learn(outcome)
+            self._on_event(TrialFinished(outcome, self._num_finished, self._source.total))
+
+
+class TakenUp(NamedTuple):
+    """Where a study goes on: the number of its next trial, the outcomes that count, and what runs again first."""
+
+    next_trial: int
+    kept: Sequence[Outcome]
+    requeued: Sequence[Candidate]
+
+
+def taken_up_source(ledger: Ledger, study: str, source: CandidateSource) -> TakenUp:
+    """Tell `source`, which was told nothing so far, what the `study` of `ledger` holds."""
+    outcomes, left = ledger.outcomes(study), ledger.in_flight(study)
+    started = [outcome.candidate.trial for outcome in outcomes] + [candidate.trial for candidate in left]
+    kept, requeued = source.resume(outcomes, left)
+    return TakenUp(max(started, default=-1) + 1, kept, requeued)
 
 
 class Interrupts:

@@ -11,7 +11,7 @@ from naslab.analysis.curves import CurveTable, learning_curves
 from naslab.analysis.facts import FactTable, facts
 from naslab.analysis.failures import FailureTable, failures
 from naslab.analysis.family import FamilyTable, family, rescaled_family
-from naslab.analysis.front import FrontTable, front
+from naslab.analysis.front import FrontTable, front, of_whole
 from naslab.analysis.importance import ImportanceTable, importance
 from naslab.analysis.preferences import PreferenceTable, preferences
 from naslab.analysis.progress import ProgressTable, progress
@@ -65,21 +65,24 @@ class ReportTables(msgspec.Struct, frozen=True, kw_only=True):
 def report_tables(view: StudyView) -> ReportTables:
     """The tables of a study; raises `StudyError` where no trial of it is complete."""
     reference = reference_point(view.problem, view.outcomes)
-    table = front(view.outcomes, view.problem.objectives, reference)
+    table = of_whole(front(view.outcomes, view.problem.objectives, reference), view.whole)
     trials = {point.trial for point in table.front}
     score = score_goal(view.record)
+    many = view.whole is None and len(view.outcomes) > MOST_DOTS
+    course = progress(view.outcomes, reference, view.runs, score.metric, score.maximise, only_growth=many)
+    if view.whole is not None:
+        told = {"numbers": view.whole.places, "search_seconds": view.whole.search_seconds}
+        course = msgspec.structs.replace(course, **told)
     return ReportTables(
         view=view,
         front=table,
-        progress=progress(
-            view.outcomes, reference, view.runs, score.metric, score.maximise, len(view.outcomes) > MOST_DOTS
-        ),
+        progress=course,
         curves=learning_curves(view.outcomes, trials, score.metric),
         preferences=preferences(view.outcomes, trials, view.problem.space.holes()),
         importance=importance(view.outcomes, view.problem.objectives[0], view.problem.space),
         family=rescaled_family(view),
         baselines=family(view.baselines, score.metric),
-        failures=failures(view.outcomes),
+        failures=failures(view.outcomes, view.whole),
         facts=facts(view),
         convergence=converged(view.outcomes, view.problem, reference),
         rungs=None if view.record.rungs is None else rung_table(view.outcomes, view.record.rungs, score.metric),

@@ -50,7 +50,7 @@ def headline(
     lead = f"{view.record.strategy} search of {view.problem.space.name or 'a space'} on {view.problem.data.name}: "
     tiles = [
         (f"best {score}", *_best_words(best, score)),
-        ("front", f"{len(found.front)} networks", f"of {len(found.points)} that were measured"),
+        ("front", f"{len(found.front)} networks", f"of {len(found.points) + found.num_left_out} that were measured"),
         ("hypervolume", f"{100 * found.hypervolume_share:.2f} %", "of what an ideal network would dominate"),
         ("trials", *_trials_words(view, failed)),
         ("failed", str(failed.num_failed), ", ".join(group.reason for group in failed.groups) or "nothing went wrong"),
@@ -98,6 +98,13 @@ def front_section(
     rows = [_front_row(point, view, shown, extra, ledger) for point in found.front]
     caption = "The networks of the front, in the order of the last objective"
     parts.append(table(caption, columns, rows, numeric=range(1, 3 + has_accuracy + len(extra)), is_stacked=True))
+    if found.num_left_out:
+        text = (
+            f"Of the networks that the front dominates {len(found.dominated):,} are drawn, spread over the search, and "
+            f"{found.num_left_out:,} are not; the front, its hypervolume and the progress are those of all. What the "
+            "front favours is told of the networks that are drawn."
+        )
+        parts.append(element("p", text, attributes={"class": "note"}))
     if found.num_lower:
         text = (
             f"{found.num_lower} networks stayed at a lower fidelity than the {found.points[0].epochs} epochs that "
@@ -219,7 +226,7 @@ def failures_section(failed: FailureTable) -> Section:
     if not failed.groups:
         return Section("failures", "Failures", element("p", f"None of {failed.num_outcomes} trials failed."))
     rows = [
-        [group.reason.replace("_", " "), str(len(group.trials)), _some(group.trials), group.message]
+        [group.reason.replace("_", " "), str(group.count), _some(group.trials), group.message]
         for group in failed.groups
     ]
     caption = f"{failed.num_failed} of {failed.num_outcomes} trials failed"
@@ -290,6 +297,8 @@ def _trials_words(view: StudyView, failed: FailureTable) -> tuple[str, str]:
         spent = f"{view.record.epochs} epochs each" if has_trained(view.record) else "nothing was trained"
         return f"{failed.num_outcomes} of {view.record.trials}", f"{spent}{waiting}"
     num_networks = len({each.candidate.arch_id for each in view.outcomes})
+    if view.whole is not None:
+        num_networks = view.whole.num_networks
     epochs = ", ".join(map(str, view.record.rungs.epochs))
     return (
         f"{num_networks} of {view.record.trials} networks",

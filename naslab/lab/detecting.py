@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -16,6 +16,11 @@ from naslab.atomic_write import make_folder, require_writable
 from naslab.dense_prediction.facts import DenseFacts, is_detector
 from naslab.dense_prediction.tasks import DENSE_TASKS
 from naslab.errors import DataError
+from naslab.lab.packages import require_shareable
+from naslab.package.facts import NO_LICENCE
+
+if TYPE_CHECKING:
+    from naslab.training.onnx_file import OnnxOptions
 
 
 class FoundObject(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,7 +46,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @takes(
-    folder=path("the folder of a trained detector"),
+    folder=path("the folder or the ONNX file of a trained detector"),
     images=many(path("an image file or a folder of them")),
     out=optional(path("a folder")),
     least_score=number(least=0, most=1),
@@ -57,7 +62,8 @@ def detect(
 ) -> list[Found]:
     """What a trained detector or segmenter finds in image files, drawn into the folder `out` where one is named.
 
-    `folder` is one that `naslab.train_detector` wrote, `images` are files and folders of them. Objects of a score below
+    `folder` is one that `naslab.train_detector` wrote, or an ONNX file that `naslab export` made of it, which runs in
+    ONNX Runtime, and not on the `device`; `images` are files and folders of them. Objects of a score below
     `least_score` are left out. Each image is drawn as a PNG of its name. Raises `DataError` for a folder without a
     detector, for a file that is no image and for two images of one name.
 
@@ -66,30 +72,32 @@ def detect(
     'car'
     """
     from naslab.dense_prediction.drawing import draw_classes, draw_objects, write_png
-    from naslab.dense_prediction.evaluation import as_channels, classify_pixels, find_objects
+    from naslab.dense_prediction.evaluation import as_channels
     from naslab.dense_prediction.images import read_image
-    from naslab.dense_prediction.package import load_module
+    from naslab.dense_prediction.runtimes import open_runner
     from naslab.package.predict import image_files
     from naslab.training.device import choose_device
 
     if not is_detector(Path(folder)):
-        raise DataError(f"{folder} holds no detector: name a folder that naslab train --task detection wrote")
+        rule = "name a folder that naslab train --task detection wrote, or its ONNX file"
+        raise DataError(f"{folder} holds no detector: {rule}")
     files = image_files([Path(each) for each in images])
     places = _places(files, out)
     used = choose_device(device)
-    facts, module = load_module(Path(folder), used)
+    runner = open_runner(Path(folder), used)
+    facts = runner.facts
     answers = []
     for file, place in zip(files, places, strict=True):
         pixels = read_image(file)
         seen = as_channels(pixels, facts.arch.input[0])
         if DENSE_TASKS[facts.task].finds_objects:
-            found = find_objects(module, seen, used)
+            found = runner.objects(seen)
             kept = found.scores >= least_score
             found = found.chosen(kept)
             drawn = pixels if place is None else draw_objects(pixels, found, facts.classes)
             answer = Found(file=str(file), objects=_objects(found, facts))
         else:
-            classes = classify_pixels(module, seen, facts.side, used)
+            classes = runner.classes(seen)
             drawn = pixels if place is None else draw_classes(pixels, classes, len(facts.classes))
             shares = {name: float((classes == label).mean()) for label, name in enumerate(facts.classes)}
             answer = Found(file=str(file), shares=shares)
@@ -98,6 +106,27 @@ def detect(
             answer = msgspec.structs.replace(answer, drawn=str(place))
         answers.append(answer)
     return answers
+
+
+def export_detector(
+    folder: Path,
+    path: Path,
+    is_bare: bool = False,
+    options: OnnxOptions | None = None,
+    licence: str | None = None,
+) -> None:
+    """Write the trained detector or segmenter in `folder` as the ONNX file `path`, with its heads.
+
+    It takes images as they are, unless `is_bare`; `options` are the opset and the type of images, `licence` is what
+    others may do with it. Raises `DataError` for a damaged folder, `SpecError` for a licence that holds a password, and
+    `NaslabError` for what cannot be written as ONNX; nothing is written then.
+    """
+    from naslab.dense_prediction.onnx_detectors import write_dense_onnx
+    from naslab.dense_prediction.package import load_module
+
+    require_shareable(licence)
+    facts, module = load_module(folder, "cpu")
+    write_dense_onnx(facts, module, path, is_bare, options, {"licence": licence or NO_LICENCE})
 
 
 def _objects(found: Any, facts: DenseFacts) -> tuple[FoundObject, ...]:

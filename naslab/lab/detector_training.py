@@ -16,10 +16,10 @@ from naslab import provenance
 from naslab.arguments import flag, function, number, one_of, optional, path, takes, text, whole
 from naslab.atomic_write import DRAFT_PREFIX, atomic_write, make_folder, put_in_place, require_writable
 from naslab.dense_prediction.facts import DETECTOR_FILE, WEIGHTS_FILE, DenseFacts
-from naslab.dense_prediction.tasks import DENSE_TASKS, DenseTask
+from naslab.dense_prediction.tasks import DENSE_TASKS, DenseTask, levels_of_kind
 from naslab.errors import ReadError, SpecError, StudyError
 from naslab.lab.backbones import SOURCE, STRIDES
-from naslab.lab.detectors import WIDTH, begun_with, levels_of_kind, source_of, statistics_of
+from naslab.lab.detectors import WIDTH, begun_with, source_of, statistics_of
 from naslab.lab.differences import Difference, first_difference
 from naslab.lab.models import COUNT, LEDGER, MODEL, RESOLUTION, SEED, AnyModel, AnyResolution, Model, find_model
 from naslab.lab.seeds import RESULT_FILE

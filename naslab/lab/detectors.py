@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from naslab.arguments import flag, one_of, optional, takes, text, whole
-from naslab.dense_prediction.tasks import KINDS, SEGMENTERS
+from naslab.dense_prediction.tasks import KINDS, SEGMENTERS, levels_of_kind
 from naslab.errors import SpecError, nearest
 from naslab.lab.backbones import SOURCE, STRIDES, features
 from naslab.lab.models import LEDGER, MODEL, RESOLUTION, SEED, AnyModel, AnyResolution, Model, find_model
@@ -24,10 +24,6 @@ if TYPE_CHECKING:
 
 WIDTH = 256
 """Channels of heads, as in torchvision."""
-ALL_STRIDES = (4, 8, 16, 32)
-MOST_STRIDE_OF_ONE = 16
-"""Of the one map that FCN, DeepLabV3 and Fast R-CNN read, for small things are lost on a coarser one."""
-ONE_MAP = ("fast_rcnn", "fcn", "deeplabv3")
 IMAGENET = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
 """Mean and deviation of the channels of ImageNet's images, from 0 to 255."""
 
@@ -151,11 +147,6 @@ def detector_cost(
     height, width = arch.input[1:]
     sizes = Sizes(min(height, width), (0.5,) * arch.input[0], (0.5,) * arch.input[0], channels, num_keypoints)
     return dense_cost(arch, kind, num_classes, levels or levels_of_kind(kind), sizes, height, width)
-
-
-def levels_of_kind(kind: str) -> tuple[int, ...]:
-    """The strides of the maps that a kind of detector or segmenter stands on unless told otherwise."""
-    return (MOST_STRIDE_OF_ONE,) if kind in ONE_MAP else ALL_STRIDES
 
 
 def _made(network: AnyModel, num_classes: int, kind: str, num_keypoints: int, **given: Any) -> nn.Module:

@@ -10,10 +10,21 @@ import msgspec
 
 from naslab.arch import ArchSpec
 from naslab.arch.blocks.outside import block_class, own_blocks
+from naslab.dense_prediction.tasks import DENSE_TASKS
 from naslab.errors import StudyError, UnknownNameError
 from naslab.estimators.limited import target_goals
 from naslab.estimators.rows import ROWS
-from naslab.metrics import ACCURACY, DEPLOYMENT, EVALUATION, FOREIGN_LAYERS, MACS, TIMING, find_metric, is_declared
+from naslab.metrics import (
+    ACCURACY,
+    DEPLOYMENT,
+    EVALUATION,
+    FOREIGN_LAYERS,
+    HEADS,
+    MACS,
+    TIMING,
+    find_metric,
+    is_declared,
+)
 from naslab.outside import find_outside, name_of, source_of
 from naslab.space import SearchSpace, load_space
 from naslab.strategies.own import is_strategy, strategy_of
@@ -33,6 +44,8 @@ from naslab.training.recipe_files import find_recipe
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
+DENSE_SCORES = {row.main for row in DENSE_TASKS.values()}
+"""What searches for detectors and segmenters rank networks by."""
 ListedNetwork = tuple[ArchSpec, dict[str, Any]]
 """A network to train beside a search, and where it came from."""
 
@@ -109,7 +122,8 @@ def make_problem(
     read = [Limit.parse(text) for text in limits]
     for limit in read:
         row = find_metric(limit.metric)
-        if not (row.is_described or row.measure or row.measured_by in (TIMING, DEPLOYMENT)):
+        counted = (TIMING, DEPLOYMENT, HEADS) if score in DENSE_SCORES else (TIMING, DEPLOYMENT)
+        if not (row.is_described or row.measure or row.measured_by in counted):
             raise StudyError(f"nothing measures {limit.metric} before training: leave the limit {limit} out")
     for metric in dict.fromkeys((*(goal.metric for goal in goals), *(limit.metric for limit in read))):
         if is_at(metric):

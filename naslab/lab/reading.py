@@ -10,13 +10,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from naslab.analysis.front import FrontTable, front
+from naslab.analysis.front import FrontTable, front, of_whole
 from naslab.analysis.ranking import score_of
 from naslab.analysis.reference import reference_point
 from naslab.analysis.study import StudyView
+from naslab.analysis.thinned import read_thinned
 from naslab.analysis.within_limits import within_limits
 from naslab.arguments import many, optional, path, takes, text
 from naslab.lab.models import LEDGER, NAMES, STUDY, find_study
+from naslab.ledger.ledger import Ledger
 from naslab.metrics import MACS
 from naslab.study.problem import Objective, Problem
 
@@ -60,7 +62,8 @@ def pareto_front(
     goals = tuple(own[name] if name in own else Objective.named(name) for name in named)
     failed = [each for each in view.outcomes if not each.is_complete]
     within = within_limits(view.outcomes, limits)
-    return front([*failed, *within], goals, reference_point(view.problem, view.outcomes, goals))
+    table = front([*failed, *within], goals, reference_point(view.problem, view.outcomes, goals))
+    return table if limits else of_whole(table, view.whole)
 
 
 @takes(
@@ -119,4 +122,9 @@ def write_report(study: StudyView | str, path: str | Path, ledger: str | Path = 
     """
     from naslab.figures.report import write_report as write
 
-    write(find_study(study, ledger), Path(path), str(ledger))
+    write(_in_part(study, ledger) if isinstance(study, str) else study, Path(path), str(ledger))
+
+
+def _in_part(study: str, ledger: str | Path) -> StudyView:
+    with Ledger.open(ledger, create=False) as opened:
+        return read_thinned(opened, study)

@@ -82,6 +82,12 @@ class SearchOptions:
     trials: int = field(
         default=50, metadata=_told("Search", "Candidates in all, over every run of the study.", grows="trials")
     )
+    hours: float | None = field(
+        default=None,
+        metadata=_told(
+            "Search", "Start nothing new once the study was searched this long, over every run; trials are the most."
+        ),
+    )
     objectives: Sequence[str] | None = field(
         default=None,
         metadata=_told(
@@ -124,7 +130,9 @@ class SearchOptions:
                 "storage": "Hold the images in memory, or read each batch from disk; auto streams what is too large.",
                 "skip_unreadable": "Leave image files out that cannot be read.",
                 "channels": "Make images of files grey (1) or coloured (3); by default as their files are.",
-                "task": "What labels mean where they do not tell: classification, multilabel or regression.",
+                "task": "What labels mean where they do not tell: classification, multilabel or regression; or what "
+                "is searched for on each network, with --dataset coco:DIR and the like: detection, "
+                "instance_segmentation, keypoints, segmentation.",
             },
         ),
     )
@@ -194,7 +202,8 @@ class SearchOptions:
         default="largest",
         metadata=_told(
             "Training",
-            "Which channels of pretrained weights narrower candidates keep: the largest by L1, or the first.",
+            "Which channels of pretrained weights narrower candidates keep: the largest by L1, or the first; after an "
+            "epoch of fine-tuning neither was better for sure.",
             fixed="pretrained",
         ),
     )
@@ -210,10 +219,16 @@ class SearchOptions:
         default=None,
         metadata=_told(
             "Estimates",
-            "What ranks networks in place of short training: {estimators}, with options (`naslab estimators`) as in "
-            "supernet:path=FILE, extrapolated:epochs=3,of=4 or predictor:study=NAME, which predicts what another study "
-            "would measure; or your own training function, as my_code:evaluate.",
+            "What ranks networks in place of short training.",
             fixed=("estimator", "estimator_file"),
+            flags={
+                "estimator": "What ranks networks in place of short training: {estimators}, with options (`naslab "
+                "estimators`) as in supernet:path=FILE, extrapolated:epochs=3,of=4 or predictor:study=NAME, which "
+                "predicts what another study would measure; or your own training function, as my_code:evaluate.",
+                "kind": "What stands on each network in detection and segmentation, by default the first of the task.",
+                "levels": "The strides of the maps that it stands on: 4,8,16,32; 16 for fcn and deeplabv3.",
+                "head_channels": "Channels of its heads, 256.",
+            },
         ),
     )
     workers: Workers | int | None = field(
@@ -222,7 +237,7 @@ class SearchOptions:
             "Workers",
             "How many candidates are estimated at once, and where.",
             flags={
-                "executor": "Worker processes here, or Ray actors.",
+                "executor": "Worker processes here, Ray actors, or those that join by the ledger (naslab worker).",
                 "workers": "Candidates at once; by default one a core or GPU.",
                 "gpus_per_worker": "Share of a GPU for each worker; 0 keeps to the CPU, by default a GPU if any.",
                 "ray_address": "An existing Ray cluster, as host:port or 'auto'.",

@@ -28,12 +28,14 @@ from naslab.ledger.faults import explained
 from naslab.ledger.location import Location
 from naslab.ledger.migrations import SCHEMA_VERSION, checked_version, migrate
 from naslab.ledger.read_only import allow_no_writes, copied_engine, is_writable, reading_engine
-from naslab.ledger.tables import RESULTS_VIEW, metadata, schema
+from naslab.ledger.tables import RESULTS_VIEW, metadata, schema, studies
 from naslab.regular_files import open_regular, regular_status
 
 logger = logging.getLogger(__name__)
 
 _BUSY_SECONDS = 30.0
+_LARGE = 64 * 2**20
+"""Bytes of a SQLite file from which on it is not looked at as a whole when it is opened."""
 _SQLITE_MAGIC = b"SQLite format 3\0"
 _INSTALL_LOCK = 0x6E61736C
 _SERVER_SCHEMA = "naslab"
@@ -142,11 +144,20 @@ def _require_sqlite(path: Path) -> bool:
 def _checked(reader: Engine, location: Location, path: Path) -> int | None:
     """The version of the ledger in a whole file, `None` where it holds nothing; `LedgerError` where it is damaged."""
     with reader.connect() as connection:
-        damage = connection.execute(text("PRAGMA quick_check(1)")).scalar_one()
+        damage = connection.execute(text(f"PRAGMA quick_check({_looked_at(connection, path)})")).scalar_one()
         if damage != "ok":
             reason = str(damage).replace("\n", " ")
             raise LedgerError(f"ledger {path} is damaged ({reason}): restore it from a copy, it was left as it is")
         return _installed_version(connection, location)
+
+
+def _looked_at(connection: Connection, path: Path) -> str:
+    """What of a ledger is looked at for damage when it is opened: all of it, of a large file the tables of studies.
+
+    Every page of a large file would be read each time. What else is damaged in it is told when it is read.
+    """
+    is_ledger = path.stat().st_size > _LARGE and studies.name in inspect(connection).get_table_names()
+    return studies.name if is_ledger else "1"
 
 
 def _require_plain_side_files(path: Path) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self, TypeAlias
@@ -15,29 +15,29 @@ from sqlalchemy.exc import IntegrityError
 
 from naslab.blobs import BlobStore
 from naslab.errors import StudyError, UnknownNameError, UnreadableError
-from naslab.ledger import running, whole_studies
+from naslab.ledger import finishing, running, whole_studies
 from naslab.ledger.claim import claimed_file, claimed_server, driven_studies
 from naslab.ledger.engine import open_engine, require_current, writing
 from naslab.ledger.faults import explained
 from naslab.ledger.location import Location, locate
-from naslab.ledger.queries import has_outcome, identities, same_trial, trial_words
+from naslab.ledger.many import uncollected
+from naslab.ledger.queries import has_outcome, same_trial, trial_words, whole_candidate
 from naslab.ledger.read_only import allow_no_writes
 from naslab.ledger.record import RunRecord, StudyRecord
 from naslab.ledger.rows import (
     candidate_row,
     from_json,
-    measurement_rows,
-    outcome_row,
     read_candidate,
     read_outcome,
     to_json,
     writing_versions,
 )
-from naslab.ledger.tables import measurements, outcomes, progress, runs, studies, trials
+from naslab.ledger.tables import leases, outcomes, progress, runs, studies, trials
 from naslab.study.outcome import Candidate, Outcome
 
 BRIEFLY = 0.5
 """Seconds that progress waits for the ledger: a search goes on without it."""
+ROWS_AT_ONCE = 2000
 OWN_CHECKPOINTS = "own"
 """The folder among a study's checkpoints for what users' training functions leave."""
 Kept: TypeAlias = tuple[BlobStore, str]
@@ -229,7 +229,7 @@ class Ledger:
         with self._writing() as connection:
             if connection.execute(has_outcome(study_id)).scalar_one():
                 raise StudyError(f"study '{record.name}' has outcomes, which are kept: give the new one another name")
-            for table in (progress, trials, runs):
+            for table in (progress, leases, trials, runs):
                 connection.execute(delete(table).where(table.c.study_id == study_id))
             values = {"trials": record.trials, "record": to_json(record)}
             connection.execute(update(studies).where(studies.c.study_id == study_id).values(values))
@@ -291,47 +291,49 @@ class Ledger:
 
     def finish(self, name: str, outcome: Outcome) -> None:
         """Enter a finished candidate; on the disk before this returns. Raises `StudyError` unless it is in flight."""
+        self.finish_all(name, [outcome])
+
+    def finish_all(self, name: str, done: Sequence[Outcome]) -> None:
+        """Enter the finished candidates `done`, all or none, as `finish` does one; raises `StudyError` as that."""
         study_id = self._study_id(name)
-        rows = measurement_rows(study_id, outcome)
         try:
             with self._writing() as connection:
-                row = outcome_row(study_id, outcome)
-                entered, today = identities(connection, study_id, outcome.candidate)
-                if today == outcome.candidate.arch_id:
-                    row["arch_id"] = entered
-                connection.execute(insert(outcomes).values(row))
-                running.forget(connection, study_id, [outcome.candidate.trial])
-                if rows:
-                    connection.execute(insert(measurements), rows)
+                finishing.enter_outcomes(connection, study_id, done)
         except IntegrityError:
-            raise self._refused(name, study_id, outcome) from None
+            with explained(self.location), self._engine.connect() as connection:
+                raise finishing.refusal(connection, name, study_id, done) from None
 
     def outcomes(self, name: str, role: str | None = None) -> list[Outcome]:
         """Finished candidates in the order finished; with `role` only those (`search`, `family`, `baseline`)."""
         columns = (
-            select(trials.c.trial, trials.c.arch, trials.c.candidate, outcomes.c.finished, outcomes.c.estimate)
+            select(*whole_candidate(), outcomes.c.finished, outcomes.c.estimate)
             .join_from(outcomes, trials, same_trial())
             .where(outcomes.c.study_id == self._study_id(name))
             .order_by(outcomes.c.position)
         )
         if role is not None:
             columns = columns.where(trials.c.role == role)
-        with self._reading(name):
+        with self._reading(name), uncollected(), closing(self.each_row(columns)) as found:
             return [
-                read_outcome(read_candidate(arch, rest, what := trial_words(name, trial)), finished, estimate, what)
-                for trial, arch, rest, finished, estimate in self.rows(columns)
+                read_outcome(
+                    read_candidate(arch, rest, what := trial_words(name, trial), told), finished, estimate, what
+                )
+                for trial, arch, rest, told, finished, estimate in found
             ]
 
     def in_flight(self, name: str) -> list[Candidate]:
         """Candidates started and not finished, by trial."""
         columns = (
-            select(trials.c.trial, trials.c.arch, trials.c.candidate)
+            select(*whole_candidate())
             .join_from(trials, outcomes, same_trial(), isouter=True)
             .where(trials.c.study_id == self._study_id(name), outcomes.c.position.is_(None))
             .order_by(trials.c.trial)
         )
         with self._reading(name):
-            return [read_candidate(arch, rest, trial_words(name, trial)) for trial, arch, rest in self.rows(columns)]
+            return [
+                read_candidate(arch, rest, trial_words(name, trial), told)
+                for trial, arch, rest, told in self.rows(columns)
+            ]
 
     def close(self) -> None:
         """Close every connection."""
@@ -379,6 +381,16 @@ class Ledger:
         with explained(self.location), self._engine.connect() as connection:
             return connection.execute(columns).all()
 
+    def each_row(self, columns: Select[Any]) -> Generator[Any]:
+        """The rows that the query `columns` finds, some thousand at a time: for rows that are many or large."""
+        with (
+            explained(self.location),
+            self._engine.connect() as connection,
+            connection.execution_options(yield_per=ROWS_AT_ONCE).execute(columns) as found,
+        ):
+            for group in found.partitions():
+                yield from group
+
     def _study_id(self, name: str) -> int:
         """The study's key. Only those that are claimed here cannot be renamed or taken away by another program."""
         if name in self._driven:
@@ -387,14 +399,3 @@ class Ledger:
         if not found:
             raise UnknownNameError("study", name, self.study_names())
         return int(found[0][0])
-
-    def _refused(self, name: str, study_id: int, outcome: Outcome) -> StudyError:
-        """Why an outcome was not taken."""
-        trial, now = outcome.candidate.trial, outcome.candidate.arch_id
-        with explained(self.location), self._engine.connect() as connection:
-            _, was = identities(connection, study_id, outcome.candidate)
-        if not was:
-            return StudyError(f"trial {trial} of study '{name}' was never started")
-        if was != now:
-            return StudyError(f"trial {trial} of study '{name}' was started with network {was}, finished with {now}")
-        return StudyError(f"trial {trial} of study '{name}' is finished already, its outcome stays as it is")

@@ -22,6 +22,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    bindparam,
     column,
     select,
     table,
@@ -80,9 +81,61 @@ def starts_and_epochs(connection: Connection) -> None:
     made.create(connection)
 
 
+def columns_for_many(connection: Connection) -> None:
+    """Version 4: fidelities and identities in columns, indexes of what is asked of many outcomes, and `leases`."""
+    then = MetaData()
+    Table("trials", then, Column("study_id", Integer, primary_key=True), Column("trial", Integer, primary_key=True))
+    made = Table(
+        "leases",
+        then,
+        Column("study_id", Integer, primary_key=True),
+        Column("trial", Integer, primary_key=True, autoincrement=False),
+        Column("attempt", Integer, nullable=False),
+        *(Column(name, Text) for name in ("worker", "node")),
+        *(Column(name, Double) for name in ("claimed", "heartbeat")),
+        Column("estimate", Text),
+        ForeignKeyConstraint(["study_id", "trial"], ["trials.study_id", "trials.trial"]),
+    )
+    made.create(connection)
+    for statement in (
+        "ALTER TABLE trials ADD COLUMN fidelity TEXT",
+        "ALTER TABLE trials ADD COLUMN identity INTEGER",
+        "CREATE INDEX trials_of_role ON trials (study_id, role, trial, arch_id, fidelity, "
+        "params, macs, activations, peak_activation_bytes)",
+        "CREATE INDEX outcomes_of_failure ON outcomes (study_id, failure, trial, finished)",
+        "CREATE INDEX values_of_metric ON measurements (study_id, metric, value, trial)",
+    ):
+        connection.execute(text(statement))
+    _enter_fidelities(connection)
+
+
+def _enter_fidelities(connection: Connection) -> None:
+    """The fidelity of every trial beside the JSON that it is in; those that are damaged have none."""
+    rows = _table("trials", "study_id", "trial", "candidate", "fidelity")
+    place = (rows.c.study_id == bindparam("study"), rows.c.trial == bindparam("number"))
+    entered = update(rows).where(*place).values(fidelity=bindparam("told"))
+    found = connection.execute(select(rows.c.study_id, rows.c.trial, rows.c.candidate))
+    for group in found.partitions(1000):
+        told = [
+            {"study": study_id, "number": trial, "told": value}
+            for study_id, trial, stored in group
+            if (value := _fidelity_in(stored)) is not None
+        ]
+        if told:
+            connection.execute(entered, told)
+
+
+def _fidelity_in(candidate: str) -> str | None:
+    try:
+        return json.dumps(json.loads(candidate)["fidelity"], separators=(",", ":"))
+    except (ValueError, RecursionError, KeyError, TypeError):
+        return None  # damaged: who reads it says so
+
+
 STEPS: tuple[Step, ...] = (
     Step("'foretold' is 'extrapolated', the operator 'elsewhere' is 'fallback'", extrapolated_results),
     Step("when trials in flight started and their epochs are kept", starts_and_epochs),
+    Step("what is asked of many outcomes has columns and indexes, workers elsewhere have leases", columns_for_many),
 )
 """The first step is from version 1 to 2."""
 

@@ -17,7 +17,7 @@ from naslab.arch import ArchSpec, ConvBlock, Stage
 from naslab.arch.cost import Cost
 from naslab.errors import LedgerError
 from naslab.ledger.ledger import Ledger
-from naslab.ledger.queries import same_trial, trial_words
+from naslab.ledger.queries import same_trial, trial_words, whole_candidate
 from naslab.ledger.rows import read_candidate, read_outcome
 from naslab.ledger.tables import measurements, outcomes, progress, runs, studies, trials
 from naslab.space import Genome
@@ -162,23 +162,22 @@ def read_news(
 
 def read_outcomes(ledger: Ledger, study_id: int, numbers: Iterable[int]) -> dict[int, Outcome]:
     """The whole outcomes of the trials with these `numbers` of the study `study_id` of `ledger`, by number."""
-    columns = select(
-        trials.c.trial, trials.c.arch, trials.c.candidate, outcomes.c.finished, outcomes.c.estimate
-    ).join_from(outcomes, trials, same_trial())
+    columns = select(*whole_candidate(), outcomes.c.finished, outcomes.c.estimate)
+    columns = columns.join_from(outcomes, trials, same_trial())
     words = study_name(ledger, study_id) or ""
     found = {}
-    for trial, arch, rest, finished, estimate in _asked(ledger, columns, study_id, list(numbers)):
+    for trial, arch, rest, told, finished, estimate in _asked(ledger, columns, study_id, list(numbers)):
         what = trial_words(words, trial)
-        found[trial] = read_outcome(read_candidate(arch, rest, what), finished, estimate, what)
+        found[trial] = read_outcome(read_candidate(arch, rest, what, told), finished, estimate, what)
     return found
 
 
 def read_candidates(ledger: Ledger, study_id: int, numbers: Iterable[int]) -> dict[int, Candidate]:
     """The candidates of the trials with these `numbers` of the study `study_id` of `ledger`, finished or not."""
-    columns = select(trials.c.trial, trials.c.arch, trials.c.candidate)
+    columns = select(*whole_candidate())
     words = study_name(ledger, study_id) or ""
     found = _asked(ledger, columns, study_id, list(numbers))
-    return {trial: read_candidate(arch, rest, trial_words(words, trial)) for trial, arch, rest in found}
+    return {trial: read_candidate(arch, rest, trial_words(words, trial), told) for trial, arch, rest, told in found}
 
 
 def _asked(ledger: Ledger, columns: Select[Any], study_id: int, numbers: Sequence[int]) -> list[Any]:

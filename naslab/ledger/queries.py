@@ -18,6 +18,16 @@ def has_outcome(study_id: int) -> Select[Any]:
     return select(exists().where(outcomes.c.study_id == study_id))
 
 
+def has_trial(study_id: int, trial: int) -> Select[Any]:
+    """Whether the `trial` of the study with the key `study_id` is finished."""
+    return select(exists().where(outcomes.c.study_id == study_id, outcomes.c.trial == trial))
+
+
+def whole_candidate() -> tuple[Any, ...]:
+    """The columns that `naslab.ledger.rows.read_candidate` reads, behind the trial's number."""
+    return trials.c.trial, trials.c.arch, trials.c.candidate, trials.c.identity
+
+
 def trial_words(study: str, trial: int) -> str:
     """How the `trial` of a `study` is named in messages."""
     return f"trial {trial} of study '{study}'"

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from naslab.arch.files import decode
-from naslab.arch.identity import arch_id
+from naslab.arch.identity import IDENTITY_VERSION, arch_id
 from naslab.arch.spec import ArchSpec
 from naslab.errors import LedgerError, SpecError, UnreadableError
 from naslab.ledger.record import RunRecord, StudyRecord
@@ -24,6 +24,15 @@ _FIELDS: dict[type[msgspec.Struct], frozenset[str]] = {
     kind: frozenset(kind.__struct_fields__) for kind in (StudyRecord, RunRecord, Candidate, Estimate)
 }
 """The fields of what is stored with every field, also with those that have their default."""
+
+
+def _as_written(kind: type[msgspec.Struct], without: str = "") -> msgspec.json.Decoder[Any]:
+    """Reads JSON that has every field of `kind` but the one `without`, and no other: what this program writes."""
+    fields = [(each.name, each.type) for each in msgspec.structs.fields(kind) if each.name != without]
+    return msgspec.json.Decoder(msgspec.defstruct(f"Written{kind.__name__}", fields, forbid_unknown_fields=True))
+
+
+_CANDIDATES, _ESTIMATES = _as_written(Candidate, "arch"), _as_written(Estimate)
 
 
 def to_json(value: msgspec.Struct) -> str:
@@ -56,21 +65,28 @@ def candidate_row(study_id: int, candidate: Candidate) -> dict[str, Any]:
         "epochs": candidate.fidelity.epochs,
         "seed": candidate.seed,
         "candidate": json.dumps(rest, separators=(",", ":")),
+        "fidelity": json.dumps(rest["fidelity"], separators=(",", ":")),
+        "identity": IDENTITY_VERSION,
     }
 
 
-def read_candidate(arch: str, rest: str, what: str) -> Candidate:
+def read_candidate(arch: str, rest: str, what: str, identity: int | None = None) -> Candidate:
     """The candidate of a row of `trials`, with the identity that its network has today.
 
-    `arch` is the JSON of its architecture, `rest` that of its other fields, `what` names it in messages. Raises
-    `LedgerError` and `UnreadableError` as `from_json`.
+    `arch` is the JSON of its architecture, `rest` that of its other fields, `what` names it in messages; `identity` is
+    the version of the identity in it. Raises `LedgerError` and `UnreadableError` as `from_json`.
     """
     try:
         spec = msgspec.json.decode(arch, type=ArchSpec)
     except (ValueError, RecursionError):
         spec = _read(_parsed(arch, f"the network of {what}"), ArchSpec, f"the network of {what}")
-    stored = _parsed(rest, what)
-    candidate = _read({**stored, "arch": spec} if isinstance(stored, dict) else stored, Candidate, what)
+    try:
+        candidate = Candidate(arch=spec, **msgspec.structs.asdict(_CANDIDATES.decode(rest)))
+    except (ValueError, RecursionError):
+        stored = _parsed(rest, what)
+        candidate = _read({**stored, "arch": spec} if isinstance(stored, dict) else stored, Candidate, what)
+    if identity == IDENTITY_VERSION:
+        return candidate
     return msgspec.structs.replace(candidate, arch_id=identity_today(candidate.arch, candidate.arch_id))
 
 
@@ -124,7 +140,10 @@ def read_outcome(candidate: Candidate, finished: float, estimate: str, what: str
     `finished` is in seconds since the epoch (UTC), `estimate` the JSON of the estimate, `what` names the trial in
     messages. Raises `LedgerError` and `UnreadableError` as `from_json`.
     """
-    read = from_json(estimate, Estimate, f"the estimate of {what}")
+    try:
+        read = Estimate(**msgspec.structs.asdict(_ESTIMATES.decode(estimate)))
+    except (ValueError, RecursionError):
+        read = from_json(estimate, Estimate, f"the estimate of {what}")
     return Outcome(candidate=candidate, estimate=read, finished=finished)
 
 

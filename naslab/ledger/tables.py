@@ -61,8 +61,15 @@ trials = Table(
     Column("epochs", Integer, nullable=False),
     Column("seed", BigInteger, nullable=False),
     Column("candidate", Text, nullable=False),
+    Column("fidelity", Text),
+    Column("identity", Integer),
     UniqueConstraint("study_id", "trial", "arch_id"),
+    Index("trials_of_role", "study_id", "role", "trial", "arch_id", "fidelity", *Cost.__struct_fields__),
 )
+"""`fidelity` is the candidate's as JSON, `identity` the `IDENTITY_VERSION` of the program that told `arch_id`.
+
+It is empty for trials that programs before version 4 entered.
+"""
 
 outcomes = Table(
     "outcomes",
@@ -79,6 +86,7 @@ outcomes = Table(
     ForeignKeyConstraint(
         ["study_id", "trial", "arch_id"], [trials.c.study_id, trials.c.trial, trials.c.arch_id], name="outcome_of_trial"
     ),
+    Index("outcomes_of_failure", "study_id", "failure", "trial", "finished"),
     sqlite_autoincrement=True,
 )
 
@@ -90,6 +98,7 @@ measurements = Table(
     Column("metric", Text, primary_key=True),
     Column("value", Double, nullable=False),
     ForeignKeyConstraint(["study_id", "trial"], [outcomes.c.study_id, outcomes.c.trial]),
+    Index("values_of_metric", "study_id", "metric", "value", "trial"),
 )
 
 progress = Table(
@@ -107,6 +116,25 @@ progress = Table(
 """What trials in flight did so far: a row without an `epoch` when one is given to a worker, and a row an epoch.
 
 The rows of a trial go when it is finished; its outcome holds the curve.
+"""
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("study_id", Integer, primary_key=True),
+    Column("trial", Integer, primary_key=True, autoincrement=False),
+    Column("attempt", Integer, nullable=False),
+    Column("worker", Text),
+    Column("node", Text),
+    Column("claimed", Double),
+    Column("heartbeat", Double),
+    Column("estimate", Text),
+    ForeignKeyConstraint(["study_id", "trial"], [trials.c.study_id, trials.c.trial]),
+)
+"""Trials that workers of other machines may take (`naslab worker`): one without a `worker` waits for one.
+
+Who has it tells a `heartbeat`, in seconds since the epoch by the clock of the database, until its `estimate` is there
+as JSON. The row goes when the trial is finished.
 """
 
 MEASURED = (ACCURACY.name, LATENCY.name)

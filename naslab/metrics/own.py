@@ -11,6 +11,9 @@ TIMING = "timed forward passes"
 DEPLOYMENT = "the network in a target"
 """What measures: the `measured_by` of the rows below."""
 
+HEADS = "the heads of a detector"
+"""Counts what stands on a network beside it."""
+
 ACCURACY = Metric(
     name="accuracy",
     maximise=True,
@@ -240,6 +243,38 @@ R2 = Metric(
     digits=".4f",
     most=1.0,
 )
+DETECTOR_MACS = Metric(
+    name="detector_macs",
+    maximise=False,
+    stage="before training",
+    measured_by=HEADS,
+    summary="multiply-accumulates of a whole detector or segmenter, its heads too, one image",
+    unit="multiply-accumulates",
+    per="one image",
+    label="macs of the detector",
+    words="{} macs with heads",
+    digits=",.0f",
+    is_whole=True,
+    is_log=True,
+    least=0.0,
+)
+DETECTOR_PARAMS = Metric(
+    name="detector_params",
+    maximise=False,
+    stage="before training",
+    measured_by=HEADS,
+    summary="weights of a whole detector or segmenter, its heads too",
+    unit="weights",
+    label="weights of the detector",
+    words="{} weights with heads",
+    digits=",.0f",
+    is_whole=True,
+    is_log=True,
+    least=0.0,
+)
+DETECTOR_METRICS: tuple[Metric, ...] = (DETECTOR_MACS, DETECTOR_PARAMS)
+"""What a search for detectors and segmenters counts of each whole one."""
+
 TASK_METRICS: tuple[Metric, ...] = (
     *(TOP5_ACCURACY, BALANCED_ACCURACY, MACRO_F1, AUROC, EXPECTED_CALIBRATION_ERROR),
     *(MEAN_AVERAGE_PRECISION, MAE, RMSE, R2),

@@ -10,7 +10,14 @@ from naslab.errors import SpecError, UnknownNameError, nearest
 from naslab.metrics.deployed import AT, metric_at, rows_at
 from naslab.metrics.metric import Metric
 from naslab.metrics.outside import outside_metric, published_metric
-from naslab.metrics.own import EXTRAPOLATED_ACCURACY, IMAGES, MICROCONTROLLER_METRICS, OWN_METRICS, TASK_METRICS
+from naslab.metrics.own import (
+    DETECTOR_METRICS,
+    EXTRAPOLATED_ACCURACY,
+    IMAGES,
+    MICROCONTROLLER_METRICS,
+    OWN_METRICS,
+    TASK_METRICS,
+)
 from naslab.outside import OutsideError, is_outside
 
 if TYPE_CHECKING:
@@ -19,7 +26,7 @@ if TYPE_CHECKING:
 
 _SHOWN = {row.name: row for row in (IMAGES, EXTRAPOLATED_ACCURACY)}
 """Numbers that are no metrics of a network, and so no objectives, but are printed and drawn."""
-_OF_TASKS = {row.name: row for row in (*TASK_METRICS, *MICROCONTROLLER_METRICS)}
+_OF_TASKS = {row.name: row for row in (*TASK_METRICS, *MICROCONTROLLER_METRICS, *DETECTOR_METRICS)}
 """Metrics of some tasks and devices, where they are asked for; the ledger's view has no columns of them."""
 _declared: dict[str, Metric] = {row.name: row for row in OWN_METRICS}
 _brought: dict[str, str] = {}

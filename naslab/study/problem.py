@@ -13,6 +13,7 @@ from naslab.arch.cost import Cost
 from naslab.arch.spec import ArchSpec
 from naslab.errors import SpecError, UnknownNameError
 from naslab.metrics import (
+    DETECTOR_METRICS,
     MACS,
     MICROCONTROLLER_METRICS,
     find_metric,
@@ -122,7 +123,9 @@ class Limit(Spec, frozen=True):
         name, text = _named(text)
         if name is not None:
             is_declared(name)  # a published one is declared by this
-        found = cls._read(text, [row.name for row in (*metrics(), *MICROCONTROLLER_METRICS)], is_any=True)
+        found = cls._read(
+            text, [row.name for row in (*metrics(), *MICROCONTROLLER_METRICS, *DETECTOR_METRICS)], is_any=True
+        )
         row = find_metric(found.metric)
         if not row.is_limitable:
             told = f"is known after training, so that it limits the front: naslab pareto STUDY --limit '{found}'"

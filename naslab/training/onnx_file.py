@@ -70,7 +70,7 @@ def write_onnx(
         file = draft / path.name
         try:
             _export(module.eval(), shape, file, chosen)
-            _finish(file, metadata, chosen)
+            finish_onnx(file, metadata, chosen)
         except OSError as error:  # of the exporter and of onnx, which write it
             raise WriteError(path, error.strerror or str(error)) from error
         _check(module, shape, file, chosen)
@@ -144,8 +144,11 @@ def _export(module: nn.Module, shape: Shape, file: Path, options: OnnxOptions) -
         ) from None
 
 
-def _finish(file: Path, metadata: Mapping[str, str], options: OnnxOptions) -> None:
-    """Put the metadata in, and see that the file has the opset that was asked for."""
+def finish_onnx(file: Path, metadata: Mapping[str, str], options: OnnxOptions) -> None:
+    """Put `metadata` into an ONNX `file`, and see that it has the opset of the `options`.
+
+    Raises `NaslabError` where it has another one.
+    """
     import onnx
 
     model = onnx.load(str(file))

@@ -114,9 +114,8 @@ def test_it_can_be_calibrated(name: str, bench: Bench) -> None:
 def test_it_does_not_go_on_where_what_it_knows_has_changed(name: str, bench: Bench, tmp_path: Path) -> None:
     made = Bench(tmp_path)
     for file in bench.folder.iterdir():
-        if file.is_file() and file.suffix in (".csv", ".safetensors"):
+        if file.is_file() and file.suffix in (".csv", ".safetensors", ".db", ".db-wal"):
             (tmp_path / file.name).write_bytes(file.read_bytes())
-    made.search(None, "taught", trials=10, epochs=1)
     made.search(made.text(name), "known", trials=1)
     if name == "table":
         write_table(tmp_path / "known.csv", but="never")

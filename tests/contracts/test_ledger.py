@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 from ledger_examples import diverged_outcome, example_arch, example_candidate, example_outcome, example_study
+from postgres import BACKENDS
 from processes import HANG_SECONDS, several_programs
 from sqlalchemy import create_engine, text
 
@@ -24,7 +25,7 @@ from naslab.ledger.running import Epoch
 from naslab.study.outcome import EpochRecord
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=BACKENDS)
 def location(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Where a ledger is to be made."""
     if request.param == "sqlite":
@@ -154,6 +155,18 @@ def test_failures_keep_nan_infinities_and_odd_characters(ledger: Ledger) -> None
     assert math.isnan(outcome.estimate.curve[0].train_loss)
     assert outcome.estimate.curve[0].validation_loss == math.inf
     assert outcome.candidate == example_candidate(0)
+
+
+def test_several_are_finished_together_or_none_is(ledger: Ledger) -> None:
+    ledger.start("digits", [example_candidate(trial) for trial in range(3)])
+    done = [example_outcome(example_candidate(trial)) for trial in (2, 0)]
+    with pytest.raises(StudyError, match="trial 7 of study 'digits' was never started"):
+        ledger.finish_all("digits", [*done, example_outcome(example_candidate(7))])
+    assert ledger.outcomes("digits") == []
+    ledger.finish_all("digits", done)
+    ledger.finish_all("digits", [])
+    assert ledger.outcomes("digits") == done
+    assert [each.trial for each in ledger.in_flight("digits")] == [1]
 
 
 def test_finishing_twice_is_an_error_and_changes_nothing(ledger: Ledger) -> None:

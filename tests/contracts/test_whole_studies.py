@@ -11,6 +11,7 @@ import pytest
 from ledger_examples import example_candidate, example_outcome
 from made_studies import made_problem, made_study
 from own_searches import SPACE
+from postgres import BACKENDS
 
 import naslab
 from naslab.analysis.facts import facts
@@ -19,7 +20,7 @@ from naslab.estimators.inheritance import INHERITS
 from naslab.ledger import Ledger
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=BACKENDS)
 def location(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Where a ledger is to be made; blobs of a server's are in the working folder."""
     monkeypatch.chdir(tmp_path)

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import warm_start
 from ledger_examples import example_candidate, example_outcome, example_study
+from postgres import BACKENDS
 from processes import wait_until
 from sqlalchemy import create_engine, text
 
@@ -59,7 +60,7 @@ def program(source: str, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=BACKENDS)
 def location(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return str(tmp_path / "studies.db")

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import warm_start
 from kept_ledgers import place_kept, rows_of
+from postgres import BACKENDS
 
 from naslab.errors import LedgerError
 from naslab.ledger import Ledger
@@ -43,7 +44,7 @@ Ledger.open(sys.argv[1])
 """
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=BACKENDS)
 def location(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return str(tmp_path / "studies.db")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-import timm
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -14,6 +13,7 @@ from naslab.zoo import model
 
 def counted(name: str, shape: tuple[int, int, int]) -> tuple[int, int, int]:
     """Parameters, multiply-accumulates and outputs of convolutions of timm's network, without memory for it."""
+    timm = pytest.importorskip("timm")
     with torch.device("meta"):
         network = timm.create_model(name).eval()
     activations = 0

@@ -45,61 +45,47 @@ def test_every_block_is_drawn() -> None:
     assert set(BLOCKS) == set(typing.get_args(AnyBlock)) - {OutsideBlock}  # stands for the blocks of users
 
 
-@PROPERTY
+@settings(PROPERTY, max_examples=40)
 @given(archs())
-def test_cost_equals_the_built_module(arch: ArchSpec) -> None:
+def test_cost_and_shapes_equal_the_built_module(arch: ArchSpec) -> None:
     assert_built_as_counted(arch)
 
 
 @pytest.mark.parametrize("kind", BLOCKS, ids=lambda kind: kind.__name__)
-@settings(PROPERTY, max_examples=8)
+@settings(PROPERTY, max_examples=4)
 @given(st.data())
-def test_cost_equals_the_built_module_of_each_block(kind: type[msgspec.Struct], data: st.DataObject) -> None:
+def test_cost_and_shapes_equal_the_built_module_of_each_block(kind: type[msgspec.Struct], data: st.DataObject) -> None:
     assert_built_as_counted(data.draw(archs((kind,))))
 
 
 def assert_built_as_counted(arch: ArchSpec) -> None:
-    expected = cost(arch)
+    """The built module has the parameters, multiply-accumulates and activations counted, and each layer its shape."""
+    expected, rows = cost(arch), {row.path: row for row in layer_costs(arch)}
     with torch.device("meta"):
         module = module_of(lower(arch)).eval()
     activations = 0
+    seen: dict[str, torch.Size] = {}
 
     def add(_: nn.Module, __: object, output: Tensor) -> None:
         nonlocal activations
         activations += output.numel()
 
-    for each in module.modules():
+    for path, each in module.named_modules():
         if isinstance(each, nn.Conv2d):
             each.register_forward_hook(add)
+        if path in rows:
+            each.register_forward_hook(lambda _, __, output, path=path: seen.__setitem__(path, output.shape))
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         logits = module(torch.empty(BATCH, *arch.input, device="meta"))
     assert logits.shape == (BATCH, arch.num_classes)
     assert sum(each.numel() for each in module.parameters()) == expected.params
     assert counter.get_total_flops() == 2 * BATCH * expected.macs
     assert activations == BATCH * expected.activations
-
-
-@PROPERTY
-@given(archs())
-def test_shapes_are_those_of_the_running_module(arch: ArchSpec) -> None:
-    with torch.device("meta"):
-        module = module_of(lower(arch)).eval()
-    named = dict(module.named_modules())
-    seen: dict[str, torch.Size] = {}
-    rows = layer_costs(arch)
-    for row in rows:
-        if row.path in named:
-            named[row.path].register_forward_hook(
-                lambda _, __, output, path=row.path: seen.__setitem__(path, output.shape)
-            )
-    with torch.inference_mode():
-        module(torch.empty(BATCH, *arch.input, device="meta"))
-    for row in rows:
-        if row.path in seen:
-            channels, height, width = row.out_shape
-            is_flat = len(seen[row.path]) == 2 and height == width == 1
-            assert seen[row.path][1:] == ((channels,) if is_flat else row.out_shape), row.path
     assert seen
+    for path, shape in seen.items():
+        channels, height, width = rows[path].out_shape
+        is_flat = len(shape) == 2 and height == width == 1
+        assert shape[1:] == ((channels,) if is_flat else rows[path].out_shape), path
 
 
 @PROPERTY

@@ -12,8 +12,8 @@ from networkx.algorithms import isomorphism as iso
 from random_networks import archs, fits
 
 from naslab.arch import ArchSpec, AuxiliaryHead, Head, Skip, Stage, StochasticDepth, arch_id, canonical, lower
-from naslab.arch.identity import layer_rows
 from naslab.arch.plan import Act, Concat, Dag, Gate, History, Identity, Layer, Node, Residual, Sequence, Supervised
+from naslab.arch.plan_rows import layer_rows
 from naslab.errors import SpecError
 
 PROPERTY = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])

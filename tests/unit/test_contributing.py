@@ -46,8 +46,7 @@ def apply(root: Path, name: str, place: str, line: str, code: str) -> None:
 def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the package with all that the page adds."""
     root = tmp_path_factory.mktemp("extended")
-    skipped = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(Path(naslab.__file__).parent, root / "naslab", ignore=skipped)
+    shutil.copytree(Path(naslab.__file__).parent, root / "naslab")
     shutil.copytree(ROOT / "search_spaces", root / "search_spaces")
     (root / LAYER_TEST).parent.mkdir(parents=True)
     shutil.copy(ROOT / LAYER_TEST, root / LAYER_TEST)

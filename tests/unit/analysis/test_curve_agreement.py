@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from naslab.analysis import curve_agreement as analysis
 from naslab.analysis.curve_agreement import (
     CURVE_SCORES,
     CurveLine,
@@ -23,6 +24,14 @@ from naslab.study.outcome import Candidate, EpochRecord, Estimate, Failure, Fide
 
 END = 8
 NUM_NETWORKS = 12
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_resamples():
+    """A tenth of them: these intervals are asked to hold a value, not for their ends."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(analysis, "NUM_RESAMPLES", 100)
+        yield
 
 
 def curve_of(start: float, slope: float, gap: float = 0.1) -> tuple[EpochRecord, ...]:

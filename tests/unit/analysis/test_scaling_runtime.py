@@ -9,9 +9,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from naslab.analysis import scaling_runtime
 from naslab.analysis.scaling_runtime import COSTS, TimedNetwork, runtime_table
 from naslab.errors import StudyError
 from naslab.figures.scaling_runtime import write_runtime
+
+
+@pytest.fixture(autouse=True)
+def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tenth of them: these intervals are asked to hold a value, not for their ends."""
+    monkeypatch.setattr(scaling_runtime, "NUM_RESAMPLES", 200)
 
 
 def made_up(cause: str, noise: float = 0.05, count: int = 40) -> list[TimedNetwork]:

@@ -6,7 +6,6 @@ import csv
 import io
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,9 +23,10 @@ def evaluate(network: Any, trial: naslab.Trial) -> dict[str, float]:
     return {"f1": trial.number / 10, "loss": 1.0}
 
 
-@pytest.fixture
-def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[naslab.StudyView]:
-    with own_folder(tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Iterator[naslab.StudyView]:
+    """Six trials; its ledger is read by these tests and not written."""
+    with pytest.MonkeyPatch.context() as patch, own_folder(tmp_path_factory.mktemp("trials"), patch):
         yield search(evaluate, trials=6, strategy="evolution")
 
 

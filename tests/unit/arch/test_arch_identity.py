@@ -38,9 +38,11 @@ from naslab.arch import (
     canonical,
     lower,
 )
+from naslab.arch.block import Block, Context
 from naslab.arch.blocks import BranchWidths
-from naslab.arch.identity import layer_rows
-from naslab.arch.plan import Conv, DropPath, Identity, Layer, Residual, seq
+from naslab.arch.identity import rows_of
+from naslab.arch.plan import Concat, Conv, Dropout, DropPath, Identity, Layer, Residual, Shape, seq
+from naslab.arch.plan_rows import layer_rows
 from naslab.errors import SpecError
 from naslab.zoo import model
 
@@ -217,12 +219,71 @@ KNOWN = {
     "shufflenet_v2_x1_0": "a82cc861784cce97",
     "nasnet_a_mobile": "7064bc2154b848df",
     "convnext_tiny": "7134880ab54d9532",
+    "efficientnet_v2_s": "b5a0ffc9ca0a8467",
+    "inception_v3": "5c9f27978f78f50b",
+    "mobilenet_v3_large": "8bf83fed8e6b336b",
+    "nfnet_f0": "9ceff96260c0cc73",
+    "regnet_y_400mf": "49f9c7d99d6a78b3",
+    "resnet_rs_50": "fda8ce51aa482170",
 }
 
 
 @pytest.mark.parametrize("name", KNOWN)
 def test_identities_that_ledgers_hold_stay(name: str) -> None:
     assert arch_id(model(name)) == KNOWN[name]
+
+
+class Halved(Block, frozen=True, tag="test_halved"):
+    """A block that drops as often as it is told, then half of the time, then half as often above `halved_from`."""
+
+    halved_from: float = 0.0
+
+    def lower(self, shape: Shape, width: int | None, stride: int, context: Context, drop_rate: float = 0.0) -> Layer:
+        return seq(
+            often=Residual(Conv(shape[0], shape[0]), drop_rate=drop_rate),
+            always=DropPath(0.5),
+            seldom=DropPath(drop_rate / 2) if drop_rate > self.halved_from else None,
+        )
+
+
+class Thrifty(Block, frozen=True, tag="test_thrifty"):
+    """A block that tells its layers the rate in a field of another name."""
+
+    def lower(self, shape: Shape, width: int | None, stride: int, context: Context, drop_rate: float = 0.0) -> Layer:
+        return seq(body=Residual(Conv(shape[0], shape[0]), drop_rate=drop_rate), dropout=Dropout(drop_rate))
+
+
+@pytest.mark.parametrize("rate", [0.25, 0.5, 0.2])
+@pytest.mark.parametrize(
+    "block",
+    [
+        MBConv(),
+        Fractal(columns=2),
+        Halved(),
+        Halved(halved_from=0.3),
+        Halved(halved_from=1),
+        Thrifty(),
+        DropoutBlock(rate=0.5),
+    ],
+    ids=lambda each: type(each).__name__,
+)
+def test_rates_are_read_as_the_lowered_layers_hold_them(block: Any, rate: float) -> None:
+    stage = Stage(block=block, repeats=2)
+    arch = network(stage, stage, stochastic_depth=StochasticDepth(rate=rate))
+    assert rows_of(arch) == layer_rows(lower(arch))
+
+
+def test_networks_of_cells_without_auxiliary_heads_keep_their_identity() -> None:
+    assert arch_id(network(Stage(block=CELL, width=8, repeats=2))) == "74708427933172cb"
+    assert arch_id(network(CONV, Stage(block=CELL, width=8), stochastic_depth=DEEP)) == "49bed6acf53db21e"
+    assert arch_id(network(wide(Fractal(columns=2)), stochastic_depth=DEEP)) == "b3e34668cde2f827"
+
+
+def test_a_stack_of_one_branch_is_that_branch() -> None:
+    assert layer_rows(Concat(("only",), (Conv(8, 8),))) == layer_rows(Conv(8, 8))
+    assert layer_rows(Concat(("one", "two"), (Conv(8, 8), Conv(8, 8)))) != layer_rows(
+        seq(one=Conv(8, 8), two=Conv(8, 8))
+    )
 
 
 @pytest.mark.parametrize("seed", ["0", "1"])

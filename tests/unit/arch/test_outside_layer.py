@@ -155,7 +155,7 @@ def test_a_layer_that_nobody_builds_is_refused() -> None:
 def test_a_search_with_two_workers_runs_to_its_end(tmp_path: Path) -> None:
     """In a copy of naslab whose only change is the block's line in the union of blocks."""
     package = tmp_path / "naslab"
-    shutil.copytree(Path(naslab.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(Path(naslab.__file__).parent, package)
     union = package / "arch" / "blocks" / "__init__.py"
     text = union.read_text(encoding="utf-8")
     assert SHARED_IMPORT in text

@@ -22,8 +22,10 @@ from naslab.arch import (
     ConvNeXtBlock,
     DenseLayer,
     Edge,
+    Fire,
     Fractal,
     Head,
+    Inception,
     LocalNormBlock,
     MBConv,
     NormFreeBlock,
@@ -55,15 +57,15 @@ def network(*stages: Stage, **style: object) -> ArchSpec:
 EDGES = [Edge(op="separable_3x3", state=0), Edge(op="identity", state=1), Edge(op="max_pool_3x3", state=1)]
 CELL = Cell(pairs=(Pair(left=EDGES[0], right=EDGES[1]), Pair(left=EDGES[2], right=EDGES[0])))
 NETWORKS = {
-    "inverted bottlenecks": network(Stage(block=MBConv(), width=24, repeats=2, stride=2)),
+    "inverted bottlenecks": network(Stage(block=MBConv(), width=24, stride=2)),
     "residual blocks": network(
-        Stage(block=ResidualBlock(shortcut="pooled_projection"), width=24, repeats=2, stride=2),
+        Stage(block=ResidualBlock(shortcut="pooled_projection"), width=24, stride=2),
         Stage(block=PreactResidual(shortcut="pad"), width=32, stride=2),
         head=Head(norm=True, hidden=(12,), dropout=0.2),
     ),
     "branches": network(
         Stage(block=Parallel(branches=((PoolStep(strided=True),), (PoolStep(kind="avg", strided=True),))), stride=2),
-        Stage(block=SplitShuffleUnit(), width=48, repeats=2, stride=2),
+        Stage(block=SplitShuffleUnit(), width=48, stride=2),
         Stage(block=ShuffleUnit(groups=2), width=64, stride=2),
     ),
     "dense": network(
@@ -81,9 +83,10 @@ NETWORKS = {
         head=Head(norm_pooled=True),
     ),
     "standardised weights": network(
-        Stage(block=NormFreeBlock(group_width=8), width=32, repeats=2, stride=2), norm=NormStyle(kind="weights")
+        Stage(block=NormFreeBlock(group_width=8), width=32, stride=2), norm=NormStyle(kind="weights")
     ),
     "cells": network(Stage(block=CELL, width=8, repeats=2), Stage(block=CELL, width=8, stride=2)),
+    "inception and fire": network(Stage(block=Inception(), width=32), Stage(block=Fire(squeeze=4), width=32, stride=2)),
     "fractal": network(Stage(block=Fractal(columns=3), width=16, stride=2)),
 }
 
@@ -109,6 +112,7 @@ def jit_traced(module: torch.nn.Module, images: Tensor) -> Callable[[Tensor], Te
     return loaded
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "leave",
     [

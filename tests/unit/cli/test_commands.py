@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import warm_start
 from in_process import workers_in_process
 from tiny_space import SPACE
 
@@ -161,14 +162,14 @@ def test_train_reads_the_test_set_once_and_writes_a_network(commands: Commands) 
         "model.load_state_dict(safetensors.torch.load_file('weights.safetensors')); "
         "assert not any(name.split('.')[0] == 'naslab' for name in sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", code], cwd=commands.folder / "taken_home", check=True)
+    warm_start.run([sys.executable, "-c", code], cwd=commands.folder / "taken_home", check=True)
 
 
 def test_export_writes_python_and_onnx(commands: Commands) -> None:
     pytest.importorskip("onnxruntime")
-    shown = commands("export", "resnet20_cifar", "--out", "resnet.py", "--onnx", "resnet.onnx", "--json")
-    assert shown.value == {"model": "resnet20_cifar", "files": ["resnet.py", "resnet.onnx"]}
-    assert (commands.folder / "resnet.onnx").stat().st_size > 10_000
+    shown = commands("export", "small:best", "--out", "best.py", "--onnx", "best.onnx", "--json")
+    assert shown.value == {"model": "small:best", "files": ["best.py", "best.onnx"]}
+    assert (commands.folder / "best.onnx").stat().st_size > 10_000
 
 
 def test_a_trained_folder_is_a_model(commands: Commands) -> None:

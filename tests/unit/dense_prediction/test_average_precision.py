@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torchmetrics.classification import MulticlassJaccardIndex
-from torchmetrics.detection import MeanAveragePrecision
 
 from naslab.dense_prediction.average_precision import (
     ELEVEN_RECALLS,
@@ -60,6 +58,8 @@ def scenes():
 
 
 def theirs(scenes, **options):
+    from torchmetrics.detection import MeanAveragePrecision
+
     # Its own thresholds are float32, which recalls of exactly 0.7 fall on the wrong side of.
     exact = {"rec_thresholds": RECALLS.tolist(), "iou_thresholds": OVERLAPS.tolist()} | options
     measure = MeanAveragePrecision(class_metrics=True, **exact)
@@ -185,6 +185,8 @@ def test_keypoints_are_those_of_pycocotools():
 
 
 def test_mean_iou_is_that_of_torchmetrics():
+    from torchmetrics.classification import MulticlassJaccardIndex
+
     rng = np.random.default_rng(0)
     true, found = rng.integers(0, 4, (3, 20, 20)), rng.integers(0, 4, (3, 20, 20))
     true[0, :4] = 255

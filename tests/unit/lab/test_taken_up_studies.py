@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 from ledger_examples import example_candidate, example_outcome, example_study
+from postgres import BACKENDS
 from processes import HANG_SECONDS, several_programs
 from sqlalchemy import create_engine, text
 from tiny_search import Instant
@@ -40,7 +41,7 @@ SPACE = {
 }
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=BACKENDS)
 def location(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Where a ledger is to be made."""
     if request.param == "sqlite":

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from kept_ledgers import Rows, change, kept_versions, place_kept, rows_of
 from ledger_examples import example_study
+from postgres import BACKENDS
 from sqlalchemy import Connection, create_engine, inspect, text
 from sqlalchemy.exc import IntegrityError
 
@@ -36,7 +37,7 @@ WORDS = (
 """What version 2 calls otherwise, as it stands in JSON."""
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=BACKENDS)
 def location(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return str(tmp_path / "studies.db")
@@ -61,6 +62,9 @@ def in_new_words(rows: Rows) -> Rows:
     made = {
         name: [{key: told(key, value) for key, value in row.items()} for row in found] for name, found in rows.items()
     }
+    for row in made["trials"]:
+        told = json.loads(row["candidate"])["fidelity"]
+        row |= {"fidelity": json.dumps(told, separators=(",", ":")), "identity": None}
     return {name: sorted(found, key=lambda row: repr(list(row.values()))) for name, found in made.items()}
 
 
@@ -106,7 +110,7 @@ def test_a_kept_ledger_holds_everything_there_is_to_migrate(tmp_path: Path) -> N
 
 
 def test_version_1_says_the_same_in_new_words(location: str) -> None:
-    if SCHEMA_VERSION > 3:
+    if SCHEMA_VERSION > 4:
         pytest.skip("a later step changes the rows too")
     place_kept(1, location)
     before = rows_of(location)

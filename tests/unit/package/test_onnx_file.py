@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,17 +19,23 @@ from naslab.package.prepared import packaged_module
 from naslab.training import onnx_file
 from naslab.training.onnx_file import OnnxOptions, logit_difference, write_onnx
 
-onnx = pytest.importorskip("onnx")
-pytest.importorskip("onnxscript")
-runtime = pytest.importorskip("onnxruntime")
-
 ARCH = conv_net(input=(3, 8, 8))
 HOW = Preprocessing(height=12, width=10, channels=3, mean=(99.5, 110.0, 120.0), deviation=(50.0, 60.0, 70.0))
 FACTS = Facts(name="mine", arch=ARCH, preprocessing=HOW, class_names=tuple("ABCDEFGHIJ"))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def runtime() -> Any:
+    """Loaded by the tests that run, and not by every process that collects them."""
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxscript")
+    return pytest.importorskip("onnxruntime")
+
+
 @pytest.mark.parametrize(("pixels", "opset"), [("float32", 18), ("uint8", 20)])
-def test_it_is_one_file_that_takes_images_and_knows_its_classes(tmp_path, pixels, opset):
+def test_it_is_one_file_that_takes_images_and_knows_its_classes(tmp_path, pixels, opset, runtime):
+    import onnx
+
     path = tmp_path / "deep" / "net.onnx"
     export_network(ARCH, tmp_path / "net.py", "A network.", path, None, FACTS, options=OnnxOptions(opset, pixels))
     assert [each.name for each in path.parent.iterdir()] == ["net.onnx"]
@@ -44,7 +51,7 @@ def test_it_is_one_file_that_takes_images_and_knows_its_classes(tmp_path, pixels
     assert np.allclose(given, expected, atol=1e-4)
 
 
-def test_a_bare_one_takes_normalised_images(tmp_path):
+def test_a_bare_one_takes_normalised_images(tmp_path, runtime):
     export_network(ARCH, tmp_path / "net.py", "A network.", tmp_path / "net.onnx", None, FACTS, is_bare=True)
     session = runtime.InferenceSession(tmp_path / "net.onnx")
     assert session.get_inputs()[0].shape[1:] == [3, 8, 8]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-import timm
 import torch
 from torchvision.models.detection import FasterRCNN
 from torchvision.models.detection.backbone_utils import BackboneWithFPN
@@ -39,6 +38,7 @@ def test_maps_have_the_channels_and_sides_that_are_said(name: str) -> None:
 
 @pytest.mark.parametrize(("name", "theirs"), [("mobilenet_v2", "mobilenetv2_100"), ("resnet18", "resnet18")])
 def test_they_are_those_of_timm(name: str, theirs: str) -> None:
+    timm = pytest.importorskip("timm")
     with torch.device("meta"):
         network = timm.create_model(theirs, features_only=True)
     info = [(each["num_chs"], each["reduction"]) for each in network.feature_info.get_dicts()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,8 +17,13 @@ from naslab.package.facts import Facts, Preprocessing, header
 from naslab.pretrained.features import levels_of
 from naslab.training.weights import save_weights
 
-timm = pytest.importorskip("timm")
 IMAGES = torch.randn(2, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture(scope="module")
+def timm() -> Any:
+    """Loaded by the tests that run, and not by every process that collects them."""
+    return pytest.importorskip("timm")
 
 
 @pytest.fixture
@@ -29,7 +35,7 @@ def weights(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_trained_network_comes_from_timm(weights: Path) -> None:
+def test_a_trained_network_comes_from_timm(weights: Path, timm: Any) -> None:
     assert naslab.register_with_timm(weights, "mine") == ("naslab_mine",)
     assert "naslab_mine" in timm.list_models("naslab_*")
     network = timm.create_model("naslab_mine", pretrained=True).eval()
@@ -45,7 +51,7 @@ def test_a_trained_network_comes_from_timm(weights: Path) -> None:
 
 
 @pytest.mark.parametrize("arch", [conv_net(), cell_net()], ids=["plain", "cells"])
-def test_features_are_the_maps_that_timm_describes(arch) -> None:
+def test_features_are_the_maps_that_timm_describes(arch, timm: Any) -> None:
     [name] = naslab.register_with_timm(arch, "maps")
     places = range(len(levels_of(arch)))
     network = timm.create_model(name, features_only=True, out_indices=list(places), in_chans=2).eval()
@@ -57,7 +63,7 @@ def test_features_are_the_maps_that_timm_describes(arch) -> None:
         timm.create_model(name, features_only=True, out_indices=(9,))
 
 
-def test_other_classes_and_no_weights(weights: Path) -> None:
+def test_other_classes_and_no_weights(weights: Path, timm: Any) -> None:
     [name] = naslab.register_with_timm(replace(conv_net(), num_classes=4), "mine")
     assert timm.create_model(name, num_classes=3)(IMAGES).shape == (2, 3)
     assert timm.create_model(name)(IMAGES).shape == (2, 4)
@@ -67,7 +73,7 @@ def test_other_classes_and_no_weights(weights: Path) -> None:
         naslab.register_with_timm(["lenet5", "resnet18"], "both")
 
 
-def test_a_fine_tuning_call_keeps_what_fits(weights: Path) -> None:
+def test_a_fine_tuning_call_keeps_what_fits(weights: Path, timm: Any) -> None:
     [name] = naslab.register_with_timm(weights, "tuned")
     source = build(conv_net(), seed=5)
     network = timm.create_model(name, pretrained=True, num_classes=3)

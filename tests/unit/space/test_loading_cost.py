@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from few_calls import few_calls
 
 from naslab.arch import ArchSpec, Cost, cost
 from naslab.errors import SpecError
@@ -29,3 +30,11 @@ def test_an_option_that_fits_nowhere_is_found_where_others_fit() -> None:
     assert SearchSpace(template).size() == 4**3
     with pytest.raises(SpecError, match=r"stages\[3\].block.groups.choice\[2\]|groups"):
         SearchSpace({**template, "stages": [*widths, bad]})
+
+
+def test_a_misspelt_block_is_found_with_little_work() -> None:
+    """What a specification may hold is looked up once; for each option that is tried it was 3,000,000 calls."""
+    blocks = {"choice": [{"type": "residul"}, {"type": "mbconv"}]}
+    template = {"input": [1, 8, 8], "num_classes": 10, "stages": [{"block": blocks, "width": 8}]}
+    with few_calls(1_000_000), pytest.raises(SpecError, match="unknown block 'residul'"):
+        SearchSpace(template)

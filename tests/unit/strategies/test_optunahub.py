@@ -13,8 +13,6 @@ from naslab.study.outcome import Estimate, Outcome
 from naslab.study.problem import DataChoice, Objective, Problem
 from naslab.study.recipe import Recipe
 
-optunahub = pytest.importorskip("optunahub", reason="optunahub is not installed")
-
 PACKAGE = '''
 import numpy as np
 import optunahub
@@ -41,6 +39,7 @@ class Last(optunahub.samplers.SimpleBaseSampler):
 
 
 def test_a_sampler_loaded_through_optunahub_searches_a_space(tmp_path: Path) -> None:
+    optunahub = pytest.importorskip("optunahub", reason="optunahub is not installed")
     folder = tmp_path / "samplers" / "last"
     folder.mkdir(parents=True)
     (folder / "__init__.py").write_text(PACKAGE)

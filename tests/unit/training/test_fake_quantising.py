@@ -17,7 +17,11 @@ from naslab.training import fake_quantising, fit
 from naslab.training.fake_quantising import full_precision, quantise_in_training, require_torchao
 from naslab.training.weights import load_weights
 
-pytest.importorskip("torchao")
+
+@pytest.fixture(scope="module", autouse=True)
+def torchao() -> None:
+    """Loaded by the tests that run, and not by every process that collects them."""
+    pytest.importorskip("torchao")
 
 
 def rounded(weight: torch.Tensor, scales: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,165 @@
+"""A study of very many outcomes read in part: what its front, its progress and its corners are made of, and a sample.
+
+What is left out changes neither the front, its hypervolume and reference point nor the curves of progress. A page that
+drew a dot for each of a million networks would show no more, and nobody could open it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import func, select
+
+from naslab.analysis.progress import seconds_until
+from naslab.analysis.ranking import score_goal
+from naslab.analysis.study import StudyView, WholeStudy, problem_of, read_study
+from naslab.ledger.ledger import Ledger
+from naslab.ledger.many import NumberTable, count_searched, has_columns, read_numbers, study_id_of
+from naslab.ledger.news import read_outcomes
+from naslab.ledger.queries import same_trial
+from naslab.ledger.tables import outcomes, trials
+from naslab.metrics import is_described
+from naslab.pareto import is_non_dominated
+from naslab.study.outcome import Fidelity
+from naslab.study.problem import Objective
+
+MOST_READ = 8_000
+"""Outcomes of a search that are read and drawn as they are; of more a part is."""
+SAMPLE = 4_000
+"""Outcomes of such a part that are spread over the search, beside those that the front and the progress need."""
+AT_ONCE = 4_096
+
+Losses = NDArray[np.float64]
+Places = NDArray[np.intp]
+
+
+def read_thinned(ledger: Ledger, name: str, objectives: Sequence[Objective] | None = None) -> StudyView:
+    """The study `name` of `ledger` as `read_study` gives it; where it has more than 8,000 outcomes, in part.
+
+    The part is exact for the front in `objectives`, by default the study's own; its `whole` counts the rest. A study
+    with objectives that a description tells beyond cost, or with limits on what is measured, is read whole. Raises as
+    `read_study`.
+    """
+    if ledger.num_outcomes(name) <= MOST_READ:
+        return read_study(ledger, name)
+    record = ledger.study(name)
+    problem = problem_of(record)
+    goals = tuple(problem.objectives if objectives is None else objectives)
+    if problem.measured_limits or not all(has_columns(each.metric, is_described(each.metric)) for each in goals):
+        return read_study(ledger, name)
+    score = score_goal(record)
+    asked = (*goals, score) if has_columns(score.metric, is_described(score.metric)) else goals
+    numbers = read_numbers(ledger, name, list(dict.fromkeys(each.metric for each in asked)))
+    chosen = {*numbers.trial[_needed(numbers, goals, asked)].tolist(), *_first_failures(ledger, name)}
+    found = read_outcomes(ledger, study_id_of(ledger, name), sorted(chosen))
+    read = tuple(sorted(found.values(), key=lambda each: (each.finished, each.candidate.trial)))
+    runs = tuple(ledger.runs(name))
+    places = np.searchsorted(numbers.ends, [each.finished for each in read]).tolist()
+    seconds = seconds_until(
+        numbers.ends.tolist(), runs, min(each.finished - each.estimate.wall_seconds for each in read)
+    )
+    counts, measured = count_searched(ledger, name), _measured(numbers, goals)
+    num_compared = int(_compared(numbers, goals).sum())
+    return StudyView(
+        record=record,
+        problem=problem,
+        outcomes=read,
+        family=tuple(ledger.outcomes(name, role="family")),
+        baselines=tuple(ledger.outcomes(name, role="baseline")),
+        runs=runs,
+        num_in_flight=len(ledger.in_flight(name)),
+        whole=WholeStudy(
+            num_outcomes=counts.finished,
+            failed=counts.failed,
+            num_compared=num_compared,
+            num_networks=len(np.unique(numbers.network)),
+            num_lower=len(np.unique(numbers.network[measured])) - num_compared,
+            num_unmeasured=int((~measured).sum()),
+            places=tuple(place + 1 for place in places),
+            search_seconds=tuple(seconds[place] for place in places),
+        ),
+    )
+
+
+def _needed(numbers: NumberTable, goals: Sequence[Objective], asked: Sequence[Objective]) -> Places:
+    """The places of the outcomes that front, progress and corners are made of, and of a sample of the others."""
+    parts: list[Places] = [np.linspace(0, len(numbers.trial) - 1, min(SAMPLE, len(numbers.trial))).astype(np.intp)]
+    for goal in asked:
+        values = numbers.values[goal.metric]
+        if np.isfinite(values).any():
+            parts.append(np.array([np.nanargmin(values), np.nanargmax(values)], dtype=np.intp))
+    losses = _losses(numbers, goals)
+    compared = np.flatnonzero(_compared(numbers, goals))
+    parts.append(compared[is_non_dominated(losses[compared])])
+    order = np.lexsort((numbers.trial, numbers.finished))
+    parts.append(order[[0, -1]])
+    highest = numbers.fidelity == _highest(numbers, np.ones(len(numbers.trial), dtype=bool))
+    counted = order[(highest & _measured(numbers, goals))[order]]
+    parts.append(counted[growth(losses[counted])])
+    for goal in asked:
+        ranked = order[(highest & np.isfinite(numbers.values[goal.metric]))[order]]
+        told = goal.loss(1.0) * numbers.values[goal.metric][ranked]
+        best = np.minimum.accumulate(told)
+        parts.append(ranked[np.concatenate((np.ones(min(1, len(told)), dtype=bool), told[1:] < best[:-1]))])
+    return np.unique(np.concatenate(parts))
+
+
+def growth(losses: Losses) -> Places:
+    """The places of the points of `losses`, shape (points, objectives), that none before them is as good as.
+
+    They are those that made the front grow at their time.
+
+    >>> growth(np.array([[2.0, 2.0], [3.0, 2.0], [1.0, 3.0], [1.0, 1.0]])).tolist()
+    [0, 2, 3]
+    """
+    found: list[int] = []
+    front = np.empty((0, losses.shape[1]))
+    for first in range(0, len(losses), AT_ONCE):
+        group = losses[first : first + AT_ONCE]
+        covered = np.zeros(len(group), dtype=bool)
+        for each in front:
+            covered |= np.all(each <= group, axis=1)
+        for place in np.flatnonzero(~covered):
+            if not np.any(np.all(front <= group[place], axis=1)):
+                front = np.concatenate((front[~np.all(front >= group[place], axis=1)], group[place : place + 1]))
+                found.append(first + int(place))
+    return np.array(found, dtype=np.intp)
+
+
+def _losses(numbers: NumberTable, goals: Sequence[Objective]) -> Losses:
+    return np.stack([goal.loss(1.0) * numbers.values[goal.metric] for goal in goals], axis=1)
+
+
+def _measured(numbers: NumberTable, goals: Sequence[Objective]) -> NDArray[np.bool_]:
+    return np.asarray(np.all(np.isfinite(_losses(numbers, goals)), axis=1))
+
+
+def _highest(numbers: NumberTable, among: NDArray[np.bool_]) -> int:
+    """The place of the highest fidelity among some outcomes; -1 without any."""
+    there = np.unique(numbers.fidelity[among]).tolist()
+    return max(there, key=lambda place: _fidelity(numbers.fidelities[place]), default=-1)
+
+
+def _fidelity(stored: str) -> Fidelity:
+    return msgspec.json.decode(stored, type=Fidelity) if stored else Fidelity()
+
+
+def _compared(numbers: NumberTable, goals: Sequence[Objective]) -> NDArray[np.bool_]:
+    """Which outcomes a front compares: measured, at the highest fidelity of those, of each network the latest."""
+    measured = _measured(numbers, goals)
+    chosen = np.flatnonzero(measured & (numbers.fidelity == _highest(numbers, measured)))
+    _, last = np.unique(numbers.network[chosen][::-1], return_index=True)
+    compared = np.zeros(len(measured), dtype=bool)
+    compared[chosen[len(chosen) - 1 - last]] = True
+    return compared
+
+
+def _first_failures(ledger: Ledger, name: str) -> list[int]:
+    """The first trial that failed for each reason."""
+    columns = select(func.min(outcomes.c.trial)).join_from(outcomes, trials, same_trial())
+    is_failed = (outcomes.c.failure.is_not(None), trials.c.role == "search")
+    failed = columns.where(outcomes.c.study_id == study_id_of(ledger, name), *is_failed)
+    return [trial for (trial,) in ledger.rows(failed.group_by(outcomes.c.failure))]

@@ -1,0 +1,81 @@
+"""Made-up tables of what trainings give: skewed results with collapsed networks, noise that differs, measured costs.
+
+| kind | its results |
+|---|---|
+| `collapsed` | `accuracy` with a long bad tail, one network in 25 collapsed to chance, and the noise of one seed |
+| `uneven_noise` | `accuracy` whose noise is large for bad networks and small for good ones |
+| `measured` | `accuracy` and a `latency_ms` that is measured: half of it is told by macs, half by what no cost says |
+
+Each is drawn from a made-up table of knobs (`make_table`) by a seed of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from naslab.bench.made_table import make_scores, make_table
+from naslab.bench.table import TableDomain
+from naslab.errors import UnknownNameError
+from naslab.metrics import ACCURACY, LATENCY, MACS
+from naslab.study.problem import Objective
+
+Vector = NDArray[np.float64]
+
+CHANCE, CEILING = 1.0, 62.0
+COLLAPSED_EVERY = 25
+
+
+def make_kind(kind: str, seed: int = 0) -> TableDomain:
+    """The made-up table of a `kind`, a row of `KINDS`, by `seed`. Raises `UnknownNameError` for another one.
+
+    >>> make_kind("measured").num_objectives
+    2
+    """
+    if kind not in KINDS:
+        raise UnknownNameError("kind of made-up table", kind, KINDS)
+    base = make_table(objectives=("score", MACS.name), seed=seed)
+    rng = np.random.default_rng([seed, 23])
+    columns = KINDS[kind](base, rng)
+    return TableDomain(
+        base.space,
+        np.stack(list(columns.values()), axis=1),
+        features=np.log(base.losses[:, 1:]),
+        objectives=[Objective(metric=name, maximise=name == ACCURACY.name) for name in columns],
+        durations=base.durations,
+    )
+
+
+def _accuracy(score: Vector) -> Vector:
+    """Per cent: close to a ceiling for good scores, of a long tail for bad ones."""
+    return np.asarray(np.maximum(CEILING - 14.0 * np.exp(-0.6 * score), CHANCE))
+
+
+def _collapsed(base: TableDomain, rng: np.random.Generator) -> dict[str, Vector]:
+    accuracy = _accuracy(-base.losses[:, 0]) + rng.standard_normal(len(base.losses))
+    accuracy[rng.random(len(accuracy)) < 1 / COLLAPSED_EVERY] = CHANCE
+    return {ACCURACY.name: -accuracy}
+
+
+def _uneven_noise(base: TableDomain, rng: np.random.Generator) -> dict[str, Vector]:
+    accuracy = _accuracy(-base.losses[:, 0])
+    deviation = 0.1 + 0.15 * (CEILING - accuracy)
+    return {ACCURACY.name: -(accuracy + deviation * rng.standard_normal(len(accuracy)))}
+
+
+def _measured(base: TableDomain, rng: np.random.Generator) -> dict[str, Vector]:
+    accuracy = _accuracy(-base.losses[:, 0]) + 0.3 * rng.standard_normal(len(base.losses))
+    log_macs = np.log(base.losses[:, 1])
+    told = (log_macs - log_macs.mean()) / log_macs.std()
+    own = make_scores(base.space.knobs, base.space.keys, rng)
+    latency = 5.0 * np.exp(0.3 * (told + own) + 0.01 * rng.standard_normal(len(own)))
+    return {ACCURACY.name: -accuracy, LATENCY.name: latency}
+
+
+KINDS: dict[str, Callable[[TableDomain, np.random.Generator], dict[str, Vector]]] = {
+    "collapsed": _collapsed,
+    "uneven_noise": _uneven_noise,
+    "measured": _measured,
+}

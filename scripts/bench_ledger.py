@@ -1,0 +1,213 @@
+"""A ledger of many outcomes, and what reading it takes: CPU seconds, memory, sizes.
+
+    .venv/bin/python scripts/bench_ledger.py [--outcomes 100000] [--ledger FILE_OR_URL] [--strategies NAME ...]
+
+Networks are drawn from a shipped space and made-up accuracies put to them; nobody measured those. Every figure is of
+a process of its own: CPU seconds of user and system with start and imports, and the largest memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+from sqlalchemy import insert
+
+from naslab.execution.source import make_candidate
+from naslab.ledger import Ledger, RunRecord, StudyRecord
+from naslab.ledger.rows import candidate_row, measurement_rows, outcome_row
+from naslab.ledger.tables import measurements, outcomes, trials
+from naslab.provenance import installed_versions, machine_description
+from naslab.space import load_space
+from naslab.study.outcome import EpochRecord, Estimate, Failure, Outcome
+from naslab.study.problem import DataChoice, Objective, Problem
+from naslab.study.recipe import Recipe
+
+SPACE = "mixed_cifar"
+STUDY = "many"
+STRATEGIES = ("random", "evolution", "nsga2", "nsga3", "local", "bayes")
+AT_ONCE = 10_000
+BEGUN = 1_760_000_000.0
+SMALL = 2_000
+"""Networks that are really drawn where more are asked for: of one network many trials differ by their numbers alone."""
+
+
+class Figure(NamedTuple):
+    """What one command took: CPU seconds, the largest memory in MB, and the size of what it wrote in MB."""
+
+    cpu_seconds: float
+    memory_mb: float
+    written_mb: float | None = None
+
+
+def problem_of(space: str) -> Problem:
+    """Accuracy and macs in `space`, for which no data are read."""
+    goals = (Objective.named("accuracy"), Objective.named("macs"))
+    return Problem(space=load_space(space), objectives=goals, data=DataChoice(name="cifar10"), recipe=Recipe())
+
+
+def drawn(problem: Problem, count: int, is_distinct: bool) -> Iterator[Outcome]:
+    """`count` outcomes of the space: of networks that differ, or of a few with identities made up."""
+    rng = np.random.default_rng(0)
+    known: list[Any] = []
+    for trial in range(count):
+        if is_distinct or len(known) < SMALL:
+            genome = problem.space.sample(rng)
+            made = make_candidate(problem.space.decode(genome), trial, 2, 0, "search", genome)
+            known.append(made)
+        else:
+            made = known[trial % SMALL]
+            made = msgspec.structs.replace(made, trial=trial, arch_id=f"{trial:016x}")
+        parents = [trial // 2, trial // 3] if trial > 10 else []
+        made = msgspec.structs.replace(made, origin={"operator": "cross", "parents": parents})
+        yield finished(made, rng)
+
+
+def finished(candidate: Any, rng: np.random.Generator) -> Outcome:
+    """An outcome with a made-up accuracy that grows with the logarithm of macs; one in a hundred failed."""
+    end = BEGUN + 1.0 + 0.5 * candidate.trial
+    if candidate.trial % 100 == 99:
+        failure = Failure("diverged", "the loss was NaN in epoch 1", "")
+        return Outcome(candidate=candidate, estimate=Estimate(failure=failure, wall_seconds=0.5), finished=end)
+    best = 40 + 6 * float(np.log10(candidate.cost.macs)) + float(rng.normal(0, 3))
+    curve = tuple(EpochRecord(epoch, 2 / (epoch + 1), 2.1 / (epoch + 1), best - 2 + epoch, 0.2) for epoch in (1, 2))
+    measured = {"accuracy": best, "accuracy_sem": 0.3}
+    estimate = Estimate(measured=measured, curve=curve, wall_seconds=0.5, device="cpu", worker="worker-0")
+    return Outcome(candidate=candidate, estimate=estimate, finished=end)
+
+
+def make_ledger(location: str, count: int, is_distinct: bool) -> None:
+    """A ledger of one study of `count` outcomes at `location`."""
+    problem = problem_of(SPACE)
+    record = StudyRecord(
+        name=STUDY,
+        problem=msgspec.json.decode(msgspec.json.encode(problem)),
+        strategy="evolution",
+        epochs=2,
+        seed=0,
+        trials=count + 100,
+        created=BEGUN,
+    )
+    run = RunRecord(command="made by scripts/bench_ledger.py", started=BEGUN, versions=installed_versions())
+    with Ledger.open(location) as ledger:
+        ledger.create_study(record)
+        ledger.add_run(STUDY, run)
+        made = drawn(problem, count, is_distinct)
+        while group := list(islice(made, AT_ONCE)):
+            with ledger._writing() as connection:
+                connection.execute(insert(trials), [candidate_row(1, each.candidate) for each in group])
+                connection.execute(insert(outcomes), [outcome_row(1, each) for each in group])
+                connection.execute(insert(measurements), [row for each in group for row in measurement_rows(1, each)])
+
+
+def measured(command: Sequence[str], written: Path | None = None) -> Figure:
+    """What a Python program, `command` behind the interpreter, takes in a process of its own."""
+    code = (
+        "import resource, runpy, subprocess, sys\n"
+        "done = subprocess.run([sys.executable, *sys.argv[1:]], stdout=subprocess.DEVNULL)\n"
+        "used = resource.getrusage(resource.RUSAGE_CHILDREN)\n"
+        "print(done.returncode, used.ru_utime + used.ru_stime, used.ru_maxrss)\n"
+    )
+    said = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True, check=True)
+    rc, seconds, kilobytes = said.stdout.split()
+    if rc != "0":
+        raise SystemExit(f"{shlex.join(command)} failed:\n{said.stderr}")
+    size = written.stat().st_size / 1e6 if written is not None else None
+    return Figure(float(seconds), float(kilobytes) / 1e3, size)
+
+
+def resume(location: str, strategy: str) -> None:
+    """Go on with the study up to the first proposal of `strategy`, without workers."""
+    from naslab.execution.search import taken_up_source
+    from naslab.execution.search_source import search_source
+    from naslab.lab.problems import resolve_strategy
+
+    with Ledger.open(location, create=False) as ledger:
+        record = ledger.study(STUDY)
+        problem = problem_of(SPACE)
+        source = search_source(resolve_strategy(strategy, problem, 0), problem, record, ledger)
+        taken_up_source(ledger, STUDY, source)
+        [_] = source.propose(1, record.trials)
+
+
+def table(location: str, strategies: Sequence[str]) -> dict[str, Figure]:
+    """The figures of every command and of resuming by each of `strategies`."""
+    naslab = ["-c", "from naslab.cli.main import run; run()"]
+    found = {"imports alone (naslab --version)": measured([*naslab, "--version"])}
+    with tempfile.TemporaryDirectory() as folder:
+        page = Path(folder, "report.html")
+        found["studies"] = measured([*naslab, "studies", "--ledger", location])
+        found["pareto"] = measured([*naslab, "pareto", STUDY, "--ledger", location])
+        found["report"] = measured([*naslab, "report", STUDY, "--ledger", location, "--out", str(page)], page)
+    for strategy in strategies:
+        found[f"resume to a proposal, {strategy}"] = measured([__file__, "--resume", strategy, "--ledger", location])
+    return found
+
+
+def markdown(value: dict[str, Any]) -> str:
+    """The figures as a page."""
+    machine = value["machine"]
+    lines = [
+        f"# A ledger of {value['outcomes']:,} outcomes",
+        "",
+        f"`{value['command']}`: {value['backend']}, {value['megabytes']:,.0f} MB. {machine['processor']}, "
+        f"{machine['system']}. CPU seconds of processes of their own, start and imports counted in; beside other load.",
+        "",
+        "| what | CPU seconds | memory (MB) | file (MB) |",
+        "|---|---:|---:|---:|",
+    ]
+    for name, each in value["figures"].items():
+        file = "" if each["written_mb"] is None else f"{each['written_mb']:.1f}"
+        lines.append(f"| {name} | {each['cpu_seconds']:.1f} | {each['memory_mb']:,.0f} | {file} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Make the ledger if it is not there, measure, print the table and write it where asked."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--outcomes", type=int, default=100_000)
+    parser.add_argument("--ledger", help="a file or URL, made where it is not there; by default one for this run")
+    parser.add_argument("--distinct", action="store_true", help="every network is another one, which takes longer")
+    parser.add_argument("--strategies", nargs="*", default=list(STRATEGIES))
+    parser.add_argument("--resume", help=argparse.SUPPRESS)
+    parser.add_argument("--out", type=Path, help="both files, no ending")
+    given = parser.parse_args()
+    if given.resume:
+        resume(given.ledger, given.resume)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        location = given.ledger or str(Path(folder, "many.db"))
+        is_server = "://" in location and not location.startswith("sqlite")
+        if is_server or not Path(location).exists():
+            began = time.process_time()
+            make_ledger(location, given.outcomes, given.distinct)
+            print(f"made in {time.process_time() - began:.0f} CPU seconds", file=sys.stderr)
+        with Ledger.open(location, create=False) as ledger:
+            count = ledger.num_outcomes(STUDY)
+        value = {
+            "command": shlex.join(["scripts/bench_ledger.py", *sys.argv[1:]]),
+            "machine": machine_description(),
+            "outcomes": count,
+            "backend": "PostgreSQL" if is_server else "SQLite",
+            "megabytes": 0.0 if is_server else Path(location).stat().st_size / 1e6,
+            "figures": {name: each._asdict() for name, each in table(location, given.strategies).items()},
+        }
+    if given.out is not None:
+        given.out.with_suffix(".json").write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+        given.out.with_suffix(".md").write_text(markdown(value), encoding="utf-8")
+    print(markdown(value))
+
+
+if __name__ == "__main__":
+    main()

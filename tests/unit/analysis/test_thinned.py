@@ -1,0 +1,101 @@
+"""A study of very many outcomes, read in part, tells what the whole one does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from synthetic_study import study
+
+from naslab.analysis import thinned
+from naslab.analysis.study import StudyView, read_study
+from naslab.analysis.thinned import growth, read_thinned
+from naslab.figures.report import report_body, report_tables
+from naslab.ledger import Ledger
+from naslab.ledger.many import best_measured, count_searched
+from naslab.study.outcome import Failure, Fidelity, Outcome
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    """A study of 300 outcomes, some at a lower fidelity, one infeasible, one without a number."""
+    made = study(300)
+    problem = msgspec.to_builtins(made.problem)
+    record = msgspec.structs.replace(made.record, problem=problem, strategy="random")
+    done = [changed(each) for each in made.outcomes]
+    with Ledger.open(tmp_path / "studies.db") as opened:
+        opened.enter_finished(record, made.runs, [*done, *made.family, *made.baselines])
+        yield opened
+
+
+def changed(outcome: Outcome) -> Outcome:
+    """Every third at two epochs; trial 40 broke a limit, trial 41 measured nothing."""
+    candidate, estimate = outcome.candidate, outcome.estimate
+    if candidate.trial % 3 == 0:
+        candidate = msgspec.structs.replace(candidate, fidelity=Fidelity(epochs=2))
+    if candidate.trial == 40:
+        estimate = msgspec.structs.replace(estimate, failure=Failure("infeasible", "too slow"))
+    if candidate.trial == 41:
+        estimate = msgspec.structs.replace(estimate, measured={})
+    return msgspec.structs.replace(outcome, candidate=candidate, estimate=estimate)
+
+
+@pytest.fixture
+def part(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> StudyView:
+    monkeypatch.setattr(thinned, "MOST_READ", 100)
+    monkeypatch.setattr(thinned, "SAMPLE", 20)
+    return read_thinned(ledger, "digits-demo")
+
+
+def test_a_small_study_is_read_whole(ledger: Ledger) -> None:
+    assert read_thinned(ledger, "digits-demo") == read_study(ledger, "digits-demo")
+
+
+def test_front_progress_and_counts_are_those_of_all(ledger: Ledger, part: StudyView) -> None:
+    view = read_study(ledger, "digits-demo")
+    assert part.whole is not None
+    assert 20 <= len(part.outcomes) < 100
+    few, every = report_tables(part), report_tables(view)
+    assert few.front.front == every.front.front
+    assert few.front.hypervolume == every.front.hypervolume
+    assert few.front.reference == every.front.reference
+    assert len(few.front.points) + few.front.num_left_out == len(every.front.points)
+    for name in ("num_failed", "num_unmeasured", "num_lower"):
+        assert getattr(few.front, name) == getattr(every.front, name) > 0, name
+    counts = {group.reason: group.count for group in every.failures.groups}
+    assert {group.reason: group.count for group in few.failures.groups} == counts
+    assert few.failures.num_outcomes == 300
+    course, whole = few.progress, every.progress
+    entries = list(zip(whole.trials, whole.best_accuracy, whole.hypervolume_share, whole.search_seconds, strict=True))
+    told = zip(course.trials, course.best_accuracy, course.hypervolume_share, course.search_seconds, strict=True)
+    for number, entry in zip(course.numbers, told, strict=True):
+        np.testing.assert_equal(entry, entries[number - 1])
+    grown = {number for number, grew in enumerate(whole.has_more_hypervolume, start=1) if grew}
+    assert grown <= set(course.numbers)
+
+
+def test_the_page_says_what_is_left_out(part: StudyView) -> None:
+    tables = report_tables(part)
+    assert f"{tables.front.num_left_out:,} are not" in report_body(tables, "studies.db")
+
+
+def test_growth_is_what_none_before_is_as_good_as() -> None:
+    rng = np.random.default_rng(0)
+    losses = rng.integers(0, 8, size=(400, 3)).astype(float)
+    slow = [place for place in range(400) if not any(np.all(losses[other] <= losses[place]) for other in range(place))]
+    assert growth(losses).tolist() == slow
+
+
+def test_counts_and_the_best_are_asked_of_the_database(ledger: Ledger) -> None:
+    outcomes = ledger.outcomes("digits-demo", "search")
+    complete = [each for each in outcomes if each.is_complete]
+    counts = count_searched(ledger, "digits-demo")
+    assert counts.finished == len(outcomes) == 300
+    assert sum(counts.failed.values()) == 300 - len(complete)
+    for metric, maximise in (("accuracy", True), ("accuracy", False), ("macs", False)):
+        values = [each.value(metric) for each in complete if np.isfinite(each.value(metric))]
+        assert best_measured(ledger, "digits-demo", metric, maximise) == (max(values) if maximise else min(values))
+    assert best_measured(ledger, "digits-demo", "f1", True) is None

@@ -1,0 +1,135 @@
+"""Searches for detectors and segmenters: trained on each network, limited and judged by the cost of the whole."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from annotated_images import coco_content, write_coco, write_masks
+from in_process import workers_in_process
+
+import naslab
+from naslab.cli.main import run
+from naslab.dense_prediction.choosing import open_annotated
+from naslab.errors import NaslabError, SpecError, StudyError
+
+SPACE = """
+input: [3, 32, 32]
+num_classes: 3
+stages:
+  - {block: {type: conv}, width: {choice: [4, 6, 8]}, stride: 2}
+  - {block: {type: conv}, width: {choice: [4, 6, 8]}, stride: 2}
+"""
+HEADS = ("--levels", "2,4", "--head-channels", "8")
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("NASLAB_LEDGER", raising=False)
+    (tmp_path / "space.yaml").write_text(SPACE, encoding="utf-8")
+    with workers_in_process():
+        yield tmp_path
+
+
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    monkeypatch.setattr(sys, "argv", ["naslab", *words])
+    code = 0
+    try:
+        run()
+    except SystemExit as ended:
+        code = int(ended.code or 0)
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+def test_a_front_of_detectors_is_drawn_and_gone_on_with(here: Path, monkeypatch: Any, capsys: Any) -> None:
+    write_coco(here / "set", train=6)
+    words = ("search", "space.yaml", "--task", "detection", "--dataset", "coco:set", *HEADS, "--study", "found")
+    words = (*words, "--strategy", "random", "--epochs", "1", "--workers", "1", "--json")
+    words = (*words, "--objectives", "ap50:max,macs", "--limit", "macs<=14.64M")
+    code, out, said = command(monkeypatch, capsys, *words, "--trials", "2")
+    assert code == 0, said
+    first = json.loads(out)
+    assert (first["complete"], first["failed"]) == (2, 0)
+    code, out, said = command(monkeypatch, capsys, *words, "--trials", "3")
+    assert (code, json.loads(out)["complete"]) == (0, 3), said
+    study = naslab.open_study("found")
+    assert [goal.metric for goal in study.problem.objectives] == ["box_ap50", "detector_macs"]
+    for outcome in study.outcomes:
+        whole = naslab.detector_cost(outcome.candidate.arch, 2, levels=(2, 4), channels=8)
+        assert outcome.estimate.measured["detector_macs"] == whole.macs
+        assert outcome.is_infeasible == (whole.macs > 14.64e6)
+        assert outcome.is_infeasible or 0 <= outcome.estimate.measured["box_ap50"] <= 1
+        assert len(outcome.estimate.curve) == (0 if outcome.is_infeasible else 1)
+    front = naslab.pareto_front(study).front
+    assert front[0].value("detector_macs") <= 14.64e6
+    naslab.write_report(study, here / "report.html")
+    assert "detector_macs" in (here / "report.html").read_text(encoding="utf-8")
+    trained = naslab.train_detector(
+        "found:best", task="detection", dataset="coco:set", epochs=1, levels=(2, 4), channels=8, device="cpu"
+    )
+    assert trained["cost"]["macs"] <= 14.64e6
+    change = coco_content(6)
+    change["annotations"][0]["bbox"][2] += 1
+    (here / "set/annotations/instances_train2020.json").write_text(json.dumps(change), encoding="utf-8")
+    code, _, said = command(monkeypatch, capsys, *words, "--trials", "4")
+    assert (code, len(said.strip().splitlines())) == (2, 1)
+
+
+def test_a_segmenter_is_searched_for_from_python(here: Path) -> None:
+    write_masks(here / "set")
+    asked = "segmentation:data=masks:set,levels=2-4,channels=16"
+    study = naslab.search("space.yaml", estimator=asked, trials=1, epochs=1, strategy="random", workers=1)
+    (outcome,) = study.outcomes
+    assert [goal.metric for goal in study.problem.objectives] == ["mean_iou", "detector_macs"]
+    assert 0 <= outcome.estimate.measured["mean_iou"] <= 1
+
+
+def test_no_search_chooses_by_images_that_a_training_is_tested_on(here: Path) -> None:
+    write_coco(here / "set", train=6)
+    data = open_annotated("coco:set", "detection")
+    _, tested, _ = data.split()
+    trained, validated = data.search_split()
+    assert (len(trained), len(validated)) == (5, 1)
+    assert not {each.path for each in (*trained, *validated)} & {each.path for each in tested}
+
+
+@pytest.mark.parametrize(
+    ("words", "rule"),
+    [
+        (("--dataset", "coco:nowhere"), "the folder of the data set is not there"),
+        (("--dataset", "masks:set"), "needs a data set coco:DIR"),
+        (("--dataset", "coco:set"), "has maps at strides 2, 4, none at 8, 16, 32"),
+        (("--dataset", "coco:set", "--levels", "2,x"), "must be strides, as 4-8-16-32"),
+        (("--dataset", "coco:set", "--kind", "unet"), "must be one of faster_rcnn"),
+        (("--dataset", "coco:set", *HEADS, "--objectives", "accuracy"), "accuracy"),
+        (("--dataset", "coco:set", *HEADS, "--rungs", "1,2"), "--rungs has no effect"),
+        (("--dataset", "coco:set", *HEADS, "--pretrained", "torchvision"), "--pretrained has no effect"),
+        (("--dataset", "coco:set", *HEADS, "--recipe", "full"), "--recipe has no effect"),
+        (("--dataset", "coco:set", *HEADS, "--limit", "accuracy>=3"), "accuracy"),
+    ],
+)
+def test_what_does_not_fit_is_one_line(words: Any, rule: str, here: Path, monkeypatch: Any, capsys: Any) -> None:
+    write_coco(here / "set")
+    code, out, said = command(monkeypatch, capsys, "search", "space.yaml", "--task", "detection", *words)
+    assert (code, out) == (2, "")
+    assert rule in said
+    assert len(said.strip().splitlines()) == 1
+
+
+def test_only_detectors_have_heads() -> None:
+    with pytest.raises(StudyError, match="nothing measures detector_macs before training"):
+        naslab.search("digits_demo", limits=["detector_macs<=1M"])
+    with pytest.raises(StudyError, match="no estimator of a search measures the objective detector_macs"):
+        naslab.search("digits_demo", objectives=["accuracy", "detector_macs"])
+    with pytest.raises(StudyError, match="says its data itself"):
+        naslab.search("digits_demo", dataset="digits", estimator="detection:data=coco:set")
+    with pytest.raises(SpecError, match="must name a data set"):
+        naslab.search("digits_demo", estimator="detection")
+    with pytest.raises(NaslabError, match="option of detection"):
+        naslab.search("digits_demo", estimator="detection:images=3")
