@@ -129,6 +129,8 @@ NEEDS: dict[str, dict[str, Need]] = {
             "space",
             "strategy",
             "trials",
+            "log",
+            "hours",
             "objectives",
             "limit",
             "operators",
@@ -154,6 +156,7 @@ NEEDS: dict[str, dict[str, Need]] = {
     },
     "pareto": _always("study", "x", "y", "limit", "out", "ledger", "json"),
     "dashboard": _always("port", "host", "opens", "ledger"),
+    "worker": _always("study", "idle", "device", "data_dir", "ledger", "json"),
     "report": _always("study", "out", "ledger", "json"),
     "rescale": {
         **_always("model", "phi", "target_macs", "target_params", "target_activations", "target_latency_ms"),

@@ -12,10 +12,11 @@ from naslab.arch import ArchSpec, encode
 from naslab.errors import StudyError
 from naslab.execution.events import Observer, StudyOpened, ignore
 from naslab.execution.workers import Workers
+from naslab.lab.listed_runs import run_listed
 from naslab.lab.models import Model
 from naslab.lab.problems import ListedNetwork
 from naslab.lab.records import run_record
-from naslab.lab.search import run_listed, search
+from naslab.lab.search import search
 from naslab.lab.search_estimators import estimator_of
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.location import locate

@@ -23,14 +23,18 @@ from naslab.estimators.estimator import Estimator
 from naslab.estimators.limited import limited
 from naslab.estimators.named import named
 from naslab.execution.checkpoints import sweep_checkpoints
-from naslab.execution.events import Observer, StrategyChosen, StudyOpened, ignore
+from naslab.execution.events import Observer, StrategyChosen, StudyOpened, ignore, tell_prints
 from naslab.execution.executor import Executor
 from naslab.execution.first_failures import FirstFailuresSource
+from naslab.execution.lease_executor import LeaseExecutor
 from naslab.execution.search import run_candidates
 from naslab.execution.search_source import require_stoppable, search_source
-from naslab.execution.source import ListSource, make_candidate
+from naslab.execution.source import make_candidate
+from naslab.execution.time_budget import require_hours, within_hours
 from naslab.execution.workers import Workers
 from naslab.lab.detector_search import of_whole_detectors
+from naslab.lab.joining import require_offerable
+from naslab.lab.listed_runs import run_listed
 from naslab.lab.models import (
     COUNT,
     DATASET,
@@ -60,7 +64,7 @@ from naslab.lab.problems import (
     strategy_source,
     target_source,
 )
-from naslab.lab.records import begun_data, begun_with, run_record, taken_up, with_idle_fields
+from naslab.lab.records import as_begun, begun_with, run_record, taken_up, with_idle_fields
 from naslab.lab.search_arguments import ESTIMATOR, RUNGS, STRATEGY
 from naslab.lab.search_estimators import (
     SearchEstimator,
@@ -98,6 +102,7 @@ if TYPE_CHECKING:
     max_images=MAX_IMAGES,
     strategy=STRATEGY,
     trials=COUNT,
+    hours=optional(number()),
     epochs=optional(COUNT),
     objectives=optional(NAMES),
     limits=many(text("a limit, as 'macs<=50e6'")),
@@ -127,6 +132,7 @@ def search(
     max_images: int | None = None,
     strategy: str | BaseSampler | Strategy = "evolution",
     trials: int = 50,
+    hours: float | None = None,
     epochs: int | None = None,
     objectives: Sequence[str] | None = None,
     limits: Sequence[str] = (),
@@ -146,7 +152,7 @@ def search(
     data_dir: str | None = None,
     deterministic: bool = False,
     accept_changes: bool = False,
-    on_event: Observer = ignore,
+    on_event: Observer = tell_prints,
 ) -> StudyView:
     """Search a space and return the study; the same call again continues it, also after a crash.
 
@@ -158,9 +164,11 @@ def search(
     several, `"128,160,192"` or `"128:224:32"`, each network chooses its own (elastic resolution).
     `strategy` is a name (`auto` leaves the choice to naslab), a sampler of Optuna, or one of your own: an object with
     `ask` and `tell`, what makes such of (problem, seed), or its name as `"my_code:MyStrategy"`. `trials` is a total
-    over all calls, of `epochs` epochs each, by default 4. `objectives` are names of metrics, accuracy and macs by
-    default; `limits` such as `"macs<=50M"` are met before anything is trained. `baselines` are zoo networks trained
-    after the search with the same recipe: `recipe` is a recipe, its name or its file, `short` by default.
+    over all calls, of `epochs` epochs each, by default 4; `hours` ends a study by time, whichever comes first: nothing
+    new is started once it was searched so long over all calls, and what is in flight ends. `objectives` are names of
+    metrics, accuracy and macs by default; `limits` such as `"macs<=50M"` are met before anything is trained.
+    `baselines` are zoo networks trained after the search with the same recipe: `recipe` is a recipe, its name or its
+    file, `short` by default.
 
     Equal seeds give equal proposals for the same order in which candidates finish; with several workers that order may
     be another in each run. A `deterministic` study is the same for any number of workers, also when it was interrupted:
@@ -206,6 +214,7 @@ def search(
         max_images=max_images,
         strategy=strategy,
         trials=trials,
+        hours=hours,
         epochs=epochs,
         objectives=objectives,
         limits=limits,
@@ -274,6 +283,7 @@ def plan_search(options: SearchOptions) -> PlannedSearch:
         problem, start = begun_from(problem, options)
     if asked is not None:
         require_estimator_fits(asked, options, problem)
+    require_hours(options.hours, options.deterministic)
     if options.stop_early is not None:
         require_stoppable(options.stop_early, problem.objectives, is_own)
     baselines = [baseline(name, problem) for name in options.baselines]
@@ -317,12 +327,13 @@ def run_search(options: SearchOptions, on_event: Observer = ignore) -> StudyView
     """Make the study that the options ask for, or go on with it; see `search`."""
     plan = plan_search(options)
     with plan.workers.connection(locate(options.ledger).ray_log), Ledger.open(options.ledger) as ledger:
-        begun = begun_data(ledger, plan.study, plan.problem.data)
-        if begun is not None:
-            plan = plan_search(dataclasses.replace(options, dataset=begun))
+        if begun := as_begun(ledger, plan.study, plan.problem):
+            plan = plan_search(dataclasses.replace(options, study=plan.study, **begun))
         choice = None if plan.choice is None else begun_with(ledger, plan.study, plan.choice)
         strategy = plan.strategy if choice is None else choice.name
         record = with_idle_fields(ledger, study_record(plan, strategy_name(strategy)))
+        if plan.workers.kind == "ledger":
+            require_offerable(record, ledger)
         spent = plan.fidelity if has_trained(record) else msgspec.structs.replace(plan.fidelity, epochs=record.epochs)
         proposing = resolve_strategy(strategy, plan.problem, options.seed)
         with taken_up(ledger, record, on_event, options.accept_changes):
@@ -339,11 +350,16 @@ def run_search(options: SearchOptions, on_event: Observer = ignore) -> StudyView
                 estimator = plan.estimator.placed(ledger, record)
             estimator = limited(estimator, plan.problem)
             threads = 1 if record.deterministic else None
-            with plan.workers.start(estimator, plan.memory, threads) as executor:
+            if plan.workers.kind == "ledger":
+                workers: Executor = LeaseExecutor(ledger, record.name, plan.workers.num_workers)
+            else:
+                workers = plan.workers.start(estimator, plan.memory, threads)
+            with workers as executor:
                 tidy = partial(sweep_checkpoints, ledger, record, plan.problem.objectives)
                 source = search_source(proposing, plan.problem, record, ledger, spent)
                 if plan.estimator is not None and plan.estimator.made_with:
                     source = FirstFailuresSource(source)
+                source = within_hours(source, options.hours, ledger.runs(record.name), outcomes, on_event)
                 run_candidates(record.name, ledger, executor, source, on_event, tidy)
                 if plan.baselines:
                     whole = spent if plan.rungs is None else Fidelity(epochs=record.epochs)
@@ -374,26 +390,3 @@ def study_record(plan: PlannedSearch, strategy: str) -> StudyRecord:
         estimator_file="" if estimator is None else estimator.sha256,
         made_with=made_with,
     )
-
-
-def run_listed(
-    ledger: Ledger,
-    record: StudyRecord,
-    executor: Executor,
-    role: Literal["family", "baseline"],
-    listed: Sequence[ListedNetwork],
-    on_event: Observer,
-    tidy: Callable[[], object] = lambda: None,
-    fidelity: Fidelity | None = None,
-    seeds: int = 1,
-) -> None:
-    """Estimate the networks `listed` beside a search, in the `role` of its family or its baselines.
-
-    Those of which the study `record` of `ledger` has a result are left out. `executor` runs them at `fidelity`, by
-    default whole, each from as many `seeds`, the study's own first; `on_event` is told, `tidy` called at the end.
-    """
-    spent = fidelity or Fidelity(epochs=record.epochs)
-    jobs = [(arch, origin, record.seed + more) for more in range(seeds) for arch, origin in listed]
-    made = [make_candidate(arch, 0, spent.epochs, seed, role, origin=origin) for arch, origin, seed in jobs]
-    candidates = [msgspec.structs.replace(each, fidelity=spent) for each in made]
-    run_candidates(record.name, ledger, executor, ListSource(candidates), on_event, tidy)

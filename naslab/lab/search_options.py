@@ -82,6 +82,12 @@ class SearchOptions:
     trials: int = field(
         default=50, metadata=_told("Search", "Candidates in all, over every run of the study.", grows="trials")
     )
+    hours: float | None = field(
+        default=None,
+        metadata=_told(
+            "Search", "Start nothing new once the study was searched this long, over every run; trials are the most."
+        ),
+    )
     objectives: Sequence[str] | None = field(
         default=None,
         metadata=_told(
@@ -231,7 +237,7 @@ class SearchOptions:
             "Workers",
             "How many candidates are estimated at once, and where.",
             flags={
-                "executor": "Worker processes here, or Ray actors.",
+                "executor": "Worker processes here, Ray actors, or those that join by the ledger (naslab worker).",
                 "workers": "Candidates at once; by default one a core or GPU.",
                 "gpus_per_worker": "Share of a GPU for each worker; 0 keeps to the CPU, by default a GPU if any.",
                 "ray_address": "An existing Ray cluster, as host:port or 'auto'.",
