@@ -65,13 +65,6 @@ class SearchEstimator(NamedTuple):
         )
 
 
-def fidelity_of(rungs: Rungs | None, epochs: int, estimator: SearchEstimator | None) -> Fidelity:
-    """What is spent on a new network: what the estimator's name says, the first rung, or `epochs`."""
-    if estimator is not None and estimator.fidelity is not None:
-        return estimator.fidelity
-    return Fidelity(epochs=epochs) if rungs is None else rungs.fidelity(0)
-
-
 def estimator_of(
     problem: Problem,
     data_dir: str | None,
