@@ -19,6 +19,10 @@ OLDEST := .venv-oldest
 LIGHT := .venv-light
 DEMO := results/demo
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+UV := $(shell command -v uv 2>/dev/null)
+# The first installation says how far it is, and is quicker by uv where that is there.
+FIRST_INSTALL := $(if $(UV),$(UV) pip install --python $(BIN)/python,$(BIN)/python -m pip install --disable-pip-version-check) \
+    --constraint constraints.txt
 FAST := tests/unit/arch tests/unit/space tests/unit/study tests/unit/scaling tests/unit/analysis tests/unit/ledger \
     tests/unit/execution/test_worker_pool.py tests/unit/execution/test_search.py tests/unit/execution/test_admission.py \
     tests/unit/test_layering.py tests/unit/test_pareto.py tests/unit/training/test_loop.py tests/contracts/test_strategies.py
@@ -31,8 +35,9 @@ help:
 	@sed -n 's/^# //p' Makefile
 
 $(VENV)/.installed: pyproject.toml constraints.txt
+	@echo "naslab: installing PyTorch and the rest into $(VENV), once; that is about 1 GB and takes minutes"
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) --editable .
+	$(FIRST_INSTALL) --editable .
 	@touch $@
 
 $(VENV)/.installed-tests: $(VENV)/.installed
@@ -46,11 +51,14 @@ $(OLDEST)/.installed: pyproject.toml constraints-oldest.txt
 
 demo: $(VENV)/.installed
 	@mkdir -p $(DEMO)
+	@echo "naslab: 1 of 3, searching 40 networks on the digits"
 	$(BIN)/naslab search digits_demo --dataset digits --study demo --ledger $(DEMO)/study.db \
 	    --strategy nsga2 --trials 40 --epochs 4 --objectives accuracy,macs --limit 'macs<=3e6' --seed 0 \
 	    --baseline resnet20_cifar
 	$(BIN)/naslab pareto demo --ledger $(DEMO)/study.db --out $(DEMO)/front.html
-	$(BIN)/naslab rescale demo:best --ledger $(DEMO)/study.db --phi -1 1 2 --train --out $(DEMO)/family
+	@echo "naslab: 2 of 3, a family of the best network, three seeds each"
+	$(BIN)/naslab rescale demo:best --ledger $(DEMO)/study.db --phi -1 1 2 --train --seeds 3 --out $(DEMO)/family
+	@echo "naslab: 3 of 3, the report"
 	$(BIN)/naslab report demo --ledger $(DEMO)/study.db --out $(DEMO)/report.html
 
 check: $(VENV)/.installed-tests

@@ -187,15 +187,36 @@ def shortened(text: str, most: int) -> str:
     return f"{text[: most - len(' ... ') - tail]} ... {text[-tail:]}"
 
 
+LEAST_LIKENESS = 0.65
+"""How alike names of more than three letters are that one may be taken for; `depth` and `width` are 0.6."""
+OTHER_WORDS: dict[str, tuple[str, ...]] = {
+    "depth": ("repeats",),
+    "layers": ("repeats", "stages"),
+    "num_layers": ("repeats",),
+    "num_blocks": ("repeats",),
+    "channels": ("width",),
+    "filters": ("width",),
+    "out_channels": ("width",),
+    "kernel_size": ("kernel",),
+    "strides": ("stride",),
+    "expand_ratio": ("expansion",),
+    "act": ("activation",),
+}
+"""What is called otherwise here than in other libraries."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """The ending of a message about an unknown `name`: at most three near ones, or at most 30 of the names there are.
 
-    >>> nearest("mbconf", ["mbconv", "residual"]), nearest("x", ["mbconv"])
-    (" (did you mean 'mbconv'?)", ' (known: mbconv)')
+    >>> nearest("mbconf", ["mbconv", "residual"]), nearest("x", ["mbconv"]), nearest("depth", ["width", "repeats"])
+    (" (did you mean 'mbconv'?)", ' (known: mbconv)', " (did you mean 'repeats'?)")
     """
     names, name = sorted(set(known)), name[:MOST_OF_A_VALUE]
+    meant = [each for each in OTHER_WORDS.get(name.lower(), ()) if each in names]
     longer = [known for known in names if len(name) >= 3 and known.startswith(name)]
-    close = list(dict.fromkeys([*longer, *difflib.get_close_matches(name, names, n=3, cutoff=0.6)]))[:3]
+    cutoff = LEAST_LIKENESS if len(name) > 3 else 0.6
+    likely = difflib.get_close_matches(name, names, n=3, cutoff=cutoff)
+    close = meant or list(dict.fromkeys([*longer, *likely]))[:3]
     if close:
         return " (did you mean " + " or ".join(f"'{each}'" for each in close) + "?)"
     if not names:

@@ -12,6 +12,7 @@ With the reference (10, 6) the first spans a box of 2 x 4 and the third one of 4
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, bisect_right
 
 import numpy as np
@@ -20,6 +21,11 @@ from numpy.typing import ArrayLike, NDArray
 from naslab.errors import SpecError
 
 Losses = NDArray[np.float64]
+
+FEW_POINTS = 128
+"""Up to so many points all pairs of them are compared at once."""
+NUM_PIVOTS = 24
+"""Points by which others are found to be dominated before a front is looked for among the rest."""
 
 
 def dominates(one: ArrayLike, two: ArrayLike) -> bool:
@@ -43,9 +49,12 @@ def is_non_dominated(losses: ArrayLike) -> NDArray[np.bool_]:
     points = checked_losses(losses)
     if points.shape[1] == 1:
         return np.asarray(points[:, 0] == points[:, 0].min()) if len(points) else np.zeros(0, dtype=bool)
-    unique, where = np.unique(points, axis=0, return_inverse=True)
+    left = np.flatnonzero(_may_be_on_front(points)) if len(points) > FEW_POINTS else np.arange(len(points))
+    unique, where = np.unique(points[left], axis=0, return_inverse=True)
     find = {2: _front_of_two, 3: _front_of_three}.get(points.shape[1], _front_of_many)
-    return find(unique)[where.reshape(-1)]
+    front = np.zeros(len(points), dtype=bool)
+    front[left] = find(unique)[where.reshape(-1)]
+    return front
 
 
 def non_dominated_ranks(losses: ArrayLike) -> NDArray[np.int64]:
@@ -58,6 +67,8 @@ def non_dominated_ranks(losses: ArrayLike) -> NDArray[np.int64]:
     """
     points = checked_losses(losses)
     ranks = np.zeros(len(points), dtype=np.int64)
+    if len(points) <= FEW_POINTS:
+        return _ranks_of_few(points, ranks)
     left = np.arange(len(points))
     rank = 0
     while len(left):
@@ -123,7 +134,8 @@ def hypervolume(losses: ArrayLike, reference: ArrayLike) -> float:
     """The volume between the points and `reference` of shape (objectives,) that the points dominate; exact.
 
     `losses` have the shape (points, objectives); points that do not dominate the reference add nothing. Two objectives
-    by a sweep, more by slicing along the last (While et al. 2006, "HSO"). Raises `SpecError` where the reference has
+    and three by a sweep (Beume et al. 2009), more by what each point adds to those behind it (While et al. 2012,
+    "WFG"). Raises `SpecError` where the reference has
     another number of objectives.
 
     >>> hypervolume([[1, 2], [2, 1]], [3, 3])
@@ -224,12 +236,82 @@ def _volume(front: Losses, bound: Losses) -> float:
         first, second = front[order, 0], front[order, 1]
         rights = np.append(first[1:], bound[0])
         return float(np.sum((rights - first) * (bound[1] - np.minimum.accumulate(second))))
-    order = np.argsort(front[:, -1], kind="stable")
-    ordered = front[order]
-    depths = np.diff(np.append(ordered[:, -1], bound[-1]))
+    if not (np.isfinite(front).all() and np.isfinite(bound).all()):
+        return math.inf
+    if front.shape[1] == 3:
+        return _volume_of_three(front, bound)
+    return _volume_of_many(front[np.argsort(-front[:, -1], kind="stable")], bound)
+
+
+def _volume_of_three(front: Losses, bound: Losses) -> float:
+    """A sweep along the third loss: what the first two dominate so far is a staircase that each point adds to."""
+    ordered = front[np.lexsort((front[:, 1], front[:, 0], front[:, 2]))].tolist()
+    right, top, far = bound.tolist()
+    firsts, seconds = (
+        [-math.inf, right],
+        [top, -math.inf],
+    )  # steps from the left: the first loss rises, the second falls
+    area, total, depth = 0.0, 0.0, ordered[0][2]
+    for first, second, third in ordered:
+        if third > depth:
+            total += area * (third - depth)
+            depth = third
+        place = bisect_right(firsts, first) - 1
+        if seconds[place] <= second:
+            continue  # another point so far is as good in both
+        start, end, left = place + (firsts[place] < first), place, first
+        while seconds[end] >= second:
+            area += (firsts[end + 1] - left) * (seconds[end] - second)
+            end += 1
+            left = firsts[end]
+        firsts[start:end] = [first]
+        seconds[start:end] = [second]
+    return float(total + area * (far - depth))
+
+
+def _volume_of_many(front: Losses, bound: Losses) -> float:
+    """The sum of what each point dominates beside those behind it, which are limited to its own box.
+
+    The points come by their last loss, the largest first: limited to a point's box the others all have its own there,
+    which leaves a volume of one objective less.
+    """
     total = 0.0
-    for count, depth in enumerate(depths, start=1):
-        if depth > 0:
-            slab = ordered[:count, :-1]
-            total += float(depth) * _volume(slab[is_non_dominated(slab)], bound[:-1])
+    for place, point in enumerate(front):
+        limited = np.maximum(front[place + 1 :, :-1], point[:-1])
+        if limited.shape[1] > 3 and len(limited):
+            limited = limited[is_non_dominated(limited)]
+        total += float(np.prod(bound - point)) - float(bound[-1] - point[-1]) * _volume(limited, bound[:-1])
     return total
+
+
+def _may_be_on_front(points: Losses) -> NDArray[np.bool_]:
+    """Which of many points a few good ones do not dominate: those that no front has are out, shape (points,)."""
+    finite = np.nan_to_num(points, posinf=np.finfo(np.float64).max / 8, neginf=np.finfo(np.float64).min / 8)
+    low = finite.min(axis=0)
+    spread = finite.max(axis=0) - low
+    sums = ((finite - low) / np.where(spread > 0, spread, 1.0)).sum(axis=1)
+    left = np.arange(len(points))
+    for _ in range(NUM_PIVOTS):
+        pivot = points[left[np.argmin(sums[left])]]
+        is_out = np.all(points[left] >= pivot, axis=1) & np.any(points[left] > pivot, axis=1)
+        sums[left[np.all(points[left] == pivot, axis=1)]] = np.inf  # it has been a pivot
+        if not is_out.any() and len(left) < FEW_POINTS:
+            break
+        left = left[~is_out]
+    may = np.zeros(len(points), dtype=bool)
+    may[left] = True
+    return may
+
+
+def _ranks_of_few(points: Losses, ranks: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Ranks by the whole table of who dominates whom; `ranks` is an array of zeros to put them into."""
+    no_worse = np.all(points[:, None] <= points[None], axis=2)
+    above = no_worse & ~no_worse.T
+    num_above = above.sum(axis=0)
+    front, rank = num_above == 0, 0
+    while front.any():
+        ranks[front] = rank
+        num_above = num_above - above[front].sum(axis=0)
+        num_above[front] = -1
+        front, rank = num_above == 0, rank + 1
+    return ranks

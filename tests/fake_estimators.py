@@ -73,6 +73,9 @@ class Scripted(msgspec.Struct, frozen=True):
         if kind == "dies" or (kind == "dies_once" and run == 1):
             print("last words", file=sys.stderr, flush=True)
             os.kill(os.getpid(), signal.SIGKILL)
+        if kind == "speaks":
+            print("one line")
+            print("begun", end="")
         if kind == "exits":
             os._exit(3)
         if kind == "raises":

@@ -59,11 +59,13 @@ from naslab.arch.blocks.cell_operations import Operation
 from naslab.arch.blocks.residual import Shortcut
 from naslab.arch.blocks.vertex_cell import VertexOp
 from naslab.arch.plan import Activation
+from naslab.arch.sides import Sides
 from naslab.errors import SpecError
 
 ACTIVATIONS = typing.get_args(Activation)
 activation = st.sampled_from((None, None, "none", *ACTIVATIONS))
-kernel = st.sampled_from((1, 3, 5))
+kernel = st.sampled_from((1, 3, 5, (1, 5), (3, 1)))
+strides: st.SearchStrategy[Any] = st.sampled_from((1, 1, 2, 3, (2, 1), (1, 3)))
 groups = st.sampled_from((1, 1, 1, 2, 4))
 ratio = st.sampled_from((0.25, 0.5, 1.0, 1.5))
 expansion = st.sampled_from((0.5, 1, 2.3, 4))
@@ -142,12 +144,12 @@ BLOCKS: dict[type[msgspec.Struct], st.SearchStrategy[Any]] = {
     ),
     PatchConv: st.builds(PatchConv, norm=st.sampled_from(("before", "after", "none")), bias=flag),
     FractionalPoolBlock: st.builds(
-        FractionalPoolBlock, kernel=st.sampled_from((2, 3)), ratio=st.sampled_from((0.5, 0.7, 0.9))
+        FractionalPoolBlock, kernel=st.sampled_from((2, 3, (3, 2))), ratio=st.sampled_from((0.5, 0.7, 0.9))
     ),
     PoolBlock: st.builds(
         PoolBlock,
         kind=st.sampled_from(("max", "avg")),
-        kernel=st.integers(1, 4),
+        kernel=st.integers(1, 4) | st.sampled_from(((1, 3), (2, 1))),
         padding=st.sampled_from((None, 0)),
         ceil=flag,
     ),
@@ -298,7 +300,10 @@ def archs(draw: st.DrawFn, kinds: tuple[type[msgspec.Struct], ...] = tuple(BLOCK
     for _ in range(draw(st.integers(1, 4))):
         kind = draw(st.sampled_from(kinds))
         block = draw(BLOCKS[kind])
-        repeats, stride = draw(st.integers(1, 3)), draw(st.sampled_from((1, 1, 2, 3)))
+        if "dilation" in block.__struct_fields__:
+            block = msgspec.structs.replace(block, dilation=draw(st.sampled_from((1, 1, 2, (1, 2)))))
+        repeats = draw(st.integers(1, 3))
+        stride: Sides = draw(strides)
         for wide in (draw(width), None):
             grown = msgspec.structs.replace(
                 arch, stages=(*stages, Stage(block=block, width=wide, repeats=repeats, stride=stride))

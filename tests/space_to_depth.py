@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from naslab.arch.block import Block, Context
+from naslab.arch.block import Block, Context, Sides
 from naslab.arch.layers import Declaration, Layer, declare
 from naslab.arch.plan import Shape, seq
 from naslab.errors import SpecError
@@ -34,7 +34,7 @@ class SpaceToDepthBlock(Block, frozen=True, tag="space_to_depth"):
 
     kernel: int = 1
 
-    def lower(self, shape: Shape, width: int | None, stride: int, context: Context, drop_rate: float = 0.0) -> Layer:
+    def lower(self, shape: Shape, width: int | None, stride: Sides, context: Context, drop_rate: float = 0.0) -> Layer:
         """The layers of one block."""
         channels = 4 * shape[0]
         return seq(space=SpaceToDepth(), filter=context.conv(channels, width or channels, self.kernel))

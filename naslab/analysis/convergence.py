@@ -212,7 +212,7 @@ def _untried(
     rng: np.random.Generator,
 ) -> Candidates:
     """Networks within the limits that were not tried: the standing ones, and mutants of the front."""
-    best = [told[index].candidate.genome for index in np.flatnonzero(is_non_dominated(losses))]
+    best = [told[int(index)].candidate.genome for index in np.flatnonzero(is_non_dominated(losses))]
     mutants = [problem.space.mutate(best[index % len(best)], rng) for index in range(MUTANTS)]
     standing = catalogue.standing.genomes
     spread = np.linspace(0, len(standing) - 1, min(len(standing), 2 * MOST_AGAIN)).astype(np.intp)

@@ -17,6 +17,9 @@ from naslab.metrics import ACCURACY
 from naslab.pareto import hypervolume
 from naslab.study.outcome import Fidelity, Outcome
 
+AT_ONCE = 512
+"""Outcomes that are compared at once with what a search has achieved."""
+
 
 class ProgressTable(msgspec.Struct, frozen=True, kw_only=True):
     """One entry a finished outcome, in the order they finished; all tuples are of the same length.
@@ -70,8 +73,7 @@ def progress(
     ordered = sorted(outcomes, key=lambda each: (each.finished, each.candidate.trial))
     highest = max((each.candidate.fidelity for each in ordered if each.is_complete), default=None)
     course = Course(reference, highest, metric, maximise)
-    for outcome in ordered:
-        course.add(outcome)
+    course.add_all(ordered)
     return course.table(search_seconds(ordered, runs), only_growth)
 
 
@@ -113,6 +115,29 @@ class Course:
                 self._kept = np.concatenate([self._kept[~np.all(self._kept >= losses[0], axis=1)], losses])
                 before, self._volume = self._volume, hypervolume(self._kept, np.asarray(corner.losses))
                 grew = self._volume > before
+        self._note(outcome, grew)
+
+    def add_all(self, outcomes: Sequence[Outcome]) -> None:
+        """Take up `outcomes` in their order, which is quick where few of many make the hypervolume grow."""
+        corner = self.reference
+        for first in range(0, len(outcomes), AT_ONCE):
+            part = outcomes[first : first + AT_ONCE]
+            losses = losses_of(part, corner.objectives)
+            counts = [each.is_complete and each.candidate.fidelity == self.highest for each in part]
+            may_grow = np.isfinite(losses).all(axis=1) & np.array(counts)
+            for kept in self._kept:
+                may_grow &= ~np.all(kept <= losses, axis=1)
+            for each, own, may in zip(part, counts, may_grow, strict=True):
+                if may:
+                    self.add(each)
+                    continue
+                accuracy = self._sign * each.value(self._metric) if own else math.nan
+                self._best = max(self._best, accuracy) if math.isfinite(accuracy) else self._best
+                self._note(each, False)
+
+    def _note(self, outcome: Outcome, grew: bool) -> None:
+        """Keep how things stand behind `outcome`."""
+        corner = self.reference
         self._trials.append(outcome.candidate.trial)
         self._accuracies.append(self._best if math.isfinite(self._best) else math.nan)
         self._shares.append(self._volume / corner.box_volume if corner.box_volume else 0.0)

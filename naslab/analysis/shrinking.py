@@ -11,17 +11,19 @@ class ShrunkNetwork(msgspec.Struct, frozen=True, kw_only=True):
     """A network of a comparison, made and trained in a `way`: its costs, and its test accuracy in per cent.
 
     `sem` is the binomial standard error, `validation` the validation accuracy, `probe` that of a linear probe before it
-    was trained, not known of weights that are not inherited.
+    was trained, not known of weights that are not inherited. One whose training diverged has the reason, `failure`, in
+    the place of accuracies.
     """
 
     way: str
     arch_id: str
     macs: int
     params: int
-    accuracy: float
-    sem: float
-    validation: float
+    accuracy: float | None
+    sem: float | None
+    validation: float | None
     probe: float | None = None
+    failure: str = ""
 
 
 class ShrinkTable(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -9,11 +10,16 @@ import msgspec
 from naslab.errors import StudyError
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.record import RunRecord, StudyRecord
+from naslab.metrics import shown_as
 from naslab.study.outcome import Outcome
 from naslab.study.problem import Problem
 
 if TYPE_CHECKING:
     import pandas
+
+
+MOST_ROWS = 20
+"""Networks of the front that a notebook shows."""
 
 
 class WholeStudy(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +63,38 @@ class StudyView(msgspec.Struct, frozen=True, kw_only=True):
     runs: tuple[RunRecord, ...] = ()
     num_in_flight: int = 0
     whole: WholeStudy | None = None
+
+    def _repr_html_(self) -> str:
+        """The study in a notebook: what it is after, how far it is, and its front as a table."""
+        from naslab.analysis.front import front  # which reads views
+        from naslab.analysis.reference import reference_point
+
+        goals = ", ".join(f"{each.metric} {'up' if each.maximise else 'down'}" for each in self.problem.objectives)
+        done = len(self.outcomes)
+        lead = f"{self.record.strategy}, {goals}; {done} of {self.record.trials} trials"
+        head = f"<p><b>{escape(self.record.name)}</b>: {escape(lead)}</p>"
+        try:
+            reference = reference_point(self.problem, self.outcomes)
+            table = front(self.outcomes, self.problem.objectives, reference)
+        except StudyError as error:
+            return f"{head}<p>{escape(str(error))}</p>"
+        names = [each.metric for each in table.objectives]
+        heads = "".join(f"<th>{escape(name)}</th>" for name in ("network", *names, "architecture"))
+        rows = "".join(
+            "<tr>"
+            + "".join(
+                f"<td>{escape(text)}</td>"
+                for text in (
+                    point.label,
+                    *(shown_as(name).number(point.value(name)) for name in names),
+                    "; ".join(point.stages),
+                )
+            )
+            + "</tr>"
+            for point in table.front[:MOST_ROWS]
+        )
+        share = f"{100 * table.hypervolume_share:.2f} %"
+        return f"{head}<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table><p>hypervolume {share}</p>"
 
     def frame(self) -> pandas.DataFrame:
         """The finished trials as a pandas frame, a row each (`naslab.analysis.trials.trial_rows`).

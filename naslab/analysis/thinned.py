@@ -134,7 +134,7 @@ def _losses(numbers: NumberTable, goals: Sequence[Objective]) -> Losses:
 
 
 def _measured(numbers: NumberTable, goals: Sequence[Objective]) -> NDArray[np.bool_]:
-    return np.all(np.isfinite(_losses(numbers, goals)), axis=1)
+    return np.asarray(np.all(np.isfinite(_losses(numbers, goals)), axis=1))
 
 
 def _highest(numbers: NumberTable, among: NDArray[np.bool_]) -> int:

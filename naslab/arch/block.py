@@ -13,7 +13,11 @@ from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin
 
 import msgspec
 
+from naslab.arch.declaration import HeightWidth
 from naslab.arch.plan import Act, Activation, Conv, Gate, GlobalPool, Layer, Norm, Sequence, Shape, seq
+from naslab.arch.sides import Sides as Sides
+from naslab.arch.sides import keeping, pair_of
+from naslab.arch.sides import require_odd as require_odd
 from naslab.errors import SpecError
 
 
@@ -56,12 +60,6 @@ def require(holds: bool, field: str, rule: str) -> None:
     """Raise `SpecError` that `field` breaks `rule`, unless `holds`."""
     if not holds:
         raise SpecError(field, rule)
-
-
-def require_odd(kernel: int, field: str = "kernel") -> None:
-    """Raise `SpecError` unless `kernel` can keep its input's size: odd and positive."""
-    if kernel < 1 or kernel % 2 == 0:
-        raise SpecError(field, f"must be odd and positive, got {kernel}")
 
 
 def require_positive(value: float, field: str) -> None:
@@ -208,46 +206,50 @@ class Context(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
         self,
         in_channels: int,
         out_channels: int,
-        kernel: tuple[int, int] = (1, 1),
-        stride: int = 1,
+        kernel: Sides = 1,
+        stride: Sides = 1,
         padding: tuple[int, int] | None = None,
         groups: int = 1,
         bias: bool | None = None,
+        dilation: Sides = 1,
     ) -> Conv:
-        """A bare convolution of `in_channels` to `out_channels` with windows of `kernel` (height, width) at `stride`.
+        """A bare convolution of `in_channels` to `out_channels` with windows of `kernel` at `stride`.
 
-        `padding` (height, width) keeps sizes at stride 1 unless given, and what does is that of the network. `bias` is
-        there only where no norm follows, unless given. Raises `SpecError` where `groups` do not divide the channels on
-        both sides.
+        `kernel`, `stride` and `dilation` are one number for both sides, or (height, width). `padding` (height, width)
+        keeps sizes at stride 1 unless given, and what does is that of the network. `bias` is there only where no norm
+        follows, unless given. Raises `SpecError` where `groups` do not divide the channels on both sides.
         """
         if groups > 1:
             require_divides(groups, in_channels, out_channels)
-        keeping = (kernel[0] // 2, kernel[1] // 2)
+        window, steps = pair_of(kernel), pair_of(stride)
+        spread = (1, 1) if dilation == 1 else _spread(window, pair_of(dilation))
+        keeps = keeping(window, spread)
         if padding is None:
-            padding = keeping
-        is_same = self.padding == "same" and stride > 1 and kernel != (1, 1) and padding == keeping
+            padding = keeps
+        is_same = self.padding == "same" and steps != (1, 1) and window != (1, 1) and padding == keeps
         style = self.norm
         standardized = style is not None and style.kind == "weights"
         if bias is None:
             bias = style is None or standardized
-        steps = (stride, stride)
-        return Conv(in_channels, out_channels, kernel, steps, padding, groups, bias, (1, 1), standardized, is_same)
+        return Conv(in_channels, out_channels, window, steps, padding, groups, bias, spread, standardized, is_same)
 
     def conv(
         self,
         in_channels: int,
         out_channels: int,
-        kernel: int = 1,
-        stride: int = 1,
+        kernel: Sides = 1,
+        stride: Sides = 1,
         groups: int = 1,
         activation: BlockActivation = None,
+        dilation: Sides = 1,
     ) -> Sequence:
-        """Convolution, normalisation, activation: `in_channels` to `out_channels` with square windows of side `kernel`.
+        """Convolution, normalisation, activation: `in_channels` to `out_channels` with windows of `kernel`.
 
-        It strides by `stride` in `groups` groups, is padded to keep sizes at stride 1, and has a bias only without a
-        norm. `activation` is the block's own, `None` the network's.
+        It strides by `stride` in `groups` groups with windows spread by `dilation`, each one number or (height, width);
+        it is padded to keep sizes at stride 1, and has a bias only without a norm. `activation` is the block's own,
+        `None` the network's.
         """
-        conv = self.filter(in_channels, out_channels, (kernel, kernel), stride, None, groups)
+        conv = self.filter(in_channels, out_channels, kernel, stride, None, groups, None, dilation)
         norm = self.normalise(out_channels)
         act = self.activate(activation)
         if norm is None:
@@ -278,20 +280,31 @@ class Context(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
         return Gate(Sequence(names, (GlobalPool(), reduce, acts[0], expand, acts[1])))
 
 
+def _spread(window: HeightWidth, dilation: HeightWidth) -> HeightWidth:
+    """The dilation of a `window`, 1 along sides of one position, which nothing spreads."""
+    return (1 if window[0] == 1 else dilation[0], 1 if window[1] == 1 else dilation[1])
+
+
+PLAIN = Context(norm=None)
+"""A style without normalisation and with padding alike on both sides, for convolutions that follow no network's."""
+
+
 class Block(Spec, frozen=True, cache_hash=True, tag_field="type"):
     """A block specification. Subclasses are final, name themselves by `tag` and lower themselves.
 
-    Fields of one name mean the same in all: `kernel` is the side of the square filter or window in pixels; `groups` the
-    groups of its convolution; `expansion` the inner channels over the input's; `se` the squeeze-excite gate; `shortcut`
-    how a residual block's input joins its output where shapes differ; `dropout` a rate in training; `activation` the
-    block's own, `None` the network's.
+    Fields of one name mean the same in all: `kernel` is the side of the filter or window in pixels, or its (height,
+    width); `dilation` how many positions lie between neighbouring values of a window, alike; `groups` the groups of its
+    convolution; `expansion` the inner channels over the input's; `se` the squeeze-excite gate; `shortcut` how a
+    residual block's input joins its output where shapes differ; `dropout` a rate in training; `activation` the block's
+    own, `None` the network's.
     """
 
-    def lower(self, shape: Shape, width: int | None, stride: int, context: Context, drop_rate: float = 0.0) -> Layer:
+    def lower(self, shape: Shape, width: int | None, stride: Sides, context: Context, drop_rate: float = 0.0) -> Layer:
         """The layers of one block on a map of `shape`, towards `width` channels (`None`: the block's own).
 
-        `stride` is the stage's, `context` the network's normalisation and activation. `drop_rate` is the
-        stochastic-depth probability of a residual body. Raises `SpecError` where the block cannot be made there.
+        `stride` is the stage's, one number or (height, width), `context` the network's normalisation and activation.
+        `drop_rate` is the stochastic-depth probability of a residual body. Raises `SpecError` where the block cannot be
+        made there.
         """
         raise TypeError(f"{type(self).__name__} does not lower itself")
 
@@ -301,7 +314,7 @@ class Block(Spec, frozen=True, cache_hash=True, tag_field="type"):
         return 1
 
     def lower_on(
-        self, shapes: tuple[Shape, ...], width: int | None, stride: int, context: Context, drop_rate: float = 0.0
+        self, shapes: tuple[Shape, ...], width: int | None, stride: Sides, context: Context, drop_rate: float = 0.0
     ) -> Layer:
         """The layers of one block on the last `num_inputs` maps, of `shapes`, oldest first.
 
@@ -316,6 +329,6 @@ class Block(Spec, frozen=True, cache_hash=True, tag_field="type"):
         """
         return self
 
-    def canonical(self, in_width: int, width: int | None, stride: int) -> Block | None:
+    def canonical(self, in_width: int, width: int | None, stride: Sides) -> Block | None:
         """The simplest block that gives the same network here; `None` where this one does nothing at all."""
         return self

@@ -18,6 +18,7 @@ from naslab.arch.cost import Place, counted_at
 from naslab.arch.lower import lower_block
 from naslab.arch.memo import Memo
 from naslab.arch.plan import Act, Concat, Conv, Identity, Layer, Norm, Sequence, Shape
+from naslab.arch.sides import keeping
 from naslab.arch.spec import ArchSpec, Stage
 from naslab.errors import SpecError
 
@@ -133,17 +134,17 @@ def _plain_block(stage: Stage, shape: Shape, context: Context) -> Stage:
 def _plain_forms(conv: Conv, rest: tuple[Layer, ...], context: Context) -> Iterator[Skip | ConvBlock]:
     """Blocks that may lower to a convolution and what is behind it, the one that says least first."""
     yield Skip()
-    kernel, padding = conv.kernel[0], conv.padding[0]
-    if kernel % 2 == 0:
+    if not all(side % 2 for side in conv.kernel):
         return
     kind: BlockActivation = next((each.kind for each in rest if isinstance(each, Act)), "none")
     for has_norm in (True, False):
         for bias in (None, conv.bias):
             yield ConvBlock(
-                kernel=kernel,
+                kernel=conv.kernel,
                 groups=conv.groups,
                 activation=None if kind == context.activation else kind,
-                padding=None if padding == kernel // 2 else padding,
+                padding=None if conv.padding == keeping(conv.kernel, conv.dilation) else conv.padding,
+                dilation=conv.dilation,
                 norm=has_norm,
                 bias=bias,
             )

@@ -18,6 +18,7 @@ from naslab.arch.layers.history import history_counts, history_steps, step_reads
 from naslab.arch.lower import lower, lower_head, lowered_at, placed_blocks, reads_history
 from naslab.arch.memo import Memo
 from naslab.arch.plan import Dag, History, Identity, Layer, Sequence, Shape, layer_kind, named_parts
+from naslab.arch.sides import Sides
 from naslab.arch.span import POINT, then
 from naslab.arch.spec import ArchSpec, Head, Stage
 from naslab.arch.tally import Tally, counts, num_values, tally
@@ -184,7 +185,7 @@ Plain tuples of numbers are not tracked by the garbage collector, which would ot
 
 
 @lru_cache(maxsize=65536)
-def block_counts(block: AnyBlock, width: int | None, stride: int, shape: Shape, context: Context) -> Counts:
+def block_counts(block: AnyBlock, width: int | None, stride: Sides, shape: Shape, context: Context) -> Counts:
     """Count `block` on a map of `shape`, towards `width` channels (`None`: the block's own) at `stride`.
 
     `context` is the network's normalisation and activation. Results are kept, so stages that differ in their repeats

@@ -43,6 +43,7 @@ from naslab.arch.lower import (
 from naslab.arch.memo import Memo
 from naslab.arch.plan import Identity, Layer, Shape
 from naslab.arch.plan_rows import DROPPED, Row, Rows, digest_of, essence_of, layer_rows, rate_bytes, row_with, rows_in
+from naslab.arch.sides import Sides
 from naslab.arch.spec import ArchSpec, Head, Stage, StochasticDepth
 from naslab.errors import SpecError
 
@@ -148,14 +149,16 @@ _templates_at: Memo[Place, Memo[Stage, tuple[Shape, tuple[Template, ...] | None]
 
 
 @lru_cache(maxsize=65536)
-def _block_rows(block: AnyBlock, width: int | None, stride: int, shape: Shape, context: Context) -> tuple[Shape, Rows]:
+def _block_rows(
+    block: AnyBlock, width: int | None, stride: Sides, shape: Shape, context: Context
+) -> tuple[Shape, Rows]:
     out_shape = block_counts(block, width, stride, shape, context)[0]
     return out_shape, layer_rows(lowered_at(block, width, stride, shape, context))
 
 
 @lru_cache(maxsize=65536)
 def _block_templates(
-    block: AnyBlock, width: int | None, stride: int, shape: Shape, context: Context
+    block: AnyBlock, width: int | None, stride: Sides, shape: Shape, context: Context
 ) -> tuple[Shape, tuple[Template, ...] | None]:
     """The shape behind a block, and no template where it does nothing, one where it takes its rate as it is.
 

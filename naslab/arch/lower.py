@@ -39,6 +39,7 @@ from naslab.arch.plan import (
     chain,
     seq,
 )
+from naslab.arch.sides import Sides
 from naslab.arch.spec import ArchSpec, Head, Stage, StochasticDepth
 from naslab.arch.tally import Tally, tally
 from naslab.errors import SpecError
@@ -147,7 +148,7 @@ def dropped_blocks(arch: ArchSpec) -> Iterator[PlacedBlock]:
 def lower_block(
     stage: Stage,
     shape: Shape,
-    stride: int,
+    stride: Sides,
     context: Context,
     drop_rate: float = 0.0,
     repeat: int = 0,
@@ -166,7 +167,7 @@ def lower_block(
 def lower_at(
     block: Block,
     width: int | None,
-    stride: int,
+    stride: Sides,
     trail: tuple[Shape, ...],
     context: Context,
     drop_rate: float = 0.0,
@@ -186,7 +187,7 @@ def lower_at(
 
 
 @lru_cache(maxsize=4096)
-def lowered_at(block: Block, width: int | None, stride: int, shape: Shape, context: Context) -> Layer:
+def lowered_at(block: Block, width: int | None, stride: Sides, shape: Shape, context: Context) -> Layer:
     """The layers of `block` on one map of `shape`, without stochastic depth; the last 4096 results are kept.
 
     The cost and then the identity of a network ask for the same blocks. `width`, `stride` and `context` are those of

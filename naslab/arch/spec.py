@@ -30,21 +30,25 @@ from naslab.arch.bounds import (
 )
 from naslab.arch.memo import Memo
 from naslab.arch.plan import Activation, Shape
+from naslab.arch.sides import Sides, require_sides, settle_sides
 from naslab.arguments import refuse_wrong_fields
 from naslab.errors import SpecError
+
+MAX_STRIDE = 8
 
 
 class Stage(Spec, frozen=True, cache_hash=True):
     """`repeats` copies of `block` towards `width` channels; the first one takes the `stride`.
 
-    `width=None` leaves it to the block (pooling keeps its input's channels). The block may also be of a class of the
-    user's own that derives from `Block`.
+    The stride is one number for both sides of the map, or (height, width), as `[2, 1]`. `width=None` leaves it to the
+    block (pooling keeps its input's channels). The block may also be of a class of the user's own that derives from
+    `Block`.
     """
 
     block: AnyBlock
     width: Width | None = None
     repeats: Repeats = 1
-    stride: int = 1
+    stride: Sides = 1
 
     def __post_init__(self) -> None:
         if isinstance(self.block, OutsideBlock):
@@ -57,8 +61,9 @@ class Stage(Spec, frozen=True, cache_hash=True):
             if width < 1 or self.repeats < 1:
                 require_positive(width, "width")
                 require_positive(self.repeats, "repeats")
-            if not 1 <= self.stride <= 8:
-                raise SpecError("stride", f"must be 1 to 8, got {self.stride}")
+            if type(self.stride) is not int or not 1 <= self.stride <= MAX_STRIDE:
+                settle_sides(self, "stride")
+                require_sides(self.stride, "stride", MAX_STRIDE)
             if width > MAX_BLOCKS or self.repeats > MAX_BLOCKS:
                 require_within_bounds(self)
             require_kept_within_bounds(self.block, "block")

@@ -7,12 +7,13 @@ import msgspec
 from naslab.arch.block import Block
 from naslab.arch.cost import head_tally, stage_tallies
 from naslab.arch.plan import Shape
+from naslab.arch.sides import Sides, shown_sides
 from naslab.arch.spec import ArchSpec, Stage
 
 _SHAPE = ("kind", "kernel", "expansion", "ratio")
+"""Fields that a reader wants to see even where they are the default."""
 _REPLACED = {"hidden": "expansion", "kernels": "kernel"}
 """Fields that stand in place of another where they are given."""
-"""Fields that a reader wants to see even where they are the default."""
 
 
 class StageRow(msgspec.Struct, frozen=True):
@@ -25,7 +26,7 @@ class StageRow(msgspec.Struct, frozen=True):
     place: str
     block: str
     repeats: int
-    stride: int
+    stride: Sides
     out_shape: Shape
     params: int
     macs: int
@@ -71,7 +72,7 @@ def idle_strides(arch: ArchSpec) -> list[str]:
     places = [(f"stem[{index}]", stage) for index, stage in enumerate(arch.stem)]
     places += [(f"stages[{index}]", stage) for index, stage in enumerate(arch.stages)]
     pairs = zip(before, places, strict=False)
-    return [place for shape, (place, stage) in pairs if stage.stride > 1 and shape[1] == shape[2] == 1]
+    return [place for shape, (place, stage) in pairs if stage.stride != 1 and shape[1] == shape[2] == 1]
 
 
 def describe_block(block: Block) -> str:
@@ -94,8 +95,8 @@ def describe_stage(stage: Stage) -> str:
     words = [f"{stage.repeats} x {describe_block(stage.block)}" if stage.repeats > 1 else describe_block(stage.block)]
     if stage.width is not None:
         words.append(f"{stage.width} wide")
-    if stage.stride > 1:
-        words.append(f"stride {stage.stride}")
+    if stage.stride != 1:
+        words.append(f"stride {shown_sides(stage.stride)}")
     return ", ".join(words)
 
 

@@ -75,6 +75,12 @@ def _datasets() -> Iterable[str]:
     return dataset_names()
 
 
+def _loggers() -> Iterable[str]:
+    from naslab.loggers.registry import logger_words
+
+    return logger_words()
+
+
 def _metrics() -> Iterable[str]:
     from naslab.metrics import DEPLOYED_METRICS, MICROCONTROLLER_METRICS, TASK_METRICS, metrics
 
@@ -124,6 +130,7 @@ REGISTRIES: dict[str, Callable[[], Iterable[str]]] = {
     "estimators": _estimators,
     "recipes": _recipes,
     "datasets": _datasets,
+    "loggers": _loggers,
     "metrics": _metrics,
     "limitable": _limitable,
     "operators": _operators,

@@ -42,6 +42,7 @@ from naslab.cli import (
     table,
     train,
     transfer,
+    worker,
     zoo,
 )
 from naslab.cli.many_values import spread
@@ -79,7 +80,7 @@ app = typer.Typer(
     cls=Group,
     help="Search, measure and scale convolutional networks.",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -134,6 +135,7 @@ for each in (
     table,
     mirror,
     doctor,
+    worker,
 ):
     each.register(app)
 

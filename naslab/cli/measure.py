@@ -7,9 +7,14 @@ from typing import Annotated
 import typer
 
 from naslab.cli.help_text import Command
-from naslab.cli.options import MODEL_HELP
+from naslab.cli.options import MODEL_HELP, DataDirOption
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table, say
 from naslab.metrics import LATENCY
+
+MeasureDatasetOption = Annotated[
+    str | None,
+    typer.Option("--dataset", help="{datasets}; by default that of a trained MODEL.", rich_help_panel="Data"),
+]
 
 
 def measure(
@@ -47,10 +52,22 @@ def measure(
             "--again", help="Measure anew what has the --metric already.", rich_help_panel="Networks of a study"
         ),
     ] = False,
+    dataset: MeasureDatasetOption = None,
+    data_dir: DataDirOption = None,
+    accuracy: Annotated[
+        bool,
+        typer.Option(
+            "--accuracy/--no-accuracy",
+            help="Tell the accuracy of a trained network in the target, too.",
+            rich_help_panel="Data",
+        ),
+    ] = True,
     ledger: LedgerOption = DEFAULT_LEDGER,
     json: JsonOption = False,
 ) -> None:
     """Time a network in a target, in a process of its own on cores of its own: warm-up, then many passes.
+
+    Of a trained network the accuracy as it runs there is told, too, and of which images.
 
     With --metric the networks of a study are measured one after the other and the values kept in its ledger, where
     every command finds them; what is interrupted goes on when the same command is given again.
@@ -71,6 +88,9 @@ def measure(
         batch=batch,
         most_spread=most_spread,
         resolution=parse_resolution(resolution),
+        dataset=dataset,
+        data_dir=data_dir,
+        accuracy=accuracy,
         ledger=ledger,
     )
     if found.other_load is not None and found.other_load > NOTED_LOAD:

@@ -129,6 +129,7 @@ NEEDS: dict[str, dict[str, Need]] = {
             "space",
             "strategy",
             "trials",
+            "log",
             "hours",
             "objectives",
             "limit",
@@ -155,6 +156,7 @@ NEEDS: dict[str, dict[str, Need]] = {
     },
     "pareto": _always("study", "x", "y", "limit", "out", "ledger", "json"),
     "dashboard": _always("port", "host", "opens", "ledger"),
+    "worker": _always("study", "idle", "device", "data_dir", "ledger", "json"),
     "report": _always("study", "out", "ledger", "json"),
     "rescale": {
         **_always("model", "phi", "target_macs", "target_params", "target_activations", "target_latency_ms"),
@@ -246,7 +248,10 @@ NEEDS: dict[str, dict[str, Need]] = {
     },
     "measure": {
         **_always("model", "metric", "ledger", "json"),
-        **dict.fromkeys(("target", "batch", "resolution"), unless("metric", "which says what is measured")),
+        **dict.fromkeys(
+            ("target", "batch", "resolution", "dataset", "data_dir", "accuracy"),
+            unless("metric", "which says what is measured"),
+        ),
         **dict.fromkeys(("device", "again"), needs("metric")),
         "threads": _TIMED,
         "most_spread": _SPREAD,

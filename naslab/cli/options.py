@@ -74,6 +74,7 @@ TuneOption = Annotated[
 ]
 DeviceOption = Annotated[str, typer.Option(help="A torch device, or auto.", rich_help_panel="Training")]
 
+SearchExecutorOption = Annotated[Literal["local", "ray", "ledger"], search_option("executor", of="workers")]
 ExecutorOption = Annotated[Literal["local", "ray"], search_option("executor", of="workers")]
 WorkersOption = Annotated[int | None, search_option("workers", min=1)]
 GpusOption = Annotated[float | None, search_option("gpus_per_worker", of="workers", min=0, max=1)]
@@ -89,7 +90,7 @@ OutOption = Annotated[
 
 
 def workers_of(
-    executor: Literal["local", "ray"],
+    executor: Literal["local", "ray", "ledger"],
     workers: int | None,
     gpus_per_worker: float | None,
     ray_address: str | None,

@@ -23,6 +23,7 @@ from naslab.execution.events import (
     EpochEnded,
     Event,
     Interrupted,
+    LinePrinted,
     Resumed,
     SpaceExhausted,
     StrategyChosen,
@@ -33,6 +34,7 @@ from naslab.execution.events import (
     TrialRetried,
     TrialStarted,
     VersionChanged,
+    printed_line,
 )
 from naslab.execution.first_failures import place_of
 from naslab.metrics import ACCURACY, MACS, PARAMS, measured_rows, score_rows
@@ -43,6 +45,10 @@ from naslab.study.outcome import EpochRecord, Outcome
 
 if TYPE_CHECKING:
     from naslab.study.problem import Problem
+
+
+LEAST_ENDS, MOST_ENDS = 4, 100
+"""From how many ends of trials their pace is told, and from how many at most, the last ones."""
 
 
 class Display:
@@ -56,7 +62,8 @@ class Display:
         self._reference: ReferencePoint | None = None
         self._complete: list[Outcome] = []
         self._training: dict[int, str] = {}
-        self._number = self._total = self._finished_now = 0
+        self._number = self._total = 0
+        self._ends: list[float] = []
         self._started = time.monotonic()
         self._is_own = False
         self._told: set[str] = set()
@@ -77,7 +84,7 @@ class Display:
             is_cut = self._console.is_terminal and "\n" not in line
             self._console.print(Text(line, no_wrap=is_cut, overflow="ellipsis"), soft_wrap=not is_cut)
         if self._live is not None:
-            self._live.update(Text(without_passwords(self._status())))
+            self._live.update(Text(without_passwords(self._status()), no_wrap=True, overflow="ellipsis"))
 
     def _line(self, event: Event) -> str:
         """What an event says; nothing for one that only moves the status."""
@@ -103,6 +110,8 @@ class Display:
             self._training[event.candidate.trial] = ""
         if isinstance(event, EpochEnded):
             self._training[event.candidate.trial] = _of_epoch(event.epoch)
+        if isinstance(event, LinePrinted):
+            return printed_line(event)
         if isinstance(event, TrialRetried):
             return f"trial {event.candidate.trial}: {event.failure.message}; it runs once more"
         if isinstance(event, TrialFinished):
@@ -121,7 +130,7 @@ class Display:
         outcome = event.outcome
         self._training.pop(outcome.candidate.trial, None)
         self._number, self._total = event.number, event.total
-        self._finished_now += 1
+        self._ends.append(time.monotonic())
         if outcome.is_complete and outcome.candidate.role == "search":
             self._complete.append(outcome)
         line = f"[{event.number:>{len(str(event.total))}}/{event.total}] {outcome_line(outcome)}"
@@ -146,8 +155,8 @@ class Display:
             parts.append(f"best {goal.metric} {best.value(goal.metric):.4g} ({label_of(best)})")
             if len(self._problem.objectives) > 1:
                 parts.append(f"hypervolume {100 * self._hypervolume():.2f} %")
-        if self._finished_now and self._total > self._number:
-            seconds = (time.monotonic() - self._started) / self._finished_now * (self._total - self._number)
+        if self._ends and self._total > self._number:
+            seconds = seconds_left(self._started, self._ends, self._total - self._number)
             parts.append(f"{_clock(seconds)} left")
         training = ", ".join(f"#{trial} {state}".strip() for trial, state in sorted(self._training.items())[:4])
         return "  ·  ".join([*parts, *([f"training {training}"] if training else [])])
@@ -160,6 +169,21 @@ class Display:
         losses = losses_of(comparable(self._complete), self._problem.objectives)
         corner = np.asarray(self._reference.losses)
         return hypervolume(losses[np.isfinite(losses).all(axis=1)], corner) / self._reference.box_volume
+
+
+def seconds_left(started: float, ends: Sequence[float], num_left: int) -> float:
+    """The seconds that `num_left` trials may take, from a run that `started` and the `ends` of its trials, in seconds.
+
+    From the fourth end on by the times between ends: the start of workers, and that none ends at first, tell nothing of
+    the pace.
+
+    >>> seconds_left(0.0, [30.0], 2), seconds_left(0.0, [30.0, 32.0, 34.0, 36.0], 10)
+    (60.0, 20.0)
+    """
+    if len(ends) < LEAST_ENDS:
+        return (ends[-1] - started) / len(ends) * num_left
+    last = ends[-MOST_ENDS:]
+    return (last[-1] - last[0]) / (len(last) - 1) * num_left
 
 
 def outcome_line(outcome: Outcome) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
@@ -12,11 +13,11 @@ from naslab.cli.options import (
     ChannelsOption,
     DataDirOption,
     DatasetOption,
-    ExecutorOption,
     GpusOption,
     Kind,
     MaxImagesOption,
     RayAddressOption,
+    SearchExecutorOption,
     SkipUnreadableOption,
     SpaceArgument,
     TaskOption,
@@ -66,11 +67,17 @@ def search(
     kind: Annotated[Kind | None, search_option("kind", of="estimator")] = None,
     levels: Annotated[str | None, search_option("levels", of="estimator")] = None,
     head_channels: Annotated[int | None, search_option("head_channels", of="estimator", min=4)] = None,
-    executor: ExecutorOption = "local",
+    executor: SearchExecutorOption = "local",
     workers: WorkersOption = None,
     gpus_per_worker: GpusOption = None,
     ray_address: RayAddressOption = None,
     timeout: TimeoutOption = None,
+    log: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Tell finished trials to another program, too: {loggers}; may be repeated.", rich_help_panel="Study"
+        ),
+    ] = None,
     study: Annotated[str | None, search_option("study")] = None,
     accept_changes: Annotated[bool, search_option("accept_changes", "--accept-changes")] = False,
     ledger: LedgerOption = DEFAULT_LEDGER,
@@ -88,10 +95,12 @@ def search(
     from naslab.analysis.latency_load import disturbed_words
     from naslab.cli.pareto import front_rows, print_front
     from naslab.cli.progress import Display
+    from naslab.execution.events import each_of
     from naslab.lab.detector_search import detector_estimator
     from naslab.lab.problems import operators_limit
     from naslab.lab.reading import pareto_front
     from naslab.lab.search import search as run
+    from naslab.loggers.registry import open_logger
     from naslab.study.rungs import Rungs
 
     data: str | DataChoice | None = None
@@ -99,7 +108,8 @@ def search(
         estimator = detector_estimator(cast("DenseTask", task), dataset, kind, levels, head_channels)
     else:
         data = data_choice(dataset, max_images, storage, skip_unreadable, channels, cast("Task | None", task))
-    with Display(quiet=json) as display:
+    with Display(quiet=json) as display, ExitStack() as opened:
+        loggers = [opened.enter_context(open_logger(name)) for name in log or ()]
         view = run(
             space,
             dataset=data,
@@ -127,7 +137,7 @@ def search(
             keep_channels=keep_channels,
             estimator=estimator,
             accept_changes=accept_changes,
-            on_event=display.show,
+            on_event=each_of(display.show, *(logger.show for logger in loggers)),
         )
     table = pareto_front(view)
     told = disturbed_words(view.outcomes)

@@ -46,6 +46,7 @@ def show(
     """
     from naslab.arch import cost as cost_of
     from naslab.arch import encode, reach
+    from naslab.arch.sides import shown_sides
     from naslab.arch.summary import stage_rows
     from naslab.lab.models import find_model, parse_resolution
 
@@ -78,7 +79,7 @@ def show(
                 row.place,
                 row.block,
                 row.repeats,
-                row.stride,
+                shown_sides(row.stride),
                 " x ".join(map(str, row.out_shape)),
                 row.params,
                 row.macs,

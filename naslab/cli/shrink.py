@@ -92,7 +92,7 @@ def shrink(
                 each.macs,
                 each.params,
                 None if each.probe is None else f"{each.probe:.1f}",
-                f"{each.accuracy:.2f} ± {each.sem:.2f}",
+                each.failure or f"{each.accuracy:.2f} ± {each.sem:.2f}",
             )
             for each in table.networks
         ],

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+import sys
 import time
 from collections.abc import Callable
+from contextlib import redirect_stderr
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,7 +93,8 @@ class OwnTraining(msgspec.Struct, frozen=True):
                 StudyParts(partial(self._data, bench), self.recipe, self._metrics, "inherited" in begun),
             )
             measured = self._timed(candidate, bench)
-            returned = self.function(network.to(device), trial)
+            with redirect_stderr(sys.stdout):  # what it says is passed on in one order
+                returned = self.function(network.to(device), trial)
             measured |= numbers(returned, self._wanted(measured), _described(), self.name)
             if self.checkpoints is not None:
                 weights_sha256 = keep(network, candidate, arch, trial.curve, self.checkpoints, notes.__setitem__)

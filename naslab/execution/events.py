@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 import msgspec
 
 from naslab.ledger.record import StudyRecord
+from naslab.passwords import without_passwords
 from naslab.study.outcome import Candidate, EpochRecord, Failure, Outcome
 from naslab.study.problem import Problem
 
@@ -65,6 +67,13 @@ class EpochEnded(msgspec.Struct, frozen=True):
     epoch: EpochRecord
 
 
+class LinePrinted(msgspec.Struct, frozen=True):
+    """A line of `text` that the code of a candidate in a worker printed."""
+
+    candidate: Candidate
+    text: str
+
+
 class TrialRetried(msgspec.Struct, frozen=True):
     """A candidate's worker died; the candidate runs once more."""
 
@@ -114,6 +123,7 @@ Event = (
     | Resumed
     | TrialStarted
     | EpochEnded
+    | LinePrinted
     | TrialRetried
     | TrialFinished
     | SpaceExhausted
@@ -122,6 +132,32 @@ Event = (
     | Ended
 )
 Observer = Callable[[Event], None]
+
+
+def tell_prints(event: Event) -> None:
+    """Write what candidates print to stderr, each line behind its trial; the observer of searches without a display."""
+    if isinstance(event, LinePrinted):
+        print(printed_line(event), file=sys.stderr)
+
+
+def printed_line(event: LinePrinted) -> str:
+    """A printed line as it is shown, without what would move a terminal's cursor.
+
+    >>> printed_line(LinePrinted(candidate, "loss 0.5"))  # doctest: +SKIP
+    'trial 3 | loss 0.5'
+    """
+    text = "".join(each if each.isprintable() or each == "\t" else "\N{REPLACEMENT CHARACTER}" for each in event.text)
+    return without_passwords(f"trial {event.candidate.trial} | {text}")
+
+
+def each_of(*observers: Observer) -> Observer:
+    """An observer that tells each of `observers`, in their order."""
+
+    def tell(event: Event) -> None:
+        for each in observers:
+            each(event)
+
+    return tell
 
 
 def ignore(_: Event) -> None:

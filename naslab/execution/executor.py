@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol, Self
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol, Self, TypeAlias
 
 from naslab.study.outcome import Candidate, EpochRecord, Estimate
 
@@ -21,6 +22,17 @@ class EpochDone(NamedTuple):
     epoch: EpochRecord
 
 
+class Printed(NamedTuple):
+    """A line of `text` that the code of a `candidate` printed in its worker."""
+
+    candidate: Candidate
+    text: str
+
+
+Happened: TypeAlias = Finished | EpochDone | Printed
+"""What an executor reports."""
+
+
 class Executor(Protocol):
     """Worker slots. A worker that dies is replaced, and its candidate comes back with a `worker_died` failure.
 
@@ -36,7 +48,7 @@ class Executor(Protocol):
         """Start `candidate` in a free slot; at most `num_slots` may be in flight."""
         ...
 
-    def wait(self, timeout: float) -> list[Finished | EpochDone]:
+    def wait(self, timeout: float) -> Sequence[Happened]:
         """What happened since the last call; blocks until something does or `timeout` seconds pass.
 
         Raises what a worker's preparation raised (`DataError`, `DeviceError`), and `WorkerError` where workers cannot

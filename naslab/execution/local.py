@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -19,7 +19,7 @@ import cloudpickle
 from naslab.errors import WorkerError
 from naslab.estimators.estimator import Estimator
 from naslab.execution.admission import MemoryModel
-from naslab.execution.executor import EpochDone, Finished
+from naslab.execution.executor import Happened
 from naslab.execution.worker import Message, Placement
 from naslab.execution.worker_pool import WorkerPool
 from naslab.execution.worker_process import START
@@ -87,7 +87,7 @@ class LocalExecutor:
     def submit(self, candidate: Candidate) -> None:
         self._pool.submit(candidate)
 
-    def wait(self, timeout: float) -> list[Finished | EpochDone]:
+    def wait(self, timeout: float) -> Sequence[Happened]:
         return self._pool.wait(timeout)
 
     def __enter__(self) -> Self:

@@ -7,7 +7,7 @@ import os
 import queue
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any, Self
@@ -19,10 +19,10 @@ from ray.exceptions import RayActorError, RayError, TaskUnschedulableError
 from naslab.errors import DeviceError, WorkerError
 from naslab.estimators.estimator import Estimator
 from naslab.execution.admission import MemoryModel
-from naslab.execution.executor import EpochDone, Finished
+from naslab.execution.executor import Happened
 from naslab.execution.local import WORKER_SETTINGS, count_cores
 from naslab.execution.ray_connection import connected
-from naslab.execution.worker import Done, Message, Placement, Ready, Refused, Worker, load_worker
+from naslab.execution.worker import Done, Message, Placement, Ready, Refused, Said, Worker, load_worker
 from naslab.execution.worker_pool import WorkerPool
 from naslab.study.outcome import Candidate, Failure
 
@@ -70,7 +70,7 @@ class RayExecutor:
     def submit(self, candidate: Candidate) -> None:
         self._entered().submit(candidate)
 
-    def wait(self, timeout: float) -> list[Finished | EpochDone]:
+    def wait(self, timeout: float) -> Sequence[Happened]:
         return self._entered().wait(timeout)
 
     def __enter__(self) -> Self:
@@ -193,7 +193,7 @@ class RayWorker:
         """Estimate `candidate`: every epoch as it ends, then the estimate."""
         assert self._worker is not None, "not prepared"
         said: queue.SimpleQueue[Message] = queue.SimpleQueue()
-        done = self._thread.submit(self._worker.estimate, candidate, said.put)
+        done = self._thread.submit(self._worker.estimate, candidate, said.put, lambda text: said.put(Said(text)))
         done.add_done_callback(lambda future: said.put(future.result()))
         while not isinstance(message := said.get(), Done):
             yield message

@@ -19,6 +19,7 @@ from naslab.execution.events import (
     Ended,
     EpochEnded,
     Interrupted,
+    LinePrinted,
     Observer,
     Resumed,
     SpaceExhausted,
@@ -27,7 +28,7 @@ from naslab.execution.events import (
     TrialStarted,
     ignore,
 )
-from naslab.execution.executor import EpochDone, Executor, Finished
+from naslab.execution.executor import EpochDone, Executor, Happened, Printed
 from naslab.execution.source import CandidateSource, StrategySource
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.running import Epoch
@@ -137,7 +138,7 @@ class Run:
         for candidate in fresh:
             self._submit(candidate)
 
-    def handle_all(self, happened: list[Finished | EpochDone]) -> None:
+    def handle_all(self, happened: Sequence[Happened]) -> None:
         """Handle everything that an executor reports, in order; what is finished is on the disk before it is told."""
         done = [outcome for event in happened if (outcome := self._handle(event)) is not None]
         if done:
@@ -160,12 +161,15 @@ class Run:
             with suppress(LedgerError):
                 self._ledger.start_again(self._study, [candidate.trial for candidate in again])
 
-    def _handle(self, happened: Finished | EpochDone) -> Outcome | None:
-        """Pass on an epoch; make an outcome of an estimate, or run its candidate once more if a worker died on it."""
+    def _handle(self, happened: Happened) -> Outcome | None:
+        """Pass on an epoch or a line; make an outcome of an estimate, or run it again if its worker died."""
         candidate = happened.candidate
         if isinstance(happened, EpochDone):
             self._epochs.append(Epoch(candidate.trial, happened.epoch))
             self._on_event(EpochEnded(candidate, happened.epoch))
+            return None
+        if isinstance(happened, Printed):
+            self._on_event(LinePrinted(candidate, happened.text))
             return None
         self._epochs = [each for each in self._epochs if each.trial != candidate.trial]
         failure = happened.estimate.failure

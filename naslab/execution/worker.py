@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pickle
+import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import msgspec
@@ -13,6 +15,7 @@ import msgspec
 from naslab.errors import NaslabError, WorkerError
 from naslab.estimators.estimator import Estimator, Workbench
 from naslab.estimators.failures import failure_of
+from naslab.execution.printed import printed_lines
 from naslab.passwords import without_passwords
 from naslab.study.outcome import Candidate, EpochRecord, Estimate, Failure
 from naslab.training.turns import turns_of_machine
@@ -46,6 +49,12 @@ class Refused(NamedTuple):
     error: NaslabError
 
 
+class Said(NamedTuple):
+    """A line that the candidate's code printed."""
+
+    text: str
+
+
 class Done(NamedTuple):
     """An estimate. `is_usable` says whether the worker can go on, or left its device broken."""
 
@@ -53,7 +62,7 @@ class Done(NamedTuple):
     is_usable: bool
 
 
-Message = Ready | Refused | EpochRecord | Done
+Message = Ready | Refused | EpochRecord | Said | Done
 """What a worker sends to its executor."""
 
 
@@ -85,8 +94,10 @@ class Worker:
         except Exception as error:  # noqa: BLE001 - the driver raises it
             return Refused(unprepared(error))
 
-    def estimate(self, candidate: Candidate, report: Callable[[EpochRecord], None]) -> Done:
-        """Estimate `candidate`; `report` is called with each epoch.
+    def estimate(
+        self, candidate: Candidate, report: Callable[[EpochRecord], None], say: Callable[[str], None] | None = None
+    ) -> Done:
+        """Estimate `candidate`; `report` is called with each epoch, and `say`, where it is given, with printed lines.
 
         An error becomes an estimate with a failure and its traceback.
         """
@@ -99,7 +110,7 @@ class Worker:
 
         self._bench.report = reported
         try:
-            with turns.work():
+            with turns.work(), nullcontext() if say is None else printed_lines(sys.stdout, say):
                 estimate = self._estimator.estimate(candidate, self._bench)
             require_storable(estimate)
         except Exception as error:  # noqa: BLE001 - the boundary: a candidate's failure is a value

@@ -9,8 +9,8 @@ from typing import Protocol
 
 from naslab.errors import NaslabError, WorkerError
 from naslab.execution.admission import Admission, MemoryModel
-from naslab.execution.executor import EpochDone, Finished
-from naslab.execution.worker import Done, Message, Ready, Refused
+from naslab.execution.executor import EpochDone, Finished, Happened, Printed
+from naslab.execution.worker import Done, Message, Ready, Refused, Said
 from naslab.study.outcome import Candidate, EpochRecord, Estimate, Failure
 
 POLL_SECONDS = 0.25
@@ -90,7 +90,7 @@ class WorkerPool:
         self._waiting.append(candidate)
         self._feed()
 
-    def wait(self, timeout: float) -> list[Finished | EpochDone]:
+    def wait(self, timeout: float) -> list[Happened]:
         """What happened since the last call; blocks until something does or `timeout` seconds pass."""
         until = time.monotonic() + timeout
         while True:
@@ -102,9 +102,9 @@ class WorkerPool:
             if happened or time.monotonic() >= until:
                 return happened
 
-    def _look(self) -> list[Finished | EpochDone]:
+    def _look(self) -> list[Happened]:
         """What happened in all slots; an error that ends the run comes after what happened before it."""
-        happened: list[Finished | EpochDone] = []
+        happened: list[Happened] = []
         try:
             for slot in self._slots:
                 for event in self._look_at(slot):
@@ -131,7 +131,7 @@ class WorkerPool:
         room, place = max(rooms, default=(-1, 0))
         return self._slots[-place] if room >= 0 else None
 
-    def _look_at(self, slot: Slot) -> Iterator[Finished | EpochDone]:
+    def _look_at(self, slot: Slot) -> Iterator[Happened]:
         """What happened in a slot; a worker that refused, died, broke its device or overran its time is replaced."""
         if slot.is_resting:
             slot.resume()
@@ -147,6 +147,8 @@ class WorkerPool:
             elif isinstance(message, Done):
                 is_usable = message.is_usable
                 yield Finished(slot.release(), message.estimate)
+            elif isinstance(message, Said):
+                yield Printed(slot.working_on, message.text)
             else:
                 slot.note(message)
                 yield EpochDone(slot.working_on, message)

@@ -44,7 +44,7 @@ def leave_keeper(lifeline_fd: int, channel_fd: int) -> None:
 
 def serve(channel: Connection[Any, Any]) -> None:
     """Prepare the estimator that the driver sends, then estimate candidate after candidate."""
-    from naslab.execution.worker import Ready, Refused, load_worker
+    from naslab.execution.worker import Ready, Refused, Said, load_worker
 
     placement, payload = channel.recv(), channel.recv_bytes()
     try:
@@ -56,6 +56,6 @@ def serve(channel: Connection[Any, Any]) -> None:
     channel.send(answer)
     is_usable = isinstance(answer, Ready)
     while is_usable:
-        done = worker.estimate(channel.recv(), channel.send)
+        done = worker.estimate(channel.recv(), channel.send, lambda text: channel.send(Said(text)))
         channel.send(done)
         is_usable = done.is_usable

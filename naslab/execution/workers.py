@@ -24,6 +24,9 @@ from naslab.study.outcome import Candidate
 class Workers(msgspec.Struct, frozen=True, kw_only=True):
     """Worker processes on this machine (`kind` is `local`) or actors on a Ray cluster (`ray`).
 
+    Of a search also candidates offered in its ledger (`ledger`), `count` at a time, to workers that join from any
+    machine (`naslab worker`).
+
     `count` defaults to one a GPU (or share of one; `packed` makes it several), else one a core. `device` is a torch
     device name or `auto`. `gpus_per_worker` is a share of a GPU, 0 keeps to the CPU, `None` takes a GPU where there is
     one. `address` is an existing Ray cluster's; without it one is started for the run. A candidate that takes longer
@@ -33,7 +36,7 @@ class Workers(msgspec.Struct, frozen=True, kw_only=True):
     2
     """
 
-    kind: Literal["local", "ray"] = "local"
+    kind: Literal["local", "ray", "ledger"] = "local"
     count: int | None = None
     device: str = "auto"
     gpus_per_worker: float | None = None
@@ -50,6 +53,8 @@ class Workers(msgspec.Struct, frozen=True, kw_only=True):
             )
         if self.timeout_seconds is not None and self.timeout_seconds <= 0:
             raise WorkerError(f"timeout_seconds: must be above 0, got {self.timeout_seconds:g}")
+        if self.kind == "ledger" and (self.gpus_per_worker is not None or self.timeout_seconds is not None):
+            raise WorkerError("workers that join by the ledger choose their device and time themselves")
         if self.address is not None and "@" in self.address:
             raise WorkerError(f"a Ray address is host:port or 'auto', got '{shown(self.address)}'")
         if self.address is not None and self.kind != "ray":
@@ -97,8 +102,11 @@ class Workers(msgspec.Struct, frozen=True, kw_only=True):
         """An executor to enter: `with workers.start(estimator) as executor`.
 
         With a `memory` model candidates wait where they would not fit a device together. Each worker computes with so
-        many `threads`, by default its share of the cores; sums of floats depend on it.
+        many `threads`, by default its share of the cores; sums of floats depend on it. Raises `WorkerError` for workers
+        that join by the ledger, which a search alone has.
         """
+        if self.kind == "ledger":
+            raise WorkerError("only searches offer their candidates to workers that join by the ledger")
         if self.kind == "ray":
             from naslab.execution.ray_cluster import RayExecutor
 

@@ -16,7 +16,7 @@ from naslab.figures.style import BLUE, INK, MUTED, VERMILION, figure, hover, met
 from naslab.metrics import ACCURACY, MACS, SHOWN_METRICS, Metric, measured_rows, score_rows, shown_as
 from naslab.study.problem import Limit, Objective
 
-MOST_DOTS = 2000
+MOST_DOTS = 1000
 """Dominated networks that a figure draws; the front is always whole."""
 Shown = FrontPoint | MeasuredMember
 
@@ -62,8 +62,8 @@ def front_figure(
         for name, metric in (("xaxis", along), ("yaxis", up))
     }
     made = figure(traces, title, **axes)
-    shown = [each for each in limits if each.metric in (along, up)]
-    made.update_layout(**limit_lines(shown, along, axes))
+    bounds = [each for each in limits if each.metric in (along, up)]
+    made.update_layout(**limit_lines(bounds, along, axes))
     if is_plane:
         for note in number_notes(table.front, along, up, choices if has_choices else None, axes):
             made.add_annotation(**note)

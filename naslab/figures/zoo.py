@@ -35,7 +35,7 @@ def zoo_figure(rows: Sequence[ZooRow], num_classes: int = 1000) -> go.Figure:
         for index, family in enumerate(families)
     ]
     data = "ImageNet" if num_classes == 1000 else f"{num_classes} classes"
-    axes = {
+    axes: dict[str, dict[str, object]] = {
         "xaxis": metric_axis(MACS.name, [row.top1_macs for row in shown]),
         "yaxis": {"title": {"text": f"top-1 accuracy, {data} (%)"}},
     }

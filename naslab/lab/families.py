@@ -12,7 +12,7 @@ from naslab.arch import ArchSpec, encode
 from naslab.errors import StudyError
 from naslab.execution.events import Observer, StudyOpened, ignore
 from naslab.execution.workers import Workers
-from naslab.lab.listed import run_listed
+from naslab.lab.listed_runs import run_listed
 from naslab.lab.models import Model
 from naslab.lab.problems import ListedNetwork
 from naslab.lab.records import run_record
@@ -22,6 +22,7 @@ from naslab.ledger.ledger import Ledger
 from naslab.ledger.location import locate
 from naslab.space import SearchSpace
 from naslab.study.data_choice import OWN_DATA
+from naslab.training.datasets.class_names import class_names
 from naslab.training.memory import WorkerMemory
 
 
@@ -48,7 +49,8 @@ def train_family(
     if study.record.pretrained is not None:
         from naslab.pretrained.search_start import begin_again
 
-        start = begin_again(study.record.pretrained, ledger=ledger, seed=study.record.seed)
+        names = class_names(study.problem.data, None if data_dir is None else Path(data_dir))
+        start = begin_again(study.record.pretrained, class_names=names, ledger=ledger, seed=study.record.seed)
     pool = workers or Workers()
     log = locate(ledger).ray_log
     with pool.connection(log), Ledger.open(ledger, create=False) as opened, opened.claim(study.record.name):

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 MOST_OF_A_FRONT = 100
 """Networks of a front that the facts hold, those of the first objective's best end."""
+VALIDATION_ACCURACY = "validation_accuracy"
+"""Among the metrics of a network that was not trained on the validation images of its data."""
 PACKAGES = ("onnx", "onnxruntime", "safetensors")
 """What else may have a part in an exported file."""
 
@@ -80,7 +82,7 @@ def facts_of_training(
         del metrics["test_accuracy"]
     if is_classes and result.num_validation_images and result.curve:
         last, count = result.curve[-1].validation_accuracy, result.num_validation_images
-        metrics["validation_accuracy"] = Measurement(last, accuracy_sem(last, count), count)
+        metrics[VALIDATION_ACCURACY] = Measurement(last, accuracy_sem(last, count), count)
     folder = None if data_dir is None else Path(data_dir)
     known = facts_of(training.data, folder)
     return Facts(

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
+from typing import Any
 
 import msgspec
 
@@ -15,6 +16,7 @@ from naslab.estimators.named import read_name
 from naslab.execution.events import Observer, StudyRestarted, VersionChanged
 from naslab.execution.workers import Workers
 from naslab.lab.differences import Difference, problem_difference
+from naslab.lab.earlier_spaces import begun_space
 from naslab.lab.search_options import identity_fields
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.record import PretrainedStart, RunRecord, SourceChange, StudyRecord
@@ -22,6 +24,7 @@ from naslab.outside import changed
 from naslab.provenance import command_line, installed_versions, machine_description
 from naslab.strategies.choosing import StrategyChoice
 from naslab.study.data_choice import DataChoice
+from naslab.study.problem import Problem
 
 
 def begun_with(ledger: Ledger, study: str, choice: StrategyChoice) -> StrategyChoice:
@@ -43,6 +46,15 @@ def with_idle_fields(ledger: Ledger, record: StudyRecord) -> StudyRecord:
     if there.estimator == record.estimator and read_name(record.estimator).row.kind == "proxy" and "recipe" in problem:
         problem["recipe"] = there.problem.get("recipe")
     return msgspec.structs.replace(record, epochs=there.epochs, problem=problem)
+
+
+def as_begun(ledger: Ledger, name: str, problem: Problem) -> dict[str, Any]:
+    """The options of a search to ask for in place of those of `problem` where an earlier version made the study `name`.
+
+    They are its `space` and its `dataset`, each left out where nothing changes.
+    """
+    space, data = begun_space(ledger, name, problem.space), begun_data(ledger, name, problem.data)
+    return {field: value for field, value in (("space", space), ("dataset", data)) if value is not None}
 
 
 def begun_data(ledger: Ledger, name: str, asked: DataChoice) -> DataChoice | None:

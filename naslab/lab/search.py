@@ -23,15 +23,18 @@ from naslab.estimators.estimator import Estimator
 from naslab.estimators.limited import limited
 from naslab.estimators.named import named
 from naslab.execution.checkpoints import sweep_checkpoints
-from naslab.execution.events import Observer, StrategyChosen, StudyOpened, ignore
+from naslab.execution.events import Observer, StrategyChosen, StudyOpened, ignore, tell_prints
+from naslab.execution.executor import Executor
 from naslab.execution.first_failures import FirstFailuresSource
+from naslab.execution.lease_executor import LeaseExecutor
 from naslab.execution.search import run_candidates
 from naslab.execution.search_source import require_stoppable, search_source
 from naslab.execution.source import make_candidate
 from naslab.execution.time_budget import require_hours, within_hours
 from naslab.execution.workers import Workers
-from naslab.lab.detector_search import detector_words, of_whole_detectors
-from naslab.lab.listed import run_listed
+from naslab.lab.detector_search import of_whole_detectors
+from naslab.lab.joining import require_offerable
+from naslab.lab.listed_runs import run_listed
 from naslab.lab.models import (
     COUNT,
     DATASET,
@@ -49,10 +52,9 @@ from naslab.lab.models import (
     AnyResolutions,
     sizes_of,
 )
-from naslab.lab.pretrained_search import begun_from, recipe_or_default
+from naslab.lab.pretrained_search import begun_from, fitting_words, recipe_or_default
 from naslab.lab.problems import (
     ListedNetwork,
-    adapted_words,
     baseline,
     block_source,
     make_problem,
@@ -62,7 +64,7 @@ from naslab.lab.problems import (
     strategy_source,
     target_source,
 )
-from naslab.lab.records import begun_data, begun_with, run_record, taken_up, with_idle_fields
+from naslab.lab.records import as_begun, begun_with, run_record, taken_up, with_idle_fields
 from naslab.lab.search_arguments import ESTIMATOR, RUNGS, STRATEGY
 from naslab.lab.search_estimators import (
     SearchEstimator,
@@ -150,7 +152,7 @@ def search(
     data_dir: str | None = None,
     deterministic: bool = False,
     accept_changes: bool = False,
-    on_event: Observer = ignore,
+    on_event: Observer = tell_prints,
 ) -> StudyView:
     """Search a space and return the study; the same call again continues it, also after a crash.
 
@@ -325,18 +327,21 @@ def run_search(options: SearchOptions, on_event: Observer = ignore) -> StudyView
     """Make the study that the options ask for, or go on with it; see `search`."""
     plan = plan_search(options)
     with plan.workers.connection(locate(options.ledger).ray_log), Ledger.open(options.ledger) as ledger:
-        begun = begun_data(ledger, plan.study, plan.problem.data)
-        if begun is not None:
-            plan = plan_search(dataclasses.replace(options, dataset=begun))
+        if begun := as_begun(ledger, plan.study, plan.problem):
+            plan = plan_search(dataclasses.replace(options, study=plan.study, **begun))
         choice = None if plan.choice is None else begun_with(ledger, plan.study, plan.choice)
         strategy = plan.strategy if choice is None else choice.name
         record = with_idle_fields(ledger, study_record(plan, strategy_name(strategy)))
+        if plan.workers.kind == "ledger":
+            require_offerable(record, ledger)
         spent = plan.fidelity if has_trained(record) else msgspec.structs.replace(plan.fidelity, epochs=record.epochs)
         proposing = resolve_strategy(strategy, plan.problem, options.seed)
         with taken_up(ledger, record, on_event, options.accept_changes):
             ledger.add_run(record.name, run_record(plan.workers))
             outcomes = tuple(ledger.outcomes(record.name, "search"))
-            on_event(StudyOpened(record, plan.problem, outcomes, _words_of(plan)))
+            on_event(
+                StudyOpened(record, plan.problem, outcomes, fitting_words(plan.options.space, plan.problem, plan.start))
+            )
             if choice is not None:
                 on_event(StrategyChosen(choice.name, choice.reason))
             if plan.estimator is None:
@@ -345,7 +350,11 @@ def run_search(options: SearchOptions, on_event: Observer = ignore) -> StudyView
                 estimator = plan.estimator.placed(ledger, record)
             estimator = limited(estimator, plan.problem)
             threads = 1 if record.deterministic else None
-            with plan.workers.start(estimator, plan.memory, threads) as executor:
+            if plan.workers.kind == "ledger":
+                workers: Executor = LeaseExecutor(ledger, record.name, plan.workers.num_workers)
+            else:
+                workers = plan.workers.start(estimator, plan.memory, threads)
+            with workers as executor:
                 tidy = partial(sweep_checkpoints, ledger, record, plan.problem.objectives)
                 source = search_source(proposing, plan.problem, record, ledger, spent)
                 if plan.estimator is not None and plan.estimator.made_with:
@@ -356,13 +365,6 @@ def run_search(options: SearchOptions, on_event: Observer = ignore) -> StudyView
                     whole = spent if plan.rungs is None else Fidelity(epochs=record.epochs)
                     run_listed(ledger, record, executor, "baseline", plan.baselines, on_event, tidy, whole)
         return read_study(ledger, record.name)
-
-
-def _words_of(plan: PlannedSearch) -> str:
-    """What was made to fit, a line each: the space to the data, and to pretrained weights."""
-    made = (adapted_words(plan.options.space, plan.problem), detector_words(plan.problem))
-    lines = (*made, *(() if plan.start is None else plan.start.begun.lines))
-    return "\n".join(line for line in lines if line)
 
 
 def study_record(plan: PlannedSearch, strategy: str) -> StudyRecord:

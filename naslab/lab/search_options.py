@@ -202,7 +202,8 @@ class SearchOptions:
         default="largest",
         metadata=_told(
             "Training",
-            "Which channels of pretrained weights narrower candidates keep: the largest by L1, or the first.",
+            "Which channels of pretrained weights narrower candidates keep: the largest by L1, or the first; after an "
+            "epoch of fine-tuning neither was better for sure.",
             fixed="pretrained",
         ),
     )
@@ -236,7 +237,7 @@ class SearchOptions:
             "Workers",
             "How many candidates are estimated at once, and where.",
             flags={
-                "executor": "Worker processes here, or Ray actors.",
+                "executor": "Worker processes here, Ray actors, or those that join by the ledger (naslab worker).",
                 "workers": "Candidates at once; by default one a core or GPU.",
                 "gpus_per_worker": "Share of a GPU for each worker; 0 keeps to the CPU, by default a GPU if any.",
                 "ray_address": "An existing Ray cluster, as host:port or 'auto'.",

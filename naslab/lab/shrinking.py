@@ -16,7 +16,7 @@ from naslab.analysis.shrinking import ShrinkTable, ShrunkNetwork
 from naslab.arch import ArchSpec, arch_id, cost
 from naslab.arguments import function, number, optional, path, takes, text
 from naslab.atomic_write import DRAFT_PREFIX, atomic_write, make_folder, require_writable
-from naslab.errors import DataError, LimitError, SpecError, shown
+from naslab.errors import DataError, DivergedError, LimitError, SpecError, shown
 from naslab.lab.models import (
     COUNT,
     DATASET,
@@ -92,12 +92,13 @@ def shrink(
     `target_macs` is a share of the model's (`"0.5x"`) or an amount (`"50M"`). `trials` narrower and shallower networks
     within it are given the weights, their channels sorted by importance, and judged by a linear probe on validation
     images of `dataset`; the best is trained for `epochs`, and so are a network of one share of all widths, and the best
-    from random weights. `recipe` is by default `fine-tune`, of that from nothing `full`. `weights` are those that
-    `naslab.train` takes as `pretrained`, by default the model's own, where it is a trained folder; less of them than
-    `least_match` is refused. `max_images`, `seed`, `device`, `ledger` and `data_dir` are those of `naslab.train`. `out`
-    becomes a model for every command, with the table as `shrink.json`; `note` takes a line for each step. Raises
-    `LimitError` for a budget that cannot be met, `DataError` without weights or classes, and `NaslabError` for whatever
-    else does not fit, before anything is trained.
+    from random weights; where one of these two diverges, its row says so. `recipe` is by default `fine-tune`, of that
+    from nothing `full`. `weights` are those that `naslab.train` takes as `pretrained`, by default the model's own,
+    where it is a trained folder; less of them than `least_match` is refused. `max_images`, `seed`, `device`, `ledger`
+    and `data_dir` are those of `naslab.train`. `out` becomes a model for every command, with the table as
+    `shrink.json`; `note` takes a line for each step. Raises `LimitError` for a budget that cannot be met,
+    `DivergedError` where the network itself diverges, `DataError` without weights or classes, and `NaslabError` for
+    whatever else does not fit, before anything is trained.
 
     >>> import naslab
     >>> naslab.shrink("mobilenet_v2", "0.5x", weights="torchvision", dataset="cifar10").networks  # doctest: +SKIP
@@ -156,18 +157,26 @@ def shrink(
     draft = folder / f"{DRAFT_PREFIX}{WEIGHTS_FILE}"
     try:
         for way, net, tune in (("shrunk", small, "all"), ("uniform", uniform, "all"), ("from nothing", small, SCRATCH)):
-            result = fit_and_test(
-                net,
-                choice,
-                how[tune],
-                epochs,
-                seed=seed,
-                data_dir=data_dir,
-                device=device,
-                beginning=begun.beginning._replace(weights={} if tune == SCRATCH else carried.weights(net)),
-                save_to=draft if way == "shrunk" else None,
-            )
-            rows.append(_row(way, net, result, probes[arch_id(net)] if tune == "all" else None))
+            probe = probes[arch_id(net)] if tune == "all" else None
+            try:
+                result = fit_and_test(
+                    net,
+                    choice,
+                    how[tune],
+                    epochs,
+                    seed=seed,
+                    data_dir=data_dir,
+                    device=device,
+                    beginning=begun.beginning._replace(weights={} if tune == SCRATCH else carried.weights(net)),
+                    save_to=draft if way == "shrunk" else None,
+                )
+            except DivergedError as error:
+                if way == "shrunk":
+                    raise
+                rows.append(_row(way, net, None, probe, str(error)))
+                note(f"{way}: {error}")
+                continue
+            rows.append(_row(way, net, result, probe))
             note(f"{way}: {result.test_accuracy:.2f} +- {result.test_accuracy_sem:.2f} % of the test images")
             if way == "shrunk":
                 training = Training(choice, how[tune], epochs, seed, result)
@@ -222,15 +231,16 @@ def macs_asked(text: str, arch: ArchSpec) -> float:
     return value
 
 
-def _row(way: str, arch: ArchSpec, result: FitResult, probe: float | None) -> ShrunkNetwork:
+def _row(way: str, arch: ArchSpec, result: FitResult | None, probe: float | None, failure: str = "") -> ShrunkNetwork:
     total = cost(arch)
     return ShrunkNetwork(
         way=way,
         arch_id=arch_id(arch),
         macs=total.macs,
         params=total.params,
-        accuracy=result.test_accuracy,
-        sem=result.test_accuracy_sem,
-        validation=result.curve[-1].validation_accuracy,
+        accuracy=None if result is None else result.test_accuracy,
+        sem=None if result is None else result.test_accuracy_sem,
+        validation=None if result is None else result.curve[-1].validation_accuracy,
         probe=probe,
+        failure=failure,
     )

@@ -22,7 +22,7 @@ from naslab.estimators.own_metric import own_metric
 from naslab.lab.models import COUNT, LEDGER
 from naslab.lab.study_models import BEST, FRONT, best_outcome, front_outcomes, named_trials
 from naslab.ledger.ledger import Ledger
-from naslab.metrics import TIMING, Metric, find_metric, is_declared, named_metric
+from naslab.metrics import AT, TIMING, Metric, find_metric, is_declared, named_metric
 from naslab.outside import changed, is_outside, load_outside, users_traceback
 from naslab.passwords import without_passwords
 from naslab.reading import whole_number
@@ -214,6 +214,9 @@ def _metric(given: str | Callable[..., Any], bench: Workbench) -> _Metric:
         raise StudyError(f"{given} is known from the description of every network: it is there without measuring")
     if not row.is_limitable or not (row.measured_by == TIMING or "@" in given):
         mend = "naslab train STUDY:front trains and tests the networks of a front"
+        if is_at(given):
+            _, _, target = given.partition(AT)
+            mend = f"naslab train STUDY:front --out FOLDER, then naslab measure of each folder with --target {target}"
         raise StudyError(f"{given} is known after training alone, by {row.measured_by or 'its estimator'}: {mend}")
 
     if is_at(given):

@@ -83,6 +83,10 @@ def operators(arch: ArchSpec) -> Iterator[Operator]:
             rule = "a table of latencies knows a convolution as the stem, and MBConv blocks behind it"
             raise SpecError(block.place, rule)
         (filter_,) = depthwise
+        if filter_.kernel[0] != filter_.kernel[1] or filter_.stride[0] != filter_.stride[1]:
+            raise SpecError(block.place, "a table of latencies knows square windows alone")
+        if filter_.dilation != (1, 1):
+            raise SpecError(block.place, "a table of latencies knows no dilation")
         facts = {
             "expand": filter_.in_channels,
             "kernel": filter_.kernel[0],

@@ -125,11 +125,18 @@ def last_run(ledger: Ledger, study_id: int) -> int:
     return int(ledger.rows(select(func.coalesce(func.max(runs.c.run_id), 0)).where(runs.c.study_id == study_id))[0][0])
 
 
-def read_news(ledger: Ledger, study_id: int, cursor: Cursor = Cursor(), with_networks: bool = False) -> News:  # noqa: B008
+def read_news(
+    ledger: Ledger,
+    study_id: int,
+    cursor: Cursor = Cursor(),  # noqa: B008
+    with_networks: bool = False,
+    most: int | None = None,
+) -> News:
     """What was written of the study with the key `study_id` of `ledger` since `cursor`, in the order written.
 
     Outcomes are `with_networks` where asked for; else every one has `NO_NETWORK`, which tells nothing of its own. Their
-    curves are left out. Raises `LedgerError` for a row that cannot be read.
+    curves are left out. At most `most` outcomes are read where that is given; the rest is new the next time. Raises
+    `LedgerError` for a row that cannot be read.
     """
     columns = select(
         outcomes.c.position,
@@ -144,7 +151,7 @@ def read_news(ledger: Ledger, study_id: int, cursor: Cursor = Cursor(), with_net
         *([trials.c.arch] if with_networks else []),
     ).join_from(outcomes, trials, same_trial())
     new = columns.where(outcomes.c.study_id == study_id, outcomes.c.position > cursor.outcome)
-    found = ledger.rows(new.order_by(outcomes.c.position))
+    found = ledger.rows(new.order_by(outcomes.c.position).limit(most))
     done = [_outcome(row, with_networks) for row in found]
     moved = select(progress.c.position, progress.c.trial, progress.c.moment, progress.c.epoch)
     moved = moved.where(progress.c.study_id == study_id, progress.c.position > cursor.progress)

@@ -92,8 +92,8 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One launch of a study: the command, the machine and the versions that made its outcomes.
 
     `command` is the command line, `started` the time in seconds since the epoch (UTC). `machine` holds facts about the
-    machine of the driver, `versions` those of naslab and its libraries, by name. `executor` is `local` or `ray`, with
-    `num_workers` workers.
+    machine of the driver, `versions` those of naslab and its libraries, by name. `executor` is `local`, `ray` or
+    `ledger`, with `num_workers` workers.
     """
 
     command: str

@@ -25,7 +25,15 @@ from naslab.figures.study_comparison import candidates_figure, fronts_figure, se
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.news import StudyLine, read_candidates, study_lines
 from naslab.live.guard import Guard
-from naslab.live.sections import candidate_rows, core_blocks, later_blocks, now_block, study_row, trial_block
+from naslab.live.sections import (
+    believed_blocks,
+    candidate_rows,
+    core_blocks,
+    later_blocks,
+    now_block,
+    study_row,
+    trial_block,
+)
 from naslab.live.watch import StudyReplacedError, StudyWatch
 from naslab.passwords import without_passwords
 
@@ -150,6 +158,10 @@ def make_app(
 
         return answer
 
+    async def believed(request: Request) -> Response:
+        key = request.path_params["study"]
+        return await answered(lambda: _json({"sections": believed_blocks(studies.watch(key))}))
+
     async def trial(request: Request) -> Response:
         def work() -> Response:
             require_keys(request.path_params["trial"])
@@ -177,7 +189,10 @@ def make_app(
         keys = list(dict.fromkeys(int(each) for each in asked if each.isascii() and each.isdecimal()))[:MOST_COMPARED]
 
         def work() -> Response:
-            views = [studies.watch(key).view() for key in keys]
+            watches = [studies.watch(key) for key in keys]
+            for each in watches:
+                each.poll_whole()
+            views = [each.view() for each in watches]
             if len(views) < 2:
                 raise StudyError("two or more studies are compared: choose them in the list")
             found = compare_groups([StudyGroup(view.record.name, (view,)) for view in views])
@@ -214,6 +229,7 @@ def make_app(
         Route("/api/compare", comparison),
         Route("/api/study/{study:int}/core", part(lambda watch: {"sections": core_blocks(watch, place)})),
         Route("/api/study/{study:int}/later", part(lambda watch: {"sections": later_blocks(watch)})),
+        Route("/api/study/{study:int}/believed", believed),
         Route("/api/study/{study:int}/candidates", part(candidate_rows)),
         Route("/api/study/{study:int}/events", study_events),
         Route("/api/study/{study:int}/trial/{trial:int}", trial),

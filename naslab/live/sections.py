@@ -142,6 +142,7 @@ def core_blocks(watch: StudyWatch, ledger: str) -> dict[str, Markup]:
     found |= {each.name: section_block(each) for each in core_sections(tables, ledger)}
     if len(tables.view.outcomes) < len(watch.outcomes):
         words = f"Drawn: the front and {len(tables.view.outcomes):,} of {len(watch.outcomes):,} trials, evenly chosen."
+        words += " More is being read." if watch.has_more else ""
         found["thinned"] = element("p", words, attributes={"class": "note"})
     return found
 
@@ -152,7 +153,43 @@ def later_blocks(watch: StudyWatch) -> dict[str, Markup]:
         tables = watch.tables()
     except StudyError:
         return {}
-    return {each.name: section_block(each) for each in later_sections(tables)}
+    found = {each.name: section_block(each) for each in later_sections(tables)}
+    return found | {"workers": workers_block(watch)}
+
+
+def believed_blocks(watch: StudyWatch) -> dict[str, Markup]:
+    """What a surrogate believes of the study, by the name of its section; empty where nothing is known yet."""
+    try:
+        found = watch.believed()
+    except StudyError:
+        return {}
+    return {} if found is None else {found.name: section_block(found)}
+
+
+def workers_block(watch: StudyWatch) -> Markup:
+    """What each worker did: a row with its device, trials, time and last trial; nothing where none has a name."""
+    rows: dict[str, list[Any]] = {}
+    for each in watch.outcomes:
+        name = each.estimate.worker
+        if not name:
+            continue
+        row = rows.setdefault(name, [each.estimate.device, 0, 0, 0.0, each])
+        row[1] += 1
+        row[2] += not each.is_complete
+        row[3] += each.estimate.wall_seconds
+        row[4] = each
+    if not rows:
+        return Markup("")
+    now = time.time()
+    cells = [
+        [
+            *(name, device, str(count), str(failed), duration(spent), _trial_link(last.candidate.trial)),
+            f"{duration(max(0.0, now - last.finished))} ago",
+        ]
+        for name, (device, count, failed, spent, last) in sorted(rows.items())
+    ]
+    columns = ["worker", "device", "trials", "failed", "time spent", "last trial", "finished"]
+    return join([element("h2", "Workers"), table("Who trained what", columns, cells, (2, 3), is_stacked=True)])
 
 
 def _without_front(watch: StudyWatch, why: str) -> Markup:

@@ -26,7 +26,9 @@ from naslab.analysis.rungs import rung_table
 from naslab.analysis.study import StudyView, problem_of
 from naslab.arch.cost import Cost
 from naslab.errors import StudyError
+from naslab.figures.convergence import converged_section
 from naslab.figures.report import ReportTables
+from naslab.figures.section import Section
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.news import Cursor, last_run, num_measured, read_news, read_outcomes, study_row_of
 from naslab.ledger.record import RunRecord
@@ -39,6 +41,10 @@ MOST_WHOLE = 1200
 """Up to as many networks a study is shown whole."""
 MOST_OF_LARGE = 400
 """As many networks of a larger one are shown beside its front, evenly chosen."""
+MOST_AT_ONCE = 10_000
+"""Outcomes that are read at once: of a larger study the first are shown before the rest is read."""
+REASKED = 1.1
+"""A surrogate is asked again what it believes when there are as many times the outcomes."""
 POLL_SECONDS = 0.4
 """How old what was read may be before the ledger is asked again."""
 MEASURED_SECONDS = 5.0
@@ -85,6 +91,10 @@ class StudyWatch:
         """How many trials failed, by reason."""
         self._course: Course | None = None
         self._reference: ReferencePoint | None = None
+        self.has_more = False
+        """Whether the ledger holds more outcomes than were read so far."""
+        self._believed: Section | None = None
+        self._believed_at = (-1, "")
         self.record = ledger.study(self._require_row()[0])
         self.problem = problem_of(self.record)
 
@@ -122,7 +132,10 @@ class StudyWatch:
             self._read_study()
             names = [goal.metric for goal in self.problem.objectives]
             needs_networks = any(is_described(name) and name not in Cost.__struct_fields__ for name in names)
-            news = read_news(self._ledger, self.study_id, self._cursor, needs_networks)
+            news = read_news(self._ledger, self.study_id, self._cursor, needs_networks, MOST_AT_ONCE)
+            self.has_more = len(news.outcomes) == MOST_AT_ONCE
+            if self.has_more:
+                self._asked = -math.inf  # the next to ask reads on
             if news.cursor == self._cursor:
                 self._require_all_measured()
                 return self.version
@@ -137,6 +150,12 @@ class StudyWatch:
             self.outcomes += new
             self._add(new)
             return self.version
+
+    def poll_whole(self) -> None:
+        """Read all that is new, in parts."""
+        self.poll()
+        while self.has_more:
+            self.poll()
 
     def whole(self, trials: Iterable[int]) -> list[Outcome]:
         """The whole outcomes of these trials, each read once."""
@@ -203,10 +222,26 @@ class StudyWatch:
                 family=rescaled_family(view),
                 baselines=family(view.baselines, score),
                 failures=failed,
-                convergence=None if is_core else converged(self.outcomes, self.problem, self._corner()),
                 facts=FactTable(()) if is_core else facts(view),
                 rungs=None if rungs is None else rung_table(self.outcomes, rungs, score),
             )
+
+    def believed(self) -> Section | None:
+        """Whether the search converged and what a surrogate would try next, of a moment not long ago.
+
+        It is asked anew when the outcomes have grown by a tenth, and when the search ends; meanwhile others may read.
+        `StudyError` where there is no front yet.
+        """
+        with self.lock:
+            count, state = len(self.outcomes), self.state
+            if count == self._believed_at[0] or (count < REASKED * self._believed_at[0] and state == "running"):
+                return self._believed
+            outcomes, problem, corner = tuple(self.outcomes), self.problem, self._corner()
+            table = self.front_table(self.view())
+        found = converged_section(converged(outcomes, problem, corner), table)
+        with self.lock:
+            self._believed, self._believed_at = found, (count, state)
+        return found
 
     def _read_study(self) -> None:
         """Take up another name, total, run or driver; `StudyReplacedError` where another study has the key."""
@@ -267,8 +302,7 @@ class StudyWatch:
         highest = max((each.candidate.fidelity for each in new if each.is_complete), default=None)
         course = self._course
         if course is not None and (highest is None or (course.highest is not None and highest <= course.highest)):
-            for each in new:
-                course.add(each)
+            course.add_all(new)
         else:
             self._course = None
         if not self._is_fixed():
@@ -291,8 +325,7 @@ class StudyWatch:
             highest = max((each.candidate.fidelity for each in self.outcomes if each.is_complete), default=None)
             goal = score_goal(self.record)
             self._course = Course(self._corner(), highest, goal.metric, goal.maximise)
-            for each in self.outcomes:
-                self._course.add(each)
+            self._course.add_all(self.outcomes)
         return self._course
 
     def _shown(self) -> list[int]:

@@ -116,7 +116,7 @@ def _read(text: str) -> ArchSpec:
 
 def _write(arch: ArchSpec) -> str:
     cells = [stage for stage in arch.stages if isinstance(stage.block, GraphCell)]
-    kinds = [[_plain(stage) for stage in cells if (stage.stride > 1) == strided] for strided in (False, True)]
+    kinds = [[_plain(stage) for stage in cells if (stage.stride != 1) == strided] for strided in (False, True)]
     if any(len(set(each)) != 1 for each in kinds):
         raise SpecError("darts", "tells networks of one normal graph_cell and one that halves maps")
     return require_same(arch, write_cells(kinds[0][0], kinds[1][0]), _read, "a genotype of DARTS")

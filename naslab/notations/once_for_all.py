@@ -12,6 +12,7 @@ from typing import Any
 from naslab.arch.block import SqueezeExcite
 from naslab.arch.blocks import ConvBlock, InvertedBottleneck, MBConv
 from naslab.arch.plan import Activation
+from naslab.arch.sides import Sides
 from naslab.arch.spec import ArchSpec, Head, Stage
 from naslab.errors import SpecError, shown
 from naslab.notations.literal import literal
@@ -104,7 +105,7 @@ def _resolution(values: dict[str, Any]) -> int:
 
 def _write(arch: ArchSpec) -> str:
     """Kernels, expansions and depths; layers that the network has not are written as 3."""
-    layers: list[tuple[int, int, float]] = []
+    layers: list[tuple[int, Sides, float]] = []
     for stage in arch.stages:
         block = stage.block
         if not isinstance(block, MBConv | InvertedBottleneck) or block.hidden is not None or stage.width is None:

@@ -135,9 +135,12 @@ def search_start(
     return made
 
 
-def begin_again(record: PretrainedStart, *, ledger: str | Path = "naslab.db", seed: int = 0) -> SearchStart:
+def begin_again(
+    record: PretrainedStart, *, class_names: tuple[str, ...], ledger: str | Path = "naslab.db", seed: int = 0
+) -> SearchStart:
     """The weights that a study was made with, as its `record` tells, read again from where they were.
 
+    `class_names` are those of the study's data, by which a classifier is taken or drawn anew as its trials did;
     `ledger` holds studies that are sources, `seed` is the study's. Raises `DataError` where they are others now.
     """
     arch = msgspec.convert(record.network, ArchSpec)
@@ -145,7 +148,7 @@ def begin_again(record: PretrainedStart, *, ledger: str | Path = "naslab.db", se
     digest = content_hash(source)
     if digest != record.sha256:
         raise DataError(f"{record.source} holds other weights than when the study began: bring back those")
-    begun = pretrained(arch, source, least_share=0.0, seed=seed)
+    begun = pretrained(arch, source, class_names=class_names, least_share=0.0, seed=seed)
     return _made(SearchStart(record.source, record.model, source, begun, b"", digest, record.keep), seed)
 
 

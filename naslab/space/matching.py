@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from naslab.arch.sides import one_spelling, pair_of
 from naslab.arch.spec import ArchSpec
 from naslab.space.tree import Choice, Fixed, Listing, Node, Record, Repeat, Shared, Tree
 
@@ -31,8 +32,9 @@ def _match(tree: Tree, node: Node, value: Any, known: Options) -> Iterator[Optio
         if isinstance(value, msgspec.Struct) and _has_defaults(value, node.keys):
             values = [_tag(value) if key == _TAG else getattr(value, key, None) for key in node.keys]
             yield from _in_turn(tree, list(node.parts), values, known)
-    elif isinstance(node, Listing) and isinstance(value, tuple):
-        yield from _items(tree, list(node.parts), list(value), known)
+    elif isinstance(node, Listing) and isinstance(value, tuple | int):
+        values = list(pair_of(value) if isinstance(value, int) else value)  # equal sides are held as one number
+        yield from _items(tree, list(node.parts), values, known)
 
 
 def _options(tree: Tree, node: Choice | Shared, value: Any, known: Options) -> Iterator[Options]:
@@ -96,4 +98,4 @@ def _is(plain: Any, value: Any) -> bool:
     if isinstance(value, tuple):
         same_length = isinstance(plain, list) and len(plain) == len(value)
         return same_length and all(_is(one, other) for one, other in zip(plain, value, strict=True))
-    return bool(plain == value)
+    return bool(one_spelling(plain) == value)

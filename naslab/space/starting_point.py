@@ -96,6 +96,8 @@ def _replace(tree: dict[str, Any], path: str, hole: Any) -> None:
                 parent[step] = {}  # a part that the model leaves at its defaults
             parent = parent[step]
         parent[place[-1]] = copy.deepcopy(hole)
+        if place[-1] == "expansion" and parent.get("hidden") is not None:
+            del parent["hidden"]  # an inner width of the model's own, which an expansion stands in place of
 
 
 def _steps(path: str) -> list[Step]:

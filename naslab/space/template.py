@@ -15,6 +15,7 @@ import msgspec
 
 from naslab.arch.block import Spec
 from naslab.arch.files import BLOCKS
+from naslab.arch.sides import one_spelling
 from naslab.arch.spec import ArchSpec, Head, Stage
 from naslab.arguments import anything, optional, takes, text
 from naslab.errors import SpecError, join_path, nearest
@@ -166,7 +167,7 @@ def _refuse_unknown(value: dict[str, Any], known: tuple[str, ...], path: str) ->
 def _refuse_duplicates(options: list[Any], path: str) -> None:
     seen: dict[bytes, int] = {}
     for index, option in enumerate(options):
-        first = seen.setdefault(_key(option), index)
+        first = seen.setdefault(_key(one_spelling(option)), index)
         if first != index:
             raise SpecError(f"{path}[{index}]", f"is the same option as choice[{first}], {_shown(option)}")
 

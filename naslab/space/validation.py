@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -100,5 +101,13 @@ def _in_template(error: SpecError, tree: Tree, genome: Genome) -> SpecError:
 
 
 def _largest(hole: Hole) -> int:
-    numbers = [option if isinstance(option, int) else 0 for option in hole.options]
-    return numbers.index(max(numbers))
+    areas = [_area(each) for each in hole.options]
+    return areas.index(max(areas))
+
+
+def _area(stride: Any) -> int:
+    """How many positions become one at a stride of plain values; 0 for what is none."""
+    if not isinstance(stride, int | list):
+        return 0
+    height, width = (stride, stride) if isinstance(stride, int) else stride
+    return int(height * width)

@@ -8,7 +8,9 @@ from itertools import count
 import numpy as np
 
 from naslab.arch.block import require
+from naslab.pareto import Losses
 from naslab.strategies.domain import Space
+from naslab.strategies.last_front import is_behind, last_front
 from naslab.strategies.outcome_history import Observation, OutcomeHistory, best_first
 from naslab.strategies.random_search import samples
 from naslab.strategies.strategy import Proposal
@@ -33,6 +35,8 @@ class NSGA2:
         self._space = space
         self._population = population
         self._alive: list[Observation] = []
+        self._last_front: Losses | None = None
+        """That of the population where nothing but a better outcome would change it, or its order."""
         self._num_read = 0
 
     def drafts(self, history: OutcomeHistory, rng: np.random.Generator) -> Iterator[Proposal]:
@@ -46,8 +50,12 @@ class NSGA2:
     def _read(self, history: OutcomeHistory) -> None:
         """Let the outcomes not yet read join the population, one by one; it is kept best first."""
         for observation in history.told[self._num_read :]:
+            if len(self._alive) == self._population and is_behind(observation, self._last_front):
+                continue
             joined = [*self._alive, observation]
             self._alive = [joined[index] for index in best_first(joined)[: self._population]]
+            is_in_order = best_first(self._alive).tolist() == list(range(len(self._alive)))
+            self._last_front = last_front(self._alive) if is_in_order else None
         self._num_read = len(history.told)
 
 

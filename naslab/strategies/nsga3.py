@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from naslab.arch.block import require
-from naslab.pareto import non_dominated_ranks
+from naslab.pareto import Losses, non_dominated_ranks
 from naslab.strategies.domain import Space
+from naslab.strategies.last_front import is_behind, last_front
 from naslab.strategies.nsga2 import children
 from naslab.strategies.outcome_history import Observation, OutcomeHistory
 from naslab.strategies.random_search import samples
@@ -33,14 +34,18 @@ class NSGA3:
         self._population = population
         self._directions = even_directions(num_objectives, population)
         self._alive: list[Observation] = []
+        self._last_front: Losses | None = None
         self._num_read = 0
 
     def drafts(self, history: OutcomeHistory, rng: np.random.Generator) -> Iterator[Proposal]:
         """Random genomes until there is a population, then children of parents drawn evenly."""
         for observation in history.told[self._num_read :]:
+            if len(self._alive) == self._population and is_behind(observation, self._last_front):
+                continue
             self._alive.append(observation)
             if len(self._alive) > self._population:
                 del self._alive[self._leaving()]
+            self._last_front = last_front(self._alive)
         self._num_read = len(history.told)
         if history.num_searched < self._population or not self._alive:
             yield from samples(self._space, rng)

@@ -38,6 +38,8 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     median. `size_bytes` is the size of the file that the target runs, `peak_memory_bytes` by how much the network
     raised the memory of its process. `other_load` is how many cores other processes kept busy meanwhile, `waited` the
     share of the time in which this one's cores did not work for it. `None` stands for what a target does not tell.
+    `accuracy`, in per cent with its standard error `accuracy_sem`, is that of a trained network as it runs there, over
+    `num_images` images, which `accuracy_on` names; `num_calibration` training images have chosen its 8 bits.
     """
 
     target: str
@@ -51,6 +53,11 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     peak_memory_bytes: int | None = None
     other_load: float | None = None
     waited: float | None = None
+    accuracy: float | None = None
+    accuracy_sem: float | None = None
+    accuracy_on: str | None = None
+    num_images: int | None = None
+    num_calibration: int | None = None
 
 
 class SpreadError(NaslabError):

@@ -27,7 +27,7 @@ from stopped_clock import StoppedClock
 
 from naslab.errors import DataError, DeviceError, WorkerError
 from naslab.execution import worker_pool
-from naslab.execution.executor import EpochDone, Executor, Finished
+from naslab.execution.executor import EpochDone, Executor, Finished, Happened, Printed
 from naslab.execution.local import WORKER_SETTINGS, LocalExecutor
 from naslab.study.outcome import Candidate
 
@@ -63,7 +63,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> StoppedClock:
     return clock
 
 
-def run_all(executor: Executor, candidates: list[Candidate]) -> list[Finished | EpochDone]:
+def run_all(executor: Executor, candidates: list[Candidate]) -> list[Happened]:
     """Everything that happens until all candidates are finished, in order."""
     waiting, happened, busy = list(candidates), [], 0
     while waiting or busy:
@@ -83,7 +83,7 @@ def run_until(executor: Executor, path: Path) -> None:
         time.sleep(0.01)
 
 
-def finished(happened: list[Finished | EpochDone]) -> list[Finished]:
+def finished(happened: list[Happened]) -> list[Finished]:
     return [event for event in happened if isinstance(event, Finished)]
 
 
@@ -134,6 +134,17 @@ def test_epochs_are_reported_before_the_estimate(make: Make, tmp_path: Path) -> 
         happened = run_all(executor, [numbered_candidate(0)])
     assert [type(event) for event in happened] == [EpochDone, EpochDone, Finished]
     assert [event.epoch.epoch for event in happened if isinstance(event, EpochDone)] == [0, 1]
+
+
+def test_what_a_candidate_prints_is_passed_on_before_the_estimate(make: Make, tmp_path: Path) -> None:
+    candidate = numbered_candidate(0, "speaks")
+    with make(Scripted(str(tmp_path)), 1) as executor:
+        happened = run_all(executor, [candidate])
+    assert [event for event in happened if isinstance(event, Printed)] == [
+        Printed(candidate, "one line"),
+        Printed(candidate, "begun"),
+    ]
+    assert isinstance(happened[-1], Finished)
 
 
 def test_what_a_candidate_does_wrong_is_a_failure_with_its_traceback(make: Make, tmp_path: Path) -> None:

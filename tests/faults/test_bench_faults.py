@@ -26,6 +26,7 @@ def children(pid: int) -> list[int]:
     return [int(each) for each in shown.stdout.split()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
 def test_processes_end_with_the_comparison(tmp_path: Path, end: signal.Signals) -> None:
     script = tmp_path / "script.py"

@@ -128,6 +128,7 @@ def test_deep_metadata_are_no_checkpoint(tmp_path):
         assert len(str(caught.value)) < 500
 
 
+@pytest.mark.slow
 def test_a_layer_that_onnx_does_not_know_is_named(tmp_path):
     pytest.importorskip("onnxscript")
     pytest.importorskip("onnxruntime")

@@ -22,7 +22,7 @@ from naslab.arch.modules import StandardizedConv2d
 from naslab.zoo import model, model_names, zoo_entries
 
 VERY_DEEP = {name for name in model_names() if sum(stage.repeats for stage in model(name).stages) > 100}
-"""The fast tests leave them to the slow ones."""
+"""The fast tests leave them to the slow ones, as they do the larger ones of each family."""
 
 # The published size, an odd one and one that is not square. Larger images than the published ones say nothing more.
 IMAGENET = {"published": None, "odd": 229, "rectangular": (224, 160)}
@@ -55,7 +55,7 @@ def variants() -> Iterator[object]:
                 is_published = (place, num_classes) == ("published", published_classes)
                 is_varied = place == "published" or num_classes == published_classes
                 if is_published or (name in SMALLEST and is_varied):
-                    marks = () if is_published and name not in VERY_DEEP else pytest.mark.slow
+                    marks = () if is_published and name in SMALLEST - VERY_DEEP else pytest.mark.slow
                     yield pytest.param(name, num_classes, place, marks=marks, id=f"{name}-{num_classes}-{place}")
 
 

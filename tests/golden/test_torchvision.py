@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -22,7 +22,11 @@ from naslab.zoo.torchvision_weights import AUXILIARY, load_torchvision_state, tr
 
 # torchvision's GoogLeNet has batch normalisation and 3x3 filters for the paper's 5x5: another network.
 SHARED = [name for name in model_names() if name in models.list_models(module=models) and name != "googlenet"]
-SLOW = {name for name in SHARED if cost(model(name)).macs > 1e9}
+SMALLEST = {
+    min((name for name in SHARED if zoo_entries()[name].family == family), key=lambda name: cost(model(name)).macs)
+    for family in {zoo_entries()[name].family for name in SHARED}
+}
+"""The network of the fewest macs of each family: the slow tests have the others."""
 LARGE = {name for name in SHARED if cost(model(name)).params > 30e6} - {
     "alexnet",
     "vgg11",
@@ -30,6 +34,10 @@ LARGE = {name for name in SHARED if cost(model(name)).params > 30e6} - {
     "wide_resnet50_2",
 }
 """Networks of the layers that a smaller one of their family has: their weights are given places and are not run."""
+
+
+def cases(names: Iterable[str]) -> list[Any]:
+    return [pytest.param(each, marks=() if each in SMALLEST else pytest.mark.slow) for each in names]
 
 
 def test_torchvision_has_most_families() -> None:
@@ -44,7 +52,7 @@ def test_accuracies_said_to_be_torchvisions_are() -> None:
         assert (entry.name, entry.published.top1) == (entry.name, measured)
 
 
-@pytest.mark.parametrize("name", SHARED)
+@pytest.mark.parametrize("name", cases(SHARED))
 def test_counts(name: str) -> None:
     arch = model(name, num_classes=12, resolution=None if "inception" in name else (225, 192))
     expected = cost(arch)
@@ -66,10 +74,7 @@ def test_counts(name: str) -> None:
     assert sum(each.numel() for each in network.parameters()) - heads == expected.params
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(each, marks=[pytest.mark.slow] if each in SLOW else []) for each in SHARED if each not in LARGE],
-)
+@pytest.mark.parametrize("name", cases(each for each in SHARED if each not in LARGE))
 def test_same_weights_same_logits(name: str) -> None:
     arch = model(name, num_classes=12, resolution=80 if "inception" in name else 64)
     images = torch.randn(4 if "inception" in name else 2, *arch.input, generator=torch.Generator().manual_seed(1))
@@ -82,7 +87,7 @@ def test_same_weights_same_logits(name: str) -> None:
     assert (found - expected).abs().max() < 1e-4 * max(1.0, float(expected.abs().max()))
 
 
-@pytest.mark.parametrize("name", sorted(LARGE))
+@pytest.mark.parametrize("name", cases(sorted(LARGE)))
 def test_every_weight_of_a_large_network_has_its_place(name: str) -> None:
     with torch.device("meta"):
         theirs = reference(name, 12).state_dict()

@@ -28,6 +28,7 @@ from naslab.arch import (
     Stage,
 )
 from naslab.arch.build import build
+from naslab.arch.sides import Sides, one_spelling, pair_of
 from naslab.training.inheritance import inherit
 from naslab.training.inheritance.importance import sorted_by_importance
 
@@ -68,7 +69,7 @@ def test_a_changed_network_is_the_parents_function_where_the_report_says_so(data
     assert_report_is_true(parent, data.draw(changed(parent)), 1)
 
 
-ODD = st.sampled_from((1, 3, 5))
+ODD = st.sampled_from((1, 3, 5, (1, 5), (3, 1)))
 SE = st.none() | st.builds(SqueezeExcite, ratio=st.sampled_from((0.25, 0.5)))
 GROWABLE = (
     st.builds(ConvBlock, kernel=ODD),
@@ -96,7 +97,8 @@ def test_growing_preserves_the_function(data: st.DataObject) -> None:
     )
     grown = []
     for stage in parent.stages:
-        kernel = stage.block.kernel + data.draw(st.sampled_from((0, 2)))
+        more = data.draw(st.sampled_from(((0, 0), (2, 2), (2, 0), (0, 4))))
+        kernel = larger_by(stage.block.kernel, more)
         deepest = stage.repeats + data.draw(st.integers(0, 2))
         grown.append(
             Stage(
@@ -108,6 +110,12 @@ def test_growing_preserves_the_function(data: st.DataObject) -> None:
         )
     child = msgspec.structs.replace(parent, stages=tuple(grown))
     assert assert_report_is_true(parent, child, 0) == ()
+
+
+def larger_by(kernel: Sides, more: tuple[int, int]) -> Sides:
+    height, width = pair_of(kernel)
+    sides: Sides = one_spelling((height + more[0], width + more[1]))
+    return sides
 
 
 @st.composite
@@ -124,7 +132,7 @@ def changed(draw: st.DrawFn, parent: ArchSpec) -> ArchSpec:
         kernels = draw(st.sampled_from((larger, (*stage.block.kernels, 3))))
         ways.append(msgspec.structs.replace(stage, block=msgspec.structs.replace(stage.block, kernels=kernels)))
     elif "kernel" in stage.block.__struct_fields__:
-        block = msgspec.structs.replace(stage.block, kernel=stage.block.kernel + 2)
+        block = msgspec.structs.replace(stage.block, kernel=larger_by(stage.block.kernel, (2, 2)))
         ways.append(msgspec.structs.replace(stage, block=block))
     new = draw(st.sampled_from(ways))
     child = msgspec.structs.replace(parent, stages=(*parent.stages[:index], new, *parent.stages[index + 1 :]))

@@ -33,7 +33,7 @@ ROOMS = (
         "estimators",
         "execution",
     ),
-    *("analysis", "bench", "figures"),
+    *("analysis", "bench", "loggers", "figures"),
     *("optuna_edge", "lab", "live", "tune", "cli"),
 )
 """The members of the package in order: each may import those before it, at the top of a file or within a function."""
@@ -49,6 +49,7 @@ HEAVY = {
             "dense_prediction",
             "targets/torch_runtime.py",
             "targets/accuracy.py",
+            "loggers/tensorboard_destination.py",
         ),
     },
     "torchvision": {"training", "estimators", "pretrained/backbones.py", "dense_prediction"},
@@ -57,6 +58,8 @@ HEAVY = {
     "plotly": {"figures"},
     "starlette": {"live/app.py", "live/guard.py"},
     "uvicorn": set(),
+    "mlflow": {"loggers/mlflow_destination.py"},
+    "wandb": {"loggers/wandb_destination.py"},
 }
 
 

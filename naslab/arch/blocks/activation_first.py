@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from naslab.arch.block import Block, BlockActivation, Context, require_odd
+from naslab.arch.block import Block, BlockActivation, Context
 from naslab.arch.blocks.cell_operations import activated_conv
 from naslab.arch.plan import Identity, Layer, Pool, Residual, Shape, seq
+from naslab.arch.sides import Sides, pair_of, require_window
 
 
 class ActivationFirstResidual(Block, frozen=True, tag="activation_first_residual"):
@@ -16,22 +17,23 @@ class ActivationFirstResidual(Block, frozen=True, tag="activation_first_residual
     ('pool', 'conv')
     """
 
-    kernel: int = 3
+    kernel: Sides = 3
     activation: BlockActivation = None
+    dilation: Sides = 1
 
     def __post_init__(self) -> None:
-        require_odd(self.kernel)
+        require_window(self, "kernel")
 
-    def lower(self, shape: Shape, width: int | None, stride: int, context: Context, drop_rate: float = 0.0) -> Layer:
+    def lower(self, shape: Shape, width: int | None, stride: Sides, context: Context, drop_rate: float = 0.0) -> Layer:
         in_width = shape[0]
         out = width or in_width
-        act, window = self.activation, (self.kernel, self.kernel)
+        act = self.activation
         body = seq(
-            first=activated_conv(context, in_width, out, window, (stride, stride), act),
-            second=activated_conv(context, out, out, window, (1, 1), act),
+            first=activated_conv(context, in_width, out, self.kernel, stride, act, self.dilation),
+            second=activated_conv(context, out, out, self.kernel, 1, act, self.dilation),
         )
         shortcut: Layer = Identity()
-        if stride > 1 or in_width != out:
-            pool = Pool("avg", (stride, stride), (stride, stride), ceil=True) if stride > 1 else None
+        if stride != 1 or in_width != out:
+            pool = Pool("avg", pair_of(stride), pair_of(stride), ceil=True) if stride != 1 else None
             shortcut = seq(pool=pool, conv=context.filter(in_width, out))
         return Residual(body, shortcut, drop_rate)

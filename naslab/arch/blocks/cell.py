@@ -23,6 +23,7 @@ from naslab.arch.plan import (
     concat,
     seq,
 )
+from naslab.arch.sides import Sides, pair_of
 from naslab.errors import SpecError
 
 CellOp: TypeAlias = Literal[
@@ -107,11 +108,11 @@ class Cell(Block, frozen=True, tag="cell"):
         read = {edge.state for pair in self.pairs for edge in (pair.left, pair.right)}
         return tuple(state for state in range(2, len(self.pairs) + 2) if state not in read)
 
-    def lower(self, shape: Shape, width: int | None, stride: int, context: Context, drop_rate: float = 0.0) -> Layer:
+    def lower(self, shape: Shape, width: int | None, stride: Sides, context: Context, drop_rate: float = 0.0) -> Layer:
         return _lowered(self, (shape,) * self.lookback, width, stride, context, drop_rate)
 
     def lower_on(
-        self, shapes: tuple[Shape, ...], width: int | None, stride: int, context: Context, drop_rate: float = 0.0
+        self, shapes: tuple[Shape, ...], width: int | None, stride: Sides, context: Context, drop_rate: float = 0.0
     ) -> Layer:
         return _lowered(self, shapes, width, stride, context, drop_rate)
 
@@ -127,13 +128,13 @@ class _State(NamedTuple):
 class _Builder:
     """The graph of one cell while it grows."""
 
-    def __init__(self, cell: Cell, width: int, stride: int, context: Context, drop_rate: float) -> None:
+    def __init__(self, cell: Cell, width: int, stride: Sides, context: Context, drop_rate: float) -> None:
         self.width = width
         self.stride = stride
         self.context = context
         self.activation = cell.activation
         self.drop_rate = drop_rate
-        self.is_shifted = cell.shifted and stride > 1
+        self.is_shifted = cell.shifted and stride != 1
         self.num_inputs = cell.num_inputs
         self.names: list[str] = []
         self.nodes: list[Node] = []
@@ -144,7 +145,7 @@ class _Builder:
         self.nodes.append(Node(layer, inputs, shifted_like=self.num_inputs - 1 if is_shifted else None))
         return self.num_inputs + len(self.nodes) - 1
 
-    def conv(self, in_width: int, kernel: tuple[int, int] = (1, 1), stride: int = 1, width: int = 0) -> Sequence:
+    def conv(self, in_width: int, kernel: tuple[int, int] = (1, 1), stride: Sides = 1, width: int = 0) -> Sequence:
         """Activation, convolution, norm."""
         width = width or self.width
         return seq(
@@ -167,7 +168,7 @@ class _Builder:
             layer = seq(op=layer, drop=DropPath(self.drop_rate))
         return self.add(name, layer, value) if layer != Sequence((), ()) else value
 
-    def _operation(self, op: CellOp, in_width: int, stride: int) -> Layer | None:
+    def _operation(self, op: CellOp, in_width: int, stride: Sides) -> Layer | None:
         if op == "identity":
             return None if stride == 1 and in_width == self.width else self.conv(in_width, stride=stride)
         kind, _, _ = op.partition("_")
@@ -180,15 +181,15 @@ class _Builder:
             return self.conv(in_width, stride=stride)
         return self._narrowed(op, sides, in_width, stride)
 
-    def _pool(self, kind: Literal["max", "avg"], kernel: tuple[int, int], in_width: int, stride: int) -> Layer:
-        pool = Pool(kind, kernel, (stride, stride), (kernel[0] // 2, kernel[1] // 2))
-        layers: dict[str, Layer | None] = {"aligned" if stride > 1 else "pool": pool}
+    def _pool(self, kind: Literal["max", "avg"], kernel: tuple[int, int], in_width: int, stride: Sides) -> Layer:
+        pool = Pool(kind, kernel, pair_of(stride), (kernel[0] // 2, kernel[1] // 2))
+        layers: dict[str, Layer | None] = {"aligned" if stride != 1 else "pool": pool}
         if in_width != self.width:
             layers["conv"] = self.context.filter(in_width, self.width, bias=False)
             layers["norm"] = self.context.normalise(self.width)
         return seq(**layers)
 
-    def _separable(self, in_width: int, kernel: tuple[int, int], stride: int) -> Sequence:
+    def _separable(self, in_width: int, kernel: tuple[int, int], stride: Sides) -> Sequence:
         """Twice activation, depthwise and pointwise filter, norm."""
         act, norm = self.context.activate(self.activation), self.context.normalise(self.width)
         return seq(
@@ -199,20 +200,21 @@ class _Builder:
             last_norm=norm,
         )
 
-    def _filters(self, in_width: int, kernel: tuple[int, int], stride: int) -> dict[str, Layer]:
+    def _filters(self, in_width: int, kernel: tuple[int, int], stride: Sides) -> dict[str, Layer]:
         return {
             "depthwise": self.context.filter(in_width, in_width, kernel, stride, groups=in_width, bias=False),
             "pointwise": self.context.filter(in_width, self.width, bias=False),
         }
 
-    def _narrowed(self, op: CellOp, sides: list[tuple[int, int]], in_width: int, stride: int) -> Layer:
+    def _narrowed(self, op: CellOp, sides: list[tuple[int, int]], in_width: int, stride: Sides) -> Layer:
         """Wide convolutions between 1x1 ones; of a pair of long ones each strides along its length."""
         narrow = max(1, self.width * 3 // 8 if op == "conv_1x3_3x1" else self.width // 4)
         layers: list[Layer] = [self.conv(in_width, width=narrow)]
         for height, width in sides:
             step = self.conv(narrow, (height, width), width=narrow)
             filtered = step.layers[step.names.index("conv")]
-            along = (stride, stride) if height == width else (stride if height > 1 else 1, stride if width > 1 else 1)
+            steps = pair_of(stride)
+            along = (steps[0] if height > 1 else 1, steps[1] if width > 1 else 1)
             if op == "dilated_3x3":
                 changed = structs.replace(filtered, stride=along, dilation=(2, 2), padding=(2, 2))
             else:
@@ -223,7 +225,8 @@ class _Builder:
     def halved(self, name: str, value: int, in_width: int, stride: tuple[int, int]) -> int:
         """Factorised reduction to the states' width: strided halves, one shifted by a position, stacked."""
         first = self.width // 2
-        shares = {"even": (first, (0, 0)), "odd": (self.width - first, (1, 1))}
+        shifted = (int(stride[0] > 1), int(stride[1] > 1))
+        shares = {"even": (first, (0, 0)), "odd": (self.width - first, shifted)}
         halves = {
             half: seq(
                 pick=Subsample(stride, offset),
@@ -242,7 +245,7 @@ class _Builder:
 
 @lru_cache(maxsize=4096)
 def _lowered(
-    cell: Cell, shapes: tuple[Shape, ...], width: int | None, stride: int, context: Context, drop_rate: float
+    cell: Cell, shapes: tuple[Shape, ...], width: int | None, stride: Sides, context: Context, drop_rate: float
 ) -> Dag:
     """The cell's graph on maps of `shapes`, the earliest first."""
     outputs = cell.output_states
@@ -286,4 +289,4 @@ def _as_output(graph: _Builder, number: int, state: _State) -> int:
     """A state's value in the size of the cell's output."""
     if not state.is_input or (graph.stride == 1 and state.width == graph.width):
         return state.value
-    return graph.halved(f"output{number}", state.value, state.width, (graph.stride, graph.stride))
+    return graph.halved(f"output{number}", state.value, state.width, pair_of(graph.stride))

@@ -13,7 +13,8 @@ from typing import Literal, TypeAlias
 from msgspec import structs
 
 from naslab.arch.block import BlockActivation, Context
-from naslab.arch.plan import Conv, HeightWidth, Identity, Layer, Pool, Sequence, Subsample, concat, seq
+from naslab.arch.plan import HeightWidth, Identity, Layer, Pool, Sequence, Subsample, concat, seq
+from naslab.arch.sides import Sides, pair_of
 
 Operation: TypeAlias = Literal[
     "none",
@@ -38,7 +39,7 @@ is applied twice, `dil_conv` once with windows of dilation 2. The pairs of long 
 
 @lru_cache(maxsize=4096)
 def operation_layer(
-    kind: Operation, in_width: int, width: int, stride: int, context: Context, activation: BlockActivation = None
+    kind: Operation, in_width: int, width: int, stride: Sides, context: Context, activation: BlockActivation = None
 ) -> Layer | None:
     """The layers of the operation `kind` from `in_width` to `width` channels at `stride`; `None` for `none`.
 
@@ -49,9 +50,9 @@ def operation_layer(
     if kind == "none":
         return None
     windows = [(int(height), int(across)) for height, across in re.findall(r"(\d)x(\d)", kind)]
-    steps = (stride, stride)
+    steps = pair_of(stride)
     if kind == "skip_connect":
-        if stride > 1:
+        if stride != 1:
             return factorised_reduction(context, in_width, width, steps, activation)
         return Identity() if in_width == width else context.conv(in_width, width, activation="none")
     if kind == "avg_pool_3x3" or kind == "max_pool_3x3":
@@ -62,7 +63,7 @@ def operation_layer(
     if len(windows) == 2:
         return _long_pair(context, in_width, width, windows[0][0], stride, activation)
     if kind.startswith("nor_conv"):
-        return activated_conv(context, in_width, width, windows[0], steps, activation)
+        return activated_conv(context, in_width, width, windows[0], stride, activation)
     if kind.startswith("dil_conv"):
         return _separable(context, in_width, width, windows[0], stride, activation, dilation=2)
     first = _separable(context, in_width, in_width, windows[0], stride, activation)
@@ -73,15 +74,18 @@ def activated_conv(
     context: Context,
     in_width: int,
     out_width: int,
-    window: HeightWidth = (1, 1),
-    stride: HeightWidth = (1, 1),
+    window: Sides = 1,
+    stride: Sides = 1,
     activation: BlockActivation = None,
+    dilation: Sides = 1,
 ) -> Sequence:
-    """Activation, convolution, norm: `in_width` to `out_width` channels by a `window` at `stride`, (height, width).
+    """Activation, convolution, norm: `in_width` to `out_width` channels by a `window`.
+
+    The window lies at `stride` and is spread by `dilation`.
 
     `context` is the network's normalisation and activation, `activation` the block's own.
     """
-    conv = structs.replace(context.filter(in_width, out_width, window), stride=stride)
+    conv = structs.replace(context.filter(in_width, out_width, window, dilation=dilation), stride=pair_of(stride))
     return seq(act=context.activate(activation), conv=conv, norm=context.normalise(out_width))
 
 
@@ -94,7 +98,8 @@ def factorised_reduction(
     (`activation`, else that of `context`) and before the norm of `context`.
     """
     first = out_width // 2
-    shares = {"even": (first, (0, 0)), "odd": (out_width - first, (1, 1))}
+    shifted = (int(stride[0] > 1), int(stride[1] > 1))
+    shares = {"even": (first, (0, 0)), "odd": (out_width - first, shifted)}
     halves = {
         half: seq(pick=Subsample(stride, offset), conv=context.filter(in_width, share))
         for half, (share, offset) in shares.items()
@@ -108,28 +113,24 @@ def _separable(
     in_width: int,
     width: int,
     window: HeightWidth,
-    stride: int,
+    stride: Sides,
     activation: BlockActivation,
     dilation: int = 1,
 ) -> Sequence:
     """Activation, depthwise and pointwise filter, norm."""
-    depthwise: Conv = structs.replace(
-        context.filter(in_width, in_width, window, stride, groups=in_width, bias=False),
-        padding=(dilation * (window[0] // 2), dilation * (window[1] // 2)),
-        dilation=(dilation, dilation),
-    )
     return seq(
         act=context.activate(activation),
-        depthwise=depthwise,
+        depthwise=context.filter(in_width, in_width, window, stride, None, in_width, False, dilation),
         pointwise=context.filter(in_width, width),
         norm=context.normalise(width),
     )
 
 
 def _long_pair(
-    context: Context, in_width: int, width: int, length: int, stride: int, activation: BlockActivation
+    context: Context, in_width: int, width: int, length: int, stride: Sides, activation: BlockActivation
 ) -> Sequence:
     """A window along the width, then one along the height, each striding along its length."""
-    across = structs.replace(context.filter(in_width, width, (1, length), bias=False), stride=(1, stride))
-    down = structs.replace(context.filter(width, width, (length, 1)), stride=(stride, 1))
+    steps = pair_of(stride)
+    across = structs.replace(context.filter(in_width, width, (1, length), bias=False), stride=(1, steps[1]))
+    down = structs.replace(context.filter(width, width, (length, 1)), stride=(steps[0], 1))
     return seq(act=context.activate(activation), across=across, down=down, norm=context.normalise(width))

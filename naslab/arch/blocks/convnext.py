@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from naslab.arch.block import (
+    PLAIN,
     Block,
     BlockActivation,
     Context,
     require,
-    require_odd,
     require_positive,
     scaled_width,
 )
-from naslab.arch.plan import ChannelLinear, ChannelScale, Conv, Layer, Residual, Shape, seq
+from naslab.arch.plan import ChannelLinear, ChannelScale, Layer, Residual, Shape, seq
+from naslab.arch.sides import Sides, require_window, shown_sides
 
 
 class ConvNeXtBlock(Block, frozen=True, tag="convnext"):
@@ -21,25 +22,23 @@ class ConvNeXtBlock(Block, frozen=True, tag="convnext"):
     ('depthwise', 'norm', 'expand', 'act', 'project', 'scale')
     """
 
-    kernel: int = 7
+    kernel: Sides = 7
     expansion: float = 4
     layer_scale: float | None = 1e-6
     activation: BlockActivation = None
+    dilation: Sides = 1
 
     def __post_init__(self) -> None:
-        require_odd(self.kernel)
+        require_window(self, "kernel")
         require_positive(self.expansion, "expansion")
 
-    def lower(self, shape: Shape, width: int | None, stride: int, context: Context, drop_rate: float = 0.0) -> Layer:
+    def lower(self, shape: Shape, width: int | None, stride: Sides, context: Context, drop_rate: float = 0.0) -> Layer:
         channels = shape[0]
         require(width in (None, channels), "width", f"a ConvNeXt block keeps its {channels} channels, got {width}")
-        require(stride == 1, "stride", f"a ConvNeXt block keeps its sizes, got {stride}")
+        require(stride == 1, "stride", f"a ConvNeXt block keeps its sizes, got {shown_sides(stride)}")
         hidden = scaled_width(channels, self.expansion)
-        pad = self.kernel // 2
         body = seq(
-            depthwise=Conv(
-                channels, channels, (self.kernel, self.kernel), padding=(pad, pad), groups=channels, bias=True
-            ),
+            depthwise=PLAIN.filter(channels, channels, self.kernel, groups=channels, bias=True, dilation=self.dilation),
             norm=context.normalise(channels),
             expand=ChannelLinear(channels, hidden),
             act=context.activate(self.activation),

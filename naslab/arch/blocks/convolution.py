@@ -14,10 +14,19 @@ from naslab.arch.block import (
     SqueezeExcite,
     require,
     require_divides,
-    require_odd,
     require_positive,
 )
 from naslab.arch.plan import Conv, Dropout, FractionalPool, Identity, Layer, LocalResponseNorm, Pool, Shape, seq
+from naslab.arch.sides import (
+    Sides,
+    keeping,
+    one_spelling,
+    pair_of,
+    require_sides,
+    require_window,
+    settle_sides,
+    shown_sides,
+)
 
 
 class ConvBlock(Block, frozen=True, tag="conv"):
@@ -30,41 +39,45 @@ class ConvBlock(Block, frozen=True, tag="conv"):
     ('conv', 'norm', 'act')
     """
 
-    kernel: int = 3
+    kernel: Sides = 3
     groups: Groups = 1
     se: SqueezeExcite | None = None
     activation: BlockActivation = None
-    padding: int | None = None
+    padding: Sides | None = None
     norm: bool = True
     bias: bool | None = None
+    dilation: Sides = 1
 
     def __post_init__(self) -> None:
-        require_odd(self.kernel)
+        require_window(self, "kernel")
         require_positive(self.groups, "groups")
-        require(self.padding is None or self.padding >= 0, "padding", f"must be at least 0, got {self.padding}")
+        settle_sides(self, "padding")
+        if self.padding is not None:
+            rule = f"must be at least 0, got {shown_sides(self.padding)}"
+            require(min(pair_of(self.padding)) >= 0, "padding", rule)
 
     def lower(
         self,
         shape: Shape,
         width: int | None,
-        stride: int,
+        stride: Sides,
         context: Context,
         drop_rate: float = 0.0,
     ) -> Layer:
         out_width = width or shape[0]
         require_divides(self.groups, shape[0], out_width)
-        pad = self.kernel // 2 if self.padding is None else self.padding
+        padding = None if self.padding is None else pair_of(self.padding)
         return seq(
             conv=context.filter(
-                shape[0], out_width, (self.kernel, self.kernel), stride, (pad, pad), self.groups, self.bias
+                shape[0], out_width, self.kernel, stride, padding, self.groups, self.bias, self.dilation
             ),
             norm=context.normalise(out_width) if self.norm else None,
             act=context.activate(self.activation),
             se=context.squeeze_excite(self.se, shape[0], out_width),
         )
 
-    def canonical(self, in_width: int, width: int | None, stride: int) -> Block | None:
-        if self.padding != self.kernel // 2:
+    def canonical(self, in_width: int, width: int | None, stride: Sides) -> Block | None:
+        if self.padding is None or pair_of(self.padding) != keeping(self.kernel, self.dilation):
             return self
         return msgspec.structs.replace(self, padding=None)
 
@@ -82,12 +95,12 @@ class PatchConv(Block, frozen=True, tag="patch_conv"):
         self,
         shape: Shape,
         width: int | None,
-        stride: int,
+        stride: Sides,
         context: Context,
         drop_rate: float = 0.0,
     ) -> Layer:
         out_width = width or shape[0]
-        window = (stride, stride)
+        window = pair_of(stride)
         return seq(
             prenorm=context.normalise(shape[0]) if self.norm == "before" else None,
             conv=Conv(shape[0], out_width, window, window, bias=self.bias),
@@ -102,51 +115,60 @@ class PoolBlock(Block, frozen=True, tag="pool"):
     """
 
     kind: Literal["max", "avg"] = "max"
-    kernel: int = 3
-    padding: int | None = None
+    kernel: Sides = 3
+    padding: Sides | None = None
     ceil: bool = False
 
     def __post_init__(self) -> None:
-        require_positive(self.kernel, "kernel")
+        settle_sides(self, "kernel", "padding")
+        require_sides(self.kernel, "kernel")
         if self.padding is not None:
-            limit = self.kernel // 2
-            require(0 <= self.padding <= limit, "padding", f"must be 0 to {limit}, got {self.padding}")
+            limit = keeping(self.kernel)
+            fits = all(0 <= pad <= most for pad, most in zip(pair_of(self.padding), limit, strict=True))
+            rule = f"must be 0 to {shown_sides(one_spelling(limit))}, got {shown_sides(self.padding)}"
+            require(fits, "padding", rule)
 
     def lower(
         self,
         shape: Shape,
         width: int | None,
-        stride: int,
+        stride: Sides,
         context: Context,
         drop_rate: float = 0.0,
     ) -> Layer:
         require(width in (None, shape[0]), "width", f"pooling keeps its {shape[0]} channels, got {width}")
-        pad = (self.kernel - 1) // 2 if self.padding is None else self.padding
-        return Pool(self.kind, (self.kernel, self.kernel), (stride, stride), (pad, pad), self.ceil)
+        height, width_ = pair_of(self.kernel)
+        padding = ((height - 1) // 2, (width_ - 1) // 2) if self.padding is None else pair_of(self.padding)
+        return Pool(self.kind, (height, width_), pair_of(stride), padding, self.ceil)
 
 
 class FractionalPoolBlock(Block, frozen=True, tag="fractional_pool"):
     """Fractional max pooling (Graham 2014, arXiv 1412.6071): `ratio` of each side is left, 2 ** -0.5 by default, by
     overlapping windows that lie at random in training. The stage's stride is 1: the ratio takes its place."""
 
-    kernel: int = 2
+    kernel: Sides = 2
     ratio: float = 0.5**0.5
 
     def __post_init__(self) -> None:
-        require_positive(self.kernel, "kernel")
+        settle_sides(self, "kernel")
+        require_sides(self.kernel, "kernel")
         require(0 < self.ratio < 1, "ratio", f"must be between 0 and 1, got {self.ratio}")
 
     def lower(
         self,
         shape: Shape,
         width: int | None,
-        stride: int,
+        stride: Sides,
         context: Context,
         drop_rate: float = 0.0,
     ) -> Layer:
         require(width in (None, shape[0]), "width", f"pooling keeps its {shape[0]} channels, got {width}")
-        require(stride == 1, "stride", f"the ratio of fractional pooling takes the stride's place, got {stride}")
-        return FractionalPool((self.kernel, self.kernel), self.ratio)
+        require(
+            stride == 1,
+            "stride",
+            f"the ratio of fractional pooling takes the stride's place, got {shown_sides(stride)}",
+        )
+        return FractionalPool(pair_of(self.kernel), self.ratio)
 
 
 class LocalNormBlock(Block, frozen=True, tag="local_norm"):
@@ -167,7 +189,7 @@ class LocalNormBlock(Block, frozen=True, tag="local_norm"):
         self,
         shape: Shape,
         width: int | None,
-        stride: int,
+        stride: Sides,
         context: Context,
         drop_rate: float = 0.0,
     ) -> Layer:
@@ -184,14 +206,14 @@ class ActivationBlock(Block, frozen=True, tag="activation"):
         self,
         shape: Shape,
         width: int | None,
-        stride: int,
+        stride: Sides,
         context: Context,
         drop_rate: float = 0.0,
     ) -> Layer:
         require_same_shape("an activation", shape, width, stride)
         return context.activate(self.activation) or Identity()
 
-    def canonical(self, in_width: int, width: int | None, stride: int) -> Block | None:
+    def canonical(self, in_width: int, width: int | None, stride: Sides) -> Block | None:
         return None if self.activation == "none" else self
 
 
@@ -208,24 +230,24 @@ class DropoutBlock(Block, frozen=True, tag="dropout"):
         self,
         shape: Shape,
         width: int | None,
-        stride: int,
+        stride: Sides,
         context: Context,
         drop_rate: float = 0.0,
     ) -> Layer:
         require_same_shape("dropout", shape, width, stride)
         return Dropout(self.rate, self.channelwise) if self.rate else Identity()
 
-    def canonical(self, in_width: int, width: int | None, stride: int) -> Block | None:
+    def canonical(self, in_width: int, width: int | None, stride: Sides) -> Block | None:
         return self if self.rate else None
 
 
-def require_same_shape(what: str, shape: Shape, width: int | None, stride: int) -> None:
+def require_same_shape(what: str, shape: Shape, width: int | None, stride: Sides) -> None:
     """Raise `SpecError` unless a stage of `width` and `stride` on a map of `shape` changes neither channels nor sizes.
 
     `what` is the block in the message.
     """
     require(width in (None, shape[0]), "width", f"{what} keeps its {shape[0]} channels, got {width}")
-    require(stride == 1, "stride", f"{what} keeps its sizes, got {stride}")
+    require(stride == 1, "stride", f"{what} keeps its sizes, got {shown_sides(stride)}")
 
 
 class Skip(Block, frozen=True, tag="skip"):
@@ -238,7 +260,7 @@ class Skip(Block, frozen=True, tag="skip"):
         self,
         shape: Shape,
         width: int | None,
-        stride: int,
+        stride: Sides,
         context: Context,
         drop_rate: float = 0.0,
     ) -> Layer:
@@ -247,5 +269,5 @@ class Skip(Block, frozen=True, tag="skip"):
             return Identity()
         return context.conv(shape[0], out_width, stride=stride, activation="none")
 
-    def canonical(self, in_width: int, width: int | None, stride: int) -> Block | None:
+    def canonical(self, in_width: int, width: int | None, stride: Sides) -> Block | None:
         return None if stride == 1 and width in (None, in_width) else self

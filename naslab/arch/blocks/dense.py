@@ -8,11 +8,11 @@ from naslab.arch.block import (
     Context,
     Width,
     require,
-    require_odd,
     require_positive,
     scaled_width,
 )
 from naslab.arch.plan import Dropout, Identity, Layer, Pool, Shape, concat, seq
+from naslab.arch.sides import Sides, pair_of, require_window, shown_sides
 from naslab.errors import SpecError
 
 
@@ -27,24 +27,25 @@ class DenseLayer(Block, frozen=True, tag="dense"):
 
     growth: Width
     bottleneck: float | None = 4.0
-    kernel: int = 3
+    kernel: Sides = 3
     dropout: float = 0.0
     activation: BlockActivation = None
+    dilation: Sides = 1
 
     def __post_init__(self) -> None:
         require_positive(self.growth, "growth")
-        require_odd(self.kernel)
+        require_window(self, "kernel")
         if self.bottleneck is not None:
             require_positive(float(self.bottleneck), "bottleneck")
         require(0 <= self.dropout < 1, "dropout", f"must be at least 0 and below 1, got {self.dropout}")
 
-    def lower(self, shape: Shape, width: int | None, stride: int, context: Context, drop_rate: float = 0.0) -> Layer:
+    def lower(self, shape: Shape, width: int | None, stride: Sides, context: Context, drop_rate: float = 0.0) -> Layer:
         in_width = shape[0]
         out_width = in_width + self.growth
         if width is not None and width != out_width:
             raise SpecError("width", f"{in_width} + {self.growth} channels are {out_width}, got {width}")
         if stride != 1:
-            raise SpecError("stride", f"a dense layer keeps its sizes, got {stride}")
+            raise SpecError("stride", f"a dense layer keeps its sizes, got {shown_sides(stride)}")
         middle = in_width if self.bottleneck is None else scaled_width(self.growth, self.bottleneck)
         act = self.activation
         reduction: dict[str, Layer | None] = {}
@@ -58,7 +59,7 @@ class DenseLayer(Block, frozen=True, tag="dense"):
             **reduction,
             norm=context.normalise(middle),
             act=context.activate(act),
-            filter=context.filter(middle, self.growth, (self.kernel, self.kernel)),
+            filter=context.filter(middle, self.growth, self.kernel, dilation=self.dilation),
             dropout=Dropout(self.dropout) if self.dropout else None,
         )
         return concat(input=Identity(), new=new)
@@ -78,12 +79,12 @@ class Transition(Block, frozen=True, tag="transition"):
         require(0 < self.compression <= 1, "compression", f"must be above 0 and at most 1, got {self.compression}")
         require(0 <= self.dropout < 1, "dropout", f"must be at least 0 and below 1, got {self.dropout}")
 
-    def lower(self, shape: Shape, width: int | None, stride: int, context: Context, drop_rate: float = 0.0) -> Layer:
+    def lower(self, shape: Shape, width: int | None, stride: Sides, context: Context, drop_rate: float = 0.0) -> Layer:
         out_width = width or max(1, int(shape[0] * self.compression))
         return seq(
             norm=context.normalise(shape[0]),
             act=context.activate(self.activation),
             mix=context.filter(shape[0], out_width),
             dropout=Dropout(self.dropout) if self.dropout else None,
-            pool=Pool("avg", (stride, stride), (stride, stride)) if stride > 1 else None,
+            pool=Pool("avg", pair_of(stride), pair_of(stride)) if stride != 1 else None,
         )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from naslab.arch.block import Block, BlockActivation, Context, SqueezeExcite, require_odd
+from naslab.arch.block import Block, BlockActivation, Context, SqueezeExcite
 from naslab.arch.plan import Layer, Shape, seq
+from naslab.arch.sides import Sides, require_window
 
 
 class DepthwiseSeparable(Block, frozen=True, tag="depthwise_separable"):
@@ -13,25 +14,26 @@ class DepthwiseSeparable(Block, frozen=True, tag="depthwise_separable"):
     ('depthwise', 'pointwise')
     """
 
-    kernel: int = 3
+    kernel: Sides = 3
     se: SqueezeExcite | None = None
     activation: BlockActivation = None
+    dilation: Sides = 1
 
     def __post_init__(self) -> None:
-        require_odd(self.kernel)
+        require_window(self, "kernel")
 
     def lower(
         self,
         shape: Shape,
         width: int | None,
-        stride: int,
+        stride: Sides,
         context: Context,
         drop_rate: float = 0.0,
     ) -> Layer:
         in_width = shape[0]
         act = self.activation
         return seq(
-            depthwise=context.conv(in_width, in_width, self.kernel, stride, groups=in_width, activation=act),
+            depthwise=context.conv(in_width, in_width, self.kernel, stride, in_width, act, self.dilation),
             se=context.squeeze_excite(self.se, in_width, in_width),
             pointwise=context.conv(in_width, width or in_width, activation=act),
         )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from naslab.arch.block import Block, BlockActivation, Context, Width, require, require_odd, require_positive
+from naslab.arch.block import Block, BlockActivation, Context, Width, require, require_positive
 from naslab.arch.plan import Layer, Shape, concat, seq
+from naslab.arch.sides import Sides, require_window
 
 
 class Fire(Block, frozen=True, tag="fire"):
@@ -14,14 +15,15 @@ class Fire(Block, frozen=True, tag="fire"):
     """
 
     squeeze: Width
-    kernel: int = 3
+    kernel: Sides = 3
     activation: BlockActivation = None
+    dilation: Sides = 1
 
     def __post_init__(self) -> None:
         require_positive(self.squeeze, "squeeze")
-        require_odd(self.kernel)
+        require_window(self, "kernel")
 
-    def lower(self, shape: Shape, width: int | None, stride: int, context: Context, drop_rate: float = 0.0) -> Layer:
+    def lower(self, shape: Shape, width: int | None, stride: Sides, context: Context, drop_rate: float = 0.0) -> Layer:
         out_width = width or shape[0]
         require(out_width % 2 == 0, "width", f"must be even, half by each filter, got {out_width}")
         act = self.activation
@@ -30,6 +32,6 @@ class Fire(Block, frozen=True, tag="fire"):
             squeeze=context.conv(shape[0], self.squeeze, activation=act),
             expand=concat(
                 one=context.conv(self.squeeze, half, 1, stride, activation=act),
-                three=context.conv(self.squeeze, half, self.kernel, stride, activation=act),
+                three=context.conv(self.squeeze, half, self.kernel, stride, activation=act, dilation=self.dilation),
             ),
         )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from naslab.arch.block import Block, BlockActivation, Context, require, require_odd
+from naslab.arch.block import Block, BlockActivation, Context, require
 from naslab.arch.plan import Dag, Dropout, Identity, Layer, Node, Shape, seq
+from naslab.arch.sides import Sides, require_window
 
 
 class Fractal(Block, frozen=True, tag="fractal"):
@@ -18,16 +19,17 @@ class Fractal(Block, frozen=True, tag="fractal"):
     """
 
     columns: int = 3
-    kernel: int = 3
+    kernel: Sides = 3
     dropout: float = 0.0
     activation: BlockActivation = None
+    dilation: Sides = 1
 
     def __post_init__(self) -> None:
         require(1 <= self.columns <= 8, "columns", f"must be 1 to 8, got {self.columns}")
-        require_odd(self.kernel)
+        require_window(self, "kernel")
         require(0 <= self.dropout < 1, "dropout", f"must be at least 0 and below 1, got {self.dropout}")
 
-    def lower(self, shape: Shape, width: int | None, stride: int, context: Context, drop_rate: float = 0.0) -> Layer:
+    def lower(self, shape: Shape, width: int | None, stride: Sides, context: Context, drop_rate: float = 0.0) -> Layer:
         out_width = width or shape[0]
         names: list[str] = []
         nodes: list[Node] = []
@@ -52,9 +54,9 @@ class Fractal(Block, frozen=True, tag="fractal"):
         """How many rows one convolution of a column (from 0, the shallow one) stands beside."""
         return int(2 ** (self.columns - 1 - column))
 
-    def _conv(self, in_width: int, width: int, stride: int, context: Context) -> Layer:
+    def _conv(self, in_width: int, width: int, stride: Sides, context: Context) -> Layer:
         return seq(
-            conv=context.filter(in_width, width, (self.kernel, self.kernel), stride),
+            conv=context.filter(in_width, width, self.kernel, stride, dilation=self.dilation),
             dropout=Dropout(self.dropout) if self.dropout else None,
             norm=context.normalise(width),
             act=context.activate(self.activation),

@@ -10,6 +10,7 @@ from msgspec import structs
 from naslab.arch.block import Block, BlockActivation, Context, Spec, require
 from naslab.arch.blocks.cell_operations import Operation, activated_conv, factorised_reduction, operation_layer
 from naslab.arch.plan import Dag, DropPath, Identity, Layer, Node, Shape, Subsample, Zeros, seq
+from naslab.arch.sides import Sides, pair_of
 from naslab.errors import SpecError
 
 
@@ -75,15 +76,15 @@ class GraphCell(Block, frozen=True, tag="graph_cell"):
         read = {each.state for node in self.nodes for each in node}
         return tuple(state for state in range(self.inputs, self.inputs + len(self.nodes)) if state not in read)
 
-    def lower(self, shape: Shape, width: int | None, stride: int, context: Context, drop_rate: float = 0.0) -> Layer:
+    def lower(self, shape: Shape, width: int | None, stride: Sides, context: Context, drop_rate: float = 0.0) -> Layer:
         return _lowered(self, (shape,) * self.num_inputs, width, stride, context, drop_rate)
 
     def lower_on(
-        self, shapes: tuple[Shape, ...], width: int | None, stride: int, context: Context, drop_rate: float = 0.0
+        self, shapes: tuple[Shape, ...], width: int | None, stride: Sides, context: Context, drop_rate: float = 0.0
     ) -> Layer:
         return _lowered(self, shapes, width, stride, context, drop_rate)
 
-    def canonical(self, in_width: int, width: int | None, stride: int) -> Block:
+    def canonical(self, in_width: int, width: int | None, stride: Sides) -> Block:
         return structs.replace(self, nodes=_ordered(self.nodes))
 
 
@@ -103,7 +104,7 @@ class _State(NamedTuple):
 class _Builder:
     """The graph of one cell while it grows."""
 
-    def __init__(self, cell: GraphCell, width: int, stride: int, context: Context, drop_rate: float) -> None:
+    def __init__(self, cell: GraphCell, width: int, stride: Sides, context: Context, drop_rate: float) -> None:
         self.cell = cell
         self.summed = _ordered(cell.nodes)
         self.width = width
@@ -136,7 +137,7 @@ class _Builder:
         values = [value for value in terms if value is not None]
         if not values:
             zeros = Zeros(self.width)
-            layer = zeros if self.stride == 1 else seq(pick=Subsample((self.stride, self.stride)), zeros=zeros)
+            layer = zeros if self.stride == 1 else seq(pick=Subsample(pair_of(self.stride)), zeros=zeros)
             return _State(self.add(f"node{index}", layer, states[0].value), self.width, False)
         alone = len(values) == 1
         return _State(values[0] if alone else self.add(f"node{index}", Identity(), *values), self.width, False)
@@ -154,7 +155,7 @@ class _Builder:
 
 @lru_cache(maxsize=4096)
 def _lowered(
-    cell: GraphCell, shapes: tuple[Shape, ...], width: int | None, stride: int, context: Context, drop_rate: float
+    cell: GraphCell, shapes: tuple[Shape, ...], width: int | None, stride: Sides, context: Context, drop_rate: float
 ) -> Layer:
     """The cell's graph on maps of `shapes`, the earliest first; the identity where it passes its input on."""
     outputs = cell.output_states
@@ -195,4 +196,4 @@ def _as_output(graph: _Builder, number: int, state: _State) -> int:
         return state.value
     if graph.stride == 1:
         return graph.brought(f"output{number}", state.value, state.width)
-    return graph.smaller(f"output{number}", state.value, state.width, (graph.stride, graph.stride))
+    return graph.smaller(f"output{number}", state.value, state.width, pair_of(graph.stride))

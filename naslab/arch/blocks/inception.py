@@ -14,6 +14,7 @@ from naslab.arch.block import (
     scaled_width,
 )
 from naslab.arch.plan import Layer, Pool, Sequence, Shape, concat, seq
+from naslab.arch.sides import Sides, pair_of
 
 
 class BranchWidths(Spec, frozen=True, cache_hash=True):
@@ -85,7 +86,7 @@ class Inception(Block, frozen=True, tag="inception"):
         self,
         shape: Shape,
         width: int | None,
-        stride: int,
+        stride: Sides,
         context: Context,
         drop_rate: float = 0.0,
     ) -> Layer:
@@ -101,7 +102,7 @@ class Inception(Block, frozen=True, tag="inception"):
             )
 
         pooled = seq(
-            pool=Pool("max", (3, 3), (stride, stride), (1, 1)),
+            pool=Pool("max", (3, 3), pair_of(stride), (1, 1)),
             conv=context.conv(in_width, widths.pool, activation=act) if widths.pool else None,
         )
         cell = concat(

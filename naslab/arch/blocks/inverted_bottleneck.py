@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from naslab.arch.block import (
     Block,
     BlockActivation,
@@ -9,12 +11,12 @@ from naslab.arch.block import (
     SqueezeExcite,
     Width,
     require,
-    require_odd,
     require_positive,
     round_width,
     scaled_width,
 )
 from naslab.arch.plan import ChannelShuffle, ChannelSlice, Layer, Residual, Sequence, Shape, concat, seq
+from naslab.arch.sides import Sides, one_spelling, require_odd, require_window
 
 
 class MBConv(Block, frozen=True, tag="mbconv"):
@@ -30,7 +32,7 @@ class MBConv(Block, frozen=True, tag="mbconv"):
     ('expand', 'depthwise', 'se', 'project')
     """
 
-    kernel: int = 3
+    kernel: Sides = 3
     expansion: float = 6
     se: SqueezeExcite | None = SqueezeExcite(ratio=0.25)
     activation: BlockActivation = None
@@ -39,15 +41,16 @@ class MBConv(Block, frozen=True, tag="mbconv"):
     keeps_expand: bool = False
     pointwise_groups: int = 1
     has_shortcut: bool = True
-    kernels: tuple[int, ...] = ()
+    kernels: tuple[Sides, ...] = ()
+    dilation: Sides = 1
 
     def __post_init__(self) -> None:
         _require_inverted(self)
 
-    def lower(self, shape: Shape, width: int | None, stride: int, context: Context, drop_rate: float = 0.0) -> Layer:
+    def lower(self, shape: Shape, width: int | None, stride: Sides, context: Context, drop_rate: float = 0.0) -> Layer:
         return inverted_bottleneck(self, self.se, shape[0], width, stride, context, drop_rate)
 
-    def canonical(self, in_width: int, width: int | None, stride: int) -> Block:
+    def canonical(self, in_width: int, width: int | None, stride: Sides) -> Block:
         if self.se is not None:
             return self
         fields = {name: getattr(self, name) for name in InvertedBottleneck.__struct_fields__}
@@ -60,7 +63,7 @@ class InvertedBottleneck(Block, frozen=True, tag="inverted_bottleneck"):
     `hidden`, `hidden_divisor`, `keeps_expand`, `pointwise_groups`, `has_shortcut` and `kernels` are those of `mbconv`.
     """
 
-    kernel: int = 3
+    kernel: Sides = 3
     expansion: float = 6
     activation: BlockActivation = None
     hidden: Width | None = None
@@ -68,12 +71,13 @@ class InvertedBottleneck(Block, frozen=True, tag="inverted_bottleneck"):
     keeps_expand: bool = False
     pointwise_groups: int = 1
     has_shortcut: bool = True
-    kernels: tuple[int, ...] = ()
+    kernels: tuple[Sides, ...] = ()
+    dilation: Sides = 1
 
     def __post_init__(self) -> None:
         _require_inverted(self)
 
-    def lower(self, shape: Shape, width: int | None, stride: int, context: Context, drop_rate: float = 0.0) -> Layer:
+    def lower(self, shape: Shape, width: int | None, stride: Sides, context: Context, drop_rate: float = 0.0) -> Layer:
         return inverted_bottleneck(self, None, shape[0], width, stride, context, drop_rate)
 
 
@@ -83,26 +87,29 @@ class FusedMBConv(Block, frozen=True, tag="fused_mbconv"):
     `hidden`, `hidden_divisor` and `has_shortcut` are those of `mbconv`.
     """
 
-    kernel: int = 3
+    kernel: Sides = 3
     expansion: float = 4
     se: SqueezeExcite | None = None
     activation: BlockActivation = None
     hidden: Width | None = None
     hidden_divisor: int = 1
     has_shortcut: bool = True
+    dilation: Sides = 1
 
     def __post_init__(self) -> None:
-        require_odd(self.kernel)
+        require_window(self, "kernel")
         _require_hidden(self.expansion, 4, self.hidden, self.hidden_divisor)
 
-    def lower(self, shape: Shape, width: int | None, stride: int, context: Context, drop_rate: float = 0.0) -> Layer:
+    def lower(self, shape: Shape, width: int | None, stride: Sides, context: Context, drop_rate: float = 0.0) -> Layer:
         in_width = shape[0]
         out_width = width or in_width
         hidden = hidden_width(in_width, self.expansion, self.hidden, self.hidden_divisor)
         expands = hidden != in_width
         filtered = hidden if expands else out_width
         body = seq(
-            expand=context.conv(in_width, filtered, self.kernel, stride, activation=self.activation),
+            expand=context.conv(
+                in_width, filtered, self.kernel, stride, activation=self.activation, dilation=self.dilation
+            ),
             se=context.squeeze_excite(self.se, in_width, filtered, of="input"),
             project=context.conv(hidden, out_width, activation="none") if expands else None,
         )
@@ -114,7 +121,7 @@ def inverted_bottleneck(
     se: SqueezeExcite | None,
     in_width: int,
     width: int | None,
-    stride: int,
+    stride: Sides,
     context: Context,
     drop_rate: float,
 ) -> Layer:
@@ -128,9 +135,9 @@ def inverted_bottleneck(
     hidden = hidden_width(in_width, block.expansion, block.hidden, block.hidden_divisor)
     expands = hidden != in_width or block.keeps_expand
     if block.kernels:
-        depthwise: Layer = mixed_depthwise(block.kernels, hidden, stride, context, act)
+        depthwise: Layer = mixed_depthwise(block.kernels, hidden, stride, context, act, block.dilation)
     else:
-        depthwise = context.conv(hidden, hidden, block.kernel, stride, hidden, act)
+        depthwise = context.conv(hidden, hidden, block.kernel, stride, hidden, act, block.dilation)
     body = seq(
         expand=context.conv(in_width, hidden, groups=groups, activation=act) if expands else None,
         shuffle=ChannelShuffle(groups) if expands and groups > 1 else None,
@@ -155,13 +162,18 @@ def hidden_width(in_width: int, expansion: float, hidden: int | None, divisor: i
 
 
 def mixed_depthwise(
-    kernels: tuple[int, ...], channels: int, stride: int, context: Context, activation: BlockActivation
+    kernels: tuple[Sides, ...],
+    channels: int,
+    stride: Sides,
+    context: Context,
+    activation: BlockActivation,
+    dilation: Sides = 1,
 ) -> Layer:
     """Depthwise filters of several `kernels`, each on its share of the `channels`, then norm and activation.
 
     Shares are equal; the first takes what is left (MixNet, arXiv 1907.09595, section 3.2, and its released code).
-    `stride`, `context` and `activation` are those of a convolution of one kernel. Raises `SpecError` where there are
-    fewer channels than kernels.
+    `stride`, `context`, `activation` and `dilation` are those of a convolution of one kernel. Raises `SpecError` where
+    there are fewer channels than kernels.
     """
     share = channels // len(kernels)
     require(share > 0, "kernels", f"{len(kernels)} kernels cannot share {channels} channels")
@@ -170,14 +182,16 @@ def mixed_depthwise(
     start = 0
     for index, kernel in enumerate(kernels):
         width = share if index else first
-        filters = context.filter(width, width, (kernel, kernel), stride, groups=width)
+        filters = context.filter(width, width, kernel, stride, groups=width, dilation=dilation)
         branches[f"part{index}"] = seq(pick=ChannelSlice(start, start + width), conv=filters)
         start += width
     return seq(mixed=concat(**branches), norm=context.normalise(channels), act=context.activate(activation))
 
 
 def _require_inverted(block: MBConv | InvertedBottleneck) -> None:
-    require_odd(block.kernel)
+    require_window(block, "kernel")
+    if block.kernels:
+        msgspec.structs.force_setattr(block, "kernels", tuple(map(one_spelling, block.kernels)))
     for index, kernel in enumerate(block.kernels):
         require_odd(kernel, f"kernels[{index}]")
     require(len(block.kernels) != 1, "kernels", f"one kernel is written as kernel, got {block.kernels}")
@@ -196,7 +210,7 @@ def _require_hidden(expansion: float, default: float, hidden: int | None, diviso
 
 
 def with_shortcut(
-    body: Sequence, in_width: int, out_width: int, stride: int, drop_rate: float, has_shortcut: bool = True
+    body: Sequence, in_width: int, out_width: int, stride: Sides, drop_rate: float, has_shortcut: bool = True
 ) -> Layer:
     """`body` on a shortcut where input and output agree (`in_width` is `out_width` at `stride` 1), alone elsewhere.
 

@@ -13,12 +13,12 @@ from naslab.arch.block import (
     SqueezeExcite,
     largest_divisor,
     require,
-    require_odd,
     require_positive,
     scaled_width,
 )
 from naslab.arch.blocks.residual import pooled_projection
 from naslab.arch.plan import Act, ChannelScale, Identity, Layer, Residual, Shape, seq
+from naslab.arch.sides import Sides, require_window
 
 
 class NormFreeBlock(Block, frozen=True, tag="norm_free"):
@@ -30,7 +30,7 @@ class NormFreeBlock(Block, frozen=True, tag="norm_free"):
     least `group_width` channels. The body's learned gain starts at 0 (SkipInit).
     """
 
-    kernel: int = 3
+    kernel: Sides = 3
     ratio: float = 0.5
     group_width: int = 128
     num_filters: int = 2
@@ -38,9 +38,10 @@ class NormFreeBlock(Block, frozen=True, tag="norm_free"):
     sums_before: int = 0
     se: SqueezeExcite | None = SqueezeExcite(ratio=0.5, of="gated", divisor=8, activation="relu", gain=2.0)
     activation: BlockActivation = None
+    dilation: Sides = 1
 
     def __post_init__(self) -> None:
-        require_odd(self.kernel)
+        require_window(self, "kernel")
         require_positive(float(self.ratio), "ratio")
         require_positive(self.group_width, "group_width")
         require(1 <= self.num_filters <= 64, "num_filters", f"must be 1 to 64, got {self.num_filters}")
@@ -50,7 +51,7 @@ class NormFreeBlock(Block, frozen=True, tag="norm_free"):
     def repeated(self, times: int) -> Block:
         return msgspec.structs.replace(self, sums_before=times)
 
-    def lower(self, shape: Shape, width: int | None, stride: int, context: Context, drop_rate: float = 0.0) -> Layer:
+    def lower(self, shape: Shape, width: int | None, stride: Sides, context: Context, drop_rate: float = 0.0) -> Layer:
         in_width = shape[0]
         out_width = width or in_width
         middle = scaled_width(out_width, self.ratio)
@@ -60,7 +61,7 @@ class NormFreeBlock(Block, frozen=True, tag="norm_free"):
         act = self.activation
         strides = [stride] + [1] * (self.num_filters - 1)
         filters = {
-            f"filter{index}": context.conv(middle, middle, self.kernel, step, groups, act)
+            f"filter{index}": context.conv(middle, middle, self.kernel, step, groups, act, self.dilation)
             for index, step in enumerate(strides)
         }
         body: dict[str, Layer | None] = {

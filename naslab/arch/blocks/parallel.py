@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias
 
 from naslab.arch.block import Block, BlockActivation, Context, Spec, Width, require, require_positive
 from naslab.arch.plan import Concat, Layer, Pool, Residual, Shape, chain, seq
+from naslab.arch.sides import Sides, keeping, pair_of, require_sides, settle_sides, shown_sides
 
 
 class ConvStep(Spec, frozen=True, cache_hash=True, tag_field="type", tag="conv"):
@@ -15,28 +16,33 @@ class ConvStep(Spec, frozen=True, cache_hash=True, tag_field="type", tag="conv")
     """
 
     width: Width
-    kernel: int | tuple[int, int] = 1
+    kernel: Sides = 1
     strided: bool = False
     padded: bool = True
+    dilation: Sides = 1
 
     def __post_init__(self) -> None:
         require_positive(self.width, "width")
-        for side in (self.kernel,) if isinstance(self.kernel, int) else self.kernel:
-            require(side >= 1, "kernel", f"must be positive, got {self.kernel}")
-            require(side % 2 == 1 or not self.padded, "kernel", f"must be odd where it is padded, got {self.kernel}")
+        settle_sides(self, "kernel", "dilation")
+        require_sides(self.dilation, "dilation")
+        for side in pair_of(self.kernel):
+            require(side >= 1, "kernel", f"must be positive, got {shown_sides(self.kernel)}")
+            rule = f"must be odd where it is padded, got {shown_sides(self.kernel)}"
+            require(side % 2 == 1 or not self.padded, "kernel", rule)
 
 
 class PoolStep(Spec, frozen=True, cache_hash=True, tag_field="type", tag="pool"):
     """Max or average pooling on a branch; an average counts its padding only with `count_padding`."""
 
     kind: Literal["max", "avg"] = "max"
-    kernel: int = 3
+    kernel: Sides = 3
     strided: bool = False
     padded: bool = True
     count_padding: bool = False
 
     def __post_init__(self) -> None:
-        require_positive(self.kernel, "kernel")
+        settle_sides(self, "kernel")
+        require_sides(self.kernel, "kernel")
 
 
 class ForkStep(Spec, frozen=True, cache_hash=True, tag_field="type", tag="fork"):
@@ -75,45 +81,45 @@ class Parallel(Block, frozen=True, tag="parallel"):
         if self.residual_scale is not None:
             require_positive(self.residual_scale, "residual_scale")
 
-    def lower(self, shape: Shape, width: int | None, stride: int, context: Context, drop_rate: float = 0.0) -> Layer:
+    def lower(self, shape: Shape, width: int | None, stride: Sides, context: Context, drop_rate: float = 0.0) -> Layer:
         stack = self._stack(self.branches, shape[0], stride, context)
         made = _stacked_width(self.branches, shape[0])
         if self.residual_scale is None:
             rule = f"the branches make {made} channels, got {width}; leave the stage's width out"
             require(width in (None, made), "width", rule)
             return stack
-        require(stride == 1, "stride", f"a residual cell keeps its sizes, got {stride}")
+        require(stride == 1, "stride", f"a residual cell keeps its sizes, got {shown_sides(stride)}")
         require(width in (None, shape[0]), "width", f"a residual cell keeps its {shape[0]} channels, got {width}")
         project = context.filter(made, shape[0], bias=True)
         body = seq(branches=stack, project=project)
         residual = Residual(body, drop_rate=drop_rate, scale=self.residual_scale)
         return seq(residual=residual, act=context.activate(self.closing))
 
-    def _stack(self, branches: tuple[Branch, ...], in_width: int, stride: int, context: Context) -> Concat:
+    def _stack(self, branches: tuple[Branch, ...], in_width: int, stride: Sides, context: Context) -> Concat:
         layers = tuple(self._branch(branch, in_width, stride, context) for branch in branches)
         return Concat(tuple(f"branch{index}" for index in range(len(layers))), layers)
 
-    def _branch(self, branch: Branch, width: int, stride: int, context: Context) -> Layer:
+    def _branch(self, branch: Branch, width: int, stride: Sides, context: Context) -> Layer:
         layers: list[Layer] = []
         for step in branch:
             if isinstance(step, ConvStep):
                 layers.append(self._conv(step, width, stride, context))
                 width = step.width
             elif isinstance(step, PoolStep):
-                pad = step.kernel // 2 if step.padded else 0
-                side = stride if step.strided else 1
-                kernel = (step.kernel, step.kernel)
-                layers.append(Pool(step.kind, kernel, (side, side), (pad, pad), count_padding=step.count_padding))
+                steps = pair_of(stride if step.strided else 1)
+                padding = keeping(step.kernel) if step.padded else (0, 0)
+                window = pair_of(step.kernel)
+                layers.append(Pool(step.kind, window, steps, padding, count_padding=step.count_padding))
             else:
                 layers.append(self._stack(step.branches, width, stride, context))
                 width = _stacked_width(step.branches, width)
         return chain(layers)
 
-    def _conv(self, step: ConvStep, in_width: int, stride: int, context: Context) -> Layer:
-        kernel = (step.kernel, step.kernel) if isinstance(step.kernel, int) else step.kernel
+    def _conv(self, step: ConvStep, in_width: int, stride: Sides, context: Context) -> Layer:
         padding = None if step.padded else (0, 0)
+        steps = stride if step.strided else 1
         return seq(
-            conv=context.filter(in_width, step.width, kernel, stride if step.strided else 1, padding),
+            conv=context.filter(in_width, step.width, step.kernel, steps, padding, dilation=step.dilation),
             norm=context.normalise(step.width),
             act=context.activate(self.activation),
         )

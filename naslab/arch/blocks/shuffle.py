@@ -8,11 +8,11 @@ from naslab.arch.block import (
     Context,
     Groups,
     require,
-    require_odd,
     require_positive,
     scaled_width,
 )
 from naslab.arch.plan import ChannelShuffle, ChannelSlice, Layer, Pool, Residual, Shape, concat, seq
+from naslab.arch.sides import Sides, pair_of, require_window
 
 
 class ShuffleUnit(Block, frozen=True, tag="shuffle"):
@@ -27,18 +27,19 @@ class ShuffleUnit(Block, frozen=True, tag="shuffle"):
 
     groups: Groups = 3
     ratio: float = 0.25
-    kernel: int = 3
+    kernel: Sides = 3
     reduce_groups: Groups | None = None
     activation: BlockActivation = None
+    dilation: Sides = 1
 
     def __post_init__(self) -> None:
-        require_odd(self.kernel)
+        require_window(self, "kernel")
         require_positive(self.groups, "groups")
         require_positive(float(self.ratio), "ratio")
         if self.reduce_groups is not None:
             require_positive(self.reduce_groups, "reduce_groups")
 
-    def lower(self, shape: Shape, width: int | None, stride: int, context: Context, drop_rate: float = 0.0) -> Layer:
+    def lower(self, shape: Shape, width: int | None, stride: Sides, context: Context, drop_rate: float = 0.0) -> Layer:
         in_width = shape[0]
         out_width = width or in_width
         adds = stride == 1 and out_width == in_width
@@ -51,13 +52,13 @@ class ShuffleUnit(Block, frozen=True, tag="shuffle"):
         body = seq(
             reduce=context.conv(in_width, middle, groups=groups, activation=self.activation),
             shuffle=ChannelShuffle(self.groups) if self.groups > 1 else None,
-            depthwise=context.conv(middle, middle, self.kernel, stride, groups=middle, activation="none"),
+            depthwise=context.conv(middle, middle, self.kernel, stride, middle, "none", self.dilation),
             expand=context.conv(middle, made, groups=self.groups, activation="none"),
         )
         act = context.activate(self.activation)
         if adds:
             return seq(residual=Residual(body, drop_rate=drop_rate), act=act)
-        pooled = Pool("avg", (3, 3), (stride, stride), (1, 1), count_padding=True)
+        pooled = Pool("avg", (3, 3), pair_of(stride), (1, 1), count_padding=True)
         return seq(stack=concat(input=pooled, new=body), act=act)
 
 
@@ -70,13 +71,14 @@ class SplitShuffleUnit(Block, frozen=True, tag="split_shuffle"):
     ('halves', 'shuffle')
     """
 
-    kernel: int = 3
+    kernel: Sides = 3
     activation: BlockActivation = None
+    dilation: Sides = 1
 
     def __post_init__(self) -> None:
-        require_odd(self.kernel)
+        require_window(self, "kernel")
 
-    def lower(self, shape: Shape, width: int | None, stride: int, context: Context, drop_rate: float = 0.0) -> Layer:
+    def lower(self, shape: Shape, width: int | None, stride: Sides, context: Context, drop_rate: float = 0.0) -> Layer:
         in_width = shape[0]
         out_width = width or in_width
         require(out_width % 2 == 0, "width", f"must be even to be split in two, got {out_width}")
@@ -87,16 +89,16 @@ class SplitShuffleUnit(Block, frozen=True, tag="split_shuffle"):
         else:
             act = self.activation
             kept = seq(
-                depthwise=context.conv(in_width, in_width, self.kernel, stride, groups=in_width, activation="none"),
+                depthwise=context.conv(in_width, in_width, self.kernel, stride, in_width, "none", self.dilation),
                 project=context.conv(in_width, half, activation=act),
             )
             halves = concat(kept=kept, filtered=seq(**self._filter(in_width, half, stride, context)))
         return seq(halves=halves, shuffle=ChannelShuffle(2))
 
-    def _filter(self, in_width: int, width: int, stride: int, context: Context) -> dict[str, Layer]:
+    def _filter(self, in_width: int, width: int, stride: Sides, context: Context) -> dict[str, Layer]:
         act = self.activation
         return {
             "mix": context.conv(in_width, width, activation=act),
-            "depthwise": context.conv(width, width, self.kernel, stride, groups=width, activation="none"),
+            "depthwise": context.conv(width, width, self.kernel, stride, width, "none", self.dilation),
             "project": context.conv(width, width, activation=act),
         }

@@ -9,11 +9,11 @@ from naslab.arch.block import (
     SqueezeExcite,
     Width,
     require,
-    require_odd,
     require_positive,
 )
 from naslab.arch.blocks.inverted_bottleneck import hidden_width, with_shortcut
 from naslab.arch.plan import Layer, Shape, seq
+from naslab.arch.sides import Sides, require_window, shown_sides
 
 
 class UniversalBottleneck(Block, frozen=True, tag="universal_bottleneck"):
@@ -29,19 +29,18 @@ class UniversalBottleneck(Block, frozen=True, tag="universal_bottleneck"):
     ('first', 'expand', 'middle', 'project')
     """
 
-    first: int | None = None
-    middle: int | None = 3
+    first: Sides | None = None
+    middle: Sides | None = 3
     expansion: float = 4
     se: SqueezeExcite | None = None
     activation: BlockActivation = None
     hidden: Width | None = None
     hidden_divisor: int = 8
     has_shortcut: bool = True
+    dilation: Sides = 1
 
     def __post_init__(self) -> None:
-        for field, kernel in (("first", self.first), ("middle", self.middle)):
-            if kernel is not None:
-                require_odd(kernel, field)
+        require_window(self, "first", "middle")
         require_positive(self.expansion, "expansion")
         require_positive(self.hidden_divisor, "hidden_divisor")
         if self.hidden is not None:
@@ -49,18 +48,23 @@ class UniversalBottleneck(Block, frozen=True, tag="universal_bottleneck"):
             rule = f"stands in place of expansion, got both {self.hidden} and {self.expansion:g}; leave one out"
             require(self.expansion == 4, "hidden", rule)
 
-    def lower(self, shape: Shape, width: int | None, stride: int, context: Context, drop_rate: float = 0.0) -> Layer:
+    def lower(self, shape: Shape, width: int | None, stride: Sides, context: Context, drop_rate: float = 0.0) -> Layer:
         in_width = shape[0]
         out_width = width or in_width
-        rule = f"a block without depthwise filters has no place for a stride, got {stride}; give it first or middle"
+        given = shown_sides(stride)
+        rule = f"a block without depthwise filters has no place for a stride, got {given}; give it first or middle"
         require(stride == 1 or self.first is not None or self.middle is not None, "middle", rule)
         act = self.activation
         hidden = hidden_width(in_width, self.expansion, self.hidden, self.hidden_divisor)
         before, behind = (stride, 1) if self.middle is None else (1, stride)
         body = seq(
-            first=context.conv(in_width, in_width, self.first, before, in_width, "none") if self.first else None,
+            first=context.conv(in_width, in_width, self.first, before, in_width, "none", self.dilation)
+            if self.first
+            else None,
             expand=context.conv(in_width, hidden, activation=act),
-            middle=context.conv(hidden, hidden, self.middle, behind, hidden, act) if self.middle else None,
+            middle=context.conv(hidden, hidden, self.middle, behind, hidden, act, self.dilation)
+            if self.middle
+            else None,
             se=context.squeeze_excite(self.se, in_width, hidden, of="input"),
             project=context.conv(hidden, out_width, activation="none"),
         )

@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 
 from naslab.arch.block import Block, BlockActivation, Context, require
 from naslab.arch.plan import ChannelSlice, Dag, Identity, Layer, Node, Pool, Shape
+from naslab.arch.sides import Sides, shown_sides
 from naslab.errors import SpecError
 
 VertexOp: TypeAlias = Literal["conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3"]
@@ -52,12 +53,16 @@ class VertexCell(Block, frozen=True, tag="vertex_cell"):
         require(len(self.ops) == wanted, "ops", f"must name the {wanted} vertices between, got {len(self.ops)}")
         _ = _kept(self.matrix, self.ops)
 
-    def lower(self, shape: Shape, width: int | None, stride: int, context: Context, drop_rate: float = 0.0) -> Layer:
-        require(stride == 1, "stride", f"a vertex_cell keeps its sizes, got {stride}; put a pool stage before it")
+    def lower(self, shape: Shape, width: int | None, stride: Sides, context: Context, drop_rate: float = 0.0) -> Layer:
+        require(
+            stride == 1,
+            "stride",
+            f"a vertex_cell keeps its sizes, got {shown_sides(stride)}; put a pool stage before it",
+        )
         matrix, ops = ordered(self.matrix, self.ops)
         return _lowered(matrix, ops, shape[0], width or shape[0], context, self.activation)
 
-    def canonical(self, in_width: int, width: int | None, stride: int) -> Block:
+    def canonical(self, in_width: int, width: int | None, stride: Sides) -> Block:
         matrix, ops = ordered(self.matrix, self.ops)
         return VertexCell(matrix=matrix, ops=ops, activation=self.activation)
 

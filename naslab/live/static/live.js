@@ -132,7 +132,7 @@
     const all = make("a", { href: "/" }, "all studies");
     place.append(make("div", { class: "bar" }, all, state, lost));
     const parts = new Map();
-    const order = ["headline", "now", "thinned", "front", "progress", "converged", "rungs", "curves", "failures", "choices",
+    const order = ["headline", "now", "thinned", "front", "progress", "converged", "rungs", "curves", "failures", "workers", "choices",
       "importance", "family", "parallel", "candidates", "facts"];
     for (const name of order) {
       const part = make("section", { "data-part": name });
@@ -183,6 +183,7 @@
             await fill((await get(`${api}/later`)).sections);
             showCandidates(await get(`${api}/candidates`));
             document.documentElement.dataset.whole = "yes";
+            await fill((await get(`${api}/believed`)).sections);
           } else if (!laterTimer) {
             laterTimer = setTimeout(() => { laterTimer = 0; isDue = true; shown = -1; refresh(); }, left);
           }

@@ -90,7 +90,10 @@ def _check_conv(transfer: WeightTransfer, path: str, parent: Conv, child: Conv, 
             child.kernel, parent.kernel, child.padding, parent.padding, child.dilation, strict=True
         )
     )
-    is_dilated_alike = child.dilation == parent.dilation or child.kernel == parent.kernel == (1, 1)
+    is_dilated_alike = all(
+        old_kernel == 1 or new_dilation == old_dilation  # nothing is read beside a single position
+        for old_kernel, new_dilation, old_dilation in zip(parent.kernel, child.dilation, parent.dilation, strict=True)
+    )
     if not placed or child.stride != parent.stride or child.same != parent.same or not is_dilated_alike:
         transfer.break_at(path, "its windows lie elsewhere or are smaller than the parent's")
     if parent.standardized != child.standardized:

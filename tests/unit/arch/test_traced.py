@@ -112,6 +112,7 @@ def jit_traced(module: torch.nn.Module, images: Tensor) -> Callable[[Tensor], Te
     return loaded
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "leave",
     [

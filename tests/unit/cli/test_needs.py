@@ -29,10 +29,12 @@ REQUIRED = {
     "studies": (),
 }
 """What a command is given beside the option that can have no effect there."""
-INSTEAD = {("measure", option): ("own", "--metric", "latency_ms") for option in ("target", "batch", "resolution")}
+MEASURED = [name for name, need in NEEDS["measure"].items() if "beside --metric" in need.rule]
+INSTEAD = {("measure", option): ("own", "--metric", "latency_ms") for option in MEASURED}
 INSTEAD |= {
-    ("train", option): ("lenet5", "--task", "detection", "--dataset", "coco:photos")
-    for option, need in NEEDS["train"].items()
+    (name, option): (model, "--task", "detection", "--dataset", "coco:photos")
+    for name, model in (("train", "lenet5"), ("search", "digits_demo"))
+    for option, need in NEEDS[name].items()
     if "and none beside" not in need.rule and "beside --task" in need.rule
 }
 INSTEAD |= {("predict", option): ("found", "photo.png") for option in ("top", "runtime", "ledger")}

@@ -107,7 +107,7 @@ def test_the_study_does_not_depend_on_workers_durations_or_interruptions(
 ) -> None:
     first = drive(tmp_path / "first.db", problem, Simulated(1, 0), **KINDS[kind])
     assert len(first) >= KINDS[kind].get("trials", RECORD.trials)
-    for workers, seed, kills in ((2, 1, 0), (3, 2, 0), (AHEAD + 3, 3, 0), (1, 4, 3), (3, 5, 4)):
+    for workers, seed, kills in ((3, 2, 0), (AHEAD + 3, 3, 0), (2, 5, 4)):
         path = tmp_path / f"{workers}-{seed}.db"
         assert drive(path, problem, Simulated(workers, seed), kills, **KINDS[kind]) == first, (workers, kills)
 
@@ -143,9 +143,9 @@ def test_as_many_workers_as_candidates_ahead_have_something_to_do(tmp_path: Path
 
 def test_local_workers_of_any_number_make_one_study(tmp_path: Path, problem: Problem) -> None:
     made = []
-    for workers in (1, 2, 3):
+    for workers in (1, 3):
         with LocalExecutor(Sleeping(seed=workers), workers, device="cpu", threads=1) as executor:
-            made.append(drive(tmp_path / f"{workers}.db", problem, executor, strategy="evolution", trials=20))
+            made.append(drive(tmp_path / f"{workers}.db", problem, executor, strategy="evolution", trials=12))
         with Ledger.open(tmp_path / f"{workers}.db") as ledger:
             assert {each.estimate.notes["threads"] for each in ledger.outcomes("s")} == {1}
-    assert made[0] == made[1] == made[2]
+    assert made[0] == made[1]

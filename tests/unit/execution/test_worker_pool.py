@@ -9,7 +9,7 @@ from fake_estimators import epoch_record, numbered_candidate
 
 from naslab.errors import DataError, NaslabError, WorkerError
 from naslab.execution import worker_pool
-from naslab.execution.executor import EpochDone, Finished
+from naslab.execution.executor import Finished, Happened
 from naslab.execution.worker import Done, Message, Ready, Refused
 from naslab.execution.worker_pool import MAX_FAILED_STARTS, WorkerPool
 from naslab.study.outcome import Candidate, Estimate, Failure
@@ -57,7 +57,7 @@ class Team:
         self.pool = WorkerPool(self.hosts, lambda seconds: None, timeout_seconds)
         self.pool.start()
 
-    def hears(self, first: Message | None, second: Message | None = None) -> list[Finished | EpochDone]:
+    def hears(self, first: Message | None, second: Message | None = None) -> list[Happened]:
         for host, message in zip(self.hosts, (first, second), strict=True):
             host.says += [] if message is None else [message]
         return self.pool.wait(0.0)

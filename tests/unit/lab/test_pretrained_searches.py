@@ -120,6 +120,10 @@ def test_windows_norms_and_normalisation_are_those_of_a_trained_folder(tmp_path:
     assert study.record.pretrained is not None
     assert study.record.pretrained.mean == trained.result.mean
     assert study.outcomes[0].estimate.notes["pretrained"]["tensors_of_its_own"] % 5 == 0  # the classifier is taken, too
+    with workers_in_process():
+        (member,) = train_family(study, [(arch, {"family": 0})], tmp_path / "l.db").family
+    note = member.estimate.notes["pretrained"]
+    assert (note["tensors_of_its_own"], note["fresh"]) == (0, 0)  # as its trials, which know the classes by name
 
 
 def test_a_record_of_before_says_that_there_are_none() -> None:

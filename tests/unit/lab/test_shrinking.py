@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ import naslab
 from naslab.arch import ArchSpec, ConvBlock, InvertedBottleneck, Stage, cost, save_arch
 from naslab.arch.build import build
 from naslab.cli.main import app
-from naslab.errors import NaslabError
+from naslab.errors import DivergedError, NaslabError
 from naslab.pretrained.narrowing import cut_network, macs_of, search_cuts, uniform_network, whole_cut
 from naslab.pretrained.scoring import ridge
 
@@ -49,6 +50,30 @@ def test_the_folder_is_a_model_under_the_budget(words: list[str], tmp_path: Path
     found = naslab.find_model(str(tmp_path / "small"))
     assert cost(found.arch).macs == shrunk["macs"]
     assert json.loads((tmp_path / "small" / "shrink.json").read_text())["networks"] == told["networks"]
+
+
+def test_a_comparison_that_diverges_is_a_row_with_its_reason(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from naslab.training import fit
+
+    def some_diverge(*given: Any, **options: Any) -> Any:
+        if options["save_to"] is None:
+            raise DivergedError("the training loss became nan in epoch 1")
+        return whole(*given, **options)
+
+    whole = fit.fit_and_test
+    monkeypatch.setattr(fit, "fit_and_test", some_diverge)
+    more = ["--weights", str(tmp_path / "w.pth"), "--target-macs", "0.6x"]
+    result = CliRunner().invoke(app, [*words, *more], catch_exceptions=False)
+    shrunk, *others = json.loads(result.stdout)["networks"]
+    assert shrunk["accuracy"] is not None
+    assert [(each["accuracy"], each["failure"]) for each in others] == [
+        (None, "the training loss became nan in epoch 1")
+    ] * 2
+    assert naslab.find_model(str(tmp_path / "small")).weights is not None
+    table = CliRunner().invoke(app, [*words[:-1], *more, "--out", str(tmp_path / "again")], catch_exceptions=False)
+    assert table.stdout.count("the training loss became nan") >= 1
 
 
 @pytest.mark.parametrize(

@@ -120,3 +120,20 @@ def test_a_list_asks_only_for_studies_that_changed(
     ledger.set_trials("two", 9)
     assert [each["trials"] for each in found.rows()] == [6, 9]
     assert asked == [1, 2, 2]
+
+
+def test_a_large_study_is_read_in_parts_and_says_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Ledger.open(tmp_path / "l.db") as ledger:
+        made_study(ledger, "one", trials=14, failing=(2,))
+    with Ledger.watch(tmp_path / "l.db") as ledger:
+        whole, parts = StudyWatch(ledger, 1), StudyWatch(ledger, 1)
+        whole.poll()
+        monkeypatch.setattr(watching, "MOST_AT_ONCE", 4)
+        parts.poll()
+        assert (len(parts.outcomes), parts.has_more) == (4, True)
+        parts.progress_table()
+        parts.poll_whole()
+        assert not parts.has_more
+        assert parts.progress_table() == whole.progress_table()
+        assert parts.front_trials() == whole.front_trials()
+        assert parts.num_done == whole.num_done

@@ -109,6 +109,7 @@ class Columns:
 def published(monkeypatch, **parts):
     module = ModuleType("datasets")
     module.load_dataset = lambda name, cache_dir=None: parts
+    module.config = SimpleNamespace(HF_HUB_OFFLINE=True)
     monkeypatch.setitem(sys.modules, "datasets", module)
 
 
@@ -131,6 +132,33 @@ def test_a_set_of_other_things_is_refused(monkeypatch, parts, rule):
     published(monkeypatch, **parts)
     with pytest.raises(DataError, match=rule):
         choose_data("hf:someone/sounds")
+
+
+@pytest.mark.parametrize("has_network", [False, True])
+def test_a_hub_that_cannot_be_reached_is_asked_once_and_told_in_one_line(monkeypatch, has_network):
+    utils = pytest.importorskip("huggingface_hub", reason="Hugging Face's datasets is not installed")
+    asked, offline = [], []
+
+    def head(address, timeout):
+        asked.append(timeout)
+        if not has_network:
+            raise OSError("Name or service not known")
+
+    def load(name, cache_dir=None):
+        offline.append(module.config.HF_HUB_OFFLINE)
+        raise ConnectionError(f"couldn't reach {name}\nmore")
+
+    module = ModuleType("datasets")
+    module.config, module.load_dataset = SimpleNamespace(HF_HUB_OFFLINE=False), load
+    monkeypatch.setitem(sys.modules, "datasets", module)
+    monkeypatch.setattr(utils, "get_session", lambda: SimpleNamespace(head=head))
+    rule = (
+        r"\(ConnectionError: couldn't reach someone/pets\)$" if has_network else "the hub cannot be reached from here"
+    )
+    with pytest.raises(DataError, match=rule) as caught:
+        choose_data("hf:someone/pets")
+    assert "\n" not in str(caught.value)
+    assert (len(asked), offline, module.config.HF_HUB_OFFLINE) == (1, [not has_network], False)
 
 
 def test_without_the_package_the_extra_is_named(monkeypatch):

@@ -37,6 +37,7 @@ def small(name: str) -> ArchSpec:
     return shrunk
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", cheapest_of_families())
 def test_it_trains_a_step(name: str) -> None:
     arch = small(name)

@@ -1,4 +1,4 @@
-"""Networks beside a search: a rescaled family, or baselines of the zoo, estimated in the same study."""
+"""Networks estimated beside a search: its baselines and its rescaled family."""
 
 from __future__ import annotations
 

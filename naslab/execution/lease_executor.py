@@ -1,0 +1,74 @@
+"""LeaseExecutor: candidates offered in the ledger, to workers that come from anywhere (`naslab worker`)."""
+
+from __future__ import annotations
+
+import time
+from typing import Self
+
+from naslab.errors import WorkerError
+from naslab.execution.executor import EpochDone, Finished
+from naslab.ledger.leases import Lease, offer, offered, withdraw
+from naslab.ledger.ledger import Ledger
+from naslab.study.outcome import Candidate, Estimate, Failure
+
+POLL_SECONDS = 0.1
+SILENT_SECONDS = 60.0
+"""How long nothing is heard of a worker until it counts as dead: a dozen heartbeats."""
+
+
+class LeaseExecutor:
+    """`num_offered` candidates of the `study` of `ledger` at a time, for workers of any machine that reaches it.
+
+    A worker of which nothing was heard for `silent_seconds` is dead: its candidate comes back, and what it answers
+    later is not taken. Nothing is started or ended here. Where the driver was killed, candidates that workers still
+    have stay theirs. Raises `WorkerError` where less than one is to be offered.
+    """
+
+    def __init__(self, ledger: Ledger, study: str, num_offered: int, silent_seconds: float = SILENT_SECONDS) -> None:
+        if num_offered < 1:
+            raise WorkerError(f"num_offered: must be at least 1, got {num_offered}")
+        self._ledger = ledger
+        self._study = study
+        self._num_offered = num_offered
+        self._silent_seconds = silent_seconds
+        self._open: dict[int, Candidate] = {}
+        self._attempts: dict[int, int] = {}
+
+    @property
+    def num_slots(self) -> int:
+        return self._num_offered
+
+    def submit(self, candidate: Candidate) -> None:
+        attempt = self._attempts.get(candidate.trial, 0) + 1
+        self._attempts[candidate.trial] = attempt
+        self._open[candidate.trial] = candidate
+        offer(self._ledger, self._study, candidate.trial, attempt)
+
+    def wait(self, timeout: float) -> list[Finished | EpochDone]:
+        until = time.monotonic() + timeout
+        while True:
+            seen = (self._told(each) for each in offered(self._ledger, self._study))
+            happened: list[Finished | EpochDone] = [told for told in seen if told is not None]
+            left = until - time.monotonic()
+            if happened or left <= 0:
+                return happened
+            time.sleep(min(POLL_SECONDS, left))
+
+    def _told(self, lease: Lease) -> Finished | None:
+        """What a lease tells of a candidate that is open; its worker's death takes it back."""
+        if lease.trial not in self._open:
+            return None
+        if lease.estimate is not None:
+            return Finished(self._open.pop(lease.trial), lease.estimate)
+        if lease.silent_seconds <= self._silent_seconds:
+            return None
+        withdraw(self._ledger, self._study, lease.trial)
+        words = f"nothing was heard of the worker {lease.worker} on {lease.node} for {lease.silent_seconds:.0f} s"
+        failure = Failure("worker_died", words)
+        return Finished(self._open.pop(lease.trial), Estimate(failure=failure, worker=lease.worker))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Leave what workers have with them: the same search, begun again, takes their answers."""

@@ -1,0 +1,133 @@
+"""Logger: an observer of a run that writes each finished trial as the ledger has it."""
+
+from __future__ import annotations
+
+import math
+from types import TracebackType
+from typing import Any, Protocol
+
+import msgspec
+
+from naslab.analysis.front import metrics_of
+from naslab.analysis.labels import label_of
+from naslab.arch.summary import describe_arch
+from naslab.errors import StudyError
+from naslab.execution.events import Event, StudyOpened, TrialFinished
+from naslab.study.outcome import EpochRecord, Outcome
+
+
+class LoggedTrial(msgspec.Struct, frozen=True, kw_only=True):
+    """A finished trial of `study` as it is written elsewhere.
+
+    `label` is what reports call it, `texts` are words about it by name, `metrics` what it costs and what was measured,
+    finite numbers alone, and `curve` the same of each epoch, with the epoch's number. `finished` is in seconds since
+    1970, `failure` says why it has no result, empty where it has one.
+    """
+
+    study: str
+    trial: int
+    label: str
+    texts: dict[str, str]
+    metrics: dict[str, float]
+    curve: tuple[tuple[int, dict[str, float]], ...]
+    finished: float
+    failure: str = ""
+
+    @classmethod
+    def of(cls, study: str, outcome: Outcome) -> LoggedTrial:
+        """The trial of an `outcome` of `study`."""
+        candidate, failure = outcome.candidate, outcome.estimate.failure
+        texts: dict[str, Any] = {
+            "role": candidate.role,
+            "epochs": candidate.fidelity.epochs,
+            "arch_id": candidate.arch_id,
+            "network": "; ".join(describe_arch(candidate.arch)),
+            **{f"origin.{name}": value for name, value in candidate.origin.items()},
+        }
+        return cls(
+            study=study,
+            trial=candidate.trial,
+            label=label_of(outcome),
+            texts={name: str(value) for name, value in texts.items()},
+            metrics={name: value for name, value in metrics_of(outcome).items() if math.isfinite(value)},
+            curve=tuple((each.epoch, _epoch_values(each)) for each in outcome.estimate.curve),
+            finished=outcome.finished,
+            failure="" if failure is None else f"{failure.reason}: {failure.message}",
+        )
+
+
+class Destination(Protocol):
+    """Where trials are written: one file each in this room, and a row in the registry."""
+
+    def written(self, study: str) -> set[int]:
+        """The trials of `study` that are there already."""
+        ...
+
+    def write(self, trial: LoggedTrial) -> None:
+        """Write a `trial` that is not there yet."""
+        ...
+
+    def close(self) -> None:
+        """Nothing more comes."""
+        ...
+
+
+class Logger:
+    """Writes finished trials to a `destination`, also those of before that it does not have yet; `show` is told events.
+
+    It is a context, which closes the destination. A trial that cannot be written is tried again with the next one, so
+    that no search ends for it; at the end `StudyError` says how many are missing.
+    """
+
+    def __init__(self, destination: Destination) -> None:
+        self._destination = destination
+        self._study = ""
+        self._written: set[int] = set()
+        self._waiting: list[LoggedTrial] = []
+        self._failure: Exception | None = None
+
+    def show(self, event: Event) -> None:
+        """Take up an `event` of a run: an observer, as `on_event` takes them."""
+        if isinstance(event, StudyOpened):
+            self._study = event.record.name
+            self._written = self._destination.written(self._study)
+            for outcome in event.outcomes:
+                self._write(outcome)
+        elif isinstance(event, TrialFinished):
+            self._write(event.outcome)
+
+    def _write(self, outcome: Outcome) -> None:
+        if outcome.candidate.trial in self._written:
+            return
+        self._written.add(outcome.candidate.trial)
+        self._waiting.append(LoggedTrial.of(self._study, outcome))
+        while self._waiting:
+            try:
+                self._destination.write(self._waiting[0])
+            except Exception as error:  # noqa: BLE001 - a search does not end for a server; told at the end
+                self._failure = error
+                return
+            self._waiting.pop(0)
+
+    def __enter__(self) -> Logger:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._waiting and error is None:
+            count, why = len(self._waiting), f"{type(self._failure).__name__}: {self._failure}"
+            told = f"{count} trial{'s' if count > 1 else ''} of study '{self._study}' could not be logged"
+            raise StudyError(f"{told} ({why}); they are in the ledger, and the same command again logs them")
+        self._destination.close()
+
+
+def _epoch_values(epoch: EpochRecord) -> dict[str, float]:
+    """What an epoch says, finite numbers alone."""
+    told = {
+        "train_loss": epoch.train_loss,
+        "validation_loss": epoch.validation_loss,
+        "validation_accuracy": epoch.validation_accuracy,
+        **epoch.values,
+    }
+    return {name: value for name, value in told.items() if math.isfinite(value)}

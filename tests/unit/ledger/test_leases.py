@@ -1,0 +1,137 @@
+"""Trials that workers take from a ledger: each once, theirs while they are heard of, answered once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ledger_examples import example_candidate, example_outcome, example_study
+from sqlalchemy import update
+
+from naslab.execution.events import Event, TrialFinished, TrialRetried
+from naslab.execution.executor import Finished
+from naslab.execution.lease_executor import LeaseExecutor
+from naslab.execution.search import run_candidates
+from naslab.execution.source import ListSource
+from naslab.ledger import Ledger
+from naslab.ledger.leases import Claim, answer, beat, offer, offered, take, withdraw
+from naslab.ledger.tables import leases
+from naslab.study.outcome import Estimate
+
+GOOD = Estimate(measured={"accuracy": 91.5}, worker="w")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
+    is_file = request.param == "sqlite"
+    place = str(tmp_path / "studies.db") if is_file else request.getfixturevalue("postgres_database")
+    with Ledger.open(place) as opened:
+        opened.create_study(example_study())
+        yield opened
+
+
+def offer_trials(ledger: Ledger, count: int) -> None:
+    ledger.start("digits", [example_candidate(trial) for trial in range(count)])
+    for trial in range(count):
+        offer(ledger, "digits", trial, 1)
+
+
+def silence(ledger: Ledger, seconds: float = 1000.0) -> None:
+    """Let it be long since anything was heard of a worker."""
+    with ledger._writing() as connection:
+        connection.execute(update(leases).values(heartbeat=leases.c.heartbeat - seconds))
+
+
+def taken(ledger: Ledger, worker: str = "w") -> Claim:
+    found = take(ledger, ["digits"], worker, "node-1")
+    assert found is not None
+    return found
+
+
+def test_many_workers_take_each_trial_once(ledger: Ledger) -> None:
+    offer_trials(ledger, 24)
+    found: list[int] = []
+
+    def work(name: str) -> None:
+        while (claim := take(ledger, ["digits"], name, "node")) is not None:
+            found.append(claim.candidate.trial)
+            assert answer(ledger, claim, name, GOOD)
+
+    threads = [threading.Thread(target=work, args=(f"w{number}",)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(found) == list(range(24))
+    assert [each.estimate for each in offered(ledger, "digits")] == [GOOD] * 24
+
+
+def test_what_is_taken_is_the_candidate_and_is_kept_by_heartbeats(ledger: Ledger) -> None:
+    offer_trials(ledger, 1)
+    offer(ledger, "digits", 0, 2)
+    claim = taken(ledger)
+    assert claim == Claim("digits", example_candidate(0))
+    assert take(ledger, ["digits"], "other", "node-2") is None
+    silence(ledger)
+    [lease] = offered(ledger, "digits")
+    assert lease.node == "node-1"
+    assert 999 < lease.silent_seconds < 1060
+    assert beat(ledger, claim, "w")
+    assert offered(ledger, "digits")[0].silent_seconds < 60
+    assert not beat(ledger, claim, "other")
+
+
+def test_a_second_answer_and_one_of_another_worker_are_not_taken(ledger: Ledger) -> None:
+    offer_trials(ledger, 1)
+    claim = taken(ledger)
+    assert not answer(ledger, claim, "other", GOOD)
+    assert answer(ledger, claim, "w", GOOD)
+    assert not answer(ledger, claim, "w", Estimate(measured={"accuracy": 1.0}))
+    assert offered(ledger, "digits")[0].estimate == GOOD
+    ledger.finish("digits", example_outcome(claim.candidate))
+    assert offered(ledger, "digits") == []
+    assert not answer(ledger, claim, "w", GOOD)
+
+
+def test_a_candidate_of_a_dead_worker_is_offered_once_more_and_its_late_answer_is_lost(ledger: Ledger) -> None:
+    candidates = [example_candidate(0, "family")]
+    events: list[Event] = []
+    executor = LeaseExecutor(ledger, "digits", 1, silent_seconds=100.0)
+    first: list[Claim] = []
+    answers: list[bool] = []
+    plain_wait = executor.wait
+
+    def wait(timeout: float) -> list[object]:
+        """The first worker is silent after it took the trial; a second one takes it, and both answer."""
+        if not first:
+            first.append(taken(ledger, "silent"))
+            silence(ledger)
+        elif not answers and (claim := take(ledger, ["digits"], "second", "node-2")) is not None:
+            answers.append(answer(ledger, first[0], "silent", Estimate(measured={"accuracy": 1.0})))
+            answers.append(answer(ledger, claim, "second", GOOD))
+        return list(plain_wait(timeout))
+
+    executor.wait = wait  # type: ignore[method-assign,assignment]
+    run_candidates("digits", ledger, executor, ListSource(candidates), events.append)
+    assert answers == [False, True]
+    [retried] = [each for each in events if isinstance(each, TrialRetried)]
+    assert "nothing was heard of the worker silent on node-1 for 100" in retried.failure.message
+    [ended] = [each for each in events if isinstance(each, TrialFinished)]
+    assert ended.outcome.estimate.measured == GOOD.measured
+    assert len(ledger.outcomes("digits")) == 1
+
+
+def test_a_driver_that_comes_back_takes_what_was_answered_meanwhile(ledger: Ledger) -> None:
+    offer_trials(ledger, 2)
+    claim = taken(ledger)
+    executor = LeaseExecutor(ledger, "digits", 2)
+    for trial in range(2):
+        executor.submit(example_candidate(trial))
+    assert executor.wait(0.0) == []
+    assert answer(ledger, claim, "w", GOOD)
+    assert executor.wait(0.0) == [Finished(example_candidate(0), GOOD)]
+    assert executor.wait(0.0) == []
+    withdraw(ledger, "digits", 1)
+    assert take(ledger, ["digits"], "w", "node") is None
