@@ -26,7 +26,6 @@ from naslab.metrics import ACCURACY, EVALUATION, TIMING, find_metric, is_describ
 from naslab.outside import source_of
 from naslab.study.outcome import Candidate, Fidelity
 from naslab.study.problem import Objective, Problem
-from naslab.study.rungs import Rungs
 from naslab.targets.metrics import accuracy_targets, is_at
 
 if TYPE_CHECKING:
