@@ -26,6 +26,7 @@ from naslab.metrics import ACCURACY, EVALUATION, TIMING, find_metric, is_describ
 from naslab.outside import source_of
 from naslab.study.outcome import Candidate, Fidelity
 from naslab.study.problem import Objective, Problem
+from naslab.study.rungs import Rungs
 from naslab.targets.metrics import accuracy_targets, is_at
 
 if TYPE_CHECKING:
@@ -225,3 +226,10 @@ def _ground(problem: Problem) -> dict[str, bytes]:
     data = msgspec.structs.replace(problem.data, storage="auto", skip_unreadable=False)
     parts = {"space": problem.space, "data": data, "recipe": problem.recipe}
     return {name: msgspec.json.encode(part) for name, part in parts.items()}
+
+
+def fidelity_of(rungs: Rungs | None, epochs: int, estimator: SearchEstimator | None) -> Fidelity:
+    """What is spent on a new network: what the estimator's name says, the first rung, or `epochs`."""
+    if estimator is not None and estimator.fidelity is not None:
+        return estimator.fidelity
+    return Fidelity(epochs=epochs) if rungs is None else rungs.fidelity(0)
