@@ -5,13 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import typer
 
+from naslab.arch import cost as cost_of
+from naslab.arch import layer_costs, uncounted_layers
 from naslab.cli.help_text import Command
 from naslab.cli.options import MODEL_HELP
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table, say_idle_strides, tell
 from naslab.errors import NaslabError, SpecError, shown
 from naslab.metrics import ACTIVATIONS, MACS, PARAMS, PEAK_ACTIVATION_BYTES
+from naslab.reading import cells_by_column, read_rows, whole_number
 
 NUMBERS = tuple(row.name for row in (PARAMS, MACS, ACTIVATIONS, PEAK_ACTIVATION_BYTES))
 
@@ -63,12 +67,7 @@ def _cost_of(
     name: str, resolution: str | None, num_classes: str | int | None, ledger: str, layers: bool = False
 ) -> dict[str, Any]:
     """The cost of one model as plain values."""
-    import msgspec
-
-    from naslab.arch import cost as cost_of
-    from naslab.arch import layer_costs, uncounted_layers
     from naslab.lab.models import find_model, parse_resolution
-    from naslab.reading import whole_number
 
     if num_classes in ("", None):
         classes = None
@@ -106,8 +105,6 @@ def _layer_row(row: dict[str, Any]) -> tuple[object, ...]:
 
 def _lines(path: Path) -> list[tuple[int, dict[str, str]]]:
     """The rows of a CSV that has a column `name`, each with the number of its line."""
-    from naslab.reading import cells_by_column, read_rows
-
     header, lines = read_rows(path)
     if "name" not in header:
         raise NaslabError(f"{path}: needs a column 'name', has {shown(', '.join(header) or 'none')}")

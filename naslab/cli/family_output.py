@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from naslab.arch import cost
 from naslab.cli.output import print_table, quantity, say
 from naslab.metrics import ACCURACY, LATENCY, MACS, PARAMS
 
@@ -18,7 +19,6 @@ NOISY = 0.2
 def show_members(found: Model, rows: Sequence[dict[str, Any]]) -> None:
     """Print the family of the model `found` as a table, what was asked beside what was achieved."""
     from naslab.analysis.latency_load import load_words
-    from naslab.arch import cost
 
     base = cost(found.arch)
     table = []

@@ -9,7 +9,7 @@ import typer
 from naslab.cli.help_text import Command
 from naslab.cli.options import MODEL_HELP, DataDirOption
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table, say
-from naslab.metrics import LATENCY
+from naslab.metrics import LATENCY, shown_as
 
 MeasureDatasetOption = Annotated[
     str | None,
@@ -104,7 +104,6 @@ def measure(
 
 def _measure_study(study: str, metric: str, ledger: str, device: str, threads: int, again: bool, json: bool) -> None:
     from naslab.lab.study_measuring import NetworkMeasured, measure_study
-    from naslab.metrics import shown_as
 
     told: set[str] = set()
 

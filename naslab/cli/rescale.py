@@ -6,8 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
+import msgspec
 import typer
 
+from naslab.arch import arch_id, save_arch
+from naslab.atomic_write import make_folder
 from naslab.cli.family_output import show_members
 from naslab.cli.fit_scaling import require_figure_name
 from naslab.cli.help_text import Command
@@ -188,8 +191,6 @@ def for_dataset(found: Model, dataset: str | None) -> Model:
 
     A model of a study has those of the study's data set already and stays as it is, and so does any without `dataset`.
     """
-    import msgspec
-
     from naslab.lab.models import Model
     from naslab.training.datasets.info import dataset_facts
 
@@ -229,7 +230,6 @@ def latency_member(found: Model, target_ms: float, how: Chosen, device: str) -> 
     Members are made by the rule `how` and timed on `device`, a torch device. Raises `typer.BadParameter` where the rule
     is a table.
     """
-    from naslab.arch import arch_id
     from naslab.estimators.latency import MeasuredLatency, measure_arch
     from naslab.scaling import meet_latency
 
@@ -273,9 +273,6 @@ def write_plot(found: Model, entries: Sequence[Entry], accuracies: dict[str, flo
 
 def write_members(entries: Sequence[Entry], out: Path) -> list[Path]:
     """Write each member as an architecture file into the folder `out`, which is made; returns the files in order."""
-    from naslab.arch import save_arch
-    from naslab.atomic_write import make_folder
-
     make_folder(out)
     files = []
     for entry in entries:
@@ -337,8 +334,6 @@ def train_members(
 
 def identity(member: Member) -> str:
     """The identity of a member's network."""
-    from naslab.arch import arch_id
-
     return arch_id(member.arch)
 
 

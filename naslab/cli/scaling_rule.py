@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
 import typer
 
 from naslab.cli.output import say
@@ -62,8 +63,6 @@ def chosen_rule(
     Raises `UnknownNameError` for an unknown rule or rounding, `SpecError` for a `max_resolution` below the model's own,
     and `typer.BadParameter` for options that exclude each other.
     """
-    import msgspec
-
     from naslab.scaling import ROUNDINGS, RULES, TABLES
 
     if coefficients is not None and name is not None:

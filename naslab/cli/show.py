@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from naslab.arch import cost as cost_of
+from naslab.arch import encode, reach
+from naslab.arch.sides import shown_sides
+from naslab.arch.summary import stage_rows
 from naslab.cli.help_text import Command
 from naslab.cli.options import ModelArgument
 from naslab.cli.output import (
@@ -45,10 +49,6 @@ def show(
 
     Example: naslab show mobilenet_v2 --resolution 160 --diagram mobilenet.html
     """
-    from naslab.arch import cost as cost_of
-    from naslab.arch import encode, reach
-    from naslab.arch.sides import shown_sides
-    from naslab.arch.summary import stage_rows
     from naslab.lab.models import find_model, parse_resolution
 
     found = find_model(model, ledger, parse_resolution(resolution), num_classes)

@@ -6,12 +6,13 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec
 import typer
 
 from naslab.cli.help_text import Command
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, ask, print_json, print_table, say
 from naslab.errors import SpecError, StudyError, UnknownNameError
-from naslab.metrics import ACCURACY, is_described
+from naslab.metrics import ACCURACY, is_described, shown_as
 
 if TYPE_CHECKING:
     from naslab.ledger.ledger import Ledger
@@ -107,8 +108,6 @@ def _best(ledger: Ledger, study: str, goal: Objective) -> float | None:
 
 
 def _best_words(best: dict[str, Any]) -> str:
-    from naslab.metrics import shown_as
-
     return "-" if best["value"] is None else shown_as(best["metric"]).sentence(best["value"])
 
 
@@ -144,8 +143,6 @@ def _ask(what: str, ledger: str) -> None:
 
 
 def _merge(names: Sequence[str], into: str, ledger: str, json: bool) -> None:
-    import msgspec
-
     from naslab.lab.studies import merge_studies
 
     merged = merge_studies(names, into, ledger)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 from torchvision.utils import draw_bounding_boxes, draw_keypoints, draw_segmentation_masks
 
@@ -51,8 +52,6 @@ def draw_classes(pixels: Tensor, found: NDArray[np.int64], num_classes: int) -> 
 
 def write_png(path: Path, pixels: Tensor) -> None:
     """Write an image, uint8 of shape (3, height, width), as the PNG file `path`."""
-    from PIL import Image
-
     content = io.BytesIO()
     Image.fromarray(pixels.permute(1, 2, 0).contiguous().numpy()).save(content, format="png")
     atomic_write(path, content.getvalue())

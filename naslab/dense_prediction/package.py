@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import torch
 from torch import nn
 
 from naslab.arch import ArchSpec
@@ -15,6 +16,7 @@ from naslab.dense_prediction.detectors import Sizes
 from naslab.dense_prediction.facts import DETECTOR_FILE, WEIGHTS_FILE, DenseFacts
 from naslab.dense_prediction.making import make
 from naslab.errors import DataError, SpecError
+from naslab.pretrained.backbones import freeze_norms
 from naslab.pretrained.features import FeatureMaps, chosen_levels
 from naslab.reading import read_values
 from naslab.training.weights import load_weights
@@ -29,13 +31,9 @@ def sizes_of(facts: DenseFacts) -> Sizes:
 
 def make_module(facts: DenseFacts, seed: int = 0) -> nn.Module:
     """The detector or segmenter that facts describe, its weights drawn from `seed`."""
-    import torch
-
     arch: ArchSpec = facts.arch
     body = FeatureMaps(build(arch, seed), chosen_levels(arch, facts.levels, facts.name))
     if facts.freeze_norm:
-        from naslab.pretrained.backbones import freeze_norms
-
         freeze_norms(body)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import numpy as np
 
 from naslab.estimators.estimator import Workbench
 from naslab.estimators.failures import failure_of
@@ -153,7 +154,6 @@ class OwnTraining(msgspec.Struct, frozen=True):
 
 def seed_everything(seed: int) -> None:
     """Seed what a training that seeds nothing draws from: Python's `random`, numpy and torch."""
-    import numpy as np
     import torch
 
     random.seed(seed)

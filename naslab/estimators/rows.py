@@ -17,6 +17,7 @@ from naslab.arch.block import require
 from naslab.dense_prediction.tasks import DENSE_TASKS, DenseTask, levels_of_kind
 from naslab.errors import DataError, SpecError, StudyError
 from naslab.estimators.dense_training import DenseTraining, metric_names
+from naslab.estimators.ensemble import EnsembleMember, RankEnsemble
 from naslab.estimators.estimator import Estimator
 from naslab.estimators.options import (
     DenseOptions,
@@ -35,7 +36,7 @@ from naslab.metrics import ACCURACY, ACTIVATIONS, EXTRAPOLATED_ACCURACY, MACS, P
 from naslab.regular_files import open_regular
 from naslab.study.outcome import Candidate, Fidelity
 from naslab.study.problem import Problem
-from naslab.study.recipe import Recipe
+from naslab.study.recipe import Recipe, named_recipe
 from naslab.targets.metrics import accuracy_targets
 from naslab.training.datasets.info import facts_of
 
@@ -126,8 +127,6 @@ def _extrapolated(setting: Setting, options: ExtrapolatedOptions) -> MadeEstimat
 
 
 def _full(setting: Setting, options: FullOptions) -> MadeEstimator:
-    from naslab.study.recipe import named_recipe
-
     recipe = named_recipe("full", setting.problem.data.name)
     return MadeEstimator(_training(setting, recipe), options.fidelity)
 
@@ -169,8 +168,6 @@ def _proxy(name: str) -> Callable[[Setting, Any], MadeEstimator]:
 
 
 def _ensemble(setting: Setting, options: EnsembleOptions) -> MadeEstimator:
-    from naslab.estimators.ensemble import RankEnsemble
-
     made = RankEnsemble(
         space=setting.problem.space,
         probe=_probe(setting, options.batch),
@@ -281,8 +278,6 @@ def _wants_latency(setting: Setting) -> bool:
 
 def _member(text: str) -> EnsembleMember:
     """A member as written: `naswot*2`, or `layers` at a weight of 1."""
-    from naslab.estimators.ensemble import EnsembleMember
-
     name, star, weight = text.partition("*")
     try:
         return EnsembleMember(name.strip(), float(weight) if star else 1.0)

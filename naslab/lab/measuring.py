@@ -27,6 +27,8 @@ from naslab.lab.models import (
 from naslab.lab.packages import VALIDATION_ACCURACY
 from naslab.lab.training import data_of
 from naslab.study.data_choice import DataChoice
+from naslab.targets.measuring import MOST_SPREAD, measure_deployed
+from naslab.targets.target import Deployed, parse_target, require_target
 from naslab.training.datasets.given import Data
 from naslab.training.datasets.info import facts_of
 
@@ -78,9 +80,6 @@ def measure(
     >>> import naslab
     >>> naslab.measure("mobilenet_v3_small", "torch").latency_ms  # doctest: +SKIP
     """
-    from naslab.targets.measuring import MOST_SPREAD, measure_deployed
-    from naslab.targets.target import Deployed, parse_target, require_target
-
     chosen = parse_target(target, threads, batch)
     found = find_model(model, ledger, resolution)
     judged = None
@@ -122,7 +121,6 @@ def _accuracy(
     """The accuracy of a trained network in a target, and the images that it is of, or why there is none."""
     from naslab.package.predict import known_preprocessing
     from naslab.targets.accuracy import deployed_accuracy
-    from naslab.targets.target import Deployed
     from naslab.training.data import load_dataset, load_test_set
 
     facts = found.facts

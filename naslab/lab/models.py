@@ -12,6 +12,7 @@ from typing import TypeAlias, cast
 
 import msgspec
 
+from naslab import zoo
 from naslab.analysis.study import StudyView
 from naslab.arch import ArchSpec, arch_id, decode_arch, encode, load_arch
 from naslab.arch.block import Block
@@ -173,8 +174,6 @@ def find_model(
     >>> find_model("efficientnet_b0").arch.input, find_model("resnet18", resolution=96).arch.input
     ((3, 224, 224), (3, 96, 96))
     """
-    from naslab import zoo
-
     sides = sides_of(resolution)
     if isinstance(text, Model):
         return msgspec.structs.replace(text, arch=_fitted(_whole(text.arch), sides, num_classes))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 import msgspec
 
+from naslab import zoo
 from naslab.arch import ArchSpec
 from naslab.arch.blocks.outside import block_class, own_blocks
 from naslab.dense_prediction.tasks import DENSE_TASKS
@@ -222,8 +223,6 @@ def fitting_dataset(space: SearchSpace) -> str:
 
 def baseline(name: str, problem: Problem) -> ListedNetwork:
     """A zoo network for a problem's images and classes, at the space's resolution, the largest of several."""
-    from naslab import zoo
-
     channels, height, width = max(problem.space.inputs, key=lambda shape: shape[1] * shape[2])
     arch = zoo.model(
         name, num_classes=problem.space.template["num_classes"], resolution=(height, width), in_channels=channels

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from naslab.analysis.family import family
 from naslab.analysis.front import FrontTable, front, of_whole
 from naslab.analysis.ranking import score_of
 from naslab.analysis.reference import reference_point
@@ -91,7 +92,6 @@ def front_figure(
     >>> naslab.front_figure(naslab.open_study("mystudy"), x="params").show()  # doctest: +SKIP
     """
     from naslab.analysis.choice import choices_of
-    from naslab.analysis.family import family
     from naslab.figures.front import front_figure as draw
 
     view = find_study(study, ledger)

@@ -41,11 +41,14 @@ from naslab.study.data_choice import DataChoice
 from naslab.study.outcome import Fidelity
 from naslab.study.problem import Limit
 from naslab.study.recipe import Recipe
+from naslab.training.data import load_dataset
 from naslab.training.datasets.class_names import class_names
 from naslab.training.datasets.facts import DataFacts
 from naslab.training.datasets.fitting import require_recipe_fits, require_split
 from naslab.training.datasets.given import Data
 from naslab.training.datasets.info import facts_of
+from naslab.training.fidelity import data_at
+from naslab.training.fit import fit_and_test
 
 if TYPE_CHECKING:
     from naslab.pretrained.carried import Carried
@@ -111,7 +114,6 @@ def shrink(
     from naslab.pretrained.carried import Carried
     from naslab.pretrained.narrowing import search_cuts, uniform_network
     from naslab.pretrained.start import pretrained as begin_with
-    from naslab.training.fit import fit_and_test
 
     found = find_model(model, ledger)
     source = weights if weights is not None else found.weights
@@ -212,8 +214,6 @@ def _probe_of(
 ) -> Callable[[ArchSpec], float]:
     """What a network with the weights that it takes is worth: the accuracy of a linear probe on validation images."""
     from naslab.pretrained.scoring import probe_accuracy
-    from naslab.training.data import load_dataset
-    from naslab.training.fidelity import data_at
 
     split = begun.beginning.normalised(load_dataset(choice, data_dir, device))
     few = data_at(split, Fidelity(epochs=1, images=min(SCORED_ON, len(split.train))), seed)

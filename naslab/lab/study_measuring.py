@@ -27,6 +27,7 @@ from naslab.outside import changed, is_outside, load_outside, users_traceback
 from naslab.passwords import without_passwords
 from naslab.reading import whole_number
 from naslab.study.outcome import LATER_NOTE, Candidate, Outcome
+from naslab.targets.metrics import is_at, require_metric
 
 MOST_ALIKE = 3
 """Failures alike with which a measurement ends, while no network has succeeded."""
@@ -200,7 +201,6 @@ def _of_network(
 def _metric(given: str | Callable[..., Any], bench: Workbench) -> _Metric:
     """The metric that is asked for. Raises `StudyError` for one that needs no measuring, or a trained network."""
     from naslab.estimators.limited import measured_before_training
-    from naslab.targets.metrics import is_at, require_metric
 
     if isinstance(given, str) and is_outside(given) and isinstance(load_outside(given, "metric"), Metric):
         given = named_metric(given).name

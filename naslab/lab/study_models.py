@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from naslab.analysis.front import comparable, front
-from naslab.analysis.study import StudyView
+from naslab.analysis.study import StudyView, read_study
 from naslab.analysis.within_limits import within_limits
 from naslab.errors import SpecError, StudyError, shown
+from naslab.ledger.ledger import Ledger
 from naslab.reading import whole_number
 from naslab.study.outcome import Outcome
 
@@ -53,9 +54,6 @@ def named_trials(text: str) -> NamedTrials | None:
 
 def find_study(study: StudyView | str, ledger: str | Path = "naslab.db") -> StudyView:
     """The study that `study` is, or names in `ledger`; see `naslab.open_study`."""
-    from naslab.analysis.study import read_study
-    from naslab.ledger.ledger import Ledger
-
     if isinstance(study, StudyView):
         return study
     with Ledger.open(ledger, create=False) as opened:

@@ -25,6 +25,7 @@ from naslab.pretrained.start import Keep, Pretrained, best_networks, fitted, pre
 from naslab.space import SearchSpace
 from naslab.training.inheritance import inherit
 from naslab.training.inheritance.importance import sorted_by_importance
+from naslab.zoo import model
 
 LEAST_CARRIED = 0.5
 """The share of layers that a candidate must get from the reference where the space does not say its network."""
@@ -109,8 +110,6 @@ def search_start(
     source = read_source(asked, name, ledger)
     reference = source.arch if start is None else start[1]
     if reference is None:
-        from naslab.zoo import model
-
         fits = best_networks(source)
         if not fits:
             raise DataError(

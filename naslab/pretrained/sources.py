@@ -21,7 +21,7 @@ from naslab.arch.block import Padding
 from naslab.errors import DataError, NaslabError, ReadError, shown
 from naslab.package.facts import WEIGHTS_ENDING, is_package, open_facts, read_weights_facts
 from naslab.pretrained.ordering import reference_order, without_prefix
-from naslab.reading import read_values
+from naslab.reading import read_values, whole_number
 from naslab.regular_files import regular_status
 
 IMAGENET = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
@@ -145,7 +145,6 @@ def _of_naslab(
 
 def _of_trial(name: str, ledger: str | Path) -> Source:
     from naslab.ledger.ledger import Ledger
-    from naslab.reading import whole_number
     from naslab.training.checkpoint import load_checkpoint
 
     study, _, which = name.rpartition(":")

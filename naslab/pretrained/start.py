@@ -19,6 +19,7 @@ from naslab.pretrained.sources import Source, read_source
 from naslab.training.fit import Beginning
 from naslab.training.inheritance import inherit
 from naslab.training.inheritance.importance import sorted_by_importance
+from naslab.zoo import model, model_names
 
 Keep: TypeAlias = Literal["largest", "first"]
 """Which channels of pretrained weights a narrower network keeps: those that count most (L1), or the first ones."""
@@ -173,8 +174,6 @@ MOST_COMPARED = 4
 
 def best_networks(source: Source) -> list[tuple[float, str]]:
     """The networks of the zoo whose layers fit weights best, as (share of both, name), at most two of them."""
-    from naslab.zoo import model, model_names
-
     theirs = _counted(source.tensors)
     size = sum(value.numel() for value in source.tensors.values())
     networks = [(name, model(name)) for name in model_names()]

@@ -24,7 +24,7 @@ _MOST_BESIDE = 4
 _FINEST = 1e-3
 
 
-class LatencyFunction(Protocol):
+class MeasuredMilliseconds(Protocol):
     """A measurement of one network: median and interquartile range in milliseconds."""
 
     @property
@@ -38,7 +38,7 @@ class LatencyFunction(Protocol):
         ...
 
 
-Measure = Callable[[ArchSpec], LatencyFunction]
+Measure = Callable[[ArchSpec], MeasuredMilliseconds]
 
 
 class Timed(msgspec.Struct, frozen=True):

@@ -60,6 +60,7 @@ def no_work(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     import naslab.bench.compare
     import naslab.estimators.latency
     import naslab.figures.report
+    import naslab.lab.shrinking
     import naslab.training.fit
     import naslab.training.supernet.export
     import naslab.training.supernet.training
@@ -71,7 +72,8 @@ def no_work(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
 
     monkeypatch.chdir(folder)
     monkeypatch.delenv("NASLAB_LEDGER", raising=False)
-    monkeypatch.setattr(naslab.training.fit, "fit_and_test", work)
+    for at in (naslab.training.fit, naslab.lab.shrinking):
+        monkeypatch.setattr(at, "fit_and_test", work)
     monkeypatch.setattr(naslab.training.supernet.training, "train_supernet", work)
     monkeypatch.setattr(naslab.training.supernet.export, "write_slice", work)
     monkeypatch.setattr(naslab.bench.compare, "compare", work)

@@ -111,6 +111,53 @@ def test_imports_run_one_way(path: Path) -> None:
             assert ROOMS.index(parts[1]) <= ROOMS.index(own), f"{own} imports {module}, which lies above it"
 
 
+def module_of(path: Path) -> str:
+    return ".".join(("naslab", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
+
+
+def modules_at_import(start: str, at_top: dict[str, set[str]]) -> set[str]:
+    """What is loaded where a module of `at_top` is: what stands at the tops of files, from file to file."""
+    found: set[str] = set()
+    rest = [start]
+    while rest:
+        for module in at_top.get(rest.pop(), set()) - found:
+            found.add(module)
+            rest.append(module)
+    return found
+
+
+def test_an_import_in_a_function_spares_the_file_a_module() -> None:
+    files = {module_of(path): path for path in sources()}
+    at_top: dict[str, set[str]] = {}
+    within: dict[str, set[str]] = {}
+    for name, path in files.items():
+        at_top[name], within[name] = set(), set()
+        for module, is_at_top in imports_of(path):
+            known = module if module in files else module.rpartition(".")[0] or module
+            (at_top if is_at_top else within)[name].add(known)
+        at_top[name].discard(name)
+    typed = {name: typed_imports(path) for name, path in files.items()}
+    needless = [
+        f"{name} imports {module} in a function, which its top loads anyway"
+        for name in files
+        for module in sorted((within[name] - typed[name]) & modules_at_import(name, at_top) - {"naslab"})
+    ]
+    assert needless == [], "\n".join(needless)
+
+
+def typed_imports(path: Path) -> set[str]:
+    """Modules that a file imports for type checkers alone."""
+    blocks = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.If)]
+    return {
+        name
+        for block in blocks
+        if ast.unparse(block.test) == "TYPE_CHECKING"
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for name in (node.module or "", *(f"{node.module}.{each.name}" for each in node.names))
+    }
+
+
 @pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_heavy_packages_stay_in_their_place(path: Path) -> None:
     relative = path.relative_to(PACKAGE).as_posix()

@@ -35,6 +35,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import msgspec
+import torch
 from torch import Tensor
 
 from naslab.arch.build import build
@@ -163,8 +164,6 @@ def require_weights_of(arch: ArchSpec, weights: Mapping[str, Tensor]) -> None:
 
 def shapes_of(arch: ArchSpec) -> Iterator[tuple[str, tuple[int, ...]]]:
     """The names and shapes of the tensors of a network's module, without memory for them (torch's meta device)."""
-    import torch
-
     with torch.device("meta"):
         module = build(arch)
     for name, value in module.state_dict().items():

@@ -95,8 +95,9 @@ def no_work(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         raise WorkError
 
     import naslab.lab.latency
+    import naslab.lab.measuring
     import naslab.lab.predicting
-    import naslab.targets.measuring
+    import naslab.lab.shrinking
     import naslab.training.fit
     import naslab.training.supernet.export
     import naslab.training.supernet.training
@@ -105,9 +106,10 @@ def no_work(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(Ledger, "open", work)
     monkeypatch.setattr(naslab.lab.predicting, "_loaded", work)
-    monkeypatch.setattr(naslab.targets.measuring, "measure_deployed", work)
+    monkeypatch.setattr(naslab.lab.measuring, "measure_deployed", work)
     monkeypatch.setattr(naslab.lab.latency, "distinct_networks", work)
-    monkeypatch.setattr(naslab.training.fit, "fit_and_test", work)
+    for at in (naslab.training.fit, naslab.lab.shrinking):
+        monkeypatch.setattr(at, "fit_and_test", work)
     monkeypatch.setattr(naslab.training.supernet.training, "train_supernet", work)
     monkeypatch.setattr(naslab.training.supernet.export, "write_slice", work)
 
