@@ -89,7 +89,7 @@ def search(
 
     Example: naslab search around_resnet50 --pretrained torchvision --inherit --dataset cifar10 --resolution 64
 
-    Example: naslab search mixed_cifar --task detection --dataset coco:photos --resolution 96 --limit 'macs<=2G'
+    Example: naslab search mixed_cifar --task detection --dataset coco:photos --levels 4,8 --limit 'macs<=2G'
     """
     from naslab.analysis.facts import foreseen_words
     from naslab.analysis.latency_load import disturbed_words

@@ -261,11 +261,10 @@ class Ledger:
         if not candidates:
             return
         study_id = self._study_id(name)
-        rows = [candidate_row(study_id, candidate) for candidate in candidates]
         try:
             with self._writing() as connection:
-                connection.execute(insert(trials), rows)
-                running.enter_started(connection, study_id, [candidate.trial for candidate in candidates])
+                connection.execute(insert(trials), [candidate_row(study_id, each) for each in candidates])
+                running.enter_started(connection, study_id, [each.trial for each in candidates], is_again=False)
         except IntegrityError:
             numbers = ", ".join(str(candidate.trial) for candidate in candidates)
             raise StudyError(f"a trial of study '{name}' is started once, got {numbers} again") from None

@@ -29,10 +29,14 @@ class RunningTrial(msgspec.Struct, frozen=True):
     epochs: tuple[EpochRecord, ...] = ()
 
 
-def enter_started(connection: Connection, study_id: int, trials: Sequence[int]) -> None:
-    """Enter that `trials` of the study with the key `study_id` start now; what they did before is taken away."""
+def enter_started(connection: Connection, study_id: int, trials: Sequence[int], is_again: bool = True) -> None:
+    """Enter that `trials` of the study with the key `study_id` start now; what they did before is taken away.
+
+    On `connection`; without `is_again` they did nothing before.
+    """
     moment = time.time()
-    forget(connection, study_id, trials)
+    if is_again:
+        forget(connection, study_id, trials)
     rows = [{"study_id": study_id, "trial": trial, "moment": moment, "epoch": None} for trial in trials]
     if rows:
         connection.execute(insert(progress), rows)

@@ -16,8 +16,8 @@ from naslab.ledger.record import StudyRecord
 
 OPTIONS = {each.name: each for each in fields(SearchOptions)}
 PER_CALL = "on_event"
-FORMS = {"json"}
-"""How the command prints, which is no option of a search."""
+FORMS = {"json", "log"}
+"""How the command prints and where else it tells what happens, which are no options of a search."""
 
 
 def parameters(function: Any) -> dict[str, inspect.Parameter]:
