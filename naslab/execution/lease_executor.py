@@ -19,9 +19,9 @@ SILENT_SECONDS = 60.0
 class LeaseExecutor:
     """`num_offered` candidates of the `study` of `ledger` at a time, for workers of any machine that reaches it.
 
-    A worker of which nothing was heard for `silent_seconds`, by default a minute, is dead: its candidate comes back, and
-    what it answers later is not taken. Nothing is started or ended here. Where the driver was killed, candidates that
-    workers still have stay theirs. Raises `WorkerError` where less than one is to be offered.
+    A worker of which nothing was heard for `silent_seconds`, by default a minute, is dead: its candidate comes back,
+    and what it answers later is not taken. Nothing is started or ended here. Where the driver was killed, candidates
+    that workers still have stay theirs. Raises `WorkerError` where less than one is to be offered.
     """
 
     def __init__(self, ledger: Ledger, study: str, num_offered: int, silent_seconds: float | None = None) -> None:
