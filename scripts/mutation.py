@@ -7,8 +7,8 @@ tree in a temporary folder, and the file's tests and examples are run there: a m
 where they take much longer than they do without it. Survivors are places that no test of the list looks at. Each worker
 has a copy of its own and imports torch and pytest once; the tests of a mutant run in a fork of it.
 
-Writes OUT/table.json and OUT/table.md. Files that were not asked for keep the results that are there, where they are of
-the same seed and sample. Ends with 1 where the share of killed mutants is below `--at-least`.
+Writes OUT/table.json and OUT/table.md, anew after each file. Files that were not asked for keep the results that are
+there, where they are of the same seed and sample. Ends with 1 where the share of killed mutants is below `--at-least`.
 
 Own code and not mutmut or Cosmic Ray: mutmut 3 changes functions only, from a map of the whole suite's coverage, and
 draws no sample; Cosmic Ray changes the working tree and starts a process that imports torch for every mutant.
@@ -119,20 +119,33 @@ def main() -> None:
     targets = [each for each in TARGETS if not asked.only or any(part in each.path for part in asked.only)]
     out = ROOT / asked.out
     out.mkdir(parents=True, exist_ok=True)
+    if not targets:
+        sys.exit(f"no file of the list has {' or '.join(asked.only)} in its path")
     scores = {each.path: each for each in kept(out / "table.json", asked.seed, asked.per_file)}
-    scores |= {each.path: each for each in run(targets, asked.per_file, asked.seed, asked.workers)}
-    report = Report(
+    for score in run(targets, asked.per_file, asked.seed, asked.workers):
+        scores[score.path] = score
+        report = reported(scores, asked.seed, asked.per_file)
+        write(report, out)  # file by file: a run that is ended keeps what it found
+    print(f"{report.score:.1%} killed; see {asked.out}/table.md")
+    sys.exit(report.score < asked.at_least)
+
+
+def reported(scores: dict[str, FileScore], seed: int, per_file: int) -> Report:
+    """What is known of the files by path, with the machine, the versions and the date."""
+    return Report(
         machine=f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         versions=f"Python {platform.python_version()}, " + ", ".join(version(name) for name in ("torch", "pytest")),
         date=datetime.now(UTC).date().isoformat(),
-        seed=asked.seed,
-        per_file=asked.per_file,
+        seed=seed,
+        per_file=per_file,
         files=tuple(scores[each.path] for each in TARGETS if each.path in scores),
     )
+
+
+def write(report: Report, out: Path) -> None:
+    """Put the table of a report into the folder `out`."""
     (out / "table.json").write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n")
     (out / "table.md").write_text("\n".join(table(report)) + "\n")
-    print(f"{report.score:.1%} killed; see {asked.out}/table.md")
-    sys.exit(report.score < asked.at_least)
 
 
 def parsed() -> argparse.Namespace:

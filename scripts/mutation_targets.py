@@ -30,7 +30,7 @@ TARGETS = (
     Target("naslab/arch/layers/combinators.py", COUNTING),
     Target("naslab/arch/identity.py", IDENTITY),
     Target("naslab/arch/plan_rows.py", IDENTITY),
-    Target("naslab/arch/kept.py", ("tests/unit/training/test_memory.py",)),
+    Target("naslab/arch/kept.py", ("tests/unit/arch/test_kept.py", "tests/unit/training/test_memory.py")),
     Target("naslab/arch/lower.py", COUNTING),
     Target(
         "naslab/arch/canonical.py",
@@ -81,6 +81,11 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "(len(self._waiting) - sum((slot.candidate is not None for slot in self._slots)))",
     ): "the number is read by an assertion alone",
     (_SLOTS, "self._sent = 0.0", "pass"): "it is set before it is read",
+    (
+        "naslab/arch/canonical.py",
+        "all(isinstance(each, Norm | Act) for each in layers[1:])",
+        "any((isinstance(each, Norm | Act) for each in layers[1:]))",
+    ): "the layers of each plain form are compared with those of the block all the same",
     (
         "naslab/training/schedule.py",
         "place < PEAK_AT",

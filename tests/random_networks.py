@@ -65,6 +65,7 @@ from naslab.errors import SpecError
 ACTIVATIONS = typing.get_args(Activation)
 activation = st.sampled_from((None, None, "none", *ACTIVATIONS))
 kernel = st.sampled_from((1, 3, 5, (1, 5), (3, 1)))
+strides: st.SearchStrategy[Any] = st.sampled_from((1, 1, 2, 3, (2, 1), (1, 3)))
 groups = st.sampled_from((1, 1, 1, 2, 4))
 ratio = st.sampled_from((0.25, 0.5, 1.0, 1.5))
 expansion = st.sampled_from((0.5, 1, 2.3, 4))
@@ -302,7 +303,7 @@ def archs(draw: st.DrawFn, kinds: tuple[type[msgspec.Struct], ...] = tuple(BLOCK
         if "dilation" in block.__struct_fields__:
             block = msgspec.structs.replace(block, dilation=draw(st.sampled_from((1, 1, 2, (1, 2)))))
         repeats = draw(st.integers(1, 3))
-        stride: Sides = draw(st.sampled_from((1, 1, 2, 3, (2, 1), (1, 3))))
+        stride: Sides = draw(strides)
         for wide in (draw(width), None):
             grown = msgspec.structs.replace(
                 arch, stages=(*stages, Stage(block=block, width=wide, repeats=repeats, stride=stride))

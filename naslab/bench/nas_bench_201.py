@@ -56,7 +56,7 @@ def load_nas_bench_201(
     require_columns("nas_bench_201", tuple(COLUMNS), COSTS, objectives, features, duration)
     rows = _rows(data_dir / FOLDER / (MEASURED if LATENCY.name in objectives else TRAINED))
     knobs = [Hole(path=f"edge{index}", options=OPERATIONS) for index in range(len(EDGES))]
-    place = {operation: index for index, operation in enumerate(OPERATIONS)}
+    place: dict[str, int] = {operation: index for index, operation in enumerate(OPERATIONS)}
     keys = np.array([[place[row[edge]] for edge in EDGES] for row in rows], dtype=np.int64)
     losses = [-_values(rows, name) if name in MAXIMISED else _values(rows, name) for name in objectives]
     inputs = np.array([np.log(_values(rows, name)) for name in features]).reshape(len(features), len(rows)).T

@@ -22,6 +22,7 @@ from naslab.cli.options import (
     workers_of,
 )
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table, say
+from naslab.errors import SpecError
 
 if TYPE_CHECKING:
     from naslab.analysis.calibration import CalibrationTable
@@ -130,7 +131,6 @@ def calibrate_latency(
 
     `seed` draws the networks; with `json` how right it is is printed as a value. Raises `SpecError` without `out`.
     """
-    from naslab.errors import SpecError
     from naslab.lab.latency import calibrate_latency as run
 
     if out is None:

@@ -12,6 +12,7 @@ import typer
 from naslab.cli.fit_scaling import require_figure_name
 from naslab.cli.help_text import Command
 from naslab.cli.output import JsonOption, print_json, print_table, say
+from naslab.errors import SpecError, UnknownNameError
 from naslab.metrics import ACCURACY
 
 if TYPE_CHECKING:
@@ -153,7 +154,6 @@ def parse_reference(text: str, domain: TableDomain) -> NDArray[np.float64]:
     import numpy as np
 
     from naslab.analysis.reference import asked_reference
-    from naslab.errors import SpecError
 
     values = asked_reference(text, domain.objectives)
     losses = {each.metric: each.loss(values[each.metric]) for each in domain.objectives}
@@ -183,7 +183,6 @@ def read_table(
     """
     from naslab.bench.named_tables import NAMED_TABLES
     from naslab.bench.table_file import load_table
-    from naslab.errors import SpecError, UnknownNameError
 
     for name in minimise:
         if name not in objectives:

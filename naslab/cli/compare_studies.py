@@ -10,6 +10,7 @@ import typer
 
 from naslab.cli.help_text import Command
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table, say, tell
+from naslab.errors import SpecError
 
 if TYPE_CHECKING:
     from naslab.bench.standing import Spread
@@ -47,7 +48,6 @@ def compare_studies(
 
     Example: naslab compare-studies random-0,random-1,random-2 bayes-0,bayes-1,bayes-2 --html compared.html
     """
-    from naslab.errors import SpecError
     from naslab.lab.comparing import compare_studies as run
 
     if out is not None and out.suffix not in (".html", ".htm"):

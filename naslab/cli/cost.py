@@ -10,6 +10,7 @@ import typer
 from naslab.cli.help_text import Command
 from naslab.cli.options import MODEL_HELP
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table, say_idle_strides, tell
+from naslab.errors import NaslabError, SpecError, shown
 from naslab.metrics import ACTIVATIONS, MACS, PARAMS, PEAK_ACTIVATION_BYTES
 
 NUMBERS = tuple(row.name for row in (PARAMS, MACS, ACTIVATIONS, PEAK_ACTIVATION_BYTES))
@@ -66,7 +67,6 @@ def _cost_of(
 
     from naslab.arch import cost as cost_of
     from naslab.arch import layer_costs, uncounted_layers
-    from naslab.errors import SpecError, shown
     from naslab.lab.models import find_model, parse_resolution
     from naslab.reading import whole_number
 
@@ -93,7 +93,6 @@ def _cost_of(
 
 def _cost_of_line(path: Path, line: int, row: dict[str, str], ledger: str) -> dict[str, Any]:
     """The cost of one line of a CSV; an error says which line it is."""
-    from naslab.errors import NaslabError
 
     try:
         return _cost_of(row["name"], row.get("resolution"), row.get("num_classes"), ledger)
@@ -107,7 +106,6 @@ def _layer_row(row: dict[str, Any]) -> tuple[object, ...]:
 
 def _lines(path: Path) -> list[tuple[int, dict[str, str]]]:
     """The rows of a CSV that has a column `name`, each with the number of its line."""
-    from naslab.errors import NaslabError, shown
     from naslab.reading import cells_by_column, read_rows
 
     header, lines = read_rows(path)

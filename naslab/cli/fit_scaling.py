@@ -32,6 +32,7 @@ from naslab.cli.output import (
     say,
     tell,
 )
+from naslab.errors import NaslabError, SpecError
 from naslab.metrics import MACS, PARAMS
 
 if TYPE_CHECKING:
@@ -134,7 +135,6 @@ def parse_coefficients(text: str) -> Compound:
     >>> parse_coefficients("1.2,1.1,1.15").beta
     1.1
     """
-    from naslab.errors import SpecError
     from naslab.scaling import Compound
 
     try:
@@ -146,7 +146,6 @@ def parse_coefficients(text: str) -> Compound:
 
 def require_figure_name(out: Path | None) -> None:
     """Raise `NaslabError` where `out` does not end in .html or .htm: before anything is trained."""
-    from naslab.errors import NaslabError
 
     if out is not None and out.suffix not in (".html", ".htm"):
         raise NaslabError(f"cannot write a page as '{out.suffix or out}': give a file that ends in .html")

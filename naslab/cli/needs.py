@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from naslab.errors import SpecError
+
 
 class Need(NamedTuple):
     """When an option has an effect: `is_met` by the values of all parameters; else the `rule` behind its name."""
@@ -288,7 +290,6 @@ def require_effect(command: str, given: Mapping[str, Any], said: list[str]) -> N
 
     `given` are the values of all its parameters, `said` the names of those that stand on the command line.
     """
-    from naslab.errors import SpecError
 
     for name in said:
         need = NEEDS[command][name]

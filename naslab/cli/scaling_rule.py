@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import typer
 
 from naslab.cli.output import say
+from naslab.errors import SpecError, UnknownNameError
 
 if TYPE_CHECKING:
     from naslab.lab.models import Model
@@ -63,7 +64,6 @@ def chosen_rule(
     """
     import msgspec
 
-    from naslab.errors import UnknownNameError
     from naslab.scaling import ROUNDINGS, RULES, TABLES
 
     if coefficients is not None and name is not None:
@@ -112,7 +112,6 @@ def resolution_cap(found: Model, pixels: int) -> float:
 
     Raises `SpecError` where the model's own side is longer.
     """
-    from naslab.errors import SpecError
 
     side = max(found.arch.input[1:])
     if pixels < side:

@@ -74,7 +74,9 @@ def search(
     timeout: TimeoutOption = None,
     log: Annotated[
         list[str] | None,
-        typer.Option(help="Tell finished trials to another program, too: {loggers}; may be repeated."),
+        typer.Option(
+            help="Tell finished trials to another program, too: {loggers}; may be repeated.", rich_help_panel="Study"
+        ),
     ] = None,
     study: Annotated[str | None, search_option("study")] = None,
     accept_changes: Annotated[bool, search_option("accept_changes", "--accept-changes")] = False,

@@ -20,6 +20,7 @@ from naslab.cli.output import (
     say_idle_strides,
     tell,
 )
+from naslab.errors import SpecError
 from naslab.metrics import ACTIVATIONS, MACS, PARAMS
 
 if TYPE_CHECKING:
@@ -105,7 +106,6 @@ def _drawn(arch: ArchSpec, auxiliary: bool) -> Diagram:
     """The diagram; an error tells how to do without auxiliary heads that do not fit an input the network does fit."""
     from naslab.arch.diagram import AUXILIARY
     from naslab.arch.diagram import diagram as diagram_of
-    from naslab.errors import SpecError
 
     try:
         return diagram_of(arch, auxiliary)

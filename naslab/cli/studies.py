@@ -10,6 +10,7 @@ import typer
 
 from naslab.cli.help_text import Command
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, ask, print_json, print_table, say
+from naslab.errors import SpecError, StudyError, UnknownNameError
 from naslab.metrics import ACCURACY, is_described
 
 if TYPE_CHECKING:
@@ -40,7 +41,6 @@ def studies(
 
     Example: naslab studies merge monday tuesday --into both
     """
-    from naslab.errors import SpecError, UnknownNameError
 
     given = list(names or ())
     if action is None:
@@ -137,7 +137,6 @@ def _delete(names: Sequence[str], yes: bool, ledger: str, json: bool) -> None:
 
 def _ask(what: str, ledger: str) -> None:
     """Ask whether to go on, on stderr where somebody sits there. Raises `StudyError` unless the answer is yes."""
-    from naslab.errors import StudyError
 
     question = f"delete {what} from {ledger}?"
     if ask(f"{question} [y/N] ").lower() not in ("y", "yes"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -36,6 +37,7 @@ from naslab.cli.output import (
     say_idle_strides,
     tell,
 )
+from naslab.errors import SpecError
 
 if TYPE_CHECKING:
     from naslab.dense_prediction.fit import DenseEpoch
@@ -149,8 +151,6 @@ def train(
 
     Example: naslab train mobilenet_v2 --task detection --dataset coco:photos --epochs 20 --out found
     """
-    import math
-
     if is_dense(task):
         given = {
             "task": task,
@@ -173,8 +173,7 @@ def train(
         return
     from naslab.cli.search import data_choice
     from naslab.lab.models import find_model, is_front, parse_resolution
-    from naslab.lab.seeds import settle, test_metrics, train_seeds, train_to_folder
-    from naslab.metrics import ACCURACY, shown_as
+    from naslab.lab.seeds import settle, train_seeds, train_to_folder
 
     asked = data_choice(dataset, None, "auto", skip_unreadable, channels, task)  # type: ignore[arg-type]
     size = parse_resolution(resolution)
@@ -212,6 +211,15 @@ def train(
     if json:
         print_json(value)
         return
+    _tell_training(value, out)
+
+
+def _tell_training(value: dict[str, Any], out: Path) -> None:
+    """Tell what the result file of a training says: the test metrics, what quantising gained, the files in `out`."""
+
+    from naslab.lab.seeds import test_metrics
+    from naslab.metrics import ACCURACY, shown_as
+
     told = [shown_as(name).sentence(each) for name, each in test_metrics(value).items()]
     if math.isfinite(value["test_accuracy"]):
         error = value[f"test_{ACCURACY.standard_error}"]
@@ -235,7 +243,6 @@ def _words(epoch: EpochRecord, epochs: int) -> str:
 
 def _train_detector(model: str, given: dict[str, Any], json: bool) -> None:
     """Train a detector or segmenter as the options say, and tell of it."""
-    from naslab.errors import SpecError
     from naslab.lab.detector_training import train_detector
     from naslab.metrics import MACS
     from naslab.reading import whole_number

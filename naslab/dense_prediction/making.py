@@ -13,7 +13,7 @@ from naslab.pretrained.features import FeatureMaps
 def make(body: FeatureMaps, kind: str, num_classes: int, sizes: Sizes) -> nn.Module:
     """What `make_detector` or `make_segmenter` makes of the maps `body`, whichever knows the `kind`.
 
-    `num_classes` and `sizes` are handed on.
+    `num_classes` and `sizes` are passed on.
     """
     if kind in SEGMENTERS:
         return make_segmenter(body, kind, num_classes, sizes)

@@ -349,4 +349,4 @@ DENSE_ROWS: tuple[EstimatorRow, ...] = tuple(
 )
 """Those of detection and segmentation, which are for searches alone; `naslab search --task` names them."""
 FORMER_NAMES = {"foretold": "extrapolated"}
-"""Names of before, still understood."""
+"""Names that estimators had in earlier versions, each with its name now; both are understood."""

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,7 +21,6 @@ import ray
 from ray._private import node as ray_node
 from ray._private import ray_constants
 from ray._private import worker as ray_worker
-from ray._private.parameter import RayParams
 
 from naslab.errors import WorkerError, shown
 from naslab.execution import ray_cleanup
@@ -37,8 +36,6 @@ PATIENT_SETTINGS = {
     "RAY_agent_register_timeout_ms": str(1000 * START_SECONDS),
     "RAY_worker_register_timeout_seconds": str(START_SECONDS),
 }
-AGENT_PORTS = ("metrics_agent_port", "metrics_export_port", "dashboard_agent_listen_port", "runtime_env_agent_port")
-"""Ports of a node's agents. A node that is not told them gives up where its agents choose none in 15 seconds."""
 OBJECT_STORE_BYTES = 128 * 2**20
 """Shared memory of a cluster started for the run: candidates and estimates are small."""
 STDERR = 2
@@ -123,36 +120,13 @@ class SlowClock:
 def unhurried() -> Iterator[None]:
     """Let the nodes that are started inside the block take `START_SECONDS`, as on a machine that does much else.
 
-    Ray takes most of its limits from the environment; that of a node's registration is a number in its code, and that
-    of its agents' ports too, so that they are chosen here (https://github.com/ray-project/ray/issues/65983).
+    Ray takes most of its limits from the environment; that of a node's registration is a number in its code.
     """
     with (
         environment_of({name: os.environ.get(name, value) for name, value in PATIENT_SETTINGS.items()}),
         replaced(ray_node, "time", SlowClock()),
-        replaced(RayParams, "update_if_absent", with_agent_ports(RayParams.update_if_absent)),
     ):
         yield
-
-
-def with_agent_ports(update: Callable[..., None]) -> Callable[..., None]:
-    """The method `update` of a node's parameters, told free ports where it would leave the choice to agents."""
-
-    def updated(params: RayParams, **given: Any) -> None:
-        update(params, **given)
-        left_open = [name for name in AGENT_PORTS if name in given and getattr(params, name) == 0]
-        for name, port in zip(left_open, free_ports(len(left_open)), strict=True):
-            setattr(params, name, port)
-
-    return updated
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of this machine that nobody listens on, `count` different ones."""
-    with ExitStack() as bound:
-        sockets = [bound.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("", 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 @contextmanager
@@ -289,8 +263,8 @@ def unreachable(address: str, reason: str) -> WorkerError:
 
 
 @contextmanager
-def replaced(module: ModuleType | type, name: str, value: Any) -> Iterator[None]:
-    """Another value for what a module or class calls `name`, inside the block."""
+def replaced(module: ModuleType, name: str, value: Any) -> Iterator[None]:
+    """Another value for what a module calls `name`, inside the block."""
     plain = getattr(module, name)
     setattr(module, name, value)
     try:

@@ -93,5 +93,6 @@ def _limit(text: str) -> str:
 
 def detector_words(problem: Problem) -> str:
     """What is counted in a search of a `problem` for detectors, in a sentence; empty for another one."""
-    named = {each.metric for each in (*problem.objectives, *problem.measured_limits)} & set(WHOLE.values())
+    asked = {goal.metric for goal in problem.objectives} | {limit.metric for limit in problem.measured_limits}
+    named = asked & set(WHOLE.values())
     return f"{' and '.join(sorted(named))}: of whole detectors, their heads too" if named else ""

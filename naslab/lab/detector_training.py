@@ -16,17 +16,16 @@ from naslab import provenance
 from naslab.arguments import flag, function, number, one_of, optional, path, takes, text, whole
 from naslab.atomic_write import DRAFT_PREFIX, atomic_write, make_folder, put_in_place, require_writable
 from naslab.dense_prediction.facts import DETECTOR_FILE, WEIGHTS_FILE, DenseFacts
-from naslab.dense_prediction.tasks import DENSE_TASKS, DenseTask, levels_of_kind
-from naslab.errors import ReadError, SpecError, StudyError
+from naslab.dense_prediction.tasks import DENSE_TASKS, DenseTask, DenseTaskRow, levels_of_kind
+from naslab.errors import SpecError
 from naslab.lab.backbones import SOURCE, STRIDES
 from naslab.lab.detectors import WIDTH, begun_with, source_of, statistics_of
-from naslab.lab.differences import Difference, first_difference
 from naslab.lab.models import COUNT, LEDGER, MODEL, RESOLUTION, SEED, AnyModel, AnyResolution, Model, find_model
-from naslab.lab.seeds import RESULT_FILE
-from naslab.reading import read_values
+from naslab.lab.result_files import RESULT_FILE, result_in
 
 if TYPE_CHECKING:
-    from naslab.dense_prediction.fit import DenseEpoch
+    from naslab.dense_prediction.annotations import AnnotatedSet
+    from naslab.dense_prediction.fit import DenseEpoch, DenseRecipe
     from naslab.pretrained.start import Pretrained
 
 HOW_TO_TRAIN_DETECTORS = {
@@ -89,22 +88,15 @@ def train_detector(
     """
     from naslab.dense_prediction.choosing import open_annotated
     from naslab.dense_prediction.content import content_hash as content_of_data
-    from naslab.dense_prediction.evaluation import evaluate, told
-    from naslab.dense_prediction.fit import DenseRecipe, fit
-    from naslab.dense_prediction.macs import dense_cost
-    from naslab.dense_prediction.package import as_json, make_module, sizes_of
-    from naslab.pretrained.features import chosen_levels, load_features
+    from naslab.dense_prediction.fit import DenseRecipe
+    from naslab.dense_prediction.package import as_json
+    from naslab.pretrained.features import chosen_levels
     from naslab.pretrained.search_start import content_hash as content_of_weights
     from naslab.training.device import choose_device
-    from naslab.training.weights import save_weights
 
     row = DENSE_TASKS[task]
-    kind = kind or row.kinds[0]
-    if kind not in row.kinds:
-        raise SpecError("kind", f"of the task {task} must be one of {', '.join(row.kinds)}, got '{kind}'")
-    found = find_model(model, ledger, resolution)
-    if found.arch.input[0] not in (1, 3):
-        raise SpecError("model", f"must take images of 1 or 3 channels, {found.name} takes {found.arch.input[0]}")
+    kind = _kind_of(row, task, kind)
+    found = _with_images(find_model(model, ledger, resolution))
     strides = tuple(levels or levels_of_kind(kind))
     chosen_levels(found.arch, strides, found.name)
     used = choose_device(device)
@@ -130,7 +122,7 @@ def train_detector(
         "max_images": max_images,
         "recipe": recipe,
     }
-    done = _done_in(folder, msgspec.to_builtins(asked))
+    done = result_in(folder, msgspec.to_builtins(asked), _asked_then)
     if done is not None:
         note(f"{folder} holds this training already: it is read")
         return done
@@ -141,46 +133,14 @@ def train_detector(
     make_folder(folder)
     for name in (DETECTOR_FILE, WEIGHTS_FILE, RESULT_FILE):
         require_writable(folder / name)
-    trained, tested, part = data.split()
-    trained = trained[:max_images]
-    module = make_module(facts, seed)
-    if begun is not None:
-        load_features(_body(module), begun.weights)
-    began = time.perf_counter()
-    given: dict[str, Any] = {"channels": facts.arch.input[0], "side": facts.side}
-    curve = fit(
-        module,
-        trained,
-        task,
-        len(data.classes),
-        **given,
-        epochs=epochs,
-        seed=seed,
-        device=used,
-        is_pretrained=begun is not None,
-        recipe=recipe,
-        report=report,
-    )
-    values = evaluate(module, tested, task, len(data.classes), device=used, **given)
-    draft = folder / f"{DRAFT_PREFIX}{WEIGHTS_FILE}"
-    try:
-        digest = save_weights(module, draft)
-        (folder / RESULT_FILE).unlink(missing_ok=True)
-        put_in_place(draft, folder / WEIGHTS_FILE)
-    finally:
-        draft.unlink(missing_ok=True)
+    module, measured = _trained(facts, data, begun, epochs, seed, used, max_images, recipe, report)
+    digest = _put_weights(module, folder)
     atomic_write(folder / DETECTOR_FILE, as_json(facts))
     result = {
         "model": found.name,
         **asked,
-        **told(values, data.classes),
+        **measured,
         "main": row.main,
-        "cost": dense_cost(facts.arch, kind, len(data.classes), strides, sizes_of(facts), *facts.side),
-        "num_train_images": len(trained),
-        "num_test_images": len(tested),
-        "tested_on": part,
-        "curve": curve,
-        "wall_seconds": time.perf_counter() - began,
         "device": used,
         "weights_sha256": digest,
         "notes": ({} if begun is None else {"pretrained": begun.told}) | ({"data": data.notes} if data.notes else {}),
@@ -190,6 +150,90 @@ def train_detector(
     plain: dict[str, Any] = msgspec.to_builtins(result)
     atomic_write(folder / RESULT_FILE, as_json(plain))
     return plain
+
+
+def _kind_of(row: DenseTaskRow, task: DenseTask, kind: str | None) -> str:
+    """The kind of network that is asked for, or the task's first; refused where the task has no such kind."""
+    kind = kind or row.kinds[0]
+    if kind not in row.kinds:
+        raise SpecError("kind", f"of the task {task} must be one of {', '.join(row.kinds)}, got '{kind}'")
+    return kind
+
+
+def _with_images(found: Model) -> Model:
+    """The model, refused where it takes no images of 1 or 3 channels."""
+    if found.arch.input[0] not in (1, 3):
+        raise SpecError("model", f"must take images of 1 or 3 channels, {found.name} takes {found.arch.input[0]}")
+    return found
+
+
+def _asked_then(result: dict[str, Any]) -> dict[str, Any]:
+    asked = result.get("asked")
+    return asked if isinstance(asked, dict) else {}
+
+
+def _trained(
+    facts: DenseFacts,
+    data: AnnotatedSet,
+    begun: Pretrained | None,
+    epochs: int,
+    seed: int,
+    device: str,
+    max_images: int | None,
+    recipe: DenseRecipe,
+    report: Callable[[DenseEpoch], None],
+) -> tuple[Any, dict[str, Any]]:
+    """The module of `facts`, trained and evaluated once, and what was measured, by the names of the result."""
+    from naslab.dense_prediction.evaluation import evaluate, told
+    from naslab.dense_prediction.fit import fit
+    from naslab.dense_prediction.macs import dense_cost
+    from naslab.dense_prediction.package import make_module, sizes_of
+    from naslab.pretrained.features import load_features
+
+    trained, tested, part = data.split()
+    trained = trained[:max_images]
+    num_classes = len(data.classes)
+    module = make_module(facts, seed)
+    if begun is not None:
+        load_features(_body(module), begun.weights)
+    began = time.perf_counter()
+    given: dict[str, Any] = {"channels": facts.arch.input[0], "side": facts.side, "device": device}
+    curve = fit(
+        module,
+        trained,
+        facts.task,
+        num_classes,
+        **given,
+        epochs=epochs,
+        seed=seed,
+        is_pretrained=begun is not None,
+        recipe=recipe,
+        report=report,
+    )
+    values = evaluate(module, tested, facts.task, num_classes, **given)
+    return module, {
+        **told(values, data.classes),
+        "cost": dense_cost(facts.arch, facts.kind, num_classes, facts.levels, sizes_of(facts), *facts.side),
+        "num_train_images": len(trained),
+        "num_test_images": len(tested),
+        "tested_on": part,
+        "curve": curve,
+        "wall_seconds": time.perf_counter() - began,
+    }
+
+
+def _put_weights(module: Any, folder: Path) -> str:
+    """The SHA-256 of the weights, which are in `folder` now; a result of an earlier training there is gone."""
+    from naslab.training.weights import save_weights
+
+    draft = folder / f"{DRAFT_PREFIX}{WEIGHTS_FILE}"
+    try:
+        digest = save_weights(module, draft)
+        (folder / RESULT_FILE).unlink(missing_ok=True)
+        put_in_place(draft, folder / WEIGHTS_FILE)
+    finally:
+        draft.unlink(missing_ok=True)
+    return digest
 
 
 def _facts(
@@ -224,22 +268,3 @@ def _facts(
 
 def _body(module: Any) -> Any:
     return module.body if hasattr(module, "body") else module.backbone.body
-
-
-def _done_in(folder: Path, asked: dict[str, Any]) -> dict[str, Any] | None:
-    """The result in a folder where it is of this training; `None` where there is none."""
-    if not (folder / RESULT_FILE).exists():
-        return None
-    mend = "name another folder (--out), or take it away"
-    try:
-        there = read_values(folder / RESULT_FILE)
-    except ReadError as error:
-        raise StudyError(f"{folder} holds no result that can be read ({error.reason}): {mend}") from None
-    told = there.get("asked") if isinstance(there, dict) else None
-    difference = first_difference(
-        told if isinstance(told, dict) else {}, msgspec.json.decode(msgspec.json.encode(asked))
-    )
-    if difference is not None:
-        raise StudyError(f"{folder} holds another training: {Difference(difference[0], *difference).words()}; {mend}")
-    result: dict[str, Any] = there
-    return result

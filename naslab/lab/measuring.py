@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from naslab.arguments import flag, number, optional, takes, text
-from naslab.errors import DataError
+from naslab.errors import DataError, NaslabError
 from naslab.lab.models import (
     COUNT,
     DATASET,
@@ -70,7 +70,8 @@ def measure(
 
     Of a trained network that tells classes apart the `accuracy` as it runs there is told, too, in a target that images
     go through here: over the validation images of `dataset`, by default those that it was trained with, in `data_dir`,
-    and over the test images where it was trained on those; 8 bits are calibrated on training images. Raises
+    and over the test images where it was trained on those; 8 bits are calibrated on training images. Where the data
+    that it was trained with are not there any more, `accuracy_on` says so. Raises
     `NaslabError` for a spread, for a target that is not there or cannot run the network, and for data that are not
     there or do not fit it.
 
@@ -93,6 +94,8 @@ def measure(
     if judged is None:
         return seen
     answer, told = judged
+    if answer is None:
+        return msgspec.structs.replace(seen, accuracy_on=told)
     return msgspec.structs.replace(
         seen,
         accuracy=answer.accuracy,
@@ -115,8 +118,8 @@ def _accuracy(
     dataset: str | DataChoice | Data | None,
     ledger: str | Path,
     data_dir: str | Path | None,
-) -> tuple[DeployedAccuracy, str]:
-    """The accuracy of a trained network in a target, and the images that it is of."""
+) -> tuple[DeployedAccuracy | None, str]:
+    """The accuracy of a trained network in a target, and the images that it is of, or why there is none."""
     from naslab.package.predict import known_preprocessing
     from naslab.targets.accuracy import deployed_accuracy
     from naslab.targets.target import Deployed
@@ -126,7 +129,12 @@ def _accuracy(
     if facts is None or found.weights is None:
         raise DataError(f"{found.name} is not trained, so it has no accuracy: leave the dataset out, or train it first")
     how = known_preprocessing(facts)
-    choice = data_of(found, dataset, ledger, data_dir)
+    try:
+        choice = data_of(found, dataset, ledger, data_dir)
+    except NaslabError as error:
+        if dataset is not None:
+            raise
+        return None, f"no images: {error}"
     info = facts_of(choice, data_dir)
     if info.task != "classification" or facts.task != "classification":
         raise DataError(

@@ -28,7 +28,8 @@ from naslab.arguments import (
     text,
     whole,
 )
-from naslab.errors import NaslabError, SpecError, UnknownNameError, shown
+from naslab.dense_prediction.facts import DETECTOR_FILE
+from naslab.errors import DataError, NaslabError, SpecError, UnknownNameError, shown
 from naslab.execution.workers import Workers
 from naslab.lab.study_models import FRONT, find_outcome, front_outcomes, named_trials
 from naslab.lab.study_models import find_study as find_study
@@ -167,7 +168,7 @@ def find_model(
     `STUDY:best` or `STUDY:best@macs<=5M` (the best within limits on anything that its trials have, with commas between
     them) of a study of `ledger`; a network itself, an `ArchSpec` or a `Model`, is taken as it is. `num_classes`
     is how many classes it is to tell apart. Raises `UnknownNameError` with the nearest names, `SpecError` for a file
-    that breaks a rule, and `DataError` for a damaged package.
+    that breaks a rule, and `DataError` for a damaged package and for the folder of a detector.
 
     >>> find_model("efficientnet_b0").arch.input, find_model("resnet18", resolution=96).arch.input
     ((3, 224, 224), (3, 96, 96))
@@ -184,6 +185,9 @@ def find_model(
         return Model(name, zoo.model(name, num_classes=num_classes, resolution=sides))
     if is_package(Path(name)):
         return _packaged(name, sides, num_classes)
+    if (Path(name) / DETECTOR_FILE).is_file():
+        rule = "naslab predict and naslab export take it, and no other command"
+        raise DataError(f"{name} is the folder of a detector or segmenter, which is no network by itself: {rule}")
     if isinstance(text, Path) or Path(name).suffix in (".yaml", ".yml", ".json") or Path(name).is_file():
         return Model(name, _fitted(_arch_file(Path(name)), sides, num_classes))
     asked = named_trials(name)

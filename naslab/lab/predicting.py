@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from naslab.arguments import many, one_of, optional, path, takes, text
+from naslab.dense_prediction.facts import is_detector
 from naslab.errors import DataError, NaslabError, shown
 from naslab.lab.models import COUNT, LEDGER, find_model
 from naslab.lab.packages import write_onnx_network
@@ -54,6 +55,8 @@ def predict(
     from naslab.package.folder import Package
     from naslab.package.predict import OnnxPredictor, TorchPredictor, image_files, known_preprocessing, predictions
 
+    if is_detector(Path(model)):
+        raise DataError(f"{model} is a detector or segmenter: naslab.detect takes it")
     files = image_files([Path(each) for each in images])
     if Path(model).suffix == ONNX_ENDING:
         if runtime == "torch":

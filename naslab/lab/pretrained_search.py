@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from naslab.errors import StudyError, shown
+from naslab.lab.detector_search import detector_words
+from naslab.lab.problems import adapted_words
 from naslab.lab.search_options import SearchOptions
 from naslab.space import SearchSpace, load_space
 from naslab.strategies.registry import make_strategy
@@ -60,3 +62,12 @@ def begun_from(problem: Problem, options: SearchOptions) -> tuple[Problem, Searc
         typical=[space.decode(each.genome) for each in drawn],
     )
     return msgspec.structs.replace(problem, space=start.fitted_space(space)), start
+
+
+def fitting_words(space: SearchSpace | str | Path, problem: Problem, start: SearchStart | None) -> str:
+    """What was made to fit, a line each: the `space` to the data of a `problem`, and to pretrained weights (`start`).
+
+    What is counted in a search for detectors is among them.
+    """
+    lines = (adapted_words(space, problem), detector_words(problem), *(() if start is None else start.begun.lines))
+    return "\n".join(line for line in lines if line)

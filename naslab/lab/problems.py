@@ -36,6 +36,7 @@ from naslab.study.recipe import Recipe, default_recipe
 from naslab.study.task import TASKS
 from naslab.targets.metrics import is_at, require_metric
 from naslab.training.datasets.choosing import choose_data
+from naslab.training.datasets.facts import DataFacts
 from naslab.training.datasets.fitting import require_measurable, require_of_task, require_recipe_fits, require_split
 from naslab.training.datasets.given import Data
 from naslab.training.datasets.info import DATASETS, dataset_names, facts_of
@@ -71,21 +72,51 @@ def make_problem(
     measured by nothing, and `NaslabError` for whatever else does not fit.
     """
     template = space if isinstance(space, SearchSpace) else load_space(space)
-    facts = None
-    if dataset is None and brings_data:
-        data = DataChoice(name=OWN_DATA, max_images=max_images)
-    else:
-        data = choose_data(fitting_dataset(template) if dataset is None else dataset, data_dir)
-        if not isinstance(dataset, DataChoice):
-            data = msgspec.structs.replace(data, max_images=max_images)
-        facts = facts_of(data, data_dir)
-    name = data.name
+    data, facts = _data_and_facts(template, dataset, brings_data, max_images, data_dir)
     channels, num_classes = template.inputs[0][0], template.template["num_classes"]
     if facts is not None:
         channels, num_classes = facts.channels, facts.num_classes
     template = template.for_data(channels, num_classes, resolution)
     if isinstance(recipe, str | Path):
-        recipe = find_recipe(recipe, name)
+        recipe = find_recipe(recipe, data.name)
+    goals = _goals(objectives, score, facts)
+    how = recipe or default_recipe(data.name)
+    if facts is not None:
+        require_recipe_fits(how, facts, data.name)
+        require_split(data, data_dir)
+        _require_scorable(score, brings_data, facts, data.name)
+    read = [_limit(text, score) for text in limits]
+    for metric in dict.fromkeys((*(goal.metric for goal in goals), *(limit.metric for limit in read))):
+        if is_at(metric):
+            require_metric(metric)
+    return Problem(
+        space=template,
+        objectives=goals,
+        data=data,
+        recipe=how,
+        limits=tuple(limit for limit in read if limit.is_described),
+        measured_limits=tuple(limit for limit in read if not limit.is_described),
+    )
+
+
+def _data_and_facts(
+    template: SearchSpace,
+    dataset: str | DataChoice | Data | None,
+    brings_data: bool,
+    max_images: int | None,
+    data_dir: str | None,
+) -> tuple[DataChoice, DataFacts | None]:
+    """The data and what is known of them; nothing is known of data that the estimator brings."""
+    if dataset is None and brings_data:
+        return DataChoice(name=OWN_DATA, max_images=max_images), None
+    data = choose_data(fitting_dataset(template) if dataset is None else dataset, data_dir)
+    if not isinstance(dataset, DataChoice):
+        data = msgspec.structs.replace(data, max_images=max_images)
+    return data, facts_of(data, data_dir)
+
+
+def _goals(objectives: Sequence[str] | None, score: str | None, facts: DataFacts | None) -> tuple[Objective, ...]:
+    """The objectives, by default the `score` or the main metric of the task and macs; each is measured by something."""
     if objectives is None:
         main = ACCURACY if facts is None else TASKS[facts.task].main
         objectives = tuple(dict.fromkeys((score or main.name, MACS.name)))
@@ -99,43 +130,42 @@ def make_problem(
     if not goals:
         raise StudyError(f"a search needs at least one objective, such as {ACCURACY.name}")
     for goal in goals if score is None else ():
-        row = find_metric(goal.metric, "objective")
-        if not (row.is_described or row.measure or row.measured_by in (EVALUATION, TIMING, DEPLOYMENT)):
-            raise StudyError(f"no estimator of a search measures the objective {row.name}: leave it out")
-        if row.measured_by == EVALUATION and facts is not None:
-            require_of_task(row, facts)
-        if is_at(row.name) and not row.is_limitable and facts is not None:
-            require_of_task(ACCURACY, facts)
+        _require_trained(goal, facts)
     if len({goal.metric for goal in goals}) < len(goals):
         raise StudyError(f"an objective is named twice: {', '.join(objectives)}")
-    how = recipe or default_recipe(name)
-    if facts is not None:
-        require_recipe_fits(how, facts, name)
-        require_split(data, data_dir)
-        if score is None:
-            require_measurable(facts, name)
-        elif not brings_data and facts.task != "classification":
-            raise StudyError(
-                f"the estimator of {score} ranks networks by one label an image, {name} has "
-                f"{TASKS[facts.task].words} ({facts.task}): leave --estimator out, or give one of your own"
-            )
-    read = [Limit.parse(text) for text in limits]
-    for limit in read:
-        row = find_metric(limit.metric)
-        counted = (TIMING, DEPLOYMENT, HEADS) if score in DENSE_SCORES else (TIMING, DEPLOYMENT)
-        if not (row.is_described or row.measure or row.measured_by in counted):
-            raise StudyError(f"nothing measures {limit.metric} before training: leave the limit {limit} out")
-    for metric in dict.fromkeys((*(goal.metric for goal in goals), *(limit.metric for limit in read))):
-        if is_at(metric):
-            require_metric(metric)
-    return Problem(
-        space=template,
-        objectives=goals,
-        data=data,
-        recipe=how,
-        limits=tuple(limit for limit in read if limit.is_described),
-        measured_limits=tuple(limit for limit in read if not limit.is_described),
-    )
+    return goals
+
+
+def _require_trained(goal: Objective, facts: DataFacts | None) -> None:
+    """Refuse an objective that no training and no description tells, and one of another task than the data's."""
+    row = find_metric(goal.metric, "objective")
+    if not (row.is_described or row.measure or row.measured_by in (EVALUATION, TIMING, DEPLOYMENT)):
+        raise StudyError(f"no estimator of a search measures the objective {row.name}: leave it out")
+    if facts is not None and row.measured_by == EVALUATION:
+        require_of_task(row, facts)
+    if facts is not None and is_at(row.name) and not row.is_limitable:
+        require_of_task(ACCURACY, facts)
+
+
+def _require_scorable(score: str | None, brings_data: bool, facts: DataFacts, name: str) -> None:
+    """Refuse the data set `name` where neither training nor the estimator of the `score` has what it measures by."""
+    if score is None:
+        require_measurable(facts, name)
+    elif not brings_data and facts.task != "classification":
+        raise StudyError(
+            f"the estimator of {score} ranks networks by one label an image, {name} has "
+            f"{TASKS[facts.task].words} ({facts.task}): leave --estimator out, or give one of your own"
+        )
+
+
+def _limit(text: str, score: str | None) -> Limit:
+    """The limit that is written, refused where nothing tells its metric before a training for the `score`."""
+    limit = Limit.parse(text)
+    row = find_metric(limit.metric)
+    counted = (TIMING, DEPLOYMENT, HEADS) if score in DENSE_SCORES else (TIMING, DEPLOYMENT)
+    if not (row.is_described or row.measure or row.measured_by in counted):
+        raise StudyError(f"nothing measures {limit.metric} before training: leave the limit {limit} out")
+    return limit
 
 
 def operators_limit(operators: str) -> str:

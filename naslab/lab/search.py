@@ -32,7 +32,7 @@ from naslab.execution.search_source import require_stoppable, search_source
 from naslab.execution.source import make_candidate
 from naslab.execution.time_budget import require_hours, within_hours
 from naslab.execution.workers import Workers
-from naslab.lab.detector_search import detector_words, of_whole_detectors
+from naslab.lab.detector_search import of_whole_detectors
 from naslab.lab.joining import require_offerable
 from naslab.lab.listed_runs import run_listed
 from naslab.lab.models import (
@@ -52,10 +52,9 @@ from naslab.lab.models import (
     AnyResolutions,
     sizes_of,
 )
-from naslab.lab.pretrained_search import begun_from, recipe_or_default
+from naslab.lab.pretrained_search import begun_from, fitting_words, recipe_or_default
 from naslab.lab.problems import (
     ListedNetwork,
-    adapted_words,
     baseline,
     block_source,
     make_problem,
@@ -340,7 +339,9 @@ def run_search(options: SearchOptions, on_event: Observer = ignore) -> StudyView
         with taken_up(ledger, record, on_event, options.accept_changes):
             ledger.add_run(record.name, run_record(plan.workers))
             outcomes = tuple(ledger.outcomes(record.name, "search"))
-            on_event(StudyOpened(record, plan.problem, outcomes, _words_of(plan)))
+            on_event(
+                StudyOpened(record, plan.problem, outcomes, fitting_words(plan.options.space, plan.problem, plan.start))
+            )
             if choice is not None:
                 on_event(StrategyChosen(choice.name, choice.reason))
             if plan.estimator is None:
@@ -364,13 +365,6 @@ def run_search(options: SearchOptions, on_event: Observer = ignore) -> StudyView
                     whole = spent if plan.rungs is None else Fidelity(epochs=record.epochs)
                     run_listed(ledger, record, executor, "baseline", plan.baselines, on_event, tidy, whole)
         return read_study(ledger, record.name)
-
-
-def _words_of(plan: PlannedSearch) -> str:
-    """What was made to fit, a line each: the space to the data, and to pretrained weights."""
-    made = (adapted_words(plan.options.space, plan.problem), detector_words(plan.problem))
-    lines = (*made, *(() if plan.start is None else plan.start.begun.lines))
-    return "\n".join(line for line in lines if line)
 
 
 def study_record(plan: PlannedSearch, strategy: str) -> StudyRecord:

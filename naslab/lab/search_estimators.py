@@ -226,10 +226,3 @@ def _ground(problem: Problem) -> dict[str, bytes]:
     data = msgspec.structs.replace(problem.data, storage="auto", skip_unreadable=False)
     parts = {"space": problem.space, "data": data, "recipe": problem.recipe}
     return {name: msgspec.json.encode(part) for name, part in parts.items()}
-
-
-def fidelity_of(rungs: Rungs | None, epochs: int, estimator: SearchEstimator | None) -> Fidelity:
-    """What is spent on a new network: what the estimator's name says, the first rung, or `epochs`."""
-    if estimator is not None and estimator.fidelity is not None:
-        return estimator.fidelity
-    return Fidelity(epochs=epochs) if rungs is None else rungs.fidelity(0)

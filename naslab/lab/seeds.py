@@ -15,22 +15,19 @@ import msgspec
 from naslab.arch import cost
 from naslab.arguments import flag, path, takes
 from naslab.atomic_write import DRAFT_PREFIX, atomic_write, put_in_place, require_writable
-from naslab.errors import DivergedError, ReadError, SpecError, StudyError
-from naslab.lab.differences import Difference, first_difference
+from naslab.errors import DivergedError, SpecError
 from naslab.lab.models import COUNT, MODEL, RESOLUTION, AnyModel, AnyResolution, Model, find_models, is_front
 from naslab.lab.packages import require_other_folder, weights_digest
+from naslab.lab.result_files import RESULT_FILE, result_in
 from naslab.lab.training import HOW_TO_TRAIN, data_of, recipe_of
 from naslab.lab.training import train as train_one
 from naslab.metrics import ACCURACY
 from naslab.package.facts import WEIGHTS_FILE
-from naslab.reading import read_values
 from naslab.study.data_choice import DataChoice
 from naslab.study.outcome import EpochRecord
 from naslab.study.recipe import Recipe
 from naslab.training.datasets.given import Data
 
-RESULT_FILE = "result.json"
-"""Written last of all into a folder: where it is, the training is done."""
 SUMMARY_FILE = "seeds.json"
 SHRUNK_FILE = "shrink.json"
 """What `naslab shrink` says of the network in a folder."""
@@ -304,21 +301,10 @@ def done_in(folder: Path, found: Model, seed: int, how: How) -> dict[str, Any] |
     The training is that of the network `found` from `seed` as `how` says. Raises `StudyError` where the folder holds
     another one.
     """
-    if not (folder / RESULT_FILE).exists():
-        return None
-    mend = "name another folder (--out), or take it away"
-    try:
-        there = read_values(folder / RESULT_FILE)
-    except ReadError as error:
-        raise StudyError(f"{folder} holds no result that can be read ({error.reason}): {mend}") from None
-    told = there if isinstance(there, dict) else {}
-    old = {"seed": told.get("seed"), "epochs": told.get("epochs"), "recipe": told.get("recipe"), **_dict(told, "asked")}
     new = {"seed": seed, "epochs": how.epochs, "recipe": how.recipe, **_asked(found, how)}
-    difference = first_difference(old, msgspec.json.decode(msgspec.json.encode(new)))
-    if difference is not None:
-        told_words = Difference(difference[0], *difference).words()
-        raise StudyError(f"{folder} holds another training: {told_words}; {mend}")
-    return told
+    return result_in(
+        folder, new, lambda told: {each: told.get(each) for each in ("seed", "epochs", "recipe")} | _dict(told, "asked")
+    )
 
 
 def test_metrics(result: dict[str, Any]) -> dict[str, float]:

@@ -27,24 +27,29 @@ from naslab.lab.models import (
     RECIPE,
     SEED,
     AnyModel,
+    Model,
     find_model,
 )
 from naslab.lab.packages import Training, facts_of_training, require_other_folder
 from naslab.lab.quantising import INT8_FILE
-from naslab.lab.seeds import RESULT_FILE, SHRUNK_FILE
+from naslab.lab.result_files import RESULT_FILE
+from naslab.lab.seeds import SHRUNK_FILE
 from naslab.lab.training import SCRATCH, data_of, recipe_of
 from naslab.metrics import MACS
-from naslab.package.facts import WEIGHTS_FILE
+from naslab.package.facts import WEIGHTS_FILE, Facts
 from naslab.study.data_choice import DataChoice
 from naslab.study.outcome import Fidelity
 from naslab.study.problem import Limit
 from naslab.study.recipe import Recipe
 from naslab.training.datasets.class_names import class_names
+from naslab.training.datasets.facts import DataFacts
 from naslab.training.datasets.fitting import require_recipe_fits, require_split
 from naslab.training.datasets.given import Data
 from naslab.training.datasets.info import facts_of
 
 if TYPE_CHECKING:
+    from naslab.pretrained.carried import Carried
+    from naslab.pretrained.start import Pretrained
     from naslab.training.fit import FitResult
 
 TABLE_FILE = SHRUNK_FILE
@@ -103,25 +108,16 @@ def shrink(
     >>> import naslab
     >>> naslab.shrink("mobilenet_v2", "0.5x", weights="torchvision", dataset="cifar10").networks  # doctest: +SKIP
     """
-    from naslab.package.folder import copy_weights, write_package
     from naslab.pretrained.carried import Carried
     from naslab.pretrained.narrowing import search_cuts, uniform_network
-    from naslab.pretrained.scoring import probe_accuracy
     from naslab.pretrained.start import pretrained as begin_with
-    from naslab.training.data import load_dataset
-    from naslab.training.fidelity import data_at
     from naslab.training.fit import fit_and_test
 
     found = find_model(model, ledger)
     source = weights if weights is not None else found.weights
     if source is None:
         raise DataError(f"say which weights {found.name} begins with: --weights, as torchvision, or a file")
-    choice = data_of(found, dataset, ledger, data_dir)
-    if max_images is not None:
-        choice = msgspec.structs.replace(choice, max_images=max_images)
-    info = facts_of(choice, data_dir)
-    if info.task != "classification":
-        raise DataError(f"networks are compared by accuracy, {choice.name} is a {info.task}: name a classification")
+    choice, info = _classes_of(found, dataset, max_images, ledger, data_dir)
     arch = msgspec.structs.replace(
         found.arch, input=(info.channels, *found.arch.input[1:]), num_classes=info.num_classes
     )
@@ -142,13 +138,7 @@ def shrink(
     for line in begun.lines:
         note(line)
     carried = Carried(begun.arch, begun.weights, seed)
-    split = begun.beginning.normalised(load_dataset(choice, data_dir, device))
-    few = data_at(split, Fidelity(epochs=1, images=min(SCORED_ON, len(split.train))), seed)
-
-    def score(each: ArchSpec) -> float:
-        module = carried.module(each).to(few.train.labels.device)
-        return probe_accuracy(module, few, each.input[1:])
-
+    score = _probe_of(carried, begun, choice, seed, data_dir, device)
     small, scored = search_cuts(begun.arch, target, score, trials, seed)
     uniform = uniform_network(begun.arch, target)
     probes = {arch_id(each): score(each) for each in (small, uniform)}
@@ -181,10 +171,7 @@ def shrink(
             if way == "shrunk":
                 training = Training(choice, how[tune], epochs, seed, result)
                 facts = facts_of_training(found, net, training, ledger, data_dir)
-                for earlier in (RESULT_FILE, INT8_FILE, TABLE_FILE):
-                    (folder / earlier).unlink(missing_ok=True)
-                copy_weights(draft, folder / WEIGHTS_FILE, facts)
-                write_package(folder, facts, f"{found.name}, shrunk by naslab; weights.safetensors fits it.")
+                _write_shrunk(folder, draft, facts, found.name)
     finally:
         draft.unlink(missing_ok=True)
     table = ShrinkTable(
@@ -201,6 +188,51 @@ def shrink(
     )
     atomic_write(folder / TABLE_FILE, msgspec.json.format(msgspec.json.encode(table.rows()), indent=2) + b"\n")
     return table
+
+
+def _classes_of(
+    found: Model,
+    dataset: str | DataChoice | Data | None,
+    max_images: int | None,
+    ledger: str | Path,
+    data_dir: str | Path | None,
+) -> tuple[DataChoice, DataFacts]:
+    """The data that networks are compared on and what is known of them; refused where they have no classes."""
+    choice = data_of(found, dataset, ledger, data_dir)
+    if max_images is not None:
+        choice = msgspec.structs.replace(choice, max_images=max_images)
+    info = facts_of(choice, data_dir)
+    if info.task != "classification":
+        raise DataError(f"networks are compared by accuracy, {choice.name} is a {info.task}: name a classification")
+    return choice, info
+
+
+def _probe_of(
+    carried: Carried, begun: Pretrained, choice: DataChoice, seed: int, data_dir: str | Path | None, device: str
+) -> Callable[[ArchSpec], float]:
+    """What a network with the weights that it takes is worth: the accuracy of a linear probe on validation images."""
+    from naslab.pretrained.scoring import probe_accuracy
+    from naslab.training.data import load_dataset
+    from naslab.training.fidelity import data_at
+
+    split = begun.beginning.normalised(load_dataset(choice, data_dir, device))
+    few = data_at(split, Fidelity(epochs=1, images=min(SCORED_ON, len(split.train))), seed)
+
+    def score(each: ArchSpec) -> float:
+        module = carried.module(each).to(few.train.labels.device)
+        return probe_accuracy(module, few, each.input[1:])
+
+    return score
+
+
+def _write_shrunk(folder: Path, draft: Path, facts: Facts, name: str) -> None:
+    """Put the weights of the `draft` with their `facts` into the folder, in place of an earlier training there."""
+    from naslab.package.folder import copy_weights, write_package
+
+    for earlier in (RESULT_FILE, INT8_FILE, TABLE_FILE):
+        (folder / earlier).unlink(missing_ok=True)
+    copy_weights(draft, folder / WEIGHTS_FILE, facts)
+    write_package(folder, facts, f"{name}, shrunk by naslab; weights.safetensors fits it.")
 
 
 def macs_asked(text: str, arch: ArchSpec) -> float:

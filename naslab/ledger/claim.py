@@ -75,7 +75,7 @@ def require_undriven(connection: Connection, location: Location) -> None:
 
 
 def driven_studies(connection: Connection, location: Location) -> dict[int, str]:
-    """Who drives which study of the ledger at `location`, by the study's key, told without a lock of our own.
+    """Who drives which study of the ledger at `location`, by the study's key, told without taking a lock.
 
     A program that looks again and again must not be in the way of one that claims a study at that moment. So of a
     SQLite ledger it is what claims say of themselves; one whose process is gone from this machine is a killed driver's.

@@ -137,7 +137,7 @@ STEPS: tuple[Step, ...] = (
     Step("when trials in flight started and their epochs are kept", starts_and_epochs),
     Step("what is asked of many outcomes has columns and indexes, workers elsewhere have leases", columns_for_many),
 )
-"""The first step is from version 1 to 2."""
+"""Step number i (from 0) brings a ledger from version i + 1 to i + 2."""
 
 SCHEMA_VERSION = 1 + len(STEPS)
 """The version of this program's ledgers; an older program refuses them."""

@@ -38,18 +38,18 @@ def reading_engine(path: Path) -> Engine:
 def copied_engine(path: Path) -> Engine:
     """A copy of the ledger at `path` in memory, with what its log holds; `allow_no_writes` makes it for reading alone.
 
-    Every connection is another one, as threads need; the copy goes when the engine is disposed of. Raises `LedgerError`
+    Every thread gets a connection of its own; the copy is freed when the engine is disposed of. Raises `LedgerError`
     where the file or its log cannot be read.
     """
     place = f"file:/naslab-{uuid4().hex}?vfs=memdb"  # a name that begins with / is one database for all connections
-    keeper = _opened(place)
+    first = _opened(place)
     try:
-        _copy(Path(os.path.realpath(path)), keeper)
+        _copy(Path(os.path.realpath(path)), first)
     except BaseException:
-        keeper.close()
+        first.close()
         raise
     engine = _begun_plainly(create_engine("sqlite://", creator=lambda: _opened(place), poolclass=NullPool))
-    event.listen(engine, "engine_disposed", lambda _: keeper.close())
+    event.listen(engine, "engine_disposed", lambda _: first.close())
     return engine
 
 

@@ -111,85 +111,124 @@ def make_app(
     Pages that are open are told of nothing more once the server `ends`. One that listens `everywhere` also goes by the
     address that a request came in on.
     """
-    studies = Studies(ledger)
-    files = _files()
-    place = str(ledger.location)
+    pages = Pages(ledger, ends)
+    routes = [
+        Route("/", pages.home),
+        Route("/compare", pages.compare),
+        Route("/study/{study:int}", pages.study),
+        Route("/study/{study:int}/trial/{trial:int}/diagram", pages.drawing),
+        Route("/static/{name}", pages.file),
+        Route("/api/studies", pages.study_list),
+        Route("/api/events", pages.list_events),
+        Route("/api/compare", pages.comparison),
+        Route("/api/study/{study:int}/core", pages.core),
+        Route("/api/study/{study:int}/later", pages.later),
+        Route("/api/study/{study:int}/believed", pages.believed),
+        Route("/api/study/{study:int}/candidates", pages.candidates),
+        Route("/api/study/{study:int}/events", pages.study_events),
+        Route("/api/study/{study:int}/trial/{trial:int}", pages.trial),
+    ]
+    return Guard(Starlette(routes=routes), hosts, token, everywhere)
 
-    async def answered(work: Callable[[], Response]) -> Response:
-        try:
-            return await run_in_threadpool(work)
-        except StudyError as error:
-            return PlainTextResponse(without_passwords(str(error)), 404)
-        except NaslabError as error:
-            return PlainTextResponse(without_passwords(str(error)), 500)
 
-    async def home(_: Request) -> Response:
-        return HTMLResponse(_page("naslab", element("main", attributes={"id": "studies", "data-ledger": place})))
+class Pages:
+    """What each address answers, from `ledger`; pages that are open are told no more once the server `ends`."""
 
-    async def study(request: Request) -> Response:
+    def __init__(self, ledger: Ledger, ends: Callable[[], bool]) -> None:
+        self._ledger = ledger
+        self._ends = ends
+        self._studies = Studies(ledger)
+        self._files = _files()
+        self._place = str(ledger.location)
+
+    async def home(self, _: Request) -> Response:
+        """The list of studies, which the page asks for."""
+        listed = element("main", attributes={"id": "studies", "data-ledger": self._place})
+        return HTMLResponse(_page("naslab", listed))
+
+    async def study(self, request: Request) -> Response:
+        """The page of one study, which asks for its sections."""
         key = str(request.path_params["study"])
         return HTMLResponse(_page("naslab", element("main", attributes={"id": "study", "data-study": key})))
 
-    async def compare(request: Request) -> Response:
+    async def compare(self, request: Request) -> Response:
+        """The page of several studies side by side."""
         keys = request.query_params.get("studies", "")
-        return HTMLResponse(
-            _page("naslab: studies compared", element("main", attributes={"id": "compare", "data-studies": keys}))
-        )
+        body = element("main", attributes={"id": "compare", "data-studies": keys})
+        return HTMLResponse(_page("naslab: studies compared", body))
 
-    async def file(request: Request) -> Response:
+    async def file(self, request: Request) -> Response:
+        """A style or a script of the pages."""
         name = request.path_params["name"]
-        if name not in files:
+        if name not in self._files:
             return PlainTextResponse("there is no such file", 404)
         kind = "text/css" if name.endswith(".css") else "text/javascript"
         age = {"Cache-Control": "private, max-age=3600" if name == "plotly.js" else "no-cache"}
-        return Response(files[name](), media_type=kind, headers=age)
+        return Response(self._files[name](), media_type=kind, headers=age)
 
-    async def study_list(_: Request) -> Response:
-        return await answered(lambda: JSONResponse({"ledger": place, "studies": studies.rows()}))
+    async def study_list(self, _: Request) -> Response:
+        """The rows of the list of studies."""
+        return await _answered(lambda: JSONResponse({"ledger": self._place, "studies": self._studies.rows()}))
 
-    def part(build: Callable[[StudyWatch], Any]) -> Callable[[Request], Any]:
-        async def answer(request: Request) -> Response:
-            def work() -> Response:
-                watch = studies.watch(request.path_params["study"])
-                with watch.lock:
-                    return _json({"version": watch.version, **build(watch)})
+    async def core(self, request: Request) -> Response:
+        """The sections of a study that are quick to make."""
+        return await self._part(request, lambda watch: {"sections": core_blocks(watch, self._place)})
 
-            return await answered(work)
+    async def later(self, request: Request) -> Response:
+        """Its other sections."""
+        return await self._part(request, lambda watch: {"sections": later_blocks(watch)})
 
-        return answer
-
-    async def believed(request: Request) -> Response:
+    async def believed(self, request: Request) -> Response:
+        """What its surrogate believes of candidates it has not tried."""
         key = request.path_params["study"]
-        return await answered(lambda: _json({"sections": believed_blocks(studies.watch(key))}))
+        return await _answered(lambda: _json({"sections": believed_blocks(self._studies.watch(key))}))
 
-    async def trial(request: Request) -> Response:
+    async def candidates(self, request: Request) -> Response:
+        """The rows of its table of candidates."""
+        return await self._part(request, candidate_rows)
+
+    async def _part(self, request: Request, build: Callable[[StudyWatch], dict[str, Any]]) -> Response:
+        """What `build` makes of the study that is asked for, with the version of what was read."""
+
+        def work() -> Response:
+            watch = self._studies.watch(request.path_params["study"])
+            with watch.lock:
+                return _json({"version": watch.version, **build(watch)})
+
+        return await _answered(work)
+
+    async def trial(self, request: Request) -> Response:
+        """One candidate of a study: its numbers, curve and lineage."""
+
         def work() -> Response:
             require_keys(request.path_params["trial"])
-            watch = studies.watch(request.path_params["study"])
-            found = trial_block(watch, ledger, request.path_params["trial"])
+            watch = self._studies.watch(request.path_params["study"])
+            found = trial_block(watch, self._ledger, request.path_params["trial"])
             return PlainTextResponse("there is no such trial", 404) if found is None else HTMLResponse(found)
 
-        return await answered(work)
+        return await _answered(work)
 
-    async def drawing(request: Request) -> Response:
+    async def drawing(self, request: Request) -> Response:
+        """The diagram of a candidate's network."""
         key, number = request.path_params["study"], request.path_params["trial"]
 
         def work() -> Response:
             require_keys(key, number)
-            found = read_candidates(ledger, key, [number]).get(number)
+            found = read_candidates(self._ledger, key, [number]).get(number)
             if found is None:
                 return PlainTextResponse("there is no such trial", 404)
-            title = f"{studies.watch(key).record.name}: trial {number}"
+            title = f"{self._studies.watch(key).record.name}: trial {number}"
             return HTMLResponse(_document(title, diagram_body(diagram(found.arch), title), STYLES, SCRIPTS))
 
-        return await answered(work)
+        return await _answered(work)
 
-    async def comparison(request: Request) -> Response:
+    async def comparison(self, request: Request) -> Response:
+        """The figures of studies that are compared."""
         asked = request.query_params.get("studies", "").split(",")
         keys = list(dict.fromkeys(int(each) for each in asked if each.isascii() and each.isdecimal()))[:MOST_COMPARED]
 
         def work() -> Response:
-            watches = [studies.watch(key) for key in keys]
+            watches = [self._studies.watch(key) for key in keys]
             for each in watches:
                 each.poll_whole()
             views = [each.view() for each in watches]
@@ -203,38 +242,32 @@ def make_app(
             title = element("h1", " against ".join(view.record.name for view in views))
             return _json({"html": join([title, *notes, *blocks])})
 
-        return await answered(work)
+        return await _answered(work)
 
-    async def list_events(request: Request) -> Response:
-        return _stream(request, lambda: {"studies": studies.rows()}, ends)
+    async def list_events(self, request: Request) -> Response:
+        """What is new in the list of studies, as it comes."""
+        return _stream(request, lambda: {"studies": self._studies.rows()}, self._ends)
 
-    async def study_events(request: Request) -> Response:
+    async def study_events(self, request: Request) -> Response:
+        """What is new in a study, as it comes."""
         key = request.path_params["study"]
 
         def news() -> dict[str, Any]:
-            watch = studies.watch(key)
+            watch = self._studies.watch(key)
             with watch.lock:
-                return {"version": watch.version, "state": watch.state, "now": now_block(watch, ledger)}
+                return {"version": watch.version, "state": watch.state, "now": now_block(watch, self._ledger)}
 
-        return _stream(request, news, ends)
+        return _stream(request, news, self._ends)
 
-    routes = [
-        Route("/", home),
-        Route("/compare", compare),
-        Route("/study/{study:int}", study),
-        Route("/study/{study:int}/trial/{trial:int}/diagram", drawing),
-        Route("/static/{name}", file),
-        Route("/api/studies", study_list),
-        Route("/api/events", list_events),
-        Route("/api/compare", comparison),
-        Route("/api/study/{study:int}/core", part(lambda watch: {"sections": core_blocks(watch, place)})),
-        Route("/api/study/{study:int}/later", part(lambda watch: {"sections": later_blocks(watch)})),
-        Route("/api/study/{study:int}/believed", believed),
-        Route("/api/study/{study:int}/candidates", part(candidate_rows)),
-        Route("/api/study/{study:int}/events", study_events),
-        Route("/api/study/{study:int}/trial/{trial:int}", trial),
-    ]
-    return Guard(Starlette(routes=routes), hosts, token, everywhere)
+
+async def _answered(work: Callable[[], Response]) -> Response:
+    """What `work` gives, in a thread of its own; its errors in words."""
+    try:
+        return await run_in_threadpool(work)
+    except StudyError as error:
+        return PlainTextResponse(without_passwords(str(error)), 404)
+    except NaslabError as error:
+        return PlainTextResponse(without_passwords(str(error)), 500)
 
 
 def _stream(request: Request, news: Callable[[], dict[str, Any]], ends: Callable[[], bool]) -> Response:

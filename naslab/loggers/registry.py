@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from importlib import import_module
 from importlib.util import find_spec
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from naslab.errors import SpecError, UnknownNameError, shown
-from naslab.loggers.logger import Logger
+
+if TYPE_CHECKING:
+    from naslab.loggers.logger import Logger
 
 
 class LoggerRow(NamedTuple):
@@ -51,6 +53,8 @@ def open_logger(name: str) -> Logger:
     >>> with open_logger("tensorboard:runs") as logger:  # doctest: +SKIP
     ...     naslab.search("digits_demo", dataset="digits", on_event=logger.show)
     """
+    from naslab.loggers.logger import Logger  # which loads the ledger
+
     kind, colon, target = name.partition(":")
     row = next((row for row in ROWS if row.name == kind), None)
     if row is None:

@@ -26,8 +26,8 @@ WEIGHTS_FILE = "weights.safetensors"
 WEIGHTS_ENDING = ".safetensors"
 FORMAT = 1
 KEY = "naslab"
-"""Under which the facts are in the header of weights and in the metadata of ONNX files."""
-NO_LICENCE = "not stated: ask who trained it, and mind the terms of the data; the code of network.py is Apache-2.0"
+"""The key of the facts in the header of a file of weights and in the metadata of an ONNX file."""
+NO_LICENCE = "not stated: ask who trained it, and read the terms of the data; the code of network.py is Apache-2.0"
 
 
 class Preprocessing(msgspec.Struct, frozen=True, kw_only=True):

@@ -24,7 +24,8 @@ certain to lie on the front, adds nothing; the third is as good as the second on
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,8 @@ from naslab.pareto import is_non_dominated
 
 Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
+Improvement: TypeAlias = Callable[[Matrix, Matrix, Matrix], Matrix]
+"""What a mean, a deviation and a best loss are expected to gain: `expected_improvement`, or that of a warped scale."""
 
 
 def expected_improvement(mean: Matrix, deviation: Matrix, best: Matrix | float) -> Matrix:
@@ -54,19 +57,23 @@ def expected_improvement(mean: Matrix, deviation: Matrix, best: Matrix | float) 
     return np.where(is_certain, np.maximum(gap, 0.0), np.maximum(expected, 0.0))
 
 
-def expected_hypervolume_improvement(mean: Matrix, deviation: Matrix, front: Matrix, reference: Vector) -> Vector:
+def expected_hypervolume_improvement(
+    mean: Matrix, deviation: Matrix, front: Matrix, reference: Vector, improvements: Sequence[Improvement] = ()
+) -> Vector:
     """The expected growth of the hypervolume by networks of two independent normal losses: shape (n,), exact.
 
-    `mean` and `deviation` have the shape (n, 2), `front` (points, 2), `reference` (2,); an example heads this file. The
-    gain is a sum over strips between neighbouring points of the front: in each the expected width times the expected
-    height that a network adds (Yang et al. 2019, "Efficient computation of expected hypervolume improvement").
+    `mean` and `deviation` have the shape (n, 2), `front` (points, 2), `reference` (2,); an example heads this file.
+    `improvements` are what each loss gains, where `mean` and `deviation` are on another scale than the front. The gain
+    is a sum over strips between neighbouring points of the front: in each the expected width times the expected height
+    that a network adds (Yang et al. 2019, "Efficient computation of expected hypervolume improvement").
     """
     below = _front_below(front, reference)
     edges = np.append(below[:, 0], reference[0])
     heights = np.concatenate(([reference[1]], below[:, 1]))
-    freed = expected_improvement(mean[:, :1], deviation[:, :1], edges[None, :])
+    along, across = improvements or (expected_improvement, expected_improvement)
+    freed = along(mean[:, :1], deviation[:, :1], edges[None, :])
     widths = np.diff(freed, axis=1, prepend=0.0)
-    gains = expected_improvement(mean[:, 1:], deviation[:, 1:], heights[None, :])
+    gains = across(mean[:, 1:], deviation[:, 1:], heights[None, :])
     return np.asarray((widths * gains).sum(axis=1))
 
 
@@ -124,10 +131,13 @@ def free_boxes(front: Matrix, reference: Vector) -> FreeBoxes:
     return FreeBoxes((found[0], found[1], found[2]), *places)
 
 
-def expected_gain_of_boxes(mean: Matrix, deviation: Matrix, boxes: FreeBoxes) -> Vector:
+def expected_gain_of_boxes(
+    mean: Matrix, deviation: Matrix, boxes: FreeBoxes, improvements: Sequence[Improvement] = ()
+) -> Vector:
     """The expected growth of the hypervolume by networks of three independent normal losses: shape (n,), exact.
 
-    `mean` and `deviation` have the shape (n, 3), `boxes` are those of the front achieved. In each box a network gains
+    `mean` and `deviation` have the shape (n, 3), `boxes` are those of the front achieved; `improvements` are what each
+    loss gains, where `mean` and `deviation` are on another scale than the front. In each box a network gains
     the product of the expected improvements along its three sides (Yang et al. 2019, eq. 13).
 
     >>> boxes = free_boxes(np.array([[0.0, 0.0, 0.0]]), np.array([1.0, 1.0, 1.0]))
@@ -135,14 +145,15 @@ def expected_gain_of_boxes(mean: Matrix, deviation: Matrix, boxes: FreeBoxes) ->
     [0.25]
     """
     first, second, third = (
-        np.column_stack(
-            (np.zeros(len(mean)), expected_improvement(mean[:, [loss]], deviation[:, [loss]], edges[None, 1:]))
-        )
-        for loss, edges in enumerate(boxes.edges)
+        np.column_stack((np.zeros(len(mean)), improve(mean[:, [loss]], deviation[:, [loss]], edges[None, 1:])))
+        for loss, (improve, edges) in enumerate(zip(improvements or PLAIN, boxes.edges, strict=True))
     )
     widths = first[:, boxes.right] - first[:, boxes.left]
     depths = third[:, boxes.far] - third[:, boxes.near]
     return np.asarray(np.einsum("ij,ij,ij->i", widths, second[:, boxes.top], depths))
+
+
+PLAIN: tuple[Improvement, ...] = (expected_improvement,) * 3
 
 
 def _front_below(front: Matrix, reference: Vector) -> Matrix:
@@ -152,16 +163,22 @@ def _front_below(front: Matrix, reference: Vector) -> Matrix:
 
 
 def expected_scalar_improvement(
-    mean: Matrix, deviation: Matrix, losses: Matrix, weights: Vector, draws: Matrix
+    mean: Matrix,
+    deviation: Matrix,
+    losses: Matrix,
+    weights: Vector,
+    draws: Matrix,
+    back: Callable[[Matrix], Matrix] = np.asarray,
 ) -> Vector:
     """The expected improvement of a weighted Chebyshev scalar of any number of losses: shape (n,), by sampling.
 
     `mean` and `deviation` have the shape (n, objectives), the `losses` achieved (points, objectives), all on one scale;
-    `weights` (objectives,) sum to 1; `draws` are standard normal numbers of shape (samples, objectives). The scalar is
-    max(w f) + 0.05 sum(w f), the augmented Chebyshev function of ParEGO (Knowles 2006).
+    `weights` (objectives,) sum to 1; `draws` are standard normal numbers of shape (samples, objectives); `back` brings
+    draws of the shape of `mean` to the scale of `losses`. The scalar is max(w f) + 0.05 sum(w f), the augmented
+    Chebyshev function of ParEGO (Knowles 2006).
     """
     best = _chebyshev(losses, weights).min()
-    gains = [np.maximum(0.0, best - _chebyshev(mean + deviation * draw, weights)) for draw in draws]
+    gains = [np.maximum(0.0, best - _chebyshev(back(mean + deviation * draw), weights)) for draw in draws]
     return np.asarray(np.mean(gains, axis=0))
 
 

@@ -14,6 +14,7 @@ from naslab.arch.block import require
 from naslab.space import Genome
 from naslab.strategies.acquisition import (
     FreeBoxes,
+    Improvement,
     expected_gain_of_boxes,
     expected_hypervolume_improvement,
     expected_improvement,
@@ -133,12 +134,18 @@ class _Look:
     def _gains(self, forecast: Prediction) -> NDArray[np.float64]:
         achieved = self.surrogate.achieved
         if achieved.shape[1] == 1:
-            return expected_improvement(forecast.mean[:, 0], forecast.deviation[:, 0], float(achieved.min()))
+            best = float(self.surrogate.warped.min())
+            return expected_improvement(forecast.mean[:, 0], forecast.deviation[:, 0], best)
         if achieved.shape[1] == 2:
-            return expected_hypervolume_improvement(*forecast, achieved, self.surrogate.reference())
+            reference = self.surrogate.reference()
+            return expected_hypervolume_improvement(*forecast, achieved, reference, self._improvements)
         if achieved.shape[1] == 3:
             return self._gains_of_three(forecast)
-        return expected_scalar_improvement(*forecast, achieved, self._weights, self._draws)
+        return expected_scalar_improvement(*forecast, achieved, self._weights, self._draws, self.surrogate.back)
+
+    @property
+    def _improvements(self) -> list[Improvement]:
+        return [warp.improvement for warp in self.surrogate.warps]
 
     @cached_property
     def _free(self) -> FreeBoxes:
@@ -148,7 +155,7 @@ class _Look:
         """In parts: what is worked out for all candidates and boxes at once is too large for the caches."""
         return np.concatenate(
             [
-                expected_gain_of_boxes(forecast.mean[part], forecast.deviation[part], self._free)
+                expected_gain_of_boxes(forecast.mean[part], forecast.deviation[part], self._free, self._improvements)
                 for part in np.array_split(np.arange(len(forecast.mean)), 1 + len(forecast.mean) // GAINS_AT_ONCE)
             ]
         )

@@ -239,6 +239,16 @@ def fit_kernel(
     return _kernel_of(found.x, columns)
 
 
+def log_evidence(kernel: Kernel, inputs: Matrix, targets: Vector) -> float:
+    """The logarithm of the marginal likelihood of `targets`, shape (n,), at `inputs`, shape (n, columns), by `kernel`.
+
+    Up to a constant that is the same for equal numbers of targets (Rasmussen and Williams, eq. 5.8).
+    """
+    root = np.linalg.cholesky(kernel.of_measurements(inputs))
+    whitened = solve_triangular(root, targets, lower=True, check_finite=False)
+    return float(-0.5 * whitened @ whitened - np.log(np.diag(root)).sum())
+
+
 class _Prior:
     """Normal priors on log amplitude and log weights of every part, then on log noise, in one vector."""
 

@@ -4,9 +4,10 @@
 |---|---|---|
 | `losses` | (told, objectives) | losses as told, in their own units, all to be small |
 | `Scale` | | centre and spread of one objective: scaled = (loss - centre) / spread |
+| `Warp` | | the scale on which a process sees scaled losses (`naslab.strategies.warping`) |
 | `inputs` | (networks, columns) | what a model sees of networks (`Catalogue.inputs_of`), 0 to 1 |
 | level | a last column of `inputs` | log10 of the effort of an estimate, in decades |
-| `Prediction` | two of (networks, objectives) | mean and deviation, scaled |
+| `Prediction` | two of (networks, objectives) | mean and deviation, scaled and warped |
 | `worthless` | (objectives,) | the losses from which on a network is worthless, in their own units |
 """
 
@@ -22,8 +23,9 @@ from numpy.typing import NDArray
 from naslab.pareto import is_non_dominated
 from naslab.strategies.candidates import Candidates, Catalogue
 from naslab.strategies.fidelities import to_highest
-from naslab.strategies.gaussian_process import Belief, Kernel, Posterior, fit_kernel
+from naslab.strategies.gaussian_process import Belief, Kernel, Posterior, fit_kernel, log_evidence
 from naslab.strategies.outcome_history import Observation, OutcomeHistory
+from naslab.strategies.warping import FIRST_ROOM, ROOMS, Warp
 
 Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
@@ -44,7 +46,10 @@ FAILED_QUANTILE = 0.75
 
 
 class Prediction(NamedTuple):
-    """Independent normal losses of networks, scaled: `mean` and `deviation`, each of shape (networks, objectives)."""
+    """Independent normal losses of networks: `mean` and `deviation`, each of shape (networks, objectives).
+
+    They are scaled and warped; `Surrogate.warps` bring them back.
+    """
 
     mean: Matrix
     deviation: Matrix
@@ -152,13 +157,39 @@ def best_rows(losses: Matrix, number: int) -> NDArray[np.intp]:
     return best[:number]
 
 
+class Fit(NamedTuple):
+    """What is fitted to an objective: a kernel, `None` where it is known before training, and the room of its warp."""
+
+    kernel: Kernel | None
+    room: float
+
+
+def fit_warped(parts: Sequence[NDArray[np.intp]], inputs: Matrix, scaled: Vector, last: int) -> Fit:
+    """A kernel for `scaled` losses, shape (n,), on the scale of the largest evidence.
+
+    `parts` are the columns of `inputs`, shape (n, columns), that belong together; `last` is the column of the level.
+    The scales are judged by one kernel, fitted on the first of them.
+    """
+
+    def fit(room: float) -> Kernel:
+        return fit_kernel(parts, inputs, Warp.of(room, scaled).to(scaled), last)
+
+    def evidence(kernel: Kernel, room: float) -> float:
+        warp = Warp.of(room, scaled)
+        return log_evidence(kernel, inputs, warp.to(scaled)) + warp.log_slope(scaled)
+
+    judge = fit(FIRST_ROOM)
+    room = max(ROOMS, key=lambda each: evidence(judge, each))
+    return Fit(judge if room == FIRST_ROOM else fit(room), room)
+
+
 class Model:
     """A Gaussian process for each objective, `None` for those known before training: a function of the outcomes told.
 
     Kernels are fitted when the number of outcomes has grown by a tenth, and conditioned on every outcome: on all at
     once after a fit, then one by one. Once there are several fidelities, the level of an estimate is an input of every
     part of the kernel: how much a short training says of a long one is learned like any length scale, and candidates
-    are judged at the highest level told.
+    are judged at the highest level told. Each objective has a scale of its own, as told or warped, chosen by evidence.
     """
 
     def __init__(self, catalogue: Catalogue, worthless: Vector | None = None) -> None:
@@ -166,6 +197,8 @@ class Model:
         self._catalogue = catalogue
         self.worthless = worthless
         self._kernels: list[Kernel | None] = []
+        self.rooms: list[float] = []
+        """The room of each objective's warp, infinite for those on a plain scale and those known before training."""
         self._fitted_to = self._based_on = self._num_read = self._risen_at = 0
         self.lowest, self.highest = math.inf, -math.inf
         """The lowest and the highest level told."""
@@ -178,7 +211,8 @@ class Model:
         self._note_levels(told)
         fitted_to = max(last_refit(len(told)), self._risen_at)
         if fitted_to != self._fitted_to:
-            self._kernels = self._fit(told[:fitted_to])
+            fitted = self._fit(told[:fitted_to])
+            self._kernels, self.rooms = [each.kernel for each in fitted], [each.room for each in fitted]
             self._fitted_to, self._based_on = fitted_to, 0
         based_on = last_choice(len(told), fitted_to)
         if based_on != self._based_on:
@@ -204,7 +238,7 @@ class Model:
         levels = np.array([level(each.effort) for each in told])
         return at_level(self._catalogue.inputs_of([each.genome for each in told]), levels)
 
-    def _fit(self, told: list[Observation]) -> list[Kernel | None]:
+    def _fit(self, told: list[Observation]) -> list[Fit]:
         losses = told_losses(told, self.worthless)
         kept = instructive(losses, MAX_FITTED)
         inputs = self._inputs([told[index] for index in kept])
@@ -213,7 +247,7 @@ class Model:
         if np.ptp(inputs[:, last]) > 0:
             parts = tuple(np.append(part, last) for part in parts)
         return [
-            None if is_known else fit_kernel(parts, inputs, Scale.of(column).to(column), last)
+            Fit(None, math.inf) if is_known else fit_warped(parts, inputs, Scale.of(column).to(column), last)
             for column, is_known in zip(losses[kept].T, self._catalogue.is_known, strict=True)
         ]
 
@@ -229,7 +263,8 @@ class Surrogate:
     """What `model` predicts after `history`, with what is in flight taken as if it came back as predicted.
 
     `achieved` are the scaled losses of the networks told, without measurement noise, and of those in flight: shape
-    (networks, objectives). `best_told` are the indices of the best outcomes, `scales` the scales of the objectives.
+    (networks, objectives); `warped` the same as forecasts have them. `best_told` are the indices of the best outcomes,
+    `scales` and `warps` those of the objectives.
     """
 
     def __init__(self, model: Model, history: OutcomeHistory, catalogue: Catalogue) -> None:
@@ -239,14 +274,21 @@ class Surrogate:
         kept = losses[model.kept]
         self.scales = [Scale.of(column) for column in kept.T]
         scaled = np.stack([scale.to(column) for scale, column in zip(self.scales, kept.T, strict=True)], axis=1)
+        self.warps = [Warp.of(room, column) for room, column in zip(model.rooms, scaled.T, strict=True)]
+        warped = np.stack([warp.to(column) for warp, column in zip(self.warps, scaled.T, strict=True)], axis=1)
         in_flight = catalogue.described(history.pending.values())
         started = at_level(in_flight.inputs, model.lowest)
         self._beliefs = [
             None if posterior is None else Belief(posterior, targets, started)
-            for posterior, targets in zip(model.posteriors, scaled.T, strict=True)
+            for posterior, targets in zip(model.posteriors, warped.T, strict=True)
         ]
-        self.achieved = np.vstack((self._denoised(scaled), self.forecast(in_flight).mean))
+        self.warped = np.vstack((self._denoised(warped), self.forecast(in_flight).mean))
+        self.achieved = self.back(self.warped)
         self.best_told = model.kept[best_rows(kept, NUM_BEST)]
+
+    def back(self, warped: Matrix) -> Matrix:
+        """The scaled losses that `warped` ones of shape (n, objectives) stand for, of the same shape."""
+        return np.stack([warp.back(column) for warp, column in zip(self.warps, warped.T, strict=True)], axis=1)
 
     def forecast(self, networks: Candidates) -> Prediction:
         """The losses to expect of any networks at the highest level told: arrays of shape (networks, objectives)."""
@@ -267,10 +309,10 @@ class Surrogate:
                 deviation[:, objective] = np.sqrt(variance)
         return Prediction(mean, deviation)
 
-    def _denoised(self, scaled: Matrix) -> Matrix:
+    def _denoised(self, warped: Matrix) -> Matrix:
         """The losses told without what the processes take for noise, at the highest level: luck is not to be beaten."""
         columns = [
-            scaled[:, objective] if belief is None else self._at_highest(belief)
+            warped[:, objective] if belief is None else self._at_highest(belief)
             for objective, belief in enumerate(self._beliefs)
         ]
         return np.stack(columns, axis=1)

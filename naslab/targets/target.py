@@ -71,6 +71,11 @@ class TargetRow(NamedTuple):
         return f"{self.name}:{self.argument}" if self.argument else self.name
 
 
+def _of_file(name: str, summary: str) -> TargetRow:
+    """A target that no runtime is started for: a file tells its latency, and nothing else of it is known."""
+    return TargetRow(name, summary, "latency_table", device="", is_timed=False, argument="FILE", tells=(LATENCY.name,))
+
+
 _ONNX = ("onnx", "onnxscript", "onnxruntime")
 ROWS: tuple[TargetRow, ...] = (
     TargetRow("torch", "PyTorch, eager", "torch_runtime"),
@@ -97,24 +102,8 @@ ROWS: tuple[TargetRow, ...] = (
     TargetRow("tensorrt", "TensorRT", "", device="cuda", packages=("tensorrt",), extra="tensorrt", is_run=False),
     TargetRow("executorch", "ExecuTorch", "", packages=("executorch",), extra="executorch", is_run=False),
     TargetRow("litert", "LiteRT", "", packages=("ai_edge_litert",), extra="litert", is_run=False),
-    TargetRow(
-        "table",
-        "sums of a table of operator latencies",
-        "latency_table",
-        device="",
-        is_timed=False,
-        argument="FILE",
-        tells=(LATENCY.name,),
-    ),
-    TargetRow(
-        "predicted",
-        "what naslab calibrate --target learned of another target",
-        "latency_table",
-        device="",
-        is_timed=False,
-        argument="FILE",
-        tells=(LATENCY.name,),
-    ),
+    _of_file("table", "sums of a table of operator latencies"),
+    _of_file("predicted", "what naslab calibrate --target learned of another target"),
     TargetRow(
         "command",
         "any command that takes an ONNX file and prints milliseconds",

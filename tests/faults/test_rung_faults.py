@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -23,7 +24,7 @@ from tiny_search import Counting, numbered_problem, numbered_study
 from naslab.blobs import BlobStore
 from naslab.estimators.estimator import Workbench
 from naslab.execution import worker_pool
-from naslab.execution.executor import EpochDone, Executor, Finished
+from naslab.execution.executor import Executor, Finished, Happened
 from naslab.execution.search import run_candidates
 from naslab.execution.search_source import RungSource
 from naslab.execution.source import StrategySource
@@ -94,8 +95,8 @@ class HungAlone:
         self._in_flight.append(candidate)
         self._inner.submit(candidate)
 
-    def wait(self, timeout: float) -> list[Finished | EpochDone]:
-        happened: list[Finished | EpochDone] = []
+    def wait(self, timeout: float) -> Sequence[Happened]:
+        happened: Sequence[Happened] = []
         in_flight = [(each.arch.stages[0].width, each.fidelity.epochs) for each in self._in_flight]
         while not happened and in_flight == [(17, 3)]:
             self._clock.now += 5.0

@@ -70,8 +70,7 @@ def _at_once(name: str) -> Iterator[bool]:
     import datasets
 
     try:
-        from huggingface_hub import constants
-        from huggingface_hub.utils import get_session
+        from huggingface_hub import constants, get_session
     except ImportError:  # then nothing asks a network
         yield True
         return

@@ -38,7 +38,7 @@ from naslab.arch import (
     canonical,
     lower,
 )
-from naslab.arch.block import Block, Context
+from naslab.arch.block import Block, Context, Sides
 from naslab.arch.blocks import BranchWidths
 from naslab.arch.identity import rows_of
 from naslab.arch.plan import Concat, Conv, Dropout, DropPath, Identity, Layer, Residual, Shape, seq
@@ -238,7 +238,7 @@ class Halved(Block, frozen=True, tag="test_halved"):
 
     halved_from: float = 0.0
 
-    def lower(self, shape: Shape, width: int | None, stride: int, context: Context, drop_rate: float = 0.0) -> Layer:
+    def lower(self, shape: Shape, width: int | None, stride: Sides, context: Context, drop_rate: float = 0.0) -> Layer:
         return seq(
             often=Residual(Conv(shape[0], shape[0]), drop_rate=drop_rate),
             always=DropPath(0.5),
@@ -249,7 +249,7 @@ class Halved(Block, frozen=True, tag="test_halved"):
 class Thrifty(Block, frozen=True, tag="test_thrifty"):
     """A block that tells its layers the rate in a field of another name."""
 
-    def lower(self, shape: Shape, width: int | None, stride: int, context: Context, drop_rate: float = 0.0) -> Layer:
+    def lower(self, shape: Shape, width: int | None, stride: Sides, context: Context, drop_rate: float = 0.0) -> Layer:
         return seq(body=Residual(Conv(shape[0], shape[0]), drop_rate=drop_rate), dropout=Dropout(drop_rate))
 
 

@@ -3,23 +3,41 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from test_dense_training import ARCH, command
 
 import naslab
 from naslab.arch import load_arch
+from naslab.cli.main import run
 from naslab.dense_prediction.facts import DETECTOR_FILE, WEIGHTS_FILE, DenseFacts
 from naslab.dense_prediction.onnx_detectors import share_found, write_dense_onnx
 from naslab.dense_prediction.package import as_json, load_module, make_module
 from naslab.dense_prediction.tasks import DENSE_TASKS
-from naslab.errors import NaslabError
+from naslab.errors import DataError, NaslabError
 from naslab.training.onnx_session import onnx_session
 from naslab.training.weights import save_weights
+
+ARCH = """
+input: [3, 32, 32]
+num_classes: 3
+stages: [{block: {type: conv}, width: 6, stride: 2}, {block: {type: conv}, width: 8, stride: 2}]
+"""
+
+
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    monkeypatch.setattr(sys, "argv", ["naslab", *words])
+    code = 0
+    try:
+        run()
+    except SystemExit as ended:
+        code = int(ended.code or 0)
+    said = capsys.readouterr()
+    return code, said.out, said.err
 
 
 @pytest.fixture
@@ -80,6 +98,8 @@ def test_a_segmenter_leaves_for_images_of_any_size(here: Path, monkeypatch: Any,
         assert command(monkeypatch, capsys, "export", "found", "--onnx", name, *more)[0] == 0
         (logits,) = onnx_session(here / name).run(None, {"images": np.zeros((2, 3, 48, 40), np.float32)})
         assert logits.shape == (2, 2, 48, 40)
+        with pytest.raises(DataError, match=r"naslab\.detect takes it"):
+            naslab.predict(name, ["images"])
         given, wanted = naslab.detect(name, ["images"]), naslab.detect("found", ["images"])
         for one, other in zip(given, wanted, strict=True):
             assert one.shares == pytest.approx(other.shares, abs=2e-3)
@@ -101,6 +121,8 @@ def test_masks_and_points_leave_too(task: Any, here: Path) -> None:
 
 def test_a_file_that_finds_something_else_is_not_written(here: Path, monkeypatch: Any) -> None:
     write_folder(here, "detection")
+    with pytest.raises(DataError, match="found is the folder of a detector or segmenter, which is no network by"):
+        naslab.find_model(here / "found")
     facts, module = load_module(here / "found", "cpu")
     monkeypatch.setattr("naslab.dense_prediction.onnx_detectors.share_found", lambda *_: 0.5)
     with pytest.raises(NaslabError, match="agree in 50% of the objects"):

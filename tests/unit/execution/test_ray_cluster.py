@@ -13,14 +13,12 @@ from pathlib import Path
 import pytest
 from fake_estimators import Scripted, run_file, runs_of
 from processes import HANG_SECONDS, wait_until
-from ray._private.parameter import RayParams
 from ray_clusters import joined_cluster
 from tiny_search import Counting, numbered_problem, numbered_study
 
 from naslab.errors import DeviceError, WorkerError
 from naslab.execution.events import Event, TrialFinished, TrialRetried
 from naslab.execution.ray_cluster import RayExecutor, share_of_gpus
-from naslab.execution.ray_connection import AGENT_PORTS, unhurried
 from naslab.execution.search import run_search
 
 TESTS = Path(__file__).parents[2]
@@ -133,21 +131,6 @@ def test_a_cluster_that_does_not_answer_is_one_line_and_nothing_is_written(tmp_p
         assert told.stderr.count("\n") == 1
         assert why in told.stderr
         assert list(tmp_path.iterdir()) == []
-
-
-def test_a_node_waits_for_no_port_of_its_agents() -> None:
-    """Ray ends a node whose agents have chosen none after 15 seconds, which is little on a busy machine."""
-    given = dict.fromkeys(AGENT_PORTS, 0) | {"metrics_agent_port": 50_000}
-    with unhurried():
-        params = RayParams()
-        params.update_if_absent(**given)
-    ports = [getattr(params, name) for name in AGENT_PORTS]
-    assert 50_000 in ports
-    assert len(set(ports)) == len(AGENT_PORTS)
-    assert min(ports) > 1024
-    late = RayParams()
-    late.update_if_absent(metrics_export_port=0)
-    assert late.metrics_export_port == 0
 
 
 NOISY = """

@@ -49,7 +49,17 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 
 def test_a_front_of_detectors_is_drawn_and_gone_on_with(here: Path, monkeypatch: Any, capsys: Any) -> None:
     write_coco(here / "set", train=6)
-    words = ("search", "space.yaml", "--task", "detection", "--dataset", "coco:set", *HEADS, "--study", "found")
+    words: tuple[str, ...] = (
+        "search",
+        "space.yaml",
+        "--task",
+        "detection",
+        "--dataset",
+        "coco:set",
+        *HEADS,
+        "--study",
+        "found",
+    )
     words = (*words, "--strategy", "random", "--epochs", "1", "--workers", "1", "--json")
     words = (*words, "--objectives", "ap50:max,macs", "--limit", "macs<=14.64M")
     code, out, said = command(monkeypatch, capsys, *words, "--trials", "2")

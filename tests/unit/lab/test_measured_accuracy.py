@@ -8,12 +8,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import naslab
 from naslab.arch import ArchSpec, ConvBlock, Stage
 from naslab.cli.main import run
-from naslab.errors import DataError
+from naslab.errors import DataError, NaslabError
 from naslab.lab.measuring import measure
 
 ARCH = ArchSpec(input=(1, 8, 8), stages=(Stage(block=ConvBlock(), width=8),), num_classes=10)
@@ -49,7 +50,30 @@ def test_a_network_that_was_trained_on_validation_images_is_judged_by_the_test_i
     result = naslab.train(ARCH, dataset="digits", max_images=100, epochs=1, use_validation=True, save_to=file).result
     seen = measure(file, "torch", **LOUD)
     assert seen.accuracy_on == "test images of digits"
-    assert (seen.num_images, seen.accuracy) == (result.num_test_images, pytest.approx(result.test_accuracy))
+    assert seen.num_images == result.num_test_images
+    assert seen.accuracy == pytest.approx(result.test_accuracy)
+
+
+def test_a_network_whose_data_are_gone_is_timed_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # the header of weights holds no folders
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (100, 8, 8, 1), np.uint8)
+    np.savez(tmp_path / "some.npz", images=images, labels=np.arange(100) % 10)
+    data = "arrays:some.npz"
+    naslab.train(ARCH, dataset=data, epochs=1, save_to=tmp_path / "w.safetensors")
+    assert measure(tmp_path / "w.safetensors", "torch", **LOUD).accuracy is not None
+    (tmp_path / "some.npz").unlink()
+    seen = measure(tmp_path / "w.safetensors", "torch", **LOUD)
+    assert (seen.accuracy, seen.latency_ms > 0) == (None, True)
+    assert str(seen.accuracy_on).startswith("no images: ")
+    with pytest.raises(NaslabError):
+        measure(tmp_path / "w.safetensors", "torch", dataset=data, **LOUD)
+
+
+def test_too_few_images_to_calibrate_are_one_line(tmp_path: Path) -> None:
+    naslab.train(ARCH, dataset="digits", max_images=38, epochs=1, save_to=tmp_path / "w.safetensors")
+    with pytest.raises(DataError, match="8 bits are calibrated on at least 32 training images, got"):
+        measure(tmp_path / "w.safetensors", "onnxruntime-int8", **LOUD)
 
 
 def test_what_has_no_accuracy_has_none(trained: Path) -> None:

@@ -11,8 +11,8 @@ import synthetic_study as synthetic
 
 from naslab.errors import NaslabError, StudyError
 from naslab.execution.events import StudyOpened, TrialFinished, each_of
-from naslab.loggers import Logger, open_logger
-from naslab.loggers.logger import LoggedTrial
+from naslab.loggers import open_logger
+from naslab.loggers.logger import LoggedTrial, Logger
 from naslab.study.outcome import Outcome
 
 VIEW = synthetic.study(count=12)

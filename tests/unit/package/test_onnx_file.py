@@ -19,6 +19,7 @@ from naslab.package.prepared import packaged_module
 from naslab.training import onnx_file
 from naslab.training.onnx_file import OnnxOptions, logit_difference, write_onnx
 
+pytestmark = pytest.mark.slow
 ARCH = conv_net(input=(3, 8, 8))
 HOW = Preprocessing(height=12, width=10, channels=3, mean=(99.5, 110.0, 120.0), deviation=(50.0, 60.0, 70.0))
 FACTS = Facts(name="mine", arch=ARCH, preprocessing=HOW, class_names=tuple("ABCDEFGHIJ"))

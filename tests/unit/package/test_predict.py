@@ -77,6 +77,7 @@ def test_the_accuracy_is_that_of_the_validation_images(trained, photos):
     assert 0 < facts.standard_error < 12
 
 
+@pytest.mark.slow
 def test_onnx_runtime_says_the_same(trained, photos, tmp_path):
     pytest.importorskip("onnxruntime")
     folder, found = trained

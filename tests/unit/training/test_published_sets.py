@@ -136,7 +136,7 @@ def test_a_set_of_other_things_is_refused(monkeypatch, parts, rule):
 
 @pytest.mark.parametrize("has_network", [False, True])
 def test_a_hub_that_cannot_be_reached_is_asked_once_and_told_in_one_line(monkeypatch, has_network):
-    utils = pytest.importorskip("huggingface_hub.utils", reason="Hugging Face's datasets is not installed")
+    utils = pytest.importorskip("huggingface_hub", reason="Hugging Face's datasets is not installed")
     asked, offline = [], []
 
     def head(address, timeout):
