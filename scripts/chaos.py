@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import random
 import shlex
@@ -173,7 +174,7 @@ def run(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
         driver = begin(driver_command, folder / "driver.log")
         workers: list[subprocess.Popen[bytes]] = []
         until = time.monotonic() + given.seconds
-        due = time.monotonic() + 10
+        due = math.inf  # until a worker was begun: nothing can be lost before
         rested = 0.0
         is_given_up = False
         try:
@@ -186,6 +187,7 @@ def run(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
                 if len(workers) < given.workers and time.monotonic() > rested and is_begun(place):
                     workers.append(begin(worker_command, folder / "workers.log"))
                     rested = time.monotonic() + 1.0
+                    due = min(due, time.monotonic() + given.every)
                 if time.monotonic() > due and sum(kills.values()) < given.kills and time.monotonic() < until:
                     due = time.monotonic() + rng.uniform(0.5, 2 * given.every)
                     what = rng.choices(("driver", "worker", "server"), (2, 5, 0 if server is None else 1))[0]
