@@ -21,6 +21,7 @@ from naslab.arch import (
     Skip,
     SqueezeExcite,
     Stage,
+    Transition,
     arch_id,
     canonical,
 )
@@ -39,6 +40,10 @@ SAME = {
         network(CONV),
     ),
     "a width that keeps the channels": (network(Stage(block=ConvBlock())), network(CONV)),
+    "a width that keeps the channels of a block of several layers": (
+        network(Stage(block=MBConv())),
+        network(Stage(block=MBConv(), width=8)),
+    ),
     "padding that keeps the sizes": (network(Stage(block=ConvBlock(padding=1), width=8)), network(CONV)),
     "no dropout": (network(CONV, Stage(block=DropoutBlock(rate=0.0))), network(CONV)),
     "an inverted bottleneck has no gate": (
@@ -134,6 +139,11 @@ def test_an_identity_is_sixteen_hexadecimal_digits() -> None:
 
 def test_a_network_of_skips_alone_keeps_one() -> None:
     assert canonical(network(Stage(block=Skip(), repeats=3))).stages == (Stage(block=Skip()),)
+
+
+@pytest.mark.parametrize("block", [Transition(), Parallel(branches=((ConvStep(width=16, kernel=3), ConvStep(width=4)),))])
+def test_a_width_that_a_block_makes_itself_is_not_written_down(block: Transition | Parallel) -> None:
+    assert canonical(network(Stage(block=block))).stages[0].width is None
 
 
 def test_a_head_stays_behind_the_stage_it_reads() -> None:
