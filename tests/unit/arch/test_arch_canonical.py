@@ -141,7 +141,9 @@ def test_a_network_of_skips_alone_keeps_one() -> None:
     assert canonical(network(Stage(block=Skip(), repeats=3))).stages == (Stage(block=Skip()),)
 
 
-@pytest.mark.parametrize("block", [Transition(), Parallel(branches=((ConvStep(width=16, kernel=3), ConvStep(width=4)),))])
+@pytest.mark.parametrize(
+    "block", [Transition(), Parallel(branches=((ConvStep(width=16, kernel=3), ConvStep(width=4)),))]
+)
 def test_a_width_that_a_block_makes_itself_is_not_written_down(block: Transition | Parallel) -> None:
     assert canonical(network(Stage(block=block))).stages[0].width is None
 
