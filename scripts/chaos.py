@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import random
 import shlex
@@ -173,37 +174,40 @@ def run(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
         driver = begin(driver_command, folder / "driver.log")
         workers: list[subprocess.Popen[bytes]] = []
         until = time.monotonic() + given.seconds
-        due = time.monotonic() + 10
+        due = math.inf  # until a worker was begun: nothing can be lost before
         rested = 0.0
         is_given_up = False
-        while True:
-            if driver.poll() is not None:
-                if driver.returncode == 0:
-                    break
-                driver = begin(driver_command, folder / "driver.log")
-            workers = [each for each in workers if each.poll() is None]
-            if len(workers) < given.workers and time.monotonic() > rested and is_begun(place):
-                workers.append(begin(worker_command, folder / "workers.log"))
-                rested = time.monotonic() + 1.0
-            if time.monotonic() > due and sum(kills.values()) < given.kills and time.monotonic() < until:
-                due = time.monotonic() + rng.uniform(0.5, 2 * given.every)
-                what = rng.choices(("driver", "worker", "server"), (2, 5, 0 if server is None else 1))[0]
-                kills[what] += 1
-                if what == "driver":
+        try:
+            while True:
+                if driver.poll() is not None:
+                    if driver.returncode == 0:
+                        break
+                    driver = begin(driver_command, folder / "driver.log")
+                workers = [each for each in workers if each.poll() is None]
+                if len(workers) < given.workers and time.monotonic() > rested and is_begun(place):
+                    workers.append(begin(worker_command, folder / "workers.log"))
+                    rested = time.monotonic() + 1.0
+                    due = min(due, time.monotonic() + given.every)
+                if time.monotonic() > due and sum(kills.values()) < given.kills and time.monotonic() < until:
+                    due = time.monotonic() + rng.uniform(0.5, 2 * given.every)
+                    what = rng.choices(("driver", "worker", "server"), (2, 5, 0 if server is None else 1))[0]
+                    kills[what] += what != "worker" or bool(workers)
+                    if what == "driver":
+                        kill(driver)
+                    elif what == "worker":
+                        kill(workers.pop(rng.randrange(len(workers)))) if workers else None
+                    elif server is not None:
+                        server.kill()
+                        time.sleep(rng.uniform(0.0, 3.0))
+                        server.start()
+                if time.monotonic() > until + given.seconds:
+                    is_given_up = True
                     kill(driver)
-                elif what == "worker" and workers:
-                    kill(workers.pop(rng.randrange(len(workers))))
-                elif server is not None:
-                    server.kill()
-                    time.sleep(rng.uniform(0.0, 3.0))
-                    server.start()
-            if time.monotonic() > until + given.seconds:
-                is_given_up = True
-                kill(driver)
-                break
-            time.sleep(0.2)
-        for each in workers:
-            kill(each)
+                    break
+                time.sleep(0.2)
+        finally:
+            for each in (driver, *workers):
+                kill(each)
         engine = create_engine(locate(place).url, poolclass=NullPool)
         with engine.connect() as connection:
             if server is not None:

@@ -103,7 +103,7 @@ def _explained(error: msgspec.ValidationError, data: Any, kind: type) -> SpecErr
     cause = error.__cause__
     if isinstance(cause, SpecError):
         return cause.inside(path)
-    rule = match["rule"].replace("`", "")
+    rule = match["rule"].replace("`", "").replace("int | array", "int or [height, width]")
     rule = rule[:1].lower() + rule[1:]
     tag_path = re.sub(r"\.?type$", "", path)
     if tag_path != path and (expected := _expected_at(kind, tag_path, data)):

@@ -44,7 +44,8 @@ def _places(members: Sequence[MeasuredMember], x: str, y: str) -> list[str]:
     The first and the last stand within the figure; between them a name is above where the line bends down there, below
     where it bends up.
     """
-    places = ["bottom right"] * min(1, len(members))
+    falls = len(members) > 1 and members[1].value(y) < members[0].value(y)
+    places = ["top right" if falls else "bottom right"] * min(1, len(members))
     for before, here, after in zip(members, members[1:], members[2:], strict=False):
         up = [each.value(y) for each in (before, here, after)]
         rises = up[2] >= up[0]

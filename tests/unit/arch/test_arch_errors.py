@@ -31,9 +31,9 @@ def network(*stages: dict[str, Any], **rest: Any) -> dict[str, Any]:
     ("data", "message"),
     [
         (network(CONV, CONV, block("mbconv", kernel=4)), "stages[2].block.kernel: must be odd and positive, got 4"),
-        (network(block("mbconw")), "stages[0].block.type: unknown block 'mbconw' (did you mean 'mbconv' or 'conv'?)"),
+        (network(block("mbconw")), "stages[0].block.type: unknown block 'mbconw' (did you mean 'mbconv'?)"),
         (network(block("mbconv", kernal=3)), "stages[0].block: unknown field 'kernal' (did you mean 'kernel' or 'kernels'?)"),
-        (network(block("mbconv", kernel="3")), "stages[0].block.kernel: expected int, got str '3'"),
+        (network(block("mbconv", kernel="3")), "stages[0].block.kernel: expected int or [height, width], got str '3'"),
         (network(block("mbconv", se={"ratio": 2})), "stages[0].block.se.ratio: must be above 0 and at most 1, got 2.0"),
         (network(block("mbconv", se={"rato": 1})), "stages[0].block.se: unknown field 'rato' (did you mean 'ratio'?)"),
         (network(block("pool") | {"width": 8}), "stages[0].width: pooling keeps its 3 channels, got 8"),

@@ -48,7 +48,7 @@ def bad_cell(state: int = 0, **changes: object) -> Cell:
         (lambda: bad_cell(2), "pairs[0].left.state: pair 0 reads state 2, but only states 0 to 1 come before it"),
         (lambda: Cell(pairs=()), "pairs: must hold at least one pair"),
         (lambda: Parallel(branches=()), "branches: must hold at least one branch"),
-        (lambda: ConvStep(width=3, kernel=(1, 4)), "kernel: must be odd where it is padded, got (1, 4)"),
+        (lambda: ConvStep(width=3, kernel=(1, 4)), "kernel: must be odd where it is padded, got [1, 4]"),
         (
             lambda: decode_arch(
                 {

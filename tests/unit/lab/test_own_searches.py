@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,14 +29,14 @@ def score(trial):
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    # Files that change twice within a second, to the same size, would be taken for what was compiled before.
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
     with own_folder(tmp_path, monkeypatch) as made:
         (made / "own_code.py").write_text(CODE, encoding="utf-8")
         yield made
 
 
 def rewrite(folder: Path, old: str, new: str) -> None:
-    import sys
-
     text = (folder / "own_code.py").read_text(encoding="utf-8")
     assert old in text
     (folder / "own_code.py").write_text(text.replace(old, new) + "\n", encoding="utf-8")

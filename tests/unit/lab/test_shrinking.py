@@ -56,13 +56,13 @@ def test_a_comparison_that_diverges_is_a_row_with_its_reason(
     words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from naslab.lab import shrinking
+    from naslab.training.fit import fit_and_test
 
     def some_diverge(*given: Any, **options: Any) -> Any:
         if options["save_to"] is None:
             raise DivergedError("the training loss became nan in epoch 1")
-        return whole(*given, **options)
+        return fit_and_test(*given, **options)
 
-    whole = shrinking.fit_and_test
     monkeypatch.setattr(shrinking, "fit_and_test", some_diverge)
     more = ["--weights", str(tmp_path / "w.pth"), "--target-macs", "0.6x"]
     result = CliRunner().invoke(app, [*words, *more], catch_exceptions=False)

@@ -139,7 +139,7 @@ def test_a_classifier_begins_anew_where_its_classes_are_others() -> None:
 
 
 def test_another_network_is_refused_with_the_best_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("naslab.zoo.model_names", lambda: ("resnet18", "lenet5"))
+    monkeypatch.setattr("naslab.pretrained.start.model_names", lambda: ("resnet18", "lenet5"))
     source = Source("theirs", shaped(model("resnet18")))
     with pytest.raises(DataError) as error:
         pretrained(model("mobilenet_v2"), source)
@@ -148,7 +148,7 @@ def test_another_network_is_refused_with_the_best_fit(monkeypatch: pytest.Monkey
 
 
 def test_a_deeper_network_is_another_one_unless_less_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("naslab.zoo.model_names", lambda: ("lenet5",))
+    monkeypatch.setattr("naslab.pretrained.start.model_names", lambda: ("lenet5",))
     source = Source("theirs", weights_of(arch_of(repeats=6)))
     with pytest.raises(DataError, match="must be"):
         pretrained(arch_of(), source)
