@@ -146,6 +146,11 @@ def test_a_width_that_a_block_makes_itself_is_not_written_down(block: Transition
     assert canonical(network(Stage(block=block))).stages[0].width is None
 
 
+def test_patches_of_an_even_and_an_odd_side_are_no_convolution_block() -> None:
+    patches = network(Stage(block=PatchConv(norm="none"), width=16, stride=(2, 1)))
+    assert canonical(patches) == patches
+
+
 def test_a_head_stays_behind_the_stage_it_reads() -> None:
     fused = Stage(block=FusedMBConv(expansion=1), width=16, repeats=2)
     arch = msgspec.structs.replace(network(CONV, fused, CONV), auxiliary=(AuxiliaryHead(after=1),))
