@@ -63,8 +63,11 @@ HEAVY = {
 }
 
 
+NO_ROOMS = frozenset({"__init__", "__main__"})
+
+
 def sources() -> list[Path]:
-    return sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.name != "__init__.py")
+    return sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.stem not in NO_ROOMS)
 
 
 def imports_of(path: Path) -> list[tuple[str, bool]]:
@@ -97,9 +100,13 @@ def test_every_import_goes_down_in_the_drawing() -> None:
                 assert drawn[other] < drawn[room], f"{path.relative_to(PACKAGE)} imports {module}"
 
 
+def test_the_package_as_a_program_is_the_command_alone() -> None:
+    assert imports_of(PACKAGE / "__main__.py") == [("__future__.annotations", True), ("naslab.cli.main.run", True)]
+
+
 def test_every_member_has_its_place() -> None:
     members = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()}
-    assert members - {"__init__"} == set(ROOMS)
+    assert members - NO_ROOMS == set(ROOMS)
 
 
 @pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(PACKAGE)))
