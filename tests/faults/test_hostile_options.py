@@ -31,6 +31,7 @@ GIVEN = {
     "cost": ("net.yaml",),
     "show": ("net.yaml",),
     "mirror": ("plain", "--storage", "sqlite:///optuna.db"),
+    "worker": ("--idle", "0"),
 }
 """What each command is given beside the hostile option; those without any have no option that takes a value."""
 HOSTILE = ("²", "/", "nan")
