@@ -73,8 +73,8 @@ def join(
     this machine. The worker ends when it found nothing to do for `idle_seconds`; `say` is called with a line for each
     candidate. A database that is gone for less than five minutes is waited for. Raises `WorkerError` where this machine
     has another version of naslab or torch than the driver, `StudyError` for a study that cannot be worked on from
-    elsewhere, `UnknownNameError` where there is no study or device of the name, `DeviceError` where the GPU that is asked
-    for is not there, and what preparing the estimator raises.
+    elsewhere, `UnknownNameError` where there is no study or device of the name, `DeviceError` where the GPU that is
+    asked for is not there, and what preparing the estimator raises.
 
     >>> join("postgresql://ada@db.example/lab", study="digits").num_done  # doctest: +SKIP
     12
