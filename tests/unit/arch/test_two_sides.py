@@ -34,6 +34,7 @@ from naslab.arch.lower import lower
 from naslab.arch.plan import Layer, Subsample, named_parts
 from naslab.arch.sides import Sides, pair_of
 from naslab.arch.spec import MAX_STRIDE
+from naslab.arch.summary import describe_block, describe_stage
 from naslab.errors import SpecError
 from naslab.notations.registry import NOTATIONS, write_notation
 from naslab.scaling.scale import scale
@@ -177,6 +178,17 @@ def test_the_largest_strides_together_are_tried_where_a_side_is_a_hole(written: 
     with pytest.raises(SpecError, match=r"stages\[2\].conv: .*too small for the strides"):
         SearchSpace({"input": [3, 28, 28], **template})
     assert SearchSpace({"input": [3, 64, 64], **template}).size() in (4, 9)
+
+
+def test_words_tell_a_window_from_several_kernels() -> None:
+    assert describe_stage(Stage(block=ConvBlock(kernel=(1, 7), dilation=(1, 2)), stride=(2, 1))) == (
+        "conv kernel [1, 7] dilation [1, 2], stride [2, 1]"
+    )
+    mixed = ((3, 5, 7), ((3, 5), 7))
+    assert [describe_block(MBConv(kernels=kernels)) for kernels in mixed] == [
+        "mbconv expansion 6 kernels 3/5/7",
+        "mbconv expansion 6 kernels [3, 5]/7",
+    ]
 
 
 def subsamples(layer: Layer) -> set[Subsample]:
