@@ -39,6 +39,8 @@ from naslab.errors import SpecError
 from naslab.notations.registry import NOTATIONS, write_notation
 from naslab.scaling.scale import scale
 from naslab.space import SearchSpace
+from naslab.space.matching import options_as_written
+from naslab.space.tree import grow_tree
 from naslab.training.inheritance import inherit
 
 WITH_KERNEL = sorted(name for name, kind in BLOCKS.items() if "kernel" in kind.__struct_fields__)
@@ -118,6 +120,15 @@ def test_a_space_holds_windows_of_two_sides_by_holes(kernel: Sides, stride: Side
     genome = space.genome_of(arch)
     assert genome is not None
     assert space.decode(genome) == arch
+
+
+def test_equal_sides_are_read_off_a_template_however_they_are_written() -> None:
+    """Read, not found by trying each: a large space has too many."""
+    block = {"type": "conv", "kernel": {"choice": [[3, 3], [1, 7]]}, "dilation": [{"choice": [1, 2]}, 2]}
+    space = SearchSpace({**TEMPLATE, "stages": [{"block": block, "width": 8, "stride": [2, 2]}]})
+    arch = network({"type": "conv", "kernel": 3, "dilation": 2}, 2, 8)
+    (options,) = options_as_written(grow_tree(space.template), arch)
+    assert sorted(options.values()) == [0, 1]
 
 
 def test_two_spellings_of_one_option_are_refused() -> None:
