@@ -21,6 +21,29 @@ from docstring_rules import (
 import naslab
 from naslab.arch.files import BLOCKS
 
+REGISTRIES = (
+    "naslab.arch.declaration",
+    "naslab.arch.torch_layers",
+    "naslab.bench.peers",
+    "naslab.dense_prediction.choosing",
+    "naslab.dense_prediction.tasks",
+    "naslab.estimators.named",
+    "naslab.latency_models.reading",
+    "naslab.loggers.registry",
+    "naslab.metrics.registry",
+    "naslab.notations.registry",
+    "naslab.scaling.compound",
+    "naslab.space.files",
+    "naslab.strategies.registry",
+    "naslab.study.recipe",
+    "naslab.targets.target",
+    "naslab.training.datasets.choosing",
+    "naslab.training.datasets.dataset_readers",
+    "naslab.training.datasets.info",
+    "naslab.training.recipe_files",
+    "naslab.zoo.registry",
+)
+"""The files that lead from names to what they stand for."""
 ROOMS = sorted({path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()})
 
 
@@ -68,6 +91,15 @@ def test_an_example_of_a_protocol_is_whole_and_runs(example: str, is_enough: boo
     protocol = ast.parse(f"class P(Protocol):\n{text}\n    size: int\n    def ask(self, count): ...").body[0]
     assert isinstance(protocol, ast.ClassDef)
     assert is_shown(protocol) == is_enough
+
+
+@pytest.mark.parametrize("module", REGISTRIES)
+def test_registries_name_every_argument_and_have_examples(module: str) -> None:
+    functions = [said for said in public_functions() if said.module == module and "." not in said.name]
+    assert functions
+    owed = {said.name: unnamed_parameters(said, at_least=1) for said in functions}
+    owed |= {said.name: [*owed[said.name], "an example"] for said in functions if ">>> " not in said.text}
+    assert not any(owed.values()), {name: each for name, each in owed.items() if each}
 
 
 @pytest.mark.parametrize("tag", BLOCKS)
