@@ -172,6 +172,15 @@ def shown(value: object, most: int = MOST_OF_A_VALUE) -> str:
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in cut)
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of what an `error` of another package says; its class where it says nothing.
+
+    >>> first_line(RuntimeError("out of memory\\nmore lines")), first_line(KeyError())
+    ('out of memory', 'KeyError')
+    """
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 def shortened(text: str, most: int) -> str:
     """A text of at most `most` characters: its middle is left out where it is longer.
 

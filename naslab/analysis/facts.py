@@ -12,7 +12,7 @@ import msgspec
 from naslab.analysis.ranking import has_trained, ranking_words
 from naslab.analysis.study import StudyView
 from naslab.arch.layers.words import counted
-from naslab.ledger.record import MergedStudy, PretrainedStart, RunRecord, StudyRecord
+from naslab.ledger.record import MergedStudy, RunRecord, StudyRecord
 from naslab.passwords import without_passwords
 from naslab.strategies.foreseen_limits import ForeseenLimit
 from naslab.study.data_choice import OWN_DATA
@@ -56,7 +56,7 @@ def facts(view: StudyView) -> FactTable:
         *(Fact("search", metric, words) for metric, words in foreseen_words(view).items()),
         *([] if record.stop_early is None else [Fact("search", "stopped early", f"at {100 * record.stop_early:g} %")]),
         *([Fact("search", "weights", "inherited")] if record.inherit else []),
-        *([Fact("search", "pretrained", _pretrained_words(record.pretrained))] if record.pretrained else []),
+        *([Fact("search", "pretrained", record.pretrained.words)] if record.pretrained else []),
         *([Fact("search", "estimator", record.estimator)] if record.estimator else []),
         Fact("search", "created", moment(record.created)),
         *(Fact("search", "merged from", _merged_words(each)) for each in record.merged),
@@ -66,10 +66,6 @@ def facts(view: StudyView) -> FactTable:
     for number, run in enumerate(view.runs, start=1):
         found.extend(_run_facts("run" if len(view.runs) == 1 else f"run {number}", run))
     return FactTable(tuple(found))
-
-
-def _pretrained_words(start: PretrainedStart) -> str:
-    return f"sha256 {start.sha256[:8]}, keeping the {start.keep} channels, of {start.source}"
 
 
 def _merged_words(each: MergedStudy) -> str:

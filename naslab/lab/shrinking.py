@@ -15,7 +15,7 @@ import msgspec
 from naslab.analysis.shrinking import ShrinkTable, ShrunkNetwork
 from naslab.arch import ArchSpec, arch_id, cost
 from naslab.arguments import function, number, optional, path, takes, text
-from naslab.atomic_write import DRAFT_PREFIX, atomic_write, make_folder, require_writable
+from naslab.atomic_write import DRAFT_PREFIX, atomic_write, json_content, make_folder, require_writable
 from naslab.errors import DataError, DivergedError, LimitError, SpecError, shown
 from naslab.lab.models import (
     COUNT,
@@ -188,7 +188,7 @@ def shrink(
         seed=seed,
         networks=tuple(rows),
     )
-    atomic_write(folder / TABLE_FILE, msgspec.json.format(msgspec.json.encode(table.rows()), indent=2) + b"\n")
+    atomic_write(folder / TABLE_FILE, json_content(table.rows()))
     return table
 
 
