@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from annotated_images import coco_content, write_coco, write_masks
+from dense_commands import command, folder_with
 from in_process import workers_in_process
 
 import naslab
-from naslab.cli.main import run
 from naslab.dense_prediction.choosing import open_annotated
 from naslab.errors import NaslabError, SpecError, StudyError
 
@@ -29,22 +28,8 @@ HEADS = ("--levels", "2,4", "--head-channels", "8")
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("NASLAB_LEDGER", raising=False)
-    (tmp_path / "space.yaml").write_text(SPACE, encoding="utf-8")
     with workers_in_process():
-        yield tmp_path
-
-
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
-    monkeypatch.setattr(sys, "argv", ["naslab", *words])
-    code = 0
-    try:
-        run()
-    except SystemExit as ended:
-        code = int(ended.code or 0)
-    said = capsys.readouterr()
-    return code, said.out, said.err
+        yield folder_with(tmp_path, monkeypatch, "space.yaml", SPACE)
 
 
 def test_a_front_of_detectors_is_drawn_and_gone_on_with(here: Path, monkeypatch: Any, capsys: Any) -> None:
