@@ -51,7 +51,7 @@ class Rule(NamedTuple):
 
 
 RULES = (
-    Rule("lost: started, and neither finished nor in flight again", "SELECT count(*) FROM trials LEFT JOIN outcomes "
+    Rule("lost: started and not finished", "SELECT count(*) FROM trials LEFT JOIN outcomes "
          "USING (study_id, trial) WHERE outcomes.trial IS NULL"),
     Rule("repeated: finished twice", "SELECT count(*) FROM (SELECT trial FROM outcomes GROUP BY study_id, trial "
          "HAVING count(*) > 1) AS twice"),
@@ -155,8 +155,8 @@ def run(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
     rng = random.Random(given.seed)
     kills: Counter[str] = Counter()
     with database(given.ledger, folder) as (place, server):
-        own = [] if given.trains else ["--estimator", "params"]
-        asked = ["search", "digits_demo", "--strategy", "evolution", "--trials", str(given.trials), "--epochs", "1"]
+        own = ["--epochs", "1"] if given.trains else ["--estimator", "params"]
+        asked = ["search", "digits_demo", "--strategy", "evolution", "--trials", str(given.trials)]
         where = ["--study", STUDY, "--ledger", place]
         driver_command = python(
             SILENT.format(seconds=given.silent), *asked, *own, *where,
@@ -182,6 +182,8 @@ def run(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
                 if driver.poll() is not None:
                     if driver.returncode == 0:
                         break
+                    if not kills and not is_begun(place):
+                        raise SystemExit((folder / "driver.log").read_text()[-3000:])
                     driver = begin(driver_command, folder / "driver.log")
                 workers = [each for each in workers if each.poll() is None]
                 if len(workers) < given.workers and time.monotonic() > rested and is_begun(place):
@@ -245,6 +247,7 @@ def markdown(value: dict[str, Any]) -> str:
         f"| asked | {found['asked']} |",
         f"| done | {found['done']} |",
         f"| of these failed (a worker died twice on one) | {found['failed']} |",
+        f"| given up before all was done: what was in flight counts as lost | {int(found['is_given_up'])} |",
         *(f"| {name} | {count} |" for name, count in found["broken"].items()),
     ]
     return "\n".join(lines) + "\n"
