@@ -17,6 +17,8 @@ _SCHEMES = r"(?:postgres(?:ql)?|mysql|mariadb|redis|rediss|valkey|mssql|oracle|c
 _START = rf"(?:\b[A-Za-z][\w.-]*(?:\+\w+)?:/+|\b{_SCHEMES}(?:\+\w+)?:/*)"
 _IN_FRONT_OF_HOST = re.compile(rf"({_START}[^\s:/?]*):((?:(?!://)[^\n])*)@")
 """`scheme://user:password@`: up to the last `@`, for a password may hold one, and every other character."""
+_TOKEN_OF_HOST = re.compile(r"(\bhttps?://)[^\s:/?#@]+@")
+"""`https://token@`: a user of a web address without a password is a token that stands for both."""
 _NAME = r"[\w.-]*(?:password|passwd|passphrase|passfile|pwd|secret|token|credentials?|api_?key|access_?key)"
 _NAMED_IN_QUERY = re.compile(rf"([?&;]{_NAME}=)[^&\n]*", re.IGNORECASE)
 """`?password=...`: up to the next field of the address, spaces and all."""
@@ -27,8 +29,8 @@ _NAMED = re.compile(rf"(?<![?&;\w])({_NAME}\s*=\s*)('(?:[^'\\\n]|\\.)*'|\"(?:[^\
 def without_passwords(text: str) -> str:
     """A text with `***` for every password that stands in it as part of an address.
 
-    Of `scheme://user:password@host` everything up to the line's last `@` is hidden, of `?password=...` and fields of
-    such names everything up to the next `&`.
+    Of `scheme://user:password@host` everything up to the line's last `@` is hidden, of `https://token@host` the token,
+    of `?password=...` and fields of such names everything up to the next `&`.
 
     >>> without_passwords("postgresql://me:p@ss w:rd@host/db?sslpassword=a b&sslmode=require")
     'postgresql://me:***@host/db?sslpassword=***&sslmode=require'
@@ -38,6 +40,7 @@ def without_passwords(text: str) -> str:
     if "=" not in text and "@" not in text:
         return text
     text = _IN_FRONT_OF_HOST.sub(rf"\1:{HIDDEN}@", text)
+    text = _TOKEN_OF_HOST.sub(rf"\1{HIDDEN}@", text)
     text = _NAMED_IN_QUERY.sub(rf"\1{HIDDEN}", text)
     return _NAMED.sub(rf"\1{HIDDEN}", text)
 

@@ -63,26 +63,26 @@ class ChoiceTable(NamedTuple):
 def choices_of(table: FrontTable, limits: Sequence[Limit] = ()) -> ChoiceTable | None:
     """What to take from a front of two objectives, a score and a cost; `None` for a front of others.
 
-    Budgets are the upper one of `limits` on the cost, its half and its quarter; without one the costliest network of
-    the front stands for it. Of a budget the cheapest network is taken that cannot be told apart from the best one
-    within it.
+    The cost is the objective that is made small, of two such the second. Budgets are the upper one of `limits` on the
+    cost, its half and its quarter; without one the costliest network of the front stands for it. Of a budget the
+    cheapest network is taken that cannot be told apart from the best one within it.
     """
-    if len(table.objectives) != 2 or not table.objectives[0].maximise or table.objectives[1].maximise:
+    if len(table.objectives) != 2 or all(each.maximise for each in table.objectives):
         return None
-    goal, along = table.objectives[0], table.objectives[1].metric
-    error = shown_as(goal.metric, maximise=True).standard_error
+    goal, cost = sorted(table.objectives, key=lambda each: not each.maximise)
+    along, error = cost.metric, shown_as(goal.metric, goal.maximise).standard_error
     front = sorted(table.front, key=lambda point: point.value(along))
     is_tested = bool(error) and any(error in point.metrics for point in table.points)
     alike = _alike(table.dominated, front, along, goal, error) if is_tested else frozenset()
     takes: list[Take] = []
-    bent = knee([(point.value(along), point.value(goal.metric)) for point in front])
+    bent = knee([(point.value(along), -goal.loss(point.value(goal.metric))) for point in front])
     if bent is not None:
-        words = f"the knee, farthest above the line between the ends: beyond it more {along} buy less {goal.metric}"
+        words = f"the knee, farthest above the line between the ends: beyond it more {along} improve {goal.metric} less"
         takes.append(Take(front[bent].trial, "knee", words))
     for budget in _budgets(front, along, limits):
         within = [point for point in front if point.value(along) <= budget]
         best = within[-1]
-        taken = next(each for each in within if each is best or _is_alike(each, best, goal.metric, error))
+        taken = next(each for each in within if each is best or _is_alike(each, best, goal, error))
         amount = f"{along} up to {shown_as(along).number(budget)}"
         words = f"{amount}: the best is {best.label}"
         if taken is not best:
@@ -131,7 +131,8 @@ def _budgets(front: Sequence[FrontPoint], along: str, limits: Sequence[Limit]) -
     """The limit on the cost, or the costliest of the `front`, and parts of it that some network is below."""
     bounds = [limit.most for limit in limits if limit.metric == along and limit.most < math.inf]
     most, least = min(bounds, default=front[-1].value(along)), front[0].value(along)
-    return [budget for budget in (most / 2**power for power in range(MOST_BUDGETS)) if budget >= least]
+    parts = (most / 2**power for power in range(MOST_BUDGETS if most > 0 else 1))  # of no cost there is no half
+    return [budget for budget in parts if budget >= least]
 
 
 def _alike(
@@ -141,13 +142,13 @@ def _alike(
     found = set()
     for point in points:
         place = bisect_right(costs, point.value(along)) - 1
-        if place >= 0 and _is_alike(point, front[place], goal.metric, error):
+        if place >= 0 and _is_alike(point, front[place], goal, error):
             found.add(point.trial)
     return frozenset(found)
 
 
-def _is_alike(point: FrontPoint, best: FrontPoint, metric: str, error: str) -> bool:
-    """Whether the score of `point` lies below that of `best` by no more than chance explains at `LEVEL`."""
+def _is_alike(point: FrontPoint, best: FrontPoint, goal: Objective, error: str) -> bool:
+    """Whether the score of `point` is worse than that of `best` by no more than chance explains at `LEVEL`."""
     spread = math.hypot(point.metrics.get(error, math.nan), best.metrics.get(error, math.nan))
-    difference = best.value(metric) - point.value(metric)
+    difference = goal.loss(point.value(goal.metric)) - goal.loss(best.value(goal.metric))
     return bool(difference <= NormalDist().inv_cdf(1 - LEVEL) * spread)

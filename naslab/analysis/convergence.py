@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from naslab.analysis.front import losses_of, widest
+from naslab.analysis.progress import ProgressTable
 from naslab.analysis.reference import ReferencePoint
 from naslab.pareto import hypervolume, is_non_dominated
 from naslab.space import Genome
@@ -77,7 +78,7 @@ class Convergence(NamedTuple):
     """`last_third` is the share of the hypervolume reached that the last third of the `num_trials` gained.
 
     `again` is what as many trials may gain, `record` the same after a quarter and half of them; `foreseen` are the
-    networks of the largest expected gain. Where the outcomes are too few for a model, `again` is `None`.
+    networks of the largest expected gain. Without a model `again` is `None`, and `unknown` says why.
     """
 
     num_trials: int
@@ -85,16 +86,20 @@ class Convergence(NamedTuple):
     again: Expected | None
     record: tuple[Expected, ...] = ()
     foreseen: tuple[Foreseen, ...] = ()
+    unknown: str = "Too few networks, or not two objectives"
 
     @property
     def words(self) -> str:
         """The answer in sentences."""
         told = f"The last third of the trials gained {100 * self.last_third:.2g} % of the hypervolume reached."
         if self.again is None:
-            return f"{told} Too few networks, or not two objectives: what more trials would gain is not known."
+            return f"{told} {self.unknown}: what more trials would gain is not known."
+        more = f"{self.again.num_again} more"
+        if self.again.num_again == self.again.num_told:
+            more = f"As many again ({more})"
         told += (
-            f" As many again ({self.again.num_again} more) may gain {_span(self.again)} points of it, "
-            "by a Gaussian process that learned from the networks so far."
+            f" {more} may gain {_span(self.again)} points of what an ideal network would dominate, by a Gaussian "
+            "process that learned from the networks so far."
         )
         if not self.record:
             return f"{told} It has no record yet of having been right."
@@ -135,6 +140,21 @@ def converged(outcomes: Sequence[Outcome], problem: Problem, reference: Referenc
             record.append(found._replace(came=came / reference.box_volume))
     again, foreseen = _expected(made, catalogue, problem, reference)
     return Convergence(len(done), last, again, tuple(record), foreseen)
+
+
+def converged_in_part(course: ProgressTable, num_trials: int) -> Convergence:
+    """What the last third of all `num_trials` gained, of a study read in part whose `course` is that of all.
+
+    Its part has more good networks than the study: a model would learn too much from it, so it is not asked.
+    """
+    before = [
+        share
+        for number, share in zip(course.numbers, course.hypervolume_share, strict=True)
+        if number <= num_trials - num_trials // 3
+    ]
+    reached = course.hypervolume_share[-1]
+    last = (reached - max(before, default=0.0)) / reached if reached > 0 else 0.0
+    return Convergence(num_trials, last, None, unknown="A part of the trials was read")
 
 
 def _expected(

@@ -128,17 +128,15 @@ def diagram(arch: ArchSpec, auxiliary: bool = False) -> Diagram:
     entry = Box("input", "input", "Input", "an image", arch.input, arch.input)
     drawn = _draw(lower(arch, auxiliary), "", (_Value("input", arch.input),))
     last = drawn.values[-1]
-    words = {
-        f"{part}{index}": describe_stage(stage)
-        for part, stages in (("stem", arch.stem), ("stage", arch.stages))
+    told = {
+        part_name(f"{part}[{index}]"): (f"{part}[{index}]", describe_stage(stage))
+        for part, stages in (("stem", arch.stem), ("stages", arch.stages))
         for index, stage in enumerate(stages)
     }
-    places = {part_name(place): place for place in (f"stem[{index}]" for index in range(len(arch.stem)))}
-    places |= {part_name(place): place for place in (f"stages[{index}]" for index in range(len(arch.stages)))}
-    boxes = (
-        msgspec.structs.replace(box, name=places.get(box.path, box.name), words=words.get(box.path, box.words))
-        for box in drawn.boxes
-    )
+    boxes = []
+    for box in drawn.boxes:
+        name, words = told.get(box.path, (box.name, box.words))
+        boxes.append(msgspec.structs.replace(box, name=name, words=words))
     end = Box("output", "output", "Output", f"logits of {arch.num_classes} classes", last.shape, last.shape)
     return Diagram((entry, *boxes, end), (*drawn.arrows, Arrow(last.path, "output")))
 

@@ -41,8 +41,8 @@ from naslab.arch.lower import (
     reads_history,
 )
 from naslab.arch.memo import Memo
-from naslab.arch.plan import Identity, Layer, Shape
-from naslab.arch.plan_rows import DROPPED, Row, Rows, digest_of, essence_of, layer_rows, rate_bytes, row_with, rows_in
+from naslab.arch.plan import Identity, Shape
+from naslab.arch.plan_rows import Rows, digest_of, essence_of, layer_rows, rate_bytes, rows_in
 from naslab.arch.sides import Sides
 from naslab.arch.spec import ArchSpec, Head, Stage, StochasticDepth
 from naslab.errors import SpecError
@@ -168,8 +168,7 @@ def _block_templates(
     one, other = (lower_at(block, width, stride, (shape,), context, rate) for rate in _PROBES)
     if type(one) is Identity:
         return out_shape, ()
-    rows = rows_in(one)
-    twins = _rows_at_other_rate(rows, one, other)
+    rows, twins = rows_in(one), rows_in(other)
     if len(rows) != len(twins):
         return out_shape, None
     pieces = [b""]
@@ -185,49 +184,6 @@ def _block_templates(
             else:
                 return out_shape, None
     return out_shape, (tuple(pieces),)
-
-
-def _rows_at_other_rate(rows: list[Row], one: Layer, other: Layer) -> list[Row]:
-    """The rows of `other`, a block lowered at the second of `_PROBES`; `one` at the first of them has the `rows`.
-
-    Where the two differ in their rates alone, they are those of `one` with the other rate, which saves their digests.
-    """
-    probe, other_rate = _PROBES
-    places = _rate_places(one, other)
-    if places is None or places != sum(row.rates.count(probe) for row in rows):
-        return rows_in(other)
-    return [
-        row_with(row.digest, [other_rate if rate == probe else rate for rate in row.rates]) if row.rates else row
-        for row in rows
-    ]
-
-
-def _rate_places(one: Layer, other: Layer) -> int | None:
-    """At how many places the layers `one` and `other` hold the rates `_PROBES`, where they are the same otherwise.
-
-    `None` where they are not, and where nodes of a graph differ: their order may depend on their rates.
-    """
-    kind = type(one)
-    if kind is not type(other):
-        return None
-    places = 0
-    for name in kind.__struct_fields__:
-        field, other_field = getattr(one, name), getattr(other, name)
-        if field == other_field:
-            continue
-        if name == DROPPED.get(kind) and (field, other_field) == _PROBES:
-            places += 1
-            continue
-        parts, other_parts = (each if isinstance(each, tuple) else (each,) for each in (field, other_field))
-        if len(parts) != len(other_parts):
-            return None
-        for part, other_part in zip(parts, other_parts, strict=True):
-            if part != other_part:
-                inside = _rate_places(part, other_part) if isinstance(part, Layer) else None
-                if inside is None:
-                    return None
-                places += inside
-    return places
 
 
 @lru_cache(maxsize=1024)

@@ -219,7 +219,7 @@ class SameConv2d(nn.Conv2d):
         around: list[int] = []
         windows = zip(self.kernel_size[::-1], self.dilation[::-1], self.stride[::-1], strict=True)
         for side, (kernel, dilation, stride) in zip(x.shape[:1:-1], windows, strict=True):
-            both = max(0, (-(-side // stride) - 1) * stride + dilation * (kernel - 1) + 1 - side)
+            both = max(0, (side - 1) // stride * stride + dilation * (kernel - 1) + 1 - side)
             around += [both // 2, both - both // 2]
         padded = functional.pad(x, around)
         return functional.conv2d(padded, self.weight, self.bias, self.stride, (0, 0), self.dilation, self.groups)

@@ -28,7 +28,7 @@ from naslab.arch.plan import Concat, Dag, DropPath, Identity, Layer, Residual, S
 
 Rows: TypeAlias = bytes
 """Rows as bytes: of each its digest (16 bytes), then the rates of the stochastic depth in it (8 bytes each)."""
-DROPPED = {Residual: "drop_rate", Dag: "drop_rate", DropPath: "rate"}
+_DROPPED = {Residual: "drop_rate", Dag: "drop_rate", DropPath: "rate"}
 """The layers of stochastic depth, each with the field of its rate."""
 _DIGEST_BYTES = 16
 _NESTED = frozenset({Sequence, Identity, Concat, Residual, Dag})
@@ -86,11 +86,7 @@ def _row(layer: Layer) -> Row:
 
 
 def _new_row(essence: dict[str, Any], rates: list[float]) -> Row:
-    return row_with(digest_of(essence), rates)
-
-
-def row_with(digest: bytes, rates: list[float]) -> Row:
-    """The row of this `digest` (16 bytes) and these `rates` of stochastic depth."""
+    digest = digest_of(essence)
     return Row(digest, tuple(rates), digest + b"".join(map(rate_bytes, rates)) if rates else digest)
 
 
@@ -163,7 +159,7 @@ def essence_of(value: Any, rates: list[float]) -> Any:
 def _essence_of_fields(value: msgspec.Struct, rates: list[float]) -> dict[str, Any]:
     """The class and its fields, but for labels and what holds its default."""
     kind = type(value)
-    dropped = DROPPED.get(kind)
+    dropped = _DROPPED.get(kind)
     fields: dict[str, Any] = {}
     for name, default, plain_default in _fields(kind):
         field = getattr(value, name)

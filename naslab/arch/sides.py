@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from naslab.arch.declaration import HeightWidth
+from naslab.arguments import described
 from naslab.errors import SpecError
 
 Sides: TypeAlias = int | tuple[int, int]
@@ -41,11 +42,27 @@ def one_spelling(sides: Any) -> Any:
 
 
 def settle_sides(spec: msgspec.Struct, *fields: str) -> None:
-    """Bring the `fields` of a new `spec`, which hold `Sides` or `None`, into their one spelling."""
+    """Bring the `fields` of a new `spec`, which hold `Sides` or `None`, into their one spelling.
+
+    Raises `SpecError` where what is no number is no (height, width) either.
+    """
     for field in fields:
         sides = getattr(spec, field)
         if type(sides) is not int and sides is not None:
-            msgspec.structs.force_setattr(spec, field, one_spelling(sides))
+            msgspec.structs.force_setattr(spec, field, settled(sides, field))
+
+
+def settled(sides: Any, field: str) -> Sides:
+    """The one spelling of `sides`. Raises `SpecError` naming the `field` where they are no number and no pair of them.
+
+    >>> settled([3, 3], "kernel"), settled((1, 7), "kernel")
+    (3, (1, 7))
+    """
+    pair = sides if isinstance(sides, list | tuple) else (sides, sides)
+    if len(pair) != 2 or not all(type(side) is int for side in pair):
+        raise SpecError(field, f"must be a whole number or [height, width], got {described(sides)}")
+    spelling: Sides = one_spelling(sides)
+    return spelling
 
 
 def require_odd(kernel: Sides, field: str = "kernel") -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Any, get_args
+
 import msgspec
 
 from naslab.arch.block import Block
 from naslab.arch.cost import head_tally, stage_tallies
+from naslab.arch.declaration import HeightWidth
 from naslab.arch.plan import Shape
 from naslab.arch.sides import Sides, shown_sides
 from naslab.arch.spec import ArchSpec, Stage
@@ -87,7 +91,16 @@ def describe_block(block: Block) -> str:
     named = [field for field in _SHAPE if field in block.__struct_fields__ and field not in replaced]
     shape = {field: getattr(block, field) for field in named}
     kind = plain.pop("type")
-    return " ".join([kind, *(f"{field} {_phrase(value)}" for field, value in (shape | plain).items())])
+    told = shape | plain
+    for field in _sides_of(type(block)) & told.keys():
+        told[field] = _window(told[field])
+    return " ".join([kind, *(f"{field} {_phrase(value)}" for field, value in told.items())])
+
+
+@cache
+def _sides_of(kind: type[Block]) -> frozenset[str]:
+    """The fields of a block that may hold (height, width)."""
+    return frozenset(each.name for each in msgspec.structs.fields(kind) if HeightWidth in get_args(each.type))
 
 
 def describe_stage(stage: Stage) -> str:
@@ -105,11 +118,17 @@ def describe_arch(arch: ArchSpec) -> list[str]:
     return [describe_stage(stage) for stage in arch.stem + arch.stages]
 
 
+def _window(value: Any) -> Any:
+    """A pair of numbers as descriptions write a height and a width; anything else as it is."""
+    is_pair = isinstance(value, list | tuple) and len(value) == 2 and all(type(each) is int for each in value)
+    return shown_sides(tuple(value)) if is_pair else value
+
+
 def _phrase(value: object) -> str:
     if isinstance(value, dict):
         return "(" + " ".join(f"{key} {_phrase(each)}" for key, each in value.items()) + ")" if value else "on"
     if isinstance(value, list | tuple):
-        parts = [_phrase(each) for each in value]
+        parts = [_phrase(_window(each)) for each in value]
         return f"of {len(parts)}" if any(isinstance(each, dict) for each in value) else "/".join(parts)
     if value is None:
         return "none"

@@ -7,7 +7,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, redirect_stderr, redirect_stdout
 from typing import NamedTuple
 
 import msgspec
@@ -15,7 +15,7 @@ import msgspec
 from naslab.errors import NaslabError, WorkerError
 from naslab.estimators.estimator import Estimator, Workbench
 from naslab.estimators.failures import failure_of
-from naslab.execution.printed import printed_lines
+from naslab.execution.printed import PrintedLines
 from naslab.passwords import without_passwords
 from naslab.study.outcome import Candidate, EpochRecord, Estimate, Failure
 from naslab.training.turns import turns_of_machine
@@ -69,12 +69,13 @@ Message = Ready | Refused | EpochRecord | Said | Done
 class Worker:
     """An estimator with its device and data: prepared once, then candidates one at a time.
 
-    `placement` says where it runs. Whatever is raised inside comes back as a `Refused` or as an estimate with a
-    failure.
+    `placement` says where it runs, `printed` takes what it prints. Whatever is raised inside comes back as a `Refused`
+    or as an estimate with a failure.
     """
 
-    def __init__(self, estimator: Estimator, placement: Placement) -> None:
+    def __init__(self, estimator: Estimator, placement: Placement, printed: PrintedLines | None = None) -> None:
         self._estimator = estimator
+        self._printed = PrintedLines(sys.stdout) if printed is None else printed
         self._placement = placement
         self._bench = Workbench(
             device=placement.device, threads=placement.threads, worker=placement.name, turns=turns_of_machine()
@@ -110,7 +111,7 @@ class Worker:
 
         self._bench.report = reported
         try:
-            with turns.work(), nullcontext() if say is None else printed_lines(sys.stdout, say):
+            with turns.work(), nullcontext() if say is None else self._printed.given_to(say):
                 estimate = self._estimator.estimate(candidate, self._bench)
             require_storable(estimate)
         except Exception as error:  # noqa: BLE001 - the boundary: a candidate's failure is a value
@@ -132,8 +133,12 @@ class Worker:
 
 def load_worker(payload: bytes, placement: Placement) -> Worker:
     """The worker of a pickled estimator, the driver's own; raises `WorkerError` where it cannot be loaded here."""
+    printed = PrintedLines(sys.stdout)
+    text = printed.text()
     try:
-        return Worker(pickle.loads(payload), placement)  # noqa: S301 - over a private connection
+        with redirect_stdout(text), redirect_stderr(text):  # for handlers of logging that a module makes
+            estimator = pickle.loads(payload)  # noqa: S301 - over a private connection
+        return Worker(estimator, placement, printed)
     except Exception as error:  # a module that workers cannot import, say
         raise unprepared(error) from error
 

@@ -6,10 +6,15 @@ import faulthandler
 import os
 import signal
 import sys
+import threading
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from naslab.errors import WorkerError
+
+if TYPE_CHECKING:
+    from naslab.execution.worker import Said
+    from naslab.study.outcome import EpochRecord
 
 START = "import sys; sys.path[:] = sys.argv[3:]; from naslab.execution.worker_process import main; main()"
 """The program of a worker process; its arguments are two file descriptors and the driver's module search path."""
@@ -55,7 +60,13 @@ def serve(channel: Connection[Any, Any]) -> None:
     answer = worker.prepare()
     channel.send(answer)
     is_usable = isinstance(answer, Ready)
+    one_at_a_time = threading.Lock()  # a training's threads print
+
+    def send(message: EpochRecord | Said) -> None:
+        with one_at_a_time:
+            channel.send(message)
+
     while is_usable:
-        done = worker.estimate(channel.recv(), channel.send, lambda text: channel.send(Said(text)))
+        done = worker.estimate(channel.recv(), send, lambda text: send(Said(text)))
         channel.send(done)
         is_usable = done.is_usable

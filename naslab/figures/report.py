@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from naslab.analysis.convergence import Convergence, converged
+from naslab.analysis.convergence import Convergence, converged, converged_in_part
 from naslab.analysis.curves import CurveTable, learning_curves
 from naslab.analysis.facts import FactTable, facts
 from naslab.analysis.failures import FailureTable, failures
@@ -84,7 +84,9 @@ def report_tables(view: StudyView) -> ReportTables:
         baselines=family(view.baselines, score.metric),
         failures=failures(view.outcomes, view.whole),
         facts=facts(view),
-        convergence=converged(view.outcomes, view.problem, reference),
+        convergence=converged(view.outcomes, view.problem, reference)
+        if view.whole is None
+        else converged_in_part(course, view.whole.num_outcomes),
         rungs=None if view.record.rungs is None else rung_table(view.outcomes, view.record.rungs, score.metric),
     )
 

@@ -86,7 +86,8 @@ def front_section(
         f"The hypervolume is the part dominated of the box from {rules}, to the ideal. "
         f"{choices.test if choices else ''} {_thinned_words(found)}"
     ).rstrip()
-    drawn = front_figure(found, baselines=baselines, family=members, choices=choices, limits=view.problem.limits)
+    axes = (choices.along, choices.up) if choices else (None, None)
+    drawn = front_figure(found, *axes, baselines, members, choices, view.problem.limits)
     parts = [figure_block(drawn, "front-figure", note, height=520, level="")]
     if choices is not None and choices.takes:
         parts.append(_takes_block(choices, found))
@@ -294,7 +295,11 @@ def _trials_words(view: StudyView, failed: FailureTable) -> tuple[str, str]:
     """How many trials there are of how many asked for, and how long each trained; rungs count networks."""
     waiting = f", {view.num_in_flight} in flight" if view.num_in_flight else ""
     if view.record.rungs is None:
-        spent = f"{view.record.epochs} epochs each" if has_trained(view.record) else "nothing was trained"
+        spent = (
+            f"{view.record.epochs} epoch{'s' * (view.record.epochs != 1)} each"
+            if has_trained(view.record)
+            else "nothing was trained"
+        )
         return f"{failed.num_outcomes} of {view.record.trials}", f"{spent}{waiting}"
     num_networks = len({each.candidate.arch_id for each in view.outcomes})
     if view.whole is not None:

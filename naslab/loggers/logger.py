@@ -75,8 +75,9 @@ class Destination(Protocol):
 class Logger:
     """Writes finished trials to a `destination`, also those of before that it does not have yet; `show` is told events.
 
-    It is a context, which closes the destination. A trial that cannot be written is tried again with the next one, so
-    that no search ends for it; at the end `StudyError` says how many are missing.
+    It is a context, which closes the destination. A destination that cannot be read as a run begins ends it by a
+    `StudyError`. A trial that cannot be written is tried again with the next one, so that no search ends for it; at the
+    end `StudyError` says how many are missing.
     """
 
     def __init__(self, destination: Destination) -> None:
@@ -90,7 +91,13 @@ class Logger:
         """Take up an `event` of a run: an observer, as `on_event` takes them."""
         if isinstance(event, StudyOpened):
             self._study = event.record.name
-            self._written = self._destination.written(self._study)
+            try:
+                self._written = self._destination.written(self._study)
+            except Exception as error:  # noqa: BLE001 - the packages' own; a trace would show the address, password and all
+                raise StudyError(
+                    f"what is logged of study '{self._study}' could not be read ({_words(error)}); nothing was "
+                    "trained: put the address of --log right, or leave it out and give it when the study goes on"
+                ) from None
             for outcome in event.outcomes:
                 self._write(outcome)
         elif isinstance(event, TrialFinished):
@@ -115,11 +122,23 @@ class Logger:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._waiting and error is None:
-            count, why = len(self._waiting), f"{type(self._failure).__name__}: {self._failure}"
-            told = f"{count} trial{'s' if count > 1 else ''} of study '{self._study}' could not be logged"
-            raise StudyError(f"{told} ({why}); they are in the ledger, and the same command again logs them")
-        self._destination.close()
+        told = ""
+        if self._waiting:
+            count = len(self._waiting)
+            told = (
+                f"{count} trial{'s' if count > 1 else ''} of study '{self._study}' could not be logged "
+                f"({_words(self._failure)}); they are in the ledger, and the same command again logs them"
+            )
+        try:
+            self._destination.close()
+        except Exception as failure:  # noqa: BLE001 - a run that ends by an error of its own tells that one
+            told = told or f"the log of study '{self._study}' could not be closed ({_words(failure)})"
+        if told and error is None:
+            raise StudyError(told)
+
+
+def _words(failure: Exception | None) -> str:
+    return f"{type(failure).__name__}: {failure}"
 
 
 def _epoch_values(epoch: EpochRecord) -> dict[str, float]:

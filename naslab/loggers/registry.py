@@ -47,7 +47,8 @@ def logger_words() -> list[str]:
 def open_logger(name: str) -> Logger:
     """The logger called `name`, such as `tensorboard:runs`; give its `show` as `on_event` to a search.
 
-    Raises `UnknownNameError` for another name, `SpecError` where its target or its package is missing.
+    Raises `UnknownNameError` for another name, `SpecError` where its target or its package is missing, or it
+    cannot be opened.
 
     >>> import naslab
     >>> with open_logger("tensorboard:runs") as logger:  # doctest: +SKIP
@@ -63,4 +64,7 @@ def open_logger(name: str) -> Logger:
         raise SpecError("log", f"must say where to, as {row.name}:{row.target}, got '{shown(name)}'")
     if find_spec(row.package) is None:
         raise SpecError("log", f"{row.name} needs the package {row.package}: pip install 'naslab[{row.extra}]'")
-    return Logger(import_module(row.module).open_destination(target))
+    try:
+        return Logger(import_module(row.module).open_destination(target))
+    except Exception as error:  # noqa: BLE001 - the packages' own; a trace would show the address, password and all
+        raise SpecError("log", f"'{shown(name)}' could not be opened ({type(error).__name__}: {error})") from None

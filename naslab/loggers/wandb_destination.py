@@ -30,7 +30,7 @@ class WandbDestination:
             name=f"{trial.study} {trial.label}",
             config={**trial.texts, "study": trial.study, "trial": trial.trial, "failure": trial.failure},
             reinit=True,
-            settings=wandb.Settings(silent=True),
+            settings=wandb.Settings(silent=True, x_disable_meta=True),  # which would hold the command's passwords
         )
         for epoch, values in trial.curve:
             run.log({f"curve/{name}": value for name, value in values.items()}, step=epoch)

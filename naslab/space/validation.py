@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from naslab.arch.cost import cost
 from naslab.errors import SpecError
 from naslab.space.decoding import Decoding
 from naslab.space.genome import Gene, Genome, Hole
+from naslab.space.template import is_hole
 from naslab.space.tree import Tree, locate
 from naslab.space.walk import at_random, first_option, from_known, walk
 
@@ -39,8 +41,12 @@ def refuse_bad_options(tree: Tree, decoding: Decoding) -> None:
             known = tree.given[path] | {path: option}
             if Gene(path, option) not in seen.genes and not seen.sees(known):
                 _try(tree, decoding, known)
-    strides = {path: _largest(hole) for path, hole in tree.holes.items() if path.endswith("stride")}
+    strides = {path: _largest(hole) for path, hole in tree.holes.items() if _OF_A_STRIDE.search(path)}
     _try(tree, decoding, strides)
+
+
+_OF_A_STRIDE = re.compile(r"stride(\.choice\[\d+\])*(\[\d\])?(\.choice\[\d+\])*$")
+"""Paths of holes for a stride, or for one side of it."""
 
 
 class _Seen:
@@ -106,8 +112,12 @@ def _largest(hole: Hole) -> int:
 
 
 def _area(stride: Any) -> int:
-    """How many positions become one at a stride of plain values; 0 for what is none."""
-    if not isinstance(stride, int | list):
-        return 0
-    height, width = (stride, stride) if isinstance(stride, int) else stride
-    return int(height * width)
+    """How many positions become one at a stride of plain values and holes; 0 for what is none."""
+    return prod(_longest(side) for side in (stride if isinstance(stride, list) else (stride, stride)))
+
+
+def _longest(side: Any) -> int:
+    """The longest step of one side of a stride: of its options, where it is a hole."""
+    if is_hole(side):
+        return max(_longest(option) for option in side["choice"])
+    return side if isinstance(side, int) else 0

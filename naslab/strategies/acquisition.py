@@ -57,6 +57,10 @@ def expected_improvement(mean: Matrix, deviation: Matrix, best: Matrix | float) 
     return np.where(is_certain, np.maximum(gap, 0.0), np.maximum(expected, 0.0))
 
 
+PLAIN: tuple[Improvement, ...] = (expected_improvement,) * 3
+"""The improvements of losses on the scale of the front."""
+
+
 def expected_hypervolume_improvement(
     mean: Matrix, deviation: Matrix, front: Matrix, reference: Vector, improvements: Sequence[Improvement] = ()
 ) -> Vector:
@@ -70,7 +74,7 @@ def expected_hypervolume_improvement(
     below = _front_below(front, reference)
     edges = np.append(below[:, 0], reference[0])
     heights = np.concatenate(([reference[1]], below[:, 1]))
-    along, across = improvements or (expected_improvement, expected_improvement)
+    along, across = improvements or PLAIN[:2]
     freed = along(mean[:, :1], deviation[:, :1], edges[None, :])
     widths = np.diff(freed, axis=1, prepend=0.0)
     gains = across(mean[:, 1:], deviation[:, 1:], heights[None, :])
@@ -151,9 +155,6 @@ def expected_gain_of_boxes(
     widths = first[:, boxes.right] - first[:, boxes.left]
     depths = third[:, boxes.far] - third[:, boxes.near]
     return np.asarray(np.einsum("ij,ij,ij->i", widths, second[:, boxes.top], depths))
-
-
-PLAIN: tuple[Improvement, ...] = (expected_improvement,) * 3
 
 
 def _front_below(front: Matrix, reference: Vector) -> Matrix:

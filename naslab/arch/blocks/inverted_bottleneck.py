@@ -16,7 +16,7 @@ from naslab.arch.block import (
     scaled_width,
 )
 from naslab.arch.plan import ChannelShuffle, ChannelSlice, Layer, Residual, Sequence, Shape, concat, seq
-from naslab.arch.sides import Sides, one_spelling, require_odd, require_window
+from naslab.arch.sides import Sides, require_odd, require_window, settled
 
 
 class MBConv(Block, frozen=True, tag="mbconv"):
@@ -191,7 +191,8 @@ def mixed_depthwise(
 def _require_inverted(block: MBConv | InvertedBottleneck) -> None:
     require_window(block, "kernel")
     if block.kernels:
-        msgspec.structs.force_setattr(block, "kernels", tuple(map(one_spelling, block.kernels)))
+        kernels = tuple(settled(kernel, f"kernels[{index}]") for index, kernel in enumerate(block.kernels))
+        msgspec.structs.force_setattr(block, "kernels", kernels)
     for index, kernel in enumerate(block.kernels):
         require_odd(kernel, f"kernels[{index}]")
     require(len(block.kernels) != 1, "kernels", f"one kernel is written as kernel, got {block.kernels}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import msgspec
 import pytest
@@ -14,6 +15,7 @@ from naslab.analysis.family import gain_words, rescaled_family
 from naslab.analysis.front import FrontTable
 from naslab.figures.front import MOST_DOTS, front_figure
 from naslab.figures.label_places import label_places
+from naslab.metrics import Metric, declare_metric, withdraw_metric
 from naslab.study.outcome import Outcome
 from naslab.study.problem import Limit, Objective
 
@@ -58,6 +60,48 @@ def test_without_standard_errors_nothing_is_called_alike() -> None:
             for each, value in ((measured(0, CHEAP, 90, 1), 90.0), (measured(1, MIDDLE, 89, 1), 89.9))]  # fmt: skip
     _, found = chosen(*bare)
     assert (found.alike, found.test) == (frozenset(), "")
+
+
+@pytest.fixture
+def wrong() -> Iterator[str]:
+    """A metric to be made small, with a standard error."""
+    yield declare_metric(Metric(name="wrong", maximise=False, standard_error="wrong_sem")).name
+    withdraw_metric("wrong")
+
+
+def test_a_score_that_is_made_small_is_compared_as_well(wrong: str) -> None:
+    """An error with a standard error of its own: the same choices as of the accuracy, in either order of objectives."""
+    goals = (Objective(wrong, maximise=False), Objective.named("macs"))
+    made = []
+    for outcome in synthetic.study().outcomes:
+        found = outcome.estimate.measured
+        own = {wrong: 100 - found["accuracy"], f"{wrong}_sem": found["accuracy_sem"]} if found else {}
+        estimate = msgspec.structs.replace(outcome.estimate, measured={**found, **own})
+        made.append(msgspec.structs.replace(outcome, estimate=estimate))
+    right, first, wrong_first = (choices_of(front(made, each)) for each in (GOALS, GOALS[::-1], goals))
+    assert first == right
+    assert right is not None
+    assert wrong_first is not None
+    assert (wrong_first.along, wrong_first.up, wrong_first.is_tested) == ("macs", wrong, True)
+    assert wrong_first.alike == right.alike != frozenset()
+    assert [each[:2] for each in wrong_first.takes] == [each[:2] for each in right.takes]
+    assert choices_of(front(made, (GOALS[0], Objective("macs", maximise=True)))) is None
+
+
+@pytest.mark.parametrize(
+    ("costs", "budgets"), [((-4.0, -3.0), ["≤-3"]), ((0.0, 0.0), ["≤0"]), ((2.0, 8.0), ["≤8", "≤4", "≤2"])]
+)
+def test_what_costs_nothing_has_no_half(costs: tuple[float, float], budgets: list[str]) -> None:
+    made = []
+    for trial, cost in enumerate(costs):
+        outcome = measured(trial, (CHEAP, DEAR)[trial], 90.0 + trial * (costs[0] != costs[1]), 0.1)
+        values = {**outcome.estimate.measured, "drift": cost}
+        made.append(
+            msgspec.structs.replace(outcome, estimate=msgspec.structs.replace(outcome.estimate, measured=values))
+        )
+    found = choices_of(front(made, (GOALS[0], Objective("drift", maximise=False))))
+    assert found is not None
+    assert [each.reason for each in found.takes] == budgets
 
 
 def test_a_straight_front_has_no_knee() -> None:

@@ -70,6 +70,9 @@ def test_the_words_tell_the_record_as_it_is(found: Convergence) -> None:
     assert "after 8 it expected 2 (1 to 3) of 8 more, and 1.5 came" in told
     assert "1 of 2 lay within" in told
     assert "no record yet" in found._replace(record=()).words
+    assert " As many again (40 more) may gain " in found.words
+    assert " 128 more may gain " in found._replace(again=Expected(500, 128, 0.02, 0.01, 0.03)).words
+    assert " points of what an ideal network would dominate" in found.words
 
 
 def test_few_networks_and_other_fronts_say_only_what_came() -> None:

@@ -77,6 +77,15 @@ def test_front_progress_and_counts_are_those_of_all(ledger: Ledger, part: StudyV
     assert grown <= set(course.numbers)
 
 
+def test_the_last_third_is_that_of_all_and_a_part_teaches_no_model(ledger: Ledger, part: StudyView) -> None:
+    found = report_tables(part).convergence
+    share = report_tables(read_study(ledger, "digits-demo")).progress.hypervolume_share
+    assert found is not None
+    assert found.last_third == pytest.approx((share[-1] - share[199]) / share[-1])
+    assert (found.num_trials, found.again, found.record) == (300, None, ())
+    assert "A part of the trials was read: what more trials would gain is not known." in found.words
+
+
 def test_the_page_says_what_is_left_out(part: StudyView) -> None:
     tables = report_tables(part)
     assert f"{tables.front.num_left_out:,} are not" in report_body(tables, "studies.db")

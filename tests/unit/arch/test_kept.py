@@ -33,11 +33,12 @@ GATE = Gate(seq(pool=GlobalPool(), fc=Conv(8, 8), act=Act("sigmoid")))
     [
         (Residual(BODY), Kept(3 * 128, 5 * 128)),
         (Residual(BODY, seq(conv=Conv(8, 8), norm=Norm(8))), Kept(4 * 128, 6 * 128)),
+        (Gate(seq(pool=GlobalPool(), fc=Conv(8, 8))), Kept(128 + 8 + 8, 128 + 8 + 8 + 2 * 128)),
         (GATE, Kept(128 + 8 + 8, 128 + 8 + 8 + 2 * 128)),
         (Concat(("one", "two"), (filter_of(8, 4), filter_of(8, 8))), Kept(128, 128 + 128 + 192)),
         (Concat(("one",), (filter_of(8, 4),)), Kept(128, 128 + 128 + 64)),
     ],
-    ids=["residual", "projected shortcut", "gate", "two branches", "one branch"],
+    ids=["residual", "projected shortcut", "gate of a bare convolution", "gate", "two branches", "one branch"],
 )
 def test_combinators_keep_what_their_parts_keep(layer: Layer, kept: Kept) -> None:
     assert kept_values(layer, MAP) == kept

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -40,6 +41,27 @@ def test_the_two_sides_are_told_apart() -> None:
     images = torch.randn(1, 1, 8, 7, generator=torch.Generator().manual_seed(0))
     padded = functional.pad(images, (2, 2, 0, 1))  # 7 columns by 3: 3 windows of 5 reach over 11
     assert torch.equal(conv(images), functional.conv2d(padded, conv.weight, None, (2, 3)))
+
+
+def test_a_dilated_window_reaches_over_what_lies_between() -> None:
+    conv = SameConv2d(1, 1, (3, 5), (2, 3), dilation=(3, 1), bias=False)
+    images = torch.randn(1, 1, 8, 7, generator=torch.Generator().manual_seed(0))
+    padded = functional.pad(images, (2, 2, 2, 3))  # 8 rows by 2: 4 windows of 3, 3 apart, reach over 13
+    assert torch.equal(conv(images), functional.conv2d(padded, conv.weight, None, (2, 3), dilation=(3, 1)))
+
+
+def test_a_file_that_is_timed_pads_odd_sides_as_the_network_does(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxscript")
+    from onnx.reference import ReferenceEvaluator
+
+    from naslab.training.onnx_file import write_onnx_quickly
+
+    network = build(arch_of("same", 13), 0).eval()
+    assert write_onnx_quickly(network, (3, 13, 13), tmp_path / "net.onnx")
+    images = torch.randn(2, 3, 13, 13, generator=torch.Generator().manual_seed(0))
+    (found,) = ReferenceEvaluator(onnx.load(tmp_path / "net.onnx")).run(None, {"images": images.numpy()})
+    assert torch.allclose(torch.from_numpy(found), network(images), atol=1e-5)
 
 
 def test_every_strided_filter_of_a_network_has_it() -> None:

@@ -2,24 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 import yaml
 
-from naslab.arch import ArchSpec, ConvBlock, Stage, cost
+from naslab.arch import (
+    ArchSpec,
+    Bottleneck,
+    Cell,
+    CellInput,
+    ConvBlock,
+    Edge,
+    FractionalPoolBlock,
+    GraphCell,
+    MBConv,
+    Pair,
+    PoolBlock,
+    Stage,
+    UniversalBottleneck,
+    cost,
+)
+from naslab.arch.block import PLAIN
 from naslab.arch.blocks.parallel import ConvStep, Parallel, PoolStep
 from naslab.arch.build import build
 from naslab.arch.files import BLOCKS, decode_arch, encode
 from naslab.arch.identity import arch_id
 from naslab.arch.lower import lower
+from naslab.arch.plan import Layer, Subsample, named_parts
 from naslab.arch.sides import Sides, pair_of
 from naslab.arch.spec import MAX_STRIDE
+from naslab.arch.summary import describe_block, describe_stage
 from naslab.errors import SpecError
 from naslab.notations.registry import NOTATIONS, write_notation
 from naslab.scaling.scale import scale
 from naslab.space import SearchSpace
+from naslab.space.matching import options_as_written
+from naslab.space.tree import grow_tree
 from naslab.training.inheritance import inherit
 
 WITH_KERNEL = sorted(name for name, kind in BLOCKS.items() if "kernel" in kind.__struct_fields__)
@@ -101,6 +122,15 @@ def test_a_space_holds_windows_of_two_sides_by_holes(kernel: Sides, stride: Side
     assert space.decode(genome) == arch
 
 
+def test_equal_sides_are_read_off_a_template_however_they_are_written() -> None:
+    """Read, not found by trying each: a large space has too many."""
+    block = {"type": "conv", "kernel": {"choice": [[3, 3], [1, 7]]}, "dilation": [{"choice": [1, 2]}, 2]}
+    space = SearchSpace({**TEMPLATE, "stages": [{"block": block, "width": 8, "stride": [2, 2]}]})
+    arch = network({"type": "conv", "kernel": 3, "dilation": 2}, 2, 8)
+    (options,) = options_as_written(grow_tree(space.template), arch)
+    assert sorted(options.values()) == [0, 1]
+
+
 def test_two_spellings_of_one_option_are_refused() -> None:
     template = {**TEMPLATE, "stages": [{"block": {"type": "conv", "kernel": {"choice": [3, [3, 3]]}}, "width": 8}]}
     with pytest.raises(SpecError, match="is the same option as choice"):
@@ -123,6 +153,71 @@ def test_what_is_no_window_is_told_in_one_line(block: dict[str, Any], stride: An
     with pytest.raises(SpecError, match=rule) as caught:
         lower(network(block, stride))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("sides", [(1,), (1, 3, 5), [], (1.0, 3), "3", 3.0, True])
+@pytest.mark.parametrize(
+    ("make", "field"),
+    [
+        (lambda sides: ConvBlock(kernel=sides), "kernel"),
+        (lambda sides: ConvBlock(padding=sides), "padding"),
+        (lambda sides: ConvBlock(dilation=sides), "dilation"),
+        (lambda sides: Bottleneck(shortcut_kernel=sides), "shortcut_kernel"),
+        (lambda sides: UniversalBottleneck(first=sides), "first"),
+        (lambda sides: MBConv(kernels=(3, sides)), r"kernels\[1\]"),
+        (lambda sides: PoolBlock(kernel=sides), "kernel"),
+        (lambda sides: FractionalPoolBlock(kernel=sides), "kernel"),
+        (lambda sides: ConvStep(width=4, kernel=sides), "kernel"),
+        (lambda sides: Stage(block=ConvBlock(), stride=sides), "stride"),
+    ],
+)
+def test_python_values_that_are_no_window_are_told_by_their_field(
+    make: Callable[[Any], object], field: str, sides: Any
+) -> None:
+    with pytest.raises(SpecError, match=rf"^{field}: must be a whole number or \[height, width\], got "):
+        make(sides)
+
+
+def valid_conv(stride: Any) -> dict[str, Any]:
+    return {"block": {"type": "conv", "padding": 0}, "width": 8, "stride": stride}
+
+
+@pytest.mark.parametrize("written", [lambda hole: [hole, 1], lambda hole: {"choice": [1, [hole, 1]]}])
+def test_the_largest_strides_together_are_tried_where_a_side_is_a_hole(written: Callable[[Any], Any]) -> None:
+    first, second = (written({"choice": each}) for each in ([4, 1], [1, 4]))
+    template = {"num_classes": 3, "stages": [valid_conv(first), valid_conv(second), valid_conv(1)]}
+    with pytest.raises(SpecError, match=r"stages\[2\].conv: .*too small for the strides"):
+        SearchSpace({"input": [3, 28, 28], **template})
+    assert SearchSpace({"input": [3, 64, 64], **template}).size() in (4, 9)
+
+
+def test_words_tell_a_window_from_several_kernels() -> None:
+    assert describe_stage(Stage(block=ConvBlock(kernel=(1, 7), dilation=(1, 2)), stride=(2, 1))) == (
+        "conv kernel [1, 7] dilation [1, 2], stride [2, 1]"
+    )
+    mixed = ((3, 5, 7), ((3, 5), 7))
+    assert [describe_block(MBConv(kernels=kernels)) for kernels in mixed] == [
+        "mbconv expansion 6 kernels 3/5/7",
+        "mbconv expansion 6 kernels [3, 5]/7",
+    ]
+
+
+def subsamples(layer: Layer) -> set[Subsample]:
+    inside = (part for _, part in named_parts(layer))
+    return {layer} if isinstance(layer, Subsample) else set().union(*map(subsamples, inside))
+
+
+SKIPS = GraphCell(inputs=2, nodes=((CellInput(op="skip_connect", state=0), CellInput(op="skip_connect", state=1)),))
+HALVES = Cell(pairs=(Pair(left=Edge(op="conv_3x3", state=0), right=Edge(op="identity", state=1)),), lookback=2)
+
+
+@pytest.mark.parametrize("cell", [SKIPS, HALVES])
+def test_halves_of_a_reduction_are_shifted_along_the_sides_that_shrink(cell: GraphCell | Cell) -> None:
+    """Shifted along a side of one position, the odd half would be zeros alone."""
+    shapes = (8, 16, 1), (8, 8, 1)
+    assert subsamples(cell.lower_on(shapes, 8, 1, PLAIN)) == {Subsample((2, 1)), Subsample((2, 1), (1, 0))}
+    square = (8, 16, 16), (8, 8, 8)
+    assert subsamples(cell.lower_on(square, 8, 1, PLAIN)) == {Subsample((2, 2)), Subsample((2, 2), (1, 1))}
 
 
 @pytest.mark.parametrize("child", [(1, 5), 3, (3, 7), (7, 1)])

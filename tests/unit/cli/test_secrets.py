@@ -38,6 +38,7 @@ FORMS = (
     "mysql://me:{}@127.0.0.1:1/lab",
     "redis://:{}@127.0.0.1:1/0",
     "ray://me:{}@127.0.0.1:1",
+    "https://{}@127.0.0.1:1",
     "host=127.0.0.1 port=1 user=me password={}",
 )
 EACH = 2

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,9 +11,9 @@ import msgspec
 import pytest
 import synthetic_study as synthetic
 
-from naslab.errors import NaslabError, StudyError
+from naslab.errors import NaslabError, SpecError, StudyError
 from naslab.execution.events import StudyOpened, TrialFinished, each_of
-from naslab.loggers import open_logger
+from naslab.loggers import open_logger, registry
 from naslab.loggers.logger import LoggedTrial, Logger
 from naslab.study.outcome import Outcome
 
@@ -22,12 +24,14 @@ OUTCOMES = VIEW.outcomes
 class Kept:
     """A destination in memory, which refuses as often as it is told to."""
 
-    def __init__(self, there: tuple[int, ...] = (), failures: int = 0) -> None:
+    def __init__(self, there: tuple[int, ...] = (), failures: int = 0, away: str = "") -> None:
         self.trials: list[LoggedTrial] = []
-        self.there, self.failures = set(there), failures
+        self.there, self.failures, self.away = set(there), failures, away
         self.is_closed = False
 
     def written(self, study: str) -> set[int]:
+        if self.away:
+            raise ConnectionError(self.away)
         return self.there
 
     def write(self, trial: LoggedTrial) -> None:
@@ -66,7 +70,50 @@ def test_what_could_not_be_written_is_written_later() -> None:
 
 def test_what_is_missing_in_the_end_is_told() -> None:
     told = r"12 trials .* could not be logged \(ConnectionError: no server\)"
-    with pytest.raises(StudyError, match=told), Logger(Kept(failures=99)) as logger:
+    kept = Kept(failures=99)
+    with pytest.raises(StudyError, match=told), Logger(kept) as logger:
+        run(logger)
+    assert kept.is_closed
+
+
+def test_a_server_that_is_away_at_first_is_told_without_its_password() -> None:
+    kept = Kept(away="https://me:opensesame@logs.example/ refused, https://opensesame@logs.example/ too")
+    with pytest.raises(StudyError, match="could not be read") as told, Logger(kept) as logger:
+        run(logger)
+    assert "opensesame" not in "".join(traceback.format_exception(told.value))
+    assert kept.is_closed
+
+
+def test_an_address_that_cannot_be_opened_is_told_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(name: str) -> None:
+        raise OSError("no such scheme as of odd://me:opensesame@logs.example/")
+
+    monkeypatch.setattr(registry, "find_spec", lambda package: package)
+    monkeypatch.setattr(registry, "import_module", refuse)
+    address = "mlflow:odd://me:opensesame@logs.example/"
+    with pytest.raises(SpecError, match="could not be opened") as told:
+        open_logger(address)
+    assert "opensesame" not in "".join(traceback.format_exception(told.value))
+
+
+class Shut(Kept):
+    """A destination that cannot be closed."""
+
+    def close(self) -> None:
+        raise ConnectionError("no server")
+
+
+def fail(error: Exception) -> None:
+    raise error
+
+
+def test_a_run_that_ends_by_an_error_tells_that_one_and_not_its_log() -> None:
+    with pytest.raises(KeyError, match="its own"), Logger(Shut()):
+        fail(KeyError("its own"))
+    with (
+        pytest.raises(StudyError, match=r"could not be closed \(ConnectionError: no server\)"),
+        Logger(Shut()) as logger,
+    ):
         run(logger)
 
 
@@ -109,7 +156,7 @@ def from_tensorboard(folder: Path) -> dict[int, tuple[dict[str, float], list[tup
 def from_mlflow(folder: Path) -> dict[int, tuple[dict[str, float], list[tuple[int, float]]]]:
     from mlflow.tracking import MlflowClient
 
-    client = MlflowClient(tracking_uri=folder.as_uri())
+    client = MlflowClient(tracking_uri=f"sqlite:///{folder}.db")
     [experiment] = [each for each in client.search_experiments() if each.name == VIEW.record.name]
     found = {}
     for each in client.search_runs([experiment.experiment_id]):
@@ -125,7 +172,7 @@ def from_mlflow(folder: Path) -> dict[int, tuple[dict[str, float], list[tuple[in
     ("package", "address", "read"),
     [
         ("tensorboard", lambda folder: f"tensorboard:{folder}", from_tensorboard),
-        ("mlflow", lambda folder: f"mlflow:{folder.as_uri()}", from_mlflow),
+        ("mlflow", lambda folder: f"mlflow:sqlite:///{folder}.db", from_mlflow),
     ],
 )
 @pytest.mark.filterwarnings("ignore")
@@ -145,10 +192,14 @@ def test_what_is_there_is_what_the_ledger_has(
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_weights_and_biases_has_an_offline_run_a_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_and_biases_has_an_offline_run_a_trial_and_no_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("wandb", reason="wandb is not installed")
+    monkeypatch.setattr(sys, "argv", ["naslab", "--ledger", "postgresql://me:opensesame@db/studies"])
     some = msgspec.structs.replace(VIEW, outcomes=OUTCOMES[:2])
     for _ in range(2):
         with open_logger(f"wandb:{tmp_path}") as logger:
             logger.show(StudyOpened(some.record, some.problem, some.outcomes))
     assert len(list((tmp_path / "wandb").glob("offline-run-*"))) == 2
+    assert not any(b"opensesame" in file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
