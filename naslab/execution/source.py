@@ -61,6 +61,30 @@ class CandidateSource(Protocol):
         ...
 
 
+class WrappedSource:
+    """The candidates of `source`, passed on as they are: what sources that add something to another one begin from."""
+
+    def __init__(self, source: CandidateSource) -> None:
+        self._source = source
+
+    @property
+    def total(self) -> int:
+        return self._source.total
+
+    @property
+    def is_exhausted(self) -> bool:
+        return self._source.is_exhausted
+
+    def resume(self, outcomes: Sequence[Outcome], in_flight: Sequence[Candidate]) -> Resumption:
+        return self._source.resume(outcomes, in_flight)
+
+    def propose(self, count: int, first_trial: int) -> list[Candidate]:
+        return self._source.propose(count, first_trial)
+
+    def learn(self, outcome: Outcome) -> None:
+        self._source.learn(outcome)
+
+
 def make_candidate(
     arch: ArchSpec,
     trial: int,
