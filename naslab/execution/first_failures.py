@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from naslab.errors import StudyError
 from naslab.execution.source import CandidateSource, Resumption, WrappedSource
+from naslab.study.finished import FinishedTrials
 from naslab.study.outcome import Candidate, Failure, Outcome
 
 FIRST_TRIALS = 3
@@ -24,7 +25,7 @@ class FirstFailuresSource(WrappedSource):
         self._is_over = False
 
     def resume(self, outcomes: Sequence[Outcome], in_flight: Sequence[Candidate]) -> Resumption:
-        self._is_over = any(each.is_complete for each in outcomes)
+        self._is_over = bool(FinishedTrials.of(outcomes).is_complete.any())
         return self._source.resume(outcomes, in_flight)
 
     def learn(self, outcome: Outcome) -> None:

@@ -7,10 +7,13 @@ import time
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
+import numpy as np
+
 from naslab.arch.block import require
 from naslab.execution.events import Observer, TimeIsUp, ignore
 from naslab.execution.source import CandidateSource, WrappedSource
 from naslab.ledger.record import RunRecord
+from naslab.study.finished import FinishedTrials
 from naslab.study.outcome import Candidate, Outcome
 
 
@@ -32,12 +35,12 @@ def searched_seconds(runs: Sequence[RunRecord], outcomes: Sequence[Outcome]) -> 
     >>> searched_seconds([RunRecord(command="", started=5.0)], [])
     0.0
     """
-    finished = sorted(each.finished for each in outcomes)
+    finished = np.sort(FinishedTrials.of(outcomes).columns.finished)
     edges = [*(each.started for each in runs), float("inf")]
     spent = 0.0
     for start, end in pairwise(edges):
-        within = [moment for moment in finished if start <= moment < end]
-        spent += within[-1] - start if within else 0.0
+        first, last = np.searchsorted(finished, [start, end])
+        spent += float(finished[last - 1]) - start if last > first else 0.0
     return spent
 
 

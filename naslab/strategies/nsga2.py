@@ -10,8 +10,8 @@ import numpy as np
 from naslab.arch.block import require
 from naslab.pareto import Losses
 from naslab.strategies.domain import Space
-from naslab.strategies.last_front import is_behind, last_front
-from naslab.strategies.outcome_history import Observation, OutcomeHistory, best_first
+from naslab.strategies.last_front import last_front, next_to_join
+from naslab.strategies.outcome_history import Observation, OutcomeHistory, order_of
 from naslab.strategies.random_search import samples
 from naslab.strategies.strategy import Proposal
 
@@ -34,7 +34,8 @@ class NSGA2:
         require(population >= 2, "population", f"must be at least 2, got {population}")
         self._space = space
         self._population = population
-        self._alive: list[Observation] = []
+        self._alive: list[int] = []
+        """The places of the population among what was told, the best first."""
         self._last_front: Losses | None = None
         """That of the population where nothing but a better outcome would change it, or its order."""
         self._num_read = 0
@@ -42,21 +43,25 @@ class NSGA2:
     def drafts(self, history: OutcomeHistory, rng: np.random.Generator) -> Iterator[Proposal]:
         """Random genomes until there is a population, then children of tournament winners."""
         self._read(history)
-        alive = self._alive
+        alive = history.told.at(self._alive)
         if history.num_searched < self._population or not alive:
             yield from samples(self._space, rng)
         yield from children(self._space, alive, lambda: int(rng.integers(len(alive), size=2).min()), rng)
 
     def _read(self, history: OutcomeHistory) -> None:
         """Let the outcomes not yet read join the population, one by one; it is kept best first."""
-        for observation in history.told[self._num_read :]:
-            if len(self._alive) == self._population and is_behind(observation, self._last_front):
-                continue
-            joined = [*self._alive, observation]
-            self._alive = [joined[index] for index in best_first(joined)[: self._population]]
-            is_in_order = best_first(self._alive).tolist() == list(range(len(self._alive)))
-            self._last_front = last_front(self._alive) if is_in_order else None
-        self._num_read = len(history.told)
+        losses = history.told.columns(len(history.told)).losses
+        while self._num_read < len(losses):
+            if len(self._alive) == self._population:
+                self._num_read = next_to_join(losses, self._num_read, self._last_front)
+                if self._num_read == len(losses):
+                    return
+            joined = np.array([*self._alive, self._num_read])
+            alive = joined[order_of(losses[joined])[: self._population]]
+            is_in_order = bool((order_of(losses[alive]) == np.arange(len(alive))).all())
+            self._last_front = last_front(losses[alive]) if is_in_order else None
+            self._alive = alive.tolist()
+            self._num_read += 1
 
 
 def children(
