@@ -37,9 +37,12 @@ def next_to_join(losses: Losses, first: int, front: Losses | None) -> int:
     size = LEAST_AT_ONCE
     while first < len(losses):
         group = losses[first : first + size]
-        is_behind = np.isnan(group[:, 0])
-        for point in front:
-            is_behind |= np.all(point <= group, axis=1) & np.any(point < group, axis=1)
+        no_better = np.ones((len(front), len(group)), dtype=np.bool_)
+        is_worse = np.zeros((len(front), len(group)), dtype=np.bool_)
+        for point, loss in zip(front.T, group.T, strict=True):
+            no_better &= point[:, None] <= loss
+            is_worse |= point[:, None] < loss
+        is_behind = (no_better & is_worse).any(axis=0) | np.isnan(group[:, 0])
         if not is_behind.all():
             return first + int(np.argmin(is_behind))
         first, size = first + size, min(2 * size, MOST_AT_ONCE)

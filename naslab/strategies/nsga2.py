@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 
 import numpy as np
+from numpy.typing import NDArray
 
 from naslab.arch.block import require
-from naslab.pareto import Losses
+from naslab.pareto import Losses, crowding_of_fronts, non_dominated_ranks
 from naslab.strategies.domain import Space
 from naslab.strategies.last_front import last_front, next_to_join
 from naslab.strategies.outcome_history import Observation, OutcomeHistory, order_of
@@ -56,12 +57,24 @@ class NSGA2:
                 self._num_read = next_to_join(losses, self._num_read, self._last_front)
                 if self._num_read == len(losses):
                     return
-            joined = np.array([*self._alive, self._num_read])
-            alive = joined[order_of(losses[joined])[: self._population]]
+            self._join(losses, np.array([*self._alive, self._num_read]))
+            self._num_read += 1
+
+    def _join(self, losses: Losses, joined: NDArray[np.intp]) -> None:
+        """Keep the best of the places `joined`; who leaves is of the last front and dominates none, so ranks stay."""
+        own = losses[joined]
+        if own.shape[1] == 1 or np.isnan(own).any():
+            alive = joined[order_of(own)[: self._population]]
             is_in_order = bool((order_of(losses[alive]) == np.arange(len(alive))).all())
             self._last_front = last_front(losses[alive]) if is_in_order else None
-            self._alive = alive.tolist()
-            self._num_read += 1
+        else:
+            ranks = non_dominated_ranks(own)
+            kept = np.lexsort((-crowding_of_fronts(own, ranks), ranks))[: self._population]
+            alive, own, ranks = joined[kept], own[kept], ranks[kept]
+            order = np.lexsort((-crowding_of_fronts(own, ranks), ranks))
+            is_in_order = bool((order == np.arange(len(order))).all())
+            self._last_front = own[ranks == ranks[-1]] if is_in_order else None
+        self._alive = alive.tolist()
 
 
 def children(

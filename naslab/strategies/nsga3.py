@@ -55,20 +55,26 @@ class NSGA3:
                     return
             self._alive.append(self._num_read)
             if len(self._alive) > self._population:
-                del self._alive[self._leaving(losses[self._alive])]
-            self._last_front = last_front(losses[self._alive])
+                self._leave(losses[self._alive])
+            else:
+                self._last_front = last_front(losses[self._alive])
             self._num_read += 1
 
-    def _leaving(self, losses: Losses) -> int:
-        """The position of the one that leaves: a failure, the newest first, else by front, niche and distance."""
+    def _leave(self, losses: Losses) -> None:
+        """One of the population with these `losses` leaves; of the last front it dominates none, so ranks stay."""
         failed = np.flatnonzero(np.isnan(losses[:, 0]))
         if len(failed):
-            return int(failed[-1])
+            del self._alive[int(failed[-1])]
+            self._last_front = last_front(np.delete(losses, failed[-1], axis=0))
+            return
         ranks = non_dominated_ranks(losses)
         niches, distances = associate(scaled_to_front(losses, ranks == 0), self._directions)
         counts = np.bincount(niches, minlength=len(self._directions))
         last = np.flatnonzero(ranks == ranks.max())
-        return int(max(last, key=lambda index: (counts[niches[index]], distances[index], index)))
+        leaving = int(max(last, key=lambda index: (counts[niches[index]], distances[index], index)))
+        del self._alive[leaving]
+        ranks, losses = np.delete(ranks, leaving), np.delete(losses, leaving, axis=0)
+        self._last_front = losses[ranks == ranks.max()]
 
 
 def even_directions(num_objectives: int, most: int) -> NDArray[np.float64]:

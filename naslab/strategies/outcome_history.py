@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from naslab.pareto import crowding_distance, non_dominated_ranks
+from naslab.pareto import crowding_of_fronts, non_dominated_ranks
 from naslab.space import Genome
 from naslab.study.finished import READ_AT_ONCE, FinishedReader
 
@@ -219,8 +219,4 @@ def _order(losses: NDArray[np.float64]) -> NDArray[np.intp]:
     if losses.shape[1] == 1:
         return np.argsort(losses[:, 0], kind="stable")
     ranks = non_dominated_ranks(losses)
-    crowding = np.zeros(len(losses))
-    for rank in range(int(ranks.max()) + 1):
-        front = ranks == rank
-        crowding[front] = crowding_distance(losses[front])
-    return np.lexsort((-crowding, ranks))
+    return np.lexsort((-crowding_of_fronts(losses, ranks), ranks))
