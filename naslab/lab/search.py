@@ -74,6 +74,7 @@ from naslab.lab.search_estimators import (
     require_estimator_fits,
 )
 from naslab.lab.search_options import DEFAULT_EPOCHS, SearchOptions
+from naslab.ledger.finished import finished_trials
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.location import locate
 from naslab.ledger.record import StudyRecord
@@ -339,7 +340,7 @@ def run_search(options: SearchOptions, on_event: Observer = ignore) -> StudyView
         proposing = resolve_strategy(strategy, plan.problem, options.seed)
         with taken_up(ledger, record, on_event, options.accept_changes):
             ledger.add_run(record.name, run_record(plan.workers))
-            outcomes = tuple(ledger.outcomes(record.name, "search"))
+            outcomes = finished_trials(ledger, record.name, "search")
             on_event(
                 StudyOpened(record, plan.problem, outcomes, fitting_words(plan.options.space, plan.problem, plan.start))
             )
