@@ -69,13 +69,19 @@ def _trains(given: Mapping[str, Any]) -> bool:
     return given["estimator"] is None or read_name(given["estimator"]).trains
 
 
+def _goes_on(given: Mapping[str, Any]) -> bool:
+    from naslab.estimators.named import read_name
+
+    return given["estimator"] is None or read_name(given["estimator"]).row.goes_on
+
+
 def _reads_recipe(given: Mapping[str, Any]) -> bool:
     from naslab.estimators.named import read_name
 
     if given["estimator"] is None:
         return True
     name = read_name(given["estimator"]).row
-    return name.kind != "proxy" and name.name not in ("full", "table")
+    return name.kind != "proxy" and not name.brings_data and name.name not in ("full", "table")
 
 
 def _runs_in_torch(given: Mapping[str, Any]) -> bool:
@@ -147,8 +153,8 @@ NEEDS: dict[str, dict[str, Need]] = {
         "epochs": unless("rungs", "which says the epochs of each rung"),
         "recipe": of_images(Need("has no effect beside an --estimator that does not train by it", _reads_recipe)),
         "keep": needs("rungs"),
-        **dict.fromkeys(("rungs", "stop_early", "inherit"), of_images(_BY_ESTIMATOR)),
-        "pretrained": of_images(unless("estimator", "which trains in its own way or not at all")),
+        **dict.fromkeys(("rungs", "stop_early", "inherit"), _BY_ESTIMATOR),
+        "pretrained": Need("has no effect beside an --estimator that trains in its own way or not at all", _goes_on),
         **dict.fromkeys(("kind", "levels", "head_channels"), _DENSE),
         **dict.fromkeys(("least_match", "keep_channels"), needs("pretrained")),
         "estimator": of_images(ALWAYS),

@@ -35,6 +35,10 @@ def latency_of(target: str, arch: ArchSpec, name: str = "the network") -> float:
     """Milliseconds of the network `arch` in a `target` of these, written `table:FILE`; `name` is for messages.
 
     Raises `NaslabError` where the file does not tell them, or is none.
+
+    >>> from naslab.zoo import model
+    >>> latency_of("table:phone.csv", model("resnet18"), "resnet18")  # doctest: +SKIP
+    31.4
     """
     kind, _, argument = target.partition(":")
     return SOURCES[kind].latency(Path(argument), arch, name)
@@ -43,7 +47,10 @@ def latency_of(target: str, arch: ArchSpec, name: str = "the network") -> float:
 def reader_of(target: str) -> Reader | None:
     """The milliseconds of descriptions in a `target`, infinite where its file does not tell them.
 
-    `None` for a target that is no such file. Raises `ReadError` where the file is not there.
+    `None` for a target that is no such file. What is given back raises `ReadError` where the file cannot be read.
+
+    >>> reader_of("onnxruntime") is None, reader_of("table:phone.csv") is None
+    (True, False)
     """
     kind, _, argument = target.partition(":")
     if kind not in SOURCES or not argument:
@@ -61,7 +68,14 @@ def reader_of(target: str) -> Reader | None:
 
 
 def require_readable(target: str) -> str:
-    """The SHA-256 of the file of a `target` of these. Raises `NaslabError` for one that cannot be read."""
+    """The SHA-256 of the file of a `target` of these, in hexadecimal digits.
+
+    Raises `NaslabError` where it cannot be read.
+
+    >>> require_readable("table:phone.csv")
+    Traceback (most recent call last):
+    naslab.errors.ReadError: cannot read phone.csv: No such file or directory
+    """
     kind, _, argument = target.partition(":")
     path = Path(argument)
     SOURCES[kind].read(path)

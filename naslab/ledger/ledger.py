@@ -322,10 +322,11 @@ class Ledger:
 
     def in_flight(self, name: str) -> list[Candidate]:
         """Candidates started and not finished, by trial."""
+        study_id = self._study_id(name)
+        done = select(outcomes.c.trial).where(outcomes.c.study_id == study_id)
         columns = (
             select(*whole_candidate())
-            .join_from(trials, outcomes, same_trial(), isouter=True)
-            .where(trials.c.study_id == self._study_id(name), outcomes.c.position.is_(None))
+            .where(trials.c.study_id == study_id, trials.c.trial.not_in(done))
             .order_by(trials.c.trial)
         )
         with self._reading(name):
@@ -389,6 +390,16 @@ class Ledger:
         ):
             for group in found.partitions():
                 yield from group
+
+    def groups(self, columns: Select[Any]) -> Generator[Sequence[tuple[Any, ...]]]:
+        """The rows of `each_row` as plain tuples, some thousand at a time, which takes a third of the time."""
+        with (
+            explained(self.location),
+            self._engine.connect() as connection,
+            connection.execute(columns) as found,
+        ):
+            while group := found.cursor.fetchmany(ROWS_AT_ONCE):
+                yield group
 
     def _study_id(self, name: str) -> int:
         """The study's key. Only those that are claimed here cannot be renamed or taken away by another program."""

@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 
 from naslab.arch.cost import Cost
 from naslab.ledger.queries import same_trial
-from naslab.ledger.tables import measurements, outcomes, studies, trials
+from naslab.ledger.tables import measurements, outcomes, trials
 
 if TYPE_CHECKING:
     from naslab.ledger.ledger import Ledger
@@ -59,8 +59,8 @@ def uncollected() -> Iterator[None]:
 
 
 def study_id_of(ledger: Ledger, name: str) -> int:
-    """The key of the study `name` of `ledger`, which has one."""
-    return int(ledger.rows(select(studies.c.study_id).where(studies.c.name == name))[0][0])
+    """The key of the study `name` of `ledger`. Raises `UnknownNameError` where there is none."""
+    return ledger._study_id(name)
 
 
 def count_searched(ledger: Ledger, name: str) -> Counts:

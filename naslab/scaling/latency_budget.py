@@ -25,7 +25,20 @@ _FINEST = 1e-3
 
 
 class MeasuredMilliseconds(Protocol):
-    """A measurement of one network: median and interquartile range in milliseconds."""
+    """A measurement of one network: median and interquartile range in milliseconds, both above or at 0.
+
+    >>> from typing import NamedTuple
+    >>> from naslab.arch import cost
+    >>> from naslab.zoo import model
+    >>> class Milliseconds(NamedTuple):
+    ...     median_ms: float
+    ...     iqr_ms: float = 0.0
+    >>> def ten_gmacs_a_second(arch):  # in place of a stopwatch
+    ...     return Milliseconds(cost(arch).macs / 1e7)
+    >>> met = meet_latency(model("resnet20_cifar"), target_ms=8.0, measure=ten_gmacs_a_second)
+    >>> met.is_within, round(met.nearest.median_ms, 2)
+    (True, 7.84)
+    """
 
     @property
     def median_ms(self) -> float:
