@@ -22,13 +22,17 @@ from naslab.training.turns import turns_of_machine
 
 
 class Placement(NamedTuple):
-    """Where a worker runs: its name and number, the device asked for, the GPUs that it may take, its CPU threads."""
+    """Where a worker runs: its name and number, the device asked for, the GPUs that it may take, its CPU threads.
+
+    `memory_bytes` is the most that a candidate may take beside the idle worker, where that is limited.
+    """
 
     name: str
     number: int
     device: str
     gpus: float | None
     threads: int
+    memory_bytes: int | None = None
 
 
 class Ready(NamedTuple):
@@ -89,6 +93,10 @@ class Worker:
             self._bench.device = choose_device(self._placement.device, self._placement.number, self._placement.gpus)
             self._estimator.prepare(self._bench)
             device = self._bench.device
+            if self._placement.memory_bytes is not None:
+                from naslab.training.memory_limit import limit_memory
+
+                limit_memory(device, self._placement.memory_bytes)
             return Ready(device, device_place(device), device_memory(device).total_bytes)
         except NaslabError as error:
             return Refused(error)

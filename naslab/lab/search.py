@@ -22,6 +22,7 @@ from naslab.arguments import path as paths
 from naslab.estimators.estimator import Estimator
 from naslab.estimators.limited import limited
 from naslab.estimators.named import named
+from naslab.execution.admission import MemoryModel
 from naslab.execution.checkpoints import sweep_checkpoints
 from naslab.execution.events import Observer, StrategyChosen, StudyOpened, ignore, tell_prints
 from naslab.execution.executor import Executor
@@ -87,7 +88,7 @@ from naslab.study.outcome import Fidelity
 from naslab.study.problem import Problem
 from naslab.study.recipe import Recipe
 from naslab.study.rungs import Rungs
-from naslab.training.memory import WorkerMemory
+from naslab.training.memory import GivenMemory, WorkerMemory
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -255,7 +256,7 @@ class PlannedSearch(NamedTuple):
     rungs: Rungs | None
     baselines: list[ListedNetwork]
     workers: Workers
-    memory: WorkerMemory | None
+    memory: MemoryModel | None
     estimator: SearchEstimator | None
     fidelity: Fidelity
     start: SearchStart | None = None
@@ -307,7 +308,11 @@ def plan_search(options: SearchOptions) -> PlannedSearch:
         estimator = find_search_estimator(
             options.estimator, problem, typical, options.ledger, options.data_dir, options.seed, options.inherit
         )
-    memory = None if brings_data else WorkerMemory(problem.recipe, problem.data, options.data_dir)
+    memory: MemoryModel | None = None
+    if not brings_data:
+        memory = WorkerMemory(problem.recipe, problem.data, options.data_dir)
+    elif pool.memory_bytes is not None:
+        memory = GivenMemory(pool.memory_bytes)
     fidelity = fidelity_of(rungs, epochs, estimator)
     return PlannedSearch(
         options=options,
