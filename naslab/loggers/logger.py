@@ -88,7 +88,10 @@ class Logger:
         self._failure: Exception | None = None
 
     def show(self, event: Event) -> None:
-        """Take up an `event` of a run: an observer, as `on_event` takes them."""
+        """Take up an `event` of a run: an observer, as `on_event` takes them.
+
+        Raises `StudyError` where what was logged of the study before cannot be read.
+        """
         if isinstance(event, StudyOpened):
             self._study = event.record.name
             try:
