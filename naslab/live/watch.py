@@ -32,7 +32,7 @@ from naslab.figures.section import Section
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.news import Cursor, last_run, num_measured, read_news, read_outcomes, study_row_of
 from naslab.ledger.record import RunRecord
-from naslab.ledger.running import RunningTrial, running_trials
+from naslab.ledger.running import ProgressRow, RunningTrial, is_start, running_trials
 from naslab.metrics import is_described
 from naslab.pareto import is_non_dominated
 from naslab.study.outcome import Fidelity, Outcome
@@ -74,7 +74,7 @@ class StudyWatch:
         self.others: list[Outcome] = []
         self.runs: tuple[RunRecord, ...] = ()
         self._cursor = Cursor()
-        self._rows: list[tuple[int, float, str | None]] = []
+        self._rows: list[ProgressRow] = []
         self._asked = 0.0
         self.last_run = -1
         self._row: tuple[str, int, str] | None = None
@@ -273,10 +273,10 @@ class StudyWatch:
             raise StudyReplacedError("more was measured of this study")
         self._num_later = later
 
-    def _follow(self, rows: list[tuple[int, float, str | None]], finished: set[int]) -> None:
+    def _follow(self, rows: list[ProgressRow], finished: set[int]) -> None:
         """Take up new rows of progress: a start takes away what a trial did before, an outcome all of it."""
         for row in rows:
-            if row[2] is None:
+            if is_start(row):
                 self._rows = [each for each in self._rows if each[0] != row[0]]
             self._rows.append(row)
         self._rows = [each for each in self._rows if each[0] not in finished]
