@@ -23,6 +23,7 @@ from naslab.analysis.progress import Course, ProgressTable, search_seconds
 from naslab.analysis.ranking import score_goal
 from naslab.analysis.reference import ReferencePoint, reference_point
 from naslab.analysis.rungs import rung_table
+from naslab.analysis.scaling_law import LawTable, family_law
 from naslab.analysis.study import StudyView, problem_of
 from naslab.arch.cost import Cost
 from naslab.errors import StudyError
@@ -93,6 +94,7 @@ class StudyWatch:
         self._reference: ReferencePoint | None = None
         self.has_more = False
         """Whether the ledger holds more outcomes than were read so far."""
+        self._law: tuple[tuple[int, int], LawTable | None] = ((0, 0), None)
         self._believed: Section | None = None
         self._believed_at = (-1, "")
         self.record = ledger.study(self._require_row()[0])
@@ -224,7 +226,15 @@ class StudyWatch:
                 failures=failed,
                 facts=FactTable(()) if is_core else facts(view),
                 rungs=None if rungs is None else rung_table(self.outcomes, rungs, score),
+                law=None if is_core else self._law_of(view),
             )
+
+    def _law_of(self, view: StudyView) -> LawTable | None:
+        """The scaling law of a study, fitted anew where there is another training that may be of it."""
+        counts = (len(view.family), len(view.outcomes) if view.record.trials <= MOST_WHOLE else 0)
+        if counts != self._law[0]:
+            self._law = (counts, family_law(view))
+        return self._law[1]
 
     def believed(self) -> Section | None:
         """Whether the search converged and what a surrogate would try next, of a moment not long ago.
