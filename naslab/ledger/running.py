@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, delete, insert
+from sqlalchemy import Connection
 
+from naslab.ledger.prepared import ENTER_PROGRESS, FORGET_PROGRESS
 from naslab.ledger.rows import from_json, to_json
-from naslab.ledger.tables import progress
 from naslab.study.outcome import EpochRecord
 
 
@@ -39,7 +39,7 @@ def enter_started(connection: Connection, study_id: int, trials: Sequence[int], 
         forget(connection, study_id, trials)
     rows = [{"study_id": study_id, "trial": trial, "moment": moment, "epoch": None} for trial in trials]
     if rows:
-        connection.execute(insert(progress), rows)
+        ENTER_PROGRESS.run(connection, *rows)
 
 
 def enter_epochs(connection: Connection, study_id: int, epochs: Iterable[Epoch]) -> None:
@@ -49,14 +49,13 @@ def enter_epochs(connection: Connection, study_id: int, epochs: Iterable[Epoch])
         {"study_id": study_id, "trial": each.trial, "moment": moment, "epoch": to_json(each.epoch)} for each in epochs
     ]
     if rows:
-        connection.execute(insert(progress), rows)
+        ENTER_PROGRESS.run(connection, *rows)
 
 
 def forget(connection: Connection, study_id: int, trials: Sequence[int]) -> None:
     """Take away what `trials` of the study with the key `study_id` did while they were in flight."""
     if trials:
-        chosen = progress.c.trial.in_(list(trials))
-        connection.execute(delete(progress).where(progress.c.study_id == study_id, chosen))
+        FORGET_PROGRESS.run(connection, *({"study_id": study_id, "trial": trial} for trial in trials))
 
 
 def running_trials(rows: Iterable[tuple[int, float, str | None]], study: str) -> list[RunningTrial]:
