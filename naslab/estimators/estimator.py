@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import msgspec
 
+from naslab.arch.spec import ArchSpec
 from naslab.study.outcome import Candidate, EpochRecord, Estimate
 from naslab.training.turns import Turns
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from naslab.training.checkpoint import Checkpoint
+
+Begin: TypeAlias = "Callable[[ArchSpec, int], nn.Module]"
+"""Makes a network's module with its initial weights, given a seed."""
 
 
 class Workbench(msgspec.Struct):
@@ -71,4 +80,28 @@ class Estimator(Protocol):
         Once more on the same cache it changes nothing. What is raised here ends the whole run: `DataError`,
         `DeviceError` and other errors of naslab as they are, anything else as a `WorkerError`.
         """
+        ...
+
+
+class NetworkTraining(Estimator, Protocol):
+    """Trains networks, from weights that others made too: what inheritance and pretrained weights are built around.
+
+    `checkpoints` is the folder of the states that trainings leave, named by their content hashes; a candidate that has
+    a `start_from` goes on from one of its own.
+    """
+
+    @property
+    def checkpoints(self) -> str | None:
+        """The folder of the states that trainings leave; `None` where they leave none."""
+        ...
+
+    def estimate(self, candidate: Candidate, bench: Workbench, begin: Begin | None = None) -> Estimate:
+        """Train and evaluate `candidate` in the worker of `bench`; its failures are values.
+
+        `begin` makes its module with the weights that training begins with: by default those of an initialisation.
+        """
+        ...
+
+    def weights_of(self, checkpoint: Checkpoint) -> Mapping[str, Tensor]:
+        """The tensors of the network that a training left in a `checkpoint`, by its names."""
         ...

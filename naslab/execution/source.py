@@ -11,6 +11,7 @@ from naslab.arch import ArchSpec, arch_id, cost
 from naslab.errors import LimitError, SpaceExhaustedError
 from naslab.space import Genome
 from naslab.strategies.strategy import Proposal, Strategy
+from naslab.study.finished import FinishedTrials
 from naslab.study.outcome import Candidate, Fidelity, Outcome
 from naslab.study.problem import Problem
 
@@ -24,7 +25,7 @@ class Resumption(NamedTuple):
     `kept` are the outcomes that count, `requeued` the candidates in flight that run again first.
     """
 
-    kept: list[Outcome]
+    kept: Sequence[Outcome]
     requeued: list[Candidate]
 
 
@@ -91,6 +92,30 @@ class CandidateSource(Protocol):
         ...
 
 
+class WrappedSource:
+    """The candidates of `source`, passed on as they are: what sources that add something to another one begin from."""
+
+    def __init__(self, source: CandidateSource) -> None:
+        self._source = source
+
+    @property
+    def total(self) -> int:
+        return self._source.total
+
+    @property
+    def is_exhausted(self) -> bool:
+        return self._source.is_exhausted
+
+    def resume(self, outcomes: Sequence[Outcome], in_flight: Sequence[Candidate]) -> Resumption:
+        return self._source.resume(outcomes, in_flight)
+
+    def propose(self, count: int, first_trial: int) -> list[Candidate]:
+        return self._source.propose(count, first_trial)
+
+    def learn(self, outcome: Outcome) -> None:
+        self._source.learn(outcome)
+
+
 def make_candidate(
     arch: ArchSpec,
     trial: int,
@@ -138,20 +163,21 @@ class StrategySource:
         self.is_exhausted = False
 
     def resume(self, outcomes: Sequence[Outcome], in_flight: Sequence[Candidate]) -> Resumption:
-        kept = [outcome for outcome in outcomes if outcome.candidate.role == "search"]
-        own = [outcome for outcome in kept if self._is_own(outcome.candidate)]
-        counted = [outcome for outcome in own if not outcome.is_infeasible]
-        self._num_infeasible = len(own) - len(counted)
-        self._is_met = bool(counted)
-        room = max(0, self.total - len(counted))
+        finished = FinishedTrials.of(outcomes)
+        kept = finished.where(finished.is_searched)
+        own = kept.where(kept.is_of(self._fidelity))
+        self._num_infeasible = int(own.is_infeasible.sum())
+        num_counted = len(own) - self._num_infeasible
+        self._is_met = num_counted > 0
+        room = max(0, self.total - num_counted)
         left = [each for each in in_flight if each.role == "search" and self._is_own(each)]
-        requeued = undone(left, own)[:room]
+        requeued = undone(left, own.of_networks({each.arch_id for each in left}))[:room]
         told = kept if self._strategy.learns_across_fidelities else own
         if told:
             self._strategy.tell(told)
         if requeued:
             self._strategy.adopt(requeued)
-        self._num_started = len(counted) + len(requeued)
+        self._num_started = num_counted + len(requeued)
         return Resumption(kept, requeued)
 
     def propose(self, count: int, first_trial: int) -> list[Candidate]:
@@ -213,7 +239,8 @@ class ListSource:
 
     def resume(self, outcomes: Sequence[Outcome], in_flight: Sequence[Candidate]) -> Resumption:
         asked = {job(candidate) for candidate in self._waiting}
-        kept = [outcome for outcome in outcomes if outcome.is_complete and job(outcome.candidate) in asked]
+        same = FinishedTrials.of(outcomes).of_networks({candidate.arch_id for candidate in self._waiting})
+        kept = [outcome for outcome in same if outcome.is_complete and job(outcome.candidate) in asked]
         done = {job(outcome.candidate) for outcome in kept}
         requeued = [candidate for candidate in unique(in_flight) if job(candidate) in asked - done]
         done |= {job(candidate) for candidate in requeued}

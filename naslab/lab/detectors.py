@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
 WIDTH = 256
 """Channels of heads, as in torchvision."""
-IMAGENET = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
-"""Mean and deviation of the channels of ImageNet's images, from 0 to 255."""
-
 
 MADE = {
     "network": MODEL,
@@ -199,8 +196,6 @@ def statistics_of(found: Model, begun: Pretrained | None) -> tuple[Sequence[floa
     """Mean and deviation of the channels of `found`, from 0 to 255: those of the weights `begun`, or of ImageNet."""
     if begun is not None and begun.beginning.mean:
         return begun.beginning.mean, begun.beginning.deviation
-    mean, deviation = IMAGENET
-    if found.arch.input[0] == len(mean):
-        return mean, deviation
-    count = found.arch.input[0]
-    return (sum(mean) / len(mean),) * count, (sum(deviation) / len(deviation),) * count
+    from naslab.pretrained.sources import imagenet
+
+    return imagenet(found.arch.input[0])

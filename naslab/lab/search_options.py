@@ -242,6 +242,8 @@ class SearchOptions:
                 "gpus_per_worker": "Share of a GPU for each worker; 0 keeps to the CPU, by default a GPU if any.",
                 "ray_address": "An existing Ray cluster, as host:port or 'auto'.",
                 "timeout": "Seconds after which an estimate that is not done fails.",
+                "memory": "The most memory that a candidate may take beside its idle worker, as 4G; one that takes "
+                "more fails as out of memory.",
             },
         ),
     )

@@ -34,6 +34,18 @@ HOLDERS = ("state_dict", "model", "model_state_dict", "state_dict_ema", "model_e
 """Keys under which training programs put the weights in their files."""
 
 
+def imagenet(channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and deviation of each channel of ImageNet's images, from 0 to 255; the mean of these for other `channels`.
+
+    >>> imagenet(3)[0], [round(each, 2) for each in imagenet(1)[0]]
+    ((123.675, 116.28, 103.53), [114.5])
+    """
+    mean, deviation = IMAGENET
+    if channels == len(mean):
+        return mean, deviation
+    return (sum(mean) / len(mean),) * channels, (sum(deviation) / len(deviation),) * channels
+
+
 class PretrainedWeights(NamedTuple):
     """Weights to begin with: `tensors` in the order of their network, called `name`, unless not `is_ordered`.
 
@@ -147,6 +159,7 @@ def _of_naslab(
 
 def _of_trial(name: str, ledger: str | Path) -> PretrainedWeights:
     from naslab.ledger.ledger import Ledger
+    from naslab.pretrained.features import is_under_heads, network_weights
     from naslab.training.checkpoint import load_checkpoint
 
     study, _, which = name.rpartition(":")
@@ -165,8 +178,11 @@ def _of_trial(name: str, ledger: str | Path) -> PretrainedWeights:
         except NaslabError as error:
             raise DataError(f"the weights of trial {which} of study '{study}' are not there: {error}") from None
         begun = opened.study(study).pretrained
+    arch = kept.origin.arch
     mean, deviation = ((), ()) if begun is None else (begun.mean, begun.deviation)
-    return _of_naslab(name, kept.weights(), kept.origin.arch, mean, deviation, ())
+    if not mean and is_under_heads(kept):
+        mean, deviation = imagenet(arch.input[0])
+    return _of_naslab(name, network_weights(kept), arch, mean, deviation, ())
 
 
 def _of_unordered(source: PretrainedWeights, model: str, path: Path) -> PretrainedWeights:

@@ -64,7 +64,8 @@ class Bayes:
 
     def drafts(self, history: OutcomeHistory, rng: np.random.Generator) -> Iterator[Proposal]:
         """The first networks far from each other, later ones by expected gain, the largest first."""
-        num_measured = sum(observation.losses is not None for observation in history.told)
+        losses = history.told.columns(len(history.told)).losses
+        num_measured = len(losses) - int(np.isnan(losses[:, 0]).sum())
         if history.num_searched < self._num_starts or num_measured < 2:
             yield from self._spread(history, rng)
         for worth in self._by_gain(history, rng):
@@ -95,7 +96,7 @@ class Bayes:
         look = _Look(Surrogate(model, history, catalogue), history, rng)
         found = look.worth_of_standing(catalogue.standing)
         if not catalogue.is_complete:
-            told = [Worth(0.0, history.told[index].genome) for index in look.surrogate.best_told]
+            told = [Worth(0.0, each.genome) for each in history.told.at(look.surrogate.best_told)]
             found += self._beam(found[:BEAM] + told, look, catalogue, rng)
         return sorted(found, key=lambda worth: -worth.gain)[:DRAFTS]
 

@@ -12,6 +12,7 @@ from naslab.strategies.domain import ArchDomain, Domain
 from naslab.strategies.outcome_history import Observation, OutcomeHistory
 from naslab.strategies.proposal_filter import ProposalFilter
 from naslab.strategies.strategy import Proposal
+from naslab.study.finished import FinishedTrials
 from naslab.study.outcome import Candidate, Outcome
 
 
@@ -110,6 +111,11 @@ class ComposedStrategy:
 
     def tell(self, outcomes: Sequence[Outcome]) -> None:
         """Learn from finished candidates; networks that the search did not make are only never proposed."""
+        if isinstance(outcomes, FinishedTrials) and outcomes.is_searched.all() and not self._search.history.told:
+            unread = self._domain.observe_all(outcomes)
+            if unread is not None:
+                self._search.history.take_up(unread)
+                return
         for outcome in outcomes:
             if outcome.candidate.role == "search":
                 self._search.learn([self._domain.observe(outcome)])

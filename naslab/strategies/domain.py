@@ -16,16 +16,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from naslab.arch import ArchSpec, arch_id, cost
+from naslab.arch.cost import Cost
 from naslab.errors import SpecError
 from naslab.metrics import COST_METRICS, find_metric, is_described
 from naslab.space import Genome
 from naslab.space.genome import Hole
 from naslab.strategies.foreseen_limits import ForeseenLimit
-from naslab.strategies.outcome_history import Observation
+from naslab.strategies.outcome_history import Observation, Unread
+from naslab.study.finished import FinishedTrials
 from naslab.study.outcome import Outcome
 from naslab.study.problem import Limit, Problem
 
 EXAMINED_GENOMES = 100_000
+COSTS = Cost.__struct_fields__
 MAX_REPAIR_STEPS = 64
 
 
@@ -240,6 +243,16 @@ class ArchDomain:
             candidate.trial,
             float(candidate.fidelity.epochs),
         )
+
+    def observe_all(self, finished: FinishedTrials) -> Unread | None:
+        """What `observe` makes of all of `finished`, by columns; `None` where their networks must be read for that."""
+        goals = self._problem.objectives
+        if self.foreseen or not all(each.metric in COSTS or not is_described(each.metric) for each in goals):
+            return None
+        losses = np.stack([goal.loss(1.0) * finished.values(goal.metric) for goal in goals], axis=1)
+        losses[~(finished.is_complete & np.isfinite(losses).all(axis=1))] = np.nan
+        columns = finished.columns
+        return Unread(finished.reader, columns.trial, losses, finished.efforts, columns.network_id.tolist())
 
     def unmet_limits(self) -> str:
         """Each limit with the nearest cost that a descent finds."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import compress
 from typing import NamedTuple
 
 import numpy as np
@@ -24,7 +25,7 @@ from naslab.pareto import is_non_dominated
 from naslab.strategies.candidates import Candidates, Catalogue
 from naslab.strategies.fidelities import to_highest
 from naslab.strategies.gaussian_process import Belief, Kernel, Posterior, fit_kernel, log_evidence
-from naslab.strategies.outcome_history import Observation, OutcomeHistory
+from naslab.strategies.outcome_history import Observation, OutcomeHistory, Told, ToldColumns
 from naslab.strategies.warping import FIRST_ROOM, ROOMS, Warp
 
 Matrix = NDArray[np.float64]
@@ -98,8 +99,8 @@ def last_choice(number: int, fitted_to: int) -> int:
     return fitted_to if number <= MAX_CONDITIONED else max(fitted_to, number - number % CHOSEN_EVERY)
 
 
-def told_losses(told: list[Observation], worthless: Vector | None = None) -> Matrix:
-    """The losses of the observations, in their own units: shape (told, objectives).
+def told_losses(told: ToldColumns, worthless: Vector | None = None) -> Matrix:
+    """The losses of what was told, in their own units: shape (told, objectives).
 
     A failed network counts as the upper quartile of the measured ones in each objective. That keeps a search away from
     where much fails. Counted as the worst, a network that failed by chance would make its neighbours look worst, too.
@@ -107,13 +108,12 @@ def told_losses(told: list[Observation], worthless: Vector | None = None) -> Mat
     objectives losses are cut off at `worthless`, shape (objectives,), where that is a number: beyond it nothing adds
     hypervolume, and a model need not learn to tell such networks apart.
     """
-    has_worked = np.array([each.losses is not None for each in told])
-    measured = np.array([each.losses for each in told if each.losses is not None], dtype=np.float64)
-    efforts = np.array([each.effort for each in told if each.losses is not None])
+    has_worked = ~np.isnan(told.losses[:, 0])
+    measured, efforts = told.losses[has_worked], told.efforts[has_worked]
     if len(efforts) and efforts.min() < efforts.max():
-        names = [each.network_id for each in told if each.losses is not None]
+        names = list(compress(told.network_ids, has_worked.tolist()))
         measured = np.stack([to_highest(column, efforts, names) for column in measured.T], axis=1)
-    losses = np.tile(np.quantile(measured, FAILED_QUANTILE, axis=0), (len(told), 1))
+    losses = np.tile(np.quantile(measured, FAILED_QUANTILE, axis=0), (len(has_worked), 1))
     losses[has_worked] = measured
     return losses if worthless is None or losses.shape[1] == 1 else np.fmin(losses, worthless)
 
@@ -206,17 +206,17 @@ class SurrogateModel:
         self.kept = np.zeros(0, dtype=np.intp)
         """The indices of the outcomes told that the posteriors are conditioned on: shape (kept,)."""
 
-    def learn(self, told: list[Observation]) -> None:
+    def learn(self, told: Told) -> None:
         """Condition on the outcomes of `told` beyond those of the last call; `told` only ever grows."""
         self._note_levels(told)
         fitted_to = max(last_refit(len(told)), self._risen_at)
         if fitted_to != self._fitted_to:
-            fitted = self._fit(told[:fitted_to])
+            fitted = self._fit(told, fitted_to)
             self._kernels, self.rooms = [each.kernel for each in fitted], [each.room for each in fitted]
             self._fitted_to, self._based_on = fitted_to, 0
         based_on = last_choice(len(told), fitted_to)
         if based_on != self._based_on:
-            self._condition(told[:based_on])
+            self._condition(told, based_on)
             self._based_on = self._num_read = based_on
         for observation in told[self._num_read :]:
             [inputs] = self._inputs([observation])
@@ -226,22 +226,24 @@ class SurrogateModel:
         self.kept = np.append(self.kept, np.arange(self._num_read, len(told)))
         self._num_read = len(told)
 
-    def _note_levels(self, told: list[Observation]) -> None:
+    def _note_levels(self, told: Told) -> None:
         """Where the highest level rises all is fitted anew; a fall of the lowest waits for the next fit."""
-        for number in range(self._num_read, len(told)):
-            reached = level(told[number].effort)
-            self.lowest = min(self.lowest, reached)
-            if reached > self.highest:
-                self.highest, self._risen_at = reached, number + 1
+        efforts = told.columns(len(told)).efforts[self._num_read :]
+        if not len(efforts):
+            return
+        self.lowest = min(self.lowest, level(float(efforts.min())))
+        highest = level(float(efforts.max()))
+        if highest > self.highest:
+            self.highest, self._risen_at = highest, self._num_read + int(efforts.argmax()) + 1
 
     def _inputs(self, told: Sequence[Observation]) -> Matrix:
         levels = np.array([level(each.effort) for each in told])
         return at_level(self._catalogue.inputs_of([each.genome for each in told]), levels)
 
-    def _fit(self, told: list[Observation]) -> list[Fit]:
-        losses = told_losses(told, self.worthless)
+    def _fit(self, told: Told, count: int) -> list[Fit]:
+        losses = told_losses(told.columns(count), self.worthless)
         kept = instructive(losses, MAX_FITTED)
-        inputs = self._inputs([told[index] for index in kept])
+        inputs = self._inputs(told.at(kept))
         parts = self._catalogue.parts()
         last = inputs.shape[1] - 1
         if np.ptp(inputs[:, last]) > 0:
@@ -251,9 +253,9 @@ class SurrogateModel:
             for column, is_known in zip(losses[kept].T, self._catalogue.is_known, strict=True)
         ]
 
-    def _condition(self, told: list[Observation]) -> None:
-        self.kept = instructive(told_losses(told, self.worthless), MAX_CONDITIONED)
-        inputs = self._inputs([told[index] for index in self.kept])
+    def _condition(self, told: Told, count: int) -> None:
+        self.kept = instructive(told_losses(told.columns(count), self.worthless), MAX_CONDITIONED)
+        inputs = self._inputs(told.at(self.kept))
         room = max(CHOSEN_EVERY, math.ceil(len(self.kept) * (REFIT_GROWTH - 1)) + 1)
         standing = at_level(self._catalogue.standing.inputs, self.highest)
         self.posteriors = [None if each is None else Posterior(each, inputs, standing, room) for each in self._kernels]
@@ -270,7 +272,7 @@ class Surrogate:
     def __init__(self, model: SurrogateModel, history: OutcomeHistory, catalogue: Catalogue) -> None:
         self._worthless = model.worthless
         self._model = model
-        losses = told_losses(history.told, model.worthless)
+        losses = told_losses(history.told.columns(len(history.told)), model.worthless)
         kept = losses[model.kept]
         self.scales = [Scale.of(column) for column in kept.T]
         scaled = np.stack([scale.to(column) for scale, column in zip(self.scales, kept.T, strict=True)], axis=1)

@@ -2,7 +2,8 @@
 
 The first column, or that called `path`, `file`, `filename` or `image`, holds the paths, relative to the table's folder.
 A column `split` or `part` says of each line which part it is of. All other columns are labels: texts or whole numbers
-in one column are classes, several columns of 0 and 1 are several labels, other numbers are targets.
+in one column are classes, several columns of 0 and 1 are several labels, other numbers are targets. With the task
+`multilabel` texts hold several labels each, as `cat;dog`.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ def list_csv(path: Path, task: Task | None = None, own_validation: bool = True) 
     parts = _parts(path, lines, split)
     rows = {part: [lines[index] for index in chosen] for part, chosen in parts.items()}
     given = {part: _values(each, values, task) for part, each in rows.items()}
-    several = [names[index] for index in values] if len(values) > 1 else None
+    are_numbers = all(each.dtype.kind != "U" for each in given.values())
+    several = [names[index] for index in values] if len(values) > 1 and are_numbers else None
     read = read_labels(str(path), given, task, several)
     labels = dict(zip(parts, read.parts, strict=True))
     found = {

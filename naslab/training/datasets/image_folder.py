@@ -232,7 +232,7 @@ def unreadable_files(files: list[Path], form: FileForm = COLOURED) -> NDArray[np
 
     key = "" if form == COLOURED else f"{form.channels}{'f' if form.is_float else ''}-"
     return cached_array(
-        f"unreadable-{key}{fingerprint(files)}", lambda: np.array(mapped(is_unreadable, files), np.uint8)
+        f"unreadable2-{key}{fingerprint(files)}", lambda: np.array(mapped(is_unreadable, files), np.uint8)
     )
 
 

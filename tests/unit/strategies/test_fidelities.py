@@ -13,7 +13,7 @@ from naslab.execution.source import make_candidate
 from naslab.space import load_space
 from naslab.strategies.candidates import Catalogue
 from naslab.strategies.fidelities import to_highest
-from naslab.strategies.outcome_history import Observation, OutcomeHistory
+from naslab.strategies.outcome_history import Observation, OutcomeHistory, ToldColumns
 from naslab.strategies.registry import ACROSS_FIDELITIES, make_search, make_strategy, strategy_names
 from naslab.strategies.surrogate import Surrogate, SurrogateModel, told_losses
 from naslab.study.outcome import Estimate, Fidelity, Outcome
@@ -47,7 +47,9 @@ def test_a_better_short_training_is_never_read_as_a_worse_network() -> None:
 
 def test_failures_at_any_fidelity_count_as_the_upper_quartile_of_what_is_expected() -> None:
     losses = told_losses(
-        [told(TABLE, 0, 4.0, 1.0), told(TABLE, 1, 6.0, 1.0), told(TABLE, 2, None, 1.0), told(TABLE, 0, 1.0, 9.0)]
+        ToldColumns.of(
+            [told(TABLE, 0, 4.0, 1.0), told(TABLE, 1, 6.0, 1.0), told(TABLE, 2, None, 1.0), told(TABLE, 0, 1.0, 9.0)]
+        )
     )
     assert losses[:, 0].tolist() == [1.0, 3.0, 2.0, 1.0]
 
