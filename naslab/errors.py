@@ -25,7 +25,9 @@ class NaslabError(Exception):
     """
 
     def __init__(self, *told: object) -> None:
-        super().__init__(*(without_passwords(each) if isinstance(each, str) else each for each in told))
+        super().__init__(
+            *(shortened(without_passwords(each), MOST_OF_A_MESSAGE) if isinstance(each, str) else each for each in told)
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Workers send errors to the driver; the default would call `__init__` with the finished message.
@@ -152,6 +154,8 @@ class WorkerError(NaslabError):
     """Workers that cannot start."""
 
 
+MOST_OF_A_MESSAGE = 2000
+"""Characters of the message of an error."""
 MOST_OF_A_VALUE = 80
 """Characters of a value from outside that a message quotes."""
 MOST_OF_A_RULE = 600

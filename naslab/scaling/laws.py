@@ -198,7 +198,10 @@ def fit_laws(costs: Sequence[float], errors: Sequence[float], num_resamples: int
 
 def _checked(costs: Sequence[float], errors: Sequence[float], form: Form) -> tuple[Values, Values]:
     """Costs and errors as arrays, by cost."""
-    x, y = np.asarray(costs, float), np.asarray(errors, float)
+    try:
+        x, y = np.asarray(costs, float), np.asarray(errors, float)
+    except OverflowError:
+        raise StudyError("a law needs costs and errors of at most 1e308: leave larger ones out") from None
     if x.shape != y.shape or x.ndim != 1:
         raise StudyError(f"a law needs one error a cost, got {len(costs)} costs and {len(errors)} errors")
     needed, found = FORMS[form] + 2, len(np.unique(x))
