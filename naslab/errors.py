@@ -162,6 +162,15 @@ MOST_OF_A_RULE = 600
 """Characters of a broken rule with the values in it."""
 
 
+def counted(number: int, noun: str, plural: str = "", form: str = "") -> str:
+    """A `number` with its `noun`, in the `plural` where it is not 1; `form` is the number's, as `,`.
+
+    >>> counted(1, "part"), counted(3, "branch", "branches"), counted(2000, "network", form=",")
+    ('1 part', '3 branches', '2,000 networks')
+    """
+    return f"{number:{form}} {noun if number == 1 else plural or noun + 's'}"
+
+
 def shown(value: object, most: int = MOST_OF_A_VALUE) -> str:
     """A value from outside as messages quote it: on one line, its middle left out where it is long.
 

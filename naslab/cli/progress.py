@@ -20,6 +20,7 @@ from naslab.analysis.reference import ReferencePoint, reference_point
 from naslab.analysis.thinned import MOST_READ, leading
 from naslab.arch.summary import describe_arch
 from naslab.cli.output import idle_strides_note, quantity
+from naslab.errors import counted
 from naslab.execution.events import (
     Ended,
     EpochEnded,
@@ -125,7 +126,9 @@ class Display:
         if isinstance(event, TrialFinished):
             return self._finished(event)
         if isinstance(event, SpaceExhausted):
-            return f"the space holds no more networks within the limits: {event.number} of {event.total} trials"
+            return (
+                f"the space holds no more networks within the limits: {event.number} of {counted(event.total, 'trial')}"
+            )
         if isinstance(event, TimeIsUp):
             return f"{event.hours:g} hours are over: nothing new is started"
         if isinstance(event, Interrupted):
@@ -231,10 +234,10 @@ def _depth_of_training(outcome: Outcome) -> str:
     """How far a network of a rung was trained, and whether it was stopped; nothing for one trained as all are."""
     fidelity, stopped = outcome.candidate.fidelity, outcome.estimate.notes.get("stopped")
     if stopped is not None:
-        return f" extrapolated, stopped after {stopped['after_epochs']} epochs"
+        return f" extrapolated, stopped after {counted(stopped['after_epochs'], 'epoch')}"
     if fidelity.schedule_epochs is None and outcome.candidate.origin.get("operator") != "promote":
         return ""
-    return f" at {fidelity.epochs} of {fidelity.schedule_epochs or fidelity.epochs} epochs"
+    return f" at {fidelity.epochs} of {counted(fidelity.schedule_epochs or fidelity.epochs, 'epoch')}"
 
 
 def _note_of_space(problem: Problem) -> str:

@@ -53,7 +53,7 @@ def diagram_body(diagram: Diagram, title: str) -> Markup:
     size = " \u00d7 ".join(map(str, diagram.boxes[0].out_shape))
     counted = [box for box in diagram.boxes if not is_auxiliary(box)]
     params, macs = (f"{sum(getattr(box, count) for box in counted):,}" for count in (PARAMS.name, MACS.name))
-    lead = f"Input {size}, {classes} classes, {params} params, {macs} macs (multiply-accumulates)"
+    lead = f"Input {size}, {counted(classes, 'class', 'classes')}, {params} params, {macs} macs (multiply-accumulates)"
     if len(counted) < len(diagram.boxes):
         lead += "; auxiliary heads, which are there in training only, come on top"
     header = element(
