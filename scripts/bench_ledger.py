@@ -38,7 +38,7 @@ from naslab.study.recipe import Recipe
 
 SPACE = "mixed_cifar"
 STUDY = "many"
-STRATEGIES = ("random", "evolution", "nsga2", "nsga3", "local", "bayes")
+STRATEGIES = ("random", "quasi_random", "evolution", "nsga2", "nsga3", "local", "bayes")
 AT_ONCE = 10_000
 BEGUN = 1_760_000_000.0
 PARENTS = re.compile(r'"parents":\[[^]]*\]')
@@ -174,7 +174,9 @@ def measured(command: Sequence[str], written: Path | None = None) -> Figure:
     if rc != "0":
         raise SystemExit(f"{shlex.join(command)} failed:\n{said.stderr}")
     size = written.stat().st_size / 1e6 if written is not None else None
-    return Figure(float(seconds), float(kilobytes) / 1e3, size)
+    figure = Figure(float(seconds), float(kilobytes) / 1e3, size)
+    print(shlex.join(command[-4:]), figure, file=sys.stderr, flush=True)
+    return figure
 
 
 def resume(location: str, strategy: str) -> None:
@@ -212,7 +214,8 @@ def markdown(value: dict[str, Any]) -> str:
         f"# A ledger of {value['outcomes']:,} outcomes",
         "",
         f"`{value['command']}`: {value['backend']}, {value['megabytes']:,.0f} MB. {machine['processor']}, "
-        f"{machine['system']}. CPU seconds of processes of their own, start and imports counted in; beside other load.",
+        f"{machine['system']}. CPU seconds of processes of their own, start and imports counted in; beside other load "
+        f"(load average {value['load']:.0f}), which alone makes them two to three times as long.",
         "",
         "| what | CPU seconds | memory (MB) | file (MB) |",
         "|---|---:|---:|---:|",
@@ -248,6 +251,7 @@ def main() -> None:
         value = {
             "command": shlex.join(["scripts/bench_ledger.py", *sys.argv[1:]]),
             "machine": machine_description(),
+            "load": float(Path("/proc/loadavg").read_text(encoding="ascii").split()[0]),
             "outcomes": count,
             "backend": "PostgreSQL" if is_server else "SQLite",
             "megabytes": 0.0 if is_server else Path(location).stat().st_size / 1e6,

@@ -114,8 +114,17 @@ class FinishedTrials(Sequence[Outcome]):
         """Those of which `chosen`, shape (trials,), is true."""
         if chosen.all():
             return self
-        *columns, fidelities = self.columns
-        return type(self)(self.reader, FinishedColumns(*(each[chosen] for each in columns), fidelities))
+        known = self.columns
+        columns = FinishedColumns(
+            trial=known.trial[chosen],
+            network_id=known.network_id[chosen],
+            role=known.role[chosen],
+            fidelity=known.fidelity[chosen],
+            reason=known.reason[chosen],
+            finished=known.finished[chosen],
+            fidelities=known.fidelities,
+        )
+        return type(self)(self.reader, columns)
 
     def of_networks(self, network_ids: Collection[str]) -> Self:
         """Those of the networks with these `network_ids`."""
