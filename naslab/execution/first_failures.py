@@ -39,9 +39,10 @@ class FirstFailuresSource(WrappedSource):
         if len({place_of(each) for each in self._first}) > 1:
             self._is_over = True
         elif len(self._first) == FIRST_TRIALS:
+            mend = "the same command again" if self.total > FIRST_TRIALS else "it again with more trials: these count"
             raise StudyError(
                 f"the first {FIRST_TRIALS} trials failed alike: {failure.message}"
-                f"{f' ({place_of(failure)})' if failure.traceback else ''}; mend that and run the same command again"
+                f"{f' ({place_of(failure)})' if failure.traceback else ''}; mend that and run {mend}"
             )
 
 

@@ -30,16 +30,41 @@ class Resumption(NamedTuple):
 
 
 class CandidateSource(Protocol):
-    """Where the candidates of a run come from: a strategy, a list, or another source that is added to."""
+    """Where the candidates of a run come from: a strategy, a list, or another source that is added to.
+
+    Used for one run, by one thread: `resume` first, then `propose` and `learn` in turn.
+
+    >>> from naslab.zoo import model
+    >>> class Seeds:  # one network, trained from three seeds
+    ...     total, is_exhausted = 3, False
+    ...     def __init__(self, arch):
+    ...         self._arch, self._left = arch, [0, 1, 2]
+    ...     def resume(self, outcomes, in_flight):
+    ...         done = {each.candidate.seed for each in outcomes}
+    ...         again = [each for each in in_flight if each.seed not in done]
+    ...         self._left = [seed for seed in self._left if seed not in done | {each.seed for each in again}]
+    ...         return Resumption(list(outcomes), again)
+    ...     def propose(self, count, first_trial):
+    ...         taken, self._left = self._left[:count], self._left[count:]
+    ...         trials = range(first_trial, first_trial + len(taken))
+    ...         return [make_candidate(self._arch, trial, 1, seed, "baseline") for trial, seed in zip(trials, taken)]
+    ...     def learn(self, outcome):
+    ...         pass
+    >>> source = Seeds(model("lenet5"))
+    >>> source.resume([], [])
+    Resumption(kept=[], requeued=[])
+    >>> [(each.trial, each.seed) for each in source.propose(2, first_trial=0) + source.propose(2, first_trial=2)]
+    [(0, 0), (1, 1), (2, 2)]
+    """
 
     @property
     def total(self) -> int:
-        """How many outcomes the study is to hold at the end, those of earlier runs counted in."""
+        """How many outcomes the study is to hold at the end, those of earlier runs counted in; for displays."""
         ...
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether the source could not propose as many candidates as were asked for."""
+        """Whether the source could not propose as many candidates as were asked for, and never will."""
         ...
 
     def resume(self, outcomes: Sequence[Outcome], in_flight: Sequence[Candidate]) -> Resumption:
@@ -51,14 +76,19 @@ class CandidateSource(Protocol):
         ...
 
     def propose(self, count: int, first_trial: int) -> list[Candidate]:
-        """At most `count` candidates, with the trial numbers from `first_trial` on; none where there are no more now.
+        """At most `count` candidates, with the trial numbers from `first_trial` on, one after another.
 
-        Raises `LimitError` where no network meets the limits.
+        None where there are no more now: the run asks again when something has finished, and ends where nothing is in
+        flight either. What is given back is written into the ledger and started. Raises `LimitError` where no network
+        meets the limits.
         """
         ...
 
     def learn(self, outcome: Outcome) -> None:
-        """Learn from `outcome`, which is in the ledger by now. Raises `LimitError` where limits are met by nothing."""
+        """Learn from `outcome`, which is in the ledger by now, a failure too; each is told once, as they finish.
+
+        Raises `LimitError` where limits are met by nothing.
+        """
         ...
 
 

@@ -274,16 +274,15 @@ class Ledger:
         with self._writing(is_brief=True) as connection:
             running.enter_started(connection, study_id, trials)
 
-    def add_epochs(self, name: str, epochs: Sequence[running.Epoch]) -> None:
-        """Enter `epochs` of candidates in flight; raises `LedgerError` where another program keeps the ledger long."""
+    def add_epochs(self, name: str, epochs: Sequence[running.Epoch | running.Taker]) -> None:
+        """Enter `epochs` of trials in flight, and takers; raises `LedgerError` where another program is long at it."""
         study_id = self._study_id(name)
         with self._writing(is_brief=True) as connection:
             running.enter_epochs(connection, study_id, epochs)
 
     def running(self, name: str) -> list[running.RunningTrial]:
-        """When each candidate in flight was last started, and its epochs since; by trial."""
-        columns = select(progress.c.trial, progress.c.moment, progress.c.epoch)
-        of_study = columns.where(progress.c.study_id == self._study_id(name)).order_by(progress.c.position)
+        """When each candidate in flight was last started, its epochs since and who has it; by trial."""
+        of_study = running.progress_columns().where(progress.c.study_id == self._study_id(name))
         with self._reading(name):
             return running.running_trials(self.rows(of_study), name)
 

@@ -126,6 +126,14 @@ def test_a_candidate_of_a_dead_worker_is_offered_once_more_and_its_late_answer_i
     assert len(ledger.outcomes("digits")) == 1
 
 
+def test_who_took_a_trial_is_told_to_those_who_watch(ledger: Ledger) -> None:
+    offer_trials(ledger, 2)
+    claim = taken(ledger)
+    waiting = {each.trial: (each.worker, each.node) for each in ledger.running("digits")}
+    assert waiting.pop(claim.candidate.trial) == ("w", "node-1")
+    assert set(waiting.values()) == {("", "")}
+
+
 def test_a_driver_that_comes_back_takes_what_was_answered_meanwhile(ledger: Ledger) -> None:
     offer_trials(ledger, 2)
     claim = taken(ledger)
