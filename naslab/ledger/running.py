@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import Connection, Select, select
@@ -66,8 +66,7 @@ def enter_started(connection: Connection, study_id: int, trials: Sequence[int], 
     moment = time.time()
     if is_again:
         forget(connection, study_id, trials)
-    nobody = {"moment": moment, "epoch": None, "worker": None, "node": None}
-    rows = [{"study_id": study_id, "trial": trial, **nobody} for trial in trials]
+    rows = [_row(study_id, trial, moment) for trial in trials]
     if rows:
         ENTER_PROGRESS.run(connection, *rows)
 
@@ -76,16 +75,24 @@ def enter_epochs(connection: Connection, study_id: int, epochs: Iterable[Epoch |
     """Enter who took trials in flight of the study with the key `study_id`, and their `epochs`."""
     now = time.time()
     rows = [
-        {"study_id": study_id, "trial": each.trial, "moment": now, "epoch": None, "worker": None, "node": None}
-        | (
-            {"moment": each.moment, "worker": each.worker, "node": each.node}
-            if isinstance(each, Taker)
-            else {"epoch": to_json(each.epoch)}
-        )
+        _row(study_id, each.trial, each.moment, worker=each.worker, node=each.node)
+        if isinstance(each, Taker)
+        else _row(study_id, each.trial, now, epoch=to_json(each.epoch))
         for each in epochs
     ]
     if rows:
         ENTER_PROGRESS.run(connection, *rows)
+
+
+def _row(
+    study_id: int,
+    trial: int,
+    moment: float,
+    epoch: str | None = None,
+    worker: str | None = None,
+    node: str | None = None,
+) -> dict[str, Any]:
+    return {"study_id": study_id, "trial": trial, "moment": moment, "epoch": epoch, "worker": worker, "node": node}
 
 
 def forget(connection: Connection, study_id: int, trials: Sequence[int]) -> None:

@@ -114,17 +114,17 @@ class FinishedTrials(Sequence[Outcome]):
         """Those of which `chosen`, shape (trials,), is true."""
         if chosen.all():
             return self
-        known = self.columns
-        columns = FinishedColumns(
-            trial=known.trial[chosen],
-            network_id=known.network_id[chosen],
-            role=known.role[chosen],
-            fidelity=known.fidelity[chosen],
-            reason=known.reason[chosen],
-            finished=known.finished[chosen],
-            fidelities=known.fidelities,
+        found = self.columns
+        kept = FinishedColumns(
+            found.trial[chosen],
+            found.network_id[chosen],
+            found.role[chosen],
+            found.fidelity[chosen],
+            found.reason[chosen],
+            found.finished[chosen],
+            found.fidelities,
         )
-        return type(self)(self.reader, columns)
+        return type(self)(self.reader, kept)
 
     def of_networks(self, network_ids: Collection[str]) -> Self:
         """Those of the networks with these `network_ids`."""
