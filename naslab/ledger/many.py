@@ -128,10 +128,9 @@ def read_numbers(ledger: Ledger, name: str, metrics: Sequence[str]) -> NumberTab
     known = [metric for metric in metrics if metric in Cost.__struct_fields__]
     columns = select(trials.c.trial, trials.c.arch_id, trials.c.fidelity, *(trials.c[each] for each in known))
     searched = columns.where(trials.c.study_id == study_id, trials.c.role == "search").order_by(trials.c.trial)
-    complete = select(outcomes.c.trial, outcomes.c.finished)
-    complete = complete.where(outcomes.c.study_id == study_id, outcomes.c.failure.is_(None))
-    ended = _arrays(ledger, complete.order_by(outcomes.c.trial), 2)
-    every = select(outcomes.c.trial, outcomes.c.finished).where(outcomes.c.study_id == study_id)
+    every = select(outcomes.c.trial, outcomes.c.finished, outcomes.c.failure.is_(None))
+    every_end = _arrays(ledger, every.where(outcomes.c.study_id == study_id), 3)
+    ended = every_end[every_end[:, 2] == 1, :2]
     place_of_fidelity: dict[str, int] = {}
     place_of_network: dict[str, int] = {}
     parts = [np.empty((0, 3 + len(known)))]
@@ -144,8 +143,7 @@ def read_numbers(ledger: Ledger, name: str, metrics: Sequence[str]) -> NumberTab
             parts.append(np.array([numbers, at, of_network, *costs], dtype=np.float64).T)
             count += len(group)
     table = np.concatenate(parts)
-    ends = _arrays(ledger, every, 2)
-    ends = np.sort(ends[np.isin(ends[:, 0], table[:, 0], assume_unique=True), 1])
+    ends = np.sort(every_end[np.isin(every_end[:, 0], table[:, 0], assume_unique=True), 1])
     trial, mine, theirs = np.intersect1d(table[:, 0], ended[:, 0], assume_unique=True, return_indices=True)
     table, ended = table[mine], ended[theirs]
     values = {metric: table[:, 3 + place] for place, metric in enumerate(known)}
