@@ -100,6 +100,34 @@ def crowding_distance(losses: ArrayLike) -> Losses:
     return distance
 
 
+def crowding_of_fronts(losses: ArrayLike, ranks: NDArray[np.int64]) -> Losses:
+    """The `crowding_distance` of each of `losses`, shape (points, objectives), in the front of its rank: (points,).
+
+    `ranks` are those of `non_dominated_ranks`, shape (points,); every front is measured at once.
+
+    >>> crowding_of_fronts([[0, 2], [1, 1], [2, 0], [9, 9]], np.array([0, 0, 0, 1])).tolist()
+    [inf, 2.0, inf, 0.0]
+    """
+    points = checked_losses(losses)
+    distance = np.zeros(len(points))
+    if not np.isfinite(points).all():
+        for rank in np.unique(ranks):
+            distance[ranks == rank] = crowding_distance(points[ranks == rank])
+        return distance
+    for column in points.T if len(points) else ():
+        order = np.lexsort((column, ranks))
+        value, rank = column[order], ranks[order]
+        ends = np.flatnonzero(rank[1:] != rank[:-1])
+        first, last = np.concatenate(([0], ends + 1)), np.concatenate((ends, [len(rank) - 1]))
+        span = np.repeat(value[last] - value[first], last - first + 1)
+        inner = np.empty(len(rank))
+        inner[1:-1] = value[2:] - value[:-2]
+        inner[first] = inner[last] = np.inf
+        has_range = span > 0
+        distance[order[has_range]] += inner[has_range] / span[has_range]
+    return distance
+
+
 def hypervolume_contributions(losses: ArrayLike, reference: ArrayLike) -> Losses:
     """The volume that each point alone dominates, up to `reference` of shape (objectives,): shape (points,).
 

@@ -14,6 +14,7 @@ from naslab.cli.options import (
     ExecutorOption,
     GpusOption,
     MaxImagesOption,
+    MemoryOption,
     OutOption,
     RayAddressOption,
     SpaceArgument,
@@ -72,6 +73,7 @@ def calibrate(
     gpus_per_worker: GpusOption = None,
     ray_address: RayAddressOption = None,
     timeout: TimeoutOption = None,
+    memory: MemoryOption = None,
     study: Annotated[
         str | None,
         typer.Option(
@@ -107,7 +109,7 @@ def calibrate(
         max_images=max_images,
         epochs=epochs,
         seed=seed,
-        workers=workers_of(executor, workers, gpus_per_worker, ray_address, timeout),
+        workers=workers_of(executor, workers, gpus_per_worker, ray_address, timeout, memory),
         ledger=ledger,
         study=study,
         data_dir=data_dir,

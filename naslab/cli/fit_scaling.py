@@ -14,6 +14,7 @@ from naslab.cli.options import (
     ExecutorOption,
     GpusOption,
     MaxImagesOption,
+    MemoryOption,
     ModelArgument,
     OutOption,
     RayAddressOption,
@@ -73,6 +74,7 @@ def fit_scaling(
     gpus_per_worker: GpusOption = None,
     ray_address: RayAddressOption = None,
     timeout: TimeoutOption = None,
+    memory: MemoryOption = None,
     study: Annotated[
         str | None, typer.Option(help="The study's name; by default MODEL-scaling.", rich_help_panel="Study")
     ] = None,
@@ -108,7 +110,7 @@ def fit_scaling(
             tolerance=tolerance,
             rounding=rounding,
             grid=by_hand,
-            workers=workers_of(executor, workers, gpus_per_worker, ray_address, timeout),
+            workers=workers_of(executor, workers, gpus_per_worker, ray_address, timeout, memory),
             ledger=ledger,
             study=study,
             data_dir=data_dir,

@@ -17,6 +17,7 @@ from naslab.analysis.facts import budget_words
 from naslab.analysis.front import comparable, losses_of
 from naslab.analysis.labels import label_of
 from naslab.analysis.reference import ReferencePoint, reference_point
+from naslab.analysis.thinned import MOST_READ, leading
 from naslab.arch.summary import describe_arch
 from naslab.cli.output import idle_strides_note, quantity
 from naslab.execution.events import (
@@ -95,7 +96,8 @@ class Display:
         if isinstance(event, StudyOpened):
             self._problem = event.problem
             self._is_own = is_outside(event.record.estimator)
-            self._complete = [outcome for outcome in event.outcomes if outcome.is_complete]
+            if self._live is not None or len(event.outcomes) <= MOST_READ:  # else nobody looks
+                self._complete = leading(event.outcomes, event.problem.objectives)
             note = _note_of_space(event.problem)
             return f"study {event.record.name}: {_what(event)}" + "".join(
                 f"\n{each}" for each in (event.adapted, note) if each

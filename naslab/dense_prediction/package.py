@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,13 @@ def sizes_of(facts: DenseFacts) -> Sizes:
     return Sizes(facts.side[0], facts.mean, facts.deviation, facts.channels, max(1, len(facts.keypoints)))
 
 
-def make_module(facts: DenseFacts, seed: int = 0) -> nn.Module:
-    """The detector or segmenter that facts describe, its weights drawn from `seed`."""
+def make_module(facts: DenseFacts, seed: int = 0, begin: Callable[[ArchSpec, int], nn.Module] = build) -> nn.Module:
+    """The detector or segmenter that `facts` describe, its weights drawn from `seed`.
+
+    `begin` makes the module of the network, given its description and `seed`.
+    """
     arch: ArchSpec = facts.arch
-    body = FeatureMaps(build(arch, seed), chosen_levels(arch, facts.levels, facts.name))
+    body = FeatureMaps(begin(arch, seed), chosen_levels(arch, facts.levels, facts.name))
     if facts.freeze_norm:
         freeze_norms(body)
     with torch.random.fork_rng(devices=[]):

@@ -31,9 +31,11 @@ from naslab.execution.events import (
 )
 from naslab.execution.executor import EpochDone, Executor, Happened, Printed, Taken
 from naslab.execution.source import CandidateSource, StrategySource
+from naslab.ledger.finished import finished_trials
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.running import Epoch, Taker
 from naslab.strategies.strategy import Strategy
+from naslab.study.finished import FinishedTrials
 from naslab.study.outcome import Candidate, Fidelity, Outcome
 from naslab.study.problem import Problem
 
@@ -120,8 +122,9 @@ class Run:
         self.in_flight: dict[int, Candidate] = {}
         self._next_trial, kept, requeued = taken_up_source(ledger, study, source)
         self._requeued = deque(requeued)
-        self._num_finished = sum(not outcome.is_infeasible for outcome in kept)
-        self._num_failed = sum(not (outcome.is_complete or outcome.is_infeasible) for outcome in kept)
+        known = FinishedTrials.of(kept)
+        self._num_finished = int((~known.is_infeasible).sum())
+        self._num_failed = int((~(known.is_complete | known.is_infeasible)).sum())
         if kept or requeued:
             on_event(Resumed(len(kept), len(requeued)))
 
@@ -224,10 +227,10 @@ class TakenUp(NamedTuple):
 
 def taken_up_source(ledger: Ledger, study: str, source: CandidateSource) -> TakenUp:
     """Tell `source`, which was told nothing so far, what the `study` of `ledger` holds."""
-    outcomes, left = ledger.outcomes(study), ledger.in_flight(study)
-    started = [outcome.candidate.trial for outcome in outcomes] + [candidate.trial for candidate in left]
+    outcomes, left = finished_trials(ledger, study), ledger.in_flight(study)
+    started = [int(outcomes.columns.trial.max(initial=-1)), *(candidate.trial for candidate in left)]
     kept, requeued = source.resume(outcomes, left)
-    return TakenUp(max(started, default=-1) + 1, kept, requeued)
+    return TakenUp(max(started) + 1, kept, requeued)
 
 
 class Interrupts:

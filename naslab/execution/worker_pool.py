@@ -22,7 +22,35 @@ REST_SECONDS = 20.0
 
 
 class WorkerHost(Protocol):
-    """Where one worker at a time runs: a process, an actor. It starts the worker, talks to it and ends it."""
+    """Where one worker at a time runs: a process, an actor. It starts the worker, talks to it and ends it.
+
+    The pool calls it from one thread and catches nothing: a worker that cannot be reached is one that died, which
+    `death` tells.
+
+    >>> from naslab.execution.source import make_candidate
+    >>> from naslab.zoo import model
+    >>> class HereHost:  # a worker in this process, that is done at once
+    ...     name = "here"
+    ...     def start(self):
+    ...         self._said = [Ready("cpu")]
+    ...     def send(self, candidate):
+    ...         estimate = Estimate(measured={"smallness": 1e6 / candidate.cost.params}, worker=self.name)
+    ...         self._said.append(Done(estimate, is_usable=True))
+    ...     def messages(self):
+    ...         said, self._said = self._said, []
+    ...         return iter(said)
+    ...     def death(self):
+    ...         return None
+    ...     def end(self):
+    ...         self._said = []
+    >>> pool = WorkerPool([HereHost()], watch=lambda seconds: None, timeout_seconds=None)
+    >>> pool.start()
+    >>> pool.submit(make_candidate(model("lenet5"), trial=0, epochs=1, seed=0, role="search"))
+    >>> [done] = pool.wait(timeout=1.0)
+    >>> done.estimate.worker
+    'here'
+    >>> pool.end()
+    """
 
     @property
     def name(self) -> str:
@@ -30,19 +58,28 @@ class WorkerHost(Protocol):
         ...
 
     def start(self) -> None:
-        """Launch a worker without waiting for it; it answers `Ready` or `Refused` in time."""
+        """Launch a worker without waiting for it; it answers `Ready` or `Refused` in time.
+
+        Called first, and again after each `end`.
+        """
         ...
 
     def send(self, candidate: Candidate) -> None:
-        """Give the ready worker `candidate`; it answers an `EpochRecord` for each epoch, then `Done`."""
+        """Give the ready worker `candidate`, without waiting; one at a time.
+
+        It answers an `EpochRecord` for each epoch and a `Said` for each line that it prints, then `Done`.
+        """
         ...
 
     def messages(self) -> Iterator[Message]:
-        """What the worker has answered since the last call, without waiting."""
+        """What the worker has answered since the last call, in order, without waiting; none where it is dead.
+
+        The iterator may be left before its end, where a worker refused.
+        """
         ...
 
     def death(self) -> Failure | None:
-        """How the worker died; `None` while it lives."""
+        """How the worker died; `None` while it lives. Asked after `messages`, which may hold its last words."""
         ...
 
     def end(self) -> None:

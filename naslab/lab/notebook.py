@@ -65,7 +65,7 @@ class SearchOutput:
     def _take(self, event: Event) -> bool:
         """Note an event; whether it is to be seen at once."""
         if isinstance(event, StudyOpened):
-            self._view = StudyView(record=event.record, problem=event.problem, outcomes=event.outcomes)
+            self._view = StudyView(record=event.record, problem=event.problem, outcomes=tuple(event.outcomes))
             self._outcomes, self._total = list(event.outcomes), event.record.trials
             self._number = len(event.outcomes)
             return True

@@ -22,6 +22,7 @@ from naslab.arguments import path as paths
 from naslab.estimators.estimator import Estimator
 from naslab.estimators.limited import limited
 from naslab.estimators.named import named
+from naslab.execution.admission import MemoryModel
 from naslab.execution.checkpoints import sweep_checkpoints
 from naslab.execution.events import Observer, StrategyChosen, StudyOpened, ignore, tell_prints
 from naslab.execution.executor import Executor
@@ -75,6 +76,7 @@ from naslab.lab.search_estimators import (
     require_estimator_fits,
 )
 from naslab.lab.search_options import DEFAULT_EPOCHS, SearchOptions
+from naslab.ledger.finished import finished_trials
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.location import locate
 from naslab.ledger.record import StudyRecord
@@ -87,7 +89,7 @@ from naslab.study.outcome import Fidelity
 from naslab.study.problem import Problem
 from naslab.study.recipe import Recipe
 from naslab.study.rungs import Rungs
-from naslab.training.memory import WorkerMemory
+from naslab.training.memory import GivenMemory, WorkerMemory
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -194,6 +196,7 @@ def search(
     `"table:path=FILE.csv"`, or `"predictor:study=NAME"`, which predicts what another study of the ledger would measure.
     `"detection:data=coco:DIR"` (`instance_segmentation`, `keypoints`, `segmentation`; with `kind`, `levels` as
     4-8-16-32, `channels`) trains each network under the heads of a detector; macs and params are those of the whole.
+    There `rungs`, `stop_early`, `inherit` and `pretrained` are as above, of the network under the heads.
     One that measures no accuracy has its own score as an objective in the place of that; baselines are estimated as the
     candidates are.
 
@@ -255,7 +258,7 @@ class PlannedSearch(NamedTuple):
     rungs: Rungs | None
     baselines: list[ListedNetwork]
     workers: Workers
-    memory: WorkerMemory | None
+    memory: MemoryModel | None
     estimator: SearchEstimator | None
     fidelity: Fidelity
     start: SearchStart | None = None
@@ -282,12 +285,12 @@ def plan_search(options: SearchOptions) -> PlannedSearch:
     )
     start = None
     if options.pretrained is not None:
-        problem, start = begun_from(problem, options)
+        problem, start = begun_from(problem, options, asked)
     if asked is not None:
         require_estimator_fits(asked, options, problem)
     require_hours(options.hours, options.deterministic)
     if options.stop_early is not None:
-        require_stoppable(options.stop_early, problem.objectives, is_own)
+        require_stoppable(options.stop_early, problem.objectives, brings_data)
     baselines = [baseline(name, problem) for name in options.baselines]
     if start is not None:
         baselines = [(start.fitted(arch), origin) for arch, origin in baselines]
@@ -307,7 +310,11 @@ def plan_search(options: SearchOptions) -> PlannedSearch:
         estimator = find_search_estimator(
             options.estimator, problem, typical, options.ledger, options.data_dir, options.seed, options.inherit
         )
-    memory = None if brings_data else WorkerMemory(problem.recipe, problem.data, options.data_dir)
+    memory: MemoryModel | None = None
+    if not brings_data:
+        memory = WorkerMemory(problem.recipe, problem.data, options.data_dir)
+    elif pool.memory_bytes is not None:
+        memory = GivenMemory(pool.memory_bytes)
     fidelity = fidelity_of(rungs, epochs, estimator)
     return PlannedSearch(
         options=options,
@@ -340,7 +347,7 @@ def run_search(options: SearchOptions, on_event: Observer = ignore) -> StudyView
         proposing = resolve_strategy(strategy, plan.problem, options.seed)
         with taken_up(ledger, record, on_event, options.accept_changes):
             ledger.add_run(record.name, run_record(plan.workers))
-            outcomes = tuple(ledger.outcomes(record.name, "search"))
+            outcomes = finished_trials(ledger, record.name, "search")
             on_event(
                 StudyOpened(record, plan.problem, outcomes, fitting_words(plan.options.space, plan.problem, plan.start))
             )
@@ -349,7 +356,7 @@ def run_search(options: SearchOptions, on_event: Observer = ignore) -> StudyView
             if plan.estimator is None:
                 estimator = estimator_of(plan.problem, options.data_dir, record, ledger, plan.start)
             else:
-                estimator = plan.estimator.placed(ledger, record)
+                estimator = plan.estimator.placed(ledger, record, plan.start)
             estimator = limited(estimator, plan.problem)
             threads = 1 if record.deterministic else None
             if plan.workers.kind == "ledger":

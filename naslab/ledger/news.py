@@ -22,6 +22,7 @@ from naslab.ledger.rows import read_candidate, read_outcome
 from naslab.ledger.running import ProgressRow, progress_columns
 from naslab.ledger.tables import measurements, outcomes, progress, runs, studies, trials
 from naslab.space import Genome
+from naslab.study.finished import Made
 from naslab.study.outcome import Candidate, Estimate, Failure, Fidelity, Outcome
 
 NO_NETWORK = ArchSpec(input=(1, 1, 1), stages=(Stage(block=ConvBlock(), width=1),), num_classes=2)
@@ -63,6 +64,11 @@ class StudyLine(NamedTuple):
 class _CandidatePart(msgspec.Struct):
     fidelity: Fidelity
     seed: int = 0
+    genome: Genome = Genome()
+    origin: dict[str, Any] = {}
+
+
+class _MadePart(msgspec.Struct):
     genome: Genome = Genome()
     origin: dict[str, Any] = {}
 
@@ -175,6 +181,13 @@ def read_candidates(ledger: Ledger, study_id: int, numbers: Iterable[int]) -> di
     words = study_name(ledger, study_id) or ""
     found = _asked(ledger, columns, study_id, list(numbers))
     return {trial: read_candidate(arch, rest, trial_words(words, trial), told) for trial, arch, rest, told in found}
+
+
+def read_made(ledger: Ledger, study_id: int, numbers: Iterable[int]) -> dict[int, Made]:
+    """How the trials with these `numbers` of the study `study_id` of `ledger` were made, by number."""
+    found = _asked(ledger, select(trials.c.trial, trials.c.candidate), study_id, list(numbers))
+    parts = ((trial, _part(text, _MadePart)) for trial, text in found)
+    return {trial: Made(part.genome, part.origin) for trial, part in parts}
 
 
 def _asked(ledger: Ledger, columns: Select[Any], study_id: int, numbers: Sequence[int]) -> list[Any]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, Select, delete, insert, select
+from sqlalchemy import Connection, Select, select
 
+from naslab.ledger.prepared import ENTER_PROGRESS, FORGET_PROGRESS
 from naslab.ledger.rows import from_json, to_json
 from naslab.ledger.tables import progress
 from naslab.study.outcome import EpochRecord
@@ -65,32 +66,39 @@ def enter_started(connection: Connection, study_id: int, trials: Sequence[int], 
     moment = time.time()
     if is_again:
         forget(connection, study_id, trials)
-    rows = [{"study_id": study_id, "trial": trial, "moment": moment, "epoch": None} for trial in trials]
+    rows = [_row(study_id, trial, moment) for trial in trials]
     if rows:
-        connection.execute(insert(progress), rows)
+        ENTER_PROGRESS.run(connection, *rows)
 
 
 def enter_epochs(connection: Connection, study_id: int, epochs: Iterable[Epoch | Taker]) -> None:
     """Enter who took trials in flight of the study with the key `study_id`, and their `epochs`."""
     now = time.time()
     rows = [
-        {"study_id": study_id, "trial": each.trial, "moment": now, "epoch": None, "worker": None, "node": None}
-        | (
-            {"moment": each.moment, "worker": each.worker, "node": each.node}
-            if isinstance(each, Taker)
-            else {"epoch": to_json(each.epoch)}
-        )
+        _row(study_id, each.trial, each.moment, worker=each.worker, node=each.node)
+        if isinstance(each, Taker)
+        else _row(study_id, each.trial, now, epoch=to_json(each.epoch))
         for each in epochs
     ]
     if rows:
-        connection.execute(insert(progress), rows)
+        ENTER_PROGRESS.run(connection, *rows)
+
+
+def _row(
+    study_id: int,
+    trial: int,
+    moment: float,
+    epoch: str | None = None,
+    worker: str | None = None,
+    node: str | None = None,
+) -> dict[str, Any]:
+    return {"study_id": study_id, "trial": trial, "moment": moment, "epoch": epoch, "worker": worker, "node": node}
 
 
 def forget(connection: Connection, study_id: int, trials: Sequence[int]) -> None:
     """Take away what `trials` of the study with the key `study_id` did while they were in flight."""
     if trials:
-        chosen = progress.c.trial.in_(list(trials))
-        connection.execute(delete(progress).where(progress.c.study_id == study_id, chosen))
+        FORGET_PROGRESS.run(connection, *({"study_id": study_id, "trial": trial} for trial in trials))
 
 
 def is_start(row: ProgressRow) -> bool:

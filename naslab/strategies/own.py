@@ -67,7 +67,7 @@ class OwnStrategy:
         """Pass on `outcomes`; their networks are not proposed again. Raises `StudyError` for what `tell` raises."""
         self._seen |= {outcome.candidate.arch_id for outcome in outcomes}
         with self._told("tell"):
-            self._given.tell(outcomes)
+            self._given.tell(list(outcomes))
 
     def adopt(self, candidates: Sequence[Candidate]) -> None:
         """Take candidates in flight as proposed, and pass them on where the user's strategy has an `adopt`."""

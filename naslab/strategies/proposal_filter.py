@@ -64,9 +64,11 @@ class ProposalFilter:
 
     def _fallbacks(self, drafted: list[Genome], history: OutcomeHistory, rng: np.random.Generator) -> Iterator[Genome]:
         """Admissible genomes beside the draft and what is known, then of the whole space."""
-        known = [each.genome for each in history.told] + list(history.pending.values())
-        picked = rng.permutation(len(known))[:MAX_KNOWN]
-        for centre in drafted + [known[index] for index in picked]:
+        pending, num_told = list(history.pending.values()), len(history.told)
+        picked = rng.permutation(num_told + len(pending))[:MAX_KNOWN].tolist()
+        read = iter(history.told.at(place for place in picked if place < num_told))
+        known = [next(read).genome if place < num_told else pending[place - num_told] for place in picked]
+        for centre in drafted + known:
             yield from self._beside(centre, history, rng)
         if self._domain.space.size() <= ENUMERABLE:
             yield from self._anything_left(history, rng)

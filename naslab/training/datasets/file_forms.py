@@ -80,7 +80,7 @@ def _headers(files: list[Path]) -> NDArray[np.int64]:
     """Channels and depth of each file, of shape (files, 2); 0 channels where the header cannot be read."""
     if not files:
         return np.zeros((0, 2), np.int64)
-    return cached_array(f"headers-{fingerprint(files)}", lambda: np.array(mapped(_header_or_none, files), np.int64))
+    return cached_array(f"headers2-{fingerprint(files)}", lambda: np.array(mapped(_header_or_none, files), np.int64))
 
 
 def _header_or_none(path: Path) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from naslab.metrics import ACCURACY, TOP5_ACCURACY, Metric
 from naslab.study.data_choice import DataChoice
 from naslab.study.recipe import Recipe
 from naslab.study.task import TASKS
-from naslab.training.datasets.doors import is_from_outside
+from naslab.training.datasets.dataset_readers import is_from_outside
 from naslab.training.datasets.facts import DataFacts
 from naslab.training.datasets.image_folder import is_files, open_files
 from naslab.training.datasets.info import facts_of
