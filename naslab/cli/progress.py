@@ -16,6 +16,7 @@ from rich.text import Text
 from naslab.analysis.facts import budget_words
 from naslab.analysis.front import comparable, losses_of
 from naslab.analysis.labels import label_of
+from naslab.analysis.pace import TimeLeft
 from naslab.analysis.reference import ReferencePoint, reference_point
 from naslab.analysis.thinned import MOST_READ, leading
 from naslab.arch.summary import describe_arch
@@ -51,10 +52,6 @@ if TYPE_CHECKING:
     from naslab.study.problem import Problem
 
 
-LEAST_ENDS, MOST_ENDS = 4, 100
-"""From how many ends of trials their pace is told, and from how many at most, the last ones."""
-
-
 class Display:
     """Shows events as they come; a context manager. With `quiet` stderr gets plain lines and no moving one."""
 
@@ -69,8 +66,7 @@ class Display:
         self._nodes: dict[int, str] = {}
         self._home = socket.gethostname()
         self._number = self._total = 0
-        self._ends: list[float] = []
-        self._started = time.monotonic()
+        self._left = TimeLeft()
         self._is_own = False
         self._told: set[str] = set()
 
@@ -115,8 +111,10 @@ class Display:
             return f"continuing: {event.finished} finished{again}"
         if isinstance(event, TrialStarted):
             self._training[event.candidate.trial] = ""
+            self._left.started(event.candidate.trial, time.monotonic())
         if isinstance(event, TrialTaken):
             self._nodes[event.candidate.trial] = event.node
+            self._left.taken(event.candidate.trial, time.monotonic())
         if isinstance(event, EpochEnded):
             self._training[event.candidate.trial] = _of_epoch(event.epoch)
         if isinstance(event, LinePrinted):
@@ -142,7 +140,7 @@ class Display:
         self._training.pop(outcome.candidate.trial, None)
         self._nodes.pop(outcome.candidate.trial, None)
         self._number, self._total = event.number, event.total
-        self._ends.append(time.monotonic())
+        self._left.finished(outcome.candidate.trial, time.monotonic(), not outcome.is_infeasible)
         if outcome.is_complete and outcome.candidate.role == "search":
             self._complete.append(outcome)
         line = f"[{event.number:>{len(str(event.total))}}/{event.total}] {outcome_line(outcome)}"
@@ -167,8 +165,8 @@ class Display:
             parts.append(f"best {goal.metric} {best.value(goal.metric):.4g} ({label_of(best)})")
             if len(self._problem.objectives) > 1:
                 parts.append(f"hypervolume {100 * self._hypervolume():.2f} %")
-        if self._ends and self._total > self._number:
-            seconds = seconds_left(self._started, self._ends, self._total - self._number)
+        seconds = self._left.seconds(self._total - self._number, time.monotonic())
+        if self._total > self._number and math.isfinite(seconds):
             parts.append(f"{_clock(seconds)} left")
         training = ", ".join(self._trained(trial, state) for trial, state in sorted(self._training.items())[:4])
         return "  ·  ".join([*parts, *([f"training {training}"] if training else [])])
@@ -186,21 +184,6 @@ class Display:
         losses = losses_of(comparable(self._complete), self._problem.objectives)
         corner = np.asarray(self._reference.losses)
         return hypervolume(losses[np.isfinite(losses).all(axis=1)], corner) / self._reference.box_volume
-
-
-def seconds_left(started: float, ends: Sequence[float], num_left: int) -> float:
-    """The seconds that `num_left` trials may take, from a run that `started` and the `ends` of its trials, in seconds.
-
-    From the fourth end on by the times between ends: the start of workers, and that none ends at first, tell nothing of
-    the pace.
-
-    >>> seconds_left(0.0, [30.0], 2), seconds_left(0.0, [30.0, 32.0, 34.0, 36.0], 10)
-    (60.0, 20.0)
-    """
-    if len(ends) < LEAST_ENDS:
-        return (ends[-1] - started) / len(ends) * num_left
-    last = ends[-MOST_ENDS:]
-    return (last[-1] - last[0]) / (len(last) - 1) * num_left
 
 
 def outcome_line(outcome: Outcome) -> str:
