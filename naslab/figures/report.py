@@ -14,6 +14,7 @@ from naslab.analysis.family import FamilyTable, family, rescaled_family
 from naslab.analysis.front import FrontTable, front, of_whole
 from naslab.analysis.importance import ImportanceTable, importance
 from naslab.analysis.preferences import PreferenceTable, preferences
+from naslab.analysis.prior import PriorTable, prior_table
 from naslab.analysis.progress import ProgressTable, progress
 from naslab.analysis.ranking import score_goal
 from naslab.analysis.reference import reference_point
@@ -26,6 +27,7 @@ from naslab.figures.family_section import rescaled_section
 from naslab.figures.front import MOST_DOTS
 from naslab.figures.markup import Markup, element, join
 from naslab.figures.page import page
+from naslab.figures.prior_section import prior_section
 from naslab.figures.report_sections import (
     choices_section,
     curves_section,
@@ -60,6 +62,7 @@ class ReportTables(msgspec.Struct, frozen=True, kw_only=True):
     facts: FactTable
     rungs: RungTable | None = None
     convergence: Convergence | None = None
+    prior: PriorTable | None = None
 
 
 def report_tables(view: StudyView) -> ReportTables:
@@ -87,6 +90,7 @@ def report_tables(view: StudyView) -> ReportTables:
         convergence=converged(view.outcomes, view.problem, reference)
         if view.whole is None
         else converged_in_part(course, view.whole.num_outcomes),
+        prior=prior_table(view),
         rungs=None if view.record.rungs is None else rung_table(view.outcomes, view.record.rungs, score.metric),
     )
 
@@ -133,6 +137,7 @@ def later_sections(tables: ReportTables) -> list[Section]:
     """Rungs, curves, choices and the family, as far as there are such, and the facts last."""
     sections = (
         converged_section(tables.convergence, tables.front),
+        prior_section(tables.prior),
         rungs_section(tables.rungs),
         curves_section(tables.curves),
         choices_section(tables.preferences),
