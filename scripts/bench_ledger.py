@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shlex
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -39,6 +41,7 @@ STUDY = "many"
 STRATEGIES = ("random", "evolution", "nsga2", "nsga3", "local", "bayes")
 AT_ONCE = 10_000
 BEGUN = 1_760_000_000.0
+PARENTS = re.compile(r'"parents":\[[^]]*\]')
 SMALL = 2_000
 """Networks that are really drawn where more are asked for: of one network many trials differ by their numbers alone."""
 
@@ -57,18 +60,12 @@ def problem_of(space: str) -> Problem:
     return Problem(space=load_space(space), objectives=goals, data=DataChoice(name="cifar10"), recipe=Recipe())
 
 
-def drawn(problem: Problem, count: int, is_distinct: bool) -> Iterator[Outcome]:
-    """`count` outcomes of the space: of networks that differ, or of a few with identities made up."""
+def drawn(problem: Problem, count: int) -> Iterator[Outcome]:
+    """`count` outcomes of random networks of the space."""
     rng = np.random.default_rng(0)
-    known: list[Any] = []
     for trial in range(count):
-        if is_distinct or len(known) < SMALL:
-            genome = problem.space.sample(rng)
-            made = make_candidate(problem.space.decode(genome), trial, 2, 0, "search", genome)
-            known.append(made)
-        else:
-            made = known[trial % SMALL]
-            made = msgspec.structs.replace(made, trial=trial, arch_id=f"{trial:016x}")
+        genome = problem.space.sample(rng)
+        made = make_candidate(problem.space.decode(genome), trial, 2, 0, "search", genome)
         parents = [trial // 2, trial // 3] if trial > 10 else []
         made = msgspec.structs.replace(made, origin={"operator": "cross", "parents": parents})
         yield finished(made, rng)
@@ -103,12 +100,65 @@ def make_ledger(location: str, count: int, is_distinct: bool) -> None:
     with Ledger.open(location) as ledger:
         ledger.create_study(record)
         ledger.add_run(STUDY, run)
-        made = drawn(problem, count, is_distinct)
-        while group := list(islice(made, AT_ONCE)):
-            with ledger._writing() as connection:
-                connection.execute(insert(trials), [candidate_row(1, each.candidate) for each in group])
-                connection.execute(insert(outcomes), [outcome_row(1, each) for each in group])
-                connection.execute(insert(measurements), [row for each in group for row in measurement_rows(1, each)])
+        made = drawn(problem, count if is_distinct else min(count, SMALL))
+        few = [rows_of(each) for each in made]
+        rng = np.random.default_rng(1)
+        rest = (repeated(few[trial % SMALL], trial, rng) for trial in range(len(few), count))
+        with without_indexes(ledger):
+            enter(ledger, iter(few))
+            enter(ledger, rest)
+
+
+class Rows(NamedTuple):
+    """What a finished trial puts into the tables `trials`, `outcomes` and `measurements`."""
+
+    trial: dict[str, Any]
+    outcome: dict[str, Any]
+    measured: list[dict[str, Any]]
+
+
+def rows_of(outcome: Outcome) -> Rows:
+    """The rows of an outcome."""
+    return Rows(candidate_row(1, outcome.candidate), outcome_row(1, outcome), measurement_rows(1, outcome))
+
+
+def repeated(known: Rows, trial: int, rng: np.random.Generator) -> Rows:
+    """The rows of a `known` trial once more, as those of the number `trial` with another identity and accuracy."""
+    was, number = known.trial["trial"], {"trial": trial}
+    arch_id, end = f"{trial:016x}", BEGUN + 1.0 + 0.5 * trial
+    candidate = known.trial["candidate"].replace(f'"trial":{was},', f'"trial":{trial},', 1)
+    candidate = candidate.replace(known.trial["arch_id"], arch_id, 1)
+    parents = [trial // 2, trial // 3]
+    candidate = PARENTS.sub(f'"parents":[{parents[0]},{parents[1]}]', candidate, count=1)
+    outcome = {**known.outcome, **number, "arch_id": arch_id, "finished": end}
+    values = [dict(each, **number) for each in known.measured]
+    for each in values:
+        if each["metric"] == "accuracy":
+            before, each["value"] = each["value"], each["value"] + float(rng.normal(0, 1))
+            outcome["estimate"] = outcome["estimate"].replace(repr(before), repr(each["value"]), 1)
+    return Rows({**known.trial, **number, "arch_id": arch_id, "candidate": candidate}, outcome, values)
+
+
+def enter(ledger: Ledger, rows: Iterator[Rows]) -> None:
+    """Put rows into a ledger, some thousand in a transaction."""
+    while group := list(islice(rows, AT_ONCE)):
+        with ledger._writing() as connection:
+            connection.execute(insert(trials), [each.trial for each in group])
+            connection.execute(insert(outcomes), [each.outcome for each in group])
+            connection.execute(insert(measurements), [row for each in group for row in each.measured])
+
+
+@contextmanager
+def without_indexes(ledger: Ledger) -> Iterator[None]:
+    """Within the block the indexes that are no keys are away: made at once at the end they take a tenth of the time."""
+    indexes = [each for table in (trials, outcomes, measurements) for each in table.indexes]
+    with ledger._writing() as connection:
+        for each in indexes:
+            each.drop(connection)
+    yield
+    with ledger._writing() as connection:
+        for each in indexes:
+            each.create(connection)
 
 
 def measured(command: Sequence[str], written: Path | None = None) -> Figure:

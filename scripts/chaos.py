@@ -1,11 +1,13 @@
 """Kills of drivers, workers and the database in small searches, and what is left of them, checked by plain SQL.
 
     .venv/bin/python scripts/chaos.py [--kills 40] [--seconds 240] [--trials 60] [--ledger sqlite|postgresql] [--trains]
+        [--warm]
 
 A driver and several workers that join by the ledger (`naslab worker`) are ended by SIGKILL at random, and begun again;
 of a PostgreSQL server also the server itself, at once (SIGQUIT) and with a restart. With `--trains` candidates are
 trained on the digits for an epoch, else a proxy is computed. The table says what was asked, done, lost, repeated and
-left behind: none of the last three may be there.
+left behind: none of the last three may be there. With `--warm` programs are forks of one that has the libraries loaded
+(`tests/warm_start.py`), so that a thousand kills take no hours of imports.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -137,13 +139,19 @@ def python(code: str, *arguments: str) -> list[str]:
     return [sys.executable, "-c", f"{code}from naslab.cli.main import run; run()", *arguments]
 
 
-def begin(command: list[str], log: Path) -> subprocess.Popen[bytes]:
+def begin(command: list[str], log: Path, is_warm: bool = False) -> subprocess.Popen[Any]:
     """A program in a process group of its own, what it says in a log."""
+    start: Callable[..., subprocess.Popen[Any]] = subprocess.Popen
+    if is_warm:
+        sys.path.append(str(Path(__file__).parents[1] / "tests"))
+        import warm_start
+
+        start = warm_start.Popen
     with log.open("ab") as file:
-        return subprocess.Popen(command, stdout=file, stderr=file, start_new_session=True)
+        return start(command, stdout=file, stderr=file, start_new_session=True)
 
 
-def kill(process: subprocess.Popen[bytes]) -> None:
+def kill(process: subprocess.Popen[Any]) -> None:
     """End a program with all that it started, at once."""
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
@@ -162,12 +170,12 @@ def run(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
         where = ["--study", STUDY, "--ledger", place]
         asked = given.trials
 
-        def drive() -> subprocess.Popen[bytes]:
+        def drive() -> subprocess.Popen[Any]:
             command = python(
                 SILENT.format(seconds=given.silent), "search", "digits_demo", "--strategy", "evolution", *own, *where,
                 "--trials", str(asked), "--executor", "ledger", "--workers", str(given.workers + 2),
             )  # fmt: skip
-            return begin(command, folder / "driver.log")
+            return begin(command, folder / "driver.log", given.warm)
 
         worker_command = python(
             "import naslab.lab.joining as j; j.BEAT_SECONDS = 1.0; ",
@@ -179,7 +187,7 @@ def run(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
             "cpu",
         )
         driver = drive()
-        workers: list[subprocess.Popen[bytes]] = []
+        workers: list[subprocess.Popen[Any]] = []
         until = time.monotonic() + given.seconds
         due = math.inf  # until a worker was begun: nothing can be lost before
         rested = 0.0
@@ -196,8 +204,8 @@ def run(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
                     driver = drive()
                 workers = [each for each in workers if each.poll() is None]
                 if len(workers) < given.workers and time.monotonic() > rested and is_begun(place):
-                    workers.append(begin(worker_command, folder / "workers.log"))
-                    rested = time.monotonic() + 1.0
+                    workers.append(begin(worker_command, folder / "workers.log", given.warm))
+                    rested = time.monotonic() + (0.1 if given.warm else 1.0)
                     due = min(due, time.monotonic() + given.every)
                 if goes_on and time.monotonic() > due:
                     due = time.monotonic() + rng.uniform(0.5, 2 * given.every)
@@ -275,6 +283,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=3)
     parser.add_argument("--silent", type=float, default=8, help="seconds until a silent worker counts as dead")
     parser.add_argument("--trains", action="store_true")
+    parser.add_argument("--warm", action="store_true", help="programs start as forks, without imports")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="both files, no ending")
     given = parser.parse_args()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import socket
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
@@ -16,6 +17,7 @@ from naslab.analysis.facts import budget_words
 from naslab.analysis.front import comparable, losses_of
 from naslab.analysis.labels import label_of
 from naslab.analysis.reference import ReferencePoint, reference_point
+from naslab.analysis.thinned import MOST_READ, leading
 from naslab.arch.summary import describe_arch
 from naslab.cli.output import idle_strides_note, quantity
 from naslab.errors import counted
@@ -34,6 +36,7 @@ from naslab.execution.events import (
     TrialFinished,
     TrialRetried,
     TrialStarted,
+    TrialTaken,
     VersionChanged,
     printed_line,
 )
@@ -63,6 +66,8 @@ class Display:
         self._reference: ReferencePoint | None = None
         self._complete: list[Outcome] = []
         self._training: dict[int, str] = {}
+        self._nodes: dict[int, str] = {}
+        self._home = socket.gethostname()
         self._number = self._total = 0
         self._ends: list[float] = []
         self._started = time.monotonic()
@@ -92,7 +97,8 @@ class Display:
         if isinstance(event, StudyOpened):
             self._problem = event.problem
             self._is_own = is_outside(event.record.estimator)
-            self._complete = [outcome for outcome in event.outcomes if outcome.is_complete]
+            if self._live is not None or len(event.outcomes) <= MOST_READ:  # else nobody looks
+                self._complete = leading(event.outcomes, event.problem.objectives)
             note = _note_of_space(event.problem)
             return f"study {event.record.name}: {_what(event)}" + "".join(
                 f"\n{each}" for each in (event.adapted, note) if each
@@ -109,6 +115,8 @@ class Display:
             return f"continuing: {event.finished} finished{again}"
         if isinstance(event, TrialStarted):
             self._training[event.candidate.trial] = ""
+        if isinstance(event, TrialTaken):
+            self._nodes[event.candidate.trial] = event.node
         if isinstance(event, EpochEnded):
             self._training[event.candidate.trial] = _of_epoch(event.epoch)
         if isinstance(event, LinePrinted):
@@ -132,6 +140,7 @@ class Display:
     def _finished(self, event: TrialFinished) -> str:
         outcome = event.outcome
         self._training.pop(outcome.candidate.trial, None)
+        self._nodes.pop(outcome.candidate.trial, None)
         self._number, self._total = event.number, event.total
         self._ends.append(time.monotonic())
         if outcome.is_complete and outcome.candidate.role == "search":
@@ -161,8 +170,13 @@ class Display:
         if self._ends and self._total > self._number:
             seconds = seconds_left(self._started, self._ends, self._total - self._number)
             parts.append(f"{_clock(seconds)} left")
-        training = ", ".join(f"#{trial} {state}".strip() for trial, state in sorted(self._training.items())[:4])
+        training = ", ".join(self._trained(trial, state) for trial, state in sorted(self._training.items())[:4])
         return "  ·  ".join([*parts, *([f"training {training}"] if training else [])])
+
+    def _trained(self, trial: int, state: str) -> str:
+        """A trial in flight with its state, and its node where that is another machine than this one."""
+        node = self._nodes.get(trial, self._home)
+        return " ".join([f"#{trial}", *([state] if state else []), *([f"on {node}"] if node != self._home else [])])
 
     def _hypervolume(self) -> float:
         """The share of the box between the reference point and the ideal that the outcomes dominate."""

@@ -18,10 +18,10 @@ from naslab.dense_prediction.annotations import Annotation
 from naslab.dense_prediction.detectors import as_floats
 from naslab.dense_prediction.evaluation import as_channels, true_masks
 from naslab.dense_prediction.images import IGNORED, read_image, read_mask
-from naslab.dense_prediction.making import name_in_network
 from naslab.dense_prediction.segmenters import resized
 from naslab.dense_prediction.tasks import DENSE_TASKS, DenseTask
 from naslab.errors import DataError, DivergedError
+from naslab.pretrained.features import name_in_network
 from naslab.study.recipe import Recipe
 from naslab.training.checkpoint import Checkpoint, TrainingState
 

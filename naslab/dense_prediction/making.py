@@ -18,17 +18,3 @@ def make(body: FeatureMaps, kind: str, num_classes: int, sizes: Sizes) -> nn.Mod
     if kind in SEGMENTERS:
         return make_segmenter(body, kind, num_classes, sizes)
     return make_detector(body, kind, num_classes, sizes)
-
-
-BODY = "body"
-"""What the maps of a network are called within a detector's backbone, and within a segmenter."""
-
-
-def name_in_network(name: str) -> str:
-    """What a tensor of a detector or segmenter is called in the network that it stands on; empty for one of heads.
-
-    >>> name_in_network("backbone.body.stage0.0.conv.weight"), name_in_network("rpn.head.conv.0.0.weight")
-    ('stage0.0.conv.weight', '')
-    """
-    parts = name.split(".")
-    return ".".join(parts[parts.index(BODY) + 1 :]) if BODY in parts[:2] else ""

@@ -7,14 +7,12 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from naslab.arch.build import build
-from naslab.arch.spec import ArchSpec
 from naslab.dense_prediction.annotations import AnnotatedSet
-from naslab.dense_prediction.evaluation import Evaluation, evaluate
+from naslab.dense_prediction.evaluation import DenseEvaluation, evaluate
 from naslab.dense_prediction.fit import DenseEpoch, DenseRecipe, fit
-from naslab.dense_prediction.making import name_in_network
 from naslab.dense_prediction.package import make_module
 from naslab.dense_prediction.tasks import DENSE_TASKS
 from naslab.estimators.candidate_run import CandidateRun
@@ -22,7 +20,7 @@ from naslab.estimators.estimator import Begin, Workbench
 from naslab.estimators.failures import failure_of
 from naslab.estimators.stopping import StopRule
 from naslab.study.outcome import Candidate, EpochRecord, Estimate, Failure
-from naslab.training.checkpoint import Checkpoint, Origin, TrainingState
+from naslab.training.checkpoint import Origin, TrainingState
 from naslab.training.fit import device_name
 
 if TYPE_CHECKING:
@@ -115,7 +113,7 @@ class _Judge:
         module: nn.Module,
         told: CandidateRun,
     ) -> None:
-        self.last: Evaluation | None = None
+        self.last: DenseEvaluation | None = None
         self._how, self._candidate, self._bench = how, candidate, bench
         self._data, self._module, self._told = data, module, told
         self._started = time.perf_counter()
@@ -130,7 +128,7 @@ class _Judge:
         self._started += took
         self._told.report(EpochRecord(epoch.epoch, epoch.loss, math.nan, math.nan, before + took, self._values()))
 
-    def evaluated(self) -> Evaluation:
+    def evaluated(self) -> DenseEvaluation:
         """What the module is worth now, on images that no final training is tested on."""
         _, validated = self._data.search_split()
         shape = self._candidate.arch.input
@@ -144,14 +142,3 @@ class _Judge:
         main = DENSE_TASKS[self._how.task].main
         metrics = {main: self.last.metrics[main], **self.last.metrics}
         return {name: value for name, value in metrics.items() if math.isfinite(value)}
-
-
-def weights_of(checkpoint: Checkpoint) -> dict[str, Tensor]:
-    """The tensors of the network under the heads that a `checkpoint` holds, by its names.
-
-    Those behind its last map, which no head reads, are those of an initialisation.
-    """
-    arch: ArchSpec = checkpoint.origin.arch
-    named = {name_in_network(name): value for name, value in checkpoint.weights().items()}
-    own = build(arch, checkpoint.origin.seed).state_dict()
-    return own | {name: value for name, value in named.items() if name in own}

@@ -84,9 +84,9 @@ class DenseTraining(msgspec.Struct, frozen=True, kw_only=True):
 
     def weights_of(self, checkpoint: Checkpoint) -> Mapping[str, Tensor]:
         """The tensors of the network under the heads that a training left in a `checkpoint`, by its names."""
-        from naslab.estimators import dense_run
+        from naslab.pretrained.features import network_weights
 
-        return dense_run.weights_of(checkpoint)
+        return network_weights(checkpoint)
 
     def facts_of(self, arch: ArchSpec, data: AnnotatedSet) -> DenseFacts:
         """What the detector on `arch` for the classes of `data` is. Raises `SpecError` for images that none takes."""

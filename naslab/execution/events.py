@@ -60,6 +60,14 @@ class TrialStarted(msgspec.Struct, frozen=True):
     candidate: Candidate
 
 
+class TrialTaken(msgspec.Struct, frozen=True):
+    """A `worker` on the machine `node` began to estimate a candidate."""
+
+    candidate: Candidate
+    worker: str
+    node: str
+
+
 class EpochEnded(msgspec.Struct, frozen=True):
     """An epoch of a candidate that is still training."""
 
@@ -122,6 +130,7 @@ Event = (
     | StrategyChosen
     | Resumed
     | TrialStarted
+    | TrialTaken
     | EpochEnded
     | LinePrinted
     | TrialRetried

@@ -15,6 +15,14 @@ class Finished(NamedTuple):
     estimate: Estimate
 
 
+class Taken(NamedTuple):
+    """A `candidate` that a `worker` began to estimate, on the machine `node`."""
+
+    candidate: Candidate
+    worker: str
+    node: str
+
+
 class EpochDone(NamedTuple):
     """An `epoch` of a `candidate` that is still training."""
 
@@ -29,7 +37,7 @@ class Printed(NamedTuple):
     text: str
 
 
-Happened: TypeAlias = Finished | EpochDone | Printed
+Happened: TypeAlias = Taken | EpochDone | Printed | Finished
 """What an executor reports."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import socket
 import sys
 import time
 import traceback
@@ -39,12 +40,13 @@ class Ready(NamedTuple):
     """A worker that is prepared; `device` is the one it chose.
 
     `place` tells the device from those of other machines and containers, `memory_bytes` is all the memory that it has;
-    0 where that is not known.
+    0 where that is not known. `node` is the name of the machine.
     """
 
     device: str
     place: str = ""
     memory_bytes: int = 0
+    node: str = ""
 
 
 class Refused(NamedTuple):
@@ -97,7 +99,7 @@ class Worker:
                 from naslab.training.memory_limit import limit_memory
 
                 limit_memory(device, self._placement.memory_bytes)
-            return Ready(device, device_place(device), device_memory(device).total_bytes)
+            return Ready(device, device_place(device), device_memory(device).total_bytes, socket.gethostname())
         except NaslabError as error:
             return Refused(error)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - the driver raises it

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from naslab.errors import NaslabError, WorkerError
 from naslab.execution.admission import Admission, MemoryModel
-from naslab.execution.executor import EpochDone, Finished, Happened, Printed
+from naslab.execution.executor import EpochDone, Finished, Happened, Printed, Taken
 from naslab.execution.worker import Done, Message, Ready, Refused, Said
 from naslab.study.outcome import Candidate, EpochRecord, Estimate, Failure
 
@@ -107,6 +107,7 @@ class WorkerPool:
         self._watch = watch
         self._timeout_seconds = timeout_seconds
         self._waiting: deque[Candidate] = deque()
+        self._taken: list[Taken] = []
         self._failed_starts = 0
         self._given_up: NaslabError | None = None
 
@@ -134,7 +135,8 @@ class WorkerPool:
             if self._given_up is not None:
                 raise self._given_up
             self._watch(max(0.0, min(until - time.monotonic(), POLL_SECONDS)))
-            happened = self._look()
+            taken, self._taken = self._taken, []
+            happened = [*taken, *self._look()]
             self._feed()
             if happened or time.monotonic() >= until:
                 return happened
@@ -155,7 +157,9 @@ class WorkerPool:
     def _feed(self) -> None:
         """Start what is first in the queue while there is room; what is behind it waits, and never passes it by."""
         while self._waiting and (slot := self._slot_for(self._waiting[0])) is not None:
-            slot.take(self._waiting.popleft())
+            candidate = self._waiting.popleft()
+            slot.take(candidate)
+            self._taken.append(Taken(candidate, slot.host.name, "" if slot.home is None else slot.home.node))
 
     def _slot_for(self, candidate: Candidate) -> Slot | None:
         """The free worker with the most room for a candidate; `None` where it must wait."""

@@ -91,8 +91,8 @@ def front_section(
         f"The hypervolume is the part dominated of the box from {rules}, to the ideal. "
         f"{choices.test if choices else ''} {_thinned_words(found)}"
     ).rstrip()
-    axes = (choices.along, choices.up) if choices else (None, None)
-    drawn = front_figure(found, *axes, baselines, members, choices, view.problem.limits)
+    along, up = (choices.along, choices.up) if choices else (None, None)
+    drawn = front_figure(found, along, up, baselines, members, choices, view.problem.limits)
     parts = [figure_block(drawn, "front-figure", note, height=520, level="")]
     if choices is not None and choices.takes:
         parts.append(_takes_block(choices, found))

@@ -53,6 +53,7 @@ from naslab.lab.models import (
     AnyResolutions,
     sizes_of,
 )
+from naslab.lab.notebook import notebook_observer
 from naslab.lab.pretrained_search import begun_from, fitting_words, recipe_or_default
 from naslab.lab.problems import (
     ListedNetwork,
@@ -178,7 +179,8 @@ def search(
     worker computes with one thread. Equal are networks and, on equal machines, what is measured of them but times.
 
     `workers` is how many train side by side, or a `Workers`; `ledger` the file or database URL that keeps the study,
-    `study` its name there; `on_event` is called with what happens (`naslab.execution.events`).
+    `study` its name there; `on_event` is called with what happens (`naslab.execution.events`): by
+    itself it tells what candidates print, and a notebook shows how far the search is below its cell.
 
     `rungs` such as `(1, 3, 9)` take the place of `epochs`: `trials` networks are trained for the first, and the best
     third of each rung is trained on to the next, in trials of their own. `stop_early` is a confidence such as 0.95: a
@@ -238,7 +240,7 @@ def search(
         deterministic=deterministic,
         accept_changes=accept_changes,
     )
-    return run_search(options, on_event)
+    return run_search(options, notebook_observer(on_event))
 
 
 class PlannedSearch(NamedTuple):
@@ -308,11 +310,8 @@ def plan_search(options: SearchOptions) -> PlannedSearch:
         estimator = find_search_estimator(
             options.estimator, problem, typical, options.ledger, options.data_dir, options.seed, options.inherit
         )
-    memory: MemoryModel | None = None
-    if not brings_data:
-        memory = WorkerMemory(problem.recipe, problem.data, options.data_dir)
-    elif pool.memory_bytes is not None:
-        memory = GivenMemory(pool.memory_bytes)
+    given = None if pool.memory_bytes is None else GivenMemory(pool.memory_bytes)
+    memory = given if brings_data else WorkerMemory(problem.recipe, problem.data, options.data_dir)
     fidelity = fidelity_of(rungs, epochs, estimator)
     return PlannedSearch(
         options=options,

@@ -17,16 +17,16 @@ Reader: TypeAlias = Callable[[ArchSpec], float]
 """Gives the milliseconds of a description."""
 
 
-class Source(NamedTuple):
+class LatencyFile(NamedTuple):
     """A kind of file: `latency` of (path, description, name for messages), `read` the file, refusing a bad one."""
 
     latency: Callable[[Path, ArchSpec, str], float]
     read: Callable[[Path], object]
 
 
-SOURCES: dict[str, Source] = {
-    "table": Source(table_latency, read_table),
-    "predicted": Source(predicted_latency, read_model),
+LATENCY_FILES: dict[str, LatencyFile] = {
+    "table": LatencyFile(table_latency, read_table),
+    "predicted": LatencyFile(predicted_latency, read_model),
 }
 """By the name of the target."""
 
@@ -41,7 +41,7 @@ def latency_of(target: str, arch: ArchSpec, name: str = "the network") -> float:
     31.4
     """
     kind, _, argument = target.partition(":")
-    return SOURCES[kind].latency(Path(argument), arch, name)
+    return LATENCY_FILES[kind].latency(Path(argument), arch, name)
 
 
 def reader_of(target: str) -> Reader | None:
@@ -53,7 +53,7 @@ def reader_of(target: str) -> Reader | None:
     (True, False)
     """
     kind, _, argument = target.partition(":")
-    if kind not in SOURCES or not argument:
+    if kind not in LATENCY_FILES or not argument:
         return None
 
     def read(arch: ArchSpec) -> float:
@@ -78,5 +78,5 @@ def require_readable(target: str) -> str:
     """
     kind, _, argument = target.partition(":")
     path = Path(argument)
-    SOURCES[kind].read(path)
+    LATENCY_FILES[kind].read(path)
     return hashlib.sha256(path.read_bytes()).hexdigest()

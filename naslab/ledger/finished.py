@@ -13,7 +13,7 @@ from sqlalchemy import func, or_, select
 from naslab.arch.cost import Cost
 from naslab.arch.identity import IDENTITY_VERSION
 from naslab.ledger.ledger import Ledger
-from naslab.ledger.many import study_id_of, uncollected
+from naslab.ledger.many import groups, study_id_of, uncollected
 from naslab.ledger.news import read_made, read_outcomes
 from naslab.ledger.tables import measurements, outcomes, trials
 from naslab.study.finished import FinishedColumns, FinishedTrials, Made
@@ -90,7 +90,7 @@ class LedgerReader:
             columns = select(measurements.c.trial, measurements.c.value)
             columns = columns.where(*self._own(measurements), measurements.c.metric == metric)
         known = np.full(int(numbers.max(initial=-1)) + 1, np.nan)
-        for group in self._ledger.groups(columns):
+        for group in groups(self._ledger, columns):
             found = np.array(group, dtype=np.float64)
             found = found[found[:, 0] < len(known)]
             known[found[:, 0].astype(np.int64)] = found[:, 1]
@@ -110,7 +110,7 @@ def _has_columns(ledger: Ledger, name: str) -> bool:
 def _columns(ledger: Ledger, columns: Any, width: int) -> list[list[Any]]:
     """The columns of what a query finds, `width` of them, as lists."""
     found: list[list[Any]] = [[] for _ in range(width)]
-    for group in ledger.groups(columns):
+    for group in groups(ledger, columns):
         for column, values in zip(found, zip(*group, strict=True), strict=True):
             column.extend(values)
     return found

@@ -16,7 +16,7 @@ from naslab.ledger.ledger import Ledger
 from naslab.ledger.many import study_id_of
 from naslab.ledger.news import read_candidates
 from naslab.ledger.rows import from_json, to_json
-from naslab.ledger.running import Epoch, enter_epochs
+from naslab.ledger.running import Epoch, Taker, enter_epochs
 from naslab.ledger.tables import leases, studies
 from naslab.study.outcome import Candidate, EpochRecord, Estimate
 
@@ -90,6 +90,7 @@ def take(ledger: Ledger, studies_of: Sequence[str], worker: str, node: str) -> C
         connection.execute(
             update(leases).where(leases.c.study_id == study_id, leases.c.trial == trial).values(**values)
         )
+        enter_epochs(connection, study_id, [Taker(trial, worker, node, now)])
     return Claim(study, read_candidates(ledger, study_id, [trial])[trial], study_id)
 
 

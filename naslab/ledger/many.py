@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 
 from naslab.arch.cost import Cost
+from naslab.ledger.faults import explained
 from naslab.ledger.queries import same_trial
 from naslab.ledger.tables import measurements, outcomes, trials
 
 if TYPE_CHECKING:
     from naslab.ledger.ledger import Ledger
 
+ROWS_AT_ONCE = 2_000
 OTHER_ROLES = ("baseline", "family")
 """What trials of a study are beside those of its search."""
 
@@ -56,6 +58,13 @@ def uncollected() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
+
+
+def groups(ledger: Ledger, columns: Select[Any]) -> Iterator[Sequence[tuple[Any, ...]]]:
+    """The rows that the query `columns` finds in `ledger` as plain tuples, some thousand at a time."""
+    with explained(ledger.location), ledger._engine.connect() as connection, connection.execute(columns) as found:
+        while group := found.cursor.fetchmany(ROWS_AT_ONCE):
+            yield group
 
 
 def study_id_of(ledger: Ledger, name: str) -> int:
@@ -139,5 +148,5 @@ def read_numbers(ledger: Ledger, name: str, metrics: Sequence[str]) -> NumberTab
 
 def _arrays(ledger: Ledger, columns: Any, width: int) -> NDArray[np.float64]:
     """The rows of a query of `width` numbers as an array of shape (rows, width)."""
-    rows = [tuple(row) for row in ledger.each_row(columns)]
-    return np.array(rows, dtype=np.float64).reshape(len(rows), width)
+    found = [np.array(group, dtype=np.float64) for group in groups(ledger, columns)]
+    return np.concatenate(found) if found else np.empty((0, width))

@@ -21,10 +21,11 @@ from naslab.figures.report_sections import duration, headline
 from naslab.figures.style import metric_words
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.news import StudyLine, read_candidates
+from naslab.ledger.running import RunningTrial
 from naslab.live.watch import StudyWatch
 from naslab.metrics import MACS, shown_as
 from naslab.passwords import without_passwords
-from naslab.study.outcome import Candidate, EpochRecord
+from naslab.study.outcome import Candidate
 
 MOST_ANCESTORS = 30
 WIDTH, HEIGHT = 160, 36
@@ -82,21 +83,25 @@ def now_block(watch: StudyWatch, ledger: Ledger) -> Markup:
     for each in running:
         candidate = candidates.get(each.trial)
         if candidate is not None:
-            rows.append(_now_row(candidate, each.started, each.epochs, metric))
-    columns = ["trial", "epoch", shown_as(metric).column, "curve", "to beat", "running for", "expected end", "network"]
-    return join([lead, table("In flight now", columns, rows, numeric=range(1, 3), is_stacked=True)])
+            rows.append(_now_row(candidate, each, metric))
+    columns = ["trial", "worker", "epoch", shown_as(metric).column, "curve", "to beat", "running for", "expected end"]
+    return join([lead, table("In flight now", [*columns, "network"], rows, numeric=(2, 3), is_stacked=True)])
 
 
-def _now_row(candidate: Candidate, started: float, epochs: tuple[EpochRecord, ...], metric: str) -> list[str]:
-    spent = max(0.0, time.time() - started)
+def _now_row(candidate: Candidate, running: RunningTrial, metric: str) -> list[str]:
+    epochs = running.epochs
+    spent = max(0.0, time.time() - running.started)
     total = candidate.fidelity.epochs
     values = [epoch_value(epoch, metric) for epoch in epochs]
     known = [value for value in values if math.isfinite(value)]
     done = epochs[-1].epoch if epochs else 0
-    per_epoch = spent / len(epochs) if epochs else math.nan
-    left = (total - done) * per_epoch
+    left = math.nan
+    if epochs:
+        trained = min(spent, epochs[-1].wall_seconds) or spent
+        left = (total - done) * trained / len(epochs) - (spent - trained)
     return [
         _trial_link(candidate.trial),
+        f"{running.worker} on {running.node}" if running.worker else "waits for one",
         f"{done} of {total}" if epochs else f"0 of {total}",
         f"{known[-1]:.4g}" if known else "-",
         _spark(known, candidate.accuracy_to_beat),

@@ -20,7 +20,7 @@ from naslab.arch import ArchSpec
 from naslab.arch.build import build
 from naslab.errors import DataError
 from naslab.ledger.record import PretrainedStart
-from naslab.pretrained.sources import TORCHVISION, Source, read_source
+from naslab.pretrained.sources import TORCHVISION, PretrainedWeights, read_source
 from naslab.pretrained.start import Keep, Pretrained, best_networks, fitted, pretrained
 from naslab.space import SearchSpace
 from naslab.training.inheritance import inherit
@@ -41,7 +41,7 @@ class SearchStart(NamedTuple):
 
     asked: str
     network: str
-    source: Source
+    source: PretrainedWeights
     begun: Pretrained
     weights: bytes
     sha256: str
@@ -160,7 +160,7 @@ def _made(start: SearchStart, seed: int) -> SearchStart:
     return start._replace(weights=save({key: value.contiguous() for key, value in tensors.items()}))
 
 
-def content_hash(source: Source) -> str:
+def content_hash(source: PretrainedWeights) -> str:
     """The SHA-256 of all tensors of a source, by name, and of what is known of them, in hexadecimal digits."""
     digest = hashlib.sha256()
     known = (source.mean, source.deviation, source.padding, source.norm_eps, source.arch, source.class_names)

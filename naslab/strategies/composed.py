@@ -66,7 +66,7 @@ class Search:
             raise SpecError("seed", f"must be at least 0, got {seed}")
         self.history = OutcomeHistory(domain.num_objectives)
         self._proposer = proposer
-        self._admission = ProposalFilter(domain)
+        self._filter = ProposalFilter(domain)
         self._seed = seed
 
     def ask(self, count: int) -> list[Proposal]:
@@ -79,7 +79,7 @@ class Search:
             rng = np.random.default_rng([self._seed, self.history.num_proposed])
             try:
                 drafts = self._proposer.drafts(self.history, rng)
-                proposals.append(self._admission.admit(drafts, self.history, rng))
+                proposals.append(self._filter.admit(drafts, self.history, rng))
             except SpaceExhaustedError:
                 if not proposals:
                     raise

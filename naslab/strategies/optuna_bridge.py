@@ -33,7 +33,7 @@ from naslab.strategies.strategy import Proposal, Strategy
 from naslab.study.problem import Problem
 
 MAX_SUGGESTIONS = 3
-"""Suggestions of one ask before admission looks beside them: a surrogate that is sure repeats itself."""
+"""Suggestions of one ask before the filter looks beside them: a surrogate that is sure repeats itself."""
 GENERATION_POPULATION = 20
 SAMPLER_STATE = "sampler_state"
 """Where a proposal's origin keeps what the sampler noted on the trial, such as its generation."""

@@ -125,7 +125,7 @@ class Told(Sequence[Observation]):
 
     def made_by(self, operator: str, first: int = 0) -> NDArray[np.intp]:
         """The places, from `first` on, of those whose origin names an `operator`, in order: shape (places,)."""
-        asked = range(first, len(self))
+        asked: Sequence[int] = range(first, len(self))
         if self._unread is not None and first < len(self._unread.trials):
             named = np.array(sorted(self._unread.reader.made_by(operator)), dtype=np.int64)
             unread = np.flatnonzero(np.isin(self._unread.trials[first:], named)) + first

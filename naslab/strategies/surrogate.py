@@ -7,7 +7,7 @@
 | `Warp` | | the scale on which a process sees scaled losses (`naslab.strategies.warping`) |
 | `inputs` | (networks, columns) | what a model sees of networks (`Catalogue.inputs_of`), 0 to 1 |
 | level | a last column of `inputs` | log10 of the effort of an estimate, in decades |
-| `Prediction` | two of (networks, objectives) | mean and deviation, scaled and warped |
+| `LossPrediction` | two of (networks, objectives) | mean and deviation, scaled and warped |
 | `worthless` | (objectives,) | the losses from which on a network is worthless, in their own units |
 """
 
@@ -46,7 +46,7 @@ FAILED_QUANTILE = 0.75
 """The quantile of the measured losses that a failed network counts as."""
 
 
-class Prediction(NamedTuple):
+class LossPrediction(NamedTuple):
     """Independent normal losses of networks: `mean` and `deviation`, each of shape (networks, objectives).
 
     They are scaled and warped; `Surrogate.warps` bring them back.
@@ -183,7 +183,7 @@ def fit_warped(parts: Sequence[NDArray[np.intp]], inputs: Matrix, scaled: Vector
     return Fit(judge if room == FIRST_ROOM else fit(room), room)
 
 
-class Model:
+class SurrogateModel:
     """A Gaussian process for each objective, `None` for those known before training: a function of the outcomes told.
 
     Kernels are fitted when the number of outcomes has grown by a tenth, and conditioned on every outcome: on all at
@@ -265,11 +265,11 @@ class Surrogate:
     """What `model` predicts after `history`, with what is in flight taken as if it came back as predicted.
 
     `achieved` are the scaled losses of the networks told, without measurement noise, and of those in flight: shape
-    (networks, objectives); `warped` the same as forecasts have them. `best_told` are the indices of the best outcomes,
-    `scales` and `warps` those of the objectives.
+    (networks, objectives); `warped` the same as predictions have them. `best_told` are the indices of the best
+    outcomes, `scales` and `warps` those of the objectives.
     """
 
-    def __init__(self, model: Model, history: OutcomeHistory, catalogue: Catalogue) -> None:
+    def __init__(self, model: SurrogateModel, history: OutcomeHistory, catalogue: Catalogue) -> None:
         self._worthless = model.worthless
         self._model = model
         losses = told_losses(history.told.columns(len(history.told)), model.worthless)
@@ -284,7 +284,7 @@ class Surrogate:
             None if posterior is None else Belief(posterior, targets, started)
             for posterior, targets in zip(model.posteriors, warped.T, strict=True)
         ]
-        self.warped = np.vstack((self._denoised(warped), self.forecast(in_flight).mean))
+        self.warped = np.vstack((self._denoised(warped), self.predict(in_flight).mean))
         self.achieved = self.back(self.warped)
         self.best_told = model.kept[best_rows(kept, NUM_BEST)]
 
@@ -292,15 +292,15 @@ class Surrogate:
         """The scaled losses that `warped` ones of shape (n, objectives) stand for, of the same shape."""
         return np.stack([warp.back(column) for warp, column in zip(self.warps, warped.T, strict=True)], axis=1)
 
-    def forecast(self, networks: Candidates) -> Prediction:
+    def predict(self, networks: Candidates) -> LossPrediction:
         """The losses to expect of any networks at the highest level told: arrays of shape (networks, objectives)."""
-        return self._forecast(networks, lambda belief: belief.predict(at_level(networks.inputs, self._model.highest)))
+        return self._predicted(networks, lambda belief: belief.predict(at_level(networks.inputs, self._model.highest)))
 
-    def forecast_standing(self, standing: Candidates) -> Prediction:
+    def predict_standing(self, standing: Candidates) -> LossPrediction:
         """The same of the catalogue's standing candidates, from covariances that are kept between calls."""
-        return self._forecast(standing, Belief.predict_standing)
+        return self._predicted(standing, Belief.predict_standing)
 
-    def _forecast(self, networks: Candidates, predict: Callable[[Belief], tuple[Vector, Vector]]) -> Prediction:
+    def _predicted(self, networks: Candidates, predict: Callable[[Belief], tuple[Vector, Vector]]) -> LossPrediction:
         mean = np.empty(networks.known_losses.shape)
         deviation = np.zeros_like(mean)
         for objective, (belief, scale) in enumerate(zip(self._beliefs, self.scales, strict=True)):
@@ -309,7 +309,7 @@ class Surrogate:
             elif len(mean):
                 mean[:, objective], variance = predict(belief)
                 deviation[:, objective] = np.sqrt(variance)
-        return Prediction(mean, deviation)
+        return LossPrediction(mean, deviation)
 
     def _denoised(self, warped: Matrix) -> Matrix:
         """The losses told without what the processes take for noise, at the highest level: luck is not to be beaten."""

@@ -114,8 +114,17 @@ class FinishedTrials(Sequence[Outcome]):
         """Those of which `chosen`, shape (trials,), is true."""
         if chosen.all():
             return self
-        *columns, fidelities = self.columns
-        return type(self)(self.reader, FinishedColumns(*(each[chosen] for each in columns), fidelities))
+        found = self.columns
+        kept = FinishedColumns(
+            found.trial[chosen],
+            found.network_id[chosen],
+            found.role[chosen],
+            found.fidelity[chosen],
+            found.reason[chosen],
+            found.finished[chosen],
+            found.fidelities,
+        )
+        return type(self)(self.reader, kept)
 
     def of_networks(self, network_ids: Collection[str]) -> Self:
         """Those of the networks with these `network_ids`."""

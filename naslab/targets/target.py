@@ -167,7 +167,7 @@ class Deployed(NamedTuple):
     calibration: NDArray[np.float32] | None = None
 
 
-class Told(NamedTuple):
+class MeasuredLatency(NamedTuple):
     """Milliseconds of a batch: the median, the interquartile range (`None` where unknown), how many were counted."""
 
     median_ms: float

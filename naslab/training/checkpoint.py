@@ -48,13 +48,11 @@ class Origin(msgspec.Struct, frozen=True):
 
     def continues(self, earlier: Origin) -> bool:
         """Whether this training begins as the earlier one did: all is equal but for the epochs done."""
+        if earlier.fidelity.epochs > self.fidelity.epochs:
+            return False
         whole = self.fidelity.schedule_epochs or self.fidelity.epochs
         begun = msgspec.structs.replace(self.fidelity, epochs=earlier.fidelity.epochs, schedule_epochs=whole)
-        return (
-            earlier.fidelity.epochs <= self.fidelity.epochs
-            and earlier.fidelity == begun
-            and (earlier.arch, earlier.seed) == (self.arch, self.seed)
-        )
+        return earlier.fidelity == begun and (earlier.arch, earlier.seed) == (self.arch, self.seed)
 
 
 class TrainingProgress(msgspec.Struct, frozen=True):

@@ -18,7 +18,7 @@ from naslab.errors import DataError, shown
 from naslab.reading import Line, read_rows
 from naslab.study.task import Task
 from naslab.training.datasets.arrays import Part
-from naslab.training.datasets.folder_parts import ENDINGS, NAMES, TEST_FRACTION, TEST_SEED, Listing
+from naslab.training.datasets.folder_parts import ENDINGS, NAMES, TEST_FRACTION, TEST_SEED, PartFiles
 from naslab.training.datasets.labels import Labels, read_labels, strata
 from naslab.training.datasets.split import split_indices
 
@@ -27,7 +27,7 @@ SPLITS = ("split", "part", "subset", "fold")
 SHOWN_MISSING = 3
 
 
-def list_csv(path: Path, task: Task | None = None, own_validation: bool = True) -> tuple[dict[Part, Listing], Labels]:
+def list_csv(path: Path, task: Task | None = None, own_validation: bool = True) -> tuple[dict[Part, PartFiles], Labels]:
     """The files of each part of a table, and what its labels mean.
 
     `task` says what they mean where they do not tell, `own_validation` whether a validation part is one; without, its
@@ -54,7 +54,7 @@ def list_csv(path: Path, task: Task | None = None, own_validation: bool = True) 
     read = read_labels(str(path), given, task, several)
     labels = dict(zip(parts, read.parts, strict=True))
     found = {
-        part: Listing([files[index] for index in chosen], labels[part], list(read.classes))
+        part: PartFiles([files[index] for index in chosen], labels[part], list(read.classes))
         for part, chosen in parts.items()
     }
     if "test" not in found and "validation" in found:
@@ -64,11 +64,11 @@ def list_csv(path: Path, task: Task | None = None, own_validation: bool = True) 
     return (found if "test" in found else found | _split(found["train"], read.task)), read
 
 
-def _split(train: Listing, task: Task) -> dict[Part, Listing]:
+def _split(train: PartFiles, task: Task) -> dict[Part, PartFiles]:
     kept, held_out = split_indices(strata(train.labels, task), TEST_FRACTION, TEST_SEED)
     return {
-        "train": Listing([train.files[index] for index in kept], train.labels[kept], train.classes),
-        "test": Listing([train.files[index] for index in held_out], train.labels[held_out], train.classes),
+        "train": PartFiles([train.files[index] for index in kept], train.labels[kept], train.classes),
+        "test": PartFiles([train.files[index] for index in held_out], train.labels[held_out], train.classes),
     }
 
 

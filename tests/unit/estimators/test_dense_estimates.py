@@ -14,6 +14,7 @@ from dense_commands import NETWORK
 from naslab.arch import ArchSpec, ConvBlock, Stage
 from naslab.arch.build import build
 from naslab.arch.files import load_arch
+from naslab.dense_prediction.fit import fit
 from naslab.estimators import dense_run
 from naslab.estimators.dense_training import DenseTraining
 from naslab.estimators.estimator import Workbench
@@ -48,25 +49,24 @@ def estimated(how: Any, arch: ArchSpec, fidelity: Fidelity, **more: Any) -> Esti
 @pytest.mark.parametrize("task", [SEGMENTS, BOXES])
 def test_a_rung_goes_on_as_if_the_training_had_never_stopped(task: dict[str, Any], tmp_path: Path, arch: Any) -> None:
     how = training(tmp_path, task)
-    straight = estimated(how, arch, Fidelity(epochs=2))
-    first = estimated(how, arch, Fidelity(epochs=1, schedule_epochs=2))
+    straight = estimated(how, arch, Fidelity(epochs=4))
+    first = estimated(how, arch, Fidelity(epochs=3, schedule_epochs=4))
     with torch.random.fork_rng():
         torch.rand(7)  # whatever else was drawn in between
-        second = estimated(how, arch, Fidelity(epochs=2), start_from=first.weights_sha256)
+        second = estimated(how, arch, Fidelity(epochs=4), start_from=first.weights_sha256)
     assert second.measured == straight.measured
     assert [each.train_loss for each in second.curve] == [each.train_loss for each in straight.curve]
-    assert second.notes["epochs_before"] == 1
+    assert second.notes["epochs_before"] == 3
     ends = [load_checkpoint(each.weights_sha256, tmp_path / "blobs").tensors for each in (straight, second)]
     assert ends[0].keys() == ends[1].keys()
     assert all(torch.equal(value, ends[1][name]) for name, value in ends[0].items())
-    assert second.curve[1].wall_seconds > second.curve[0].wall_seconds
+    assert second.curve[3].wall_seconds > second.curve[2].wall_seconds
     assert "from_scratch" in estimated(how, arch, Fidelity(epochs=1), start_from=first.weights_sha256).notes
 
 
 def begun_with(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, torch.Tensor]]:
     """The tensors that each training begins with, in the order of the trainings."""
     seen: list[dict[str, torch.Tensor]] = []
-    fit = dense_run.fit
 
     def noted(module: torch.nn.Module, *arguments: Any, **given: Any) -> Any:
         seen.append({name: value.clone() for name, value in module.state_dict().items()})

@@ -17,7 +17,10 @@ import naslab
 from naslab.arch.build import build
 from naslab.dense_prediction.choosing import open_annotated
 from naslab.errors import NaslabError, SpecError, StudyError
+from naslab.ledger.ledger import Ledger
+from naslab.pretrained.sources import read_source
 from naslab.space import load_space as space_of
+from naslab.training.checkpoint import load_checkpoint
 
 SPACE = """
 input: [3, 32, 32]
@@ -107,7 +110,17 @@ def test_segmenters_go_through_rungs_from_pretrained_weights_and_from_their_pare
     reference = space_of("around.yaml").starting_network
     assert reference is not None
     torch.save(build(reference[1], 7).state_dict(), "theirs.pth")
-    words = ("search", "around.yaml", "--task", "segmentation", "--dataset", "masks:set", "--study", "s", "--json")
+    words: tuple[str, ...] = (
+        "search",
+        "around.yaml",
+        "--task",
+        "segmentation",
+        "--dataset",
+        "masks:set",
+        "--study",
+        "s",
+        "--json",
+    )
     words = (*words, "--levels", "2,4", "--head-channels", "16", "--strategy", "local", "--workers", "1")
     words = (*words, "--rungs", "1,2", "--inherit", "--stop-early", "0.9", "--pretrained", "theirs.pth")
     code, out, said = command(monkeypatch, capsys, *words, "--trials", "2")
@@ -129,6 +142,12 @@ def test_segmenters_go_through_rungs_from_pretrained_weights_and_from_their_pare
     for each in children:
         assert each.estimate.notes["inherited"]["from"] == each.candidate.origin["inherits"]
         assert "pretrained" not in each.estimate.notes
+    source = read_source(f"s:{promoted[0].candidate.trial}", "", "naslab.db")
+    assert source.tensors.keys() == build(source.arch, 0).state_dict().keys()
+    assert source.mean == pytest.approx((123.675, 116.28, 103.53))
+    begun = naslab.features(source.arch, levels=(2, 4), pretrained=f"s:{promoted[0].candidate.trial}").state_dict()
+    left = load_checkpoint(promoted[0].estimate.weights_sha256, Ledger.open("naslab.db").checkpoints("s").folder)
+    assert torch.equal(begun["stage1.0.conv.weight"], left.weights()["body.stage1.0.conv.weight"])
     code, out, said = command(monkeypatch, capsys, *words[:-2], "--trials", "6")
     assert (code, "another pretrained" in said) == (2, True)
 

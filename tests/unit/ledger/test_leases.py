@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from ledger_examples import example_candidate, example_outcome, example_study
 from sqlalchemy import update
+from stopped_clock import StoppedClock
 
 from naslab.errors import UnknownNameError
+from naslab.execution import lease_executor
 from naslab.execution.events import Event, TrialFinished, TrialRetried
 from naslab.execution.executor import Finished
 from naslab.execution.lease_executor import LeaseExecutor
@@ -124,6 +126,14 @@ def test_a_candidate_of_a_dead_worker_is_offered_once_more_and_its_late_answer_i
     assert len(ledger.outcomes("digits")) == 1
 
 
+def test_who_took_a_trial_is_told_to_those_who_watch(ledger: Ledger) -> None:
+    offer_trials(ledger, 2)
+    claim = taken(ledger)
+    waiting = {each.trial: (each.worker, each.node) for each in ledger.running("digits")}
+    assert waiting.pop(claim.candidate.trial) == ("w", "node-1")
+    assert set(waiting.values()) == {("", "")}
+
+
 def test_a_driver_that_comes_back_takes_what_was_answered_meanwhile(ledger: Ledger) -> None:
     offer_trials(ledger, 2)
     claim = taken(ledger)
@@ -195,19 +205,22 @@ def test_a_claim_outlives_a_new_name_and_ends_with_its_study(ledger: Ledger) -> 
         offered(ledger, "numbers")
 
 
-def test_workers_of_an_earlier_driver_have_time_to_be_heard_of(ledger: Ledger) -> None:
+def test_workers_of_an_earlier_driver_have_time_to_be_heard_of(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     """The database was gone for a while: a driver that is back first does not take the trials of those that live."""
     offer_trials(ledger, 2)
     claim = taken(ledger, "alive")
     taken(ledger, "dead")
     silence(ledger)
-    executor = LeaseExecutor(ledger, "digits", 2, silent_seconds=0.3)
+    clock = StoppedClock()
+    monkeypatch.setattr(lease_executor, "time", clock)
+    executor = LeaseExecutor(ledger, "digits", 2, silent_seconds=60.0)
     for trial in range(2):
         executor.submit(example_candidate(trial))
     assert executor.wait(0.0) == []
     assert answer(ledger, claim, "alive", GOOD)
     assert executor.wait(0.0) == [Finished(example_candidate(0), GOOD)]
-    [died] = executor.wait(30.0)
+    clock.now += 61.0
+    [died] = executor.wait(0.0)
     assert isinstance(died, Finished)
     assert died.estimate.failure is not None
     assert died.estimate.worker == "dead"

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from test_image_files import write_tiff
+from tiff_files import write_tiff
 
 from naslab.errors import DataError
 from naslab.training.datasets.file_forms import form_of
