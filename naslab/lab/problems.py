@@ -200,7 +200,7 @@ def adapted_words(space: SearchSpace | str | Path, problem: Problem) -> str:
     (new_channels, *_), *_ = taken = problem.space.inputs
     changes = []
     if channels != new_channels:
-        changes.append(f"{new_channels} input channels in place of {channels}")
+        changes.append(f"{counted(new_channels, 'input channel')} in place of {channels}")
     if own != now:
         changes.append(f"{counted(now, 'output')} in place of {own}")
     sizes = [" or ".join(f"{height} x {width}" for _, height, width in each) for each in (taken, was)]

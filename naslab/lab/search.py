@@ -323,11 +323,8 @@ def plan_search(options: SearchOptions) -> PlannedSearch:
     if options.prior is not None:
         require(not brings_data, "prior", "looks at images of a data set of naslab's: leave it or the estimator out")
         prior = plan_prior(options.prior, options.pool, strategy, options.ledger, study)
-    memory: MemoryModel | None = None
-    if not brings_data:
-        memory = WorkerMemory(problem.recipe, problem.data, options.data_dir)
-    elif pool.memory_bytes is not None:
-        memory = GivenMemory(pool.memory_bytes)
+    given = None if pool.memory_bytes is None else GivenMemory(pool.memory_bytes)
+    memory = given if brings_data else WorkerMemory(problem.recipe, problem.data, options.data_dir)
     fidelity = fidelity_of(rungs, epochs, estimator)
     return PlannedSearch(
         options=options,
