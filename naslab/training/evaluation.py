@@ -101,7 +101,7 @@ def outputs_of(module: nn.Module, images: Tensor) -> Tensor:
     if images.device.type != "cpu":
         return module(images).float()  # type: ignore[no-any-return]
     count = max(1, PIXELS_AT_ONCE // (images.shape[2] * images.shape[3]))
-    return torch.cat([module(part).float() for part in images.split(count)])
+    return torch.cat([module(part).float() for part in torch.split(images, count)])
 
 
 class Scoring(NamedTuple):

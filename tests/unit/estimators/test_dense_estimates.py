@@ -14,6 +14,7 @@ from dense_commands import NETWORK
 from naslab.arch import ArchSpec, ConvBlock, Stage
 from naslab.arch.build import build
 from naslab.arch.files import load_arch
+from naslab.dense_prediction.fit import fit
 from naslab.estimators import dense_run
 from naslab.estimators.dense_training import DenseTraining
 from naslab.estimators.estimator import Workbench
@@ -66,7 +67,6 @@ def test_a_rung_goes_on_as_if_the_training_had_never_stopped(task: dict[str, Any
 def begun_with(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, torch.Tensor]]:
     """The tensors that each training begins with, in the order of the trainings."""
     seen: list[dict[str, torch.Tensor]] = []
-    fit = dense_run.fit
 
     def noted(module: torch.nn.Module, *arguments: Any, **given: Any) -> Any:
         seen.append({name: value.clone() for name, value in module.state_dict().items()})

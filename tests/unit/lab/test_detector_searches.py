@@ -110,7 +110,17 @@ def test_segmenters_go_through_rungs_from_pretrained_weights_and_from_their_pare
     reference = space_of("around.yaml").starting_network
     assert reference is not None
     torch.save(build(reference[1], 7).state_dict(), "theirs.pth")
-    words = ("search", "around.yaml", "--task", "segmentation", "--dataset", "masks:set", "--study", "s", "--json")
+    words: tuple[str, ...] = (
+        "search",
+        "around.yaml",
+        "--task",
+        "segmentation",
+        "--dataset",
+        "masks:set",
+        "--study",
+        "s",
+        "--json",
+    )
     words = (*words, "--levels", "2,4", "--head-channels", "16", "--strategy", "local", "--workers", "1")
     words = (*words, "--rungs", "1,2", "--inherit", "--stop-early", "0.9", "--pretrained", "theirs.pth")
     code, out, said = command(monkeypatch, capsys, *words, "--trials", "2")
