@@ -18,14 +18,14 @@ from naslab.space.genome import Hole
 from naslab.study.problem import Objective
 
 
-class Row(NamedTuple):
+class TableRow(NamedTuple):
     """A row of the file: its line there, and its cells by column."""
 
     line: int
     cells: dict[str, str]
 
 
-Rows = Sequence[Row]
+Rows = Sequence[TableRow]
 
 
 def load_table(
@@ -68,7 +68,7 @@ def load_table(
     )
 
 
-def _rows(path: Path) -> list[Row]:
+def _rows(path: Path) -> list[TableRow]:
     try:
         header, lines = read_rows(path)
     except ReadError as error:
@@ -81,7 +81,7 @@ def _rows(path: Path) -> list[Row]:
     for line, cells in lines:
         if len(cells) != len(header):
             raise DataError(f"{path}, line {line}: has {len(cells)} cells, the header {len(header)}")
-    return [Row(line, dict(zip(header, cells, strict=True))) for line, cells in lines]
+    return [TableRow(line, dict(zip(header, cells, strict=True))) for line, cells in lines]
 
 
 def _check_columns(

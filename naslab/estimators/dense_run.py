@@ -11,7 +11,7 @@ from torch import nn
 
 from naslab.arch.build import build
 from naslab.dense_prediction.annotations import AnnotatedSet
-from naslab.dense_prediction.evaluation import Evaluation, evaluate
+from naslab.dense_prediction.evaluation import DenseEvaluation, evaluate
 from naslab.dense_prediction.fit import DenseEpoch, DenseRecipe, fit
 from naslab.dense_prediction.package import make_module
 from naslab.dense_prediction.tasks import DENSE_TASKS
@@ -113,7 +113,7 @@ class _Judge:
         module: nn.Module,
         told: CandidateRun,
     ) -> None:
-        self.last: Evaluation | None = None
+        self.last: DenseEvaluation | None = None
         self._how, self._candidate, self._bench = how, candidate, bench
         self._data, self._module, self._told = data, module, told
         self._started = time.perf_counter()
@@ -128,7 +128,7 @@ class _Judge:
         self._started += took
         self._told.report(EpochRecord(epoch.epoch, epoch.loss, math.nan, math.nan, before + took, self._values()))
 
-    def evaluated(self) -> Evaluation:
+    def evaluated(self) -> DenseEvaluation:
         """What the module is worth now, on images that no final training is tested on."""
         _, validated = self._data.search_split()
         shape = self._candidate.arch.input

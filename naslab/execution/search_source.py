@@ -14,7 +14,7 @@ from naslab.arch.block import require
 from naslab.estimators.inheritance import ANCESTOR_EPOCHS, INHERITS, ancestor_epochs
 from naslab.execution.deterministic_source import DeterministicSource
 from naslab.execution.promotion import best_to_promote, may_go_on
-from naslab.execution.source import CandidateSource, Resumption, StrategySource, undone
+from naslab.execution.source import CandidateSource, Resumption, StrategySource, WrappedSource, undone
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.record import StudyRecord
 from naslab.metrics import ACCURACY, EVALUATION, HEADS, find_metric, is_declared, is_described
@@ -82,7 +82,7 @@ def _is_of_heads(name: str) -> bool:
     return is_declared(name) and find_metric(name).measured_by == HEADS
 
 
-class EarlyStoppingSource:
+class EarlyStoppingSource(WrappedSource):
     """The candidates of `source`, each with what it is to beat: the best so far of networks that cost no more.
 
     A network that ends below it is dominated. Where accuracy is all that is measured that is one accuracy, else the
@@ -94,7 +94,7 @@ class EarlyStoppingSource:
     """
 
     def __init__(self, source: CandidateSource, objectives: Sequence[Objective], fidelity: Fidelity) -> None:
-        self._source = source
+        super().__init__(source)
         self._costs = [(goal, find_metric(goal.metric)) for goal in objectives if is_described(goal.metric)]
         self._goals = [goal for goal in objectives if not is_described(goal.metric)]
         self._is_accuracy = [goal.metric for goal in self._goals] == [ACCURACY.name]
@@ -102,14 +102,6 @@ class EarlyStoppingSource:
         self._spans: dict[str, list[tuple[float, float]]] = {}
         self._fidelity = fidelity
         self._finished: list[Outcome] = []
-
-    @property
-    def total(self) -> int:
-        return self._source.total
-
-    @property
-    def is_exhausted(self) -> bool:
-        return self._source.is_exhausted
 
     def resume(self, outcomes: Sequence[Outcome], in_flight: Sequence[Candidate]) -> Resumption:
         for outcome in outcomes:
@@ -181,7 +173,7 @@ class Ancestor(NamedTuple):
     epochs: int
 
 
-class InheritSource:
+class InheritSource(WrappedSource):
     """The candidates of `source`, those with parents starting from the checkpoint of one of them.
 
     It is the first of the parents that its origin names which left a checkpoint. Whom a candidate inherits from is
@@ -192,16 +184,8 @@ class InheritSource:
     """
 
     def __init__(self, source: CandidateSource) -> None:
-        self._source = source
+        super().__init__(source)
         self._trained: dict[int, Ancestor] = {}
-
-    @property
-    def total(self) -> int:
-        return self._source.total
-
-    @property
-    def is_exhausted(self) -> bool:
-        return self._source.is_exhausted
 
     def resume(self, outcomes: Sequence[Outcome], in_flight: Sequence[Candidate]) -> Resumption:
         for outcome in outcomes:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from naslab.dense_prediction.macs import DenseCost
-    from naslab.pretrained.sources import Source
+    from naslab.pretrained.sources import PretrainedWeights
     from naslab.pretrained.start import Pretrained
 
 WIDTH = 256
@@ -169,7 +169,7 @@ def _made(network: AnyModel, num_classes: int, kind: str, num_keypoints: int, **
         return make(body, kind, num_classes, sizes)
 
 
-def source_of(found: Model, pretrained: str | Path | None, ledger: str | Path) -> Source | None:
+def source_of(found: Model, pretrained: str | Path | None, ledger: str | Path) -> PretrainedWeights | None:
     """The weights that `pretrained` names for the network `found`, or its own; `None` for fresh ones.
 
     `ledger` is where studies are looked for.
@@ -180,7 +180,7 @@ def source_of(found: Model, pretrained: str | Path | None, ledger: str | Path) -
     return None if named is None else read_source(named, found.name, ledger)
 
 
-def begun_with(found: Model, source: Source | None, least_match: float, seed: int) -> Pretrained | None:
+def begun_with(found: Model, source: PretrainedWeights | None, least_match: float, seed: int) -> Pretrained | None:
     """The network `found` with the weights of a `source`; `None` for fresh ones, drawn from `seed`.
 
     Less than `least_match` of the weights is refused.

@@ -22,6 +22,7 @@ from naslab.arguments import path as paths
 from naslab.estimators.estimator import Estimator
 from naslab.estimators.limited import limited
 from naslab.estimators.named import named
+from naslab.execution.admission import MemoryModel
 from naslab.execution.checkpoints import sweep_checkpoints
 from naslab.execution.events import Observer, StrategyChosen, StudyOpened, ignore, tell_prints
 from naslab.execution.executor import Executor
@@ -52,6 +53,7 @@ from naslab.lab.models import (
     AnyResolutions,
     sizes_of,
 )
+from naslab.lab.notebook import notebook_observer
 from naslab.lab.pretrained_search import begun_from, fitting_words, recipe_or_default
 from naslab.lab.problems import (
     ListedNetwork,
@@ -74,6 +76,7 @@ from naslab.lab.search_estimators import (
     require_estimator_fits,
 )
 from naslab.lab.search_options import DEFAULT_EPOCHS, SearchOptions
+from naslab.ledger.finished import finished_trials
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.location import locate
 from naslab.ledger.record import StudyRecord
@@ -86,7 +89,7 @@ from naslab.study.outcome import Fidelity
 from naslab.study.problem import Problem
 from naslab.study.recipe import Recipe
 from naslab.study.rungs import Rungs
-from naslab.training.memory import WorkerMemory
+from naslab.training.memory import GivenMemory, WorkerMemory
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -176,7 +179,8 @@ def search(
     worker computes with one thread. Equal are networks and, on equal machines, what is measured of them but times.
 
     `workers` is how many train side by side, or a `Workers`; `ledger` the file or database URL that keeps the study,
-    `study` its name there; `on_event` is called with what happens (`naslab.execution.events`).
+    `study` its name there; `on_event` is called with what happens (`naslab.execution.events`): by
+    itself it tells what candidates print, and a notebook shows how far the search is below its cell.
 
     `rungs` such as `(1, 3, 9)` take the place of `epochs`: `trials` networks are trained for the first, and the best
     third of each rung is trained on to the next, in trials of their own. `stop_early` is a confidence such as 0.95: a
@@ -236,7 +240,7 @@ def search(
         deterministic=deterministic,
         accept_changes=accept_changes,
     )
-    return run_search(options, on_event)
+    return run_search(options, notebook_observer(on_event))
 
 
 class PlannedSearch(NamedTuple):
@@ -254,7 +258,7 @@ class PlannedSearch(NamedTuple):
     rungs: Rungs | None
     baselines: list[ListedNetwork]
     workers: Workers
-    memory: WorkerMemory | None
+    memory: MemoryModel | None
     estimator: SearchEstimator | None
     fidelity: Fidelity
     start: SearchStart | None = None
@@ -306,7 +310,11 @@ def plan_search(options: SearchOptions) -> PlannedSearch:
         estimator = find_search_estimator(
             options.estimator, problem, typical, options.ledger, options.data_dir, options.seed, options.inherit
         )
-    memory = None if brings_data else WorkerMemory(problem.recipe, problem.data, options.data_dir)
+    memory: MemoryModel | None = None
+    if not brings_data:
+        memory = WorkerMemory(problem.recipe, problem.data, options.data_dir)
+    elif pool.memory_bytes is not None:
+        memory = GivenMemory(pool.memory_bytes)
     fidelity = fidelity_of(rungs, epochs, estimator)
     return PlannedSearch(
         options=options,
@@ -339,7 +347,7 @@ def run_search(options: SearchOptions, on_event: Observer = ignore) -> StudyView
         proposing = resolve_strategy(strategy, plan.problem, options.seed)
         with taken_up(ledger, record, on_event, options.accept_changes):
             ledger.add_run(record.name, run_record(plan.workers))
-            outcomes = tuple(ledger.outcomes(record.name, "search"))
+            outcomes = finished_trials(ledger, record.name, "search")
             on_event(
                 StudyOpened(record, plan.problem, outcomes, fitting_words(plan.options.space, plan.problem, plan.start))
             )

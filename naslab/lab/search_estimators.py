@@ -12,7 +12,7 @@ import msgspec
 from naslab.analysis.front import widest
 from naslab.analysis.study import StudyView, read_study
 from naslab.arguments import takes
-from naslab.errors import StudyError
+from naslab.errors import StudyError, counted
 from naslab.estimators.dense_training import DenseTraining
 from naslab.estimators.estimator import Estimator, NetworkTraining
 from naslab.estimators.inheritance import InheritedTraining
@@ -156,7 +156,7 @@ def require_estimator_fits(name: EstimatorName, options: SearchOptions, problem:
     if options.epochs is not None and not name.trains:
         raise StudyError(f"'{name}' trains nothing: leave epochs out")
     if fidelity is not None and options.epochs is not None and options.epochs != fidelity.epochs:
-        raise StudyError(f"'{name}' trains networks for {fidelity.epochs} epochs: leave epochs out")
+        raise StudyError(f"'{name}' trains networks for {counted(fidelity.epochs, 'epoch')}: leave epochs out")
     timed = [row.name for row in metrics() if row.measured_by == TIMING]
     described = [row.name for row in metrics() if row.is_described or row.measure]
     able = dict.fromkeys((name.metric, *name.row.metrics, *(timed if name.row.times else ())))

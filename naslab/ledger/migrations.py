@@ -109,6 +109,12 @@ def columns_for_many(connection: Connection) -> None:
     _enter_fidelities(connection)
 
 
+def takers(connection: Connection) -> None:
+    """Version 5: which worker has a trial in flight, and on which node."""
+    for name in ("worker", "node"):
+        connection.execute(text(f"ALTER TABLE progress ADD COLUMN {name} TEXT"))
+
+
 def _enter_fidelities(connection: Connection) -> None:
     """The fidelity of every trial beside the JSON that it is in; those that are damaged have none."""
     rows = _table("trials", "study_id", "trial", "candidate", "fidelity")
@@ -136,6 +142,7 @@ STEPS: tuple[Step, ...] = (
     Step("'foretold' is 'extrapolated', the operator 'elsewhere' is 'fallback'", extrapolated_results),
     Step("when trials in flight started and their epochs are kept", starts_and_epochs),
     Step("what is asked of many outcomes has columns and indexes, workers elsewhere have leases", columns_for_many),
+    Step("the workers and nodes of trials in flight are kept", takers),
 )
 """Step number i (from 0) brings a ledger from version i + 1 to i + 2."""
 
