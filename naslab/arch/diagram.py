@@ -137,8 +137,8 @@ def diagram(arch: ArchSpec, auxiliary: bool = False) -> Diagram:
     for box in drawn.boxes:
         name, words = told.get(box.path, (box.name, box.words))
         boxes.append(msgspec.structs.replace(box, name=name, words=words))
-    classes = counted(arch.num_classes, "class", "classes")
-    end = DiagramBox("output", "output", "Output", f"logits of {classes}", last.shape, last.shape)
+    logits = f"logits of {counted(arch.num_classes, 'class', 'classes')}"
+    end = DiagramBox("output", "output", "Output", logits, last.shape, last.shape)
     return Diagram((entry, *boxes, end), (*drawn.arrows, Arrow(last.path, "output")))
 
 

@@ -48,7 +48,9 @@ def compare(
     features: Annotated[
         str | None,
         typer.Option(
-            help="Columns known before training, such as macs; a model may learn from them.", rich_help_panel="Table"
+            help="Columns known before training, such as macs; a model may learn from them. Proxies, as naswot, "
+            "synflow and ensemble, are a prior.",
+            rich_help_panel="Table",
         ),
     ] = None,
     duration: Annotated[

@@ -28,6 +28,7 @@ from naslab.execution.events import (
     Event,
     Interrupted,
     LinePrinted,
+    PriorScored,
     Resumed,
     SpaceExhausted,
     StrategyChosen,
@@ -65,6 +66,7 @@ class Display:
         self._training: dict[int, str] = {}
         self._nodes: dict[int, str] = {}
         self._home = socket.gethostname()
+        self._scoring = ""
         self._number = self._total = 0
         self._left = TimeLeft()
         self._is_own = False
@@ -105,6 +107,13 @@ class Display:
             return f"study {event.study} was last driven by naslab {event.before}, this is {event.now}"
         if isinstance(event, StrategyChosen):
             return f"strategy {event.strategy}: {event.reason}"
+        if isinstance(event, PriorScored):
+            self._scoring = f"scoring the pool of the prior: {event.number} of {event.total}"
+            if event.number < event.total:
+                return ""
+            self._scoring = ""
+            failed = f", {event.failed} failed" if event.failed else ""
+            return f"prior: {event.total} networks of the pool are scored{failed}"
         if isinstance(event, Resumed):
             self._number = event.finished
             again = f", {event.requeued} that were in flight run again" if event.requeued else ""
@@ -158,6 +167,8 @@ class Display:
         return "\n" + failure.traceback.rstrip()
 
     def _status(self) -> str:
+        if self._scoring:
+            return self._scoring
         parts = [f"{self._number}/{self._total} done" if self._total else "starting workers"]
         if self._complete and self._problem is not None:
             goal = self._problem.objectives[0]

@@ -191,7 +191,7 @@ def find_search_estimator(
     not fit.
     """
     name = named(asked)
-    made = name.make(Setting(problem, data_dir, seed, learned=partial(_learned, problem, ledger, data_dir)))
+    made = name.make(Setting(problem, data_dir, seed, learned=partial(learned_from, problem, ledger, data_dir)))
     for candidate in typical:
         made.require(candidate)
     if inherit and name.row.is_own and not isinstance(made.estimator, OwnTraining):
@@ -230,10 +230,13 @@ def accuracy_predictor(
     return AccuracyPredictor(problem=view.problem, known=known, proxies=tuple(proxies), probe=probe)
 
 
-def _learned(
+def learned_from(
     problem: Problem, ledger: str | Path, data_dir: str | None, options: PredictorOptions
 ) -> AccuracyPredictor:
-    """A predictor of what a study of the ledger has measured. Raises `StudyError` for one that is of other networks."""
+    """A predictor of what the study that `options` name has measured, for a search of `problem`.
+
+    The study is one of `ledger`; images are read from `data_dir`. Raises `StudyError` where it is of other networks.
+    """
     with Ledger.open(ledger, create=False) as opened:
         study = read_study(opened, options.study)
     name = f"predictor:study={options.study}"

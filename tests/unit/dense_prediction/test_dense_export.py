@@ -55,6 +55,7 @@ def write_folder(root: Path, task: Any) -> None:
     save_weights(make_module(facts, 1), root / "found" / WEIGHTS_FILE)
 
 
+@pytest.mark.slow
 def test_a_detector_leaves_with_its_heads(here: Path, monkeypatch: Any, capsys: Any) -> None:
     write_folder(here, "detection")
     code, out, said = command(monkeypatch, capsys, "export", "found", "--onnx", "found.onnx", "--json")
