@@ -8,8 +8,9 @@ import time
 from html import escape
 from typing import Any
 
-from naslab.analysis.pace import pace
+from naslab.analysis.pace import TimeLeft
 from naslab.analysis.study import StudyView
+from naslab.errors import counted
 from naslab.execution.events import (
     Ended,
     EpochEnded,
@@ -50,7 +51,7 @@ class SearchOutput:
         self._outcomes: list[Outcome] = []
         self._training: dict[int, tuple[str, str]] = {}
         self._number = self._total = 0
-        self._ends: list[float] = []
+        self._left = TimeLeft()
         self._end = ""
         self._handle: Any = None
         self._drawn = -math.inf
@@ -71,16 +72,19 @@ class SearchOutput:
             return True
         if isinstance(event, TrialStarted):
             self._training[event.candidate.trial] = ("", "")
+            self._left.started(event.candidate.trial, time.monotonic())
         elif isinstance(event, TrialTaken):
             self._training[event.candidate.trial] = (f"{event.worker} on {event.node}", "")
+            self._left.taken(event.candidate.trial, time.monotonic())
         elif isinstance(event, EpochEnded):
             worker, _ = self._training.get(event.candidate.trial, ("", ""))
             self._training[event.candidate.trial] = (worker, _of_epoch(event.epoch, event.candidate.fidelity.epochs))
         elif isinstance(event, TrialFinished):
-            self._training.pop(event.outcome.candidate.trial, None)
-            self._outcomes.append(event.outcome)
+            outcome = event.outcome
+            self._training.pop(outcome.candidate.trial, None)
+            self._left.finished(outcome.candidate.trial, time.monotonic(), not outcome.is_infeasible)
+            self._outcomes.append(outcome)
             self._number, self._total = event.number, event.total
-            self._ends.append(time.monotonic())
         elif isinstance(event, Interrupted):
             self._end = f"Interrupted with {event.in_flight} in flight; the same call continues from here."
             return True
@@ -108,8 +112,8 @@ class SearchOutput:
         return f"<p>{meter} {text}</p>{self._in_flight()}{found._repr_html_()}"
 
     def _progress(self) -> str:
-        left = pace(self._ends, max(0, self._total - self._number)).seconds_left
-        words = f"{self._number} of {self._total} trials"
+        left = self._left.seconds(self._total - self._number, time.monotonic())
+        words = f"{self._number} of {counted(self._total, 'trial')}"
         return words if math.isnan(left) else f"{words}, about {_clock(left)} left"
 
     def _in_flight(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from hashlib import sha256
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -11,7 +12,7 @@ import msgspec
 from naslab.analysis.front import metrics_of
 from naslab.analysis.labels import label_of
 from naslab.arch.summary import describe_arch
-from naslab.errors import StudyError
+from naslab.errors import StudyError, counted
 from naslab.execution.events import Event, StudyOpened, TrialFinished
 from naslab.study.outcome import EpochRecord, Outcome
 
@@ -158,7 +159,7 @@ class Logger:
         if self._waiting:
             count = len(self._waiting)
             told = (
-                f"{count} trial{'s' if count > 1 else ''} of study '{self._study}' could not be logged "
+                f"{counted(count, 'trial')} of study '{self._study}' could not be logged "
                 f"({_words(self._failure)}); they are in the ledger, and the same command again logs them"
             )
         try:
@@ -167,6 +168,16 @@ class Logger:
             told = told or f"the log of study '{self._study}' could not be closed ({_words(failure)})"
         if told and error is None:
             raise StudyError(told)
+
+
+def folder_of(study: str) -> str:
+    """The name of a study as that of one folder, another one for each study.
+
+    >>> folder_of("digits demo"), folder_of("a/b"), folder_of("a:b")
+    ('digits demo', 'a_b-c14cddc0', 'a_b-6783a31e')
+    """
+    plain = "".join(letter if letter.isalnum() or letter in "-_. " else "_" for letter in study).strip(". ") or "study"
+    return plain if plain == study else f"{plain}-{sha256(study.encode()).hexdigest()[:8]}"
 
 
 def _words(failure: Exception | None) -> str:

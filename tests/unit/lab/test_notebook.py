@@ -70,7 +70,7 @@ def test_a_search_is_followed_in_one_output(kernel: Kernel, capsys: pytest.Captu
     assert "loss 0.5" in capsys.readouterr().err
     for number, outcome in enumerate(others, start=2):
         show(TrialFinished(outcome, number, 60))
-    assert "60 of 60 trials, about 0:00 min left" in kernel.shown[-1]
+    assert "59 of 60 trials, about 0:00 min left" in kernel.shown[-2]
     show(Ended(60, 3))
     assert kernel.num_outputs == 1
     assert "Done: 60 finished, 3 failed." in kernel.shown[-1]

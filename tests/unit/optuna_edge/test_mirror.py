@@ -46,6 +46,7 @@ def test_optuna_opens_the_mirror_with_its_constraints_failures_and_front(tmp_pat
     assert figure.layout.xaxis.title.text == "accuracy"
 
 
+@pytest.mark.slow
 def test_a_second_mirror_adds_what_is_new(tmp_path: Path) -> None:
     view = example_view()
     storage = f"sqlite:///{tmp_path / 'optuna.db'}"
