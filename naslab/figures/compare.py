@@ -13,7 +13,6 @@ from plotly.colors import hex_to_rgb
 from naslab.atomic_write import atomic_write
 from naslab.bench.compare import Comparison
 from naslab.bench.standing import Curve
-from naslab.errors import counted
 from naslab.figures.markup import element
 from naslab.figures.page import figure_block, page
 from naslab.figures.style import CYCLE, figure
@@ -29,7 +28,7 @@ def write_curves(found: Comparison, title: str, path: Path) -> None:
     Raises `WriteError` where the file cannot be written.
     """
     seeds = ", ".join(str(each) for each in sorted({each.seeds for each in found.strategies.values()}))
-    band = f"Means over {counted(seeds, 'seed')}, bands of a standard error each way."
+    band = f"Means over {seeds} {'seed' if seeds == '1' else 'seeds'}, bands of a standard error each way."
     blocks = [figure_block(regret_figure(found), "regret", f"{band} {REGRET_NOTE}", height=560, level="h2")]
     if any(each.hypervolume is not None for each in found.curves.values()):
         point = ", ".join(f"{metric} {value:.6g}" for metric, value in found.reference.items())

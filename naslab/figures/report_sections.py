@@ -314,7 +314,7 @@ def _trials_words(view: StudyView, failed: FailureTable) -> tuple[str, str]:
     epochs = ", ".join(map(str, view.record.rungs.epochs))
     return (
         f"{num_networks} of {counted(view.record.trials, 'network')}",
-        f"{counted(failed.num_outcomes, 'training')} of {counted(epochs, 'epoch')}{waiting}",
+        f"{counted(failed.num_outcomes, 'training')} of {epochs} epochs{waiting}",
     )
 
 
