@@ -138,7 +138,7 @@ def test_the_page_goes_on_where_its_driver_is_killed_and_resumed(visit: Any, tmp
         with live_server(tmp_path / "l.db") as address:
             visit.goto(f"{address}study/1")
             visit.wait_for_selector(".state.running")
-            visit.wait_for_selector(f"[data-part=now] td >> text=worker-0 on {socket.gethostname()}")
+            visit.wait_for_selector(f"[data-part=now] >> text=worker-0 on {socket.gethostname()}")
             visit.wait_for_selector("[data-part=now] svg.spark .curve")
             first.kill()
             visit.wait_for_selector(".state.stopped")
