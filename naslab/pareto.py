@@ -18,7 +18,7 @@ from bisect import bisect_left, bisect_right
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from naslab.errors import SpecError
+from naslab.errors import SpecError, counted
 
 Losses = NDArray[np.float64]
 
@@ -197,7 +197,9 @@ def checked_reference(reference: ArrayLike, num_objectives: int) -> Losses:
     """
     bound = np.asarray(reference, dtype=np.float64)
     if bound.shape != (num_objectives,):
-        raise SpecError("reference", f"needs one value for each of {num_objectives} objectives, got {bound.size}")
+        raise SpecError(
+            "reference", f"needs one value for each of {counted(num_objectives, 'objective')}, got {bound.size}"
+        )
     if np.isnan(bound).any():
         raise SpecError("reference", f"must be numbers, got {bound.tolist()}")
     return bound

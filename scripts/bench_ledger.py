@@ -38,7 +38,7 @@ from naslab.study.recipe import Recipe
 
 SPACE = "mixed_cifar"
 STUDY = "many"
-STRATEGIES = ("random", "evolution", "nsga2", "nsga3", "local", "bayes")
+STRATEGIES = ("random", "quasi_random", "evolution", "nsga2", "nsga3", "local", "bayes")
 AT_ONCE = 10_000
 BEGUN = 1_760_000_000.0
 PARENTS = re.compile(r'"parents":\[[^]]*\]')
@@ -174,7 +174,9 @@ def measured(command: Sequence[str], written: Path | None = None) -> Figure:
     if rc != "0":
         raise SystemExit(f"{shlex.join(command)} failed:\n{said.stderr}")
     size = written.stat().st_size / 1e6 if written is not None else None
-    return Figure(float(seconds), float(kilobytes) / 1e3, size)
+    figure = Figure(float(seconds), float(kilobytes) / 1e3, size)
+    print(shlex.join(command[-4:]), figure, file=sys.stderr, flush=True)
+    return figure
 
 
 def resume(location: str, strategy: str) -> None:
@@ -191,18 +193,18 @@ def resume(location: str, strategy: str) -> None:
         [_] = source.propose(1, record.trials)
 
 
-def table(location: str, strategies: Sequence[str]) -> dict[str, Figure]:
-    """The figures of every command and of resuming by each of `strategies`."""
+def table(location: str, strategies: Sequence[str]) -> Iterator[tuple[str, Figure]]:
+    """The figures of every command and of resuming by each of `strategies`, by name, as they come."""
     naslab = ["-c", "from naslab.cli.main import run; run()"]
-    found = {"imports alone (naslab --version)": measured([*naslab, "--version"])}
+    yield "imports alone (naslab --version)", measured([*naslab, "--version"])
+    yield "studies", measured([*naslab, "studies", "--ledger", location])
+    yield "pareto", measured([*naslab, "pareto", STUDY, "--ledger", location])
+    for strategy in strategies:
+        again = [__file__, "--resume", strategy, "--ledger", location]
+        yield f"resume to a proposal, {strategy}", measured(again)
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder, "report.html")
-        found["studies"] = measured([*naslab, "studies", "--ledger", location])
-        found["pareto"] = measured([*naslab, "pareto", STUDY, "--ledger", location])
-        found["report"] = measured([*naslab, "report", STUDY, "--ledger", location, "--out", str(page)], page)
-    for strategy in strategies:
-        found[f"resume to a proposal, {strategy}"] = measured([__file__, "--resume", strategy, "--ledger", location])
-    return found
+        yield "report", measured([*naslab, "report", STUDY, "--ledger", location, "--out", str(page)], page)
 
 
 def markdown(value: dict[str, Any]) -> str:
@@ -212,7 +214,8 @@ def markdown(value: dict[str, Any]) -> str:
         f"# A ledger of {value['outcomes']:,} outcomes",
         "",
         f"`{value['command']}`: {value['backend']}, {value['megabytes']:,.0f} MB. {machine['processor']}, "
-        f"{machine['system']}. CPU seconds of processes of their own, start and imports counted in; beside other load.",
+        f"{machine['system']}. CPU seconds of processes of their own, start and imports counted in; beside other load "
+        f"(load average {value['load']:.0f}), which alone makes them two to three times as long.",
         "",
         "| what | CPU seconds | memory (MB) | file (MB) |",
         "|---|---:|---:|---:|",
@@ -245,17 +248,20 @@ def main() -> None:
             print(f"made in {time.process_time() - began:.0f} CPU seconds", file=sys.stderr)
         with Ledger.open(location, create=False) as ledger:
             count = ledger.num_outcomes(STUDY)
-        value = {
+        value: dict[str, Any] = {
             "command": shlex.join(["scripts/bench_ledger.py", *sys.argv[1:]]),
             "machine": machine_description(),
+            "load": float(Path("/proc/loadavg").read_text(encoding="ascii").split()[0]),
             "outcomes": count,
             "backend": "PostgreSQL" if is_server else "SQLite",
             "megabytes": 0.0 if is_server else Path(location).stat().st_size / 1e6,
-            "figures": {name: each._asdict() for name, each in table(location, given.strategies).items()},
+            "figures": {},
         }
-    if given.out is not None:
-        given.out.with_suffix(".json").write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
-        given.out.with_suffix(".md").write_text(markdown(value), encoding="utf-8")
+        for name, each in table(location, given.strategies):
+            value["figures"][name] = each._asdict()
+            if given.out is not None:
+                given.out.with_suffix(".json").write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+                given.out.with_suffix(".md").write_text(markdown(value), encoding="utf-8")
     print(markdown(value))
 
 

@@ -22,13 +22,13 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from sqlalchemy import Connection
 
 from naslab.bench.cluster import Cluster
-from naslab.execution.executor import Finished
+from naslab.execution.executor import Finished, Happened
 from naslab.execution.search import run_candidates
 from naslab.execution.source import StrategySource, WrappedSource
 from naslab.ledger import Ledger, StudyRecord
@@ -86,7 +86,7 @@ class VirtualWorkers:
         self.ends.append(self.starts[-1] + fate.seconds)
         heapq.heappush(self._running, (self.ends[-1], candidate.trial, candidate, fate.has_failed))
 
-    def wait(self, timeout: float) -> Sequence[Finished]:
+    def wait(self, timeout: float) -> Sequence[Happened]:
         if not self._running:
             return []
         self._waited += max(0.0, self._running[0][0] - self.now)
@@ -96,6 +96,12 @@ class VirtualWorkers:
             _, _, candidate, has_failed = heapq.heappop(self._running)
             done.append(Finished(candidate, self._estimate(candidate, has_failed)))
         return done
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Nothing was started."""
 
     def utilisation(self) -> float:
         """The share of worker seconds that were trainings, from the last first training to the last start."""

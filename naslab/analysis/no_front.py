@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from naslab.errors import counted
 from naslab.metrics import metrics
 from naslab.study.outcome import Outcome
 from naslab.study.problem import Objective
@@ -19,7 +20,7 @@ def nothing_to_show(outcomes: Sequence[Outcome], objectives: Sequence[Objective]
         told = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
         first = next(each.estimate.failure for each in outcomes if each.estimate.failure is not None)
         count = len(outcomes)
-        none = "the study's one trial is not" if count == 1 else f"none of the study's {count} trials is"
+        none = "the study's one trial is not" if count == 1 else f"none of the study's {counted(count, 'trial')} is"
         return f"{none} complete ({told}); the first says: {first.message}"
     names = ", ".join(each.metric for each in objectives)
     described = {row.name for row in metrics() if row.is_described}

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from naslab.errors import StudyError
+from naslab.errors import StudyError, counted
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.record import RunRecord, StudyRecord
+from naslab.ledger.scores import Score, scores_of
 from naslab.metrics import shown_as
 from naslab.study.outcome import Outcome
 from naslab.study.problem import Problem
@@ -47,7 +48,7 @@ class StudyView(msgspec.Struct, frozen=True, kw_only=True):
     `record` is how it was asked for and `problem` what it is after. `outcomes` are those of its search in the order
     finished; `family` and `baselines` those of networks trained beside it. `runs` are the times that it was driven,
     `num_in_flight` how many candidates are being trained. Where only a part of very many outcomes was read, `whole`
-    counts all (`naslab.analysis.thinned`).
+    counts all (`naslab.analysis.thinned`). `scores` are those of its prior.
 
     >>> import naslab
     >>> study = naslab.open_study("digits", ledger="studies.db")  # doctest: +SKIP
@@ -63,6 +64,7 @@ class StudyView(msgspec.Struct, frozen=True, kw_only=True):
     runs: tuple[RunRecord, ...] = ()
     num_in_flight: int = 0
     whole: WholeStudy | None = None
+    scores: tuple[Score, ...] = ()
 
     def _repr_html_(self) -> str:
         """The study in a notebook: what it is after, how far it is, and its front as a table."""
@@ -71,7 +73,7 @@ class StudyView(msgspec.Struct, frozen=True, kw_only=True):
 
         goals = ", ".join(f"{each.metric} {'up' if each.maximise else 'down'}" for each in self.problem.objectives)
         done = len(self.outcomes)
-        lead = f"{self.record.strategy}, {goals}; {done} of {self.record.trials} trials"
+        lead = f"{self.record.strategy}, {goals}; {done} of {counted(self.record.trials, 'trial')}"
         head = f"<p><b>{escape(self.record.name)}</b>: {escape(lead)}</p>"
         try:
             reference = reference_point(self.problem, self.outcomes)
@@ -129,6 +131,7 @@ def read_study(ledger: Ledger, name: str) -> StudyView:
         baselines=tuple(ledger.outcomes(name, role="baseline")),
         runs=tuple(ledger.runs(name)),
         num_in_flight=len(ledger.in_flight(name)),
+        scores=tuple(scores_of(ledger, name)) if record.prior else (),
     )
 
 

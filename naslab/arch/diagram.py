@@ -31,7 +31,7 @@ from naslab.arch.plan import (
 from naslab.arch.spec import ArchSpec
 from naslab.arch.summary import describe_stage
 from naslab.arch.tally import tally
-from naslab.errors import SpecError
+from naslab.errors import SpecError, counted
 
 AUXILIARY = "auxiliary"
 """Where the built module keeps its auxiliary heads."""
@@ -137,7 +137,8 @@ def diagram(arch: ArchSpec, auxiliary: bool = False) -> Diagram:
     for box in drawn.boxes:
         name, words = told.get(box.path, (box.name, box.words))
         boxes.append(msgspec.structs.replace(box, name=name, words=words))
-    end = DiagramBox("output", "output", "Output", f"logits of {arch.num_classes} classes", last.shape, last.shape)
+    logits = f"logits of {counted(arch.num_classes, 'class', 'classes')}"
+    end = DiagramBox("output", "output", "Output", logits, last.shape, last.shape)
     return Diagram((entry, *boxes, end), (*drawn.arrows, Arrow(last.path, "output")))
 
 

@@ -20,6 +20,8 @@ WORTHLESS_ACCURACY = 80.0
 MACRO_COSTS = (MACS.name, PARAMS.name)
 MACRO_STAGES = ((0, 2), (2, 5), (5, 8))
 MACRO_KINDS = ("identity", "kernel 3, expansion 3", "kernel 5, expansion 6")
+MACRO_SCORES = ("layers",)
+"""Proxies of its networks that are a prior: the layers that are no identity."""
 
 
 def load_nas_bench_macro(
@@ -31,29 +33,34 @@ def load_nas_bench_macro(
     """NAS-Bench-Macro (Su et al. 2021, arXiv 2103.11922): 6,561 keys, 3,969 networks, mean test accuracy of three runs.
 
     `data_dir` is the folder of data sets. `objectives` are of accuracy (per cent, up), macs and params (down, known
-    before training). A model may learn from the logarithms of `features`, of macs and params. Trainings take time in
-    proportion to the cost `duration`. Raises `UnknownNameError` for other columns and `DataError` where the table
-    cannot be read.
+    before training). A model may learn from the logarithms of `features`, of macs and params; those of `MACRO_SCORES`
+    are a prior instead. Trainings take time in proportion to the cost `duration`. Raises `UnknownNameError` for other
+    columns and `DataError` where the table cannot be read.
     """
-    require_columns("nas_bench_macro", (ACCURACY.name, *MACRO_COSTS), MACRO_COSTS, objectives, features, duration)
+    require_columns("nas_bench_macro", (ACCURACY.name, *MACRO_COSTS), MACRO_COSTS, objectives, (), duration)
+    require_columns(
+        "nas_bench_macro", (ACCURACY.name,), (*MACRO_COSTS, *MACRO_SCORES), (ACCURACY.name,), features, None
+    )
+    scores = [name for name in features if name in MACRO_SCORES]
+    features = [name for name in features if name in MACRO_COSTS]
     path = data_dir / MACRO_FILE
     try:
-        table = json_values(read_bytes(path, TABLE), path, TABLE)
+        found = json_values(read_bytes(path, TABLE), path, TABLE)
     except ReadError as error:
         raise DataError(f"{error}; set NASLAB_DATA or --data-dir to its folder") from error
-    names = sorted(table)
+    names = sorted(found)
     keys = np.array([[int(digit) for digit in name] for name in names], dtype=np.int64)
     space = TableSpace([Hole(path=f"layer{index + 1}", options=MACRO_KINDS) for index in range(8)], keys)
     columns = {
-        ACCURACY.name: np.array([-table[name]["mean_acc"] for name in names]),
-        MACS.name: np.array([float(table[name]["flops"]) for name in names]),
-        PARAMS.name: np.array([float(table[name]["params"]) for name in names]),
+        ACCURACY.name: np.array([-found[name]["mean_acc"] for name in names]),
+        MACS.name: np.array([float(found[name]["flops"]) for name in names]),
+        PARAMS.name: np.array([float(found[name]["params"]) for name in names]),
     }
     canonical = {merged: index for index, merged in enumerate(sorted({_merged(name) for name in names}))}
     losses = np.stack([columns[metric] for metric in objectives], axis=1)
     inputs = np.array([np.log(columns[metric]) for metric in features]).reshape(len(features), len(names)).T
     worthless = {ACCURACY.name: -WORTHLESS_ACCURACY}
-    return TableDomain(
+    table = TableDomain(
         space,
         losses,
         [metric != ACCURACY.name for metric in objectives],
@@ -63,6 +70,8 @@ def load_nas_bench_macro(
         [Objective.named(metric) for metric in objectives],
         None if duration is None else columns[duration],
     )
+    layers = np.array([[len(name) - name.count("0")] for name in names], dtype=np.float64)
+    return table.scored(scores, layers) if scores else table
 
 
 def require_columns(

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
-from naslab.errors import DataError
+from naslab.errors import DataError, counted
 from naslab.space import Genome
 from naslab.space.genome import Gene, Hole, other_option
 from naslab.strategies.domain import Network
 from naslab.strategies.outcome_history import Observation
+from naslab.strategies.priors import Prior
 from naslab.study.problem import Objective
 
 
@@ -110,8 +112,8 @@ class TableDomain:
     (objectives,). `features`: what a model may learn from, shape (rows, features). `networks`: shape (rows,), equal
     where rows are one network; a row's own number by default. `reference`: losses that count as worthless, shape
     (objectives,); the table's worst by default. `objectives`: what the losses are of. `durations`: how long each row's
-    training takes, shape (rows,), in any unit; kept as multiples of their mean, all alike by default. Raises
-    `DataError` where there are not as many losses as rows.
+    training takes, shape (rows,), in any unit; kept as multiples of their mean, all alike by default. `prior` are
+    scores of rows by cheap estimators. Raises `DataError` where there are not as many losses as rows.
     """
 
     def __init__(
@@ -124,9 +126,10 @@ class TableDomain:
         reference: Sequence[float] | None = None,
         objectives: Sequence[Objective] = (),
         durations: NDArray[np.float64] | None = None,
+        prior: Prior | None = None,
     ) -> None:
         if len(losses) != space.size():
-            raise DataError(f"a table of {space.size()} rows needs as many losses, got {len(losses)}")
+            raise DataError(f"a table of {counted(space.size(), 'row')} needs as many losses, got {len(losses)}")
         self.space = space
         self.losses = losses
         self.networks = np.arange(len(losses)) if networks is None else networks
@@ -136,6 +139,7 @@ class TableDomain:
             Objective(metric=f"loss{i}", maximise=False) for i in range(losses.shape[1])
         )
         self.durations = np.ones(len(losses)) if durations is None else durations / durations.mean()
+        self.prior = prior
         self._features = np.zeros((len(losses), 0)) if features is None else features
 
     @property
@@ -158,6 +162,14 @@ class TableDomain:
         )
         features = tuple(float(value) for value in self._features[row])
         return Network(str(self.networks[row]), features, losses, 0.0)
+
+    def scored(self, names: Sequence[str], scores: NDArray[np.float64]) -> TableDomain:
+        """The same table with the prior `scores` of each row by estimators of these `names`: shape (rows, names)."""
+        _, first = np.unique(self.networks, return_index=True)
+        genomes = [self.space.genome(int(row)) for row in first]
+        scored = copy(self)
+        scored.prior = Prior(names, genomes, [str(self.networks[row]) for row in first], scores[first])
+        return scored
 
     def repair(self, genome: Genome, rng: np.random.Generator) -> Genome | None:
         """A row that differs from the genome in one knob, `None` if there is none."""

@@ -6,16 +6,20 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from naslab.bench.table import TableDomain, TableSpace
 from naslab.errors import DataError, ReadError, SpecError, UnknownNameError, shown
+from naslab.estimators.proxies.proxy import ScoredProxy
 from naslab.reading import read_rows
 from naslab.space.genome import Hole
 from naslab.study.problem import Objective
+
+SCORES = (*get_args(ScoredProxy), "ensemble")
+"""Columns that are scores, larger for better, wherever they are named as features."""
 
 
 class TableRow(NamedTuple):
@@ -40,8 +44,9 @@ def load_table(
 
     `knobs` are the columns that make a network what it is: numbers are ordered, texts are not; combinations that are
     not there are invalid networks. `objectives` are maximised but for those in `minimise`. `features` are known before
-    training: a model may learn from them, and objectives among them need no estimate. Trainings take time in proportion
-    to the column `duration`. Rows whose objective is empty or not a number are invalid networks too. Raises
+    training: a model may learn from them, and objectives among them need no estimate; columns called as proxies of
+    networks at initialisation or the ensemble of them are a prior instead. Trainings take time in proportion to the
+    column `duration`. Rows whose objective is empty or not a number are invalid networks too. Raises
     `UnknownNameError` for columns that are not there and `DataError` for what cannot be a table: no rows, texts for
     numbers, an objective that never differs, equal knobs with other results.
     """
@@ -55,10 +60,12 @@ def load_table(
     holes, keys = _knobs(path, kept, knobs)
     losses = np.array([1.0 if not aim.maximise else -1.0 for aim in aims]) * values[is_network]
     once = _first_of_each(path, kept, keys, losses)
+    costs = [name for name in features if name not in SCORES]
+    scores = [name for name in features if name in SCORES]
     inputs = np.zeros((len(kept), 0))
-    if features:
-        inputs = np.stack([_logarithms(_numbers(path, kept, name)) for name in features], axis=1)
-    return TableDomain(
+    if costs:
+        inputs = np.stack([_logarithms(_numbers(path, kept, name)) for name in costs], axis=1)
+    table = TableDomain(
         TableSpace(holes, keys[once]),
         losses[once],
         [name in features for name in objectives],
@@ -66,6 +73,9 @@ def load_table(
         objectives=aims,
         durations=None if duration is None else _durations(path, kept, duration)[once],
     )
+    if not scores:
+        return table
+    return table.scored(scores, np.stack([_numbers(path, kept, name) for name in scores], axis=1)[once])
 
 
 def _rows(path: Path) -> list[TableRow]:

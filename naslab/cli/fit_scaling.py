@@ -33,7 +33,7 @@ from naslab.cli.output import (
     say,
     tell,
 )
-from naslab.errors import NaslabError, SpecError
+from naslab.errors import NaslabError, SpecError, counted
 from naslab.metrics import MACS, PARAMS
 
 if TYPE_CHECKING:
@@ -198,7 +198,7 @@ def show_fit(fit: CompoundFit) -> None:
             )
             for point, share in zip(fit.points, fit.win_shares, strict=True)
         ],
-        title=f"{fit.ratio:g} x the macs of {fit.model} on {fit.dataset}, {fit.epochs} epochs",
+        title=f"{fit.ratio:g} x the macs of {fit.model} on {fit.dataset}, {counted(fit.epochs, 'epoch')}",
     )
     parts = []
     for name in ("alpha", "beta", "gamma"):

@@ -47,7 +47,7 @@ from naslab.cli import (
 )
 from naslab.cli.many_values import spread
 from naslab.cli.output import say, tell
-from naslab.errors import NaslabError, shortened, shown
+from naslab.errors import MOST_OF_A_MESSAGE, NaslabError, shortened, shown
 from naslab.passwords import without_passwords
 
 UsageError: Any = typer.BadParameter.__base__
@@ -141,10 +141,6 @@ for each in (
     worker,
 ):
     each.register(app)
-
-
-MOST_OF_A_MESSAGE = 2000
-"""Characters of the message that the command ends with."""
 
 
 def refuse(message: str) -> NoReturn:

@@ -158,6 +158,8 @@ NEEDS: dict[str, dict[str, Need]] = {
         **dict.fromkeys(("kind", "levels", "head_channels"), _DENSE),
         **dict.fromkeys(("least_match", "keep_channels"), needs("pretrained")),
         "estimator": of_images(ALWAYS),
+        "prior": of_images(ALWAYS),
+        "pool": needs("prior"),
         **_always("baseline", "executor", "workers", "gpus_per_worker", "timeout", "memory"),
         "ray_address": needs_value("executor", "ray"),
         **_always("study", "ledger", "accept_changes", "json"),

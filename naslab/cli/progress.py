@@ -21,12 +21,14 @@ from naslab.analysis.reference import ReferencePoint, reference_point
 from naslab.analysis.thinned import MOST_READ, leading
 from naslab.arch.summary import describe_arch
 from naslab.cli.output import idle_strides_note, quantity
+from naslab.errors import counted
 from naslab.execution.events import (
     Ended,
     EpochEnded,
     Event,
     Interrupted,
     LinePrinted,
+    PriorScored,
     Resumed,
     SpaceExhausted,
     StrategyChosen,
@@ -64,6 +66,7 @@ class Display:
         self._training: dict[int, str] = {}
         self._nodes: dict[int, str] = {}
         self._home = socket.gethostname()
+        self._scoring = ""
         self._number = self._total = 0
         self._left = TimeLeft()
         self._is_own = False
@@ -104,6 +107,13 @@ class Display:
             return f"study {event.study} was last driven by naslab {event.before}, this is {event.now}"
         if isinstance(event, StrategyChosen):
             return f"strategy {event.strategy}: {event.reason}"
+        if isinstance(event, PriorScored):
+            self._scoring = f"scoring the pool of the prior: {event.number} of {event.total}"
+            if event.number < event.total:
+                return ""
+            self._scoring = ""
+            failed = f", {event.failed} failed" if event.failed else ""
+            return f"prior: {event.total} networks of the pool are scored{failed}"
         if isinstance(event, Resumed):
             self._number = event.finished
             again = f", {event.requeued} that were in flight run again" if event.requeued else ""
@@ -123,7 +133,9 @@ class Display:
         if isinstance(event, TrialFinished):
             return self._finished(event)
         if isinstance(event, SpaceExhausted):
-            return f"the space holds no more networks within the limits: {event.number} of {event.total} trials"
+            return (
+                f"the space holds no more networks within the limits: {event.number} of {counted(event.total, 'trial')}"
+            )
         if isinstance(event, TimeIsUp):
             return f"{event.hours:g} hours are over: nothing new is started"
         if isinstance(event, Interrupted):
@@ -155,6 +167,8 @@ class Display:
         return "\n" + failure.traceback.rstrip()
 
     def _status(self) -> str:
+        if self._scoring:
+            return self._scoring
         parts = [f"{self._number}/{self._total} done" if self._total else "starting workers"]
         if self._complete and self._problem is not None:
             goal = self._problem.objectives[0]
@@ -214,10 +228,10 @@ def _depth_of_training(outcome: Outcome) -> str:
     """How far a network of a rung was trained, and whether it was stopped; nothing for one trained as all are."""
     fidelity, stopped = outcome.candidate.fidelity, outcome.estimate.notes.get("stopped")
     if stopped is not None:
-        return f" extrapolated, stopped after {stopped['after_epochs']} epochs"
+        return f" extrapolated, stopped after {counted(stopped['after_epochs'], 'epoch')}"
     if fidelity.schedule_epochs is None and outcome.candidate.origin.get("operator") != "promote":
         return ""
-    return f" at {fidelity.epochs} of {fidelity.schedule_epochs or fidelity.epochs} epochs"
+    return f" at {fidelity.epochs} of {counted(fidelity.schedule_epochs or fidelity.epochs, 'epoch')}"
 
 
 def _note_of_space(problem: Problem) -> str:

@@ -68,6 +68,8 @@ def search(
     kind: Annotated[Kind | None, search_option("kind", of="estimator")] = None,
     levels: Annotated[str | None, search_option("levels", of="estimator")] = None,
     head_channels: Annotated[int | None, search_option("head_channels", of="estimator", min=4)] = None,
+    prior: Annotated[str | None, search_option("prior")] = None,
+    pool: Annotated[int, search_option("pool", min=2)] = 1000,
     executor: SearchExecutorOption = "local",
     workers: WorkersOption = None,
     gpus_per_worker: GpusOption = None,
@@ -95,6 +97,7 @@ def search(
     """
     from naslab.analysis.facts import foreseen_words
     from naslab.analysis.latency_load import disturbed_words
+    from naslab.analysis.prior import prior_table, prior_words
     from naslab.cli.pareto import front_rows, print_front
     from naslab.cli.progress import Display
     from naslab.execution.events import each_of
@@ -138,6 +141,8 @@ def search(
             least_match=least_match,
             keep_channels=keep_channels,
             estimator=estimator,
+            prior=prior,
+            pool=pool,
             accept_changes=accept_changes,
             on_event=each_of(display.show, *(logger.show for logger in loggers)),
         )
@@ -145,6 +150,9 @@ def search(
     told = disturbed_words(view.outcomes)
     if told:
         say(f"note: {told}")
+    ranked = prior_table(view)
+    for line in () if ranked is None else prior_words(ranked):
+        say(line)
     for metric, words in foreseen_words(view).items():
         say(f"{metric}: {words}")
     if json:
@@ -158,6 +166,7 @@ def search(
                 "complete": complete,
                 "failed": len(view.outcomes) - complete - infeasible,
                 "infeasible": infeasible,
+                **({} if ranked is None else {"prior": ranked}),
                 **front_rows(view, table),
             }
         )

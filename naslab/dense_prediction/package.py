@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import torch
 from torch import nn
 
@@ -60,8 +59,3 @@ def load_module(folder: Path, device: str) -> tuple[DenseFacts, nn.Module]:
     module = make_module(facts)
     load_weights(module, folder / WEIGHTS_FILE)
     return facts, module.to(device).eval()
-
-
-def as_json(value: Any) -> bytes:
-    """A value as JSON for people."""
-    return msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"

@@ -88,6 +88,31 @@ class NetworkTraining(Estimator, Protocol):
 
     `checkpoints` is the folder of the states that trainings leave, named by their content hashes; a candidate that has
     a `start_from` goes on from one of its own.
+
+    >>> from naslab.arch import arch_id, cost
+    >>> from naslab.arch.build import build
+    >>> from naslab.study.outcome import Fidelity
+    >>> from naslab.zoo import model
+    >>> class Untrained:  # counts the weights that a training would change
+    ...     checkpoints = None
+    ...     def prepare(self, bench):
+    ...         pass
+    ...     def estimate(self, candidate, bench, begin=None):
+    ...         module = (begin or build)(candidate.arch, candidate.seed)
+    ...         trained = sum(each.numel() for each in module.parameters() if each.requires_grad)
+    ...         return Estimate(measured={"trained": trained})
+    ...     def weights_of(self, checkpoint):
+    ...         return {}
+    >>> arch = model("lenet5")
+    >>> candidate = Candidate(
+    ...     trial=0, arch=arch, arch_id=arch_id(arch), cost=cost(arch), fidelity=Fidelity(epochs=1), seed=0
+    ... )
+    >>> bench = Workbench(device="cpu")
+    >>> def frozen_module(arch, seed):
+    ...     return build(arch, seed).requires_grad_(False)
+    >>> frozen = Untrained().estimate(candidate, bench, begin=frozen_module)
+    >>> Untrained().estimate(candidate, bench).measured, frozen.measured
+    ({'trained': 61706}, {'trained': 0})
     """
 
     @property

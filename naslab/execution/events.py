@@ -47,6 +47,14 @@ class StrategyChosen(msgspec.Struct, frozen=True):
     reason: str
 
 
+class PriorScored(msgspec.Struct, frozen=True):
+    """Networks of the pool were scored by the prior: `number` of `total` by now, `failed` ones among them."""
+
+    number: int
+    total: int
+    failed: int
+
+
 class Resumed(msgspec.Struct, frozen=True):
     """The study goes on: `finished` candidates are kept, `requeued` were in flight and run again."""
 
@@ -137,6 +145,7 @@ Event = (
     | TrialFinished
     | SpaceExhausted
     | TimeIsUp
+    | PriorScored
     | Interrupted
     | Ended
 )

@@ -211,7 +211,13 @@ class StrategySource:
         last = self._last_infeasible
         if last is None or self._is_met or last.estimate.failure is None:
             return
-        told = f"none of the first {self._num_infeasible} networks meets the limits on what is measured"
+        number = self._num_infeasible
+        first = (
+            "the one network that there is does not meet"
+            if number == 1
+            else f"none of the first {number} networks meets"
+        )
+        told = f"{first} the limits on what is measured"
         raise LimitError(f"{told}; the last: {last.estimate.failure.message}")
 
     def _is_own(self, candidate: Candidate) -> bool:

@@ -26,16 +26,17 @@ def require_hours(hours: float | None, is_deterministic: bool) -> None:
     require(not is_deterministic, "hours", rule)
 
 
-def searched_seconds(runs: Sequence[RunRecord], outcomes: Sequence[Outcome]) -> float:
+def searched_seconds(runs: Sequence[RunRecord], outcomes: Sequence[Outcome], scored: Sequence[float] = ()) -> float:
     """How long a study was searched in `runs`, in order, all of them over: each up to the last outcome that it brought.
 
-    `outcomes` are the study's. What was in flight when a run was killed is trained again, so that the time after the
+    `outcomes` are the study's, `scored` the moments at which its prior scored networks, shape (scores,), which are
+    outcomes in this, too. What was in flight when a run was killed is trained again, so that the time after the
     last outcome is not counted twice.
 
     >>> searched_seconds([RunRecord(command="", started=5.0)], [])
     0.0
     """
-    finished = np.sort(FinishedTrials.of(outcomes).columns.finished)
+    finished = np.sort(np.append(FinishedTrials.of(outcomes).columns.finished, scored))
     edges = [*(each.started for each in runs), float("inf")]
     spent = 0.0
     for start, end in pairwise(edges):
@@ -50,14 +51,16 @@ def within_hours(
     runs: Sequence[RunRecord],
     outcomes: Sequence[Outcome],
     on_event: Observer = ignore,
+    scored: Sequence[float] = (),
 ) -> CandidateSource:
     """`source` until its study was searched for `hours` over all of its `runs`, the last of which begins now.
 
-    `outcomes` are those of the runs before; `on_event` is told when time is up. The source as it is without `hours`.
+    `outcomes` are those of the runs before, `scored` the moments at which the prior scored networks; `on_event` is told
+    when time is up. The source as it is without `hours`.
     """
     if hours is None:
         return source
-    left = 3600 * hours - searched_seconds(runs[:-1], outcomes)
+    left = 3600 * hours - searched_seconds(runs[:-1], outcomes, scored)
     return TimedSource(source, left, runs[-1].started, lambda: on_event(TimeIsUp(hours)))
 
 

@@ -14,6 +14,7 @@ from naslab.analysis.family import FamilyTable, family, rescaled_family
 from naslab.analysis.front import FrontTable, front, of_whole
 from naslab.analysis.importance import ImportanceTable, importance
 from naslab.analysis.preferences import PreferenceTable, preferences
+from naslab.analysis.prior import PriorTable, prior_table
 from naslab.analysis.progress import ProgressTable, progress
 from naslab.analysis.ranking import score_goal
 from naslab.analysis.reference import reference_point
@@ -28,6 +29,7 @@ from naslab.figures.front import MOST_DOTS
 from naslab.figures.law_section import law_section
 from naslab.figures.markup import Markup, element, join
 from naslab.figures.page import page
+from naslab.figures.prior_section import prior_section
 from naslab.figures.report_sections import (
     choices_section,
     curves_section,
@@ -63,6 +65,7 @@ class ReportTables(msgspec.Struct, frozen=True, kw_only=True):
     rungs: RungTable | None = None
     convergence: Convergence | None = None
     law: LawTable | None = None
+    prior: PriorTable | None = None
 
 
 def report_tables(view: StudyView) -> ReportTables:
@@ -90,6 +93,7 @@ def report_tables(view: StudyView) -> ReportTables:
         convergence=converged(view.outcomes, view.problem, reference)
         if view.whole is None
         else converged_in_part(course, view.whole.num_outcomes),
+        prior=prior_table(view),
         rungs=None if view.record.rungs is None else rung_table(view.outcomes, view.record.rungs, score.metric),
         law=family_law(view),
     )
@@ -137,6 +141,7 @@ def later_sections(tables: ReportTables) -> list[Section]:
     """Rungs, curves, choices, the family and its law, as far as there are such, and the facts last."""
     sections = (
         converged_section(tables.convergence, tables.front),
+        prior_section(tables.prior),
         rungs_section(tables.rungs),
         curves_section(tables.curves),
         choices_section(tables.preferences),

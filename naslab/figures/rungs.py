@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 
 from naslab.analysis.rungs import Promoted, RungAgreement, RungTable
+from naslab.errors import counted
 from naslab.figures.markup import join, table
 from naslab.figures.page import figure_block
 from naslab.figures.section import Section
@@ -82,7 +83,7 @@ def _agreement_row(each: RungAgreement) -> list[str]:
 def _line(network: Promoted, color: str, symbol: str, metric: str) -> go.Scatter:
     name = f"trial {network.trial}"
     pairs = list(zip(network.epochs, network.accuracies, strict=True))
-    lines = [f"{epochs} epochs: {metric_words(metric, accuracy)}" for epochs, accuracy in pairs]
+    lines = [f"{counted(epochs, 'epoch')}: {metric_words(metric, accuracy)}" for epochs, accuracy in pairs]
     return go.Scatter(
         x=list(network.epochs),
         y=list(network.accuracies),

@@ -17,7 +17,7 @@ from naslab.analysis.rank_agreement import rank_agreement
 from naslab.arch import ArchSpec
 from naslab.arguments import function, path, takes, text, whole
 from naslab.atomic_write import atomic_write, require_writable
-from naslab.errors import DataError, SpecError
+from naslab.errors import DataError, SpecError, counted
 from naslab.lab.calibration import distinct_networks
 from naslab.lab.models import SEED, SPACE
 from naslab.latency_models.predicted import LEAST_NETWORKS, FittedLatency, Judged, LatencyModel, fitted
@@ -71,7 +71,7 @@ def calibrate_latency(
     require_target(chosen)
     for name, count, least in (("known", known, LEAST_NETWORKS), ("sample", sample, LEAST_UNSEEN)):
         if count < least:
-            raise SpecError(name, f"must be at least {least} networks, got {count}")
+            raise SpecError(name, f"must be at least {counted(least, 'network')}, got {count}")
     template = space if isinstance(space, SearchSpace) else load_space(space)
     judged_by = distinct_networks(template, sample, [seed])
     learned_from = distinct_networks(template, known, [seed, 1], frozenset(judged_by))

@@ -10,6 +10,7 @@ from typing import Any
 
 from naslab.analysis.pace import TimeLeft
 from naslab.analysis.study import StudyView
+from naslab.errors import counted
 from naslab.execution.events import (
     Ended,
     EpochEnded,
@@ -112,7 +113,7 @@ class SearchOutput:
 
     def _progress(self) -> str:
         left = self._left.seconds(self._total - self._number, time.monotonic())
-        words = f"{self._number} of {self._total} trials"
+        words = f"{self._number} of {counted(self._total, 'trial')}"
         return words if math.isnan(left) else f"{words}, about {_clock(left)} left"
 
     def _in_flight(self) -> str:

@@ -7,7 +7,6 @@ print(naslab.pareto_front(study).front)
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -17,6 +16,7 @@ import msgspec
 
 from naslab.analysis.ranking import has_trained
 from naslab.analysis.study import StudyView, read_study
+from naslab.arch.block import require
 from naslab.arguments import either, flag, many, number, optional, takes, text
 from naslab.arguments import path as paths
 from naslab.estimators.estimator import Estimator
@@ -55,16 +55,13 @@ from naslab.lab.models import (
 )
 from naslab.lab.notebook import notebook_observer
 from naslab.lab.pretrained_search import begun_from, fitting_words, recipe_or_default
+from naslab.lab.priors import PlannedPrior, plan_prior, prepared_prior
 from naslab.lab.problems import (
     ListedNetwork,
     baseline,
-    block_source,
     make_problem,
-    metric_source,
     resolve_strategy,
     strategy_name,
-    strategy_source,
-    target_source,
 )
 from naslab.lab.records import as_begun, begun_with, run_record, taken_up, with_idle_fields
 from naslab.lab.search_arguments import ESTIMATOR, RUNGS, STRATEGY
@@ -76,10 +73,11 @@ from naslab.lab.search_estimators import (
     require_estimator_fits,
 )
 from naslab.lab.search_options import DEFAULT_EPOCHS, SearchOptions
+from naslab.lab.search_record import study_record
 from naslab.ledger.finished import finished_trials
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.location import locate
-from naslab.ledger.record import StudyRecord
+from naslab.ledger.scores import scores_of
 from naslab.space import SearchSpace
 from naslab.strategies.choosing import AUTO, StrategyChoice, choose_strategy
 from naslab.strategies.registry import make_strategy
@@ -122,6 +120,8 @@ if TYPE_CHECKING:
     least_match=number(),
     keep_channels=text("largest or first"),
     estimator=ESTIMATOR,
+    prior=optional(text("names of estimators, as 'naswot,synflow', or 'study:NAME'")),
+    pool=COUNT,
     data_dir=FOLDER,
     deterministic=flag(),
     accept_changes=flag(),
@@ -152,6 +152,8 @@ def search(
     least_match: float = 0.9,
     keep_channels: Literal["largest", "first"] = "largest",
     estimator: str | Callable[..., Any] | Estimator | None = None,
+    prior: str | None = None,
+    pool: int = 1000,
     data_dir: str | None = None,
     deterministic: bool = False,
     accept_changes: bool = False,
@@ -200,6 +202,10 @@ def search(
     One that measures no accuracy has its own score as an objective in the place of that; baselines are estimated as the
     candidates are.
 
+    `prior` names estimators that train nothing, `"ensemble"` or `"naswot,synflow"`, and earlier studies `"study:NAME"`.
+    Before the trials the workers score a `pool` of so many networks, all of a smaller space, and `bayes` learns from
+    the outcomes how far each score is to be trusted. Scores are kept in the ledger; they take time and no trials.
+
     `estimator` may also be a training of your own, `evaluate(network, trial)`, or its name as `"my_code:evaluate"`: it
     is given a torch module and a `naslab.Trial` and returns a dict of numbers, which `objectives` name with their
     directions (`"f1:max"`). It needs no data set of naslab's; without `dataset` the images are those of the space.
@@ -236,6 +242,8 @@ def search(
         least_match=least_match,
         keep_channels=keep_channels,
         estimator=estimator,
+        prior=prior,
+        pool=pool,
         data_dir=data_dir,
         deterministic=deterministic,
         accept_changes=accept_changes,
@@ -247,7 +255,7 @@ class PlannedSearch(NamedTuple):
     """The options of a search, checked, and what they name; nothing is in a ledger yet.
 
     `choice` is the strategy of a search that leaves it to naslab. `fidelity` is what is spent on a new network, `start`
-    are pretrained weights that it begins with.
+    are pretrained weights that it begins with, `prior` is what is known of networks before any training.
     """
 
     options: SearchOptions
@@ -262,10 +270,11 @@ class PlannedSearch(NamedTuple):
     estimator: SearchEstimator | None
     fidelity: Fidelity
     start: SearchStart | None = None
+    prior: PlannedPrior | None = None
 
 
 def plan_search(options: SearchOptions) -> PlannedSearch:
-    """Check every option of a search. Raises `NaslabError` for whatever does not fit."""
+    """Check every option of a search. Raises `NaslabError` for whatever does not fit, `SpecError` for a wrong prior."""
     rungs = options.rungs if isinstance(options.rungs, Rungs) or options.rungs is None else Rungs(tuple(options.rungs))
     asked = None if options.estimator is None else named(options.estimator)
     is_own = asked is not None and asked.row.is_own
@@ -310,11 +319,12 @@ def plan_search(options: SearchOptions) -> PlannedSearch:
         estimator = find_search_estimator(
             options.estimator, problem, typical, options.ledger, options.data_dir, options.seed, options.inherit
         )
-    memory: MemoryModel | None = None
-    if not brings_data:
-        memory = WorkerMemory(problem.recipe, problem.data, options.data_dir)
-    elif pool.memory_bytes is not None:
-        memory = GivenMemory(pool.memory_bytes)
+    prior = None
+    if options.prior is not None:
+        require(not brings_data, "prior", "looks at images of a data set of naslab's: leave it or the estimator out")
+        prior = plan_prior(options.prior, options.pool, strategy, options.ledger, study)
+    given = None if pool.memory_bytes is None else GivenMemory(pool.memory_bytes)
+    memory = given if brings_data else WorkerMemory(problem.recipe, problem.data, options.data_dir)
     fidelity = fidelity_of(rungs, epochs, estimator)
     return PlannedSearch(
         options=options,
@@ -329,6 +339,7 @@ def plan_search(options: SearchOptions) -> PlannedSearch:
         estimator=estimator,
         fidelity=fidelity,
         start=start,
+        prior=prior,
     )
 
 
@@ -344,7 +355,6 @@ def run_search(options: SearchOptions, on_event: Observer = ignore) -> StudyView
         if plan.workers.kind == "ledger":
             require_offerable(record, ledger)
         spent = plan.fidelity if has_trained(record) else msgspec.structs.replace(plan.fidelity, epochs=record.epochs)
-        proposing = resolve_strategy(strategy, plan.problem, options.seed)
         with taken_up(ledger, record, on_event, options.accept_changes):
             ledger.add_run(record.name, run_record(plan.workers))
             outcomes = finished_trials(ledger, record.name, "search")
@@ -358,6 +368,11 @@ def run_search(options: SearchOptions, on_event: Observer = ignore) -> StudyView
             else:
                 estimator = plan.estimator.placed(ledger, record, plan.start)
             estimator = limited(estimator, plan.problem)
+            prior, scored = None, [each.finished for each in scores_of(ledger, record.name)]
+            if plan.prior is not None:
+                scoring = (plan.problem, record, ledger, plan.workers, options.data_dir, on_event)
+                prior = prepared_prior(plan.prior, *scoring)
+            proposing = resolve_strategy(strategy, plan.problem, options.seed, prior)
             threads = 1 if record.deterministic else None
             if plan.workers.kind == "ledger":
                 workers: Executor = LeaseExecutor(ledger, record.name, plan.workers.num_workers)
@@ -368,34 +383,9 @@ def run_search(options: SearchOptions, on_event: Observer = ignore) -> StudyView
                 source = search_source(proposing, plan.problem, record, ledger, spent)
                 if plan.estimator is not None and plan.estimator.made_with:
                     source = FirstFailuresSource(source)
-                source = within_hours(source, options.hours, ledger.runs(record.name), outcomes, on_event)
+                source = within_hours(source, options.hours, ledger.runs(record.name), outcomes, on_event, scored)
                 run_candidates(record.name, ledger, executor, source, on_event, tidy)
                 if plan.baselines:
                     whole = spent if plan.rungs is None else Fidelity(epochs=record.epochs)
                     run_listed(ledger, record, executor, "baseline", plan.baselines, on_event, tidy, whole)
         return read_study(ledger, record.name)
-
-
-def study_record(plan: PlannedSearch, strategy: str) -> StudyRecord:
-    """What the ledger keeps of a search by the strategy of a name."""
-    options, estimator = plan.options, plan.estimator
-    made_with = {} if estimator is None else estimator.made_with
-    made_with = made_with | strategy_source(plan.strategy) | block_source(plan.problem) | metric_source(plan.problem)
-    made_with = made_with | target_source(plan.problem)
-    return StudyRecord(
-        name=plan.study,
-        problem=msgspec.json.decode(msgspec.json.encode(plan.problem)),
-        strategy=strategy,
-        epochs=plan.fidelity.epochs if plan.rungs is None else plan.rungs.epochs[-1],
-        seed=options.seed,
-        trials=options.trials,
-        created=time.time(),
-        rungs=plan.rungs,
-        stop_early=options.stop_early,
-        inherit=options.inherit,
-        pretrained=None if plan.start is None else plan.start.record,
-        deterministic=options.deterministic,
-        estimator="" if estimator is None else estimator.name,
-        estimator_file="" if estimator is None else estimator.sha256,
-        made_with=made_with,
-    )

@@ -12,7 +12,7 @@ import msgspec
 from naslab.analysis.front import widest
 from naslab.analysis.study import StudyView, read_study
 from naslab.arguments import takes
-from naslab.errors import StudyError
+from naslab.errors import StudyError, counted
 from naslab.estimators.dense_training import DenseTraining
 from naslab.estimators.estimator import Estimator, NetworkTraining
 from naslab.estimators.inheritance import InheritedTraining
@@ -156,7 +156,7 @@ def require_estimator_fits(name: EstimatorName, options: SearchOptions, problem:
     if options.epochs is not None and not name.trains:
         raise StudyError(f"'{name}' trains nothing: leave epochs out")
     if fidelity is not None and options.epochs is not None and options.epochs != fidelity.epochs:
-        raise StudyError(f"'{name}' trains networks for {fidelity.epochs} epochs: leave epochs out")
+        raise StudyError(f"'{name}' trains networks for {counted(fidelity.epochs, 'epoch')}: leave epochs out")
     timed = [row.name for row in metrics() if row.measured_by == TIMING]
     described = [row.name for row in metrics() if row.is_described or row.measure]
     able = dict.fromkeys((name.metric, *name.row.metrics, *(timed if name.row.times else ())))
@@ -191,7 +191,7 @@ def find_search_estimator(
     not fit.
     """
     name = named(asked)
-    made = name.make(Setting(problem, data_dir, seed, learned=partial(_learned, problem, ledger, data_dir)))
+    made = name.make(Setting(problem, data_dir, seed, learned=partial(learned_from, problem, ledger, data_dir)))
     for candidate in typical:
         made.require(candidate)
     if inherit and name.row.is_own and not isinstance(made.estimator, OwnTraining):
@@ -230,10 +230,13 @@ def accuracy_predictor(
     return AccuracyPredictor(problem=view.problem, known=known, proxies=tuple(proxies), probe=probe)
 
 
-def _learned(
+def learned_from(
     problem: Problem, ledger: str | Path, data_dir: str | None, options: PredictorOptions
 ) -> AccuracyPredictor:
-    """A predictor of what a study of the ledger has measured. Raises `StudyError` for one that is of other networks."""
+    """A predictor of what the study that `options` name has measured, for a search of `problem`.
+
+    The study is one of `ledger`; images are read from `data_dir`. Raises `StudyError` where it is of other networks.
+    """
     with Ledger.open(ledger, create=False) as opened:
         study = read_study(opened, options.study)
     name = f"predictor:study={options.study}"

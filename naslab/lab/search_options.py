@@ -247,6 +247,18 @@ class SearchOptions:
             },
         ),
     )
+    prior: str | None = field(
+        default=None,
+        metadata=_told(
+            "Estimates",
+            "What says before any training which networks are promising, for --strategy bayes: estimators that train "
+            "nothing, as ensemble or naswot,synflow, and earlier studies, as study:NAME.",
+            fixed="prior",
+        ),
+    )
+    pool: int = field(
+        default=1000, metadata=_told("Estimates", "Networks that the prior scores before the trials.", fixed="pool")
+    )
     study: str | None = field(
         default=None, metadata=_told("Study", "The study's name; by default SPACE-STRATEGY-SEED.", grows="name")
     )

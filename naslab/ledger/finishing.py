@@ -18,8 +18,8 @@ from naslab.study.outcome import Outcome
 def enter_outcomes(connection: Connection, study_id: int, done: Sequence[Outcome], may_be_older: bool = True) -> None:
     """Enter the outcomes `done` of candidates in flight of the study with the key `study_id`, in their order.
 
-    Where the trials `may_be_older`, they are entered under the identities that an older program gave their networks;
-    else the database refuses those.
+    It happens in the transaction of `connection`. Where the trials `may_be_older`, they are entered under the
+    identities that an older program gave their networks; else the database refuses those.
     """
     if not done:
         return

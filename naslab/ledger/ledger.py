@@ -33,7 +33,7 @@ from naslab.ledger.rows import (
     to_json,
     writing_versions,
 )
-from naslab.ledger.tables import leases, outcomes, progress, runs, studies, trials
+from naslab.ledger.tables import leases, outcomes, prior_scores, progress, runs, studies, trials
 from naslab.study.outcome import Candidate, Outcome
 
 BRIEFLY = 0.5
@@ -229,7 +229,7 @@ class Ledger:
         with self._writing() as connection:
             if connection.execute(has_outcome(study_id)).scalar_one():
                 raise StudyError(f"study '{record.name}' has outcomes, which are kept: give the new one another name")
-            for table in (progress, leases, trials, runs):
+            for table in (progress, leases, trials, runs, prior_scores):
                 connection.execute(delete(table).where(table.c.study_id == study_id))
             values = {"trials": record.trials, "record": to_json(record)}
             connection.execute(update(studies).where(studies.c.study_id == study_id).values(values))

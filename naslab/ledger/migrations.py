@@ -16,6 +16,7 @@ from sqlalchemy import (
     Column,
     Connection,
     Double,
+    ForeignKey,
     ForeignKeyConstraint,
     Index,
     Integer,
@@ -109,10 +110,22 @@ def columns_for_many(connection: Connection) -> None:
     _enter_fidelities(connection)
 
 
-def takers(connection: Connection) -> None:
-    """Version 5: which worker has a trial in flight, and on which node."""
+def takers_and_scores(connection: Connection) -> None:
+    """Version 5: which worker has a trial in flight, and on which node; what cheap estimators say of a study's pool."""
     for name in ("worker", "node"):
         connection.execute(text(f"ALTER TABLE progress ADD COLUMN {name} TEXT"))
+    then = MetaData()
+    Table("studies", then, Column("study_id", Integer, primary_key=True))
+    made = Table(
+        "prior_scores",
+        then,
+        Column("study_id", ForeignKey("studies.study_id"), primary_key=True),
+        *(Column(name, Text, primary_key=True) for name in ("prior", "arch_id")),
+        Column("score", Double),
+        Column("failure", Text),
+        *(Column(name, Double, nullable=False) for name in ("wall_seconds", "finished")),
+    )
+    made.create(connection)
 
 
 def _enter_fidelities(connection: Connection) -> None:
@@ -142,7 +155,7 @@ STEPS: tuple[Step, ...] = (
     Step("'foretold' is 'extrapolated', the operator 'elsewhere' is 'fallback'", extrapolated_results),
     Step("when trials in flight started and their epochs are kept", starts_and_epochs),
     Step("what is asked of many outcomes has columns and indexes, workers elsewhere have leases", columns_for_many),
-    Step("the workers and nodes of trials in flight are kept", takers),
+    Step("workers and nodes of trials in flight are kept, and what cheap estimators say of a pool", takers_and_scores),
 )
 """Step number i (from 0) brings a ledger from version i + 1 to i + 2."""
 

@@ -52,6 +52,11 @@ class PretrainedStart(msgspec.Struct, frozen=True, kw_only=True):
     deviation: tuple[float, ...] = ()
     keep: Literal["largest", "first"] = "largest"
 
+    @property
+    def words(self) -> str:
+        """What tells these weights from others, for people."""
+        return f"sha256 {self.sha256[:8]}, keeping the {self.keep} channels, of {self.source}"
+
 
 class StudyRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A study: its problem as plain JSON values, and what drives it.
@@ -66,6 +71,8 @@ class StudyRecord(msgspec.Struct, frozen=True, kw_only=True):
     `made_with` is the source of what a user brought, by definition (`naslab.outside.source_of`), `changes` are those of
     it that were accepted since.
     `merged` are the studies that it was put together from.
+    `prior` names the cheap estimators and the earlier studies that say which networks are promising, separated by
+    commas, and `pool` is how many networks they score; empty and 0 without any.
     A `deterministic` study is the same whatever its number of workers. `created` is in seconds since the epoch (UTC).
     """
 
@@ -86,6 +93,8 @@ class StudyRecord(msgspec.Struct, frozen=True, kw_only=True):
     made_with: dict[str, str] = {}
     changes: tuple[SourceChange, ...] = ()
     merged: tuple[MergedStudy, ...] = ()
+    prior: str = ""
+    pool: int = 0
 
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -140,6 +140,19 @@ Who has it tells a `heartbeat`, in seconds since the epoch by the clock of the d
 as JSON. The row goes when the trial is finished.
 """
 
+prior_scores = Table(
+    "prior_scores",
+    metadata,
+    Column("study_id", ForeignKey(studies.c.study_id), primary_key=True),
+    Column("prior", Text, primary_key=True),
+    Column("arch_id", Text, primary_key=True),
+    Column("score", Double),
+    Column("failure", Text),
+    Column("wall_seconds", Double, nullable=False),
+    Column("finished", Double, nullable=False),
+)
+"""What cheap estimators (`prior`) say of a study's pool of networks, larger for better; empty where one failed."""
+
 MEASURED = (ACCURACY.name, LATENCY.name)
 """The metrics that the view has a column for; one declared from outside is in the table `measurements` alone."""
 RESULTS_VIEW = f"""

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from naslab.errors import StudyError
 from naslab.ledger.record import RunRecord, StudyRecord
 from naslab.ledger.rows import candidate_row, measured_rows, measurement_rows, outcome_row, to_json
-from naslab.ledger.tables import leases, measurements, outcomes, progress, runs, studies, trials
+from naslab.ledger.tables import leases, measurements, outcomes, prior_scores, progress, runs, studies, trials
 from naslab.passwords import without_passwords
 from naslab.study.outcome import Outcome
 
@@ -54,7 +54,7 @@ def rename(connection: Connection, study_id: int, record: StudyRecord) -> None:
 
 def remove(connection: Connection, study_id: int) -> None:
     """Take the study with the key `study_id` away, with all that it holds."""
-    for table in (measurements, outcomes, progress, leases, trials, runs, studies):
+    for table in (measurements, outcomes, progress, leases, trials, runs, prior_scores, studies):
         connection.execute(delete(table).where(table.c.study_id == study_id))
 
 

@@ -12,7 +12,7 @@ from naslab.analysis.front import front_point
 from naslab.analysis.pace import Pace
 from naslab.analysis.ranking import score_of
 from naslab.arch.summary import describe_arch
-from naslab.errors import StudyError
+from naslab.errors import StudyError, counted
 from naslab.figures.candidates import candidate_table
 from naslab.figures.front import hover_lines
 from naslab.figures.markup import Markup, element, join, table
@@ -72,7 +72,7 @@ def now_block(watch: StudyWatch, ledger: Ledger) -> Markup:
     found = watch.pace()
     lead = element(
         "p",
-        f"{watch.driver} has {watch.num_done} of {watch.record.trials} trials, "
+        f"{watch.driver} has {watch.num_done} of {counted(watch.record.trials, 'trial')}, "
         f"{len(running)} in flight; time left: {left_words(found)}.",
     )
     if not running:
@@ -146,7 +146,10 @@ def core_blocks(watch: StudyWatch, ledger: str) -> dict[str, Markup]:
     found = {"headline": top}
     found |= {each.name: section_block(each) for each in core_sections(tables, ledger)}
     if len(tables.view.outcomes) < len(watch.outcomes):
-        words = f"Drawn: the front and {len(tables.view.outcomes):,} of {len(watch.outcomes):,} trials, evenly chosen."
+        words = (
+            f"Drawn: the front and {len(tables.view.outcomes):,} of "
+            f"{counted(len(watch.outcomes), 'trial', form=',')}, evenly chosen."
+        )
         words += " More is being read." if watch.has_more else ""
         found["thinned"] = element("p", words, attributes={"class": "note"})
     return found

@@ -12,7 +12,7 @@ import msgspec
 from naslab.analysis.front import metrics_of
 from naslab.analysis.labels import label_of
 from naslab.arch.summary import describe_arch
-from naslab.errors import StudyError
+from naslab.errors import StudyError, counted
 from naslab.execution.events import Event, StudyOpened, TrialFinished
 from naslab.study.outcome import EpochRecord, Outcome
 
@@ -159,7 +159,7 @@ class Logger:
         if self._waiting:
             count = len(self._waiting)
             told = (
-                f"{count} trial{'s' if count > 1 else ''} of study '{self._study}' could not be logged "
+                f"{counted(count, 'trial')} of study '{self._study}' could not be logged "
                 f"({_words(self._failure)}); they are in the ledger, and the same command again logs them"
             )
         try:

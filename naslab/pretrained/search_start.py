@@ -23,6 +23,7 @@ from naslab.ledger.record import PretrainedStart
 from naslab.pretrained.sources import TORCHVISION, PretrainedWeights, read_source
 from naslab.pretrained.start import Keep, Pretrained, best_networks, fitted, pretrained
 from naslab.space import SearchSpace
+from naslab.space.template import is_hole
 from naslab.training.inheritance import inherit
 from naslab.training.inheritance.importance import sorted_by_importance
 from naslab.zoo import model
@@ -72,11 +73,11 @@ class SearchStart(NamedTuple):
     def fitted_space(self, space: SearchSpace) -> SearchSpace:
         """The space whose networks have these, where they are no holes of its own."""
         template = dict(space.template)
-        if self.source.padding is not None and not _is_hole(template.get("padding")):
+        if self.source.padding is not None and not is_hole(template.get("padding")):
             template["padding"] = self.source.padding
         norm = template.get("norm", {})
-        is_batch = isinstance(norm, dict) and not _is_hole(norm) and norm.get("kind", "batch") == "batch"
-        if self.source.norm_eps is not None and is_batch and not _is_hole(norm.get("eps")):
+        is_batch = isinstance(norm, dict) and not is_hole(norm) and norm.get("kind", "batch") == "batch"
+        if self.source.norm_eps is not None and is_batch and not is_hole(norm.get("eps")):
             template["norm"] = norm | {"eps": self.source.norm_eps}
         made = space.refitted(template)
         return space if made == space else made
@@ -174,7 +175,3 @@ def content_hash(source: PretrainedWeights) -> str:
 
 def _bytes_of(value: Tensor) -> bytes:
     return value.reshape(-1).view(torch.uint8).numpy().tobytes() if value.numel() else b""
-
-
-def _is_hole(value: object) -> bool:
-    return isinstance(value, dict) and "choice" in value

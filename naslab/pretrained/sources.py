@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from naslab.arch import ArchSpec
 from naslab.arch.block import Padding
-from naslab.errors import DataError, NaslabError, ReadError, shown
+from naslab.errors import DataError, NaslabError, ReadError, first_line, shown
 from naslab.package.facts import WEIGHTS_ENDING, is_package, open_facts, read_weights_facts
 from naslab.pretrained.ordering import reference_order, without_prefix
 from naslab.reading import read_values, whole_number
@@ -101,7 +101,9 @@ def _of_torchvision(model: str, which: str) -> PretrainedWeights:
     try:
         tensors = weights.get_state_dict(progress=False, check_hash=True)
     except (OSError, RuntimeError) as error:
-        raise DataError(f"torchvision's weights of {model} cannot be fetched: {_line(error)}") from None
+        raise DataError(
+            f"torchvision's weights of {model} cannot be fetched: {shown(first_line(error), 200)}"
+        ) from None
     transform = weights.transforms()
     mean, deviation = _in_pixels(transform.mean), _in_pixels(transform.std)
     return PretrainedWeights(f"torchvision's {model} ({weights.name})", tensors, mean, deviation, "symmetric")
@@ -117,7 +119,7 @@ def _of_timm(name: str) -> PretrainedWeights:
     try:
         network: nn.Module = timm.create_model(name, pretrained=True)
     except Exception as error:  # noqa: BLE001  (whatever the hub and its clients raise without a connection)
-        raise DataError(f"timm's weights of {name} cannot be fetched: {_line(error)}") from None
+        raise DataError(f"timm's weights of {name} cannot be fetched: {shown(first_line(error), 200)}") from None
     return timm_source(f"timm's {name}", network)
 
 
@@ -231,7 +233,7 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return dict(load_file(path))
     except (OSError, SafetensorError) as error:
-        raise DataError(f"{path} cannot be read as a safetensors file: {_line(error)}") from None
+        raise DataError(f"{path} cannot be read as a safetensors file: {shown(first_line(error), 200)}") from None
 
 
 def _pickled(path: Path) -> dict[str, Tensor]:
@@ -247,7 +249,7 @@ def _pickled(path: Path) -> dict[str, Tensor]:
             f"{path} is not opened: it holds more than tensors, and would run code; keep its state_dict alone"
         ) from None
     except (RuntimeError, EOFError, ValueError, KeyError, IndexError, AttributeError) as error:
-        raise DataError(f"{path} is no file of weights: {_line(error)}") from None
+        raise DataError(f"{path} is no file of weights: {shown(first_line(error), 200)}") from None
     for key in HOLDERS:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
@@ -259,7 +261,3 @@ def _pickled(path: Path) -> dict[str, Tensor]:
 def _in_pixels(values: Any) -> tuple[float, ...]:
     """Statistics of values from 0 to 1 as those of pixels, 0 to 255."""
     return tuple(round(255.0 * float(each), 6) for each in values)
-
-
-def _line(error: BaseException) -> str:
-    return shown((str(error).strip().splitlines() or [type(error).__name__])[0], 200)

@@ -13,7 +13,7 @@ from torch import Tensor
 from naslab.arch import ArchSpec, cost, lower
 from naslab.arch.build import build
 from naslab.arch.plan import named_parts
-from naslab.errors import DataError
+from naslab.errors import DataError, counted
 from naslab.pretrained.matching import Match, Matched, Signature, layers_of, matched
 from naslab.pretrained.sources import PretrainedWeights, read_source
 from naslab.training.fit import Beginning
@@ -165,7 +165,11 @@ def _statistics(source: PretrainedWeights, channels: int) -> tuple[tuple[float, 
         mean, deviation = (sum(mean) / len(mean),) * channels, (sum(deviation) / len(deviation),) * channels
     else:
         mean, deviation = mean * (channels // len(mean)), deviation * (channels // len(deviation))
-    return mean, deviation, [f"the input normalisation of {len(source.mean)} channels is made one of {channels}"]
+    return (
+        mean,
+        deviation,
+        [f"the input normalisation of {counted(len(source.mean), 'channel')} is made one of {channels}"],
+    )
 
 
 MOST_COMPARED = 4

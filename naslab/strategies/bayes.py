@@ -23,6 +23,7 @@ from naslab.strategies.acquisition import (
 )
 from naslab.strategies.candidates import Candidates, Catalogue
 from naslab.strategies.domain import Domain
+from naslab.strategies.first_networks import is_by_chance, promising
 from naslab.strategies.outcome_history import OutcomeHistory
 from naslab.strategies.random_search import samples
 from naslab.strategies.strategy import Proposal
@@ -47,6 +48,9 @@ class Worth(NamedTuple):
 class Bayes:
     """`num_starts` networks spread over the space of `domain`, then always the one of the largest expected gain.
 
+    Where the domain has a prior, two of three of the first networks are those that it promises most of, and its scores
+    are inputs of the model as far as they make the outcomes more likely.
+
     Raises `SpecError` where `num_starts` is below 2.
 
     One objective: expected improvement. Two or three: expected hypervolume improvement, exact. More: expected
@@ -67,9 +71,22 @@ class Bayes:
         losses = history.told.columns(len(history.told)).losses
         num_measured = len(losses) - int(np.isnan(losses[:, 0]).sum())
         if history.num_searched < self._num_starts or num_measured < 2:
-            yield from self._spread(history, rng)
+            yield from self._first(history, rng)
         for worth in self._by_gain(history, rng):
             yield Proposal(worth.genome, {"operator": "expected_gain"})
+
+    def _first(self, history: OutcomeHistory, rng: np.random.Generator) -> Iterator[Proposal]:
+        """What a prior promises, two times of three, else networks spread over the space."""
+        catalogue = self._known_catalogue() if self._domain.prior is not None else None
+        if catalogue is not None and catalogue.standing.genomes and not is_by_chance(history.num_searched):
+            with self._threads.limit(limits=1):
+                found = list(promising(catalogue, history, rng))
+            yield from (Proposal(genome, {"operator": "prior"}) for genome in found)
+        yield from self._spread(history, rng)
+
+    def _known_catalogue(self) -> Catalogue:
+        self._catalogue = self._catalogue or Catalogue(self._domain)
+        return self._catalogue
 
     def _spread(self, history: OutcomeHistory, rng: np.random.Generator) -> Iterator[Proposal]:
         """Random genomes, those farthest from all that was proposed first."""
@@ -84,7 +101,7 @@ class Bayes:
         yield from samples(space, rng)
 
     def _by_gain(self, history: OutcomeHistory, rng: np.random.Generator) -> list[Worth]:
-        catalogue = self._catalogue = self._catalogue or Catalogue(self._domain)
+        catalogue = self._known_catalogue()
         if not catalogue.standing.genomes:
             return []
         with self._threads.limit(limits=1):  # the workers have the cores, and small matrices gain nothing from more

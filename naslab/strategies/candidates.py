@@ -44,22 +44,29 @@ class Candidates:
 class Catalogue:
     """Turns genomes into a model's inputs, and keeps the standing candidates of a domain.
 
-    `standing` are all networks of a space of up to 10,000 genomes (`is_complete`), else a fixed random sample.
-    `is_known` says for each objective whether it is known before training. The columns of the inputs are the encoded
-    choices, their totals and the logarithms of the costs, each scaled so that the standing candidates span 0 to 1.
+    `standing` are all networks of a space of up to 10,000 genomes (`is_complete`), else those that a prior scored, or
+    a fixed random sample. `is_known` says for each objective whether it is known before training. The columns of the
+    inputs are the encoded choices, their totals and the logarithms of the costs, each scaled so that the standing
+    candidates span 0 to 1, and the normal scores of a prior.
     """
 
     def __init__(self, domain: Domain) -> None:
         self._domain = domain
+        self._prior = domain.prior
         self._totals = Totals(domain.space)
         self._low: NDArray[np.float64] | float = 0.0
         self._span: NDArray[np.float64] | float = 1.0
+        self._num_scores = 0
         self.is_complete = domain.space.size() <= MAX_ENUMERATED
-        standing = self.described(domain.space.enumerate() if self.is_complete else _random_genomes(domain))
+        standing = self.described(self._standing_genomes())
         if standing.genomes:
             self._low, span = standing.inputs.min(axis=0), np.ptp(standing.inputs, axis=0)
             self._span = np.where(span > 0, span, 1.0)
-        standing.inputs = (standing.inputs - self._low) / self._span
+            standing.inputs = (standing.inputs - self._low) / self._span
+        if self._prior is not None and standing.genomes:
+            self._num_scores = len(self._prior.names)
+            self._prior.fit(self._plain_inputs(self._prior.genomes))
+            standing.inputs = self._with_scores(standing.genomes, standing.inputs)
         self.standing = standing
         self.is_known = [not any(np.isnan(column)) for column in standing.known_losses.T]
 
@@ -78,8 +85,22 @@ class Catalogue:
             np.array(known, dtype=np.float64).reshape(len(found), self._domain.num_objectives),
         )
 
+    def _standing_genomes(self) -> Iterable[Genome]:
+        if self.is_complete:
+            return self._domain.space.enumerate()
+        return _random_genomes(self._domain) if self._prior is None else self._prior.genomes
+
     def inputs_of(self, genomes: list[Genome]) -> NDArray[np.float64]:
         """The model inputs of `genomes`: shape (genomes, columns)."""
+        return self._with_scores(genomes, self._plain_inputs(genomes)) if genomes else np.zeros((0, 0))
+
+    def _with_scores(self, genomes: list[Genome], inputs: NDArray[np.float64]) -> NDArray[np.float64]:
+        if self._prior is None or not self._num_scores:
+            return inputs
+        ids = [self._domain.examine(each).network_id for each in genomes]
+        return np.column_stack((inputs, self._prior.of(ids, inputs)))
+
+    def _plain_inputs(self, genomes: list[Genome]) -> NDArray[np.float64]:
         rows = [
             np.concatenate(
                 (self._domain.space.encode(each), self._totals.of(each), self._domain.examine(each).features)
@@ -99,6 +120,12 @@ class Catalogue:
         varying = np.ptp(self.standing.inputs, axis=0) > 0
         ranges = (np.arange(first, last) for first, last in pairwise(edges))
         return tuple(part[varying[part]] for part in ranges if varying[part].any())
+
+    @property
+    def score_columns(self) -> NDArray[np.intp]:
+        """The columns that hold the scores of a prior, none without one: shape (names,)."""
+        num_columns = self.standing.inputs.shape[1]
+        return np.arange(num_columns - self._num_scores, num_columns)
 
 
 def _random_genomes(domain: Domain) -> Iterator[Genome]:

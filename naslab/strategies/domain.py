@@ -23,6 +23,7 @@ from naslab.space import Genome
 from naslab.space.genome import Hole
 from naslab.strategies.foreseen_limits import ForeseenLimit
 from naslab.strategies.outcome_history import Observation, Unread
+from naslab.strategies.priors import Prior
 from naslab.study.finished import FinishedTrials
 from naslab.study.outcome import Outcome
 from naslab.study.problem import Limit, Problem
@@ -166,6 +167,11 @@ class Domain(Protocol):
         """
         ...
 
+    @property
+    def prior(self) -> Prior | None:
+        """Scores of many networks by cheap estimators, `None` without any."""
+        ...
+
     def examine(self, genome: Genome) -> Network:
         """What is known of the network of `genome` before training: its identity, costs, known losses and limits.
 
@@ -187,10 +193,14 @@ class Domain(Protocol):
 
 
 class ArchDomain:
-    """The architectures of a problem: identity, cost and limits come from the description, without training."""
+    """The architectures of `problem`: identity, cost and limits come from the description, without training.
 
-    def __init__(self, problem: Problem) -> None:
+    `prior` are scores of some of its networks by cheap estimators.
+    """
+
+    def __init__(self, problem: Problem, prior: Prior | None = None) -> None:
         self._problem = problem
+        self.prior = prior
         self._goals = [
             (each, find_metric(each.metric).read if is_described(each.metric) else None) for each in problem.objectives
         ]

@@ -10,12 +10,13 @@ columns matter in it (automatic relevance determination). Equations are those of
 | y | `targets` | (n,) | their losses, standardised: mean 0, deviation 1 |
 | a_p | `amplitudes[p]` | scalar | the variance of part p |
 | w_pc | `weights[p]` | (columns of p,) | inverse squared length scales (eq. 5.1, M = diag(w)) |
+| b_c | `slopes[c]` | scalar | the variance of a slope in column c, which a process is to follow along a line |
 | s^2 | `noise` | scalar | the variance of one measurement, in squared deviations of y |
-| k | `Kernel.between` | (n, m) | sum over p of a_p exp(-1/2 sum over c of w_pc (x_c - x'_c)^2) |
+| k | `Kernel.between` | (n, m) | sum over p of a_p exp(-1/2 sum over c of w_pc (x_c - x'_c)^2), and of b_c x_c x'_c |
 | L | `root` | (n, n) | lower Cholesky root of k(X, X) + s^2 I (algorithm 2.1) |
 | V | `rows` | (n, m) | L^-1 k(X, X*), "whitened" covariances |
 | f* | `Belief.predict` | (m,) twice | mean V' L^-1 y (eq. 2.25), variance k(X*, X*) - V' V (eq. 2.26) |
-| theta | `theta` | (hyperparameters,) | logarithms of a_p and w_p, part by part, and of s^2 last |
+| theta | `theta` | (hyperparameters,) | logarithms of a_p and w_p, part by part, of b, and of s^2 last |
 
 Two networks, measured with little noise at 0 and 1; what is predicted at 0 and between them:
 
@@ -46,6 +47,8 @@ AMPLITUDE_DEVIATION = 1.0
 SCALE_DEVIATION = 2 * np.sqrt(3.0)
 NOISE_MEAN, NOISE_DEVIATION = np.log(1e-3), 2.0
 LEVEL_MEAN, LEVEL_DEVIATION = np.log(-2 * np.log(0.75)), 1.0
+SLOPE_MEAN, SLOPE_DEVIATION = np.log(0.1), 1.5
+NO_COLUMNS, NO_SLOPES = np.zeros(0, dtype=np.intp), np.zeros(0)
 WEIGHT_BOUNDS, NOISE_BOUNDS = (-12.0, 8.0), (np.log(1e-6), 0.0)
 
 
@@ -53,18 +56,26 @@ class Kernel(NamedTuple):
     """Covariance of standardised targets: a sum over parts of an amplitude times a function of scaled distance.
 
     `columns[p]` are the input columns of part p; `amplitudes` has the shape (parts,); `weights[p]`, of the shape of
-    `columns[p]`, are inverse squared length scales; `noise` is the variance of a measurement.
+    `columns[p]`, are inverse squared length scales; `noise` is the variance of a measurement. Along each of the
+    `sloping` columns, shape (sloping,), targets are also expected to follow a line of unknown slope, of the variance
+    `slopes`, of the same shape.
     """
 
     columns: tuple[NDArray[np.intp], ...]
     amplitudes: Vector
     weights: tuple[Vector, ...]
     noise: float
+    sloping: NDArray[np.intp] = NO_COLUMNS
+    slopes: Vector = NO_SLOPES
 
-    @property
-    def variance(self) -> float:
-        """The variance of a network of which nothing is known: the sum of the amplitudes."""
-        return float(self.amplitudes.sum())
+    def variances(self, inputs: Matrix) -> Vector:
+        """The variance of each of the rows of `inputs`, shape (n, columns), of which nothing is known: shape (n,)."""
+        return np.asarray(self.amplitudes.sum() + inputs[:, self.sloping] ** 2 @ self.slopes)
+
+    def without_slope(self, column: int) -> Kernel:
+        """The same without a line along a `column`."""
+        is_kept = self.sloping != column
+        return self._replace(sloping=self.sloping[is_kept], slopes=self.slopes[is_kept])
 
     def between(self, one: Matrix, two: Matrix) -> Matrix:
         """Covariances of the rows of `one`, shape (n, columns), with those of `two`, (m, columns): shape (n, m)."""
@@ -74,6 +85,8 @@ class Kernel(NamedTuple):
             covariance = _gaussian_between(one[:, columns] * root, two[:, columns] * root)
             covariance *= amplitude
             total += covariance
+        if len(self.sloping):
+            total += (one[:, self.sloping] * self.slopes) @ two[:, self.sloping].T
         return total
 
     def of_measurements(self, inputs: Matrix) -> Matrix:
@@ -108,6 +121,7 @@ class Posterior:
         self._root[:number, :number] = np.linalg.cholesky(kernel.of_measurements(inputs))
         self._rows[:number] = self.whitened(standing)
         self._explained = np.einsum("ij,ij->j", self.rows, self.rows)
+        self._variances = kernel.variances(standing)
 
     @property
     def inputs(self) -> Matrix:
@@ -127,7 +141,7 @@ class Posterior:
     @property
     def left(self) -> Vector:
         """The variance that is left of the noiseless value at the standing candidates: shape (m,)."""
-        return np.asarray(self.kernel.variance - self._explained)
+        return np.asarray(self._variances - self._explained)
 
     def whitened(self, inputs: Matrix) -> Matrix:
         """L^-1 k(X, X*) for `inputs` X* of shape (k, columns): shape (n, k)."""
@@ -142,7 +156,8 @@ class Posterior:
         """Condition on one more network, `inputs` of shape (columns,)."""
         number = self.number
         reach = self.whitened(inputs[None])[:, 0]
-        left = max(self.kernel.variance + self.kernel.noise + JITTER - float(reach @ reach), JITTER)
+        [variance] = self.kernel.variances(inputs[None])
+        left = max(variance + self.kernel.noise + JITTER - float(reach @ reach), JITTER)
         self._inputs[number] = inputs
         self._root[number, :number] = reach
         self._root[number, number] = np.sqrt(left)
@@ -191,7 +206,7 @@ class Belief:
     def predict(self, inputs: Matrix) -> tuple[Vector, Vector]:
         """Mean and variance of the noiseless value at `inputs` of shape (k, columns): two arrays of shape (k,)."""
         rows = self._posterior.whitened(inputs)
-        variance = self._posterior.kernel.variance - np.einsum("ij,ij->j", rows, rows)
+        variance = self._posterior.kernel.variances(inputs) - np.einsum("ij,ij->j", rows, rows)
         if len(self._in_flight):
             variance -= self._believed(self._posterior.kernel.between(self._in_flight, inputs), rows)
         return self._targets @ rows, np.maximum(variance, LEAST_VARIANCE)
@@ -211,7 +226,11 @@ class Belief:
 
 
 def fit_kernel(
-    columns: Sequence[NDArray[np.intp]], inputs: Matrix, targets: Vector, level: int | None = None
+    columns: Sequence[NDArray[np.intp]],
+    inputs: Matrix,
+    targets: Vector,
+    level: int | None = None,
+    sloping: NDArray[np.intp] = NO_COLUMNS,
 ) -> Kernel:
     """The kernel of the largest posterior density (maximum a posteriori) given standardised targets.
 
@@ -219,14 +238,18 @@ def fit_kernel(
     columns of part p. Length scales have the dimension-scaled log-normal prior of Hvarfner et al. 2024 (arXiv
     2402.02229): a part of many columns expects smooth functions, so that a few networks say something. `level` is the
     column that tells fidelities apart, in decades of effort; a decade is expected to leave a correlation of three
-    quarters. L-BFGS-B takes at most 30 steps from the prior's mean, so that equal data give an equal kernel.
+    quarters. Along the `sloping` columns, shape (sloping,), the targets may follow a line: each slope's variance
+    is learned, and small where the data tell of none. L-BFGS-B takes at most 30 steps from the prior's mean, so that
+    equal data give an equal kernel.
     """
-    prior = _Prior(columns, level)
+    prior = _Prior(columns, level, len(sloping))
     number = len(targets)
     squares = [((inputs[:, None, part] - inputs[None, :, part]) ** 2).reshape(number**2, -1) for part in columns]
 
+    lines = inputs[:, sloping]
+
     def loss(theta: Vector) -> tuple[float, Vector]:
-        return _negative_log_density(theta, prior, squares, targets)
+        return _negative_log_density(theta, prior, squares, lines, targets)
 
     found = minimize(
         loss,
@@ -236,7 +259,16 @@ def fit_kernel(
         bounds=[WEIGHT_BOUNDS] * (len(prior.mean) - 1) + [NOISE_BOUNDS],
         options={"maxiter": MAX_FIT_STEPS},
     )
-    return _kernel_of(found.x, columns)
+    return _kernel_of(found.x, columns, sloping)
+
+
+def typical_kernel(columns: Sequence[NDArray[np.intp]]) -> Kernel:
+    """The kernel to expect before any target: of the prior's mean, its parts of equal amplitudes that sum to 1.
+
+    `columns[p]`, of shape (columns of p,), are the input columns of part p.
+    """
+    kernel = _kernel_of(_Prior(columns).mean, columns)
+    return kernel._replace(amplitudes=kernel.amplitudes / kernel.amplitudes.sum())
 
 
 def log_evidence(kernel: Kernel, inputs: Matrix, targets: Vector) -> float:
@@ -250,9 +282,9 @@ def log_evidence(kernel: Kernel, inputs: Matrix, targets: Vector) -> float:
 
 
 class _Prior:
-    """Normal priors on log amplitude and log weights of every part, then on log noise, in one vector."""
+    """Normal priors on log amplitude and log weights of every part, on log slopes, then on log noise, in one vector."""
 
-    def __init__(self, columns: Sequence[NDArray[np.intp]], level: int | None = None) -> None:
+    def __init__(self, columns: Sequence[NDArray[np.intp]], level: int | None = None, num_sloping: int = 0) -> None:
         means: list[float] = []
         deviations: list[float] = []
         for part in columns:
@@ -260,12 +292,12 @@ class _Prior:
             means += [0.0] + [LEVEL_MEAN if column == level else -2.0 * scale_mean for column in part]
             deviations += [AMPLITUDE_DEVIATION]
             deviations += [LEVEL_DEVIATION if column == level else SCALE_DEVIATION for column in part]
-        self.mean = np.array([*means, NOISE_MEAN])
-        self.deviation = np.array([*deviations, NOISE_DEVIATION])
+        self.mean = np.array([*means, *[SLOPE_MEAN] * num_sloping, NOISE_MEAN])
+        self.deviation = np.array([*deviations, *[SLOPE_DEVIATION] * num_sloping, NOISE_DEVIATION])
 
 
 def _negative_log_density(
-    theta: Vector, prior: _Prior, squares: Sequence[Matrix], targets: Vector
+    theta: Vector, prior: _Prior, squares: Sequence[Matrix], lines: Matrix, targets: Vector
 ) -> tuple[float, Vector]:
     """Minus log posterior density of `theta` up to a constant, and its gradient (Rasmussen and Williams, eq. 5.9)."""
     number = len(targets)
@@ -279,6 +311,8 @@ def _negative_log_density(
         covariance += part
         parts.append((start, stop, weights, part))
         start = stop
+    slopes = np.exp(theta[start:-1])
+    covariance += (lines * slopes) @ lines.T
     noise = np.exp(theta[-1])
     covariance[np.diag_indices(number)] += noise + JITTER
     try:
@@ -295,11 +329,12 @@ def _negative_log_density(
         weighted = slope * part
         gradient[first] += weighted.sum()
         gradient[first + 1 : last] -= 0.5 * weights * (weighted.reshape(-1) @ square)
+    gradient[start:-1] += slopes * np.einsum("ij,ic,jc->c", slope, lines, lines)
     gradient[-1] += noise * np.trace(slope)
     return float(value), gradient
 
 
-def _kernel_of(theta: Vector, columns: Sequence[NDArray[np.intp]]) -> Kernel:
+def _kernel_of(theta: Vector, columns: Sequence[NDArray[np.intp]], sloping: NDArray[np.intp] = NO_COLUMNS) -> Kernel:
     amplitudes, weights = [], []
     start = 0
     for part in columns:
@@ -307,7 +342,8 @@ def _kernel_of(theta: Vector, columns: Sequence[NDArray[np.intp]]) -> Kernel:
         amplitudes.append(np.exp(theta[start]))
         weights.append(np.exp(theta[start + 1 : stop]))
         start = stop
-    return Kernel(tuple(columns), np.array(amplitudes), tuple(weights), float(np.exp(theta[-1])))
+    noise = float(np.exp(theta[-1]))
+    return Kernel(tuple(columns), np.array(amplitudes), tuple(weights), noise, sloping, np.exp(theta[start:-1]))
 
 
 def _gaussian_between(one: Matrix, two: Matrix) -> Matrix:

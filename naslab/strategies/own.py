@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from naslab.errors import LimitError, NaslabError, SpaceExhaustedError, SpecError, StudyError, shown
+from naslab.errors import LimitError, NaslabError, SpaceExhaustedError, SpecError, StudyError, counted, shown
 from naslab.outside import OutsideError, find_outside, require_takes
 from naslab.space import Genome
 from naslab.strategies.domain import ArchDomain
@@ -60,7 +60,7 @@ class OwnStrategy:
         if found:
             return found
         if num_infeasible and not self._seen:
-            raise LimitError(f"strategy {self._name}: {num_infeasible} proposals, and none meets the limits")
+            raise LimitError(f"strategy {self._name}: {counted(num_infeasible, 'proposal')}, and none meets the limits")
         raise SpaceExhaustedError(f"strategy {self._name} proposes no network that is new")
 
     def tell(self, outcomes: Sequence[Outcome]) -> None:

@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeAlias
 from naslab.errors import SpecError, UnknownNameError
 from naslab.strategies.composed import ComposedStrategy, Proposer, Search
 from naslab.strategies.domain import ArchDomain, Domain
+from naslab.strategies.priors import Prior
 from naslab.strategies.strategy import Strategy
 from naslab.study.problem import Problem
 
@@ -20,6 +21,9 @@ MakeProposer: TypeAlias = Callable[[Domain, int], Proposer]
 
 ACROSS_FIDELITIES = ("bayes",)
 """The strategies that use outcomes of one network at several fidelities; others are told the lowest alone."""
+
+WITH_PRIOR = ("bayes",)
+"""The strategies that learn from scores of cheap estimators; others do not see them."""
 
 
 def strategy_names() -> list[str]:
@@ -40,10 +44,11 @@ def strategy_summaries() -> dict[str, str]:
     return {name: _ROWS[name].summary for name in strategy_names()}
 
 
-def make_strategy(name: str, problem: Problem, seed: int = 0) -> Strategy:
+def make_strategy(name: str, problem: Problem, seed: int = 0, prior: Prior | None = None) -> Strategy:
     """The strategy `name` on the space, objectives and limits of `problem`, freshly made: it was told nothing yet.
 
-    A user's own is named `package.module:name`, or by an entry point. Raises `UnknownNameError` with the nearest names,
+    `prior` are scores of some of its networks, for a strategy of `WITH_PRIOR`; others pass over them. A user's own is
+    named `package.module:name`, or by an entry point. Raises `UnknownNameError` with the nearest names,
     `OutsideError` for a user's that cannot be loaded or made, and `SpecError` where the seed is negative, or where
     `cmaes` gets more than one objective. The first `ask` of `cmaes` raises it where its package is missing.
 
@@ -61,7 +66,7 @@ def make_strategy(name: str, problem: Problem, seed: int = 0) -> Strategy:
         own = own_strategy(name, problem, seed)
         if own is not None:
             return own
-    domain = ArchDomain(problem)
+    domain = ArchDomain(problem, prior)
     return ComposedStrategy(domain, make_proposer(name, domain, seed), seed, name in ACROSS_FIDELITIES)
 
 

@@ -24,9 +24,10 @@ from numpy.typing import NDArray
 from naslab.pareto import is_non_dominated
 from naslab.strategies.candidates import Candidates, Catalogue
 from naslab.strategies.fidelities import to_highest
-from naslab.strategies.gaussian_process import Belief, Kernel, Posterior, fit_kernel, log_evidence
+from naslab.strategies.fitting import Fit, fit_warped
+from naslab.strategies.gaussian_process import Belief, Kernel, Posterior
 from naslab.strategies.outcome_history import Observation, OutcomeHistory, Told, ToldColumns
-from naslab.strategies.warping import FIRST_ROOM, ROOMS, Warp
+from naslab.strategies.warping import Warp
 
 Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
@@ -157,32 +158,6 @@ def best_rows(losses: Matrix, number: int) -> NDArray[np.intp]:
     return best[:number]
 
 
-class Fit(NamedTuple):
-    """What is fitted to an objective: a kernel, `None` where it is known before training, and the room of its warp."""
-
-    kernel: Kernel | None
-    room: float
-
-
-def fit_warped(parts: Sequence[NDArray[np.intp]], inputs: Matrix, scaled: Vector, last: int) -> Fit:
-    """A kernel for `scaled` losses, shape (n,), on the scale of the largest evidence.
-
-    `parts` are the columns of `inputs`, shape (n, columns), that belong together; `last` is the column of the level.
-    The scales are judged by one kernel, fitted on the first of them.
-    """
-
-    def fit(room: float) -> Kernel:
-        return fit_kernel(parts, inputs, Warp.of(room, scaled).to(scaled), last)
-
-    def evidence(kernel: Kernel, room: float) -> float:
-        warp = Warp.of(room, scaled)
-        return log_evidence(kernel, inputs, warp.to(scaled)) + warp.log_slope(scaled)
-
-    judge = fit(FIRST_ROOM)
-    room = max(ROOMS, key=lambda each: evidence(judge, each))
-    return Fit(judge if room == FIRST_ROOM else fit(room), room)
-
-
 class SurrogateModel:
     """A Gaussian process for each objective, `None` for those known before training: a function of the outcomes told.
 
@@ -248,8 +223,9 @@ class SurrogateModel:
         last = inputs.shape[1] - 1
         if np.ptp(inputs[:, last]) > 0:
             parts = tuple(np.append(part, last) for part in parts)
+        scores = self._catalogue.score_columns
         return [
-            Fit(None, math.inf) if is_known else fit_warped(parts, inputs, Scale.of(column).to(column), last)
+            Fit(None, math.inf) if is_known else fit_warped(parts, inputs, Scale.of(column).to(column), last, scores)
             for column, is_known in zip(losses[kept].T, self._catalogue.is_known, strict=True)
         ]
 

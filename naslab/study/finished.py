@@ -23,7 +23,29 @@ class Made(NamedTuple):
 
 
 class FinishedReader(Protocol):
-    """What reads of finished trials of a study, by their numbers, what is not in their columns."""
+    """What reads of finished trials of a study, by their numbers, what is not in their columns.
+
+    >>> from naslab.arch import arch_id, cost
+    >>> from naslab.study.outcome import Candidate, Estimate
+    >>> from naslab.zoo import model
+    >>> class Listed:  # outcomes in a list, where the number of a trial is its place
+    ...     def __init__(self, outcomes):
+    ...         self._outcomes = outcomes
+    ...     def whole(self, trials):
+    ...         return [self._outcomes[trial] for trial in trials]
+    ...     def made(self, trials):
+    ...         return [Made(each.candidate.genome, each.candidate.origin) for each in self.whole(trials)]
+    ...     def made_by(self, operator):
+    ...         origins = [each.candidate.origin for each in self._outcomes]
+    ...         return {trial for trial, origin in enumerate(origins) if origin.get("operator") == operator}
+    ...     def values(self, metric, trials):
+    ...         return np.array([each.value(metric) for each in self.whole(trials)])
+    >>> arch = model("lenet5")
+    >>> candidate = Candidate(trial=0, arch=arch, arch_id=arch_id(arch), cost=cost(arch), fidelity=Fidelity(), seed=0)
+    >>> reader = Listed([Outcome(candidate=candidate, estimate=Estimate(measured={"accuracy": 91.5}))])
+    >>> reader.values("accuracy", np.array([0])), reader.made_by("mutate")
+    (array([91.5]), set())
+    """
 
     def whole(self, trials: Sequence[int]) -> list[Outcome]:
         """The whole outcomes of `trials`, in their order."""

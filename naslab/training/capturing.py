@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from naslab.arch.graphs import Dag
+from naslab.errors import first_line
 from naslab.study.recipe import Recipe
 from naslab.training.augment import Batch
 
@@ -160,7 +161,7 @@ class CapturedStep:
         except RuntimeError as error:  # torch's errors of CUDA and of its memory among them
             self._has_failed = True
             cause = error.__context__ or error  # leaving a recording that failed raises once more
-            self._remark(NOT_CAPTURED, (str(cause).splitlines() or [type(cause).__name__])[0])
+            self._remark(NOT_CAPTURED, first_line(cause))
 
     def _do(self, slot: _Slot) -> None:
         slot.loss.copy_(self._step(slot.batch))

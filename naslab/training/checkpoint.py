@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from naslab.arch.spec import ArchSpec
 from naslab.blobs import BlobStore
-from naslab.errors import DataError, ReadError, shown
+from naslab.errors import DataError, ReadError, first_line, shown
 from naslab.reading import Bounds, json_values
 from naslab.study.outcome import EpochRecord, Fidelity
 from naslab.study.recipe import Recipe
@@ -137,8 +137,7 @@ class TrainingState(msgspec.Struct):
                 torch.cuda.set_rng_state(tensors["random.device"], self.device)
             self.host.setstate(progress.host_random)
         except (KeyError, RuntimeError, ValueError) as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise DataError(f"the checkpoint is not one of this training: {reason}") from error
+            raise DataError(f"the checkpoint is not one of this training: {first_line(error)}") from error
 
     def _restore_optimizer(self, checkpoint: Checkpoint) -> None:
         """Each state laid out in memory as its parameter is: fused steps go through both as they lie."""

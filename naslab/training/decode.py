@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from naslab.errors import DataError
+from naslab.errors import DataError, counted
 from naslab.training.datasets import tiff
 from naslab.training.datasets.file_forms import (
     ARRAY,
@@ -130,7 +130,7 @@ def _in_form(values: NDArray[Any], depth: int, form: FileForm) -> Tensor:
     if channels != form.channels and channels == 1:
         values = values.repeat(form.channels, axis=2)
     elif channels != form.channels:
-        raise ValueError(f"it has {channels} channels, where {form.channels} are read")
+        raise ValueError(f"it has {counted(channels, 'channel')}, where {form.channels} are read")
     numbers: NDArray[Any]
     if form.is_float:
         numbers = values.astype(np.float32)

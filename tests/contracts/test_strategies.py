@@ -266,6 +266,7 @@ def test_negative_seeds_are_refused() -> None:
         make_strategy("random", make_problem(), seed=-1)
 
 
+@pytest.mark.slow
 def test_better_than_random_where_macs_help() -> None:
     """Evolution, local search and bayes find a better median network than random search at equal budget.
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from naslab.errors import DataError
+from naslab.errors import DataError, counted
 from naslab.training.datasets.arrays import Part
 from naslab.training.datasets.foreign import own_files, own_folders
 from naslab.training.datasets.split import split_indices
@@ -105,7 +105,9 @@ def _list_classes(root: Path) -> PartFiles:
     for label, folder in enumerate(folders):
         images = own_files(folder, ENDINGS)
         if len(images) < 2:
-            raise DataError(f"the class folder {folder} holds {len(images)} images: a class needs at least 2")
+            raise DataError(
+                f"the class folder {folder} holds {counted(len(images), 'image')}: a class needs at least 2"
+            )
         files.extend(images)
         labels.extend([label] * len(images))
     return PartFiles(files, np.asarray(labels, np.int64), [folder.name for folder in folders])

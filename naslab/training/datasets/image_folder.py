@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from naslab.arch.bounds import MAX_SIDE
-from naslab.errors import DataError, shown
+from naslab.errors import DataError, counted, shown
 from naslab.study.data_choice import FOLDER as IMAGE_FOLDER
 from naslab.study.data_choice import DataChoice
 from naslab.study.task import Task
@@ -161,7 +161,7 @@ def require_readable(files: ImageFiles, part: Part) -> None:
             reasons.append(str(error))
     more = f", and {bad.size - len(reasons)} more" if bad.size > len(reasons) else ""
     raise DataError(
-        f"{'; '.join(reasons)}{more} ({bad.size} of {len(paths)} files of {part}); mend them, "
+        f"{'; '.join(reasons)}{more} ({bad.size} of {counted(len(paths), 'file')} of {part}); mend them, "
         "or leave out what cannot be read (--skip-unreadable)"
     )
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from naslab.errors import DataError, shown
+from naslab.errors import DataError, counted, shown
 from naslab.reading import whole_number
 from naslab.study.task import TASKS, Task
 
@@ -60,7 +60,9 @@ def read_labels(
         return _classes(name, arrays, classes)
     numbers = tuple(_numbers(name, part, each, found) for part, each in arrays.items())
     if classes is not None and len(classes) != numbers[0].shape[1]:
-        raise DataError(f"{name}: {len(classes)} names for {numbers[0].shape[1]} columns of labels; name each")
+        raise DataError(
+            f"{name}: {len(classes)} names for {counted(numbers[0].shape[1], 'column')} of labels; name each"
+        )
     return Labels(found, numbers, tuple(map(str, classes or ())))
 
 
@@ -213,5 +215,7 @@ def _checked(name: str, coded: dict[str, NDArray[np.int64]], names: tuple[str, .
         lacking = np.flatnonzero(np.bincount(each, minlength=count) == 0)
         if lacking.size:
             few = ", ".join(names[label] if names else str(label) for label in lacking[:5])
-            raise DataError(f"{name}: {part} has no image of {lacking.size} of {count} classes ({few}); {mend}")
+            raise DataError(
+                f"{name}: {part} has no image of {lacking.size} of {counted(count, 'class', 'classes')} ({few}); {mend}"
+            )
     return names

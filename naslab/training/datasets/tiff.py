@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from naslab.arch.bounds import MAX_CHANNELS, MAX_SIDE
+from naslab.errors import counted
 
 TYPES = {1: "B", 3: "H", 4: "I", 16: "Q"}
 FORMATS = {1: "u", 2: "i", 3: "f"}
@@ -135,7 +136,7 @@ def read_tiff(path: Path) -> NDArray[Any]:
     planes = header.bands if tags.get(284, (1,))[0] == 2 else 1
     across, down = -(-header.width // part_width), -(-header.height // part_height)
     if not len(offsets) == len(sizes) == planes * across * down:
-        raise ValueError(f"it has {len(offsets)} parts in place of {planes * across * down}")
+        raise ValueError(f"it has {counted(len(offsets), 'part')} in place of {planes * across * down}")
     bands = header.bands // planes
     image = np.empty((header.height, header.width, header.bands), kind.newbyteorder("="))
     with open(path, "rb") as file:

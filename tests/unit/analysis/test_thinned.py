@@ -58,6 +58,7 @@ def test_a_small_study_is_read_whole(ledger: Ledger) -> None:
     assert read_thinned(ledger, "digits-demo") == read_study(ledger, "digits-demo")
 
 
+@pytest.mark.slow
 def test_front_progress_and_counts_are_those_of_all(ledger: Ledger, part: StudyView) -> None:
     view = read_study(ledger, "digits-demo")
     assert part.whole is not None
@@ -81,6 +82,7 @@ def test_front_progress_and_counts_are_those_of_all(ledger: Ledger, part: StudyV
     assert grown <= set(course.numbers)
 
 
+@pytest.mark.slow
 def test_the_last_third_is_that_of_all_and_a_part_teaches_no_model(ledger: Ledger, part: StudyView) -> None:
     found = report_tables(part).convergence
     share = report_tables(read_study(ledger, "digits-demo")).progress.hypervolume_share

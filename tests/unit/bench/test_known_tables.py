@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from naslab.bench.known_tables import load_nas_bench_macro
 from naslab.bench.named_tables import NAMED_TABLES
 from naslab.bench.nas_bench_201 import COSTS, FOLDER, load_nas_bench_201
 from naslab.cli.compare import KNOWN_TABLES
@@ -99,3 +100,14 @@ def test_a_table_that_is_none(tmp_path: Path, lines: tuple[str, ...], message: s
 def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="NASLAB_DATA"):
         load_nas_bench_201(tmp_path)
+
+
+@needs_data
+def test_the_layers_of_nas_bench_macro_are_a_prior() -> None:
+    domain = load_nas_bench_macro(Path(os.environ["NASLAB_DATA"]), features=("macs", "layers"))
+    assert domain.prior is not None
+    assert domain.prior.scores.shape == (3_969, 1)
+    assert (domain.prior.scores.min(), domain.prior.scores.max()) == (0.0, 8.0)
+    assert len(domain.examine(domain.space.genome(0)).features) == 1
+    with pytest.raises(UnknownNameError, match="did you mean layers"):
+        load_nas_bench_macro(Path(os.environ["NASLAB_DATA"]), features=("layer",))

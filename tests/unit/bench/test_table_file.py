@@ -73,3 +73,13 @@ def test_missing_columns_come_with_the_nearest(tmp_path: Path) -> None:
         load_table(path, ["kernl"], ["accuracy"])
     with pytest.raises(NaslabError, match="cannot read the table"):
         load_table(tmp_path / "absent.csv", ["kernel"], ["accuracy"])
+
+
+def test_proxies_among_the_features_are_a_prior(tmp_path: Path) -> None:
+    text = "kernel,accuracy,macs,naswot\n3,90.0,1000,5.0\n5,91.5,2000,\n7,92.0,3000,-1.0\n"
+    domain = load_table(written(tmp_path, text), ["kernel"], ["accuracy"], (), ["naswot", "macs"])
+    assert domain.prior is not None
+    assert domain.prior.names == ("naswot",)
+    np.testing.assert_array_equal(domain.prior.scores[:, 0], [5.0, np.nan, -1.0])
+    assert domain.examine(domain.space.genome(2)).features == (np.log(3000.0),)
+    assert load_table(written(tmp_path, text), ["kernel"], ["accuracy"], (), ["macs"]).prior is None

@@ -13,9 +13,10 @@ from PIL import Image
 
 import naslab
 from naslab.arch import load_arch
+from naslab.atomic_write import json_content
 from naslab.dense_prediction.facts import DETECTOR_FILE, WEIGHTS_FILE, DenseFacts
 from naslab.dense_prediction.onnx_detectors import share_found, write_dense_onnx
-from naslab.dense_prediction.package import as_json, load_module, make_module
+from naslab.dense_prediction.package import load_module, make_module
 from naslab.dense_prediction.tasks import DENSE_TASKS
 from naslab.errors import DataError, NaslabError
 from naslab.training.onnx_session import onnx_session
@@ -50,10 +51,11 @@ def write_folder(root: Path, task: Any) -> None:
         keypoints=("corner", "end") if task == "keypoints" else (),
     )
     (root / "found").mkdir()
-    (root / "found" / DETECTOR_FILE).write_bytes(as_json(facts))
+    (root / "found" / DETECTOR_FILE).write_bytes(json_content(facts))
     save_weights(make_module(facts, 1), root / "found" / WEIGHTS_FILE)
 
 
+@pytest.mark.slow
 def test_a_detector_leaves_with_its_heads(here: Path, monkeypatch: Any, capsys: Any) -> None:
     write_folder(here, "detection")
     code, out, said = command(monkeypatch, capsys, "export", "found", "--onnx", "found.onnx", "--json")

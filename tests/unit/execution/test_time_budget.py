@@ -69,6 +69,7 @@ def test_each_run_counts_up_to_its_last_outcome(tmp_path: Path) -> None:
     runs = [RunRecord(command="", started=at) for at in (100.0, 300.0, 500.0)]
     assert searched_seconds(runs, outcomes) == 30.0 + 0.0 + 10.0
     assert searched_seconds(runs[:1], outcomes[:2]) == 30.0
+    assert searched_seconds(runs, outcomes, [105.0, 307.0]) == 30.0 + 7.0 + 10.0
 
 
 def test_a_resumed_study_has_the_rest_of_its_hours(tmp_path: Path) -> None:

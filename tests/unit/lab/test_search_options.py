@@ -39,7 +39,7 @@ def test_every_argument_reaches_the_options(monkeypatch: pytest.MonkeyPatch) -> 
     given: dict[str, Any] = {"max_images": 50, "trials": 7, "epochs": 3, "workers": 2, "seed": 5, "inherit": True}
     given["least_match"] = 0.5
     given["deterministic"] = True
-    given["hours"] = 2.0
+    given |= {"hours": 2.0, "pool": 9}
     given |= {"objectives": ("a metric",), "limits": ("a limit",), "baselines": ("a network",), "rungs": (1, 3)}
     given |= {"stop_early": 0.9, "accept_changes": True} | {
         name: f"a {name}" for name in OPTIONS if name not in {*given, "stop_early", "accept_changes"}

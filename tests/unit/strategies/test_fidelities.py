@@ -54,6 +54,7 @@ def test_failures_at_any_fidelity_count_as_the_upper_quartile_of_what_is_expecte
     assert losses[:, 0].tolist() == [1.0, 3.0, 2.0, 1.0]
 
 
+@pytest.mark.slow
 def test_told_whole_or_one_by_one_makes_the_same_model() -> None:
     """Also where a higher fidelity appears between two fits."""
     outcomes = [told(TABLE, row, float(TABLE.losses[row, 0]), 1.0) for row in range(30)]

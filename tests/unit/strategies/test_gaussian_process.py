@@ -78,14 +78,15 @@ def test_believing_keeps_the_mean_and_lowers_the_doubt_as_measurements_as_predic
 def test_gradient_agrees_with_differences() -> None:
     rng = np.random.default_rng(2)
     inputs, targets = rng.random((15, 3)), rng.standard_normal(15)
-    prior = _Prior(PARTS)
+    prior, lines = _Prior(PARTS, num_sloping=2), rng.standard_normal((15, 2))
     squares = [((inputs[:, None, part] - inputs[None, :, part]) ** 2).reshape(15**2, -1) for part in PARTS]
     theta = prior.mean + 0.3 * rng.standard_normal(len(prior.mean))
-    gradient = _negative_log_density(theta, prior, squares, targets)[1]
+    theta[-1] = np.log(0.1)  # far from singular: differences are exact
+    gradient = _negative_log_density(theta, prior, squares, lines, targets)[1]
     step = 1e-5
     for index, slope in enumerate(gradient):
         aside = np.eye(len(theta))[index] * step
-        up, down = (_negative_log_density(theta + sign * aside, prior, squares, targets)[0] for sign in (1, -1))
+        up, down = (_negative_log_density(theta + sign * aside, prior, squares, lines, targets)[0] for sign in (1, -1))
         assert slope == pytest.approx((up - down) / (2 * step), rel=1e-4, abs=1e-5)
 
 
