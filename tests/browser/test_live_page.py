@@ -141,6 +141,7 @@ def test_the_page_goes_on_where_its_driver_is_killed_and_resumed(visit: Any, tmp
             visit.wait_for_selector(f"[data-part=now] >> text=worker-0 on {socket.gethostname()}")
             visit.wait_for_selector("[data-part=now] svg.spark .curve")
             first.kill()
+            first.wait()
             visit.wait_for_selector(".state.stopped")
             before = num_finished(tmp_path / "l.db")
             assert before == 1
