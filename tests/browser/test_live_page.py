@@ -129,7 +129,7 @@ def test_the_page_goes_on_where_its_driver_is_killed_and_resumed(visit: Any, tmp
     with ExitStack() as started:
 
         def drive() -> subprocess.Popen[bytes]:
-            driver = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            driver = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             started.callback(driver.kill)
             return driver
 
