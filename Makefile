@@ -1,7 +1,7 @@
 # make demo         the main job on real data
 # make check        while editing: ruff, mypy (cached) and the fast tests, about 90 seconds on an idle machine
 # make test         all tests that are not marked slow, on two cores, with the slowest 20 and the CPU time at the end
-# make test-slow    the others: kills, Ray, browser, PostgreSQL, examples, and what takes over five seconds of CPU
+# make test-slow    the others: kills, Ray, browser, PostgreSQL, examples, and what takes over three seconds of CPU
 # make lint         ruff, and mypy --strict over the package and the tests
 # make test-oldest  the fast tests with the oldest supported versions (constraints-oldest.txt), in .venv-oldest
 # make test-light   the tests that need no torch, on another Python: make test-light LIGHT_PYTHON=python3.12

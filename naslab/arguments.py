@@ -85,6 +85,8 @@ def anything() -> Kind:
 
 LARGEST = 2**63 - 1
 """The largest whole number that ledgers and torch hold."""
+LONGEST_FILE_NAME = 255
+"""Bytes in the name of a file, or of a folder of its path."""
 
 
 def whole(least: int | None = None) -> Kind:
@@ -133,7 +135,7 @@ def text(what: str = "a text") -> Kind:
     """A text that is not empty; `what` it is of."""
 
     def read(value: Any) -> str:
-        _require(isinstance(value, str) and bool(value.strip()))
+        _require(isinstance(value, str) and bool(value.strip()) and _is_encodable(value))
         return value  # type: ignore[no-any-return]
 
     return Kind(what, read)
@@ -145,7 +147,9 @@ def path(what: str = "a path, as a text or a Path") -> Kind:
     def read(value: Any) -> str | Path:
         _require(isinstance(value, str | os.PathLike))
         said = os.fspath(value)
-        _require(isinstance(said, str) and said != "" and "\0" not in said)
+        _require(isinstance(said, str) and said != "" and "\0" not in said and _is_encodable(said))
+        if "://" not in said and max(len(part.encode()) for part in said.split("/")) > LONGEST_FILE_NAME:
+            raise SpecError("", f"the name of a file has at most {LONGEST_FILE_NAME} bytes, got {described(said)}")
         return value if isinstance(value, str | Path) else Path(said)
 
     return Kind(what, read)
@@ -299,11 +303,19 @@ def _fields(kind: type[msgspec.Struct]) -> tuple[tuple[str, Any], ...]:
 
 def _whole(value: Any, least: int | None) -> int:
     _require(not _is_truth(value) and hasattr(type(value), "__index__"))
-    counted = operator.index(value)
+    try:
+        counted = operator.index(value)
+    except TypeError:  # an array of more than one number
+        raise ValueError from None
     if counted > LARGEST:
         raise SpecError("", f"must be at most {LARGEST:,}, got {described(counted)}")
     _require(least is None or counted >= least)
     return counted
+
+
+def _is_encodable(value: str) -> bool:
+    """Whether a text is one in UTF-8: halves of surrogate pairs are not."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in value)
 
 
 def _is_truth(value: Any) -> bool:

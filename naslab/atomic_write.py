@@ -13,7 +13,9 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+import msgspec
 
 from naslab.errors import WriteError
 from naslab.passwords import holds_password
@@ -62,6 +64,15 @@ def atomic_write(path: Path | str, content: bytes | str | Writer) -> None:
                 draft.unlink(missing_ok=True)
             raise
         _flush(target.parent)
+
+
+def json_content(value: Any) -> bytes:
+    """What a file of JSON for people holds: a `value`, structs and all, indented, with a newline at the end.
+
+    >>> json_content({"macs": 12, "names": ["a"]}).decode().splitlines()
+    ['{', '  "macs": 12,', '  "names": [', '    "a"', '  ]', '}']
+    """
+    return msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
 
 
 @contextmanager

@@ -25,7 +25,9 @@ class NaslabError(Exception):
     """
 
     def __init__(self, *told: object) -> None:
-        super().__init__(*(without_passwords(each) if isinstance(each, str) else each for each in told))
+        super().__init__(
+            *(shortened(without_passwords(each), MOST_OF_A_MESSAGE) if isinstance(each, str) else each for each in told)
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Workers send errors to the driver; the default would call `__init__` with the finished message.
@@ -152,10 +154,21 @@ class WorkerError(NaslabError):
     """Workers that cannot start."""
 
 
+MOST_OF_A_MESSAGE = 2000
+"""Characters of the message of an error."""
 MOST_OF_A_VALUE = 80
 """Characters of a value from outside that a message quotes."""
 MOST_OF_A_RULE = 600
 """Characters of a broken rule with the values in it."""
+
+
+def counted(number: int, noun: str, plural: str = "", form: str = "") -> str:
+    """A `number` with its `noun`, in the `plural` where it is not 1; `form` is the number's, as `,`.
+
+    >>> counted(1, "part"), counted(3, "branch", "branches"), counted(2000, "network", form=",")
+    ('1 part', '3 branches', '2,000 networks')
+    """
+    return f"{number:{form}} {noun if number == 1 else plural or noun + 's'}"
 
 
 def shown(value: object, most: int = MOST_OF_A_VALUE) -> str:
@@ -170,6 +183,15 @@ def shown(value: object, most: int = MOST_OF_A_VALUE) -> str:
         text = "an integer of more than 4,300 digits"
     cut = shortened(without_passwords(text), most)
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in cut)
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what an `error` of another package says; its class where it says nothing.
+
+    >>> first_line(RuntimeError("out of memory\\nmore lines")), first_line(KeyError())
+    ('out of memory', 'KeyError')
+    """
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def shortened(text: str, most: int) -> str:

@@ -18,7 +18,7 @@ from bisect import bisect_left, bisect_right
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from naslab.errors import SpecError
+from naslab.errors import SpecError, counted
 
 Losses = NDArray[np.float64]
 
@@ -100,6 +100,34 @@ def crowding_distance(losses: ArrayLike) -> Losses:
     return distance
 
 
+def crowding_of_fronts(losses: ArrayLike, ranks: NDArray[np.int64]) -> Losses:
+    """The `crowding_distance` of each of `losses`, shape (points, objectives), in the front of its rank: (points,).
+
+    `ranks` are those of `non_dominated_ranks`, shape (points,); every front is measured at once.
+
+    >>> crowding_of_fronts([[0, 2], [1, 1], [2, 0], [9, 9]], np.array([0, 0, 0, 1])).tolist()
+    [inf, 2.0, inf, 0.0]
+    """
+    points = checked_losses(losses)
+    distance = np.zeros(len(points))
+    if not np.isfinite(points).all():
+        for rank in np.unique(ranks):
+            distance[ranks == rank] = crowding_distance(points[ranks == rank])
+        return distance
+    for column in points.T if len(points) else ():
+        order = np.lexsort((column, ranks))
+        value, rank = column[order], ranks[order]
+        ends = np.flatnonzero(rank[1:] != rank[:-1])
+        first, last = np.concatenate(([0], ends + 1)), np.concatenate((ends, [len(rank) - 1]))
+        span = np.repeat(value[last] - value[first], last - first + 1)
+        inner = np.empty(len(rank))
+        inner[1:-1] = value[2:] - value[:-2]
+        inner[first] = inner[last] = np.inf
+        has_range = span > 0
+        distance[order[has_range]] += inner[has_range] / span[has_range]
+    return distance
+
+
 def hypervolume_contributions(losses: ArrayLike, reference: ArrayLike) -> Losses:
     """The volume that each point alone dominates, up to `reference` of shape (objectives,): shape (points,).
 
@@ -169,7 +197,9 @@ def checked_reference(reference: ArrayLike, num_objectives: int) -> Losses:
     """
     bound = np.asarray(reference, dtype=np.float64)
     if bound.shape != (num_objectives,):
-        raise SpecError("reference", f"needs one value for each of {num_objectives} objectives, got {bound.size}")
+        raise SpecError(
+            "reference", f"needs one value for each of {counted(num_objectives, 'objective')}, got {bound.size}"
+        )
     if np.isnan(bound).any():
         raise SpecError("reference", f"must be numbers, got {bound.tolist()}")
     return bound

@@ -66,7 +66,7 @@ def read_values(path: Path, bounds: Bounds = DESCRIPTION) -> Any:
     {'width': {'choice': [8, 16]}, 'made': '2024-02-31'}
     """
     is_json = path.suffix.lower() == ".json"
-    text = _text(read_bytes(path, bounds), path, "JSON" if is_json else "YAML")
+    text = read_text(path, "JSON" if is_json else "YAML", bounds)
     return json_values(text, path, bounds) if is_json else yaml_values(text, path, bounds)
 
 
@@ -82,9 +82,21 @@ def read_bytes(path: Path, bounds: Bounds = DESCRIPTION) -> bytes:
         raise ReadError(path, getattr(error, "strerror", None) or str(error)) from None
 
 
+def read_text(path: Path, form: str = "text", bounds: Bounds = DESCRIPTION) -> str:
+    """What a file in UTF-8 holds, without a byte order mark; `form` says in messages what it should be, as `JSON`.
+
+    Raises `ReadError` where it cannot be read within `bounds`, and where it is not UTF-8.
+    """
+    content = read_bytes(path, bounds)
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ReadError(path, f"byte {error.start} is not UTF-8 ({error.reason})", form) from None
+
+
 def read_rows(path: Path) -> tuple[list[str], list[Line]]:
     """The header of a CSV file in UTF-8, and its lines; empty lines are left out. Raises `ReadError`."""
-    text = _text(read_bytes(path, TABLE), path, "text in UTF-8")
+    text = read_text(path, "text in UTF-8", TABLE)
     reader = csv.reader(io.StringIO(text, newline=""))
     lines: list[Line] = []
     try:
@@ -262,13 +274,6 @@ def _at_most(file: BinaryIO, bounds: Bounds, path: Path) -> bytes:
     if len(content) > bounds.bytes:
         raise ReadError(path, f"holds more than {bounds.bytes:,} bytes, the most that is read; make it smaller")
     return content
-
-
-def _text(content: bytes, path: Path, form: str) -> str:
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ReadError(path, f"byte {error.start} is not UTF-8 ({error.reason})", form) from None
 
 
 def _too_deep() -> str:

@@ -35,7 +35,8 @@ from naslab.analysis.curve_agreement import CurveLine, curve_agreement
 from naslab.arch import cost
 from naslab.errors import NaslabError
 from naslab.estimators.known_table import genome_key
-from naslab.estimators.named import EstimatorName, Setting, ShortOptions
+from naslab.estimators.named import EstimatorName, Setting
+from naslab.estimators.options import ShortOptions
 from naslab.execution.events import Event, TrialFinished
 from naslab.execution.local import threads_each
 from naslab.execution.workers import Workers

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shlex
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -36,9 +38,10 @@ from naslab.study.recipe import Recipe
 
 SPACE = "mixed_cifar"
 STUDY = "many"
-STRATEGIES = ("random", "evolution", "nsga2", "nsga3", "local", "bayes")
+STRATEGIES = ("random", "quasi_random", "evolution", "nsga2", "nsga3", "local", "bayes")
 AT_ONCE = 10_000
 BEGUN = 1_760_000_000.0
+PARENTS = re.compile(r'"parents":\[[^]]*\]')
 SMALL = 2_000
 """Networks that are really drawn where more are asked for: of one network many trials differ by their numbers alone."""
 
@@ -57,18 +60,12 @@ def problem_of(space: str) -> Problem:
     return Problem(space=load_space(space), objectives=goals, data=DataChoice(name="cifar10"), recipe=Recipe())
 
 
-def drawn(problem: Problem, count: int, is_distinct: bool) -> Iterator[Outcome]:
-    """`count` outcomes of the space: of networks that differ, or of a few with identities made up."""
+def drawn(problem: Problem, count: int) -> Iterator[Outcome]:
+    """`count` outcomes of random networks of the space."""
     rng = np.random.default_rng(0)
-    known: list[Any] = []
     for trial in range(count):
-        if is_distinct or len(known) < SMALL:
-            genome = problem.space.sample(rng)
-            made = make_candidate(problem.space.decode(genome), trial, 2, 0, "search", genome)
-            known.append(made)
-        else:
-            made = known[trial % SMALL]
-            made = msgspec.structs.replace(made, trial=trial, arch_id=f"{trial:016x}")
+        genome = problem.space.sample(rng)
+        made = make_candidate(problem.space.decode(genome), trial, 2, 0, "search", genome)
         parents = [trial // 2, trial // 3] if trial > 10 else []
         made = msgspec.structs.replace(made, origin={"operator": "cross", "parents": parents})
         yield finished(made, rng)
@@ -103,12 +100,65 @@ def make_ledger(location: str, count: int, is_distinct: bool) -> None:
     with Ledger.open(location) as ledger:
         ledger.create_study(record)
         ledger.add_run(STUDY, run)
-        made = drawn(problem, count, is_distinct)
-        while group := list(islice(made, AT_ONCE)):
-            with ledger._writing() as connection:
-                connection.execute(insert(trials), [candidate_row(1, each.candidate) for each in group])
-                connection.execute(insert(outcomes), [outcome_row(1, each) for each in group])
-                connection.execute(insert(measurements), [row for each in group for row in measurement_rows(1, each)])
+        made = drawn(problem, count if is_distinct else min(count, SMALL))
+        few = [rows_of(each) for each in made]
+        rng = np.random.default_rng(1)
+        rest = (repeated(few[trial % SMALL], trial, rng) for trial in range(len(few), count))
+        with without_indexes(ledger):
+            enter(ledger, iter(few))
+            enter(ledger, rest)
+
+
+class Rows(NamedTuple):
+    """What a finished trial puts into the tables `trials`, `outcomes` and `measurements`."""
+
+    trial: dict[str, Any]
+    outcome: dict[str, Any]
+    measured: list[dict[str, Any]]
+
+
+def rows_of(outcome: Outcome) -> Rows:
+    """The rows of an outcome."""
+    return Rows(candidate_row(1, outcome.candidate), outcome_row(1, outcome), measurement_rows(1, outcome))
+
+
+def repeated(known: Rows, trial: int, rng: np.random.Generator) -> Rows:
+    """The rows of a `known` trial once more, as those of the number `trial` with another identity and accuracy."""
+    was, number = known.trial["trial"], {"trial": trial}
+    arch_id, end = f"{trial:016x}", BEGUN + 1.0 + 0.5 * trial
+    candidate = known.trial["candidate"].replace(f'"trial":{was},', f'"trial":{trial},', 1)
+    candidate = candidate.replace(known.trial["arch_id"], arch_id, 1)
+    parents = [trial // 2, trial // 3]
+    candidate = PARENTS.sub(f'"parents":[{parents[0]},{parents[1]}]', candidate, count=1)
+    outcome = {**known.outcome, **number, "arch_id": arch_id, "finished": end}
+    values = [dict(each, **number) for each in known.measured]
+    for each in values:
+        if each["metric"] == "accuracy":
+            before, each["value"] = each["value"], each["value"] + float(rng.normal(0, 1))
+            outcome["estimate"] = outcome["estimate"].replace(repr(before), repr(each["value"]), 1)
+    return Rows({**known.trial, **number, "arch_id": arch_id, "candidate": candidate}, outcome, values)
+
+
+def enter(ledger: Ledger, rows: Iterator[Rows]) -> None:
+    """Put rows into a ledger, some thousand in a transaction."""
+    while group := list(islice(rows, AT_ONCE)):
+        with ledger._writing() as connection:
+            connection.execute(insert(trials), [each.trial for each in group])
+            connection.execute(insert(outcomes), [each.outcome for each in group])
+            connection.execute(insert(measurements), [row for each in group for row in each.measured])
+
+
+@contextmanager
+def without_indexes(ledger: Ledger) -> Iterator[None]:
+    """Within the block the indexes that are no keys are away: made at once at the end they take a tenth of the time."""
+    indexes = [each for table in (trials, outcomes, measurements) for each in table.indexes]
+    with ledger._writing() as connection:
+        for each in indexes:
+            each.drop(connection)
+    yield
+    with ledger._writing() as connection:
+        for each in indexes:
+            each.create(connection)
 
 
 def measured(command: Sequence[str], written: Path | None = None) -> Figure:
@@ -124,7 +174,9 @@ def measured(command: Sequence[str], written: Path | None = None) -> Figure:
     if rc != "0":
         raise SystemExit(f"{shlex.join(command)} failed:\n{said.stderr}")
     size = written.stat().st_size / 1e6 if written is not None else None
-    return Figure(float(seconds), float(kilobytes) / 1e3, size)
+    figure = Figure(float(seconds), float(kilobytes) / 1e3, size)
+    print(shlex.join(command[-4:]), figure, file=sys.stderr, flush=True)
+    return figure
 
 
 def resume(location: str, strategy: str) -> None:
@@ -141,18 +193,18 @@ def resume(location: str, strategy: str) -> None:
         [_] = source.propose(1, record.trials)
 
 
-def table(location: str, strategies: Sequence[str]) -> dict[str, Figure]:
-    """The figures of every command and of resuming by each of `strategies`."""
+def table(location: str, strategies: Sequence[str]) -> Iterator[tuple[str, Figure]]:
+    """The figures of every command and of resuming by each of `strategies`, by name, as they come."""
     naslab = ["-c", "from naslab.cli.main import run; run()"]
-    found = {"imports alone (naslab --version)": measured([*naslab, "--version"])}
+    yield "imports alone (naslab --version)", measured([*naslab, "--version"])
+    yield "studies", measured([*naslab, "studies", "--ledger", location])
+    yield "pareto", measured([*naslab, "pareto", STUDY, "--ledger", location])
+    for strategy in strategies:
+        again = [__file__, "--resume", strategy, "--ledger", location]
+        yield f"resume to a proposal, {strategy}", measured(again)
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder, "report.html")
-        found["studies"] = measured([*naslab, "studies", "--ledger", location])
-        found["pareto"] = measured([*naslab, "pareto", STUDY, "--ledger", location])
-        found["report"] = measured([*naslab, "report", STUDY, "--ledger", location, "--out", str(page)], page)
-    for strategy in strategies:
-        found[f"resume to a proposal, {strategy}"] = measured([__file__, "--resume", strategy, "--ledger", location])
-    return found
+        yield "report", measured([*naslab, "report", STUDY, "--ledger", location, "--out", str(page)], page)
 
 
 def markdown(value: dict[str, Any]) -> str:
@@ -162,7 +214,8 @@ def markdown(value: dict[str, Any]) -> str:
         f"# A ledger of {value['outcomes']:,} outcomes",
         "",
         f"`{value['command']}`: {value['backend']}, {value['megabytes']:,.0f} MB. {machine['processor']}, "
-        f"{machine['system']}. CPU seconds of processes of their own, start and imports counted in; beside other load.",
+        f"{machine['system']}. CPU seconds of processes of their own, start and imports counted in; beside other load "
+        f"(load average {value['load']:.0f}), which alone makes them two to three times as long.",
         "",
         "| what | CPU seconds | memory (MB) | file (MB) |",
         "|---|---:|---:|---:|",
@@ -195,17 +248,20 @@ def main() -> None:
             print(f"made in {time.process_time() - began:.0f} CPU seconds", file=sys.stderr)
         with Ledger.open(location, create=False) as ledger:
             count = ledger.num_outcomes(STUDY)
-        value = {
+        value: dict[str, Any] = {
             "command": shlex.join(["scripts/bench_ledger.py", *sys.argv[1:]]),
             "machine": machine_description(),
+            "load": float(Path("/proc/loadavg").read_text(encoding="ascii").split()[0]),
             "outcomes": count,
             "backend": "PostgreSQL" if is_server else "SQLite",
             "megabytes": 0.0 if is_server else Path(location).stat().st_size / 1e6,
-            "figures": {name: each._asdict() for name, each in table(location, given.strategies).items()},
+            "figures": {},
         }
-    if given.out is not None:
-        given.out.with_suffix(".json").write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
-        given.out.with_suffix(".md").write_text(markdown(value), encoding="utf-8")
+        for name, each in table(location, given.strategies):
+            value["figures"][name] = each._asdict()
+            if given.out is not None:
+                given.out.with_suffix(".json").write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+                given.out.with_suffix(".md").write_text(markdown(value), encoding="utf-8")
     print(markdown(value))
 
 

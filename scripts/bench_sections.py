@@ -13,7 +13,7 @@ import numpy as np
 
 from naslab.bench.cluster import Cluster
 from naslab.bench.compare import judge, searches
-from naslab.bench.fidelities import Ladder, climb, make_fidelities
+from naslab.bench.fidelities import Ladder, make_fidelities, successive_halving
 from naslab.bench.made_table import make_table
 from naslab.bench.standing import Spread, top_loss
 from naslab.space import load_space
@@ -113,9 +113,13 @@ def climbed(table: int, seed: int) -> list[list[float]]:
     losses = make_fidelities(domain, LADDER, seed=1)
     best, worst = domain.losses[:, 0].min(), domain.losses[:, 0].max()
     ways = [
-        climb(domain, ONLY_TOP, losses[-1:], make_search("bayes", domain, seed), max(EPOCHS), True, LADDER_NOISE, seed),
+        successive_halving(
+            domain, ONLY_TOP, losses[-1:], make_search("bayes", domain, seed), max(EPOCHS), True, LADDER_NOISE, seed
+        ),
         *(
-            climb(domain, LADDER, losses, make_search(name, domain, seed), max(EPOCHS), all_told, LADDER_NOISE, seed)
+            successive_halving(
+                domain, LADDER, losses, make_search(name, domain, seed), max(EPOCHS), all_told, LADDER_NOISE, seed
+            )
             for name, all_told in (("bayes", False), ("bayes", True), ("random", False))
         ),
     ]

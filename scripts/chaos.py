@@ -1,11 +1,13 @@
 """Kills of drivers, workers and the database in small searches, and what is left of them, checked by plain SQL.
 
     .venv/bin/python scripts/chaos.py [--kills 40] [--seconds 240] [--trials 60] [--ledger sqlite|postgresql] [--trains]
+        [--warm]
 
 A driver and several workers that join by the ledger (`naslab worker`) are ended by SIGKILL at random, and begun again;
 of a PostgreSQL server also the server itself, at once (SIGQUIT) and with a restart. With `--trains` candidates are
 trained on the digits for an epoch, else a proxy is computed. The table says what was asked, done, lost, repeated and
-left behind: none of the last three may be there.
+left behind: none of the last three may be there. With `--warm` programs are forks of one that has the libraries loaded
+(`tests/warm_start.py`), so that a thousand kills take no hours of imports.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -51,7 +53,7 @@ class Rule(NamedTuple):
 
 
 RULES = (
-    Rule("lost: started, and neither finished nor in flight again", "SELECT count(*) FROM trials LEFT JOIN outcomes "
+    Rule("lost: started and not finished", "SELECT count(*) FROM trials LEFT JOIN outcomes "
          "USING (study_id, trial) WHERE outcomes.trial IS NULL"),
     Rule("repeated: finished twice", "SELECT count(*) FROM (SELECT trial FROM outcomes GROUP BY study_id, trial "
          "HAVING count(*) > 1) AS twice"),
@@ -137,13 +139,19 @@ def python(code: str, *arguments: str) -> list[str]:
     return [sys.executable, "-c", f"{code}from naslab.cli.main import run; run()", *arguments]
 
 
-def begin(command: list[str], log: Path) -> subprocess.Popen[bytes]:
+def begin(command: list[str], log: Path, is_warm: bool = False) -> subprocess.Popen[Any]:
     """A program in a process group of its own, what it says in a log."""
+    start: Callable[..., subprocess.Popen[Any]] = subprocess.Popen
+    if is_warm:
+        sys.path.append(str(Path(__file__).parents[1] / "tests"))
+        import warm_start
+
+        start = warm_start.Popen
     with log.open("ab") as file:
-        return subprocess.Popen(command, stdout=file, stderr=file, start_new_session=True)
+        return start(command, stdout=file, stderr=file, start_new_session=True)
 
 
-def kill(process: subprocess.Popen[bytes]) -> None:
+def kill(process: subprocess.Popen[Any]) -> None:
     """End a program with all that it started, at once."""
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
@@ -151,17 +159,24 @@ def kill(process: subprocess.Popen[bytes]) -> None:
 
 
 def run(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """Search under kills until everything is done; the counts and what the ledger holds then."""
+    """Search under kills until everything is done; the counts and what the ledger holds then.
+
+    Where everything is done before so many kills or so much time, the same study is asked for as many trials more.
+    """
     rng = random.Random(given.seed)
     kills: Counter[str] = Counter()
     with database(given.ledger, folder) as (place, server):
-        own = [] if given.trains else ["--estimator", "params"]
-        asked = ["search", "digits_demo", "--strategy", "evolution", "--trials", str(given.trials), "--epochs", "1"]
+        own = ["--epochs", "1"] if given.trains else ["--estimator", "params"]
         where = ["--study", STUDY, "--ledger", place]
-        driver_command = python(
-            SILENT.format(seconds=given.silent), *asked, *own, *where,
-            "--executor", "ledger", "--workers", str(given.workers + 2),
-        )  # fmt: skip
+        asked = given.trials
+
+        def drive() -> subprocess.Popen[Any]:
+            command = python(
+                SILENT.format(seconds=given.silent), "search", "digits_demo", "--strategy", "evolution", *own, *where,
+                "--trials", str(asked), "--executor", "ledger", "--workers", str(given.workers + 2),
+            )  # fmt: skip
+            return begin(command, folder / "driver.log", given.warm)
+
         worker_command = python(
             "import naslab.lab.joining as j; j.BEAT_SECONDS = 1.0; ",
             "worker",
@@ -171,24 +186,28 @@ def run(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
             "--device",
             "cpu",
         )
-        driver = begin(driver_command, folder / "driver.log")
-        workers: list[subprocess.Popen[bytes]] = []
+        driver = drive()
+        workers: list[subprocess.Popen[Any]] = []
         until = time.monotonic() + given.seconds
         due = math.inf  # until a worker was begun: nothing can be lost before
         rested = 0.0
         is_given_up = False
         try:
             while True:
+                goes_on = sum(kills.values()) < given.kills and time.monotonic() < until
                 if driver.poll() is not None:
-                    if driver.returncode == 0:
+                    if driver.returncode == 0 and not goes_on:
                         break
-                    driver = begin(driver_command, folder / "driver.log")
+                    asked += given.trials if driver.returncode == 0 else 0
+                    if not kills and not is_begun(place):
+                        raise SystemExit((folder / "driver.log").read_text()[-3000:])
+                    driver = drive()
                 workers = [each for each in workers if each.poll() is None]
                 if len(workers) < given.workers and time.monotonic() > rested and is_begun(place):
-                    workers.append(begin(worker_command, folder / "workers.log"))
-                    rested = time.monotonic() + 1.0
+                    workers.append(begin(worker_command, folder / "workers.log", given.warm))
+                    rested = time.monotonic() + (0.1 if given.warm else 1.0)
                     due = min(due, time.monotonic() + given.every)
-                if time.monotonic() > due and sum(kills.values()) < given.kills and time.monotonic() < until:
+                if goes_on and time.monotonic() > due:
                     due = time.monotonic() + rng.uniform(0.5, 2 * given.every)
                     what = rng.choices(("driver", "worker", "server"), (2, 5, 0 if server is None else 1))[0]
                     kills[what] += what != "worker" or bool(workers)
@@ -219,7 +238,7 @@ def run(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
             broken = {rule.name: int(connection.execute(text(rule.query)).scalar_one()) for rule in RULES}
         engine.dispose()
     return {
-        "kills": dict(kills), "asked": given.trials, "done": count, "failed": failed, "broken": broken,
+        "kills": dict(kills), "asked": asked, "done": count, "failed": failed, "broken": broken,
         "is_given_up": is_given_up,
     }  # fmt: skip
 
@@ -245,6 +264,7 @@ def markdown(value: dict[str, Any]) -> str:
         f"| asked | {found['asked']} |",
         f"| done | {found['done']} |",
         f"| of these failed (a worker died twice on one) | {found['failed']} |",
+        f"| given up before all was done: what was in flight counts as lost | {int(found['is_given_up'])} |",
         *(f"| {name} | {count} |" for name, count in found["broken"].items()),
     ]
     return "\n".join(lines) + "\n"
@@ -259,10 +279,11 @@ def main() -> None:
         "--seconds", type=float, default=240, help="kill for so long; twice that is the whole run's end"
     )
     parser.add_argument("--every", type=float, default=5, help="seconds between two kills, on average")
-    parser.add_argument("--trials", type=int, default=60)
+    parser.add_argument("--trials", type=int, default=60, help="and as many more while kills are left")
     parser.add_argument("--workers", type=int, default=3)
     parser.add_argument("--silent", type=float, default=8, help="seconds until a silent worker counts as dead")
     parser.add_argument("--trains", action="store_true")
+    parser.add_argument("--warm", action="store_true", help="programs start as forks, without imports")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="both files, no ending")
     given = parser.parse_args()

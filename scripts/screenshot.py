@@ -33,6 +33,7 @@ def screenshot(
         page = browser.new_page(viewport={"width": width, "height": height}, device_scale_factor=scale)
         page.goto(html.resolve().as_uri())
         page.wait_for_selector("html[data-drawn]")
+        page.evaluate("window.naslabPage?.drawAll(document).then(() => null)")
         if select is None:
             page.screenshot(path=png, full_page=True)
         else:

@@ -14,13 +14,14 @@ if TYPE_CHECKING:
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 WAIT_MILLISECONDS = 1000 * HANG_SECONDS
 """In place of playwright's 30 seconds, which a page may take on a busy machine."""
-ALL_DRAWN = "html[data-drawn]"
+DRAWN = "html[data-drawn]"
+"""What is near the screen is drawn."""
 
 
 class Visit:
-    """An opened page with everything it said and asked for."""
+    """An opened page with everything it said and asked for; it `draws_all`, also what is far from the screen."""
 
-    def __init__(self, browser: Browser, path: Path, width: int, height: int = 800) -> None:
+    def __init__(self, browser: Browser, path: Path, width: int, height: int = 800, draws_all: bool = True) -> None:
         self.context = browser.new_context(viewport={"width": width, "height": height})
         self.context.set_default_timeout(WAIT_MILLISECONDS)
         self.page = self.context.new_page()
@@ -30,7 +31,9 @@ class Visit:
         self.page.on("pageerror", lambda error: self.messages.append(f"error: {error}"))
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.goto(path.resolve().as_uri())
-        self.page.wait_for_selector(ALL_DRAWN)
+        self.page.wait_for_selector(DRAWN)
+        if draws_all:
+            self.page.evaluate("window.naslabPage?.drawAll(document).then(() => null)")
 
     def overflow(self) -> int:
         """By how many pixels the page is wider than the screen."""

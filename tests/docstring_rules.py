@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import doctest
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -140,9 +141,12 @@ def _implemented(owner: ast.ClassDef) -> list[ast.ClassDef]:
 def _names(owner: ast.ClassDef) -> set[str]:
     """Methods, fields and attributes set in the constructor."""
     fields = {
-        ast.unparse(node.target if isinstance(node, ast.AnnAssign) else node.targets[0])
+        each.id
         for node in owner.body
         if isinstance(node, ast.AnnAssign | ast.Assign)
+        for target in ([node.target] if isinstance(node, ast.AnnAssign) else node.targets)
+        for each in ast.walk(target)
+        if isinstance(each, ast.Name)
     }
     made = {
         node.attr
@@ -292,6 +296,45 @@ def _own_lines(node: ast.AST) -> Iterator[ast.AST]:
 def unsaid_errors(said: Said) -> list[str]:
     """Errors that the function raises itself and that its docstring does not name."""
     return sorted(name for name in raised(said) if name not in said.text)
+
+
+# -- examples
+
+
+@cache
+def protocols() -> dict[str, ast.ClassDef]:
+    """Every public protocol of the package by its name."""
+    return {name: node for name, node in _classes().items() if _is_protocol(node) and not name.startswith("_")}
+
+
+def is_shown(protocol: ast.ClassDef) -> bool:
+    """Whether an example of a protocol's docstring implements all of it, then uses what it made, and none is skipped.
+
+    Of a protocol that is called alone a function with its parameters does.
+    """
+    examples = doctest.DocTestParser().get_examples(ast.get_docstring(protocol) or "")
+    if any(doctest.SKIP in each.options for each in examples):
+        return False
+    made = {
+        node.name: place
+        for place, example in enumerate(examples)
+        for node in ast.parse(example.source).body
+        if isinstance(node, Function | ast.ClassDef) and _implements(node, protocol)
+    }
+    used = [{node.id for node in ast.walk(ast.parse(each.source)) if isinstance(node, ast.Name)} for each in examples]
+    return any(name in names for name, place in made.items() for names in used[place + 1 :])
+
+
+def _implements(node: Function | ast.ClassDef, protocol: ast.ClassDef) -> bool:
+    wanted = _methods(protocol)
+    if isinstance(node, ast.ClassDef):
+        return _names(protocol) <= _names(node)
+    return set(wanted) == {"__call__"} and parameter_names(node) == parameter_names(wanted["__call__"])
+
+
+def parameter_names(node: Function) -> list[str]:
+    """The names of all parameters but `self` and `cls`."""
+    return [each.arg for each in parameters(node)]
 
 
 # -- all of it

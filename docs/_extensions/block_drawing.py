@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from naslab.arch import ArchSpec, Block, Stage
-from naslab.arch.diagram import Box, Diagram, diagram
+from naslab.arch.diagram import Diagram, DiagramBox, diagram
 from naslab.errors import NaslabError
 from naslab.zoo import model, model_names
 
@@ -61,14 +61,14 @@ def _short(words: str) -> str:
     return words if len(words) <= MOST_LETTERS else f"{words[: MOST_LETTERS - 1]}…"
 
 
-def _svg(boxes: list[Box], drawn: Diagram) -> str:
+def _svg(boxes: list[DiagramBox], drawn: Diagram) -> str:
     paths = {box.path for box in boxes}
     arrows = [each for each in drawn.arrows if each.target in paths]
     ranks: dict[str, int] = {}
     for box in boxes:
         before = [ranks[each.source] for each in arrows if each.target == box.path and each.source in ranks]
         ranks[box.path] = 1 + max(before, default=0)
-    rows: dict[int, list[Box]] = {}
+    rows: dict[int, list[DiagramBox]] = {}
     for box in boxes:
         rows.setdefault(ranks[box.path], []).append(box)
     widest = max(map(len, rows.values()))

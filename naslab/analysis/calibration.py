@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from naslab.analysis.rank_agreement import Agreement, RankAgreement, num_top, rank_agreement
-from naslab.errors import StudyError
+from naslab.errors import StudyError, counted
 from naslab.study.outcome import Outcome
 
 LEAST_NETWORKS = 10
@@ -153,9 +153,10 @@ def mean_note(outcomes: Sequence[Outcome], name: str) -> float:
 def _problem(estimated: Estimated, scores: np.ndarray[Any, Any], true: np.ndarray[Any, Any]) -> str:
     """Why networks cannot be ranked, if they cannot."""
     if len(scores) < LEAST_NETWORKS:
-        return f"only {len(scores)} networks have an estimate, {LEAST_NETWORKS} are needed{_first_failure(estimated)}"
+        few = f"only {counted(len(scores), 'network')} with an estimate, {LEAST_NETWORKS} are needed"
+        return few + _first_failure(estimated)
     if np.ptp(scores) == 0:
-        return f"gives all {len(scores)} networks the same value, {scores[0]:g}, and so ranks none"
+        return f"gives all {counted(len(scores), 'network')} the same value, {scores[0]:g}, and so ranks none"
     return f"all {len(true)} networks that it estimated have the same reference" if np.ptp(true) == 0 else ""
 
 

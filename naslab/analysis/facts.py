@@ -11,8 +11,8 @@ import msgspec
 
 from naslab.analysis.ranking import has_trained, ranking_words
 from naslab.analysis.study import StudyView
-from naslab.arch.layers.words import counted
-from naslab.ledger.record import MergedStudy, PretrainedStart, RunRecord, StudyRecord
+from naslab.errors import counted
+from naslab.ledger.record import MergedStudy, RunRecord, StudyRecord
 from naslab.passwords import without_passwords
 from naslab.strategies.foreseen_limits import ForeseenLimit
 from naslab.study.data_choice import OWN_DATA
@@ -56,7 +56,7 @@ def facts(view: StudyView) -> FactTable:
         *(Fact("search", metric, words) for metric, words in foreseen_words(view).items()),
         *([] if record.stop_early is None else [Fact("search", "stopped early", f"at {100 * record.stop_early:g} %")]),
         *([Fact("search", "weights", "inherited")] if record.inherit else []),
-        *([Fact("search", "pretrained", _pretrained_words(record.pretrained))] if record.pretrained else []),
+        *([Fact("search", "pretrained", record.pretrained.words)] if record.pretrained else []),
         *([Fact("search", "estimator", record.estimator)] if record.estimator else []),
         Fact("search", "created", moment(record.created)),
         *(Fact("search", "merged from", _merged_words(each)) for each in record.merged),
@@ -68,13 +68,12 @@ def facts(view: StudyView) -> FactTable:
     return FactTable(tuple(found))
 
 
-def _pretrained_words(start: PretrainedStart) -> str:
-    return f"sha256 {start.sha256[:8]}, keeping the {start.keep} channels, of {start.source}"
-
-
 def _merged_words(each: MergedStudy) -> str:
     left = f", {each.num_left_out} left out that others had" if each.num_left_out else ""
-    return f"{each.name}: {each.num_outcomes} outcomes{left}; {each.strategy}, seed {each.seed}, {moment(each.created)}"
+    return (
+        f"{each.name}: {counted(each.num_outcomes, 'outcome')}{left}; {each.strategy}, seed {each.seed}, "
+        f"{moment(each.created)}"
+    )
 
 
 def foreseen_words(view: StudyView) -> dict[str, str]:
@@ -92,7 +91,7 @@ def foreseen_words(view: StudyView) -> dict[str, str]:
         words = f"{counted(count, 'network')} broke limits before training"
         if math.isfinite(each.error):
             words += f"; predicted from descriptions with an error of {100 * math.expm1(each.error):.0f} % "
-            words += f"(leave one out, {each.num_networks} networks)" + (
+            words += f"(leave one out, {counted(each.num_networks, 'network')})" + (
                 "" if each.is_used else ", too much to be used"
             )
         told[each.limit.metric] = words
@@ -106,7 +105,7 @@ def _own_code(record: StudyRecord) -> list[Fact]:
         Fact(
             "search",
             "changed",
-            f"{', '.join(each.changed)} after {each.num_outcomes} outcomes, {moment(each.accepted)}",
+            f"{', '.join(each.changed)} after {counted(each.num_outcomes, 'outcome')}, {moment(each.accepted)}",
         )
         for each in record.changes
     ]
@@ -130,9 +129,9 @@ def budget_words(record: StudyRecord) -> str:
     '50 trials of 4 epochs'
     """
     if record.rungs:
-        return f"{record.trials} networks, {record.rungs}"
-    spent = f" of {record.epochs} epoch{'s' if record.epochs != 1 else ''}" if has_trained(record) else ""
-    return f"{record.trials} trials{spent}" + (f", {ranking_words(record)}" if record.estimator else "")
+        return f"{counted(record.trials, 'network')}, {record.rungs}"
+    spent = f" of {counted(record.epochs, 'epoch')}" if has_trained(record) else ""
+    return f"{counted(record.trials, 'trial')}{spent}" + (f", {ranking_words(record)}" if record.estimator else "")
 
 
 def moment(seconds: float) -> str:
@@ -148,7 +147,7 @@ def _run_facts(topic: str, run: RunRecord) -> list[Fact]:
     return [
         Fact(topic, "command", without_passwords(run.command)),
         Fact(topic, "started", moment(run.started)),
-        Fact(topic, "executor", f"{run.executor}, {run.num_workers} worker{'s' if run.num_workers != 1 else ''}"),
+        Fact(topic, "executor", f"{run.executor}, {counted(run.num_workers, 'worker')}"),
         *_plain(topic, run.machine),
         Fact(topic, "versions", ", ".join(f"{name} {version}" for name, version in run.versions.items()) or "not kept"),
     ]

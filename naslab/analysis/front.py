@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from naslab.analysis.labels import label_of
+from naslab.analysis.no_front import nothing_to_show
 from naslab.analysis.reference import ReferencePoint, reference_of_outcomes
 from naslab.analysis.study import WholeStudy
 from naslab.arch.summary import describe_arch
 from naslab.errors import StudyError
-from naslab.metrics import described_values, metrics, shown_as
+from naslab.metrics import described_values, shown_as
 from naslab.pareto import hypervolume, is_non_dominated
 from naslab.study.outcome import Outcome
 from naslab.study.problem import Objective
@@ -123,7 +124,7 @@ def front(
     complete = [outcome for outcome in outcomes if outcome.is_complete]
     measured = [each for each in complete if all(math.isfinite(each.value(goal.metric)) for goal in wanted)]
     if not measured:
-        raise StudyError(_nothing_to_show(outcomes, wanted))
+        raise StudyError(nothing_to_show(outcomes, wanted))
     shown = comparable(measured)
     corner = reference or reference_of_outcomes(wanted, shown)
     losses = losses_of(shown, wanted)
@@ -213,20 +214,3 @@ def losses_of(outcomes: Sequence[Outcome], objectives: Sequence[Objective]) -> N
 def plain_metrics(values: dict[str, float]) -> dict[str, float | int | None]:
     """Metrics as JSON values: costs as integers, nothing for what is not a number."""
     return {name: shown_as(name).plain(value) for name, value in values.items()}
-
-
-def _nothing_to_show(outcomes: Sequence[Outcome], objectives: Sequence[Objective]) -> str:
-    """Why there is no front, and what to do."""
-    if not outcomes:
-        return "the study has no finished trial yet; run its search, or wait for the first one"
-    reasons = Counter(each.estimate.failure.reason for each in outcomes if each.estimate.failure is not None)
-    if reasons.total() == len(outcomes):
-        told = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
-        first = next(each.estimate.failure for each in outcomes if each.estimate.failure is not None)
-        count = len(outcomes)
-        none = "the study's one trial is not" if count == 1 else f"none of the study's {count} trials is"
-        return f"{none} complete ({told}); the first says: {first.message}"
-    names = ", ".join(each.metric for each in objectives)
-    described = {row.name for row in metrics() if row.is_described}
-    measured = sorted({name for each in outcomes for name in each.estimate.measured} | described)
-    return f"no trial of the study has all of {names}; its trials have {', '.join(measured)}"

@@ -12,7 +12,7 @@ import numpy as np
 
 from naslab.analysis.labels import label_of
 from naslab.analysis.study import StudyView
-from naslab.errors import StudyError
+from naslab.errors import StudyError, counted
 from naslab.metrics import ACCURACY, COUNTED_METRICS, IMAGES, MACS
 from naslab.scaling.laws import FORMS
 from naslab.study.outcome import Outcome
@@ -60,7 +60,7 @@ def points_over_images(view: StudyView) -> list[LawPoint]:
     if len(networks) != 1:
         raise StudyError(
             f"a law of images is of one network trained on different numbers of them, study '{view.record.name}' has "
-            f"{len(networks)} such networks: make one with naslab data-law MODEL"
+            f"{counted(len(networks), 'such network')}: make one with naslab data-law MODEL"
         )
     return sorted(points, key=lambda point: point.costs[IMAGES.name])
 
@@ -107,7 +107,7 @@ def _point(group: Sequence[Outcome]) -> LawPoint:
     images = counted_images(first)
     costs: dict[str, float] = {metric: first.value(metric) for metric in COUNTED_METRICS}
     return LawPoint(
-        label=label_of(first) if images is None else f"{images:,} images",
+        label=label_of(first) if images is None else counted(images, "image", form=","),
         arch_id=first.candidate.arch_id,
         role=first.candidate.role,
         costs=costs if images is None else {**costs, IMAGES.name: float(images)},

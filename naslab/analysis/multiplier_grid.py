@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from naslab.analysis.study import StudyView
+from naslab.errors import counted
 from naslab.metrics import ACCURACY, MACS, PARAMS
 from naslab.study.outcome import Outcome
 
@@ -80,7 +81,8 @@ class MultiplierGrid(msgspec.Struct, frozen=True):
         slope, share = self.log_linear_fit()
         return (
             f"{self.name}: a doubling of macs, by width or resolution, adds {slope:.2f} points of accuracy; a straight "
-            f"line over the logarithm of macs explains {share:.0%} of the spread between the {len(self.cells)} networks"
+            f"line over the logarithm of macs explains {share:.0%} of the spread between the "
+            f"{counted(len(self.cells), 'network')}"
         )
 
     def log_linear_fit(self) -> tuple[float, float]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Sequence
+from heapq import heapreplace
 from itertools import pairwise
 from statistics import fmean, stdev
 
@@ -11,6 +13,8 @@ import msgspec
 
 MOST_INTERVALS = 50
 """Times between two finished trials that a pace is told from, the last ones."""
+MOST_SPANS = 100
+"""Trials whose spans the time left is told from, the last ones."""
 WIDTH = 1.96
 """Standard deviations on either side, for an interval that holds about 95 %."""
 
@@ -41,3 +45,69 @@ def pace(search_seconds: Sequence[float], num_left: int) -> Pace:
     left = num_left * mean
     reach = WIDTH * spread * math.sqrt(num_left + num_left**2 / len(gaps))
     return Pace(3600 / mean, left, max(0.0, left - reach), left + reach)
+
+
+class TimeLeft:
+    """The time left of a run, from how long its slots were with each trial; told moments in seconds by one clock.
+
+    A slot is with a trial from the end of its last one: what the strategy and the ledger take counts, the start of
+    workers does not. Unlike times between ends this holds when all slots end their first trials at once.
+
+    >>> left = TimeLeft()
+    >>> for trial in (0, 1):
+    ...     left.started(trial, 0.0)
+    ...     left.taken(trial, 8.0)
+    >>> left.finished(0, 18.0)
+    >>> left.started(2, 18.0)
+    >>> left.seconds(9, 20.0)
+    46.75
+    """
+
+    def __init__(self) -> None:
+        self._began: dict[int, float] = {}
+        self._first: set[int] = set()
+        self._free: deque[float] = deque()
+        self._spans: deque[float] = deque(maxlen=MOST_SPANS)
+        self._num_slots = 1
+
+    def started(self, trial: int, moment: float) -> None:
+        """A `trial` was put into a slot."""
+        if self._free:
+            self._began[trial] = self._free.popleft()
+        else:
+            self._began[trial] = moment
+            self._first.add(trial)
+        self._num_slots = max(self._num_slots, len(self._began))
+
+    def taken(self, trial: int, moment: float) -> None:
+        """A worker began a `trial`; where it is the first one of its slot the worker has started until now."""
+        if trial in self._first:
+            self._began[trial] = moment
+
+    def finished(self, trial: int, moment: float, is_counted: bool = True) -> None:
+        """A `trial` ended; the time of one that is not counted is that of the next one in its slot."""
+        began = self._began.pop(trial, moment)
+        self._first.discard(trial)
+        self._free.append(moment if is_counted else began)
+        if is_counted:
+            self._spans.append(moment - began)
+
+    def seconds(self, num_left: int, moment: float) -> float:
+        """The seconds until `num_left` trials, those in the slots among them, have ended; NaN before the first end."""
+        if not self._spans:
+            return math.nan
+        spent = [moment - began for began in self._began.values()]
+        mean = fmean(self._spans)
+        mean = fmean([*self._spans, *(each for each in spent if each > mean)])
+        rests = [self._rest(each, mean) for each in spent]
+        slots = sorted([*rests, *([0.0] * (self._num_slots - len(rests)))])
+        rounds, rest = divmod(max(0, num_left - len(rests)), len(slots))
+        slots = [each + rounds * mean for each in slots]
+        for _ in range(rest):
+            heapreplace(slots, slots[0] + mean)
+        return max(slots)
+
+    def _rest(self, spent: float, mean: float) -> float:
+        """What a trial takes on after it took `spent` seconds: as long as those before that took longer, on average."""
+        longer = [each - spent for each in self._spans if each > spent]
+        return fmean(longer) if longer else mean / 4

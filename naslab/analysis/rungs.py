@@ -58,11 +58,11 @@ class Promoted(msgspec.Struct, frozen=True):
 
 
 class RungTable(msgspec.Struct, frozen=True):
-    """The rungs from the lowest, how each pair agrees by `metric`, and the networks that climbed, by first trial."""
+    """The rungs from the lowest, how each pair agrees by `metric`, and the networks `promoted`, by first trial."""
 
     rungs: tuple[Rung, ...]
     agreements: tuple[RungAgreement, ...]
-    climbs: tuple[Promoted, ...]
+    promoted: tuple[Promoted, ...]
     keep: float
     metric: str = ACCURACY.name
 
@@ -77,7 +77,7 @@ class RungTable(msgspec.Struct, frozen=True):
                 }
                 for each in self.agreements
             ],
-            "climbs": [msgspec.to_builtins(each) for each in self.climbs],
+            "promoted": [msgspec.to_builtins(each) for each in self.promoted],
         }
 
 
@@ -98,7 +98,7 @@ def rung_table(outcomes: Sequence[Outcome], rungs: Rungs, metric: str = ACCURACY
             _agreement(rungs.epochs[low], rungs.epochs[high], measured[low], measured[high], metric)
             for low, high in combinations(range(len(levels)), 2)
         ),
-        climbs=_climbs(measured, rungs, metric),
+        promoted=_promoted(measured, rungs, metric),
         keep=rungs.keep,
         metric=metric,
     )
@@ -143,7 +143,7 @@ def _agreement(
     )
 
 
-def _climbs(measured: list[dict[str, Outcome]], rungs: Rungs, metric: str) -> tuple[Promoted, ...]:
+def _promoted(measured: list[dict[str, Outcome]], rungs: Rungs, metric: str) -> tuple[Promoted, ...]:
     found = []
     for key, first in measured[0].items():
         reached = [index for index, level in enumerate(measured) if key in level]

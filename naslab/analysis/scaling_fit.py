@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from naslab.analysis.study import StudyView
-from naslab.errors import StudyError
+from naslab.errors import StudyError, counted
 from naslab.metrics import ACCURACY, ACTIVATIONS, MACS, PARAMS
 from naslab.scaling.compound import Compound
 from naslab.scaling.grid import FEWEST_POINTS, shares, words
@@ -109,11 +109,15 @@ class CompoundFit(msgspec.Struct, frozen=True, kw_only=True):
         if self.base_errors and self.best.error >= float(np.mean(self.base_errors)):
             found.append(
                 f"no point does better than the baseline ({np.mean(self.base_errors):.2f}% error): "
-                f"{self.epochs} epochs are too few for networks of this size, or the baseline is large enough"
+                f"{counted(self.epochs, 'epoch')} {'is' if self.epochs == 1 else 'are'} too few for networks of "
+                "this size, or the baseline is large enough"
             )
         failed = sum(point.num_failed for point in self.points)
         if failed:
-            found.append(f"{failed} trainings failed and are left out; the same command trains them again")
+            found.append(
+                f"{counted(failed, 'training')} failed and {'is' if failed == 1 else 'are'} left out; the same "
+                "command trains again what failed"
+            )
         return tuple(found)
 
     def rows(self) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from naslab.analysis.law_points import (
     LAW_METRICS,
     NEEDED,
     LawPoint,
+    chosen_outcomes,
     holds_numbers_of_images,
     points_over_costs,
     points_over_images,
@@ -21,7 +22,7 @@ from naslab.analysis.law_points import (
 from naslab.analysis.study import StudyView
 from naslab.arch.spec import ArchSpec
 from naslab.errors import SpecError, StudyError, UnknownNameError
-from naslab.metrics import COUNTED_METRICS, IMAGES, in_words
+from naslab.metrics import COUNTED_METRICS, IMAGES, MACS, in_words
 from naslab.scaling.family import Scaling
 from naslab.scaling.laws import Forecast, LawFit, fit_laws
 
@@ -148,6 +149,17 @@ def scaling_laws(view: StudyView, metrics: Sequence[str] = (), of: str = "auto",
         num_left_out=len(points) - len(usable),
         laws=tuple(_law(view, usable, metric, num_resamples) for metric in LAW_METRICS if metric in wanted),
     )
+
+
+def family_law(view: StudyView) -> LawTable | None:
+    """The law of the family of `view` over macs, or of its numbers of images; `None` where it has too few of both."""
+    is_of_images = holds_numbers_of_images(view)
+    if not is_of_images and chosen_outcomes(view, "auto")[0] != "family":
+        return None
+    try:
+        return scaling_laws(view, (IMAGES.name if is_of_images else MACS.name,))
+    except StudyError:
+        return None
 
 
 def _require_enough(view: StudyView, taken: str, points: Sequence[LawPoint], metric: str) -> None:

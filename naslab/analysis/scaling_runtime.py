@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from naslab.analysis.rank_agreement import mean_ranks
 from naslab.errors import StudyError
 from naslab.metrics import ACTIVATIONS, COUNTED_METRICS
 
@@ -109,7 +110,7 @@ def _resampled(families: NDArray[np.intp], source: np.random.Generator) -> NDArr
 
 def _three(cost: Values, latency: Values, families: NDArray[np.intp]) -> tuple[float, float, float]:
     """Spearman's, Pearson's, and Pearson's within families."""
-    ranked = _pearson(_ranks(cost), _ranks(latency))
+    ranked = _pearson(mean_ranks(cost), mean_ranks(latency))
     return ranked, _pearson(cost, latency), _pearson(_centred(cost, families), _centred(latency, families))
 
 
@@ -117,12 +118,6 @@ def _pearson(one: Values, other: Values) -> float:
     one, other = one - one.mean(), other - other.mean()
     scale = float(np.sqrt((one**2).sum() * (other**2).sum()))
     return float((one * other).sum() / scale) if scale > 0 else 0.0
-
-
-def _ranks(values: Values) -> Values:
-    """Ranks from 1, ties at their mean."""
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return np.asarray((np.cumsum(counts) - (counts - 1) / 2)[inverse], float)
 
 
 def _centred(values: Values, families: NDArray[np.intp]) -> Values:

@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 
 from naslab.analysis.study import StudyView
+from naslab.errors import counted
 from naslab.metrics import ACCURACY, ACTIVATIONS, MACS, PARAMS
 from naslab.study.outcome import Outcome
 
@@ -145,5 +146,5 @@ def _verdict(name: str, asked: float, ways: dict[str, Way]) -> str:
         outcome = f"compound and {rival.way} alone, the best single dimension, cannot be told apart"
     return (
         f"{name} at {asked:g} x macs: {outcome}: {difference:+.2f} points of accuracy, 90 % interval "
-        f"{difference - half:+.2f} to {difference + half:+.2f}, {len(compound.accuracies)} seeds"
+        f"{difference - half:+.2f} to {difference + half:+.2f}, {counted(len(compound.accuracies), 'seed')}"
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from naslab.errors import StudyError
+from naslab.errors import StudyError, counted
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.record import RunRecord, StudyRecord
 from naslab.ledger.scores import Score, scores_of
@@ -73,7 +73,7 @@ class StudyView(msgspec.Struct, frozen=True, kw_only=True):
 
         goals = ", ".join(f"{each.metric} {'up' if each.maximise else 'down'}" for each in self.problem.objectives)
         done = len(self.outcomes)
-        lead = f"{self.record.strategy}, {goals}; {done} of {self.record.trials} trials"
+        lead = f"{self.record.strategy}, {goals}; {done} of {counted(self.record.trials, 'trial')}"
         head = f"<p><b>{escape(self.record.name)}</b>: {escape(lead)}</p>"
         try:
             reference = reference_point(self.problem, self.outcomes)

@@ -23,7 +23,8 @@ from naslab.ledger.queries import same_trial
 from naslab.ledger.tables import outcomes, trials
 from naslab.metrics import is_described
 from naslab.pareto import is_non_dominated
-from naslab.study.outcome import Fidelity
+from naslab.study.finished import FinishedTrials
+from naslab.study.outcome import Fidelity, Outcome
 from naslab.study.problem import Objective
 
 MOST_READ = 8_000
@@ -82,6 +83,30 @@ def read_thinned(ledger: Ledger, name: str, objectives: Sequence[Objective] | No
             search_seconds=tuple(seconds[place] for place in places),
         ),
     )
+
+
+def leading(outcomes: Sequence[Outcome], objectives: Sequence[Objective]) -> list[Outcome]:
+    """The complete ones of `outcomes`; of more than 8,000 those alone that their front in `objectives` is made of.
+
+    It is that of the highest fidelity. With them are the best and the worst in each objective, so that the reference
+    point is that of all.
+    """
+    goals = [each for each in objectives if has_columns(each.metric, is_described(each.metric))]
+    finished = FinishedTrials.of(outcomes)
+    if len(finished) <= MOST_READ or len(goals) < len(objectives):
+        return [each for each in outcomes if each.is_complete]
+    losses = np.stack([each.loss(1.0) * finished.values(each.metric) for each in goals], axis=1)
+    measured = np.flatnonzero(finished.is_complete & np.isfinite(losses).all(axis=1))
+    if not len(measured):
+        return []
+    found, fidelity = losses[measured], finished.columns.fidelity[measured]
+    highest = max(np.unique(fidelity).tolist(), key=lambda place: finished.columns.fidelities[place])
+    compared = measured[fidelity == highest]
+    front = compared[is_non_dominated(losses[compared])]
+    chosen = np.concatenate((front, measured[found.argmin(0)], measured[found.argmax(0)]))
+    kept = np.zeros(len(finished), dtype=np.bool_)
+    kept[chosen] = True
+    return list(finished.where(kept))
 
 
 def _needed(numbers: NumberTable, goals: Sequence[Objective], asked: Sequence[Objective]) -> Places:

@@ -129,7 +129,7 @@ _DECLARATIONS: dict[type[Layer], Declaration] = {}
 
 
 def declare(kind: type[Layer], declaration: Declaration) -> None:
-    """Make a kind of layer known to every reading of a plan.
+    """Make `kind`, a kind of layer, known to every reading of a plan by its `declaration`.
 
     Raises `SpecError` where it is known already, and where another kind has its name: identities tell kinds by name.
     A kind that is written anew under its name, as in a notebook, may be declared again.
@@ -155,28 +155,53 @@ def declare(kind: type[Layer], declaration: Declaration) -> None:
 
 
 def declaration_of(layer: Layer) -> Declaration | None:
-    """The row of a layer; `None` where its kind was never declared."""
+    """The row of a `layer`; `None` where its kind was never declared.
+
+    >>> from naslab.arch.plan import Dropout
+    >>> declaration_of(Dropout(0.5)).passes_on
+    True
+    """
     return _DECLARATIONS.get(type(layer))
 
 
 def declared_layers() -> tuple[type[Layer], ...]:
-    """Every kind of layer that is declared."""
+    """Every kind of layer that is declared, in the order of their declaration.
+
+    >>> from naslab.arch.plan import Dropout
+    >>> Dropout in declared_layers()
+    True
+    """
     return tuple(_DECLARATIONS)
 
 
 def layer_kind(layer: Any) -> str:
-    """The name under which messages and tables show a layer."""
+    """The name under which messages and tables show a `layer`.
+
+    >>> from naslab.arch.plan import Dropout
+    >>> layer_kind(Dropout(0.5))
+    'Dropout'
+    """
     return type(layer).__name__
 
 
 def named_parts(layer: Layer) -> tuple[NamedPart, ...]:
-    """The parts of a combinator under the names that the built module has for them; none of another layer."""
+    """The parts of a combinator `layer` under the names that the built module has for them; none of another layer.
+
+    >>> from naslab.arch.plan import Dropout, seq
+    >>> [name for name, part in named_parts(seq(first=Dropout(0.1), second=Dropout(0.2)))]
+    ['first', 'second']
+    """
     row = declaration_of(layer)
     return () if row is None or row.parts is None else row.parts(layer)
 
 
 def words_of(layer: Layer) -> str:
-    """A layer in words; its class and fields where it declares none."""
+    """A `layer` in words; its class and fields where it declares none.
+
+    >>> from naslab.arch.plan import Dropout
+    >>> words_of(Dropout(0.5))
+    'dropout 0.5'
+    """
     row = declaration_of(layer)
     if row is not None and row.words is not None:
         return row.words(layer)
@@ -185,19 +210,34 @@ def words_of(layer: Layer) -> str:
 
 
 def makes_new_map(layer: Layer) -> bool:
-    """Whether a layer's output is its own, neither its input nor a part of it, and not kept for its gradient."""
+    """Whether the output of a `layer` is its own, neither its input nor a part of it, and not kept for its gradient.
+
+    >>> from naslab.arch.plan import Conv, Flatten
+    >>> makes_new_map(Conv(3, 8, 3)), makes_new_map(Flatten())
+    (True, False)
+    """
     row = declaration_of(layer)
     return row is not None and row.makes_new_map is not None and row.makes_new_map(layer)
 
 
 def channel_effect(layer: Layer) -> ChannelEffect | None:
-    """What a layer does to channels; `None` where it does not say."""
+    """What a `layer` does to channels; `None` where it does not say.
+
+    >>> from naslab.arch.plan import Act
+    >>> channel_effect(Act("relu"))
+    Keeps()
+    """
     row = declaration_of(layer)
     return None if row is None or row.channels is None else row.channels(layer)
 
 
 def weights_of(layer: Layer) -> tuple[Weight, ...] | None:
-    """The tensors of a layer's own module, those of its parts left out; `None` where it does not say."""
+    """The tensors of the own module of a `layer`, those of its parts left out; `None` where it does not say.
+
+    >>> from naslab.arch.plan import Linear
+    >>> [(each.name, each.shape) for each in weights_of(Linear(16, 10))]
+    [('weight', (10, 16)), ('bias', (10,))]
+    """
     row = declaration_of(layer)
     if row is None or (row.weights is None and row.parts is None):
         return None
@@ -205,21 +245,35 @@ def weights_of(layer: Layer) -> tuple[Weight, ...] | None:
 
 
 def keeps_zero(layer: Layer) -> bool:
-    """Whether a layer makes zeros of a map of zeros, whatever its weights are."""
+    """Whether a `layer` makes zeros of a map of zeros, whatever its weights are.
+
+    >>> from naslab.arch.plan import Act, Linear
+    >>> keeps_zero(Act("relu")), keeps_zero(Linear(16, 10))
+    (True, False)
+    """
     row = declaration_of(layer)
     return row is not None and row.keeps_zero is not None and row.keeps_zero(layer)
 
 
 def passes_on(layer: Layer) -> bool:
-    """Whether a layer's output is its input in evaluation mode."""
+    """Whether the output of a `layer` is its input in evaluation mode.
+
+    >>> from naslab.arch.plan import Act, Dropout
+    >>> passes_on(Dropout(0.5)), passes_on(Act("relu"))
+    (True, False)
+    """
     row = declaration_of(layer)
     return row is not None and row.passes_on
 
 
 def load_torch_module(layer: Layer) -> bool:
-    """Import the Python module that the layer's declaration names in `torch_module`; False where it names none.
+    """Import the Python module that the declaration of `layer` names in `torch_module`; False where it names none.
 
     Raises `SpecError` that names the layer where the import fails.
+
+    >>> class Plain(Layer, frozen=True): ...
+    >>> load_torch_module(Plain())
+    False
     """
     row = declaration_of(layer)
     if row is None or not row.torch_module:
@@ -234,17 +288,29 @@ def load_torch_module(layer: Layer) -> bool:
 
 
 def always(layer: Layer) -> bool:
-    """True of every layer: for fields of a declaration that hold for all layers of a kind."""
+    """True of every `layer`: for fields of a declaration that hold for all layers of a kind.
+
+    >>> always(Layer())
+    True
+    """
     return True
 
 
 def keeps_channels(layer: Layer) -> ChannelEffect:
-    """For `Declaration.channels`: every channel stays where it is."""
+    """For `Declaration.channels`: every channel stays where it is, whatever the `layer`.
+
+    >>> keeps_channels(Layer())
+    Keeps()
+    """
     return Keeps()
 
 
 def no_weights(layer: Layer) -> tuple[Weight, ...]:
-    """For `Declaration.weights`: there are none."""
+    """For `Declaration.weights`: there are none, whatever the `layer`.
+
+    >>> no_weights(Layer())
+    ()
+    """
     return ()
 
 

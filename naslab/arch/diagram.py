@@ -31,7 +31,7 @@ from naslab.arch.plan import (
 from naslab.arch.spec import ArchSpec
 from naslab.arch.summary import describe_stage
 from naslab.arch.tally import tally
-from naslab.errors import SpecError
+from naslab.errors import SpecError, counted
 
 AUXILIARY = "auxiliary"
 """Where the built module keeps its auxiliary heads."""
@@ -40,7 +40,7 @@ FEW_LAYERS = 4
 """A group of at most so many layers is described by them."""
 
 
-class Way(Enum):
+class Connection(Enum):
     """What an arrow carries into a join."""
 
     MAIN = "main"
@@ -48,7 +48,7 @@ class Way(Enum):
     GATE = "gate"
 
 
-class Box(msgspec.Struct, frozen=True):
+class DiagramBox(msgspec.Struct, frozen=True):
     """A layer, a join, or the group of `boxes`.
 
     `path` is unique in the diagram; a layer's is the path of its module in the built network. `name` is its
@@ -66,9 +66,9 @@ class Box(msgspec.Struct, frozen=True):
     params: int = 0
     macs: int = 0
     activations: int = 0
-    boxes: tuple[Box, ...] = ()
+    boxes: tuple[DiagramBox, ...] = ()
 
-    def leaves(self) -> Iterator[Box]:
+    def leaves(self) -> Iterator[DiagramBox]:
         """The layers and joins inside, in order; itself where it is one."""
         if not self.boxes:
             yield self
@@ -84,16 +84,16 @@ class Arrow(msgspec.Struct, frozen=True):
 
     source: str
     target: str
-    way: Way = Way.MAIN
+    way: Connection = Connection.MAIN
 
 
 class Diagram(msgspec.Struct, frozen=True):
     """A network as `boxes` in order, from `input` to `output`, and `arrows` between them."""
 
-    boxes: tuple[Box, ...]
+    boxes: tuple[DiagramBox, ...]
     arrows: tuple[Arrow, ...]
 
-    def leaves(self) -> Iterator[Box]:
+    def leaves(self) -> Iterator[DiagramBox]:
         """Every layer and join in order."""
         for box in self.boxes:
             yield from box.leaves()
@@ -109,7 +109,7 @@ class _Value(NamedTuple):
 class _Drawn(NamedTuple):
     """What a layer adds to a diagram, and the maps it makes: a history gives all that it remembers."""
 
-    boxes: tuple[Box, ...]
+    boxes: tuple[DiagramBox, ...]
     arrows: tuple[Arrow, ...]
     values: tuple[_Value, ...]
 
@@ -125,7 +125,7 @@ def diagram(arch: ArchSpec, auxiliary: bool = False) -> Diagram:
     >>> [(box.name, box.words) for box in diagram(arch).boxes][1:3]
     [('stages[0]', '2 x mbconv kernel 3 expansion 6, 4 wide'), ('head', 'global average pool, flatten, linear 4 to 2')]
     """
-    entry = Box("input", "input", "Input", "an image", arch.input, arch.input)
+    entry = DiagramBox("input", "input", "Input", "an image", arch.input, arch.input)
     drawn = _draw(lower(arch, auxiliary), "", (_Value("input", arch.input),))
     last = drawn.values[-1]
     told = {
@@ -137,11 +137,12 @@ def diagram(arch: ArchSpec, auxiliary: bool = False) -> Diagram:
     for box in drawn.boxes:
         name, words = told.get(box.path, (box.name, box.words))
         boxes.append(msgspec.structs.replace(box, name=name, words=words))
-    end = Box("output", "output", "Output", f"logits of {arch.num_classes} classes", last.shape, last.shape)
+    logits = f"logits of {counted(arch.num_classes, 'class', 'classes')}"
+    end = DiagramBox("output", "output", "Output", logits, last.shape, last.shape)
     return Diagram((entry, *boxes, end), (*drawn.arrows, Arrow(last.path, "output")))
 
 
-def is_auxiliary(box: Box) -> bool:
+def is_auxiliary(box: DiagramBox) -> bool:
     """Whether a box is an auxiliary head or a part of one, which the cost of a network leaves out."""
     return box.path.startswith(f"{AUXILIARY}.")
 
@@ -165,21 +166,25 @@ def _part(name: str, layer: Layer, path: str, values: tuple[_Value, ...]) -> _Dr
     return drawn._replace(boxes=(_group(inner, name, layer, drawn, values[-1].shape),))
 
 
-def _group(path: str, name: str, layer: Layer, drawn: _Drawn, in_shape: Shape) -> Box:
+def _group(path: str, name: str, layer: Layer, drawn: _Drawn, in_shape: Shape) -> DiagramBox:
     boxes = drawn.boxes
     layers = [box for box in boxes if box.kind not in JOINS]
     if len(layers) <= FEW_LAYERS and not any(box.boxes for box in boxes):
         words = ", ".join(box.words for box in layers)
     else:
         words = words_of(layer)
-    params, macs, activations = (sum(getattr(box, count) for box in boxes) for count in Box.__struct_fields__[6:9])
-    return Box(path, name, layer_kind(layer), words, in_shape, drawn.values[-1].shape, params, macs, activations, boxes)
+    params, macs, activations = (
+        sum(getattr(box, count) for box in boxes) for count in DiagramBox.__struct_fields__[6:9]
+    )
+    return DiagramBox(
+        path, name, layer_kind(layer), words, in_shape, drawn.values[-1].shape, params, macs, activations, boxes
+    )
 
 
 def _layer(layer: Layer, path: str, values: tuple[_Value, ...]) -> _Drawn:
     before = values[-1]
     total = tally(layer, before.shape)
-    box = Box(
+    box = DiagramBox(
         path,
         path.rpartition(".")[2],
         layer_kind(layer),
@@ -197,9 +202,9 @@ def _identity(layer: Identity, path: str, values: tuple[_Value, ...]) -> _Drawn:
     return _Drawn((), (), values[-1:])
 
 
-def _join(path: str, kind: str, ways: list[tuple[_Value, Way]], out_shape: Shape, words: str = "") -> _Drawn:
+def _join(path: str, kind: str, ways: list[tuple[_Value, Connection]], out_shape: Shape, words: str = "") -> _Drawn:
     """The place where maps become one."""
-    box = Box(path, kind.lower(), kind, words or JOINS[kind], ways[0][0].shape, out_shape)
+    box = DiagramBox(path, kind.lower(), kind, words or JOINS[kind], ways[0][0].shape, out_shape)
     return _Drawn((box,), tuple(Arrow(value.path, path, way) for value, way in ways), (_Value(path, out_shape),))
 
 
@@ -238,14 +243,14 @@ def _residual(layer: Residual, path: str, values: tuple[_Value, ...]) -> _Drawn:
     shortcut = _part("shortcut", layer.shortcut, path, values[-1:])
     out = body.values[-1]
     words = JOINS["Add"] if layer.scale == 1.0 else f"shortcut + {layer.scale:g} x body"
-    ways = [(out, Way.MAIN), (shortcut.values[-1], Way.SHORTCUT)]
+    ways = [(out, Connection.MAIN), (shortcut.values[-1], Connection.SHORTCUT)]
     total = _join(f"{path} add", "Add", ways, out.shape, words)
     return _together([body, shortcut, total], total.values)
 
 
 def _gate(layer: Gate, path: str, values: tuple[_Value, ...]) -> _Drawn:
     body = _inlined("body", layer.body, path, values[-1:])
-    ways = [(values[-1], Way.MAIN), (body.values[-1], Way.GATE)]
+    ways = [(values[-1], Connection.MAIN), (body.values[-1], Connection.GATE)]
     product = _join(f"{path} multiply", "Multiply", ways, values[-1].shape)
     return _together([body, product], product.values)
 
@@ -255,7 +260,7 @@ def _concat(layer: Concat, path: str, values: tuple[_Value, ...]) -> _Drawn:
     if len(branches) == 1:
         return _together(branches, branches[0].values)
     outs = [branch.values[-1] for branch in branches]
-    stack = _join(f"{path} stack", "Stack", [(out, Way.MAIN) for out in outs], _stacked(outs))
+    stack = _join(f"{path} stack", "Stack", [(out, Connection.MAIN) for out in outs], _stacked(outs))
     return _together([*branches, stack], stack.values)
 
 
@@ -269,7 +274,7 @@ def _dag(layer: Dag, path: str, values: tuple[_Value, ...]) -> _Drawn:
         value = _Value(reads[node.inputs[0]].path, joined_shape(node, shapes))
         if len(node.inputs) > 1:
             place = inner if type(node.layer) is Identity else f"{inner} {node.join}"
-            ways = [(reads[index], Way.MAIN) for index in node.inputs]
+            ways = [(reads[index], Connection.MAIN) for index in node.inputs]
             parts.append(_join(place, _NODE_JOINS[node.join], ways, value.shape))
             value = parts[-1].values[-1]
         parts.append(_part(name, running(node).layer, path, (value,)))
@@ -277,7 +282,7 @@ def _dag(layer: Dag, path: str, values: tuple[_Value, ...]) -> _Drawn:
     outs = [reads[index] for index in layer.outputs]
     if len(outs) == 1:
         return _together(parts, (outs[0],))
-    stack = _join(f"{path} stack", "Stack", [(out, Way.MAIN) for out in outs], _stacked(outs))
+    stack = _join(f"{path} stack", "Stack", [(out, Connection.MAIN) for out in outs], _stacked(outs))
     return _together([*parts, stack], stack.values)
 
 

@@ -39,7 +39,7 @@ _LABELS = "names"
 """The field of combinators that says what the layers inside are called."""
 
 
-class Row(NamedTuple):
+class LayerRow(NamedTuple):
     """A layer: the `digest` of all its fields but its rates of stochastic depth, and the `rates`.
 
     The rates of layers inside it are among them. `packed` are both as bytes.
@@ -58,14 +58,14 @@ def layer_rows(layer: Layer) -> Rows:
     return b"".join([row.packed for row in rows_in(layer)])
 
 
-def rows_in(layer: Layer) -> list[Row]:
+def rows_in(layer: Layer) -> list[LayerRow]:
     """The rows of `layer`: none where it passes its input on, those of a sequence's layers in order."""
-    found: list[Row] = []
+    found: list[LayerRow] = []
     _add_rows(layer, found)
     return found
 
 
-def _add_rows(layer: Layer, found: list[Row]) -> None:
+def _add_rows(layer: Layer, found: list[LayerRow]) -> None:
     if isinstance(layer, Sequence):
         for each in layer.layers:
             if type(each) in _NESTED:
@@ -80,21 +80,21 @@ def _add_rows(layer: Layer, found: list[Row]) -> None:
         found.append(_row(layer) if type(layer) in _NESTED else _row_of[layer])
 
 
-def _row(layer: Layer) -> Row:
+def _row(layer: Layer) -> LayerRow:
     rates: list[float] = []
     return _new_row(_essence_of_fields(layer, rates), rates)
 
 
-def _new_row(essence: dict[str, Any], rates: list[float]) -> Row:
+def _new_row(essence: dict[str, Any], rates: list[float]) -> LayerRow:
     digest = digest_of(essence)
-    return Row(digest, tuple(rates), digest + b"".join(map(rate_bytes, rates)) if rates else digest)
+    return LayerRow(digest, tuple(rates), digest + b"".join(map(rate_bytes, rates)) if rates else digest)
 
 
-_row_of: Memo[Layer, Row] = Memo(_row, limit=1 << 16)
+_row_of: Memo[Layer, LayerRow] = Memo(_row, limit=1 << 16)
 """Rows of small layers: a network has many of few kinds."""
 
 
-def _graph_row(layer: Dag) -> Row:
+def _graph_row(layer: Dag) -> LayerRow:
     """The row of a graph, its nodes in the order that does not depend on how it is written."""
     parts = [_node_part[node.layer] for node in layer.nodes]
     keys = [
@@ -132,7 +132,7 @@ def _new_node_part(layer: Layer) -> tuple[bytes, str, tuple[float, ...]]:
 
 
 _node_part: Memo[Layer, tuple[bytes, str, tuple[float, ...]]] = Memo(_new_node_part)
-_graph_row_of: Memo[Dag, Row] = Memo(_graph_row)
+_graph_row_of: Memo[Dag, LayerRow] = Memo(_graph_row)
 
 
 def essence_of(value: Any, rates: list[float]) -> Any:

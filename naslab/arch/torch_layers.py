@@ -36,7 +36,7 @@ _FILES: dict[str, ModuleType] = {}
 
 
 def declare_module(kind: type[Layer], row: TorchLayer) -> None:
-    """Say how a kind of layer is built. Raises `SpecError` where that is said already.
+    """Say by `row` how `kind`, a kind of layer, is built. Raises `SpecError` where that is said already.
 
     >>> from naslab.arch.build import module_of
     >>> class Mirror(Layer, frozen=True):
@@ -53,7 +53,12 @@ def declare_module(kind: type[Layer], row: TorchLayer) -> None:
 
 
 def torch_layer(layer: Layer) -> TorchLayer:
-    """The torch row of a layer. Raises `SpecError` where there is none."""
+    """The torch row of a `layer`. Raises `SpecError` where there is none.
+
+    >>> from naslab.arch.plan import Dropout
+    >>> torch_layer(Dropout(0.5)).build(Dropout(0.5))
+    Dropout(p=0.5, inplace=False)
+    """
     row = _ROWS.get(type(layer))
     if row is None and load_torch_module(layer):
         row = _ROWS.get(type(layer))
@@ -63,10 +68,20 @@ def torch_layer(layer: Layer) -> TorchLayer:
 
 
 def writer_of(module: nn.Module) -> Writer | None:
-    """How the call that makes a module is written; `None` where it prints as that call."""
+    """How the call that makes a `module` is written; `None` where it prints as that call.
+
+    >>> writer_of(nn.Dropout(0.5)) is None
+    True
+    """
     return _WRITERS.get(type(module))
 
 
 def file_of(kind: type[nn.Module]) -> ModuleType | None:
-    """The file that an exported network needs as a whole for modules of a class; `None` where the class is enough."""
+    """The file that an exported network needs as a whole for modules of the class `kind`.
+
+    `None` where the class is enough.
+
+    >>> file_of(nn.Dropout) is None
+    True
+    """
     return _FILES.get(kind.__module__)

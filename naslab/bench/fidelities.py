@@ -77,7 +77,7 @@ class LadderTrace(NamedTuple):
         return float(self.best[within[-1]]) if len(within) else np.inf
 
 
-def climb(
+def successive_halving(
     domain: TableDomain,
     ladder: Ladder,
     losses: NDArray[np.float64],
@@ -106,7 +106,7 @@ def climb(
             except SpaceExhaustedError:
                 break
             found = domain.space.row(genome)
-            assert found is not None, "admission lets only rows through"
+            assert found is not None, "the filter lets only rows through"
             due, genomes[found] = (0, found), genome
         rung, row = due
         luck = np.random.default_rng([seed, 17, rung, row]).standard_normal()

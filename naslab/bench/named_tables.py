@@ -12,14 +12,34 @@ from naslab.bench.table import TableDomain
 
 
 class LoadTable(Protocol):
-    """What reads a table from the folder of data sets."""
+    """What reads a table from the folder of data sets: a function, and a row of `NAMED_TABLES`.
+
+    It is called once a comparison, in the driver, and gives an equal table for equal arguments.
+
+    >>> import numpy as np
+    >>> from naslab.bench.table import TableSpace
+    >>> from naslab.space.genome import Hole
+    >>> accuracies, macs = np.array([[91.0], [93.0], [92.5]]), np.array([[9e6], [25e6], [49e6]])
+    >>> def load_kernels(data_dir, objectives, features, duration):
+    ...     space = TableSpace([Hole(path="kernel", options=(3, 5, 7))], np.array([[0], [1], [2]]))
+    ...     return TableDomain(space, losses=-accuracies, features=np.log(macs))
+    >>> table = NamedTable(load_kernels, costs=("macs",)).load(Path("data"), ["accuracy"], ["macs"], None)
+    >>> table.look_up(table.space.genome(1)).losses
+    (-93.0,)
+    """
 
     def __call__(
         self, data_dir: Path, objectives: Sequence[str], features: Sequence[str], duration: str | None
     ) -> TableDomain:
-        """The table of `data_dir` for `objectives`, with the columns `features` known before training.
+        """The table in the folder `data_dir`, a row a network.
 
-        Trainings take time in proportion to the column `duration`.
+        `objectives` are the columns to be good at, one or more, each as a loss to be small in its own unit (accuracies
+        in per cent, negated); those known before training are said to be. `features` are the columns that a model may
+        learn from, as natural logarithms. Trainings take time in proportion to the column `duration`, all as long for
+        `None`.
+
+        Raises `UnknownNameError` for a column that the table does not have, `SpecError` for no objective and for a
+        column named twice, and `DataError` where the table cannot be read.
         """
         ...
 

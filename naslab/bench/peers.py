@@ -33,15 +33,26 @@ PEERS = {
 
 
 def peer_names() -> list[str]:
-    """The peers whose packages are installed, sorted."""
+    """The peers whose packages are installed, sorted.
+
+    >>> set(peer_names()) <= set(PEERS)
+    True
+    """
     return sorted(name for name, peer in PEERS.items() if importlib.util.find_spec(peer.package) is not None)
 
 
 def make_contender(name: str, domain: Domain, seed: int = 0) -> Search:
-    """A strategy or a peer by name, on a table.
+    """The strategy or the peer `name` on a `domain`, such as a table of known results.
 
     Raises what `make_search` raises, and `SpecError` where a peer's package is not installed, or where the peer cannot
     do what is asked.
+
+    >>> import numpy as np
+    >>> from naslab.bench.table import TableDomain, TableSpace
+    >>> space = TableSpace([Hole(path="kernel", options=(3, 5, 7))], np.array([[0], [1], [2]]))
+    >>> domain = TableDomain(space, losses=-np.array([[91.0], [93.0], [92.5]]))
+    >>> len(make_contender("random", domain).ask(2))
+    2
     """
     peer = PEERS.get(name)
     if peer is None:
@@ -56,10 +67,22 @@ def make_contender(name: str, domain: Domain, seed: int = 0) -> Search:
 
 
 def knobs_of(domain: Domain) -> list[Hole]:
-    """The choices of a domain's space that have more than one option."""
+    """The choices of the space of `domain` that have more than one option, in its order.
+
+    >>> import numpy as np
+    >>> from naslab.bench.table import TableDomain, TableSpace
+    >>> choices = [Hole(path="kernel", options=(3, 5)), Hole(path="width", options=(8,))]
+    >>> domain = TableDomain(TableSpace(choices, np.array([[0, 0], [1, 0]])), losses=np.array([[2.0], [1.0]]))
+    >>> [hole.path for hole in knobs_of(domain)]
+    ['kernel']
+    """
     return [hole for hole in domain.space.holes() if len(hole.options) > 1]
 
 
 def worst_loss(history: OutcomeHistory) -> float:
-    """The worst first loss told, 0 before there is one: what a failure is told as."""
+    """The worst first loss of `history`, 0 before there is one: what a failure is told as.
+
+    >>> worst_loss(OutcomeHistory(num_objectives=1))
+    0.0
+    """
     return max((each.losses[0] for each in history.told if each.losses is not None), default=0.0)

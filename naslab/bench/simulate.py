@@ -79,7 +79,7 @@ def simulate(
                 break
             ask_seconds.append(time.process_time() - start)
             row = domain.space.row(proposal.genome)
-            assert row is not None, "admission lets only rows through"
+            assert row is not None, "the filter lets only rows through"
             job = _start(domain, cluster, len(ask_seconds) - 1, row, proposal.origin, now, seed)
             heapq.heappush(running, (job.finished, job.ask, job))
         if running:

@@ -10,7 +10,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from naslab.errors import DataError
+from naslab.errors import DataError, counted
 from naslab.space import Genome
 from naslab.space.genome import Gene, Hole, other_option
 from naslab.strategies.domain import Network
@@ -129,7 +129,7 @@ class TableDomain:
         prior: Prior | None = None,
     ) -> None:
         if len(losses) != space.size():
-            raise DataError(f"a table of {space.size()} rows needs as many losses, got {len(losses)}")
+            raise DataError(f"a table of {counted(space.size(), 'row')} needs as many losses, got {len(losses)}")
         self.space = space
         self.losses = losses
         self.networks = np.arange(len(losses)) if networks is None else networks

@@ -22,14 +22,14 @@ SCORES = (*get_args(ScoredProxy), "ensemble")
 """Columns that are scores, larger for better, wherever they are named as features."""
 
 
-class Row(NamedTuple):
+class TableRow(NamedTuple):
     """A row of the file: its line there, and its cells by column."""
 
     line: int
     cells: dict[str, str]
 
 
-Rows = Sequence[Row]
+Rows = Sequence[TableRow]
 
 
 def load_table(
@@ -78,7 +78,7 @@ def load_table(
     return table.scored(scores, np.stack([_numbers(path, kept, name) for name in scores], axis=1)[once])
 
 
-def _rows(path: Path) -> list[Row]:
+def _rows(path: Path) -> list[TableRow]:
     try:
         header, lines = read_rows(path)
     except ReadError as error:
@@ -91,7 +91,7 @@ def _rows(path: Path) -> list[Row]:
     for line, cells in lines:
         if len(cells) != len(header):
             raise DataError(f"{path}, line {line}: has {len(cells)} cells, the header {len(header)}")
-    return [Row(line, dict(zip(header, cells, strict=True))) for line, cells in lines]
+    return [TableRow(line, dict(zip(header, cells, strict=True))) for line, cells in lines]
 
 
 def _check_columns(

@@ -14,6 +14,7 @@ from naslab.cli.options import (
     ExecutorOption,
     GpusOption,
     MaxImagesOption,
+    MemoryOption,
     OutOption,
     RayAddressOption,
     SpaceArgument,
@@ -22,7 +23,7 @@ from naslab.cli.options import (
     workers_of,
 )
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table, say
-from naslab.errors import SpecError
+from naslab.errors import SpecError, counted
 
 if TYPE_CHECKING:
     from naslab.analysis.calibration import CalibrationTable
@@ -72,6 +73,7 @@ def calibrate(
     gpus_per_worker: GpusOption = None,
     ray_address: RayAddressOption = None,
     timeout: TimeoutOption = None,
+    memory: MemoryOption = None,
     study: Annotated[
         str | None,
         typer.Option(
@@ -107,7 +109,7 @@ def calibrate(
         max_images=max_images,
         epochs=epochs,
         seed=seed,
-        workers=workers_of(executor, workers, gpus_per_worker, ray_address, timeout),
+        workers=workers_of(executor, workers, gpus_per_worker, ray_address, timeout, memory),
         ledger=ledger,
         study=study,
         data_dir=data_dir,
@@ -147,7 +149,9 @@ def calibrate_latency(
         print_json({"target": f"predicted:{out}", "num_known": len(model.known), "judged": judged})
         return
     rows = [(name, getattr(judged, name)) for name in judged.__struct_fields__]
-    print_table((f"{model.space} in {target}", ""), rows, title=f"predicted:{out}, from {len(model.known)} networks")
+    print_table(
+        (f"{model.space} in {target}", ""), rows, title=f"predicted:{out}, from {counted(len(model.known), 'network')}"
+    )
 
 
 def tell(event: Event) -> None:
@@ -183,7 +187,8 @@ def print_calibration(table: CalibrationTable) -> None:
     ]
     heads = ("estimator", "networks", "failed", "tau", "rho", "tau, top", "rho, top", "precision", "wall s", "device s")
     title = (
-        f"{table.space} on {table.dataset}, reference {table.reference}: {table.num_networks} networks, the top "
+        f"{table.space} on {table.dataset}, reference {table.reference}: "
+        f"{counted(table.num_networks, 'network')}, the top "
         f"{table.num_top} are the best tenth; 90 % intervals"
     )
     print_table(heads, rows, title=title)

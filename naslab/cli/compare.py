@@ -12,7 +12,7 @@ import typer
 from naslab.cli.fit_scaling import require_figure_name
 from naslab.cli.help_text import Command
 from naslab.cli.output import JsonOption, print_json, print_table, say
-from naslab.errors import SpecError, UnknownNameError
+from naslab.errors import SpecError, UnknownNameError, counted
 from naslab.metrics import ACCURACY
 
 if TYPE_CHECKING:
@@ -220,7 +220,7 @@ def progress_line(trials: int, quiet: bool) -> Callable[[str, Standing], None]:
 def title(table: str, domain: TableDomain) -> str:
     """The table in words."""
     aims = ", ".join(f"{each.metric} {'up' if each.maximise else 'down'}" for each in domain.objectives)
-    return f"{Path(table).stem}: {domain.num_networks:,} networks, {aims}"
+    return f"{Path(table).stem}: {counted(domain.num_networks, 'network', form=',')}, {aims}"
 
 
 def summary(table: str, domain: TableDomain, found: Comparison, trials: int, cluster: Cluster) -> dict[str, Any]:
@@ -264,7 +264,7 @@ def show(table: str, domain: TableDomain, found: Comparison, cluster: Cluster) -
     print_table(
         ("strategy", "seeds", "evaluations to top", "seconds to target", "workers busy", "wasted", "ms an ask"),
         rows,
-        title=f"{cluster.workers} simulated worker{'s' if cluster.workers > 1 else ''}, medians over seeds",
+        title=f"{counted(cluster.workers, 'simulated worker')}, medians over seeds",
     )
 
 

@@ -14,6 +14,7 @@ from naslab.cli.options import (
     ExecutorOption,
     GpusOption,
     MaxImagesOption,
+    MemoryOption,
     ModelArgument,
     OutOption,
     RayAddressOption,
@@ -32,7 +33,7 @@ from naslab.cli.output import (
     say,
     tell,
 )
-from naslab.errors import NaslabError, SpecError
+from naslab.errors import NaslabError, SpecError, counted
 from naslab.metrics import MACS, PARAMS
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def fit_scaling(
     gpus_per_worker: GpusOption = None,
     ray_address: RayAddressOption = None,
     timeout: TimeoutOption = None,
+    memory: MemoryOption = None,
     study: Annotated[
         str | None, typer.Option(help="The study's name; by default MODEL-scaling.", rich_help_panel="Study")
     ] = None,
@@ -108,7 +110,7 @@ def fit_scaling(
             tolerance=tolerance,
             rounding=rounding,
             grid=by_hand,
-            workers=workers_of(executor, workers, gpus_per_worker, ray_address, timeout),
+            workers=workers_of(executor, workers, gpus_per_worker, ray_address, timeout, memory),
             ledger=ledger,
             study=study,
             data_dir=data_dir,
@@ -196,7 +198,7 @@ def show_fit(fit: CompoundFit) -> None:
             )
             for point, share in zip(fit.points, fit.win_shares, strict=True)
         ],
-        title=f"{fit.ratio:g} x the macs of {fit.model} on {fit.dataset}, {fit.epochs} epochs",
+        title=f"{fit.ratio:g} x the macs of {fit.model} on {fit.dataset}, {counted(fit.epochs, 'epoch')}",
     )
     parts = []
     for name in ("alpha", "beta", "gamma"):

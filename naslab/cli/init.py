@@ -10,6 +10,7 @@ import typer
 from naslab.cli.help_text import Command
 from naslab.cli.options import DataDirOption
 from naslab.cli.output import JsonOption, print_json, say, tell
+from naslab.errors import counted
 
 
 def init(
@@ -33,7 +34,10 @@ def init(
         size = starter.space.size()
         print_json({"file": str(path), "size": size, "median_macs": starter.median_macs, "dataset": dataset})
         return
-    tell(f"{path}: {starter.space.size():,} networks, half of them with at most {starter.median_macs:,} macs")
+    tell(
+        f"{path}: {counted(starter.space.size(), 'network', form=',')}, half of them with at most "
+        f"{starter.median_macs:,} macs"
+    )
     say(f"next: naslab search {path} --dataset {dataset} --trials 50 --limit 'macs<={2 * starter.median_macs}'")
 
 

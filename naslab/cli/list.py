@@ -10,6 +10,7 @@ import typer
 from naslab.cli.help_text import REGISTRIES, Command
 from naslab.cli.output import JsonOption, print_json, print_table
 from naslab.errors import UnknownNameError
+from naslab.outside import Group, published
 
 Row = tuple[str, str]
 """A name, and what it is in a line."""
@@ -35,6 +36,17 @@ def list_names(
         print_json([{"name": name, "summary": summary} for name, summary in rows])
         return
     print_table((kind or "kind", ""), rows)
+
+
+def _and_published(own: Callable[[], Iterable[Row]], group: Group) -> Callable[[], Iterable[Row]]:
+    """The `own` names, and behind them those that installed distributions publish in an entry point `group`."""
+
+    def rows() -> Iterable[Row]:
+        yield from own()
+        for name, values in published(group).items():
+            yield name, f"published by an installed package: {' and '.join(values)}"
+
+    return rows
 
 
 def _first_line(text: str | None) -> str:
@@ -93,14 +105,14 @@ def _names(registry: str) -> Callable[[], Iterable[Row]]:
 
 
 KINDS: dict[str, Callable[[], Iterable[Row]]] = {
-    "strategies": _strategies,
-    "estimators": _estimators,
+    "strategies": _and_published(_strategies, "naslab.strategies"),
+    "estimators": _and_published(_estimators, "naslab.estimators"),
     "recipes": _names("recipes"),
-    "blocks": _blocks,
-    "metrics": _metrics,
+    "blocks": _and_published(_blocks, "naslab.blocks"),
+    "metrics": _and_published(_metrics, "naslab.metrics"),
     "spaces": _spaces,
     "networks": _networks,
-    "datasets": _names("datasets"),
+    "datasets": _and_published(_names("datasets"), "naslab.datasets"),
     "targets": _targets,
     "rules": _names("rules"),
     "roundings": _names("roundings"),

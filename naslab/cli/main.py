@@ -47,7 +47,7 @@ from naslab.cli import (
 )
 from naslab.cli.many_values import spread
 from naslab.cli.output import say, tell
-from naslab.errors import NaslabError, shortened, shown
+from naslab.errors import MOST_OF_A_MESSAGE, NaslabError, shortened, shown
 from naslab.passwords import without_passwords
 
 UsageError: Any = typer.BadParameter.__base__
@@ -55,24 +55,27 @@ UsageError: Any = typer.BadParameter.__base__
 
 
 class Group(TyperGroup):
-    """The commands; what typer quotes of a command line is shown without passwords."""
+    """The commands; a command line that typer cannot read is refused in one line, without passwords."""
 
     def make_context(self, *given: Any, **more: Any) -> Any:
-        with _shown_without_passwords():
+        with _refused_in_one_line():
             return super().make_context(*given, **more)
 
     def invoke(self, ctx: Any) -> Any:
-        with _shown_without_passwords():
+        with _refused_in_one_line():
             return super().invoke(ctx)
 
 
 @contextmanager
-def _shown_without_passwords() -> Iterator[None]:
+def _refused_in_one_line() -> Iterator[None]:
     try:
         yield
     except UsageError as error:
-        error.message = without_passwords(error.message)
-        raise
+        if type(error).__name__ == "NoArgsIsHelpError":  # the help where nothing was asked for
+            raise
+        told = " ".join(error.format_message().split()).removesuffix(".")
+        place = "naslab" if error.ctx is None else error.ctx.command_path
+        raise NaslabError(f"{without_passwords(told)}; see {place} --help") from None
 
 
 app = typer.Typer(
@@ -138,10 +141,6 @@ for each in (
     worker,
 ):
     each.register(app)
-
-
-MOST_OF_A_MESSAGE = 2000
-"""Characters of the message that the command ends with."""
 
 
 def refuse(message: str) -> NoReturn:

@@ -8,6 +8,7 @@ import typer
 
 from naslab.cli.help_text import Command
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, tell
+from naslab.errors import counted
 
 
 def mirror(
@@ -28,7 +29,7 @@ def mirror(
     if json:
         print_json({"study": mirrored.study, "added": mirrored.num_added, "trials": mirrored.num_trials})
         return
-    tell(f"study {mirrored.study}: {mirrored.num_added} trials added, {mirrored.num_trials} in all")
+    tell(f"study {mirrored.study}: {counted(mirrored.num_added, 'trial')} added, {mirrored.num_trials} in all")
 
 
 def register(app: typer.Typer) -> None:

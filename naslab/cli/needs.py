@@ -69,13 +69,19 @@ def _trains(given: Mapping[str, Any]) -> bool:
     return given["estimator"] is None or read_name(given["estimator"]).trains
 
 
+def _goes_on(given: Mapping[str, Any]) -> bool:
+    from naslab.estimators.named import read_name
+
+    return given["estimator"] is None or read_name(given["estimator"]).row.goes_on
+
+
 def _reads_recipe(given: Mapping[str, Any]) -> bool:
     from naslab.estimators.named import read_name
 
     if given["estimator"] is None:
         return True
     name = read_name(given["estimator"]).row
-    return name.kind != "proxy" and name.name not in ("full", "table")
+    return name.kind != "proxy" and not name.brings_data and name.name not in ("full", "table")
 
 
 def _runs_in_torch(given: Mapping[str, Any]) -> bool:
@@ -147,14 +153,14 @@ NEEDS: dict[str, dict[str, Need]] = {
         "epochs": unless("rungs", "which says the epochs of each rung"),
         "recipe": of_images(Need("has no effect beside an --estimator that does not train by it", _reads_recipe)),
         "keep": needs("rungs"),
-        **dict.fromkeys(("rungs", "stop_early", "inherit"), of_images(_BY_ESTIMATOR)),
-        "pretrained": of_images(unless("estimator", "which trains in its own way or not at all")),
+        **dict.fromkeys(("rungs", "stop_early", "inherit"), _BY_ESTIMATOR),
+        "pretrained": Need("has no effect beside an --estimator that trains in its own way or not at all", _goes_on),
         **dict.fromkeys(("kind", "levels", "head_channels"), _DENSE),
         **dict.fromkeys(("least_match", "keep_channels"), needs("pretrained")),
         "estimator": of_images(ALWAYS),
         "prior": of_images(ALWAYS),
         "pool": needs("prior"),
-        **_always("baseline", "executor", "workers", "gpus_per_worker", "timeout"),
+        **_always("baseline", "executor", "workers", "gpus_per_worker", "timeout", "memory"),
         "ray_address": needs_value("executor", "ray"),
         **_always("study", "ledger", "accept_changes", "json"),
     },
@@ -173,7 +179,7 @@ NEEDS: dict[str, dict[str, Need]] = {
     "fit-scaling": {
         **_always("model", "budget_ratio", "grid", "tolerance", "rounding", "resolution", "dataset", "max_images"),
         **dict.fromkeys(("points", "step"), _BY_GRID),
-        **_always("data_dir", "epochs", "seeds", "executor", "workers", "gpus_per_worker", "timeout"),
+        **_always("data_dir", "epochs", "seeds", "executor", "workers", "gpus_per_worker", "timeout", "memory"),
         "ray_address": needs_value("executor", "ray"),
         **_always("study", "ledger", "save_to", "out", "json"),
     },
@@ -194,7 +200,7 @@ NEEDS: dict[str, dict[str, Need]] = {
         **_always("space", "sample", "seed", "target", "out", "json"),
         "known": needs("target"),
         **dict.fromkeys(("estimators", "reference", "dataset", "max_images", "data_dir", "executor"), _OF_ESTIMATES),
-        **dict.fromkeys(("workers", "gpus_per_worker", "timeout", "study", "ledger"), _OF_ESTIMATES),
+        **dict.fromkeys(("workers", "gpus_per_worker", "timeout", "memory", "study", "ledger"), _OF_ESTIMATES),
         "epochs": needs_value("reference", "full"),
         "ray_address": needs_value("executor", "ray"),
     },

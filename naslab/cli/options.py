@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import typer
 
+from naslab.errors import shown
 from naslab.lab.search_options import TOLD
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ WorkersOption = Annotated[int | None, search_option("workers", min=1)]
 GpusOption = Annotated[float | None, search_option("gpus_per_worker", of="workers", min=0, max=1)]
 RayAddressOption = Annotated[str | None, search_option("ray_address", of="workers")]
 TimeoutOption = Annotated[float | None, search_option("timeout", of="workers")]
+MemoryOption = Annotated[str | None, search_option("memory", of="workers")]
 
 LicenceOption = Annotated[
     str | None, typer.Option(help="What others may do with the network, for its facts.", rich_help_panel="Output")
@@ -95,13 +97,28 @@ def workers_of(
     gpus_per_worker: float | None,
     ray_address: str | None,
     timeout: float | None,
+    memory: str | None,
 ) -> Workers:
-    """The workers that `executor`, `workers`, `gpus_per_worker`, `ray_address` and `timeout` ask for.
+    """The workers that `executor`, `workers`, `gpus_per_worker`, `ray_address`, `timeout` and `memory` ask for.
 
-    `timeout` is in seconds.
+    `timeout` is in seconds, `memory` in bytes, as `4G`. Raises `typer.BadParameter` for a memory that is no number.
     """
     from naslab.execution.workers import Workers
 
     return Workers(
-        kind=executor, count=workers, gpus_per_worker=gpus_per_worker, address=ray_address, timeout_seconds=timeout
+        kind=executor,
+        count=workers,
+        gpus_per_worker=gpus_per_worker,
+        address=ray_address,
+        timeout_seconds=timeout,
+        memory_bytes=None if memory is None else _bytes_of(memory),
     )
+
+
+def _bytes_of(text: str) -> int:
+    from naslab.study.problem import read_number
+
+    try:
+        return int(read_number(text.strip().removesuffix("B")))
+    except (ValueError, OverflowError):
+        raise typer.BadParameter(f"--memory must be a number of bytes, as 4G or 500M, got '{shown(text)}'") from None

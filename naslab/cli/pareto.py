@@ -11,6 +11,7 @@ import typer
 
 from naslab.cli.help_text import Command
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table, say, tell
+from naslab.errors import counted
 from naslab.metrics import ACCURACY, LATENCY, OWN_METRICS, SHOWN_METRICS, shown_as
 
 if TYPE_CHECKING:
@@ -133,7 +134,10 @@ def print_front(table: FrontTable, title: str, more: Sequence[str] = (), takes: 
     for each in takes:
         tell(f"take trial {each.trial}: {each.words}")
     if table.num_lower:
-        tell(f"{table.num_lower} networks stayed below {table.points[0].epochs} epochs and are not compared")
+        tell(
+            f"{counted(table.num_lower, 'network')} stayed below {counted(table.points[0].epochs, 'epoch')} and "
+            f"{'is' if table.num_lower == 1 else 'are'} not compared"
+        )
 
 
 def register(app: typer.Typer) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import socket
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
@@ -15,9 +16,12 @@ from rich.text import Text
 from naslab.analysis.facts import budget_words
 from naslab.analysis.front import comparable, losses_of
 from naslab.analysis.labels import label_of
+from naslab.analysis.pace import TimeLeft
 from naslab.analysis.reference import ReferencePoint, reference_point
+from naslab.analysis.thinned import MOST_READ, leading
 from naslab.arch.summary import describe_arch
 from naslab.cli.output import idle_strides_note, quantity
+from naslab.errors import counted
 from naslab.execution.events import (
     Ended,
     EpochEnded,
@@ -34,6 +38,7 @@ from naslab.execution.events import (
     TrialFinished,
     TrialRetried,
     TrialStarted,
+    TrialTaken,
     VersionChanged,
     printed_line,
 )
@@ -48,10 +53,6 @@ if TYPE_CHECKING:
     from naslab.study.problem import Problem
 
 
-LEAST_ENDS, MOST_ENDS = 4, 100
-"""From how many ends of trials their pace is told, and from how many at most, the last ones."""
-
-
 class Display:
     """Shows events as they come; a context manager. With `quiet` stderr gets plain lines and no moving one."""
 
@@ -63,10 +64,11 @@ class Display:
         self._reference: ReferencePoint | None = None
         self._complete: list[Outcome] = []
         self._training: dict[int, str] = {}
+        self._nodes: dict[int, str] = {}
+        self._home = socket.gethostname()
         self._scoring = ""
         self._number = self._total = 0
-        self._ends: list[float] = []
-        self._started = time.monotonic()
+        self._left = TimeLeft()
         self._is_own = False
         self._told: set[str] = set()
 
@@ -93,7 +95,8 @@ class Display:
         if isinstance(event, StudyOpened):
             self._problem = event.problem
             self._is_own = is_outside(event.record.estimator)
-            self._complete = [outcome for outcome in event.outcomes if outcome.is_complete]
+            if self._live is not None or len(event.outcomes) <= MOST_READ:  # else nobody looks
+                self._complete = leading(event.outcomes, event.problem.objectives)
             note = _note_of_space(event.problem)
             return f"study {event.record.name}: {_what(event)}" + "".join(
                 f"\n{each}" for each in (event.adapted, note) if each
@@ -117,6 +120,10 @@ class Display:
             return f"continuing: {event.finished} finished{again}"
         if isinstance(event, TrialStarted):
             self._training[event.candidate.trial] = ""
+            self._left.started(event.candidate.trial, time.monotonic())
+        if isinstance(event, TrialTaken):
+            self._nodes[event.candidate.trial] = event.node
+            self._left.taken(event.candidate.trial, time.monotonic())
         if isinstance(event, EpochEnded):
             self._training[event.candidate.trial] = _of_epoch(event.epoch)
         if isinstance(event, LinePrinted):
@@ -126,7 +133,9 @@ class Display:
         if isinstance(event, TrialFinished):
             return self._finished(event)
         if isinstance(event, SpaceExhausted):
-            return f"the space holds no more networks within the limits: {event.number} of {event.total} trials"
+            return (
+                f"the space holds no more networks within the limits: {event.number} of {counted(event.total, 'trial')}"
+            )
         if isinstance(event, TimeIsUp):
             return f"{event.hours:g} hours are over: nothing new is started"
         if isinstance(event, Interrupted):
@@ -138,8 +147,9 @@ class Display:
     def _finished(self, event: TrialFinished) -> str:
         outcome = event.outcome
         self._training.pop(outcome.candidate.trial, None)
+        self._nodes.pop(outcome.candidate.trial, None)
         self._number, self._total = event.number, event.total
-        self._ends.append(time.monotonic())
+        self._left.finished(outcome.candidate.trial, time.monotonic(), not outcome.is_infeasible)
         if outcome.is_complete and outcome.candidate.role == "search":
             self._complete.append(outcome)
         line = f"[{event.number:>{len(str(event.total))}}/{event.total}] {outcome_line(outcome)}"
@@ -166,11 +176,16 @@ class Display:
             parts.append(f"best {goal.metric} {best.value(goal.metric):.4g} ({label_of(best)})")
             if len(self._problem.objectives) > 1:
                 parts.append(f"hypervolume {100 * self._hypervolume():.2f} %")
-        if self._ends and self._total > self._number:
-            seconds = seconds_left(self._started, self._ends, self._total - self._number)
+        seconds = self._left.seconds(self._total - self._number, time.monotonic())
+        if self._total > self._number and math.isfinite(seconds):
             parts.append(f"{_clock(seconds)} left")
-        training = ", ".join(f"#{trial} {state}".strip() for trial, state in sorted(self._training.items())[:4])
+        training = ", ".join(self._trained(trial, state) for trial, state in sorted(self._training.items())[:4])
         return "  ·  ".join([*parts, *([f"training {training}"] if training else [])])
+
+    def _trained(self, trial: int, state: str) -> str:
+        """A trial in flight with its state, and its node where that is another machine than this one."""
+        node = self._nodes.get(trial, self._home)
+        return " ".join([f"#{trial}", *([state] if state else []), *([f"on {node}"] if node != self._home else [])])
 
     def _hypervolume(self) -> float:
         """The share of the box between the reference point and the ideal that the outcomes dominate."""
@@ -180,21 +195,6 @@ class Display:
         losses = losses_of(comparable(self._complete), self._problem.objectives)
         corner = np.asarray(self._reference.losses)
         return hypervolume(losses[np.isfinite(losses).all(axis=1)], corner) / self._reference.box_volume
-
-
-def seconds_left(started: float, ends: Sequence[float], num_left: int) -> float:
-    """The seconds that `num_left` trials may take, from a run that `started` and the `ends` of its trials, in seconds.
-
-    From the fourth end on by the times between ends: the start of workers, and that none ends at first, tell nothing of
-    the pace.
-
-    >>> seconds_left(0.0, [30.0], 2), seconds_left(0.0, [30.0, 32.0, 34.0, 36.0], 10)
-    (60.0, 20.0)
-    """
-    if len(ends) < LEAST_ENDS:
-        return (ends[-1] - started) / len(ends) * num_left
-    last = ends[-MOST_ENDS:]
-    return (last[-1] - last[0]) / (len(last) - 1) * num_left
 
 
 def outcome_line(outcome: Outcome) -> str:
@@ -228,10 +228,10 @@ def _depth_of_training(outcome: Outcome) -> str:
     """How far a network of a rung was trained, and whether it was stopped; nothing for one trained as all are."""
     fidelity, stopped = outcome.candidate.fidelity, outcome.estimate.notes.get("stopped")
     if stopped is not None:
-        return f" extrapolated, stopped after {stopped['after_epochs']} epochs"
+        return f" extrapolated, stopped after {counted(stopped['after_epochs'], 'epoch')}"
     if fidelity.schedule_epochs is None and outcome.candidate.origin.get("operator") != "promote":
         return ""
-    return f" at {fidelity.epochs} of {fidelity.schedule_epochs or fidelity.epochs} epochs"
+    return f" at {fidelity.epochs} of {counted(fidelity.schedule_epochs or fidelity.epochs, 'epoch')}"
 
 
 def _note_of_space(problem: Problem) -> str:

@@ -10,6 +10,7 @@ import typer
 from naslab.cli.fit_scaling import require_figure_name
 from naslab.cli.help_text import Command
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table, quantity, say
+from naslab.errors import counted
 from naslab.metrics import COUNTED_METRICS, IMAGES, in_words
 
 if TYPE_CHECKING:
@@ -60,7 +61,10 @@ def show_laws(table: LawTable) -> None:
     print_table(
         ("metric", "law", "exponent", "90% interval", "floor %", "AICc", "held-out", "others' AICc"),
         [_law_cells(law) for law in table.laws],
-        title=f"{table.study}: error of {len(table.points)} networks ({table.of}){left_out}, {table.epochs} epochs",
+        title=(
+            f"{table.study}: error of {counted(len(table.points), 'network')} ({table.of}){left_out}, "
+            f"{counted(table.epochs, 'epoch')}"
+        ),
     )
     print_table(
         ("metric", "next", "cost", "error %", "90% interval", "supported"),

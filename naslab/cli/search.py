@@ -16,6 +16,7 @@ from naslab.cli.options import (
     GpusOption,
     Kind,
     MaxImagesOption,
+    MemoryOption,
     RayAddressOption,
     SearchExecutorOption,
     SkipUnreadableOption,
@@ -74,6 +75,7 @@ def search(
     gpus_per_worker: GpusOption = None,
     ray_address: RayAddressOption = None,
     timeout: TimeoutOption = None,
+    memory: MemoryOption = None,
     log: Annotated[
         list[str] | None,
         typer.Option(
@@ -124,7 +126,7 @@ def search(
             epochs=epochs,
             objectives=None if objectives is None else [each.strip() for each in objectives.split(",") if each.strip()],
             limits=(*(limit or ()), *([] if operators is None else [operators_limit(operators)])),
-            workers=workers_of(executor, workers, gpus_per_worker, ray_address, timeout),
+            workers=workers_of(executor, workers, gpus_per_worker, ray_address, timeout, memory),
             ledger=ledger,
             study=study,
             seed=seed,

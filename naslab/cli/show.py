@@ -24,7 +24,7 @@ from naslab.cli.output import (
     say_idle_strides,
     tell,
 )
-from naslab.errors import SpecError
+from naslab.errors import SpecError, counted
 from naslab.metrics import ACTIVATIONS, MACS, PARAMS
 
 if TYPE_CHECKING:
@@ -88,14 +88,17 @@ def show(
             )
             for row in rows
         ],
-        title=f"{model}  input {' x '.join(map(str, found.arch.input))}, {found.arch.num_classes} classes",
+        title=(
+            f"{model}  input {' x '.join(map(str, found.arch.input))}, "
+            f"{counted(found.arch.num_classes, 'class', 'classes')}"
+        ),
     )
     tell(
         f"{quantity(total.params)} params, {quantity(total.macs)} macs, {quantity(total.activations)} activations, "
         f"{quantity(total.peak_activation_bytes)}B peak activation memory (float32, one image)"
     )
     tell(
-        f"{seen.depth} layers with weights on the longest way; a position of the last map sees "
+        f"{counted(seen.depth, 'layer')} with weights on the longest way; a position of the last map sees "
         f"{seen.field[0]} x {seen.field[1]} pixels, {seen.jump[0]} x {seen.jump[1]} apart"
     )
     for head in found.arch.auxiliary:

@@ -19,6 +19,7 @@ from naslab.cli.options import (
     search_option,
 )
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table, say
+from naslab.errors import counted
 from naslab.metrics import MACS, PARAMS
 
 
@@ -96,7 +97,10 @@ def shrink(
             )
             for each in table.networks
         ],
-        title=f"{table.model}: {table.macs:,} macs to {table.target:,.0f}, {epochs} epochs each on {table.dataset}",
+        title=(
+            f"{table.model}: {table.macs:,} macs to {table.target:,.0f}, {counted(epochs, 'epoch')} each on "
+            f"{table.dataset}"
+        ),
     )
     say(f"wrote the shrunk network, its weights and shrink.json to {out}")
 

@@ -11,7 +11,7 @@ import typer
 
 from naslab.cli.help_text import Command
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, ask, print_json, print_table, say
-from naslab.errors import SpecError, StudyError, UnknownNameError
+from naslab.errors import SpecError, StudyError, UnknownNameError, counted
 from naslab.metrics import ACCURACY, is_described, shown_as
 
 if TYPE_CHECKING:
@@ -128,7 +128,10 @@ def _delete(names: Sequence[str], yes: bool, ledger: str, json: bool) -> None:
             with opened.claim(name):  # one that is being driven is refused before anything is asked or deleted
                 pass
     if not yes:
-        _ask(", ".join(f"study '{name}' with {count} finished trials" for name, count in counts.items()), ledger)
+        _ask(
+            ", ".join(f"study '{name}' with {counted(count, 'finished trial')}" for name, count in counts.items()),
+            ledger,
+        )
     done = [delete_study(name, ledger) for name in names]
     rows = [{"study": each.name, "outcomes": each.num_outcomes} for each in done]
     _tell({"deleted": rows}, f"deleted {', '.join(each.name for each in done)}", json)
@@ -150,7 +153,11 @@ def _merge(names: Sequence[str], into: str, ledger: str, json: bool) -> None:
     told = ", ".join(f"{each.num_outcomes} of {each.name}" for each in merged)
     left = sum(each.num_left_out for each in merged)
     twice = f"; {left} that others had are there once" if left else ""
-    _tell(value, f"study '{into}' holds {sum(each.num_outcomes for each in merged)} outcomes: {told}{twice}", json)
+    _tell(
+        value,
+        f"study '{into}' holds {counted(sum(each.num_outcomes for each in merged), 'outcome')}: {told}{twice}",
+        json,
+    )
 
 
 def _tell(value: dict[str, Any], words: str, json: bool) -> None:

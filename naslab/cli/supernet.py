@@ -18,6 +18,7 @@ from naslab.cli.options import (
     SpaceArgument,
 )
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, say, tell
+from naslab.errors import counted
 
 
 def supernet(
@@ -92,7 +93,7 @@ def supernet(
     if json:
         print_json({"file": str(out), "epochs": trained.epochs_done, "params": params, "losses": trained.losses})
         return
-    tell(f"{out}: {params:,} shared parameters, {trained.epochs_done} epochs, loss {trained.losses[-1]:.4f}")
+    tell(f"{out}: {params:,} shared parameters, {counted(trained.epochs_done, 'epoch')}, loss {trained.losses[-1]:.4f}")
     say(f"use it: naslab search {space} --estimator supernet:path={out}")
 
 

@@ -37,7 +37,7 @@ from naslab.cli.output import (
     say_idle_strides,
     tell,
 )
-from naslab.errors import SpecError
+from naslab.errors import SpecError, counted
 
 if TYPE_CHECKING:
     from naslab.dense_prediction.fit import DenseEpoch
@@ -225,13 +225,16 @@ def _tell_training(value: dict[str, Any], out: Path) -> None:
         error = value[f"test_{ACCURACY.standard_error}"]
         told = [f"{ACCURACY.name} {value['test_accuracy']:.2f} +- {error:.2f} %"]
     tell(
-        f"test {', '.join(told)} on {value['num_test_images']} images of {value['dataset']}, "
+        f"test {', '.join(told)} on {counted(value['num_test_images'], 'image')} of {value['dataset']}, "
         f"{value['wall_seconds']:.0f} s on {value['device']}"
     )
     if "int8" in value:
         told_int8 = value["int8"]
         gain = f"{told_int8.gain:+.2f} +- {told_int8.gain_sem:.2f} over quantising it as it was"
-        tell(f"in {told_int8.target} {told_int8.accuracy:.2f} % of {told_int8.num_images} validation images, {gain}")
+        tell(
+            f"in {told_int8.target} {told_int8.accuracy:.2f} % of "
+            f"{counted(told_int8.num_images, 'validation image')}, {gain}"
+        )
         say(f"wrote {told_int8.file} to {out}")
     say(f"wrote weights.safetensors, network.json, network.py, arch.yaml and result.json to {out}")
 
@@ -265,7 +268,7 @@ def _train_detector(model: str, given: dict[str, Any], json: bool) -> None:
     told = ", ".join(f"{name} {100 * value:.1f} %" for name, value in result["metrics"].items())
     macs = result["cost"][MACS.name]
     tell(
-        f"{told} on {result['num_test_images']} images ({result['tested_on']}), {macs:,} macs an image, "
+        f"{told} on {counted(result['num_test_images'], 'image')} ({result['tested_on']}), {macs:,} macs an image, "
         f"{result['wall_seconds']:.0f} s on {result['device']}"
     )
     say(f"wrote weights.safetensors, detector.json and result.json to {result['folder']}")
@@ -289,14 +292,14 @@ def _show_seeds(table: SeedTable, model: str, out: Path, json: bool) -> None:
     print_table(
         ("network", MACS.name, PARAMS.name, *heads, "seeds"),
         rows,
-        title=f"{model} on {table.dataset}, {table.epochs} epochs: mean ± standard error over seeds",
+        title=f"{model} on {table.dataset}, {counted(table.epochs, 'epoch')}: mean ± standard error over seeds",
     )
     runs = [(each.model, run) for each in table.networks for run in each.runs]
     for name, run in runs:
         if run.failure:
             say(f"{name}, seed {run.seed}: {run.failure}")
     had = sum(not run.is_new for _, run in runs)
-    say(f"{len(runs)} trainings in {out}, a folder each" + (f"; {had} were done before" if had else ""))
+    say(f"{counted(len(runs), 'training')} in {out}, a folder each" + (f"; {had} were done before" if had else ""))
 
 
 def register(app: typer.Typer) -> None:

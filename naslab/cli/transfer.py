@@ -10,6 +10,7 @@ from naslab.cli.fit_scaling import require_figure_name
 from naslab.cli.help_text import Command
 from naslab.cli.options import DataDirOption, DeviceOption, MaxImagesOption, ModelArgument, OutOption
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table, say, tell
+from naslab.errors import counted
 
 
 def transfer(
@@ -82,7 +83,10 @@ def transfer(
             )
             for name, count in table.corners
         ],
-        title=f"{table.model}, {epochs} epochs: validation accuracy in %, mean and standard error of {seeds} seeds",
+        title=(
+            f"{table.model}, {counted(epochs, 'epoch')}: validation accuracy in %, mean and standard error of "
+            f"{counted(seeds, 'seed')}"
+        ),
     )
     tell("take: the cheapest way within one standard error of the best")
     if out is not None:

@@ -9,6 +9,7 @@ import typer
 from naslab.cli.help_text import Command
 from naslab.cli.options import DataDirOption, DeviceOption
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, say, tell
+from naslab.errors import counted
 
 
 def worker(
@@ -32,7 +33,7 @@ def worker(
     if json:
         print_json(done._asdict())
     else:
-        say(f"{done.worker} gave {done.num_done} estimates, {done.num_late} came too late")
+        say(f"{done.worker} gave {counted(done.num_done, 'estimate')}, {done.num_late} came too late")
 
 
 def register(app: typer.Typer) -> None:

@@ -36,6 +36,10 @@ def open_annotated(name: str, task: DenseTask) -> AnnotatedSet:
 
     Raises `DataError` for another layout, for annotations that the task needs and that are not there, and for whatever
     disagrees in the files.
+
+    >>> open_annotated("voc:street", "keypoints")
+    Traceback (most recent call last):
+    naslab.errors.DataError: the task keypoints needs a data set coco:DIR, got 'voc:street'
     """
     word, colon, place = name.partition(":")
     fitting = [each for each, layout in LAYOUTS.items() if task in layout.tasks]

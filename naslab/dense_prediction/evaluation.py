@@ -27,7 +27,7 @@ from naslab.dense_prediction.segments import mask_of
 from naslab.dense_prediction.tasks import DENSE_TASKS, DenseTask
 
 
-class Evaluation(NamedTuple):
+class DenseEvaluation(NamedTuple):
     """The `metrics` by name, from 0 to 1, and the main one of each class, in their order; `None` where it is not there.
 
     `class_values` are average precisions of boxes, or intersections over unions.
@@ -92,7 +92,7 @@ def evaluate(
     channels: int,
     side: tuple[int, int],
     device: str,
-) -> Evaluation:
+) -> DenseEvaluation:
     """How well `module` does a `task` on annotated `images` of `num_classes` classes, on a `device`.
 
     It takes images of `channels` channels; a segmenter sees them resized to `side` (height, width).
@@ -103,7 +103,7 @@ def evaluate(
             assert each.mask is not None
             true = read_mask(each.mask, (each.height, each.width), num_classes).numpy()
             counts.add(classify_pixels(module, as_channels(read_image(each.path), channels), side, device), true)
-        return Evaluation(counts.metrics(), counts.class_ious)
+        return DenseEvaluation(counts.metrics(), counts.class_ious)
     kinds: dict[str, list[Image]] = {"box_": []}
     for each in images:
         found = find_objects(module, as_channels(read_image(each.path), channels), device)
@@ -115,7 +115,7 @@ def evaluate(
     metrics: dict[str, float] = {}
     for prefix, listed in kinds.items():
         metrics |= average_precisions(listed, num_classes, prefix)
-    return Evaluation(metrics, class_precisions(kinds["box_"], num_classes))
+    return DenseEvaluation(metrics, class_precisions(kinds["box_"], num_classes))
 
 
 def compared(found: Objects, true: Annotation, by: str) -> Image:
@@ -148,6 +148,6 @@ def as_channels(pixels: Tensor, channels: int) -> Tensor:
     return pixels if channels == 3 else pixels.to(torch.float32).mean(dim=0, keepdim=True).round().to(torch.uint8)
 
 
-def told(values: Evaluation, classes: Sequence[str]) -> dict[str, Any]:
+def told(values: DenseEvaluation, classes: Sequence[str]) -> dict[str, Any]:
     """An evaluation as plain values, those of classes by their names, `classes`."""
     return {"metrics": values.metrics, "classes": dict(zip(classes, values.class_values, strict=True))}

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -20,6 +21,9 @@ from naslab.dense_prediction.images import IGNORED, read_image, read_mask
 from naslab.dense_prediction.segmenters import resized
 from naslab.dense_prediction.tasks import DENSE_TASKS, DenseTask
 from naslab.errors import DataError, DivergedError
+from naslab.pretrained.features import name_in_network
+from naslab.study.recipe import Recipe
+from naslab.training.checkpoint import Checkpoint, TrainingState
 
 KEPT_BYTES = 2**30
 """Of decoded images that are kept between epochs."""
@@ -40,6 +44,14 @@ class DenseRecipe(msgspec.Struct, frozen=True):
     warmup: float = 0.1
     clip: float = 5.0
     flip: bool = True
+
+    def annealed_over(self, epochs: int) -> Recipe:
+        """A recipe whose learning rate falls over so many `epochs` as this one's does."""
+        return Recipe(schedule="cosine", warmup_epochs=self.warmup * epochs)
+
+
+_Batch: TypeAlias = "tuple[list[int], NDArray[np.bool_] | None]"
+"""The places of images, and which of them are mirrored."""
 
 
 class DenseEpoch(msgspec.Struct, frozen=True):
@@ -65,34 +77,57 @@ def fit(
     is_pretrained: bool,
     recipe: DenseRecipe,
     report: Callable[[DenseEpoch], None] = lambda _: None,
+    schedule_epochs: int | None = None,
+    start: Checkpoint | None = None,
+    is_clear: Callable[[], bool] = lambda: False,
+    keep: Callable[[TrainingState], None] | None = None,
+    between_steps: Callable[[], None] = lambda: None,
 ) -> list[DenseEpoch]:
     """Train `module` for a `task` on annotated `images` and give its epochs.
 
     Images have `channels` channels and `num_classes` classes, a segmenter sees them resized to `side` (height, width).
     `epochs`, `seed`, `device` and `recipe` say how; the weights of the network learn slower where it `is_pretrained`.
-    `report` is called with every epoch. Raises `DivergedError` for a loss that is no finite number, `DataError` for
-    fewer images than a step takes.
+    `report` is called with every epoch, `between_steps` before each step.
+
+    The schedule of the learning rate is that of `schedule_epochs`, of which `epochs` are the beginning. From `start`
+    on, a checkpoint of the same training, every number is as if it had never stopped; the epochs given are those that
+    follow. `keep` is given the state at the end. The training ends early before an epoch where `is_clear` says that
+    more would tell nothing. Raises `DivergedError` for a loss that is no finite number, `DataError` for fewer images
+    than a step takes and for a checkpoint of another training.
     """
     if len(images) < 2:
         raise DataError(f"{len(images)} training image is left, a step takes two or more; add images")
-    module.to(device).train()
+    module.to(device)
     size = min(recipe.batch_size, len(images))
-    steps = epochs * len(_starts(len(images), size))
+    steps_an_epoch = len(_starts(len(images), size))
+    steps = (schedule_epochs or epochs) * steps_an_epoch
     optimizer = torch.optim.AdamW(_groups(module, recipe, is_pretrained), weight_decay=recipe.weight_decay)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _share(step, steps, recipe.warmup))
+    rates = [group["lr"] for group in optimizer.param_groups]
     source = _Source(images, task, num_classes, channels, side)
     curve = []
     devices = [torch.device(device)] if device.startswith("cuda") else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
-        rng = np.random.default_rng(seed)
-        for epoch in range(1, epochs + 1):
+        state = TrainingState(batch_size=size, module=module, optimizer=optimizer, device=torch.device(device))
+        if start is not None:
+            state.restore(start)
+        done = 0 if start is None else len(start.progress.curve)
+        flips = recipe.flip and task != "keypoints"
+        for epoch, batches in enumerate(_epochs_of_batches(seed, len(images), size, flips, epochs), start=1):
+            if epoch <= done:
+                continue
+            if is_clear():
+                break
             began = time.perf_counter()
+            module.train()
             sums: dict[str, float] = {}
             count = 0
-            for batch in _batches(rng, len(images), size):
-                flips = recipe.flip and task != "keypoints"
-                losses = source.losses(module, batch, rng.random(len(batch)) < 0.5 if flips else None, device)
+            for batch, flipped in batches:
+                between_steps()
+                share = _share((epoch - 1) * steps_an_epoch + count, steps, recipe.warmup)
+                for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                    group["lr"] = rate * share
+                losses = source.losses(module, batch, flipped, device)
                 loss = torch.stack(list(losses.values())).sum()
                 if not math.isfinite(loss.item()):
                     raise DivergedError(f"the training loss became {loss.item()} in epoch {epoch}")
@@ -100,13 +135,14 @@ def fit(
                 loss.backward()  # type: ignore[no-untyped-call]
                 nn.utils.clip_grad_norm_(module.parameters(), recipe.clip)
                 optimizer.step()
-                schedule.step()
                 count += 1
                 for name, value in losses.items():
                     sums[name] = sums.get(name, 0.0) + value.item()
             means = {name: value / count for name, value in sums.items()}
             curve.append(DenseEpoch(epoch, math.fsum(means.values()), means, time.perf_counter() - began))
             report(curve[-1])
+        if keep is not None:
+            keep(state)
     return curve
 
 
@@ -178,7 +214,7 @@ def _groups(module: nn.Module, recipe: DenseRecipe, is_pretrained: bool) -> list
     body: list[nn.Parameter] = []
     rest: list[nn.Parameter] = []
     for name, weight in module.named_parameters():
-        (body if "body" in name.split(".")[:2] else rest).append(weight)
+        (body if name_in_network(name) else rest).append(weight)
     share = recipe.body_share if is_pretrained else 1.0
     return [{"params": body, "lr": recipe.learning_rate * share}, {"params": rest, "lr": recipe.learning_rate}]
 
@@ -195,7 +231,10 @@ def _starts(count: int, size: int) -> range:
     return range(0, count - (1 if count % size == 1 else 0), size)
 
 
-def _batches(rng: np.random.Generator, count: int, size: int) -> Iterator[list[int]]:
-    order = rng.permutation(count)
-    for start in _starts(count, size):
-        yield [int(each) for each in order[start : start + size]]
+def _epochs_of_batches(seed: int, count: int, size: int, flips: bool, epochs: int) -> Iterator[list[_Batch]]:
+    """The batches of each epoch, which follow from `seed`: those of a later one from its place among all."""
+    rng = np.random.default_rng(seed)
+    for _ in range(epochs):
+        order = rng.permutation(count)
+        batches = [[int(each) for each in order[start : start + size]] for start in _starts(count, size)]
+        yield [(batch, rng.random(len(batch)) < 0.5 if flips else None) for batch in batches]

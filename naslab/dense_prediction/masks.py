@@ -9,7 +9,7 @@ import numpy as np
 from naslab.dense_prediction.annotations import PART_NAMES, TRAIN, AnnotatedSet, Annotation, annotation, require_files
 from naslab.dense_prediction.voc import lines_of
 from naslab.dense_prediction.yolo import image_files_in
-from naslab.errors import DataError
+from naslab.errors import DataError, counted
 
 
 def read_masks(name: str, root: Path) -> AnnotatedSet:
@@ -23,7 +23,7 @@ def read_masks(name: str, root: Path) -> AnnotatedSet:
         raise DataError(f"{root} says nowhere what its classes are: write classes.txt, one a line, the first that of 0")
     classes = tuple(lines_of(file))
     if len(classes) < 2:
-        raise DataError(f"{file} lists {len(classes)} classes; a pixel is one of two or more")
+        raise DataError(f"{file} lists {counted(len(classes), 'class', 'classes')}; a pixel is one of two or more")
     parts: dict[str, tuple[Annotation, ...]] = {}
     for part, names in PART_NAMES.items():
         for each in names:

@@ -5,11 +5,7 @@ torch's older exporter writes it, the one that torchvision's detectors have tran
 
 from __future__ import annotations
 
-import logging
-import warnings
 from collections.abc import Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
-from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +22,7 @@ from naslab.dense_prediction.detectors import as_floats
 from naslab.dense_prediction.facts import DETECTOR_KEY, DenseFacts
 from naslab.dense_prediction.segmenters import Segmenter, resized
 from naslab.dense_prediction.tasks import DENSE_TASKS
-from naslab.errors import NaslabError, WriteError, shown
+from naslab.errors import NaslabError, WriteError, first_line, shown
 from naslab.package.predict import NORMALISATION
 from naslab.training.onnx_file import (
     CHECKED_BATCHES,
@@ -37,9 +33,10 @@ from naslab.training.onnx_file import (
     require_onnx,
 )
 from naslab.training.onnx_session import INPUT, OUTPUT, noise_images, onnx_session
+from naslab.training.quiet import quiet_packages
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    pass
 
 NEWEST_OPSET = 20
 """Of torch's older exporter."""
@@ -192,7 +189,7 @@ def _export(whole: nn.Module, images: Tensor, file: Path, outputs: list[str], op
     else:
         axes |= {name: {0: "objects"} for name in outputs}
     try:
-        with _quietly():
+        with quiet_packages():
             torch.onnx.export(
                 whole,
                 (images,),
@@ -204,21 +201,8 @@ def _export(whole: nn.Module, images: Tensor, file: Path, outputs: list[str], op
                 dynamo=False,
             )
     except (torch.onnx.OnnxExporterError, RuntimeError, ValueError, TypeError, NotImplementedError) as error:
-        rule = shown((str(error) or type(error).__name__).splitlines()[0], 200)
+        rule = shown(first_line(error), 200)
         raise NaslabError(f"the detector cannot be written as ONNX: torch's exporter says {rule}") from None
-
-
-@contextmanager
-def _quietly() -> Iterator[None]:
-    """Without what the exporter says of its own parts."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings(), redirect_stdout(StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
 
 
 def _check_logits(whole: nn.Module, images: Sequence[Tensor], file: Path) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import torch
 from torch import nn
 
@@ -29,10 +29,13 @@ def sizes_of(facts: DenseFacts) -> Sizes:
     return Sizes(facts.side[0], facts.mean, facts.deviation, facts.channels, max(1, len(facts.keypoints)))
 
 
-def make_module(facts: DenseFacts, seed: int = 0) -> nn.Module:
-    """The detector or segmenter that facts describe, its weights drawn from `seed`."""
+def make_module(facts: DenseFacts, seed: int = 0, begin: Callable[[ArchSpec, int], nn.Module] = build) -> nn.Module:
+    """The detector or segmenter that `facts` describe, its weights drawn from `seed`.
+
+    `begin` makes the module of the network, given its description and `seed`.
+    """
     arch: ArchSpec = facts.arch
-    body = FeatureMaps(build(arch, seed), chosen_levels(arch, facts.levels, facts.name))
+    body = FeatureMaps(begin(arch, seed), chosen_levels(arch, facts.levels, facts.name))
     if facts.freeze_norm:
         freeze_norms(body)
     with torch.random.fork_rng(devices=[]):
@@ -56,8 +59,3 @@ def load_module(folder: Path, device: str) -> tuple[DenseFacts, nn.Module]:
     module = make_module(facts)
     load_weights(module, folder / WEIGHTS_FILE)
     return facts, module.to(device).eval()
-
-
-def as_json(value: Any) -> bytes:
-    """A value as JSON for people."""
-    return msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"

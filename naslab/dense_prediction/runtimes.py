@@ -19,19 +19,45 @@ from naslab.training.onnx_session import INPUT, onnx_session
 
 
 class DenseRunner(Protocol):
-    """A trained detector or segmenter ready to run."""
+    """A trained detector or segmenter ready to run: one image at a time, from one thread, each by itself.
+
+    Images may be of any size; the runner resizes and normalises them. They lie on the host, and so do its answers.
+
+    >>> from naslab.zoo import model
+    >>> class WholeImage:  # finds one car, as large as the image
+    ...     def __init__(self, facts):
+    ...         self.facts = facts
+    ...     def objects(self, pixels):
+    ...         _, height, width = pixels.shape
+    ...         return Objects(np.array([[0.0, 0.0, width, height]]), np.array([0]), np.array([0.9]))
+    ...     def classes(self, pixels):
+    ...         return np.zeros(pixels.shape[1:], np.int64)
+    >>> known = {"task": "detection", "kind": "faster_rcnn", "levels": (8,), "classes": ("car",), "channels": 16}
+    >>> scales = {"side": (64, 64), "mean": (0.5,), "deviation": (0.25,)}
+    >>> runner = WholeImage(DenseFacts(name="whole", arch=model("lenet5"), **known, **scales))
+    >>> found = runner.objects(torch.zeros(1, 48, 80, dtype=torch.uint8))
+    >>> [runner.facts.classes[label] for label in found.labels], found.boxes.tolist()
+    (['car'], [[0.0, 0.0, 80.0, 48.0]])
+    """
 
     @property
     def facts(self) -> DenseFacts:
-        """What is known of it."""
+        """What is known of it: its task, which says whether `objects` or `classes` may be asked for, and its names."""
         ...
 
     def objects(self, pixels: Tensor) -> Objects:
-        """What a detector finds in an image, `pixels`, uint8 of shape (channels, height, width)."""
+        """What a detector finds in an image, `pixels`, uint8 of shape (channels, height, width).
+
+        The channels are those of the network. Boxes, masks and keypoints are in the pixels of this image; labels count
+        from 0 in the order of the facts' classes, and objects of every score are there, the most certain first.
+        """
         ...
 
     def classes(self, pixels: Tensor) -> NDArray[np.int64]:
-        """The class of each of an image's `pixels`, uint8 of shape (channels, height, width): (height, width)."""
+        """The class of each pixel that a segmenter sees, of shape (height, width), from 0 in the facts' order.
+
+        `pixels` is the image, uint8 of shape (channels, height, width) with the channels of the network.
+        """
         ...
 
 

@@ -35,7 +35,7 @@ SEGMENTERS = ("unet", "fcn", "deeplabv3")
 
 
 def levels_of_kind(kind: str) -> tuple[int, ...]:
-    """The strides of the maps that a kind of detector or segmenter stands on unless told otherwise.
+    """The strides of the maps that a `kind` of detector or segmenter stands on unless told otherwise.
 
     >>> levels_of_kind("unet"), levels_of_kind("fcn")
     ((4, 8, 16, 32), (16,))

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import math
-import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from naslab.arch import ArchSpec
 from naslab.dense_prediction.tasks import DENSE_TASKS, DenseTask
 from naslab.errors import SpecError
-from naslab.estimators.estimator import Workbench
-from naslab.estimators.failures import failure_of
+from naslab.estimators.estimator import Begin, Workbench
 from naslab.metrics import DETECTOR_MACS, DETECTOR_PARAMS
-from naslab.study.outcome import Candidate, EpochRecord, Estimate, Failure
+from naslab.study.outcome import Candidate, Estimate
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from naslab.dense_prediction.annotations import AnnotatedSet
     from naslab.dense_prediction.facts import DenseFacts
+    from naslab.training.checkpoint import Checkpoint
 
 
 class DenseTraining(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +29,12 @@ class DenseTraining(msgspec.Struct, frozen=True, kw_only=True):
     `data` is the name of a data set, as `coco:DIR`, of whose training images the first `max_images` are trained on; it
     is evaluated on images that no final training is tested on. What the whole detector costs is measured beside its
     metrics. A candidate without the strides is a failure.
+
+    Images are normalised by `mean` and `deviation` of each channel, in values from 0 to 255, where they are given, else
+    by those of ImageNet. Where the network `is_pretrained` it learns slower than its heads. `checkpoints` is a folder
+    of files by content hash: a training leaves its state there, and a candidate that has a `start_from` goes on from
+    that state as if it had never stopped. `stop_early` is a confidence: a training, then evaluated after each epoch,
+    ends when with it each objective will be worse than that of a finished detector that costs no more.
     """
 
     data: str
@@ -36,13 +43,18 @@ class DenseTraining(msgspec.Struct, frozen=True, kw_only=True):
     levels: tuple[int, ...]
     channels: int
     max_images: int | None = None
+    mean: tuple[float, ...] = ()
+    deviation: tuple[float, ...] = ()
+    is_pretrained: bool = False
+    checkpoints: str | None = None
+    stop_early: float | None = None
 
     def prepare(self, bench: Workbench) -> None:
         """Read the data set and set the threads of torch. Raises `DataError` for one that disagrees."""
         import torch  # a driver does without
 
         torch.set_num_threads(bench.threads)
-        self._data_on(bench)
+        self.data_on(bench)
 
     def whole_cost(self, arch: ArchSpec, num_classes: int) -> dict[str, float]:
         """The cost of the whole detector on `arch` for `num_classes` classes, by the names of its metrics.
@@ -58,73 +70,34 @@ class DenseTraining(msgspec.Struct, frozen=True, kw_only=True):
 
     def measure_before(self, candidate: Candidate, bench: Workbench) -> dict[str, float]:
         """What the whole detector on a `candidate` costs, counted in the worker of `bench`."""
-        data = self._data_on(bench)
+        data = self.data_on(bench)
         return self.whole_cost(candidate.arch, len(data.classes))
 
-    def estimate(self, candidate: Candidate, bench: Workbench) -> Estimate:
-        """Train and evaluate a candidate; its failures are values."""
-        from naslab.training.fit import device_name
+    def estimate(self, candidate: Candidate, bench: Workbench, begin: Begin | None = None) -> Estimate:
+        """Train and evaluate `candidate` in the worker of `bench`; its failures are values.
 
-        started = time.perf_counter()
-        curve: list[EpochRecord] = []
-        measured: dict[str, float] = {}
-        failure: Failure | None = None
-        try:
-            measured = self._measure(candidate, bench, curve, started)
-        except Exception as error:  # noqa: BLE001 - whatever a candidate does wrong is a value
-            failure = failure_of(error)
-        import torch
+        `begin` makes its module with the weights that training begins with: by default those of an initialisation.
+        """
+        from naslab.estimators import dense_run  # loads torch, which a driver does without
 
-        return Estimate(
-            measured=measured,
-            curve=tuple(curve),
-            failure=failure,
-            wall_seconds=time.perf_counter() - started,
-            device=device_name(torch.device(bench.device)),
-            worker=bench.worker,
-            notes={"threads": bench.threads},
-        )
+        return dense_run.estimate(self, candidate, bench, begin)
 
-    def _measure(
-        self, candidate: Candidate, bench: Workbench, curve: list[EpochRecord], started: float
-    ) -> dict[str, float]:
-        from naslab.dense_prediction.evaluation import evaluate
-        from naslab.dense_prediction.fit import DenseEpoch, DenseRecipe, fit
-        from naslab.dense_prediction.package import make_module
+    def weights_of(self, checkpoint: Checkpoint) -> Mapping[str, Tensor]:
+        """The tensors of the network under the heads that a training left in a `checkpoint`, by its names."""
+        from naslab.pretrained.features import network_weights
 
-        data = self._data_on(bench)
-        facts = self._facts(candidate.arch, data)
-        cost = self.whole_cost(candidate.arch, len(data.classes))
-        module = make_module(facts, candidate.seed)
-        trained, validated = data.search_split()
-        given: dict[str, Any] = {"channels": facts.arch.input[0], "side": facts.side, "device": bench.device}
+        return network_weights(checkpoint)
 
-        def report(epoch: DenseEpoch) -> None:
-            took = time.perf_counter() - started
-            curve.append(EpochRecord(epoch.epoch, epoch.loss, math.nan, math.nan, took))
-            bench.report(curve[-1])
-
-        fit(
-            module,
-            trained[: self.max_images],
-            self.task,
-            len(data.classes),
-            **given,
-            epochs=candidate.fidelity.epochs,
-            seed=candidate.seed,
-            is_pretrained=False,
-            recipe=DenseRecipe(),
-            report=report,
-        )
-        return cost | evaluate(module, validated, self.task, len(data.classes), **given).metrics
-
-    def _facts(self, arch: ArchSpec, data: AnnotatedSet) -> DenseFacts:
+    def facts_of(self, arch: ArchSpec, data: AnnotatedSet) -> DenseFacts:
+        """What the detector on `arch` for the classes of `data` is. Raises `SpecError` for images that none takes."""
         from naslab.dense_prediction.detectors import statistics
         from naslab.dense_prediction.facts import DenseFacts
 
         if arch.input[0] not in (1, 3):
             raise SpecError("input", f"must have 1 or 3 channels, got {arch.input[0]}")
         mean, deviation = statistics(arch.input[0])
+        if self.mean:
+            mean, deviation = (tuple(each / 255 for each in values) for values in (self.mean, self.deviation))
         return DenseFacts(
             name="the network",
             arch=arch,
@@ -139,8 +112,8 @@ class DenseTraining(msgspec.Struct, frozen=True, kw_only=True):
             keypoints=data.keypoints if self.task == "keypoints" else (),
         )
 
-    def _data_on(self, bench: Workbench) -> AnnotatedSet:
-        """The data set, read once a worker."""
+    def data_on(self, bench: Workbench) -> AnnotatedSet:
+        """The data set, read once a worker, that of `bench`."""
         from naslab.dense_prediction.choosing import open_annotated
 
         key = (DenseTraining, self.data, self.task)

@@ -31,6 +31,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr
 
 from naslab.arch.block import require
+from naslab.errors import counted
 
 Values: TypeAlias = NDArray[np.float64]
 CurveModel = Literal["pow3", "pow4", "log_power", "exp3", "ilog2"]
@@ -103,9 +104,9 @@ def extrapolate(
     """
     seen = np.asarray(accuracies, dtype=np.float64) / 100
     require(len(seen) >= LEAST_EPOCHS, "accuracies", f"must be of at least {LEAST_EPOCHS} epochs, got {len(seen)}")
-    require(epoch > len(seen), "epoch", f"must be after the {len(seen)} epochs seen, got {epoch}")
+    require(epoch > len(seen), "epoch", f"must be after the {counted(len(seen), 'epoch')} seen, got {epoch}")
     lifts = np.asarray(annealing, dtype=np.float64) if len(annealing) else np.zeros(epoch)
-    require(len(lifts) >= epoch, "annealing", f"must be known up to epoch {epoch}, got {len(lifts)} epochs")
+    require(len(lifts) >= epoch, "annealing", f"must be known up to epoch {epoch}, got {counted(len(lifts), 'epoch')}")
     places = np.append(np.arange(1, len(seen) + 1), epoch).astype(np.float64)
     shapes, prior = _shapes(tuple(models), len(seen), epoch)
     rows = np.stack(

@@ -9,8 +9,10 @@ from naslab.study.outcome import Failure
 from naslab.training.halving import is_out_of_memory
 
 
-def failure_of(error: Exception) -> Failure:
+def failure_of(error: Exception | SystemExit) -> Failure:
     """The failure to record for an error; one that is not naslab's own comes with its traceback.
+
+    A program that a user's code ends (`sys.exit`) is an error of the candidate as any other.
 
     Of that the lines of a user's code, where there are any (`naslab.outside.users_traceback`).
 

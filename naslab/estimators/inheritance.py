@@ -1,16 +1,15 @@
-"""Short training that begins where the parent's ended."""
+"""Training that begins where the parent's ended."""
 
 from __future__ import annotations
 
 import msgspec
 
-from naslab.estimators.estimator import Workbench
-from naslab.estimators.short_training import ShortTraining
+from naslab.estimators.estimator import NetworkTraining, Workbench
 from naslab.study.outcome import Candidate, Estimate, Outcome
 
 
 class InheritedTraining(msgspec.Struct, frozen=True, kw_only=True):
-    """Short training of candidates that begin with weights of their parents (Chen et al. 2015, arXiv 1511.05641).
+    """Training of candidates that begin with weights of their parents (Chen et al. 2015, arXiv 1511.05641).
 
     A candidate whose origin names whom it `inherits` from begins with the weights of the checkpoint that it starts
     from, widened, deepened or sliced to fit (`naslab.training.inheritance`); others train as `training` does. The note
@@ -19,6 +18,7 @@ class InheritedTraining(msgspec.Struct, frozen=True, kw_only=True):
     checkpoint is of no use, training begins from scratch and the note `from_scratch` says why. A promotion goes on from
     its own checkpoint, whatever that network inherited.
 
+    >>> from naslab.estimators.short_training import ShortTraining
     >>> from naslab.study.data_choice import DataChoice
     >>> from naslab.study.recipe import default_recipe
     >>> short = ShortTraining(data=DataChoice(name="digits"), recipe=default_recipe("digits"), checkpoints="blobs")
@@ -26,7 +26,7 @@ class InheritedTraining(msgspec.Struct, frozen=True, kw_only=True):
     False
     """
 
-    training: ShortTraining
+    training: NetworkTraining
 
     def prepare(self, bench: Workbench) -> None:
         """Load the data onto the worker's device and set its threads. Raises `DataError` and `DeviceError`."""

@@ -1,20 +1,18 @@
-"""A short training that begins with a parent's weights, inside a worker."""
+"""A training that begins with a parent's weights, inside a worker."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from torch import nn
+from torch import Tensor, nn
 
 from naslab.arch.build import build
 from naslab.arch.spec import ArchSpec
 from naslab.errors import NaslabError
-from naslab.estimators import training_run
-from naslab.estimators.estimator import Workbench
+from naslab.estimators.estimator import Begin, NetworkTraining, Workbench
 from naslab.estimators.inheritance import ANCESTOR_EPOCHS, INHERITS
-from naslab.estimators.short_training import ShortTraining
-from naslab.estimators.training_run import Begin
 from naslab.study.outcome import Candidate, Estimate
 from naslab.training.checkpoint import Checkpoint, load_checkpoint
 from naslab.training.inheritance import Inherited, inherit
@@ -22,34 +20,36 @@ from naslab.training.inheritance import Inherited, inherit
 SHOWN_REASONS = 3
 
 
-def estimate(how: ShortTraining, candidate: Candidate, bench: Workbench, orphan: Begin = build) -> Estimate:
+def estimate(how: NetworkTraining, candidate: Candidate, bench: Workbench, orphan: Begin | None = None) -> Estimate:
     """Train a candidate from its parent's checkpoint, or from scratch where that is of no use; a note says which.
 
     `how` says on what and by which recipe, `bench` is the worker's. `orphan` makes the module with which `candidate`
-    begins from scratch.
+    begins from scratch, by default with the weights of an initialisation.
     """
     alone = msgspec.structs.replace(candidate, start_from="")
     try:
         parent = parents_checkpoint(how.checkpoints, candidate)
     except NaslabError as error:
-        return noted(training_run.estimate(how, alone, bench, orphan), {"from_scratch": str(error)})
+        return noted(how.estimate(alone, bench, orphan), {"from_scratch": str(error)})
     notes: dict[str, Any] = {}
 
     def begin(arch: ArchSpec, seed: int) -> nn.Module:
-        module, inherited = begun_with(parent, arch, seed)
+        module, inherited = begun_with(parent.origin.arch, how.weights_of(parent), arch, seed)
         notes["inherited"] = note_of(inherited, candidate)
         return module
 
-    return noted(training_run.estimate(how, alone, bench, begin), notes)
+    return noted(how.estimate(alone, bench, begin), notes)
 
 
-def begun_with(parent: Checkpoint, arch: ArchSpec, seed: int) -> tuple[nn.Module, Inherited]:
-    """The module of `arch` with what fits of a parent's weights, and how they were taken over.
+def begun_with(
+    parent: ArchSpec, tensors: Mapping[str, Tensor], arch: ArchSpec, seed: int
+) -> tuple[nn.Module, Inherited]:
+    """The module of `arch` with what fits of the `tensors` of the network `parent`, and how they were taken over.
 
-    Raises `DataError` where they are not the parent's.
+    What nothing fits is drawn from `seed`. Raises `DataError` where they are not the parent's.
     """
     module = build(arch, seed)
-    weights, inherited = inherit(parent.origin.arch, parent.weights(), arch, seed)
+    weights, inherited = inherit(parent, tensors, arch, seed)
     module.load_state_dict(weights)
     return module, inherited
 

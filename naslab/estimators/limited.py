@@ -8,7 +8,9 @@ import msgspec
 
 from naslab.estimators.dense_training import DenseTraining
 from naslab.estimators.estimator import Estimator, Workbench
+from naslab.estimators.inheritance import InheritedTraining
 from naslab.estimators.own_metric import OwnMetric, own_metric
+from naslab.estimators.pretrained import PretrainedTraining
 from naslab.metrics import HEADS, LATENCY, TIMING, find_metric, is_declared, shown_as
 from naslab.study.outcome import Candidate, Estimate, Failure
 from naslab.study.problem import Limit, Objective, Problem
@@ -41,8 +43,9 @@ class Limited(msgspec.Struct, frozen=True):
         left = tuple(name for name in names if name not in self.own and name not in heads)
         measured = measured_before_training(left, candidate, bench)
         if heads:
-            assert isinstance(self.estimator, DenseTraining), "only a detector has heads"
-            measured |= self.estimator.measure_before(candidate, bench)
+            training = innermost(self.estimator)
+            assert isinstance(training, DenseTraining), "only a detector has heads"
+            measured |= training.measure_before(candidate, bench)
         for name in names:
             if name in self.own:
                 measured |= self.own[name].measure(candidate, bench)
@@ -52,6 +55,13 @@ class Limited(msgspec.Struct, frozen=True):
             return Estimate(measured=measured, failure=Failure("infeasible", "; ".join(told)))
         estimate = self.estimator.estimate(candidate, bench)
         return msgspec.structs.replace(estimate, measured=measured | estimate.measured)
+
+
+def innermost(estimator: Estimator) -> Estimator:
+    """The training within an estimator that begins its networks with weights of others; itself where there is none."""
+    while isinstance(estimator, InheritedTraining | PretrainedTraining):
+        estimator = estimator.training
+    return estimator
 
 
 def limited(estimator: Estimator, problem: Problem) -> Estimator:

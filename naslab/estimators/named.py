@@ -71,26 +71,39 @@ class EstimatorName(NamedTuple):
         return f"ranked by {'the proxy ' if self.row.kind == 'proxy' else ''}{self}, nothing was trained"
 
     def make(self, setting: Setting) -> MadeEstimator:
-        """The estimator. Raises `NaslabError` for what does not fit the setting."""
+        """The estimator for the problem and data of a `setting`. Raises `NaslabError` for what does not fit them."""
         return self.row.make(setting, self.options)
 
 
 def estimator_names() -> tuple[str, ...]:
-    """Every name there is, proxies first."""
+    """Every name of naslab's estimators, proxies first; those of `naslab search --task detection` and users' are more.
+
+    >>> estimator_names()[-4:]
+    ('full', 'supernet', 'predictor', 'table')
+    """
     return tuple(row.name for row in ROWS)
 
 
 def named(asked: str | object) -> EstimatorName:
-    """The estimator that is `asked` for by name, or that is given itself: a training function, or an estimator."""
+    """The estimator that is `asked` for by name, or that is given itself: a training function, or an estimator.
+
+    Raises what `read_name` raises.
+
+    >>> def train_mine(network, trial): ...
+    >>> named(train_mine).row.is_own, named("short").row.kind
+    (True, 'training')
+    """
     if isinstance(asked, str):
         return read_name(asked)
     return EstimatorName(own_row(name_of(asked), asked), Options())
 
 
 def read_name(text: str) -> EstimatorName:
-    """The estimator that a text asks for. One of a user's, as `my_code:evaluate`, is not loaded before it is made.
+    """The estimator that `text` asks for, its options behind a colon, as `short:epochs=2,images=5000`.
 
-    Raises `UnknownNameError` for unknown names and options, `SpecError` for values that do not fit.
+    One of a user's, as `my_code:evaluate`, is not loaded before it is made; one of an entry point is, for its name.
+    Raises `UnknownNameError` for unknown names and options, `SpecError` for values that do not fit, and `OutsideError`
+    for an entry point that leads nowhere.
 
     >>> str(read_name("short:images=5000,epochs=2")), str(read_name("short:epochs=1"))
     ('short:epochs=2,images=5000', 'short')
@@ -111,7 +124,7 @@ def read_name(text: str) -> EstimatorName:
 
 
 def read_names(text: str) -> tuple[EstimatorName, ...]:
-    """The estimators of a list with commas, options and all; each once.
+    """The estimators of `text`, a list with commas, options and all; each once. Raises what `read_name` raises.
 
     >>> [str(each) for each in read_names("short:epochs=2,images=500,naswot,ensemble")]
     ['short:epochs=2,images=500', 'naswot', 'ensemble']

@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from naslab.arch.block import require
+from naslab.errors import counted
 from naslab.estimators.ensemble import MEMBERS
 from naslab.metrics import EXTRAPOLATED_ACCURACY
 from naslab.study.outcome import Fidelity
@@ -77,7 +78,7 @@ class ExtrapolatedOptions(ShortOptions, frozen=True):
     @property
     def fidelity(self) -> Fidelity:
         """The fidelity that the options are. Raises `SpecError` where the schedule is shorter than the training."""
-        rule = f"must be at least the {self.epochs} epochs trained, got {self.of}"
+        rule = f"must be at least the {counted(self.epochs, 'epoch')} trained, got {self.of}"
         require(self.of >= self.epochs, "extrapolated:of", rule)
         return msgspec.structs.replace(super().fidelity, schedule_epochs=self.of)
 

@@ -99,7 +99,7 @@ class OwnTraining(msgspec.Struct, frozen=True):
             measured |= numbers(returned, self._wanted(measured), _described(), self.name)
             if self.checkpoints is not None:
                 weights_sha256 = keep(network, candidate, arch, trial.curve, self.checkpoints, notes.__setitem__)
-        except Exception as error:  # noqa: BLE001 - whatever a candidate's training does wrong is a value
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a training does wrong is a value
             failure = failure_of(error)
         curve = () if trial is None else tuple(trial.curve)
         if trial is not None and trial.has_stopped:

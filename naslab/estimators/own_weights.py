@@ -26,7 +26,8 @@ def begin(candidate: Candidate, arch: ArchSpec, checkpoints: str | None) -> tupl
     if not candidate.start_from:
         return build(arch, candidate.seed), {}
     try:
-        module, inherited = begun_with(parents_checkpoint(checkpoints, candidate), arch, candidate.seed)
+        parent = parents_checkpoint(checkpoints, candidate)
+        module, inherited = begun_with(parent.origin.arch, parent.weights(), arch, candidate.seed)
     except NaslabError as error:
         return build(arch, candidate.seed), {"from_scratch": str(error)}
     return module, {"inherited": note_of(inherited, candidate)} if INHERITS in candidate.origin else {}

@@ -1,23 +1,23 @@
-"""Short training that begins with pretrained weights, carried over from a reference network."""
+"""Training that begins with pretrained weights, carried over from a reference network."""
 
 from __future__ import annotations
 
 import msgspec
 
 from naslab.arch.spec import ArchSpec
-from naslab.estimators.estimator import Workbench
-from naslab.estimators.short_training import ShortTraining
+from naslab.estimators.estimator import NetworkTraining, Workbench
 from naslab.study.outcome import Candidate, Estimate
 
 
 class PretrainedTraining(msgspec.Struct, frozen=True, kw_only=True):
-    """Short training of candidates that begin with the weights of a `reference` network, sliced, widened or deepened.
+    """Training of candidates that begin with the weights of a `reference` network, sliced, widened or deepened.
 
     `training` says on what and by which recipe they are trained. `weights` are the reference's tensors, one safetensors
     file, from where `source` says; those that are called `fresh` were drawn. A candidate whose origin names whom it
     `inherits` from begins with the weights of that network, and a promotion goes on from its own. The note `pretrained`
     says how many tensors and layers were taken over and how.
 
+    >>> from naslab.estimators.short_training import ShortTraining
     >>> from naslab.study.data_choice import DataChoice
     >>> from naslab.study.recipe import default_recipe
     >>> from naslab.zoo import model
@@ -26,7 +26,7 @@ class PretrainedTraining(msgspec.Struct, frozen=True, kw_only=True):
     'a file'
     """
 
-    training: ShortTraining
+    training: NetworkTraining
     reference: ArchSpec
     weights: bytes
     source: str

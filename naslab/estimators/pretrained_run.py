@@ -1,4 +1,4 @@
-"""A short training that begins with the weights of a reference network, inside a worker."""
+"""A training that begins with the weights of a reference network, inside a worker."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any
 from safetensors.torch import load
 from torch import Tensor, nn
 
-from naslab.arch.build import build
 from naslab.arch.spec import ArchSpec
-from naslab.estimators import inherited_run, training_run
+from naslab.estimators import inherited_run
 from naslab.estimators.estimator import Workbench
 from naslab.estimators.inheritance import INHERITS
-from naslab.estimators.inherited_run import noted
+from naslab.estimators.inherited_run import begun_with, noted
 from naslab.pretrained.matching import COUNTER
 from naslab.study.outcome import Candidate, Estimate
-from naslab.training.inheritance import Inherited, inherit
+from naslab.training.inheritance import Inherited
 
 if TYPE_CHECKING:
     from naslab.estimators.pretrained import PretrainedTraining
@@ -29,17 +28,15 @@ def estimate(how: PretrainedTraining, candidate: Candidate, bench: Workbench) ->
     notes: dict[str, Any] = {}
 
     def begin(arch: ArchSpec, seed: int) -> nn.Module:
-        module = build(arch, seed)
-        made, inherited = inherit(how.reference, tensors_of(how, bench), arch, seed)
-        module.load_state_dict(made)
-        counted = [name for name in made if name.rpartition(".")[2] != COUNTER]
+        module, inherited = begun_with(how.reference, tensors_of(how, bench), arch, seed)
+        counted = [name for name in module.state_dict() if name.rpartition(".")[2] != COUNTER]
         notes["pretrained"] = note_of(how, inherited, counted)
         return module
 
     if candidate.start_from and INHERITS in candidate.origin:
         done = inherited_run.estimate(how.training, candidate, bench, begin)
     else:
-        done = training_run.estimate(how.training, candidate, bench, begin)
+        done = how.training.estimate(candidate, bench, begin)
         if candidate.start_from and "from_scratch" not in done.notes:
             notes.clear()  # it went on from its own weights
     return noted(done, notes)

@@ -98,7 +98,9 @@ class EstimatorRow(NamedTuple):
     better, the one that ranks networks first; options may say another (`Options.metric`). `any_network` says whether
     it judges networks from elsewhere too, such as a search's baselines, `times` whether it measures latency, `deploys`
     whether it measures the accuracy of trained networks in targets, `is_own` whether a user has brought it,
-    `brings_data` whether its options say its data, by another name than those of `naslab.training.datasets`.
+    `brings_data` whether its options say its data, by another name than those of `naslab.training.datasets`,
+    `goes_on` whether its trainings go on from weights, as naslab's own do: by rungs, from parents, from pretrained
+    ones; and end early.
     """
 
     name: str
@@ -112,6 +114,7 @@ class EstimatorRow(NamedTuple):
     deploys: bool = False
     is_own: bool = False
     brings_data: bool = False
+    goes_on: bool = False
 
 
 def _short(setting: Setting, options: ShortOptions) -> MadeEstimator:
@@ -339,7 +342,16 @@ ROWS: tuple[EstimatorRow, ...] = (
 """Every estimator, proxies first."""
 _ON_NETWORKS = "a detector or segmenter on the network"
 DENSE_ROWS: tuple[EstimatorRow, ...] = tuple(
-    EstimatorRow(task, _ON_NETWORKS, "training", DenseOptions, _dense(task), metric_names(task), brings_data=True)
+    EstimatorRow(
+        task,
+        _ON_NETWORKS,
+        "training",
+        DenseOptions,
+        _dense(task),
+        metric_names(task),
+        brings_data=True,
+        goes_on=True,
+    )
     for task in DENSE_TASKS
 )
 """Those of detection and segmentation, which are for searches alone; `naslab search --task` names them."""

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 import msgspec
 
-from naslab.estimators.estimator import Workbench
+from naslab.estimators.estimator import Begin, Workbench
 from naslab.study.data_choice import DataChoice
 from naslab.study.outcome import Candidate, Estimate
 from naslab.study.recipe import Recipe
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from naslab.training.checkpoint import Checkpoint
 
 
 class ShortTraining(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,8 +61,15 @@ class ShortTraining(msgspec.Struct, frozen=True, kw_only=True):
 
         training_run.prepare(self, bench)
 
-    def estimate(self, candidate: Candidate, bench: Workbench) -> Estimate:
-        """Train and evaluate a candidate; its failures are values."""
+    def estimate(self, candidate: Candidate, bench: Workbench, begin: Begin | None = None) -> Estimate:
+        """Train and evaluate `candidate` in the worker of `bench`; its failures are values.
+
+        `begin` makes its module with the weights that training begins with: by default those of an initialisation.
+        """
         from naslab.estimators import training_run
 
-        return training_run.estimate(self, candidate, bench)
+        return training_run.estimate(self, candidate, bench, begin)
+
+    def weights_of(self, checkpoint: Checkpoint) -> Mapping[str, Tensor]:
+        """The tensors of the network that a training left in a `checkpoint`, by its names."""
+        return checkpoint.weights()

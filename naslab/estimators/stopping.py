@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from naslab.estimators.extrapolation import LEAST_EPOCHS, extrapolate
-from naslab.metrics import ACCURACY
+from naslab.metrics import ACCURACY, find_metric
 from naslab.study.outcome import Candidate, EpochRecord, ToBeat
 from naslab.study.recipe import Recipe
 from naslab.training.schedule import annealing
@@ -29,19 +29,28 @@ INTERVAL = 0.9
 class StopRule:
     """Ends a candidate's training when its curves, extrapolated to the end of the schedule, stay below what is to beat.
 
+    `candidate` is what is trained, `recipe` says how its learning rate falls.
+
     Called with the curve before each epoch; true when with `confidence` the final accuracy is below the candidate's
     `accuracy_to_beat`, or each of several objectives is worse than that of one network of its `to_beat`. A candidate
     without these is never stopped, no curve of fewer than three epochs or with an epoch that does not say an objective,
     and none whose learning rate has not fallen by a quarter where it will. It looks after every epoch, so over a whole
-    training it stops more of those that would have reached it than 1 - `confidence` says.
+    training it stops more of those that would have reached it than 1 - `confidence` says. `known` are objectives of the
+    candidate that are measured before its training: networks that are worse in one are none to beat.
     """
 
-    def __init__(self, candidate: Candidate, recipe: Recipe, confidence: float | None) -> None:
+    def __init__(
+        self,
+        candidate: Candidate,
+        recipe: Recipe,
+        confidence: float | None,
+        known: Mapping[str, float] = {},
+    ) -> None:
         fidelity = candidate.fidelity
         self._epochs = fidelity.epochs
         self._end = fidelity.schedule_epochs or fidelity.epochs
         self._accuracy_to_beat = candidate.accuracy_to_beat
-        self._to_beat = _to_beat(candidate)
+        self._to_beat = _to_beat(candidate, known)
         self._confidence = confidence
         self._recipe = recipe
         self.has_stopped = False
@@ -139,8 +148,21 @@ def _probability_worse(ends: Mapping[str, _End], point: Mapping[str, float]) -> 
     return 1 - sum(1 - end.probability_worse(point[metric]) for metric, end in ends.items())
 
 
-def _to_beat(candidate: Candidate) -> ToBeat | None:
-    """What a candidate must beat, its accuracy as one objective of those that there may be."""
+def _to_beat(candidate: Candidate, known: Mapping[str, float]) -> ToBeat | None:
+    """What a candidate must beat, its accuracy as one objective of those that there may be.
+
+    Points that are worse in what is `known` of it before training, or say what is not, are left out.
+    """
     if candidate.accuracy_to_beat is None:
-        return candidate.to_beat
+        beat = candidate.to_beat
+        if beat is None:
+            return None
+        return ToBeat(tuple(each for each in beat.points if _is_no_worse(each, beat, known)), beat.ranges)
     return ToBeat(({ACCURACY.name: candidate.accuracy_to_beat},), {ACCURACY.name: (ACCURACY.least, ACCURACY.most)})
+
+
+def _is_no_worse(point: Mapping[str, float], beat: ToBeat, known: Mapping[str, float]) -> bool:
+    """Whether a point of `beat` is as good in each metric that no training reports as what is `known`."""
+    told = [name for name in point if name not in beat.ranges]
+    signs = {name: 1 if find_metric(name).maximise else -1 for name in told}
+    return all(name in known and signs[name] * point[name] >= signs[name] * known[name] for name in told)

@@ -11,7 +11,7 @@ import msgspec
 import torch
 
 from naslab.arch import ArchSpec
-from naslab.errors import DataError, SpecError
+from naslab.errors import DataError, SpecError, counted
 from naslab.estimators.estimator import Workbench
 from naslab.estimators.failures import failure_of
 from naslab.estimators.latency import measure_latency, noted_load
@@ -54,7 +54,7 @@ def finished_supernet(path: str) -> Supernet:
     """The supernet of a file. Raises `DataError` where it is missing, damaged or half trained."""
     supernet = load_supernet(path)
     if not supernet.is_finished:
-        done = f"{supernet.epochs_done} of {supernet.settings.epochs} epochs"
+        done = f"{supernet.epochs_done} of {counted(supernet.settings.epochs, 'epoch')}"
         raise DataError(f"{path} is trained for {done}: run `naslab supernet` again to finish it")
     return supernet
 

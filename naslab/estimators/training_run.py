@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING
 
-import msgspec
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from naslab.arch.build import build
-from naslab.arch.spec import ArchSpec
-from naslab.errors import NaslabError
-from naslab.estimators.estimator import Workbench
+from naslab.estimators.candidate_run import CandidateRun
+from naslab.estimators.estimator import Begin, Workbench
 from naslab.estimators.failures import failure_of
 from naslab.estimators.latency import measure_latency, noted_load
 from naslab.estimators.stopping import StopRule
 from naslab.metrics import ACCURACY, AT, LATENCY, find_metric
 from naslab.study.data_choice import DataChoice
-from naslab.study.outcome import Candidate, EpochRecord, Estimate, Fidelity
+from naslab.study.outcome import Candidate, EpochRecord, Estimate
 from naslab.study.recipe import Recipe
 from naslab.targets.accuracy import accuracy_of_module
 from naslab.targets.target import parse_target
 from naslab.training.capturing import NOT_CAPTURED
-from naslab.training.checkpoint import Checkpoint, Origin, TrainingProgress, load_checkpoint, save_checkpoint
+from naslab.training.checkpoint import Origin
 from naslab.training.data import DataSplit, load_dataset
 from naslab.training.early_stopping import kept_epoch
 from naslab.training.fidelity import arch_at, data_at, missing_classes, with_heads, without_heads
@@ -43,11 +41,7 @@ def prepare(how: ShortTraining, bench: Workbench) -> None:
     data_on(bench, how.data, how.data_dir)
 
 
-Begin: TypeAlias = Callable[[ArchSpec, int], nn.Module]
-"""Makes a network's module with its initial weights, given a seed."""
-
-
-def estimate(how: ShortTraining, candidate: Candidate, bench: Workbench, begin: Begin = build) -> Estimate:
+def estimate(how: ShortTraining, candidate: Candidate, bench: Workbench, begin: Begin | None = None) -> Estimate:
     """Train and evaluate `candidate` as `how` says, in the worker of `bench`; its failures are values.
 
     `begin` makes its module with the weights that training begins with: by default those of an initialisation.
@@ -56,7 +50,8 @@ def estimate(how: ShortTraining, candidate: Candidate, bench: Workbench, begin: 
     device = split.train.labels.device
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    run = TrainingRun(how, candidate, bench, Clock.start(how.time_limit_seconds, bench.turns), begin)
+    run = TrainingRun(how, candidate, bench, Clock.start(how.time_limit_seconds, bench.turns), begin or build)
+    told = run.told
     failure = None
     measured: dict[str, float] = {}
     try:
@@ -68,31 +63,27 @@ def estimate(how: ShortTraining, candidate: Candidate, bench: Workbench, begin: 
     return_freed_memory()  # other workers' candidates count on it
     return Estimate(
         measured=measured,
-        curve=tuple(run.curve),
+        curve=tuple(told.curve),
         failure=failure,
         wall_seconds=run.clock.elapsed,
         device=device_name(device),
         worker=bench.worker,
         peak_memory_bytes=torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0,
-        notes=run.notes,
-        weights_sha256=run.weights_sha256,
+        notes=told.notes,
+        weights_sha256=told.weights_sha256,
     )
 
 
 class TrainingRun:
-    """One training of a candidate, and what is known of it so far, also where it fails half way.
+    """One training of a candidate.
 
     `how` says on what `candidate` is trained and by which recipe, `bench` is the worker's, `clock` says when it must be
-    done, `begin` makes the module. `curve`, `notes` and `weights_sha256` are filled as it goes.
+    done, `begin` makes the module. `told` is filled as it goes.
     """
 
-    def __init__(
-        self, how: ShortTraining, candidate: Candidate, bench: Workbench, clock: Clock, begin: Begin = build
-    ) -> None:
+    def __init__(self, how: ShortTraining, candidate: Candidate, bench: Workbench, clock: Clock, begin: Begin) -> None:
         self.clock = clock
-        self.curve: list[EpochRecord] = []
-        self.notes: dict[str, Any] = {"threads": bench.threads}
-        self.weights_sha256 = ""
+        self.told = CandidateRun(candidate, bench, how.checkpoints)
         self._how = how
         self._candidate = candidate
         self._bench = bench
@@ -104,26 +95,26 @@ class TrainingRun:
         Raises `DataError` where the data do not fit the network, `DivergedError` where the loss does, `TimedOutError`
         after the deadline.
         """
-        candidate, how = self._candidate, self._how
+        candidate, how, told = self._candidate, self._how, self.told
         fidelity = candidate.fidelity
         arch = arch_at(candidate.arch, fidelity)
         require_fit(arch, split)
         origin = Origin(arch, fidelity, candidate.seed)
-        start = self._start(origin)
+        start = told.start(origin)
         images = data_at(split, fidelity, candidate.seed)
         if missing := missing_classes(images):
-            self.notes["missing_classes"] = missing
+            told.notes["missing_classes"] = missing
         if split.num_skipped:
-            self.notes["skipped_files"] = split.num_skipped
+            told.notes["skipped_files"] = split.num_skipped
         rule = StopRule(candidate, how.recipe, how.stop_early)
 
         def make() -> nn.Module:
-            self.curve[:] = () if start is None else start.progress.curve
+            told.begin(start)
             return with_heads(self._begin(arch, candidate.seed), arch, candidate.seed)
 
         def fit(module: nn.Module, recipe: Recipe) -> None:
-            self.notes |= halving_notes(how.recipe, recipe, len(images.train))
-            self.notes.pop(NOT_CAPTURED, None)  # of a larger batch
+            told.notes |= halving_notes(how.recipe, recipe, len(images.train))
+            told.notes.pop(NOT_CAPTURED, None)  # of a larger batch
             train(
                 module,
                 images,
@@ -132,22 +123,22 @@ class TrainingRun:
                 size=arch.input[1:],
                 seed=candidate.seed,
                 clock=self.clock,
-                report=self._report,
+                report=told.report,
                 schedule_epochs=fidelity.schedule_epochs,
                 start=start,
                 is_clear=rule,
-                keep=partial(self._keep, origin) if how.checkpoints is not None else None,
-                remark=self.notes.__setitem__,
+                keep=partial(told.keep, origin) if how.checkpoints is not None else None,
+                remark=told.notes.__setitem__,
                 metrics=how.metrics,
             )
 
         begun_at = None if start is None else start.progress.batch_size
         trained, _ = train_within_memory(make, fit, how.recipe, len(images.train), begun_at)
         module = without_heads(trained, arch)
-        measured = measured_of(self.curve, how.recipe, split)
+        measured = measured_of(told.curve, how.recipe, split)
         if rule.has_stopped:
-            self.notes["stopped"] = rule.note(self.curve)
-            measured = measured | rule.measured(self.curve)
+            told.notes["stopped"] = rule.note(told.curve)
+            measured = measured | rule.measured(told.curve)
         for target in how.targets:
             seen_there = accuracy_of_module(module, arch, split, parse_target(target, self._bench.threads))
             row = find_metric(f"{ACCURACY.name}{AT}{target}")
@@ -158,41 +149,8 @@ class TrainingRun:
             with self._bench.turns.alone():
                 seen = measure_latency(timed, candidate.arch.input, split.train.labels.device)
             measured |= LATENCY.measured(seen.median_ms, seen.iqr_ms)
-            self.notes |= noted_load(seen)
+            told.notes |= noted_load(seen)
         return measured
-
-    def _start(self, origin: Origin) -> Checkpoint | None:
-        """The checkpoint to go on from; where it is of no use a note says why, and training begins from scratch."""
-        sha256 = self._candidate.start_from
-        if not sha256:
-            return None
-        if self._how.checkpoints is None:
-            self.notes["from_scratch"] = "there is a checkpoint to go on from, but no folder of checkpoints"
-            return None
-        try:
-            checkpoint = load_checkpoint(sha256, self._how.checkpoints)
-        except NaslabError as error:
-            self.notes["from_scratch"] = str(error)
-            return None
-        if not origin.continues(checkpoint.origin):
-            self.notes["from_scratch"] = f"checkpoint {sha256} is of another network, fidelity or seed"
-            return None
-        self.notes["epochs_before"] = len(checkpoint.progress.curve)
-        return checkpoint
-
-    def _keep(self, origin: Origin, progress: TrainingProgress, tensors: dict[str, Tensor]) -> None:
-        """Leave a checkpoint; a disk that refuses it costs the checkpoint, not the estimate."""
-        assert self._how.checkpoints is not None
-        fidelity = trained_part(self._candidate.fidelity, progress.curve)
-        trained = msgspec.structs.replace(origin, fidelity=fidelity)
-        try:
-            self.weights_sha256 = save_checkpoint(Checkpoint(trained, progress, tensors), self._how.checkpoints)
-        except NaslabError as error:
-            self.notes["no_checkpoint"] = str(error)
-
-    def _report(self, epoch: EpochRecord) -> None:
-        self.curve.append(epoch)
-        self._bench.report(epoch)
 
 
 def measured_of(curve: Sequence[EpochRecord], recipe: Recipe, split: DataSplit) -> dict[str, float]:
@@ -203,14 +161,6 @@ def measured_of(curve: Sequence[EpochRecord], recipe: Recipe, split: DataSplit) 
         return measured
     accuracy = kept.validation_accuracy
     return ACCURACY.measured(accuracy, accuracy_sem(accuracy, len(split.validation))) | measured
-
-
-def trained_part(fidelity: Fidelity, curve: Sequence[EpochRecord]) -> Fidelity:
-    """The fidelity that was reached: that asked for, unless the training was stopped early."""
-    if len(curve) == fidelity.epochs:
-        return fidelity
-    whole = fidelity.schedule_epochs or fidelity.epochs
-    return msgspec.structs.replace(fidelity, epochs=len(curve), schedule_epochs=whole)
 
 
 def data_on(bench: Workbench, data: DataChoice, data_dir: str | None) -> DataSplit:

@@ -18,14 +18,33 @@ Taken = Sequence[tuple[Ready, Candidate | None]]
 
 
 class MemoryModel(Protocol):
-    """Predicts the memory that workers take, in bytes, for a `device` type such as `cuda` or `cpu`."""
+    """Predicts the memory that workers take of a device, in bytes, from descriptions alone.
+
+    The driver asks it whenever a candidate waits, so it is quick, raises nothing and answers equal questions alike. A
+    `device` is a torch device name (`cpu`, `cuda`, `cuda:1`).
+
+    >>> from naslab.execution.source import make_candidate
+    >>> from naslab.zoo import model
+    >>> class ByWeights:
+    ...     def idle_bytes(self, device):
+    ...         return 100_000_000
+    ...     def candidate_bytes(self, candidate, device):
+    ...         return 16 * candidate.cost.params
+    >>> candidate = make_candidate(model("resnet18"), trial=0, epochs=1, seed=0, role="search")
+    >>> one = other = Ready("cuda:0", place="host/first", memory_bytes=10**9)  # two workers on one GPU
+    >>> Admission(ByWeights()).room_for(candidate, other, taken=[(one, candidate), (other, None)]) // 10**6
+    325.0
+    """
 
     def idle_bytes(self, device: str) -> int:
         """The bytes of a worker that trains nothing on `device`: its process, and the images that it holds."""
         ...
 
     def candidate_bytes(self, candidate: Candidate, device: str) -> int | None:
-        """The bytes that training `candidate` takes on `device` beside those of the idle worker; `None` if unknown."""
+        """The bytes that training `candidate` takes on `device` beside those of the idle worker; `None` if unknown.
+
+        At its peak, at the candidate's fidelity. What is unknown is trained as if there were room for it.
+        """
         ...
 
 

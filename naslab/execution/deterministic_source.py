@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from naslab.execution.source import CandidateSource, Resumption
+from naslab.execution.source import CandidateSource, Resumption, WrappedSource
 from naslab.study.outcome import Candidate, Outcome
 
 AHEAD = 8
@@ -16,7 +16,7 @@ TOLD = "told"
 """Where a candidate's origin keeps how many outcomes had been told when it was proposed."""
 
 
-class DeterministicSource:
+class DeterministicSource(WrappedSource):
     """The candidates of `source`, which is told outcomes in the order of their trials.
 
     A candidate is proposed knowing the outcomes of all trials but the last `AHEAD` before it, or fewer where `source`
@@ -26,19 +26,11 @@ class DeterministicSource:
     """
 
     def __init__(self, source: CandidateSource) -> None:
-        self._source = source
+        super().__init__(source)
         self._untold: deque[int] = deque()
         """The trials whose outcomes are not told, in order."""
         self._kept_back: dict[int, Outcome] = {}
         self._num_told = 0
-
-    @property
-    def total(self) -> int:
-        return self._source.total
-
-    @property
-    def is_exhausted(self) -> bool:
-        return self._source.is_exhausted
 
     def resume(self, outcomes: Sequence[Outcome], in_flight: Sequence[Candidate]) -> Resumption:
         finished = {each.candidate.trial: each for each in outcomes if each.candidate.role == "search"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -21,7 +21,7 @@ class StudyOpened(msgspec.Struct, frozen=True):
 
     record: StudyRecord
     problem: Problem
-    outcomes: tuple[Outcome, ...] = ()
+    outcomes: Sequence[Outcome] = ()
     adapted: str = ""
 
 
@@ -66,6 +66,14 @@ class TrialStarted(msgspec.Struct, frozen=True):
     """A candidate was entered in the ledger and given to a worker."""
 
     candidate: Candidate
+
+
+class TrialTaken(msgspec.Struct, frozen=True):
+    """A `worker` on the machine `node` began to estimate a candidate."""
+
+    candidate: Candidate
+    worker: str
+    node: str
 
 
 class EpochEnded(msgspec.Struct, frozen=True):
@@ -130,6 +138,7 @@ Event = (
     | StrategyChosen
     | Resumed
     | TrialStarted
+    | TrialTaken
     | EpochEnded
     | LinePrinted
     | TrialRetried

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from naslab.errors import StudyError
-from naslab.execution.source import CandidateSource, Resumption
+from naslab.execution.source import CandidateSource, Resumption, WrappedSource
+from naslab.study.finished import FinishedTrials
 from naslab.study.outcome import Candidate, Failure, Outcome
 
 FIRST_TRIALS = 3
 
 
-class FirstFailuresSource:
+class FirstFailuresSource(WrappedSource):
     """The candidates of `source`, until the first three outcomes of a study are failures by one exception.
 
     `learn` then raises `StudyError`. They are in the ledger by that time, and a run that goes on with the study, the
@@ -19,24 +20,13 @@ class FirstFailuresSource:
     """
 
     def __init__(self, source: CandidateSource) -> None:
-        self._source = source
+        super().__init__(source)
         self._first: list[Failure] = []
         self._is_over = False
 
-    @property
-    def total(self) -> int:
-        return self._source.total
-
-    @property
-    def is_exhausted(self) -> bool:
-        return self._source.is_exhausted
-
     def resume(self, outcomes: Sequence[Outcome], in_flight: Sequence[Candidate]) -> Resumption:
-        self._is_over = any(each.is_complete for each in outcomes)
+        self._is_over = bool(FinishedTrials.of(outcomes).is_complete.any())
         return self._source.resume(outcomes, in_flight)
-
-    def propose(self, count: int, first_trial: int) -> list[Candidate]:
-        return self._source.propose(count, first_trial)
 
     def learn(self, outcome: Outcome) -> None:
         """Pass on `outcome`, which is in the ledger by now. Raises `StudyError` where the first three failed alike."""
@@ -49,9 +39,10 @@ class FirstFailuresSource:
         if len({place_of(each) for each in self._first}) > 1:
             self._is_over = True
         elif len(self._first) == FIRST_TRIALS:
+            mend = "the same command again" if self.total > FIRST_TRIALS else "it again with more trials: these count"
             raise StudyError(
                 f"the first {FIRST_TRIALS} trials failed alike: {failure.message}"
-                f"{f' ({place_of(failure)})' if failure.traceback else ''}; mend that and run the same command again"
+                f"{f' ({place_of(failure)})' if failure.traceback else ''}; mend that and run {mend}"
             )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Self
 
@@ -21,7 +22,8 @@ class LeaseExecutor:
 
     A worker of which nothing was heard for `silent_seconds`, by default a minute, is dead: its candidate comes back,
     and what it answers later is not taken. Nothing is started or ended here. Where the driver was killed, candidates
-    that workers still have stay theirs. Raises `WorkerError` where less than one is to be offered.
+    that workers still have stay theirs: they have that time again to be heard of, since the database may have been gone
+    for them too. Raises `WorkerError` where less than one is to be offered.
     """
 
     def __init__(self, ledger: Ledger, study: str, num_offered: int, silent_seconds: float | None = None) -> None:
@@ -33,6 +35,8 @@ class LeaseExecutor:
         self._silent_seconds = SILENT_SECONDS if silent_seconds is None else silent_seconds
         self._open: dict[int, Candidate] = {}
         self._attempts: dict[int, int] = {}
+        self._found: dict[int, float] = {}
+        """When trials that an earlier driver offered were found, by `time.monotonic`."""
 
     @property
     def num_slots(self) -> int:
@@ -42,7 +46,8 @@ class LeaseExecutor:
         attempt = self._attempts.get(candidate.trial, 0) + 1
         self._attempts[candidate.trial] = attempt
         self._open[candidate.trial] = candidate
-        offer(self._ledger, self._study, candidate.trial, attempt)
+        is_new = offer(self._ledger, self._study, candidate.trial, attempt)
+        self._found[candidate.trial] = -math.inf if is_new else time.monotonic()
 
     def wait(self, timeout: float) -> list[Finished | EpochDone]:
         until = time.monotonic() + timeout
@@ -60,9 +65,10 @@ class LeaseExecutor:
             return None
         if lease.estimate is not None:
             return Finished(self._open.pop(lease.trial), lease.estimate)
-        if lease.silent_seconds <= self._silent_seconds:
+        if min(lease.silent_seconds, time.monotonic() - self._found[lease.trial]) <= self._silent_seconds:
             return None
-        withdraw(self._ledger, self._study, lease.trial)
+        if not withdraw(self._ledger, self._study, lease.trial, lease.worker):
+            return None  # it answered meanwhile
         words = f"nothing was heard of the worker {lease.worker} on {lease.node} for {lease.silent_seconds:.0f} s"
         failure = Failure("worker_died", words)
         return Finished(self._open.pop(lease.trial), Estimate(failure=failure, worker=lease.worker))

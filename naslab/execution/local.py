@@ -47,11 +47,12 @@ class LocalExecutor:
 
     They start side by side on entering and load torch while the driver goes on. `device` is a torch device name or
     `auto`; workers take the visible GPUs in turn, `gpus_per_worker=0.5` lets two share one. A candidate that takes
-    longer than `timeout_seconds` fails as `timed_out`, its worker replaced. With a `memory` model candidates train at
-    once on one device only where they are predicted to fit it together; others wait. Workers on one GPU take turns, and
-    their kernels run side by side where NVIDIA's Multi-Process Service was started before. The workers need no
-    `__main__` guard, end with the driver however it dies, and leave Ctrl-C to it. Each computes with so many `threads`,
-    by default its share of the cores. Raises `WorkerError` for less than one worker.
+    longer than `timeout_seconds` fails as `timed_out`, its worker replaced; one that takes more than `memory_bytes`
+    beside the idle worker fails as `out_of_memory`. With a `memory` model candidates train at once on one device only
+    where they are predicted to fit it together; others wait. Workers on one GPU take turns, and their kernels run side
+    by side where NVIDIA's Multi-Process Service was started before. The workers need no `__main__` guard, end with the
+    driver however it dies, and leave Ctrl-C to it. Each computes with so many `threads`, by default its share of the
+    cores. Raises `WorkerError` for less than one worker.
 
     >>> LocalExecutor(estimator, num_workers=2).num_slots  # doctest: +SKIP
     2
@@ -66,6 +67,7 @@ class LocalExecutor:
         timeout_seconds: float | None = None,
         memory: MemoryModel | None = None,
         threads: int | None = None,
+        memory_bytes: int | None = None,
     ) -> None:
         if num_workers < 1:
             raise WorkerError(f"num_workers: must be at least 1, got {num_workers}")
@@ -74,7 +76,9 @@ class LocalExecutor:
         self._lifeline = Lifeline()
         self._hosts = [
             ProcessHost(
-                Placement(f"worker-{number}", number, device, gpus_per_worker, threads), payload, self._lifeline
+                Placement(f"worker-{number}", number, device, gpus_per_worker, threads, memory_bytes),
+                payload,
+                self._lifeline,
             )
             for number in range(num_workers)
         ]

@@ -31,7 +31,8 @@ class RayExecutor:
     """`num_workers` Ray actors that estimate one candidate each with `estimator`, on every node of a cluster.
 
     `address` is an existing cluster's (`host:port`, `auto`); without it one is started on this machine and ends with
-    the run. A candidate that takes longer than `timeout_seconds` fails as `timed_out`. With a `memory` model candidates
+    the run. A candidate that takes longer than `timeout_seconds` fails as `timed_out`, one that takes more than
+    `memory_bytes` beside the idle worker as `out_of_memory`. With a `memory` model candidates
     train at once on one device only where they are predicted to fit it together. `gpus_per_worker` may be a fraction, 0
     keeps to the CPU, `None` shares out the GPUs that there are. `cpus_per_worker` is what each actor reserves and the
     threads that it computes with, by default its share of the cluster's. An actor that is lost, with its node or alone,
@@ -52,6 +53,7 @@ class RayExecutor:
         address: str | None = None,
         timeout_seconds: float | None = None,
         memory: MemoryModel | None = None,
+        memory_bytes: int | None = None,
     ) -> None:
         if num_workers < 1:
             raise WorkerError(f"num_workers: must be at least 1, got {num_workers}")
@@ -63,6 +65,7 @@ class RayExecutor:
         self._address = address
         self._timeout_seconds = timeout_seconds
         self._memory = memory
+        self._memory_bytes = memory_bytes
         self._hosts: list[ActorHost] = []
         self._pool: WorkerPool | None = None
         self._to_leave = ExitStack()
@@ -94,7 +97,9 @@ class RayExecutor:
         gpus = share_of_gpus(self._device, self._gpus_per_worker, self.num_slots, resources.get("GPU", 0.0))
         cpus = self._cpus_per_worker or max(1, int(resources.get("CPU", 1.0)) // self.num_slots)
         device = self._device if gpus else "cpu"
-        placements = [Placement(f"worker-{number}", 0, device, None, cpus) for number in range(self.num_slots)]
+        placements = [
+            Placement(f"worker-{number}", 0, device, None, cpus, self._memory_bytes) for number in range(self.num_slots)
+        ]
         return [ActorHost(placement, self._payload, gpus) for placement in placements]
 
     def _entered(self) -> WorkerPool:

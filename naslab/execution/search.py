@@ -26,13 +26,16 @@ from naslab.execution.events import (
     TrialFinished,
     TrialRetried,
     TrialStarted,
+    TrialTaken,
     ignore,
 )
-from naslab.execution.executor import EpochDone, Executor, Happened, Printed
+from naslab.execution.executor import EpochDone, Executor, Happened, Printed, Taken
 from naslab.execution.source import CandidateSource, StrategySource
+from naslab.ledger.finished import finished_trials
 from naslab.ledger.ledger import Ledger
-from naslab.ledger.running import Epoch
+from naslab.ledger.running import Epoch, Taker
 from naslab.strategies.strategy import Strategy
+from naslab.study.finished import FinishedTrials
 from naslab.study.outcome import Candidate, Fidelity, Outcome
 from naslab.study.problem import Problem
 
@@ -113,14 +116,15 @@ class Run:
         self._source = source
         self._on_event = on_event
         self._retried: set[int] = set()
-        self._epochs: list[Epoch] = []
+        self._epochs: list[Epoch | Taker] = []
         self._epochs_due = -math.inf
         self._epochs_wait = EPOCHS_SECONDS
         self.in_flight: dict[int, Candidate] = {}
         self._next_trial, kept, requeued = taken_up_source(ledger, study, source)
         self._requeued = deque(requeued)
-        self._num_finished = sum(not outcome.is_infeasible for outcome in kept)
-        self._num_failed = sum(not (outcome.is_complete or outcome.is_infeasible) for outcome in kept)
+        known = FinishedTrials.of(kept)
+        self._num_finished = int((~known.is_infeasible).sum())
+        self._num_failed = int((~(known.is_complete | known.is_infeasible)).sum())
         if kept or requeued:
             on_event(Resumed(len(kept), len(requeued)))
 
@@ -147,7 +151,7 @@ class Run:
             self._note_epochs()
 
     def _note_epochs(self) -> None:
-        """Write the epochs of trials in flight, for whoever watches; the search goes on where that cannot be."""
+        """Write who took what, and epochs of trials in flight, for whoever watches; where that cannot be, go on."""
         try:
             self._ledger.add_epochs(self._study, self._epochs)
             self._epochs, self._epochs_wait = [], EPOCHS_SECONDS
@@ -162,8 +166,12 @@ class Run:
                 self._ledger.start_again(self._study, [candidate.trial for candidate in again])
 
     def _handle(self, happened: Happened) -> Outcome | None:
-        """Pass on an epoch or a line; make an outcome of an estimate, or run it again if its worker died."""
+        """Pass on its worker, an epoch or a line; make an outcome of an estimate, or run it again after a death."""
         candidate = happened.candidate
+        if isinstance(happened, Taken):
+            self._epochs.append(Taker(candidate.trial, happened.worker, happened.node, time.time()))
+            self._on_event(TrialTaken(candidate, happened.worker, happened.node))
+            return None
         if isinstance(happened, EpochDone):
             self._epochs.append(Epoch(candidate.trial, happened.epoch))
             self._on_event(EpochEnded(candidate, happened.epoch))
@@ -219,10 +227,10 @@ class TakenUp(NamedTuple):
 
 def taken_up_source(ledger: Ledger, study: str, source: CandidateSource) -> TakenUp:
     """Tell `source`, which was told nothing so far, what the `study` of `ledger` holds."""
-    outcomes, left = ledger.outcomes(study), ledger.in_flight(study)
-    started = [outcome.candidate.trial for outcome in outcomes] + [candidate.trial for candidate in left]
+    outcomes, left = finished_trials(ledger, study), ledger.in_flight(study)
+    started = [int(outcomes.columns.trial.max(initial=-1)), *(candidate.trial for candidate in left)]
     kept, requeued = source.resume(outcomes, left)
-    return TakenUp(max(started, default=-1) + 1, kept, requeued)
+    return TakenUp(max(started) + 1, kept, requeued)
 
 
 class Interrupts:

@@ -14,10 +14,10 @@ from naslab.arch.block import require
 from naslab.estimators.inheritance import ANCESTOR_EPOCHS, INHERITS, ancestor_epochs
 from naslab.execution.deterministic_source import DeterministicSource
 from naslab.execution.promotion import best_to_promote, may_go_on
-from naslab.execution.source import CandidateSource, Resumption, StrategySource, undone
+from naslab.execution.source import CandidateSource, Resumption, StrategySource, WrappedSource, undone
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.record import StudyRecord
-from naslab.metrics import ACCURACY, EVALUATION, find_metric, is_declared, is_described
+from naslab.metrics import ACCURACY, EVALUATION, HEADS, find_metric, is_declared, is_described
 from naslab.pareto import non_dominated_ranks
 from naslab.strategies.strategy import Strategy
 from naslab.study.outcome import Candidate, Fidelity, Outcome, ToBeat
@@ -55,40 +55,46 @@ def keep_all(_: str) -> None:
     """Forget no checkpoint: what takes the place of `forget` where all are kept."""
 
 
-def require_stoppable(confidence: float, objectives: Sequence[Objective], is_own: bool = False) -> None:
+def require_stoppable(confidence: float, objectives: Sequence[Objective], reports_any: bool = False) -> None:
     """Raise `SpecError` unless trainings for these objectives can be stopped early with this confidence.
 
-    `is_own` says that the training is a user's, which may report any number after each epoch.
+    `reports_any` says that the training, a user's or a detector's, may report any number after each epoch.
     """
     require(0.5 <= confidence < 1, "stop_early", f"must be a confidence from 0.5 to below 1, got {confidence:g}")
     names = [goal.metric for goal in objectives]
     told = ", ".join(sorted(set(names)))
-    measured = [name for name in names if not is_described(name)]
-    can_tell = all(_is_of_epochs(name, is_own) for name in measured)
+    measured = [name for name in names if not is_described(name) and not _is_of_heads(name)]
+    can_tell = all(_is_of_epochs(name, reports_any) for name in measured)
     rule = f"needs {ACCURACY.name} or what else is measured after each epoch, beside costs known before training"
     require(bool(measured) and can_tell, "stop_early", f"{rule}, got {told}")
 
 
-def _is_of_epochs(name: str, is_own: bool) -> bool:
+def _is_of_epochs(name: str, reports_any: bool) -> bool:
     """Whether a training measures a metric after each epoch, by what is declared of it."""
     if not is_declared(name):
-        return is_own
+        return reports_any
     row = find_metric(name)
-    return row.stage == "after training" and (is_own or row.measured_by == EVALUATION)
+    return row.stage == "after training" and (reports_any or row.measured_by == EVALUATION)
 
 
-class EarlyStoppingSource:
+def _is_of_heads(name: str) -> bool:
+    """Whether a metric is a cost that is counted of a whole detector before it is trained."""
+    return is_declared(name) and find_metric(name).measured_by == HEADS
+
+
+class EarlyStoppingSource(WrappedSource):
     """The candidates of `source`, each with what it is to beat: the best so far of networks that cost no more.
 
     A network that ends below it is dominated. Where accuracy is all that is measured that is one accuracy, else the
     measured objectives of those networks that none of them dominates. Only outcomes of `fidelity`, the whole training,
     count, and only measured ones; a candidate that nothing yet costs less than has nothing to beat, nor has any with
-    other objectives than accuracy before five trainings have shown their ranges. It is that of the moment when the
+    other objectives than accuracy before five trainings have shown their ranges. What a whole detector costs is known
+    to its worker alone, which leaves out those that cost more. It is that of the moment when the
     candidate is proposed, and is in the ledger with it. `objectives` must be such as `require_stoppable` asks for.
     """
 
     def __init__(self, source: CandidateSource, objectives: Sequence[Objective], fidelity: Fidelity) -> None:
-        self._source = source
+        super().__init__(source)
         self._costs = [(goal, find_metric(goal.metric)) for goal in objectives if is_described(goal.metric)]
         self._goals = [goal for goal in objectives if not is_described(goal.metric)]
         self._is_accuracy = [goal.metric for goal in self._goals] == [ACCURACY.name]
@@ -96,14 +102,6 @@ class EarlyStoppingSource:
         self._spans: dict[str, list[tuple[float, float]]] = {}
         self._fidelity = fidelity
         self._finished: list[Outcome] = []
-
-    @property
-    def total(self) -> int:
-        return self._source.total
-
-    @property
-    def is_exhausted(self) -> bool:
-        return self._source.is_exhausted
 
     def resume(self, outcomes: Sequence[Outcome], in_flight: Sequence[Candidate]) -> Resumption:
         for outcome in outcomes:
@@ -150,7 +148,8 @@ class EarlyStoppingSource:
         is_measured = outcome.is_complete and "stopped" not in outcome.estimate.notes
         if is_whole and is_measured and all(math.isfinite(outcome.value(goal.metric)) for goal in self._goals):
             self._finished.append(outcome)
-            self._ranges |= {goal.metric: self._range_with(goal, outcome) for goal in self._goals}
+            reported = [goal for goal in self._goals if not _is_of_heads(goal.metric)]
+            self._ranges |= {goal.metric: self._range_with(goal, outcome) for goal in reported}
 
     def _range_with(self, goal: Objective, outcome: Outcome) -> tuple[float, float]:
         """The worst and best value of a goal: its bounds, else those that trainings had, with room for better ones."""
@@ -174,7 +173,7 @@ class Ancestor(NamedTuple):
     epochs: int
 
 
-class InheritSource:
+class InheritSource(WrappedSource):
     """The candidates of `source`, those with parents starting from the checkpoint of one of them.
 
     It is the first of the parents that its origin names which left a checkpoint. Whom a candidate inherits from is
@@ -185,16 +184,8 @@ class InheritSource:
     """
 
     def __init__(self, source: CandidateSource) -> None:
-        self._source = source
+        super().__init__(source)
         self._trained: dict[int, Ancestor] = {}
-
-    @property
-    def total(self) -> int:
-        return self._source.total
-
-    @property
-    def is_exhausted(self) -> bool:
-        return self._source.is_exhausted
 
     def resume(self, outcomes: Sequence[Outcome], in_flight: Sequence[Candidate]) -> Resumption:
         for outcome in outcomes:

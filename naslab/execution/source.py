@@ -11,6 +11,7 @@ from naslab.arch import ArchSpec, arch_id, cost
 from naslab.errors import LimitError, SpaceExhaustedError
 from naslab.space import Genome
 from naslab.strategies.strategy import Proposal, Strategy
+from naslab.study.finished import FinishedTrials
 from naslab.study.outcome import Candidate, Fidelity, Outcome
 from naslab.study.problem import Problem
 
@@ -24,21 +25,46 @@ class Resumption(NamedTuple):
     `kept` are the outcomes that count, `requeued` the candidates in flight that run again first.
     """
 
-    kept: list[Outcome]
+    kept: Sequence[Outcome]
     requeued: list[Candidate]
 
 
 class CandidateSource(Protocol):
-    """Where the candidates of a run come from: a strategy, a list, or another source that is added to."""
+    """Where the candidates of a run come from: a strategy, a list, or another source that is added to.
+
+    Used for one run, by one thread: `resume` first, then `propose` and `learn` in turn.
+
+    >>> from naslab.zoo import model
+    >>> class Seeds:  # one network, trained from three seeds
+    ...     total, is_exhausted = 3, False
+    ...     def __init__(self, arch):
+    ...         self._arch, self._left = arch, [0, 1, 2]
+    ...     def resume(self, outcomes, in_flight):
+    ...         done = {each.candidate.seed for each in outcomes}
+    ...         again = [each for each in in_flight if each.seed not in done]
+    ...         self._left = [seed for seed in self._left if seed not in done | {each.seed for each in again}]
+    ...         return Resumption(list(outcomes), again)
+    ...     def propose(self, count, first_trial):
+    ...         taken, self._left = self._left[:count], self._left[count:]
+    ...         trials = range(first_trial, first_trial + len(taken))
+    ...         return [make_candidate(self._arch, trial, 1, seed, "baseline") for trial, seed in zip(trials, taken)]
+    ...     def learn(self, outcome):
+    ...         pass
+    >>> source = Seeds(model("lenet5"))
+    >>> source.resume([], [])
+    Resumption(kept=[], requeued=[])
+    >>> [(each.trial, each.seed) for each in source.propose(2, first_trial=0) + source.propose(2, first_trial=2)]
+    [(0, 0), (1, 1), (2, 2)]
+    """
 
     @property
     def total(self) -> int:
-        """How many outcomes the study is to hold at the end, those of earlier runs counted in."""
+        """How many outcomes the study is to hold at the end, those of earlier runs counted in; for displays."""
         ...
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether the source could not propose as many candidates as were asked for."""
+        """Whether the source could not propose as many candidates as were asked for, and never will."""
         ...
 
     def resume(self, outcomes: Sequence[Outcome], in_flight: Sequence[Candidate]) -> Resumption:
@@ -50,15 +76,44 @@ class CandidateSource(Protocol):
         ...
 
     def propose(self, count: int, first_trial: int) -> list[Candidate]:
-        """At most `count` candidates, with the trial numbers from `first_trial` on; none where there are no more now.
+        """At most `count` candidates, with the trial numbers from `first_trial` on, one after another.
 
-        Raises `LimitError` where no network meets the limits.
+        None where there are no more now: the run asks again when something has finished, and ends where nothing is in
+        flight either. What is given back is written into the ledger and started. Raises `LimitError` where no network
+        meets the limits.
         """
         ...
 
     def learn(self, outcome: Outcome) -> None:
-        """Learn from `outcome`, which is in the ledger by now. Raises `LimitError` where limits are met by nothing."""
+        """Learn from `outcome`, which is in the ledger by now, a failure too; each is told once, as they finish.
+
+        Raises `LimitError` where limits are met by nothing.
+        """
         ...
+
+
+class WrappedSource:
+    """The candidates of `source`, passed on as they are: what sources that add something to another one begin from."""
+
+    def __init__(self, source: CandidateSource) -> None:
+        self._source = source
+
+    @property
+    def total(self) -> int:
+        return self._source.total
+
+    @property
+    def is_exhausted(self) -> bool:
+        return self._source.is_exhausted
+
+    def resume(self, outcomes: Sequence[Outcome], in_flight: Sequence[Candidate]) -> Resumption:
+        return self._source.resume(outcomes, in_flight)
+
+    def propose(self, count: int, first_trial: int) -> list[Candidate]:
+        return self._source.propose(count, first_trial)
+
+    def learn(self, outcome: Outcome) -> None:
+        self._source.learn(outcome)
 
 
 def make_candidate(
@@ -108,20 +163,21 @@ class StrategySource:
         self.is_exhausted = False
 
     def resume(self, outcomes: Sequence[Outcome], in_flight: Sequence[Candidate]) -> Resumption:
-        kept = [outcome for outcome in outcomes if outcome.candidate.role == "search"]
-        own = [outcome for outcome in kept if self._is_own(outcome.candidate)]
-        counted = [outcome for outcome in own if not outcome.is_infeasible]
-        self._num_infeasible = len(own) - len(counted)
-        self._is_met = bool(counted)
-        room = max(0, self.total - len(counted))
+        finished = FinishedTrials.of(outcomes)
+        kept = finished.where(finished.is_searched)
+        own = kept.where(kept.is_of(self._fidelity))
+        self._num_infeasible = int(own.is_infeasible.sum())
+        num_counted = len(own) - self._num_infeasible
+        self._is_met = num_counted > 0
+        room = max(0, self.total - num_counted)
         left = [each for each in in_flight if each.role == "search" and self._is_own(each)]
-        requeued = undone(left, own)[:room]
+        requeued = undone(left, own.of_networks({each.arch_id for each in left}))[:room]
         told = kept if self._strategy.learns_across_fidelities else own
         if told:
             self._strategy.tell(told)
         if requeued:
             self._strategy.adopt(requeued)
-        self._num_started = len(counted) + len(requeued)
+        self._num_started = num_counted + len(requeued)
         return Resumption(kept, requeued)
 
     def propose(self, count: int, first_trial: int) -> list[Candidate]:
@@ -155,7 +211,13 @@ class StrategySource:
         last = self._last_infeasible
         if last is None or self._is_met or last.estimate.failure is None:
             return
-        told = f"none of the first {self._num_infeasible} networks meets the limits on what is measured"
+        number = self._num_infeasible
+        first = (
+            "the one network that there is does not meet"
+            if number == 1
+            else f"none of the first {number} networks meets"
+        )
+        told = f"{first} the limits on what is measured"
         raise LimitError(f"{told}; the last: {last.estimate.failure.message}")
 
     def _is_own(self, candidate: Candidate) -> bool:
@@ -183,7 +245,8 @@ class ListSource:
 
     def resume(self, outcomes: Sequence[Outcome], in_flight: Sequence[Candidate]) -> Resumption:
         asked = {job(candidate) for candidate in self._waiting}
-        kept = [outcome for outcome in outcomes if outcome.is_complete and job(outcome.candidate) in asked]
+        same = FinishedTrials.of(outcomes).of_networks({candidate.arch_id for candidate in self._waiting})
+        kept = [outcome for outcome in same if outcome.is_complete and job(outcome.candidate) in asked]
         done = {job(outcome.candidate) for outcome in kept}
         requeued = [candidate for candidate in unique(in_flight) if job(candidate) in asked - done]
         done |= {job(candidate) for candidate in requeued}

@@ -7,10 +7,13 @@ import time
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
+import numpy as np
+
 from naslab.arch.block import require
 from naslab.execution.events import Observer, TimeIsUp, ignore
-from naslab.execution.source import CandidateSource, Resumption
+from naslab.execution.source import CandidateSource, WrappedSource
 from naslab.ledger.record import RunRecord
+from naslab.study.finished import FinishedTrials
 from naslab.study.outcome import Candidate, Outcome
 
 
@@ -33,12 +36,12 @@ def searched_seconds(runs: Sequence[RunRecord], outcomes: Sequence[Outcome], sco
     >>> searched_seconds([RunRecord(command="", started=5.0)], [])
     0.0
     """
-    finished = sorted((*(each.finished for each in outcomes), *scored))
+    finished = np.sort(np.append(FinishedTrials.of(outcomes).columns.finished, scored))
     edges = [*(each.started for each in runs), float("inf")]
     spent = 0.0
     for start, end in pairwise(edges):
-        within = [moment for moment in finished if start <= moment < end]
-        spent += within[-1] - start if within else 0.0
+        first, last = np.searchsorted(finished, [start, end])
+        spent += float(finished[last - 1]) - start if last > first else 0.0
     return spent
 
 
@@ -61,7 +64,7 @@ def within_hours(
     return TimedSource(source, left, runs[-1].started, lambda: on_event(TimeIsUp(hours)))
 
 
-class TimedSource:
+class TimedSource(WrappedSource):
     """The candidates of `source` until `seconds` from `started` on; then nothing new, and what is in flight ends.
 
     Candidates that an earlier run left in flight are trained all the same: they were started in time. `clock` tells the
@@ -76,22 +79,11 @@ class TimedSource:
         on_over: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._source = source
+        super().__init__(source)
         self._end = started + seconds
         self._clock = clock
         self._on_over = on_over
         self._is_over = False
-
-    @property
-    def total(self) -> int:
-        return self._source.total
-
-    @property
-    def is_exhausted(self) -> bool:
-        return self._source.is_exhausted
-
-    def resume(self, outcomes: Sequence[Outcome], in_flight: Sequence[Candidate]) -> Resumption:
-        return self._source.resume(outcomes, in_flight)
 
     def propose(self, count: int, first_trial: int) -> list[Candidate]:
         if self._clock() < self._end:
@@ -100,6 +92,3 @@ class TimedSource:
             self._is_over = True
             self._on_over()
         return []
-
-    def learn(self, outcome: Outcome) -> None:
-        self._source.learn(outcome)

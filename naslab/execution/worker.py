@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import socket
 import sys
 import time
 import traceback
@@ -22,25 +23,30 @@ from naslab.training.turns import turns_of_machine
 
 
 class Placement(NamedTuple):
-    """Where a worker runs: its name and number, the device asked for, the GPUs that it may take, its CPU threads."""
+    """Where a worker runs: its name and number, the device asked for, the GPUs that it may take, its CPU threads.
+
+    `memory_bytes` is the most that a candidate may take beside the idle worker, where that is limited.
+    """
 
     name: str
     number: int
     device: str
     gpus: float | None
     threads: int
+    memory_bytes: int | None = None
 
 
 class Ready(NamedTuple):
     """A worker that is prepared; `device` is the one it chose.
 
     `place` tells the device from those of other machines and containers, `memory_bytes` is all the memory that it has;
-    0 where that is not known.
+    0 where that is not known. `node` is the name of the machine.
     """
 
     device: str
     place: str = ""
     memory_bytes: int = 0
+    node: str = ""
 
 
 class Refused(NamedTuple):
@@ -89,10 +95,14 @@ class Worker:
             self._bench.device = choose_device(self._placement.device, self._placement.number, self._placement.gpus)
             self._estimator.prepare(self._bench)
             device = self._bench.device
-            return Ready(device, device_place(device), device_memory(device).total_bytes)
+            if self._placement.memory_bytes is not None:
+                from naslab.training.memory_limit import limit_memory
+
+                limit_memory(device, self._placement.memory_bytes)
+            return Ready(device, device_place(device), device_memory(device).total_bytes, socket.gethostname())
         except NaslabError as error:
             return Refused(error)
-        except Exception as error:  # noqa: BLE001 - the driver raises it
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the driver raises it
             return Refused(unprepared(error))
 
     def estimate(
@@ -114,7 +124,7 @@ class Worker:
             with turns.work(), nullcontext() if say is None else self._printed.given_to(say):
                 estimate = self._estimator.estimate(candidate, self._bench)
             require_storable(estimate)
-        except Exception as error:  # noqa: BLE001 - the boundary: a candidate's failure is a value
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the boundary: a candidate's failure is a value
             estimate = Estimate(failure=failure_of(error))
         finally:
             self._bench.report = ignore_epoch
@@ -139,7 +149,7 @@ def load_worker(payload: bytes, placement: Placement) -> Worker:
         with redirect_stdout(text), redirect_stderr(text):  # for handlers of logging that a module makes
             estimator = pickle.loads(payload)  # noqa: S301 - over a private connection
         return Worker(estimator, placement, printed)
-    except Exception as error:  # a module that workers cannot import, say
+    except (Exception, SystemExit) as error:  # a module that workers cannot import, say
         raise unprepared(error) from error
 
 
@@ -154,7 +164,7 @@ def require_storable(estimate: Estimate) -> None:
     msgspec.json.encode(estimate)
 
 
-def unprepared(error: Exception) -> WorkerError:
+def unprepared(error: Exception | SystemExit) -> WorkerError:
     """What the driver raises for a preparation that failed by no fault of the user's, with the worker's traceback."""
     told = WorkerError(f"the workers cannot start: {type(error).__name__}: {error}")
     told.add_note(without_passwords("".join(traceback.format_exception(error))))

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from naslab.errors import NaslabError, WorkerError
 from naslab.execution.admission import Admission, MemoryModel
-from naslab.execution.executor import EpochDone, Finished, Happened, Printed
+from naslab.execution.executor import EpochDone, Finished, Happened, Printed, Taken
 from naslab.execution.worker import Done, Message, Ready, Refused, Said
 from naslab.study.outcome import Candidate, EpochRecord, Estimate, Failure
 
@@ -22,7 +22,35 @@ REST_SECONDS = 20.0
 
 
 class WorkerHost(Protocol):
-    """Where one worker at a time runs: a process, an actor. It starts the worker, talks to it and ends it."""
+    """Where one worker at a time runs: a process, an actor. It starts the worker, talks to it and ends it.
+
+    The pool calls it from one thread and catches nothing: a worker that cannot be reached is one that died, which
+    `death` tells.
+
+    >>> from naslab.execution.source import make_candidate
+    >>> from naslab.zoo import model
+    >>> class HereHost:  # a worker in this process, that is done at once
+    ...     name = "here"
+    ...     def start(self):
+    ...         self._said = [Ready("cpu")]
+    ...     def send(self, candidate):
+    ...         estimate = Estimate(measured={"smallness": 1e6 / candidate.cost.params}, worker=self.name)
+    ...         self._said.append(Done(estimate, is_usable=True))
+    ...     def messages(self):
+    ...         said, self._said = self._said, []
+    ...         return iter(said)
+    ...     def death(self):
+    ...         return None
+    ...     def end(self):
+    ...         self._said = []
+    >>> pool = WorkerPool([HereHost()], watch=lambda seconds: None, timeout_seconds=None)
+    >>> pool.start()
+    >>> pool.submit(make_candidate(model("lenet5"), trial=0, epochs=1, seed=0, role="search"))
+    >>> [done] = pool.wait(timeout=1.0)
+    >>> done.estimate.worker
+    'here'
+    >>> pool.end()
+    """
 
     @property
     def name(self) -> str:
@@ -30,19 +58,28 @@ class WorkerHost(Protocol):
         ...
 
     def start(self) -> None:
-        """Launch a worker without waiting for it; it answers `Ready` or `Refused` in time."""
+        """Launch a worker without waiting for it; it answers `Ready` or `Refused` in time.
+
+        Called first, and again after each `end`.
+        """
         ...
 
     def send(self, candidate: Candidate) -> None:
-        """Give the ready worker `candidate`; it answers an `EpochRecord` for each epoch, then `Done`."""
+        """Give the ready worker `candidate`, without waiting; one at a time.
+
+        It answers an `EpochRecord` for each epoch and a `Said` for each line that it prints, then `Done`.
+        """
         ...
 
     def messages(self) -> Iterator[Message]:
-        """What the worker has answered since the last call, without waiting."""
+        """What the worker has answered since the last call, in order, without waiting; none where it is dead.
+
+        The iterator may be left before its end, where a worker refused.
+        """
         ...
 
     def death(self) -> Failure | None:
-        """How the worker died; `None` while it lives."""
+        """How the worker died; `None` while it lives. Asked after `messages`, which may hold its last words."""
         ...
 
     def end(self) -> None:
@@ -70,6 +107,7 @@ class WorkerPool:
         self._watch = watch
         self._timeout_seconds = timeout_seconds
         self._waiting: deque[Candidate] = deque()
+        self._taken: list[Taken] = []
         self._failed_starts = 0
         self._given_up: NaslabError | None = None
 
@@ -97,7 +135,8 @@ class WorkerPool:
             if self._given_up is not None:
                 raise self._given_up
             self._watch(max(0.0, min(until - time.monotonic(), POLL_SECONDS)))
-            happened = self._look()
+            taken, self._taken = self._taken, []
+            happened = [*taken, *self._look()]
             self._feed()
             if happened or time.monotonic() >= until:
                 return happened
@@ -118,7 +157,9 @@ class WorkerPool:
     def _feed(self) -> None:
         """Start what is first in the queue while there is room; what is behind it waits, and never passes it by."""
         while self._waiting and (slot := self._slot_for(self._waiting[0])) is not None:
-            slot.take(self._waiting.popleft())
+            candidate = self._waiting.popleft()
+            slot.take(candidate)
+            self._taken.append(Taken(candidate, slot.host.name, "" if slot.home is None else slot.home.node))
 
     def _slot_for(self, candidate: Candidate) -> Slot | None:
         """The free worker with the most room for a candidate; `None` where it must wait."""

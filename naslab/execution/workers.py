@@ -20,6 +20,9 @@ from naslab.execution.executor import Executor
 from naslab.execution.local import LocalExecutor, count_cores
 from naslab.study.outcome import Candidate
 
+LEAST_MEMORY = 2**20
+"""Bytes below which no candidate trains: a number without its letter, most likely."""
+
 
 class Workers(msgspec.Struct, frozen=True, kw_only=True):
     """Worker processes on this machine (`kind` is `local`) or actors on a Ray cluster (`ray`).
@@ -30,7 +33,9 @@ class Workers(msgspec.Struct, frozen=True, kw_only=True):
     `count` defaults to one a GPU (or share of one; `packed` makes it several), else one a core. `device` is a torch
     device name or `auto`. `gpus_per_worker` is a share of a GPU, 0 keeps to the CPU, `None` takes a GPU where there is
     one. `address` is an existing Ray cluster's; without it one is started for the run. A candidate that takes longer
-    than `timeout_seconds` fails. Raises `WorkerError` for values out of range.
+    than `timeout_seconds` fails. One that takes more than `memory_bytes` beside its idle worker fails as out of memory:
+    of the GPU's memory where it trains on one, else of the process's own on Linux. Raises `WorkerError` for values out
+    of range.
 
     >>> Workers(count=2, device="cpu").num_workers
     2
@@ -42,6 +47,7 @@ class Workers(msgspec.Struct, frozen=True, kw_only=True):
     gpus_per_worker: float | None = None
     address: str | None = None
     timeout_seconds: float | None = None
+    memory_bytes: int | None = None
 
     def __post_init__(self) -> None:
         refuse_wrong_fields(self)
@@ -53,8 +59,14 @@ class Workers(msgspec.Struct, frozen=True, kw_only=True):
             )
         if self.timeout_seconds is not None and self.timeout_seconds <= 0:
             raise WorkerError(f"timeout_seconds: must be above 0, got {self.timeout_seconds:g}")
-        if self.kind == "ledger" and (self.gpus_per_worker is not None or self.timeout_seconds is not None):
-            raise WorkerError("workers that join by the ledger choose their device and time themselves")
+        if self.memory_bytes is not None and self.memory_bytes < LEAST_MEMORY:
+            raise WorkerError(
+                f"memory_bytes: must be at least {LEAST_MEMORY:,} for a training, got {self.memory_bytes:,}; "
+                "on the command line 4G is 4,000,000,000"
+            )
+        asked = (self.gpus_per_worker, self.timeout_seconds, self.memory_bytes)
+        if self.kind == "ledger" and any(each is not None for each in asked):
+            raise WorkerError("workers that join by the ledger choose their device, time and memory themselves")
         if self.address is not None and "@" in self.address:
             raise WorkerError(f"a Ray address is host:port or 'auto', got '{shown(self.address)}'")
         if self.address is not None and self.kind != "ray":
@@ -119,9 +131,17 @@ class Workers(msgspec.Struct, frozen=True, kw_only=True):
                 address=self.address,
                 timeout_seconds=self.timeout_seconds,
                 memory=memory,
+                memory_bytes=self.memory_bytes,
             )
         return LocalExecutor(
-            estimator, self.num_workers, self.device, self.gpus_per_worker, self.timeout_seconds, memory, threads
+            estimator,
+            self.num_workers,
+            self.device,
+            self.gpus_per_worker,
+            self.timeout_seconds,
+            memory,
+            threads,
+            self.memory_bytes,
         )
 
 

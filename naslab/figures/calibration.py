@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 
 from naslab.analysis.calibration import CalibrationTable, EstimatorLine
 from naslab.atomic_write import atomic_write
+from naslab.errors import counted
 from naslab.figures.markup import Markup, element
 from naslab.figures.markup import table as markup_table
 from naslab.figures.page import figure_block, page
@@ -27,7 +28,7 @@ def calibration_figure(table: CalibrationTable) -> go.Figure:
     """
     shown = [line for line in table.lines if not math.isnan(line.tau.value)]
     traces = [_point(line, index) for index, line in enumerate(shown)]
-    title = f"What an estimate costs and how well it ranks: {table.space}, {table.num_networks} networks"
+    title = f"What an estimate costs and how well it ranks: {table.space}, {counted(table.num_networks, 'network')}"
     return figure(
         traces,
         title,
@@ -77,7 +78,7 @@ def _point(line: EstimatorLine, index: int) -> go.Scatter:
             f"<b>{escape(line.name)}</b><br>tau {tau.words()}<br>rho {line.rho.words()}<br>tau in the best tenth "
             f"{line.top_tau.words()}<br>precision of the best tenth {line.precision.words()}<br>"
             f"{line.device_seconds:.3g} device-seconds, {line.wall_seconds:.3g} s by the clock<br>"
-            f"{line.num_networks} networks, {line.num_failed} failed"
+            f"{counted(line.num_networks, 'network')}, {line.num_failed} failed"
         ],
         hoverinfo="text",
     )
@@ -90,8 +91,10 @@ def _symbol(index: int) -> str:
 
 def _note(table: CalibrationTable) -> str:
     return (
-        f"{table.num_networks} networks of {table.space}, seed {table.seed}; reference: {table.reference}. Intervals "
-        f"are of 90 %, by resampling the networks. The best tenth is {table.num_top} networks; its precision is the "
+        f"{counted(table.num_networks, 'network')} of {table.space}, seed {table.seed}; reference: "
+        f"{table.reference}. Intervals "
+        f"are of 90 %, by resampling the networks. The best tenth is {counted(table.num_top, 'network')}; its "
+        "precision is the "
         "share of an estimator's best tenth that truly belongs to it. Device-seconds are processor time on a CPU."
     )
 

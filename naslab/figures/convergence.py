@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 
 from naslab.analysis.convergence import HALF_WIDTH, Convergence, Foreseen
 from naslab.analysis.front import FrontTable
+from naslab.errors import counted
 from naslab.figures.markup import Markup, element, join, table
 from naslab.figures.page import figure_block
 from naslab.figures.section import Section
@@ -29,7 +30,8 @@ def converged_section(found: Convergence | None, front: FrontTable) -> Section |
     parts = [element("p", found.words)]
     if found.foreseen:
         note = (
-            f"Predicted: the {min(MOST_DRAWN, len(found.foreseen))} networks not tried yet that the surrogate expects "
+            f"Predicted: the {counted(min(MOST_DRAWN, len(found.foreseen)), 'network')} not tried yet that the "
+            "surrogate expects "
             "to gain most, with intervals that hold 90 % of measurements by it."
         )
         drawn = predicted_figure(found.foreseen, front)

@@ -8,8 +8,9 @@ from typing import Any
 
 import msgspec
 
-from naslab.arch.diagram import Box, Diagram, is_auxiliary
+from naslab.arch.diagram import Diagram, DiagramBox, is_auxiliary
 from naslab.atomic_write import atomic_write
+from naslab.errors import counted
 from naslab.figures.markup import Markup, element, join
 from naslab.figures.page import document, script_data, shipped
 from naslab.metrics import ACTIVATIONS, MACS, PARAMS
@@ -51,10 +52,10 @@ def diagram_body(diagram: Diagram, title: str) -> Markup:
     """
     classes = diagram.boxes[-1].out_shape[0]
     size = " \u00d7 ".join(map(str, diagram.boxes[0].out_shape))
-    counted = [box for box in diagram.boxes if not is_auxiliary(box)]
-    params, macs = (f"{sum(getattr(box, count) for box in counted):,}" for count in (PARAMS.name, MACS.name))
-    lead = f"Input {size}, {classes} classes, {params} params, {macs} macs (multiply-accumulates)"
-    if len(counted) < len(diagram.boxes):
+    kept = [box for box in diagram.boxes if not is_auxiliary(box)]
+    params, macs = (f"{sum(getattr(box, count) for box in kept):,}" for count in (PARAMS.name, MACS.name))
+    lead = f"Input {size}, {counted(classes, 'class', 'classes')}, {params} params, {macs} macs (multiply-accumulates)"
+    if len(kept) < len(diagram.boxes):
         lead += "; auxiliary heads, which are there in training only, come on top"
     header = element(
         "header",
@@ -99,7 +100,7 @@ def _json(diagram: Diagram) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def _merged(box: Box) -> Box:
+def _merged(box: DiagramBox) -> DiagramBox:
     """A group without needless walls: that of one box alone, and that of a residual with what follows it."""
     if len(box.boxes) == 1 and not box.boxes[0].boxes:
         return msgspec.structs.replace(box.boxes[0], name=box.name)
@@ -114,7 +115,7 @@ def _merged(box: Box) -> Box:
     return box
 
 
-def _plain(box: Box) -> dict[str, Any]:
+def _plain(box: DiagramBox) -> dict[str, Any]:
     return {
         "path": box.path,
         "name": f"block {box.name}" if box.name.isdigit() and box.boxes else box.name,

@@ -169,7 +169,7 @@ const diagramLayout = (() => {
   /** The x of every node: near what it is joined to, in order, with room between; arrows and side branches give way. */
   function aligned(ranks, arrows) {
     const { above, below } = neighbours(arrows);
-    for (const nodes of ranks) settle(nodes, () => ({ wish: 0, weight: 1 }));
+    for (const nodes of ranks) settle(nodes, () => ({ wanted: 0, weight: 1 }));
     for (let sweep = 0; sweep <= 2 * SWEEPS; sweep += 1) {
       const side = sweep % 2 ? below : above;
       for (const nodes of sweep % 2 ? [...ranks].reverse() : ranks) {
@@ -182,7 +182,7 @@ const diagramLayout = (() => {
             sum += pull * (other.x + offset);
             weight += pull;
           }
-          return { wish: weight ? sum / weight : node.x, weight: node.isBend ? 0.001 : weight || 0.01 };
+          return { wanted: weight ? sum / weight : node.x, weight: node.isBend ? 0.001 : weight || 0.01 };
         });
       }
     }
@@ -203,14 +203,14 @@ const diagramLayout = (() => {
   }
 
   /** The places nearest to the wanted ones that keep order and distance: least squares by pooling adjacent violators. */
-  function settle(nodes, wishOf) {
+  function settle(nodes, wantedOf) {
     const pools = [];
     let offset = 0;
     nodes.forEach((node, index) => {
       if (index) offset += (nodes[index - 1].width + node.width) / 2 + GAP.side;
-      const { wish, weight } = wishOf(node);
+      const { wanted, weight } = wantedOf(node);
       node.offset = offset;
-      pools.push({ sum: weight * (wish - offset), weight, members: [node] });
+      pools.push({ sum: weight * (wanted - offset), weight, members: [node] });
       while (pools.length > 1 && mean(pools.at(-2)) > mean(pools.at(-1))) {
         const top = pools.pop();
         const rest = pools.at(-1);

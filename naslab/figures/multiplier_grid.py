@@ -7,6 +7,7 @@ import math
 import plotly.graph_objects as go
 
 from naslab.analysis.multiplier_grid import GridCell, MultiplierGrid
+from naslab.errors import counted
 from naslab.figures.style import CYCLE, SYMBOLS, figure, metric_axis
 from naslab.metrics import ACCURACY, MACS, PARAMS
 
@@ -22,7 +23,7 @@ def multiplier_grid_figure(grid: MultiplierGrid) -> go.Figure:
         for index, width in enumerate(grid.widths)
     ]
     axes = {"xaxis": metric_axis(MACS.name, [cell.macs for cell in grid.cells]), "yaxis": metric_axis(ACCURACY.name)}
-    title = f"{grid.name}: {len(grid.cells)} widths and resolutions ({grid.dataset}, {grid.epochs} epochs)"
+    title = f"{grid.name}: {len(grid.cells)} widths and resolutions ({grid.dataset}, {counted(grid.epochs, 'epoch')})"
     return figure(traces, title, **axes)
 
 
@@ -46,7 +47,7 @@ def _line(width: float, cells: list[GridCell], index: int) -> go.Scatter:
         },
         hovertext=[
             f"<b>width {width:g}, {cell.resolution[0]} x {cell.resolution[1]} pixels</b><br>"
-            f"{ACCURACY.sentence(cell.mean)} over {len(cell.accuracies)} seeds<br>"
+            f"{ACCURACY.sentence(cell.mean)} over {counted(len(cell.accuracies), 'seed')}<br>"
             f"{MACS.sentence(cell.macs)}<br>{PARAMS.sentence(cell.params)}"
             for cell in cells
         ],

@@ -45,7 +45,8 @@
     const bar = document.createElement("div");
     bar.className = "take-away";
     bar.append("Save as");
-    const save = (format) => {
+    const save = async (format) => {
+      if (!place.data) await draw(scriptOf(place));
       if (format !== "csv") return Plotly.downloadImage(place, { format, filename: name, scale: format === "png" ? 2 : 1 });
       const link = document.createElement("a");
       link.href = URL.createObjectURL(new Blob([csv(place.data)], { type: "text/csv" }));
@@ -71,14 +72,39 @@
     const figure = JSON.parse(script.textContent);
     const narrow = place.clientWidth < NARROW;
     const shown = { ...config, displayModeBar: narrow ? false : "hover" };
-    takeAway(place, script.dataset.figure);
-    return Plotly.react(place, figure.data, fitted(figure, place.clientWidth), shown);
+    coming.unobserve(place);
+    const done = Plotly.react(place, figure.data, fitted(figure, place.clientWidth), shown);
+    place.dispatchEvent(new Event("drawn", { bubbles: true }));
+    return done;
   }
 
-  const drawAll = (part) => Promise.all([...part.querySelectorAll("script[data-figure]")].map(draw));
-  window.naslabPage = { drawAll };
+  // A picture is drawn when the screen comes within its own height of it: most of a long page is never looked at.
 
-  if (document.querySelector("script[data-figure]")) drawAll(document)
+  const scriptOf = (place) => document.querySelector(`script[data-figure="${CSS.escape(place.id)}"]`);
+  const coming = new IntersectionObserver((seen) => {
+    for (const each of seen) if (each.isIntersecting) draw(scriptOf(each.target));
+  }, { rootMargin: "100% 0px" });
+
+  function isNear(place) {
+    const box = place.getBoundingClientRect();
+    return box.top < 2 * innerHeight && box.bottom > -innerHeight;
+  }
+
+  const figuresOf = (part) => [...part.querySelectorAll("script[data-figure]")];
+  const drawAll = (part) => Promise.all(figuresOf(part).map(draw));
+
+  function drawNear(part) {
+    const places = figuresOf(part).map((script) => document.getElementById(script.dataset.figure));
+    for (const place of places) takeAway(place, place.id);
+    const near = places.filter(isNear);
+    for (const place of places) if (!near.includes(place)) coming.observe(place);
+    return Promise.all(near.map((place) => draw(scriptOf(place))));
+  }
+
+  window.naslabPage = { drawAll, drawNear };
+  addEventListener("beforeprint", () => drawAll(document));
+
+  if (document.querySelector("script[data-figure]")) drawNear(document)
     .then(() => { document.documentElement.dataset.drawn = "yes"; });
 
   async function copy(button) {

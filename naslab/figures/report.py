@@ -19,12 +19,14 @@ from naslab.analysis.progress import ProgressTable, progress
 from naslab.analysis.ranking import score_goal
 from naslab.analysis.reference import reference_point
 from naslab.analysis.rungs import RungTable, rung_table
+from naslab.analysis.scaling_law import LawTable, family_law
 from naslab.analysis.study import StudyView
 from naslab.atomic_write import atomic_write
 from naslab.figures.candidates import candidates_section
 from naslab.figures.convergence import converged_section
 from naslab.figures.family_section import rescaled_section
 from naslab.figures.front import MOST_DOTS
+from naslab.figures.law_section import law_section
 from naslab.figures.markup import Markup, element, join
 from naslab.figures.page import page
 from naslab.figures.prior_section import prior_section
@@ -47,7 +49,7 @@ class ReportTables(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that a report shows of a study: its `view`, and a table for each section.
 
     `importance` is `None` where too few networks are known, `rungs` for a search without rungs,
-    `convergence` where too few trials finished.
+    `convergence` where too few trials finished, `law` without a family of several sizes or numbers of images.
     """
 
     view: StudyView
@@ -62,6 +64,7 @@ class ReportTables(msgspec.Struct, frozen=True, kw_only=True):
     facts: FactTable
     rungs: RungTable | None = None
     convergence: Convergence | None = None
+    law: LawTable | None = None
     prior: PriorTable | None = None
 
 
@@ -92,6 +95,7 @@ def report_tables(view: StudyView) -> ReportTables:
         else converged_in_part(course, view.whole.num_outcomes),
         prior=prior_table(view),
         rungs=None if view.record.rungs is None else rung_table(view.outcomes, view.record.rungs, score.metric),
+        law=family_law(view),
     )
 
 
@@ -134,7 +138,7 @@ def core_sections(tables: ReportTables, ledger: str) -> list[Section]:
 
 
 def later_sections(tables: ReportTables) -> list[Section]:
-    """Rungs, curves, choices and the family, as far as there are such, and the facts last."""
+    """Rungs, curves, choices, the family and its law, as far as there are such, and the facts last."""
     sections = (
         converged_section(tables.convergence, tables.front),
         prior_section(tables.prior),
@@ -143,6 +147,7 @@ def later_sections(tables: ReportTables) -> list[Section]:
         choices_section(tables.preferences),
         importance_section(tables.importance),
         rescaled_section(tables.family, tables.baselines),
+        law_section(tables.law),
         facts_section(tables.facts),
     )
     return [section for section in sections if section is not None]

@@ -19,6 +19,7 @@ from naslab.analysis.progress import ProgressTable
 from naslab.analysis.ranking import has_trained, ranking_words, score_goal
 from naslab.analysis.study import StudyView
 from naslab.analysis.trials import later_metrics
+from naslab.errors import counted
 from naslab.figures.curves import curves_figure
 from naslab.figures.front import front_figure, metric_cell, thinned
 from naslab.figures.importance import importance_figure
@@ -50,7 +51,11 @@ def headline(
     lead = f"{view.record.strategy} search of {view.problem.space.name or 'a space'} on {view.problem.data.name}: "
     tiles = [
         (f"best {score}", *_best_words(best, score)),
-        ("front", f"{len(found.front)} networks", f"of {len(found.points) + found.num_left_out} that were measured"),
+        (
+            "front",
+            counted(len(found.front), "network"),
+            f"of {len(found.points) + found.num_left_out} that were measured",
+        ),
         ("hypervolume", f"{100 * found.hypervolume_share:.2f} %", "of what an ideal network would dominate"),
         ("trials", *_trials_words(view, failed)),
         ("failed", str(failed.num_failed), ", ".join(group.reason for group in failed.groups) or "nothing went wrong"),
@@ -86,8 +91,8 @@ def front_section(
         f"The hypervolume is the part dominated of the box from {rules}, to the ideal. "
         f"{choices.test if choices else ''} {_thinned_words(found)}"
     ).rstrip()
-    axes = (choices.along, choices.up) if choices else (None, None)
-    drawn = front_figure(found, *axes, baselines, members, choices, view.problem.limits)
+    along, up = (choices.along, choices.up) if choices else (None, None)
+    drawn = front_figure(found, along, up, baselines, members, choices, view.problem.limits)
     parts = [figure_block(drawn, "front-figure", note, height=520, level="")]
     if choices is not None and choices.takes:
         parts.append(_takes_block(choices, found))
@@ -108,12 +113,16 @@ def front_section(
         parts.append(element("p", text, attributes={"class": "note"}))
     if found.num_lower:
         text = (
-            f"{found.num_lower} networks stayed at a lower fidelity than the {found.points[0].epochs} epochs that "
+            f"{counted(found.num_lower, 'network')} stayed at a lower fidelity than the "
+            f"{counted(found.points[0].epochs, 'epoch')} that "
             "others reached; they are not compared with them and not shown."
         )
         parts.append(element("p", text, attributes={"class": "note"}))
     if found.num_unmeasured:
-        text = f"{found.num_unmeasured} complete trials lack an objective and are not shown."
+        text = (
+            f"{counted(found.num_unmeasured, 'complete trial')} without an objective "
+            f"{'is' if found.num_unmeasured == 1 else 'are'} not shown."
+        )
         parts.append(element("p", text, attributes={"class": "note"}))
     if LATENCY.name in extra and (told := disturbed_words(view.outcomes)):
         parts.append(element("p", f"{told}.", attributes={"class": "note"}))
@@ -157,7 +166,7 @@ def curves_section(curves: CurveTable) -> Section | None:
         return None
     note = "Dark lines are cheap networks, bright ones costly."
     if curves.num_without:
-        note += f" {curves.num_without} networks of the front kept no curve."
+        note += f" {counted(curves.num_without, 'network')} of the front kept no curve."
     return Section("curves", "Learning curves", figure_block(curves_figure(curves), "curves-figure", note, level=""))
 
 
@@ -167,14 +176,15 @@ def choices_section(table_: PreferenceTable) -> Section | None:
         return None
     if table_.num_front < LEAST_FRONT:
         words = (
-            f"Not known: a front of {table_.num_front} network{'s' if table_.num_front > 1 else ''} is too few to tell "
+            f"Not known: a front of {counted(table_.num_front, 'network')} is too few to tell "
             f"what it favours from chance; at least {LEAST_FRONT} are asked for."
         )
         return Section("choices", "What the front favours", element("p", words, attributes={"class": "note"}))
     shown = table_.strongest(MOST_SHOWN)
     note = (
         f"The {len(shown)} options of {len(table_.preferences)} that chance explains least, among {table_.num_front} "
-        f"networks of the front and {table_.num_candidates} candidates. Shares are of the networks in which the choice "
+        f"networks of the front and {counted(table_.num_candidates, 'candidate')}. Shares are of the networks "
+        "in which the choice "
         "is open. Chance: how often as many networks drawn blindly differ at least as much; with so many options some "
         "differ by chance alone."
     )
@@ -213,7 +223,8 @@ def importance_section(found: ImportanceTable | None) -> Section | None:
         return Section("importance", title, element("p", words, attributes={"class": "note"}))
     coverage = " and ".join(f"{share:.0f} % for {aim} %" for aim, share in found.calibration.coverage.items())
     note = (
-        f"A Gaussian process learned {found.metric} from the choices of {found.num_networks} networks. A bar is the "
+        f"A Gaussian process learned {found.metric} from the choices of "
+        f"{counted(found.num_networks, 'network')}. A bar is the "
         f"share of its predictions' variance that a choice carries, by shuffling it between networks; choices that "
         f"work together count more than once. Networks left out in turn: {100 * found.calibration.explained:.0f} % of "
         f"their variance is predicted, and intervals hold {coverage}."
@@ -225,12 +236,12 @@ def importance_section(found: ImportanceTable | None) -> Section | None:
 def failures_section(failed: FailureTable) -> Section:
     """A table of failed trials by reason, or a line that none failed."""
     if not failed.groups:
-        return Section("failures", "Failures", element("p", f"None of {failed.num_outcomes} trials failed."))
+        return Section("failures", "Failures", element("p", f"None of {counted(failed.num_outcomes, 'trial')} failed."))
     rows = [
         [group.reason.replace("_", " "), str(group.count), _some(group.trials), group.message]
         for group in failed.groups
     ]
-    caption = f"{failed.num_failed} of {failed.num_outcomes} trials failed"
+    caption = f"{failed.num_failed} of {counted(failed.num_outcomes, 'trial')} failed"
     body = table(caption, ["reason", "trials", "which", "what the first one said"], rows, numeric=[1])
     return Section("failures", "Failures", body)
 
@@ -295,19 +306,15 @@ def _trials_words(view: StudyView, failed: FailureTable) -> tuple[str, str]:
     """How many trials there are of how many asked for, and how long each trained; rungs count networks."""
     waiting = f", {view.num_in_flight} in flight" if view.num_in_flight else ""
     if view.record.rungs is None:
-        spent = (
-            f"{view.record.epochs} epoch{'s' * (view.record.epochs != 1)} each"
-            if has_trained(view.record)
-            else "nothing was trained"
-        )
+        spent = f"{counted(view.record.epochs, 'epoch')} each" if has_trained(view.record) else "nothing was trained"
         return f"{failed.num_outcomes} of {view.record.trials}", f"{spent}{waiting}"
     num_networks = len({each.candidate.arch_id for each in view.outcomes})
     if view.whole is not None:
         num_networks = view.whole.num_networks
     epochs = ", ".join(map(str, view.record.rungs.epochs))
     return (
-        f"{num_networks} of {view.record.trials} networks",
-        f"{failed.num_outcomes} trainings of {epochs} epochs{waiting}",
+        f"{num_networks} of {counted(view.record.trials, 'network')}",
+        f"{counted(failed.num_outcomes, 'training')} of {epochs} epochs{waiting}",
     )
 
 
@@ -316,7 +323,7 @@ def _some(trials: Sequence[int], most: int = 12) -> str:
 
 
 def _runs(count: int) -> str:
-    return "in one run" if count <= 1 else f"in {count} runs"
+    return "in one run" if count <= 1 else f"in {counted(count, 'run')}"
 
 
 def _ranking(view: StudyView) -> str:

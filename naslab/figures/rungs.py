@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 
 from naslab.analysis.rungs import Promoted, RungAgreement, RungTable
+from naslab.errors import counted
 from naslab.figures.markup import join, table
 from naslab.figures.page import figure_block
 from naslab.figures.section import Section
@@ -22,12 +23,12 @@ def rungs_figure(found: RungTable) -> go.Figure:
 
     The axis of epochs is logarithmic.
     """
-    climbs = sorted(found.climbs, key=lambda each: each.macs)
-    colors = sample_colorscale("Cividis", [0.85 * index / max(1, len(climbs) - 1) for index in range(len(climbs))])
+    promoted = sorted(found.promoted, key=lambda each: each.macs)
+    colors = sample_colorscale("Cividis", [0.85 * index / max(1, len(promoted) - 1) for index in range(len(promoted))])
     epochs = [rung.epochs for rung in found.rungs]
     lines = [
-        _line(climb, color, SYMBOLS[index % len(SYMBOLS)], found.metric)
-        for index, (climb, color) in enumerate(zip(climbs, colors, strict=True))
+        _line(network, color, SYMBOLS[index % len(SYMBOLS)], found.metric)
+        for index, (network, color) in enumerate(zip(promoted, colors, strict=True))
     ]
     made = figure(
         lines,
@@ -35,7 +36,7 @@ def rungs_figure(found: RungTable) -> go.Figure:
         xaxis={"title": {"text": "epochs of the rung"}, "type": "log", "tickvals": epochs, "ticktext": epochs},
         yaxis=metric_axis(found.metric),
     )
-    return made.update_layout(showlegend=1 < len(climbs) <= MOST_NAMED)
+    return made.update_layout(showlegend=1 < len(promoted) <= MOST_NAMED)
 
 
 def rungs_section(found: RungTable | None) -> Section | None:
@@ -47,7 +48,7 @@ def rungs_section(found: RungTable | None) -> Section | None:
         f"that each adds, {100 * found.keep:.3g} % of a rung go on. Only networks on the highest rung that any reached "
         "are compared in the front, the headline and the progress."
     )
-    parts = [figure_block(rungs_figure(found), "rungs-figure", note)] if found.climbs else []
+    parts = [figure_block(rungs_figure(found), "rungs-figure", note)] if found.promoted else []
     rows = [
         [
             str(rung.epochs),
@@ -79,17 +80,17 @@ def _agreement_row(each: RungAgreement) -> list[str]:
     return [pair, str(each.num_networks), interval, f"{each.rho:.2f}"]
 
 
-def _line(climb: Promoted, color: str, symbol: str, metric: str) -> go.Scatter:
-    name = f"trial {climb.trial}"
-    pairs = list(zip(climb.epochs, climb.accuracies, strict=True))
-    lines = [f"{epochs} epochs: {metric_words(metric, accuracy)}" for epochs, accuracy in pairs]
+def _line(network: Promoted, color: str, symbol: str, metric: str) -> go.Scatter:
+    name = f"trial {network.trial}"
+    pairs = list(zip(network.epochs, network.accuracies, strict=True))
+    lines = [f"{counted(epochs, 'epoch')}: {metric_words(metric, accuracy)}" for epochs, accuracy in pairs]
     return go.Scatter(
-        x=list(climb.epochs),
-        y=list(climb.accuracies),
+        x=list(network.epochs),
+        y=list(network.accuracies),
         name=name,
         mode="lines+markers",
         line={"color": color, "width": 2},
         marker={"color": color, "size": 8, "symbol": symbol},
-        hovertext=[hover(name, [*lines, MACS.sentence(climb.macs)], ())] * len(pairs),
+        hovertext=[hover(name, [*lines, MACS.sentence(network.macs)], ())] * len(pairs),
         hoverinfo="text",
     )

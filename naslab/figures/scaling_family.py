@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 
 from naslab.analysis.scaling_family import ScaledFamily, ScaledMember
 from naslab.atomic_write import atomic_write
+from naslab.errors import counted
 from naslab.figures.markup import element
 from naslab.figures.page import figure_block, page
 from naslab.figures.style import BLUE, CYCLE, SYMBOLS, figure
@@ -69,6 +70,6 @@ def hover_of(member: ScaledMember) -> str:
     """The HTML under the pointer at a member: phi, resolution, costs, blocks, and what was measured."""
     lines = [f"<b>phi {member.phi:.4g}</b>", f"{member.resolution[0]} x {member.resolution[1]} pixels"]
     lines += [f"{member.costs[metric]:,.0f} {metric}, x {member.ratios[metric]:.3g}" for metric in COUNTED_METRICS]
-    lines.append(f"{member.num_blocks} blocks")
+    lines.append(counted(member.num_blocks, "block"))
     lines += [row.sentence(member.value(row.name)) for row in measured_rows(member.measured)]
     return "<br>".join(lines)

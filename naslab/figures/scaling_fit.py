@@ -7,6 +7,7 @@ from html import escape
 import plotly.graph_objects as go
 
 from naslab.analysis.scaling_fit import CompoundFit, ScaledPoint
+from naslab.errors import counted
 from naslab.figures.style import INK, figure
 from naslab.scaling.grid import shares, words
 
@@ -91,7 +92,7 @@ def hover_of(point: ScaledPoint) -> str:
     compound = point.compound
     lines = (
         f"<b>depth {compound.alpha:g}, width {compound.beta:g}, resolution {compound.gamma:g}</b>",
-        f"error {point.error:.2f}{spread} % over {len(point.errors)} seeds",
+        f"error {point.error:.2f}{spread} % over {counted(len(point.errors), 'seed')}",
         f"{point.macs:,} macs, {point.macs_ratio:.3f} x the baseline",
         escape(f"{point.params:,} params, {point.activations:,} activations"),
     )

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 
 from naslab.analysis.scaling_law import Law, LawTable
 from naslab.atomic_write import atomic_write
+from naslab.errors import counted
 from naslab.figures.markup import element
 from naslab.figures.page import figure_block, page
 from naslab.figures.style import BLUE, INK, SKY, VERMILION, figure, metric_axis
@@ -102,7 +103,8 @@ def _points(table: LawTable, law: Law) -> go.Scatter:
             "width": 3,
         },
         hovertext=[
-            f"<b>{escape(each.label)}</b><br>error {each.error:.2f} % over {each.num_trainings} trainings<br>"
+            f"<b>{escape(each.label)}</b><br>error {each.error:.2f} % over "
+            f"{counted(each.num_trainings, 'training')}<br>"
             f"{each.costs[law.metric]:,.0f} {law.metric}"
             for each in table.points
         ],

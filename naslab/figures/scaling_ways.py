@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from naslab.analysis.multiplier_grid import MultiplierGrid
 from naslab.analysis.scaling_ways import BASELINE, Way, WaysTable
 from naslab.atomic_write import atomic_write
+from naslab.errors import counted
 from naslab.figures.markup import element
 from naslab.figures.multiplier_grid import multiplier_grid_figure
 from naslab.figures.page import figure_block, page
@@ -28,7 +29,7 @@ def ways_figure(table: WaysTable) -> go.Figure:
         for index, name in enumerate(names)
     ]
     macs = [each.macs for each in measured]
-    title = f"Ways to scale {table.name} ({table.dataset}, {table.epochs} epochs)"
+    title = f"Ways to scale {table.name} ({table.dataset}, {counted(table.epochs, 'epoch')})"
     axes = {"xaxis": metric_axis(MACS.name, macs), "yaxis": metric_axis(ACCURACY.name)}
     return figure(traces, title, **axes)
 
@@ -66,9 +67,9 @@ def _line(name: str, ways: Sequence[Way], index: int) -> go.Scatter:
         },
         hovertext=[
             f"<b>{each.way} x {each.asked:g}</b><br>"
-            f"{ACCURACY.sentence(each.mean)} over {len(each.accuracies)} seeds<br>"
+            f"{ACCURACY.sentence(each.mean)} over {counted(len(each.accuracies), 'seed')}<br>"
             f"{MACS.sentence(each.macs)}<br>{PARAMS.sentence(each.params)}<br>"
-            f"{each.resolution[0]} x {each.resolution[1]} pixels, {each.num_blocks} blocks"
+            f"{each.resolution[0]} x {each.resolution[1]} pixels, {counted(each.num_blocks, 'block')}"
             for each in ways
         ],
         hoverinfo="text",

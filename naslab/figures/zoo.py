@@ -9,6 +9,7 @@ from html import escape
 import plotly.graph_objects as go
 
 from naslab.analysis.zoo import ZooRow
+from naslab.errors import counted
 from naslab.figures.label_places import label_places
 from naslab.figures.style import CYCLE, INK, Axes, figure, metric_axis, note_at
 from naslab.metrics import MACS, PARAMS
@@ -34,7 +35,7 @@ def zoo_figure(rows: Sequence[ZooRow], num_classes: int = 1000) -> go.Figure:
         _bubbles(family, [row for row in shown if row.family == family], index, scale)
         for index, family in enumerate(families)
     ]
-    data = "ImageNet" if num_classes == 1000 else f"{num_classes} classes"
+    data = "ImageNet" if num_classes == 1000 else counted(num_classes, "class", "classes")
     axes: dict[str, dict[str, object]] = {
         "xaxis": metric_axis(MACS.name, [row.top1_macs for row in shown]),
         "yaxis": {"title": {"text": f"top-1 accuracy, {data} (%)"}},

@@ -17,7 +17,7 @@ import numpy as np
 from naslab.analysis.calibration import LEAST_NETWORKS, CalibrationTable, Estimated, calibration
 from naslab.arch import arch_id
 from naslab.arguments import Kind, takes, text, whole
-from naslab.errors import DataError, SpecError
+from naslab.errors import DataError, SpecError, counted
 from naslab.estimators.named import EstimatorName, read_name, read_names
 from naslab.estimators.options import TableOptions
 from naslab.estimators.rows import MadeEstimator, Setting
@@ -186,7 +186,9 @@ def plan_calibration(
         raise SpecError("estimators", "name at least one, as in naswot,short:epochs=1")
     problem = make_problem(space, dataset, DEFAULT_OBJECTIVES, (), recipe, max_images)
     if problem.space.size() < sample:
-        raise SpecError("sample", f"must be at most the {problem.space.size()} genomes of the space, got {sample}")
+        raise SpecError(
+            "sample", f"must be at most the {counted(problem.space.size(), 'genome')} of the space, got {sample}"
+        )
     judged = distinct_networks(problem.space, sample, [seed])
     num_known = max(name.num_known for name in names)
     taken = frozenset(judged)
@@ -227,7 +229,7 @@ def distinct_networks(
         if len(found) == count:
             return found
     raise SpecError(
-        "sample", f"the space gave {len(found)} distinct networks in {MAX_DRAWS * count} draws, not {count}"
+        "sample", f"the space gave {counted(len(found), 'distinct network')} in {MAX_DRAWS * count} draws, not {count}"
     )
 
 

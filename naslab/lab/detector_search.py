@@ -51,7 +51,7 @@ def of_whole_detectors(options: SearchOptions, asked: EstimatorName | None) -> S
     """The options of a search whose estimator is `asked` for, in its names where that is one of detectors.
 
     There macs and params are those of whole detectors, and the metrics that it measures need no direction. Raises
-    `StudyError` beside a data set or pretrained weights.
+    `StudyError` beside a data set.
     """
     if asked is None or not asked.row.brings_data:
         return options
@@ -59,8 +59,6 @@ def of_whole_detectors(options: SearchOptions, asked: EstimatorName | None) -> S
         raise StudyError(
             f"'{asked.row.name}' says its data itself, as in {asked.row.name}:data=coco:DIR: leave dataset out"
         )
-    if options.pretrained is not None:
-        raise StudyError(f"'{asked.row.name}' trains from nothing in a search: leave pretrained out")
     objectives = options.objectives
     if objectives is None:
         objectives = (asked.metric, DETECTOR_MACS.name)

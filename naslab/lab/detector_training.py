@@ -14,7 +14,7 @@ import msgspec
 
 from naslab import provenance
 from naslab.arguments import flag, function, number, one_of, optional, path, takes, text, whole
-from naslab.atomic_write import DRAFT_PREFIX, atomic_write, make_folder, put_in_place, require_writable
+from naslab.atomic_write import DRAFT_PREFIX, atomic_write, json_content, make_folder, put_in_place, require_writable
 from naslab.dense_prediction.facts import DETECTOR_FILE, WEIGHTS_FILE, DenseFacts
 from naslab.dense_prediction.tasks import DENSE_TASKS, DenseTask, DenseTaskRow, levels_of_kind
 from naslab.errors import SpecError
@@ -89,7 +89,6 @@ def train_detector(
     from naslab.dense_prediction.choosing import open_annotated
     from naslab.dense_prediction.content import content_hash as content_of_data
     from naslab.dense_prediction.fit import DenseRecipe
-    from naslab.dense_prediction.package import as_json
     from naslab.pretrained.features import chosen_levels
     from naslab.pretrained.search_start import content_hash as content_of_weights
     from naslab.training.device import choose_device
@@ -135,7 +134,7 @@ def train_detector(
         require_writable(folder / name)
     module, measured = _trained(facts, data, begun, epochs, seed, used, max_images, recipe, report)
     digest = _put_weights(module, folder)
-    atomic_write(folder / DETECTOR_FILE, as_json(facts))
+    atomic_write(folder / DETECTOR_FILE, json_content(facts))
     result = {
         "model": found.name,
         **asked,
@@ -148,7 +147,7 @@ def train_detector(
         "folder": str(folder),
     }
     plain: dict[str, Any] = msgspec.to_builtins(result)
-    atomic_write(folder / RESULT_FILE, as_json(plain))
+    atomic_write(folder / RESULT_FILE, json_content(plain))
     return plain
 
 

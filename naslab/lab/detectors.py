@@ -19,14 +19,11 @@ if TYPE_CHECKING:
     from torch import nn
 
     from naslab.dense_prediction.macs import DenseCost
-    from naslab.pretrained.sources import Source
+    from naslab.pretrained.sources import PretrainedWeights
     from naslab.pretrained.start import Pretrained
 
 WIDTH = 256
 """Channels of heads, as in torchvision."""
-IMAGENET = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
-"""Mean and deviation of the channels of ImageNet's images, from 0 to 255."""
-
 
 MADE = {
     "network": MODEL,
@@ -172,7 +169,7 @@ def _made(network: AnyModel, num_classes: int, kind: str, num_keypoints: int, **
         return make(body, kind, num_classes, sizes)
 
 
-def source_of(found: Model, pretrained: str | Path | None, ledger: str | Path) -> Source | None:
+def source_of(found: Model, pretrained: str | Path | None, ledger: str | Path) -> PretrainedWeights | None:
     """The weights that `pretrained` names for the network `found`, or its own; `None` for fresh ones.
 
     `ledger` is where studies are looked for.
@@ -183,7 +180,7 @@ def source_of(found: Model, pretrained: str | Path | None, ledger: str | Path) -
     return None if named is None else read_source(named, found.name, ledger)
 
 
-def begun_with(found: Model, source: Source | None, least_match: float, seed: int) -> Pretrained | None:
+def begun_with(found: Model, source: PretrainedWeights | None, least_match: float, seed: int) -> Pretrained | None:
     """The network `found` with the weights of a `source`; `None` for fresh ones, drawn from `seed`.
 
     Less than `least_match` of the weights is refused.
@@ -199,8 +196,6 @@ def statistics_of(found: Model, begun: Pretrained | None) -> tuple[Sequence[floa
     """Mean and deviation of the channels of `found`, from 0 to 255: those of the weights `begun`, or of ImageNet."""
     if begun is not None and begun.beginning.mean:
         return begun.beginning.mean, begun.beginning.deviation
-    mean, deviation = IMAGENET
-    if found.arch.input[0] == len(mean):
-        return mean, deviation
-    count = found.arch.input[0]
-    return (sum(mean) / len(mean),) * count, (sum(deviation) / len(deviation),) * count
+    from naslab.pretrained.sources import imagenet
+
+    return imagenet(found.arch.input[0])

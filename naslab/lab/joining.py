@@ -7,27 +7,27 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+import msgspec
 from sqlalchemy.exc import OperationalError
 
 from naslab.analysis.study import problem_of
 from naslab.arguments import number, optional, takes, text
-from naslab.errors import LedgerError, StudyError, WorkerError
+from naslab.errors import LedgerError, NaslabError, StudyError, WorkerError
 from naslab.estimators.estimator import Estimator
 from naslab.estimators.limited import limited
 from naslab.execution.local import threads_each
 from naslab.execution.worker import Placement, Refused, Worker
 from naslab.lab.models import FOLDER, LEDGER, OBSERVER
 from naslab.lab.search_estimators import estimator_of, find_search_estimator
-from naslab.ledger.leases import Claim, answer, beat, take
+from naslab.ledger.leases import Claim, answer, beat, give_back, report, take
 from naslab.ledger.ledger import Ledger
-from naslab.ledger.record import StudyRecord
-from naslab.ledger.running import Epoch
+from naslab.ledger.record import RunRecord, StudyRecord
 from naslab.provenance import installed_versions
 from naslab.study.outcome import EpochRecord, Estimate
 
@@ -51,6 +51,14 @@ class Worked(NamedTuple):
     num_late: int
 
 
+class Prepared(NamedTuple):
+    """The `worker` for a study as its `record` said, and the last of its `runs`, whose versions it has."""
+
+    record: StudyRecord
+    runs: list[RunRecord]
+    worker: Worker
+
+
 @takes(
     ledger=LEDGER,
     study=optional(text("the name of a study")),
@@ -71,10 +79,11 @@ def join(
 
     Those of one `study`, or of any. `device` is a torch device name or `auto`, `data_dir` the folder of the data on
     this machine. The worker ends when it found nothing to do for `idle_seconds`; `say` is called with a line for each
-    candidate. A database that is gone for less than five minutes is waited for. Raises `WorkerError` where this machine
-    has another version of naslab or torch than the driver, `StudyError` for a study that cannot be worked on from
-    elsewhere, `UnknownNameError` where there is no study or device of the name, `DeviceError` where the GPU that is
-    asked for is not there, and what preparing the estimator raises.
+    candidate. One that it will not answer, since it is interrupted or refused, others may take at once. A database that
+    is gone for less than five minutes is waited for. Raises `WorkerError` where this machine has another version of
+    naslab or torch than the driver, `StudyError` for a study that cannot be worked on from elsewhere,
+    `UnknownNameError` where there is no study or device of the name, `DeviceError` where the GPU that is asked for is
+    not there, and what preparing the estimator raises.
 
     >>> join("postgresql://ada@db.example/lab", study="digits").num_done  # doctest: +SKIP
     12
@@ -85,7 +94,7 @@ def join(
     node = socket.gethostname()
     name = f"{node}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     done = late = 0
-    prepared: dict[str, Worker] = {}
+    prepared: dict[int, Prepared] = {}
     with Ledger.open(ledger, create=False) as opened:
         if study is not None:
             opened.study(study)
@@ -98,27 +107,41 @@ def join(
                     return Worked(name, done, late)
                 time.sleep(min(LOOK_SECONDS, idle_seconds))
                 continue
-            if claim.study not in prepared:
+            try:
                 with _beating(opened, claim, name):
-                    prepared[claim.study] = _prepared(opened, claim.study, name, node, device, data_dir)
-            estimate = _estimated(opened, prepared[claim.study], claim, name)
-            is_taken = _patiently(partial(answer, opened, claim, name, estimate))
+                    known = prepared.get(claim.study_id)
+                    known = prepared[claim.study_id] = _prepared(opened, claim, known, name, node, device, data_dir)
+                estimate = _estimated(opened, known.worker, claim, name)
+                is_taken = _patiently(partial(answer, opened, claim, name, estimate))
+            except BaseException:
+                with suppress(NaslabError):  # else it is taken for dead
+                    give_back(opened, claim, name)
+                raise
             done, late = done + is_taken, late + (not is_taken)
             end = "done" if is_taken else "too late: it was taken for dead meanwhile"
             say(f"{node}: trial {claim.candidate.trial} of study '{claim.study}' {end}")
             idle_since = time.monotonic()
 
 
-def _prepared(ledger: Ledger, study: str, name: str, node: str, device: str, data_dir: str | None) -> Worker:
-    """The worker of a study: its estimator with device and data; raises what preparing it raises."""
+def _prepared(
+    ledger: Ledger, claim: Claim, known: Prepared | None, name: str, node: str, device: str, data_dir: str | None
+) -> Prepared:
+    """The worker of a study, its estimator with device and data: `known` where that is still what the study asks for.
+
+    Raises what preparing it raises.
+    """
+    study, runs = claim.study, ledger.runs(claim.study)[-1:]
+    if known is None or known.runs != runs:
+        _require_same_versions(runs, study, node)
     record = ledger.study(study)
-    _require_same_versions(ledger, study, node)
+    if known is not None and msgspec.structs.replace(known.record, trials=record.trials) == record:
+        return Prepared(record, runs, known.worker)
     placement = Placement(name, 0, device, None, 1 if record.deterministic else threads_each(1))
     worker = Worker(_estimator(ledger, record, data_dir), placement)
     ready = worker.prepare()
     if isinstance(ready, Refused):
         raise WorkerError(f"{node} cannot work on study '{study}': {ready.error}") from ready.error
-    return worker
+    return Prepared(record, runs, worker)
 
 
 def require_offerable(record: StudyRecord, ledger: Ledger) -> None:
@@ -142,10 +165,10 @@ def _estimator(ledger: Ledger, record: StudyRecord, data_dir: str | None) -> Est
     return limited(found.placed(ledger, record), problem)
 
 
-def _require_same_versions(ledger: Ledger, study: str, node: str) -> None:
-    """Raise `WorkerError` naming the node where it has other versions than the last driver of the study."""
+def _require_same_versions(runs: Sequence[RunRecord], study: str, node: str) -> None:
+    """Raise `WorkerError` naming the node where it has other versions than the drivers of `runs` of the study."""
     here = installed_versions()
-    for run in ledger.runs(study)[-1:]:
+    for run in runs:
         for package in SAME:
             theirs, own = run.versions.get(package, ""), here.get(package, "")
             if theirs and theirs != own:
@@ -158,12 +181,12 @@ def _require_same_versions(ledger: Ledger, study: str, node: str) -> None:
 def _estimated(ledger: Ledger, worker: Worker, claim: Claim, name: str) -> Estimate:
     """The estimate of a claim; heartbeats go on beside it, its epochs are written as they end."""
 
-    def report(epoch: EpochRecord) -> None:
+    def tell(epoch: EpochRecord) -> None:
         with suppress(LedgerError):  # for who watches alone
-            ledger.add_epochs(claim.study, [Epoch(claim.candidate.trial, epoch)])
+            report(ledger, claim, name, epoch)
 
     with _beating(ledger, claim, name):
-        return worker.estimate(claim.candidate, report).estimate
+        return worker.estimate(claim.candidate, tell).estimate
 
 
 @contextmanager

@@ -17,10 +17,10 @@ from naslab.analysis.rank_agreement import rank_agreement
 from naslab.arch import ArchSpec
 from naslab.arguments import function, path, takes, text, whole
 from naslab.atomic_write import atomic_write, require_writable
-from naslab.errors import DataError, SpecError
+from naslab.errors import DataError, SpecError, counted
 from naslab.lab.calibration import distinct_networks
 from naslab.lab.models import SEED, SPACE
-from naslab.latency_models.predicted import LEAST_NETWORKS, Judged, Latency, LatencyModel, fitted
+from naslab.latency_models.predicted import LEAST_NETWORKS, FittedLatency, Judged, LatencyModel, fitted
 from naslab.provenance import installed_versions, machine_description
 from naslab.reading import read_bytes
 from naslab.space import SearchSpace, load_space
@@ -71,7 +71,7 @@ def calibrate_latency(
     require_target(chosen)
     for name, count, least in (("known", known, LEAST_NETWORKS), ("sample", sample, LEAST_UNSEEN)):
         if count < least:
-            raise SpecError(name, f"must be at least {least} networks, got {count}")
+            raise SpecError(name, f"must be at least {counted(least, 'network')}, got {count}")
     template = space if isinstance(space, SearchSpace) else load_space(space)
     judged_by = distinct_networks(template, sample, [seed])
     learned_from = distinct_networks(template, known, [seed, 1], frozenset(judged_by))
@@ -97,7 +97,7 @@ def learned(model: LatencyModel, known: dict[str, ArchSpec], unseen: dict[str, A
     """
     names = [name for name in known if name in model.known]
     coefficients = fitted([known[name] for name in names], [model.known[name] for name in names])
-    told, judged_by = Latency(coefficients), [name for name in unseen if name in model.unseen]
+    told, judged_by = FittedLatency(coefficients), [name for name in unseen if name in model.unseen]
     measured = np.array([model.unseen[name] for name in judged_by])
     found = np.array([_told(told, unseen[name]) for name in judged_by])
     errors = np.abs(found / measured - 1)
@@ -119,7 +119,7 @@ def learned(model: LatencyModel, known: dict[str, ArchSpec], unseen: dict[str, A
     )
 
 
-def _told(told: Latency, arch: ArchSpec) -> float:
+def _told(told: FittedLatency, arch: ArchSpec) -> float:
     try:
         return told(arch)
     except KeyError as error:

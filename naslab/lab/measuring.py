@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from naslab.arguments import flag, number, optional, takes, text
-from naslab.errors import DataError, NaslabError
+from naslab.errors import DataError, NaslabError, counted
 from naslab.lab.models import (
     COUNT,
     DATASET,
@@ -140,7 +140,8 @@ def _accuracy(
         )
     if (info.channels, info.num_classes) != (found.arch.input[0], found.arch.num_classes):
         raise DataError(
-            f"{found.name} takes {found.arch.input[0]} channels and tells {found.arch.num_classes} classes apart, "
+            f"{found.name} takes {counted(found.arch.input[0], 'channel')} and tells "
+            f"{counted(found.arch.num_classes, 'class', 'classes')} apart, "
             f"{choice.name} has {info.channels} and {info.num_classes}: name the data set that it is for"
         )
     split = load_dataset(choice, data_dir)

@@ -108,7 +108,10 @@ def sizes_of(resolution: AnyResolutions | None) -> HeightWidth | tuple[HeightWid
     ((96, 96), ((96, 96), (128, 160)), ((128, 128), (160, 160), (192, 192), (224, 224)))
     """
     if isinstance(resolution, list | tuple) and resolution and not isinstance(resolution[0], int):
-        return tuple(sides for each in resolution if (sides := sides_of(each)) is not None)
+        found_sides = [sides_of(each) for each in resolution]
+        if None in found_sides:
+            raise ValueError
+        return tuple(sides for sides in found_sides if sides is not None)
     if not isinstance(resolution, str) or not {",", ":"} & set(resolution):
         return sides_of(cast("AnyResolution | None", resolution))
     found: list[HeightWidth] = []

@@ -11,10 +11,10 @@ import msgspec
 import yaml
 
 from naslab.arch import ArchSpec, encode
-from naslab.errors import ReadError, UnknownNameError
+from naslab.errors import UnknownNameError
 from naslab.lab.models import find_model, parse_resolution
 from naslab.notations import NOTATIONS, read_notation, write_notation
-from naslab.reading import read_bytes
+from naslab.reading import read_text
 
 YAML = "yaml"
 """naslab's own notation."""
@@ -66,10 +66,4 @@ def _text(source: str) -> str:
         is_file = len(source) < 1000 and Path(source).is_file()
     except (OSError, ValueError):  # no name of a file at all
         is_file = False
-    if not is_file:
-        return source.strip()
-    path = Path(source)
-    try:
-        return read_bytes(path).decode("utf-8-sig").strip()
-    except UnicodeDecodeError as error:
-        raise ReadError(path, f"byte {error.start} is not UTF-8 ({error.reason})", "text") from None
+    return (read_text(Path(source)) if is_file else source).strip()

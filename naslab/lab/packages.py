@@ -15,7 +15,7 @@ import msgspec
 from naslab import provenance
 from naslab.arch import ArchSpec
 from naslab.atomic_write import atomic_write, require_writable
-from naslab.errors import DataError, SpecError, StudyError
+from naslab.errors import DataError, SpecError, StudyError, counted
 from naslab.lab.models import Model
 from naslab.lab.reading import open_study, pareto_front
 from naslab.metrics import ACCURACY
@@ -137,7 +137,8 @@ def facts_of_model(
     info = facts_of(choice, folder)
     if (info.channels, info.num_classes) != (model.arch.input[0], model.arch.num_classes):
         raise DataError(
-            f"{model.name} takes {model.arch.input[0]} channels and tells {model.arch.num_classes} classes apart, "
+            f"{model.name} takes {counted(model.arch.input[0], 'channel')} and tells "
+            f"{counted(model.arch.num_classes, 'class', 'classes')} apart, "
             f"{choice.name} has {info.channels} and {info.num_classes}: name the data set that it is for"
         )
     from naslab.training.data import load_dataset

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from naslab.errors import StudyError, shown
+from naslab.estimators.named import EstimatorName
 from naslab.lab.detector_search import detector_words
 from naslab.lab.problems import adapted_words
 from naslab.lab.search_options import SearchOptions
@@ -26,19 +27,26 @@ FEW = 4
 
 
 def recipe_or_default(options: SearchOptions) -> Recipe | str | Path | None:
-    """The recipe that a search is asked for: `fine-tune` where it says none and begins with pretrained weights."""
-    return FINE_TUNE if options.recipe is None and options.pretrained is not None else options.recipe
+    """The recipe that a search is asked for: `fine-tune` where it says none and begins with pretrained weights.
+
+    An estimator beside these has its own.
+    """
+    is_tuned = options.recipe is None and options.pretrained is not None and options.estimator is None
+    return FINE_TUNE if is_tuned else options.recipe
 
 
-def begun_from(problem: Problem, options: SearchOptions) -> tuple[Problem, SearchStart]:
-    """The problem of a search with the windows and norms of its pretrained weights, and these.
+def begun_from(
+    problem: Problem, options: SearchOptions, asked: EstimatorName | None = None
+) -> tuple[Problem, SearchStart]:
+    """The `problem` of a search with the windows and norms of its pretrained weights, and these.
 
-    Raises `StudyError` beside an estimator, and `DataError` for weights that do not fit the space.
+    `options` are the search's, whose estimator is `asked` for. Raises `StudyError` beside one that begins networks in
+    its own way, and `DataError` for weights that do not fit the space.
     """
     from naslab.pretrained.search_start import search_start
 
     assert options.pretrained is not None
-    if options.estimator is not None:
+    if asked is not None and not asked.row.goes_on:
         raise StudyError("an estimator trains in its own way or not at all: leave it or pretrained out")
     if not 0.0 <= options.least_match <= 1.0:
         raise StudyError(f"least_match must be a share from 0 to 1, got {options.least_match:g}")
@@ -55,7 +63,7 @@ def begun_from(problem: Problem, options: SearchOptions) -> tuple[Problem, Searc
         space,
         options.pretrained,
         ledger=options.ledger,
-        class_names=class_names(problem.data, folder),
+        class_names=() if asked is not None else class_names(problem.data, folder),
         least_share=options.least_match,
         seed=options.seed,
         keep=options.keep_channels,

@@ -79,9 +79,9 @@ def plan_prior(asked: str, pool: int, strategy: object, ledger: str | Path, stud
             raise SpecError("prior", f"'{name}' {why}: name an estimator that trains nothing, as ensemble or naswot")
     if studies:
         with Ledger.open(ledger, create=False) as opened:
-            for name in studies:
-                require(name != study, "prior", f"study '{name}' is the search's own: name an earlier one")
-                _known_networks(read_study(opened, name))
+            for earlier in studies:
+                require(earlier != study, "prior", f"study '{earlier}' is the search's own: name an earlier one")
+                _known_networks(read_study(opened, earlier))
     return PlannedPrior(names, studies, pool)
 
 

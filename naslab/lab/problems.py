@@ -12,7 +12,7 @@ from naslab import zoo
 from naslab.arch import ArchSpec
 from naslab.arch.blocks.outside import block_class, own_blocks
 from naslab.dense_prediction.tasks import DENSE_TASKS
-from naslab.errors import StudyError, UnknownNameError
+from naslab.errors import StudyError, UnknownNameError, counted
 from naslab.estimators.limited import target_goals
 from naslab.estimators.rows import ROWS
 from naslab.metrics import (
@@ -200,9 +200,9 @@ def adapted_words(space: SearchSpace | str | Path, problem: Problem) -> str:
     (new_channels, *_), *_ = taken = problem.space.inputs
     changes = []
     if channels != new_channels:
-        changes.append(f"{new_channels} input channels in place of {channels}")
+        changes.append(f"{counted(new_channels, 'input channel')} in place of {channels}")
     if own != now:
-        changes.append(f"{now} outputs in place of {own}")
+        changes.append(f"{counted(now, 'output')} in place of {own}")
     sizes = [" or ".join(f"{height} x {width}" for _, height, width in each) for each in (taken, was)]
     if sizes[0] != sizes[1]:
         changes.append(f"an input of {sizes[0]} in place of {sizes[1]}")
@@ -217,7 +217,7 @@ def fitting_dataset(space: SearchSpace) -> str:
             return name
     size = " x ".join(map(str, wanted[:3]))
     raise StudyError(
-        f"no data set has images of {size} in {wanted[3]} classes as the space does; "
+        f"no data set has images of {size} in {counted(wanted[3], 'class', 'classes')} as the space does; "
         f"name one: {', '.join(dataset_names())}"
     )
 

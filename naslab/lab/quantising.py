@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from naslab.arch import ArchSpec
 from naslab.arch.build import build
-from naslab.errors import DataError, SpecError
+from naslab.errors import DataError, SpecError, counted
 from naslab.lab.models import Model
 from naslab.package.facts import Facts, header
 from naslab.study.data_choice import DataChoice
@@ -81,7 +81,8 @@ def require_same_ends(old: ArchSpec, new: ArchSpec, model: str, dataset: str) ->
     before, now = ((each.input[0], each.num_classes) for each in (old, new))
     if before != now:
         raise DataError(
-            f"{model} was trained on {before[0]} channels and {before[1]} classes, {dataset} has {now[0]} and "
+            f"{model} was trained on {counted(before[0], 'channel')} and "
+            f"{counted(before[1], 'class', 'classes')}, {dataset} has {now[0]} and "
             f"{now[1]}: adapt it first, by naslab train {model} --pretrained {model} --dataset {dataset} --out adapted"
         )
 

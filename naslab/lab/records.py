@@ -19,7 +19,7 @@ from naslab.lab.differences import Difference, problem_difference
 from naslab.lab.earlier_spaces import begun_space
 from naslab.lab.search_options import identity_fields
 from naslab.ledger.ledger import Ledger
-from naslab.ledger.record import PretrainedStart, RunRecord, SourceChange, StudyRecord
+from naslab.ledger.record import RunRecord, SourceChange, StudyRecord
 from naslab.outside import changed
 from naslab.provenance import command_line, installed_versions, machine_description
 from naslab.strategies.choosing import StrategyChoice
@@ -122,7 +122,7 @@ def record_difference(there: StudyRecord, asked: StudyRecord, fields: Iterable[s
         if field == "pretrained" and old is not None and new is not None:
             if old.sha256 == new.sha256 and (old.network, old.keep) == (new.network, new.keep):
                 continue  # the same file under another path
-            return Difference("pretrained weights", "pretrained", *(_told(each) for each in (old, new)))
+            return Difference("pretrained weights", "pretrained", old.words, new.words)
         if field != "problem":
             what = "file or study behind its estimator" if field == "estimator_file" else field
             plain = msgspec.to_builtins(old), msgspec.to_builtins(new)
@@ -131,10 +131,6 @@ def record_difference(there: StudyRecord, asked: StudyRecord, fields: Iterable[s
         if found is not None:
             return found
     return None
-
-
-def _told(start: PretrainedStart) -> str:
-    return f"sha256 {start.sha256[:8]}, keeping the {start.keep} channels, of {start.source}"
 
 
 def _require_same_source(ledger: Ledger, record: StudyRecord, accept_changes: bool) -> None:

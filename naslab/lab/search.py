@@ -22,6 +22,7 @@ from naslab.arguments import path as paths
 from naslab.estimators.estimator import Estimator
 from naslab.estimators.limited import limited
 from naslab.estimators.named import named
+from naslab.execution.admission import MemoryModel
 from naslab.execution.checkpoints import sweep_checkpoints
 from naslab.execution.events import Observer, StrategyChosen, StudyOpened, ignore, tell_prints
 from naslab.execution.executor import Executor
@@ -52,6 +53,7 @@ from naslab.lab.models import (
     AnyResolutions,
     sizes_of,
 )
+from naslab.lab.notebook import notebook_observer
 from naslab.lab.pretrained_search import begun_from, fitting_words, recipe_or_default
 from naslab.lab.priors import PlannedPrior, plan_prior, prepared_prior
 from naslab.lab.problems import (
@@ -72,6 +74,7 @@ from naslab.lab.search_estimators import (
 )
 from naslab.lab.search_options import DEFAULT_EPOCHS, SearchOptions
 from naslab.lab.search_record import study_record
+from naslab.ledger.finished import finished_trials
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.location import locate
 from naslab.ledger.scores import scores_of
@@ -84,7 +87,7 @@ from naslab.study.outcome import Fidelity
 from naslab.study.problem import Problem
 from naslab.study.recipe import Recipe
 from naslab.study.rungs import Rungs
-from naslab.training.memory import WorkerMemory
+from naslab.training.memory import GivenMemory, WorkerMemory
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -178,7 +181,8 @@ def search(
     worker computes with one thread. Equal are networks and, on equal machines, what is measured of them but times.
 
     `workers` is how many train side by side, or a `Workers`; `ledger` the file or database URL that keeps the study,
-    `study` its name there; `on_event` is called with what happens (`naslab.execution.events`).
+    `study` its name there; `on_event` is called with what happens (`naslab.execution.events`): by
+    itself it tells what candidates print, and a notebook shows how far the search is below its cell.
 
     `rungs` such as `(1, 3, 9)` take the place of `epochs`: `trials` networks are trained for the first, and the best
     third of each rung is trained on to the next, in trials of their own. `stop_early` is a confidence such as 0.95: a
@@ -194,6 +198,7 @@ def search(
     `"table:path=FILE.csv"`, or `"predictor:study=NAME"`, which predicts what another study of the ledger would measure.
     `"detection:data=coco:DIR"` (`instance_segmentation`, `keypoints`, `segmentation`; with `kind`, `levels` as
     4-8-16-32, `channels`) trains each network under the heads of a detector; macs and params are those of the whole.
+    There `rungs`, `stop_early`, `inherit` and `pretrained` are as above, of the network under the heads.
     One that measures no accuracy has its own score as an objective in the place of that; baselines are estimated as the
     candidates are.
 
@@ -243,7 +248,7 @@ def search(
         deterministic=deterministic,
         accept_changes=accept_changes,
     )
-    return run_search(options, on_event)
+    return run_search(options, notebook_observer(on_event))
 
 
 class PlannedSearch(NamedTuple):
@@ -261,7 +266,7 @@ class PlannedSearch(NamedTuple):
     rungs: Rungs | None
     baselines: list[ListedNetwork]
     workers: Workers
-    memory: WorkerMemory | None
+    memory: MemoryModel | None
     estimator: SearchEstimator | None
     fidelity: Fidelity
     start: SearchStart | None = None
@@ -289,12 +294,12 @@ def plan_search(options: SearchOptions) -> PlannedSearch:
     )
     start = None
     if options.pretrained is not None:
-        problem, start = begun_from(problem, options)
+        problem, start = begun_from(problem, options, asked)
     if asked is not None:
         require_estimator_fits(asked, options, problem)
     require_hours(options.hours, options.deterministic)
     if options.stop_early is not None:
-        require_stoppable(options.stop_early, problem.objectives, is_own)
+        require_stoppable(options.stop_early, problem.objectives, brings_data)
     baselines = [baseline(name, problem) for name in options.baselines]
     if start is not None:
         baselines = [(start.fitted(arch), origin) for arch, origin in baselines]
@@ -318,7 +323,8 @@ def plan_search(options: SearchOptions) -> PlannedSearch:
     if options.prior is not None:
         require(not brings_data, "prior", "looks at images of a data set of naslab's: leave it or the estimator out")
         prior = plan_prior(options.prior, options.pool, strategy, options.ledger, study)
-    memory = None if brings_data else WorkerMemory(problem.recipe, problem.data, options.data_dir)
+    given = None if pool.memory_bytes is None else GivenMemory(pool.memory_bytes)
+    memory = given if brings_data else WorkerMemory(problem.recipe, problem.data, options.data_dir)
     fidelity = fidelity_of(rungs, epochs, estimator)
     return PlannedSearch(
         options=options,
@@ -351,7 +357,7 @@ def run_search(options: SearchOptions, on_event: Observer = ignore) -> StudyView
         spent = plan.fidelity if has_trained(record) else msgspec.structs.replace(plan.fidelity, epochs=record.epochs)
         with taken_up(ledger, record, on_event, options.accept_changes):
             ledger.add_run(record.name, run_record(plan.workers))
-            outcomes = tuple(ledger.outcomes(record.name, "search"))
+            outcomes = finished_trials(ledger, record.name, "search")
             on_event(
                 StudyOpened(record, plan.problem, outcomes, fitting_words(plan.options.space, plan.problem, plan.start))
             )
@@ -360,7 +366,7 @@ def run_search(options: SearchOptions, on_event: Observer = ignore) -> StudyView
             if plan.estimator is None:
                 estimator = estimator_of(plan.problem, options.data_dir, record, ledger, plan.start)
             else:
-                estimator = plan.estimator.placed(ledger, record)
+                estimator = plan.estimator.placed(ledger, record, plan.start)
             estimator = limited(estimator, plan.problem)
             prior, scored = None, [each.finished for each in scores_of(ledger, record.name)]
             if plan.prior is not None:

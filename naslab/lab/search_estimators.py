@@ -12,10 +12,13 @@ import msgspec
 from naslab.analysis.front import widest
 from naslab.analysis.study import StudyView, read_study
 from naslab.arguments import takes
-from naslab.errors import StudyError
-from naslab.estimators.estimator import Estimator
+from naslab.errors import StudyError, counted
+from naslab.estimators.dense_training import DenseTraining
+from naslab.estimators.estimator import Estimator, NetworkTraining
+from naslab.estimators.inheritance import InheritedTraining
 from naslab.estimators.named import EstimatorName, Setting, named, read_name
 from naslab.estimators.own_training import OwnTraining
+from naslab.estimators.pretrained import PretrainedTraining
 from naslab.estimators.proxies.proxy import Probe
 from naslab.estimators.short_training import ShortTraining
 from naslab.lab.models import COUNT, FOLDER, LEDGER, NAMES, STUDY, find_study
@@ -48,12 +51,14 @@ class SearchEstimator(NamedTuple):
     fidelity: Fidelity | None
     made_with: dict[str, str]
 
-    def placed(self, ledger: Ledger, record: StudyRecord) -> Estimator:
-        """The estimator, a user's own training with folders for a study `record` beside its `ledger`.
+    def placed(self, ledger: Ledger, record: StudyRecord, start: SearchStart | None = None) -> Estimator:
+        """The estimator, one that trains with folders for a study `record` beside its `ledger`.
 
         There networks have their checkpoints. Its trials say that they may stop, and begin with weights of parents, as
-        the record asks.
+        the record asks, all others with those of `start` where there are such.
         """
+        if isinstance(self.estimator, DenseTraining):
+            return begun(_of_study(self.estimator, ledger, record, start), record, start)
         if not isinstance(self.estimator, OwnTraining):
             return self.estimator
         folder = ledger.checkpoints(record.name).folder.absolute()
@@ -77,24 +82,27 @@ def estimator_of(
     For a study `record` with rungs or inheritance it leaves checkpoints beside `ledger`. Networks begin with the
     weights of `start` where there are such.
     """
-    checkpoints = None
-    if record is not None and ledger is not None and (record.rungs is not None or record.inherit):
-        checkpoints = str(ledger.checkpoints(record.name).folder.absolute())
     training = ShortTraining(
         data=problem.data,
         recipe=problem.recipe,
         data_dir=data_dir,
         latency=bool(problem.measured_by(TIMING)),
-        checkpoints=checkpoints,
+        checkpoints=_checkpoints(ledger, record),
         stop_early=None if record is None else record.stop_early,
         metrics=tuple(name for name in problem.measured_by(EVALUATION) if name != ACCURACY.name),
         targets=accuracy_targets(problem),
         mean=() if start is None else start.begun.beginning.mean,
         deviation=() if start is None else start.begun.beginning.deviation,
     )
-    if start is not None:
-        from naslab.estimators.pretrained import PretrainedTraining
+    return begun(training, record, start)
 
+
+def begun(training: NetworkTraining, record: StudyRecord | None, start: SearchStart | None) -> Estimator:
+    """The `training` of a study `record` whose networks begin with weights of others, as that asks.
+
+    They are those of their parents, and of `start`; itself where neither is asked for.
+    """
+    if start is not None:
         return PretrainedTraining(
             training=training,
             reference=start.begun.arch,
@@ -104,9 +112,26 @@ def estimator_of(
         )
     if record is None or not record.inherit:
         return training
-    from naslab.estimators.inheritance import InheritedTraining  # loads torch, which a driver does without
-
     return InheritedTraining(training=training)
+
+
+def _of_study(training: DenseTraining, ledger: Ledger, record: StudyRecord, start: SearchStart | None) -> DenseTraining:
+    """The training of detectors with what a study asks of it."""
+    return msgspec.structs.replace(
+        training,
+        mean=() if start is None else start.begun.beginning.mean,
+        deviation=() if start is None else start.begun.beginning.deviation,
+        is_pretrained=start is not None,
+        checkpoints=_checkpoints(ledger, record),
+        stop_early=record.stop_early,
+    )
+
+
+def _checkpoints(ledger: Ledger | None, record: StudyRecord | None) -> str | None:
+    """The folder of the checkpoints of a study; `None` where nothing goes on from them."""
+    if record is None or ledger is None or (record.rungs is None and not record.inherit):
+        return None
+    return str(ledger.checkpoints(record.name).folder.absolute())
 
 
 def require_estimator_fits(name: EstimatorName, options: SearchOptions, problem: Problem) -> None:
@@ -123,7 +148,7 @@ def require_estimator_fits(name: EstimatorName, options: SearchOptions, problem:
     training_only["stop_early"] = options.stop_early is not None
     if not name.row.any_network:
         training_only["baselines"] = bool(options.baselines)
-    if any(training_only.values()):
+    if not name.row.goes_on and any(training_only.values()):
         *most, last = training_only
         why = "trains in its own way" if name.trains else "trains nothing"
         raise StudyError(f"'{name}' {why}: leave {', '.join(most)} and {last} out")
@@ -131,7 +156,7 @@ def require_estimator_fits(name: EstimatorName, options: SearchOptions, problem:
     if options.epochs is not None and not name.trains:
         raise StudyError(f"'{name}' trains nothing: leave epochs out")
     if fidelity is not None and options.epochs is not None and options.epochs != fidelity.epochs:
-        raise StudyError(f"'{name}' trains networks for {fidelity.epochs} epochs: leave epochs out")
+        raise StudyError(f"'{name}' trains networks for {counted(fidelity.epochs, 'epoch')}: leave epochs out")
     timed = [row.name for row in metrics() if row.measured_by == TIMING]
     described = [row.name for row in metrics() if row.is_described or row.measure]
     able = dict.fromkeys((name.metric, *name.row.metrics, *(timed if name.row.times else ())))

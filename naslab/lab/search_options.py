@@ -31,7 +31,7 @@ Panel = Literal["Search", "Data", "Training", "Estimates", "Workers", "Study"]
 """What an option is about: its place in a command's help."""
 
 
-class Told(NamedTuple):
+class OptionRow(NamedTuple):
     """What is said about an option.
 
     `record` names the fields of `StudyRecord` that hold it; none of an option that is of one run alone. Where
@@ -52,10 +52,10 @@ class Told(NamedTuple):
 
 def _told(
     panel: Panel, help: str, *, fixed: str | tuple[str, ...] = (), grows: str = "", flags: dict[str, str] | None = None
-) -> dict[str, Told]:
+) -> dict[str, OptionRow]:
     """A field's metadata; `fixed` are the record's fields that must stay the same, `grows` is one that may change."""
     record = (grows,) if grows else (fixed,) if isinstance(fixed, str) else fixed
-    return {"told": Told(panel, help, record, bool(fixed), tuple((flags or {}).items()))}
+    return {"told": OptionRow(panel, help, record, bool(fixed), tuple((flags or {}).items()))}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -242,6 +242,8 @@ class SearchOptions:
                 "gpus_per_worker": "Share of a GPU for each worker; 0 keeps to the CPU, by default a GPU if any.",
                 "ray_address": "An existing Ray cluster, as host:port or 'auto'.",
                 "timeout": "Seconds after which an estimate that is not done fails.",
+                "memory": "The most memory that a candidate may take beside its idle worker, as 4G; one that takes "
+                "more fails as out of memory.",
             },
         ),
     )
@@ -267,7 +269,7 @@ class SearchOptions:
     ledger: str | Path = field(default="naslab.db", metadata=_told("Study", "SQLite file or PostgreSQL URL."))
 
 
-TOLD: dict[str, Told] = {each.name: each.metadata["told"] for each in fields(SearchOptions)}
+TOLD: dict[str, OptionRow] = {each.name: each.metadata["told"] for each in fields(SearchOptions)}
 """What is said about each option, by its name."""
 
 

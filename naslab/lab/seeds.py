@@ -14,7 +14,7 @@ import msgspec
 
 from naslab.arch import cost
 from naslab.arguments import flag, path, takes
-from naslab.atomic_write import DRAFT_PREFIX, atomic_write, put_in_place, require_writable
+from naslab.atomic_write import DRAFT_PREFIX, atomic_write, json_content, put_in_place, require_writable
 from naslab.errors import DivergedError, SpecError
 from naslab.lab.models import COUNT, MODEL, RESOLUTION, AnyModel, AnyResolution, Model, find_models, is_front
 from naslab.lab.packages import require_other_folder, weights_digest
@@ -202,7 +202,7 @@ def train_seeds(
             runs.append(_run(folder, each, number, how, report, note) if done is None else _read(folder, number, done))
         networks.append(_network(each, runs))
         table = SeedTable(dataset=how.data.name, epochs=epochs, networks=tuple(networks))
-        atomic_write(Path(out) / SUMMARY_FILE, _json(table.rows()))
+        atomic_write(Path(out) / SUMMARY_FILE, json_content(table.rows()))
     return table
 
 
@@ -291,7 +291,7 @@ def train_to_folder(
         "asked": _asked(found, how),
         "folder": str(folder),
     }
-    atomic_write(result, _json(value))
+    atomic_write(result, json_content(value))
     return value
 
 
@@ -366,7 +366,3 @@ def _mean(values: Sequence[float]) -> SeedMean:
 def _dict(values: dict[str, Any], key: str) -> dict[str, Any]:
     found = values.get(key)
     return found if isinstance(found, dict) else {}
-
-
-def _json(value: Any) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"

@@ -15,8 +15,8 @@ import msgspec
 from naslab.analysis.shrinking import ShrinkTable, ShrunkNetwork
 from naslab.arch import ArchSpec, arch_id, cost
 from naslab.arguments import function, number, optional, path, takes, text
-from naslab.atomic_write import DRAFT_PREFIX, atomic_write, make_folder, require_writable
-from naslab.errors import DataError, DivergedError, LimitError, SpecError, shown
+from naslab.atomic_write import DRAFT_PREFIX, atomic_write, json_content, make_folder, require_writable
+from naslab.errors import DataError, DivergedError, LimitError, SpecError, counted, shown
 from naslab.lab.models import (
     COUNT,
     DATASET,
@@ -144,7 +144,7 @@ def shrink(
     small, scored = search_cuts(begun.arch, target, score, trials, seed)
     uniform = uniform_network(begun.arch, target)
     probes = {arch_id(each): score(each) for each in (small, uniform)}
-    note(f"{scored} networks of at most {target:,.0f} macs looked at; the best has {cost(small).macs:,}")
+    note(f"{counted(scored, 'network')} of at most {target:,.0f} macs looked at; the best has {cost(small).macs:,}")
     rows = []
     draft = folder / f"{DRAFT_PREFIX}{WEIGHTS_FILE}"
     try:
@@ -188,7 +188,7 @@ def shrink(
         seed=seed,
         networks=tuple(rows),
     )
-    atomic_write(folder / TABLE_FILE, msgspec.json.format(msgspec.json.encode(table.rows()), indent=2) + b"\n")
+    atomic_write(folder / TABLE_FILE, json_content(table.rows()))
     return table
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 from naslab.analysis.transfer import TransferCell, TransferTable
 from naslab.arguments import function, many, path, takes, text, whole
-from naslab.errors import DataError, SpecError
+from naslab.errors import DataError, SpecError, counted
 from naslab.lab.models import COUNT, FOLDER, LEDGER, MAX_IMAGES, MODEL, NAMES, AnyModel, find_model
 from naslab.lab.training import SCRATCH, recipe_of
 from naslab.study.outcome import Fidelity
@@ -108,7 +108,7 @@ def transfer(
             for way in ways:
                 accuracies = tuple(_accuracy(start, split, name, way, count, epochs, seed) for seed in range(seeds))
                 cells.append(TransferCell(dataset=name, images=count, way=way, accuracies=accuracies))
-                note(f"{name}, {count} images a class, {way}: {cells[-1].mean:.1f} %")
+                note(f"{name}, {counted(count, 'image')} a class, {way}: {cells[-1].mean:.1f} %")
     return TransferTable(
         model=found.name,
         source=str(pretrained),

@@ -3,6 +3,6 @@
 Both are files, and targets of their names: `table:FILE` and `predicted:FILE`.
 """
 
-from naslab.latency_models.reading import SOURCES, Reader, latency_of, reader_of, require_readable
+from naslab.latency_models.reading import LATENCY_FILES, Reader, latency_of, reader_of, require_readable
 
-__all__ = ["SOURCES", "Reader", "latency_of", "reader_of", "require_readable"]
+__all__ = ["LATENCY_FILES", "Reader", "latency_of", "reader_of", "require_readable"]

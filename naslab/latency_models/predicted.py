@@ -96,7 +96,7 @@ def predicted_latency(path: Path, arch: ArchSpec, name: str = "the network") -> 
         ) from None
 
 
-class Latency:
+class FittedLatency:
     """Tells latencies by `coefficients`, milliseconds by feature; what stages take is kept.
 
     Raises `KeyError` with the feature that it has no coefficient for.
@@ -140,5 +140,5 @@ def network_features(arch: ArchSpec) -> Features:
 
 
 @lru_cache(maxsize=8)
-def _kept(path: Path) -> Latency:
-    return Latency(read_model(path).coefficients)
+def _kept(path: Path) -> FittedLatency:
+    return FittedLatency(read_model(path).coefficients)

@@ -17,16 +17,16 @@ Reader: TypeAlias = Callable[[ArchSpec], float]
 """Gives the milliseconds of a description."""
 
 
-class Source(NamedTuple):
+class LatencyFile(NamedTuple):
     """A kind of file: `latency` of (path, description, name for messages), `read` the file, refusing a bad one."""
 
     latency: Callable[[Path, ArchSpec, str], float]
     read: Callable[[Path], object]
 
 
-SOURCES: dict[str, Source] = {
-    "table": Source(table_latency, read_table),
-    "predicted": Source(predicted_latency, read_model),
+LATENCY_FILES: dict[str, LatencyFile] = {
+    "table": LatencyFile(table_latency, read_table),
+    "predicted": LatencyFile(predicted_latency, read_model),
 }
 """By the name of the target."""
 
@@ -35,18 +35,25 @@ def latency_of(target: str, arch: ArchSpec, name: str = "the network") -> float:
     """Milliseconds of the network `arch` in a `target` of these, written `table:FILE`; `name` is for messages.
 
     Raises `NaslabError` where the file does not tell them, or is none.
+
+    >>> from naslab.zoo import model
+    >>> latency_of("table:phone.csv", model("resnet18"), "resnet18")  # doctest: +SKIP
+    31.4
     """
     kind, _, argument = target.partition(":")
-    return SOURCES[kind].latency(Path(argument), arch, name)
+    return LATENCY_FILES[kind].latency(Path(argument), arch, name)
 
 
 def reader_of(target: str) -> Reader | None:
     """The milliseconds of descriptions in a `target`, infinite where its file does not tell them.
 
-    `None` for a target that is no such file. Raises `ReadError` where the file is not there.
+    `None` for a target that is no such file. What is given back raises `ReadError` where the file cannot be read.
+
+    >>> reader_of("onnxruntime") is None, reader_of("table:phone.csv") is None
+    (True, False)
     """
     kind, _, argument = target.partition(":")
-    if kind not in SOURCES or not argument:
+    if kind not in LATENCY_FILES or not argument:
         return None
 
     def read(arch: ArchSpec) -> float:
@@ -61,8 +68,15 @@ def reader_of(target: str) -> Reader | None:
 
 
 def require_readable(target: str) -> str:
-    """The SHA-256 of the file of a `target` of these. Raises `NaslabError` for one that cannot be read."""
+    """The SHA-256 of the file of a `target` of these, in hexadecimal digits.
+
+    Raises `NaslabError` where it cannot be read.
+
+    >>> require_readable("table:phone.csv")
+    Traceback (most recent call last):
+    naslab.errors.ReadError: cannot read phone.csv: No such file or directory
+    """
     kind, _, argument = target.partition(":")
     path = Path(argument)
-    SOURCES[kind].read(path)
+    LATENCY_FILES[kind].read(path)
     return hashlib.sha256(path.read_bytes()).hexdigest()

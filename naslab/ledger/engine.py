@@ -27,6 +27,7 @@ from naslab.ledger.claim import require_undriven
 from naslab.ledger.faults import explained
 from naslab.ledger.location import Location
 from naslab.ledger.migrations import SCHEMA_VERSION, checked_version, migrate
+from naslab.ledger.prepared import VERSION
 from naslab.ledger.read_only import allow_no_writes, copied_engine, is_writable, reading_engine
 from naslab.ledger.tables import RESULTS_VIEW, metadata, schema, studies
 from naslab.regular_files import open_regular, regular_status
@@ -109,8 +110,7 @@ def require_current(connection: Connection, location: Location) -> None:
 
     On a server the version stays what it is until the connection's transaction ends.
     """
-    found = connection.execute(select(schema.c.version).with_for_update(read=True)).scalars().all()
-    version = checked_version(found, location)
+    version = checked_version(VERSION.run(connection).scalars().all(), location)
     if version != SCHEMA_VERSION:
         raise LedgerError(f"ledger {location} is of version {version} since it was opened: open it again")
 
@@ -296,7 +296,9 @@ def _sqlite_engine(location: Location) -> Engine:
     def begin(connection: Connection) -> None:
         options = connection.get_execution_options()
         is_writing, patience = options.get(_WRITES, False), options.get(_PATIENCE, _BUSY_SECONDS)
-        connection.exec_driver_sql(f"PRAGMA busy_timeout={round(1000 * patience)}")
+        if connection.info.get(_PATIENCE) != patience:
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={round(1000 * patience)}")
+            connection.info[_PATIENCE] = patience
         connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writing else "BEGIN")
 
     event.listen(engine, "connect", prepare)

@@ -4,33 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, select
 
 from naslab.errors import StudyError
+from naslab.ledger.prepared import ENTER_MEASUREMENT, ENTER_OUTCOME, FORGET_LEASE
 from naslab.ledger.queries import has_trial, identities
 from naslab.ledger.rows import measurement_rows, outcome_row
 from naslab.ledger.running import forget
-from naslab.ledger.tables import leases, measurements, outcomes, trials
+from naslab.ledger.tables import trials
 from naslab.study.outcome import Outcome
 
 
-def enter_outcomes(connection: Connection, study_id: int, done: Sequence[Outcome]) -> None:
-    """Enter the outcomes `done` of candidates in flight of the study with the key `study_id`, in their order."""
+def enter_outcomes(connection: Connection, study_id: int, done: Sequence[Outcome], may_be_older: bool = True) -> None:
+    """Enter the outcomes `done` of candidates in flight of the study with the key `study_id`, in their order.
+
+    It happens in the transaction of `connection`. Where the trials `may_be_older`, they are entered under the
+    identities that an older program gave their networks; else the database refuses those.
+    """
     if not done:
         return
-    numbers = [each.candidate.trial for each in done]
-    place = (trials.c.study_id == study_id, trials.c.trial.in_(numbers))
-    entered = dict(map(tuple, connection.execute(select(trials.c.trial, trials.c.arch_id).where(*place))))
     rows = [outcome_row(study_id, each) for each in done]
-    for row, each in zip(rows, done, strict=True):
-        if entered.get(each.candidate.trial) not in (None, each.candidate.arch_id):
-            was, today = identities(connection, study_id, each.candidate)
-            row["arch_id"] = was if today == each.candidate.arch_id else each.candidate.arch_id
-    connection.execute(insert(outcomes), rows)
+    numbers = [each.candidate.trial for each in done]
+    if may_be_older:
+        place = (trials.c.study_id == study_id, trials.c.trial.in_(numbers))
+        entered = dict(map(tuple, connection.execute(select(trials.c.trial, trials.c.arch_id).where(*place))))
+        for row, each in zip(rows, done, strict=True):
+            if entered.get(each.candidate.trial) not in (None, each.candidate.arch_id):
+                was, today = identities(connection, study_id, each.candidate)
+                row["arch_id"] = was if today == each.candidate.arch_id else each.candidate.arch_id
+    ENTER_OUTCOME.run(connection, *rows)
     forget(connection, study_id, numbers)
-    connection.execute(delete(leases).where(leases.c.study_id == study_id, leases.c.trial.in_(numbers)))
+    FORGET_LEASE.run(connection, *rows)
     if values := [row for each in done for row in measurement_rows(study_id, each)]:
-        connection.execute(insert(measurements), values)
+        ENTER_MEASUREMENT.run(connection, *values)
 
 
 def refusal(connection: Connection, name: str, study_id: int, done: Sequence[Outcome]) -> StudyError:

@@ -16,8 +16,9 @@ from naslab.ledger.ledger import Ledger
 from naslab.ledger.many import study_id_of
 from naslab.ledger.news import read_candidates
 from naslab.ledger.rows import from_json, to_json
+from naslab.ledger.running import Epoch, Taker, enter_epochs
 from naslab.ledger.tables import leases, studies
-from naslab.study.outcome import Candidate, Estimate
+from naslab.study.outcome import Candidate, EpochRecord, Estimate
 
 
 class Lease(NamedTuple):
@@ -34,29 +35,36 @@ class Lease(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """A `candidate` of a `study` that a worker has taken."""
+    """A `candidate` of a `study`, with its key, that a worker has taken; the claim stays where the study is renamed."""
 
     study: str
     candidate: Candidate
+    study_id: int
 
 
-def offer(ledger: Ledger, study: str, trial: int, attempt: int) -> None:
+def offer(ledger: Ledger, study: str, trial: int, attempt: int) -> bool:
     """Let a worker take a `trial` in flight of `study` of `ledger`; one that is offered already stays as it is.
 
-    `attempt` counts how often it is offered, from 1.
+    `attempt` counts how often it is offered, from 1. Tells whether it was not offered before.
     """
     study_id = study_id_of(ledger, study)
     with ledger._writing() as connection:
         place = (leases.c.study_id == study_id, leases.c.trial == trial)
-        if connection.execute(select(leases.c.trial).where(*place)).first() is None:
+        is_new = connection.execute(select(leases.c.trial).where(*place)).first() is None
+        if is_new:
             connection.execute(insert(leases).values(study_id=study_id, trial=trial, attempt=attempt))
+    return is_new
 
 
-def withdraw(ledger: Ledger, study: str, trial: int) -> None:
-    """Take a `trial` of `study` back: whoever has it will find that it is no longer theirs."""
+def withdraw(ledger: Ledger, study: str, trial: int, worker: str = "") -> bool:
+    """Take a `trial` of `study` back from the `worker` that has it, or from none; it will find that it is not its own.
+
+    Tells whether that was done: what was answered in `ledger` meanwhile stays.
+    """
     study_id = study_id_of(ledger, study)
+    place = (leases.c.study_id == study_id, leases.c.trial == trial, leases.c.estimate.is_(None))
     with ledger._writing() as connection:
-        connection.execute(delete(leases).where(leases.c.study_id == study_id, leases.c.trial == trial))
+        return connection.execute(delete(leases).where(*place, leases.c.worker == (worker or None))).rowcount == 1
 
 
 def take(ledger: Ledger, studies_of: Sequence[str], worker: str, node: str) -> Claim | None:
@@ -82,13 +90,31 @@ def take(ledger: Ledger, studies_of: Sequence[str], worker: str, node: str) -> C
         connection.execute(
             update(leases).where(leases.c.study_id == study_id, leases.c.trial == trial).values(**values)
         )
-    return Claim(study, read_candidates(ledger, study_id, [trial])[trial])
+        enter_epochs(connection, study_id, [Taker(trial, worker, node, now)])
+    return Claim(study, read_candidates(ledger, study_id, [trial])[trial], study_id)
 
 
 def beat(ledger: Ledger, claim: Claim, worker: str) -> bool:
     """Say that `worker` still has the trial of `claim`; tells whether it has."""
     with ledger._writing() as connection:
-        return _own(connection, ledger, claim, worker, {"heartbeat": _now(connection)})
+        return _own(connection, claim, worker, {"heartbeat": _now(connection)})
+
+
+def report(ledger: Ledger, claim: Claim, worker: str, epoch: EpochRecord) -> bool:
+    """Enter an `epoch` of the trial of `claim` in `ledger`; tells whether `worker` still has it, else nothing is.
+
+    Raises `LedgerError` where another program keeps the ledger long.
+    """
+    with ledger._writing(is_brief=True) as connection:
+        has_it = _own(connection, claim, worker, {"heartbeat": _now(connection)})
+        enter_epochs(connection, claim.study_id, [Epoch(claim.candidate.trial, epoch)] if has_it else [])
+    return has_it
+
+
+def give_back(ledger: Ledger, claim: Claim, worker: str) -> bool:
+    """Let others take the trial of `claim` in `ledger`, which `worker` will not answer; tells whether it had it."""
+    with ledger._writing() as connection:
+        return _own(connection, claim, worker, dict.fromkeys(("worker", "node", "claimed", "heartbeat")))
 
 
 def answer(ledger: Ledger, claim: Claim, worker: str, estimate: Estimate) -> bool:
@@ -97,7 +123,7 @@ def answer(ledger: Ledger, claim: Claim, worker: str, estimate: Estimate) -> boo
     A second answer is not taken.
     """
     with ledger._writing() as connection:
-        return _own(connection, ledger, claim, worker, {"estimate": to_json(estimate)})
+        return _own(connection, claim, worker, {"estimate": to_json(estimate)})
 
 
 def offered(ledger: Ledger, study: str) -> list[Lease]:
@@ -116,9 +142,9 @@ def _lease(row: Any, now: float, study: str) -> Lease:
     return Lease(trial, worker or "", node or "", silent, estimate)
 
 
-def _own(connection: Connection, ledger: Ledger, claim: Claim, worker: str, values: dict[str, Any]) -> bool:
+def _own(connection: Connection, claim: Claim, worker: str, values: dict[str, Any]) -> bool:
     """Write into the row of a claim if it is still the worker's and not answered."""
-    place = (leases.c.study_id == study_id_of(ledger, claim.study), leases.c.trial == claim.candidate.trial)
+    place = (leases.c.study_id == claim.study_id, leases.c.trial == claim.candidate.trial)
     mine = (leases.c.worker == worker, leases.c.estimate.is_(None))
     return connection.execute(update(leases).where(*place, *mine).values(**values)).rowcount == 1
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self, TypeAlias
@@ -20,7 +20,8 @@ from naslab.ledger.claim import claimed_file, claimed_server, driven_studies
 from naslab.ledger.engine import open_engine, require_current, writing
 from naslab.ledger.faults import explained
 from naslab.ledger.location import Location, locate
-from naslab.ledger.many import uncollected
+from naslab.ledger.many import ROWS_AT_ONCE, uncollected
+from naslab.ledger.prepared import ENTER_TRIAL
 from naslab.ledger.queries import has_outcome, same_trial, trial_words, whole_candidate
 from naslab.ledger.read_only import allow_no_writes
 from naslab.ledger.record import RunRecord, StudyRecord
@@ -37,7 +38,6 @@ from naslab.study.outcome import Candidate, Outcome
 
 BRIEFLY = 0.5
 """Seconds that progress waits for the ledger: a search goes on without it."""
-ROWS_AT_ONCE = 2000
 OWN_CHECKPOINTS = "own"
 """The folder among a study's checkpoints for what users' training functions leave."""
 Kept: TypeAlias = tuple[BlobStore, str]
@@ -241,8 +241,7 @@ class Ledger:
 
     def num_outcomes(self, name: str) -> int:
         """How many candidates of a study are finished."""
-        columns = select(func.count()).where(outcomes.c.study_id == self._study_id(name))
-        return int(self.rows(columns)[0][0])
+        return int(self.rows(select(func.count()).where(outcomes.c.study_id == self._study_id(name)))[0][0])
 
     def add_run(self, name: str, run: RunRecord) -> None:
         """Enter a launch of a study."""
@@ -263,7 +262,7 @@ class Ledger:
         study_id = self._study_id(name)
         try:
             with self._writing() as connection:
-                connection.execute(insert(trials), [candidate_row(study_id, each) for each in candidates])
+                ENTER_TRIAL.run(connection, *(candidate_row(study_id, each) for each in candidates))
                 running.enter_started(connection, study_id, [each.trial for each in candidates], is_again=False)
         except IntegrityError:
             numbers = ", ".join(str(candidate.trial) for candidate in candidates)
@@ -275,16 +274,15 @@ class Ledger:
         with self._writing(is_brief=True) as connection:
             running.enter_started(connection, study_id, trials)
 
-    def add_epochs(self, name: str, epochs: Sequence[running.Epoch]) -> None:
-        """Enter `epochs` of candidates in flight; raises `LedgerError` where another program keeps the ledger long."""
+    def add_epochs(self, name: str, epochs: Sequence[running.Epoch | running.Taker]) -> None:
+        """Enter `epochs` of trials in flight, and takers; raises `LedgerError` where another program is long at it."""
         study_id = self._study_id(name)
         with self._writing(is_brief=True) as connection:
             running.enter_epochs(connection, study_id, epochs)
 
     def running(self, name: str) -> list[running.RunningTrial]:
-        """When each candidate in flight was last started, and its epochs since; by trial."""
-        columns = select(progress.c.trial, progress.c.moment, progress.c.epoch)
-        of_study = columns.where(progress.c.study_id == self._study_id(name)).order_by(progress.c.position)
+        """When each candidate in flight was last started, its epochs since and who has it; by trial."""
+        of_study = running.progress_columns().where(progress.c.study_id == self._study_id(name))
         with self._reading(name):
             return running.running_trials(self.rows(of_study), name)
 
@@ -295,12 +293,12 @@ class Ledger:
     def finish_all(self, name: str, done: Sequence[Outcome]) -> None:
         """Enter the finished candidates `done`, all or none, as `finish` does one; raises `StudyError` as that."""
         study_id = self._study_id(name)
-        try:
-            with self._writing() as connection:
-                finishing.enter_outcomes(connection, study_id, done)
-        except IntegrityError:
-            with explained(self.location), self._engine.connect() as connection:
-                raise finishing.refusal(connection, name, study_id, done) from None
+        for may_be_older in (False, True):
+            with suppress(IntegrityError), self._writing() as connection:
+                finishing.enter_outcomes(connection, study_id, done, may_be_older)
+                return
+        with explained(self.location), self._engine.connect() as connection:
+            raise finishing.refusal(connection, name, study_id, done)
 
     def outcomes(self, name: str, role: str | None = None) -> list[Outcome]:
         """Finished candidates in the order finished; with `role` only those (`search`, `family`, `baseline`)."""
@@ -322,10 +320,11 @@ class Ledger:
 
     def in_flight(self, name: str) -> list[Candidate]:
         """Candidates started and not finished, by trial."""
+        study_id = self._study_id(name)
+        done = select(outcomes.c.trial).where(outcomes.c.study_id == study_id)
         columns = (
             select(*whole_candidate())
-            .join_from(trials, outcomes, same_trial(), isouter=True)
-            .where(trials.c.study_id == self._study_id(name), outcomes.c.position.is_(None))
+            .where(trials.c.study_id == study_id, trials.c.trial.not_in(done))
             .order_by(trials.c.trial)
         )
         with self._reading(name):

@@ -14,7 +14,8 @@ from naslab.errors import LedgerError
 from naslab.passwords import holds_password, without_passwords
 
 _FORMS = "a ledger is a file (studies.db), sqlite:///studies.db or postgresql://user@host/database"
-_ALMOST_A_URL = re.compile(r"(?:sqlite|postgres(?:ql)?)(?:\+\w+)?:")
+_ALMOST_A_URL = re.compile(r"(?:sqlite|postgres(?:ql)?)(?:\+\w+)?:", re.IGNORECASE)
+_SCHEME_IS_MISSING = re.compile(r"[^\s/:@]+:.+@[^/]+/", re.DOTALL)
 
 
 class Location(msgspec.Struct, frozen=True):
@@ -83,4 +84,6 @@ def _file(path: str) -> Location:
         raise LedgerError(f"a ledger outlives the program and cannot be in memory: {_FORMS}")
     if _ALMOST_A_URL.match(path) or holds_password(path):
         raise LedgerError(f"the ledger {path} is neither a file nor a URL: {_FORMS}")
+    if _SCHEME_IS_MISSING.match(path) and not Path(path).parent.is_dir():
+        raise LedgerError(f"the ledger looks like user:...@host/database without postgresql:// in front: {_FORMS}")
     return Location(URL.create("sqlite", database=path), Path(path))

@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 
 from naslab.arch.cost import Cost
+from naslab.ledger.faults import explained
 from naslab.ledger.queries import same_trial
-from naslab.ledger.tables import measurements, outcomes, studies, trials
+from naslab.ledger.tables import measurements, outcomes, trials
 
 if TYPE_CHECKING:
     from naslab.ledger.ledger import Ledger
 
+ROWS_AT_ONCE = 2_000
+FEW = 400
+"""Trials that are asked for by their numbers at once."""
 OTHER_ROLES = ("baseline", "family")
 """What trials of a study are beside those of its search."""
 
@@ -58,9 +62,16 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
+def groups(ledger: Ledger, columns: Select[Any]) -> Iterator[Sequence[tuple[Any, ...]]]:
+    """The rows that the query `columns` finds in `ledger` as plain tuples, some thousand at a time."""
+    with explained(ledger.location), ledger._engine.connect() as connection, connection.execute(columns) as found:
+        while group := found.cursor.fetchmany(ROWS_AT_ONCE):
+            yield group
+
+
 def study_id_of(ledger: Ledger, name: str) -> int:
-    """The key of the study `name` of `ledger`, which has one."""
-    return int(ledger.rows(select(studies.c.study_id).where(studies.c.name == name))[0][0])
+    """The key of the study `name` of `ledger`. Raises `UnknownNameError` where there is none."""
+    return ledger._study_id(name)
 
 
 def count_searched(ledger: Ledger, name: str) -> Counts:
@@ -68,10 +79,12 @@ def count_searched(ledger: Ledger, name: str) -> Counts:
     study_id = study_id_of(ledger, name)
     every = select(outcomes.c.failure, func.count()).where(outcomes.c.study_id == study_id)
     found: dict[str | None, int] = dict(map(tuple, ledger.rows(every.group_by(outcomes.c.failure))))
-    others = select(outcomes.c.failure, func.count()).join_from(outcomes, trials, same_trial())
-    others = others.where(trials.c.study_id == study_id, trials.c.role.in_(OTHER_ROLES))
-    for reason, count in ledger.rows(others.group_by(outcomes.c.failure)):
-        found[reason] -= count
+    others = select(trials.c.trial).where(trials.c.study_id == study_id, trials.c.role.in_(OTHER_ROLES))
+    numbers = [trial for (trial,) in ledger.rows(others)]
+    for first in range(0, len(numbers), FEW):  # asked for at once they would be looked for among all of the search
+        some = outcomes.c.trial.in_(numbers[first : first + FEW])
+        for reason, count in ledger.rows(every.where(some).group_by(outcomes.c.failure)):
+            found[reason] -= count
     failed = {reason: count for reason, count in found.items() if reason is not None and count}
     return Counts(sum(found.values()), failed)
 
@@ -85,15 +98,23 @@ def best_measured(ledger: Ledger, name: str, metric: str, maximise: bool) -> flo
     study_id = study_id_of(ledger, name)
     if metric in Cost.__struct_fields__:
         value = trials.c[metric]
-        columns = select(value).join_from(trials, outcomes, same_trial()).where(trials.c.study_id == study_id)
+        ranked = select(trials.c.trial, value).where(trials.c.study_id == study_id, trials.c.role == "search")
     else:
         value = measurements.c.value
-        is_of = (measurements.c.study_id == trials.c.study_id) & (measurements.c.trial == trials.c.trial)
-        columns = select(value).join_from(measurements, trials, is_of).join(outcomes, same_trial())
-        columns = columns.where(measurements.c.study_id == study_id, measurements.c.metric == metric)
-    columns = columns.where(trials.c.role == "search", outcomes.c.failure.is_(None))
-    found = ledger.rows(columns.order_by(value.desc() if maximise else value).limit(1))
-    return float(found[0][0]) if found else None
+        ranked = select(measurements.c.trial, value)
+        ranked = ranked.where(measurements.c.study_id == study_id, measurements.c.metric == metric)
+    ranked = ranked.order_by(value.desc() if maximise else value)
+    complete = select(outcomes.c.trial).join_from(outcomes, trials, same_trial())
+    complete = complete.where(trials.c.study_id == study_id, trials.c.role == "search", outcomes.c.failure.is_(None))
+    first = 0
+    while best := ledger.rows(ranked.limit(FEW).offset(first)):
+        among = ledger.rows(complete.where(outcomes.c.trial.in_([trial for trial, _ in best])))
+        there = {trial for (trial,) in among}
+        for trial, found in best:
+            if trial in there:
+                return float(found)
+        first += FEW
+    return None
 
 
 def has_columns(metric: str, is_described: bool) -> bool:
@@ -107,20 +128,22 @@ def read_numbers(ledger: Ledger, name: str, metrics: Sequence[str]) -> NumberTab
     known = [metric for metric in metrics if metric in Cost.__struct_fields__]
     columns = select(trials.c.trial, trials.c.arch_id, trials.c.fidelity, *(trials.c[each] for each in known))
     searched = columns.where(trials.c.study_id == study_id, trials.c.role == "search").order_by(trials.c.trial)
-    complete = select(outcomes.c.trial, outcomes.c.finished)
-    complete = complete.where(outcomes.c.study_id == study_id, outcomes.c.failure.is_(None))
-    ended = _arrays(ledger, complete.order_by(outcomes.c.trial), 2)
-    every = select(outcomes.c.trial, outcomes.c.finished).where(outcomes.c.study_id == study_id)
+    every = select(outcomes.c.trial, outcomes.c.finished, outcomes.c.failure.is_(None))
+    every_end = _arrays(ledger, every.where(outcomes.c.study_id == study_id), 3)
+    ended = every_end[every_end[:, 2] == 1, :2]
     place_of_fidelity: dict[str, int] = {}
     place_of_network: dict[str, int] = {}
-    rows: list[tuple[Any, ...]] = []
+    parts = [np.empty((0, 3 + len(known)))]
+    count = 0
     with uncollected():
-        for place, (trial, arch_id, fidelity, *costs) in enumerate(ledger.each_row(searched)):
-            at = place_of_fidelity.setdefault(fidelity or "", len(place_of_fidelity))
-            rows.append((trial, at, place_of_network.setdefault(arch_id, place), *costs))
-    table = np.array(rows, dtype=np.float64).reshape(len(rows), 3 + len(known))
-    ends = _arrays(ledger, every, 2)
-    ends = np.sort(ends[np.isin(ends[:, 0], table[:, 0], assume_unique=True), 1])
+        for group in groups(ledger, searched):
+            numbers, networks, told, *costs = zip(*group, strict=True)
+            at = [place_of_fidelity.setdefault(each or "", len(place_of_fidelity)) for each in told]
+            of_network = [place_of_network.setdefault(each, count + place) for place, each in enumerate(networks)]
+            parts.append(np.array([numbers, at, of_network, *costs], dtype=np.float64).T)
+            count += len(group)
+    table = np.concatenate(parts)
+    ends = np.sort(every_end[np.isin(every_end[:, 0], table[:, 0], assume_unique=True), 1])
     trial, mine, theirs = np.intersect1d(table[:, 0], ended[:, 0], assume_unique=True, return_indices=True)
     table, ended = table[mine], ended[theirs]
     values = {metric: table[:, 3 + place] for place, metric in enumerate(known)}
@@ -139,5 +162,5 @@ def read_numbers(ledger: Ledger, name: str, metrics: Sequence[str]) -> NumberTab
 
 def _arrays(ledger: Ledger, columns: Any, width: int) -> NDArray[np.float64]:
     """The rows of a query of `width` numbers as an array of shape (rows, width)."""
-    rows = [tuple(row) for row in ledger.each_row(columns)]
-    return np.array(rows, dtype=np.float64).reshape(len(rows), width)
+    found = [np.array(group, dtype=np.float64) for group in groups(ledger, columns)]
+    return np.concatenate(found) if found else np.empty((0, width))

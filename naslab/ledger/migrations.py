@@ -110,8 +110,10 @@ def columns_for_many(connection: Connection) -> None:
     _enter_fidelities(connection)
 
 
-def scores_of_priors(connection: Connection) -> None:
-    """Version 5: a table of what cheap estimators say of a study's pool of networks."""
+def takers_and_scores(connection: Connection) -> None:
+    """Version 5: which worker has a trial in flight, and on which node; what cheap estimators say of a study's pool."""
+    for name in ("worker", "node"):
+        connection.execute(text(f"ALTER TABLE progress ADD COLUMN {name} TEXT"))
     then = MetaData()
     Table("studies", then, Column("study_id", Integer, primary_key=True))
     made = Table(
@@ -153,7 +155,7 @@ STEPS: tuple[Step, ...] = (
     Step("'foretold' is 'extrapolated', the operator 'elsewhere' is 'fallback'", extrapolated_results),
     Step("when trials in flight started and their epochs are kept", starts_and_epochs),
     Step("what is asked of many outcomes has columns and indexes, workers elsewhere have leases", columns_for_many),
-    Step("what cheap estimators say of a pool of networks is kept", scores_of_priors),
+    Step("workers and nodes of trials in flight are kept, and what cheap estimators say of a pool", takers_and_scores),
 )
 """Step number i (from 0) brings a ledger from version i + 1 to i + 2."""
 

@@ -19,17 +19,16 @@ from naslab.errors import LedgerError
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.queries import same_trial, trial_words, whole_candidate
 from naslab.ledger.rows import read_candidate, read_outcome
+from naslab.ledger.running import ProgressRow, progress_columns
 from naslab.ledger.tables import measurements, outcomes, progress, runs, studies, trials
 from naslab.space import Genome
+from naslab.study.finished import Made
 from naslab.study.outcome import Candidate, Estimate, Failure, Fidelity, Outcome
 
 NO_NETWORK = ArchSpec(input=(1, 1, 1), stages=(Stage(block=ConvBlock(), width=1),), num_classes=2)
 """Stands in outcomes that were read without their networks."""
 MOST_ASKED = 400
 """Trials that are asked for in one query."""
-
-ProgressRow = tuple[int, float, str | None]
-"""A row of the table `progress`: trial, moment, and the epoch as JSON or nothing for a start."""
 
 
 class Cursor(NamedTuple):
@@ -65,6 +64,11 @@ class StudyLine(NamedTuple):
 class _CandidatePart(msgspec.Struct):
     fidelity: Fidelity
     seed: int = 0
+    genome: Genome = Genome()
+    origin: dict[str, Any] = {}
+
+
+class _MadePart(msgspec.Struct):
     genome: Genome = Genome()
     origin: dict[str, Any] = {}
 
@@ -153,11 +157,10 @@ def read_news(
     new = columns.where(outcomes.c.study_id == study_id, outcomes.c.position > cursor.outcome)
     found = ledger.rows(new.order_by(outcomes.c.position).limit(most))
     done = [_outcome(row, with_networks) for row in found]
-    moved = select(progress.c.position, progress.c.trial, progress.c.moment, progress.c.epoch)
-    moved = moved.where(progress.c.study_id == study_id, progress.c.position > cursor.progress)
-    steps = ledger.rows(moved.order_by(progress.c.position))
-    last = Cursor(found[-1][0] if found else cursor.outcome, steps[-1][0] if steps else cursor.progress)
-    return News(done, [(row[1], row[2], row[3]) for row in steps], last)
+    moved = progress_columns().where(progress.c.study_id == study_id, progress.c.position > cursor.progress)
+    steps = ledger.rows(moved.add_columns(progress.c.position))
+    last = Cursor(found[-1][0] if found else cursor.outcome, steps[-1][-1] if steps else cursor.progress)
+    return News(done, [tuple(row[:-1]) for row in steps], last)
 
 
 def read_outcomes(ledger: Ledger, study_id: int, numbers: Iterable[int]) -> dict[int, Outcome]:
@@ -178,6 +181,13 @@ def read_candidates(ledger: Ledger, study_id: int, numbers: Iterable[int]) -> di
     words = study_name(ledger, study_id) or ""
     found = _asked(ledger, columns, study_id, list(numbers))
     return {trial: read_candidate(arch, rest, trial_words(words, trial), told) for trial, arch, rest, told in found}
+
+
+def read_made(ledger: Ledger, study_id: int, numbers: Iterable[int]) -> dict[int, Made]:
+    """How the trials with these `numbers` of the study `study_id` of `ledger` were made, by number."""
+    found = _asked(ledger, select(trials.c.trial, trials.c.candidate), study_id, list(numbers))
+    parts = ((trial, _part(text, _MadePart)) for trial, text in found)
+    return {trial: Made(part.genome, part.origin) for trial, part in parts}
 
 
 def _asked(ledger: Ledger, columns: Select[Any], study_id: int, numbers: Sequence[int]) -> list[Any]:

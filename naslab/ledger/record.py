@@ -52,6 +52,11 @@ class PretrainedStart(msgspec.Struct, frozen=True, kw_only=True):
     deviation: tuple[float, ...] = ()
     keep: Literal["largest", "first"] = "largest"
 
+    @property
+    def words(self) -> str:
+        """What tells these weights from others, for people."""
+        return f"sha256 {self.sha256[:8]}, keeping the {self.keep} channels, of {self.source}"
+
 
 class StudyRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A study: its problem as plain JSON values, and what drives it.

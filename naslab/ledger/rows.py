@@ -33,6 +33,8 @@ def _as_written(kind: type[msgspec.Struct], without: str = "") -> msgspec.json.D
 
 
 _CANDIDATES, _ESTIMATES = _as_written(Candidate, "arch"), _as_written(Estimate)
+_NETWORKS = msgspec.json.Decoder(ArchSpec)
+"""Made here: threads that are the first to decode a network, at once, end Python by a segmentation fault."""
 
 
 def to_json(value: msgspec.Struct) -> str:
@@ -77,7 +79,7 @@ def read_candidate(arch: str, rest: str, what: str, identity: int | None = None)
     the version of the identity in it. Raises `LedgerError` and `UnreadableError` as `from_json`.
     """
     try:
-        spec = msgspec.json.decode(arch, type=ArchSpec)
+        spec = _NETWORKS.decode(arch)
     except (ValueError, RecursionError):
         spec = _read(_parsed(arch, f"the network of {what}"), ArchSpec, f"the network of {what}")
     try:

@@ -109,11 +109,14 @@ progress = Table(
     Column("trial", Integer, nullable=False),
     Column("moment", Double, nullable=False),
     Column("epoch", Text),
+    Column("worker", Text),
+    Column("node", Text),
     ForeignKeyConstraint(["study_id", "trial"], [trials.c.study_id, trials.c.trial]),
     Index("progress_of_study", "study_id", "trial"),
     sqlite_autoincrement=True,
 )
-"""What trials in flight did so far: a row without an `epoch` when one is given to a worker, and a row an epoch.
+"""What trials in flight did so far: a row that has nothing else when one starts, a row with the `worker` that takes it
+and the name of that worker's machine, and a row an `epoch`.
 
 The rows of a trial go when it is finished; its outcome holds the curve.
 """

@@ -12,7 +12,7 @@ from naslab.analysis.front import front_point
 from naslab.analysis.pace import Pace
 from naslab.analysis.ranking import score_of
 from naslab.arch.summary import describe_arch
-from naslab.errors import StudyError
+from naslab.errors import StudyError, counted
 from naslab.figures.candidates import candidate_table
 from naslab.figures.front import hover_lines
 from naslab.figures.markup import Markup, element, join, table
@@ -21,10 +21,11 @@ from naslab.figures.report_sections import duration, headline
 from naslab.figures.style import metric_words
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.news import StudyLine, read_candidates
+from naslab.ledger.running import RunningTrial
 from naslab.live.watch import StudyWatch
 from naslab.metrics import MACS, shown_as
 from naslab.passwords import without_passwords
-from naslab.study.outcome import Candidate, EpochRecord
+from naslab.study.outcome import Candidate
 
 MOST_ANCESTORS = 30
 WIDTH, HEIGHT = 160, 36
@@ -71,7 +72,7 @@ def now_block(watch: StudyWatch, ledger: Ledger) -> Markup:
     found = watch.pace()
     lead = element(
         "p",
-        f"{watch.driver} has {watch.num_done} of {watch.record.trials} trials, "
+        f"{watch.driver} has {watch.num_done} of {counted(watch.record.trials, 'trial')}, "
         f"{len(running)} in flight; time left: {left_words(found)}.",
     )
     if not running:
@@ -82,21 +83,25 @@ def now_block(watch: StudyWatch, ledger: Ledger) -> Markup:
     for each in running:
         candidate = candidates.get(each.trial)
         if candidate is not None:
-            rows.append(_now_row(candidate, each.started, each.epochs, metric))
-    columns = ["trial", "epoch", shown_as(metric).column, "curve", "to beat", "running for", "expected end", "network"]
-    return join([lead, table("In flight now", columns, rows, numeric=range(1, 3), is_stacked=True)])
+            rows.append(_now_row(candidate, each, metric))
+    columns = ["trial", "worker", "epoch", shown_as(metric).column, "curve", "to beat", "running for", "expected end"]
+    return join([lead, table("In flight now", [*columns, "network"], rows, numeric=(2, 3), is_stacked=True)])
 
 
-def _now_row(candidate: Candidate, started: float, epochs: tuple[EpochRecord, ...], metric: str) -> list[str]:
-    spent = max(0.0, time.time() - started)
+def _now_row(candidate: Candidate, running: RunningTrial, metric: str) -> list[str]:
+    epochs = running.epochs
+    spent = max(0.0, time.time() - running.started)
     total = candidate.fidelity.epochs
     values = [epoch_value(epoch, metric) for epoch in epochs]
     known = [value for value in values if math.isfinite(value)]
     done = epochs[-1].epoch if epochs else 0
-    per_epoch = spent / len(epochs) if epochs else math.nan
-    left = (total - done) * per_epoch
+    left = math.nan
+    if epochs:
+        trained = min(spent, epochs[-1].wall_seconds) or spent
+        left = (total - done) * trained / len(epochs) - (spent - trained)
     return [
         _trial_link(candidate.trial),
+        f"{running.worker} on {running.node}" if running.worker else "waits for one",
         f"{done} of {total}" if epochs else f"0 of {total}",
         f"{known[-1]:.4g}" if known else "-",
         _spark(known, candidate.accuracy_to_beat),
@@ -141,7 +146,10 @@ def core_blocks(watch: StudyWatch, ledger: str) -> dict[str, Markup]:
     found = {"headline": top}
     found |= {each.name: section_block(each) for each in core_sections(tables, ledger)}
     if len(tables.view.outcomes) < len(watch.outcomes):
-        words = f"Drawn: the front and {len(tables.view.outcomes):,} of {len(watch.outcomes):,} trials, evenly chosen."
+        words = (
+            f"Drawn: the front and {len(tables.view.outcomes):,} of "
+            f"{counted(len(watch.outcomes), 'trial', form=',')}, evenly chosen."
+        )
         words += " More is being read." if watch.has_more else ""
         found["thinned"] = element("p", words, attributes={"class": "note"})
     return found

@@ -23,6 +23,7 @@ from naslab.analysis.progress import Course, ProgressTable, search_seconds
 from naslab.analysis.ranking import score_goal
 from naslab.analysis.reference import ReferencePoint, reference_point
 from naslab.analysis.rungs import rung_table
+from naslab.analysis.scaling_law import LawTable, family_law
 from naslab.analysis.study import StudyView, problem_of
 from naslab.arch.cost import Cost
 from naslab.errors import StudyError
@@ -32,7 +33,7 @@ from naslab.figures.section import Section
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.news import Cursor, last_run, num_measured, read_news, read_outcomes, study_row_of
 from naslab.ledger.record import RunRecord
-from naslab.ledger.running import RunningTrial, running_trials
+from naslab.ledger.running import ProgressRow, RunningTrial, is_start, running_trials
 from naslab.metrics import is_described
 from naslab.pareto import is_non_dominated
 from naslab.study.outcome import Fidelity, Outcome
@@ -74,7 +75,7 @@ class StudyWatch:
         self.others: list[Outcome] = []
         self.runs: tuple[RunRecord, ...] = ()
         self._cursor = Cursor()
-        self._rows: list[tuple[int, float, str | None]] = []
+        self._rows: list[ProgressRow] = []
         self._asked = 0.0
         self.last_run = -1
         self._row: tuple[str, int, str] | None = None
@@ -93,6 +94,7 @@ class StudyWatch:
         self._reference: ReferencePoint | None = None
         self.has_more = False
         """Whether the ledger holds more outcomes than were read so far."""
+        self._law: tuple[tuple[int, int], LawTable | None] = ((0, 0), None)
         self._believed: Section | None = None
         self._believed_at = (-1, "")
         self.record = ledger.study(self._require_row()[0])
@@ -224,7 +226,15 @@ class StudyWatch:
                 failures=failed,
                 facts=FactTable(()) if is_core else facts(view),
                 rungs=None if rungs is None else rung_table(self.outcomes, rungs, score),
+                law=None if is_core else self._law_of(view),
             )
+
+    def _law_of(self, view: StudyView) -> LawTable | None:
+        """The scaling law of a study, fitted anew where there is another training that may be of it."""
+        counts = (len(view.family), len(view.outcomes) if view.record.trials <= MOST_WHOLE else 0)
+        if counts != self._law[0]:
+            self._law = (counts, family_law(view))
+        return self._law[1]
 
     def believed(self) -> Section | None:
         """Whether the search converged and what a surrogate would try next, of a moment not long ago.
@@ -273,10 +283,10 @@ class StudyWatch:
             raise StudyReplacedError("more was measured of this study")
         self._num_later = later
 
-    def _follow(self, rows: list[tuple[int, float, str | None]], finished: set[int]) -> None:
+    def _follow(self, rows: list[ProgressRow], finished: set[int]) -> None:
         """Take up new rows of progress: a start takes away what a trial did before, an outcome all of it."""
         for row in rows:
-            if row[2] is None:
+            if is_start(row):
                 self._rows = [each for each in self._rows if each[0] != row[0]]
             self._rows.append(row)
         self._rows = [each for each in self._rows if each[0] not in finished]

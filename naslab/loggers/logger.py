@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from hashlib import sha256
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -11,7 +12,7 @@ import msgspec
 from naslab.analysis.front import metrics_of
 from naslab.analysis.labels import label_of
 from naslab.arch.summary import describe_arch
-from naslab.errors import StudyError
+from naslab.errors import StudyError, counted
 from naslab.execution.events import Event, StudyOpened, TrialFinished
 from naslab.study.outcome import EpochRecord, Outcome
 
@@ -57,18 +58,47 @@ class LoggedTrial(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Destination(Protocol):
-    """Where trials are written: one file each in this room, and a row in the registry."""
+    """Where trials are written: one file each in this room, and a row in the registry.
+
+    One thread, that of the search, asks once for what is `written` of a study, then has trials written in the order in
+    which they finished, and closes at the end, also after an error. Any error may be raised: by `written` it ends the
+    run before anything is trained; after one of `write` the search goes on, the trial is tried again before the next
+    one, and at the end the user is told what is missing.
+
+    >>> from naslab.execution.source import make_candidate
+    >>> from naslab.study.outcome import Estimate
+    >>> from naslab.zoo import model
+    >>> class Lines:  # of text, in memory
+    ...     def __init__(self):
+    ...         self.lines = {}
+    ...     def written(self, study):
+    ...         return {trial for written_study, trial in self.lines if written_study == study}
+    ...     def write(self, trial):
+    ...         self.lines[trial.study, trial.trial] = f"trial {trial.trial}: {trial.metrics['accuracy']} %"
+    ...     def close(self):
+    ...         pass
+    >>> candidate = make_candidate(model("lenet5"), trial=0, epochs=1, seed=0, role="search")
+    >>> outcome = Outcome(candidate=candidate, estimate=Estimate(measured={"accuracy": 91.5}))
+    >>> lines = Lines()
+    >>> with Logger(lines) as logger:  # whose `show` a search takes as `on_event`
+    ...     logger.show(TrialFinished(outcome, number=1, total=1))
+    >>> list(lines.lines.values())
+    ['trial 0: 91.5 %']
+    """
 
     def written(self, study: str) -> set[int]:
-        """The trials of `study` that are there already."""
+        """The numbers of the trials of `study` that are there already and whole, of earlier runs too.
+
+        One whose writing broke off is not among them, and is written anew.
+        """
         ...
 
     def write(self, trial: LoggedTrial) -> None:
-        """Write a `trial` that is not there yet."""
+        """Write a `trial` that is not there yet, whole before this returns."""
         ...
 
     def close(self) -> None:
-        """Nothing more comes."""
+        """Release what is open; nothing more comes."""
         ...
 
 
@@ -88,7 +118,10 @@ class Logger:
         self._failure: Exception | None = None
 
     def show(self, event: Event) -> None:
-        """Take up an `event` of a run: an observer, as `on_event` takes them."""
+        """Take up an `event` of a run: an observer, as `on_event` takes them.
+
+        Raises `StudyError` where a study opens whose log cannot be read.
+        """
         if isinstance(event, StudyOpened):
             self._study = event.record.name
             try:
@@ -126,7 +159,7 @@ class Logger:
         if self._waiting:
             count = len(self._waiting)
             told = (
-                f"{count} trial{'s' if count > 1 else ''} of study '{self._study}' could not be logged "
+                f"{counted(count, 'trial')} of study '{self._study}' could not be logged "
                 f"({_words(self._failure)}); they are in the ledger, and the same command again logs them"
             )
         try:
@@ -135,6 +168,16 @@ class Logger:
             told = told or f"the log of study '{self._study}' could not be closed ({_words(failure)})"
         if told and error is None:
             raise StudyError(told)
+
+
+def folder_of(study: str) -> str:
+    """The name of a study as that of one folder, another one for each study.
+
+    >>> folder_of("digits demo"), folder_of("a/b"), folder_of("a:b")
+    ('digits demo', 'a_b-c14cddc0', 'a_b-6783a31e')
+    """
+    plain = "".join(letter if letter.isalnum() or letter in "-_. " else "_" for letter in study).strip(". ") or "study"
+    return plain if plain == study else f"{plain}-{sha256(study.encode()).hexdigest()[:8]}"
 
 
 def _words(failure: Exception | None) -> str:

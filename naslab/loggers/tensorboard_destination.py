@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from naslab.loggers.logger import Destination, LoggedTrial
+from naslab.loggers.logger import Destination, LoggedTrial, folder_of
 
 
 class TensorBoardDestination:
@@ -15,14 +15,14 @@ class TensorBoardDestination:
 
     def written(self, study: str) -> set[int]:
         """The trials of `study` whose folders are whole."""
-        found = (self._folder / _as_folder(study)).glob("trial_*/whole")
+        found = (self._folder / folder_of(study)).glob("trial_*/whole")
         return {int(each.parent.name.removeprefix("trial_")) for each in found}
 
     def write(self, trial: LoggedTrial) -> None:
         """Write a `trial` as a run of its own, marked as whole at the end."""
         from torch.utils.tensorboard import SummaryWriter
 
-        folder = self._folder / _as_folder(trial.study) / f"trial_{trial.trial:06d}"
+        folder = self._folder / folder_of(trial.study) / f"trial_{trial.trial:06d}"
         with SummaryWriter(str(folder)) as writer:
             for epoch, values in trial.curve:
                 for name, value in values.items():
@@ -45,8 +45,3 @@ class TensorBoardDestination:
 def open_destination(target: str) -> Destination:
     """The destination that writes to the folder `target`."""
     return TensorBoardDestination(Path(target))
-
-
-def _as_folder(study: str) -> str:
-    """The name of a study as that of one folder."""
-    return "".join(letter if letter.isalnum() or letter in "-_. " else "_" for letter in study).strip(". ") or "study"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from naslab.loggers.logger import Destination, LoggedTrial
+from naslab.loggers.logger import Destination, LoggedTrial, folder_of
 
 
 class WandbDestination:
@@ -44,7 +44,7 @@ class WandbDestination:
         """Every run is closed already."""
 
     def _marks(self, study: str) -> Path:
-        return self._folder / "naslab" / "".join(letter if letter.isalnum() else "_" for letter in study)
+        return self._folder / "naslab" / folder_of(study)
 
 
 def open_destination(target: str) -> Destination:

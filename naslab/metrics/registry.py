@@ -34,7 +34,7 @@ _brought: dict[str, str] = {}
 
 
 def declare_metric(row: Metric) -> Metric:
-    """Make a metric known to objectives, limits, tables, figures and reports of this process; returns the row.
+    """Make the metric `row` known to objectives, limits, tables, figures and reports of this process; returns the row.
 
     Declaring an equal row again changes nothing. Raises `SpecError` where its name, or the key of its standard error or
     interquartile range, is taken by another metric.
@@ -56,10 +56,13 @@ def declare_metric(row: Metric) -> Metric:
 
 
 def named_metric(text: str, what: str = "metric") -> Metric:
-    """The metric of a name, also of one from outside, as `package.module:NAME`, which is declared by this.
+    """The metric of the name `text`, also of one from outside, as `package.module:NAME`, which is declared by this.
 
     Raises `UnknownNameError` with the nearest names, which calls it a `what`, `OutsideError` for what leads to no row,
     and `SpecError` where its name is taken.
+
+    >>> named_metric("naslab.metrics.own:LATENCY").unit
+    'ms'
     """
     if not is_outside(text):
         return find_metric(text, what)
@@ -71,7 +74,13 @@ def named_metric(text: str, what: str = "metric") -> Metric:
 
 
 def withdraw_metric(name: str) -> None:
-    """Take back a metric that was declared from outside. Raises `UnknownNameError` for any other name."""
+    """Take back the metric `name`, which was declared from outside. Raises `UnknownNameError` for any other name.
+
+    >>> row = declare_metric(Metric(name="f1", maximise=True))
+    >>> withdraw_metric("f1")
+    >>> is_declared("f1")
+    False
+    """
     outside = set(_declared) - {row.name for row in OWN_METRICS}
     if name not in outside:
         raise UnknownNameError("metric from outside", name, outside)
@@ -79,7 +88,11 @@ def withdraw_metric(name: str) -> None:
 
 
 def metrics() -> tuple[Metric, ...]:
-    """Every metric that any network may have, naslab's own first; those of a task alone are `TASK_METRICS`."""
+    """Every metric that any network may have, naslab's own first; those of a task alone are `TASK_METRICS`.
+
+    >>> [row.name for row in metrics()][:3]
+    ['accuracy', 'macs', 'params']
+    """
     return tuple(_declared.values())
 
 
@@ -96,7 +109,14 @@ def names_for(name: str) -> tuple[str, ...]:
 
 
 def find_metric(name: str, what: str = "metric") -> Metric:
-    """The metric called `name`; raises `UnknownNameError` with the nearest names, which calls it a `what`."""
+    """The metric called `name`, also one in a target, such as `latency_ms@onnxruntime`, and one that is published.
+
+    Raises `UnknownNameError` with the nearest names, which calls it a `what`, and `OutsideError` for a published one
+    that is no row, or cannot be imported.
+
+    >>> find_metric("latency_ms").unit, find_metric("macs").maximise
+    ('ms', False)
+    """
     row = metric_at(name)
     if row is not None:
         return row
@@ -109,9 +129,12 @@ def find_metric(name: str, what: str = "metric") -> Metric:
 
 
 def is_declared(name: str) -> bool:
-    """Whether there is a metric of that name; a published one is declared by being asked for.
+    """Whether there is a metric called `name`; a published one is declared by being asked for.
 
     Raises `OutsideError` where that is no row, or cannot be imported.
+
+    >>> is_declared("macs"), is_declared("naswot")
+    (True, False)
     """
     return name in _declared or name in _OF_TASKS or metric_at(name) is not None or _is_published(name)
 
@@ -140,7 +163,13 @@ def _is_published(name: str) -> bool:
 
 
 def is_described(name: str) -> bool:
-    """Whether a network's description alone tells the metric of that name."""
+    """Whether a network's description alone tells the metric called `name`; no for a name of none.
+
+    Raises `OutsideError` as `is_declared` does.
+
+    >>> is_described("macs"), is_described("accuracy")
+    (True, False)
+    """
     row = _known().get(name) or metric_at(name)
     if row is None and _is_published(name):
         row = _known()[name]
@@ -148,12 +177,22 @@ def is_described(name: str) -> bool:
 
 
 def described_values(arch: ArchSpec, cost: Cost) -> dict[str, float]:
-    """The value of every metric of the stage `description` for the network `arch` and its `cost`, by name."""
+    """The value of every metric of the stage `description` for the network `arch` and its `cost`, by name.
+
+    >>> from naslab.arch import cost
+    >>> from naslab.zoo import model
+    >>> described_values(model("lenet5"), cost(model("lenet5")))["params"]
+    61706
+    """
     return {row.name: row.of(arch, cost) for row in _declared.values() if row.is_described}
 
 
 def measured_rows(measured: Iterable[str]) -> tuple[Metric, ...]:
-    """The metrics among the keys of `Estimate.measured`, in the order of their declaration; those in targets last."""
+    """The metrics among `measured`, keys of `Estimate.measured`, in the order of declaration; those in targets last.
+
+    >>> [row.name for row in measured_rows(["latency_ms", "accuracy_sem", "accuracy", "naswot"])]
+    ['accuracy', 'latency_ms']
+    """
     names = tuple(measured)
     keys = set(names)
     own = (row for row in _known().values() if row.name in keys and not row.is_described)
@@ -161,7 +200,7 @@ def measured_rows(measured: Iterable[str]) -> tuple[Metric, ...]:
 
 
 def score_rows(measured: Iterable[str]) -> tuple[Metric, ...]:
-    """A plain row for each key of `Estimate.measured` that is of no declared metric: the scores of estimators.
+    """A plain row for each of `measured`, keys of `Estimate.measured`, of no declared metric: scores of estimators.
 
     >>> [row.name for row in score_rows(["accuracy", "accuracy_sem", "naswot"])]
     ['naswot']
@@ -174,7 +213,7 @@ def score_rows(measured: Iterable[str]) -> tuple[Metric, ...]:
 
 
 def in_words(names: Iterable[str], last: str = "or") -> str:
-    """Names in a sentence, with the word `last` before the last of them.
+    """One or more `names` in a sentence, with the word `last` before the last of them.
 
     >>> in_words(("macs", "params", "activations"))
     'macs, params or activations'

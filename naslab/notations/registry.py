@@ -20,7 +20,11 @@ NOTATIONS: tuple[Notation, ...] = (
 
 
 def notation_named(name: str) -> Notation:
-    """The notation `name`; raises `UnknownNameError` with the nearest names."""
+    """The notation `name`; raises `UnknownNameError` with the nearest names.
+
+    >>> notation_named("nats_size").example
+    '48:64:56:32:24'
+    """
     found = next((each for each in NOTATIONS if each.name == name), None)
     if found is None:
         raise UnknownNameError("notation", name, [each.name for each in NOTATIONS])
@@ -28,16 +32,25 @@ def notation_named(name: str) -> Notation:
 
 
 def read_notation(text: str, name: str | None = None) -> ArchSpec:
-    """The network that a text says in the notation `name`, by default the one that it looks to be written in.
+    """The network that a `text` says in the notation `name`, by default the one that it looks to be written in.
 
-    Raises `SpecError` with the rule that the text breaks.
+    Raises `SpecError` with the rule that the text breaks, and `UnknownNameError` for another name.
+
+    >>> [stage.width for stage in read_notation("8:16:32:48:64").stages]
+    [8, 16, 32, 48, 64]
     """
     text = require_text(text)
     return (notation_of(text, NOTATIONS) if name is None else notation_named(name)).read(text)
 
 
 def write_notation(arch: ArchSpec, name: str) -> str:
-    """The text of the network `arch` in the notation `name`. Raises `SpecError` where the notation cannot say it."""
+    """The text of the network `arch` in the notation `name`.
+
+    Raises `SpecError` where the notation cannot say it, or is only read, and `UnknownNameError` for another name.
+
+    >>> write_notation(read_notation("8:16:32:48:64"), "nats_size")
+    '8:16:32:48:64'
+    """
     notation = notation_named(name)
     if notation.write is None:
         raise SpecError("notation", f"'{name}' is read, not written; write YAML")

@@ -13,7 +13,8 @@ from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from naslab.analysis.study import StudyView
 from naslab.errors import StudyError, shown
@@ -48,6 +49,10 @@ def mirror_study(view: StudyView, storage: str | BaseStorage) -> Mirrored:
         return _mirrored(view, storage)
     # the driver that naslab's own ledgers use
     url = re.sub(r"^postgres(?:ql)?://", "postgresql+psycopg://", storage)
+    try:
+        make_url(url)
+    except (ArgumentError, ValueError):  # their messages quote what stands where the port should, as a password may
+        raise StudyError("the storage's address cannot be read; write it as sqlite:///optuna.db") from None
     try:
         opened = RDBStorage(url)
     except (SQLAlchemyError, StorageInternalError, ImportError, ValueError) as error:

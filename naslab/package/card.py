@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import yaml
 
 from naslab.arch import cost
-from naslab.errors import shown
+from naslab.errors import counted, shown
 from naslab.metrics import MACS, PARAMS
 from naslab.package.facts import Facts
 
@@ -51,7 +51,9 @@ def _about(facts: Facts) -> str:
     if facts.data is not None:
         lines.append(f"Trained on {_cell(facts.data.name)} (fingerprint {_cell(facts.fingerprint or 'unknown')}).")
     if facts.epochs is not None:
-        lines.append(f"{facts.epochs} epochs, seed {facts.seed}, made by naslab {facts.versions.get('naslab', '')}.")
+        lines.append(
+            f"{counted(facts.epochs, 'epoch')}, seed {facts.seed}, made by naslab {facts.versions.get('naslab', '')}."
+        )
     if facts.study is not None:
         lines.append(f"Trial {facts.trial} of the study {_cell(facts.study)}.")
     if facts.class_names:

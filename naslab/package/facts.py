@@ -16,6 +16,7 @@ from naslab.arch import ArchSpec
 from naslab.arch.block import require
 from naslab.arch.files import decode
 from naslab.arch.plan import HeightWidth
+from naslab.atomic_write import json_content
 from naslab.errors import DataError, ReadError, SpecError
 from naslab.reading import json_values, read_values
 from naslab.study.data_choice import DataChoice
@@ -156,7 +157,7 @@ def facts_of_header(metadata: dict[str, str], path: object) -> Facts | None:
 
 def facts_file_content(facts: Facts) -> bytes:
     """The content of `network.json`."""
-    return msgspec.json.format(msgspec.json.encode(facts), indent=2) + b"\n"
+    return json_content(facts)
 
 
 def read_facts(path: Path) -> Facts:

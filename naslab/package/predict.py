@@ -55,15 +55,31 @@ class Prediction(msgspec.Struct, frozen=True):
 
 
 class Predictor(Protocol):
-    """A network ready to run."""
+    """A network ready to run, from one thread; what it says of an image does not depend on the others of its batch.
+
+    >>> from naslab.zoo import model
+    >>> class Brightness:  # dark or light, by the mean of the pixels
+    ...     facts = Facts(name="brightness", arch=model("lenet5", num_classes=2), class_names=("dark", "light"))
+    ...     def logits(self, pixels):
+    ...         means = pixels.float().mean(dim=(1, 2, 3)).numpy() / 255
+    ...         return np.stack([1 - means, means], axis=1)
+    >>> predictor = Brightness()
+    >>> black = torch.zeros(1, 1, 28, 28, dtype=torch.uint8)
+    >>> [outputs_of(predictor.facts, logits, top=1)[0].name for logits in predictor.logits(torch.cat([black, ~black]))]
+    ['dark', 'light']
+    """
 
     @property
     def facts(self) -> Facts:
-        """What is known of it."""
+        """What is known of it: the task, the names of its outputs, and how images become its input."""
         ...
 
     def logits(self, pixels: Tensor) -> NDArray[np.float32]:
-        """Its outputs, of shape (batch, outputs), for `pixels`, uint8 of shape (batch, channels, height, width)."""
+        """Its outputs, of shape (batch, outputs), for `pixels`, of shape (batch, channels, height, width) on the host.
+
+        Pixels are uint8, or float32 where the facts' preprocessing says so, of the size that it names; normalising them
+        is the predictor's own. Outputs are what the training's loss takes: logits, or targets in units of their scale.
+        """
         ...
 
 

@@ -14,6 +14,7 @@ from naslab.arch import ArchSpec, graphs
 from naslab.arch.build import build
 from naslab.arch.lower import part_name, placed_blocks
 from naslab.errors import SpecError
+from naslab.training.checkpoint import Checkpoint
 
 LARGE = 1024
 """The side of the image that strides are taken of."""
@@ -21,6 +22,8 @@ BORDERS = 0.08
 """The share of a side that borders may take."""
 LEVELS = (4, 8, 16, 32)
 """The strides of the maps that a feature pyramid stands on (arXiv 1612.03144)."""
+BODY = "body"
+"""What the maps of a network are called within a detector's backbone, and within a segmenter."""
 
 
 class Level(NamedTuple):
@@ -141,3 +144,31 @@ def load_features(maps: FeatureMaps, weights: dict[str, Tensor]) -> None:
     own = maps.state_dict()
     with torch.no_grad():
         maps.load_state_dict(own | {name: value for name, value in weights.items() if name in own})
+
+
+def name_in_network(name: str) -> str:
+    """What a tensor of a detector or segmenter is called in the network that it stands on; empty for one of heads.
+
+    >>> name_in_network("backbone.body.stage0.0.conv.weight"), name_in_network("rpn.head.conv.0.0.weight")
+    ('stage0.0.conv.weight', '')
+    """
+    parts = name.split(".")
+    return ".".join(parts[parts.index(BODY) + 1 :]) if BODY in parts[:2] else ""
+
+
+def is_under_heads(checkpoint: Checkpoint) -> bool:
+    """Whether a `checkpoint` is one of a detector or segmenter, whose network is a part of it."""
+    return any(map(name_in_network, checkpoint.weights()))
+
+
+def network_weights(checkpoint: Checkpoint) -> dict[str, Tensor]:
+    """The tensors of the network that a `checkpoint` holds, by its names, also where heads stand on it.
+
+    Those behind the last map that heads read are then those of an initialisation.
+    """
+    weights = checkpoint.weights()
+    if not is_under_heads(checkpoint):
+        return weights
+    own = build(checkpoint.origin.arch, checkpoint.origin.seed).state_dict()
+    named = {name_in_network(name): value for name, value in weights.items()}
+    return own | {name: value for name, value in named.items() if name in own}

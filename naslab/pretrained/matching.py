@@ -14,6 +14,7 @@ import msgspec
 import torch
 from torch import Tensor
 
+from naslab.errors import counted
 from naslab.zoo.torchvision_weights import in_running_order
 
 AUXILIARY = ("AuxLogits.", "aux1.", "aux2.", "auxiliary.")
@@ -48,7 +49,7 @@ class Match(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def words(self) -> str:
         """The match on one line."""
-        told = [f"{len(self.taken)} tensors taken"]
+        told = [f"{counted(len(self.taken), 'tensor')} taken"]
         told += [f"{len(self.reshaped)} reshaped"] if self.reshaped else []
         told += [f"{', '.join(self.adapted)} made for other channels"] if self.adapted else []
         told += [f"{len(self.fresh)} begin anew ({_some(self.fresh)})"] if self.fresh else []

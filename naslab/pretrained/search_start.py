@@ -20,9 +20,10 @@ from naslab.arch import ArchSpec
 from naslab.arch.build import build
 from naslab.errors import DataError
 from naslab.ledger.record import PretrainedStart
-from naslab.pretrained.sources import TORCHVISION, Source, read_source
+from naslab.pretrained.sources import TORCHVISION, PretrainedWeights, read_source
 from naslab.pretrained.start import Keep, Pretrained, best_networks, fitted, pretrained
 from naslab.space import SearchSpace
+from naslab.space.template import is_hole
 from naslab.training.inheritance import inherit
 from naslab.training.inheritance.importance import sorted_by_importance
 from naslab.zoo import model
@@ -41,7 +42,7 @@ class SearchStart(NamedTuple):
 
     asked: str
     network: str
-    source: Source
+    source: PretrainedWeights
     begun: Pretrained
     weights: bytes
     sha256: str
@@ -72,11 +73,11 @@ class SearchStart(NamedTuple):
     def fitted_space(self, space: SearchSpace) -> SearchSpace:
         """The space whose networks have these, where they are no holes of its own."""
         template = dict(space.template)
-        if self.source.padding is not None and not _is_hole(template.get("padding")):
+        if self.source.padding is not None and not is_hole(template.get("padding")):
             template["padding"] = self.source.padding
         norm = template.get("norm", {})
-        is_batch = isinstance(norm, dict) and not _is_hole(norm) and norm.get("kind", "batch") == "batch"
-        if self.source.norm_eps is not None and is_batch and not _is_hole(norm.get("eps")):
+        is_batch = isinstance(norm, dict) and not is_hole(norm) and norm.get("kind", "batch") == "batch"
+        if self.source.norm_eps is not None and is_batch and not is_hole(norm.get("eps")):
             template["norm"] = norm | {"eps": self.source.norm_eps}
         made = space.refitted(template)
         return space if made == space else made
@@ -160,7 +161,7 @@ def _made(start: SearchStart, seed: int) -> SearchStart:
     return start._replace(weights=save({key: value.contiguous() for key, value in tensors.items()}))
 
 
-def content_hash(source: Source) -> str:
+def content_hash(source: PretrainedWeights) -> str:
     """The SHA-256 of all tensors of a source, by name, and of what is known of them, in hexadecimal digits."""
     digest = hashlib.sha256()
     known = (source.mean, source.deviation, source.padding, source.norm_eps, source.arch, source.class_names)
@@ -174,7 +175,3 @@ def content_hash(source: Source) -> str:
 
 def _bytes_of(value: Tensor) -> bytes:
     return value.reshape(-1).view(torch.uint8).numpy().tobytes() if value.numel() else b""
-
-
-def _is_hole(value: object) -> bool:
-    return isinstance(value, dict) and "choice" in value

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from naslab.arch import ArchSpec
 from naslab.arch.block import Padding
-from naslab.errors import DataError, NaslabError, ReadError, shown
+from naslab.errors import DataError, NaslabError, ReadError, first_line, shown
 from naslab.package.facts import WEIGHTS_ENDING, is_package, open_facts, read_weights_facts
 from naslab.pretrained.ordering import reference_order, without_prefix
 from naslab.reading import read_values, whole_number
@@ -34,7 +34,19 @@ HOLDERS = ("state_dict", "model", "model_state_dict", "state_dict_ema", "model_e
 """Keys under which training programs put the weights in their files."""
 
 
-class Source(NamedTuple):
+def imagenet(channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and deviation of each channel of ImageNet's images, from 0 to 255; the mean of these for other `channels`.
+
+    >>> imagenet(3)[0], [round(each, 2) for each in imagenet(1)[0]]
+    ((123.675, 116.28, 103.53), [114.5])
+    """
+    mean, deviation = IMAGENET
+    if channels == len(mean):
+        return mean, deviation
+    return (sum(mean) / len(mean),) * channels, (sum(deviation) / len(deviation),) * channels
+
+
+class PretrainedWeights(NamedTuple):
     """Weights to begin with: `tensors` in the order of their network, called `name`, unless not `is_ordered`.
 
     `mean` and `deviation` of each channel, in values from 0 to 255, normalised the images that they were learned on;
@@ -53,7 +65,7 @@ class Source(NamedTuple):
     is_ordered: bool = True
 
 
-def read_source(text: str | Path, model: str, ledger: str | Path) -> Source:
+def read_source(text: str | Path, model: str, ledger: str | Path) -> PretrainedWeights:
     """The weights that `text` names, for the network called `model`.
 
     `text` is `torchvision` (the weights of its network of that name), `timm:NAME`, a folder that `naslab train` wrote,
@@ -76,7 +88,7 @@ def read_source(text: str | Path, model: str, ledger: str | Path) -> Source:
     return _described(name, _pickled(path), path)
 
 
-def _of_torchvision(model: str, which: str) -> Source:
+def _of_torchvision(model: str, which: str) -> PretrainedWeights:
     from torchvision import models
 
     if model not in models.list_models(module=models):
@@ -89,13 +101,15 @@ def _of_torchvision(model: str, which: str) -> Source:
     try:
         tensors = weights.get_state_dict(progress=False, check_hash=True)
     except (OSError, RuntimeError) as error:
-        raise DataError(f"torchvision's weights of {model} cannot be fetched: {_line(error)}") from None
+        raise DataError(
+            f"torchvision's weights of {model} cannot be fetched: {shown(first_line(error), 200)}"
+        ) from None
     transform = weights.transforms()
     mean, deviation = _in_pixels(transform.mean), _in_pixels(transform.std)
-    return Source(f"torchvision's {model} ({weights.name})", tensors, mean, deviation, "symmetric")
+    return PretrainedWeights(f"torchvision's {model} ({weights.name})", tensors, mean, deviation, "symmetric")
 
 
-def _of_timm(name: str) -> Source:
+def _of_timm(name: str) -> PretrainedWeights:
     try:
         import timm
     except ImportError:
@@ -105,16 +119,16 @@ def _of_timm(name: str) -> Source:
     try:
         network: nn.Module = timm.create_model(name, pretrained=True)
     except Exception as error:  # noqa: BLE001  (whatever the hub and its clients raise without a connection)
-        raise DataError(f"timm's weights of {name} cannot be fetched: {_line(error)}") from None
+        raise DataError(f"timm's weights of {name} cannot be fetched: {shown(first_line(error), 200)}") from None
     return timm_source(f"timm's {name}", network)
 
 
-def timm_source(name: str, network: Any) -> Source:
+def timm_source(name: str, network: Any) -> PretrainedWeights:
     """The weights of a network of timm, called `name`, with what its modules and its configuration say of it."""
     parts = list(network.modules())
     norms = [each for each in parts if isinstance(each, nn.BatchNorm2d)]
     configuration = network.pretrained_cfg
-    return Source(
+    return PretrainedWeights(
         name,
         network.state_dict(),
         _in_pixels(configuration["mean"]),
@@ -124,7 +138,7 @@ def timm_source(name: str, network: Any) -> Source:
     )
 
 
-def _of_package(path: Path) -> Source:
+def _of_package(path: Path) -> PretrainedWeights:
     facts, weights = open_facts(path)
     known = facts.preprocessing
     mean, deviation = ((), ()) if known is None else (known.mean, known.deviation)
@@ -138,13 +152,14 @@ def _of_naslab(
     mean: tuple[float, ...],
     deviation: tuple[float, ...],
     class_names: tuple[str, ...],
-) -> Source:
+) -> PretrainedWeights:
     eps = None if arch.norm is None else arch.norm.eps
-    return Source(name, tensors, mean, deviation, arch.padding, eps, arch, class_names)
+    return PretrainedWeights(name, tensors, mean, deviation, arch.padding, eps, arch, class_names)
 
 
-def _of_trial(name: str, ledger: str | Path) -> Source:
+def _of_trial(name: str, ledger: str | Path) -> PretrainedWeights:
     from naslab.ledger.ledger import Ledger
+    from naslab.pretrained.features import is_under_heads, network_weights
     from naslab.training.checkpoint import load_checkpoint
 
     study, _, which = name.rpartition(":")
@@ -163,11 +178,14 @@ def _of_trial(name: str, ledger: str | Path) -> Source:
         except NaslabError as error:
             raise DataError(f"the weights of trial {which} of study '{study}' are not there: {error}") from None
         begun = opened.study(study).pretrained
+    arch = kept.origin.arch
     mean, deviation = ((), ()) if begun is None else (begun.mean, begun.deviation)
-    return _of_naslab(name, kept.weights(), kept.origin.arch, mean, deviation, ())
+    if not mean and is_under_heads(kept):
+        mean, deviation = imagenet(arch.input[0])
+    return _of_naslab(name, network_weights(kept), arch, mean, deviation, ())
 
 
-def _of_unordered(source: Source, model: str, path: Path) -> Source:
+def _of_unordered(source: PretrainedWeights, model: str, path: Path) -> PretrainedWeights:
     """Weights of a file that keeps no order, in that of the network of torchvision or timm that has the same names."""
     order = reference_order(source.tensors, model, _configured(path).get("architecture", ""))
     if order is None:
@@ -183,7 +201,7 @@ def _configured(path: Path) -> dict[str, Any]:
     return told if is_known and isinstance(told, dict) else {}
 
 
-def _described(name: str, tensors: dict[str, Tensor], path: Path) -> Source:
+def _described(name: str, tensors: dict[str, Tensor], path: Path) -> PretrainedWeights:
     """Weights of a file that says nothing of itself, but for the configuration of timm's that may lie beside it."""
     if not tensors:
         raise DataError(f"{path} holds no tensors: name a file of weights")
@@ -196,17 +214,17 @@ def _described(name: str, tensors: dict[str, Tensor], path: Path) -> Source:
     if "_conv_stem.weight" in tensors:  # efficientnet_pytorch, which has the windows of the released code
         if not any("_se_reduce" in each for each in tensors):
             mean, deviation = LITE
-        return Source(name, tensors, mean, deviation, "same", TENSORFLOW_EPS)
+        return PretrainedWeights(name, tensors, mean, deviation, "same", TENSORFLOW_EPS)
     told = _configured(path)
     known = told.get("pretrained_cfg", {})
     if not told or not isinstance(known, dict):
-        return Source(name, tensors, mean, deviation)
+        return PretrainedWeights(name, tensors, mean, deviation)
     is_same = told["architecture"].startswith("tf_")
     for key, values in (("mean", mean), ("std", deviation)):
         given = known.get(key)
         if isinstance(given, list) and len(given) == len(values) and all(isinstance(each, float) for each in given):
             mean, deviation = (_in_pixels(given), deviation) if key == "mean" else (mean, _in_pixels(given))
-    return Source(
+    return PretrainedWeights(
         name, tensors, mean, deviation, "same" if is_same else "symmetric", TENSORFLOW_EPS if is_same else None
     )
 
@@ -215,7 +233,7 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return dict(load_file(path))
     except (OSError, SafetensorError) as error:
-        raise DataError(f"{path} cannot be read as a safetensors file: {_line(error)}") from None
+        raise DataError(f"{path} cannot be read as a safetensors file: {shown(first_line(error), 200)}") from None
 
 
 def _pickled(path: Path) -> dict[str, Tensor]:
@@ -231,7 +249,7 @@ def _pickled(path: Path) -> dict[str, Tensor]:
             f"{path} is not opened: it holds more than tensors, and would run code; keep its state_dict alone"
         ) from None
     except (RuntimeError, EOFError, ValueError, KeyError, IndexError, AttributeError) as error:
-        raise DataError(f"{path} is no file of weights: {_line(error)}") from None
+        raise DataError(f"{path} is no file of weights: {shown(first_line(error), 200)}") from None
     for key in HOLDERS:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
@@ -243,7 +261,3 @@ def _pickled(path: Path) -> dict[str, Tensor]:
 def _in_pixels(values: Any) -> tuple[float, ...]:
     """Statistics of values from 0 to 1 as those of pixels, 0 to 255."""
     return tuple(round(255.0 * float(each), 6) for each in values)
-
-
-def _line(error: BaseException) -> str:
-    return shown((str(error).strip().splitlines() or [type(error).__name__])[0], 200)

@@ -13,9 +13,9 @@ from torch import Tensor
 from naslab.arch import ArchSpec, cost, lower
 from naslab.arch.build import build
 from naslab.arch.plan import named_parts
-from naslab.errors import DataError
+from naslab.errors import DataError, counted
 from naslab.pretrained.matching import Match, Matched, Signature, layers_of, matched
-from naslab.pretrained.sources import Source, read_source
+from naslab.pretrained.sources import PretrainedWeights, read_source
 from naslab.training.fit import Beginning
 from naslab.training.inheritance import inherit
 from naslab.training.inheritance.importance import sorted_by_importance
@@ -65,7 +65,7 @@ class Pretrained(NamedTuple):
 
 def pretrained(
     arch: ArchSpec,
-    source: str | Path | Source,
+    source: str | Path | PretrainedWeights,
     *,
     model: str = "",
     ledger: str | Path = "naslab.db",
@@ -82,7 +82,7 @@ def pretrained(
     kept where it is narrower. Raises `DataError` for
     weights of another network, with the networks of the zoo that they fit best.
     """
-    read = source if isinstance(source, Source) else read_source(source, model, ledger)
+    read = source if isinstance(source, PretrainedWeights) else read_source(source, model, ledger)
     found_arch, notes = fitted(arch, read)
     keeps = not (class_names and read.class_names and class_names != read.class_names)
     found = _weights(found_arch, read, keeps, seed, keep)
@@ -95,7 +95,7 @@ def pretrained(
     return Pretrained(read.name, found_arch, Beginning(found.weights, mean, deviation), found.match, (*notes, *told))
 
 
-def fitted(arch: ArchSpec, source: Source) -> tuple[ArchSpec, list[str]]:
+def fitted(arch: ArchSpec, source: PretrainedWeights) -> tuple[ArchSpec, list[str]]:
     """The network with the windows and norms of the source, and what was changed."""
     notes = []
     if source.padding is not None and source.padding != arch.padding:
@@ -108,7 +108,7 @@ def fitted(arch: ArchSpec, source: Source) -> tuple[ArchSpec, list[str]]:
     return arch, notes
 
 
-def _weights(arch: ArchSpec, source: Source, keeps_classifier: bool, seed: int, keep: Keep) -> Matched:
+def _weights(arch: ArchSpec, source: PretrainedWeights, keeps_classifier: bool, seed: int, keep: Keep) -> Matched:
     own = shaped(arch)
     theirs = source.tensors if source.arch is None else own_order(source.arch, source.tensors)
     if not source.is_ordered and own.keys() != theirs.keys():
@@ -154,7 +154,7 @@ def shaped(arch: ArchSpec) -> dict[str, Tensor]:
         return dict(build(arch).state_dict())
 
 
-def _statistics(source: Source, channels: int) -> tuple[tuple[float, ...], tuple[float, ...], list[str]]:
+def _statistics(source: PretrainedWeights, channels: int) -> tuple[tuple[float, ...], tuple[float, ...], list[str]]:
     """Mean and deviation for images of `channels`, and what is said of them."""
     mean, deviation = source.mean, source.deviation
     if not mean:
@@ -165,14 +165,18 @@ def _statistics(source: Source, channels: int) -> tuple[tuple[float, ...], tuple
         mean, deviation = (sum(mean) / len(mean),) * channels, (sum(deviation) / len(deviation),) * channels
     else:
         mean, deviation = mean * (channels // len(mean)), deviation * (channels // len(deviation))
-    return mean, deviation, [f"the input normalisation of {len(source.mean)} channels is made one of {channels}"]
+    return (
+        mean,
+        deviation,
+        [f"the input normalisation of {counted(len(source.mean), 'channel')} is made one of {channels}"],
+    )
 
 
 MOST_COMPARED = 4
 """Networks of the zoo that weights are compared with: those of the nearest number of parameters."""
 
 
-def best_networks(source: Source) -> list[tuple[float, str]]:
+def best_networks(source: PretrainedWeights) -> list[tuple[float, str]]:
     """The networks of the zoo whose layers fit weights best, as (share of both, name), at most two of them."""
     theirs = _counted(source.tensors)
     size = sum(value.numel() for value in source.tensors.values())
@@ -182,7 +186,7 @@ def best_networks(source: Source) -> list[tuple[float, str]]:
     return [each for each in sorted(scored, reverse=True)[:2] if each[0] > LEAST_SHARE / 2]
 
 
-def _best_fits(source: Source) -> str:
+def _best_fits(source: PretrainedWeights) -> str:
     """The same as the end of a sentence; empty where none does."""
     best = [f"{name} ({share:.0%})" for share, name in best_networks(source)]
     return f"; they fit {' and '.join(best)} best" if best else ""

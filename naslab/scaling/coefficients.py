@@ -10,7 +10,7 @@ import yaml
 
 from naslab.arch.block import Spec
 from naslab.arch.files import decode, encode
-from naslab.atomic_write import atomic_write
+from naslab.atomic_write import atomic_write, json_content
 from naslab.errors import NaslabError, SpecError, UnknownNameError, shown
 from naslab.reading import read_values
 from naslab.scaling.compound import Compound
@@ -65,11 +65,7 @@ class Coefficients(Spec, frozen=True):
 def save_coefficients(coefficients: Coefficients, path: Path) -> None:
     """Write a coefficients file: JSON for `.json`, YAML otherwise. A crash leaves no half-written file."""
     values: dict[str, Any] = encode(coefficients)
-    text = (
-        msgspec.json.format(msgspec.json.encode(coefficients), indent=2).decode() + "\n"
-        if path.suffix == ".json"
-        else yaml.safe_dump(values, sort_keys=False)
-    )
+    text = json_content(coefficients) if path.suffix == ".json" else yaml.safe_dump(values, sort_keys=False)
     atomic_write(path, text)
 
 

@@ -25,7 +25,20 @@ _FINEST = 1e-3
 
 
 class MeasuredMilliseconds(Protocol):
-    """A measurement of one network: median and interquartile range in milliseconds."""
+    """A measurement of one network: median and interquartile range in milliseconds, both above or at 0.
+
+    >>> from typing import NamedTuple
+    >>> from naslab.arch import cost
+    >>> from naslab.zoo import model
+    >>> class Milliseconds(NamedTuple):
+    ...     median_ms: float
+    ...     iqr_ms: float = 0.0
+    >>> def ten_gmacs_a_second(arch):  # in place of a stopwatch
+    ...     return Milliseconds(cost(arch).macs / 1e7)
+    >>> met = meet_latency(model("resnet20_cifar"), target_ms=8.0, measure=ten_gmacs_a_second)
+    >>> met.is_within, round(met.nearest.median_ms, 2)
+    (True, 7.84)
+    """
 
     @property
     def median_ms(self) -> float:
@@ -41,7 +54,7 @@ class MeasuredMilliseconds(Protocol):
 Measure = Callable[[ArchSpec], MeasuredMilliseconds]
 
 
-class Timed(msgspec.Struct, frozen=True):
+class TimedMember(msgspec.Struct, frozen=True):
     """A `member` with its measured latency: `median_ms` and interquartile range `iqr_ms`, in milliseconds."""
 
     member: Member
@@ -58,10 +71,10 @@ class LatencyMet(msgspec.Struct, frozen=True, kw_only=True):
 
     target_ms: float
     tolerance: float
-    nearest: Timed
-    below: Timed | None
-    above: Timed | None
-    measured: tuple[Timed, ...]
+    nearest: TimedMember
+    below: TimedMember | None
+    above: TimedMember | None
+    measured: tuple[TimedMember, ...]
 
     @property
     def deviation(self) -> float:
@@ -134,9 +147,9 @@ class _Line:
         self._arch = arch
         self._measure = measure
         self._scaling = scaling
-        self._known: dict[str, Timed] = {}
+        self._known: dict[str, TimedMember] = {}
 
-    def at(self, phi: float) -> Timed | None:
+    def at(self, phi: float) -> TimedMember | None:
         """The member at phi, `None` beyond the line's ends."""
         try:
             factors = self._scaling.compound.factors(phi)
@@ -147,7 +160,7 @@ class _Line:
             return None
         return self._timed(member)
 
-    def beside(self, low: Timed, high: Timed, target_ms: float) -> Timed:
+    def beside(self, low: TimedMember, high: TimedMember, target_ms: float) -> TimedMember:
         """A member beside the line, of macs as far between those of two as the target is between their latencies."""
         share = (target_ms - low.median_ms) / (high.median_ms - low.median_ms)
         least, most = low.member.cost.macs, high.member.cost.macs
@@ -163,27 +176,27 @@ class _Line:
         )
         return self._timed(met.member)
 
-    def _timed(self, member: Member) -> Timed:
+    def _timed(self, member: Member) -> TimedMember:
         key = arch_id(member.arch)
         if key not in self._known:
             seen = self._measure(member.arch)
-            self._known[key] = Timed(member, seen.median_ms, seen.iqr_ms)
+            self._known[key] = TimedMember(member, seen.median_ms, seen.iqr_ms)
         return msgspec.structs.replace(self._known[key], member=member)
 
     def is_met(self, target_ms: float, tolerance: float) -> bool:
         """Whether a measured member is near enough."""
         return abs(self.nearest(target_ms).median_ms / target_ms - 1) <= tolerance
 
-    def nearest(self, target_ms: float) -> Timed:
+    def nearest(self, target_ms: float) -> TimedMember:
         """The measured member nearest to a latency."""
         return min(self._known.values(), key=lambda each: abs(each.median_ms - target_ms))
 
-    def everything(self) -> tuple[Timed, ...]:
+    def everything(self) -> tuple[TimedMember, ...]:
         """All that were measured, by phi."""
         return tuple(sorted(self._known.values(), key=lambda each: each.member.phi))
 
 
-def _bracketed(line: _Line, target_ms: float) -> tuple[Timed, Timed]:
+def _bracketed(line: _Line, target_ms: float) -> tuple[TimedMember, TimedMember]:
     """Neighbours on the line, the faster first, that have the target between them."""
     inner = line.at(0.0)
     assert inner is not None, "the baseline is a network"

@@ -30,7 +30,7 @@ from scipy.optimize import least_squares
 
 from naslab.arch.block import require
 from naslab.arguments import many, one_of, real, takes, whole
-from naslab.errors import StudyError
+from naslab.errors import StudyError, counted
 
 Form = Literal["constant", "power", "saturating"]
 """y = c; y = a (x/x0)^-b; y = a (x/x0)^-b + c, with a, b > 0 and c >= 0."""
@@ -198,12 +198,15 @@ def fit_laws(costs: Sequence[float], errors: Sequence[float], num_resamples: int
 
 def _checked(costs: Sequence[float], errors: Sequence[float], form: Form) -> tuple[Values, Values]:
     """Costs and errors as arrays, by cost."""
-    x, y = np.asarray(costs, float), np.asarray(errors, float)
+    try:
+        x, y = np.asarray(costs, float), np.asarray(errors, float)
+    except OverflowError:
+        raise StudyError("a law needs costs and errors of at most 1e308: leave larger ones out") from None
     if x.shape != y.shape or x.ndim != 1:
         raise StudyError(f"a law needs one error a cost, got {len(costs)} costs and {len(errors)} errors")
     needed, found = FORMS[form] + 2, len(np.unique(x))
     if found < needed:
-        raise StudyError(f"a {form} law needs at least {needed} points at different costs, got {found}")
+        raise StudyError(f"a {form} law needs at least {counted(needed, 'point')} at different costs, got {found}")
     if not (np.isfinite(x).all() and np.isfinite(y).all() and x.min() > 0 and y.min() > 0):
         raise StudyError("a law needs costs and errors that are finite and above 0: leave failed networks out")
     order = np.argsort(x, kind="stable")

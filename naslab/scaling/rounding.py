@@ -6,7 +6,7 @@ import math
 from typing import Literal
 
 from naslab.arch.block import Spec, require, require_positive, round_width
-from naslab.errors import SpecError
+from naslab.errors import SpecError, counted
 
 _NOISE = 1e-9
 """Products such as 1.1 * 10 come out a hair above the whole number that was meant."""
@@ -48,7 +48,7 @@ class Rounding(Spec, frozen=True):
         """
         exact = base * factor
         if exact < 0.5:
-            raise SpecError("", f"{base} channels times {factor:g} leave none")
+            raise SpecError("", f"{counted(base, 'channel')} times {factor:g} leave none")
         if self.halves == "even":
             rounded = max(1, round(exact / self.width_divisor)) * self.width_divisor
         else:

@@ -31,12 +31,22 @@ def load_space(name_or_path: str | Path) -> SearchSpace:
 
 
 def space_names() -> tuple[str, ...]:
-    """The names of the shipped spaces, in alphabetical order."""
+    """The names of the shipped spaces, in alphabetical order.
+
+    >>> "nas_bench_201" in space_names()
+    True
+    """
     return tuple(sorted(path.stem for path in shipped_folder().glob("*.yaml")))
 
 
 def describe_space(name: str) -> str:
-    """The comment at the head of a shipped space's file: what it is and where it comes from."""
+    """The comment at the head of the shipped space `name`: what it is and where it comes from.
+
+    Raises `UnknownNameError` with the nearest names.
+
+    >>> describe_space("digits_demo")[:22]
+    'Mixed blocks for 8 x 8'
+    """
     lines = _space_path(name).read_text(encoding="utf-8").splitlines()
     head = lines[: next((at for at, line in enumerate(lines) if not line.startswith("#")), len(lines))]
     return " ".join(line.removeprefix("#").strip() for line in head)
@@ -46,6 +56,9 @@ def shipped_folder() -> Path:
     """The folder of the shipped spaces: inside the installed package, or beside it in a checkout.
 
     Raises `NaslabError` where neither is there.
+
+    >>> (shipped_folder() / "digits_demo.yaml").is_file()
+    True
     """
     package = Path(__file__).resolve().parent.parent
     for folder in (package / "search_spaces", package.parent / "search_spaces"):

@@ -20,7 +20,7 @@ class Copies(NamedTuple):
     paths: tuple[str, ...]
 
 
-class Moves:
+class GenomeMoves:
     """The moves within one tree."""
 
     def __init__(self, tree: Tree) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from naslab.space.genome import Genome
-from naslab.space.moves import Moves
+from naslab.space.moves import GenomeMoves
 
 MAX_DESCENT_STEPS = 1000
 
@@ -16,7 +16,7 @@ Price = Callable[[Genome], float]
 
 
 def repaired_genome(
-    genome: Genome, moves: Moves, excess: Price, rng: np.random.Generator, max_steps: int
+    genome: Genome, moves: GenomeMoves, excess: Price, rng: np.random.Generator, max_steps: int
 ) -> Genome | None:
     """A genome without excess, at most `max_steps` single changes away from `genome`; `None` where none is found.
 
@@ -38,7 +38,7 @@ def repaired_genome(
     return genome if least <= 0 else None
 
 
-def cheapest_genome(starts: Sequence[Genome], moves: Moves, price: Price, rng: np.random.Generator) -> Genome:
+def cheapest_genome(starts: Sequence[Genome], moves: GenomeMoves, price: Price, rng: np.random.Generator) -> Genome:
     """The genome of the lowest `price` that descents from the genomes `starts` reach.
 
     `moves` makes the single changes. A descent takes the cheapest of them until none is cheaper.
@@ -46,7 +46,7 @@ def cheapest_genome(starts: Sequence[Genome], moves: Moves, price: Price, rng: n
     return min((_descended(start, moves, price, rng) for start in starts), key=price)
 
 
-def _descended(genome: Genome, moves: Moves, price: Price, rng: np.random.Generator) -> Genome:
+def _descended(genome: Genome, moves: GenomeMoves, price: Price, rng: np.random.Generator) -> Genome:
     """Every choice in turn takes its cheapest option, until none does any more."""
     least = price(genome)
     for _ in range(MAX_DESCENT_STEPS):

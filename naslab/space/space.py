@@ -20,7 +20,7 @@ from naslab.space.decoding import Decoding
 from naslab.space.genome import Encoding, Genome, Hole
 from naslab.space.inputs import each_size, input_of, input_shapes, with_channels
 from naslab.space.membership import genomes_of
-from naslab.space.moves import Moves
+from naslab.space.moves import GenomeMoves
 from naslab.space.repairing import cheapest_genome, repaired_genome
 from naslab.space.starting_point import starting_network
 from naslab.space.template import normalised
@@ -252,8 +252,8 @@ class SearchSpace(msgspec.Struct, frozen=True, dict=True):
         return Counting(self._tree)
 
     @cached_property
-    def _moves(self) -> Moves:
-        return Moves(self._tree)
+    def _moves(self) -> GenomeMoves:
+        return GenomeMoves(self._tree)
 
     @cached_property
     def _encoding(self) -> Encoding:

@@ -15,7 +15,7 @@ import yaml
 
 from naslab.arch.block import round_width
 from naslab.arch.cost import cost
-from naslab.errors import SpecError
+from naslab.errors import SpecError, counted
 from naslab.space.space import SearchSpace
 
 LARGE_SIDE = 96
@@ -62,7 +62,8 @@ def _text(shape: tuple[int, int, int], num_classes: int, scale: float, about: st
     head, *stages = _widths(shape, scale)
     strides = _strides(shape)
     lines = [
-        f"# {about or 'A space'}: {size:,} networks, half of them with at most {macs:,} multiply-accumulates.",
+        f"# {about or 'A space'}: {counted(size, 'network', form=',')}, half of them with at most {macs:,} "
+        "multiply-accumulates.",
         "# Every {choice: [...]} is a hole; add options, take some away, or write a value in its place.",
         f"input: {list(shape)}  # channels, height, width; they follow the data set",
         f"num_classes: {num_classes}",

@@ -27,7 +27,7 @@ from naslab.strategies.first_networks import is_by_chance, promising
 from naslab.strategies.outcome_history import OutcomeHistory
 from naslab.strategies.random_search import samples
 from naslab.strategies.strategy import Proposal
-from naslab.strategies.surrogate import Model, Prediction, Surrogate
+from naslab.strategies.surrogate import LossPrediction, Surrogate, SurrogateModel
 
 START_DRAWS = 32
 BEAM = 4
@@ -63,12 +63,13 @@ class Bayes:
         self._domain = domain
         self._num_starts = num_starts
         self._catalogue: Catalogue | None = None
-        self._model: Model | None = None
+        self._model: SurrogateModel | None = None
         self._threads = ThreadpoolController()
 
     def drafts(self, history: OutcomeHistory, rng: np.random.Generator) -> Iterator[Proposal]:
         """The first networks far from each other, later ones by expected gain, the largest first."""
-        num_measured = sum(observation.losses is not None for observation in history.told)
+        losses = history.told.columns(len(history.told)).losses
+        num_measured = len(losses) - int(np.isnan(losses[:, 0]).sum())
         if history.num_searched < self._num_starts or num_measured < 2:
             yield from self._first(history, rng)
         for worth in self._by_gain(history, rng):
@@ -107,12 +108,12 @@ class Bayes:
             return self._best_found(history, catalogue, rng)
 
     def _best_found(self, history: OutcomeHistory, catalogue: Catalogue, rng: np.random.Generator) -> list[Worth]:
-        model = self._model = self._model or Model(catalogue, self._domain.reference)
+        model = self._model = self._model or SurrogateModel(catalogue, self._domain.reference)
         model.learn(history.told)
         look = _Look(Surrogate(model, history, catalogue), history, rng)
         found = look.worth_of_standing(catalogue.standing)
         if not catalogue.is_complete:
-            told = [Worth(0.0, history.told[index].genome) for index in look.surrogate.best_told]
+            told = [Worth(0.0, each.genome) for each in history.told.at(look.surrogate.best_told)]
             found += self._beam(found[:BEAM] + told, look, catalogue, rng)
         return sorted(found, key=lambda worth: -worth.gain)[:DRAFTS]
 
@@ -137,28 +138,28 @@ class _Look:
 
     def worth(self, candidates: Candidates) -> list[Worth]:
         """The best candidates among those never proposed, best first."""
-        return self._ranked(candidates, self.surrogate.forecast(candidates)) if candidates.genomes else []
+        return self._ranked(candidates, self.surrogate.predict(candidates)) if candidates.genomes else []
 
     def worth_of_standing(self, standing: Candidates) -> list[Worth]:
         """The same of the catalogue's standing candidates."""
-        return self._ranked(standing, self.surrogate.forecast_standing(standing))
+        return self._ranked(standing, self.surrogate.predict_standing(standing))
 
-    def _ranked(self, candidates: Candidates, forecast: Prediction) -> list[Worth]:
-        gains = np.where(candidates.is_unseen(self._seen), self._gains(forecast), -np.inf)
+    def _ranked(self, candidates: Candidates, prediction: LossPrediction) -> list[Worth]:
+        gains = np.where(candidates.is_unseen(self._seen), self._gains(prediction), -np.inf)
         order = np.argsort(-gains, kind="stable")[:DRAFTS]
         return [Worth(float(gains[row]), candidates.genomes[row]) for row in order if gains[row] > -np.inf]
 
-    def _gains(self, forecast: Prediction) -> NDArray[np.float64]:
+    def _gains(self, prediction: LossPrediction) -> NDArray[np.float64]:
         achieved = self.surrogate.achieved
         if achieved.shape[1] == 1:
             best = float(self.surrogate.warped.min())
-            return expected_improvement(forecast.mean[:, 0], forecast.deviation[:, 0], best)
+            return expected_improvement(prediction.mean[:, 0], prediction.deviation[:, 0], best)
         if achieved.shape[1] == 2:
             reference = self.surrogate.reference()
-            return expected_hypervolume_improvement(*forecast, achieved, reference, self._improvements)
+            return expected_hypervolume_improvement(*prediction, achieved, reference, self._improvements)
         if achieved.shape[1] == 3:
-            return self._gains_of_three(forecast)
-        return expected_scalar_improvement(*forecast, achieved, self._weights, self._draws, self.surrogate.back)
+            return self._gains_of_three(prediction)
+        return expected_scalar_improvement(*prediction, achieved, self._weights, self._draws, self.surrogate.back)
 
     @property
     def _improvements(self) -> list[Improvement]:
@@ -168,11 +169,13 @@ class _Look:
     def _free(self) -> FreeBoxes:
         return free_boxes(self.surrogate.achieved, self.surrogate.reference())
 
-    def _gains_of_three(self, forecast: Prediction) -> NDArray[np.float64]:
+    def _gains_of_three(self, prediction: LossPrediction) -> NDArray[np.float64]:
         """In parts: what is worked out for all candidates and boxes at once is too large for the caches."""
         return np.concatenate(
             [
-                expected_gain_of_boxes(forecast.mean[part], forecast.deviation[part], self._free, self._improvements)
-                for part in np.array_split(np.arange(len(forecast.mean)), 1 + len(forecast.mean) // GAINS_AT_ONCE)
+                expected_gain_of_boxes(
+                    prediction.mean[part], prediction.deviation[part], self._free, self._improvements
+                )
+                for part in np.array_split(np.arange(len(prediction.mean)), 1 + len(prediction.mean) // GAINS_AT_ONCE)
             ]
         )

@@ -37,7 +37,7 @@ class Candidates:
     def is_unseen(self, seen: Collection[str]) -> NDArray[np.bool_]:
         """Which networks are not among the ids `seen`: bool of shape (networks,)."""
         unseen = np.ones(len(self.genomes), dtype=bool)
-        unseen[[self._row_of[network_id] for network_id in seen if network_id in self._row_of]] = False
+        unseen[[row for network_id, row in self._row_of.items() if network_id in seen]] = False
         return unseen
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from naslab.errors import counted
 from naslab.study.problem import Problem
 
 AUTO = "auto"
@@ -35,11 +36,15 @@ def choose_strategy(problem: Problem, trials: int) -> StrategyChoice:
     size = problem.space.size()
     goals = len(problem.objectives)
     if trials >= size:
-        return StrategyChoice("random", f"{trials} trials reach all of the space's {size} genomes, in whatever order")
+        reach = "reaches" if trials == 1 else "reach"
+        reason = f"{counted(trials, 'trial')} {reach} all of the space's {counted(size, 'genome')}, in whatever order"
+        return StrategyChoice("random", reason)
     if trials >= LARGE_BUDGET:
         name = "evolution" if goals == 1 else "nsga2" if goals < MANY_OBJECTIVES else "nsga3"
         return StrategyChoice(
-            name, f"with {trials} trials a population learns as much as a model, and asks cost next to nothing"
+            name,
+            f"with {counted(trials, 'trial')} a population learns as much as a model, and asks cost next to nothing",
         )
-    reason = f"{trials} trials of {size:.3g} genomes are few, and a model makes the most of each"
+    are = "is" if trials == 1 else "are"
+    reason = f"{counted(trials, 'trial')} of {size:.3g} genomes {are} few, and a model makes the most of each"
     return StrategyChoice("bayes", reason)

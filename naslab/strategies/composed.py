@@ -12,6 +12,7 @@ from naslab.strategies.domain import ArchDomain, Domain
 from naslab.strategies.outcome_history import Observation, OutcomeHistory
 from naslab.strategies.proposal_filter import ProposalFilter
 from naslab.strategies.strategy import Proposal
+from naslab.study.finished import FinishedTrials
 from naslab.study.outcome import Candidate, Outcome
 
 
@@ -20,13 +21,35 @@ class Proposer(Protocol):
 
     What it keeps between calls may depend on the outcomes told, in order, and on what is in flight, but not on how
     often or when it was asked: a resumed study replays the outcomes and must get the same drafts.
+
+    >>> from naslab.bench.table import TableDomain, TableSpace
+    >>> from naslab.space.genome import Hole
+    >>> from naslab.strategies.outcome_history import best_first
+    >>> from naslab.strategies.random_search import samples
+    >>> class BesideTheBest:  # what differs from the best network so far in one choice
+    ...     def __init__(self, space):
+    ...         self._space = space
+    ...     def drafts(self, history, rng):
+    ...         if not history.told:
+    ...             yield from samples(self._space, rng)
+    ...         best = history.told[best_first(history.told)[0]]
+    ...         yield from map(Proposal, self._space.neighbours(best.genome))
+    >>> space = TableSpace([Hole(path="kernel", options=(3, 5, 7))], np.array([[0], [1], [2]]))
+    >>> domain = TableDomain(space, losses=-np.array([[91.0], [93.0], [92.5]]))
+    >>> search = Search(domain, BesideTheBest(space), seed=0)
+    >>> for _ in range(3):
+    ...     [proposal] = search.ask(1)
+    ...     search.learn([domain.look_up(proposal.genome)])
+    >>> sorted(observation.losses for observation in search.history.told)
+    [(-93.0,), (-92.5,), (-91.0,)]
     """
 
     def drafts(self, history: OutcomeHistory, rng: np.random.Generator) -> Iterator[Proposal]:
         """Genomes worth estimating after `history`, best first, as an iterator that makes them when they are taken.
 
-        Their networks may have been proposed before and may break limits; the filter passes over those. All random
-        numbers come from `rng`.
+        Their networks may have been proposed before and may break limits; the filter passes over those, and repairs
+        some. It takes 64 at most, so the iterator may be without end, and may end before: then neighbours of what is
+        known take their place. `history` is the search's own, to be read only. All random numbers come from `rng`.
         """
         ...
 
@@ -43,7 +66,7 @@ class Search:
             raise SpecError("seed", f"must be at least 0, got {seed}")
         self.history = OutcomeHistory(domain.num_objectives)
         self._proposer = proposer
-        self._admission = ProposalFilter(domain)
+        self._filter = ProposalFilter(domain)
         self._seed = seed
 
     def ask(self, count: int) -> list[Proposal]:
@@ -56,7 +79,7 @@ class Search:
             rng = np.random.default_rng([self._seed, self.history.num_proposed])
             try:
                 drafts = self._proposer.drafts(self.history, rng)
-                proposals.append(self._admission.admit(drafts, self.history, rng))
+                proposals.append(self._filter.admit(drafts, self.history, rng))
             except SpaceExhaustedError:
                 if not proposals:
                     raise
@@ -88,6 +111,11 @@ class ComposedStrategy:
 
     def tell(self, outcomes: Sequence[Outcome]) -> None:
         """Learn from finished candidates; networks that the search did not make are only never proposed."""
+        if isinstance(outcomes, FinishedTrials) and outcomes.is_searched.all() and not self._search.history.told:
+            unread = self._domain.observe_all(outcomes)
+            if unread is not None:
+                self._search.history.take_up(unread)
+                return
         for outcome in outcomes:
             if outcome.candidate.role == "search":
                 self._search.learn([self._domain.observe(outcome)])

@@ -16,17 +16,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from naslab.arch import ArchSpec, arch_id, cost
+from naslab.arch.cost import Cost
 from naslab.errors import SpecError
 from naslab.metrics import COST_METRICS, find_metric, is_described
 from naslab.space import Genome
 from naslab.space.genome import Hole
 from naslab.strategies.foreseen_limits import ForeseenLimit
-from naslab.strategies.outcome_history import Observation
+from naslab.strategies.outcome_history import Observation, Unread
 from naslab.strategies.priors import Prior
+from naslab.study.finished import FinishedTrials
 from naslab.study.outcome import Outcome
 from naslab.study.problem import Limit, Problem
 
 EXAMINED_GENOMES = 100_000
+COSTS = Cost.__struct_fields__
 MAX_REPAIR_STEPS = 64
 
 
@@ -51,25 +54,55 @@ class Network(msgspec.Struct, frozen=True):
 
 
 class Space(Protocol):
-    """Genomes and the operators on them."""
+    """Genomes and the operators on them. A value: equal arguments, and `rng` in an equal state, give equal genomes.
+
+    >>> from naslab.space.genome import Gene, other_option
+    >>> class OneChoice:
+    ...     def __init__(self, *options):
+    ...         self._hole = Hole(path="kernel", options=options)
+    ...     def _taking(self, option):
+    ...         return Genome((Gene("kernel", int(option)),))
+    ...     def size(self):
+    ...         return len(self._hole.options)
+    ...     def sample(self, rng):
+    ...         return self._taking(rng.integers(self.size()))
+    ...     def mutate(self, genome, rng, near=False):
+    ...         return self._taking(other_option(self._hole, genome.get("kernel"), rng, near))
+    ...     def cross(self, one, two, rng):
+    ...         return one if rng.random() < 0.5 else two
+    ...     def neighbours(self, genome):
+    ...         return (each for each in self.enumerate() if each != genome)
+    ...     def enumerate(self):
+    ...         return map(self._taking, range(self.size()))
+    ...     def holes(self):
+    ...         return [self._hole]
+    ...     def fill(self, choose):
+    ...         return self._taking(choose(self._hole))
+    ...     def encode(self, genome):
+    ...         return np.array([genome.get("kernel") / (self.size() - 1)])
+    >>> space = OneChoice(3, 5, 7)
+    >>> largest = space.fill(lambda hole: len(hole.options) - 1)
+    >>> space.encode(largest), [space.encode(each) for each in space.neighbours(largest)]
+    (array([1.]), [array([0.]), array([0.5])])
+    """
 
     def size(self) -> int:
         """How many genomes there are."""
         ...
 
     def sample(self, rng: np.random.Generator) -> Genome:
-        """A random genome."""
+        """A random genome, drawn from `rng`."""
         ...
 
     def mutate(self, genome: Genome, rng: np.random.Generator, near: bool = False) -> Genome:
         """`genome` with one choice changed; what becomes active by it is filled at random.
 
-        With `near` an ordered choice prefers near options.
+        With `near` an ordered choice prefers near options. Draws come from `rng`; `genome` itself stays.
         """
         ...
 
     def cross(self, one: Genome, two: Genome, rng: np.random.Generator) -> Genome:
-        """A genome whose choices come from `one` and `two` at random."""
+        """A genome whose choices come from `one` and `two` at random, by `rng`."""
         ...
 
     def neighbours(self, genome: Genome) -> Iterator[Genome]:
@@ -94,7 +127,27 @@ class Space(Protocol):
 
 
 class Domain(Protocol):
-    """A space of genomes, and what is known of each before training. A value, but for caches."""
+    """A space of genomes, and what is known of each before training. A value, but for caches.
+
+    >>> from naslab.bench.table import TableSpace
+    >>> from naslab.strategies.composed import Search
+    >>> from naslab.strategies.random_search import RandomSearch
+    >>> class OddKernels:  # one loss, to be measured, and a limit: kernels are odd
+    ...     num_objectives, reference = 1, None
+    ...     def __init__(self, space):
+    ...         self.space = space
+    ...     def examine(self, genome):
+    ...         side = self.space.knobs[0].options[genome.get("kernel")]
+    ...         return Network(f"kernel-{side}", features=(), losses=(None,), excess=float(side % 2 == 0))
+    ...     def repair(self, genome, rng):
+    ...         return next((each for each in self.space.neighbours(genome) if self.examine(each).is_feasible), None)
+    ...     def unmet_limits(self):
+    ...         return "every kernel of the space is even"
+    >>> domain = OddKernels(TableSpace([Hole(path="kernel", options=(3, 4, 5))], np.array([[0], [1], [2]])))
+    >>> found = Search(domain, RandomSearch(domain.space), seed=0).ask(3)  # of which there are two
+    >>> sorted(domain.examine(each.genome).network_id for each in found)
+    ['kernel-3', 'kernel-5']
+    """
 
     @property
     def space(self) -> Space:
@@ -120,11 +173,18 @@ class Domain(Protocol):
         ...
 
     def examine(self, genome: Genome) -> Network:
-        """What is known of the network of `genome` before training: its identity, costs, known losses and limits."""
+        """What is known of the network of `genome` before training: its identity, costs, known losses and limits.
+
+        Raises nothing: a genome that makes no network has an infinite `excess`. Asked often and of the same genomes
+        again, so it is quick, or remembers.
+        """
         ...
 
     def repair(self, genome: Genome, rng: np.random.Generator) -> Genome | None:
-        """A genome near `genome` that meets the limits, `None` where a bounded number of steps finds none."""
+        """A genome near `genome` that meets the limits, `None` where a bounded number of steps finds none.
+
+        Draws come from `rng`. The caller examines what it gets, so it may still break a limit.
+        """
         ...
 
     def unmet_limits(self) -> str:
@@ -193,6 +253,16 @@ class ArchDomain:
             candidate.trial,
             float(candidate.fidelity.epochs),
         )
+
+    def observe_all(self, finished: FinishedTrials) -> Unread | None:
+        """What `observe` makes of all of `finished`, by columns; `None` where their networks must be read for that."""
+        goals = self._problem.objectives
+        if self.foreseen or not all(each.metric in COSTS or not is_described(each.metric) for each in goals):
+            return None
+        losses = np.stack([goal.loss(1.0) * finished.values(goal.metric) for goal in goals], axis=1)
+        losses[~(finished.is_complete & np.isfinite(losses).all(axis=1))] = np.nan
+        columns = finished.columns
+        return Unread(finished.reader, columns.trial, losses, finished.efforts, columns.network_id.tolist())
 
     def unmet_limits(self) -> str:
         """Each limit with the nearest cost that a descent finds."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from naslab.arch.block import require
-from naslab.pareto import dominates, is_non_dominated
+from naslab.pareto import Losses, dominates, is_non_dominated
 from naslab.space import Genome
 from naslab.strategies.domain import Domain
+from naslab.strategies.last_front import next_to_join
 from naslab.strategies.outcome_history import Observation, OutcomeHistory
 from naslab.strategies.random_search import samples
 from naslab.strategies.strategy import Proposal
@@ -46,11 +47,27 @@ class LocalSearch:
             yield Proposal(draft.genome, {"operator": RESTART})
 
     def _read(self, history: OutcomeHistory) -> None:
-        for observation in history.told[self._num_read :]:
-            self._known.add(observation.network_id)
-            if observation.losses is not None:
-                self._climb(observation)
-        self._num_read = len(history.told)
+        told = history.told
+        losses, _, network_ids = told.columns(len(told))
+        restarts = told.made_by(RESTART, self._num_read).tolist()
+        first = self._num_read
+        while first < len(told):
+            place = self._next_of_use(losses, first, restarts)
+            self._known.update(network_ids[first : place + 1])
+            if place < len(told) and not np.isnan(losses[place, 0]):
+                self._climb(told[place])
+            first = place + 1
+        self._num_read = len(told)
+
+    def _next_of_use(self, losses: Losses, first: int, restarts: Sequence[int]) -> int:
+        """The place, from `first` on, of the next outcome that may move the climb; the number of `losses` without one.
+
+        It begins a climb, or no network where the climb stands dominates it.
+        """
+        index = int(np.searchsorted(restarts, first))
+        restart = int(restarts[index]) if index < len(restarts) else len(losses)
+        standing = np.array([each.losses for each in self._centres], dtype=np.float64) if self._centres else None
+        return min(restart, next_to_join(losses, first, standing))
 
     def _climb(self, observation: Observation) -> None:
         """Move to the observation if it is better, or if it begins a climb after one that has ended."""

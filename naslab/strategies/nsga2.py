@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 
 import numpy as np
+from numpy.typing import NDArray
 
 from naslab.arch.block import require
-from naslab.pareto import Losses
+from naslab.pareto import Losses, crowding_of_fronts, non_dominated_ranks
 from naslab.strategies.domain import Space
-from naslab.strategies.last_front import is_behind, last_front
-from naslab.strategies.outcome_history import Observation, OutcomeHistory, best_first
+from naslab.strategies.last_front import last_front, next_to_join
+from naslab.strategies.outcome_history import Observation, OutcomeHistory, order_of
 from naslab.strategies.random_search import samples
 from naslab.strategies.strategy import Proposal
 
@@ -34,7 +35,8 @@ class NSGA2:
         require(population >= 2, "population", f"must be at least 2, got {population}")
         self._space = space
         self._population = population
-        self._alive: list[Observation] = []
+        self._alive: list[int] = []
+        """The places of the population among what was told, the best first."""
         self._last_front: Losses | None = None
         """That of the population where nothing but a better outcome would change it, or its order."""
         self._num_read = 0
@@ -42,21 +44,37 @@ class NSGA2:
     def drafts(self, history: OutcomeHistory, rng: np.random.Generator) -> Iterator[Proposal]:
         """Random genomes until there is a population, then children of tournament winners."""
         self._read(history)
-        alive = self._alive
+        alive = history.told.at(self._alive)
         if history.num_searched < self._population or not alive:
             yield from samples(self._space, rng)
         yield from children(self._space, alive, lambda: int(rng.integers(len(alive), size=2).min()), rng)
 
     def _read(self, history: OutcomeHistory) -> None:
         """Let the outcomes not yet read join the population, one by one; it is kept best first."""
-        for observation in history.told[self._num_read :]:
-            if len(self._alive) == self._population and is_behind(observation, self._last_front):
-                continue
-            joined = [*self._alive, observation]
-            self._alive = [joined[index] for index in best_first(joined)[: self._population]]
-            is_in_order = best_first(self._alive).tolist() == list(range(len(self._alive)))
-            self._last_front = last_front(self._alive) if is_in_order else None
-        self._num_read = len(history.told)
+        losses = history.told.columns(len(history.told)).losses
+        while self._num_read < len(losses):
+            if len(self._alive) == self._population:
+                self._num_read = next_to_join(losses, self._num_read, self._last_front)
+                if self._num_read == len(losses):
+                    return
+            self._join(losses, np.array([*self._alive, self._num_read]))
+            self._num_read += 1
+
+    def _join(self, losses: Losses, joined: NDArray[np.intp]) -> None:
+        """Keep the best of the places `joined`; who leaves is of the last front and dominates none, so ranks stay."""
+        own = losses[joined]
+        if own.shape[1] == 1 or np.isnan(own).any():
+            alive = joined[order_of(own)[: self._population]]
+            is_in_order = bool((order_of(losses[alive]) == np.arange(len(alive))).all())
+            self._last_front = last_front(losses[alive]) if is_in_order else None
+        else:
+            ranks = non_dominated_ranks(own)
+            kept = np.lexsort((-crowding_of_fronts(own, ranks), ranks))[: self._population]
+            alive, own, ranks = joined[kept], own[kept], ranks[kept]
+            order = np.lexsort((-crowding_of_fronts(own, ranks), ranks))
+            is_in_order = bool((order == np.arange(len(order))).all())
+            self._last_front = own[ranks == ranks[-1]] if is_in_order else None
+        self._alive = alive.tolist()
 
 
 def children(

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from naslab.arch.block import require
 from naslab.pareto import Losses, non_dominated_ranks
 from naslab.strategies.domain import Space
-from naslab.strategies.last_front import is_behind, last_front
+from naslab.strategies.last_front import last_front, next_to_join
 from naslab.strategies.nsga2 import children
-from naslab.strategies.outcome_history import Observation, OutcomeHistory
+from naslab.strategies.outcome_history import OutcomeHistory
 from naslab.strategies.random_search import samples
 from naslab.strategies.strategy import Proposal
 
@@ -33,35 +33,48 @@ class NSGA3:
         self._space = space
         self._population = population
         self._directions = even_directions(num_objectives, population)
-        self._alive: list[Observation] = []
+        self._alive: list[int] = []
+        """The places of the population among what was told, the oldest first."""
         self._last_front: Losses | None = None
         self._num_read = 0
 
     def drafts(self, history: OutcomeHistory, rng: np.random.Generator) -> Iterator[Proposal]:
         """Random genomes until there is a population, then children of parents drawn evenly."""
-        for observation in history.told[self._num_read :]:
-            if len(self._alive) == self._population and is_behind(observation, self._last_front):
-                continue
-            self._alive.append(observation)
-            if len(self._alive) > self._population:
-                del self._alive[self._leaving()]
-            self._last_front = last_front(self._alive)
-        self._num_read = len(history.told)
-        if history.num_searched < self._population or not self._alive:
+        self._read(history.told.columns(len(history.told)).losses)
+        alive = history.told.at(self._alive)
+        if history.num_searched < self._population or not alive:
             yield from samples(self._space, rng)
-        yield from children(self._space, self._alive, lambda: int(rng.integers(len(self._alive))), rng)
+        yield from children(self._space, alive, lambda: int(rng.integers(len(alive))), rng)
 
-    def _leaving(self) -> int:
-        """The position of the one that leaves: a failure, the newest first, else by front, niche and distance."""
-        failed = [index for index, each in enumerate(self._alive) if each.losses is None]
-        if failed:
-            return failed[-1]
-        losses = np.array([each.losses for each in self._alive], dtype=np.float64)
+    def _read(self, losses: Losses) -> None:
+        """Let the outcomes not yet read join the population, one by one."""
+        while self._num_read < len(losses):
+            if len(self._alive) == self._population:
+                self._num_read = next_to_join(losses, self._num_read, self._last_front)
+                if self._num_read == len(losses):
+                    return
+            self._alive.append(self._num_read)
+            if len(self._alive) > self._population:
+                self._leave(losses[self._alive])
+            else:
+                self._last_front = last_front(losses[self._alive])
+            self._num_read += 1
+
+    def _leave(self, losses: Losses) -> None:
+        """One of the population with these `losses` leaves; of the last front it dominates none, so ranks stay."""
+        failed = np.flatnonzero(np.isnan(losses[:, 0]))
+        if len(failed):
+            del self._alive[int(failed[-1])]
+            self._last_front = last_front(np.delete(losses, failed[-1], axis=0))
+            return
         ranks = non_dominated_ranks(losses)
         niches, distances = associate(scaled_to_front(losses, ranks == 0), self._directions)
         counts = np.bincount(niches, minlength=len(self._directions))
         last = np.flatnonzero(ranks == ranks.max())
-        return int(max(last, key=lambda index: (counts[niches[index]], distances[index], index)))
+        leaving = int(max(last, key=lambda index: (counts[niches[index]], distances[index], index)))
+        del self._alive[leaving]
+        ranks, losses = np.delete(ranks, leaving), np.delete(losses, leaving, axis=0)
+        self._last_front = losses[ranks == ranks.max()]
 
 
 def even_directions(num_objectives: int, most: int) -> NDArray[np.float64]:

@@ -33,7 +33,7 @@ from naslab.strategies.strategy import Proposal, Strategy
 from naslab.study.problem import Problem
 
 MAX_SUGGESTIONS = 3
-"""Suggestions of one ask before admission looks beside them: a surrogate that is sure repeats itself."""
+"""Suggestions of one ask before the filter looks beside them: a surrogate that is sure repeats itself."""
 GENERATION_POPULATION = 20
 SAMPLER_STATE = "sampler_state"
 """Where a proposal's origin keeps what the sampler noted on the trial, such as its generation."""
@@ -136,17 +136,15 @@ class OptunaBridge:
         """The study that the history makes: what was told in order, then what is in flight."""
         directions = [optuna.study.StudyDirection.MINIMIZE] * history.num_objectives
         study = optuna.create_study(storage=optuna.storages.InMemoryStorage(), sampler=sampler, directions=directions)
-        has_failures = any(each.losses is None for each in history.told)
-        worst = np.full(history.num_objectives, -np.inf)
-        for observation in history.told:
-            if observation.losses is not None:
-                worst = np.maximum(worst, observation.losses)
+        losses = history.told.columns(len(history.told)).losses
+        has_failures = bool(np.isnan(losses).any())
+        worst = np.fmax.reduce(losses, axis=0, initial=-np.inf)
         values = [float(each) if np.isfinite(each) else 0.0 for each in worst]
         study.add_trials(self._told(history.told, values, has_failures))
         study.add_trials(self._trial(genome, TrialState.RUNNING) for genome in history.pending.values())
         return study
 
-    def _told(self, told: list[Observation], worst: list[float], has_failures: bool) -> list[FrozenTrial]:
+    def _told(self, told: Sequence[Observation], worst: list[float], has_failures: bool) -> list[FrozenTrial]:
         """What was told as trials; those of networks that worked are made once."""
         if has_failures != self._marks_failures:
             self._trials, self._marks_failures = [], has_failures

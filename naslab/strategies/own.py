@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from naslab.errors import LimitError, NaslabError, SpaceExhaustedError, SpecError, StudyError, shown
+from naslab.errors import LimitError, NaslabError, SpaceExhaustedError, SpecError, StudyError, counted, shown
 from naslab.outside import OutsideError, find_outside, require_takes
 from naslab.space import Genome
 from naslab.strategies.domain import ArchDomain
@@ -60,14 +60,14 @@ class OwnStrategy:
         if found:
             return found
         if num_infeasible and not self._seen:
-            raise LimitError(f"strategy {self._name}: {num_infeasible} proposals, and none meets the limits")
+            raise LimitError(f"strategy {self._name}: {counted(num_infeasible, 'proposal')}, and none meets the limits")
         raise SpaceExhaustedError(f"strategy {self._name} proposes no network that is new")
 
     def tell(self, outcomes: Sequence[Outcome]) -> None:
         """Pass on `outcomes`; their networks are not proposed again. Raises `StudyError` for what `tell` raises."""
         self._seen |= {outcome.candidate.arch_id for outcome in outcomes}
         with self._told("tell"):
-            self._given.tell(outcomes)
+            self._given.tell(list(outcomes))
 
     def adopt(self, candidates: Sequence[Candidate]) -> None:
         """Take candidates in flight as proposed, and pass them on where the user's strategy has an `adopt`."""

@@ -58,8 +58,8 @@ class Prior:
         penalty = RIDGE * len(inputs) * np.eye(design.shape[1])
         penalty[-1, -1] = 0.0
         targets = np.nan_to_num(self.normal)
-        found = np.linalg.lstsq(design.T @ design + penalty, design.T @ targets, rcond=None)[0]
-        self._weights = np.asarray(found, dtype=np.float64)
+        solved = np.linalg.lstsq(design.T @ design + penalty, design.T @ targets, rcond=None)[0]
+        self._weights = np.asarray(solved, dtype=np.float64)
 
     def of(self, ids: Sequence[str], inputs: Matrix) -> Matrix:
         """The normal scores of networks: shape (networks, names), predicted where one was not scored.
@@ -72,7 +72,7 @@ class Prior:
             if place is not None:
                 found[row] = self.normal[place]
         if self._weights is None:
-            return np.asarray(np.nan_to_num(found))
+            return np.asarray(np.nan_to_num(found), dtype=np.float64)
         if np.isnan(found).any():
             guessed = np.column_stack((inputs, np.ones(len(inputs)))) @ self._weights
             low, high = np.nanmin(self.normal, axis=0, initial=0.0), np.nanmax(self.normal, axis=0, initial=0.0)

@@ -12,7 +12,7 @@ from itertools import islice
 
 import numpy as np
 
-from naslab.errors import LimitError, SpaceExhaustedError
+from naslab.errors import LimitError, SpaceExhaustedError, counted
 from naslab.space import Genome
 from naslab.strategies.domain import Domain
 from naslab.strategies.outcome_history import OutcomeHistory
@@ -64,9 +64,11 @@ class ProposalFilter:
 
     def _fallbacks(self, drafted: list[Genome], history: OutcomeHistory, rng: np.random.Generator) -> Iterator[Genome]:
         """Admissible genomes beside the draft and what is known, then of the whole space."""
-        known = [each.genome for each in history.told] + list(history.pending.values())
-        picked = rng.permutation(len(known))[:MAX_KNOWN]
-        for centre in drafted + [known[index] for index in picked]:
+        pending, num_told = list(history.pending.values()), len(history.told)
+        picked = rng.permutation(num_told + len(pending))[:MAX_KNOWN].tolist()
+        read = iter(history.told.at(place for place in picked if place < num_told))
+        known = [next(read).genome if place < num_told else pending[place - num_told] for place in picked]
+        for centre in drafted + known:
             yield from self._beside(centre, history, rng)
         if self._domain.space.size() <= ENUMERABLE:
             yield from self._anything_left(history, rng)
@@ -114,8 +116,12 @@ class ProposalFilter:
     def _exhaustion(self, history: OutcomeHistory) -> str:
         if self._left is not None:
             size, number = self._domain.space.size(), len(self._left)
-            return f"all {number} networks that the space's {size} genomes make within the limits were proposed"
+            genomes = counted(size, "genome")
+            if number == 1:
+                return f"the one network that the space's {genomes} {'makes' if size == 1 else 'make'} was proposed"
+            return f"all {number} networks that the space's {genomes} make within the limits were proposed"
         return (
-            f"{history.num_proposed} networks were proposed, and no other was found in {MAX_DRAFTS} drafts, beside "
+            f"{counted(history.num_proposed, 'network')} {'was' if history.num_proposed == 1 else 'were'} "
+            f"proposed, and no other was found in {MAX_DRAFTS} drafts, beside "
             f"{MAX_KNOWN} known networks and in {MAX_SAMPLES} samples; loosen the limits or widen the space"
         )

@@ -27,7 +27,11 @@ WITH_PRIOR = ("bayes",)
 
 
 def strategy_names() -> list[str]:
-    """The names that `make_strategy` knows, sorted."""
+    """The names of naslab's strategies, sorted; those of users are not among them.
+
+    >>> "evolution" in strategy_names()
+    True
+    """
     return sorted(_ROWS)
 
 
@@ -41,12 +45,12 @@ def strategy_summaries() -> dict[str, str]:
 
 
 def make_strategy(name: str, problem: Problem, seed: int = 0, prior: Prior | None = None) -> Strategy:
-    """The strategy of a name on the space, objectives and limits of `problem`; a user's own by `package.module:name`.
+    """The strategy `name` on the space, objectives and limits of `problem`, freshly made: it was told nothing yet.
 
-    `prior` are scores of some of its networks, for a strategy of `WITH_PRIOR`; others pass over them.
-
-    Raises `UnknownNameError` with the nearest names, and `SpecError` where the seed is negative, or where `cmaes` gets
-    more than one objective or its package is missing.
+    `prior` are scores of some of its networks, for a strategy of `WITH_PRIOR`; others pass over them. A user's own is
+    named `package.module:name`, or by an entry point. Raises `UnknownNameError` with the nearest names,
+    `OutsideError` for a user's that cannot be loaded or made, and `SpecError` where the seed is negative, or where
+    `cmaes` gets more than one objective. The first `ask` of `cmaes` raises it where its package is missing.
 
     >>> from naslab.space import load_space
     >>> from naslab.study.problem import DataChoice, Objective
@@ -67,14 +71,30 @@ def make_strategy(name: str, problem: Problem, seed: int = 0, prior: Prior | Non
 
 
 def make_search(name: str, domain: Domain, seed: int = 0) -> Search:
-    """The same strategy on any `domain`, such as a table of known results. Raises what `make_strategy` raises."""
+    """The strategy `name`, one of naslab's, on any `domain`, such as a table of known results.
+
+    Raises `UnknownNameError` and `SpecError` as `make_strategy` does.
+
+    >>> import numpy as np
+    >>> from naslab.bench.table import TableDomain, TableSpace
+    >>> from naslab.space.genome import Hole
+    >>> space = TableSpace([Hole(path="kernel", options=(3, 5, 7))], np.array([[0], [1], [2]]))
+    >>> domain = TableDomain(space, losses=-np.array([[91.0], [93.0], [92.5]]))
+    >>> len(make_search("random", domain).ask(5))
+    3
+    """
     return Search(domain, make_proposer(name, domain, seed), seed)
 
 
 def make_proposer(name: str, domain: Domain, seed: int = 0) -> Proposer:
-    """What drafts the proposals of the strategy `name` in `domain`.
+    """What drafts the proposals of the strategy `name`, one of naslab's, in `domain`.
 
-    Raises `UnknownNameError` with the nearest names, and `SpecError` where the seed is negative.
+    Raises `UnknownNameError` with the nearest names, and `SpecError` where the seed is negative, or where `cmaes` gets
+    more than one objective.
+
+    >>> make_proposer("cmeas", domain=None)
+    Traceback (most recent call last):
+    naslab.errors.UnknownNameError: unknown strategy 'cmeas' (did you mean 'cmaes'?)
     """
     row = _ROWS.get(name)
     if row is None:

@@ -16,7 +16,7 @@ from naslab.arch.block import require
 from naslab.space import Genome
 from naslab.space.genome import Hole
 from naslab.strategies.domain import Space
-from naslab.strategies.outcome_history import OutcomeHistory, best_first
+from naslab.strategies.outcome_history import OutcomeHistory, order_of
 from naslab.strategies.strategy import Proposal
 
 WINDOW = 64
@@ -63,12 +63,13 @@ class Reinforce:
         return {path: softmax(logits) for path, logits in self._logits.items()}
 
     def _read(self, history: OutcomeHistory) -> None:
-        for number in range(self._num_read + 1, len(history.told) + 1):
-            window = history.told[max(0, number - WINDOW) : number]
+        losses = history.told.columns(len(history.told)).losses
+        for number, observation in enumerate(history.told[self._num_read :], start=self._num_read + 1):
+            window = losses[max(0, number - WINDOW) : number]
             if len(window) > 1:
-                place = int(np.flatnonzero(best_first(window) == len(window) - 1)[0])
-                self._learn(window[-1].genome, 1.0 - place / (len(window) - 1))
-        self._num_read = len(history.told)
+                place = int(np.flatnonzero(order_of(window) == len(window) - 1)[0])
+                self._learn(observation.genome, 1.0 - place / (len(window) - 1))
+        self._num_read = len(losses)
 
     def _learn(self, genome: Genome, reward: float) -> None:
         """A step along the gradient of advantage times log probability, and of the entropy of each active choice."""

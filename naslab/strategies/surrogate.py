@@ -7,7 +7,7 @@
 | `Warp` | | the scale on which a process sees scaled losses (`naslab.strategies.warping`) |
 | `inputs` | (networks, columns) | what a model sees of networks (`Catalogue.inputs_of`), 0 to 1 |
 | level | a last column of `inputs` | log10 of the effort of an estimate, in decades |
-| `Prediction` | two of (networks, objectives) | mean and deviation, scaled and warped |
+| `LossPrediction` | two of (networks, objectives) | mean and deviation, scaled and warped |
 | `worthless` | (objectives,) | the losses from which on a network is worthless, in their own units |
 """
 
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import compress
 from typing import NamedTuple
 
 import numpy as np
@@ -25,7 +26,7 @@ from naslab.strategies.candidates import Candidates, Catalogue
 from naslab.strategies.fidelities import to_highest
 from naslab.strategies.fitting import Fit, fit_warped
 from naslab.strategies.gaussian_process import Belief, Kernel, Posterior
-from naslab.strategies.outcome_history import Observation, OutcomeHistory
+from naslab.strategies.outcome_history import Observation, OutcomeHistory, Told, ToldColumns
 from naslab.strategies.warping import Warp
 
 Matrix = NDArray[np.float64]
@@ -46,7 +47,7 @@ FAILED_QUANTILE = 0.75
 """The quantile of the measured losses that a failed network counts as."""
 
 
-class Prediction(NamedTuple):
+class LossPrediction(NamedTuple):
     """Independent normal losses of networks: `mean` and `deviation`, each of shape (networks, objectives).
 
     They are scaled and warped; `Surrogate.warps` bring them back.
@@ -99,8 +100,8 @@ def last_choice(number: int, fitted_to: int) -> int:
     return fitted_to if number <= MAX_CONDITIONED else max(fitted_to, number - number % CHOSEN_EVERY)
 
 
-def told_losses(told: list[Observation], worthless: Vector | None = None) -> Matrix:
-    """The losses of the observations, in their own units: shape (told, objectives).
+def told_losses(told: ToldColumns, worthless: Vector | None = None) -> Matrix:
+    """The losses of what was told, in their own units: shape (told, objectives).
 
     A failed network counts as the upper quartile of the measured ones in each objective. That keeps a search away from
     where much fails. Counted as the worst, a network that failed by chance would make its neighbours look worst, too.
@@ -108,13 +109,12 @@ def told_losses(told: list[Observation], worthless: Vector | None = None) -> Mat
     objectives losses are cut off at `worthless`, shape (objectives,), where that is a number: beyond it nothing adds
     hypervolume, and a model need not learn to tell such networks apart.
     """
-    has_worked = np.array([each.losses is not None for each in told])
-    measured = np.array([each.losses for each in told if each.losses is not None], dtype=np.float64)
-    efforts = np.array([each.effort for each in told if each.losses is not None])
+    has_worked = ~np.isnan(told.losses[:, 0])
+    measured, efforts = told.losses[has_worked], told.efforts[has_worked]
     if len(efforts) and efforts.min() < efforts.max():
-        names = [each.network_id for each in told if each.losses is not None]
+        names = list(compress(told.network_ids, has_worked.tolist()))
         measured = np.stack([to_highest(column, efforts, names) for column in measured.T], axis=1)
-    losses = np.tile(np.quantile(measured, FAILED_QUANTILE, axis=0), (len(told), 1))
+    losses = np.tile(np.quantile(measured, FAILED_QUANTILE, axis=0), (len(has_worked), 1))
     losses[has_worked] = measured
     return losses if worthless is None or losses.shape[1] == 1 else np.fmin(losses, worthless)
 
@@ -158,7 +158,7 @@ def best_rows(losses: Matrix, number: int) -> NDArray[np.intp]:
     return best[:number]
 
 
-class Model:
+class SurrogateModel:
     """A Gaussian process for each objective, `None` for those known before training: a function of the outcomes told.
 
     Kernels are fitted when the number of outcomes has grown by a tenth, and conditioned on every outcome: on all at
@@ -181,17 +181,17 @@ class Model:
         self.kept = np.zeros(0, dtype=np.intp)
         """The indices of the outcomes told that the posteriors are conditioned on: shape (kept,)."""
 
-    def learn(self, told: list[Observation]) -> None:
+    def learn(self, told: Told) -> None:
         """Condition on the outcomes of `told` beyond those of the last call; `told` only ever grows."""
         self._note_levels(told)
         fitted_to = max(last_refit(len(told)), self._risen_at)
         if fitted_to != self._fitted_to:
-            fitted = self._fit(told[:fitted_to])
+            fitted = self._fit(told, fitted_to)
             self._kernels, self.rooms = [each.kernel for each in fitted], [each.room for each in fitted]
             self._fitted_to, self._based_on = fitted_to, 0
         based_on = last_choice(len(told), fitted_to)
         if based_on != self._based_on:
-            self._condition(told[:based_on])
+            self._condition(told, based_on)
             self._based_on = self._num_read = based_on
         for observation in told[self._num_read :]:
             [inputs] = self._inputs([observation])
@@ -201,22 +201,24 @@ class Model:
         self.kept = np.append(self.kept, np.arange(self._num_read, len(told)))
         self._num_read = len(told)
 
-    def _note_levels(self, told: list[Observation]) -> None:
+    def _note_levels(self, told: Told) -> None:
         """Where the highest level rises all is fitted anew; a fall of the lowest waits for the next fit."""
-        for number in range(self._num_read, len(told)):
-            reached = level(told[number].effort)
-            self.lowest = min(self.lowest, reached)
-            if reached > self.highest:
-                self.highest, self._risen_at = reached, number + 1
+        efforts = told.columns(len(told)).efforts[self._num_read :]
+        if not len(efforts):
+            return
+        self.lowest = min(self.lowest, level(float(efforts.min())))
+        highest = level(float(efforts.max()))
+        if highest > self.highest:
+            self.highest, self._risen_at = highest, self._num_read + int(efforts.argmax()) + 1
 
     def _inputs(self, told: Sequence[Observation]) -> Matrix:
         levels = np.array([level(each.effort) for each in told])
         return at_level(self._catalogue.inputs_of([each.genome for each in told]), levels)
 
-    def _fit(self, told: list[Observation]) -> list[Fit]:
-        losses = told_losses(told, self.worthless)
+    def _fit(self, told: Told, count: int) -> list[Fit]:
+        losses = told_losses(told.columns(count), self.worthless)
         kept = instructive(losses, MAX_FITTED)
-        inputs = self._inputs([told[index] for index in kept])
+        inputs = self._inputs(told.at(kept))
         parts = self._catalogue.parts()
         last = inputs.shape[1] - 1
         if np.ptp(inputs[:, last]) > 0:
@@ -227,9 +229,9 @@ class Model:
             for column, is_known in zip(losses[kept].T, self._catalogue.is_known, strict=True)
         ]
 
-    def _condition(self, told: list[Observation]) -> None:
-        self.kept = instructive(told_losses(told, self.worthless), MAX_CONDITIONED)
-        inputs = self._inputs([told[index] for index in self.kept])
+    def _condition(self, told: Told, count: int) -> None:
+        self.kept = instructive(told_losses(told.columns(count), self.worthless), MAX_CONDITIONED)
+        inputs = self._inputs(told.at(self.kept))
         room = max(CHOSEN_EVERY, math.ceil(len(self.kept) * (REFIT_GROWTH - 1)) + 1)
         standing = at_level(self._catalogue.standing.inputs, self.highest)
         self.posteriors = [None if each is None else Posterior(each, inputs, standing, room) for each in self._kernels]
@@ -239,14 +241,14 @@ class Surrogate:
     """What `model` predicts after `history`, with what is in flight taken as if it came back as predicted.
 
     `achieved` are the scaled losses of the networks told, without measurement noise, and of those in flight: shape
-    (networks, objectives); `warped` the same as forecasts have them. `best_told` are the indices of the best outcomes,
-    `scales` and `warps` those of the objectives.
+    (networks, objectives); `warped` the same as predictions have them. `best_told` are the indices of the best
+    outcomes, `scales` and `warps` those of the objectives.
     """
 
-    def __init__(self, model: Model, history: OutcomeHistory, catalogue: Catalogue) -> None:
+    def __init__(self, model: SurrogateModel, history: OutcomeHistory, catalogue: Catalogue) -> None:
         self._worthless = model.worthless
         self._model = model
-        losses = told_losses(history.told, model.worthless)
+        losses = told_losses(history.told.columns(len(history.told)), model.worthless)
         kept = losses[model.kept]
         self.scales = [Scale.of(column) for column in kept.T]
         scaled = np.stack([scale.to(column) for scale, column in zip(self.scales, kept.T, strict=True)], axis=1)
@@ -258,7 +260,7 @@ class Surrogate:
             None if posterior is None else Belief(posterior, targets, started)
             for posterior, targets in zip(model.posteriors, warped.T, strict=True)
         ]
-        self.warped = np.vstack((self._denoised(warped), self.forecast(in_flight).mean))
+        self.warped = np.vstack((self._denoised(warped), self.predict(in_flight).mean))
         self.achieved = self.back(self.warped)
         self.best_told = model.kept[best_rows(kept, NUM_BEST)]
 
@@ -266,15 +268,15 @@ class Surrogate:
         """The scaled losses that `warped` ones of shape (n, objectives) stand for, of the same shape."""
         return np.stack([warp.back(column) for warp, column in zip(self.warps, warped.T, strict=True)], axis=1)
 
-    def forecast(self, networks: Candidates) -> Prediction:
+    def predict(self, networks: Candidates) -> LossPrediction:
         """The losses to expect of any networks at the highest level told: arrays of shape (networks, objectives)."""
-        return self._forecast(networks, lambda belief: belief.predict(at_level(networks.inputs, self._model.highest)))
+        return self._predicted(networks, lambda belief: belief.predict(at_level(networks.inputs, self._model.highest)))
 
-    def forecast_standing(self, standing: Candidates) -> Prediction:
+    def predict_standing(self, standing: Candidates) -> LossPrediction:
         """The same of the catalogue's standing candidates, from covariances that are kept between calls."""
-        return self._forecast(standing, Belief.predict_standing)
+        return self._predicted(standing, Belief.predict_standing)
 
-    def _forecast(self, networks: Candidates, predict: Callable[[Belief], tuple[Vector, Vector]]) -> Prediction:
+    def _predicted(self, networks: Candidates, predict: Callable[[Belief], tuple[Vector, Vector]]) -> LossPrediction:
         mean = np.empty(networks.known_losses.shape)
         deviation = np.zeros_like(mean)
         for objective, (belief, scale) in enumerate(zip(self._beliefs, self.scales, strict=True)):
@@ -283,7 +285,7 @@ class Surrogate:
             elif len(mean):
                 mean[:, objective], variance = predict(belief)
                 deviation[:, objective] = np.sqrt(variance)
-        return Prediction(mean, deviation)
+        return LossPrediction(mean, deviation)
 
     def _denoised(self, warped: Matrix) -> Matrix:
         """The losses told without what the processes take for noise, at the highest level: luck is not to be beaten."""

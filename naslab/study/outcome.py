@@ -10,6 +10,7 @@ import msgspec
 from naslab.arch.block import require
 from naslab.arch.cost import Cost
 from naslab.arch.spec import ArchSpec
+from naslab.errors import counted
 from naslab.metrics import ACCURACY, find_metric, is_described, shown_as
 from naslab.space import Genome
 
@@ -44,7 +45,7 @@ class Fidelity(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
         size = self.resolution
         require(size is None or min(size) > 0, "resolution", f"must be above 0, got {size}")
         if self.schedule_epochs is not None:
-            rule = f"must be at least the {self.epochs} epochs trained, got {self.schedule_epochs}"
+            rule = f"must be at least the {counted(self.epochs, 'epoch')} trained, got {self.schedule_epochs}"
             require(self.schedule_epochs >= self.epochs, "schedule_epochs", rule)
         if self.schedule_epochs == self.epochs:
             msgspec.structs.force_setattr(self, "schedule_epochs", None)

@@ -235,7 +235,11 @@ def named_recipe(name: str, dataset: str) -> Recipe:
 
 
 def default_recipe(dataset: str) -> Recipe:
-    """What a search on `dataset` trains with unless told otherwise: the recipe `short`."""
+    """What a search on `dataset` trains with unless told otherwise: the recipe `short`.
+
+    >>> default_recipe("cifar10") == named_recipe("short", "cifar10")
+    True
+    """
     return named_recipe("short", dataset)
 
 

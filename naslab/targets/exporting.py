@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +12,7 @@ from numpy.typing import NDArray
 from naslab.atomic_write import atomic_write
 from naslab.errors import NaslabError, shown
 from naslab.targets.target import Deployed
+from naslab.training.quiet import quiet_packages
 
 NOISE_IMAGES = 16
 CALIBRATION_BATCH = 16
@@ -68,7 +66,7 @@ def quantised(path: Path, target: Path, images: NDArray[np.float32] | None = Non
 
     prepared = target.with_suffix(".prepared.onnx")
     try:
-        with passing_warnings():
+        with quiet_packages():
             quant_pre_process(str(path), str(prepared), skip_symbolic_shape=True)
             quantize_static(
                 str(prepared),
@@ -97,19 +95,6 @@ def file_bytes(path: Path) -> int:
     """The bytes of the file that a target runs, with the weights that OpenVINO writes beside its description."""
     beside = path.with_suffix(".bin")
     return path.stat().st_size + (beside.stat().st_size if path.suffix == ".xml" else 0)
-
-
-@contextmanager
-def passing_warnings() -> Iterator[None]:
-    """Hold back what quantisers warn of on their own parts, for the block."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
 
 
 class _Batches:

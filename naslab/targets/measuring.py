@@ -15,7 +15,7 @@ from typing import TypeAlias
 import msgspec
 import numpy as np
 
-from naslab.errors import NaslabError, SpecError, shown
+from naslab.errors import NaslabError, SpecError, counted, shown
 from naslab.targets.exporting import file_bytes
 from naslab.targets.process import Answer, Job
 from naslab.targets.target import Deployed, Target, require_target
@@ -182,7 +182,7 @@ def own_cores(threads: int) -> tuple[int, ...]:
         return ()
     cores = sorted(os.sched_getaffinity(0))
     if threads > len(cores):
-        raise SpecError("threads", f"must be at most the {len(cores)} cores of this process, got {threads}")
+        raise SpecError("threads", f"must be at most the {counted(len(cores), 'core')} of this process, got {threads}")
     return tuple(cores[-threads:])
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from naslab.arch import ArchSpec
 from naslab.errors import SpecError
-from naslab.latency_models import SOURCES, latency_of, require_readable
+from naslab.latency_models import LATENCY_FILES, latency_of, require_readable
 from naslab.metrics import ACCURACY, LATENCY, SIZE_BYTES, find_metric, named_at
 from naslab.study.problem import Problem
 from naslab.targets.measuring import Alone, SpreadError, deployed_bytes, measure_deployed
@@ -40,7 +40,7 @@ def require_metric(name: str) -> str:
         told = ", ".join(f"{each}@{target.row.written}" for each in target.row.tells)
         raise SpecError("metric", f"the target {target.row.name} does not tell {metric}, got '{name}'; there is {told}")
     require_target(target)
-    return require_readable(written) if target.name in SOURCES else ""
+    return require_readable(written) if target.name in LATENCY_FILES else ""
 
 
 def measured_before(
@@ -66,7 +66,7 @@ def measured_before(
 def _measured_in(written: str, asked: list[str], arch: ArchSpec, alone: Alone, folder: Path) -> dict[str, float]:
     latency, size = (find_metric(f"{row.name}@{written}") for row in (LATENCY, SIZE_BYTES))
     target, deployed = parse_target(written), Deployed("the network", arch)
-    if target.name in SOURCES:
+    if target.name in LATENCY_FILES:
         return latency.measured(latency_of(written, arch))
     if LATENCY.name not in asked:
         return size.measured(deployed_bytes(deployed, target, folder))

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
-from io import StringIO
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from naslab.errors import NaslabError, shown
-from naslab.targets.exporting import calibration_of, exported, passing_warnings
+from naslab.targets.exporting import calibration_of, exported
 from naslab.targets.target import Deployed, Logits, Target
 from naslab.training.onnx_session import noise_images
+from naslab.training.quiet import quiet_packages
 
 
 def prepare(deployed: Deployed, target: Target, folder: Path) -> Path:
@@ -22,7 +22,7 @@ def prepare(deployed: Deployed, target: Target, folder: Path) -> Path:
     if target.row.precision == "float32":
         return path
     images = calibration_of(path, deployed.calibration)
-    with _refusals("quantise"), passing_warnings(), redirect_stdout(StringIO()):
+    with _refusals("quantise"), quiet_packages():
         import nncf
         import openvino
 

@@ -167,7 +167,7 @@ class Deployed(NamedTuple):
     calibration: NDArray[np.float32] | None = None
 
 
-class Told(NamedTuple):
+class MeasuredLatency(NamedTuple):
     """Milliseconds of a batch: the median, the interquartile range (`None` where unknown), how many were counted."""
 
     median_ms: float
@@ -177,9 +177,10 @@ class Told(NamedTuple):
 
 
 def parse_target(text: str, threads: int = 1, batch: int = 1) -> Target:
-    """The target that a text asks for, on `threads` threads with a `batch` of images.
+    """The target that `text` asks for, on `threads` CPU threads with a `batch` of images at once.
 
-    Raises `UnknownNameError` with the nearest targets, and `SpecError` where its argument is missing or too much.
+    Raises `UnknownNameError` with the nearest targets, and `SpecError` where its argument is missing or too much, or
+    where a number is below 1. Whether it is there is not asked (`require_target`).
 
     >>> parse_target("onnxruntime-int8").row.precision
     'int8'
@@ -198,12 +199,19 @@ def parse_target(text: str, threads: int = 1, batch: int = 1) -> Target:
 
 
 def missing_packages(row: TargetRow) -> list[str]:
-    """The packages that a target takes and this installation lacks."""
+    """The packages that a target, by its `row`, takes and this installation lacks.
+
+    >>> missing_packages(parse_target("torch").row)
+    []
+    """
     return [name for name in row.packages if importlib.util.find_spec(name) is None]
 
 
 def require_target(target: Target) -> None:
-    """Raise `NaslabError` where a target is not there: what it lacks, and what installs that."""
+    """Raise `NaslabError` where a `target` is not there: what it lacks, and what installs that.
+
+    >>> require_target(parse_target("torch"))
+    """
     row = target.row
     missing = missing_packages(row)
     if missing:
@@ -216,7 +224,11 @@ def require_target(target: Target) -> None:
 
 
 def target_states() -> dict[str, str]:
-    """Every target with `ready`, or what is missing for it: what `naslab doctor` lists."""
+    """Every target, as it is written, with `ready` or what is missing for it: what `naslab doctor` lists.
+
+    >>> target_states()["torch"], target_states()["table:FILE"]
+    ('ready', 'ready')
+    """
     states = {}
     for row in ROWS:
         missing = missing_packages(row)

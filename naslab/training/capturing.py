@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from naslab.arch.graphs import Dag
+from naslab.errors import first_line
 from naslab.study.recipe import Recipe
 from naslab.training.augment import Batch
 
@@ -32,16 +33,34 @@ Remark: TypeAlias = Callable[[str, str], None]
 
 
 class Capturer(Protocol):
-    """Records work on a device: `torch.cuda.graph`, or a substitute where there is no GPU."""
+    """Records work on a device: `torch.cuda.graph`, or a substitute where there is no GPU.
+
+    One training has one of its own, and calls it from one thread.
+
+    >>> class Again:  # records nothing: Python does the work anew at each replay
+    ...     def run(self, work):
+    ...         work()
+    ...     def capture(self, work):
+    ...         return work
+    >>> total = torch.zeros(())
+    >>> def add_all(batch):  # in place of an update of weights
+    ...     return total.add_(batch.images.sum()).clone()
+    >>> step = CapturedStep(add_all, Capture(Again(), remark=print))
+    >>> batch = Batch(torch.ones(2, 1, 4, 4), torch.zeros(2, dtype=torch.int64))
+    >>> [float(step(batch)) for _ in range(WARM_STEPS + 2)]  # the last two are replays
+    [32.0, 64.0, 96.0, 128.0, 160.0]
+    """
 
     def run(self, work: Callable[[], None]) -> None:
-        """Call `work` now, on the stream that recordings are made on."""
+        """Call `work` now, once, on the stream that recordings are made on; what it raises is raised here."""
         ...
 
     def capture(self, work: Callable[[], None]) -> Callable[[], None]:
         """Record what `work` does on the device, without doing it; the function given back does what was recorded.
 
-        Raises `RuntimeError` where it cannot be recorded.
+        That function may be called any number of times, with calls of `run` between them: it reads and writes the very
+        tensors that `work` did. Raises `RuntimeError` where it cannot be recorded; nothing on the device has changed
+        then.
         """
         ...
 
@@ -142,7 +161,7 @@ class CapturedStep:
         except RuntimeError as error:  # torch's errors of CUDA and of its memory among them
             self._has_failed = True
             cause = error.__context__ or error  # leaving a recording that failed raises once more
-            self._remark(NOT_CAPTURED, (str(cause).splitlines() or [type(cause).__name__])[0])
+            self._remark(NOT_CAPTURED, first_line(cause))
 
     def _do(self, slot: _Slot) -> None:
         slot.loss.copy_(self._step(slot.batch))

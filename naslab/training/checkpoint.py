@@ -22,9 +22,10 @@ from torch import Tensor, nn
 
 from naslab.arch.spec import ArchSpec
 from naslab.blobs import BlobStore
-from naslab.errors import DataError, ReadError, shown
+from naslab.errors import DataError, ReadError, first_line, shown
 from naslab.reading import Bounds, json_values
 from naslab.study.outcome import EpochRecord, Fidelity
+from naslab.study.recipe import Recipe
 from naslab.training.averaging import WeightAverage
 from naslab.training.early_stopping import PREFIX as BEST
 from naslab.training.schedule import Plateau
@@ -47,13 +48,11 @@ class Origin(msgspec.Struct, frozen=True):
 
     def continues(self, earlier: Origin) -> bool:
         """Whether this training begins as the earlier one did: all is equal but for the epochs done."""
+        if earlier.fidelity.epochs > self.fidelity.epochs:
+            return False
         whole = self.fidelity.schedule_epochs or self.fidelity.epochs
         begun = msgspec.structs.replace(self.fidelity, epochs=earlier.fidelity.epochs, schedule_epochs=whole)
-        return (
-            earlier.fidelity.epochs <= self.fidelity.epochs
-            and earlier.fidelity == begun
-            and (earlier.arch, earlier.seed) == (self.arch, self.seed)
-        )
+        return earlier.fidelity == begun and (earlier.arch, earlier.seed) == (self.arch, self.seed)
 
 
 class TrainingProgress(msgspec.Struct, frozen=True):
@@ -91,17 +90,17 @@ class TrainingState(msgspec.Struct):
     """The objects of a running training whose states a checkpoint holds.
 
     `averaged` is the averaged network, `plateau` the schedule's part with a state, `batches` draws on `device` and
-    `host` on the host, `batch_size` is that trained with.
+    `host` on the host, `batch_size` is that trained with. A training without one of these leaves it as it is.
     """
 
     batch_size: int
     module: nn.Module
     optimizer: torch.optim.Optimizer
-    averaged: WeightAverage | None
-    plateau: Plateau
-    batches: torch.Generator
-    host: random.Random
     device: torch.device
+    averaged: WeightAverage | None = None
+    plateau: Plateau = msgspec.field(default_factory=lambda: Plateau(Recipe()))
+    batches: torch.Generator = msgspec.field(default_factory=torch.Generator)
+    host: random.Random = msgspec.field(default_factory=lambda: random.Random(0))
 
     def capture(self, curve: tuple[EpochRecord, ...]) -> tuple[TrainingProgress, dict[str, Tensor]]:
         """A copy of the state after the epochs of `curve`, on the CPU: later steps do not change it."""
@@ -138,8 +137,7 @@ class TrainingState(msgspec.Struct):
                 torch.cuda.set_rng_state(tensors["random.device"], self.device)
             self.host.setstate(progress.host_random)
         except (KeyError, RuntimeError, ValueError) as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise DataError(f"the checkpoint is not one of this training: {reason}") from error
+            raise DataError(f"the checkpoint is not one of this training: {first_line(error)}") from error
 
     def _restore_optimizer(self, checkpoint: Checkpoint) -> None:
         """Each state laid out in memory as its parameter is: fused steps go through both as they lie."""

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from naslab.errors import DataError, DeviceError
+from naslab.errors import DataError, DeviceError, counted
 from naslab.study.data_choice import DataChoice
 from naslab.study.task import Task
 from naslab.training.datasets import split_indices, subset_indices
@@ -147,7 +147,8 @@ def used_images(choice: DataChoice, labels: NDArray[np.int64], num_classes: int,
         return np.arange(len(labels))
     if choice.max_images < 2 * num_classes:
         raise DataError(
-            f"max_images: must be at least {2 * num_classes} for the {num_classes} classes of {choice.name}, "
+            f"max_images: must be at least {2 * num_classes} for the {counted(num_classes, 'class', 'classes')} "
+            f"of {choice.name}, "
             f"so that each is trained on and validated, got {choice.max_images}"
         )
     used = subset_indices(labels, choice.max_images, seed)

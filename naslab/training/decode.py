@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from naslab.errors import DataError
+from naslab.errors import DataError, counted
 from naslab.training.datasets import tiff
 from naslab.training.datasets.file_forms import (
     ARRAY,
@@ -32,6 +32,7 @@ from naslab.training.datasets.file_forms import (
 )
 
 DECODED_BY_TORCHCODEC = frozenset({".png", ".jpg", ".jpeg"})
+UNSCALED = "scaling them is not asked for; leave channels (--channels) out to keep them as they are"
 ASPECTS = (3 / 4, 4 / 3)
 """Width by height of randomly resized crops (Szegedy et al. 2014, arXiv 1409.4842, section 6)."""
 
@@ -105,7 +106,7 @@ def read_by_pillow(path: Path, form: FileForm = COLOURED) -> Tensor:
                 return _in_form(values, depth, form)
             if depth == NUMBERS:
                 kind = "floating-point numbers" if upright.mode == "F" else "integers"
-                raise ValueError(f"it holds 32-bit {kind}, which do not fit 8 bits, and scaling them is not asked for")
+                raise ValueError(f"it holds 32-bit {kind}, which do not fit 8 bits: {UNSCALED}")
             upright = Image.fromarray(np.rint(values[..., 0] / 257).astype(np.uint8))  # Pillow would cut at 255
         if depth == CUT_COLOURS and form != COLOURED:
             raise ValueError("it has colours of 16 bits, of which 8 could be read")
@@ -129,20 +130,20 @@ def _in_form(values: NDArray[Any], depth: int, form: FileForm) -> Tensor:
     if channels != form.channels and channels == 1:
         values = values.repeat(form.channels, axis=2)
     elif channels != form.channels:
-        raise ValueError(f"it has {channels} channels, where {form.channels} are read")
+        raise ValueError(f"it has {counted(channels, 'channel')}, where {form.channels} are read")
     numbers: NDArray[Any]
     if form.is_float:
         numbers = values.astype(np.float32)
         if depth == DEPTH_16:
             numbers /= 257
         if not np.isfinite(numbers).all():
-            raise ValueError("it has values that are no finite numbers (NaN or infinite)")
+            raise ValueError("it has values that are no finite numbers (NaN or infinite): write others in their place")
     elif depth == DEPTH_8:
         numbers = values.astype(np.uint8) * 255 if values.dtype == np.bool_ else values
     elif depth == DEPTH_16 and channels == 1:
         numbers = np.rint(values / 257).astype(np.uint8)
     else:
-        raise ValueError("it holds numbers that do not fit 8 bits, and scaling them is not asked for")
+        raise ValueError(f"it holds numbers that do not fit 8 bits: {UNSCALED}")
     return torch.from_numpy(np.ascontiguousarray(numbers)).permute(2, 0, 1)
 
 

@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 from typing import NamedTuple
 
-from naslab.errors import DeviceError, UnknownNameError
+from naslab.errors import DeviceError, UnknownNameError, counted
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -37,7 +37,9 @@ def choose_device(asked: str, worker: int = 0, gpus_per_worker: float | None = N
             return "cpu"
         raise DeviceError(f"a GPU was asked for (device '{asked}') and this machine shows none; use device 'cpu'")
     if number and int(number) >= num_gpus:
-        raise DeviceError(f"device '{asked}' was asked for and this machine shows {num_gpus} GPU(s), counted from 0")
+        raise DeviceError(
+            f"device '{asked}' was asked for and this machine shows {counted(num_gpus, 'GPU')}, counted from 0"
+        )
     if number:
         return asked
     _check_share(worker, gpus_per_worker, num_gpus)
@@ -116,7 +118,8 @@ def _check_share(worker: int, gpus_per_worker: float | None, num_gpus: int) -> N
     room = num_gpus * math.floor(1 / gpus_per_worker + 1e-9)
     if worker >= room:
         raise DeviceError(
-            f"{worker + 1} workers at {gpus_per_worker:g} of a GPU each do not fit {num_gpus} GPU(s): at most {room} do"
+            f"{worker + 1} workers at {gpus_per_worker:g} of a GPU each do not fit {counted(num_gpus, 'GPU')}: "
+            f"at most {room} do"
         )
 
 

@@ -25,6 +25,11 @@ STEPS_OF_EVALUATION = 8
 """Images evaluated at once for each image of a training batch, at most: without gradients they need less memory."""
 
 
+PIXELS_AT_ONCE = 256 * 32 * 32
+"""Of the images that a CPU puts through a network at once without gradients, at most: maps of more are larger than what
+the C library keeps of freed memory, and fetching that anew from the system takes as long as computing on it."""
+
+
 class Evaluation(NamedTuple):
     """Mean loss in nats and accuracy in per cent over `num_images` images.
 
@@ -81,11 +86,22 @@ def evaluate(
     with torch.inference_mode():
         for batch in plain_batches(images, normalise.at(views_size(size, views)), count):
             with forward_precision(recipe, device, size):
-                logits = [module(view).float() for view in views_of(batch.images, size, views)]
+                logits = [outputs_of(module, view) for view in views_of(batch.images, size, views)]
             seen = logits[0] if len(logits) == 1 else mean_log_probability(logits)
             loss += functional.cross_entropy(seen, batch.labels, reduction="sum")
             right += (seen.argmax(1) == batch.labels).sum()
     return Evaluation(float(loss) / len(images), 100 * int(right) / len(images), len(images))
+
+
+def outputs_of(module: nn.Module, images: Tensor) -> Tensor:
+    """What `module` gives for `images` of shape (batch, channels, height, width), in evaluation mode, as float32.
+
+    On a CPU large images go through it a few at once, which each of them is the same for.
+    """
+    if images.device.type != "cpu":
+        return module(images).float()  # type: ignore[no-any-return]
+    count = max(1, PIXELS_AT_ONCE // (images.shape[2] * images.shape[3]))
+    return torch.cat([module(part).float() for part in torch.split(images, count)])
 
 
 class Scoring(NamedTuple):
@@ -122,7 +138,7 @@ def _scored(
     with torch.inference_mode():
         for batch in plain_batches(images, normalise.at(views_size(size, views)), count):
             with forward_precision(recipe, device, size):
-                given = [module(view).float() for view in views_of(batch.images, size, views)]
+                given = [outputs_of(module, view) for view in views_of(batch.images, size, views)]
             if len(given) == 1:
                 seen = given[0]
             else:

@@ -8,8 +8,6 @@ identity within the range.
 from __future__ import annotations
 
 import importlib.util
-import logging
-import warnings
 from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import Any
@@ -18,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from naslab.errors import NaslabError
+from naslab.training.quiet import quiet_packages
 
 WEIGHT, INPUT = "weight_quantiser", "input_quantiser"
 """The names of quantisers within the layers whose weights and inputs they quantise."""
@@ -134,11 +133,5 @@ def _of_inputs() -> nn.Module:
 
 def _torchao() -> Any:
     """torchao's quantisers, without what the package says of itself when it is imported."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return import_module("torchao.quantization.pt2e")
-    finally:
-        logging.disable(before)
+    with quiet_packages():
+        return import_module("torchao.quantization.pt2e")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from naslab.arch.spec import ArchSpec
-from naslab.errors import DataError
+from naslab.errors import DataError, counted
 from naslab.scaling.scale import scale
 from naslab.study.outcome import Fidelity
 from naslab.training.datasets.labels import strata
@@ -49,7 +49,9 @@ def data_at(split: DataSplit, fidelity: Fidelity, seed: int) -> DataSplit:
     if count is None or count >= len(split.train):
         return split
     if split.task == "classification" and count < split.num_classes:
-        raise DataError(f"images: must be at least one for each of {split.num_classes} classes, got {count}")
+        raise DataError(
+            f"images: must be at least one for each of {counted(split.num_classes, 'class', 'classes')}, got {count}"
+        )
     labels = split.train.labels
     ranks = strata(labels.cpu().numpy(), split.task)
     chosen = torch.from_numpy(subset_indices(ranks, count, seed)).to(labels.device)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from naslab.arch.build import build
 from naslab.arch.spec import ArchSpec
-from naslab.errors import DataError, SpecError
+from naslab.errors import DataError, SpecError, counted
 from naslab.study.data_choice import DataChoice
 from naslab.study.outcome import EpochRecord
 from naslab.study.recipe import Recipe
@@ -192,11 +192,13 @@ def require_fit(arch: ArchSpec, data: DataSplit) -> None:
     """
     channels = data.train.channels
     if arch.input[0] != channels:
-        raise DataError(f"the network takes {arch.input[0]} channels, the images have {channels}")
+        raise DataError(f"the network takes {counted(arch.input[0], 'channel')}, the images have {channels}")
     if data.task != "classification" and arch.num_classes != data.num_classes:
         raise DataError(f"the network gives {arch.num_classes} numbers, the data have {data.num_classes} ({data.task})")
     if arch.num_classes < data.num_classes:
-        raise DataError(f"the network has {arch.num_classes} classes, the data have {data.num_classes}")
+        raise DataError(
+            f"the network has {counted(arch.num_classes, 'class', 'classes')}, the data have {data.num_classes}"
+        )
 
 
 def target_scale(data: DataSplit) -> tuple[tuple[float, float], ...]:

@@ -14,7 +14,26 @@ MOST_STRETCH = 4 / 3
 
 
 class Images(Protocol):
-    """Labelled images of one size."""
+    """Labelled images of one size. A value: equal arguments give equal batches, whatever was asked for before.
+
+    >>> class Shades:  # images of one grey, as dark as their label says
+    ...     channels = 1
+    ...     def __init__(self, labels):
+    ...         self.labels = labels
+    ...     def batches(self, parts, least_area=1.0, seed=0):  # a window of one grey is that grey
+    ...         for part in parts:
+    ...             labels = self.labels[part]
+    ...             yield labels.to(torch.uint8).reshape(-1, 1, 1, 1).expand(-1, 8, 8, 1), labels
+    ...     def joined(self, other):
+    ...         return Shades(torch.cat([self.labels, other.labels]))
+    ...     def chosen(self, places):
+    ...         return Shades(self.labels[places])
+    ...     def __len__(self):
+    ...         return len(self.labels)
+    >>> images = Shades(torch.arange(10)).chosen(torch.tensor([3, 5, 7]))
+    >>> [(pixels.shape, labels.tolist()) for pixels, labels in images.batches([torch.tensor([2, 0])])]
+    [(torch.Size([2, 8, 8, 1]), [7, 3])]
+    """
 
     @property
     def labels(self) -> Tensor:
@@ -31,9 +50,11 @@ class Images(Protocol):
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """The pixels and labels of each of `parts`, which are places of images from 0, int64 of shape (batch,).
 
-        Pixels are uint8, or float32 of other depths, of shape (batch, height, width, channels). With `least_area`
-        below 1 each is a window of its image, of random proportions and of at least that share of its area, resized to
-        the size of all; drawn from `seed` alone. Raises `DataError` for a file that cannot be read.
+        In the order of the parts and of the places in each, made when they are taken, on the device; one pass at a
+        time, for streams share their loaders. Nobody writes into them. Pixels are uint8, or float32 of other depths, of
+        shape (batch, height, width, channels). With `least_area` below 1 each is a window of its image, of random
+        proportions and of at least that share of its area, resized to the size of all; drawn from `seed` alone. Raises
+        `DataError` for a file that cannot be read.
         """
         ...
 

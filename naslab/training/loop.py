@@ -118,7 +118,7 @@ def train(
         generator = torch.Generator(device).manual_seed(seed)
         host = random.Random(seed)
         state = TrainingState(
-            recipe.batch_size, module, run.optimizer, run.averaged, run.plateau, generator, host, device
+            recipe.batch_size, module, run.optimizer, device, run.averaged, run.plateau, generator, host
         )
         if start is not None:
             state.restore(start)

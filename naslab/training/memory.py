@@ -123,3 +123,17 @@ class WorkerMemory(msgspec.Struct, frozen=True):
         """What training a candidate takes beside that, at the width and resolution of its fidelity, where known."""
         need = training_memory(arch_at(candidate.arch, candidate.fidelity), self.recipe, device)
         return None if need is None else need.total
+
+
+class GivenMemory(msgspec.Struct, frozen=True):
+    """What a worker takes whose candidates may take `num_bytes` each, of trainings of which nothing else is known."""
+
+    num_bytes: int
+
+    def idle_bytes(self, device: str) -> int:
+        """What a worker takes that trains nothing yet: its process on a host, a context on a GPU."""
+        return CONTEXT_BYTES["cuda" if device.startswith("cuda") else "cpu"]
+
+    def candidate_bytes(self, candidate: Candidate, device: str) -> int:
+        """What any candidate may take beside that."""
+        return self.num_bytes

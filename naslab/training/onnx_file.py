@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
-import logging
 import re
 import warnings
 from collections.abc import Mapping
-from contextlib import redirect_stdout
-from io import StringIO
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -23,6 +20,7 @@ from naslab.atomic_write import draft_folder, put_in_place, require_writable
 from naslab.errors import NaslabError, WriteError, shown
 from naslab.training.onnx_session import INPUT, OUTPUT, Pixels, noise_images
 from naslab.training.onnx_session import onnx_session as onnx_session
+from naslab.training.quiet import quiet_packages
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 """What writing and checking takes: the extra `naslab[onnx]`."""
@@ -96,11 +94,8 @@ def write_onnx_quickly(module: nn.Module, shape: Shape, path: Path) -> bool:
     """
     require_onnx(module)
     images = torch.zeros(2, *shape)
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
     try:
-        with warnings.catch_warnings(), redirect_stdout(StringIO()):
-            warnings.simplefilter("ignore")
+        with quiet_packages():
             torch.onnx.export(
                 module.eval(),
                 (images,),
@@ -114,8 +109,6 @@ def write_onnx_quickly(module: nn.Module, shape: Shape, path: Path) -> bool:
     except Exception:  # noqa: BLE001 - whatever it cannot do, the other one is asked next
         path.unlink(missing_ok=True)
         return False
-    finally:
-        logging.disable(before)
     return True
 
 

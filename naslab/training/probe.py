@@ -19,7 +19,7 @@ from naslab.study.outcome import EpochRecord
 from naslab.study.recipe import Recipe
 from naslab.training.augment import Normaliser, plain_batches
 from naslab.training.data import DataSplit
-from naslab.training.evaluation import EVALUATION_BATCH
+from naslab.training.evaluation import EVALUATION_BATCH, outputs_of
 from naslab.training.images import Images, ImageSet
 from naslab.training.loop import train
 from naslab.training.precision import forward_precision, is_reduced
@@ -90,7 +90,7 @@ def features_of(module: nn.Module, images: Images, normalise: Normaliser, recipe
         with torch.inference_mode():
             for batch in plain_batches(images, normalise, EVALUATION_BATCH):
                 with forward_precision(recipe, batch.images.device, normalise.size):
-                    module(batch.images)
+                    outputs_of(module, batch.images)
                 labels.append(batch.labels)
     finally:
         hook.remove()

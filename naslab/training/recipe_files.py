@@ -15,7 +15,7 @@ BASE = "base"
 
 
 def find_recipe(name_or_path: str | Path, dataset: str) -> Recipe:
-    """The recipe of a name, fitted to a data set, or that of a YAML or JSON file.
+    """The recipe `name_or_path`: one of `RECIPES` fitted to `dataset`, or that of a YAML or JSON file.
 
     A file holds fields of `Recipe`, and may name the recipe that holds for all others: `{base: full, mixup: 0.2}`.
     Raises `UnknownNameError` with the nearest names, `SpecError` with the file and the field, `NaslabError` for a file

@@ -33,13 +33,33 @@ Indices = NDArray[np.int64]
 
 
 class Stored(Protocol):
-    """One part of a data set, held in memory or on disk; `labels` have the images first, of shape (count, ...)."""
+    """One part of a data set, held in memory or on disk.
+
+    `labels` have the images first, of shape (count, ...), in the order of the part, which is always the same.
+    `num_skipped` is how many files were left out because they cannot be read.
+
+    >>> class Ramp:  # 16 images of one pixel, each brighter than the one before
+    ...     labels, num_skipped = np.arange(16) // 8, 0
+    ...     def take(self, indices):
+    ...         pixels = torch.from_numpy(indices).to(torch.uint8).reshape(-1, 1, 1, 1)
+    ...         return ImageSet(pixels, torch.from_numpy(self.labels[indices]))
+    ...     def statistics(self, indices):
+    ...         return torch.tensor([[indices.mean()], [indices.std()]], dtype=torch.float32)
+    >>> part = Ramp()
+    >>> train = np.flatnonzero(part.labels == 1)
+    >>> part.take(train).labels.tolist(), part.statistics(train).tolist()
+    ([1, 1, 1, 1, 1, 1, 1, 1], [[11.5], [2.291287899017334]])
+    """
 
     labels: NDArray[Any]
     num_skipped: int
 
     def take(self, indices: Indices) -> Images:
-        """The images numbered `indices`, from 0 in the order of the part: int64 of shape (count,)."""
+        """The images numbered `indices`, from 0 in the order of the part: int64 of shape (count,).
+
+        In the order of `indices`, which may repeat. Held ones are copied to the device here, once for each call;
+        streamed ones are read when batches are taken, where a file that cannot be read is a `DataError`.
+        """
         ...
 
     def statistics(self, indices: Indices) -> Tensor:

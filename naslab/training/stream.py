@@ -29,12 +29,24 @@ SEED_STRIDE = 0x9E3779B97F4A7C15
 
 
 class ImageSource(Protocol):
-    """Images by their number, each of its own size."""
+    """Images by their number, each of its own size.
+
+    Every loader process has a copy and reads from it in any order, so it can be pickled, and equal numbers give equal
+    images.
+
+    >>> class Stripes:  # the image of a number is as wide as the number says
+    ...     def read(self, number):
+    ...         return torch.arange(number, dtype=torch.uint8).expand(1, 4, number)
+    >>> stream = Stream(Stripes(), size=(2, 2), device=torch.device("cpu"), num_loaders=0)
+    >>> [pixels.shape for pixels in stream.batches([[Wanted(6), Wanted(8)], [Wanted(4)]])]
+    [torch.Size([2, 2, 2, 1]), torch.Size([1, 2, 2, 1])]
+    """
 
     def read(self, number: int) -> Tensor:
-        """The image of a `number`, from 0: uint8 or float32 of shape (channels, height, width).
+        """The image of a `number`, from 0: uint8 or float32 of shape (channels, height, width), on the host.
 
-        Raises `DataError` where it cannot be read.
+        All have the same type and channels. Raises `DataError` where it cannot be read, which the stream raises in the
+        process that takes the batch; any other error ends the pass with the loader's traceback.
         """
         ...
 

@@ -12,6 +12,7 @@ from torch import nn
 from naslab.arch.block import require
 from naslab.arch.build import build
 from naslab.arch.spec import ArchSpec
+from naslab.errors import counted
 from naslab.study.recipe import Recipe, tuned_stages
 from naslab.training.regularise import classifier_of
 
@@ -82,7 +83,7 @@ def trained_parts(module: nn.Module, tune: str) -> tuple[nn.Module, ...]:
         return (classifier,)
     parts = dict(module.named_children())
     stages = [part for name, part in parts.items() if name.startswith(STAGE)]
-    rule = f"the network has {len(stages)} stages, got {tune}"
+    rule = f"the network has {counted(len(stages), 'stage')}, got {tune}"
     require(count <= len(stages), "tune", rule)
     return (*stages[len(stages) - count :], *([parts[HEAD]] if HEAD in parts else []))
 

@@ -92,12 +92,21 @@ def model(
 
 
 def model_names() -> tuple[str, ...]:
-    """Every name that `model` answers to, family by family in the order of their papers."""
+    """Every name that `model` answers to, family by family in the order of their papers.
+
+    >>> model_names()[:2], "resnet18" in model_names()
+    (('lenet5', 'alexnet_2012'), True)
+    """
     return tuple(zoo_entries())
 
 
 def zoo_entry(name: str) -> ZooEntry:
-    """What the zoo knows of the network `name`. Raises `UnknownNameError` with the nearest names."""
+    """What the zoo knows of the network `name`. Raises `UnknownNameError` with the nearest names.
+
+    >>> entry = zoo_entry("resnet18")
+    >>> entry.family, entry.paper.year, entry.published.top1
+    ('ResNet', 2015, 69.758)
+    """
     entries = zoo_entries()
     if name not in entries:
         raise UnknownNameError("model", name, entries)
@@ -106,7 +115,11 @@ def zoo_entry(name: str) -> ZooEntry:
 
 @cache
 def zoo_entries() -> MappingProxyType[str, ZooEntry]:
-    """Every network of the zoo by its name."""
+    """Every network of the zoo by its name, family by family. Imports all families at the first call.
+
+    >>> [name for name, entry in zoo_entries().items() if entry.family == "Inception-v3"]
+    ['inception_v3']
+    """
     entries: dict[str, ZooEntry] = {}
     for family in FAMILIES:
         for entry in import_module(f"naslab.zoo.{family}").MODELS:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from naslab.errors import SpecError
+from naslab.errors import SpecError, counted
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -44,7 +44,7 @@ def translated_state(own: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) ->
                 f"is of shape {tuple(own[mine].shape)}, but {other} of torchvision is {tuple(theirs[other].shape)}",
             )
     if len(own_names) != len(their_names):
-        raise SpecError("", f"holds {len(own_names)} tensors, torchvision's network {len(their_names)}")
+        raise SpecError("", f"holds {counted(len(own_names), 'tensor')}, torchvision's network {len(their_names)}")
     return {mine: theirs[other] for mine, other in zip(own_names, their_names, strict=True)}
 
 

@@ -62,6 +62,21 @@ def test_every_figure_is_drawn(wide: Visit) -> None:
     ]
 
 
+def test_what_is_far_from_the_screen_is_drawn_when_it_comes_near(browser: Browser, report: Path) -> None:
+    visit = Visit(browser, report, 1400, draws_all=False)
+    drawn = "[...document.querySelectorAll('.plot')].filter(each => each.data).map(each => each.id)"
+    first = visit.page.evaluate(drawn)
+    assert first[0] == "front-figure"
+    assert "family-figure" not in first
+    assert visit.page.locator(".take-away").count() == visit.page.locator(".plot").count()
+    visit.page.evaluate("document.getElementById('family-figure').scrollIntoView()")
+    visit.page.wait_for_selector("#family-figure .main-svg")
+    visit.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert len(visit.page.evaluate(drawn)) == visit.page.locator(".plot").count()
+    assert visit.messages == []
+    visit.context.close()
+
+
 def test_no_button_offers_to_send_data_elsewhere(wide: Visit) -> None:
     titles = wide.page.evaluate(
         "[...new Set([...document.querySelectorAll('.modebar-btn')].map(each => each.dataset.title))]"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ from stopped_clock import StoppedClock
 
 from naslab.errors import DataError, DeviceError, WorkerError
 from naslab.execution import worker_pool
-from naslab.execution.executor import EpochDone, Executor, Finished, Happened, Printed
+from naslab.execution.executor import EpochDone, Executor, Finished, Happened, Printed, Taken
 from naslab.execution.local import WORKER_SETTINGS, LocalExecutor
 from naslab.study.outcome import Candidate
 
@@ -79,8 +80,13 @@ def run_all(executor: Executor, candidates: list[Candidate]) -> list[Happened]:
 def run_until(executor: Executor, path: Path) -> None:
     """Look after the workers, which finish nothing, until a file is there."""
     while not path.exists():
-        assert executor.wait(0.0) == []
+        assert besides_taken(executor.wait(0.0)) == []
         time.sleep(0.01)
+
+
+def besides_taken(happened: Sequence[Happened]) -> list[Happened]:
+    """What happened but that workers took candidates."""
+    return [event for event in happened if not isinstance(event, Taken)]
 
 
 def finished(happened: list[Happened]) -> list[Finished]:
@@ -132,8 +138,18 @@ def test_results_come_in_the_order_in_which_they_finish(make: Make, tmp_path: Pa
 def test_epochs_are_reported_before_the_estimate(make: Make, tmp_path: Path) -> None:
     with make(Scripted(str(tmp_path)), 1) as executor:
         happened = run_all(executor, [numbered_candidate(0)])
-    assert [type(event) for event in happened] == [EpochDone, EpochDone, Finished]
+    assert [type(event) for event in happened] == [Taken, EpochDone, EpochDone, Finished]
     assert [event.epoch.epoch for event in happened if isinstance(event, EpochDone)] == [0, 1]
+
+
+def test_who_takes_a_candidate_and_where_is_told_before_anything_else_of_it(make: Make, tmp_path: Path) -> None:
+    with make(Scripted(str(tmp_path)), 2) as executor:
+        happened = run_all(executor, meeting_candidates(tmp_path))
+    told = {event.candidate.trial: event for event in happened if isinstance(event, Taken)}
+    for each in finished(happened):
+        taken = told[each.candidate.trial]
+        assert (taken.worker, taken.node) == (each.estimate.worker, socket.gethostname())
+        assert [event for event in happened if event.candidate == each.candidate].index(taken) == 0
 
 
 def test_what_a_candidate_prints_is_passed_on_before_the_estimate(make: Make, tmp_path: Path) -> None:
@@ -201,7 +217,7 @@ def test_a_hanging_candidate_times_out_and_the_next_one_runs(make: Make, tmp_pat
         executor.submit(numbered_candidate(0, "hangs"))
         run_until(executor, run_file(tmp_path, 0))
         clock.now += 0.7
-        assert executor.wait(0.0) == []
+        assert besides_taken(executor.wait(0.0)) == []
         clock.now += 0.1
         [hung] = finished(executor.wait(1.0))
         [good] = finished(run_all(executor, [numbered_candidate(1)]))
@@ -216,7 +232,7 @@ def test_a_hanging_candidate_times_out_and_the_next_one_runs(make: Make, tmp_pat
 def test_epochs_of_a_candidate_that_times_out_are_kept(make: Make, tmp_path: Path, clock: StoppedClock) -> None:
     with make(Scripted(str(tmp_path)), 1, timeout_seconds=3.0) as executor:
         executor.submit(numbered_candidate(0, "hangs_late"))
-        assert [type(event) for event in executor.wait(1.0)] == [EpochDone]
+        assert [type(event) for event in besides_taken(executor.wait(1.0))] == [EpochDone]
         clock.now += 3.1
         [hung] = finished(executor.wait(1.0))
         [died] = finished(run_all(executor, [numbered_candidate(1, "dies")]))
@@ -264,7 +280,7 @@ def test_the_time_that_a_worker_takes_to_start_is_not_its_candidates(
         executor.submit(numbered_candidate(0))
         run_until(executor, run_file(tmp_path, PREPARATION))  # it has begun
         clock.now += 1.0
-        assert executor.wait(0.0) == []
+        assert besides_taken(executor.wait(0.0)) == []
         go.touch()
         result = next_finished(executor)
     assert result.estimate.failure is None

@@ -16,6 +16,7 @@ from naslab.space import SearchSpace, choice, load_space
 from naslab.space.genome import Genome
 from naslab.strategies.registry import make_strategy, strategy_names
 from naslab.strategies.strategy import Proposal, Strategy
+from naslab.study.finished import FinishedTrials
 from naslab.study.outcome import Candidate, Estimate, Failure, Fidelity, Outcome
 from naslab.study.problem import DataChoice, Limit, Objective, Problem
 from naslab.study.recipe import Recipe
@@ -155,8 +156,8 @@ def test_equal_seeds_agree_and_others_differ(name: str) -> None:
 
 
 @every_strategy
-@pytest.mark.parametrize("at_once", [True, False])
-def test_a_replayed_ledger_goes_on_as_if_nothing_had_happened(name: str, at_once: bool) -> None:
+@pytest.mark.parametrize("how", ["at once", "one by one", "by columns"])
+def test_a_replayed_ledger_goes_on_as_if_nothing_had_happened(name: str, how: str) -> None:
     problem = make_problem(objectives_of(name))
     strategy = make_strategy(name, problem, seed=5)
     flight: list[Candidate] = []
@@ -168,8 +169,8 @@ def test_a_replayed_ledger_goes_on_as_if_nothing_had_happened(name: str, at_once
             told.append(failed(candidate) if trial % 7 == 0 else trained(candidate))
             strategy.tell(told[-1:])
     fresh = make_strategy(name, problem, seed=5)
-    for part in [told] if at_once else [[outcome] for outcome in told]:
-        fresh.tell(part)
+    for part in [[outcome] for outcome in told] if how == "one by one" else [told]:
+        fresh.tell(FinishedTrials.of(part) if how == "by columns" else part)
     fresh.adopt(flight)
     assert [each.genome for each in fresh.ask(3)] == [each.genome for each in strategy.ask(3)]
 
@@ -265,6 +266,7 @@ def test_negative_seeds_are_refused() -> None:
         make_strategy("random", make_problem(), seed=-1)
 
 
+@pytest.mark.slow
 def test_better_than_random_where_macs_help() -> None:
     """Evolution, local search and bayes find a better median network than random search at equal budget.
 

@@ -90,6 +90,7 @@ def test_cells_that_are_the_same_graph_are_one_network() -> None:
     assert arch_id(one) == arch_id(other) != arch_id(third)
 
 
+@pytest.mark.slow
 def test_there_is_no_genome_of_another_cell(space: SearchSpace) -> None:
     arch = read_notation("|nor_conv_3x3~0|+|none~0|none~1|+|none~0|none~1|none~2|")
     wider = msgspec.structs.replace(arch.stages[-1], width=96)

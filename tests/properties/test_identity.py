@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import networkx as nx
+import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from networkx.algorithms import isomorphism as iso
@@ -111,6 +112,7 @@ def rewritten(draw: st.DrawFn, arch: ArchSpec) -> ArchSpec:
     return written if fits(written) else arch
 
 
+@pytest.mark.slow
 @PROPERTY
 @given(st.data())
 def test_identities_are_equal_where_the_lowered_networks_are(data: st.DataObject) -> None:
@@ -121,6 +123,7 @@ def test_identities_are_equal_where_the_lowered_networks_are(data: st.DataObject
             assert (arch_id(one) == arch_id(other)) == (spelled(one) == spelled(other))
 
 
+@pytest.mark.slow
 @settings(PROPERTY, max_examples=60)
 @given(archs(), st.data())
 def test_auxiliary_heads_count_as_they_lower(arch: ArchSpec, data: st.DataObject) -> None:

@@ -82,6 +82,7 @@ GROWABLE = (
 )
 
 
+@pytest.mark.slow
 @PROPERTY
 @given(st.data())
 def test_growing_preserves_the_function(data: st.DataObject) -> None:

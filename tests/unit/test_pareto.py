@@ -13,6 +13,7 @@ from hypothesis.extra.numpy import arrays
 from naslab.errors import SpecError
 from naslab.pareto import (
     crowding_distance,
+    crowding_of_fronts,
     dominates,
     hypervolume,
     hypervolume_contributions,
@@ -104,6 +105,18 @@ def test_hypervolume_never_shrinks_with_a_point(points: np.ndarray, more: np.nda
 def test_points_beyond_the_reference_add_nothing() -> None:
     assert hypervolume([[1, 5], [5, 1], [3, 0]], [3, 3]) == 0.0
     assert hypervolume(np.empty((0, 2)), [1, 1]) == 0.0
+
+
+@pytest.mark.parametrize("digits", [1, 8])
+@pytest.mark.parametrize("objectives", [1, 2, 4])
+def test_crowding_of_all_fronts_at_once_is_that_of_each(objectives: int, digits: int) -> None:
+    points = np.round(np.random.default_rng(objectives).normal(size=(60, objectives)), digits)
+    for losses in (points, np.where(points > 1.5, np.inf, points), points[:1], points[:0]):
+        ranks = non_dominated_ranks(losses)
+        found = crowding_of_fronts(losses, ranks)
+        for rank in set(ranks.tolist()):
+            assert np.array_equal(found[ranks == rank], crowding_distance(losses[ranks == rank]))
+        assert len(found) == len(losses)
 
 
 def test_crowding_by_hand() -> None:

@@ -13,7 +13,7 @@ from naslab.arch.block import (
 )
 from naslab.arch.plan import Dropout, Identity, Layer, Pool, Shape, concat, seq
 from naslab.arch.sides import Sides, pair_of, require_window, shown_sides
-from naslab.errors import SpecError
+from naslab.errors import SpecError, counted
 
 
 class DenseLayer(Block, frozen=True, tag="dense"):
@@ -43,7 +43,7 @@ class DenseLayer(Block, frozen=True, tag="dense"):
         in_width = shape[0]
         out_width = in_width + self.growth
         if width is not None and width != out_width:
-            raise SpecError("width", f"{in_width} + {self.growth} channels are {out_width}, got {width}")
+            raise SpecError("width", f"{in_width} + {counted(self.growth, 'channel')} are {out_width}, got {width}")
         if stride != 1:
             raise SpecError("stride", f"a dense layer keeps its sizes, got {shown_sides(stride)}")
         middle = in_width if self.bottleneck is None else scaled_width(self.growth, self.bottleneck)

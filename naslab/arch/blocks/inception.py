@@ -15,6 +15,7 @@ from naslab.arch.block import (
 )
 from naslab.arch.plan import Layer, Pool, Sequence, Shape, concat, seq
 from naslab.arch.sides import Sides, pair_of
+from naslab.errors import counted
 
 
 class BranchWidths(Spec, frozen=True, cache_hash=True):
@@ -45,7 +46,7 @@ class BranchWidths(Spec, frozen=True, cache_hash=True):
             require(
                 left >= 8,
                 "width",
-                f"a naive Inception cell on {in_width} channels needs at least {in_width + 8}, got {width}",
+                f"a naive Inception cell on {counted(in_width, 'channel')} needs at least {in_width + 8}, got {width}",
             )
             one, five = scaled_width(left, 2 / 7), scaled_width(left, 1 / 7)
             return cls(one=one, three=left - one - five, five=five)
@@ -115,7 +116,7 @@ class Inception(Block, frozen=True, tag="inception"):
         require(
             self.widths is None or width in (None, out_width),
             "width",
-            f"the branches make {out_width} channels, got {width}; leave the stage's width out",
+            f"the branches make {counted(out_width, 'channel')}, got {width}; leave the stage's width out",
         )
         gate = context.squeeze_excite(self.se, in_width, out_width)
         return cell if gate is None else seq(cell=cell, se=gate)

@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 from naslab.arch.block import Block, BlockActivation, Context, Spec, Width, require, require_positive
 from naslab.arch.plan import Concat, Layer, Pool, Residual, Shape, chain, seq
 from naslab.arch.sides import Sides, keeping, pair_of, require_sides, settle_sides, shown_sides
+from naslab.errors import counted
 
 
 class ConvStep(Spec, frozen=True, cache_hash=True, tag_field="type", tag="conv"):
@@ -85,7 +86,7 @@ class Parallel(Block, frozen=True, tag="parallel"):
         stack = self._stack(self.branches, shape[0], stride, context)
         made = _stacked_width(self.branches, shape[0])
         if self.residual_scale is None:
-            rule = f"the branches make {made} channels, got {width}; leave the stage's width out"
+            rule = f"the branches make {counted(made, 'channel')}, got {width}; leave the stage's width out"
             require(width in (None, made), "width", rule)
             return stack
         require(stride == 1, "stride", f"a residual cell keeps its sizes, got {shown_sides(stride)}")

@@ -13,6 +13,7 @@ from naslab.arch.block import (
 )
 from naslab.arch.plan import ChannelShuffle, ChannelSlice, Layer, Pool, Residual, Shape, concat, seq
 from naslab.arch.sides import Sides, pair_of, require_window
+from naslab.errors import counted
 
 
 class ShuffleUnit(Block, frozen=True, tag="shuffle"):
@@ -44,7 +45,7 @@ class ShuffleUnit(Block, frozen=True, tag="shuffle"):
         out_width = width or in_width
         adds = stride == 1 and out_width == in_width
         made = out_width if adds else out_width - in_width
-        rule = f"must be above the {in_width} channels that are stacked before the unit's, got {out_width}"
+        rule = f"must be above the {counted(in_width, 'channel')} that are stacked before the unit's, got {out_width}"
         require(made > 0, "width", rule)
         middle = scaled_width(out_width, self.ratio)
         require(middle % self.groups == 0, "groups", f"{self.groups} must divide the bottleneck's {middle} channels")

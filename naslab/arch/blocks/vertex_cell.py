@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 from naslab.arch.block import Block, BlockActivation, Context, require
 from naslab.arch.plan import ChannelSlice, Dag, Identity, Layer, Node, Pool, Shape
 from naslab.arch.sides import Sides, shown_sides
-from naslab.errors import SpecError
+from naslab.errors import SpecError, counted
 
 VertexOp: TypeAlias = Literal["conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3"]
 """The operations of NAS-Bench-101 by the names of its release, in its order."""
@@ -143,7 +143,7 @@ def vertex_channels(matrix: Matrix, out_width: int) -> list[int]:
     if leading:
         share, rest = divmod(out_width, len(leading))
         if not share:
-            raise SpecError("width", f"{len(leading)} vertices cannot share {out_width} channels")
+            raise SpecError("width", f"{len(leading)} vertices cannot share {counted(out_width, 'channel')}")
         for index, vertex in enumerate(leading):
             channels[vertex] = share + (index < rest)
     for vertex in range(last - 1, 0, -1):

@@ -18,10 +18,9 @@ from naslab.arch.declaration import (
 )
 from naslab.arch.layers.activation import Act, Identity
 from naslab.arch.layers.rearrangement import Flatten
-from naslab.arch.layers.words import counted
 from naslab.arch.span import POINT, Span, joined, then
 from naslab.arch.tally import part_counts, part_error
-from naslab.errors import SpecError
+from naslab.errors import SpecError, counted
 
 
 class Sequence(Layer, frozen=True, gc=False, cache_hash=True):
@@ -138,7 +137,7 @@ def _count_gate(layer: Gate, shape: Shape, keep: bool) -> Counts:
     out, params, macs, activations, peak, _ = part_counts("body", layer.body, shape, True)
     channels, height, width = shape
     if out[0] != channels:
-        raise SpecError("", f"the gate makes {out[0]} channels for {channels}")
+        raise SpecError("", f"the gate makes {counted(out[0], 'channel')} for {channels}")
     size = channels * height * width
     product = (size + size if keep else size) + out[0] * out[1] * out[2]
     return shape, params, macs, activations, product if product > peak else peak, POINT

@@ -19,7 +19,7 @@ from naslab.arch.layers.words import window
 from naslab.arch.live_maps import keeps_input
 from naslab.arch.span import WEIGHTED
 from naslab.arch.tally import no_room
-from naslab.errors import SpecError
+from naslab.errors import SpecError, counted
 
 
 class Conv(Layer, frozen=True, gc=False):
@@ -75,7 +75,7 @@ def is_depthwise(conv: Conv) -> bool:
 def _count_conv(layer: Conv, shape: Shape, keep: bool) -> Counts:
     channels, height, width = shape
     if channels != layer.in_channels:
-        raise SpecError("", f"takes {layer.in_channels} channels, got {channels}")
+        raise SpecError("", f"takes {counted(layer.in_channels, 'channel')}, got {channels}")
     kernel_h, kernel_w = layer.kernel
     stride_h, stride_w = layer.stride
     padding_h, padding_w = layer.padding
@@ -172,7 +172,7 @@ declare(
 def _count_channel_linear(layer: ChannelLinear, shape: Shape, keep: bool) -> Counts:
     channels, height, width = shape
     if channels != layer.in_features:
-        raise SpecError("", f"takes {layer.in_features} channels, got {channels}")
+        raise SpecError("", f"takes {counted(layer.in_features, 'channel')}, got {channels}")
     out = layer.out_features
     weights = channels * out
     area = height * width

@@ -45,10 +45,9 @@ from naslab.arch.declaration import (
 from naslab.arch.layers.activation import Act
 from naslab.arch.layers.combinators import Sequence
 from naslab.arch.layers.convolution import Conv
-from naslab.arch.layers.words import counted
 from naslab.arch.span import POINT, Span, joined, then
 from naslab.arch.tally import Tally, num_values, tally
-from naslab.errors import SpecError
+from naslab.errors import SpecError, counted
 
 Shapes: TypeAlias = AnySequence[Shape]
 

@@ -15,11 +15,10 @@ from naslab.arch.declaration import (
     keeps_channels,
     no_weights,
 )
-from naslab.arch.layers.words import counted
 from naslab.arch.live_maps import LiveMaps, Value, keeps_input
 from naslab.arch.span import POINT
 from naslab.arch.tally import num_values
-from naslab.errors import SpecError
+from naslab.errors import SpecError, counted
 
 
 class Norm(Layer, frozen=True, gc=False):
@@ -58,7 +57,7 @@ class ChannelScale(Layer, frozen=True, gc=False):
 def _count_norm(layer: Norm, shape: Shape, keep: bool) -> Counts:
     channels, height, width = shape
     if channels != layer.channels:
-        raise SpecError("", f"normalises {layer.channels} channels, got {channels}")
+        raise SpecError("", f"normalises {counted(layer.channels, 'channel')}, got {channels}")
     size = channels * height * width
     return shape, 2 * channels, 0, 0, size + size if keep else size, POINT
 
@@ -111,7 +110,7 @@ declare(
 
 def _count_channel_scale(layer: ChannelScale, shape: Shape, keep: bool) -> Counts:
     if layer.channels not in (1, shape[0]):
-        raise SpecError("", f"scales {layer.channels} channels, got {shape[0]}")
+        raise SpecError("", f"scales {counted(layer.channels, 'channel')}, got {shape[0]}")
     size = num_values(shape)
     return shape, layer.channels, 0, 0, size + size if keep else size, POINT
 

@@ -13,11 +13,10 @@ from naslab.arch.declaration import (
     moves,
     no_weights,
 )
-from naslab.arch.layers.words import counted
 from naslab.arch.live_maps import keeps_nothing, views_input
 from naslab.arch.span import POINT
 from naslab.arch.tally import num_values
-from naslab.errors import SpecError
+from naslab.errors import SpecError, counted
 
 
 class ChannelPad(Layer, frozen=True, gc=False):
@@ -85,7 +84,7 @@ declare(
 
 def _count_shuffle(layer: ChannelShuffle, shape: Shape, keep: bool) -> Counts:
     if shape[0] % layer.groups:
-        raise SpecError("", f"{layer.groups} groups must divide {shape[0]} channels")
+        raise SpecError("", f"{layer.groups} groups must divide {counted(shape[0], 'channel')}")
     return shape, 0, 0, 0, 2 * num_values(shape), POINT
 
 

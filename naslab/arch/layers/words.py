@@ -5,15 +5,6 @@ from __future__ import annotations
 from naslab.arch.declaration import HeightWidth
 
 
-def counted(number: int, noun: str, plural: str = "") -> str:
-    """A number with its noun.
-
-    >>> counted(1, "part"), counted(3, "branch", "branches")
-    ('1 part', '3 branches')
-    """
-    return f"{number} {noun if number == 1 else plural or noun + 's'}"
-
-
 def sides(pair: HeightWidth) -> str:
     """A height and a width.
 

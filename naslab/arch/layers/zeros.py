@@ -13,10 +13,10 @@ from naslab.arch.declaration import (
     moves,
     no_weights,
 )
-from naslab.arch.layers.words import counted
 from naslab.arch.live_maps import keeps_nothing
 from naslab.arch.span import POINT
 from naslab.arch.tally import num_values
+from naslab.errors import counted
 
 
 class Zeros(Layer, frozen=True, gc=False):

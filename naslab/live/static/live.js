@@ -95,16 +95,18 @@
       if (old && place.contains(old)) plot.replaceWith(old);
     }
     place.replaceChildren(holder.content);
-    await window.naslabPage.drawAll(place);
-    for (const plot of place.querySelectorAll(".plot")) {
-      if (plot.dataset.listens || !plot.on) continue;
-      plot.dataset.listens = "yes";
-      plot.on("plotly_click", (event) => {
-        const trial = event.points[0].customdata;
-        if (Number.isInteger(trial)) showTrial(trial);
-      });
-    }
+    await window.naslabPage.drawNear(place);
   }
+
+  document.addEventListener("drawn", (event) => {
+    const plot = event.target;
+    if (plot.dataset.listens) return;
+    plot.dataset.listens = "yes";
+    plot.on("plotly_click", (clicked) => {
+      const trial = clicked.points[0].customdata;
+      if (Number.isInteger(trial)) showTrial(trial);
+    });
+  });
 
   const dialog = make("dialog", { "aria-label": "A network" });
 
@@ -133,7 +135,7 @@
     place.append(make("div", { class: "bar" }, all, state, lost));
     const parts = new Map();
     const order = ["headline", "now", "thinned", "front", "progress", "converged", "rungs", "curves", "failures", "workers", "choices",
-      "importance", "family", "parallel", "candidates", "facts"];
+      "importance", "family", "law", "parallel", "candidates", "facts"];
     for (const name of order) {
       const part = make("section", { "data-part": name });
       parts.set(name, part);

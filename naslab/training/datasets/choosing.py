@@ -8,14 +8,14 @@ from typing import Any
 import msgspec
 
 from naslab.study.data_choice import DataChoice
-from naslab.training.datasets.doors import STORED
+from naslab.training.datasets.dataset_readers import STORED
 from naslab.training.datasets.given import Data
 from naslab.training.datasets.info import checked_facts
 from naslab.training.datasets.store import store_data
 
 
 def choose_data(asked: str | DataChoice | Data | Any, data_dir: str | Path | None = None) -> DataChoice:
-    """The choice that a name, a choice, `Data` or a torch data set stands for, with the fingerprint of its content.
+    """The choice that is `asked` for, by name, as a choice, as `Data` or a torch data set, with its fingerprint.
 
     All of the data, the test part too, is read or listed and checked here. Raises `DataError` for data that are
     missing, damaged or not of one form, and `UnknownNameError` for a name of no data set.

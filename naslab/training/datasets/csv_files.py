@@ -2,7 +2,8 @@
 
 The first column, or that called `path`, `file`, `filename` or `image`, holds the paths, relative to the table's folder.
 A column `split` or `part` says of each line which part it is of. All other columns are labels: texts or whole numbers
-in one column are classes, several columns of 0 and 1 are several labels, other numbers are targets.
+in one column are classes, several columns of 0 and 1 are several labels, other numbers are targets. With the task
+`multilabel` texts hold several labels each, as `cat;dog`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from naslab.errors import DataError, shown
 from naslab.reading import Line, read_rows
 from naslab.study.task import Task
 from naslab.training.datasets.arrays import Part
-from naslab.training.datasets.folder_parts import ENDINGS, NAMES, TEST_FRACTION, TEST_SEED, Listing
+from naslab.training.datasets.folder_parts import ENDINGS, NAMES, TEST_FRACTION, TEST_SEED, PartFiles
 from naslab.training.datasets.labels import Labels, read_labels, strata
 from naslab.training.datasets.split import split_indices
 
@@ -26,7 +27,7 @@ SPLITS = ("split", "part", "subset", "fold")
 SHOWN_MISSING = 3
 
 
-def list_csv(path: Path, task: Task | None = None, own_validation: bool = True) -> tuple[dict[Part, Listing], Labels]:
+def list_csv(path: Path, task: Task | None = None, own_validation: bool = True) -> tuple[dict[Part, PartFiles], Labels]:
     """The files of each part of a table, and what its labels mean.
 
     `task` says what they mean where they do not tell, `own_validation` whether a validation part is one; without, its
@@ -48,11 +49,12 @@ def list_csv(path: Path, task: Task | None = None, own_validation: bool = True) 
     parts = _parts(path, lines, split)
     rows = {part: [lines[index] for index in chosen] for part, chosen in parts.items()}
     given = {part: _values(each, values, task) for part, each in rows.items()}
-    several = [names[index] for index in values] if len(values) > 1 else None
+    are_numbers = all(each.dtype.kind != "U" for each in given.values())
+    several = [names[index] for index in values] if len(values) > 1 and are_numbers else None
     read = read_labels(str(path), given, task, several)
     labels = dict(zip(parts, read.parts, strict=True))
     found = {
-        part: Listing([files[index] for index in chosen], labels[part], list(read.classes))
+        part: PartFiles([files[index] for index in chosen], labels[part], list(read.classes))
         for part, chosen in parts.items()
     }
     if "test" not in found and "validation" in found:
@@ -62,11 +64,11 @@ def list_csv(path: Path, task: Task | None = None, own_validation: bool = True) 
     return (found if "test" in found else found | _split(found["train"], read.task)), read
 
 
-def _split(train: Listing, task: Task) -> dict[Part, Listing]:
+def _split(train: PartFiles, task: Task) -> dict[Part, PartFiles]:
     kept, held_out = split_indices(strata(train.labels, task), TEST_FRACTION, TEST_SEED)
     return {
-        "train": Listing([train.files[index] for index in kept], train.labels[kept], train.classes),
-        "test": Listing([train.files[index] for index in held_out], train.labels[held_out], train.classes),
+        "train": PartFiles([train.files[index] for index in kept], train.labels[kept], train.classes),
+        "test": PartFiles([train.files[index] for index in held_out], train.labels[held_out], train.classes),
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from naslab.errors import counted
 from naslab.study.task import TASKS, Task
 
 
@@ -39,6 +40,7 @@ class DataFacts(msgspec.Struct, frozen=True, kw_only=True):
         what = {"classification": "classes", "multilabel": "labels", "regression": "targets"}[self.task]
         channels = f"{self.channels} channel" + "s" * (self.channels != 1)
         return (
-            f"{self.num_train:,} training images of {channels} and {self.height} x {self.width} {kind} pixels, "
+            f"{counted(self.num_train, 'training image', form=',')} of {channels} and {self.height} x "
+            f"{self.width} {kind} pixels, "
             f"{self.num_classes} {what} ({TASKS[self.task].words})"
         )

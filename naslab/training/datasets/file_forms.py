@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from naslab.errors import DataError
+from naslab.errors import DataError, counted
 from naslab.training.datasets import tiff
 from naslab.training.datasets.arrays import cached_array, fingerprint
 from naslab.training.datasets.threads import mapped
@@ -70,7 +70,7 @@ def form_of(files: Sequence[Path]) -> FileForm:
     else:
         most, least = max(found), min(found)
         raise DataError(
-            f"{one(channels == most)} has {most} channels and {one(channels == least)} has {least}: "
+            f"{one(channels == most)} has {counted(most, 'channel')} and {one(channels == least)} has {least}: "
             "images of one data set must have as many"
         )
     return FileForm(int(common), bool((known & (depths != DEPTH_8)).any()))
@@ -80,7 +80,7 @@ def _headers(files: list[Path]) -> NDArray[np.int64]:
     """Channels and depth of each file, of shape (files, 2); 0 channels where the header cannot be read."""
     if not files:
         return np.zeros((0, 2), np.int64)
-    return cached_array(f"headers-{fingerprint(files)}", lambda: np.array(mapped(_header_or_none, files), np.int64))
+    return cached_array(f"headers2-{fingerprint(files)}", lambda: np.array(mapped(_header_or_none, files), np.int64))
 
 
 def _header_or_none(path: Path) -> tuple[int, int]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-from naslab.errors import DataError, SpecError, StudyError
+from naslab.errors import DataError, SpecError, StudyError, counted
 from naslab.metrics import ACCURACY, TOP5_ACCURACY, Metric
 from naslab.study.data_choice import DataChoice
 from naslab.study.recipe import Recipe
 from naslab.study.task import TASKS
-from naslab.training.datasets.doors import is_from_outside
+from naslab.training.datasets.dataset_readers import is_from_outside
 from naslab.training.datasets.facts import DataFacts
 from naslab.training.datasets.image_folder import is_files, open_files
 from naslab.training.datasets.info import facts_of
@@ -40,7 +40,7 @@ def require_of_task(row: Metric, facts: DataFacts) -> None:
         told = ", ".join(each.name for each in measured)
         raise StudyError(f"{row.name} is not measured on {TASKS[facts.task].words} ({facts.task}): there are {told}")
     if row == TOP5_ACCURACY and facts.num_classes <= FEW:
-        raise StudyError(f"{row.name} is 100 % with {facts.num_classes} classes: leave it out")
+        raise StudyError(f"{row.name} is 100 % with {counted(facts.num_classes, 'class', 'classes')}: leave it out")
     if row is not ACCURACY:
         require_torchmetrics(f"measuring {row.name}")
 
@@ -84,6 +84,8 @@ def require_split(choice: DataChoice, data_dir: str | Path | None = None) -> Non
         return
     facts = facts_of(choice, data_dir)
     if len(labels) < 2:
-        raise DataError(f"{choice.name} has {len(labels)} training images: at least 2 are needed, one to validate on")
+        raise DataError(
+            f"{choice.name} has {counted(len(labels), 'training image')}: at least 2 are needed, one to validate on"
+        )
     if not (facts.has_validation and choice.own_validation):
         split_indices(strata(labels, facts.task), choice.validation_fraction, 0)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from naslab.errors import DataError
+from naslab.errors import DataError, counted
 from naslab.training.datasets.arrays import Part
 from naslab.training.datasets.foreign import own_files, own_folders
 from naslab.training.datasets.split import split_indices
@@ -24,7 +24,7 @@ NAMES: dict[Part, tuple[str, ...]] = {
 """How the folder of a part is called, in whatever case."""
 
 
-class Listing(NamedTuple):
+class PartFiles(NamedTuple):
     """The image files of a part, their `labels`, and the names of all classes in order.
 
     `labels` are int64 of shape (files,), or float32 of shape (files, labels) of a table of several labels or numbers.
@@ -37,7 +37,7 @@ class Listing(NamedTuple):
     num_skipped: int = 0
 
 
-def list_folder(root: Path, own_validation: bool = True) -> dict[Part, Listing]:
+def list_folder(root: Path, own_validation: bool = True) -> dict[Part, PartFiles]:
     """The files of each part of a folder of images, those that cannot be read among them.
 
     Without a test part the validation part is that, and without both a fixed stratified fifth of the training images;
@@ -54,7 +54,7 @@ def list_folder(root: Path, own_validation: bool = True) -> dict[Part, Listing]:
     if not own_validation:
         folders.pop("validation", None)
     train = _list_classes(folders["train"])
-    parts: dict[Part, Listing] = {"train": train}
+    parts: dict[Part, PartFiles] = {"train": train}
     if "test" in folders:
         parts["test"] = _list_part(folders, "test", train)
     else:
@@ -79,23 +79,23 @@ def _folders_of_parts(root: Path) -> dict[Part, Path]:
     return found
 
 
-def _list_part(folders: dict[Part, Path], part: Part, train: Listing) -> Listing:
+def _list_part(folders: dict[Part, Path], part: Part, train: PartFiles) -> PartFiles:
     listing = _list_classes(folders[part])
     for odd in sorted(set(train.classes) ^ set(listing.classes)):
         raise DataError(f"the class '{odd}' is in only one of {folders['train']} and {folders[part]}")
     return listing
 
 
-def _split(whole: Listing) -> dict[Part, Listing]:
+def _split(whole: PartFiles) -> dict[Part, PartFiles]:
     kept, held_out = split_indices(whole.labels, TEST_FRACTION, TEST_SEED)
     chosen: dict[Part, NDArray[np.int64]] = {"train": kept, "test": held_out}
     return {
-        part: Listing([whole.files[index] for index in numbers], whole.labels[numbers], whole.classes)
+        part: PartFiles([whole.files[index] for index in numbers], whole.labels[numbers], whole.classes)
         for part, numbers in chosen.items()
     }
 
 
-def _list_classes(root: Path) -> Listing:
+def _list_classes(root: Path) -> PartFiles:
     """One class a folder, in the order of their names."""
     folders = own_folders(root)
     if len(folders) < 2:
@@ -105,7 +105,9 @@ def _list_classes(root: Path) -> Listing:
     for label, folder in enumerate(folders):
         images = own_files(folder, ENDINGS)
         if len(images) < 2:
-            raise DataError(f"the class folder {folder} holds {len(images)} images: a class needs at least 2")
+            raise DataError(
+                f"the class folder {folder} holds {counted(len(images), 'image')}: a class needs at least 2"
+            )
         files.extend(images)
         labels.extend([label] * len(images))
-    return Listing(files, np.asarray(labels, np.int64), [folder.name for folder in folders])
+    return PartFiles(files, np.asarray(labels, np.int64), [folder.name for folder in folders])

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from naslab.errors import DataError, shown
+from naslab.errors import DataError, counted, shown
 from naslab.study.task import TASKS, Task
 from naslab.training.datasets.forms import Layout, channels_last, kind_of, require_finite
 
@@ -65,7 +65,7 @@ class Data:
         self.classes = None if named is None else tuple(map(_class_name, named))
 
     def __repr__(self) -> str:
-        told = ", ".join(f"{name}: {len(part)} images" for name, part in self.parts.items())
+        told = ", ".join(f"{name}: {counted(len(part), 'image')}" for name, part in self.parts.items())
         return f"Data({told})"
 
 
@@ -137,7 +137,9 @@ def part_of(part: str, value: Any) -> GivenPart:
     if _is_pair(value):
         images, labels = (_array(each) for each in value)
         if len(images) != len(labels):
-            raise DataError(f"{part} has {len(images)} images and {len(labels)} labels: must be as many")
+            raise DataError(
+                f"{part} has {counted(len(images), 'image')} and {counted(len(labels), 'label')}: must be as many"
+            )
         if not len(images):
             raise DataError(f"{part} has no images")
         return ArrayPart(images, labels)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from naslab.arch.bounds import MAX_SIDE
-from naslab.errors import DataError, shown
+from naslab.errors import DataError, counted, shown
 from naslab.study.data_choice import FOLDER as IMAGE_FOLDER
 from naslab.study.data_choice import DataChoice
 from naslab.study.task import Task
@@ -26,7 +26,7 @@ from naslab.training.datasets.arrays import ImageArrays, Part, cached_array, cac
 from naslab.training.datasets.csv_files import list_csv
 from naslab.training.datasets.facts import DataFacts
 from naslab.training.datasets.file_forms import COLOURED, FileForm, form_of
-from naslab.training.datasets.folder_parts import Listing as Listing
+from naslab.training.datasets.folder_parts import PartFiles as PartFiles
 from naslab.training.datasets.folder_parts import list_folder
 from naslab.training.datasets.threads import mapped
 
@@ -47,7 +47,7 @@ class FolderChoice(NamedTuple):
 class ImageFiles(NamedTuple):
     """A data set in files: its parts, what its labels mean, and the form and size that all images get."""
 
-    parts: dict[Part, Listing]
+    parts: dict[Part, PartFiles]
     task: Task
     form: FileForm
     height: int
@@ -161,7 +161,7 @@ def require_readable(files: ImageFiles, part: Part) -> None:
             reasons.append(str(error))
     more = f", and {bad.size - len(reasons)} more" if bad.size > len(reasons) else ""
     raise DataError(
-        f"{'; '.join(reasons)}{more} ({bad.size} of {len(paths)} files of {part}); mend them, "
+        f"{'; '.join(reasons)}{more} ({bad.size} of {counted(len(paths), 'file')} of {part}); mend them, "
         "or leave out what cannot be read (--skip-unreadable)"
     )
 
@@ -182,7 +182,7 @@ def read_files(choice: DataChoice, part: Part) -> ImageArrays:
     return ImageArrays(images, listing.labels)
 
 
-def _readable(root: Path, part: Part, listing: Listing, form: FileForm, task: Task) -> Listing:
+def _readable(root: Path, part: Part, listing: PartFiles, form: FileForm, task: Task) -> PartFiles:
     is_bad = unreadable_files(listing.files, form).astype(bool)
     kept = [path for path, bad in zip(listing.files, is_bad, strict=True) if not bad]
     labels = listing.labels[~is_bad]
@@ -192,7 +192,7 @@ def _readable(root: Path, part: Part, listing: Listing, form: FileForm, task: Ta
             raise DataError(f"{root} holds too few images of class '{listing.classes[label]}' that can be read")
     elif len(kept) < least:
         raise DataError(f"{root} holds too few images of {part} that can be read")
-    return Listing(kept, labels, listing.classes, int(is_bad.sum()))
+    return PartFiles(kept, labels, listing.classes, int(is_bad.sum()))
 
 
 def _decode(files: ImageFiles, part: Part) -> ImageArrays:
@@ -232,7 +232,7 @@ def unreadable_files(files: list[Path], form: FileForm = COLOURED) -> NDArray[np
 
     key = "" if form == COLOURED else f"{form.channels}{'f' if form.is_float else ''}-"
     return cached_array(
-        f"unreadable-{key}{fingerprint(files)}", lambda: np.array(mapped(is_unreadable, files), np.uint8)
+        f"unreadable2-{key}{fingerprint(files)}", lambda: np.array(mapped(is_unreadable, files), np.uint8)
     )
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from naslab.errors import UnknownNameError
 from naslab.study.data_choice import DataChoice
-from naslab.training.datasets.doors import door_names, is_from_outside, open_stored
+from naslab.training.datasets.dataset_readers import is_from_outside, names_from_elsewhere, open_stored
 from naslab.training.datasets.facts import DataFacts
 from naslab.training.datasets.image_folder import checked_files, files_facts, is_files
 
@@ -34,12 +34,16 @@ DATASETS: dict[str, DatasetInfo] = {
 
 
 def dataset_names() -> tuple[str, ...]:
-    """What a data set may be called, in the order of help texts: the known ones, and how all others are written."""
-    return (*DATASETS, *door_names())
+    """What a data set may be called, in the order of help texts: the known ones, and how all others are written.
+
+    >>> dataset_names()[:5]
+    ('digits', 'fashion_mnist', 'cifar10', 'cifar100', 'image_folder:PATH')
+    """
+    return (*DATASETS, *names_from_elsewhere())
 
 
 def dataset_facts(name: str, data_dir: str | Path | None = None) -> DataFacts:
-    """What the data set of a name is. Raises `UnknownNameError` for a name of none, `DataError` for what is not one.
+    """What the data set `name` is. Raises `UnknownNameError` for a name of none, `DataError` for what is not one.
 
     >>> print(dataset_facts("digits"))
     1,438 training images of 1 channel and 8 x 8 8-bit pixels, 10 classes (one label an image)
@@ -48,9 +52,13 @@ def dataset_facts(name: str, data_dir: str | Path | None = None) -> DataFacts:
 
 
 def facts_of(choice: DataChoice, data_dir: str | Path | None = None) -> DataFacts:
-    """What the data of a choice are, of image files from their listing and headers, in `data_dir` where they are there.
+    """What the data of a `choice` are, of image files from their listing and headers.
 
+    Data known by name are not looked at; `data_dir` is for those from elsewhere that lie in the folder of data sets.
     Raises `UnknownNameError` for a name of no data set and `DataError` for data that are missing or not of one form.
+
+    >>> facts_of(DataChoice(name="cifar100")).num_classes
+    100
     """
     name = choice.name
     if is_files(name):
@@ -74,9 +82,13 @@ def _as_written(name: str) -> str:
 
 
 def checked_facts(choice: DataChoice, data_dir: str | Path | None = None) -> DataFacts:
-    """What the data of a choice are, after a look at all of them, with the fingerprint of their content.
+    """What the data of a `choice` are, after a look at all of them, with the fingerprint of their content.
 
-    Raises `DataError` and `UnknownNameError` as `facts_of` does, and `DataError` for files that cannot be read.
+    Those known by name are not looked at and have none. Raises `DataError` and `UnknownNameError` as `facts_of` does,
+    and `DataError` for files that cannot be read.
+
+    >>> checked_facts(DataChoice(name="digits")).fingerprint
+    ''
     """
     if is_files(choice.name):
         return checked_files(choice)
@@ -84,7 +96,7 @@ def checked_facts(choice: DataChoice, data_dir: str | Path | None = None) -> Dat
 
 
 def dataset_info(name: str) -> DatasetInfo:
-    """The shape, classes and training images of a data set, without torch and without decoding.
+    """The shape, classes and training images of the data set `name`, without torch and without decoding.
 
     Raises `UnknownNameError` for a name of no data set and `DataError` for a folder that holds no images by class.
 

@@ -8,11 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from naslab.errors import DataError, shown
+from naslab.errors import DataError, counted, shown
 from naslab.reading import whole_number
 from naslab.study.task import TASKS, Task
 
 MOST_CLASSES = 100_000
+SEPARATORS = (";", "|")
+"""What stands between several labels in one text; where a text has none of these, commas, and else spaces, do."""
 
 
 class Labels(NamedTuple):
@@ -35,22 +37,32 @@ def read_labels(
     `name` is what messages call it. By themselves integers and texts of shape (images,) are classes, tables of 0 and 1
     of shape (images, labels) are several labels, other numbers of shape (images,) or (images, targets) are targets;
     `task` says so where they do not tell. `classes` are the names of the classes from 0, in order; texts name their
-    own. Raises `DataError` for labels that are none of these.
+    own. For several labels (`multilabel`) a text may name them all, as `cat;dog`: by semicolons or bars, else commas,
+    else spaces, an empty one for none; without `task` such texts are refused, for they may be classes. Raises
+    `DataError` for labels that are none of these.
 
     >>> read_labels("mine", {"train": ["cat", "dog", "cat"]}).classes
     ('cat', 'dog')
+    >>> read_labels("mine", {"train": ["cat;dog", "", "cat"]}, "multilabel").parts[0].tolist()
+    [[1.0, 1.0], [0.0, 0.0], [1.0, 0.0]]
     """
     arrays = {part: _plain(name, part, each) for part, each in parts.items()}
     first = next(iter(arrays.values()))
     for part, each in arrays.items():
         if each.ndim != first.ndim or each.shape[1:] != first.shape[1:]:
             raise DataError(f"{name}: labels of {part} have the shape {each.shape}, those of train {first.shape}")
+    if task is None:
+        _refuse_joined(name, arrays)
     found = task or _told_by(arrays)
+    if found == "multilabel" and any(each.dtype.kind == "U" for each in arrays.values()):
+        return _named(name, arrays, classes)
     if found == "classification":
         return _classes(name, arrays, classes)
     numbers = tuple(_numbers(name, part, each, found) for part, each in arrays.items())
     if classes is not None and len(classes) != numbers[0].shape[1]:
-        raise DataError(f"{name}: {len(classes)} names for {numbers[0].shape[1]} columns of labels; name each")
+        raise DataError(
+            f"{name}: {len(classes)} names for {counted(numbers[0].shape[1], 'column')} of labels; name each"
+        )
     return Labels(found, numbers, tuple(map(str, classes or ())))
 
 
@@ -63,7 +75,13 @@ def strata(labels: NDArray[Any], task: Task) -> NDArray[np.int64]:
 
 
 def _plain(name: str, part: str, labels: Any) -> NDArray[Any]:
-    array = np.asarray(labels)
+    try:
+        array = np.asarray(labels)
+    except ValueError:  # rows of different lengths
+        raise DataError(
+            f"{name}: labels of {part} must be one an image, or as many for each, got {shown(repr(labels[0]))} first; "
+            "for several labels write a table of 0 and 1, or texts as 'cat;dog' with task 'multilabel'"
+        ) from None
     if array.dtype.kind not in "biufUS":
         raise DataError(
             f"{name}: labels of {part} must be numbers or texts, got {array.dtype} "
@@ -76,6 +94,52 @@ def _plain(name: str, part: str, labels: Any) -> NDArray[Any]:
             f"{name}: labels of {part} must have the shape (images,) or (images, labels), got {array.shape}"
         )
     return array.astype(str) if array.dtype.kind == "S" else array
+
+
+def _refuse_joined(name: str, arrays: dict[str, NDArray[Any]]) -> None:
+    """Raise `DataError` for texts that may be several labels in one."""
+    for part, each in arrays.items():
+        texts = each.ravel().tolist() if each.dtype.kind == "U" else []
+        joined = next((text for text in texts if any(mark in text for mark in SEPARATORS)), None)
+        if joined is not None:
+            raise DataError(
+                f"{name}: the label '{shown(joined)}' of {part} may be several: say task 'multilabel' "
+                "(--task multilabel) to read it so, or 'classification' to make each text one class"
+            )
+
+
+def _named(name: str, arrays: dict[str, NDArray[Any]], classes: Sequence[str] | None) -> Labels:
+    """Several labels by their names: of each image those in its text, or in its row of texts."""
+    texts = {part: each.astype(str) for part, each in arrays.items()}
+    flat = [text for each in texts.values() for text in each.ravel().tolist()]
+    marks = SEPARATORS if any(mark in text for mark in SEPARATORS for text in flat) else (",",)
+    mark = next((mark for mark in marks if any(mark in text for text in flat)), None)
+
+    def split(text: str) -> list[str]:
+        return [found for each in text.split(mark) if (found := each.strip())]
+
+    rows = {
+        part: [
+            {label for text in (row if isinstance(row, list) else [row]) for label in split(text)}
+            for row in each.tolist()
+        ]
+        for part, each in texts.items()
+    }
+    names = _in_order(np.array([label for part in rows.values() for labels in part for label in labels], str))
+    known = names if classes is None else tuple(map(str, classes))
+    odd = sorted(set(names) - set(known))
+    if odd:
+        raise DataError(f"{name}: the label '{shown(odd[0])}' is none of those named, {', '.join(known)}")
+    if len(known) < 2:
+        raise DataError(f"{name}: needs at least 2 different labels for multilabel, got {', '.join(known) or 'none'}")
+    places = {label: place for place, label in enumerate(known)}
+    tables = []
+    for part in rows.values():
+        table = np.zeros((len(part), len(known)), np.float32)
+        for row, labels in zip(table, part, strict=True):
+            row[[places[label] for label in sorted(labels)]] = 1
+        tables.append(table)
+    return Labels("multilabel", tuple(tables), known)
 
 
 def _told_by(arrays: dict[str, NDArray[Any]]) -> Task:
@@ -151,5 +215,7 @@ def _checked(name: str, coded: dict[str, NDArray[np.int64]], names: tuple[str, .
         lacking = np.flatnonzero(np.bincount(each, minlength=count) == 0)
         if lacking.size:
             few = ", ".join(names[label] if names else str(label) for label in lacking[:5])
-            raise DataError(f"{name}: {part} has no image of {lacking.size} of {count} classes ({few}); {mend}")
+            raise DataError(
+                f"{name}: {part} has no image of {lacking.size} of {counted(count, 'class', 'classes')} ({few}); {mend}"
+            )
     return names

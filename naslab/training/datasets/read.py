@@ -11,8 +11,8 @@ from naslab.errors import DataError
 from naslab.study.data_choice import DataChoice
 from naslab.training.datasets.arrays import ImageArrays, Part
 from naslab.training.datasets.cifar import read_cifar
+from naslab.training.datasets.dataset_readers import is_from_outside, open_stored
 from naslab.training.datasets.digits import read_digits
-from naslab.training.datasets.doors import is_from_outside, open_stored
 from naslab.training.datasets.fashion_mnist import read_fashion_mnist
 from naslab.training.datasets.image_folder import is_files, read_files
 from naslab.training.datasets.info import facts_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from naslab.errors import DataError
+from naslab.errors import DataError, counted
 
 Indices = NDArray[np.int64]
 
@@ -21,7 +21,7 @@ def subset_indices(labels: Indices, count: int, seed: int) -> Indices:
     """
     classes, sizes = np.unique(labels, return_counts=True)
     if not classes.size <= count <= labels.size:
-        raise DataError(f"a subset of {count} images: must be {classes.size} (one a class) to {labels.size}")
+        raise DataError(f"a subset of {counted(count, 'image')}: must be {classes.size} (one a class) to {labels.size}")
     exact = sizes * count / labels.size
     quota = np.maximum(np.floor(exact).astype(np.int64), 1)
     order = np.argsort(quota - exact, kind="stable")

@@ -1,7 +1,8 @@
 """TIFF files of any number of bands and depth, which Pillow cuts to three bands or does not read.
 
-The first image of a file of either byte order is read, in strips or tiles, bands together or apart, not compressed or
-by deflate, LZW or PackBits.
+The image of a file of either byte order is read, also of a BigTIFF, in strips or tiles, bands together or apart, not
+compressed or by deflate, LZW or PackBits. Smaller copies and masks behind it are left aside; a file of several images
+is refused.
 """
 
 from __future__ import annotations
@@ -15,18 +16,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from naslab.arch.bounds import MAX_CHANNELS, MAX_SIDE
+from naslab.errors import counted
 
-TYPES = {1: "B", 3: "H", 4: "I"}
+TYPES = {1: "B", 3: "H", 4: "I", 16: "Q"}
 FORMATS = {1: "u", 2: "i", 3: "f"}
 NONE, LZW, DEFLATE, OLD_DEFLATE, PACK_BITS = 1, 5, 8, 32946, 32773
 ALPHA = (1, 2)
+REDUCED, MASK = 1, 4
+"""Bits of the tag 254: an image that is a smaller copy of another one, or its mask."""
 MOST_TAGS = 4096
+MOST_PAGES = 1000
 MOST_PARTS = 1_000_000
 MOST_BYTES = 2**31
 
 
 class TiffHeader(NamedTuple):
-    """The form of a TIFF's first image, and its tags by number: tuples of integers."""
+    """The form of a TIFF's image, and its tags by number: tuples of integers."""
 
     width: int
     height: int
@@ -38,37 +43,30 @@ class TiffHeader(NamedTuple):
 
     @property
     def is_raw(self) -> bool:
-        """Whether it is read here: more than 8 bits in several bands, or bands that are no colours."""
+        """Whether it is read here: more than 8 bits in several bands, bands that are no colours, or odd numbers."""
         photometric = self.tags.get(262, (1,))[0]
         alphas = sum(each in ALPHA for each in self.tags.get(338, ()))
         colours = {0: 1, 1: 1, 2: 3, 3: 1, 5: 4, 6: 3, 8: 3}.get(photometric, 0)
         if photometric in (0, 1, 2) and self.bands > 1 and self.bits > 8:
             return True
+        if photometric in (0, 1) and self.bands == 1:  # Pillow takes signed bytes for others, and lacks these depths
+            return (self.number, self.bits) in (("i", 8), ("f", 16), ("f", 64), ("u", 64), ("i", 64))
         return self.bands > 1 and self.bands != colours and not (alphas == 1 and self.bands == colours + 1)
 
 
 def read_header(path: Path) -> TiffHeader:
-    """The form of a file. Raises `ValueError` for what is no TIFF, or has no image within the bounds."""
+    """The form of a file. Raises `ValueError` for what is no TIFF, has no image within the bounds, or several."""
     with open(path, "rb") as file:
-        start = file.read(8)
-        if start[:4] not in (b"II*\0", b"MM\0*"):
-            raise ValueError("it is no TIFF file (BigTIFF is not read)")
+        start = file.read(16)
+        is_big = start[:4] in (b"II+\0", b"MM\0+")
+        if not is_big and start[:4] not in (b"II*\0", b"MM\0*"):
+            raise ValueError("it is no TIFF file")
         order = "<" if start[:2] == b"II" else ">"
-        file.seek(struct.unpack(f"{order}I", start[4:])[0])
-        (count,) = struct.unpack(f"{order}H", _exactly(file, 2))
-        if count > MOST_TAGS:
-            raise ValueError(f"its directory has {count} entries")
-        entries = _exactly(file, 12 * count)
-        tags: dict[int, tuple[int, ...]] = {}
-        for place in range(count):
-            tag, kind, number, value = struct.unpack(f"{order}HHI4s", entries[12 * place : 12 * place + 12])
-            if kind not in TYPES or number > MOST_PARTS:
-                continue
-            size = struct.calcsize(f"{order}{number}{TYPES[kind]}")
-            if size > 4:
-                file.seek(struct.unpack(f"{order}I", value)[0])
-                value = _exactly(file, size)
-            tags[tag] = struct.unpack(f"{order}{number}{TYPES[kind]}", value[:size])
+        if len(start) < (16 if is_big else 8):
+            raise ValueError("it is cut short")
+        place = struct.unpack(f"{order}Q", start[8:])[0] if is_big else struct.unpack(f"{order}I", start[4:8])[0]
+        tags, following = _directory(file, order, place, is_big)
+        _require_one_image(file, order, following, is_big)
     missing = [tag for tag in (256, 257) if not tags.get(tag)]
     if missing:
         raise ValueError("it has no size")
@@ -81,8 +79,44 @@ def read_header(path: Path) -> TiffHeader:
     return TiffHeader(width, height, bands, bits[0], FORMATS.get(formats[0], "?"), order, tags)
 
 
+def _directory(file: Any, order: str, place: int, is_big: bool) -> tuple[dict[int, tuple[int, ...]], int]:
+    """The whole numbers among the tags of the image at a place, and the place of the next image; 0 where none is."""
+    file.seek(place)
+    counted, entry, offset = ("Q", "HHQ8s", "Q") if is_big else ("H", "HHI4s", "I")
+    (count,) = struct.unpack(f"{order}{counted}", _exactly(file, struct.calcsize(f"{order}{counted}")))
+    if count > MOST_TAGS:
+        raise ValueError(f"its directory has {count} entries")
+    size = struct.calcsize(f"{order}{entry}")
+    entries = _exactly(file, size * count)
+    (following,) = struct.unpack(f"{order}{offset}", _exactly(file, struct.calcsize(f"{order}{offset}")))
+    tags: dict[int, tuple[int, ...]] = {}
+    for first in range(0, size * count, size):
+        tag, kind, number, value = struct.unpack(f"{order}{entry}", entries[first : first + size])
+        if kind not in TYPES or number > MOST_PARTS:
+            continue
+        taken = struct.calcsize(f"{order}{number}{TYPES[kind]}")
+        if taken > len(value):
+            file.seek(struct.unpack(f"{order}{offset}", value)[0])
+            value = _exactly(file, taken)
+        tags[tag] = struct.unpack(f"{order}{number}{TYPES[kind]}", value[:taken])
+    return tags, following
+
+
+def _require_one_image(file: Any, order: str, place: int, is_big: bool) -> None:
+    """Raise `ValueError` where another whole image is at a place, or follows there: it would be left out unseen."""
+    pages = 1
+    while place and pages < MOST_PAGES:
+        tags, place = _directory(file, order, place, is_big)
+        if not tags.get(254, (0,))[0] & (REDUCED | MASK):
+            raise ValueError(
+                "it holds several images, of which one would be read: write each to a file of its own, or all of them "
+                "as the channels of a .npy"
+            )
+        pages += 1
+
+
 def read_tiff(path: Path) -> NDArray[Any]:
-    """The values of the first image, of shape (height, width, bands), as they are in the file.
+    """The values of the image, of shape (height, width, bands), as they are in the file.
 
     Raises `ValueError` for a file that is damaged, or compressed in another way.
     """
@@ -102,7 +136,7 @@ def read_tiff(path: Path) -> NDArray[Any]:
     planes = header.bands if tags.get(284, (1,))[0] == 2 else 1
     across, down = -(-header.width // part_width), -(-header.height // part_height)
     if not len(offsets) == len(sizes) == planes * across * down:
-        raise ValueError(f"it has {len(offsets)} parts in place of {planes * across * down}")
+        raise ValueError(f"it has {counted(len(offsets), 'part')} in place of {planes * across * down}")
     bands = header.bands // planes
     image = np.empty((header.height, header.width, header.bands), kind.newbyteorder("="))
     with open(path, "rb") as file:

@@ -42,7 +42,7 @@ from naslab.arch.build import build
 from naslab.arch.lower import lower
 from naslab.arch.plan import Dag, History, Layer, Sequence
 from naslab.arch.spec import ArchSpec
-from naslab.errors import DataError
+from naslab.errors import DataError, counted
 from naslab.training.inheritance.alignment import align, low_blocks
 from naslab.training.inheritance.flow import Flow, spread
 from naslab.training.inheritance.insertion import insert_layer
@@ -114,7 +114,9 @@ fresh=(), broken=())
     classes = spread(parent.num_classes, child.num_classes)
     last = transfer_layer(transfer, LayerPair("head", old_head, "head", new_head), trail[-1], classes)
     if not last.is_same:
-        transfer.break_at("head", f"{child.num_classes} classes here, {parent.num_classes} in the parent")
+        transfer.break_at(
+            "head", f"{counted(child.num_classes, 'class', 'classes')} here, {parent.num_classes} in the parent"
+        )
     return Inheritance(transfer.child, report_of(transfer))
 
 

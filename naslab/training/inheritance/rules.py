@@ -69,14 +69,28 @@ _NO_RULE = TransferRule()
 
 
 def declare_transfer(kind: type[Layer], rule: TransferRule) -> None:
-    """Say how the weights of a kind of layer are transferred. Raises `SpecError` where that is said already."""
+    """Say by a `rule` how the weights of `kind`, a kind of layer, are transferred.
+
+    Raises `SpecError` where that is said already.
+
+    >>> class Plain(Layer, frozen=True): ...
+    >>> declare_transfer(Plain, TransferRule())
+    >>> declare_transfer(Plain, TransferRule())
+    Traceback (most recent call last):
+    naslab.errors.SpecError: the weight transfer of the layer Plain is declared already
+    """
     if kind in _RULES:
         raise SpecError("", f"the weight transfer of the layer {kind.__name__} is declared already")
     _RULES[kind] = rule
 
 
 def rule_of(layer: Layer) -> TransferRule:
-    """The rule of a layer; an empty one where there is none."""
+    """The rule of a `layer`; an empty one where there is none.
+
+    >>> from naslab.arch.plan import Dropout
+    >>> rule_of(Dropout(0.5))
+    TransferRule(transfer=None, insert=None)
+    """
     if type(layer) not in _RULES:
         load_torch_module(layer)
     return _RULES.get(type(layer), _NO_RULE)

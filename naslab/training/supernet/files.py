@@ -13,6 +13,7 @@ from torch import Tensor
 from naslab.atomic_write import atomic_write
 from naslab.errors import DataError, WriteError
 from naslab.regular_files import regular_status
+from naslab.training.checkpoint import part_of
 from naslab.training.supernet.settings import SupernetSettings
 
 FORMAT = "1"
@@ -66,8 +67,8 @@ def load_supernet(path: Path | str) -> Supernet:
             return Supernet(
                 settings=msgspec.json.decode(metadata["settings"], type=SupernetSettings),
                 epochs_done=int(metadata["epochs_done"]),
-                tensors=_part(tensors, "bank."),
-                state=_part(tensors, "optimizer."),
+                tensors=part_of(tensors, "bank."),
+                state=part_of(tensors, "optimizer."),
                 losses=msgspec.json.decode(metadata["losses"], type=tuple[float, ...]),
             )
     except (OSError, SafetensorError, KeyError, ValueError, RecursionError) as error:
@@ -76,7 +77,3 @@ def load_supernet(path: Path | str) -> Supernet:
         mend = f"make one with `naslab supernet SPACE --out {path}`"
         reason = getattr(error, "strerror", None) or error
         raise DataError(f"{path} cannot be read as a supernet: {reason}; {mend}") from error
-
-
-def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

@@ -33,7 +33,7 @@ def outcome(trial: int, network: int, rung: int, accuracy: float | None, **notes
     )
 
 
-def climbing() -> list[Outcome]:
+def promoting() -> list[Outcome]:
     """24 networks on the first rung, 8 on the second, 2 on the third; the second reverses two of the first."""
     first = [outcome(index, index, 0, 40.0 + index) for index in range(24)]
     second = [70.0, 71.0, 73.0, 72.0, 74.0, 75.0, 76.0, 77.0]
@@ -42,7 +42,7 @@ def climbing() -> list[Outcome]:
 
 
 def test_rungs_are_counted_and_ranked() -> None:
-    table = rung_table(climbing(), RUNGS)
+    table = rung_table(promoting(), RUNGS)
     assert [(each.epochs, each.num_networks, each.num_promoted) for each in table.rungs] == [
         (1, 24, 8),
         (3, 8, 2),
@@ -56,20 +56,20 @@ def test_rungs_are_counted_and_ranked() -> None:
     assert pair.tau_low <= pair.tau <= pair.tau_high
     assert math.isnan(table.agreements[2].tau)
     assert table.rows()["agreements"][2]["tau"] is None
-    assert table.climbs[-1].epochs == (1, 3, 9)
-    assert table.climbs[-1].accuracies == (63.0, 77.0, 89.0)
+    assert table.promoted[-1].epochs == (1, 3, 9)
+    assert table.promoted[-1].accuracies == (63.0, 77.0, 89.0)
 
 
 def test_failed_and_stopped_networks_are_counted_and_rank_nothing() -> None:
     others = [outcome(34, 10, 1, None), outcome(35, 11, 1, 60.0, stopped={"after_epochs": 2})]
-    table = rung_table([*climbing(), *others], RUNGS)
+    table = rung_table([*promoting(), *others], RUNGS)
     assert (table.rungs[1].num_networks, table.rungs[1].num_failed, table.rungs[1].num_stopped) == (10, 1, 1)
     assert table.agreements[0].num_networks == 8
     assert table.rungs[0].num_promoted == 10
 
 
 def test_only_the_highest_rung_is_compared() -> None:
-    outcomes = climbing()
+    outcomes = promoting()
     assert [each.candidate.trial for each in comparable(outcomes)] == [32, 33]
     assert len(widest(outcomes)) == 24
     table = front(outcomes, GOALS)
@@ -83,7 +83,7 @@ def test_only_the_highest_rung_is_compared() -> None:
 
 
 def test_progress_counts_the_highest_rung_alone() -> None:
-    outcomes = climbing()
+    outcomes = promoting()
     course = progress(outcomes, reference_of_outcomes(GOALS, outcomes))
     assert len(course.trials) == len(outcomes)
     assert all(math.isnan(each) for each in course.best_accuracy[:32])
@@ -92,7 +92,7 @@ def test_progress_counts_the_highest_rung_alone() -> None:
 
 
 def test_the_section_shows_every_rung_and_every_pair() -> None:
-    table = rung_table(climbing(), RUNGS)
+    table = rung_table(promoting(), RUNGS)
     section = rungs_section(table)
     assert section is not None
     assert section.body.count("<tr") == 2 + 3 + 3
@@ -103,4 +103,4 @@ def test_the_section_shows_every_rung_and_every_pair() -> None:
     assert len(figure.data) == 8
     assert list(figure.layout.xaxis.tickvals) == [1, 3, 9]
     assert rungs_section(None) is None
-    assert "rungs-figure" not in (rungs_section(rung_table(climbing()[:24], RUNGS)) or section).body
+    assert "rungs-figure" not in (rungs_section(rung_table(promoting()[:24], RUNGS)) or section).body

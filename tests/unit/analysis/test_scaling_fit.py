@@ -98,7 +98,7 @@ def test_failed_trainings_are_left_out_and_counted() -> None:
     fit = fit_of_study(grid_view(sometimes))
     (deepest,) = [point for point in fit.points if point.compound.alpha == 2]
     assert (deepest.num_failed, deepest.seeds) == (1, (0, 1))
-    assert any("1 trainings failed" in warning for warning in fit.warnings)
+    assert any("1 training failed and is left out" in warning for warning in fit.warnings)
 
 
 def test_no_point_better_than_the_baseline_is_said() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -11,12 +11,16 @@ import pytest
 from synthetic_study import study
 
 from naslab.analysis import thinned
+from naslab.analysis.front import comparable, losses_of
+from naslab.analysis.reference import reference_point
 from naslab.analysis.study import StudyView, read_study
-from naslab.analysis.thinned import growth, read_thinned
+from naslab.analysis.thinned import growth, leading, read_thinned
 from naslab.figures.report import report_body, report_tables
 from naslab.ledger import Ledger
 from naslab.ledger.many import best_measured, count_searched
+from naslab.pareto import is_non_dominated
 from naslab.study.outcome import Failure, Fidelity, Outcome
+from naslab.study.problem import Objective
 
 
 @pytest.fixture
@@ -54,6 +58,7 @@ def test_a_small_study_is_read_whole(ledger: Ledger) -> None:
     assert read_thinned(ledger, "digits-demo") == read_study(ledger, "digits-demo")
 
 
+@pytest.mark.slow
 def test_front_progress_and_counts_are_those_of_all(ledger: Ledger, part: StudyView) -> None:
     view = read_study(ledger, "digits-demo")
     assert part.whole is not None
@@ -77,6 +82,7 @@ def test_front_progress_and_counts_are_those_of_all(ledger: Ledger, part: StudyV
     assert grown <= set(course.numbers)
 
 
+@pytest.mark.slow
 def test_the_last_third_is_that_of_all_and_a_part_teaches_no_model(ledger: Ledger, part: StudyView) -> None:
     found = report_tables(part).convergence
     share = report_tables(read_study(ledger, "digits-demo")).progress.hypervolume_share
@@ -108,3 +114,22 @@ def test_counts_and_the_best_are_asked_of_the_database(ledger: Ledger) -> None:
         values = [each.value(metric) for each in complete if np.isfinite(each.value(metric))]
         assert best_measured(ledger, "digits-demo", metric, maximise) == (max(values) if maximise else min(values))
     assert best_measured(ledger, "digits-demo", "f1", True) is None
+
+
+def test_a_display_of_very_many_shows_the_front_of_all(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    view = read_study(ledger, "digits-demo")
+    goals = view.problem.objectives
+    whole = leading(view.outcomes, goals)
+    assert whole == [each for each in view.outcomes if each.is_complete]
+    monkeypatch.setattr(thinned, "MOST_READ", 0)
+    few = leading(view.outcomes, goals)
+    assert 0 < len(few) < len(whole) / 4
+    fronts = [losses[is_non_dominated(losses)] for losses in (shown_losses(whole, goals), shown_losses(few, goals))]
+    assert sorted(fronts[0].tolist()) == sorted(fronts[1].tolist())
+    assert reference_point(view.problem, few) == reference_point(view.problem, whole)
+    assert leading([each for each in view.outcomes if not each.is_complete], goals) == []
+
+
+def shown_losses(outcomes: list[Outcome], goals: Sequence[Objective]) -> np.ndarray:
+    losses = losses_of(comparable(outcomes), goals)
+    return losses[np.isfinite(losses).all(axis=1)]

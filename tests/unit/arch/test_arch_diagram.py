@@ -5,21 +5,21 @@ from __future__ import annotations
 import pytest
 
 from naslab.arch import cost
-from naslab.arch.diagram import JOINS, Arrow, Box, Diagram, Way, diagram
+from naslab.arch.diagram import JOINS, Arrow, Connection, Diagram, DiagramBox, diagram
 from naslab.arch.plan import Layer
 from naslab.errors import SpecError
 from naslab.zoo import model, model_names
 
 
-def leaves_of(drawn: Diagram) -> dict[str, Box]:
+def leaves_of(drawn: Diagram) -> dict[str, DiagramBox]:
     return {box.path: box for box in drawn.leaves()}
 
 
-def groups_of(boxes: tuple[Box, ...]) -> list[Box]:
+def groups_of(boxes: tuple[DiagramBox, ...]) -> list[DiagramBox]:
     return [each for box in boxes if box.boxes for each in (box, *groups_of(box.boxes))]
 
 
-def counts(box: Box) -> tuple[int, int, int]:
+def counts(box: DiagramBox) -> tuple[int, int, int]:
     return box.params, box.macs, box.activations
 
 
@@ -70,12 +70,12 @@ def test_a_group_costs_what_is_in_it() -> None:
 def test_shortcuts_and_gates_are_told_apart() -> None:
     drawn = diagram(model("efficientnet_b0"))
     block = "stage1.1"
-    assert Arrow("stage1.0.project.norm", f"{block} add", Way.SHORTCUT) in drawn.arrows
-    assert Arrow(f"{block}.body.project.norm", f"{block} add", Way.MAIN) in drawn.arrows
+    assert Arrow("stage1.0.project.norm", f"{block} add", Connection.SHORTCUT) in drawn.arrows
+    assert Arrow(f"{block}.body.project.norm", f"{block} add", Connection.MAIN) in drawn.arrows
     gated = [arrow for arrow in drawn.arrows if arrow.target == f"{block}.body.se multiply"]
     assert gated == [
-        Arrow(f"{block}.body.depthwise.act", f"{block}.body.se multiply", Way.MAIN),
-        Arrow(f"{block}.body.se.body.gate", f"{block}.body.se multiply", Way.GATE),
+        Arrow(f"{block}.body.depthwise.act", f"{block}.body.se multiply", Connection.MAIN),
+        Arrow(f"{block}.body.se.body.gate", f"{block}.body.se multiply", Connection.GATE),
     ]
 
 

@@ -115,6 +115,7 @@ def timeless(standings: dict[str, Standing]) -> dict[str, Standing]:
     }
 
 
+@pytest.mark.slow
 def test_processes_change_no_result() -> None:
     cluster = Cluster(workers=3, straggler_rate=0.1, failure_rate=0.1, noise=0.2)
     one, two = (

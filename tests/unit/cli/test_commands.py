@@ -165,6 +165,7 @@ def test_train_reads_the_test_set_once_and_writes_a_network(commands: Commands) 
     warm_start.run([sys.executable, "-c", code], cwd=commands.folder / "taken_home", check=True)
 
 
+@pytest.mark.slow
 def test_export_writes_python_and_onnx(commands: Commands) -> None:
     pytest.importorskip("onnxruntime")
     shown = commands("export", "small:best", "--out", "best.py", "--onnx", "best.onnx", "--json")

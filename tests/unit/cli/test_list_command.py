@@ -26,6 +26,20 @@ def test_what_comes_with_a_summary_has_one(tmp_path) -> None:
         assert all(row["summary"] for row in naslab(tmp_path, "list", kind, "--json").value), kind
 
 
+def test_what_an_installed_package_publishes_is_listed_with_what_it_names(
+    tmp_path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = tmp_path / "site" / "theirs-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
+    kinds = ("strategies", "estimators", "blocks", "metrics", "datasets")
+    (info / "entry_points.txt").write_text("\n".join(f"[naslab.{kind}]\nown_one = theirs:{kind}" for kind in kinds))
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    for kind in kinds:
+        last = naslab(tmp_path, "list", kind, "--json").value[-1]
+        assert last == {"name": "own_one", "summary": f"published by an installed package: theirs:{kind}"}
+
+
 def test_without_a_kind_the_kinds_are_listed_and_another_is_refused(tmp_path) -> None:
     assert [row["name"] for row in naslab(tmp_path, "list", "--json").value] == list(KINDS)
     assert "did you mean 'strategies'" in naslab(tmp_path, "list", "strategy").refusal()

@@ -3,48 +3,30 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from dense_commands import command, folder_with
 from PIL import Image
 
 import naslab
 from naslab.arch import load_arch
-from naslab.cli.main import run
+from naslab.atomic_write import json_content
 from naslab.dense_prediction.facts import DETECTOR_FILE, WEIGHTS_FILE, DenseFacts
 from naslab.dense_prediction.onnx_detectors import share_found, write_dense_onnx
-from naslab.dense_prediction.package import as_json, load_module, make_module
+from naslab.dense_prediction.package import load_module, make_module
 from naslab.dense_prediction.tasks import DENSE_TASKS
 from naslab.errors import DataError, NaslabError
 from naslab.training.onnx_session import onnx_session
 from naslab.training.weights import save_weights
 
-ARCH = """
-input: [3, 32, 32]
-num_classes: 3
-stages: [{block: {type: conv}, width: 6, stride: 2}, {block: {type: conv}, width: 8, stride: 2}]
-"""
-
-
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
-    monkeypatch.setattr(sys, "argv", ["naslab", *words])
-    code = 0
-    try:
-        run()
-    except SystemExit as ended:
-        code = int(ended.code or 0)
-    said = capsys.readouterr()
-    return code, said.out, said.err
-
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder with images of noise, on which no two objects are as probable."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "net.yaml").write_text(ARCH, encoding="utf-8")
+    folder_with(tmp_path, monkeypatch)
     rng = np.random.default_rng(0)
     (tmp_path / "images").mkdir()
     for index, (height, width) in enumerate([(32, 32), (40, 30)]):
@@ -69,10 +51,11 @@ def write_folder(root: Path, task: Any) -> None:
         keypoints=("corner", "end") if task == "keypoints" else (),
     )
     (root / "found").mkdir()
-    (root / "found" / DETECTOR_FILE).write_bytes(as_json(facts))
+    (root / "found" / DETECTOR_FILE).write_bytes(json_content(facts))
     save_weights(make_module(facts, 1), root / "found" / WEIGHTS_FILE)
 
 
+@pytest.mark.slow
 def test_a_detector_leaves_with_its_heads(here: Path, monkeypatch: Any, capsys: Any) -> None:
     write_folder(here, "detection")
     code, out, said = command(monkeypatch, capsys, "export", "found", "--onnx", "found.onnx", "--json")

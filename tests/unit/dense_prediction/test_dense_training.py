@@ -3,44 +3,24 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from annotated_images import SIDE, write_coco, write_masks
+from dense_commands import command, folder_with
 from PIL import Image
 
 import naslab
-from naslab.cli.main import run
 from naslab.errors import DataError, StudyError
 
-ARCH = """
-input: [3, 32, 32]
-num_classes: 3
-stages: [{block: {type: conv}, width: 6, stride: 2}, {block: {type: conv}, width: 8, stride: 2}]
-"""
 HOW: dict[str, Any] = {"levels": (2, 4), "channels": 8, "device": "cpu"}
 
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("NASLAB_LEDGER", raising=False)
-    (tmp_path / "net.yaml").write_text(ARCH, encoding="utf-8")
-    return tmp_path
-
-
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
-    monkeypatch.setattr(sys, "argv", ["naslab", *words])
-    code = 0
-    try:
-        run()
-    except SystemExit as ended:
-        code = int(ended.code or 0)
-    said = capsys.readouterr()
-    return code, said.out, said.err
+    return folder_with(tmp_path, monkeypatch)
 
 
 def test_a_segmenter_learns_and_is_drawn(here: Path, monkeypatch: Any, capsys: Any) -> None:

@@ -92,6 +92,16 @@ def test_a_traceback_is_the_users_part_alone() -> None:
     assert [line.rpartition(" ")[2] for line in lines] == ["evaluate", "helper"]
 
 
+def test_a_function_that_ends_its_program_fails_as_any_other() -> None:
+    def evaluate(network: torch.nn.Module, trial: naslab.Trial) -> None:
+        raise SystemExit(3)
+
+    failure = estimated(evaluate).failure
+    assert failure is not None
+    assert (failure.reason, failure.message) == ("error", "SystemExit: 3")
+    assert "raise SystemExit(3)" in failure.traceback
+
+
 def test_lines_of_libraries_and_of_python_are_left_out_of_it_and_of_its_cause() -> None:
     import json
 

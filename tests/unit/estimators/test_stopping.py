@@ -165,7 +165,7 @@ def test_the_note_says_of_each_objective_what_was_seen_and_what_was_to_beat() ->
 def test_one_objective_of_a_known_range_is_stopped_as_accuracy_is() -> None:
     shares = [{"f1": each / 100} for each in FLAT]
     seen = tuple(EpochRecord(1 + at, 0, 0, math.nan, 0, each) for at, each in enumerate(shares))
-    for bar in (60.0, 73.0, 80.0, 95.0):
-        to_beat = ToBeat(({"f1": bar / 100},), {"f1": (0.0, 1.0)})
+    for accuracy in (60.0, 73.0, 80.0, 95.0):
+        to_beat = ToBeat(({"f1": accuracy / 100},), {"f1": (0.0, 1.0)})
         candidate = msgspec.structs.replace(numbered_candidate(0), fidelity=Fidelity(epochs=20), to_beat=to_beat)
-        assert StopRule(candidate, CONSTANT, 0.9)(seen) == rule(accuracy_to_beat=bar)(curve(FLAT))
+        assert StopRule(candidate, CONSTANT, 0.9)(seen) == rule(accuracy_to_beat=accuracy)(curve(FLAT))

@@ -128,7 +128,7 @@ def test_objectives_range_as_finished_trainings_did_with_room_for_better_ones() 
 
 
 def test_a_users_training_may_report_any_metric_after_each_epoch() -> None:
-    require_stoppable(0.95, TWO, is_own=True)
+    require_stoppable(0.95, TWO, reports_any=True)
     require_stoppable(0.95, (Objective.named("macro_f1"), Objective.named("accuracy")))
     with pytest.raises(SpecError, match="got f1, latency_ms"):
-        require_stoppable(0.95, (TWO[0], Objective.named("latency_ms")), is_own=True)
+        require_stoppable(0.95, (TWO[0], Objective.named("latency_ms")), reports_any=True)

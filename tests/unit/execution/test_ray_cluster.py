@@ -61,7 +61,7 @@ with RayExecutor(Scripted(sys.argv[1]), 1) as executor:
     import ray
     print([node["NodeManagerAddress"] for node in ray.nodes()], flush=True)
     executor.submit(numbered_candidate(0, "dies"))
-    while not executor.wait(20):
+    while not [event for event in executor.wait(20) if hasattr(event, "estimate")]:
         pass  # the start of a worker takes what it takes
     executor.submit(numbered_candidate(1, "prints"))
     while not [event for event in executor.wait(20) if hasattr(event, "estimate")]:

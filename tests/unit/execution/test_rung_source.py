@@ -40,10 +40,13 @@ class Memory:
     def add_epochs(self, study: str, epochs: Sequence[Epoch]) -> None:
         assert {each.trial for each in epochs} <= self._started.keys()
 
+    def num_outcomes(self, study: str) -> int:
+        return len(self._finished)
+
     def finish(self, study: str, outcome: Outcome) -> None:
         self._finished.append(outcome)
 
-    def outcomes(self, study: str) -> list[Outcome]:
+    def outcomes(self, study: str, role: str | None = None) -> list[Outcome]:
         return list(self._finished)
 
     def in_flight(self, study: str) -> list[Candidate]:

@@ -15,6 +15,7 @@ from fake_estimators import epoch_record
 from tiny_search import Counting, Instant, died, good, numbered_problem, numbered_study
 
 from naslab.errors import LedgerError, StudyError
+from naslab.execution import search as searching
 from naslab.execution.events import (
     Ended,
     EpochEnded,
@@ -25,9 +26,10 @@ from naslab.execution.events import (
     TrialFinished,
     TrialRetried,
     TrialStarted,
+    TrialTaken,
     ignore,
 )
-from naslab.execution.executor import EpochDone, Finished
+from naslab.execution.executor import EpochDone, Finished, Taken
 from naslab.execution.search import Run, run_candidates, run_search
 from naslab.execution.source import ListSource, make_candidate
 from naslab.ledger import Ledger
@@ -201,7 +203,9 @@ def test_epochs_are_passed_on(tmp_path: Path) -> None:
     assert events[1:3] == [EpochEnded(outcome.candidate, epoch_record(0)), TrialFinished(outcome, 1, 1)]
 
 
-def test_epochs_of_trials_in_flight_are_in_the_ledger(tmp_path: Path) -> None:
+def test_epochs_of_trials_in_flight_are_in_the_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(searching, "EPOCHS_SECONDS", 60.0)
+
     class Reporting(Instant):
         def __init__(self) -> None:
             super().__init__(num_slots=1, answer=lambda candidate: next(deaths)(candidate))
@@ -223,6 +227,32 @@ def test_epochs_of_trials_in_flight_are_in_the_ledger(tmp_path: Path) -> None:
     assert seen[0][0].epochs == (epoch_record(1),), "the second one waits to be written with others"
     assert seen[1][0].epochs == (), "the worker that died takes its epochs with it, and the next ones wait"
     assert seen[1][0].started > seen[0][0].started
+
+
+def test_who_has_a_trial_is_in_the_ledger_and_another_one_after_a_death(tmp_path: Path) -> None:
+    class Taking(Instant):
+        def __init__(self) -> None:
+            super().__init__(num_slots=1, answer=lambda candidate: next(deaths)(candidate))
+            self.calls = 0
+
+        def wait(self, timeout: float) -> list[Taken | Finished | EpochDone]:  # type: ignore[override]
+            self.calls += 1
+            if self.calls % 3 == 1:
+                return [Taken(self.running[-1], f"worker-{self.calls}", "node-1")]
+            if self.calls % 3 == 2:
+                return [EpochDone(self.running[-1], epoch_record(self.calls))]
+            seen.extend(ledger.running("numbered"))
+            return [*super().wait(timeout)]
+
+    deaths = iter([died, good])
+    seen: list[RunningTrial] = []
+    events: list[Event] = []
+    with numbered_study(tmp_path) as ledger, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(searching, "EPOCHS_SECONDS", 0.0)
+        search(ledger, Counting(), Taking(), trials=1, on_event=events.append)
+    assert [(each.worker, each.node) for each in seen] == [("worker-1", "node-1"), ("worker-4", "node-1")]
+    assert [len(each.epochs) for each in seen] == [1, 1], "the epoch of the worker that died is gone"
+    assert [each.worker for each in events if isinstance(each, TrialTaken)] == ["worker-1", "worker-4"]
 
 
 def test_what_was_in_flight_starts_again_in_the_ledger(tmp_path: Path) -> None:

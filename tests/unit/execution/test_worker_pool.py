@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 from fake_estimators import epoch_record, numbered_candidate
 
 from naslab.errors import DataError, NaslabError, WorkerError
 from naslab.execution import worker_pool
-from naslab.execution.executor import Finished, Happened
+from naslab.execution.executor import Finished, Happened, Taken
 from naslab.execution.worker import Done, Message, Ready, Refused
 from naslab.execution.worker_pool import MAX_FAILED_STARTS, WorkerPool
 from naslab.study.outcome import Candidate, Estimate, Failure
 
-READY = Ready("cpu", "here", 2**30)
+READY = Ready("cpu", "here", 2**30, "node-1")
 FULL = WorkerError("the workers cannot start: MemoryError")
 DONE = Done(Estimate(measured={"accuracy": 50.0}), is_usable=True)
 
@@ -49,12 +49,25 @@ class FakeHost:
         self.failure = Failure("worker_died", "killed")
 
 
+class Quiet(WorkerPool):
+    """A pool that keeps to itself who took what, in `taken`."""
+
+    def __init__(self, hosts: Sequence[FakeHost], watch: Callable[[float], None], timeout: float | None) -> None:
+        super().__init__(hosts, watch, timeout)
+        self.taken: list[Taken] = []
+
+    def wait(self, timeout: float) -> list[Happened]:
+        happened = super().wait(timeout)
+        self.taken += [each for each in happened if isinstance(each, Taken)]
+        return [each for each in happened if not isinstance(each, Taken)]
+
+
 class Team:
     """Two hosts, and the pool on them."""
 
     def __init__(self, timeout_seconds: float | None = None) -> None:
         self.hosts = FakeHost("a"), FakeHost("b")
-        self.pool = WorkerPool(self.hosts, lambda seconds: None, timeout_seconds)
+        self.pool = Quiet(self.hosts, lambda seconds: None, timeout_seconds)
         self.pool.start()
 
     def hears(self, first: Message | None, second: Message | None = None) -> list[Happened]:
@@ -93,6 +106,14 @@ def test_a_slot_that_cannot_start_beside_others_rests_and_tries_again_as_often_a
 
 def test_a_result_that_comes_with_a_refusal_is_handed_over(team: Team) -> None:
     assert team.hears(Refused(FULL), DONE) == [Finished(numbered_candidate(1), DONE.estimate)]
+
+
+def test_who_takes_a_candidate_is_told_once_and_again_where_it_runs_again(team: Team) -> None:
+    team.hears(None, DONE)
+    team.pool.submit(numbered_candidate(1))
+    team.pool.wait(0.0)
+    told = [(each.candidate.trial, each.worker, each.node) for each in team.pool.taken]
+    assert told == [(0, "a", "node-1"), (1, "b", "node-1"), (1, "b", "node-1")]
 
 
 def test_the_run_ends_where_nobody_can_start(team: Team) -> None:

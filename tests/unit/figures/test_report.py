@@ -73,6 +73,7 @@ def test_a_report_has_every_section(tmp_path: Path) -> None:
     assert [tag for tag, _ in outline.elements].count("h1") == 1
 
 
+@pytest.mark.slow
 def test_every_network_of_the_front_has_a_command_to_train_it(tmp_path: Path) -> None:
     outline = Outline(written(synthetic.study(), tmp_path))
     commands = re.findall(r"naslab\s+train\s+digits-demo:(\d+)\s+--ledger\s+naslab\.db\s+--epochs\s+40", outline.words)
@@ -98,6 +99,7 @@ def test_names_are_escaped(tmp_path: Path) -> None:
     assert hostile in Outline(text).words
 
 
+@pytest.mark.slow
 def test_a_report_loads_nothing(tmp_path: Path) -> None:
     outline = Outline(written(synthetic.study(count=20), tmp_path))
     for tag, attributes in outline.elements:

@@ -10,8 +10,9 @@ from scaling_studies import SMALL, family_view, grid_view
 
 from naslab.analysis.scaling_family import scaled_family
 from naslab.analysis.scaling_fit import fit_of_study
-from naslab.analysis.scaling_law import scaling_laws
+from naslab.analysis.scaling_law import family_law, scaling_laws
 from naslab.arch import arch_id
+from naslab.figures.law_section import law_section
 from naslab.figures.scaling_family import cost_figure, measured_figure, write_family
 from naslab.figures.scaling_fit import surface_figure
 from naslab.figures.scaling_law import law_figure, write_laws
@@ -47,6 +48,21 @@ def test_a_law_shows_points_band_and_forecasts(tmp_path: Path) -> None:
     text = (tmp_path / "laws.html").read_text(encoding="utf-8")
     assert text.count("<figure") == 2
     assert "Error against params" in text
+
+
+def test_the_section_of_a_law_forecasts_where_a_family_is_large_enough() -> None:
+    found = family_law(family_view((1, 2, 3, 4, 5), lawful, seeds=2))
+    section = law_section(found)
+    assert found is not None
+    assert section is not None
+    [law] = found.laws
+    assert (section.name, law.metric, found.of) == ("law", "macs", "family")
+    for each in law.forecasts:
+        assert f"{each.forecast.cost:,.0f}" in section.body
+        assert f"{each.forecast.error:.3g} (" in section.body
+    few = family_law(family_view((1, 2), lawful))
+    assert few is None
+    assert law_section(few) is None
 
 
 def test_a_family_against_phi(tmp_path: Path) -> None:

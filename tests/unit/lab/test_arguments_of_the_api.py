@@ -13,8 +13,8 @@ from torch import nn
 
 import naslab
 from naslab.arch import ConvBlock, Head, Stage
-from naslab.arguments import either, many, number, one_of, optional, text, whole
-from naslab.errors import NaslabError, SpecError
+from naslab.arguments import either, many, number, one_of, optional, path, text, whole
+from naslab.errors import NaslabError, SpecError, StudyError
 from naslab.estimators.trial import Trial
 
 WRONG: tuple[Any, ...] = (None, "x", -5, math.nan, [], object())
@@ -240,3 +240,59 @@ def test_a_head_of_another_type_is_named() -> None:
     with pytest.raises(SpecError, match=r"^head: "):
         naslab.cost(naslab.ArchSpec(input=(3, 8, 8), stages=STAGES, num_classes=2, head="x"))  # type: ignore[arg-type]
     assert naslab.cost(naslab.ArchSpec(input=[3, 8, 8], stages=list(STAGES), num_classes=2, head=Head())).params > 0  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("wrong", ["\ud800", "a" * 300, "folder/" + "é" * 200 + "/net.yaml"])
+@pytest.mark.parametrize(
+    ("function", "argument"),
+    [
+        ("cost", "arch"),
+        ("load_arch", "path"),
+        ("open_study", "ledger"),
+        ("features", "network"),
+        ("features", "pretrained"),
+        ("from_pretrained", "name"),
+        ("predict", "images"),
+    ],
+)
+def test_names_that_no_file_has_are_refused(function: str, argument: str, wrong: str) -> None:
+    given = {**RIGHT[function], argument: wrong}
+    with pytest.raises(SpecError, match=rf"^{argument}\S*: (the name of a file has at most 255 bytes|must be )"):
+        getattr(naslab, function)(**given)
+
+
+def test_names_of_studies_that_are_no_text_are_refused() -> None:
+    with pytest.raises(SpecError, match=r"^study: must be .*, got '.udc00'$"):
+        naslab.pareto_front("\udc00", ledger="there.db")
+    assert path().taken("ledger", "postgresql://me:" + "token" * 300 + "@host/lab")
+
+
+def test_an_array_is_no_whole_number() -> None:
+    for wrong in (np.zeros(3), np.zeros((2, 2), int), np.zeros(0)):
+        with pytest.raises(SpecError, match=r"^epochs: must be a whole number.*, got an object of the type ndarray"):
+            whole(1).taken("epochs", wrong)
+
+
+def test_a_size_of_several_that_is_none_is_refused() -> None:
+    for wrong in ([None], [(64, 64), None]):
+        with pytest.raises(SpecError, match=r"^resolution: must be .*a size"):
+            naslab.search("digits_demo", resolution=wrong)  # type: ignore[arg-type]
+
+
+def test_numbers_beyond_floats_are_no_points_of_a_law() -> None:
+    with pytest.raises(StudyError, match="at most 1e308"):
+        naslab.fit_power_law([1e6, 2e6, 3e6, 10**400], [5.0, 4.0, 3.0, 2.0])
+
+
+@pytest.mark.parametrize("given", ["x", "x,"])
+def test_no_message_quotes_a_long_value_whole(given: str) -> None:
+    for call in (
+        lambda: naslab.search("digits_demo", objectives=given * 100_000),
+        lambda: naslab.search("digits_demo", limits=given * 100_000),
+        lambda: naslab.search("digits_demo", strategy=given * 100_000),
+        lambda: naslab.load_space(given * 100_000),
+        lambda: naslab.model(given * 100_000),
+    ):
+        with pytest.raises(naslab.NaslabError) as error:
+            call()
+        assert len(str(error.value)) < 3000

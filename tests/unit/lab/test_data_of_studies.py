@@ -88,7 +88,7 @@ def test_a_study_of_an_earlier_version_goes_on_with_coloured_images(tmp_path, gr
 def test_what_the_space_was_made_to_fit_is_said(grey):
     problem = make_problem(SPACE, f"image_folder:{grey}@8", None, (), None, resolution=(8, 12))
     assert adapted_words(SPACE, problem) == (
-        "the space is fitted to the data: 1 input channels in place of 3, an input of 8 x 12 in place of 8 x 8"
+        "the space is fitted to the data: 1 input channel in place of 3, an input of 8 x 12 in place of 8 x 8"
     )
 
 

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from annotated_images import coco_content, write_coco, write_masks
+from dense_commands import command, folder_with
 from in_process import workers_in_process
 
 import naslab
-from naslab.cli.main import run
+from naslab.arch.build import build
 from naslab.dense_prediction.choosing import open_annotated
 from naslab.errors import NaslabError, SpecError, StudyError
+from naslab.ledger.ledger import Ledger
+from naslab.pretrained.sources import read_source
+from naslab.space import load_space as space_of
+from naslab.training.checkpoint import load_checkpoint
 
 SPACE = """
 input: [3, 32, 32]
@@ -29,22 +34,8 @@ HEADS = ("--levels", "2,4", "--head-channels", "8")
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("NASLAB_LEDGER", raising=False)
-    (tmp_path / "space.yaml").write_text(SPACE, encoding="utf-8")
     with workers_in_process():
-        yield tmp_path
-
-
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
-    monkeypatch.setattr(sys, "argv", ["naslab", *words])
-    code = 0
-    try:
-        run()
-    except SystemExit as ended:
-        code = int(ended.code or 0)
-    said = capsys.readouterr()
-    return code, said.out, said.err
+        yield folder_with(tmp_path, monkeypatch, "space.yaml", SPACE)
 
 
 def test_a_front_of_detectors_is_drawn_and_gone_on_with(here: Path, monkeypatch: Any, capsys: Any) -> None:
@@ -100,6 +91,67 @@ def test_a_segmenter_is_searched_for_from_python(here: Path) -> None:
     assert 0 <= outcome.estimate.measured["mean_iou"] <= 1
 
 
+AROUND = """
+base:
+  input: [3, 32, 32]
+  num_classes: 3
+  stages: [{block: {type: conv}, width: 8, stride: 2}, {block: {type: conv}, width: 12, stride: 2}]
+holes:
+  stages[0].width: {choice: [6, 8, 12]}
+  stages[1].width: {choice: [8, 12, 16]}
+"""
+
+
+def test_segmenters_go_through_rungs_from_pretrained_weights_and_from_their_parents(
+    here: Path, monkeypatch: Any, capsys: Any
+) -> None:
+    write_masks(here / "set")
+    (here / "around.yaml").write_text(AROUND, encoding="utf-8")
+    reference = space_of("around.yaml").starting_network
+    assert reference is not None
+    torch.save(build(reference[1], 7).state_dict(), "theirs.pth")
+    words: tuple[str, ...] = (
+        "search",
+        "around.yaml",
+        "--task",
+        "segmentation",
+        "--dataset",
+        "masks:set",
+        "--study",
+        "s",
+        "--json",
+    )
+    words = (*words, "--levels", "2,4", "--head-channels", "16", "--strategy", "local", "--workers", "1")
+    words = (*words, "--rungs", "1,2", "--inherit", "--stop-early", "0.9", "--pretrained", "theirs.pth")
+    code, out, said = command(monkeypatch, capsys, *words, "--trials", "2")
+    assert (code, json.loads(out)["failed"]) == (0, 0), said
+    code, out, said = command(monkeypatch, capsys, *words, "--trials", "5")
+    assert (code, json.loads(out)["failed"]) == (0, 0), said
+    study = naslab.open_study("s")
+    first = study.outcomes[0].estimate.notes["pretrained"]
+    assert (first["from"], first["copied"] + first["sliced"] + first["widened"] > 0) == ("theirs.pth", True)
+    promoted = [each for each in study.outcomes if each.candidate.origin.get("operator") == "promote"]
+    assert promoted
+    for each in promoted:
+        assert [epoch.epoch for epoch in each.estimate.curve] == [1, 2]
+        assert each.estimate.notes["epochs_before"] == 1
+        assert {"inherited", "from_scratch", "pretrained"}.isdisjoint(each.estimate.notes)
+        assert each.estimate.curve[1].values["mean_iou"] == each.estimate.measured["mean_iou"]
+    children = [each for each in study.outcomes if "inherits" in each.candidate.origin]
+    assert children
+    for each in children:
+        assert each.estimate.notes["inherited"]["from"] == each.candidate.origin["inherits"]
+        assert "pretrained" not in each.estimate.notes
+    source = read_source(f"s:{promoted[0].candidate.trial}", "", "naslab.db")
+    assert source.tensors.keys() == build(source.arch, 0).state_dict().keys()
+    assert source.mean == pytest.approx((123.675, 116.28, 103.53))
+    begun = naslab.features(source.arch, levels=(2, 4), pretrained=f"s:{promoted[0].candidate.trial}").state_dict()
+    left = load_checkpoint(promoted[0].estimate.weights_sha256, Ledger.open("naslab.db").checkpoints("s").folder)
+    assert torch.equal(begun["stage1.0.conv.weight"], left.weights()["body.stage1.0.conv.weight"])
+    code, out, said = command(monkeypatch, capsys, *words[:-2], "--trials", "6")
+    assert (code, "another pretrained" in said) == (2, True)
+
+
 def test_no_search_chooses_by_images_that_a_training_is_tested_on(here: Path) -> None:
     write_coco(here / "set", train=6)
     data = open_annotated("coco:set", "detection")
@@ -118,8 +170,13 @@ def test_no_search_chooses_by_images_that_a_training_is_tested_on(here: Path) ->
         (("--dataset", "coco:set", "--levels", "2,x"), "must be strides, as 4-8-16-32"),
         (("--dataset", "coco:set", "--kind", "unet"), "must be one of faster_rcnn"),
         (("--dataset", "coco:set", *HEADS, "--objectives", "accuracy"), "accuracy"),
-        (("--dataset", "coco:set", *HEADS, "--rungs", "1,2"), "--rungs has no effect"),
-        (("--dataset", "coco:set", *HEADS, "--pretrained", "torchvision"), "--pretrained has no effect"),
+        (("--dataset", "coco:set", *HEADS, "--rungs", "1,2", "--epochs", "2"), "--epochs has no effect beside --rungs"),
+        (("--dataset", "coco:set", *HEADS, "--pretrained", "torchvision"), "does not say which it is around"),
+        (("--dataset", "coco:set", *HEADS, "--stop-early", "2"), "must be a confidence from 0.5 to below 1"),
+        (
+            ("--dataset", "coco:set", *HEADS, "--stop-early", "0.9", "--objectives", "macs"),
+            "needs accuracy or what else",
+        ),
         (("--dataset", "coco:set", *HEADS, "--recipe", "full"), "--recipe has no effect"),
         (("--dataset", "coco:set", *HEADS, "--limit", "accuracy>=3"), "accuracy"),
     ],

@@ -18,7 +18,7 @@ from naslab.execution.workers import Workers
 from naslab.lab import joining
 from naslab.lab.joining import join, require_offerable
 from naslab.ledger import Ledger, RunRecord
-from naslab.ledger.leases import offer
+from naslab.ledger.leases import offer, offered, take
 from naslab.ledger.location import locate
 from naslab.ledger.record import PretrainedStart
 from naslab.provenance import installed_versions
@@ -74,6 +74,31 @@ def test_a_node_of_another_version_is_refused_by_its_name(
         WorkerError, match=rf"{socket.gethostname()} has {package} 0\.0\.1, the driver of study 'digits' "
     ):
         join(str(ledger.location), idle_seconds=0)
+    assert [each.worker for each in offered(ledger, "digits")] == [""], "others may take it at once"
+
+
+def test_a_worker_is_prepared_anew_where_its_study_asks_for_something_else(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Bare:
+        def __init__(self, *_: object) -> None: ...
+
+        def prepare(self) -> None: ...
+
+    monkeypatch.setattr(joining, "Worker", Bare)
+    monkeypatch.setattr(joining, "_estimator", lambda *_: None)
+    claim = take(ledger, ["digits"], "w", "node")
+    assert claim is not None
+    rest = ("w", "node", "cpu", None)
+    first = joining._prepared(ledger, claim, None, *rest)
+    ledger.set_trials("digits", 99)
+    same = joining._prepared(ledger, claim, first, *rest)
+    assert same.worker is first.worker
+    ledger.restart(msgspec.structs.replace(example_study(), epochs=3))
+    assert joining._prepared(ledger, claim, same, *rest).worker is not first.worker
+    ledger.add_run("digits", RunRecord(command="naslab search", started=1.0, versions={"torch": "0.0.1"}))
+    with pytest.raises(WorkerError, match=r"the driver of study 'digits' 0\.0\.1"):
+        joining._prepared(ledger, claim, same, *rest)
 
 
 def test_what_cannot_be_shared_is_refused_first(ledger: Ledger) -> None:

@@ -26,6 +26,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_every_study_with_a_result_is_reported(folder: Path) -> None:
     with Ledger.open("naslab.db", create=False) as ledger:
         names = [name for name in ledger.study_names() if not name.startswith("trust/")]

@@ -18,7 +18,7 @@ from naslab.errors import DataError, NaslabError, SpecError
 from naslab.lab import latency as latency_lab
 from naslab.lab.calibration import distinct_networks
 from naslab.latency_models import latency_of, reader_of
-from naslab.latency_models.predicted import Latency, LatencyModel, fitted, network_features, read_model
+from naslab.latency_models.predicted import FittedLatency, LatencyModel, fitted, network_features, read_model
 from naslab.space import load_space
 from naslab.targets.target import Deployed, Target
 from naslab.zoo import model
@@ -88,7 +88,7 @@ def test_the_same_call_goes_on(calibrated, tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_a_latency_is_the_sum_of_its_parts(calibrated) -> None:
-    told = Latency(calibrated().coefficients)
+    told = FittedLatency(calibrated().coefficients)
     space = load_space("digits_demo")
     source = np.random.default_rng(1)
     for _ in range(30):

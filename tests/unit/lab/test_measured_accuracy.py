@@ -28,6 +28,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
+@pytest.mark.slow
 def test_the_accuracy_in_a_target_is_told_with_its_images(trained: Path, monkeypatch: Any, capsys: Any) -> None:
     words = ["naslab", "measure", str(trained), "--target", "onnxruntime-int8", "--json", "--most-spread", "1e9"]
     monkeypatch.setattr(sys, "argv", words)
@@ -45,6 +46,7 @@ def test_the_accuracy_in_a_target_is_told_with_its_images(trained: Path, monkeyp
     assert plain.num_calibration == 0
 
 
+@pytest.mark.slow
 def test_a_network_that_was_trained_on_validation_images_is_judged_by_the_test_images(tmp_path: Path) -> None:
     file = tmp_path / "weights.safetensors"
     result = naslab.train(ARCH, dataset="digits", max_images=100, epochs=1, use_validation=True, save_to=file).result
@@ -54,6 +56,7 @@ def test_a_network_that_was_trained_on_validation_images_is_judged_by_the_test_i
     assert seen.accuracy == pytest.approx(result.test_accuracy)
 
 
+@pytest.mark.slow
 def test_a_network_whose_data_are_gone_is_timed_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)  # the header of weights holds no folders
     rng = np.random.default_rng(0)
@@ -76,6 +79,7 @@ def test_too_few_images_to_calibrate_are_one_line(tmp_path: Path) -> None:
         measure(tmp_path / "w.safetensors", "onnxruntime-int8", **LOUD)
 
 
+@pytest.mark.slow
 def test_what_has_no_accuracy_has_none(trained: Path) -> None:
     assert measure(ARCH, "torch", **LOUD).accuracy is None
     assert measure(trained, "torch", accuracy=False, **LOUD).accuracy is None

@@ -151,6 +151,7 @@ def test_a_measure_is_for_the_stage_before_training_alone() -> None:
         Metric(name="f1", maximise=True, measure=lambda network, arch, device: 1.0)
 
 
+@pytest.mark.slow
 def test_an_installed_distribution_publishes_metrics_by_entry_points(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

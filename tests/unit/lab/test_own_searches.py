@@ -104,6 +104,17 @@ def test_three_equal_failures_end_the_run_and_mended_code_goes_on(folder: Path) 
     assert study.record.changes[0].num_outcomes == 3
 
 
+def test_three_trials_that_are_all_there_are_say_so_and_that_none_is_complete(folder: Path) -> None:
+    rewrite(folder, "trial.cost.params", "trial.coast.params")
+    with pytest.raises(StudyError, match="mend that and run it again with more trials: these count"):
+        search("own_code:evaluate", trials=3)
+    study = search("own_code:evaluate", trials=3)
+    told = r"none of the study's 3 trials is complete \(3 error\); the first says: AttributeError"
+    with pytest.raises(StudyError, match=told):
+        naslab.pareto_front(study)
+    assert "none of the study&#x27;s 3 trials is complete" in study._repr_html_()
+
+
 def test_failures_that_differ_or_come_later_do_not(folder: Path) -> None:
     rewrite(folder, "    trial.report", "    if trial.number != 0: raise ValueError('no')\n    trial.report")
     assert [each.is_complete for each in search("own_code:evaluate", trials=5).outcomes] == [True] + 4 * [False]

@@ -102,7 +102,7 @@ def test_what_does_not_go_together(how: dict[str, str], message: str) -> None:
 
 @pytest.mark.parametrize("tune", ["last:2", "lots"])
 def test_tuning_that_is_not_there(weights: Path, tune: str) -> None:
-    with pytest.raises(NaslabError, match=r"^tune: (the network has 1 stages, got last:2|must be head, last:K)"):
+    with pytest.raises(NaslabError, match=r"^tune: (the network has 1 stage, got last:2|must be head, last:K)"):
         trained(weights, [], tune=tune)
 
 

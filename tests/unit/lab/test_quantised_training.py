@@ -120,7 +120,7 @@ def test_other_classes_than_the_weights_have_are_told(folder: Path) -> None:
         labels=np.arange(60) % 5,
     )
     told = naslab(folder, "train", "float/seed-0", "--quantize", "int8", "--dataset", "arrays:five.npz", "--out", "o")
-    assert "was trained on 1 channels and 10 classes, arrays:five.npz has 3 and 5: adapt it first" in told.refusal()
+    assert "was trained on 1 channel and 10 classes, arrays:five.npz has 3 and 5: adapt it first" in told.refusal()
 
 
 def test_seeds_of_other_weights_are_another_training(folder: Path, tmp_path: Path) -> None:

@@ -132,6 +132,7 @@ def test_another_recipe_or_length_needs_another_study(lab: Lab) -> None:
         lab.fit(epochs=3)
 
 
+@pytest.mark.slow
 def test_a_data_law_trains_every_number_of_images_for_as_many_steps(lab: Lab) -> None:
     table, trained = lab.law()
     assert len(trained) == len(IMAGES) * 2

@@ -39,6 +39,7 @@ def study(ledger: str) -> StudyView:
     return open_study("taught", ledger)
 
 
+@pytest.mark.slow
 def test_it_learns_of_what_was_measured_where_most_networks_were(study: StudyView) -> None:
     """With rungs the first one; a extrapolated accuracy of a training that was stopped is none."""
     replace = msgspec.structs.replace
@@ -66,6 +67,7 @@ def test_a_search_is_estimated_by_what_another_has_measured(study: StudyView, le
     assert again.outcomes[:30] == made.outcomes
 
 
+@pytest.mark.slow
 def test_it_does_not_go_on_with_a_study_that_has_grown(tmp_path) -> None:
     ledger = str(tmp_path / "a.db")
     grown = {"strategy": "random", "epochs": 1, "study": "taught", "ledger": ledger, **ASKED}

@@ -81,7 +81,14 @@ def test_every_flag_of_the_command_reaches_the_search(monkeypatch: pytest.Monkey
         "dataset": "digits",
     }
     flags |= {"storage": "stream", "skip_unreadable": True, "objectives": "accuracy, params", "executor": "ray"}
-    flags |= {"workers": 3, "gpus_per_worker": 0.5, "ray_address": "here:1", "timeout": 9.0, "max_images": 50}
+    flags |= {
+        "workers": 3,
+        "gpus_per_worker": 0.5,
+        "ray_address": "here:1",
+        "timeout": 9.0,
+        "memory": "2G",
+        "max_images": 50,
+    }
     flags |= {name: f"a {name}" for name in OPTIONS if name not in flags and name not in ("limits", "baselines")}
     with pytest.raises(EnoughError):
         command.search(**flags)
@@ -93,8 +100,8 @@ def test_every_flag_of_the_command_reaches_the_search(monkeypatch: pytest.Monkey
     assert (taken["rungs"].epochs, taken["rungs"].keep, taken["objectives"]) == ((1, 3), 0.5, ["accuracy", "params"])
     data, pool = taken["dataset"], taken["workers"]
     assert (data.name, data.storage, data.skip_unreadable, data.max_images) == ("digits", "stream", True, 50)
-    asked = (pool.kind, pool.count, pool.gpus_per_worker, pool.address, pool.timeout_seconds)
-    assert asked == ("ray", 3, 0.5, "here:1", 9.0)
+    asked = (pool.kind, pool.count, pool.gpus_per_worker, pool.address, pool.timeout_seconds, pool.memory_bytes)
+    assert asked == ("ray", 3, 0.5, "here:1", 9.0, 2 * 10**9)
 
 
 def test_the_record_holds_what_the_options_say_that_it_does() -> None:

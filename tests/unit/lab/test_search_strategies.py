@@ -21,6 +21,7 @@ def own_process() -> Iterator[None]:
         yield
 
 
+@pytest.mark.slow
 def test_auto_says_what_it_took_and_a_study_keeps_it(tmp_path: Path) -> None:
     events: list[Event] = []
     ledger = tmp_path / "naslab.db"

@@ -97,6 +97,7 @@ DRIVERS: dict[str, tuple[Callable[[Path, str, int], object], str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_a_refused_driver_has_written_nothing(instant: Path, location: str, driver: str) -> None:
     drive, study = DRIVERS[driver]

@@ -53,7 +53,7 @@ def test_the_command_compares_every_way(words: list[str], tmp_path: Path) -> Non
     ("more", "rule"),
     [
         (["--ways", "tail"], "tune: must be head, last:K (as last:2) or all, got 'tail'"),
-        (["--ways", "last:2"], "tune: the network has 1 stages, got last:2"),
+        (["--ways", "last:2"], "tune: the network has 1 stage, got last:2"),
         (
             ["--images", "99", "--ways", "head"],
             "99 images a class of digits are 990, there are 160 to train on: ask for fewer, or raise",

@@ -54,6 +54,8 @@ def test_no_password_is_shown(url: str) -> None:
         ("postgresql://ada:s3c@ret@db/lab", "write one that belongs to the password as %40"),
         ("postgresql://ada:s3cret@db:port/lab", "cannot be read|names no database"),
         ("postgresql://ada:s3cret@db", "names no database"),
+        ("ada:s3cret@db/lab", "without postgresql:// in front"),
+        ("POSTGRES:ada:s3cret@db/lab", "neither a file nor a URL"),
         ("sqlite://", "cannot be in memory"),
         (":memory:", "cannot be in memory"),
         ("", "cannot be in memory"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from naslab.execution.source import make_candidate
 from naslab.figures.report import core_sections, later_sections, report_tables, section_block
 from naslab.figures.report_sections import headline
 from naslab.ledger import Ledger
-from naslab.ledger.running import Epoch
+from naslab.ledger.running import Epoch, Taker
 from naslab.live import watch as watching
 from naslab.live.app import make_app
 from naslab.live.sections import now_block
@@ -92,15 +93,20 @@ def test_what_is_new_comes_without_reading_anything_again(folder: Path, monkeypa
         assert watch.poll() == before
         assert watch.state == "running"
         ledger.start("one", [candidate])
+        watch.poll()
+        assert "waits for one" in now_block(watch, watched)
+        ledger.add_epochs("one", [Taker(12, "worker-7", "node-3", time.time() - 4000.0)])
         ledger.add_epochs("one", [Epoch(12, EpochRecord(1, 1.0, 1.0, 42.5, 1.0))])
         started = watch.poll()
         assert started > before
-        ledger.add_epochs("one", [Epoch(12, EpochRecord(2, 1, 1, 55, 2))])
+        ledger.add_epochs("one", [Epoch(12, EpochRecord(2, 1, 1, 55, 2000.0))])
         assert watch.poll() == started  # no section of the report shows an epoch
         [running] = watch.running
         assert [epoch.validation_accuracy for epoch in running.epochs] == [42.5, 55]
         block = now_block(watch, watched)
         assert all(words in block for words in ("trial 12", "2 of 8", "55", "60", "polyline", 'class="beat"'))
+        assert "worker-7 on node-3" in block
+        assert "in 1 h 6 min" in block, "2 epochs took 2,000 of 4,000 s: 6 more take 6,000, of which 2,000 are over"
         done = Outcome(
             candidate=candidate, estimate=Estimate(measured={"accuracy": 99.0}, wall_seconds=3), finished=1.8e9
         )

@@ -288,6 +288,7 @@ def test_a_metric_from_outside_is_in_the_ledger(study: StudyView, tmp_path: Path
     assert rows == [(each.candidate.trial, each.estimate.measured["robustness"]) for each in by_trial]
 
 
+@pytest.mark.slow
 def test_a_metric_from_outside_is_printed_and_drawn(study: StudyView, tmp_path: Path) -> None:
     picture, ledger = tmp_path / "front.html", str(tmp_path / "studies.db")
     asked = ["pareto", "own", "--x", "num_blocks", "--y", "robustness", "--ledger", ledger, "--out", str(picture)]

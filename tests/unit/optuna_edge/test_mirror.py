@@ -46,6 +46,7 @@ def test_optuna_opens_the_mirror_with_its_constraints_failures_and_front(tmp_pat
     assert figure.layout.xaxis.title.text == "accuracy"
 
 
+@pytest.mark.slow
 def test_a_second_mirror_adds_what_is_new(tmp_path: Path) -> None:
     view = example_view()
     storage = f"sqlite:///{tmp_path / 'optuna.db'}"
@@ -88,3 +89,12 @@ def test_the_command_mirrors_a_ledger(tmp_path: Path) -> None:
     assert shown.exit_code == 0, shown.output
     assert json.loads(shown.stdout) == {"study": "mixed", "added": 4, "trials": 4}
     assert len(optuna.load_study(study_name="mixed", storage=storage).trials) == 4
+
+
+@pytest.mark.parametrize(
+    "storage", ["postgresql://me:s3cret", "postgresql://me:s3cret%40host/db", "me:s3cret@host/db", "mysql://me:s3cret"]
+)
+def test_no_password_of_a_storage_is_shown(storage: str) -> None:
+    with pytest.raises(StudyError, match="the storage") as error:
+        mirror_study(example_view(2, ("accuracy",)), storage)
+    assert "s3cret" not in str(error.value)

@@ -15,7 +15,7 @@ from naslab.arch import ArchSpec, ConvBlock, Head, Stage
 from naslab.arch.build import build
 from naslab.errors import DataError
 from naslab.pretrained.matching import adapted_filters, layers_of, matched
-from naslab.pretrained.sources import Source, timm_source
+from naslab.pretrained.sources import PretrainedWeights, timm_source
 from naslab.pretrained.start import pretrained, shaped
 from naslab.zoo import model
 
@@ -112,7 +112,7 @@ def test_a_matrix_is_a_filter_of_one_pixel() -> None:
 def test_images_of_other_channels_and_other_classes(channels: int) -> None:
     parent = build(arch_of(), seed=3).eval()
     found = pretrained(
-        arch_of(channels=channels, classes=6), Source("theirs", parent.state_dict(), (9.0,) * 3, (3.0,) * 3)
+        arch_of(channels=channels, classes=6), PretrainedWeights("theirs", parent.state_dict(), (9.0,) * 3, (3.0,) * 3)
     )
     assert found.match.fresh == ("head.classifier.weight", "head.classifier.bias")
     assert found.match.adapted == (() if channels == 3 else ("stem0.0.conv.weight",))
@@ -132,7 +132,7 @@ def test_more_channels_take_filters_in_turn() -> None:
 
 
 def test_a_classifier_begins_anew_where_its_classes_are_others() -> None:
-    source = Source("theirs", weights_of(arch_of()), class_names=("a", "b", "c", "d"))
+    source = PretrainedWeights("theirs", weights_of(arch_of()), class_names=("a", "b", "c", "d"))
     same, other = (pretrained(arch_of(), source, class_names=names) for names in (("a", "b", "c", "d"), tuple("wxyz")))
     assert same.match.fresh == ()
     assert other.match.fresh == ("head.classifier.weight", "head.classifier.bias")
@@ -140,7 +140,7 @@ def test_a_classifier_begins_anew_where_its_classes_are_others() -> None:
 
 def test_another_network_is_refused_with_the_best_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("naslab.pretrained.start.model_names", lambda: ("resnet18", "lenet5"))
-    source = Source("theirs", shaped(model("resnet18")))
+    source = PretrainedWeights("theirs", shaped(model("resnet18")))
     with pytest.raises(DataError) as error:
         pretrained(model("mobilenet_v2"), source)
     assert str(error.value).startswith("theirs holds the weights of another network: ")
@@ -149,7 +149,7 @@ def test_another_network_is_refused_with_the_best_fit(monkeypatch: pytest.Monkey
 
 def test_a_deeper_network_is_another_one_unless_less_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("naslab.pretrained.start.model_names", lambda: ("lenet5",))
-    source = Source("theirs", weights_of(arch_of(repeats=6)))
+    source = PretrainedWeights("theirs", weights_of(arch_of(repeats=6)))
     with pytest.raises(DataError, match="must be"):
         pretrained(arch_of(), source)
     found = pretrained(arch_of(), source, least_share=0.3)
@@ -160,7 +160,7 @@ def test_a_deeper_network_is_another_one_unless_less_is_asked_for(monkeypatch: p
 def test_a_wider_network_of_naslab_is_widened() -> None:
     small, large = arch_of(8), arch_of(12)
     parent = build(small, seed=3).eval()
-    found = pretrained(large, Source("theirs", parent.state_dict(), arch=small))
+    found = pretrained(large, PretrainedWeights("theirs", parent.state_dict(), arch=small))
     assert found.match.share == 1.0
     child = build(large).eval()
     child.load_state_dict(child.state_dict() | found.weights)

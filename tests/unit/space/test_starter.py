@@ -18,6 +18,7 @@ from naslab.space import SearchSpace, load_space
 from naslab.space.starter import starter_space
 
 
+@pytest.mark.slow
 @settings(max_examples=10, deadline=None)
 @given(st.sampled_from([8, 28, 32, 64, 97]), st.sampled_from([1, 3, 13]), st.sampled_from([2, 10]))
 def test_the_text_is_the_space_and_half_of_it_is_within_the_budget(side: int, channels: int, classes: int) -> None:

@@ -6,16 +6,16 @@ import msgspec
 import numpy as np
 import pytest
 
-from naslab.bench.fidelities import Ladder, climb, make_fidelities
+from naslab.bench.fidelities import Ladder, make_fidelities, successive_halving
 from naslab.bench.made_table import make_table
 from naslab.bench.table import TableDomain
 from naslab.execution.source import make_candidate
 from naslab.space import load_space
 from naslab.strategies.candidates import Catalogue
 from naslab.strategies.fidelities import to_highest
-from naslab.strategies.outcome_history import Observation, OutcomeHistory
+from naslab.strategies.outcome_history import Observation, OutcomeHistory, ToldColumns
 from naslab.strategies.registry import ACROSS_FIDELITIES, make_search, make_strategy, strategy_names
-from naslab.strategies.surrogate import Model, Surrogate, told_losses
+from naslab.strategies.surrogate import Surrogate, SurrogateModel, told_losses
 from naslab.study.outcome import Estimate, Fidelity, Outcome
 from naslab.study.problem import DataChoice, Objective, Problem
 from naslab.study.recipe import Recipe
@@ -47,28 +47,31 @@ def test_a_better_short_training_is_never_read_as_a_worse_network() -> None:
 
 def test_failures_at_any_fidelity_count_as_the_upper_quartile_of_what_is_expected() -> None:
     losses = told_losses(
-        [told(TABLE, 0, 4.0, 1.0), told(TABLE, 1, 6.0, 1.0), told(TABLE, 2, None, 1.0), told(TABLE, 0, 1.0, 9.0)]
+        ToldColumns.of(
+            [told(TABLE, 0, 4.0, 1.0), told(TABLE, 1, 6.0, 1.0), told(TABLE, 2, None, 1.0), told(TABLE, 0, 1.0, 9.0)]
+        )
     )
     assert losses[:, 0].tolist() == [1.0, 3.0, 2.0, 1.0]
 
 
+@pytest.mark.slow
 def test_told_whole_or_one_by_one_makes_the_same_model() -> None:
     """Also where a higher fidelity appears between two fits."""
     outcomes = [told(TABLE, row, float(TABLE.losses[row, 0]), 1.0) for row in range(30)]
     outcomes[23:23] = [told(TABLE, 4, -2.0, 9.0), told(TABLE, 7, -1.5, 9.0)]
-    grown, whole, history = (Model(Catalogue(TABLE)), Model(Catalogue(TABLE)), OutcomeHistory(1))
+    grown, whole, history = (SurrogateModel(Catalogue(TABLE)), SurrogateModel(Catalogue(TABLE)), OutcomeHistory(1))
     for observation in outcomes:
         history.finish(observation)
         grown.learn(history.told)
     whole.learn(history.told)
     one, two = (Surrogate(each, history, Catalogue(TABLE)) for each in (grown, whole))
     standing = Catalogue(TABLE).standing
-    for first, second in zip(one.forecast_standing(standing), two.forecast_standing(standing), strict=True):
+    for first, second in zip(one.predict_standing(standing), two.predict_standing(standing), strict=True):
         assert first == pytest.approx(second, abs=1e-6)
     assert history.num_searched == 30
 
 
-def test_forecasts_are_of_the_highest_fidelity() -> None:
+def test_predictions_are_of_the_highest_fidelity() -> None:
     """Short trainings are worse by 2; what is expected of a network is near its long training."""
     rows = range(24)
     history = OutcomeHistory(1)
@@ -77,11 +80,11 @@ def test_forecasts_are_of_the_highest_fidelity() -> None:
     for row in range(12):
         history.finish(told(TABLE, row, float(TABLE.losses[row, 0]), 9.0))
     catalogue = Catalogue(TABLE)
-    model = Model(catalogue)
+    model = SurrogateModel(catalogue)
     model.learn(history.told)
     surrogate = Surrogate(model, history, catalogue)
     scale = surrogate.scales[0]
-    mean = surrogate.forecast(catalogue.described(TABLE.space.genome(row) for row in rows)).mean[:, 0]
+    mean = surrogate.predict(catalogue.described(TABLE.space.genome(row) for row in rows)).mean[:, 0]
     known = mean * scale.spread + scale.centre
     assert np.abs(known[:12] - TABLE.losses[:12, 0]).mean() < 0.3
     assert np.abs(known[12:] - TABLE.losses[12:24, 0]).mean() < 1.0
@@ -117,7 +120,7 @@ def test_a_climb_pays_for_what_it_trains_and_counts_full_trainings_alone() -> No
     losses = make_fidelities(TABLE, ladder, seed=2)
     assert losses.shape == (3, TABLE.space.size())
     assert losses[2].tolist() == TABLE.losses[:, 0].tolist()
-    found = climb(TABLE, ladder, losses, make_search("random", TABLE, 0), epochs=60, tells_all=False)
+    found = successive_halving(TABLE, ladder, losses, make_search("random", TABLE, 0), epochs=60, tells_all=False)
     steps = np.diff(found.spent, prepend=0)
     assert set(steps.tolist()) == {1.0, 2.0, 6.0}
     first_full = int(np.flatnonzero(steps == 6)[0])

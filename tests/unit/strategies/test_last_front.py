@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from naslab.pareto import Losses
 from naslab.space import Genome, load_space
 from naslab.strategies import nsga2, nsga3
-from naslab.strategies.last_front import is_behind
+from naslab.strategies.last_front import next_to_join
 from naslab.strategies.nsga2 import NSGA2
 from naslab.strategies.nsga3 import NSGA3
 from naslab.strategies.outcome_history import Observation, OutcomeHistory
@@ -35,18 +36,18 @@ def test_what_cannot_join_changes_nothing(
 ) -> None:
     space, history, alive, skipped = load_space("digits_demo"), told(200, objectives, digits), [], []
 
-    def is_counted(*given: object) -> bool:
-        skipped.append(is_behind(*given))  # type: ignore[arg-type]
-        return skipped[-1]
+    def is_counted(losses: Losses, first: int, front: Losses | None) -> int:
+        skipped.append(next_to_join(losses, first, front) - first)
+        return first + skipped[-1]
 
     for module in (nsga2, nsga3):
-        monkeypatch.setattr(module, "is_behind", is_counted)
+        monkeypatch.setattr(module, "next_to_join", is_counted)
     for is_plain in (False, True):
         if is_plain:
             for module in (nsga2, nsga3):
-                monkeypatch.setattr(module, "is_behind", lambda *_: False)
+                monkeypatch.setattr(module, "next_to_join", lambda _, first, __: first)
         strategy = NSGA2(space) if name == "nsga2" else NSGA3(space, objectives)
         next(strategy.drafts(history, np.random.default_rng(0)))
-        alive.append([each.trial for each in strategy._alive])
+        alive.append([history.told[place].trial for place in strategy._alive])
     assert alive[0] == alive[1]
     assert sum(skipped) > (50 if digits == 6 else 5)

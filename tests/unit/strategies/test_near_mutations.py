@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
+import pytest
 from scipy.stats import chisquare, wilcoxon
 
 from naslab.bench.simulate import simulate
@@ -56,6 +57,7 @@ class AlikeSpace(TableSpace):
         return super().mutate(genome, rng)
 
 
+@pytest.mark.slow
 def test_nsga2_finds_more_of_zdt1_by_them() -> None:
     """ZDT1 (Zitzler et al. 2000) of three variables, each one of 21 even values from 0 to 1; 200 evaluations.
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from naslab.space import Genome
-from naslab.strategies.outcome_history import Observation
+from naslab.strategies.outcome_history import Observation, ToldColumns
 from naslab.strategies.surrogate import instructive, last_refit, told_losses
 
 
-def told(*losses: tuple[float, ...] | None) -> list[Observation]:
-    return [Observation(Genome(), str(index), each) for index, each in enumerate(losses)]
+def told(*losses: tuple[float, ...] | None) -> ToldColumns:
+    return ToldColumns.of([Observation(Genome(), str(index), each) for index, each in enumerate(losses)])
 
 
 def test_failures_count_as_the_upper_quartile() -> None:

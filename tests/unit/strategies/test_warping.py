@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from naslab.strategies.surrogate import Scale, fit_warped
+from naslab.strategies.fitting import fit_warped
+from naslab.strategies.surrogate import Scale
 from naslab.strategies.warping import ROOMS, Warp
 
 LOSSES = np.array([-1.2, -1.0, -0.7, -0.5, 0.1, 3.3])
@@ -65,7 +66,7 @@ def test_nothing_is_gained_beyond_the_origin() -> None:
 
 
 def test_a_process_that_knows_nothing_does_not_overflow() -> None:
-    """A vague forecast gains at most the whole error, and no less than a certain one of the same mean."""
+    """A vague prediction gains at most the whole error, and no less than a certain one of the same mean."""
     warp = Warp.of(2.0, LOSSES)
     gain = float(warp.improvement(np.zeros(1), np.full(1, 1e3), -0.5)[0])
     assert 0.4 * (-0.5 - warp.origin) < gain <= -0.5 - warp.origin

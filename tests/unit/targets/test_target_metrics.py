@@ -210,6 +210,7 @@ def test_torch_has_the_accuracy_of_the_training(trained: tuple) -> None:
     assert estimate.measured["accuracy_sem@torch"] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["onnxruntime", "onnxruntime-int8", "openvino-int8"])
 def test_a_runtime_has_nearly_the_accuracy_of_the_training(trained: tuple, target: str) -> None:
     for package in parse_target(target).row.packages:

@@ -74,6 +74,7 @@ def test_a_runtime_of_a_name_alone_is_refused(name, monkeypatch):
     assert target_states()[name] == "not run by this version yet"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TIMED)
 def test_a_network_is_measured(name):
     row = next(row for row in ROWS if row.name == name)
@@ -88,6 +89,7 @@ def test_a_network_is_measured(name):
     assert found.latency_ms_iqr == pytest.approx(found.spread * found.latency_ms)
 
 
+@pytest.mark.slow
 def test_memory_is_that_of_the_network():
     wide = conv_net(head=Head(hidden=(4096, 4096)))
     found = measure(wide, "torch", most_spread=1e9)
@@ -96,6 +98,7 @@ def test_memory_is_that_of_the_network():
     assert num_bytes < found.peak_memory_bytes < 4 * num_bytes
 
 
+@pytest.mark.slow
 def test_the_command_prints_what_programs_read(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(
         "sys.argv", ["naslab", "measure", "lenet5", "--target", "torch", "--most-spread", "1e9", "--json"]

@@ -159,6 +159,7 @@ def test_the_halved_training_is_that_of_the_halved_recipe(monkeypatch):
     assert timeless(halved) == timeless(alone)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="GNU's C library alone can be told")
 def test_what_a_worker_keeps_of_freed_memory_is_given_back():
     code = (

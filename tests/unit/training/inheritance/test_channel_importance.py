@@ -66,6 +66,7 @@ def test_a_narrower_child_of_sorted_channels_is_nearer_to_its_parent(block: obje
     assert errors[1] < 1e-5 < errors[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["darts", "nasnet_a_mobile", "amoebanet_a_n4_f50"])
 def test_networks_of_cells_compute_the_same(name: str) -> None:
     if name == "darts":

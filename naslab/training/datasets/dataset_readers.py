@@ -1,6 +1,6 @@
 """Data sets from elsewhere by name: what begins with `arrays:`, `torchvision:`, `hf:`, or is `package.module:name`.
 
-Each door gives `Data`, which is checked and kept by its content (`store`). Folders of images and tables of paths have
+Each reader gives `Data`, which is checked and kept by its content (`store`). Folders of images and tables of paths have
 a way of their own (`image_folder`): their files are read when they are needed.
 """
 
@@ -18,11 +18,15 @@ from naslab.training.datasets.image_folder import is_files
 from naslab.training.datasets.store import StoredData, find_stored, store_data
 
 STORED = "data:"
-"""How data are called that a caller handed over in Python: by the fingerprint of their content."""
+"""How data are called that a caller gave in Python: by the fingerprint of their content."""
 
 
-class Door(NamedTuple):
-    """How data sets come in whose names begin with `prefix`: what follows it in help texts, and what reads them."""
+class DatasetReader(NamedTuple):
+    """How data sets are read whose names begin with `prefix`: `example` follows it in help texts.
+
+    `read` is a function of what follows the prefix and of the folder of data sets. It raises `DataError` for what is
+    missing or damaged.
+    """
 
     prefix: str
     example: str
@@ -47,31 +51,39 @@ def _hugging_face(rest: str, data_dir: Path | None) -> Data:
     return read_hugging_face(rest, data_dir)
 
 
-DOORS = (
-    Door("arrays:", "FILE.npz", _arrays),
-    Door("torchvision:", "NAME", _torchvision),
-    Door("hf:", "NAME", _hugging_face),
+DATASET_READERS = (
+    DatasetReader("arrays:", "FILE.npz", _arrays),
+    DatasetReader("torchvision:", "NAME", _torchvision),
+    DatasetReader("hf:", "NAME", _hugging_face),
 )
-"""The doors, in the order of help texts."""
+"""The readers, in the order of help texts."""
 
 
-def door_names() -> tuple[str, ...]:
-    """How data sets from elsewhere are written."""
+def names_from_elsewhere() -> tuple[str, ...]:
+    """How data sets from elsewhere are written, in the order of help texts.
+
+    >>> names_from_elsewhere()[:3]
+    ('image_folder:PATH', 'csv:FILE.csv', 'arrays:FILE.npz')
+    """
     return (
         "image_folder:PATH",
         "csv:FILE.csv",
-        *(f"{door.prefix}{door.example}" for door in DOORS),
+        *(f"{each.prefix}{each.example}" for each in DATASET_READERS),
         "package.module:name",
     )
 
 
-def door_of(name: str) -> Door | None:
-    """The door that a data set's name goes through; `None` for a name of another kind."""
-    return next((door for door in DOORS if name.startswith(door.prefix)), None)
+def dataset_reader(name: str) -> DatasetReader | None:
+    """What reads the data set `name`; `None` for a name of another kind.
+
+    >>> dataset_reader("torchvision:EuroSAT").prefix, dataset_reader("digits") is None
+    ('torchvision:', True)
+    """
+    return next((each for each in DATASET_READERS if name.startswith(each.prefix)), None)
 
 
 def is_from_outside(name: str) -> bool:
-    """Whether a data set comes in by a door, as `package.module:name`, or was handed over.
+    """Whether the data set `name` is read by a reader, is a `package.module:name` or published, or was given in Python.
 
     >>> is_from_outside("arrays:five.npz"), is_from_outside("digits"), is_from_outside("image_folder:flowers")
     (True, False, False)
@@ -79,15 +91,22 @@ def is_from_outside(name: str) -> bool:
     if is_files(name):
         return False
     return (
-        name.startswith(STORED) or door_of(name) is not None or is_outside(name) or name in published("naslab.datasets")
+        name.startswith(STORED)
+        or dataset_reader(name) is not None
+        or is_outside(name)
+        or name in published("naslab.datasets")
     )
 
 
 def open_stored(choice: DataChoice, data_dir: Path | None) -> StoredData:
-    """The data of a choice that come from elsewhere: from the cache folder where their fingerprint is known there.
+    """The data of a `choice` that come from elsewhere: from the cache folder where their fingerprint is known there.
 
-    Else they are read, as on another machine. `data_dir` is where a door looks that has files of its own. Raises
+    Else they are read, as on another machine. `data_dir` is where a reader looks that has files of its own. Raises
     `DataError` where they are not there, not of one form, or not those of the fingerprint.
+
+    >>> open_stored(DataChoice(name="arrays:five.npz"), None)
+    Traceback (most recent call last):
+    naslab.errors.DataError: the file of arrays is not there: five.npz
     """
     is_given = choice.name.startswith(STORED)
     known = choice.name.removeprefix(STORED) if is_given else choice.fingerprint
@@ -109,8 +128,15 @@ def open_stored(choice: DataChoice, data_dir: Path | None) -> StoredData:
 
 
 def read_data(name: str, data_dir: Path | None) -> Data:
-    """The data of a name from outside. Raises `DataError` where there are none."""
-    door = door_of(name)
-    if door is None:
+    """The data of a `name` from elsewhere, as a reader or a user's function gives them.
+
+    Raises `DataError` where there are none, and `OutsideError` for a function that cannot be loaded.
+
+    >>> read_data("arrays:five.npz", None)
+    Traceback (most recent call last):
+    naslab.errors.DataError: the file of arrays is not there: five.npz
+    """
+    reader = dataset_reader(name)
+    if reader is None:
         return as_data(find_outside(name, "data set", "naslab.datasets"), name)
-    return as_data(door.read(name.removeprefix(door.prefix), data_dir), name)
+    return as_data(reader.read(name.removeprefix(reader.prefix), data_dir), name)

@@ -1,0 +1,36 @@
+"""The short form of `scripts/chaos.py`: searches under kills come to their end with nothing lost, repeated or left."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
+import chaos
+
+
+def run(**given: Any) -> dict[str, Any]:
+    """In a folder that the user of a server may enter, too."""
+    asked = {"seconds": 120.0, "every": 1.5, "silent": 5.0, "seed": 0, "warm": True, "trains": False} | given
+    with tempfile.TemporaryDirectory() as folder:
+        return chaos.run(argparse.Namespace(**asked), Path(folder))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_a_short_run_under_kills_loses_nothing(kind: str) -> None:
+    found = run(ledger=kind, kills=8, trials=12, workers=2)
+    assert chaos.is_whole(found), found
+    assert sum(found["kills"].values()) >= 1
+
+
+@pytest.mark.slow
+def test_twenty_workers_killed_at_random_and_the_server_begun_again() -> None:
+    found = run(ledger="postgresql", kills=25, trials=60, workers=20, every=0.7)
+    assert chaos.is_whole(found), found
+    assert found["kills"]["worker"] >= 5
