@@ -5,10 +5,12 @@
 Cases: NAS-Bench-Macro (Su et al. 2021) with one and two objectives, and searched by 100 simulated workers, which then
 lag and fail; NAS-Bench-201 (Dong and Yang 2020) on CIFAR-100 after 200 epochs (`cells`), after 12 of one seed
 (`cells_short`), and with a measured latency (`cells_latency`); made-up tables with collapsed networks, with noise that
-differs and with a measured latency (`collapsed`, `uneven_noise`, `measured`); made-up tables of knobs of mixed kinds
-whose results come with noise, one small, one of 83,000 rows, one with two objectives; rugged tables that take one
-worker a hundred evaluations and more, searched by one and by 100 (`workers`); short trainings that half agree with long
-ones, under successive halving (`rungs`); how long an ask takes after 10,000 outcomes (`asks`). Beside the own
+differs and with a measured latency (`collapsed`, `uneven_noise`, `measured`); priors that are right, inverted and
+shuffled (`prior_right` and so on; `made_small` is without one), and the number of layers as a prior of NAS-Bench-Macro
+(`macro_layers`, `cluster_layers`); made-up tables of knobs of mixed kinds whose results come with noise, one small, one
+of 83,000 rows, one with two objectives; rugged tables that take one worker a hundred evaluations and more, searched by
+one and by 100 (`workers`); short trainings that half agree with long ones, under successive halving (`rungs`); how long
+an ask takes after 10,000 outcomes (`asks`). Beside the own
 strategies stand those of other packages that are installed (the extra `bench`).
 
 Seeds are SEEDS times the case's share and `--share`; one that has used its minutes of a case begins no more, and the
@@ -40,8 +42,9 @@ from bench_sections import Measure, Show, number, row_line
 from naslab.atomic_write import atomic_write
 from naslab.bench.cluster import Cluster
 from naslab.bench.compare import Comparison, Curves, judge, reference_point, searches
-from naslab.bench.known_tables import load_nas_bench_macro
+from naslab.bench.known_tables import MACRO_COSTS, MACRO_SCORES, load_nas_bench_macro
 from naslab.bench.made_kinds import make_kind
+from naslab.bench.made_prior import PRIOR_KINDS, with_made_prior
 from naslab.bench.made_table import make_table
 from naslab.bench.nas_bench_201 import load_nas_bench_201
 from naslab.bench.peers import make_contender, peer_names
@@ -84,6 +87,17 @@ class Case(NamedTuple):
 def macro(*objectives: str, duration: str | None = None) -> TableDomain:
     """NAS-Bench-Macro from the data folder."""
     return load_nas_bench_macro(data_folder(), objectives, duration=duration)
+
+
+def with_layers(duration: str | None = None) -> TableDomain:
+    """NAS-Bench-Macro with the number of its layers that are no identity as a prior."""
+    features = (*MACRO_COSTS, *MACRO_SCORES)
+    return load_nas_bench_macro(data_folder(), features=features, duration=duration)
+
+
+def made_with(kind: str) -> TableDomain:
+    """The small made-up table with a prior of a `kind`."""
+    return with_made_prior(make_table(seed=1), kind)
 
 
 def cells(*objectives: str) -> TableDomain:
@@ -168,6 +182,27 @@ CASES = {
         strategies=ON_CLUSTERS,
         share=0.25,
     ),
+    "cluster_layers": Case(
+        "NAS-Bench-Macro, 100 simulated workers, the number of layers as prior",
+        lambda: with_layers(duration="macs"),
+        Cluster(workers=100),
+        times=2,
+        strategies=("bayes",),
+        share=0.25,
+    ),
+    "macro_layers": Case(
+        "NAS-Bench-Macro, accuracy, the number of layers as prior", with_layers, Cluster(), strategies=("bayes",)
+    ),
+    **{
+        f"prior_{kind}": Case(
+            f"made up, small, with noise, {kind} prior",
+            partial(made_with, kind),
+            NOISY,
+            strategies=("bayes",),
+            share=0.2,
+        )
+        for kind in PRIOR_KINDS
+    },
     "cluster_faults": Case(
         "NAS-Bench-Macro, 100 simulated workers, 5 % stragglers, 5 % failures",
         lambda: macro("accuracy", duration="macs"),

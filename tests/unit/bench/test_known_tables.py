@@ -109,5 +109,5 @@ def test_the_layers_of_nas_bench_macro_are_a_prior() -> None:
     assert domain.prior.scores.shape == (3_969, 1)
     assert (domain.prior.scores.min(), domain.prior.scores.max()) == (0.0, 8.0)
     assert len(domain.examine(domain.space.genome(0)).features) == 1
-    with pytest.raises(UnknownNameError, match="did you mean layers"):
+    with pytest.raises(UnknownNameError, match="did you mean 'layers'"):
         load_nas_bench_macro(Path(os.environ["NASLAB_DATA"]), features=("layer",))

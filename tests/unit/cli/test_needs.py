@@ -50,6 +50,7 @@ BESIDE = {
 OF_ESTIMATES = {option for option in NEEDS["calibrate"] if option not in ("known", "epochs", "ray_address")}
 """What a calibration of a target's latency has no use for, beside options that always have an effect."""
 VALUES = {
+    "pool": "8",
     "storage": "memory",
     "keep_channels": "first",
     "executor": "ray",
