@@ -62,9 +62,9 @@ def _require_told(data: AnnotatedSet, task: DenseTask) -> None:
             rule = f"the name of a class may have {MOST_OF_A_CLASS_NAME:,} characters, got {len(each):,}: {shown(each)}"
             raise DataError(f"{data.name}: {rule}")
     for images in data.parts.values():
-        for each in images:
-            if task == "instance_segmentation" and each.segments is None:
-                raise DataError(f"{data.name} has no outlines of the objects in {each.path.name}, which {task} needs")
+        for image in images:
+            if task == "instance_segmentation" and image.segments is None:
+                raise DataError(f"{data.name} has no outlines of the objects in {image.path.name}, which {task} needs")
     if task == "keypoints" and not data.keypoints:
         raise DataError(f"{data.name} has no category with keypoints, which the task keypoints needs: list their names")
     if DENSE_TASKS[task].finds_objects and not any(len(each.labels) for each in data.split()[0]):
