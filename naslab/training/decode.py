@@ -54,19 +54,32 @@ def read_pixels(path: Path, form: FileForm = COLOURED) -> Tensor:
     try:
         if decode is None:
             return read_by_pillow(path, form)
-        _require_few_pixels(path)
+        _require_one_small_image(path)
         return decode(path)
     except (Image.DecompressionBombError, RuntimeError, OSError, ValueError, SyntaxError, EOFError) as error:
         reason = re.sub(r"^\w+, \S+:\d+, ", "", str(error)).partition(". ")[0]  # torchcodec begins with its own place
         raise DataError(f"{path} cannot be read as an image: {reason}") from error
 
 
-def _require_few_pixels(path: Path) -> None:
-    """Raise Pillow's `DecompressionBombError` by the size in a file's header: torchcodec has no such limit."""
+def _require_one_small_image(path: Path) -> None:
+    """Look at a file's header before torchcodec reads it, which has no limit of pixels and takes the first of several.
+
+    Raises Pillow's `DecompressionBombError`, and `ValueError` for an animation.
+    """
     from PIL import Image
 
-    with Image.open(path):
-        pass
+    with Image.open(path) as image:
+        _require_still(image)
+
+
+ANIMATED = frozenset({"GIF", "PNG", "WEBP"})
+"""Formats of animations; the further images of a camera's JPEG are previews."""
+
+
+def _require_still(image: Any) -> None:
+    """Raise `ValueError` for an animation: its other images would be left out unseen."""
+    if image.format in ANIMATED and getattr(image, "is_animated", False):
+        raise ValueError(tiff.SEVERAL_IMAGES)
 
 
 @cache
@@ -99,6 +112,7 @@ def read_by_pillow(path: Path, form: FileForm = COLOURED) -> Tensor:
     if plain is not None:
         return _in_form(plain, depth, form)
     with Image.open(path) as image:
+        _require_still(image)
         upright = ImageOps.exif_transpose(image)
         if upright.mode in ("I", "F") or upright.mode.startswith("I;16"):
             values = np.asarray(upright)[..., None]

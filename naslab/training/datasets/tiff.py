@@ -24,6 +24,10 @@ NONE, LZW, DEFLATE, OLD_DEFLATE, PACK_BITS = 1, 5, 8, 32946, 32773
 ALPHA = (1, 2)
 REDUCED, MASK = 1, 4
 """Bits of the tag 254: an image that is a smaller copy of another one, or its mask."""
+SEVERAL_IMAGES = (
+    "it holds several images, of which one would be read: write each to a file of its own, or all of them as the "
+    "channels of a .npy"
+)
 MOST_TAGS = 4096
 MOST_PAGES = 1000
 MOST_PARTS = 1_000_000
@@ -108,10 +112,7 @@ def _require_one_image(file: Any, order: str, place: int, is_big: bool) -> None:
     while place and pages < MOST_PAGES:
         tags, place = _directory(file, order, place, is_big)
         if not tags.get(254, (0,))[0] & (REDUCED | MASK):
-            raise ValueError(
-                "it holds several images, of which one would be read: write each to a file of its own, or all of them "
-                "as the channels of a .npy"
-            )
+            raise ValueError(SEVERAL_IMAGES)
         pages += 1
 
 
