@@ -89,7 +89,7 @@ def crowding_distance(losses: ArrayLike) -> Losses:
     >>> crowding_distance([[0, 2], [1, 1], [2, 0]]).tolist()
     [inf, 2.0, inf]
     """
-    points = checked_losses(losses)
+    points = _subtractable(checked_losses(losses))
     distance = np.zeros(len(points))
     for column in map(_within_reach, points.T if len(points) else ()):
         order = np.argsort(column, kind="stable")
@@ -108,7 +108,7 @@ def crowding_of_fronts(losses: ArrayLike, ranks: NDArray[np.int64]) -> Losses:
     >>> crowding_of_fronts([[0, 2], [1, 1], [2, 0], [9, 9]], np.array([0, 0, 0, 1])).tolist()
     [inf, 2.0, inf, 0.0]
     """
-    points = checked_losses(losses)
+    points = _subtractable(checked_losses(losses))
     distance = np.zeros(len(points))
     if not np.isfinite(points).all():
         for rank in np.unique(ranks):
@@ -203,6 +203,12 @@ def checked_reference(reference: ArrayLike, num_objectives: int) -> Losses:
     if np.isnan(bound).any():
         raise SpecError("reference", f"must be numbers, got {bound.tolist()}")
     return bound
+
+
+def _subtractable(losses: Losses) -> Losses:
+    """`losses`, or an eighth of each where differences of the finite ones would be infinite; ratios stay the same."""
+    largest = np.abs(losses[np.isfinite(losses)]).max(initial=0.0)
+    return losses / 8 if largest > np.finfo(float).max / 8 else losses
 
 
 def _within_reach(column: Losses) -> Losses:

@@ -160,3 +160,13 @@ def test_infinite_losses_leave_crowding_a_number(case: tuple[np.ndarray, np.ndar
 
 def test_crowding_between_finite_losses_ignores_how_far_infinity_is() -> None:
     assert crowding_distance([[0, 2], [1, 1], [2, 0], [np.inf, -1]])[1] == pytest.approx(2 / 4 + 2 / 3)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("worst", [1e308, np.inf])
+def test_crowding_of_losses_at_the_end_of_numbers_is_a_number(worst: float) -> None:
+    losses = [[-1e308, worst], [0.0, 0.0], [5e307, -5e307], [1e308, -1e308]]
+    found = crowding_distance(losses)
+    assert np.isinf(found).tolist() == [True, False, False, True]
+    assert not np.isnan(found).any()
+    assert np.array_equal(found, crowding_of_fronts(losses, np.zeros(4, np.int64)))
