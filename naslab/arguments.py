@@ -89,10 +89,11 @@ LONGEST_FILE_NAME = 255
 """Bytes in the name of a file, or of a folder of its path."""
 
 
-def whole(least: int | None = None) -> Kind:
-    """A whole number, from `least` to `LARGEST`; those of numpy are some, truth values are none."""
+def whole(least: int | None = None, most: int = LARGEST) -> Kind:
+    """A whole number, from `least` to `most`; those of numpy are some, truth values are none."""
     return Kind(
-        "a whole number" + ("" if least is None else f" of at least {least:,}"), lambda value: _whole(value, least)
+        "a whole number" + ("" if least is None else f" of at least {least:,}"),
+        lambda value: _whole(value, least, most),
     )
 
 
@@ -301,14 +302,14 @@ def _fields(kind: type[msgspec.Struct]) -> tuple[tuple[str, Any], ...]:
     return tuple((field.name, field.type) for field in msgspec.structs.fields(kind))
 
 
-def _whole(value: Any, least: int | None) -> int:
+def _whole(value: Any, least: int | None, most: int) -> int:
     _require(not _is_truth(value) and hasattr(type(value), "__index__"))
     try:
         counted = operator.index(value)
     except TypeError:  # an array of more than one number
         raise ValueError from None
-    if counted > LARGEST:
-        raise SpecError("", f"must be at most {LARGEST:,}, got {described(counted)}")
+    if counted > most:
+        raise SpecError("", f"must be at most {most:,}, got {described(counted)}")
     _require(least is None or counted >= least)
     return counted
 

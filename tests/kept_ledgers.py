@@ -42,8 +42,8 @@ def place_kept(version: int, location: str) -> None:
             column.type = Double() if isinstance(column.type, Float) else column.type.as_generic()
         tables.create_all(connection)
         for table in tables.sorted_tables:
-            if not table.name.startswith("sqlite_"):
-                rows = [row._asdict() for row in old.execute(select(table))]
+            rows = [row._asdict() for row in old.execute(select(table))]
+            if rows and not table.name.startswith("sqlite_"):
                 connection.execute(insert(table), rows)
         for name, key in SEQUENCES:
             connection.execute(

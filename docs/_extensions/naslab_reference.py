@@ -212,6 +212,18 @@ def names_page() -> str:
     return "\n".join(text) + "\n"
 
 
+def events_page() -> str:
+    """What a run tells its observer."""
+    from naslab.execution import events
+
+    text = ["# Events", "", "What `on_event` of `naslab.search` is called with: values of `naslab.execution.events`."]
+    for kind in typing.get_args(events.Event):
+        kinds = {each.name: each.type for each in msgspec.structs.fields(kind)}
+        fields = [(f"`{name}`", of.__name__ if isinstance(of, type) else of) for name, of in kinds.items()]
+        text += ["", f"## {kind.__name__}", "", paragraphs(kind.__doc__), "", table(("field", "type"), fields)]
+    return "\n".join(text) + "\n"
+
+
 def _options(options: Callable[[], Any]) -> str:
     made = options()
     return ", ".join(f"`{name}={getattr(made, name)}`" for name in made.__struct_fields__)
@@ -246,5 +258,6 @@ PAGES: dict[str, Callable[[], str]] = {
     "spaces": spaces_page,
     "names": names_page,
     "python": python_page,
+    "events": events_page,
     "changes": changes_page,
 }

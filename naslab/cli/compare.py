@@ -116,8 +116,10 @@ def compare(
     from naslab.bench.cluster import Cluster
     from naslab.bench.compare import compare as run
     from naslab.bench.processes import num_cores
+    from naslab.lab.models import SEEDS
 
     require_figure_name(out)
+    SEEDS.taken("seeds", seeds)
     cluster = Cluster(workers, training_seconds, 0.3, straggler_rate, 10.0, failure_rate, noise)
     aims = (names(objectives), names(minimise))
     domain = read_table(table, names(knobs), *aims, None if features is None else names(features), duration, data_dir)

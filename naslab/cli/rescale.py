@@ -132,7 +132,7 @@ def rescale(
     Example: naslab rescale efficientnet_b0 --phi 1 2 3 --target-macs 600e6 --out family
     """
     from naslab.lab.families import fitted_model
-    from naslab.lab.models import find_model
+    from naslab.lab.models import SEEDS, find_model
 
     targets = {MACS.name: target_macs, PARAMS.name: target_params, ACTIVATIONS.name: target_activations}
     wanted = {metric: value for metric, value in targets.items() if value is not None}
@@ -141,6 +141,7 @@ def rescale(
             "say how far to scale: --phi 1 2 3, --target-macs 600e6, --target-params 10e6 or --target-latency-ms 5"
         )
     require_figure_name(plot)
+    SEEDS.taken("seeds", seeds)
     found = find_model(model, ledger)
     if train:
         found = for_dataset(found, dataset)

@@ -13,6 +13,7 @@ from naslab.dense_prediction.tasks import DENSE_TASKS, DenseTask
 from naslab.dense_prediction.voc import read_voc
 from naslab.dense_prediction.yolo import read_yolo
 from naslab.errors import DataError, shown
+from naslab.study.task import MOST_OF_A_CLASS_NAME
 
 
 class Layout(NamedTuple):
@@ -56,6 +57,10 @@ def open_annotated(name: str, task: DenseTask) -> AnnotatedSet:
 
 
 def _require_told(data: AnnotatedSet, task: DenseTask) -> None:
+    for each in data.classes + data.keypoints:
+        if len(each) > MOST_OF_A_CLASS_NAME:
+            rule = f"the name of a class may have {MOST_OF_A_CLASS_NAME:,} characters, got {len(each):,}: {shown(each)}"
+            raise DataError(f"{data.name}: {rule}")
     for images in data.parts.values():
         for each in images:
             if task == "instance_segmentation" and each.segments is None:

@@ -52,10 +52,10 @@ def diagram_body(diagram: Diagram, title: str) -> Markup:
     """
     classes = diagram.boxes[-1].out_shape[0]
     size = " \u00d7 ".join(map(str, diagram.boxes[0].out_shape))
-    kept = [box for box in diagram.boxes if not is_auxiliary(box)]
-    params, macs = (f"{sum(getattr(box, count) for box in kept):,}" for count in (PARAMS.name, MACS.name))
+    evaluated = [box for box in diagram.boxes if not is_auxiliary(box)]
+    params, macs = (f"{sum(getattr(box, count) for box in evaluated):,}" for count in (PARAMS.name, MACS.name))
     lead = f"Input {size}, {counted(classes, 'class', 'classes')}, {params} params, {macs} macs (multiply-accumulates)"
-    if len(kept) < len(diagram.boxes):
+    if len(evaluated) < len(diagram.boxes):
         lead += "; auxiliary heads, which are there in training only, come on top"
     header = element(
         "header",

@@ -5,6 +5,7 @@ naslab.compare_studies(["random-0,random-1,random-2", "bayes-0,bayes-1,bayes-2"]
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from naslab.analysis.reference import asked_reference
 from naslab.analysis.study import StudyView, read_study
 from naslab.arguments import Kind, many, optional, takes, text
-from naslab.errors import StudyError
+from naslab.errors import StudyError, shown
 from naslab.lab.models import LEDGER
 from naslab.ledger.ledger import Ledger
 
@@ -77,5 +78,9 @@ def _read(ledger: Ledger, given: AnyGroup) -> StudyGroup:
         members = [listed] if listed in names else [each.strip() for each in listed.split(",") if each.strip()]
         if not members:
             raise StudyError(f"a group of studies is written A1,A2 or name=A1,A2, got '{given}'")
+    named = [each for each in members if isinstance(each, str)]
+    if len(named) > len(set(named)):
+        twice = Counter(named).most_common(1)[0][0]
+        raise StudyError(f"study '{shown(twice)}' stands twice in one group, whose studies are seeds: name others")
     views = tuple(each if isinstance(each, StudyView) else read_study(ledger, each) for each in members)
     return StudyGroup(label or label_of_group([view.record.name for view in views]), views)

@@ -16,7 +16,7 @@ from naslab.arch import cost
 from naslab.arguments import flag, path, takes
 from naslab.atomic_write import DRAFT_PREFIX, atomic_write, json_content, put_in_place, require_writable
 from naslab.errors import DivergedError, SpecError
-from naslab.lab.models import COUNT, MODEL, RESOLUTION, AnyModel, AnyResolution, Model, find_models, is_front
+from naslab.lab.models import MODEL, RESOLUTION, SEEDS, AnyModel, AnyResolution, Model, find_models, is_front
 from naslab.lab.packages import require_other_folder, weights_digest
 from naslab.lab.result_files import RESULT_FILE, result_in
 from naslab.lab.training import HOW_TO_TRAIN, data_of, recipe_of
@@ -120,7 +120,7 @@ class SeedTable(msgspec.Struct, frozen=True, kw_only=True):
 Report = Callable[[str, int, EpochRecord], None]
 
 
-@takes(model=MODEL, seeds=COUNT, out=path("a folder"), resolution=RESOLUTION, bare=flag(), **HOW_TO_TRAIN)
+@takes(model=MODEL, seeds=SEEDS, out=path("a folder"), resolution=RESOLUTION, bare=flag(), **HOW_TO_TRAIN)
 def train_seeds(
     model: AnyModel,
     seeds: int = 3,

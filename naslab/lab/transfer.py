@@ -14,7 +14,7 @@ import msgspec
 from naslab.analysis.transfer import TransferCell, TransferTable
 from naslab.arguments import function, many, path, takes, text, whole
 from naslab.errors import DataError, SpecError, counted
-from naslab.lab.models import COUNT, FOLDER, LEDGER, MAX_IMAGES, MODEL, NAMES, AnyModel, find_model
+from naslab.lab.models import COUNT, FOLDER, LEDGER, MAX_IMAGES, MODEL, NAMES, SEEDS, AnyModel, find_model
 from naslab.lab.training import SCRATCH, recipe_of
 from naslab.study.outcome import Fidelity
 from naslab.study.recipe import Recipe, tuned_stages
@@ -36,7 +36,7 @@ WAYS = ("head", "last:2", "all", SCRATCH)
     datasets=NAMES,
     images=many(whole(1)),
     ways=NAMES,
-    seeds=COUNT,
+    seeds=SEEDS,
     epochs=COUNT,
     max_images=MAX_IMAGES,
     device=text("a torch device, or auto"),

@@ -105,7 +105,16 @@ def _is_alive(holder: str) -> bool:
         return False
     except PermissionError:
         return True
-    return True
+    return not _has_ended(int(said[1]))
+
+
+def _has_ended(number: int) -> bool:
+    """Whether a process was killed and only waits for its parent to hear of it; Linux tells."""
+    try:
+        status = Path(f"/proc/{number}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return status.rpartition(")")[2].split()[:1] in (["Z"], ["X"])
 
 
 def _drivers(ledger: Path) -> dict[int, str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from naslab.errors import StudyError
+from naslab.errors import StudyError, shown
 from naslab.ledger.record import RunRecord, StudyRecord
 from naslab.ledger.rows import candidate_row, measured_rows, measurement_rows, outcome_row, to_json
 from naslab.ledger.tables import leases, measurements, outcomes, prior_scores, progress, runs, studies, trials
@@ -83,7 +83,13 @@ def add_measured(
         connection.execute(insert(measurements), rows)
 
 
+MOST_OF_A_NAME = 255
+"""Characters of a study's name."""
+
+
 def _require_name(name: str) -> None:
+    if len(name) > MOST_OF_A_NAME:
+        raise StudyError(f"a study's name may have {MOST_OF_A_NAME} characters, got {len(name):,}: {shown(name)}")
     if not name.strip() or not name.isprintable():
         raise StudyError(f"a study's name must be printable and not blank, got {name!r}")
     if without_passwords(name) != name:

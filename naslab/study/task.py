@@ -22,6 +22,10 @@ Task: TypeAlias = Literal["classification", "multilabel", "regression"]
 """One label an image, several labels an image, or one or more numbers an image."""
 
 
+MOST_OF_A_CLASS_NAME = 1_000
+"""Characters of the name of a class."""
+
+
 class TaskRow(NamedTuple):
     """A task, in `words`: the `main` metric that a search aims at unless told otherwise, and all that it measures."""
 

@@ -129,7 +129,7 @@ def test_the_page_goes_on_where_its_driver_is_killed_and_resumed(visit: Any, tmp
     with ExitStack() as started:
 
         def drive() -> subprocess.Popen[bytes]:
-            driver = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            driver = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             started.callback(driver.kill)
             return driver
 
@@ -138,9 +138,10 @@ def test_the_page_goes_on_where_its_driver_is_killed_and_resumed(visit: Any, tmp
         with live_server(tmp_path / "l.db") as address:
             visit.goto(f"{address}study/1")
             visit.wait_for_selector(".state.running")
-            visit.wait_for_selector(f"[data-part=now] td >> text=worker-0 on {socket.gethostname()}")
+            visit.wait_for_selector(f"[data-part=now] >> text=worker-0 on {socket.gethostname()}")
             visit.wait_for_selector("[data-part=now] svg.spark .curve")
             first.kill()
+            first.wait()
             visit.wait_for_selector(".state.stopped")
             before = num_finished(tmp_path / "l.db")
             assert before == 1

@@ -345,11 +345,11 @@ def test_news_are_what_was_written_since_a_cursor(ledger: Ledger, location: str)
     [failed] = first.outcomes
     assert (failed.candidate.cost, failed.estimate.failure.reason) == (example_candidate(1).cost, "diverged")
     assert math.isnan(failed.value("accuracy"))
-    assert [(trial, epoch) for trial, _, epoch in first.progress] == [(0, None)]
+    assert [(trial, epoch) for trial, _, epoch, *_ in first.progress] == [(0, None)]
     assert read_news(watched, 1, first.cursor) == News([], [], first.cursor)
     ledger.add_epochs("digits", [Epoch(0, EpochRecord(1, 0.5, 0.6, 91.0, 3.0))])
     second = read_news(watched, 1, first.cursor)
-    assert [trial for trial, _, epoch in second.progress if epoch] == [0]
+    assert [trial for trial, _, epoch, *_ in second.progress if epoch] == [0]
     whole = example_outcome(example_candidate(0))
     ledger.finish("digits", whole)
     third = read_news(watched, 1, second.cursor, with_networks=True)

@@ -27,6 +27,7 @@ NEVER_ONE = (
     "max(images)} images a class",
     "len(distinct)} networks are within",
     "self.epochs))} epochs",  # a list
+    "of {epochs} epochs{waiting}",  # those of rungs
     "worker + 1} workers",
 )
 

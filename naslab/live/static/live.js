@@ -174,6 +174,7 @@
           if (shown === asked && core.version < asked) shown = core.version;
           await fill(core.sections);
           document.documentElement.dataset.updateMilliseconds = String(Math.round(performance.now() - begun));
+          document.documentElement.dataset.updates = String(asked);
           document.title = `${parts.get("headline").querySelector("h1").textContent}: naslab`;
           drawn();
           const left = laterAt + 1000 * LATER_SECONDS - performance.now();

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from naslab.errors import DataError, counted, shown
-from naslab.study.task import TASKS, Task
+from naslab.study.task import MOST_OF_A_CLASS_NAME, TASKS, Task
 from naslab.training.datasets.forms import Layout, channels_last, kind_of, require_finite
 
 PARTS = ("train", "test", "validation")
@@ -188,7 +188,12 @@ def _what(value: Any) -> str:
 
 
 def _class_name(value: Any) -> str:
-    return "/".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+    name = "/".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+    if len(name) > MOST_OF_A_CLASS_NAME:
+        raise DataError(
+            f"the name of a class may have {MOST_OF_A_CLASS_NAME:,} characters, got {len(name):,}: {shown(name)}"
+        )
+    return name
 
 
 def images_of(

@@ -82,8 +82,8 @@ def read_header(path: Path) -> TiffHeader:
 def _directory(file: Any, order: str, place: int, is_big: bool) -> tuple[dict[int, tuple[int, ...]], int]:
     """The whole numbers among the tags of the image at a place, and the place of the next image; 0 where none is."""
     file.seek(place)
-    counted, entry, offset = ("Q", "HHQ8s", "Q") if is_big else ("H", "HHI4s", "I")
-    (count,) = struct.unpack(f"{order}{counted}", _exactly(file, struct.calcsize(f"{order}{counted}")))
+    how_many, entry, offset = ("Q", "HHQ8s", "Q") if is_big else ("H", "HHI4s", "I")
+    (count,) = struct.unpack(f"{order}{how_many}", _exactly(file, struct.calcsize(f"{order}{how_many}")))
     if count > MOST_TAGS:
         raise ValueError(f"its directory has {count} entries")
     size = struct.calcsize(f"{order}{entry}")

@@ -110,7 +110,7 @@ def test_what_cannot_be_shared_is_refused_first(ledger: Ledger) -> None:
     ledger.location = locate("postgresql://ada@db.example/lab")
     with pytest.raises(StudyError, match="no folder of checkpoints in common"):
         require_offerable(msgspec.structs.replace(example_study(), inherit=True), ledger)
-    with pytest.raises(WorkerError, match="choose their device and time themselves"):
+    with pytest.raises(WorkerError, match="choose their device, time and memory themselves"):
         Workers(kind="ledger", timeout_seconds=5)
 
 

@@ -14,7 +14,7 @@ import synthetic_study as synthetic
 from naslab.errors import NaslabError, SpecError, StudyError
 from naslab.execution.events import StudyOpened, TrialFinished, each_of
 from naslab.loggers import open_logger, registry
-from naslab.loggers.logger import LoggedTrial, Logger
+from naslab.loggers.logger import LoggedTrial, Logger, folder_of
 from naslab.study.outcome import Outcome
 
 VIEW = synthetic.study(count=12)
@@ -203,3 +203,10 @@ def test_weights_and_biases_has_an_offline_run_a_trial_and_no_command_line(
             logger.show(StudyOpened(some.record, some.problem, some.outcomes))
     assert len(list((tmp_path / "wandb").glob("offline-run-*"))) == 2
     assert not any(b"opensesame" in file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
+
+
+def test_studies_of_like_names_have_folders_of_their_own() -> None:
+    names = ("a/b", "a_b", "a:b", "..", ".", "study", "a b", " a b", "")
+    folders = [folder_of(name) for name in names]
+    assert len(set(folders)) == len(names)
+    assert all(each.strip(". ") == each and "/" not in each for each in folders)
