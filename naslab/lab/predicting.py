@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from naslab.arguments import many, one_of, optional, path, takes, text
 from naslab.dense_prediction.facts import is_detector
-from naslab.errors import DataError, NaslabError, shown
+from naslab.errors import DataError, NaslabError, first_line, shown
 from naslab.lab.models import COUNT, LEDGER, find_model
 from naslab.lab.packages import write_onnx_network
 from naslab.package.facts import is_package
@@ -96,18 +96,22 @@ def from_pretrained(name: str | Path, revision: str | None = None, cache_dir: st
 
 
 def _loaded(name: str, revision: str | None, cache_dir: str | None) -> HubNetwork:
+    from naslab.training.hub import OUT_OF_REACH, hub_or_cache
+
     try:
         from naslab.package.hub import HubNetwork
     except ImportError:
         raise NaslabError("this needs huggingface_hub: pip install 'naslab[hub]'") from None
     if Path(name).is_dir():  # huggingface_hub would miss its own config.json in it, aloud
         return HubNetwork.opened(Path(name))
+    is_reached = True
     try:
-        made = HubNetwork.from_pretrained(name, revision=revision, cache_dir=cache_dir)
+        with hub_or_cache() as is_reached:
+            made = HubNetwork.from_pretrained(name, revision=revision, cache_dir=cache_dir)
     except (OSError, ValueError) as error:  # huggingface_hub's own derive from these
         if isinstance(error, NaslabError):
             raise
-        rule = shown(str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__, 200)
+        rule = shown(first_line(error), 200) if is_reached else OUT_OF_REACH
         raise NaslabError(f"there is no folder {shown(name)}, and the Hub does not give a repository: {rule}") from None
     assert isinstance(made, HubNetwork)
     return made

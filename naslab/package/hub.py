@@ -9,10 +9,12 @@ from huggingface_hub import ModelHubMixin, hf_hub_download
 from torch import Tensor, nn
 
 from naslab.atomic_write import atomic_write
+from naslab.errors import NaslabError, shown
 from naslab.package.card import CARD_FILE, model_card
 from naslab.package.facts import FACTS_FILE, WEIGHTS_FILE, Facts, header, open_facts
 from naslab.package.folder import write_package
 from naslab.package.prepared import packaged_module
+from naslab.training.hub import hub_or_cache
 from naslab.training.weights import load_weights, save_weights
 
 
@@ -41,8 +43,14 @@ class HubNetwork(nn.Module, ModelHubMixin):  # type: ignore[misc, unused-ignore]
         atomic_write(folder / CARD_FILE, model_card(facts))
 
     def push_to_hub(self, repo_id: str, **options: Any) -> str:
-        """Upload to the repository `repo_id`; `options` are those of huggingface_hub. The address of the commit."""
-        return str(super().push_to_hub(repo_id, **options))
+        """Upload to the repository `repo_id`; `options` are those of huggingface_hub. The address of the commit.
+
+        Raises `NaslabError` where the hub cannot be reached.
+        """
+        with hub_or_cache() as is_reached:
+            if not is_reached:
+                raise NaslabError(f"{shown(repo_id)} is not written: the hub cannot be reached from here")
+            return str(super().push_to_hub(repo_id, **options))
 
     @classmethod
     def _from_pretrained(cls, *, model_id: str, **options: Any) -> HubNetwork:

@@ -24,6 +24,7 @@ from naslab.pretrained.ordering import reference_order, without_prefix
 from naslab.pretrained.under_heads import NetworkUnderHeads, network_under_heads
 from naslab.reading import read_values, whole_number
 from naslab.regular_files import regular_status
+from naslab.training.hub import OUT_OF_REACH, hub_or_cache
 
 IMAGENET = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
 """Mean and deviation of red, green and blue in ImageNet's images, as most releases normalise by."""
@@ -123,10 +124,13 @@ def _of_timm(name: str) -> PretrainedWeights:
         raise DataError("timm's weights need timm: pip install 'naslab[timm]'") from None
     if not timm.is_model(name.partition(".")[0]):
         raise DataError(f"timm has no network {shown(name)}: `timm.list_models()` names them")
+    is_reached = True
     try:
-        network: nn.Module = timm.create_model(name, pretrained=True)
+        with hub_or_cache() as is_reached:
+            network: nn.Module = timm.create_model(name, pretrained=True)
     except Exception as error:  # noqa: BLE001  (whatever the hub and its clients raise without a connection)
-        raise DataError(f"timm's weights of {name} cannot be fetched: {shown(first_line(error), 200)}") from None
+        rule = shown(first_line(error), 200) if is_reached else OUT_OF_REACH
+        raise DataError(f"timm's weights of {name} cannot be fetched: {rule}") from None
     return timm_source(f"timm's {name}", network)
 
 

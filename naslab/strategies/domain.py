@@ -133,7 +133,7 @@ class Domain(Protocol):
     >>> from naslab.strategies.composed import Search
     >>> from naslab.strategies.random_search import RandomSearch
     >>> class OddKernels:  # one loss, to be measured, and a limit: kernels are odd
-    ...     num_objectives, reference = 1, None
+    ...     num_objectives, reference, prior = 1, None, None
     ...     def __init__(self, space):
     ...         self.space = space
     ...     def examine(self, genome):

@@ -5,19 +5,15 @@
 
 from __future__ import annotations
 
-import logging
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from naslab.errors import DataError, shown
 from naslab.training.datasets.given import Data
 from naslab.training.datasets.sized import SizedPairs
+from naslab.training.hub import OUT_OF_REACH, hub_or_cache
 
-REACHED_WITHIN = 5.0
-"""Seconds in which the hub answers where there is a network."""
 PARTS = {
     "train": ("train", "training"),
     "validation": ("validation", "valid", "val", "dev"),
@@ -61,37 +57,6 @@ def read_hugging_face(rest: str, data_dir: Path | None) -> Data:
     return Data(parts["train"], parts.get("test"), parts.get("validation"), classes=names)
 
 
-@contextmanager
-def _at_once(name: str) -> Iterator[bool]:
-    """Without a network the hub's packages look into their cache alone inside the block, and do not ask for a minute.
-
-    Gives whether there is one, or is none needed: where `name` is a folder. What they log of attempts is left out.
-    """
-    import datasets
-
-    try:
-        from huggingface_hub import constants, get_session
-    except ImportError:  # then nothing asks a network
-        yield True
-        return
-    log = logging.getLogger("huggingface_hub")
-    level = log.level
-    log.setLevel(logging.ERROR)
-    is_offline = constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE
-    is_reached = Path(name).expanduser().exists()
-    try:
-        if not is_reached and not any(is_offline):
-            with suppress(Exception):  # whatever a network answers with, it is none that would be asked again
-                get_session().head(constants.ENDPOINT, timeout=REACHED_WITHIN)
-                is_reached = True
-        if not is_reached:
-            constants.HF_HUB_OFFLINE = datasets.config.HF_HUB_OFFLINE = True
-        yield is_reached
-    finally:
-        constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE = is_offline
-        log.setLevel(level)
-
-
 def _loaded(name: str, data_dir: Path | None) -> Any:
     try:
         import datasets
@@ -102,12 +67,12 @@ def _loaded(name: str, data_dir: Path | None) -> Any:
         if any((Path(name).expanduser() / file).is_file() for file in SAVED):
             saved = datasets.load_from_disk(str(Path(name).expanduser()))
             return saved if isinstance(saved, dict) else {"train": saved}
-        with _at_once(name) as is_reached:
+        with hub_or_cache(datasets.config, is_needed=not Path(name).expanduser().exists()) as is_reached:
             return datasets.load_dataset(name, cache_dir=None if data_dir is None else str(data_dir))
     except Exception as error:
         if not is_reached:
             raise DataError(
-                f"hf:{name} cannot be loaded: the hub cannot be reached from here, and no copy is in the cache; "
+                f"hf:{name} cannot be loaded: {OUT_OF_REACH}; "
                 "download it where there is a network, or name a folder that save_to_disk wrote (hf:FOLDER)"
             ) from error
         told = shown((str(error) or type(error).__name__).splitlines()[0], 300)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -82,6 +83,8 @@ def test_weights_that_cannot_be_fetched_are_one_line(monkeypatch: pytest.MonkeyP
     def offline(*_: object, **__: object) -> None:
         raise OSError("no route\nto the host")
 
+    reached = SimpleNamespace(head=lambda *_, **__: None)
+    monkeypatch.setattr("huggingface_hub.get_session", lambda: reached)
     monkeypatch.setattr("timm.create_model", offline)
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", offline)
     with pytest.raises(DataError, match=r"^timm's weights of resnet18 cannot be fetched: no route$"):
