@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -43,6 +44,14 @@ def read_regular(path: Path | str, *, follow_links: bool = False) -> bytes:
     """The bytes of the regular file at `path`; raises `OSError` as `open_regular`."""
     with open(open_regular(path, follow_links=follow_links), "rb") as file:
         return file.read()
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """What lies under `folder` at every depth and is no folder; links to folders are not followed.
+
+    Folders that vanish meanwhile, or may not be read, are left out.
+    """
+    return (Path(top) / name for top, _, names in os.walk(folder) for name in names)
 
 
 def regular_status(path: Path | str, *, follow_links: bool = False) -> os.stat_result | None:

@@ -8,6 +8,7 @@ from typing import Any
 from naslab.analysis.front import metrics_of, plain_metrics
 from naslab.analysis.study import StudyView
 from naslab.arch.summary import describe_arch
+from naslab.ledger.genomes import require_genomes_of
 from naslab.study.outcome import LATER_NOTE, Outcome
 
 
@@ -27,10 +28,11 @@ def trial_rows(study: StudyView) -> list[dict[str, Any]]:
     `trial`, `state` (`complete`, or why it failed), `role`, every metric and cost by its name, `epochs`, `started` and
     `finished` (seconds since the epoch, UTC), `wall_seconds`, `operator`, `parents` and `worker`, `failure` (what it
     said), `arch_id` and `network` in words; and for every choice of the space a column with its path, such as
-    `stages[0].block`. What a trial has not is `None`.
+    `stages[0].block`. What a trial has not is `None`. Raises `LedgerError` for a genome of another space.
     """
     outcomes = every_outcome(study)
     measured = dict.fromkeys(name for each in outcomes for name in metrics_of(each))
+    require_genomes_of(study.problem.space, (each.candidate for each in study.outcomes))
     choices = {hole.path: hole.labels for hole in study.problem.space.holes()}
     return [_row(each, list(measured), choices) for each in outcomes]
 

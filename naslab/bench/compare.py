@@ -16,6 +16,7 @@ from naslab.bench.processes import process_pool
 from naslab.bench.simulate import Trace, simulate
 from naslab.bench.standing import Curve, Standing, curve, progress, standing, top_loss
 from naslab.bench.table import TableDomain
+from naslab.execution.workers import MOST_PROCESSES
 
 SEEDS_AT_ONCE = 2
 """Searches that a process does before it reports: the table travels to it once for them."""
@@ -60,11 +61,12 @@ def compare(
     depend on `processes`, the times of asks and the utilisation that follows from them aside.
 
     Raises `UnknownNameError` and `SpecError` before the first search for strategies that are not there or cannot search
-    the table, and `SpecError` for numbers below 1.
+    the table, and `SpecError` for numbers below 1 and more than 1,000 `processes`.
     """
     cluster = cluster or Cluster()
     for name, number in (("trials", trials), ("seeds", seeds), ("processes", processes)):
         require(number >= 1, name, f"must be at least 1, got {number}")
+    require(processes <= MOST_PROCESSES, "processes", f"must be at most {MOST_PROCESSES:,}, got {processes}")
     require(len(strategies) > 0, "strategies", "needs at least one name")
     for name in strategies:
         make_contender(name, domain, 0)

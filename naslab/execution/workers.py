@@ -20,6 +20,9 @@ from naslab.execution.executor import Executor
 from naslab.execution.local import LocalExecutor, count_cores
 from naslab.study.outcome import Candidate
 
+MOST_PROCESSES = 1_000
+MOST_WORKERS = 100_000
+"""Workers at once on one machine, and of a cluster or a ledger."""
 LEAST_MEMORY = 2**20
 """Bytes below which no candidate trains: a number without its letter, most likely."""
 
@@ -53,6 +56,9 @@ class Workers(msgspec.Struct, frozen=True, kw_only=True):
         refuse_wrong_fields(self)
         if self.count is not None and self.count < 1:
             raise WorkerError(f"workers: must be at least 1, got {self.count}")
+        most = MOST_PROCESSES if self.kind == "local" else MOST_WORKERS
+        if self.count is not None and self.count > most:
+            raise WorkerError(f"workers: must be at most {most:,}, got {self.count}")
         if self.gpus_per_worker is not None and not 0 <= self.gpus_per_worker <= 1:
             raise WorkerError(
                 f"gpus_per_worker: must be 0 to 1, for a worker trains on one GPU, got {self.gpus_per_worker:g}"

@@ -15,11 +15,11 @@ import numpy as np
 
 from naslab.analysis.rank_agreement import rank_agreement
 from naslab.arch import ArchSpec
-from naslab.arguments import function, path, takes, text, whole
+from naslab.arguments import function, path, takes, text
 from naslab.atomic_write import atomic_write, require_writable
 from naslab.errors import DataError, SpecError, counted
 from naslab.lab.calibration import distinct_networks
-from naslab.lab.models import SEED, SPACE
+from naslab.lab.models import COUNT, SEED, SPACE
 from naslab.latency_models.predicted import LEAST_NETWORKS, FittedLatency, Judged, LatencyModel, fitted
 from naslab.provenance import installed_versions, machine_description
 from naslab.reading import read_bytes
@@ -36,8 +36,8 @@ REPEATS = 3
     space=SPACE,
     target=text("the name of a target"),
     out=path("a file to write"),
-    known=whole(1),
-    sample=whole(1),
+    known=COUNT,
+    sample=COUNT,
     seed=SEED,
     on_network=function(),
 )

@@ -22,6 +22,7 @@ from naslab.execution.scoring import score_pool, unscored
 from naslab.execution.source import make_candidate
 from naslab.execution.workers import Workers
 from naslab.lab.search_estimators import learned_from
+from naslab.ledger.genomes import require_genomes_of
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.record import StudyRecord
 from naslab.ledger.scores import Score, enter_scores, scores_of
@@ -87,6 +88,7 @@ def plan_prior(asked: str, pool: int, strategy: object, ledger: str | Path, stud
 def _known_networks(view: StudyView) -> list[tuple[Genome, float]]:
     """The networks of an earlier study and their losses, at the fidelity that most of them have."""
     goal = score_goal(view.record)
+    require_genomes_of(view.problem.space, (each.candidate for each in view.outcomes))
     made = [each for each in view.outcomes if each.candidate.genome.genes and "stopped" not in each.estimate.notes]
     found = [(each.candidate.genome, goal.loss(each.value(goal.metric))) for each in widest(made) if each.is_complete]
     finite = [(genome, loss) for genome, loss in found if np.isfinite(loss)]

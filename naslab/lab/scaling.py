@@ -61,7 +61,7 @@ from naslab.training.recipe_files import find_recipe
     epochs=COUNT,
     seeds=whole(most=10_000),
     step=number(),
-    points=whole(),
+    points=whole(most=1_000_000),
     tolerance=number(),
     rounding=text("the name of a rounding"),
     grid=many(instance(Compound)),

@@ -23,6 +23,7 @@ from naslab.estimators.proxies.proxy import Probe
 from naslab.estimators.short_training import ShortTraining
 from naslab.lab.models import COUNT, FOLDER, LEDGER, NAMES, STUDY, find_study
 from naslab.lab.search_options import SearchOptions
+from naslab.ledger.genomes import require_genomes_of
 from naslab.ledger.ledger import OWN_CHECKPOINTS, Ledger
 from naslab.ledger.record import StudyRecord
 from naslab.metrics import ACCURACY, EVALUATION, TIMING, find_metric, is_described, metrics
@@ -213,7 +214,7 @@ def accuracy_predictor(
 
     It is that which most of its networks have, with rungs the first; trainings that were stopped early are left out.
     `study` is a study, or the name of one of `ledger`. `proxies` are scored on `batch_size` images. Raises `SpecError`
-    below 10 complete outcomes of networks of the study's space.
+    below 10 complete outcomes of networks of the study's space, and `LedgerError` for one of another space.
 
     >>> import naslab
     >>> predictor = naslab.accuracy_predictor("mystudy", proxies=["naswot"])  # doctest: +SKIP
@@ -221,6 +222,7 @@ def accuracy_predictor(
     from naslab.estimators.predictor import AccuracyPredictor, KnownResult
 
     view = find_study(study, ledger)
+    require_genomes_of(view.problem.space, (each.candidate for each in view.outcomes))
     measured = [each for each in view.outcomes if each.candidate.genome.genes and "stopped" not in each.estimate.notes]
     known = tuple(
         KnownResult(each.candidate.genome, each.value(ACCURACY.name), each.candidate.seed) for each in widest(measured)

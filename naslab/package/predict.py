@@ -21,6 +21,7 @@ from naslab.errors import DataError
 from naslab.package.facts import Facts, Preprocessing, facts_of_header
 from naslab.package.folder import Package
 from naslab.package.prepared import preprocess_of
+from naslab.regular_files import files_below
 from naslab.study.recipe import Recipe
 from naslab.training.data import find_device
 from naslab.training.datasets.file_forms import FileForm
@@ -141,7 +142,8 @@ def image_files(places: Sequence[Path]) -> list[Path]:
     found: list[Path] = []
     for place in places:
         if place.is_dir():
-            inside = sorted(each for each in place.rglob("*") if _is_image(each.relative_to(place)) and each.is_file())
+            below = files_below(place)
+            inside = sorted(each for each in below if _is_image(each.relative_to(place)) and each.is_file())
             if not inside:
                 raise DataError(f"the folder {place} holds no images ({', '.join(sorted(ENDINGS))})")
             found += inside

@@ -11,6 +11,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from naslab.errors import SpecError
+
 
 class Hole(msgspec.Struct, frozen=True, eq=False, dict=True):
     """A choice among `options`, each a plain value or a subtree of the template.
@@ -111,11 +113,13 @@ class Encoding:
         """The vector of `genome`: shape (places,), in the order of the holes.
 
         An ordered hole is its option's rank scaled to 0..1, or -1 where it is not active. Another hole is one-hot over
-        its options, zeros where it is not active.
+        its options, zeros where it is not active. Raises `SpecError` for a genome of another space.
         """
         vector = self._blank.copy()
         for path, option in genome.genes:
-            start, is_ordered, count = self._slots[path]
+            start, is_ordered, count = self._slots.get(path, (0, False, 0))
+            if not 0 <= option < count:
+                raise SpecError(path, f"has no option {option} here; where a ledger says it, restore that from a copy")
             if is_ordered:
                 vector[start] = option / (count - 1)
             else:

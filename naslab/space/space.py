@@ -153,6 +153,7 @@ class SearchSpace(msgspec.Struct, frozen=True, dict=True):
 
         An ordered hole is its option's rank scaled to 0..1, or -1 where it is not active. Another hole is one-hot over
         its options, zeros where it is not active. Holes stand in the order of `holes()`.
+        Raises `SpecError` for a genome of another space.
         """
         return self._encoding.encode(genome)
 

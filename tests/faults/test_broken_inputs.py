@@ -13,10 +13,13 @@ from mixed_study import example_view
 from safetensors.torch import save
 from torch import nn
 
+from naslab.analysis.trials import trial_rows
 from naslab.arch.modules import FractionalMaxPool
 from naslab.blobs import BlobStore
 from naslab.cli import main
-from naslab.errors import DataError, LedgerError, NaslabError, StudyError
+from naslab.errors import DataError, LedgerError, NaslabError, SpecError, StudyError
+from naslab.lab.priors import _known_networks
+from naslab.lab.search_estimators import accuracy_predictor
 from naslab.ledger.genomes import require_genomes_of
 from naslab.optuna_edge import mirror_study
 from naslab.space import load_space
@@ -110,6 +113,22 @@ def test_a_genome_of_another_space_is_a_damaged_ledger(gene):
     with pytest.raises(LedgerError, match=r"^trial 1 in the ledger is damaged \(its genome is none"):
         require_genomes_of(space, [view.outcomes[0].candidate, damaged])
     require_genomes_of(load_space("nas_bench_macro"), [msgspec.structs.replace(damaged, role="family")])
+
+
+@pytest.mark.parametrize("gene", [Gene("stem[9].width", 0), Gene("stages[0].width", 99), Gene("stages[0].width", -1)])
+def test_nothing_is_made_of_a_genome_of_another_space(gene):
+    view = example_view(2)
+    candidate = view.outcomes[1].candidate
+    genome = Genome((gene, *candidate.genome.genes[1:]))
+    with pytest.raises(SpecError, match=r"has no option -?\d+ here; where a ledger says it, restore that from a copy"):
+        view.problem.space.encode(genome)
+    damaged = msgspec.structs.replace(
+        view.outcomes[1], candidate=msgspec.structs.replace(candidate, genome=genome, role="search")
+    )
+    study = msgspec.structs.replace(view, outcomes=(view.outcomes[0], damaged))
+    for use in (trial_rows, accuracy_predictor, _known_networks):
+        with pytest.raises(LedgerError, match=r"^trial 1 in the ledger is damaged \(its genome is none"):
+            use(study)
 
 
 @pytest.mark.parametrize("storage", ["optuna.db", "nothing://x", "sqlite:////nowhere/optuna.db"])

@@ -16,8 +16,10 @@ from naslab.blobs import BlobStore
 from naslab.errors import NaslabError
 from naslab.estimators.rows import MadeEstimator
 from naslab.ledger import Ledger
+from naslab.package.predict import image_files
 from naslab.reading import read_values
-from naslab.regular_files import open_regular, read_regular
+from naslab.regular_files import files_below, open_regular, read_regular
+from naslab.training.datasets.foreign import own_files
 from naslab.training.supernet.files import load_supernet
 from naslab.training.weights import load_weights
 
@@ -148,3 +150,19 @@ def test_the_blobs_of_a_linked_ledger_lie_beside_its_file(tmp_path: Path) -> Non
         (tmp_path / "disk" / "studies.db.blobs").mkdir()
         assert ledger.blobs.folder == tmp_path / "disk" / "studies.db.blobs"
     assert len(sha256) == 64
+
+
+def test_a_folder_that_vanishes_meanwhile_holds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("here", "gone"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.png").touch()
+    scan = os.scandir
+
+    def scandir(path: str) -> object:
+        if os.fspath(path).endswith("gone"):
+            raise FileNotFoundError(2, "No such file or directory", path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    for found in (files_below(tmp_path), own_files(tmp_path, frozenset({".png"})), image_files([tmp_path])):
+        assert list(found) == [tmp_path / "here" / "1.png"]

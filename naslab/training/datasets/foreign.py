@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from naslab.regular_files import files_below
+
 FOREIGN = frozenset(
     {
         *("__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "network trash folder", "temporary items"),
@@ -30,7 +32,7 @@ def own_files(folder: Path, endings: frozenset[str]) -> list[Path]:
     Links that lead nowhere are among them: they are images that cannot be read.
     """
     found = []
-    for path in folder.rglob("*"):
+    for path in files_below(folder):
         if path.suffix.lower() not in endings or any(map(is_foreign, path.relative_to(folder).parts)):
             continue
         if path.is_file() or (path.is_symlink() and not path.exists()):

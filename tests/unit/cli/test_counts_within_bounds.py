@@ -46,6 +46,34 @@ def test_seeds_are_at_most_ten_thousand(tmp_path: Path, words: tuple[str, ...]) 
     assert list(tmp_path.iterdir()) == []
 
 
+DIGITS = ("--dataset", "digits")
+
+
+@pytest.mark.parametrize(
+    ("words", "most"),
+    [
+        (("search", "digits_demo", *DIGITS, "--epochs"), "1,000,000"),
+        (("search", "digits_demo", "--estimator", "params", "--trials"), "1,000,000,000"),
+        (("search", "digits_demo", "--estimator", "params", "--workers"), "1,000"),
+        (("search", "digits_demo", "--executor", "ray", "--workers"), "100,000"),
+        (("search", "digits_demo", *DIGITS, "--executor", "ledger", "--workers"), "100,000"),
+        (("search", "digits_demo", *DIGITS, "--prior", "none", "--pool"), "1,000,000"),
+        (("train", "lenet5", *DIGITS, "--out", "out", "--epochs"), "1,000,000"),
+        (("calibrate", "digits_demo", "--estimators", "params", *DIGITS, "--workers"), "1,000"),
+        (("fit-scaling", "lenet5", *DIGITS, "--points"), "1,000,000"),
+        (("supernet", "digits_demo", *DIGITS, "--out", "out.safetensors", "--paths"), "1,000,000"),
+        (("measure", "lenet5", "--batch"), "1,000,000"),
+        (("compare", "--table", "known.csv", "--knobs", "a", "--processes"), "1,000"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else f"{value[0]} {value[-1]}",
+)
+def test_counts_are_such_as_end_one_day(tmp_path: Path, words: tuple[str, ...], most: str) -> None:
+    (tmp_path / "known.csv").write_text("a,accuracy\n1,50\n2,60\n3,70\n")
+    line = naslab(tmp_path, *words, "999999999999").refusal()
+    assert line == f"{words[-1].lstrip('-')}: must be at most {most}, got 999999999999"
+    assert [each.name for each in tmp_path.iterdir()] == ["known.csv"]
+
+
 def test_a_study_has_a_short_name(tmp_path: Path) -> None:
     words = ("search", "digits_demo", "--estimator", "params", "--trials", "1", "--study", "s" * 10_000)
     line = naslab(tmp_path, *words).refusal()
