@@ -47,9 +47,9 @@ _NAMED_IN_QUERY = re.compile(
 _NAMED_ENCODED = re.compile(rf"({_NAME}(?:%20|\+)*%3D)(?:(?!%3B|%26|%20)[^\s&+])*", re.IGNORECASE)
 """`password%3D...` as in a connection string that is a field of an address."""
 _NAMED = re.compile(
-    rf"(?<![?&;])({_NAME}\s*=\s*)('(?:[^'\\\n]|\\.)*'|\"(?:[^\"\\\n]|\\.)*\"|(?:\\.|[^\s&\\])+)", re.IGNORECASE
+    rf"(?<![?&;])({_NAME}\s*=\s*)('(?:[^'\\\n]|\\.)*'|\"(?:[^\"\\\n]|\\.)*\"|(?:\\+.|[^\s&\\])+)", re.IGNORECASE
 )
-"""`password=...` as in a connection string of PostgreSQL."""
+"""`password=...` as in a connection string of PostgreSQL; messages that quote one double its backslashes."""
 _QUOTED_NAME = re.compile(
     rf"('{_NAME}'|\"{_NAME}\")(\s*:\s*)(?:'(?:[^'\\\n]|\\.)*'|\"(?:[^\"\\\n]|\\.)*\")", re.IGNORECASE
 )

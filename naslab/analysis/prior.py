@@ -11,6 +11,7 @@ from naslab.analysis.front import widest
 from naslab.analysis.rank_agreement import LEAST_RANKED, Agreement, rank_agreement
 from naslab.analysis.ranking import score_goal
 from naslab.analysis.study import StudyView
+from naslab.errors import counted
 
 
 class PriorRow(msgspec.Struct, frozen=True):
@@ -63,6 +64,7 @@ def prior_table(view: StudyView) -> PriorTable | None:
 def prior_words(table: PriorTable) -> list[str]:
     """The table as lines for people, one a score."""
     return [
-        f"prior {row.name}: Kendall's tau with {table.metric} {row.tau.words()} over {row.num_compared} networks"
+        f"prior {row.name}: Kendall's tau with {table.metric} {row.tau.words()} over "
+        f"{counted(row.num_compared, 'network')}"
         for row in table.rows
     ]

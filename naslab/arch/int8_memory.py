@@ -14,6 +14,8 @@ the program, the order of the layers, tables of activations.
 from __future__ import annotations
 
 from naslab.arch.cost import BYTES_PER_VALUE, Cost, placed_layers
+from naslab.arch.declaration import words_of
+from naslab.arch.lower import lower
 from naslab.arch.plan import (
     Act,
     Conv,
@@ -75,6 +77,23 @@ def foreign_layers(arch: ArchSpec, operators: str) -> int:
     if operators not in OPERATORS:
         raise UnknownNameError("set of operators", operators, OPERATORS)
     return int(_foreign(arch))
+
+
+def first_foreign_layer(arch: ArchSpec, operators: str) -> str:
+    """The first layer of the network `arch` that the named set of `operators` does not hold; empty where there is none.
+
+    Raises `UnknownNameError`.
+
+    >>> from naslab.zoo import model
+    >>> first_foreign_layer(model("efficientnet_b0"), "cmsis-nn")
+    'stem0.0.act (silu) is none of the operators of CMSIS-NN'
+    """
+    if not foreign_layers(arch, operators):
+        return ""
+    for each in placed_layers(lower(arch), arch.input):
+        if not _is_cmsis(each.layer):
+            return f"{each.path} ({words_of(each.layer)}) is none of {OPERATORS[operators]}"
+    return ""
 
 
 def _flash_of_part(part: Layer, shape: Shape) -> float:

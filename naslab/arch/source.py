@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import inspect
-from collections.abc import Iterable, Mapping
+import symtable
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType, ModuleType
 
 from torch import nn
@@ -39,6 +42,7 @@ def network_source(module: nn.Module, title: str, constants: Mapping[str, object
     docstring = '"""' + title.replace("\\", "").replace('"""', "'''") + '"""\n'
     values = "\n".join(f"{name} = {value!r}" for name, value in constants.items())
     head = docstring + _IMPORTS + (f"\n{values}\n" if values else "")
+    _require_defined("\n\n".join([head, *definitions]))
     return "\n\n".join([head, *(text.rstrip() + "\n" for text in definitions), maker])
 
 
@@ -55,24 +59,55 @@ from torch.nn import functional
 """
 
 
+def _require_defined(text: str) -> None:
+    """Raises `SpecError` where a class or function of a file reads a name that the file does not define."""
+    top = symtable.symtable(text, "network.py", "exec")
+    known = {each.get_name() for each in top.get_symbols() if each.is_assigned() or each.is_imported()}
+    known |= {*dir(builtins)}
+    read = [(each.get_name(), "the file") for each in top.get_symbols() if each.is_referenced()]
+    for name, owner in (*_global_names(top), *read):
+        if name not in known:
+            rule = f"{owner} uses '{name}', which the written file does not define"
+            raise SpecError("", f"{rule}: a module of your own may use torch, Tensor, nn and functional alone")
+
+
+def _global_names(table: symtable.SymbolTable, owner: str = "") -> Iterator[tuple[str, str]]:
+    """Each global name that the classes and functions in a table read, with the outermost that reads it."""
+    for inner in table.get_children():
+        outermost = owner or f"the {inner.get_type()} {inner.get_name()}"
+        for each in inner.get_symbols():
+            if each.is_global() and each.is_referenced():
+                yield each.get_name(), outermost
+        yield from _global_names(inner, outermost)
+
+
 def _definitions(kinds: Iterable[type[nn.Module]]) -> list[str]:
-    """The text of every class that torch lacks, in the order of their files and lines, then of whole files."""
-    classes: list[tuple[str, int, str]] = []
+    """The text of every class that torch lacks, by files and lines, with those they derive from; then whole files."""
     files: dict[str, ModuleType] = {}
+    places: dict[type, tuple[str, int, str]] = {}
     for kind in kinds:
         file = file_of(kind)
         if file is not None:
             files[file.__name__] = file
         elif not _is_torchs(kind):
-            classes.append((kind.__module__, *_text_of(kind)))
-    return [text for _, _, text in sorted(classes)] + [_body(inspect.getsource(file)) for file in files.values()]
+            places |= {each: (each.__module__, *_text_of(each)) for each in kind.__mro__ if not _is_known(each)}
+    # A class comes after those that it derives from, wherever they are.
+    ordered = {each: None for kind in sorted(places, key=places.__getitem__) for each in reversed(kind.__mro__)}
+    return [places[each][2] for each in ordered if each in places] + [
+        _body(inspect.getsource(file)) for file in files.values()
+    ]
 
 
-def _is_torchs(kind: type[nn.Module]) -> bool:
+def _is_known(kind: type) -> bool:
+    """Whether a class is torch's or Python's own."""
+    return _is_torchs(kind) or kind.__module__.partition(".")[0] in sys.stdlib_module_names
+
+
+def _is_torchs(kind: type) -> bool:
     return kind.__module__.startswith("torch.")
 
 
-def _text_of(kind: type[nn.Module]) -> tuple[int, str]:
+def _text_of(kind: type) -> tuple[int, str]:
     """The first line of a class in its file, and its text."""
     try:
         lines, first = inspect.getsourcelines(kind)

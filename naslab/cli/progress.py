@@ -113,7 +113,7 @@ class Display:
                 return ""
             self._scoring = ""
             failed = f", {event.failed} failed" if event.failed else ""
-            return f"prior: {event.total} networks of the pool are scored{failed}"
+            return f"prior: {event.total} of the pool's networks scored{failed}"
         if isinstance(event, Resumed):
             self._number = event.finished
             again = f", {event.requeued} that were in flight run again" if event.requeued else ""

@@ -12,10 +12,10 @@ from naslab.arch.block import require
 from naslab.arch.files import decode
 from naslab.dense_prediction.tasks import DenseTask
 from naslab.errors import DataError, SpecError
+from naslab.package.facts import WEIGHTS_FILE as WEIGHTS_FILE
+from naslab.pretrained.under_heads import DETECTOR_FILE as DETECTOR_FILE
 from naslab.reading import json_values
 
-DETECTOR_FILE = "detector.json"
-WEIGHTS_FILE = "weights.safetensors"
 DETECTOR_KEY = "naslab_detector"
 """Under which the facts are in the metadata of ONNX files."""
 ONNX_ENDING = ".onnx"

@@ -46,7 +46,7 @@ class WorkerHost(Protocol):
     >>> pool = WorkerPool([HereHost()], watch=lambda seconds: None, timeout_seconds=None)
     >>> pool.start()
     >>> pool.submit(make_candidate(model("lenet5"), trial=0, epochs=1, seed=0, role="search"))
-    >>> [done] = pool.wait(timeout=1.0)
+    >>> taken, done = pool.wait(timeout=1.0)
     >>> done.estimate.worker
     'here'
     >>> pool.end()

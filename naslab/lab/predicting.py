@@ -102,9 +102,11 @@ def _loaded(name: str, revision: str | None, cache_dir: str | None) -> HubNetwor
         from naslab.package.hub import HubNetwork
     except ImportError:
         raise NaslabError("this needs huggingface_hub: pip install 'naslab[hub]'") from None
+    if Path(name).is_dir():  # huggingface_hub would miss its own config.json in it, aloud
+        return HubNetwork.opened(Path(name))
     is_reached = True
     try:
-        with hub_or_cache(is_needed=not Path(name).is_dir()) as is_reached:
+        with hub_or_cache() as is_reached:
             made = HubNetwork.from_pretrained(name, revision=revision, cache_dir=cache_dir)
     except (OSError, ValueError) as error:  # huggingface_hub's own derive from these
         if isinstance(error, NaslabError):

@@ -28,7 +28,6 @@ from naslab.ledger.record import StudyRecord
 from naslab.ledger.scores import Score, enter_scores, scores_of
 from naslab.space import Genome
 from naslab.strategies.domain import ArchDomain
-from naslab.strategies.earlier_study import scores_of_transfer
 from naslab.strategies.priors import Prior
 from naslab.strategies.registry import WITH_PRIOR
 from naslab.study.outcome import Candidate
@@ -158,6 +157,8 @@ def _scorer(name: EstimatorName, problem: Problem, record: StudyRecord, ledger: 
 
 
 def _transferred(name: str, problem: Problem, pool: Sequence[Candidate], ledger: Ledger) -> list[Score]:
+    from naslab.strategies.earlier_study import scores_of_transfer
+
     began = time.perf_counter()
     earlier = read_study(ledger, name)
     known = _known_networks(earlier)

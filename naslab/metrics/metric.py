@@ -34,6 +34,7 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
         read: a function of a description and its `Cost` that gives its value; for the stage `description`, only there.
         measure: a function of an untrained torch module, its description and the name of the device that it is on; it
             gives the value in workers, for the stage `before training`, only there.
+        found_in: a function of a description that says what in it the value comes of, for refusals, where one can tell.
         summary: what it is, in a line of help.
         unit: as it is written on an axis and behind a value: `%`, `ms`, `bytes`.
         per: what a value is measured on, for the axis, where the label does not say it: `one image`.
@@ -59,6 +60,7 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     measured_by: str = ""
     read: Callable[[ArchSpec, Cost], float] | None = None
     measure: Callable[[nn.Module, ArchSpec, str], float] | None = None
+    found_in: Callable[[ArchSpec], str] | None = None
     summary: str = ""
     unit: str = ""
     per: str = ""

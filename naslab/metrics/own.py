@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from naslab.arch.int8_memory import OPERATORS, flash_bytes, foreign_layers, sram_bytes
+from naslab.arch.int8_memory import OPERATORS, first_foreign_layer, flash_bytes, foreign_layers, sram_bytes
 from naslab.metrics.metric import Metric
 
 DESCRIPTION = "the cost model"
@@ -143,6 +143,7 @@ FOREIGN_LAYERS: dict[str, Metric] = {
         stage="description",
         measured_by=DESCRIPTION,
         read=lambda arch, cost, operators=operators: foreign_layers(arch, operators),  # type: ignore[misc]
+        found_in=lambda arch, operators=operators: first_foreign_layer(arch, operators),  # type: ignore[misc]
         summary=f"layers that {about} do not hold",
         label=f"layers outside of {operators}",
         words=f"{{}} layers outside of {operators}",

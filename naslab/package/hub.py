@@ -60,6 +60,11 @@ class HubNetwork(nn.Module, ModelHubMixin):  # type: ignore[misc, unused-ignore]
             asked = {name: options[name] for name in known if name in options}
             places = [Path(hf_hub_download(model_id, name, **asked)) for name in (WEIGHTS_FILE, FACTS_FILE)]
             folder = places[0].parent
+        return cls.opened(folder)
+
+    @classmethod
+    def opened(cls, folder: Path) -> HubNetwork:
+        """The network of a local `folder`, ready to predict. Raises `DataError` for a folder that holds none."""
         facts, weights = open_facts(folder)
         made = cls(facts)
         load_weights(made.network, weights)

@@ -11,7 +11,6 @@ from torch.nn import functional
 from naslab.arch import ArchSpec, graphs
 from naslab.arch.build import build
 from naslab.arch.plan import HeightWidth
-from naslab.errors import counted
 from naslab.package.facts import Preprocessing
 
 PREPROCESS = "preprocess"
@@ -34,7 +33,8 @@ class Preprocess(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         if images.shape[1] != len(self.mean):
-            raise ValueError(f"images must have {counted(len(self.mean), 'channel')}, got {images.shape[1]}")
+            many = len(self.mean)
+            raise ValueError(f"images must have {many} channel{'s' * (many != 1)}, got {images.shape[1]}")
         scale, shift = self.get_buffer("scale"), self.get_buffer("shift")
         images = torch.addcmul(shift, images.to(scale.dtype), scale)
         height, width = images.shape[2:]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -169,6 +169,11 @@ def network_weights(checkpoint: Checkpoint) -> dict[str, Tensor]:
     weights = checkpoint.weights()
     if not is_under_heads(checkpoint):
         return weights
-    own = build(checkpoint.origin.arch, checkpoint.origin.seed).state_dict()
-    named = {name_in_network(name): value for name, value in weights.items()}
+    return network_tensors(checkpoint.origin.arch, weights, checkpoint.origin.seed)
+
+
+def network_tensors(arch: ArchSpec, tensors: Mapping[str, Tensor], seed: int = 0) -> dict[str, Tensor]:
+    """The tensors of the network `arch` among the `tensors` of heads on it, by its names; missing ones by `seed`."""
+    own = build(arch, seed).state_dict()
+    named = {name_in_network(name): value for name, value in tensors.items()}
     return own | {name: value for name, value in named.items() if name in own}

@@ -19,8 +19,9 @@ from torch import Tensor, nn
 from naslab.arch import ArchSpec
 from naslab.arch.block import Padding
 from naslab.errors import DataError, NaslabError, ReadError, first_line, shown
-from naslab.package.facts import WEIGHTS_ENDING, is_package, open_facts, read_weights_facts
+from naslab.package.facts import WEIGHTS_ENDING, WEIGHTS_FILE, is_package, open_facts, read_weights_facts
 from naslab.pretrained.ordering import reference_order, without_prefix
+from naslab.pretrained.under_heads import NetworkUnderHeads, network_under_heads
 from naslab.reading import read_values, whole_number
 from naslab.regular_files import regular_status
 from naslab.training.hub import OUT_OF_REACH, hub_or_cache
@@ -52,7 +53,8 @@ class PretrainedWeights(NamedTuple):
 
     `mean` and `deviation` of each channel, in values from 0 to 255, normalised the images that they were learned on;
     empty where nobody knows. `padding` and `norm_eps` are those of the network, where they are known; `arch` is all of
-    it, of a network of naslab, and `class_names` are what its outputs are called.
+    it, of a network of naslab, and `class_names` are what its outputs are called. `drawn` names tensors that nobody
+    learned: those behind the last map that heads read.
     """
 
     name: str
@@ -64,20 +66,25 @@ class PretrainedWeights(NamedTuple):
     arch: ArchSpec | None = None
     class_names: tuple[str, ...] = ()
     is_ordered: bool = True
+    drawn: frozenset[str] = frozenset()
 
 
 def read_source(text: str | Path, model: str, ledger: str | Path) -> PretrainedWeights:
     """The weights that `text` names, for the network called `model`.
 
-    `text` is `torchvision` (the weights of its network of that name), `timm:NAME`, a folder that `naslab train` wrote,
-    a file (safetensors, or of torch, which is opened without running anything in it), or `STUDY:TRIAL` of a study of
-    `ledger` whose trainings leave their weights. Raises `DataError` for what is not there or holds no weights.
+    `text` is `torchvision` (the weights of its network of that name), `timm:NAME`, a folder that `naslab train` wrote
+    (of a detector or segmenter the network under its heads), a file (safetensors, or of torch, which is opened without
+    running anything in it), or `STUDY:TRIAL` of a study of `ledger` whose trainings leave their weights. Raises
+    `DataError` for what is not there or holds no weights.
     """
     name, path = str(text), Path(text)
     if name.partition(":")[0] == TORCHVISION and not path.exists():
         return _of_torchvision(model, name.partition(":")[2] or "DEFAULT")
     if name.startswith(TIMM) and not path.exists():
         return _of_timm(name.removeprefix(TIMM))
+    folder = path.parent if path.name == WEIGHTS_FILE else path
+    if (found := network_under_heads(folder)) is not None:
+        return _of_detector(folder, found)
     if path.suffix == WEIGHTS_ENDING and path.is_file() and read_weights_facts(path) is None:
         return _of_unordered(_described(name, _safetensors(path), path), model, path)
     if is_package(path):
@@ -114,7 +121,7 @@ def _of_timm(name: str) -> PretrainedWeights:
     try:
         import timm
     except ImportError:
-        raise DataError("timm's weights need timm: pip install timm") from None
+        raise DataError("timm's weights need timm: pip install 'naslab[timm]'") from None
     if not timm.is_model(name.partition(".")[0]):
         raise DataError(f"timm has no network {shown(name)}: `timm.list_models()` names them")
     is_reached = True
@@ -149,6 +156,15 @@ def _of_package(path: Path) -> PretrainedWeights:
     return _of_naslab(str(path), _safetensors(weights), facts.arch, mean, deviation, facts.class_names)
 
 
+def _of_detector(path: Path, found: NetworkUnderHeads) -> PretrainedWeights:
+    from naslab.pretrained.features import name_in_network, network_tensors
+
+    learned = _safetensors(path / WEIGHTS_FILE)
+    tensors = network_tensors(found.arch, learned)
+    made = _of_naslab(f"the network of {path}", tensors, found.arch, *found.statistics, ())
+    return made._replace(drawn=frozenset(tensors).difference(map(name_in_network, learned)))
+
+
 def _of_naslab(
     name: str,
     tensors: Mapping[str, Tensor],
@@ -163,7 +179,7 @@ def _of_naslab(
 
 def _of_trial(name: str, ledger: str | Path) -> PretrainedWeights:
     from naslab.ledger.ledger import Ledger
-    from naslab.pretrained.features import is_under_heads, network_weights
+    from naslab.pretrained.features import is_under_heads, name_in_network, network_weights
     from naslab.training.checkpoint import load_checkpoint
 
     study, _, which = name.rpartition(":")
@@ -184,9 +200,11 @@ def _of_trial(name: str, ledger: str | Path) -> PretrainedWeights:
         begun = opened.study(study).pretrained
     arch = kept.origin.arch
     mean, deviation = ((), ()) if begun is None else (begun.mean, begun.deviation)
-    if not mean and is_under_heads(kept):
-        mean, deviation = imagenet(arch.input[0])
-    return _of_naslab(name, network_weights(kept), arch, mean, deviation, ())
+    tensors = network_weights(kept)
+    if not is_under_heads(kept):
+        return _of_naslab(name, tensors, arch, mean, deviation, ())
+    made = _of_naslab(name, tensors, arch, *((mean, deviation) if mean else imagenet(arch.input[0])), ())
+    return made._replace(drawn=frozenset(tensors).difference(map(name_in_network, kept.weights())))
 
 
 def _of_unordered(source: PretrainedWeights, model: str, path: Path) -> PretrainedWeights:

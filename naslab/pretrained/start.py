@@ -85,7 +85,7 @@ def pretrained(
     read = source if isinstance(source, PretrainedWeights) else read_source(source, model, ledger)
     found_arch, notes = fitted(arch, read)
     keeps = not (class_names and read.class_names and class_names != read.class_names)
-    found = _weights(found_arch, read, keeps, seed, keep)
+    found = _without(_weights(found_arch, read, keeps, seed, keep), read.drawn)
     if found.match.share < least_share:
         raise DataError(
             f"{read.name} holds the weights of another network: {found.match.share:.0%} of the tensors of both are the "
@@ -136,6 +136,17 @@ def _weights(arch: ArchSpec, source: PretrainedWeights, keeps_classifier: bool, 
         share=report.share,
     )
     return Matched(taken, match)
+
+
+def _without(found: Matched, drawn: frozenset[str]) -> Matched:
+    """The same but for tensors that nobody learned, which begin anew."""
+    dropped = [name for name in found.weights if name in drawn]
+    if not dropped:
+        return found
+    match, left = found.match, {name: value for name, value in found.weights.items() if name not in drawn}
+    taken, reshaped = (tuple(each for each in names if each in left) for names in (match.taken, match.reshaped))
+    fresh = (*match.fresh, *(each for each in dropped if each not in match.fresh))
+    return Matched(left, msgspec.structs.replace(match, taken=taken, reshaped=reshaped, fresh=fresh))
 
 
 def parts_of(arch: ArchSpec) -> tuple[str, ...]:

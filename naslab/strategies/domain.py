@@ -133,7 +133,7 @@ class Domain(Protocol):
     >>> from naslab.strategies.composed import Search
     >>> from naslab.strategies.random_search import RandomSearch
     >>> class OddKernels:  # one loss, to be measured, and a limit: kernels are odd
-    ...     num_objectives, reference = 1, None
+    ...     num_objectives, reference, prior = 1, None, None
     ...     def __init__(self, space):
     ...         self.space = space
     ...     def examine(self, genome):
@@ -271,10 +271,10 @@ class ArchDomain:
             end, mend = ("smallest", "raise") if limit.most < math.inf else ("largest", "lower")
             nearest = self._problem.space.cheapest(partial(_excess_of, limit), np.random.default_rng(0))
             arch = self._problem.space.decode(nearest)
-            value = find_metric(limit.metric).of(arch, cost(arch))
-            parts.append(
-                f"limit {limit}: the {end} cost found in the space is {limit.metric}={value}; {mend} the limit"
-            )
+            row = find_metric(limit.metric)
+            found = f"limit {limit}: the {end} cost found in the space is {limit.metric}={row.of(arch, cost(arch))}"
+            why = row.found_in(arch) if row.found_in is not None and limit.excess(arch, cost(arch)) > 0 else ""
+            parts.append(f"{found}: {why}; leave that out of the space" if why else f"{found}; {mend} the limit")
         parts += [f"limit {each.limit}: it is foreseen to be broken by every network left" for each in self.foreseen]
         return "; ".join(parts) or "the space holds no network: every choice of it is an error"
 

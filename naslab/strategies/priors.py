@@ -16,7 +16,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
 from naslab.arch.block import require
 from naslab.space import Genome
@@ -86,6 +85,8 @@ def normal_scores(values: NDArray[np.float64]) -> NDArray[np.float64]:
     >>> normal_scores(np.array([1.0, np.nan, 1.0])).tolist()
     [0.0, nan, 0.0]
     """
+    from scipy.special import ndtri
+
     found = np.full(len(values), np.nan)
     is_known = np.isfinite(values)
     if is_known.any():

@@ -199,11 +199,16 @@ def _answer(job: Job) -> Answer:
             env=environment,
             timeout=MOST_SECONDS,
         )
-    except subprocess.TimeoutExpired:
-        raise NaslabError(f"the target {job.target.name} is not done after {MOST_SECONDS:g} s") from None
+    except subprocess.TimeoutExpired as late:
+        why = _last_line(late.stderr)
+        raise NaslabError(f"the target {job.target.name} is not done after {MOST_SECONDS:g} s: {why}") from None
     try:
         return msgspec.json.decode(done.stdout, type=Answer)
     except msgspec.MsgspecError:
-        said = done.stderr.decode(errors="replace").strip().splitlines()
-        why = shown(said[-1], 300) if said else "it said nothing"
+        why = _last_line(done.stderr)
         raise NaslabError(f"the target {job.target.name} ended with code {done.returncode}: {why}") from None
+
+
+def _last_line(said: bytes | None) -> str:
+    lines = (said or b"").decode(errors="replace").strip().splitlines()
+    return shown(lines[-1], 300) if lines else "it said nothing"

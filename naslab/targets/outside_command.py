@@ -65,18 +65,19 @@ def run_command(command: str, path: Path, most_seconds: float = MOST_SECONDS) ->
     try:
         words = [word.replace(PLACE, str(path)) for word in shlex.split(command)]
         out, err, code = _output(words, most_seconds)
-    except subprocess.TimeoutExpired:
-        raise NaslabError(f"the command '{shown(command)}' is not done after {most_seconds:g} s") from None
+    except subprocess.TimeoutExpired as late:
+        said = _last_lines(_text(late.stderr), _text(late.stdout))
+        raise NaslabError(f"the command '{shown(command)}' is not done after {most_seconds:g} s: {said}") from None
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
         raise NaslabError(f"the command '{shown(command)}' does not start: {why}") from None
     if code != 0:
-        last = _last_lines(err or out)
+        last = _last_lines(err, out)
         ended = f"ended with code {code}" if code > 0 else f"was ended by signal {-code}"
         raise NaslabError(f"the command '{shown(command)}' {ended}: {last}")
     numbers = _NUMBER.findall(out)
     if not numbers or not 0 < float(numbers[-1]) < math.inf:
-        said = _last_lines(out + err)
+        said = _last_lines(f"{out}\n{err}")
         raise NaslabError(f"the command '{shown(command)}' printed no milliseconds above 0: {said}")
     return float(numbers[-1])
 
@@ -101,6 +102,14 @@ def _output(words: list[str], most_seconds: float) -> tuple[str, str, int]:
         return out, err, process.returncode
 
 
-def _last_lines(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return shown(" | ".join(lines[-MOST_LINES:]), 400) if lines else "it said nothing"
+def _text(said: bytes | str | None) -> str:
+    """What was `said` up to a time-out, which is told as it was read: in bytes, or nothing."""
+    return said.decode(errors="replace") if isinstance(said, bytes) else said or ""
+
+
+def _last_lines(*texts: str) -> str:
+    """The last lines of the first of `texts` that has any."""
+    for text in texts:
+        if lines := [line.strip() for line in text.splitlines() if line.strip()]:
+            return shown(" | ".join(lines[-MOST_LINES:]), 400)
+    return "it said nothing"

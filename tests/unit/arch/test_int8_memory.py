@@ -9,7 +9,7 @@ import pytest
 from naslab.arch import ArchSpec, ConvBlock, Head, MBConv, SqueezeExcite, Stage, cost
 from naslab.arch.int8_memory import flash_bytes, foreign_layers, sram_bytes
 from naslab.cli.main import run
-from naslab.errors import UnknownNameError
+from naslab.errors import LimitError, UnknownNameError
 from naslab.lab.problems import make_problem, operators_limit
 from naslab.metrics import find_metric
 from naslab.space import load_space
@@ -79,6 +79,16 @@ def test_layers_outside_of_a_set_are_counted(block: MBConv, foreign: int) -> Non
     assert foreign_layers(arch, "cmsis-nn") == foreign
     with pytest.raises(UnknownNameError, match="did you mean 'cmsis-nn'"):
         foreign_layers(arch, "cmsis-n")
+
+
+def test_a_search_outside_of_a_set_names_layer_and_operator(tmp_path: Path) -> None:
+    gated = "{type: mbconv, expansion: 2, activation: relu6, se: {ratio: 0.25}}"
+    text = f"{{input: [1, 8, 8], num_classes: 2, stages: [{{block: {gated}, width: {{choice: [8, 12]}}}}]}}"
+    (tmp_path / "gated.yaml").write_text(text)
+    problem = make_problem(load_space(tmp_path / "gated.yaml"), "digits", None, (operators_limit("cmsis-nn"),), None)
+    said = r"stage0\.0\.se\.body\.gate \(sigmoid\) is none of the operators of CMSIS-NN; leave that out of the space$"
+    with pytest.raises(LimitError, match=said):
+        make_strategy("random", problem, 0).ask(1)
 
 
 def test_a_search_stays_within_them() -> None:

@@ -101,3 +101,20 @@ def test_a_module_that_does_not_print_as_its_call_is_refused() -> None:
     for kind, printed in ((Offset, "Offset()"), (AsideOffset, "AsideOffset(4 channels)")):
         with pytest.raises(SpecError, match=re.escape(f"{kind.__name__} prints as '{printed}', which is not the call")):
             network_source(nn.Sequential(OrderedDict(offset=kind(4))), "Unprinted.")
+
+
+class Rooted(nn.Module):
+    """Reads a name of its file that no written file has."""
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        return maps ** len(MODELS)
+
+
+def test_classes_come_with_those_they_derive_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = network_source(nn.Sequential(OrderedDict(offset=PrintedOffset(4))), "Printed.")
+    assert [*made_from(source, monkeypatch).state_dict()] == ["offset.value"]
+
+
+def test_a_module_that_reads_what_the_file_lacks_is_refused() -> None:
+    with pytest.raises(SpecError, match="the class Rooted uses 'MODELS', which the written file does not define"):
+        network_source(nn.Sequential(OrderedDict(rooted=Rooted())), "Rooted.")

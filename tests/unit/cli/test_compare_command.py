@@ -119,7 +119,7 @@ def test_a_table_that_runs_out_is_said(folder: Path) -> None:
         (("--objectives", "note"), "line 2, column 'note': needs a number, got 'text'"),
         (("--objectives", "flat"), "the objective 'flat' never differs"),
         (("--objectives", "empty"), "the objective 'empty' has no number in any row"),
-        (("--seeds", "0"), "seeds: must be at least 1, got 0"),
+        (("--seeds", "0"), "seeds: must be a whole number of at least 1, got 0"),
         (("--trials", "0"), "trials: must be at least 1, got 0"),
         (("--workers", "0"), "workers: must be at least 1, got 0"),
         (("--failure-rate", "1.5"), "failure_rate: must be a share"),

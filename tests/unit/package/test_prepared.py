@@ -77,6 +77,9 @@ def test_the_python_file_makes_the_same_network(name, is_bare):
     images = pixels().permute(0, 3, 1, 2).float()
     with torch.inference_mode():
         assert torch.equal(made(images), own(images))
+    if not is_bare:
+        with pytest.raises(ValueError, match="images must have 3 channels, got 1"):
+            made(images[:, :1])
 
 
 def test_a_network_without_data_stays_bare():

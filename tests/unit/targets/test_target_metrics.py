@@ -94,12 +94,12 @@ def test_other_names_are_none(name: str) -> None:
         (["--limit", "accuracy@onnxruntime>=90"], "is known after training"),
         (["--limit", "size_bytes@onnxruntim<=1M"], "did you mean 'onnxruntime'"),
         (["--estimator", "naswot", "--objectives", "naswot,accuracy@torch"], "leave the objective accuracy@torch out"),
-        (["--estimator", "own_code:evaluate", "--objectives", "f1:max,accuracy@torch"], "not measured behind"),
+        (["--estimator", "numbering:evaluate", "--objectives", "f1:max,accuracy@torch"], "not measured behind"),
     ],
 )
 def test_what_no_search_can_measure_is_one_line(options, message, monkeypatch, capsys, tmp_path) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "own_code.py").write_text("def evaluate(network, trial):\n    return 0.5\n")
+    (tmp_path / "numbering.py").write_text("def evaluate(network, trial):\n    return 0.5\n")
     monkeypatch.setattr("sys.argv", ["naslab", "search", "digits_demo", "--ledger", "s.db", *options])
     with pytest.raises(SystemExit, match="2"):
         run()
@@ -235,8 +235,8 @@ def test_calibration_takes_images_of_the_training(trained: tuple) -> None:
 
 def test_the_command_searches_by_them(monkeypatch: pytest.MonkeyPatch, capsys, table: str, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "own_code.py").write_text("def evaluate(network, trial):\n    return trial.number\n")
-    said = ["search", "space.yaml", "--estimator", "own_code:evaluate", "--trials", "3", "--workers", "1", "--json"]
+    (tmp_path / "numbering.py").write_text("def evaluate(network, trial):\n    return trial.number\n")
+    said = ["search", "space.yaml", "--estimator", "numbering:evaluate", "--trials", "3", "--workers", "1", "--json"]
     limit = f"latency_ms@{table}<=100000"
     monkeypatch.setattr("sys.argv", ["naslab", *said, "--objectives", f"f1:max,latency_ms@{table}", "--limit", limit])
     with pytest.raises(SystemExit, match="0"):

@@ -144,12 +144,15 @@ def test_a_command_says_its_last_number(tmp_path):
         ("print('no luck')", r"printed no milliseconds above 0: no luck"),
         ("print(-3)", r"printed no milliseconds above 0: -3"),
         ("print('v1'); sys.exit('a\\nb\\nc\\nthe board is off')", r"ended with code 1: b \| c \| the board is off"),
-        ("import time; time.sleep(60)", r"is not done after 0\.5 s"),
+        ("print('board 3 is busy'); sys.exit(' \\n')", r"ended with code 1: board 3 is busy"),
+        ("import time; time.sleep(60)", r"is not done after 1\.5 s: it said nothing"),
+        ("import time; print('step 1\\nstep 2', flush=True); time.sleep(60)", r"after 1\.5 s: step 1 \| step 2$"),
+        ("import time; print('12', flush=True); print('é', file=sys.stderr); time.sleep(60)", r"after 1\.5 s: é$"),
     ],
 )
-def test_a_command_that_fails_is_one_line(tmp_path, body, message):
+def test_a_command_that_fails_is_one_line_with_the_last_it_said(tmp_path, body, message):
     with pytest.raises(NaslabError, match=message) as caught:
-        run_command(script(tmp_path, body), tmp_path / "a.onnx", 0.5 if "sleep" in body else 60)
+        run_command(script(tmp_path, body), tmp_path / "a.onnx", 1.5 if "sleep" in body else 60)
     assert "\n" not in str(caught.value)
 
 
