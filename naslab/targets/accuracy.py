@@ -17,7 +17,7 @@ from naslab.arch import ArchSpec
 from naslab.errors import DataError, SpecError
 from naslab.package.facts import Facts, Preprocessing
 from naslab.targets.exporting import keep_onnx
-from naslab.targets.target import Deployed, Target, require_target
+from naslab.targets.target import Deployed, Target, loaded, require_target
 from naslab.training.data import DataSplit
 from naslab.training.evaluation import accuracy_sem
 from naslab.training.images import Images
@@ -95,8 +95,9 @@ def deployed_accuracy(
     is_int8 = target.row.precision == "int8"
     calibration = calibration_images(split.train, num_calibration) if is_int8 else None
     with tempfile.TemporaryDirectory() as folder:
-        path = home.prepare(deployed._replace(calibration=calibration), target, Path(folder))
-        run = home.network(path, target)
+        with loaded(target):
+            path = home.prepare(deployed._replace(calibration=calibration), target, Path(folder))
+            run = home.network(path, target)
         if keep is not None:
             keep_onnx(path, *keep)
         right = 0

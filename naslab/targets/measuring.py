@@ -18,7 +18,7 @@ import numpy as np
 from naslab.errors import NaslabError, SpecError, counted, shown
 from naslab.targets.exporting import file_bytes
 from naslab.targets.process import Answer, Job
-from naslab.targets.target import Deployed, Target, require_target
+from naslab.targets.target import Deployed, Target, loaded, require_target
 
 MOST_SPREAD = 0.25
 """The interquartile range of the passes as a share of their median, above which a measurement is refused."""
@@ -93,7 +93,8 @@ def measure_deployed(
         )
     cores = own_cores(target.threads)
     with _folder(folder) as place:
-        path: Path = home.prepare(deployed, target, place)
+        with loaded(target):
+            path: Path = home.prepare(deployed, target, place)
         size = file_bytes(path)
         with alone():
             answer = _answer(Job(target, str(path), cores))
@@ -109,7 +110,7 @@ def deployed_bytes(deployed: Deployed, target: Target, folder: Path | None = Non
     """
     require_target(target)
     home = import_module(f"naslab.targets.{target.row.home}")
-    with _folder(folder) as place:
+    with _folder(folder) as place, loaded(target):
         return file_bytes(home.prepare(deployed, target, place))
 
 
@@ -123,7 +124,8 @@ def quiet_latency(deployed: Deployed, target: Target, repeats: int) -> float:
     require_target(target)
     home = import_module(f"naslab.targets.{target.row.home}")
     with tempfile.TemporaryDirectory() as folder:
-        path = home.prepare(deployed, target, Path(folder))
+        with loaded(target):
+            path = home.prepare(deployed, target, Path(folder))
         jobs = [Job(target, str(path), own_cores(1), 2, 0.05, 5, 60, 0.3) for _ in range(repeats)]
         answers = [_answer(job) for job in jobs]
     for answer in answers:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Literal, NamedTuple, TypeAlias
 
 import msgspec
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from naslab.arch import ArchSpec
 from naslab.arch.block import require
-from naslab.errors import NaslabError, SpecError, UnknownNameError
+from naslab.errors import NaslabError, SpecError, UnknownNameError, first_line
 from naslab.metrics import DEPLOYED_METRICS, LATENCY, SIZE_BYTES
 from naslab.package.facts import Facts
 
@@ -205,6 +206,22 @@ def missing_packages(row: TargetRow) -> list[str]:
     []
     """
     return [name for name in row.packages if importlib.util.find_spec(name) is None]
+
+
+@contextmanager
+def loaded(target: Target) -> Iterator[None]:
+    """A block that loads the packages of a `target`: one that is installed and broken is a `NaslabError`.
+
+    >>> with loaded(parse_target("openvino")):  # doctest: +ELLIPSIS
+    ...     raise ImportError("no libopenvino.so")
+    Traceback (most recent call last):
+    naslab.errors.NaslabError: the target openvino cannot be loaded: no libopenvino.so; install its packages anew: ...
+    """
+    try:
+        yield
+    except ImportError as error:
+        mend = f"install its packages anew: pip install 'naslab[{target.row.extra}]'"
+        raise NaslabError(f"the target {target.row.name} cannot be loaded: {first_line(error)}; {mend}") from None
 
 
 def require_target(target: Target) -> None:

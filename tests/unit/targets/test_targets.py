@@ -54,6 +54,17 @@ def test_what_is_no_target_is_named(text, error, message):
         parse_target(text)
 
 
+def test_a_runtime_that_is_installed_and_broken_is_named_with_its_extra(monkeypatch):
+    def prepare(deployed, target, folder):
+        raise ImportError("libopenvino.so: cannot open shared object file")
+
+    monkeypatch.setattr("naslab.targets.target.missing_packages", lambda row: [])
+    monkeypatch.setattr("naslab.targets.openvino_runtime.prepare", prepare)
+    told = r"openvino-int8 cannot be loaded: libopenvino\.so: cannot .* anew: pip install 'naslab\[onnx,openvino\]'$"
+    with pytest.raises(NaslabError, match=told):
+        measure(conv_net(), "openvino-int8")
+
+
 def test_a_runtime_that_is_not_installed_is_named_with_its_extra(monkeypatch):
     lacking = ROWS[0]._replace(packages=("no_such_package",), extra="onnx")
     monkeypatch.setattr(targets, "ROWS", (lacking,))
