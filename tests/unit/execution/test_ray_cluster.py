@@ -83,6 +83,40 @@ def test_a_cluster_started_for_a_run_keeps_to_this_machine_and_off_stdout(tmp_pa
     assert wait_until(lambda: runs_of(tmp_path) == {0: 1, 1: 1})
 
 
+NODE_THAT_DIES = """
+import os, signal, threading, time
+from pathlib import Path
+from naslab.execution import ray_connection
+
+def kill_first_node():
+    while True:
+        for each in Path("/proc").glob("[0-9]*"):
+            try:
+                words = (each / "cmdline").read_bytes().split(b"\\0")
+                parent = int((each / "stat").read_text().rpartition(")")[2].split()[1])
+            except OSError:
+                continue
+            if parent == os.getpid() and words[0].endswith(b"/raylet"):
+                os.kill(int(each.name), signal.SIGKILL)
+                return print("killed", flush=True)
+        time.sleep(0.05)
+
+ray_connection.SlowClock = lambda: time  # half a minute for each start
+threading.Thread(target=kill_first_node, daemon=True).start()
+with ray_connection.started(2):
+    import ray
+    print([node["Alive"] for node in ray.nodes()])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for the node's process in /proc")
+def test_a_node_that_dies_as_it_starts_is_started_anew() -> None:
+    environment = {**os.environ, "RAY_raylet_start_wait_time_s": "30"}
+    shown = subprocess.run([sys.executable, "-c", NODE_THAT_DIES], env=environment, capture_output=True, text=True)
+    assert (shown.returncode, shown.stdout) == (0, "killed\n[True]\n"), shown.stderr
+
+
 def test_an_address_where_nothing_answers_is_named() -> None:
     with pytest.raises(WorkerError, match="'ray://host:10001' is a Ray Client address"):
         RayExecutor(Scripted(""), 1, address="ray://host:10001").__enter__()
