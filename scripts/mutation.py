@@ -1,11 +1,13 @@
 """How many small faults the tests see: a mutation run over the arithmetic and the safety of naslab.
 
-    .venv/bin/python scripts/mutation.py [--only PART ...] [--per-file 10] [--seed 0] [--workers 2] [--at-least 0.9]
+    .venv/bin/python scripts/mutation.py [--only PART ...] [--all] [--per-file 5] [--seed 0] [--workers 2]
+        [--at-least 0.9]
 
-For each file of `mutation_targets.py` a seeded sample of mutants (`mutants.py`) is made, each put into a copy of the
-tree in a temporary folder, and the file's tests and examples are run there: a mutant is killed where one fails, or
-where they take much longer than they do without it. Survivors are places that no test of the list looks at. Each worker
-has a copy of its own and imports torch and pytest once; the tests of a mutant run in a fork of it.
+For each file of `mutation_targets.py` its faults made by hand and a seeded sample of mutants (`mutants.py`) are taken,
+each is put into a copy of the tree in a temporary folder, and the file's tests and examples are run there: a mutant is
+killed where one fails, or where they take much longer than they do without it. Survivors are places that no test of the
+list looks at. Each worker has a copy of its own and imports torch and pytest once; the tests of a mutant run in a fork
+of it. `--all` takes the further files of the list too, which is an hour's work.
 
 Writes OUT/table.json and OUT/table.md, anew after each file. Files that were not asked for keep the results that are
 there, where they are of the same seed and sample. Ends with 1 where the share of killed mutants is below `--at-least`.
@@ -38,7 +40,7 @@ import msgspec
 
 sys.path.insert(0, str(Path(__file__).parent))
 from mutants import Mutant, mutants_of, sampled
-from mutation_targets import EQUIVALENT, TARGETS, Target
+from mutation_targets import BY_HAND, EQUIVALENT, FURTHER, TARGETS, Planted, Target
 
 ROOT = Path(__file__).parents[1]
 COPIED = ("naslab", "tests", "scripts", "search_spaces", "pyproject.toml", "README.md")
@@ -55,6 +57,10 @@ WARM = (
 SLACK = 5.0
 REST_SECONDS = 20.0
 """A mutant's tests are ended after `SLACK` times what they take without it, and these seconds more."""
+BY_NAME = {each.target.path: each.target for each in BY_HAND}
+PLANTED_ONLY = tuple(BY_NAME[path] for path in BY_NAME if path not in {each.path for each in (*TARGETS, *FURTHER)})
+"""Files with faults made by hand and no sample: their tests start processes, which takes seconds a mutant."""
+EVERY = (*PLANTED_ONLY, *TARGETS, *FURTHER)
 End = Literal["killed", "timed out", "survived"]
 
 
@@ -116,7 +122,8 @@ class Report(msgspec.Struct, frozen=True):
 
 def main() -> None:
     asked = parsed()
-    targets = [each for each in TARGETS if not asked.only or any(part in each.path for part in asked.only)]
+    listed = EVERY if asked.all or asked.only else (*PLANTED_ONLY, *TARGETS)
+    targets = [each for each in listed if not asked.only or any(part in each.path for part in asked.only)]
     out = ROOT / asked.out
     out.mkdir(parents=True, exist_ok=True)
     if not targets:
@@ -138,7 +145,7 @@ def reported(scores: dict[str, FileScore], seed: int, per_file: int) -> Report:
         date=datetime.now(UTC).date().isoformat(),
         seed=seed,
         per_file=per_file,
-        files=tuple(scores[each.path] for each in TARGETS if each.path in scores),
+        files=tuple(scores[each.path] for each in EVERY if each.path in scores),
     )
 
 
@@ -151,7 +158,8 @@ def write(report: Report, out: Path) -> None:
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="How many small faults the tests see.")
     parser.add_argument("--only", nargs="*", default=[], help="parts of the paths of the files to change; else all")
-    parser.add_argument("--per-file", type=int, default=10, help="mutants a file")
+    parser.add_argument("--all", action="store_true", help="the further files of the list too")
+    parser.add_argument("--per-file", type=int, default=5, help="mutants a file, beside those made by hand")
     parser.add_argument("--seed", type=int, default=0, help="of the sample")
     parser.add_argument("--workers", type=int, default=2, help="copies of the tree that are tested side by side")
     parser.add_argument("--at-least", type=float, default=0.0, help="the share of killed mutants to end with 0")
@@ -174,13 +182,25 @@ def kept(path: Path, seed: int, per_file: int) -> tuple[FileScore, ...]:
 
 
 def drawn(target: Target, count: int, seed: int) -> tuple[list[Mutant], int]:
-    """A file's sample, and how many mutants it was drawn from; those known to be equivalent are left out."""
-    every = [
-        mutant
-        for mutant in mutants_of((ROOT / target.path).read_text())
-        if (target.path, mutant.before, mutant.after) not in EQUIVALENT
-    ]
-    return sampled(every, count, f"{seed} {target.path}"), len(every)
+    """A file's faults made by hand and its sample, and how many mutants that was drawn from.
+
+    Mutants known to be equivalent are left out.
+    """
+    source = (ROOT / target.path).read_text()
+    by_hand = [planted(each, source) for each in BY_HAND if each.target.path == target.path]
+    if target in PLANTED_ONLY:
+        return by_hand, 0
+    every = [mutant for mutant in mutants_of(source) if (target.path, mutant.before, mutant.after) not in EQUIVALENT]
+    return by_hand + sampled(every, count, f"{seed} {target.path}"), len(every)
+
+
+def planted(fault: Planted, source: str) -> Mutant:
+    """The mutant of the file `source` with a fault made by hand; it ends the run where the file has changed there."""
+    if source.count(fault.before) != 1:
+        sys.exit(f"{fault.target.path}: the text of a fault made by hand is not there once: {fault.before}")
+    line = source[: source.index(fault.before)].count("\n") + 1
+    before, after = (" ".join(each.split()) for each in (fault.before, fault.after))
+    return Mutant(line, "by hand", before, after, source.replace(fault.before, fault.after))
 
 
 def run(targets: Sequence[Target], count: int, seed: int, workers: int) -> Iterator[FileScore]:
@@ -315,7 +335,12 @@ def table(report: Report) -> Iterator[str]:
         f"`python scripts/mutation.py --seed {report.seed} --per-file {report.per_file}`, {report.date}: "
         f"**{total - survived} of {total} mutants killed ({report.score:.1%})**."
     )
-    yield f"{len(report.files)} of the {len(TARGETS)} files of the list. {report.machine}; {report.versions}."
+    run = {each.path for each in report.files}
+    yield (
+        f"{len(run & {each.path for each in TARGETS})} of the {len(TARGETS)} files of the list, "
+        f"{len(run & {each.path for each in FURTHER})} of the {len(FURTHER)} further ones (`--all`). "
+        f"{report.machine}; {report.versions}."
+    )
     yield ""
     yield "Possible: all mutants of the file, of which the sample was drawn. Seconds: what its tests take without one."
     yield ""
@@ -325,6 +350,12 @@ def table(report: Report) -> Iterator[str]:
         left, late = len(each.survivors), sum(one.end == "timed out" for one in each.verdicts)
         count = len(each.verdicts)
         yield f"| {each.path} | {each.possible} | {count} | {count - left} | {late} | {left} | {each.seconds} |"
+    yield ""
+    yield "## Faults made by hand"
+    yield ""
+    for each in report.files:
+        for one in (one for one in each.verdicts if one.kind == "by hand"):
+            yield f"- {one.end}: `{each.path}:{one.line}`: `{one.before}` -> `{one.after}`"
     yield ""
     yield "## Survivors"
     yield ""
