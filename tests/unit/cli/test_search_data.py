@@ -20,7 +20,8 @@ def test_where_images_lie_and_what_is_skipped_is_part_of_the_data():
 
 
 def test_the_share_of_validation_images_is_part_of_the_data():
-    assert data_choice("digits", 100, validation=0.7) == DataChoice(name="digits", max_images=100, validation_fraction=0.7)
+    asked = DataChoice(name="digits", max_images=100, validation_fraction=0.7)
+    assert data_choice("digits", 100, validation=0.7) == asked
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0, -0.5, 70.0, float("nan")])
