@@ -70,9 +70,12 @@ def sources() -> list[Path]:
     return sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.stem not in NO_ROOMS)
 
 
-def imports_of(path: Path) -> list[tuple[str, bool]]:
-    """Imported modules, and whether at the top level of the file (not for type checkers alone)."""
+def imports_of(path: Path, for_type_checkers: bool = True) -> list[tuple[str, bool]]:
+    """Imported modules, and whether at the top level of the file; those for type checkers alone only where asked."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING" and not for_type_checkers:
+            node.body = []
     top = {id(node) for node in tree.body}
     found = []
     for node in ast.walk(tree):
@@ -150,6 +153,26 @@ def test_an_import_in_a_function_spares_the_file_a_module() -> None:
         for module in sorted((within[name] - typed[name]) & modules_at_import(name, at_top) - {"naslab"})
     ]
     assert needless == [], "\n".join(needless)
+
+
+RUN_ELSEWHERE = {
+    *("naslab.estimators.inheritance", "naslab.estimators.inherited_run"),
+    *("naslab.estimators.proxies.proxy", "naslab.estimators.proxies.measuring"),
+}
+"""Estimators, which are values, and the files that do their work: torch loads when they are run, in a function."""
+
+
+def test_files_import_each_other_in_no_circle() -> None:
+    files = {module_of(path): path for path in sources()}
+    imported = {
+        name: {
+            module if module in files else module.rpartition(".")[0]
+            for module, _ in imports_of(path, for_type_checkers=False)
+        }
+        - {name}
+        for name, path in files.items()
+    }
+    assert {name for name in files if name in modules_at_import(name, imported)} == RUN_ELSEWHERE
 
 
 def typed_imports(path: Path) -> set[str]:
