@@ -5,10 +5,12 @@
     python scripts/prove_dense.py segmentation --scenes scenes --work work --out results/detection --epochs 12 --seeds 3
 
 The backbones: one that a search found on Fashion-MNIST, widened to the budget, a smaller one of that search brought to
-it by compound scaling, ResNet-18 narrowed, and MobileNetV2, whose macs are the budget. Each is trained on Fashion-MNIST's classes once and begins a
-detector (Faster R-CNN) or a segmenter (U-Net) with these weights, or from nothing, otherwise alike. `--known NAME=FILE`
-adds a network of the zoo with released weights against the same one from nothing, at its own macs. A row is kept as a
-training ends in `--out`, weights in `--work`; what is there is not done again, and README.md is written anew.
+it by compound scaling, ResNet-18 narrowed, and MobileNetV2, whose macs are the budget. Each is trained on
+Fashion-MNIST's classes once and begins a detector (Faster R-CNN) or a segmenter (U-Net) with these weights, or from
+nothing, otherwise alike. `--known NAME=FILE` adds a network of the zoo with released weights against the same one from
+nothing, at its own macs. A row is kept as a training ends in `--out`, weights in `--work`; what is there is not done
+again, and README.md is written anew. `--seeds 0` makes backbones and weights alone; several processes may then share
+the work (`--backbones`).
 """
 
 from __future__ import annotations
