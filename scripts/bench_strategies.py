@@ -5,7 +5,8 @@
 Cases: NAS-Bench-Macro (Su et al. 2021) with one and two objectives, and searched by 100 simulated workers, which then
 lag and fail; NAS-Bench-201 (Dong and Yang 2020) on CIFAR-100 after 200 epochs (`cells`), after 12 of one seed
 (`cells_short`), and with a measured latency (`cells_latency`); made-up tables with collapsed networks, with noise that
-differs and with a measured latency (`collapsed`, `uneven_noise`, `measured`); priors that are right, inverted and
+differs, with a measured latency, and with three and four objectives (`collapsed`, `uneven_noise`, `measured`, `three`,
+`four`); priors that are right, inverted and
 shuffled (`prior_right` and so on; `made_small` is without one), and the number of layers as a prior of NAS-Bench-Macro
 (`macro_layers`, `cluster_layers`); made-up tables of knobs of mixed kinds whose results come with noise, one small, one
 of 83,000 rows, one with two objectives; rugged tables that take one worker a hundred evaluations and more, searched by
@@ -55,7 +56,7 @@ from naslab.bench.table import TableDomain
 from naslab.errors import NaslabError, SpecError
 from naslab.figures.compare import write_curves
 from naslab.provenance import installed_versions, machine_description
-from naslab.strategies.registry import strategy_names
+from naslab.strategies.registry import PER_SECOND, strategy_names
 
 BLOCK = 4
 """Searches for each process between two looks at the clock."""
@@ -63,6 +64,8 @@ NOISE = 0.15
 """Of made-up results, in deviations of the whole table's: about that of a run of NAS-Bench-Macro beside its top."""
 SEEDS = {"bayes": 100, "tpe": 60, "cmaes": 60, "optuna_nsga2": 60, "optuna_nsga3": 60, "gp": 8}
 PEER_SEEDS = {"smac": 4, "hyperopt": 8, "nevergrad": 20}
+COMPARED = [name for name in strategy_names() if name not in PER_SECOND]
+"""Trainings are counted: those that count seconds are left out where they are not asked for."""
 OTHER_SEEDS = 200
 """Of strategies that think for less than a millisecond."""
 
@@ -159,6 +162,15 @@ CASES = {
         strategies=ON_MADE,
         share=0.2,
     ),
+    **{
+        kind: Case(
+            f"made up, {named}", partial(make_kind, kind, 1), Cluster(), strategies=(*ON_MADE, "nsga3"), share=0.2
+        )
+        for kind, named in (
+            ("three", "accuracy, measured latency and macs"),
+            ("four", "accuracy, measured latency, macs and params"),
+        )
+    },
     "made_small": Case("made up, small, with noise", lambda: make_table(seed=1), NOISY, strategies=ON_MADE, share=0.2),
     "made_large": Case(
         "made up, large, with noise",
@@ -374,7 +386,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=200)
     parser.add_argument("--minutes-each", type=float, default=4.0, help="of one strategy on one case")
     parser.add_argument("--cases", nargs="+", choices=[*CASES, *SECTIONS], default=[*CASES, *SECTIONS])
-    parser.add_argument("--strategies", nargs="+", default=[*strategy_names(), *peer_names()])
+    parser.add_argument("--strategies", nargs="+", default=[*COMPARED, *peer_names()])
     parser.add_argument("--processes", type=int, default=num_cores())
     parser.add_argument("--out", type=Path, default=Path("results/strategies"))
     given = parser.parse_args()
