@@ -141,7 +141,7 @@ def search(
     objectives: Sequence[str] | None = None,
     limits: Sequence[str] = (),
     baselines: Sequence[str] = (),
-    workers: Workers | int | None = None,
+    workers: Workers | int | Literal["auto"] | None = None,
     ledger: str | Path = "naslab.db",
     study: str | None = None,
     seed: int = 0,

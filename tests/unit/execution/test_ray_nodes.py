@@ -1,0 +1,165 @@
+"""Nodes of a real Ray cluster: those that join and leave, and those that cannot work."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_estimators import NeedsData, Scripted, runs_of
+from ray_clusters import add_node, joined_cluster, several_nodes, wait_for_nodes
+from tiny_search import Counting, numbered_problem, numbered_study
+
+from naslab.errors import DataError, WorkerError
+from naslab.execution import node_facts
+from naslab.execution.events import Event, NodeChanged, TrialFinished, TrialRetried
+from naslab.execution.ray_cluster import RayExecutor
+from naslab.execution.ray_nodes import Node, NodeWatch, Share, sent_as_code
+from naslab.execution.search import run_search
+from naslab.execution.workers import Workers
+from naslab.provenance import installed_versions
+
+OLD_TORCH = "0.0.1"
+
+
+def node_of_another_torch(folder: Path) -> dict[str, str]:
+    """The environment of a node that has another version of torch."""
+    facts = folder / "old" / f"torch-{OLD_TORCH}.dist-info" / "METADATA"
+    facts.parent.mkdir(parents=True)
+    facts.write_text(f"Metadata-Version: 2.1\nName: torch\nVersion: {OLD_TORCH}\n", encoding="utf-8")
+    return {"PYTHONPATH": os.pathsep.join((str(folder / "old"), *sys.path))}
+
+
+def node_an_hour_ahead(folder: Path) -> dict[str, str]:
+    """The environment of a node whose clock, as Python tells it, is an hour ahead."""
+    (folder / "early").mkdir()
+    (folder / "early" / "sitecustomize.py").write_text(
+        "import time\nplain = time.time\ntime.time = lambda: plain() + 3600\n", encoding="utf-8"
+    )
+    return {"PYTHONPATH": os.pathsep.join((str(folder / "early"), *sys.path))}
+
+
+@pytest.mark.slow
+def test_workers_follow_nodes_that_join_and_leave(tmp_path: Path) -> None:
+    events: list[Event] = []
+    slots: list[int] = []
+    late: list[Any] = []
+    with joined_cluster(num_cpus=[1, 1]) as cluster, numbered_study(tmp_path) as ledger:
+        estimator = Scripted(str(tmp_path), gates=((4, "joined"), (12, "left")))
+        executor = RayExecutor(estimator, None)
+
+        def disturb(event: Event) -> None:
+            events.append(event)
+            if isinstance(event, TrialFinished) and event.number == 3:
+                late.append(add_node(cluster, 2, node_name="late"))
+            if isinstance(event, TrialFinished) and event.number == 10:
+                cluster.remove_node(late.pop(), allow_graceful=False)
+            if isinstance(event, NodeChanged):
+                (tmp_path / event.text.rpartition(" ")[2]).touch()
+            if isinstance(event, TrialFinished):
+                slots.append(executor.num_slots)
+
+        with executor:
+            assert executor.num_slots == 2
+            run_search("numbered", ledger, Counting(), executor, numbered_problem(), 2, 0, 20, disturb)
+        outcomes = ledger.outcomes("numbered")
+    assert [event.text for event in events if isinstance(event, NodeChanged)] == ["node late joined", "node late left"]
+    assert sorted(outcome.candidate.trial for outcome in outcomes) == list(range(20))
+    assert all(outcome.is_complete for outcome in outcomes)
+    assert (slots[0], max(slots), slots[-1]) == (2, 4, 2)
+    retried = [event.candidate.trial for event in events if isinstance(event, TrialRetried)]
+    assert sum(runs_of(tmp_path).values()) <= 20 + len(retried)
+    assert len(retried) <= 2  # what ran on the node that left
+
+
+@pytest.mark.slow
+def test_nodes_that_cannot_work_are_left_out_and_told_by_name(tmp_path: Path) -> None:
+    events: list[Event] = []
+    with joined_cluster(num_cpus=[1]) as cluster, numbered_study(tmp_path) as ledger:
+        add_node(cluster, 1, node_name="old", env_vars=node_of_another_torch(tmp_path))
+        add_node(cluster, 1, node_name="early", env_vars=node_an_hour_ahead(tmp_path))
+        add_node(cluster, 1, node_name="bare", env_vars={"NASLAB_DATA": "/nowhere"})
+        wait_for_nodes(cluster)
+        with RayExecutor(NeedsData(str(tmp_path)), 4, cpus_per_worker=1) as executor:
+            run_search("numbered", ledger, Counting(), executor, numbered_problem(), 2, 0, 12, events.append)
+        outcomes = ledger.outcomes("numbered")
+    told = [event.text for event in events if isinstance(event, NodeChanged)]
+    assert sorted(told) == [
+        "left out: node bare cannot work: no folder /nowhere; set --data-dir",
+        f"left out: node old has torch {OLD_TORCH}, the driver {installed_versions()['torch']}; install the same",
+        "the clock of node early is 3,600 seconds ahead of the driver: set it",
+    ]
+    assert [outcome.is_complete for outcome in outcomes] == [True] * 12
+    assert runs_of(tmp_path) == dict.fromkeys(range(12), 1)
+
+
+@pytest.mark.slow
+def test_a_cluster_of_which_no_node_can_work_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with several_nodes(num_cpus=[]) as cluster:
+        add_node(cluster, 1, node_name="old", env_vars=node_of_another_torch(tmp_path))
+        wait_for_nodes(cluster)
+        home = tmp_path / "home"
+        home.mkdir()
+        words = ["search", "digits_demo", "--dataset", "digits", "--trials", "1", "--ledger", "l.db"]
+        told = subprocess.run(
+            [sys.executable, "-m", "naslab", *words, "--executor", "ray", "--ray-address", cluster.address],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            cwd=home,
+            capture_output=True,
+            text=True,
+        )
+    assert (told.returncode, told.stdout) == (2, ""), told.stderr
+    why = f"node old has torch {OLD_TORCH}, the driver {installed_versions()['torch']}; install the same"
+    assert told.stderr == f"naslab: no node of the Ray cluster can work: {why}\n"
+    assert list(home.iterdir()) == []
+
+
+WITHOUT_NASLAB = """
+import pickle, sys
+class Absent:
+    def find_spec(self, name, *_):
+        if name.partition(".")[0] == "naslab":
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Absent())
+print(pickle.loads(sys.stdin.buffer.read())([], ["pip", "no_such_package"])[0]["no_such_package"])
+"""
+
+
+def test_a_node_without_naslab_tells_so() -> None:
+    from ray import cloudpickle
+
+    with sent_as_code(node_facts):
+        code = cloudpickle.dumps(node_facts.node_facts)  # type: ignore[no-untyped-call]
+    told = subprocess.run([sys.executable, "-c", WITHOUT_NASLAB], input=code, capture_output=True)
+    assert told.stdout == b"not installed\n", told.stderr
+
+
+def test_a_node_is_left_out_while_another_one_can_work() -> None:
+    watch = NodeWatch(alive=list)
+    nodes = [Node(name, name, 1.0, 0.0) for name in ("first", "second")]
+    watch._names = {node.node_id: node.name for node in nodes}
+    watch.usable = {node.node_id: node for node in nodes}
+    error = DataError("no folder /nowhere")
+    assert watch.leave_out("first", error) == ["left out: node first cannot work: no folder /nowhere"]
+    assert watch.leave_out("first", error) == []
+    assert list(watch.usable) == ["second"]
+    assert watch.leave_out("second", error) == []
+    assert list(watch.usable) == ["second"]
+    words = "node first cannot work: no folder /nowhere; node second cannot work: no folder /nowhere"
+    assert str(error) == f"no node of the Ray cluster can work: {words}"
+
+
+def test_room_for_workers_is_counted_by_node() -> None:
+    assert Share(2, 0.0).workers_on(Node("a", "a", cpus=5.0, gpus=4.0)) == 2
+    assert Share(1, 1.0).workers_on(Node("a", "a", cpus=8.0, gpus=0.0)) == 0
+    assert Share(1, 0.1).workers_on(Node("a", "a", cpus=8.0, gpus=0.3)) == 3
+
+
+def test_only_workers_that_join_by_the_ledger_are_a_number() -> None:
+    assert Workers(kind="ray", count="auto").num_workers >= 1
+    assert Workers(count="auto").num_workers == Workers().num_workers
+    with pytest.raises(WorkerError, match="workers: must be how many candidates are offered at once, got 'auto'"):
+        Workers(kind="ledger", count="auto")
