@@ -26,11 +26,17 @@ def several_nodes(num_cpus: Sequence[int]) -> Iterator[Any]:
 
 def add_node(cluster: Any, num_cpus: int, **settings: Any) -> Any:
     """Start a node, of which nothing is waited for; `settings` are those of Ray, as `node_name` and `env_vars`."""
-    from naslab.execution.ray_connection import unhurried
+    from naslab.execution.ray_connection import STARTS, unhurried
 
     own = {"object_store_memory": 80 * 2**20, "include_dashboard": False}
-    with unhurried():
-        return cluster.add_node(wait=False, num_cpus=num_cpus, **own, **settings)
+    for left in reversed(range(STARTS)):
+        try:
+            with unhurried():
+                return cluster.add_node(wait=False, num_cpus=num_cpus, **own, **settings)
+        except Exception as error:  # of a node that ended itself, for its agent was slow to start
+            if not left or "timed out during startup" not in str(error):
+                raise
+    raise AssertionError
 
 
 def wait_for_nodes(cluster: Any) -> None:
