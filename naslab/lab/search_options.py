@@ -127,6 +127,8 @@ class SearchOptions:
             fixed="problem",
             flags={
                 "dataset": "{datasets}; by default the space's own.",
+                "validation": "The share of the training images that validates, where the data have no validation "
+                "images of their own.",
                 "storage": "Hold the images in memory, or read each batch from disk; auto streams what is too large.",
                 "skip_unreadable": "Leave image files out that cannot be read.",
                 "channels": "Make images of files grey (1) or coloured (3); by default as their files are.",
