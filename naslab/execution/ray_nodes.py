@@ -212,12 +212,12 @@ def clock_words(name: str, clock: float, sent: float, received: float) -> list[s
     """What is said of the `clock` of the node `name`, which answered between the times `sent` and `received`.
 
     >>> clock_words("spot-7", clock=4700.0, sent=1000.0, received=1002.0)
-    ['the clock of node spot-7 is 3,698 seconds ahead of the driver: set it']
+    ['the clock of node spot-7 is 62 minutes ahead of the driver: set it']
     >>> clock_words("spot-7", clock=990.0, sent=1000.0, received=1002.0)
     []
     """
     off = clock - received if clock > received else min(0.0, clock - sent)
     if abs(off) <= CLOCK_SECONDS:
         return []
-    seconds = counted(round(abs(off)), "second", form=",")
-    return [f"the clock of node {name} is {seconds} {'ahead of' if off > 0 else 'behind'} the driver: set it"]
+    minutes = counted(round(abs(off) / 60), "minute", form=",")
+    return [f"the clock of node {name} is {minutes} {'ahead of' if off > 0 else 'behind'} the driver: set it"]

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+import time
+from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from fake_estimators import NeedsData, Scripted, runs_of
+from ray.exceptions import RayError
 from ray_clusters import add_node, joined_cluster, several_nodes, wait_for_nodes
 from tiny_search import Counting, numbered_problem, numbered_study
 
-from naslab.errors import DataError, WorkerError
-from naslab.execution import node_facts
+from naslab.errors import DataError, VersionError, WorkerError
+from naslab.execution import node_facts, ray_nodes
 from naslab.execution.events import Event, NodeChanged, TrialFinished, TrialRetried
 from naslab.execution.ray_cluster import RayExecutor
 from naslab.execution.ray_nodes import Node, NodeWatch, Share, sent_as_code
@@ -22,7 +27,8 @@ from naslab.execution.search import run_search
 from naslab.execution.workers import Workers
 from naslab.provenance import installed_versions
 
-OLD_TORCH = "0.0.1"
+OLD_TORCH, NONE = "0.0.1", "not installed"
+NOW = 1_800_000_000.0
 
 
 def node_of_another_torch(folder: Path) -> dict[str, str]:
@@ -87,11 +93,12 @@ def test_nodes_that_cannot_work_are_left_out_and_told_by_name(tmp_path: Path) ->
             run_search("numbered", ledger, Counting(), executor, numbered_problem(), 2, 0, 12, events.append)
         outcomes = ledger.outcomes("numbered")
     told = [event.text for event in events if isinstance(event, NodeChanged)]
-    assert sorted(told) == [
+    *left_out, clock = sorted(told)
+    assert left_out == [
         "left out: node bare cannot work: no folder /nowhere; set --data-dir",
         f"left out: node old has torch {OLD_TORCH}, the driver {installed_versions()['torch']}; install the same",
-        "the clock of node early is 3,600 seconds ahead of the driver: set it",
     ]
+    assert re.fullmatch(r"the clock of node early is \d\d minutes ahead of the driver: set it", clock)
     assert [outcome.is_complete for outcome in outcomes] == [True] * 12
     assert runs_of(tmp_path) == dict.fromkeys(range(12), 1)
 
@@ -137,19 +144,100 @@ def test_a_node_without_naslab_tells_so() -> None:
     assert told.stdout == b"not installed\n", told.stderr
 
 
-def test_a_node_is_left_out_while_another_one_can_work() -> None:
-    watch = NodeWatch(alive=list)
-    nodes = [Node(name, name, 1.0, 0.0) for name in ("first", "second")]
-    watch._names = {node.node_id: node.name for node in nodes}
-    watch.usable = {node.node_id: node for node in nodes}
+class FakeRay:
+    """Nodes that answer at once, each what it is told to: its versions and clock, or an error."""
+
+    def __init__(self, here: dict[str, str]) -> None:
+        self.here = here
+        self.answers: dict[str, Any] = {}
+
+    def wait(self, references: Sequence[str], timeout: float, num_returns: int = 1) -> tuple[list[str], list[str]]:
+        done = [each for each in references if each in self.answers]
+        return done[:num_returns], []
+
+    def get(self, reference: str) -> Any:
+        answer = self.answers[reference]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def joins(self, name: str, ahead: float = 0.0, **versions: str) -> Node:
+        self.answers[name] = ({**self.here, **versions}, NOW + ahead)
+        return Node(name, name, 1.0, 0.0)
+
+
+@pytest.fixture
+def fake_ray(monkeypatch: pytest.MonkeyPatch) -> FakeRay:
+    fake = FakeRay(installed_versions())
+    monkeypatch.setattr(ray_nodes, "ray", fake)
+    monkeypatch.setattr(ray_nodes, "ask_facts", lambda node_id: node_id)
+    monkeypatch.setattr(ray_nodes, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(ray_nodes, "time", SimpleNamespace(time=lambda: NOW, monotonic=time.monotonic))
+    return fake
+
+
+def test_each_node_is_checked_and_told_once(fake_ray: FakeRay) -> None:
+    nodes = [fake_ray.joins("good"), fake_ray.joins("old", torch=OLD_TORCH), fake_ray.joins("bare", naslab=NONE)]
+    nodes += [fake_ray.joins("early", ahead=3_600.0), fake_ray.joins("slow", ahead=-7_200.0), Node("head", "", 0, 0)]
+    watch = NodeWatch(alive=lambda: nodes)
+    versions = installed_versions()
+    assert watch.begin() == [
+        f"left out: node old has torch {OLD_TORCH}, the driver {versions['torch']}; install the same",
+        f"left out: node bare has naslab {NONE}, the driver {versions['naslab']}; install the same",
+        "the clock of node early is 60 minutes ahead of the driver: set it",
+        "the clock of node slow is 120 minutes behind the driver: set it",
+    ]
+    assert watch.look() == []
+    assert (list(watch.usable), list(watch.left_out)) == (["good", "early", "slow"], ["old", "bare"])
+
+
+def test_nodes_that_join_and_leave_are_told(fake_ray: FakeRay) -> None:
+    nodes = [fake_ray.joins("first")]
+    watch = NodeWatch(alive=lambda: nodes)
+    assert watch.begin() == []
+    nodes += [fake_ray.joins("late"), fake_ray.joins("old", torch=OLD_TORCH), Node("mute", "mute", 1.0, 0.0)]
+    [late, old] = watch.look()
+    assert late == "node late joined"
+    assert old.startswith("left out: node old has torch")
+    assert watch.placement() != "DEFAULT"
+    del nodes[1:]
+    assert watch.look() == ["node late left"]
+    assert (list(watch.usable), watch.left_out, watch.placement()) == (["first"], {}, "DEFAULT")
+
+
+def test_a_cluster_of_which_no_node_can_work_is_an_error(fake_ray: FakeRay) -> None:
+    nodes = [fake_ray.joins("old", torch=OLD_TORCH), Node("torn", "torn", 1.0, 0.0)]
+    fake_ray.answers["torn"] = RayError("The worker died\nno room")
+    with pytest.raises(WorkerError) as caught:
+        NodeWatch(alive=lambda: nodes).begin()
+    assert str(caught.value) == (
+        f"no node of the Ray cluster can work: node old has torch {OLD_TORCH}, the driver "
+        f"{installed_versions()['torch']}; install the same; node torn cannot work: no room"
+    )
+
+
+def test_a_node_is_left_out_while_another_one_can_work(fake_ray: FakeRay) -> None:
+    nodes = [fake_ray.joins(name) for name in ("first", "second")]
+    watch = NodeWatch(alive=lambda: nodes)
+    watch.begin()
     error = DataError("no folder /nowhere")
     assert watch.leave_out("first", error) == ["left out: node first cannot work: no folder /nowhere"]
     assert watch.leave_out("first", error) == []
-    assert list(watch.usable) == ["second"]
     assert watch.leave_out("second", error) == []
     assert list(watch.usable) == ["second"]
     words = "node first cannot work: no folder /nowhere; node second cannot work: no folder /nowhere"
     assert str(error) == f"no node of the Ray cluster can work: {words}"
+
+
+def test_a_late_node_may_be_left_out_before_it_was_checked(fake_ray: FakeRay) -> None:
+    nodes = [fake_ray.joins("first")]
+    watch = NodeWatch(alive=lambda: nodes)
+    watch.begin()
+    nodes.append(Node("mute", "mute", 1.0, 0.0))
+    assert watch.look() == []
+    error = VersionError("node mute has torch 0.0.1, the driver 2.12.0; install the same")
+    assert watch.leave_out("mute", error) == [f"left out: {error}"]
+    assert watch.look() == []
 
 
 def test_room_for_workers_is_counted_by_node() -> None:
