@@ -24,8 +24,9 @@ UV := $(shell command -v uv 2>/dev/null)
 FIRST_INSTALL := $(if $(UV),$(UV) pip install --python $(BIN)/python,$(BIN)/python -m pip install --disable-pip-version-check) \
     --constraint constraints.txt
 FAST := tests/unit/arch tests/unit/space tests/unit/study tests/unit/scaling tests/unit/analysis tests/unit/ledger \
-    tests/unit/execution/test_worker_pool.py tests/unit/execution/test_search.py tests/unit/execution/test_admission.py \
-    tests/unit/test_layering.py tests/unit/test_pareto.py tests/unit/training/test_loop.py tests/contracts/test_strategies.py
+    tests/unit/execution/test_worker_pool.py tests/unit/execution/test_search.py tests/unit/execution/test_search_family.py \
+    tests/unit/execution/test_admission.py tests/unit/test_layering.py tests/unit/test_pareto.py \
+    tests/unit/training/test_loop.py tests/contracts/test_strategies.py
 WARNED := tests/unit/training/test_compiling.py tests/unit/training/test_memory.py tests/unit/arch/test_traced.py
 TESTED := --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 20
 

@@ -81,7 +81,10 @@ LeastMatchOption = Annotated[
 TuneOption = Annotated[
     str | None,
     typer.Option(
-        help="What is trained of a pretrained network: head, last:K (stages), all, or scratch without the weights.",
+        help=(
+            "What is trained of a pretrained network: head, last:K (stages), gradual:N (a stage more every N epochs), "
+            "all, or scratch without the weights."
+        ),
         rich_help_panel="Training",
     ),
 ]

@@ -49,7 +49,7 @@ class Worked(NamedTuple):
     num_late: int
 
 
-class Prepared(NamedTuple):
+class JoinedStudy(NamedTuple):
     """The `worker` for a study as its `record` said, and the last of its `runs`, whose versions it has."""
 
     record: StudyRecord
@@ -92,7 +92,7 @@ def join(
     node = socket.gethostname()
     name = f"{node}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     done = late = 0
-    prepared: dict[int, Prepared] = {}
+    prepared: dict[int, JoinedStudy] = {}
     with Ledger.open(ledger, create=False) as opened:
         if study is not None:
             opened.study(study)
@@ -122,8 +122,8 @@ def join(
 
 
 def _prepared(
-    ledger: Ledger, claim: Claim, known: Prepared | None, name: str, node: str, device: str, data_dir: str | None
-) -> Prepared:
+    ledger: Ledger, claim: Claim, known: JoinedStudy | None, name: str, node: str, device: str, data_dir: str | None
+) -> JoinedStudy:
     """The worker of a study, its estimator with device and data: `known` where that is still what the study asks for.
 
     Raises what preparing it raises.
@@ -133,13 +133,13 @@ def _prepared(
         _require_same_versions(runs, study, node)
     record = ledger.study(study)
     if known is not None and msgspec.structs.replace(known.record, trials=record.trials) == record:
-        return Prepared(record, runs, known.worker)
+        return JoinedStudy(record, runs, known.worker)
     placement = Placement(name, 0, device, None, 1 if record.deterministic else threads_each(1))
     worker = Worker(_estimator(ledger, record, data_dir), placement)
     ready = worker.prepare()
     if isinstance(ready, Refused):
         raise WorkerError(f"{node} cannot work on study '{study}': {ready.error}") from ready.error
-    return Prepared(record, runs, worker)
+    return JoinedStudy(record, runs, worker)
 
 
 def require_offerable(record: StudyRecord, ledger: Ledger) -> None:

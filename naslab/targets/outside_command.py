@@ -17,7 +17,7 @@ import numpy as np
 
 from naslab.errors import NaslabError, shown
 from naslab.targets.exporting import exported
-from naslab.targets.target import Deployed, MeasuredLatency, Target
+from naslab.targets.target import Deployed, Target, TargetLatency
 
 PLACE = "{onnx}"
 REPEATS = 3
@@ -26,7 +26,7 @@ MOST_LINES = 3
 _NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?![\w.]*\w)")
 
 
-def latency(deployed: Deployed, target: Target) -> MeasuredLatency:
+def latency(deployed: Deployed, target: Target) -> TargetLatency:
     """The median of what the command prints of the network's ONNX file, run three times.
 
     Milliseconds are the last number on its standard output. Raises `NaslabError` where the command does not start, ends
@@ -36,7 +36,7 @@ def latency(deployed: Deployed, target: Target) -> MeasuredLatency:
         path = prepare(deployed, target, Path(folder))
         values = [run_command(target.argument, path) for _ in range(REPEATS)]
         low, median, high = np.percentile(values, (25, 50, 75))
-        return MeasuredLatency(float(median), float(high - low), REPEATS, path.stat().st_size)
+        return TargetLatency(float(median), float(high - low), REPEATS, path.stat().st_size)
 
 
 def prepare(deployed: Deployed, target: Target, folder: Path) -> Path:

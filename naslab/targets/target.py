@@ -168,7 +168,7 @@ class Deployed(NamedTuple):
     calibration: NDArray[np.float32] | None = None
 
 
-class MeasuredLatency(NamedTuple):
+class TargetLatency(NamedTuple):
     """Milliseconds of a batch: the median, the interquartile range (`None` where unknown), how many were counted."""
 
     median_ms: float
