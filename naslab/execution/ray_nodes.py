@@ -17,7 +17,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy, NodeL
 
 from naslab.errors import NaslabError, VersionError, WorkerError, counted, shown
 from naslab.execution import node_facts
-from naslab.execution.ray_connection import reach_seconds
+from naslab.execution.ray_connection import START_SECONDS, reach_seconds
 from naslab.provenance import SAME_EVERYWHERE, installed_versions, other_version
 
 LOOK_SECONDS = 2.0
@@ -77,16 +77,18 @@ class NodeWatch:
     def begin(self) -> list[str]:
         """Check the nodes that there are; what is to be told of them, a line each.
 
-        Those that do not answer within the time of `NASLAB_RAY_SECONDS` are taken up when they do. Raises `WorkerError`
-        where no node can work.
+        Those that do not answer within the time of `NASLAB_RAY_SECONDS` are taken up when they do; where none has
+        answered by then, the first is waited for as long as a node may take to start. Raises `WorkerError` where there
+        are nodes and none can work; one that has none yet may start some when workers ask for them.
         """
-        until = time.monotonic() + reach_seconds()
+        began = time.monotonic()
         told = self._look()
-        while self._asked and time.monotonic() < until:
+        while self._asked and time.monotonic() < began + (reach_seconds() if self.usable else START_SECONDS):
             ray.wait([reference for reference, _ in self._asked.values()], timeout=0.1)
             told += self._look()
-        if self.left_out and not self.usable:
-            raise WorkerError(none_can_work(self.left_out.values()))
+        whys = [*self.left_out.values(), *(f"node {self._names[node_id]} does not answer" for node_id in self._asked)]
+        if whys and not self.usable:
+            raise WorkerError(none_can_work(whys))
         self._has_begun = True
         return told
 

@@ -229,6 +229,21 @@ def test_a_node_is_left_out_while_another_one_can_work(fake_ray: FakeRay) -> Non
     assert str(error) == f"no node of the Ray cluster can work: {words}"
 
 
+def test_a_node_that_does_not_answer_is_taken_up_when_it_does(
+    fake_ray: FakeRay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NASLAB_RAY_SECONDS", "0.001")
+    nodes = [fake_ray.joins("first"), Node("mute", "mute", 1.0, 0.0)]
+    watch = NodeWatch(alive=lambda: nodes)
+    assert watch.begin() == []
+    fake_ray.joins("mute")
+    assert watch.look() == ["node mute joined"]
+    monkeypatch.setattr(ray_nodes, "START_SECONDS", 0.001)
+    with pytest.raises(WorkerError, match="no node of the Ray cluster can work: node silent does not answer"):
+        NodeWatch(alive=lambda: [Node("silent", "silent", 1.0, 0.0)]).begin()
+    assert NodeWatch(alive=list).begin() == []  # a cluster that starts nodes by itself
+
+
 def test_a_late_node_may_be_left_out_before_it_was_checked(fake_ray: FakeRay) -> None:
     nodes = [fake_ray.joins("first")]
     watch = NodeWatch(alive=lambda: nodes)
