@@ -213,7 +213,7 @@ def data_choice(
         raise typer.BadParameter(f"--validation must be between 0 and 1, got {validation}")
     if channels not in (None, 1, 3):
         raise typer.BadParameter(f"--channels must be 1 (grey) or 3 (coloured), got {channels}")
-    from naslab.study.data_choice import DataChoice
+    from naslab.study.data_choice import VALIDATION_FRACTION, DataChoice
 
     return DataChoice(
         name=dataset,
@@ -222,5 +222,5 @@ def data_choice(
         skip_unreadable=skip_unreadable,
         channels=channels,  # type: ignore[arg-type]
         task=task,
-        **({} if validation is None else {"validation_fraction": validation}),
+        validation_fraction=VALIDATION_FRACTION if validation is None else validation,
     )
