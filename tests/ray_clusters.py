@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from processes import HANG_SECONDS
@@ -14,13 +15,14 @@ def several_nodes(num_cpus: Sequence[int]) -> Iterator[Any]:
     """A cluster with a node for each number of CPUs, as `ray.cluster_utils.Cluster`."""
     from ray.cluster_utils import Cluster
 
-    from naslab.execution.ray_connection import unhurried
+    from naslab.execution.ray_connection import started_anew, unhurried
 
     cluster = Cluster()
     try:
         with unhurried():
             for cpus in num_cpus:
-                cluster.add_node(wait=False, num_cpus=cpus, object_store_memory=80 * 2**20, include_dashboard=False)
+                add = partial(cluster.add_node, wait=False, num_cpus=cpus, include_dashboard=False)
+                started_anew(partial(add, object_store_memory=80 * 2**20), lambda: None)
             cluster.wait_for_nodes(timeout=HANG_SECONDS)
         yield cluster
     finally:
