@@ -124,9 +124,9 @@ def workers_start_warm() -> None:
         return
     from naslab.execution import local
 
-    stand_in = ModuleType("subprocess")
-    stand_in.__dict__.update(vars(subprocess), Popen=Popen)
-    local.subprocess = stand_in  # type: ignore[attr-defined]
+    copy = ModuleType("subprocess")
+    copy.__dict__.update(vars(subprocess), Popen=Popen)
+    local.subprocess = copy  # type: ignore[attr-defined]
 
 
 def workers_start_cold() -> None:

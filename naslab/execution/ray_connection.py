@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -104,27 +103,20 @@ def started(num_cpus: int) -> Iterator[None]:
 
 def _start(num_cpus: int) -> None:
     """Start a cluster, and where its node does not come up start another one."""
-    start = partial(
-        ray.init,
-        address="local",
-        num_cpus=num_cpus,
-        include_dashboard=False,
-        object_store_memory=OBJECT_STORE_BYTES,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-    )
-    started_anew(start, ray.shutdown)
-
-
-def started_anew(start: Callable[[], object], end: Callable[[], object]) -> None:
-    """Call `start`, up to `STARTS` times where its node does not come up, and `end` between two of them."""
     for left in reversed(range(STARTS)):
         try:
-            start()
+            ray.init(
+                address="local",
+                num_cpus=num_cpus,
+                include_dashboard=False,
+                object_store_memory=OBJECT_STORE_BYTES,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
         except Exception as error:  # Ray's own has no class
             if not left or "timed out during startup" not in str(error):
                 raise
-            end()
+            ray.shutdown()
         else:
             return
 

@@ -75,12 +75,15 @@ def tree_of(path: Path) -> ast.Module:
 
 
 @cache
-def imports_of(path: Path) -> list[tuple[str, bool]]:
-    """Imported modules, and whether at the top level of the file (not for type checkers alone)."""
+def imports_of(path: Path, for_type_checkers: bool = True) -> list[tuple[str, bool]]:
+    """Imported modules, and whether at the top level of the file; those for type checkers alone only where asked."""
     tree = tree_of(path)
+    left_out = set() if for_type_checkers else {id(node) for node in typed_nodes(path)}
     top = {id(node) for node in tree.body}
     found = []
     for node in ast.walk(tree):
+        if id(node) in left_out:
+            continue
         if isinstance(node, ast.Import):
             found += [(alias.name, id(node) in top) for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -159,17 +162,41 @@ def test_an_import_in_a_function_spares_the_file_a_module() -> None:
     assert needless == [], "\n".join(needless)
 
 
+RUN_ELSEWHERE = {
+    *("naslab.estimators.inheritance", "naslab.estimators.inherited_run"),
+    *("naslab.estimators.proxies.proxy", "naslab.estimators.proxies.measuring"),
+}
+"""Estimators, which are values, and the files that do their work: torch loads when they are run, in a function."""
+
+
+def test_files_import_each_other_in_no_circle() -> None:
+    files = {module_of(path): path for path in sources()}
+    imported = {
+        name: {
+            module if module in files else module.rpartition(".")[0]
+            for module, _ in imports_of(path, for_type_checkers=False)
+        }
+        - {name}
+        for name, path in files.items()
+    }
+    assert {name for name in files if name in modules_at_import(name, imported)} == RUN_ELSEWHERE
+
+
 def typed_imports(path: Path) -> set[str]:
     """Modules that a file imports for type checkers alone."""
-    blocks = [node for node in ast.walk(tree_of(path)) if isinstance(node, ast.If)]
     return {
         name
-        for block in blocks
-        if ast.unparse(block.test) == "TYPE_CHECKING"
-        for node in block.body
+        for node in typed_nodes(path)
         if isinstance(node, ast.ImportFrom)
         for name in (node.module or "", *(f"{node.module}.{each.name}" for each in node.names))
     }
+
+
+@cache
+def typed_nodes(path: Path) -> tuple[ast.stmt, ...]:
+    """What stands in a file's blocks for type checkers."""
+    blocks = [node for node in ast.walk(tree_of(path)) if isinstance(node, ast.If)]
+    return tuple(node for block in blocks if ast.unparse(block.test) == "TYPE_CHECKING" for node in block.body)
 
 
 def test_heavy_packages_stay_in_their_place() -> None:
