@@ -18,7 +18,7 @@ import argparse
 import json
 import math
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import cycle
 from pathlib import Path
@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
+from proof_table import Row, Table
 
 import naslab
 from naslab.analysis.rank_agreement import Agreement, rank_agreement
@@ -75,30 +76,7 @@ TABLE_SPACE, TABLE_WIDTH, TABLE_SIDES = "once_for_all_mobilenet_v3", 1.2, (160, 
 """What the table of the Note10 holds the operators of: a space, its width multiplier, and resolutions."""
 CHEAP = ("macs", "params", "predicted", "table")
 """What is known of a network without running it."""
-Row = dict[str, Any]
 Numbers = NDArray[np.float64]
-
-
-class Table:
-    """Rows in a file of lines of JSON, each by a key; what is there is not done again."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        self.rows: dict[str, Row] = {row["key"]: row for row in map(json.loads, lines)}
-
-    def row(self, key: str, make: Callable[[], Row]) -> Row:
-        """The row of `key`, made and saved where it is not there; why not, where that is refused."""
-        if key not in self.rows:
-            try:
-                made = make()
-            except NaslabError as error:
-                made = {"failure": str(error)}
-            self.rows[key] = {"key": key, **made}
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(self.rows[key]) + "\n")
-        return self.rows[key]
 
 
 def ranks(given: argparse.Namespace) -> Row:
