@@ -24,8 +24,9 @@ UV := $(shell command -v uv 2>/dev/null)
 FIRST_INSTALL := $(if $(UV),$(UV) pip install --python $(BIN)/python,$(BIN)/python -m pip install --disable-pip-version-check) \
     --constraint constraints.txt
 FAST := tests/unit/arch tests/unit/space tests/unit/study tests/unit/scaling tests/unit/analysis tests/unit/ledger \
-    tests/unit/execution/test_worker_pool.py tests/unit/execution/test_search.py tests/unit/execution/test_admission.py \
-    tests/unit/test_layering.py tests/unit/test_pareto.py tests/unit/training/test_loop.py tests/contracts/test_strategies.py
+    tests/unit/execution/test_worker_pool.py tests/unit/execution/test_search.py tests/unit/execution/test_search_family.py \
+    tests/unit/execution/test_admission.py tests/unit/test_layering.py tests/unit/test_pareto.py \
+    tests/unit/training/test_loop.py tests/contracts/test_strategies.py
 WARNED := tests/unit/training/test_compiling.py tests/unit/training/test_memory.py tests/unit/arch/test_traced.py
 TESTED := --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 20
 
@@ -52,13 +53,13 @@ $(OLDEST)/.installed: pyproject.toml constraints-oldest.txt
 demo: $(VENV)/.installed
 	@mkdir -p $(DEMO)
 	@echo "naslab: 1 of 3, searching 40 networks on the digits"
-	$(BIN)/naslab search digits_demo --dataset digits --study demo --ledger $(DEMO)/study.db \
+	$(BIN)/naslab search digits_demo --dataset digits --validation 0.7 --study demo --ledger $(DEMO)/study.db \
 	    --strategy nsga2 --trials 40 --epochs 4 --objectives accuracy,macs --limit 'macs<=3e6' --seed 0 \
 	    --baseline resnet20_cifar
-	$(BIN)/naslab pareto demo --ledger $(DEMO)/study.db --out $(DEMO)/front.html
 	@echo "naslab: 2 of 3, a family of the best network, three seeds each"
 	$(BIN)/naslab rescale demo:best --ledger $(DEMO)/study.db --phi -1 1 2 --train --seeds 3 --out $(DEMO)/family
-	@echo "naslab: 3 of 3, the report"
+	@echo "naslab: 3 of 3, the front and the report"
+	$(BIN)/naslab pareto demo --ledger $(DEMO)/study.db --out $(DEMO)/front.html
 	$(BIN)/naslab report demo --ledger $(DEMO)/study.db --out $(DEMO)/report.html
 
 check: $(VENV)/.installed-tests
@@ -90,8 +91,8 @@ $(VENV)/.installed-docs: $(VENV)/.installed
 	@touch $@
 
 docs: $(VENV)/.installed-docs
-	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
-	$(BIN)/python -m sphinx -q -W --keep-going -b linkcheck docs docs/_build/links
+	$(BIN)/python -m sphinx -q -W --keep-going -d docs/_build/read -b html docs docs/_build/html
+	$(BIN)/python -m sphinx -q -W --keep-going -d docs/_build/read -b linkcheck docs docs/_build/links
 	@echo docs/_build/html/index.html
 
 mutation: $(VENV)/.installed-tests

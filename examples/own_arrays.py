@@ -1,4 +1,4 @@
-"""Arrays of 13 channels of 16 bits, such as satellite images: searched, and the best network trained."""
+"""Arrays of 13 channels: satellite images of 16 bits, say, searched, and the best network trained."""
 
 import tempfile
 from pathlib import Path

@@ -2,7 +2,7 @@
 
     NASLAB_DATA=DIR .venv/bin/python scripts/bench_nsga2.py [--seeds 30] [--trials 200] [--out OUT]
 
-ZDT1 (Zitzler et al. 2000) is posed as a space of choices: each of its variables has one of a grid of values from 0 to
+ZDT1 (Zitzler et al. 2000) is written as a space of choices: each of its variables has one of a grid of values from 0 to
 1, as an ordered knob, and all combinations are the table. 20 parents, one worker, equal seeds. pymoo, where it is
 installed, has the same table as whole numbers, its defaults for them (SBX and polynomial mutation, rounded, no
 duplicates) and 20 parents, too. Figures are shares of the hypervolume of the whole table, from its worst row; pairs of

@@ -1,6 +1,7 @@
 """Scenes of articles of Fashion-MNIST on textured canvases, with boxes and masks: a data set for detection.
 
     python scripts/make_scenes.py OUT --train 200 --test 50 --side 96
+    python scripts/make_scenes.py OUT --articles trouser sneaker bag
 
 Writes OUT/coco (boxes and outlines as COCO's JSON, for `--dataset coco:OUT/coco`) and OUT/masks (a class a pixel, for
 `--dataset masks:OUT/masks`), of the same images. Training scenes are made of training articles, test scenes of test
@@ -11,7 +12,9 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -71,7 +74,7 @@ def scene(
 def write_part(
     out: Path, part: str, count: int, side: int, rng: np.random.Generator, names: tuple[str, ...], data: Any
 ) -> None:
-    """Write `count` scenes of a part in both layouts."""
+    """Write `count` scenes of a part in both layouts, of the articles of `data`, whose labels are places in `names`."""
     articles, labels = np.asarray(data.images).reshape(-1, 28, 28), np.asarray(data.labels)
     places = {name: out / name for name in (f"coco/{part}", f"masks/images/{part}", f"masks/masks/{part}")}
     for place in (*places.values(), out / "coco" / "annotations"):
@@ -107,6 +110,15 @@ def write_part(
     (out / "masks" / "classes.txt").write_text("\n".join(("background", *names)) + "\n", encoding="utf-8")
 
 
+def of_articles(data: Any, chosen: Sequence[int]) -> Any:
+    """The images of `data` whose labels are among `chosen`, labelled by the place of theirs there."""
+    labels = np.asarray(data.labels)
+    kept = np.isin(labels, chosen)
+    places = np.full(int(labels.max()) + 1, -1)
+    places[list(chosen)] = np.arange(len(chosen))
+    return SimpleNamespace(images=np.asarray(data.images)[kept], labels=places[labels[kept]])
+
+
 def main() -> None:
     """Make the scenes that the command line asks for."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -115,13 +127,16 @@ def main() -> None:
     parser.add_argument("--test", type=int, default=50, help="test scenes")
     parser.add_argument("--side", type=int, default=96, help="height and width in pixels, 44 or more")
     parser.add_argument("--seed", type=int, default=0)
-    asked = parser.parse_args()
     choice = DataChoice("fashion_mnist")
-    names = class_names(choice, None)
+    every = class_names(choice, None)
+    parser.add_argument("--articles", nargs="+", choices=every, default=every, metavar="NAME", help="classes to use")
+    asked = parser.parse_args()
+    names = tuple(asked.articles)
+    chosen = [every.index(name) for name in names]
     parts: tuple[tuple[Part, int], ...] = (("train", asked.train), ("test", asked.test))
     for part, count in parts:
         rng = np.random.default_rng([asked.seed, part == "test"])
-        write_part(asked.out, part, count, asked.side, rng, names, read_choice(choice, part))
+        write_part(asked.out, part, count, asked.side, rng, names, of_articles(read_choice(choice, part), chosen))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
 """How many small faults the tests see: a mutation run over the arithmetic and the safety of naslab.
 
-    .venv/bin/python scripts/mutation.py [--only PART ...] [--per-file 10] [--seed 0] [--workers 2] [--at-least 0.9]
+    .venv/bin/python scripts/mutation.py [--only PART ...] [--by-hand] [--all] [--per-file 6] [--seed 0]
+        [--workers 2] [--at-least 0.9]
 
-For each file of `mutation_targets.py` a seeded sample of mutants (`mutants.py`) is made, each put into a copy of the
-tree in a temporary folder, and the file's tests and examples are run there: a mutant is killed where one fails, or
-where they take much longer than they do without it. Survivors are places that no test of the list looks at. Each worker
-has a copy of its own and imports torch and pytest once; the tests of a mutant run in a fork of it.
+The faults of `mutation_targets.py` that are made by hand, then for each file of its list a seeded sample of mutants
+(`mutants.py`): each is put into a copy of the tree in a temporary folder, and the file's tests and examples are run
+there. A mutant is killed where one fails, or where they take much longer than they do without it. Survivors are places
+that no test of the list looks at. Each worker has a copy of its own and imports torch and pytest once; the tests of a
+mutant run in a fork of it. `--all` takes the further files of the list too.
 
 Writes OUT/table.json and OUT/table.md, anew after each file. Files that were not asked for keep the results that are
 there, where they are of the same seed and sample. Ends with 1 where the share of killed mutants is below `--at-least`.
@@ -32,13 +34,13 @@ from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import msgspec
 
 sys.path.insert(0, str(Path(__file__).parent))
 from mutants import Mutant, mutants_of, sampled
-from mutation_targets import EQUIVALENT, TARGETS, Target
+from mutation_targets import BY_HAND, EQUIVALENT, FURTHER, TARGETS, Planted, Target
 
 ROOT = Path(__file__).parents[1]
 COPIED = ("naslab", "tests", "scripts", "search_spaces", "pyproject.toml", "README.md")
@@ -55,6 +57,9 @@ WARM = (
 SLACK = 5.0
 REST_SECONDS = 20.0
 """A mutant's tests are ended after `SLACK` times what they take without it, and these seconds more."""
+EVERY = (*TARGETS, *FURTHER)
+Sample: TypeAlias = tuple[Target, list[Mutant], int]
+"""A file with its tests, mutants of it, and how many they were drawn from: 0 of those made by hand."""
 End = Literal["killed", "timed out", "survived"]
 
 
@@ -98,7 +103,7 @@ class FileScore(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """What a mutation run found, the machine and the sample."""
+    """What a mutation run found, the machine and the sample; `by_hand` are the faults made by hand, one each."""
 
     machine: str
     versions: str
@@ -106,39 +111,52 @@ class Report(msgspec.Struct, frozen=True):
     seed: int
     per_file: int
     files: tuple[FileScore, ...]
+    by_hand: tuple[FileScore, ...] = ()
 
     @property
     def score(self) -> float:
         """The share of mutants that were killed."""
-        total = sum(len(each.verdicts) for each in self.files)
-        return 1 - sum(len(each.survivors) for each in self.files) / max(1, total)
+        every = self.files + self.by_hand
+        return 1 - sum(len(each.survivors) for each in every) / max(1, sum(len(each.verdicts) for each in every))
 
 
 def main() -> None:
     asked = parsed()
-    targets = [each for each in TARGETS if not asked.only or any(part in each.path for part in asked.only)]
+
+    def is_asked(target: Target) -> bool:
+        return not asked.only or any(part in target.path for part in asked.only)
+
+    listed = () if asked.by_hand else EVERY if asked.all or asked.only else TARGETS
+    targets = [each for each in listed if is_asked(each)]
+    faults = [each for each in BY_HAND if is_asked(each.target)]
     out = ROOT / asked.out
     out.mkdir(parents=True, exist_ok=True)
-    if not targets:
+    if not targets and not faults:
         sys.exit(f"no file of the list has {' or '.join(asked.only)} in its path")
-    scores = {each.path: each for each in kept(out / "table.json", asked.seed, asked.per_file)}
-    for score in run(targets, asked.per_file, asked.seed, asked.workers):
-        scores[score.path] = score
-        report = reported(scores, asked.seed, asked.per_file)
+    files, by_hand = kept(out / "table.json", asked.seed, asked.per_file)
+    samples = [(each.target, [planted(each)], 0) for each in faults]
+    samples += [(target, *drawn(target, asked.per_file, asked.seed)) for target in targets]
+    for score in run(samples, asked.workers):
+        if score.possible:
+            files[score.path] = score
+        else:
+            by_hand[score.verdicts[0].before] = score
+        report = reported(files, by_hand, asked.seed, asked.per_file)
         write(report, out)  # file by file: a run that is ended keeps what it found
     print(f"{report.score:.1%} killed; see {asked.out}/table.md")
     sys.exit(report.score < asked.at_least)
 
 
-def reported(scores: dict[str, FileScore], seed: int, per_file: int) -> Report:
-    """What is known of the files by path, with the machine, the versions and the date."""
+def reported(files: dict[str, FileScore], by_hand: dict[str, FileScore], seed: int, per_file: int) -> Report:
+    """What is known of files by path and of faults made by hand by their text, with machine, versions and date."""
     return Report(
         machine=f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         versions=f"Python {platform.python_version()}, " + ", ".join(version(name) for name in ("torch", "pytest")),
         date=datetime.now(UTC).date().isoformat(),
         seed=seed,
         per_file=per_file,
-        files=tuple(scores[each.path] for each in TARGETS if each.path in scores),
+        files=tuple(files[each.path] for each in EVERY if each.path in files),
+        by_hand=tuple(by_hand[each] for each in map(shown, BY_HAND) if each in by_hand),
     )
 
 
@@ -151,7 +169,9 @@ def write(report: Report, out: Path) -> None:
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="How many small faults the tests see.")
     parser.add_argument("--only", nargs="*", default=[], help="parts of the paths of the files to change; else all")
-    parser.add_argument("--per-file", type=int, default=10, help="mutants a file")
+    parser.add_argument("--by-hand", action="store_true", help="only the faults made by hand")
+    parser.add_argument("--all", action="store_true", help="the further files of the list too")
+    parser.add_argument("--per-file", type=int, default=6, help="mutants a file")
     parser.add_argument("--seed", type=int, default=0, help="of the sample")
     parser.add_argument("--workers", type=int, default=2, help="copies of the tree that are tested side by side")
     parser.add_argument("--at-least", type=float, default=0.0, help="the share of killed mutants to end with 0")
@@ -165,12 +185,13 @@ def version(package: str) -> str:
     return f"{package} {installed(package)}"
 
 
-def kept(path: Path, seed: int, per_file: int) -> tuple[FileScore, ...]:
-    """What an earlier run of the same sample found."""
+def kept(path: Path, seed: int, per_file: int) -> tuple[dict[str, FileScore], dict[str, FileScore]]:
+    """What an earlier run of the same sample found: files by path, and faults made by hand by their text."""
     if not path.exists():
-        return ()
+        return {}, {}
     report = msgspec.json.decode(path.read_bytes(), type=Report)
-    return report.files if (report.seed, report.per_file) == (seed, per_file) else ()
+    files = report.files if (report.seed, report.per_file) == (seed, per_file) else ()
+    return {each.path: each for each in files}, {each.verdicts[0].before: each for each in report.by_hand}
 
 
 def drawn(target: Target, count: int, seed: int) -> tuple[list[Mutant], int]:
@@ -183,23 +204,35 @@ def drawn(target: Target, count: int, seed: int) -> tuple[list[Mutant], int]:
     return sampled(every, count, f"{seed} {target.path}"), len(every)
 
 
-def run(targets: Sequence[Target], count: int, seed: int, workers: int) -> Iterator[FileScore]:
-    """Test every file's sample; a file whose tests fail without a mutant ends the run."""
+def planted(fault: Planted) -> Mutant:
+    """The mutant of a fault made by hand; it ends the run where the file has changed there."""
+    source = (ROOT / fault.target.path).read_text()
+    if source.count(fault.before) != 1:
+        sys.exit(f"{fault.target.path}: the text of a fault made by hand is not there once: {fault.before}")
+    line = source[: source.index(fault.before)].count("\n") + 1
+    after = " ".join(fault.after.split())
+    return Mutant(line, "by hand", shown(fault), after, source.replace(fault.before, fault.after))
+
+
+def shown(fault: Planted) -> str:
+    """The text that a fault made by hand replaces, on one line."""
+    return " ".join(fault.before.split())
+
+
+def run(samples: Sequence[Sample], workers: int) -> Iterator[FileScore]:
+    """Test every sample; a file whose tests fail without a mutant ends the run."""
     with ProcessPoolExecutor(workers, mp_context=get_context("fork"), initializer=prepare) as pool:
-        samples = [drawn(target, count, seed) for target in targets]
-        plain = {target.tests: pool.submit(tested, Job(target, None, 0.0)) for target in targets}
-        for target in targets:
-            unchanged = plain[target.tests].result()
+        plain: dict[tuple[str, ...], Run] = {}
+        for target, mutants, possible in samples:
+            if target.tests not in plain:
+                plain[target.tests] = pool.submit(tested, Job(target, None, 0.0)).result()
+            unchanged = plain[target.tests]
             if unchanged.code != 0:
                 sys.exit(f"{target.path}: its tests fail without a mutant\n{unchanged.said}")
-        runs = []
-        for target, (mutants, _) in zip(targets, samples, strict=True):
-            most = SLACK * plain[target.tests].result().seconds + REST_SECONDS
-            runs.append([pool.submit(tested, Job(target, mutant, most)) for mutant in mutants])
-        for target, (mutants, possible), futures in zip(targets, samples, runs, strict=True):
+            most = SLACK * unchanged.seconds + REST_SECONDS
+            futures = [pool.submit(tested, Job(target, mutant, most)) for mutant in mutants]
             verdicts = [verdict_of(mutant, each.result()) for mutant, each in zip(mutants, futures, strict=True)]
-            seconds = round(plain[target.tests].result().seconds, 1)
-            yield announced(FileScore(target.path, possible, seconds, tuple(verdicts)))
+            yield announced(FileScore(target.path, possible, round(unchanged.seconds, 1), tuple(verdicts)))
 
 
 def verdict_of(mutant: Mutant, made: Run) -> Verdict:
@@ -307,15 +340,21 @@ def tests_code(job: Job) -> int:
 
 def table(report: Report) -> Iterator[str]:
     """The report in Markdown: a row a file, and what survived."""
-    total = sum(len(each.verdicts) for each in report.files)
-    survived = sum(len(each.survivors) for each in report.files)
+    every = report.by_hand + report.files
+    total = sum(len(each.verdicts) for each in every)
+    survived = sum(len(each.survivors) for each in every)
     yield "# Mutants that the tests kill"
     yield ""
     yield (
         f"`python scripts/mutation.py --seed {report.seed} --per-file {report.per_file}`, {report.date}: "
         f"**{total - survived} of {total} mutants killed ({report.score:.1%})**."
     )
-    yield f"{len(report.files)} of the {len(TARGETS)} files of the list. {report.machine}; {report.versions}."
+    run = {each.path for each in report.files}
+    yield (
+        f"{len(run & {each.path for each in TARGETS})} of the {len(TARGETS)} files of the list, "
+        f"{len(run & {each.path for each in FURTHER})} of the {len(FURTHER)} further ones (`--all`). "
+        f"{report.machine}; {report.versions}."
+    )
     yield ""
     yield "Possible: all mutants of the file, of which the sample was drawn. Seconds: what its tests take without one."
     yield ""
@@ -326,9 +365,17 @@ def table(report: Report) -> Iterator[str]:
         count = len(each.verdicts)
         yield f"| {each.path} | {each.possible} | {count} | {count - left} | {late} | {left} | {each.seconds} |"
     yield ""
+    yield "## Faults made by hand"
+    yield ""
+    yield "They once survived the tests. Of each the few tests that are to see it were run."
+    yield ""
+    for each in report.by_hand:
+        for one in each.verdicts:
+            yield f"- {one.end}: `{each.path}:{one.line}`: `{one.before}` -> `{one.after}`"
+    yield ""
     yield "## Survivors"
     yield ""
-    for each in report.files:
+    for each in every:
         for one in each.survivors:
             yield f"- `{each.path}:{one.line}` ({one.kind}): `{one.before}` -> `{one.after}`"
 

@@ -1,13 +1,15 @@
 """What the proofs of deployment ask, each network or training saved as it ends and left out when it is there already.
 
-    python scripts/prove_targets.py ranks --out results/targets --networks 60
+    python scripts/prove_targets.py ranks --out results/targets --networks 60 --predictor FILE --table FILE
     python scripts/prove_targets.py blocks --out results/targets --images 5000 --epochs 8 --seeds 3
     python scripts/prove_targets.py search --out results/targets --trials 40 --epochs 4
 
-`ranks`: networks of a space and of the zoo, timed in every target: how macs, params, torch's latency and a predictor
-(`--predictor`) rank them, and what a front drawn on macs loses. `blocks`: accuracy before and after 8 bits by kind of
-block and activation. `search`: accuracy and latency in 8 bits as objectives against accuracy and macs, both judged as
-deployed. Times are worth something on a quiet machine alone; the load is kept beside each.
+`ranks`: networks of a space and of the zoo, timed in every target: how macs, params, torch's latency, a predictor
+(`--predictor`) and a table of operator latencies (`--table`) rank them, and what a front drawn on each loses. A table
+tells of the operators that it holds alone: that of once-for-all of no network of the space or the zoo, so networks of
+once-for-all at its width are a third group where there is a table. `blocks`: accuracy before and after 8 bits by kind
+of block and activation. `search`: accuracy and latency in 8 bits as objectives against accuracy and macs, both judged
+as deployed. Times are those of a pass at a good pace of the core (`naslab.targets.pace`).
 """
 
 from __future__ import annotations
@@ -16,12 +18,16 @@ import argparse
 import json
 import math
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
+from numpy.typing import NDArray
+from proof_table import Row, Table
 
 import naslab
 from naslab.analysis.rank_agreement import Agreement, rank_agreement
@@ -30,13 +36,17 @@ from naslab.arch.build import build
 from naslab.atomic_write import atomic_write
 from naslab.errors import NaslabError
 from naslab.lab.calibration import distinct_networks
+from naslab.latency_models import latency_of
 from naslab.pareto import hypervolume, is_non_dominated
 from naslab.provenance import command_line, machine_description
+from naslab.scaling.scale import scale
 from naslab.space import load_space
 from naslab.study.data_choice import DataChoice
 from naslab.study.recipe import Recipe, named_recipe
 from naslab.targets.accuracy import accuracy_of_module
-from naslab.targets.target import parse_target
+from naslab.targets.measuring import quiet_latencies
+from naslab.targets.pace import BestPace
+from naslab.targets.target import Deployed, parse_target
 from naslab.training.data import load_dataset
 from naslab.training.fit import fit_and_test
 from naslab.training.weights import load_weights
@@ -45,6 +55,8 @@ TARGETS = ("torch", "onnxruntime", "onnxruntime-int8", "openvino")
 JUDGES = TARGETS[1:]
 INT8 = "onnxruntime-int8"
 JUDGE_SEED = 1000
+BATCH = 12
+"""Networks that are timed with each other."""
 ZOO = (
     *("mobilenet_v1_025", "mobilenet_v1_050", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large"),
     *("shufflenet_v2_x0_5", "shufflenet_v2_x1_0", "squeezenet1_0", "squeezenet1_1", "mnasnet_a1", "efficientnet_b0"),
@@ -60,45 +72,44 @@ KINDS: dict[str, dict[str, Any]] = {
     "depthwise separable": {"type": "depthwise_separable"},
 }
 ACTIVATIONS = ("relu", "relu6", "silu", "hardswish")
-Row = dict[str, Any]
-
-
-class Table:
-    """Rows in a file of lines of JSON, each by a key; what is there is not done again."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        self.rows: dict[str, Row] = {row["key"]: row for row in map(json.loads, lines)}
-
-    def row(self, key: str, make: Callable[[], Row]) -> Row:
-        """The row of `key`, made and saved where it is not there; why not, where that is refused."""
-        if key not in self.rows:
-            try:
-                made = make()
-            except NaslabError as error:
-                made = {"failure": str(error)}
-            self.rows[key] = {"key": key, **made}
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(self.rows[key]) + "\n")
-        return self.rows[key]
+TABLE_SPACE, TABLE_WIDTH, TABLE_SIDES = "once_for_all_mobilenet_v3", 1.2, (160, 192, 224)
+"""What the table of the Note10 holds the operators of: a space, its width multiplier, and resolutions."""
+CHEAP = ("macs", "params", "predicted", "table")
+"""What is known of a network without running it."""
+Numbers = NDArray[np.float64]
 
 
 def ranks(given: argparse.Namespace) -> Row:
-    """How cheap measures rank networks by their latency in targets, and what a front on macs loses."""
+    """How cheap measures rank networks by their latency in targets, and what a front on each of them loses."""
     table = Table(given.out / "ranks.jsonl")
-    groups: dict[str, list[str]] = {given.space: [], "zoo": []}
-    for group, name, arch in networks(given):
-        groups[group].append(name)
+    groups: dict[str, list[str]] = {given.space: [], "zoo": [], TABLE_SPACE: []}
+    best = BestPace(min((row["best_pace_ms"] for row in table.rows.values() if "best_pace_ms" in row), default=None))
+    every = list(networks(given))
+    for place in range(0, len(every), BATCH):
+        batch = [Deployed(name, arch) for _, name, arch in every[place : place + BATCH]]
         for target in TARGETS:
-            table.row(f"{name} {target}", partial(timed, arch, target))
-        table.row(f"{name} told", partial(told, arch, given.predictor))
+            time_together(table, batch, target, best)
+    for group, name, arch in every:
+        groups[group].append(name)
+        table.row(f"{name} told", partial(told, arch, given.predictor, given.table))
     return {group: agreements(table.rows, names, given.resamples) for group, names in groups.items() if names}
 
 
+def time_together(table: Table, batch: Sequence[Deployed], target: str, best: BestPace) -> None:
+    """The rows of those of a batch that have none in a target; one by one where the target refuses one of them."""
+    missing = [each for each in batch if f"{each.name} {target}" not in table.rows]
+    try:
+        found = quiet_latencies(missing, parse_target(target), best) if missing else []
+    except NaslabError:
+        found = []
+    for each, latency in zip(missing, found, strict=False):
+        table.row(f"{each.name} {target}", partial(dict, latency_ms=latency, best_pace_ms=best.least_ms))
+    for each in missing[len(found) :]:
+        table.row(f"{each.name} {target}", partial(timed, each, target, best))
+
+
 def networks(given: argparse.Namespace) -> Iterator[tuple[str, str, ArchSpec]]:
-    """The networks of the space, then those of the zoo: group, name and description."""
+    """The networks of the space, those of the zoo, and those that a table tells of: group, name and description."""
     space = load_space(given.space)
     for name, genome in distinct_networks(space, given.networks, [given.seed]).items():
         yield given.space, name, space.decode(genome)
@@ -107,38 +118,48 @@ def networks(given: argparse.Namespace) -> Iterator[tuple[str, str, ArchSpec]]:
             yield "zoo", name, naslab.model(name)
         except NaslabError as error:
             print(f"{name}: {error}")
+    if given.table is not None:
+        space = load_space(TABLE_SPACE)
+        drawn = distinct_networks(space, given.table_networks, [given.seed]).items()
+        for (name, genome), side in zip(drawn, cycle(TABLE_SIDES), strict=False):
+            arch = scale(space.decode(genome), width=TABLE_WIDTH)
+            yield TABLE_SPACE, f"{name}-{side}", replace(arch, input=(3, side, side))
 
 
-def timed(arch: ArchSpec, target: str) -> Row:
+def timed(deployed: Deployed, target: str, best: BestPace) -> Row:
     """A network's latency in a target, on one thread."""
-    found = naslab.measure(arch, target, most_spread=1.0)
-    return {"latency_ms": found.latency_ms, "spread": found.spread, "other_load": found.other_load}
+    (latency,) = quiet_latencies([deployed], parse_target(target), best)
+    return {"latency_ms": latency, "best_pace_ms": best.least_ms}
 
 
-def told(arch: ArchSpec, predictor: Path | None) -> Row:
-    """What is known of a network without running it."""
+def told(arch: ArchSpec, predictor: Path | None, table: Path | None) -> Row:
+    """What is known of a network without running it, and why a file does not tell its latency."""
     size = naslab.cost(arch)
     row: Row = {"macs": size.macs, "params": size.params}
-    if predictor is not None:
-        row["predicted"] = naslab.measure(arch, f"predicted:{predictor}").latency_ms
+    for kind, file in (("predicted", predictor), ("table", table)):
+        if file is not None:
+            try:
+                row[kind] = latency_of(f"{kind}:{file}", arch)
+            except NaslabError as error:
+                row[f"no {kind}"] = str(error)
     return row
 
 
 def agreements(rows: dict[str, Row], names: Sequence[str], num_resamples: int) -> Row:
-    """Kendall's tau of every cheap measure with the latency in each target; and what choosing on macs loses."""
+    """Kendall's tau of every cheap measure with the latency in each target, and what choosing on the measure keeps."""
     found: Row = {"networks": len(names)}
     for judge in JUDGES:
         known = [name for name in names if "latency_ms" in rows[f"{name} {judge}"]]
         truth = np.array([rows[f"{name} {judge}"]["latency_ms"] for name in known])
-        cheap = {key: [rows[f"{name} told"].get(key) for name in known] for key in ("macs", "params", "predicted")}
+        params = np.array([rows[f"{name} told"]["params"] for name in known])
+        cheap = {key: [rows[f"{name} told"].get(key) for name in known] for key in CHEAP}
         cheap["torch"] = [rows[f"{name} torch"].get("latency_ms") for name in known]
+        whole = {key: np.array(each, float) for key, each in cheap.items() if len(known) > 2 and None not in each}
         found[judge] = {
-            key: with_interval(rank_agreement(np.array(values, float), truth, num_resamples).tau)
-            for key, values in cheap.items()
-            if len(known) > 2 and None not in values
+            "networks": len(known),
+            "tau": {key: with_interval(rank_agreement(each, truth, num_resamples).tau) for key, each in whole.items()},
+            "kept_of_hypervolume": {key: kept_of_hypervolume(params, each, truth) for key, each in whole.items()},
         }
-        if len(known) > 2:
-            found[judge]["kept_of_hypervolume_on_macs"] = kept_on_macs(rows, known, judge)
     return found
 
 
@@ -147,18 +168,16 @@ def with_interval(found: Agreement) -> Row:
     return {"value": found.value, "low": found.low, "high": found.high}
 
 
-def kept_on_macs(rows: dict[str, Row], names: Sequence[str], judge: str) -> float:
-    """The share of the hypervolume of (parameters up, latency down) that the front of (parameters, macs) keeps.
+def kept_of_hypervolume(params: Numbers, cheap: Numbers, latency: Numbers) -> float:
+    """The share of the hypervolume of (parameters up, latency down) that the front of (parameters, `cheap`) keeps.
 
-    Parameters stand for accuracy, which untrained networks have not: the larger, the better.
+    All are of shape (networks,). Parameters stand for accuracy, which untrained networks have not: the larger, the
+    better.
     """
-    points = np.array(
-        [(-math.log(rows[f"{name} told"]["params"]), math.log(rows[f"{name} {judge}"]["latency_ms"])) for name in names]
-    )
-    macs = np.array([math.log(rows[f"{name} told"]["macs"]) for name in names])
+    points = np.stack([-np.log(params), np.log(latency)], axis=1)
     reference = points.max(axis=0) + 1e-9
-    on_macs = points[is_non_dominated(np.stack([points[:, 0], macs], axis=1))]
-    return hypervolume(on_macs, reference) / hypervolume(points, reference)
+    chosen = points[is_non_dominated(np.stack([-params, cheap], axis=1))]
+    return hypervolume(chosen, reference) / hypervolume(points, reference)
 
 
 def blocks(given: argparse.Namespace) -> Row:
@@ -252,7 +271,7 @@ def judged(given: argparse.Namespace, model: str) -> Row:
     data = DataChoice(name=given.dataset, max_images=given.images)
     recipe = named_recipe("short", given.dataset)
     accuracy = fitted(arch, data, recipe, given.epochs, JUDGE_SEED, (INT8,))[INT8]
-    return {"accuracy": accuracy, **timed(arch, INT8)}
+    return {"accuracy": accuracy, **timed(Deployed(model, arch), INT8, BestPace())}
 
 
 PARTS = {"ranks": ranks, "blocks": blocks, "search": search}
@@ -268,6 +287,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--zoo", type=int, default=len(ZOO))
     parser.add_argument("--resamples", type=int, default=1000)
     parser.add_argument("--predictor", type=Path)
+    parser.add_argument("--table", type=Path)
+    parser.add_argument("--table-networks", type=int, default=20)
     parser.add_argument("--dataset", default="cifar10")
     parser.add_argument("--images", type=int)
     parser.add_argument("--epochs", type=int, default=8)

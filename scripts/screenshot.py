@@ -20,6 +20,9 @@ CHROMIUM_OPTIONS = (
     "--disable-sync",
 )
 
+PATIENCE = 300_000
+"""The most milliseconds that a step may take on a busy machine."""
+
 
 def screenshot(
     html: Path, png: Path, width: int = 1400, height: int = 900, select: str | None = None, scale: float = 1
@@ -31,6 +34,7 @@ def screenshot(
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path, args=list(CHROMIUM_OPTIONS))
         page = browser.new_page(viewport={"width": width, "height": height}, device_scale_factor=scale)
+        page.set_default_timeout(PATIENCE)
         page.goto(html.resolve().as_uri())
         page.wait_for_selector("html[data-drawn]")
         page.evaluate("window.naslabPage?.drawAll(document).then(() => null)")

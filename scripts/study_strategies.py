@@ -44,7 +44,7 @@ PANELS = {
 }
 
 
-def posed_space(given: argparse.Namespace) -> SearchSpace:
+def searched_space(given: argparse.Namespace) -> SearchSpace:
     """The space, for images of another side where one is given."""
     space = load_space(given.space)
     if given.side is None:
@@ -60,7 +60,7 @@ def searched(name: str, given: argparse.Namespace) -> list[StudyView]:
         start = time.monotonic()
         views.append(
             naslab.search(
-                posed_space(given),
+                searched_space(given),
                 dataset=given.dataset,
                 max_images=given.max_images,
                 strategy=name,
@@ -79,7 +79,9 @@ def searched(name: str, given: argparse.Namespace) -> list[StudyView]:
 
 def compared(given: argparse.Namespace) -> tuple[dict[str, RealStanding], dict[str, str]]:
     """How each strategy did, and why others were left out."""
-    problem = make_problem(posed_space(given), given.dataset, ("accuracy", "macs"), given.limit, None, given.max_images)
+    problem = make_problem(
+        searched_space(given), given.dataset, ("accuracy", "macs"), given.limit, None, given.max_images
+    )
     found, left_out = {}, {}
     for name in given.strategies:
         try:
@@ -179,7 +181,9 @@ def main() -> None:
     given.ledger = given.ledger or given.out / "studies.db"
     start, load = time.monotonic(), os.getloadavg()[0]
     found, left_out = compared(given)
-    problem = make_problem(posed_space(given), given.dataset, ("accuracy", "macs"), given.limit, None, given.max_images)
+    problem = make_problem(
+        searched_space(given), given.dataset, ("accuracy", "macs"), given.limit, None, given.max_images
+    )
     reference = corner(problem, given.floor)
     value = {
         "command": shlex.join(["scripts/study_strategies.py", *sys.argv[1:]]),

@@ -8,6 +8,7 @@ from typing import Self
 
 from naslab.arch import ArchSpec, ConvBlock, Stage
 from naslab.errors import SpaceExhaustedError
+from naslab.execution.events import Event, TrialFinished
 from naslab.execution.executor import EpochDone, Finished
 from naslab.ledger import Ledger, StudyRecord
 from naslab.space import Genome
@@ -104,3 +105,15 @@ class Instant:
 
     def __exit__(self, *error: object) -> None:
         pass
+
+
+class Halt:
+    """An observer that raises after some outcomes, as a driver that dies there would stop."""
+
+    def __init__(self, after: int) -> None:
+        self._left = after
+
+    def __call__(self, event: Event) -> None:
+        self._left -= isinstance(event, TrialFinished)
+        if self._left == 0:
+            raise InterruptedError

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin
 import msgspec
 
 from naslab.arch.declaration import HeightWidth
+from naslab.arch.memo import Memo
 from naslab.arch.plan import Act, Activation, Conv, Gate, GlobalPool, Layer, Norm, Sequence, Shape, seq
 from naslab.arch.sides import Sides as Sides
 from naslab.arch.sides import keeping, pair_of
@@ -249,14 +250,7 @@ class Context(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
         it is padded to keep sizes at stride 1, and has a bias only without a norm. `activation` is the block's own,
         `None` the network's.
         """
-        conv = self.filter(in_channels, out_channels, kernel, stride, None, groups, None, dilation)
-        norm = self.normalise(out_channels)
-        act = self.activate(activation)
-        if norm is None:
-            return seq(conv=conv, act=act)
-        if act is None:
-            return Sequence(("conv", "norm"), (conv, norm))
-        return Sequence(("conv", "norm", "act"), (conv, norm, act))
+        return _convs[self, in_channels, out_channels, kernel, stride, groups, activation, dilation]
 
     def squeeze_excite(
         self,
@@ -284,6 +278,21 @@ def _spread(window: HeightWidth, dilation: HeightWidth) -> HeightWidth:
     """The dilation of a `window`, 1 along sides of one position, which nothing spreads."""
     return (1 if window[0] == 1 else dilation[0], 1 if window[1] == 1 else dilation[1])
 
+
+def _new_conv(asked: tuple[Context, int, int, Sides, Sides, int, BlockActivation, Sides]) -> Sequence:
+    context, in_channels, out_channels, kernel, stride, groups, activation, dilation = asked
+    conv = context.filter(in_channels, out_channels, kernel, stride, None, groups, None, dilation)
+    norm = context.normalise(out_channels)
+    act = context.activate(activation)
+    if norm is None:
+        return seq(conv=conv, act=act)
+    if act is None:
+        return Sequence(("conv", "norm"), (conv, norm))
+    return Sequence(("conv", "norm", "act"), (conv, norm, act))
+
+
+_convs = Memo(_new_conv, limit=1 << 14)
+"""What `Context.conv` gives: the cost and then the identity of a network ask for the same."""
 
 PLAIN = Context(norm=None)
 """A style without normalisation and with padding alike on both sides, for convolutions that follow no network's."""

@@ -41,8 +41,8 @@ from naslab.arch.lower import (
     reads_history,
 )
 from naslab.arch.memo import Memo
-from naslab.arch.plan import Identity, Shape
-from naslab.arch.plan_rows import Rows, digest_of, essence_of, layer_rows, rate_bytes, rows_in
+from naslab.arch.plan import Dag, Identity, Layer, Residual, Sequence, Shape
+from naslab.arch.plan_rows import LayerRow, Rows, digest_of, essence_of, layer_rows, rate_bytes, rows_in
 from naslab.arch.sides import Sides
 from naslab.arch.spec import ArchSpec, Head, Stage, StochasticDepth
 from naslab.errors import SpecError
@@ -54,8 +54,10 @@ Template: TypeAlias = tuple[Rows, ...]
 IDENTITY_VERSION = 1
 """Raised whenever identities of networks change: those that ledgers hold of another version are computed again."""
 _ID_BYTES = 8
-_PROBES = 0.5, 0.25
-"""Rates with which a block is lowered to see where its rate of stochastic depth stands."""
+_PROBE, _OTHER, _LOW = 0.5, 0.25, 0.01
+"""Rates at which a block is lowered to see where its rate of stochastic depth stands."""
+_ODD = 0.9061
+"""A rate that nobody writes: where it stands, a block has put the rate that it was told."""
 
 
 def arch_id(arch: ArchSpec) -> str:
@@ -165,25 +167,66 @@ def _block_templates(
     `None` where it makes something else of the rate, which shows in what it lowers to at two of them.
     """
     out_shape = block_counts(block, width, stride, shape, context)[0]
-    one, other = (lower_at(block, width, stride, (shape,), context, rate) for rate in _PROBES)
+    plain = lowered_at(block, width, stride, shape, context)
+    if type(plain) is not Dag:
+        dropped = lower_at(block, width, stride, (shape,), context, _ODD)
+        if _drops_sums_alone(dropped, plain):
+            return out_shape, () if type(plain) is Identity else (_template_of(rows_in(dropped)),)
+    one, other = (lower_at(block, width, stride, (shape,), context, rate) for rate in (_PROBE, _OTHER))
     if type(one) is Identity:
         return out_shape, ()
-    rows, twins = rows_in(one), rows_in(other)
+    rows = rows_in(one)
+    template = _template_at_probes(rows, rows_in(other), _OTHER)
+    if template is not None and len(template) <= sum(len(row.rates) for row in rows):
+        # Some rate is the block's own, at these two: below them it may be the one that the block was told.
+        lows = rows_in(lower_at(block, width, stride, (shape,), context, _LOW))
+        template = _template_at_probes(rows, lows, _LOW)
+    return out_shape, None if template is None else (template,)
+
+
+def _drops_sums_alone(dropped: Layer, plain: Layer) -> bool:
+    """Whether layers at the odd rate are those at rate 0, at which costs are counted, but for the rates of sums.
+
+    Most blocks are such, and are lowered once here. Others leave layers out at rate 0.
+    """
+    if isinstance(dropped, Sequence) and isinstance(plain, Sequence):
+        pairs = zip(dropped.layers, plain.layers, strict=False)
+        return dropped.names == plain.names and all(_drops_sums_alone(one, other) for one, other in pairs)
+    if isinstance(dropped, Residual) and dropped.drop_rate == _ODD:
+        return msgspec.structs.replace(dropped, drop_rate=0.0) == plain
+    return dropped == plain
+
+
+def _template_of(rows: list[LayerRow]) -> Template:
+    """The rows of layers at the odd rate, in pieces between which it stood."""
+    pieces = [b""]
+    for row in rows:
+        pieces[-1] += row.digest
+        for rate in row.rates:
+            if rate == _ODD:
+                pieces.append(b"")
+            else:
+                pieces[-1] += rate_bytes(rate)
+    return tuple(pieces)
+
+
+def _template_at_probes(rows: list[LayerRow], twins: list[LayerRow], other: float) -> Template | None:
+    """The rows of layers at the probe in pieces; `None` where those at the rate `other` differ by more than it."""
     if len(rows) != len(twins):
-        return out_shape, None
+        return None
     pieces = [b""]
     for row, twin in zip(rows, twins, strict=True):
         if row.digest != twin.digest:
-            return out_shape, None
+            return None
         pieces[-1] += row.digest
         for rates in zip(row.rates, twin.rates, strict=True):
-            if rates == _PROBES:
+            if rates == (_PROBE, other):
                 pieces.append(b"")
             elif rates[0] == rates[1]:
                 pieces[-1] += rate_bytes(rates[0])
             else:
-                return out_shape, None
-    return out_shape, (tuple(pieces),)
+                return None
+    return tuple(pieces)
 
 
 @lru_cache(maxsize=1024)

@@ -35,6 +35,7 @@ _NESTED = frozenset({Sequence, Identity, Concat, Residual, Dag})
 """Layers that are no row, or too large a one to be kept."""
 _AS_THEY_ARE = frozenset({int, str, NoneType})
 """Kinds of values of which JSON has one form."""
+_WHOLE = {int}
 _LABELS = "names"
 """The field of combinators that says what the layers inside are called."""
 
@@ -157,30 +158,40 @@ def essence_of(value: Any, rates: list[float]) -> Any:
 
 
 def _essence_of_fields(value: msgspec.Struct, rates: list[float]) -> dict[str, Any]:
-    """The class and its fields, but for labels and what holds its default."""
+    """The class and its fields, but for labels and what holds its default.
+
+    Whole numbers, words, truths and sides, which are most of a network's fields, are written without looking further.
+    """
     kind = type(value)
     dropped = _DROPPED.get(kind)
+    held = msgspec.structs.astuple(value)
     fields: dict[str, Any] = {}
-    for name, default, plain_default in _fields(kind):
-        field = getattr(value, name)
+    for name, place, default, plain_default in _fields(kind):
+        field = held[place]
         if name == dropped:
             if field:
                 rates.append(field)
                 fields[name] = "dropped"
         elif field != default:
-            plain = essence_of(field, rates)
-            if plain != plain_default:
-                fields[name] = plain
+            kind_of_field = type(field)
+            if kind_of_field in _AS_THEY_ARE or (kind_of_field is tuple and {*map(type, field)} == _WHOLE):
+                fields[name] = field
+            elif kind_of_field is bool:
+                fields[name] = int(field)
+            else:
+                plain = essence_of(field, rates)
+                if plain != plain_default:
+                    fields[name] = plain
     return {kind.__name__: fields}
 
 
 @cache
-def _fields(kind: type[msgspec.Struct]) -> tuple[tuple[str, Any, Any], ...]:
-    """Names of fields in order, each with its default and that as JSON takes it."""
+def _fields(kind: type[msgspec.Struct]) -> tuple[tuple[str, int, Any, Any], ...]:
+    """Names of fields in order, each with its place in the struct, its default and that as JSON takes it."""
     names, defaults = kind.__struct_fields__, kind.__struct_defaults__
     required = (msgspec.NODEFAULT,) * (len(names) - len(defaults))
-    fields = sorted(zip(names, required + defaults, strict=True), key=itemgetter(0))
-    return tuple((name, default, essence_of(default, [])) for name, default in fields if name != _LABELS)
+    fields = sorted(zip(names, range(len(names)), required + defaults, strict=True), key=itemgetter(0))
+    return tuple((name, place, default, essence_of(default, [])) for name, place, default in fields if name != _LABELS)
 
 
 def digest_of(value: Any) -> bytes:

@@ -148,7 +148,7 @@ NEEDS: dict[str, dict[str, Need]] = {
             "max_images",
         ),
         "data_dir": of_images(ALWAYS),
-        **dict.fromkeys(("storage", "skip_unreadable", "channels"), of_images(needs("dataset"))),
+        **dict.fromkeys(("validation", "storage", "skip_unreadable", "channels"), of_images(needs("dataset"))),
         "task": needs("dataset"),
         **_always("resolution", "deterministic"),
         "epochs": unless("rungs", "which says the epochs of each rung"),

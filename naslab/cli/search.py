@@ -49,6 +49,7 @@ def search(
     deterministic: Annotated[bool, search_option("deterministic", "--deterministic")] = False,
     dataset: DatasetOption = None,
     max_images: MaxImagesOption = None,
+    validation: Annotated[float | None, search_option("validation", of="dataset", show_default="0.2")] = None,
     storage: Annotated[Literal["auto", "memory", "stream"], search_option("storage", of="dataset")] = "auto",
     skip_unreadable: SkipUnreadableOption = False,
     channels: ChannelsOption = None,
@@ -114,7 +115,9 @@ def search(
     if is_dense(task):
         estimator = detector_estimator(cast("DenseTask", task), dataset, kind, levels, head_channels)
     else:
-        data = data_choice(dataset, max_images, storage, skip_unreadable, channels, cast("Task | None", task))
+        data = data_choice(
+            dataset, max_images, storage, skip_unreadable, channels, cast("Task | None", task), validation
+        )
     with Display(quiet=json) as display, ExitStack() as opened:
         loggers = [opened.enter_context(open_logger(name)) for name in log or ()]
         view = run(
@@ -193,20 +196,24 @@ def data_choice(
     skip_unreadable: bool = False,
     channels: int | None = None,
     task: Task | None = None,
+    validation: float | None = None,
 ) -> str | DataChoice | None:
     """The data that the options ask for: the bare name of `dataset`, or none, where only that is given.
 
     Else a choice of `max_images` of it, with its `storage`, whether files are left out (`skip_unreadable`), the
-    `channels` that images get, and the `task` of its labels. Raises `typer.BadParameter` where these are given without
-    a data set, and for channels that are not 1 or 3.
+    `channels` that images get, the `task` of its labels, and the share of `validation` images. Raises
+    `typer.BadParameter` where these are given without a data set, for channels that are not 1 or 3, and for a share
+    that is not between 0 and 1.
     """
-    if storage == "auto" and not skip_unreadable and channels is None and task is None:
+    if storage == "auto" and not skip_unreadable and channels is None and task is None and validation is None:
         return dataset
     if dataset is None:
-        raise typer.BadParameter("--storage, --skip-unreadable, --channels and --task need a --dataset")
+        raise typer.BadParameter("--storage, --skip-unreadable, --channels, --task and --validation need a --dataset")
+    if validation is not None and not 0 < validation < 1:
+        raise typer.BadParameter(f"--validation must be between 0 and 1, got {validation}")
     if channels not in (None, 1, 3):
         raise typer.BadParameter(f"--channels must be 1 (grey) or 3 (coloured), got {channels}")
-    from naslab.study.data_choice import DataChoice
+    from naslab.study.data_choice import VALIDATION_FRACTION, DataChoice
 
     return DataChoice(
         name=dataset,
@@ -215,4 +222,5 @@ def data_choice(
         skip_unreadable=skip_unreadable,
         channels=channels,  # type: ignore[arg-type]
         task=task,
+        validation_fraction=VALIDATION_FRACTION if validation is None else validation,
     )

@@ -95,7 +95,8 @@ def evaluate(
 ) -> DenseEvaluation:
     """How well `module` does a `task` on annotated `images` of `num_classes` classes, on a `device`.
 
-    It takes images of `channels` channels; a segmenter sees them resized to `side` (height, width).
+    It takes images of `channels` channels; a segmenter sees them resized to `side` (height, width). Raises `DataError`
+    for an image or a mask that cannot be read.
     """
     if not DENSE_TASKS[task].finds_objects:
         counts = PixelCounts(num_classes)

@@ -25,7 +25,7 @@ def main() -> None:
     channel_fd, lifeline_fd = int(sys.argv[1]), int(sys.argv[2])
     faulthandler.enable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    leave_keeper(lifeline_fd, channel_fd)
+    leave_watchdog(lifeline_fd, channel_fd)
     channel: Connection[Any, Any] = Connection(channel_fd)
     try:
         serve(channel)
@@ -33,7 +33,7 @@ def main() -> None:
         return  # the driver has left
 
 
-def leave_keeper(lifeline_fd: int, channel_fd: int) -> None:
+def leave_watchdog(lifeline_fd: int, channel_fd: int) -> None:
     """Fork a process that outwaits the driver and then ends this one's whole process group.
 
     A process of its own, since it must also act while this one is deep in native code, and also end what this one

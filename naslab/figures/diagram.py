@@ -25,7 +25,7 @@ BUTTONS = (
 """Names, labels and titles of the buttons over a diagram."""
 
 STYLES = ("page.css", "diagram.css")
-SCRIPTS = ("diagram_layout.js", "diagram.js")
+SCRIPTS = ("diagram_words.js", "diagram_layout.js", "diagram.js")
 """The files of this folder that a diagram needs."""
 
 HELP = (

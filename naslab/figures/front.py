@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from naslab.analysis.choice import ChoiceTable
 from naslab.analysis.family import FamilyTable, MeasuredMember
 from naslab.analysis.front import FrontPoint, FrontTable
-from naslab.figures.front_marks import limit_lines, number_notes, ring_trace, take_trace
+from naslab.figures.front_marks import limit_lines, number_notes, ring_trace, take_notes, take_trace
 from naslab.figures.style import BLUE, INK, MUTED, VERMILION, figure, hover, metric_axis
 from naslab.metrics import ACCURACY, MACS, SHOWN_METRICS, Metric, measured_rows, score_rows, shown_as
 from naslab.study.problem import Limit, Objective
@@ -66,6 +66,10 @@ def front_figure(
     made.update_layout(**limit_lines(bounds, along, axes))
     if is_plane:
         for note in number_notes(table.front, along, up, choices if has_choices else None, axes):
+            made.add_annotation(**note)
+    if choices is not None and has_choices:
+        drawn = [value for trace in traces for value in trace["x"] if value is not None]
+        for note in take_notes(table.front, choices, axes, drawn):
             made.add_annotation(**note)
     return made
 

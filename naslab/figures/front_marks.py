@@ -19,6 +19,8 @@ Hover = Callable[[FrontPoint], str]
 
 ROOM_ALONG, ROOM_UP = 0.05, 0.05
 """Numbers nearer to each other than these parts of the axes are not both written."""
+RIGHT_PART = 0.6
+"""Beyond this part of an axis words stand to the left of a point."""
 
 
 def ring_trace(points: Sequence[FrontPoint], choices: ChoiceTable, hover_of: Hover) -> go.Scatter:
@@ -37,26 +39,38 @@ def ring_trace(points: Sequence[FrontPoint], choices: ChoiceTable, hover_of: Hov
 
 
 def take_trace(points: Sequence[FrontPoint], choices: ChoiceTable, hover_of: Hover) -> go.Scatter:
-    """Wide rings around those of the front's `points` that `choices` take, the trial and the reasons below them.
-
-    `hover_of` gives the words of a point.
-    """
-    reasons = _reasons(choices)
-    taken = [point for point in points if point.trial in reasons]
+    """Wide rings around those of the front's `points` that `choices` take; `hover_of` gives the words of a point."""
+    taken = _taken(points, choices)
     return go.Scatter(
         x=[point.value(choices.along) for point in taken],
         y=[point.value(choices.up) for point in taken],
         name="take this one",
-        mode="markers+text",
+        mode="markers",
         marker={"color": ORANGE, "size": 20, "symbol": "circle-open", "line": {"width": 3}},
-        text=[escape(f"{_number(point)}: {reasons[point.trial]}") for point in taken],
-        textposition=_below(taken, points, choices.along),
-        textfont={"size": 12},
         cliponaxis=False,
         hovertext=[hover_of(point) for point in taken],
         hoverinfo="text",
         customdata=[point.trial for point in taken],
     )
+
+
+def take_notes(
+    points: Sequence[FrontPoint], choices: ChoiceTable, axes: Axes, drawn: Sequence[float]
+) -> list[dict[str, Any]]:
+    """Plotly's annotations of the front's `points` that `choices` take: the trial and the reasons, below the front.
+
+    `axes` are those that the points are drawn on, `drawn` all values along: words stand to the right of a point, where
+    there is room, and to the left of one in the right part.
+    """
+    reasons = _reasons(choices)
+    low, high = (_scaled(pick(drawn), choices.along) for pick in (min, max))
+    right = low + RIGHT_PART * (high - low)
+    notes = []
+    for point in _taken(points, choices):
+        place = "bottom left" if _placed(point, choices.along) > right else "bottom right"
+        words = f"{_number(point)}: {escape(reasons[point.trial])}"
+        notes.append(note_at(axes, point.value(choices.along), point.value(choices.up), words, place, aside=9))
+    return notes
 
 
 def number_notes(
@@ -113,11 +127,9 @@ def _number(point: FrontPoint) -> str:
     return escape(point.label.removeprefix("trial "))
 
 
-def _below(taken: Sequence[FrontPoint], points: Sequence[FrontPoint], along: str) -> list[str]:
-    """Where words stand: to the right below a point, for those of the right part of the front to the left."""
-    low, high = (pick(_placed(point, along) for point in points) for pick in (min, max))
-    right = low + 0.6 * (high - low)
-    return ["bottom left" if _placed(point, along) > right else "bottom right" for point in taken]
+def _taken(points: Sequence[FrontPoint], choices: ChoiceTable) -> list[FrontPoint]:
+    taken = {each.trial for each in choices.takes}
+    return [point for point in points if point.trial in taken]
 
 
 def _with_room(points: Sequence[FrontPoint], x: str, y: str) -> list[FrontPoint]:
@@ -134,5 +146,9 @@ def _with_room(points: Sequence[FrontPoint], x: str, y: str) -> list[FrontPoint]
 
 def _placed(point: FrontPoint, metric: str) -> float:
     """Where a point stands along an axis, up to scale."""
-    value = point.value(metric)
+    return _scaled(point.value(metric), metric)
+
+
+def _scaled(value: float, metric: str) -> float:
+    """A value as it lies along the axis of `metric`, up to scale."""
     return math.log(value) if shown_as(metric).is_log and value > 0 else value

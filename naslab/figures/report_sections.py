@@ -6,7 +6,7 @@ import math
 import shlex
 from collections.abc import Sequence
 
-from naslab.analysis.choice import ChoiceTable, choices_of
+from naslab.analysis.choice import ChoiceTable, choices_of, told
 from naslab.analysis.curves import CurveTable
 from naslab.analysis.facts import FactTable
 from naslab.analysis.failures import FailureTable
@@ -142,10 +142,10 @@ def _thinned_words(found: FrontTable) -> str:
 def _takes_block(choices: ChoiceTable, found: FrontTable) -> Markup:
     """The networks to take, each with why."""
     labels = {point.trial: point.label for point in found.front}
-    told: dict[int, list[str]] = {}
-    for each in choices.takes:
-        told.setdefault(each.trial, []).append(each.words)
-    items = [element("li", element("b", labels[trial]), ": ", "; ".join(words)) for trial, words in told.items()]
+    sentences: dict[int, list[str]] = {}
+    for trial, words in told(choices.takes):
+        sentences.setdefault(trial, []).append(words)
+    items = [element("li", element("b", labels[trial]), ": ", "; ".join(words)) for trial, words in sentences.items()]
     return element("div", element("h3", "Take this one"), element("ul", *items), attributes={"class": "takes"})
 
 

@@ -17,6 +17,8 @@ BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY = "#0072B2", "#D55E00", "#009E73", "
 Axes = Mapping[str, Mapping[str, object]]
 """Plotly's axes by name, `xaxis` and `yaxis`."""
 INK, MUTED, GRID = "#1b1f24", "#8a929c", "#e6e8eb"
+VEIL = "rgba(255, 255, 255, 0.75)"
+"""Behind words, so that what they cover does not strike them through."""
 CYCLE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, "#5b4a9e", "#7f7f00", "#a3002b", "#4d4d4d")
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "x", "star", "triangle-down", "pentagon", "hexagon")
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
@@ -103,12 +105,12 @@ def metric_axis(metric: str, values: Iterable[float | None] = ()) -> dict[str, o
 
 
 def note_at(
-    axes: Axes, x: float, y: float, text: str, place: str, size: int = 12, color: str = INK
+    axes: Axes, x: float, y: float, text: str, place: str, size: int = 12, color: str = INK, aside: int = 5
 ) -> dict[str, object]:
     """Plotly's annotation of `text`, HTML, beside a point of `axes` at `x` and `y`.
 
-    `place` is the side as traces of plotly call it (`top left`); `size` is that of the letters, in pixels,
-    `color` theirs.
+    `place` is the side as traces of plotly call it (`top left`); `size` is that of the letters,
+    `color` theirs, `aside` how far beside the point they begin; sizes are in pixels.
     """
     up, side = place.split()
     return {
@@ -116,10 +118,12 @@ def note_at(
         "text": text,
         "showarrow": False,
         "font": {"size": size, "color": color},
+        "bgcolor": VEIL,
+        "borderpad": 0,
         "xanchor": "right" if side == "left" else "left",
         "yanchor": "bottom" if up == "top" else "top",
-        "xshift": -5 if side == "left" else 5,
-        "yshift": 4 if up == "top" else -4,
+        "xshift": -aside if side == "left" else aside,
+        "yshift": aside - 1 if up == "top" else 1 - aside,
     }
 
 

@@ -183,7 +183,7 @@ def source_of(found: Model, pretrained: str | Path | None, ledger: str | Path) -
 def begun_with(found: Model, source: PretrainedWeights | None, least_match: float, seed: int) -> Pretrained | None:
     """The network `found` with the weights of a `source`; `None` for fresh ones, drawn from `seed`.
 
-    Less than `least_match` of the weights is refused.
+    Raises `DataError` where less than the share `least_match` of the weights fits.
     """
     from naslab.pretrained.start import pretrained as begin_with
 

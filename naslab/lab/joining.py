@@ -18,7 +18,7 @@ from sqlalchemy.exc import OperationalError
 
 from naslab.analysis.study import problem_of
 from naslab.arguments import number, optional, takes, text
-from naslab.errors import LedgerError, NaslabError, StudyError, WorkerError
+from naslab.errors import LedgerError, NaslabError, StudyError, VersionError, WorkerError
 from naslab.estimators.estimator import Estimator
 from naslab.estimators.limited import limited
 from naslab.execution.local import threads_each
@@ -28,7 +28,7 @@ from naslab.lab.search_estimators import estimator_of, find_search_estimator
 from naslab.ledger.leases import Claim, answer, beat, give_back, report, take
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.record import RunRecord, StudyRecord
-from naslab.provenance import installed_versions
+from naslab.provenance import installed_versions, other_version
 from naslab.study.outcome import EpochRecord, Estimate
 
 BEAT_SECONDS = 5.0
@@ -36,8 +36,6 @@ LOOK_SECONDS = 0.5
 """How often a worker without work looks for some."""
 PATIENCE_SECONDS = 300.0
 """How long a worker tries again while the database cannot be reached."""
-SAME = ("naslab", "torch")
-"""What a worker must have in the version of the driver, for its numbers stand beside those of others."""
 
 Value = TypeVar("Value")
 Said = Callable[[str], None]
@@ -51,7 +49,7 @@ class Worked(NamedTuple):
     num_late: int
 
 
-class Prepared(NamedTuple):
+class JoinedStudy(NamedTuple):
     """The `worker` for a study as its `record` said, and the last of its `runs`, whose versions it has."""
 
     record: StudyRecord
@@ -94,7 +92,7 @@ def join(
     node = socket.gethostname()
     name = f"{node}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     done = late = 0
-    prepared: dict[int, Prepared] = {}
+    prepared: dict[int, JoinedStudy] = {}
     with Ledger.open(ledger, create=False) as opened:
         if study is not None:
             opened.study(study)
@@ -124,8 +122,8 @@ def join(
 
 
 def _prepared(
-    ledger: Ledger, claim: Claim, known: Prepared | None, name: str, node: str, device: str, data_dir: str | None
-) -> Prepared:
+    ledger: Ledger, claim: Claim, known: JoinedStudy | None, name: str, node: str, device: str, data_dir: str | None
+) -> JoinedStudy:
     """The worker of a study, its estimator with device and data: `known` where that is still what the study asks for.
 
     Raises what preparing it raises.
@@ -135,13 +133,13 @@ def _prepared(
         _require_same_versions(runs, study, node)
     record = ledger.study(study)
     if known is not None and msgspec.structs.replace(known.record, trials=record.trials) == record:
-        return Prepared(record, runs, known.worker)
+        return JoinedStudy(record, runs, known.worker)
     placement = Placement(name, 0, device, None, 1 if record.deterministic else threads_each(1))
     worker = Worker(_estimator(ledger, record, data_dir), placement)
     ready = worker.prepare()
     if isinstance(ready, Refused):
         raise WorkerError(f"{node} cannot work on study '{study}': {ready.error}") from ready.error
-    return Prepared(record, runs, worker)
+    return JoinedStudy(record, runs, worker)
 
 
 def require_offerable(record: StudyRecord, ledger: Ledger) -> None:
@@ -166,16 +164,12 @@ def _estimator(ledger: Ledger, record: StudyRecord, data_dir: str | None) -> Est
 
 
 def _require_same_versions(runs: Sequence[RunRecord], study: str, node: str) -> None:
-    """Raise `WorkerError` naming the node where it has other versions than the drivers of `runs` of the study."""
+    """Raise `VersionError` naming the node where it has other versions than the drivers of `runs` of the study."""
     here = installed_versions()
     for run in runs:
-        for package in SAME:
-            theirs, own = run.versions.get(package, ""), here.get(package, "")
-            if theirs and theirs != own:
-                raise WorkerError(
-                    f"{node} has {package} {own or 'not installed'}, the driver of study '{study}' {theirs}: "
-                    "install the same"
-                )
+        if found := other_version(run.versions, here):
+            package, theirs, own = found
+            raise VersionError(f"{node} has {package} {own}, the driver of study '{study}' {theirs}: install the same")
 
 
 def _estimated(ledger: Ledger, worker: Worker, claim: Claim, name: str) -> Estimate:

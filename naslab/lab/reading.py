@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from naslab.analysis.family import family
+from naslab.analysis.family import family, rescaled_family
 from naslab.analysis.front import FrontTable, front, of_whole
 from naslab.analysis.ranking import score_of
 from naslab.analysis.reference import reference_point
@@ -101,7 +101,7 @@ def front_figure(
     found = pareto_front(view, goals, limits=limits)
     drawn = [goal.metric for goal in found.objectives]
     marks = choices_of(found, view.problem.limits)
-    beside = (family(view.baselines), family(view.family))
+    beside = (family(view.baselines), rescaled_family(view))
     return draw(found, drawn[-1], drawn[0], *beside, choices=marks, limits=view.problem.limits)
 
 

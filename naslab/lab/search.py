@@ -143,7 +143,7 @@ def search(
     limits: Sequence[str] = (),
     prefer: Sequence[str] | None = None,
     baselines: Sequence[str] = (),
-    workers: Workers | int | None = None,
+    workers: Workers | int | Literal["auto"] | None = None,
     ledger: str | Path = "naslab.db",
     study: str | None = None,
     seed: int = 0,

@@ -136,6 +136,8 @@ class SearchOptions:
             fixed="problem",
             flags={
                 "dataset": "{datasets}; by default the space's own.",
+                "validation": "The share of the training images that validates, where the data have no validation "
+                "images of their own.",
                 "storage": "Hold the images in memory, or read each batch from disk; auto streams what is too large.",
                 "skip_unreadable": "Leave image files out that cannot be read.",
                 "channels": "Make images of files grey (1) or coloured (3); by default as their files are.",
@@ -240,14 +242,15 @@ class SearchOptions:
             },
         ),
     )
-    workers: Workers | int | None = field(
+    workers: Workers | int | Literal["auto"] | None = field(
         default=None,
         metadata=_told(
             "Workers",
             "How many candidates are estimated at once, and where.",
             flags={
                 "executor": "Worker processes here, Ray actors, or those that join by the ledger (naslab worker).",
-                "workers": "Candidates at once; by default one a core or GPU.",
+                "workers": "Candidates at once, by default one a core or GPU; auto: as many as a Ray cluster has room "
+                "for, while nodes join and leave.",
                 "gpus_per_worker": "Share of a GPU for each worker; 0 keeps to the CPU, by default a GPU if any.",
                 "ray_address": "An existing Ray cluster, as host:port or 'auto'.",
                 "timeout": "Seconds after which an estimate that is not done fails.",

@@ -73,7 +73,7 @@ HOW_TO_TRAIN = {
     "use_validation": flag(),
     "start_from": optional(path("a file of weights")),
     "pretrained": optional(path("weights, as read_source names them,")),
-    "tune": optional(text("head, last:K, all or scratch")),
+    "tune": optional(text("head, last:K, gradual:N, all or scratch")),
     "quantize": optional(text("int8")),
     "freeze_norm": flag(),
     "layer_decay": optional(number()),
@@ -125,8 +125,9 @@ def train(
     `pretrained` are weights of others to begin with: `torchvision`, `timm:NAME`, a file of either or of naslab, a
     trained folder, or `STUDY:TRIAL`. They are matched by structure; what was taken goes to `note`, a line at a time,
     and less than `least_match` is refused. Images are normalised as those that they were learned on. `tune` is what is
-    then trained: the classifier (`head`), the head and the last K stages (`last:K`), `all`, or all from random weights
-    (`scratch`); with `freeze_norm` batch norms stay, and each stage learns at `layer_decay` times the rate of the next.
+    then trained: the classifier (`head`), the head and the last K stages (`last:K`), the classifier and after every N
+    epochs one stage more (`gradual:N`), `all`, or all from random weights (`scratch`); with `freeze_norm` batch norms
+    stay, and each stage learns at `layer_decay` times the rate of the next.
 
     With `quantize` (`int8`) a trained network (a folder, or weights by `start_from` or `pretrained`) is fine-tuned as
     it computes in 8 bits, by torchao; the weights stay floating-point numbers, and quantised they lose less. What that

@@ -32,6 +32,8 @@ def _as_written(kind: type[msgspec.Struct], without: str = "") -> msgspec.json.D
     return msgspec.json.Decoder(msgspec.defstruct(f"Written{kind.__name__}", fields, forbid_unknown_fields=True))
 
 
+_NOT_AS_WRITTEN = (msgspec.DecodeError, ValueError, RecursionError)
+"""What a text of another form raises; in msgspec 0.20 a `DecodeError` is no `ValueError`."""
 _CANDIDATES, _ESTIMATES = _as_written(Candidate, "arch"), _as_written(Estimate)
 _NETWORKS = msgspec.json.Decoder(ArchSpec)
 """Made here: threads that are the first to decode a network, at once, end Python by a segmentation fault."""
@@ -80,11 +82,11 @@ def read_candidate(arch: str, rest: str, what: str, identity: int | None = None)
     """
     try:
         spec = _NETWORKS.decode(arch)
-    except (ValueError, RecursionError):
+    except _NOT_AS_WRITTEN:
         spec = _read(_parsed(arch, f"the network of {what}"), ArchSpec, f"the network of {what}")
     try:
         candidate = Candidate(arch=spec, **msgspec.structs.asdict(_CANDIDATES.decode(rest)))
-    except (ValueError, RecursionError):
+    except _NOT_AS_WRITTEN:
         stored = _parsed(rest, what)
         candidate = _read({**stored, "arch": spec} if isinstance(stored, dict) else stored, Candidate, what)
     if identity == IDENTITY_VERSION:
@@ -144,7 +146,7 @@ def read_outcome(candidate: Candidate, finished: float, estimate: str, what: str
     """
     try:
         read = Estimate(**msgspec.structs.asdict(_ESTIMATES.decode(estimate)))
-    except (ValueError, RecursionError):
+    except _NOT_AS_WRITTEN:
         read = from_json(estimate, Estimate, f"the estimate of {what}")
     return Outcome(candidate=candidate, estimate=read, finished=finished)
 

@@ -35,6 +35,10 @@ Vector = NDArray[np.float64]
 
 MAX_FITTED = 160
 """How many observations a kernel is fitted to."""
+FEW_ROWS = 8
+"""Times so many rows as are asked for, fronts are looked for among all of them."""
+STRIPS = 16
+"""Parts of the range of the first objective, each of which leaves out others of a large number of rows."""
 MAX_CONDITIONED = 320
 """How many of those told a prediction is conditioned on, beside the newest."""
 CHOSEN_EVERY = 32
@@ -139,7 +143,7 @@ def instructive(losses: Matrix, most: int) -> NDArray[np.intp]:
     if len(losses) <= most:
         return np.arange(len(losses))
     best = best_rows(losses, most // 2)
-    others = np.setdiff1d(np.arange(len(losses)), best)
+    others = np.delete(np.arange(len(losses)), best)
     spread = others[np.linspace(0, len(others) - 1, most - most // 2).astype(np.intp)]
     return np.sort(np.concatenate((best, spread)))
 
@@ -152,11 +156,32 @@ def best_rows(losses: Matrix, number: int) -> NDArray[np.intp]:
     if losses.shape[1] == 1:
         return np.argsort(losses[:, 0], kind="stable")[:number]
     best = np.zeros(0, dtype=np.intp)
-    left = np.arange(len(losses))
+    left = may_be_best(losses, number)
     while len(best) < number and len(left):
         is_front = is_non_dominated(losses[left])
         best, left = np.concatenate((best, left[is_front])), left[~is_front]
     return best[:number]
+
+
+def may_be_best(losses: Matrix, number: int) -> NDArray[np.intp]:
+    """The indices, in order, of rows of `losses` that may be among the best `number`, front by front: shape (rows,).
+
+    `losses` have the shape (n, objectives). A row that `number` others dominate is not: those are all on earlier
+    fronts. So whatever is behind the worst, in every objective, of any `number` rows is left out. They are the best in
+    the other objectives among those up to some value of the first, for `STRIPS` values of it. What dominates a row that
+    is kept is kept, too, so that fronts stay.
+    """
+    low, spread = losses.min(axis=0), np.ptp(losses, axis=0)
+    if len(losses) <= FEW_ROWS * number or not np.isfinite(spread).all():
+        return np.arange(len(losses))
+    left = np.argsort(losses[:, 0], kind="stable")
+    for strip in range(1, STRIPS + 1):
+        rows = losses[left]
+        some = rows[: max(number, len(rows) * strip // STRIPS)]
+        others = ((some[:, 1:] - low[1:]) / np.where(spread[1:] > 0, spread[1:], 1.0)).sum(axis=1)
+        worst = some[np.argpartition(others, number - 1)[:number]].max(axis=0)
+        left = left[~((rows >= worst).all(axis=1) & (rows > worst).any(axis=1))]
+    return np.sort(left)
 
 
 class SurrogateModel:

@@ -51,7 +51,8 @@ class Recipe(Spec, frozen=True):
     both, each batch takes one of them).
 
     Fine-tuning, of networks that begin with trained weights: `tune` is what is trained, `all`, the classifier alone
-    (`head`) or the head and the last stages (`last:2`); the rest stays as it is, its norms in evaluation mode. With
+    (`head`), the head and the last stages (`last:2`), or gradually all (`gradual:2`: the classifier, and after every 2
+    epochs one stage more, arXiv 1801.06146); the rest stays as it is, its norms in evaluation mode. With
     `freeze_norm` batch norms stay everywhere, statistics and weights. The learning rate of a stage is that of the next
     one times `layer_decay` (arXiv 2003.10555, section 3.3), the head's is `learning_rate`.
 
@@ -181,23 +182,35 @@ def _require_regularisation(recipe: Recipe) -> None:
     require(not is_alone, "ema_warmup", "needs an ema_decay to warm up to")
 
 
-LAST = "last:"
+LAST, GRADUAL = "last:", "gradual:"
 
 
-def tuned_stages(tune: str) -> int | None:
+def tuned_stages(tune: str, epoch: int | None = None) -> int | None:
     """How many stages `tune` trains beside the head; -1 for the classifier alone, `None` for everything.
 
-    Raises `SpecError` for a text that says neither.
+    Where that grows (`gradual:2`) it is what is trained in an `epoch`, counted from 0, and `None` without one. Raises
+    `SpecError` for a text that says none of these.
 
     >>> tuned_stages("all"), tuned_stages("head"), tuned_stages("last:2")
     (None, -1, 2)
+    >>> [tuned_stages("gradual:2", epoch) for epoch in range(5)]
+    [-1, -1, 1, 1, 2]
     """
     if tune in ("all", "head"):
         return None if tune == "all" else -1
-    count = tune.removeprefix(LAST)
-    is_count = tune.startswith(LAST) and count.isascii() and count.isdigit() and len(count) < 6
-    require(is_count, "tune", f"must be head, last:K (as last:2) or all, got '{shown(tune)}'")
-    return int(count)
+    word, _, count = tune.partition(":")
+    is_count = f"{word}:" in (LAST, GRADUAL) and count.isascii() and count.isdigit() and len(count) < 6
+    is_count = is_count and not (is_gradual(tune) and int(count) == 0)
+    rule = "must be head, last:K (as last:2), gradual:N (as gradual:2) or all"
+    require(is_count, "tune", f"{rule}, got '{shown(tune)}'")
+    if not is_gradual(tune):
+        return int(count)
+    return None if epoch is None else epoch // int(count) or -1
+
+
+def is_gradual(tune: str) -> bool:
+    """Whether what `tune` trains grows from epoch to epoch."""
+    return tune.startswith(GRADUAL)
 
 
 RECIPES = ("short", "full", "probe", "fine-tune", "paper-resnet", "paper-efficientnet")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from naslab.errors import SpecError
 from naslab.latency_models import latency_of
-from naslab.targets.target import Deployed, MeasuredLatency, Target
+from naslab.targets.target import Deployed, Target, TargetLatency
 
 
-def latency(deployed: Deployed, target: Target) -> MeasuredLatency:
+def latency(deployed: Deployed, target: Target) -> TargetLatency:
     """The milliseconds of a network by the file of a target.
 
     Raises `SpecError` for a network that such files do not describe, `DataError` where this one lacks a part of it.
@@ -16,4 +16,4 @@ def latency(deployed: Deployed, target: Target) -> MeasuredLatency:
         raise SpecError(
             "batch", f"a {target.name} of latencies holds those of one image, got a batch of {target.batch}"
         )
-    return MeasuredLatency(latency_of(target.written, deployed.arch, deployed.name))
+    return TargetLatency(latency_of(target.written, deployed.arch, deployed.name))

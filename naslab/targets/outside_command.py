@@ -7,7 +7,6 @@ import math
 import os
 import re
 import shlex
-import shutil
 import signal
 import subprocess
 import tempfile
@@ -17,16 +16,16 @@ import numpy as np
 
 from naslab.errors import NaslabError, shown
 from naslab.targets.exporting import exported
-from naslab.targets.target import Deployed, MeasuredLatency, Target
+from naslab.targets.programs import PLACE
+from naslab.targets.target import Deployed, Target, TargetLatency
 
-PLACE = "{onnx}"
 REPEATS = 3
 MOST_SECONDS = 600.0
 MOST_LINES = 3
 _NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?![\w.]*\w)")
 
 
-def latency(deployed: Deployed, target: Target) -> MeasuredLatency:
+def latency(deployed: Deployed, target: Target) -> TargetLatency:
     """The median of what the command prints of the network's ONNX file, run three times.
 
     Milliseconds are the last number on its standard output. Raises `NaslabError` where the command does not start, ends
@@ -36,25 +35,12 @@ def latency(deployed: Deployed, target: Target) -> MeasuredLatency:
         path = prepare(deployed, target, Path(folder))
         values = [run_command(target.argument, path) for _ in range(REPEATS)]
         low, median, high = np.percentile(values, (25, 50, 75))
-        return MeasuredLatency(float(median), float(high - low), REPEATS, path.stat().st_size)
+        return TargetLatency(float(median), float(high - low), REPEATS, path.stat().st_size)
 
 
 def prepare(deployed: Deployed, target: Target, folder: Path) -> Path:
     """The file that the command is given. Raises `NaslabError` where the network cannot be exported."""
     return exported(deployed, folder)
-
-
-def missing_program(command: str) -> str:
-    """What `command` lacks to be run here: a place for the file, or its program; nothing where both are there."""
-    if PLACE not in command:
-        return f"a command with {PLACE} where the file's path belongs, got '{shown(command)}'"
-    try:
-        words = shlex.split(command)
-    except ValueError as error:
-        return f"a command that a shell could read, got '{shown(command)}': {error}"
-    if shutil.which(words[0]) is None:
-        return f"the program '{shown(words[0])}', which is not found: name its path, or make it executable"
-    return ""
 
 
 def run_command(command: str, path: Path, most_seconds: float = MOST_SECONDS) -> float:

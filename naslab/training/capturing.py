@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from naslab.arch.graphs import Dag
 from naslab.errors import first_line
-from naslab.study.recipe import Recipe
+from naslab.study.recipe import Recipe, is_gradual
 from naslab.training.augment import Batch
 
 PAYS_BACK_AFTER = 100
@@ -93,6 +93,8 @@ def what_forbids_capture(module: nn.Module, recipe: Recipe) -> str:
     """
     if recipe.drop_block:
         return "drop_block: its rate changes in every step"
+    if is_gradual(recipe.tune):
+        return f"{recipe.tune}: what is trained changes between epochs"
     if any(isinstance(each, Dag) and each.drop_rate > 0 for each in module.modules()):
         return "drop-path: the path that a step keeps is drawn on the host"
     return ""

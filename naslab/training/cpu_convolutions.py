@@ -139,14 +139,15 @@ class _DepthwiseConvolution(torch.autograd.Function):
         images, weight = context.saved_tensors
         wants_images, wants_weight, wants_bias = context.needs_input_grad[:3]
         work = torch.promote_types(images.dtype, torch.float32)
-        gradient = gradient.to(work)
+        # Processors without 16-bit arithmetic refuse three tensors of different types.
+        three = gradient.to(work), images.to(work), weight.to(work)
         of_images = of_weight = of_bias = None
         if wants_images:
-            of_images = _gradient(gradient, images, weight.to(work), *context.places, of_weight=False).to(images.dtype)
+            of_images = _gradient(*three, *context.places, of_weight=False).to(images.dtype)
         if wants_weight:
-            of_weight = weight_gradient(gradient, images.to(work), weight.to(work), *context.places).to(weight.dtype)
+            of_weight = weight_gradient(*three, *context.places).to(weight.dtype)
         if wants_bias:
-            of_bias = gradient.sum((0, 2, 3)).to(weight.dtype)
+            of_bias = three[0].sum((0, 2, 3)).to(weight.dtype)
         return of_images, of_weight, of_bias, None, None
 
 

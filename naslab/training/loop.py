@@ -188,7 +188,7 @@ class _Run:
 
     def epoch(self, epoch: int, batches: Iterator[Batch]) -> float:
         """One pass over the training images; its mean loss."""
-        self._tuning.set_modes()
+        self._tuning.begin_epoch(epoch)
         total: Tensor | float = 0.0
         count = 0
         for step, batch in enumerate(batches):

@@ -8,7 +8,7 @@ from types import MappingProxyType
 import torch
 from torch import Tensor, nn
 
-from naslab.study.recipe import Recipe
+from naslab.study.recipe import Recipe, is_gradual
 from naslab.training.rmsprop import RmsProp
 
 RATE_SCALE = "rate_scale"
@@ -36,7 +36,9 @@ def make_optimizer(
             group["lr"] = rate * scale  # a tensor of its own where the rate is one
     if recipe.optimizer == "sgd":
         has_nesterov = recipe.nesterov and recipe.momentum > 0  # torch refuses it without momentum
-        return torch.optim.SGD(groups, rate, recipe.momentum, nesterov=has_nesterov, fused=True)
+        # torch's fused step takes no group of which only some weights have a momentum yet
+        is_fused = not is_gradual(recipe.tune)
+        return torch.optim.SGD(groups, rate, recipe.momentum, nesterov=has_nesterov, fused=is_fused)
     if recipe.optimizer == "adamw":
         betas = (recipe.momentum, 0.999)
         return _quiet(torch.optim.AdamW(groups, rate, betas, fused=True, capturable=is_capturable))

@@ -13,7 +13,7 @@ from naslab.arch.block import require
 from naslab.arch.build import build
 from naslab.arch.spec import ArchSpec
 from naslab.errors import counted
-from naslab.study.recipe import Recipe, tuned_stages
+from naslab.study.recipe import Recipe, is_gradual, tuned_stages
 from naslab.training.regularise import classifier_of
 
 STAGE = "stage"
@@ -21,17 +21,29 @@ HEAD = "head"
 
 
 class Tuning(NamedTuple):
-    """What a training does to a `module`: layers that stay `frozen`, and `scales`, factors of learning rates."""
+    """What a training by a `recipe` does to a `module`.
+
+    `weights` are those that are trained at some time, `scales` factors of their learning rates.
+    """
 
     module: nn.Module
-    frozen: tuple[nn.Module, ...] = ()
-    scales: dict[nn.Parameter, float] = {}  # noqa: RUF012  (a tuple's default, never written to)
+    recipe: Recipe
+    weights: tuple[nn.Parameter, ...]
+    scales: dict[nn.Parameter, float]
 
-    def set_modes(self) -> None:
-        """Training mode, but evaluation mode where weights stay: statistics and dropout stay there, too."""
+    def begin_epoch(self, epoch: int) -> None:
+        """Before an epoch, counted from 0: what is trained is in training mode, the rest in evaluation mode.
+
+        There statistics and dropout stay. Weights that are trained from a later epoch on ask for no gradients.
+        """
         self.module.train()
-        for each in self.frozen:
+        frozen = frozen_layers(self.module, self.recipe, epoch)
+        for each in frozen:
             each.eval()
+        if is_gradual(self.recipe.tune):
+            waiting = {weight for layer in frozen for weight in layer.parameters(recurse=False)}
+            for weight in self.weights:
+                weight.requires_grad_(weight not in waiting)
 
 
 @contextmanager
@@ -40,24 +52,25 @@ def tuned(module: nn.Module, recipe: Recipe) -> Iterator[Tuning]:
 
     Raises `SpecError` where the network has fewer stages than the recipe tunes.
     """
-    frozen = frozen_layers(module, recipe)
-    stopped = list({each for layer in frozen for each in layer.parameters() if each.requires_grad})
-    for each in stopped:
-        each.requires_grad_(False)
+    before = [each for each in module.parameters() if each.requires_grad]
+    for layer in frozen_layers(module, recipe):
+        layer.requires_grad_(False)
     try:
-        yield Tuning(module, frozen, rate_scales(module, recipe.layer_decay))
+        weights = tuple(each for each in before if each.requires_grad)
+        yield Tuning(module, recipe, weights, rate_scales(module, recipe.layer_decay))
     finally:
-        for each in stopped:
+        for each in before:
             each.requires_grad_(True)
 
 
-def frozen_layers(module: nn.Module, recipe: Recipe) -> tuple[nn.Module, ...]:
-    """The layers without others in them whose weights, statistics and mode stay as they are.
+def frozen_layers(module: nn.Module, recipe: Recipe, epoch: int | None = None) -> tuple[nn.Module, ...]:
+    """The layers whose weights, statistics and mode stay as they are, and the modules that hold nothing else.
 
+    Where what is trained grows it is those that stay in an `epoch`, counted from 0, and without one in every epoch.
     Raises `SpecError` where the network has fewer stages than the recipe tunes.
     """
     layers = [each for each in module.modules() if not any(True for _ in each.children())]
-    trained = {id(each) for part in trained_parts(module, recipe.tune) for each in part.modules()}
+    trained = {id(each) for part in trained_parts(module, recipe.tune, epoch) for each in part.modules()}
     return tuple(
         each for each in layers if id(each) not in trained or (recipe.freeze_norm and isinstance(each, nn.BatchNorm2d))
     ) + tuple(each for each in module.modules() if each is not module and not _holds(each, trained))
@@ -68,21 +81,23 @@ def _holds(module: nn.Module, trained: set[int]) -> bool:
     return any(id(each) in trained for each in module.modules())
 
 
-def trained_parts(module: nn.Module, tune: str) -> tuple[nn.Module, ...]:
-    """The parts of a network that `tune` trains.
+def trained_parts(module: nn.Module, tune: str, epoch: int | None = None) -> tuple[nn.Module, ...]:
+    """The parts of a network that `tune` trains; where that grows, in an `epoch` (from 0), or at last without one.
 
     Raises `SpecError` where it has fewer stages than are asked for, or no classifier.
     """
-    count = tuned_stages(tune)
+    count = tuned_stages(tune, epoch)
     if count is None:
         return (module,)
     if count < 0:
         classifier = classifier_of(module)
-        require(classifier is not None, "tune", "head needs a network with a classifier")
+        require(classifier is not None, "tune", f"{tune} needs a network with a classifier")
         assert classifier is not None
         return (classifier,)
     parts = dict(module.named_children())
     stages = [part for name, part in parts.items() if name.startswith(STAGE)]
+    if is_gradual(tune) and count > len(stages):
+        return (module,)
     rule = f"the network has {counted(len(stages), 'stage')}, got {tune}"
     require(count <= len(stages), "tune", rule)
     return (*stages[len(stages) - count :], *([parts[HEAD]] if HEAD in parts else []))
@@ -90,10 +105,10 @@ def trained_parts(module: nn.Module, tune: str) -> tuple[nn.Module, ...]:
 
 def require_tunable(recipe: Recipe, arch: ArchSpec) -> None:
     """Raise `SpecError` where a recipe tunes more stages than the network `arch` has; nothing is trained for it."""
-    if tuned_stages(recipe.tune) is None:
+    if tuned_stages(recipe.tune, epoch=0) is None:
         return
     with torch.device("meta"):
-        trained_parts(build(arch), recipe.tune)
+        trained_parts(build(arch), recipe.tune, epoch=0)
 
 
 def rate_scales(module: nn.Module, layer_decay: float) -> dict[nn.Parameter, float]:

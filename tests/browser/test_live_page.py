@@ -11,6 +11,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from browser_visit import WAIT_MILLISECONDS
 from live_server import live_server
@@ -41,6 +42,7 @@ def evaluate(network, trial):
 """
 """A user's training: all but the first one wait for the file `go`."""
 DRAW_ALL = "window.naslabPage.drawAll(document).then(() => null)"
+MOST_CANDIDATES = "Math.max(...document.querySelector('#candidates').data.flatMap((each) => [...each.x]))"
 HOSTILE = "<img src=x onerror=\"document.title='taken'\">"
 
 
@@ -168,6 +170,15 @@ def num_finished(location: Path) -> int:
     return 0
 
 
+def add_outcome(location: Path, study: str) -> None:
+    """One outcome more, as the last one was."""
+    with Ledger.open(location) as ledger:
+        done = ledger.outcomes(study)[-1]
+        candidate = msgspec.structs.replace(done.candidate, trial=done.candidate.trial + 1, arch_id="f" * 16)
+        ledger.start(study, [candidate])
+        ledger.finish(study, msgspec.structs.replace(done, candidate=candidate, finished=done.finished + 1))
+
+
 def test_studies_are_compared_and_filtered(visit: Any, tmp_path: Path) -> None:
     with Ledger.open(tmp_path / "l.db") as ledger:
         problem = made_study(ledger, "one", trials=8)
@@ -183,6 +194,11 @@ def test_studies_are_compared_and_filtered(visit: Any, tmp_path: Path) -> None:
         assert visit.text_content("h1") == "one against two"
         visit.evaluate(DRAW_ALL)
         assert visit.locator(".plot .main-svg").count() >= 3
+        assert visit.evaluate(MOST_CANDIDATES) == 8
+        add_outcome(tmp_path / "l.db", "one")
+        visit.wait_for_selector("html[data-compared*='1:9:']")
+        visit.evaluate(DRAW_ALL)
+        assert visit.evaluate(MOST_CANDIDATES) == 9
         visit.goto(f"{address}study/2")
         visit.wait_for_selector("html[data-whole]")
         visit.fill("input[type=search]", "diverged")

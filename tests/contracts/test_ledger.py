@@ -3,43 +3,22 @@
 from __future__ import annotations
 
 import math
-import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 import pytest
 from ledger_examples import diverged_outcome, example_arch, example_candidate, example_outcome, example_study
-from postgres import BACKENDS
 from processes import HANG_SECONDS, several_programs
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, event, text
 
 from naslab.errors import LedgerError, StudyError, UnknownNameError
-from naslab.ledger import Ledger, RunRecord, finished
-from naslab.ledger.finished import finished_trials
-from naslab.ledger.news import News, read_candidates, read_news, read_outcomes, study_lines
+from naslab.ledger import Ledger, RunRecord
 from naslab.ledger.running import Epoch
-from naslab.study.outcome import EpochRecord, Estimate, Failure, Fidelity
-
-
-@pytest.fixture(params=BACKENDS)
-def location(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where a ledger is to be made."""
-    if request.param == "sqlite":
-        return str(tmp_path / "studies.db")
-    return request.getfixturevalue("postgres_database")
-
-
-@pytest.fixture
-def ledger(location: str) -> Iterator[Ledger]:
-    with Ledger.open(location) as ledger:
-        ledger.create_study(example_study())
-        yield ledger
+from naslab.study.outcome import EpochRecord
 
 
 def query(ledger: Ledger, sql: str) -> list[tuple[object, ...]]:
@@ -111,6 +90,26 @@ def test_candidates_are_in_flight_until_finished(ledger: Ledger) -> None:
     ledger.finish("digits", example_outcome(candidates[1]))
     assert ledger.in_flight("digits") == [candidates[0], candidates[2]]
     assert ledger.outcomes("digits") == [example_outcome(candidates[1])]
+
+
+def test_outcomes_wait_for_the_disk_and_starts_do_not(ledger: Ledger) -> None:
+    """A start that a power loss takes back costs a training; the outcome behind it takes the start to the disk, too."""
+    said: list[str] = []
+
+    @event.listens_for(ledger._engine, "before_cursor_execute")
+    def note(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith("INSERT"):
+            how = "PRAGMA synchronous" if ledger.location.path is not None else "SHOW synchronous_commit"
+            [[found]] = cursor.connection.cursor().execute(how).fetchall()
+            said.append(f"{statement.split()[2]} {found}")
+
+    candidates = [example_candidate(trial) for trial in range(2)]
+    ledger.start("digits", candidates[:1])
+    ledger.finish("digits", example_outcome(candidates[0]))
+    ledger.start("digits", candidates[1:])
+    starts, waits = ("1", "2") if ledger.location.path is not None else ("off", "on")
+    start = [f"trials {starts}", f"progress {starts}"]
+    assert said == [*start, f"outcomes {waits}", f"measurements {waits}", *start]
 
 
 def test_starting_nothing_is_nothing(ledger: Ledger) -> None:
@@ -335,85 +334,6 @@ def test_row_ids_only_grow(ledger: Ledger) -> None:
         seen.append(position)
         ledger.finish("digits", example_outcome(example_candidate(trial)))
     assert seen == sorted(set(seen))
-
-
-def test_news_are_what_was_written_since_a_cursor(ledger: Ledger, location: str) -> None:
-    ledger.start("digits", [example_candidate(0), example_candidate(1)])
-    ledger.finish("digits", diverged_outcome(example_candidate(1)))
-    watched = Ledger.watch(location)
-    first = read_news(watched, 1)
-    [failed] = first.outcomes
-    assert (failed.candidate.cost, failed.estimate.failure.reason) == (example_candidate(1).cost, "diverged")
-    assert math.isnan(failed.value("accuracy"))
-    assert [(trial, epoch) for trial, _, epoch, *_ in first.progress] == [(0, None)]
-    assert read_news(watched, 1, first.cursor) == News([], [], first.cursor)
-    ledger.add_epochs("digits", [Epoch(0, EpochRecord(1, 0.5, 0.6, 91.0, 3.0))])
-    second = read_news(watched, 1, first.cursor)
-    assert [trial for trial, _, epoch, *_ in second.progress if epoch] == [0]
-    whole = example_outcome(example_candidate(0))
-    ledger.finish("digits", whole)
-    third = read_news(watched, 1, second.cursor, with_networks=True)
-    assert [each.candidate for each in third.outcomes] == [whole.candidate]
-    assert third.outcomes[0].estimate.measured == whole.estimate.measured
-    assert read_outcomes(watched, 1, [0, 7]) == {0: whole}
-    assert read_candidates(watched, 1, [1]) == {1: example_candidate(1)}
-    watched.close()
-
-
-def test_columns_of_finished_trials_are_those_of_whole_outcomes(
-    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    candidates = [example_candidate(trial, "baseline" if trial == 4 else "search") for trial in range(8)]
-    candidates[3] = msgspec.structs.replace(candidates[3], fidelity=Fidelity(epochs=1, schedule_epochs=9))
-    candidates[5] = msgspec.structs.replace(candidates[5], origin={"operator": "restart"})
-    ledger.start("digits", candidates)
-    infeasible = Estimate(failure=Failure("infeasible", "too slow"))
-    for trial in (5, 1, 0, 3, 2, 4, 6):
-        done = example_outcome(candidates[trial]) if trial % 3 else diverged_outcome(candidates[trial])
-        ledger.finish("digits", msgspec.structs.replace(done, estimate=infeasible) if trial == 2 else done)
-    for role in (None, "search", "family"):
-        whole = finished_trials(ledger, "digits", role)
-        monkeypatch.setattr(finished, "MOST_WHOLE", 0)
-        thin = finished_trials(ledger, "digits", role)
-        monkeypatch.undo()
-        for one, other in zip(whole.columns[:-1], thin.columns[:-1], strict=True):
-            assert np.array_equal(one, other) or one is whole.columns.fidelity
-        for fidelity in (Fidelity(epochs=2), Fidelity(epochs=1, schedule_epochs=9), Fidelity(epochs=1)):
-            assert np.array_equal(whole.is_of(fidelity), thin.is_of(fidelity))
-        numbers = whole.columns.trial.tolist()
-        assert whole.reader.made(numbers) == thin.reader.made(numbers)
-        assert "InMemory" in type(whole.reader).__name__ != type(thin.reader).__name__
-        for metric in ("macs", "accuracy", "accuracy_sem"):
-            value, told = whole.values(metric), thin.values(metric)
-            assert np.array_equal(told[whole.is_complete], value[whole.is_complete], equal_nan=True)
-        assert [each.candidate for each in thin] == [each.candidate for each in whole]
-        assert [each.candidate for each in thin] == [each.candidate for each in thin]
-        assert [each.candidate.trial for each in thin[1:3]] == numbers[1:3]
-        if role is None:
-            assert set(numbers) & thin.reader.made_by("restart") == {5} == whole.reader.made_by("restart")
-            [only] = thin.of_networks([candidates[1].arch_id])
-            assert (only.candidate, thin[1].candidate) == (candidates[1], candidates[1])
-    change(ledger, "UPDATE trials SET identity = 0 WHERE trial = 1")
-    monkeypatch.setattr(finished, "MOST_WHOLE", 0)
-    assert type(finished_trials(ledger, "digits").reader).__name__ == "InMemory", "identities are told anew"
-
-
-def change(ledger: Ledger, sql: str) -> None:
-    with ledger._writing() as connection:
-        connection.execute(text(sql))
-
-
-def test_a_watched_ledger_tells_drivers_and_refuses_to_be_written(ledger: Ledger, location: str) -> None:
-    watched = Ledger.watch(location)
-    assert [(each.name, each.trials, each.driver) for each in study_lines(watched)] == [("digits", 16, "")]
-    with ledger.claim("digits"):
-        [line] = study_lines(watched)
-        assert line.driver.startswith(f"naslab process {os.getpid()} on " if "://" in location else "process ")
-    with pytest.raises(LedgerError):
-        watched.set_trials("digits", 3)
-    assert ledger.study("digits").trials == 16
-    assert study_lines(watched)[0].driver == ""
-    watched.close()
 
 
 def test_a_killed_drivers_claim_is_nobodys(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import importlib.util
 import json
 import os
 import re
@@ -28,6 +30,22 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_an_example_is_short(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) < 40
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_an_example_has_a_page_of_the_gallery_with_a_title_and_the_same_code(path: Path, tmp_path: Path) -> None:
+    name = "example_sources"
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES.parent / "docs" / "_extensions" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    written = (Path(module.write_sources(tmp_path / "pages")) / path.name).read_text(encoding="utf-8")
+    _, title, underline, *_ = written.splitlines()
+    assert title
+    assert underline == "=" * len(title)
+    pages = [ast.parse(each).body for each in (written, path.read_text(encoding="utf-8"))]
+    assert ast.dump(ast.Module(pages[0][1:], [])) == ast.dump(ast.Module(pages[1][1:], []))
 
 
 def test_the_table_names_each() -> None:

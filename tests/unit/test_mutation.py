@@ -10,12 +10,15 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 from mutants import mutants_of, sampled
-from mutation_targets import EQUIVALENT, TARGETS, Target
+from mutation_targets import BY_HAND, EQUIVALENT, FURTHER, TARGETS, Planted, Target
 
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.path)
+EVERY = (*TARGETS, *FURTHER, *(each.target for each in BY_HAND))
+
+
+@pytest.mark.parametrize("target", dict.fromkeys(EVERY), ids=lambda target: target.path)
 def test_every_listed_file_and_test_is_there(target: Target) -> None:
     assert (ROOT / target.path).is_file()
     tests = [each for each in target.tests if each.startswith("tests/")]
@@ -25,7 +28,15 @@ def test_every_listed_file_and_test_is_there(target: Target) -> None:
 
 
 def test_no_file_is_listed_twice() -> None:
-    assert len({target.path for target in TARGETS}) == len(TARGETS)
+    listed = [target.path for target in (*TARGETS, *FURTHER)]
+    assert len(set(listed)) == len(listed)
+
+
+@pytest.mark.parametrize("fault", BY_HAND, ids=lambda fault: f"{fault.target.path}: {fault.after}")
+def test_faults_made_by_hand_fit_the_files_as_they_are_now(fault: Planted) -> None:
+    source = (ROOT / fault.target.path).read_text()
+    assert source.count(fault.before) == 1
+    ast.parse(source.replace(fault.before, fault.after))
 
 
 def test_equivalent_mutants_are_those_of_listed_files_as_they_are_now() -> None:
@@ -36,7 +47,7 @@ def test_equivalent_mutants_are_those_of_listed_files_as_they_are_now() -> None:
         for mutant in mutants_of((ROOT / path).read_text())
     }
     assert EQUIVALENT.keys() <= made
-    assert {path for path, _, _ in EQUIVALENT} <= {target.path for target in TARGETS}
+    assert {path for path, _, _ in EQUIVALENT} <= {target.path for target in (*TARGETS, *FURTHER)}
 
 
 EXAMPLE = '''"""A module."""

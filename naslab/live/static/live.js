@@ -2,6 +2,7 @@
 (() => {
   // Text of users comes as text; HTML comes from the server alone, which has escaped it.
   const LATER_SECONDS = 20;
+  const COMPARE_SECONDS = 3;
 
   function make(tag, attributes, ...children) {
     const made = document.createElement(tag);
@@ -238,17 +239,43 @@
     }, (words) => { lost.textContent = words; });
   }
 
-  async function comparePage(place) {
-    place.append(make("div", { class: "bar" }, make("a", { href: "/" }, "all studies")));
+  // Studies beside each other: drawn again when one of them has another outcome
+
+  function comparePage(place) {
+    const keys = new Set(place.dataset.studies.split(",").map(Number));
+    const lost = make("span", { class: "lost", role: "status" });
     const part = make("div");
-    place.append(part);
-    try {
-      const found = await get(`/api/compare?studies=${encodeURIComponent(place.dataset.studies)}`);
-      await put(part, "compare", found.html);
-    } catch (error) {
-      part.textContent = error.message;
+    place.append(make("div", { class: "bar" }, make("a", { href: "/" }, "all studies"), lost), part);
+    let shown = null;
+    let wanted = "";
+    let busy = false;
+
+    async function refresh() {
+      if (busy) return;
+      busy = true;
+      while (shown !== wanted) {
+        shown = wanted;
+        try {
+          const found = await get(`/api/compare?studies=${encodeURIComponent(place.dataset.studies)}`);
+          await put(part, "compare", found.html);
+        } catch (error) {
+          part.textContent = error.message;
+          last.delete("compare");
+        }
+        document.documentElement.dataset.compared = shown;
+        drawn();
+        await new Promise((done) => { setTimeout(done, 1000 * COMPARE_SECONDS); });
+      }
+      busy = false;
     }
-    drawn();
+
+    refresh();
+    listen("/api/events", (news) => {
+      if (news.error) { lost.textContent = news.error; return; }
+      const mine = news.studies.filter((each) => keys.has(each.id));
+      wanted = mine.map((each) => `${each.id}:${each.done}:${each.state}`).join();
+      refresh();
+    }, (words) => { lost.textContent = words; });
   }
 
   for (const [id, page] of [["studies", listPage], ["study", studyPage], ["compare", comparePage]]) {

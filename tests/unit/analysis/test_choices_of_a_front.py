@@ -6,9 +6,11 @@ import math
 from collections.abc import Iterator
 
 import msgspec
+import plotly.graph_objects as go
 import pytest
 import synthetic_study as synthetic
 
+import naslab
 from naslab.analysis import family, front
 from naslab.analysis.choice import ChoiceTable, choices_of, knee
 from naslab.analysis.family import gain_words, rescaled_family
@@ -124,6 +126,17 @@ def test_a_front_shows_numbers_limits_and_what_to_take() -> None:
     assert set(rings.customdata) == found.alike
 
 
+def test_words_stand_to_the_right_below_the_steps_where_there_is_room() -> None:
+    table, found = chosen(measured(0, CHEAP, 80, 0.1), measured(1, MIDDLE, 90, 0.1))
+    dear = family([measured(2, DEAR, 70, 0.1)])
+
+    def sides(figure: go.Figure) -> set[str]:
+        return {each.xanchor for each in figure.layout.annotations if ":" in each.text}
+
+    assert sides(front_figure(table, choices=found)) == {"left", "right"}
+    assert sides(front_figure(table, baselines=dear, choices=found)) == {"left"}
+
+
 def test_members_of_several_seeds_are_one_with_their_spread() -> None:
     arch = synthetic.network(MIDDLE)
     base = synthetic.outcome(0, synthetic.network(CHEAP), 90.0)
@@ -134,6 +147,8 @@ def test_members_of_several_seeds_are_one_with_their_spread() -> None:
     view = msgspec.structs.replace(synthetic.study(), outcomes=(base,), family=tuple(rows))
     found = rescaled_family(view)
     assert [(each.num_seeds, each.phi) for each in found.members] == [(1, 0.0), (2, 1.0)]
+    drawn = next(trace for trace in naslab.front_figure(view).data if trace.name == "rescaled family")
+    assert list(drawn.y) == [90.0, 92.0]
     assert found.members[1].metrics["accuracy"] == 92.0
     assert found.members[1].metrics["accuracy_sem"] == pytest.approx(1.0)
     assert "gains 2.00" in gain_words(found)

@@ -61,6 +61,7 @@ VALUES = {
     "pixels": "uint8",
     "task": "regression",
     "max_images": "2",
+    "validation": "0.5",
     "kind": "unet",
     "head_channels": "8",
     "runtime": "torch",

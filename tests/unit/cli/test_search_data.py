@@ -19,6 +19,17 @@ def test_where_images_lie_and_what_is_skipped_is_part_of_the_data():
     assert data_choice("image_folder:x", None, "auto", True) == DataChoice(name="image_folder:x", skip_unreadable=True)
 
 
+def test_the_share_of_validation_images_is_part_of_the_data():
+    asked = DataChoice(name="digits", max_images=100, validation_fraction=0.7)
+    assert data_choice("digits", 100, validation=0.7) == asked
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0, -0.5, 70.0, float("nan")])
+def test_a_share_of_validation_images_is_between_0_and_1(share):
+    with pytest.raises(typer.BadParameter, match="--validation must be between 0 and 1"):
+        data_choice("digits", validation=share)
+
+
 def test_such_data_are_named():
     with pytest.raises(typer.BadParameter, match="need a --dataset"):
         data_choice(None, None, "stream", False)

@@ -226,7 +226,7 @@ def test_memory_that_a_training_freed_is_returned_after_it_also_where_it_failed(
     assert len(returned) == 2
 
 
-def test_a_fidelity_trains_a_stand_in_on_fewer_images(bench, monkeypatch):
+def test_a_fidelity_trains_a_proxy_network_on_fewer_images(bench, monkeypatch):
     built = []
     monkeypatch.setattr(training_run, "with_heads", lambda module, arch, seed: built.append(arch) or module)
     fidelity = Fidelity(epochs=1, images=40, resolution=(6, 4), width=0.5)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from fake_estimators import epoch_record
-from tiny_search import Counting, Instant, died, good, numbered_problem, numbered_study
+from tiny_search import Counting, Halt, Instant, died, good, numbered_problem, numbered_study
 
 from naslab.errors import LedgerError, StudyError
 from naslab.execution import search as searching
@@ -30,8 +30,7 @@ from naslab.execution.events import (
     ignore,
 )
 from naslab.execution.executor import EpochDone, Finished, Taken
-from naslab.execution.search import Run, run_candidates, run_search
-from naslab.execution.source import ListSource, make_candidate
+from naslab.execution.search import Run, run_search
 from naslab.ledger import Ledger
 from naslab.ledger.running import RunningTrial
 from naslab.study.outcome import Candidate, Estimate, Failure, Outcome
@@ -49,18 +48,6 @@ def search(
 
 def trials_of(outcomes: list[Outcome]) -> list[int]:
     return [outcome.candidate.trial for outcome in outcomes]
-
-
-class Halt:
-    """An observer that raises after some outcomes, as a driver that dies there would stop."""
-
-    def __init__(self, after: int) -> None:
-        self._left = after
-
-    def __call__(self, event: Event) -> None:
-        self._left -= isinstance(event, TrialFinished)
-        if self._left == 0:
-            raise InterruptedError
 
 
 def test_a_search_meets_its_budget_and_numbers_its_trials(tmp_path: Path) -> None:
@@ -332,47 +319,6 @@ def test_a_second_control_c_ends_at_once(tmp_path: Path) -> None:
 
     with numbered_study(tmp_path) as ledger, pytest.raises(KeyboardInterrupt):
         search(ledger, Counting(), Instant(answer=answer))
-
-
-def family(*widths: int) -> ListSource:
-    problem = numbered_problem()
-    archs = [problem.space.decode(proposal.genome) for proposal in Counting().ask(max(widths))]
-    return ListSource(
-        [make_candidate(archs[width - 1], 0, 2, 7, "family", origin={"phi": float(width)}) for width in widths]
-    )
-
-
-def test_a_family_joins_the_study_under_numbers_of_its_own_and_is_trained_once(tmp_path: Path) -> None:
-    strategy, first, second = Counting(), Instant(), Instant()
-    with numbered_study(tmp_path) as ledger:
-        search(ledger, strategy, Instant(), trials=4)
-        run_candidates("numbered", ledger, first, family(1, 2, 3, 2))
-        run_candidates("numbered", ledger, second, family(2, 3, 4))
-        members = ledger.outcomes("numbered", role="family")
-        third = Instant()
-        search(ledger, Counting(), third, trials=6)
-    assert sorted(first.submitted) == [4, 5, 6]
-    assert second.submitted == [7]
-    assert sorted(outcome.candidate.origin["phi"] for outcome in members) == [1.0, 2.0, 3.0, 4.0]
-    assert third.submitted == [8, 9]
-    assert len(strategy.told) == 4
-
-
-def test_a_family_continues_and_its_failed_members_run_again(tmp_path: Path) -> None:
-    failing = Instant(answer=lambda _: Estimate(failure=Failure("timed_out", "too long")))
-    with numbered_study(tmp_path) as ledger:
-        with pytest.raises(InterruptedError):
-            run_candidates("numbered", ledger, Instant(), family(1, 2, 3), Halt(after=1))
-        [left] = ledger.in_flight("numbered")
-        run_candidates("numbered", ledger, failing, family(1, 2, 3))
-        again = Instant()
-        events: list[Event] = []
-        run_candidates("numbered", ledger, again, family(1, 2, 3), events.append)
-        assert ledger.in_flight("numbered") == []
-    assert failing.submitted == [left.trial, 2]
-    assert sorted(again.submitted) == [3, 4]
-    assert events[0] == Resumed(finished=1, requeued=0)
-    assert events[-1] == Ended(finished=3, failed=0)
 
 
 def test_a_search_goes_on_while_another_program_keeps_the_ledger_from_its_epochs(

@@ -95,6 +95,7 @@ def test_every_flag_of_the_command_reaches_the_search(monkeypatch: pytest.Monkey
         "timeout": 9.0,
         "memory": "2G",
         "max_images": 50,
+        "validation": 0.5,
     }
     flags |= {name: f"a {name}" for name in OPTIONS if name not in flags and name not in ("limits", "baselines")}
     with pytest.raises(EnoughError):
@@ -108,6 +109,7 @@ def test_every_flag_of_the_command_reaches_the_search(monkeypatch: pytest.Monkey
     assert (taken["rungs"].epochs, taken["rungs"].keep, taken["objectives"]) == ((1, 3), 0.5, ["accuracy", "params"])
     data, pool = taken["dataset"], taken["workers"]
     assert (data.name, data.storage, data.skip_unreadable, data.max_images) == ("digits", "stream", True, 50)
+    assert data.validation_fraction == 0.5
     asked = (pool.kind, pool.count, pool.gpus_per_worker, pool.address, pool.timeout_seconds, pool.memory_bytes)
     assert asked == ("ray", 3, 0.5, "here:1", 9.0, 2 * 10**9)
 

@@ -52,7 +52,7 @@ def test_the_command_compares_every_way(words: list[str], tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("more", "rule"),
     [
-        (["--ways", "tail"], "tune: must be head, last:K (as last:2) or all, got 'tail'"),
+        (["--ways", "tail"], "tune: must be head, last:K (as last:2), gradual:N (as gradual:2) or all, got 'tail'"),
         (["--ways", "last:2"], "tune: the network has 1 stage, got last:2"),
         (
             ["--images", "99", "--ways", "head"],

@@ -149,12 +149,19 @@ def test_what_reads_back_to_the_host_is_refused_and_runs_without():
     assert "not permitted" in notes["not_captured"]
 
 
-def test_recipes_that_cannot_be_recorded_say_why_and_train_as_without(few):
-    recipe = msgspec.structs.replace(PLAIN, drop_block=0.2, drop_block_size=3)
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"drop_block": 0.2, "drop_block_size": 3}, "drop_block: its rate changes in every step"),
+        ({"tune": "gradual:1"}, "gradual:1: what is trained changes between epochs"),
+    ],
+)
+def test_recipes_that_cannot_be_recorded_say_why_and_train_as_without(few, changes, reason):
+    recipe = msgspec.structs.replace(PLAIN, **changes)
     recorder = Recorder()
     seen = trained(few, recipe, recorder, epochs=1)
     assert_same(seen, trained(few, recipe, epochs=1))
-    assert seen.notes == {"not_captured": "drop_block: its rate changes in every step"}
+    assert seen.notes == {"not_captured": reason}
     assert recorder.num_runs == 0
 
 

@@ -11,8 +11,10 @@ from torch import Tensor, nn
 from naslab.arch import ArchSpec, ConvBlock, Head, Stage
 from naslab.arch.build import build
 from naslab.errors import SpecError
+from naslab.study.outcome import Fidelity
 from naslab.study.recipe import Recipe
 from naslab.training.augment import Normaliser
+from naslab.training.checkpoint import Checkpoint, Origin
 from naslab.training.data import DataSplit
 from naslab.training.images import ImageSet
 from naslab.training.loop import train
@@ -39,10 +41,12 @@ def data() -> DataSplit:
     return DataSplit(part(21), part(9), 3, torch.tensor([127.5]), torch.tensor([70.0]))
 
 
-def trained(recipe: Recipe, function: Any = train) -> tuple[dict[str, Tensor], dict[str, Tensor], Any]:
+def trained(
+    recipe: Recipe, function: Any = train, epochs: int = 2, **how: Any
+) -> tuple[dict[str, Tensor], dict[str, Tensor], Any]:
     module = build(ARCH, seed=1)
     before = {name: value.clone() for name, value in module.state_dict().items()}
-    curve = function(module, data(), recipe, 2, size=(6, 6), seed=5)
+    curve = function(module, data(), recipe, epochs, size=(6, 6), seed=5, **how)
     assert all(each.requires_grad for each in module.parameters())
     return before, module.state_dict(), curve
 
@@ -64,8 +68,35 @@ def test_what_is_not_tuned_stays(tune: str, parts: tuple[str, ...]) -> None:
     }
 
 
-def test_frozen_norms_keep_statistics_and_weights() -> None:
-    before, after, _ = trained(Recipe(batch_size=7, freeze_norm=True))
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw", "rmsprop"])
+def test_stages_are_trained_one_after_the_other(optimizer: Any) -> None:
+    # The classifier for two epochs, then the head and the last stage for two, and so on: at last all.
+    recipe = Recipe(optimizer=optimizer, learning_rate=0.01, batch_size=7, tune="gradual:2")
+    parts = {1: ("head.classifier",), 3: ("head.", "stage1."), 5: ("head.", "stage1.", "stage0."), 7: ("",)}
+    for epochs, begun in parts.items():
+        before, after, _ = trained(recipe, epochs=epochs, schedule_epochs=8)
+        changed = {name for name in after if not torch.equal(before[name], after[name])}
+        assert changed == {name for name in after if name.startswith(begun)}
+
+
+@pytest.mark.parametrize("epochs", [1, 3, 4])
+def test_a_gradual_training_goes_on_from_a_checkpoint(epochs: int) -> None:
+    recipe = Recipe(batch_size=7, tune="gradual:2", l1=1e-4, clip_norm=1.0, clip_ratio=0.1)
+    kept = []
+
+    def keep(progress: Any, tensors: dict[str, Tensor]) -> None:
+        kept.append(Checkpoint(Origin(ARCH, Fidelity(epochs=epochs), 5), progress, tensors))
+
+    _, whole, _ = trained(recipe, epochs=6)
+    trained(recipe, epochs=epochs, schedule_epochs=6, keep=keep)
+    _, after, _ = trained(recipe, epochs=6, start=kept[0])
+    assert all(torch.equal(whole[name], after[name]) for name in whole)
+
+
+@pytest.mark.parametrize("tune", ["all", "gradual:1"])
+def test_frozen_norms_keep_statistics_and_weights(tune: str) -> None:
+    recipe = Recipe(batch_size=7, freeze_norm=True, tune=tune)
+    before, after, _ = trained(recipe, epochs=4)
     assert {name for name in after if torch.equal(before[name], after[name])} == {
         name for name in after if ".norm." in name
     }
@@ -98,6 +129,7 @@ def test_features_are_what_the_classifier_reads() -> None:
         (Recipe(tune="head"), True),
         (Recipe(tune="head", ema_decay=0.9), True),
         (Recipe(tune="last:1"), False),
+        (Recipe(tune="gradual:9"), False),
         (Recipe(), False),
         (Recipe(tune="head", horizontal_flip=True), False),
         (Recipe(tune="head", mixup=0.2), False),
@@ -124,9 +156,13 @@ def test_without_a_decay_groups_are_as_ever() -> None:
     assert [(len(each["params"]), each["weight_decay"]) for each in groups] == [(1, 5e-4), (3, 0.0)]
 
 
-@pytest.mark.parametrize("tune", ["heads", "last:", "last:-1", "last:x", "last:1.5", ""])
+@pytest.mark.parametrize(
+    "tune", ["heads", "last:", "last:-1", "last:x", "last:1.5", "", "gradual:0", "gradual:", "last:gradual:1"]
+)
 def test_a_text_that_says_nothing(tune: str) -> None:
-    with pytest.raises(SpecError, match=r"^tune: must be head, last:K \(as last:2\) or all, got "):
+    with pytest.raises(
+        SpecError, match=r"^tune: must be head, last:K \(as last:2\), gradual:N \(as gradual:2\) or all, got "
+    ):
         Recipe(tune=tune)
 
 
