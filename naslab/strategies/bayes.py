@@ -24,13 +24,14 @@ from naslab.strategies.acquisition import (
 )
 from naslab.strategies.candidates import Candidates, Catalogue
 from naslab.strategies.domain import Domain
-from naslab.strategies.first_networks import START_DRAWS, farthest_first, is_by_chance, promising
+from naslab.strategies.first_networks import is_by_chance, promising
 from naslab.strategies.outcome_history import OutcomeHistory
 from naslab.strategies.random_search import samples
 from naslab.strategies.strategy import Proposal
 from naslab.strategies.surrogate import LossPrediction, Surrogate, SurrogateModel
 from naslab.strategies.training_seconds import TrainingSeconds
 
+START_DRAWS = 32
 BEAM = 4
 BEAM_ROUNDS = 3
 MUTANTS_EACH = 5
@@ -50,7 +51,7 @@ class Worth(NamedTuple):
 class Bayes:
     """`num_starts` networks spread over the space of `domain`, then always the one of the largest expected gain.
 
-    Where the domain has a prior, two of three of the first networks are of those that it promises most of. Its scores
+    Where the domain has a prior, two of three of the first networks are those that it promises most of, and its scores
     are inputs of the model as far as they make the outcomes more likely.
 
     Raises `SpecError` where `num_starts` is below 2.
@@ -84,9 +85,9 @@ class Bayes:
         """What a prior promises, two times of three, else networks spread over the space."""
         catalogue = self._known_catalogue() if self._domain.prior is not None else None
         if catalogue is not None and catalogue.standing.genomes and not is_by_chance(history.num_searched):
-            drawn = promising(catalogue, history, rng)
-            for genome in farthest_first(drawn, self._domain.space, history):
-                yield Proposal(genome, {"operator": "prior"})
+            with self._threads.limit(limits=1):
+                found = list(promising(catalogue, history, rng))
+            yield from (Proposal(genome, {"operator": "prior"}) for genome in found)
         yield from self._spread(history, rng)
 
     def _known_catalogue(self) -> Catalogue:
@@ -97,8 +98,12 @@ class Bayes:
         """Random genomes, those farthest from all that was proposed first."""
         space = self._domain.space
         drawn = [space.sample(rng) for _ in range(START_DRAWS)]
-        for genome in farthest_first(drawn, space, history):
-            yield Proposal(genome, {"operator": "spread"})
+        known = [each.genome for each in history.told] + list(history.pending.values())
+        if known:
+            codes, others = (np.array([space.encode(each) for each in group]) for group in (drawn, known))
+            nearest = ((codes[:, None] - others[None]) ** 2).sum(axis=2).min(axis=1)
+            drawn = [drawn[index] for index in np.argsort(-nearest, kind="stable")]
+        yield from (Proposal(genome, {"operator": "spread"}) for genome in drawn)
         yield from samples(space, rng)
 
     def _by_gain(self, history: OutcomeHistory, rng: np.random.Generator) -> list[Worth]:

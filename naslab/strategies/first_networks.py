@@ -1,34 +1,38 @@
-"""The first networks of a search: far from each other, some of them from those that a prior says most of.
+"""The first networks of a search with a prior: the best by the prior that tell something new, and some by chance.
 
-Of as many networks drawn from the space, or from those of the best scores, the one farthest from all that was proposed
-comes first. A prior whose scores have nothing of the results draws as chance does, so that the first networks are as
-good with it as without.
+Before anything is known of the networks the scores decide, as far as scores are to be trusted, and how far a network
+lies from those that were proposed. A process of unit variance with the kernel to expect stands for what is not known:
 
-With several objectives, scores are those of the first one that is to be measured, and known ones have normal scores of
-their own; each network is chosen by a weighting of its own.
+| symbol | name in code | what it is |
+|---|---|---|
+| b | `TRUST` | the correlation to expect of a prior's scores with what is measured |
+| z | `scores` | mean normal score of a network over the names of the prior |
+| v | `left` | variance of the process at the network, given those that were proposed: 1 far from all, 0 beside one |
+| | `worth` | b z + sqrt(1 - b^2) sqrt(v), an upper confidence bound |
+
+With several objectives, z is that of the first one that is to be measured, and known ones have normal scores of their
+own; each network is chosen by a weighting of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
 from naslab.space import Genome
 from naslab.strategies.candidates import Catalogue
-from naslab.strategies.domain import Space
+from naslab.strategies.gaussian_process import Posterior, typical_kernel
 from naslab.strategies.outcome_history import OutcomeHistory
 from naslab.strategies.priors import normal_scores
 
 Vector = NDArray[np.float64]
 
+TRUST = 0.7
 BY_CHANCE_EVERY = 3
 """One in so many first networks is drawn by chance: a prior that misleads must not have all of them."""
-PROMISING, PROMISING_SHARE, MOST_PROMISING_SHARE = 32, 0.01, 0.1
-"""How many of the networks left are promising, ties aside: a hundredth; of fewer than 3,200 32, at most a tenth."""
-START_DRAWS = 32
-"""How many networks are drawn, of which the farthest from others is proposed."""
+MOST = 64
 
 
 def is_by_chance(number: int) -> bool:
@@ -40,39 +44,21 @@ def is_by_chance(number: int) -> bool:
     return number % BY_CHANCE_EVERY == BY_CHANCE_EVERY - 1
 
 
-def farthest_first(drawn: Sequence[Genome], space: Space, history: OutcomeHistory) -> list[Genome]:
-    """The genomes `drawn` of `space`, those farthest from all of `history` that was proposed first."""
-    known = [each.genome for each in history.told] + list(history.pending.values())
-    if not (known and drawn):
-        return list(drawn)
-    codes, others = (np.array([space.encode(each) for each in group]) for group in (drawn, known))
-    nearest = ((codes[:, None] - others[None]) ** 2).sum(axis=2).min(axis=1)
-    return [drawn[index] for index in np.argsort(-nearest, kind="stable")]
+def promising(catalogue: Catalogue, history: OutcomeHistory, rng: np.random.Generator) -> Iterator[Genome]:
+    """Networks of the `catalogue` by what its prior says and how new they are after `history`, best first.
 
-
-def promising(catalogue: Catalogue, history: OutcomeHistory, rng: np.random.Generator) -> list[Genome]:
-    """At most `START_DRAWS` networks of the `catalogue` of the best scores that `history` has not seen, best first.
-
-    They are drawn by `rng`, the best among them, which also weighs several objectives.
+    `rng` weighs several objectives.
     """
     standing = catalogue.standing
-    unseen = np.flatnonzero(standing.is_unseen(history.seen))
-    if not len(unseen):
-        return []
-    scores = _scores(catalogue, rng)[unseen]
-    is_best = scores >= np.sort(scores)[-num_promising(len(unseen))]  # ties, too: a coarse score tells no more
-    best = unseen[is_best][np.argsort(-scores[is_best], kind="stable")]
-    taken = 1 + np.sort(rng.permutation(len(best) - 1)[: START_DRAWS - 1])
-    return [standing.genomes[row] for row in best[[0, *taken]]]
-
-
-def num_promising(count: int) -> int:
-    """How many of a `count` of networks are promising, one at least.
-
-    >>> [num_promising(count) for count in (5, 72, 1_000, 10_000)]
-    [1, 7, 32, 100]
-    """
-    return max(1, int(PROMISING_SHARE * count), min(PROMISING, int(MOST_PROMISING_SHARE * count)))
+    known = [each.genome for each in history.told] + list(history.pending.values())
+    kernel = typical_kernel(catalogue.parts())
+    posterior = Posterior(kernel, catalogue.inputs_of(known), standing.inputs) if known else None
+    left = np.ones(len(standing.genomes)) if posterior is None else np.maximum(posterior.left, 0.0)
+    worth = TRUST * _scores(catalogue, rng) + np.sqrt((1 - TRUST**2) * left)
+    worth = np.where(standing.is_unseen(history.seen), worth, -np.inf)
+    for row in np.argsort(-worth, kind="stable")[:MOST]:
+        if worth[row] > -np.inf:
+            yield standing.genomes[row]
 
 
 def _scores(catalogue: Catalogue, rng: np.random.Generator) -> Vector:

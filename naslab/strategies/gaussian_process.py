@@ -262,6 +262,15 @@ def fit_kernel(
     return _kernel_of(found.x, columns, sloping)
 
 
+def typical_kernel(columns: Sequence[NDArray[np.intp]]) -> Kernel:
+    """The kernel to expect before any target: of the prior's mean, its parts of equal amplitudes that sum to 1.
+
+    `columns[p]`, of shape (columns of p,), are the input columns of part p.
+    """
+    kernel = _kernel_of(_Prior(columns).mean, columns)
+    return kernel._replace(amplitudes=kernel.amplitudes / kernel.amplitudes.sum())
+
+
 def log_evidence(kernel: Kernel, inputs: Matrix, targets: Vector) -> float:
     """The logarithm of the marginal likelihood of `targets`, shape (n,), at `inputs`, shape (n, columns), by `kernel`.
 
