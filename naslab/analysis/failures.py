@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from naslab.analysis.study import WholeStudy
+from naslab.analysis.whole_study import WholeStudy
 from naslab.study.outcome import Failure, Outcome
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from naslab.analysis.labels import label_of
 from naslab.analysis.no_front import nothing_to_show
 from naslab.analysis.reference import ReferencePoint, reference_of_outcomes
-from naslab.analysis.study import WholeStudy
+from naslab.analysis.whole_study import WholeStudy
 from naslab.arch.summary import describe_arch
 from naslab.errors import StudyError
 from naslab.metrics import described_values, shown_as

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from naslab.analysis.whole_study import WholeStudy
 from naslab.errors import StudyError, counted
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.record import RunRecord, StudyRecord
@@ -21,25 +22,6 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 20
 """Networks of the front that a notebook shows."""
-
-
-class WholeStudy(msgspec.Struct, frozen=True, kw_only=True):
-    """What a study has of which a part was read: `num_outcomes` of its search, and how many `failed`, by reason.
-
-    `num_compared` of `num_networks` are compared by the front, `num_lower` stayed at a lower fidelity;
-    `num_unmeasured` complete outcomes lack an objective.
-    `places` are those of the outcomes that were read in the order of finishing, from 1, `search_seconds` the time
-    searching until each.
-    """
-
-    num_outcomes: int
-    failed: dict[str, int]
-    num_compared: int
-    num_networks: int
-    num_lower: int
-    num_unmeasured: int
-    places: tuple[int, ...]
-    search_seconds: tuple[float, ...]
 
 
 class StudyView(msgspec.Struct, frozen=True, kw_only=True):

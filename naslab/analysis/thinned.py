@@ -15,7 +15,8 @@ from sqlalchemy import func, select
 
 from naslab.analysis.progress import seconds_until
 from naslab.analysis.ranking import score_goal
-from naslab.analysis.study import StudyView, WholeStudy, problem_of, read_study
+from naslab.analysis.study import StudyView, problem_of, read_study
+from naslab.analysis.whole_study import WholeStudy
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.many import NumberTable, count_searched, has_columns, read_numbers, study_id_of
 from naslab.ledger.news import read_outcomes

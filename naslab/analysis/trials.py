@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from naslab.analysis.front import metrics_of, plain_metrics
-from naslab.analysis.study import StudyView
 from naslab.arch.summary import describe_arch
 from naslab.ledger.genomes import require_genomes_of
 from naslab.study.outcome import LATER_NOTE, Outcome
+
+if TYPE_CHECKING:
+    from naslab.analysis.study import StudyView
 
 
 def every_outcome(study: StudyView) -> list[Outcome]:

@@ -54,8 +54,8 @@ Template: TypeAlias = tuple[Rows, ...]
 IDENTITY_VERSION = 1
 """Raised whenever identities of networks change: those that ledgers hold of another version are computed again."""
 _ID_BYTES = 8
-_PROBES = 0.5, 0.25
-"""Rates with which a block is lowered to see where its rate of stochastic depth stands."""
+_PROBE, _OTHER, _LOW = 0.5, 0.25, 0.01
+"""Rates at which a block is lowered to see where its rate of stochastic depth stands."""
 _ODD = 0.9061
 """A rate that nobody writes: where it stands, a block has put the rate that it was told."""
 
@@ -172,10 +172,15 @@ def _block_templates(
         dropped = lower_at(block, width, stride, (shape,), context, _ODD)
         if _drops_sums_alone(dropped, plain):
             return out_shape, () if type(plain) is Identity else (_template_of(rows_in(dropped)),)
-    one, other = (lower_at(block, width, stride, (shape,), context, rate) for rate in _PROBES)
+    one, other = (lower_at(block, width, stride, (shape,), context, rate) for rate in (_PROBE, _OTHER))
     if type(one) is Identity:
         return out_shape, ()
-    template = _template_at_probes(rows_in(one), rows_in(other))
+    rows = rows_in(one)
+    template = _template_at_probes(rows, rows_in(other), _OTHER)
+    if template is not None and len(template) <= sum(len(row.rates) for row in rows):
+        # Some rate is the block's own, at these two: below them it may be the one that the block was told.
+        lows = rows_in(lower_at(block, width, stride, (shape,), context, _LOW))
+        template = _template_at_probes(rows, lows, _LOW)
     return out_shape, None if template is None else (template,)
 
 
@@ -205,8 +210,8 @@ def _template_of(rows: list[LayerRow]) -> Template:
     return tuple(pieces)
 
 
-def _template_at_probes(rows: list[LayerRow], twins: list[LayerRow]) -> Template | None:
-    """The rows of layers at the first probe in pieces; `None` where those at the second differ by more than it."""
+def _template_at_probes(rows: list[LayerRow], twins: list[LayerRow], other: float) -> Template | None:
+    """The rows of layers at the probe in pieces; `None` where those at the rate `other` differ by more than it."""
     if len(rows) != len(twins):
         return None
     pieces = [b""]
@@ -215,7 +220,7 @@ def _template_at_probes(rows: list[LayerRow], twins: list[LayerRow]) -> Template
             return None
         pieces[-1] += row.digest
         for rates in zip(row.rates, twin.rates, strict=True):
-            if rates == _PROBES:
+            if rates == (_PROBE, other):
                 pieces.append(b"")
             elif rates[0] == rates[1]:
                 pieces[-1] += rate_bytes(rates[0])

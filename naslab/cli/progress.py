@@ -253,6 +253,7 @@ def _what(event: StudyOpened) -> str:
         goals,
         *problem.limits,
         *problem.measured_limits,
+        *(f"preferred {each}" for each in problem.preferences),
     )
     return ", ".join(map(str, words))
 

@@ -108,6 +108,15 @@ class SearchOptions:
             },
         ),
     )
+    prefer: Sequence[str] | None = field(
+        default=None,
+        metadata=_told(
+            "Search",
+            "The part of the front to search, as 'accuracy>=90'. It is no limit: networks beyond it are trained, "
+            "too, and rank behind. For {with_preferences}; may be repeated.",
+            fixed="problem",
+        ),
+    )
     seed: int = field(
         default=0, metadata=_told("Search", "Seed of the strategy, of the weights and of the batches.", fixed="seed")
     )

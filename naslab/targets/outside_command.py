@@ -7,7 +7,6 @@ import math
 import os
 import re
 import shlex
-import shutil
 import signal
 import subprocess
 import tempfile
@@ -17,9 +16,9 @@ import numpy as np
 
 from naslab.errors import NaslabError, shown
 from naslab.targets.exporting import exported
+from naslab.targets.programs import PLACE
 from naslab.targets.target import Deployed, Target, TargetLatency
 
-PLACE = "{onnx}"
 REPEATS = 3
 MOST_SECONDS = 600.0
 MOST_LINES = 3
@@ -42,19 +41,6 @@ def latency(deployed: Deployed, target: Target) -> TargetLatency:
 def prepare(deployed: Deployed, target: Target, folder: Path) -> Path:
     """The file that the command is given. Raises `NaslabError` where the network cannot be exported."""
     return exported(deployed, folder)
-
-
-def missing_program(command: str) -> str:
-    """What `command` lacks to be run here: a place for the file, or its program; nothing where both are there."""
-    if PLACE not in command:
-        return f"a command with {PLACE} where the file's path belongs, got '{shown(command)}'"
-    try:
-        words = shlex.split(command)
-    except ValueError as error:
-        return f"a command that a shell could read, got '{shown(command)}': {error}"
-    if shutil.which(words[0]) is None:
-        return f"the program '{shown(words[0])}', which is not found: name its path, or make it executable"
-    return ""
 
 
 def run_command(command: str, path: Path, most_seconds: float = MOST_SECONDS) -> float:

@@ -18,6 +18,7 @@ from naslab.arch.block import require
 from naslab.errors import NaslabError, SpecError, UnknownNameError, first_line
 from naslab.metrics import DEPLOYED_METRICS, LATENCY, SIZE_BYTES
 from naslab.package.facts import Facts
+from naslab.targets.programs import missing_program
 
 Precision = Literal["float32", "int8"]
 
@@ -35,12 +36,6 @@ def _gpu(argument: str) -> str:
 def _compiler(argument: str) -> str:
     names = (os.environ.get("CXX") or "g++", "clang++")
     return "" if any(map(shutil.which, names)) else f"a compiler of C++: {' and '.join(names)} are not found"
-
-
-def _program(argument: str) -> str:
-    from naslab.targets.outside_command import missing_program
-
-    return missing_program(argument)
 
 
 class TargetRow(NamedTuple):
@@ -115,7 +110,7 @@ ROWS: tuple[TargetRow, ...] = (
         is_timed=False,
         argument="'bench.sh {onnx}'",
         tells=(LATENCY.name, SIZE_BYTES.name),
-        lacks=_program,
+        lacks=missing_program,
     ),
 )
 """The targets. A new one is a row here and a file beside this one."""

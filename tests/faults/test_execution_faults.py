@@ -18,6 +18,7 @@ from stopped_clock import StoppedClock
 
 import naslab
 from naslab.execution import worker_pool
+from naslab.execution.executor import Finished
 from naslab.execution.local import LocalExecutor
 from naslab.ledger import Ledger
 
@@ -196,7 +197,7 @@ def test_what_a_worker_started_ends_with_it(tmp_path: Path, monkeypatch: pytest.
 def test_what_a_killed_worker_started_ends_before_the_driver_does(tmp_path: Path) -> None:
     with LocalExecutor(Scripted(str(tmp_path)), 1) as executor:
         executor.submit(numbered_candidate(0, "has_child", dies=True))
-        assert wait_until(lambda: bool(executor.wait(0.2)))
+        assert wait_until(lambda: any(isinstance(each, Finished) for each in executor.wait(0.2)))
         assert wait_until_dead(int((tmp_path / "child-0").read_text()))
 
 

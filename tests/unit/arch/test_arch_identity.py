@@ -36,11 +36,14 @@ from naslab.arch import (
     StochasticDepth,
     arch_id,
     canonical,
+    cost,
+    identity,
     lower,
 )
 from naslab.arch.block import Block, Context, Sides
 from naslab.arch.blocks import BranchWidths
 from naslab.arch.identity import rows_of
+from naslab.arch.lower import lower_at
 from naslab.arch.plan import Concat, Conv, Dropout, DropPath, Identity, Layer, Residual, Shape, seq
 from naslab.arch.plan_rows import layer_rows
 from naslab.errors import SpecError
@@ -253,6 +256,15 @@ class Thrifty(Block, frozen=True, tag="test_thrifty"):
         return seq(body=Residual(Conv(shape[0], shape[0]), drop_rate=drop_rate), dropout=Dropout(drop_rate))
 
 
+class Clamped(Block, frozen=True, tag="test_clamped"):
+    """A block that drops no more often than `most`."""
+
+    most: float = 0.2
+
+    def lower(self, shape: Shape, width: int | None, stride: Sides, context: Context, drop_rate: float = 0.0) -> Layer:
+        return Residual(Conv(shape[0], shape[0]), drop_rate=min(drop_rate, self.most))
+
+
 @pytest.mark.parametrize("rate", [0.25, 0.5, 0.2])
 @pytest.mark.parametrize(
     "block",
@@ -262,6 +274,7 @@ class Thrifty(Block, frozen=True, tag="test_thrifty"):
         Halved(),
         Halved(halved_from=0.3),
         Halved(halved_from=1),
+        Clamped(),
         Thrifty(),
         DropoutBlock(rate=0.5),
     ],
@@ -271,6 +284,24 @@ def test_rates_are_read_as_the_lowered_layers_hold_them(block: Any, rate: float)
     stage = Stage(block=block, repeats=2)
     arch = network(stage, stage, stochastic_depth=StochasticDepth(rate=rate))
     assert rows_of(arch) == layer_rows(lower(arch))
+
+
+@pytest.mark.parametrize(("block", "times"), [(MBConv(expansion=3.875), 1), (Clamped(most=0.19), 4)])
+def test_most_blocks_are_lowered_once_beside_their_cost(
+    block: Any, times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that does something else with its rate is lowered at three more."""
+    arch = network(Stage(block=block, repeats=3), stochastic_depth=StochasticDepth(rate=0.13))
+    cost(arch)
+    rates: list[float] = []
+
+    def noted(*given: Any) -> Layer:
+        rates.append(given[5])
+        return lower_at(*given)
+
+    monkeypatch.setattr(identity, "lower_at", noted)
+    assert rows_of(arch) == layer_rows(lower(arch))
+    assert len(rates) == len(set(rates)) == times
 
 
 def test_networks_of_cells_without_auxiliary_heads_keep_their_identity() -> None:
