@@ -91,8 +91,8 @@ $(VENV)/.installed-docs: $(VENV)/.installed
 	@touch $@
 
 docs: $(VENV)/.installed-docs
-	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
-	$(BIN)/python -m sphinx -q -W --keep-going -b linkcheck docs docs/_build/links
+	$(BIN)/python -m sphinx -q -W --keep-going -d docs/_build/read -b html docs docs/_build/html
+	$(BIN)/python -m sphinx -q -W --keep-going -d docs/_build/read -b linkcheck docs docs/_build/links
 	@echo docs/_build/html/index.html
 
 mutation: $(VENV)/.installed-tests

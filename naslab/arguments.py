@@ -171,6 +171,16 @@ def one_of(*names: str) -> Kind:
     return Kind(f"one of {', '.join(names)}", read)
 
 
+def exactly(name: str) -> Kind:
+    """One text, where values of other kinds are allowed beside it."""
+
+    def read(value: Any) -> str:
+        _require(isinstance(value, str) and value == name)
+        return name
+
+    return Kind(f"'{name}'", read)
+
+
 def many(kind: Kind, split: str = "") -> Kind:
     """Several of a `kind`, as a tuple, in any order that they are given in; one alone is taken as the only one.
 

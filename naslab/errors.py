@@ -154,6 +154,10 @@ class WorkerError(NaslabError):
     """Workers that cannot start."""
 
 
+class VersionError(WorkerError):
+    """A machine that has another version of naslab or torch than the search that it is to work for."""
+
+
 MOST_OF_A_MESSAGE = 2000
 """Characters of the message of an error."""
 MOST_OF_A_VALUE = 80

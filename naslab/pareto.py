@@ -110,7 +110,10 @@ def crowding_of_fronts(losses: ArrayLike, ranks: NDArray[np.int64]) -> Losses:
     """
     points = _subtractable(checked_losses(losses))
     distance = np.zeros(len(points))
-    if not np.isfinite(points).all():
+    is_finite = bool(np.isfinite(points).all())
+    if is_finite and 0 < len(points) <= FEW_POINTS:
+        return np.array(_crowding_of_few(points.T.tolist(), ranks.tolist()))
+    if not is_finite:
         for rank in np.unique(ranks):
             distance[ranks == rank] = crowding_distance(points[ranks == rank])
         return distance
@@ -163,8 +166,7 @@ def hypervolume(losses: ArrayLike, reference: ArrayLike) -> float:
 
     `losses` have the shape (points, objectives); points that do not dominate the reference add nothing. Two objectives
     and three by a sweep (Beume et al. 2009), more by what each point adds to those behind it (While et al. 2012,
-    "WFG"). Raises `SpecError` where the reference has
-    another number of objectives.
+    "WFG"). Raises `SpecError` where the reference has another number of objectives.
 
     >>> hypervolume([[1, 2], [2, 1]], [3, 3])
     3.0
@@ -283,10 +285,7 @@ def _volume_of_three(front: Losses, bound: Losses) -> float:
     """A sweep along the third loss: what the first two dominate so far is a staircase that each point adds to."""
     ordered = front[np.lexsort((front[:, 1], front[:, 0], front[:, 2]))].tolist()
     right, top, far = bound.tolist()
-    firsts, seconds = (
-        [-math.inf, right],
-        [top, -math.inf],
-    )  # steps from the left: the first loss rises, the second falls
+    firsts, seconds = [-math.inf, right], [top, -math.inf]  # steps from the left: the first rises, the second falls
     area, total, depth = 0.0, 0.0, ordered[0][2]
     for first, second, third in ordered:
         if third > depth:
@@ -340,7 +339,13 @@ def _may_be_on_front(points: Losses) -> NDArray[np.bool_]:
 
 
 def _ranks_of_few(points: Losses, ranks: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Ranks by the whole table of who dominates whom; `ranks` is an array of zeros to put them into."""
+    """Ranks by the whole table of who dominates whom; `ranks` is an array of zeros to put them into.
+
+    Those of two objectives by a sweep.
+    """
+    if points.shape[1] == 2:
+        ranks[:] = _ranks_of_two(points.tolist())
+        return ranks
     no_worse = np.all(points[:, None] <= points[None], axis=2)
     above = no_worse & ~no_worse.T
     num_above = above.sum(axis=0)
@@ -351,3 +356,44 @@ def _ranks_of_few(points: Losses, ranks: NDArray[np.int64]) -> NDArray[np.int64]
         num_above[front] = -1
         front, rank = num_above == 0, rank + 1
     return ranks
+
+
+def _ranks_of_two(points: list[list[float]]) -> list[int]:
+    """Ranks of points of two objectives, in lexicographic order: each is on the first front that is not below it.
+
+    On a front the second loss falls, so that the last point of it tells.
+    """
+    ranks = [0] * len(points)
+    lowest: list[float] = []  # the second loss at the end of each front, rising from front to front
+    before: list[float] = []
+    rank = 0
+    for place in sorted(range(len(points)), key=points.__getitem__):
+        point = points[place]
+        if point != before:  # equal points are on one front
+            rank = bisect_right(lowest, point[1])
+            lowest[rank : rank + 1] = [point[1]]
+            before = point
+        ranks[place] = rank
+    return ranks
+
+
+def _crowding_of_few(columns: list[list[float]], ranks: list[int]) -> list[float]:
+    """`crowding_of_fronts` of few points, which are finite, by the `columns` of their losses."""
+    distance = [0.0] * len(ranks)
+    places = range(len(ranks))
+    for column in columns:
+        begin = 0
+        ordered = sorted(zip(ranks, column, places, strict=True))
+        while begin < len(ordered):
+            rank, least, first = ordered[begin]
+            end = begin + 1
+            while end < len(ordered) and ordered[end][0] == rank:
+                end += 1
+            _, most, last = ordered[end - 1]
+            span = most - least
+            if span > 0:
+                for place in range(begin + 1, end - 1):
+                    distance[ordered[place][2]] += (ordered[place + 1][1] - ordered[place - 1][1]) / span
+                distance[first] = distance[last] = math.inf
+            begin = end
+    return distance

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from naslab.errors import LedgerError
 from naslab.passwords import command_without_passwords, without_passwords
 
 PACKAGES = ("naslab", "torch", "torchvision", "optuna", "ray", "numpy", "scipy", "plotly", "sqlalchemy", "msgspec")
+SAME_EVERYWHERE = ("naslab", "torch")
+"""What every machine that works on one study has in the same version, for its numbers stand beside those of others."""
 
 
 def installed_versions(*more: str) -> dict[str, str]:
@@ -24,6 +27,21 @@ def installed_versions(*more: str) -> dict[str, str]:
         except metadata.PackageNotFoundError:
             found[package] = "not installed"
     return found
+
+
+def other_version(there: Mapping[str, str], here: Mapping[str, str]) -> tuple[str, str, str] | None:
+    """The first package of `SAME_EVERYWHERE` that two machines have in two versions: its name, and both.
+
+    `there` and `here` are what `installed_versions` gave; what one of them does not tell is taken for equal.
+
+    >>> other_version({"naslab": "1.0", "torch": "2.11.0"}, {"naslab": "1.0", "torch": "2.12.0"})
+    ('torch', '2.11.0', '2.12.0')
+    """
+    for package in SAME_EVERYWHERE:
+        theirs, own = there.get(package, ""), here.get(package, "")
+        if theirs and own and theirs != own:
+            return package, theirs, own
+    return None
 
 
 def machine_description() -> dict[str, Any]:

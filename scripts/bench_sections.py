@@ -41,7 +41,12 @@ LADDER_TABLES = (5, 6, 7)
 LADDER, LADDER_SEEDS, LADDER_NOISE, EPOCHS = Ladder((1, 3, 9), (0.6, 0.85, 1.0)), 8, 0.15, (90, 180, 360)
 ONLY_TOP = Ladder((9,), (1.0,))
 ASKED_SPACE, ASKED_AFTER, ASKS = "mixed_cifar", (100, 1_000, 10_000), 24
-ASKED_GOALS = (("accuracy",), ("accuracy", "macs"), ("accuracy", "macs", "latency_ms"))
+ASKED_GOALS = (
+    ("accuracy",),
+    ("accuracy", "macs"),
+    ("accuracy", "macs", "latency_ms"),
+    ("accuracy", "macs", "params", "latency_ms"),
+)
 WAYS = ("every network trained in full", "rungs, told the first", "rungs, told all", "rungs, at random")
 
 

@@ -117,6 +117,15 @@ CASES = {
         strategies=ON_MADE,
         share=0.2,
     ),
+    **{
+        kind: Case(
+            f"made up, {named}", partial(make_kind, kind, 1), Cluster(), strategies=(*ON_MADE, "nsga3"), share=0.2
+        )
+        for kind, named in (
+            ("three", "accuracy, measured latency and macs"),
+            ("four", "accuracy, measured latency, macs and params"),
+        )
+    },
     "made_small": Case("made up, small, with noise", lambda: make_table(seed=1), NOISY, strategies=ON_MADE, share=0.2),
     "made_large": Case(
         "made up, large, with noise",

@@ -15,7 +15,7 @@ if [ -z "$python" ]; then
     exit 0
 fi
 "$python" -m venv "$env"
-"$env/bin/python" -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+"$env/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt \
     cloudpickle msgspec numpy scipy sqlalchemy 'psycopg[binary]' optuna pyyaml typer rich filelock threadpoolctl hypothesis pytest \
     pytest-timeout
 "$env/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --editable .

@@ -9,7 +9,7 @@ trap 'rm -rf "$work"' EXIT
 "$python" -m venv "$work/env"
 pip() { "$work/env/bin/python" -m pip --quiet --disable-pip-version-check "$@"; }
 pip wheel --no-deps --wheel-dir "$work" "$root"
-pip install --constraint "$root/constraints.txt" "$work"/naslab-*.whl
+pip install --no-compile --constraint "$root/constraints.txt" "$work"/naslab-*.whl
 cd "$work"
 "$work/env/bin/naslab" spaces --json | grep -q mixed_cifar
 "$work/env/bin/naslab" cost efficientnet_b0 --json | grep -q 385814752

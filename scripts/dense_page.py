@@ -17,12 +17,12 @@ HEAD = """\
 # Detection and segmentation on backbones of equal macs
 
 Scenes of Fashion-MNIST articles on textured canvases (`scripts/make_scenes.py`); those of the test are made of test
-articles. Four backbones of equal macs (their classifiers not counted as nothing but pooling goes before them): `found`
-by a search on Fashion-MNIST's classes (`space.yaml`), `rescaled`, a network of that search of half the macs brought to
-them in depth and width by compound scaling, ResNet-18 narrowed, and MobileNetV2, whose macs are the budget. Each
-learned Fashion-MNIST's classes once before (`pretrained`) or nothing (`scratch`); all else is alike. In per cent, mean
-and standard error over seeds. The difference is that of equal seeds; its error does not hold that of another training
-on Fashion-MNIST.
+articles. Four backbones of equal macs, with nothing but pooling before their classifiers: `found`, the best of a search
+on Fashion-MNIST's classes (`space.yaml`), widened to the budget; `rescaled`, the best of that search within half of it,
+brought to it in depth and width by compound scaling; ResNet-18 narrowed; and MobileNetV2, whose macs are the budget.
+Each learned Fashion-MNIST's classes once before (`pretrained`) or nothing (`scratch`); all else is alike. In per cent,
+mean and standard error over seeds. The difference is that of equal seeds; its error does not hold that of another
+training on Fashion-MNIST.
 """
 
 

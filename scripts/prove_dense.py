@@ -4,11 +4,13 @@
     python scripts/prove_dense.py detection --scenes scenes --work work --out results/detection --epochs 12 --seeds 3
     python scripts/prove_dense.py segmentation --scenes scenes --work work --out results/detection --epochs 12 --seeds 3
 
-The backbones: one that a search found on Fashion-MNIST, a smaller one of that search brought to the same macs by
-compound scaling, ResNet-18 and MobileNetV2 (the budget). Each is trained on Fashion-MNIST's classes once and begins a
-detector (Faster R-CNN) or a segmenter (U-Net) with these weights, or from nothing, otherwise alike. `--known NAME=FILE`
-adds a network of the zoo with released weights against the same one from nothing, at its own macs. A row is kept as a
-training ends in `--out`, weights in `--work`; what is there is not done again, and README.md is written anew.
+The backbones: one that a search found on Fashion-MNIST, widened to the budget, a smaller one of that search brought to
+it by compound scaling, ResNet-18 narrowed, and MobileNetV2, whose macs are the budget. Each is trained on
+Fashion-MNIST's classes once and begins a detector (Faster R-CNN) or a segmenter (U-Net) with these weights, or from
+nothing, otherwise alike. `--known NAME=FILE` adds a network of the zoo with released weights against the same one from
+nothing, at its own macs. A row is kept as a training ends in `--out`, weights in `--work`; what is there is not done
+again, and README.md is written anew. `--seeds 0` makes backbones and weights alone; several processes may then share
+the work (`--backbones`).
 """
 
 from __future__ import annotations
@@ -48,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Train what is missing of a task, and write the page after every row."""
     given = parsed(arguments)
     table = Table(given.out / "rows.jsonl")
-    table.row(f"{given.task} run", lambda: {"run": given.task, "told": told_of_run()})
+    table.row(f"{given.task} run", lambda: {"run": given.task, "told": told_of_run()}, is_wanted=True)
     compared = list(backbones(given, table))
     for seed in range(given.seeds):
         for backbone in compared:
@@ -97,7 +99,7 @@ def networks(given: argparse.Namespace, table: Table) -> dict[str, ArchSpec]:
     reference = at_side(naslab.model("mobilenet_v2"), given.side)
     budget = cost(reference).macs
     made: dict[str, Callable[[], ArchSpec]] = {
-        "found": lambda: found(given, table, budget, budget),
+        "found": lambda: scaled(found(given, table, budget, budget), budget, WIDTH),
         "rescaled": lambda: scaled(found(given, table, budget, budget / 2), budget, DEPTH_AND_WIDTH),
         "resnet18": lambda: scaled(at_side(naslab.model("resnet18"), given.side), budget, WIDTH),
         "mobilenet_v2": lambda: reference,

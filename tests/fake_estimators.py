@@ -49,12 +49,14 @@ def meeting_candidates(folder: Path) -> list[Candidate]:
 class Scripted(msgspec.Struct, frozen=True):
     """Does what the candidate's origin says; every run and every preparation leaves a file in `folder`.
 
-    Trials from `holds_from` on wait for the file `go`, preparations for the file `prepare_until` where it is named.
+    Trials from `holds_from` on wait for the file `go`, those from the number of a gate in `gates` on for its file, and
+    preparations for the file `prepare_until` where it is named.
     """
 
     folder: str
     holds_from: int | None = None
     prepare_until: str = ""
+    gates: tuple[tuple[int, str], ...] = ()
 
     def prepare(self, bench: Workbench) -> None:
         self.prepare_as(note_run(Path(self.folder), PREPARATION), bench)
@@ -69,6 +71,9 @@ class Scripted(msgspec.Struct, frozen=True):
         run = note_run(Path(self.folder), candidate.trial)
         if self.holds_from is not None and candidate.trial >= self.holds_from:
             wait_for(Path(self.folder, "go"))
+        for first, name in self.gates:
+            if candidate.trial >= first:
+                wait_for(Path(self.folder, name))
         kind = candidate.origin.get("kind", "good")
         if kind == "dies" or (kind == "dies_once" and run == 1):
             print("last words", file=sys.stderr, flush=True)
@@ -147,6 +152,15 @@ class NoData(msgspec.Struct, frozen=True):
 
     def estimate(self, candidate: Candidate, bench: Workbench) -> Estimate:
         raise AssertionError("never prepared")
+
+
+class NeedsData(Scripted, frozen=True):
+    """One whose data are not there where NASLAB_DATA is `/nowhere`."""
+
+    def prepare(self, bench: Workbench) -> None:
+        if os.environ.get("NASLAB_DATA") == "/nowhere":
+            raise DataError("no folder /nowhere; set --data-dir")
+        super().prepare(bench)
 
 
 class BrokenPreparation(msgspec.Struct, frozen=True):

@@ -14,17 +14,35 @@ def several_nodes(num_cpus: Sequence[int]) -> Iterator[Any]:
     """A cluster with a node for each number of CPUs, as `ray.cluster_utils.Cluster`."""
     from ray.cluster_utils import Cluster
 
-    from naslab.execution.ray_connection import unhurried
-
     cluster = Cluster()
     try:
-        with unhurried():
-            for cpus in num_cpus:
-                cluster.add_node(wait=False, num_cpus=cpus, object_store_memory=80 * 2**20, include_dashboard=False)
-            cluster.wait_for_nodes(timeout=HANG_SECONDS)
+        for cpus in num_cpus:
+            add_node(cluster, cpus)
+        wait_for_nodes(cluster)
         yield cluster
     finally:
         cluster.shutdown()  # type: ignore[no-untyped-call]
+
+
+def add_node(cluster: Any, num_cpus: int, **settings: Any) -> Any:
+    """Start a node, of which nothing is waited for; `settings` are those of Ray, as `node_name` and `env_vars`."""
+    from naslab.execution.ray_connection import STARTS, unhurried
+
+    own = {"object_store_memory": 80 * 2**20, "include_dashboard": False}
+    for left in reversed(range(STARTS)):
+        try:
+            with unhurried():
+                return cluster.add_node(wait=False, num_cpus=num_cpus, **own, **settings)
+        except Exception as error:  # of a node that ended itself, for its agent was slow to start
+            if not left or "timed out during startup" not in str(error):
+                raise
+    raise AssertionError
+
+
+def wait_for_nodes(cluster: Any) -> None:
+    """Wait until every node that was started has joined."""
+    if cluster.list_all_nodes():
+        cluster.wait_for_nodes(timeout=HANG_SECONDS)
 
 
 @contextmanager

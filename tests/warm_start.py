@@ -1,9 +1,9 @@
 """Python processes that start from one that has the large libraries loaded: importing torch takes seconds of each.
 
 A process of its own loads them and runs nothing. Whoever asks gets a fork of it with the descriptors, environment,
-arguments and folder that a new interpreter would have been given, and naslab is imported in the fork as anywhere else.
-What depends on how an interpreter starts (variables that a C library reads then, `/proc/PID/environ`, modules that are
-not loaded) is tested with `subprocess.Popen` itself.
+arguments, cores and folder that a new interpreter would have been given, and naslab is imported in the fork as anywhere
+else. What depends on how an interpreter starts (variables that a C library reads then, `/proc/PID/environ`, modules
+that are not loaded) is tested with `subprocess.Popen` itself.
 """
 
 from __future__ import annotations
@@ -68,6 +68,7 @@ class Popen(subprocess.Popen[Any]):
             "environment": {**(os.environ if env is None else env), ADDRESS: server()},
             "folder": os.fspath(cwd) if cwd is not None else os.getcwd(),
             "session": start_new_session,
+            "cores": sorted(os.sched_getaffinity(0)),
         }
         with tempfile.TemporaryFile() as file, theirs, socket.socket(socket.AF_UNIX) as asking:
             file.write(json.dumps(request).encode())
@@ -249,7 +250,8 @@ def run_forked(request: dict[str, Any], descriptors: list[int], asked: socket.so
 
 
 def become(request: dict[str, Any], descriptors: list[int]) -> None:
-    """Take descriptors, signals, environment and folder as a new interpreter would find them."""
+    """Take descriptors, signals, cores, environment and folder as a new interpreter would find them."""
+    os.sched_setaffinity(0, request["cores"])
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     if request["session"]:

@@ -91,6 +91,19 @@ def choices_of(table: FrontTable, limits: Sequence[Limit] = ()) -> ChoiceTable |
     return ChoiceTable(along, goal.metric, alike, tuple(takes), is_tested)
 
 
+def told(takes: Sequence[Take]) -> list[tuple[int, str]]:
+    """The networks of `takes`, each trial with a sentence; budgets of one reason are one sentence.
+
+    >>> told([Take(3, "≤2M", "macs up to 2,000,000: the best"), Take(3, "≤1M", "macs up to 1,000,000: the best")])
+    [(3, 'macs up to 2,000,000 and macs up to 1,000,000: the best')]
+    """
+    budgets: dict[tuple[int, str], list[str]] = {}
+    for each in takes:
+        budget, _, why = each.words.partition(": ")
+        budgets.setdefault((each.trial, why), []).append(budget)
+    return [(trial, f"{' and '.join(each)}: {why}") for (trial, why), each in budgets.items()]
+
+
 def knee(front: Sequence[tuple[float, float]]) -> int | None:
     """The index of the knee of a front of (cost, score) by rising cost: the farthest above the line between its ends.
 

@@ -239,7 +239,8 @@ def _untried(
     every = catalogue.described([*mutants, *(standing[index] for index in spread)])
     rows = np.flatnonzero(every.is_unseen(seen))
     genomes = [every.genomes[row] for row in rows]
-    return Candidates(genomes, [str(row) for row in rows], every.inputs[rows], every.known_losses[rows])
+    names = [str(row) for row in rows]
+    return Candidates(genomes, names, every.inputs[rows], every.known_losses[rows], every.features[rows])
 
 
 def _volume(losses: Matrix, reference: ReferencePoint) -> float:

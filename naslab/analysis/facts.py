@@ -8,13 +8,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from naslab.analysis.ranking import has_trained, ranking_words
 from naslab.analysis.study import StudyView
 from naslab.errors import counted
 from naslab.ledger.record import MergedStudy, RunRecord, StudyRecord
+from naslab.metrics import COST_METRICS
 from naslab.passwords import without_passwords
+from naslab.strategies.domain import cost_features
 from naslab.strategies.foreseen_limits import ForeseenLimit
+from naslab.strategies.registry import PER_SECOND
+from naslab.strategies.training_seconds import TrainingSeconds
 from naslab.study.data_choice import OWN_DATA
 from naslab.study.problem import Problem
 
@@ -53,6 +58,8 @@ def facts(view: StudyView) -> FactTable:
         Fact("search", "space", problem.space.name or "of its own"),
         Fact("search", "objectives", ", ".join(_direction(each.metric, each.maximise) for each in problem.objectives)),
         Fact("search", "limits", ", ".join(map(str, (*problem.limits, *problem.measured_limits))) or "none"),
+        *([Fact("search", "preferred", ", ".join(map(str, problem.preferences)))] if problem.preferences else []),
+        *([Fact("search", "seconds of trainings", seconds_words(view))] if record.strategy in PER_SECOND else []),
         *(Fact("search", metric, words) for metric, words in foreseen_words(view).items()),
         *([] if record.stop_early is None else [Fact("search", "stopped early", f"at {100 * record.stop_early:g} %")]),
         *([Fact("search", "weights", "inherited")] if record.inherit else []),
@@ -96,6 +103,15 @@ def foreseen_words(view: StudyView) -> dict[str, str]:
             )
         told[each.limit.metric] = words
     return told
+
+
+def seconds_words(view: StudyView) -> str:
+    """How well costs tell how long the trainings of `view` took, all at the lowest fidelity."""
+    done = [each for each in view.outcomes if each.is_complete and each.candidate.role == "search"]
+    lowest = min((each.candidate.fidelity.epochs for each in done), default=0)
+    done = [each for each in done if each.candidate.fidelity.epochs == lowest]
+    features = np.array([cost_features(each.candidate.cost) for each in done]).reshape(len(done), len(COST_METRICS))
+    return TrainingSeconds.learned(features, [each.estimate.wall_seconds for each in done]).words
 
 
 def _own_code(record: StudyRecord) -> list[Fact]:

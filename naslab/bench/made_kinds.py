@@ -5,6 +5,8 @@
 | `collapsed` | `accuracy` with a long bad tail, one network in 25 collapsed to chance, and the noise of one seed |
 | `uneven_noise` | `accuracy` whose noise is large for bad networks and small for good ones |
 | `measured` | `accuracy` and a `latency_ms` that is measured: half of it is told by macs, half by what no cost says |
+| `three` | the same and macs, which are known before training |
+| `four` | the same and params, which are known, too, and half told by macs |
 
 Each is drawn from a made-up table of knobs (`make_table`) by a seed of its own.
 """
@@ -19,12 +21,13 @@ from numpy.typing import NDArray
 from naslab.bench.made_table import make_scores, make_table
 from naslab.bench.table import TableDomain
 from naslab.errors import UnknownNameError
-from naslab.metrics import ACCURACY, LATENCY, MACS
+from naslab.metrics import ACCURACY, LATENCY, MACS, PARAMS
 from naslab.study.problem import Objective
 
 Vector = NDArray[np.float64]
 
 CHANCE, CEILING = 1.0, 62.0
+COSTS = (MACS.name, PARAMS.name)
 COLLAPSED_EVERY = 25
 
 
@@ -42,7 +45,10 @@ def make_kind(kind: str, seed: int = 0) -> TableDomain:
     return TableDomain(
         base.space,
         np.stack(list(columns.values()), axis=1),
-        features=np.log(base.losses[:, 1:]),
+        is_known=[name in COSTS for name in columns],
+        features=np.log(
+            np.column_stack([base.losses[:, 1], *(columns[name] for name in columns if name == PARAMS.name)])
+        ),
         objectives=[Objective(metric=name, maximise=name == ACCURACY.name) for name in columns],
         durations=base.durations,
     )
@@ -74,8 +80,21 @@ def _measured(base: TableDomain, rng: np.random.Generator) -> dict[str, Vector]:
     return {ACCURACY.name: -accuracy, LATENCY.name: latency}
 
 
+def _three(base: TableDomain, rng: np.random.Generator) -> dict[str, Vector]:
+    return {**_measured(base, rng), MACS.name: base.losses[:, 1]}
+
+
+def _four(base: TableDomain, rng: np.random.Generator) -> dict[str, Vector]:
+    told = np.log(base.losses[:, 1])
+    own = make_scores(base.space.knobs, base.space.keys, rng)
+    params = 1e6 * np.exp(0.5 * ((told - told.mean()) / told.std() + own))
+    return {**_three(base, rng), PARAMS.name: params}
+
+
 KINDS: dict[str, Callable[[TableDomain, np.random.Generator], dict[str, Vector]]] = {
     "collapsed": _collapsed,
     "uneven_noise": _uneven_noise,
     "measured": _measured,
+    "three": _three,
+    "four": _four,
 }

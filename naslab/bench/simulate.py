@@ -103,7 +103,8 @@ def _start(
 def _result(domain: TableDomain, job: _Job) -> Observation:
     """What the strategy is told of a training that is over."""
     observation = domain.look_up(domain.space.genome(job.row), job.noise)
-    told = msgspec.structs.replace(observation, origin=job.origin, trial=job.ask)
+    seconds = job.finished - job.started
+    told = msgspec.structs.replace(observation, origin=job.origin, trial=job.ask, seconds=seconds)
     return msgspec.structs.replace(told, losses=None) if job.has_failed else told
 
 

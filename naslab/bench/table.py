@@ -113,7 +113,8 @@ class TableDomain:
     where rows are one network; a row's own number by default. `reference`: losses that count as worthless, shape
     (objectives,); the table's worst by default. `objectives`: what the losses are of. `durations`: how long each row's
     training takes, shape (rows,), in any unit; kept as multiples of their mean, all alike by default. `prior` are
-    scores of rows by cheap estimators. Raises `DataError` where there are not as many losses as rows.
+    scores of rows by cheap estimators, `preferred` the losses that are preferred at most, shape (objectives,), NaN
+    where none is. Raises `DataError` where there are not as many losses as rows.
     """
 
     def __init__(
@@ -127,6 +128,7 @@ class TableDomain:
         objectives: Sequence[Objective] = (),
         durations: NDArray[np.float64] | None = None,
         prior: Prior | None = None,
+        preferred: NDArray[np.float64] | None = None,
     ) -> None:
         if len(losses) != space.size():
             raise DataError(f"a table of {counted(space.size(), 'row')} needs as many losses, got {len(losses)}")
@@ -140,6 +142,7 @@ class TableDomain:
         )
         self.durations = np.ones(len(losses)) if durations is None else durations / durations.mean()
         self.prior = prior
+        self.preferred = preferred
         self._features = np.zeros((len(losses), 0)) if features is None else features
 
     @property

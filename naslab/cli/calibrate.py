@@ -139,8 +139,7 @@ def calibrate_latency(
         raise SpecError("out", "--target writes what it learned: name a file, as --out latency.json")
 
     def told(done: int, total: int) -> None:
-        if done % max(1, total // 10) == 0:
-            say(f"  {done} of {total}")
+        say(f"  {done} of {total}")
 
     model = run(space, target, out, known=known, sample=sample, seed=seed, on_network=told)
     judged = model.judged

@@ -48,9 +48,10 @@ def export(
 ) -> None:
     """Write a network as one Python file that needs torch alone, and as one ONNX file where asked.
 
-    Where the data are known (a folder of naslab train, a study, --dataset) both take images as they are, uint8 or float
-    from 0 to 255, and the ONNX file holds class names and facts. ONNX Runtime has checked it. A detector or segmenter
-    (a folder of naslab train --task detection, say) becomes an ONNX file with its heads.
+    Where the data are known (a folder of naslab train, a study, --dataset) both take images as they are, from 0 to 255:
+    the Python file uint8 or float, the ONNX file the type of --pixels. The ONNX file holds class names and facts; ONNX
+    Runtime has checked it. A detector or segmenter (a folder of naslab train --task detection, say) becomes an ONNX
+    file with its heads.
 
     Example: naslab export trained --out network.py --onnx network.onnx
 

@@ -57,6 +57,12 @@ def _strategies() -> Iterable[str]:
     return strategy_names()
 
 
+def _with_preferences() -> Iterable[str]:
+    from naslab.strategies.registry import WITH_PREFERENCES
+
+    return WITH_PREFERENCES
+
+
 def _estimators() -> Iterable[str]:
     from naslab.estimators.named import estimator_names
 
@@ -127,6 +133,7 @@ def _targets() -> Iterable[str]:
 
 REGISTRIES: dict[str, Callable[[], Iterable[str]]] = {
     "strategies": _strategies,
+    "with_preferences": _with_preferences,
     "estimators": _estimators,
     "recipes": _recipes,
     "datasets": _datasets,

@@ -142,6 +142,7 @@ NEEDS: dict[str, dict[str, Need]] = {
             "objectives",
             "limit",
             "operators",
+            "prefer",
             "seed",
             "dataset",
             "max_images",

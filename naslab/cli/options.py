@@ -23,6 +23,18 @@ def search_option(name: str, *declarations: str, of: str = "", **rules: Any) -> 
     return typer.Option(*declarations, help=told.parts(of or name)[name], rich_help_panel=told.panel, **rules)
 
 
+def count_or_auto(text: str) -> int | Literal["auto"]:
+    """A number of workers, or `auto`. Raises `typer.BadParameter` for anything else."""
+    from naslab.reading import whole_number
+
+    if text == "auto":
+        return "auto"
+    number = whole_number(text)
+    if number is None:
+        raise typer.BadParameter(f"must be a whole number or 'auto', got '{shown(text)}'")
+    return number
+
+
 MODEL_HELP = (
     "A zoo name, an architecture file, a folder of naslab train, STUDY:TRIAL, STUDY:best, or STUDY:best@LIMITS as "
     "'mystudy:best@macs<=5M,accuracy>=90'."
@@ -80,7 +92,7 @@ DeviceOption = Annotated[str, typer.Option(help="A torch device, or auto.", rich
 
 SearchExecutorOption = Annotated[Literal["local", "ray", "ledger"], search_option("executor", of="workers")]
 ExecutorOption = Annotated[Literal["local", "ray"], search_option("executor", of="workers")]
-WorkersOption = Annotated[int | None, search_option("workers", min=1)]
+WorkersOption = Annotated[Any, search_option("workers", parser=count_or_auto, metavar="NUMBER|auto")]
 GpusOption = Annotated[float | None, search_option("gpus_per_worker", of="workers", min=0, max=1)]
 RayAddressOption = Annotated[str | None, search_option("ray_address", of="workers")]
 TimeoutOption = Annotated[float | None, search_option("timeout", of="workers")]
@@ -96,7 +108,7 @@ OutOption = Annotated[
 
 def workers_of(
     executor: Literal["local", "ray", "ledger"],
-    workers: int | None,
+    workers: int | Literal["auto"] | None,
     gpus_per_worker: float | None,
     ray_address: str | None,
     timeout: float | None,

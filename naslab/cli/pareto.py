@@ -113,6 +113,8 @@ def print_front(table: FrontTable, title: str, more: Sequence[str] = (), takes: 
 
     `takes` are the networks to take, told below it.
     """
+    from naslab.analysis.choice import told
+
     metrics = [objective.metric for objective in table.objectives]
     others = [name for name in (*(row.name for row in SHOWN_METRICS), *more) if name not in metrics]
     if not any(math.isfinite(point.value(ACCURACY.name)) for point in table.points):
@@ -131,8 +133,8 @@ def print_front(table: FrontTable, title: str, more: Sequence[str] = (), takes: 
     )
     corner = ", ".join(f"{metric} {value:g}" for metric, value in zip(metrics, table.reference.values, strict=True))
     tell(f"hypervolume {100 * table.hypervolume_share:.2f} % of the box between {corner} and the ideal")
-    for each in takes:
-        tell(f"take trial {each.trial}: {each.words}")
+    for trial, words in told(takes):
+        tell(f"take trial {trial}: {words}")
     if table.num_lower:
         tell(
             f"{counted(table.num_lower, 'network')} stayed below {counted(table.points[0].epochs, 'epoch')} and "

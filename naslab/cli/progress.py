@@ -28,6 +28,7 @@ from naslab.execution.events import (
     Event,
     Interrupted,
     LinePrinted,
+    NodeChanged,
     PriorScored,
     Resumed,
     SpaceExhausted,
@@ -128,6 +129,8 @@ class Display:
             self._training[event.candidate.trial] = _of_epoch(event.epoch)
         if isinstance(event, LinePrinted):
             return printed_line(event)
+        if isinstance(event, NodeChanged):
+            return event.text
         if isinstance(event, TrialRetried):
             return f"trial {event.candidate.trial}: {event.failure.message}; it runs once more"
         if isinstance(event, TrialFinished):
@@ -250,6 +253,7 @@ def _what(event: StudyOpened) -> str:
         goals,
         *problem.limits,
         *problem.measured_limits,
+        *(f"preferred {each}" for each in problem.preferences),
     )
     return ", ".join(map(str, words))
 

@@ -44,6 +44,7 @@ def search(
     objectives: Annotated[str | None, search_option("objectives", show_default="accuracy,macs")] = None,
     limit: Annotated[list[str] | None, search_option("limit", of="limits")] = None,
     operators: Annotated[str | None, search_option("operators", of="limits")] = None,
+    prefer: Annotated[list[str] | None, search_option("prefer")] = None,
     seed: Annotated[int, search_option("seed", min=0)] = 0,
     deterministic: Annotated[bool, search_option("deterministic", "--deterministic")] = False,
     dataset: DatasetOption = None,
@@ -98,6 +99,7 @@ def search(
     """
     from naslab.analysis.facts import foreseen_words
     from naslab.analysis.latency_load import disturbed_words
+    from naslab.analysis.preferred_part import num_preferred, preferred_words
     from naslab.analysis.prior import prior_table, prior_words
     from naslab.cli.pareto import front_rows, print_front
     from naslab.cli.progress import Display
@@ -129,6 +131,7 @@ def search(
             epochs=epochs,
             objectives=None if objectives is None else [each.strip() for each in objectives.split(",") if each.strip()],
             limits=(*(limit or ()), *([] if operators is None else [operators_limit(operators)])),
+            prefer=prefer,
             workers=workers_of(executor, workers, gpus_per_worker, ray_address, timeout, memory),
             ledger=ledger,
             study=study,
@@ -156,6 +159,8 @@ def search(
     ranked = prior_table(view)
     for line in () if ranked is None else prior_words(ranked):
         say(line)
+    if preferred := preferred_words(table, view.problem.preferences):
+        say(preferred)
     for metric, words in foreseen_words(view).items():
         say(f"{metric}: {words}")
     if json:
@@ -170,6 +175,7 @@ def search(
                 "failed": len(view.outcomes) - complete - infeasible,
                 "infeasible": infeasible,
                 **({} if ranked is None else {"prior": ranked}),
+                **({"preferred": num_preferred(table, view.problem.preferences)} if preferred else {}),
                 **front_rows(view, table),
             }
         )
@@ -207,7 +213,7 @@ def data_choice(
         raise typer.BadParameter(f"--validation must be between 0 and 1, got {validation}")
     if channels not in (None, 1, 3):
         raise typer.BadParameter(f"--channels must be 1 (grey) or 3 (coloured), got {channels}")
-    from naslab.study.data_choice import DataChoice
+    from naslab.study.data_choice import VALIDATION_FRACTION, DataChoice
 
     return DataChoice(
         name=dataset,
@@ -216,5 +222,5 @@ def data_choice(
         skip_unreadable=skip_unreadable,
         channels=channels,  # type: ignore[arg-type]
         task=task,
-        **({} if validation is None else {"validation_fraction": validation}),
+        validation_fraction=VALIDATION_FRACTION if validation is None else validation,
     )

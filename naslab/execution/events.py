@@ -90,6 +90,12 @@ class LinePrinted(msgspec.Struct, frozen=True):
     text: str
 
 
+class NodeChanged(msgspec.Struct, frozen=True):
+    """A line of `text` about a machine of a cluster: it joined, left, is left out and why, or its clock is off."""
+
+    text: str
+
+
 class TrialRetried(msgspec.Struct, frozen=True):
     """A candidate's worker died; the candidate runs once more."""
 
@@ -141,6 +147,7 @@ Event = (
     | TrialTaken
     | EpochEnded
     | LinePrinted
+    | NodeChanged
     | TrialRetried
     | TrialFinished
     | SpaceExhausted

@@ -37,7 +37,13 @@ class Printed(NamedTuple):
     text: str
 
 
-Happened: TypeAlias = Taken | EpochDone | Printed | Finished
+class NodeNoted(NamedTuple):
+    """A line of `text` about a machine of a cluster: it joined, left, is left out and why, or its clock is off."""
+
+    text: str
+
+
+Happened: TypeAlias = Taken | EpochDone | Printed | Finished | NodeNoted
 """What an executor reports."""
 
 
@@ -72,13 +78,14 @@ class Executor(Protocol):
 
     @property
     def num_slots(self) -> int:
-        """How many candidates are estimated at once; does not change."""
+        """How many candidates are estimated at once, at least one; may change where machines join and leave."""
         ...
 
     def submit(self, candidate: Candidate) -> None:
         """Start `candidate` in a free slot, without waiting for a worker; at most `num_slots` may be in flight.
 
-        The slot is free again as soon as `wait` has given the candidate back. One that came back may be submitted anew.
+        The slot is free again as soon as `wait` has given the candidate back. One that came back may be submitted anew,
+        also where its slot is gone: it waits for the next one.
         """
         ...
 

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from naslab.pareto import crowding_distance, hypervolume_contributions, non_dominated_ranks
+from naslab.strategies.preferences import preferred_losses, ranked_behind
 from naslab.study.outcome import Outcome
-from naslab.study.problem import Objective
+from naslab.study.problem import Limit, Objective
 
 MOST_FOR_VOLUME = 3
 """Objectives up to which hypervolume contributions break ties; with more they cost more than a decision is worth."""
@@ -25,19 +26,25 @@ def may_go_on(outcome: Outcome, objectives: Sequence[Objective]) -> bool:
     return outcome.is_complete and is_measured and not was_stopped
 
 
-def best_to_promote(outcomes: Sequence[Outcome], objectives: Sequence[Objective]) -> list[Outcome]:
+def best_to_promote(
+    outcomes: Sequence[Outcome], objectives: Sequence[Objective], preferences: Sequence[Limit] = ()
+) -> list[Outcome]:
     """The outcomes that may go on, best first; a function of the outcomes, whatever their order.
 
     Asynchronous successive halving in several objectives (MO-ASHA, Schmucker et al. 2021, arXiv 2106.12639) promotes by
     non-dominated rank (Deb et al. 2002) and within a rank by a second criterion. Here that is the hypervolume that a
     network alone contributes (Beume et al. 2007, SMS-EMOA), each objective scaled to the rank's range, or crowding
     distance where there are more than three objectives; then age. One objective is its own order. Objectives may be
-    described or measured, on the rung, by naslab's training or a user's.
+    described or measured, on the rung, by naslab's training or a user's. With `preferences` networks within them come
+    first, then those that lie nearest.
     """
     able = sorted((each for each in outcomes if may_go_on(each, objectives)), key=lambda each: each.candidate.trial)
     if not able:
         return []
     losses = np.array([[goal.loss(each.value(goal.metric)) for goal in objectives] for each in able], dtype=np.float64)
+    preferred = preferred_losses(objectives, preferences)
+    if preferred is not None:
+        losses = ranked_behind(losses, preferred)
     if losses.shape[1] == 1:
         return [able[index] for index in np.argsort(losses[:, 0], kind="stable")]
     ranks = non_dominated_ranks(losses)

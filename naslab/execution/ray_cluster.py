@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import os
 import queue
+import socket
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any, Self
@@ -16,28 +18,35 @@ import cloudpickle
 import ray
 from ray.exceptions import RayActorError, RayError, TaskUnschedulableError
 
-from naslab.errors import DeviceError, WorkerError
+from naslab.errors import DeviceError, VersionError, WorkerError
 from naslab.estimators.estimator import Estimator
 from naslab.execution.admission import MemoryModel
-from naslab.execution.executor import Happened
+from naslab.execution.executor import Happened, NodeNoted
 from naslab.execution.local import WORKER_SETTINGS, count_cores
 from naslab.execution.ray_connection import connected
+from naslab.execution.ray_nodes import ClusterNode, NodeWatch, Share, other_version_words
 from naslab.execution.worker import Done, Message, Placement, Ready, Refused, Said, Worker, load_worker
 from naslab.execution.worker_pool import WorkerPool
+from naslab.provenance import installed_versions
 from naslab.study.outcome import Candidate, Failure
 
 
 class RayExecutor:
     """`num_workers` Ray actors that estimate one candidate each with `estimator`, on every node of a cluster.
 
+    With `None` there are as many as the cluster has room for, while nodes join and leave. A node of another version of
+    naslab or torch than this one is left out, as is one on which a worker cannot be prepared, of data that are not
+    there say; what is told of nodes comes from `wait`.
+
     `address` is an existing cluster's (`host:port`, `auto`); without it one is started on this machine and ends with
     the run. A candidate that takes longer than `timeout_seconds` fails as `timed_out`, one that takes more than
     `memory_bytes` beside the idle worker as `out_of_memory`. With a `memory` model candidates
     train at once on one device only where they are predicted to fit it together. `gpus_per_worker` may be a fraction, 0
     keeps to the CPU, `None` shares out the GPUs that there are. `cpus_per_worker` is what each actor reserves and the
-    threads that it computes with, by default its share of the cluster's. An actor that is lost, with its node or alone,
+    threads that it computes with, by default its share of the cluster's, or one where `num_workers` is `None`.
+    An actor that is lost, with its node or alone,
     is replaced where there is room, at once or when there is. Raises `WorkerError` for less than one worker, and on
-    entering where no cluster answers.
+    entering where no cluster answers or none of its nodes can work.
 
     >>> RayExecutor(estimator, num_workers=8, gpus_per_worker=0.5, address="auto").num_slots  # doctest: +SKIP
     8
@@ -46,7 +55,7 @@ class RayExecutor:
     def __init__(
         self,
         estimator: Estimator,
-        num_workers: int = 1,
+        num_workers: int | None = 1,
         device: str = "auto",
         gpus_per_worker: float | None = None,
         cpus_per_worker: int | None = None,
@@ -55,9 +64,9 @@ class RayExecutor:
         memory: MemoryModel | None = None,
         memory_bytes: int | None = None,
     ) -> None:
-        if num_workers < 1:
+        if num_workers is not None and num_workers < 1:
             raise WorkerError(f"num_workers: must be at least 1, got {num_workers}")
-        self.num_slots = num_workers
+        self._num_workers = num_workers
         self._payload = cloudpickle.dumps(estimator)
         self._device = device
         self._gpus_per_worker = gpus_per_worker
@@ -66,24 +75,36 @@ class RayExecutor:
         self._timeout_seconds = timeout_seconds
         self._memory = memory
         self._memory_bytes = memory_bytes
-        self._hosts: list[ActorHost] = []
+        self._nodes = NodeWatch()
+        self._noted: list[str] = []
+        self._num_made = 0
+        self._share = Share(1, 0.0)
         self._pool: WorkerPool | None = None
         self._to_leave = ExitStack()
+
+    @property
+    def num_slots(self) -> int:
+        if self._num_workers is not None:
+            return self._num_workers
+        return 1 if self._pool is None else max(1, len(self._pool.hosts))
 
     def submit(self, candidate: Candidate) -> None:
         self._entered().submit(candidate)
 
     def wait(self, timeout: float) -> Sequence[Happened]:
-        return self._entered().wait(timeout)
+        self._follow_nodes()
+        noted, self._noted = self._noted, []
+        return [*map(NodeNoted, noted), *self._entered().wait(0.0 if noted else timeout)]
 
     def __enter__(self) -> Self:
-        cpus_wanted = self.num_slots * (self._cpus_per_worker or 1)
+        cpus_wanted = (self._num_workers or 1) * (self._cpus_per_worker or 1)
         with ExitStack() as entered:
             entered.enter_context(connected(self._address, max(count_cores(), cpus_wanted)))
-            self._hosts = self._make_hosts()
-            self._pool = WorkerPool(self._hosts, self._watch, self._timeout_seconds, self._memory)
+            self._noted += self._nodes.begin()
+            self._share = self._share_of_nodes(list(self._nodes.usable.values()))
+            self._pool = WorkerPool([], self._watch, self._timeout_seconds, self._memory, self._leaves_node)
             entered.callback(self._pool.end)
-            self._pool.start()
+            self._pool.resize(self._num_wanted(), self._make_host)
             self._to_leave = entered.pop_all()
         return self
 
@@ -91,32 +112,69 @@ class RayExecutor:
         self._pool = None
         self._to_leave.close()
 
-    def _make_hosts(self) -> list[ActorHost]:
-        """A host for each worker, with its share of the cluster."""
-        resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
-        gpus = share_of_gpus(self._device, self._gpus_per_worker, self.num_slots, resources.get("GPU", 0.0))
-        cpus = self._cpus_per_worker or max(1, int(resources.get("CPU", 1.0)) // self.num_slots)
-        device = self._device if gpus else "cpu"
-        placements = [
-            Placement(f"worker-{number}", 0, device, None, cpus, self._memory_bytes) for number in range(self.num_slots)
-        ]
-        return [ActorHost(placement, self._payload, gpus) for placement in placements]
+    def _share_of_nodes(self, nodes: Sequence[ClusterNode]) -> Share:
+        """What each worker reserves of `nodes`: the same everywhere and throughout the run."""
+        num_gpus = sum(node.gpus for node in nodes)
+        num_workers = self._num_workers or max(1, int(num_gpus))
+        gpus = share_of_gpus(self._device, self._gpus_per_worker, num_workers, num_gpus)
+        if self._num_workers is not None:
+            cpus = int(sum(node.cpus for node in nodes)) // num_workers
+        else:
+            cpus = min((int(node.cpus * gpus / node.gpus) for node in nodes if node.gpus), default=1) if gpus else 1
+        return Share(self._cpus_per_worker or max(1, cpus), gpus)
+
+    def _num_wanted(self) -> int:
+        """How many workers there are to be now."""
+        if self._num_workers is not None:
+            return self._num_workers
+        return sum(self._share.workers_on(node) for node in self._nodes.usable.values())
+
+    def _make_host(self) -> ActorHost:
+        device = self._device if self._share.gpus else "cpu"
+        name, self._num_made = f"worker-{self._num_made}", self._num_made + 1
+        placement = Placement(name, 0, device, None, self._share.cpus, self._memory_bytes)
+        return ActorHost(placement, self._payload, self._share.gpus, self._nodes.placement)
+
+    def _follow_nodes(self) -> None:
+        """Take up nodes that joined and left."""
+        self._noted += self._nodes.look()
+        self._entered().resize(self._num_wanted(), self._make_host)
+
+    def _leaves_node(self, refused: Refused) -> bool:
+        """Whether the node of a worker that refused is left out, so that the next one starts elsewhere.
+
+        It is not where what is missing may be there later, as memory, nor where no other node can work.
+        """
+        if type(refused.error) is WorkerError:
+            return False
+        self._noted += self._nodes.leave_out(refused.node_id, refused.error)
+        return refused.node_id in self._nodes.left_out
 
     def _entered(self) -> WorkerPool:
         assert self._pool is not None, "the executor is not entered"
         return self._pool
 
     def _watch(self, seconds: float) -> None:
-        ray.wait([each for host in self._hosts for each in host.awaited], num_returns=1, timeout=seconds)
+        hosts = [host for host in self._entered().hosts if isinstance(host, ActorHost)]
+        awaited = [each for host in hosts for each in host.awaited]
+        if awaited:
+            ray.wait(awaited, num_returns=1, timeout=seconds)
+        else:  # no node is left, or all rest
+            time.sleep(seconds)
 
 
 class ActorHost:
-    """One actor of a cluster. What it says is awaited: a reference to its readiness, a stream for each candidate."""
+    """One actor of a cluster. What it says is awaited: a reference to its readiness, a stream for each candidate.
 
-    def __init__(self, placement: Placement, estimator: bytes, gpus: float) -> None:
+    Its `placement` says what its worker is, which loads the pickled `estimator` and takes so many `gpus`; `where` is
+    asked at each start where Ray may put it.
+    """
+
+    def __init__(self, placement: Placement, estimator: bytes, gpus: float, where: Callable[[], Any]) -> None:
         self.name = placement.name
         self._placement = placement
         self._estimator = estimator
+        self._where = where
         settings = {name: os.environ.get(name, value) for name, value in WORKER_SETTINGS.items()}
         self._options = {
             "num_cpus": placement.threads,
@@ -136,7 +194,8 @@ class ActorHost:
 
     def start(self) -> None:
         kind = ray.remote(concurrency_groups={"life": 1})(RayWorker)  # type: ignore[call-overload]
-        self._actor = kind.options(**self._options).remote(self._placement, self._estimator, sys.path)
+        options = kind.options(**self._options, scheduling_strategy=self._where())
+        self._actor = options.remote(self._placement, self._estimator, sys.path, installed_versions())
         self._life = self._actor.live.remote()
         self._answer = self._actor.prepare.remote()
 
@@ -174,13 +233,20 @@ class ActorHost:
 
 
 class RayWorker:
-    """The actor: a worker on a thread of its own, so that its epochs can be streamed while it trains."""
+    """The actor: a worker on a thread of its own, so that its epochs can be streamed while it trains.
 
-    def __init__(self, placement: Placement, estimator: bytes, search_path: list[str]) -> None:
+    The worker is as its `placement` says and loads the pickled `estimator`, whose modules may lie in a folder of the
+    driver's `search_path`. It refuses where the node has other `versions` than these, the driver's.
+    """
+
+    def __init__(
+        self, placement: Placement, estimator: bytes, search_path: list[str], versions: dict[str, str]
+    ) -> None:
         # Ray knows the driver's folder only; an estimator may come from elsewhere on the path.
         sys.path.extend(folder for folder in search_path if folder not in sys.path)
         self._placement = placement
         self._estimator = estimator
+        self._versions = versions
         self._worker: Worker | None = None
         # One thread for all: CPU thread settings and the like belong to the thread that made them.
         self._thread = ThreadPoolExecutor(1)
@@ -206,10 +272,15 @@ class RayWorker:
 
     def _prepare(self) -> Ready | Refused:
         try:
+            if words := other_version_words(f"node {socket.gethostname()}", installed_versions(), self._versions):
+                raise VersionError(words)
             self._worker = load_worker(self._estimator, self._placement)
+            answer = self._worker.prepare()
         except WorkerError as error:
-            return Refused(error)
-        return self._worker.prepare()
+            answer = Refused(error)
+        if isinstance(answer, Refused):
+            return Refused(answer.error, ray.get_runtime_context().get_node_id())
+        return answer
 
 
 def share_of_gpus(device: str, gpus_per_worker: float | None, num_workers: int, num_gpus: float) -> float:

@@ -20,6 +20,7 @@ from naslab.execution.events import (
     EpochEnded,
     Interrupted,
     LinePrinted,
+    NodeChanged,
     Observer,
     Resumed,
     SpaceExhausted,
@@ -29,7 +30,7 @@ from naslab.execution.events import (
     TrialTaken,
     ignore,
 )
-from naslab.execution.executor import EpochDone, Executor, Happened, Printed, Taken
+from naslab.execution.executor import EpochDone, Executor, Happened, NodeNoted, Printed, Taken
 from naslab.execution.source import CandidateSource, StrategySource
 from naslab.ledger.finished import finished_trials
 from naslab.ledger.ledger import Ledger
@@ -130,7 +131,7 @@ class Run:
 
     def fill(self) -> None:
         """Give every free slot a candidate: first those that an earlier run left in flight, then new ones."""
-        free = self._executor.num_slots - len(self.in_flight)
+        free = max(0, self._executor.num_slots - len(self.in_flight))
         again = [self._requeued.popleft() for _ in range(min(free, len(self._requeued)))]
         self._note_again(again)
         for candidate in again:
@@ -166,7 +167,10 @@ class Run:
                 self._ledger.start_again(self._study, [candidate.trial for candidate in again])
 
     def _handle(self, happened: Happened) -> Outcome | None:
-        """Pass on its worker, an epoch or a line; make an outcome of an estimate, or run it again after a death."""
+        """Pass on a worker, an epoch or a line; make an outcome of an estimate, or run it again after a death."""
+        if isinstance(happened, NodeNoted):
+            self._on_event(NodeChanged(happened.text))
+            return None
         candidate = happened.candidate
         if isinstance(happened, Taken):
             self._epochs.append(Taker(candidate.trial, happened.worker, happened.node, time.time()))

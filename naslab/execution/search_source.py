@@ -21,7 +21,7 @@ from naslab.metrics import ACCURACY, EVALUATION, HEADS, find_metric, is_declared
 from naslab.pareto import non_dominated_ranks
 from naslab.strategies.strategy import Strategy
 from naslab.study.outcome import Candidate, Fidelity, Outcome, ToBeat
-from naslab.study.problem import Objective, Problem
+from naslab.study.problem import Limit, Objective, Problem
 from naslab.study.rungs import Rungs
 
 LEAST_FINISHED = 5
@@ -45,7 +45,9 @@ def search_source(
     # a checkpoint that children may begin with is never done with
     forget = keep_all if record.inherit else ledger.checkpoints(record.name).discard
     begun = InheritSource(networks) if record.inherit else networks
-    source: CandidateSource = begun if rungs is None else RungSource(begun, rungs, problem.objectives, forget)
+    source: CandidateSource = begun
+    if rungs is not None:
+        source = RungSource(begun, rungs, problem.objectives, forget, problem.preferences)
     if record.stop_early is not None:
         source = EarlyStoppingSource(source, problem.objectives, Fidelity(epochs=record.epochs))
     return DeterministicSource(source) if record.deterministic else source
@@ -222,9 +224,10 @@ class RungSource:
     """The candidates of `networks` at the first of `rungs`, and the best of each rung once more at the next.
 
     A free slot goes to a promotion where one is due, from the highest rung down, and to a new network otherwise. Due
-    are the best of a rung's outcomes by `objectives` (failures count among them, and are never promoted) up to the
-    share that is kept. When the strategy's networks are used up and nothing is in flight, the best of the highest rung
-    goes on even where the share comes to less than one network, so that some network reaches the last rung.
+    are the best of a rung's outcomes by `objectives`, those within `preferences` first, up to the share that is kept
+    (failures count among them, and are never promoted). When the strategy's networks are used up and nothing is in
+    flight, the best of the highest rung goes on even where the share comes to less than one network, so that some
+    network reaches the last rung.
 
     A promotion is a trial of its own, of origin `{"operator": "promote", "from": trial}`, that starts from the
     checkpoint of that trial; where that network inherited, its `ancestor_epochs` are there too. `forget` takes the hash
@@ -239,11 +242,13 @@ class RungSource:
         rungs: Rungs,
         objectives: Sequence[Objective],
         forget: Callable[[str], None] = lambda _: None,
+        preferences: Sequence[Limit] = (),
     ) -> None:
         self._networks = networks
         self._rungs = rungs
         self._objectives = objectives
         self._forget = forget
+        self._preferences = preferences
         self._finished: list[dict[str, Outcome]] = [{} for _ in rungs.epochs]
         self._promoted: list[set[str]] = [set() for _ in rungs.epochs]
         self._num_promotions = 0
@@ -300,7 +305,7 @@ class RungSource:
         """The outcomes of a rung that may go on, best first; put in order once for each that came."""
         finished = self._finished[rung]
         if self._num_ordered[rung] != len(finished):
-            self._ordered[rung] = best_to_promote(list(finished.values()), self._objectives)
+            self._ordered[rung] = best_to_promote(list(finished.values()), self._objectives, self._preferences)
             self._num_ordered[rung] = len(finished)
         return self._ordered[rung]
 

@@ -50,9 +50,13 @@ class Ready(NamedTuple):
 
 
 class Refused(NamedTuple):
-    """A worker that cannot be prepared, and why: the run ends with this error, unless others can work."""
+    """A worker that cannot be prepared, and why: the run ends with this error, unless others can work.
+
+    `node_id` is Ray's name of its node, empty without Ray.
+    """
 
     error: NaslabError
+    node_id: str = ""
 
 
 class Said(NamedTuple):

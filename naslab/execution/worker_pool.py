@@ -92,7 +92,8 @@ class WorkerPool:
 
     `watch` blocks until a worker has something to say, or for the given seconds. A candidate that takes longer than
     `timeout_seconds` fails and its worker is replaced. With a `memory` model a candidate is started where the training
-    that it asks for fits beside those that run, and in the order of the queue.
+    that it asks for fits beside those that run, and in the order of the queue. Where a worker refused, `has_elsewhere`
+    is asked whether its host starts the next one on another machine.
     """
 
     def __init__(
@@ -101,11 +102,13 @@ class WorkerPool:
         watch: Callable[[float], None],
         timeout_seconds: float | None,
         memory: MemoryModel | None = None,
+        has_elsewhere: Callable[[Refused], bool] = lambda _: False,
     ) -> None:
         self._admission = Admission(memory)
         self._slots = [Slot(host) for host in hosts]
         self._watch = watch
         self._timeout_seconds = timeout_seconds
+        self._has_elsewhere = has_elsewhere
         self._waiting: deque[Candidate] = deque()
         self._taken: list[Taken] = []
         self._failed_starts = 0
@@ -121,10 +124,27 @@ class WorkerPool:
         for slot in self._slots:
             slot.host.end()
 
+    @property
+    def hosts(self) -> list[WorkerHost]:
+        """Where the workers run."""
+        return [slot.host for slot in self._slots]
+
+    def resize(self, num_workers: int, make_host: Callable[[], WorkerHost]) -> None:
+        """Have `num_workers` workers: new ones start in hosts that `make_host` makes, superfluous ones end.
+
+        No worker ends that is ready: those of a machine that left die by themselves, and end when they start anew.
+        """
+        while len(self._slots) < num_workers:
+            slot = Slot(make_host())
+            self._slots.append(slot)
+            slot.host.start()
+        absent = [slot for slot in self._slots if slot.ready is None]
+        for slot in absent[: len(self._slots) - num_workers]:
+            slot.host.end()
+            self._slots.remove(slot)
+
     def submit(self, candidate: Candidate) -> None:
         """Queue a candidate for the first worker that is ready and has room for it."""
-        num_taken = len(self._waiting) + sum(slot.candidate is not None for slot in self._slots)
-        assert num_taken < len(self._slots), "more candidates than slots"
         self._waiting.append(candidate)
         self._feed()
 
@@ -180,7 +200,10 @@ class WorkerPool:
         is_usable = True
         for message in slot.host.messages():
             if isinstance(message, Refused):
-                self._start_failed(slot, message.error, is_refused=True)
+                if self._has_elsewhere(message):
+                    slot.restart()
+                else:
+                    self._start_failed(slot, message.error, is_refused=True)
                 return
             if isinstance(message, Ready):
                 self._failed_starts = 0

@@ -33,19 +33,22 @@ class Workers(msgspec.Struct, frozen=True, kw_only=True):
     Of a search also candidates offered in its ledger (`ledger`), `count` at a time, to workers that join from any
     machine (`naslab worker`).
 
-    `count` defaults to one a GPU (or share of one; `packed` makes it several), else one a core. `device` is a torch
-    device name or `auto`. `gpus_per_worker` is a share of a GPU, 0 keeps to the CPU, `None` takes a GPU where there is
-    one. `address` is an existing Ray cluster's; without it one is started for the run. A candidate that takes longer
-    than `timeout_seconds` fails. One that takes more than `memory_bytes` beside its idle worker fails as out of memory:
-    of the GPU's memory where it trains on one, else of the process's own on Linux. Raises `WorkerError` for values out
-    of range.
+    `count` defaults to one a GPU (or share of one; `packed` makes it several), else one a core. With `auto` actors
+    of Ray are as many as the cluster has room for, one a GPU or share of one, else one a CPU, and follow the nodes that
+    join and leave; local workers are as many as by default.
+
+    `device` is a torch device name or `auto`. `gpus_per_worker` is a share of a GPU, 0 keeps to the CPU, `None` takes a
+    GPU where there is one. `address` is an existing Ray cluster's; without it one is started for the run. A candidate
+    that takes longer than `timeout_seconds` fails. One that takes more than `memory_bytes` beside its idle worker fails
+    as out of memory: of the GPU's memory where it trains on one, else of the process's own on Linux. Raises
+    `WorkerError` for values out of range.
 
     >>> Workers(count=2, device="cpu").num_workers
     2
     """
 
     kind: Literal["local", "ray", "ledger"] = "local"
-    count: int | None = None
+    count: int | Literal["auto"] | None = None
     device: str = "auto"
     gpus_per_worker: float | None = None
     address: str | None = None
@@ -54,10 +57,12 @@ class Workers(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         refuse_wrong_fields(self)
-        if self.count is not None and self.count < 1:
+        if isinstance(self.count, int) and self.count < 1:
             raise WorkerError(f"workers: must be at least 1, got {self.count}")
+        if self.count == "auto" and self.kind == "ledger":
+            raise WorkerError("workers: must be how many candidates are offered at once, got 'auto'; say a number")
         most = MOST_PROCESSES if self.kind == "local" else MOST_WORKERS
-        if self.count is not None and self.count > most:
+        if isinstance(self.count, int) and self.count > most:
             raise WorkerError(f"workers: must be at most {most:,}, got {self.count}")
         if self.gpus_per_worker is not None and not 0 <= self.gpus_per_worker <= 1:
             raise WorkerError(
@@ -80,8 +85,10 @@ class Workers(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def num_workers(self) -> int:
-        """How many there will be."""
-        return self.count or default_count(self.device, self.gpus_per_worker)
+        """How many there will be; of actors that follow the nodes of a cluster, how many this machine would have."""
+        if isinstance(self.count, int):
+            return self.count
+        return default_count(self.device, self.gpus_per_worker)
 
     def packed(self, memory: MemoryModel, typical: Sequence[Candidate]) -> Workers:
         """These workers, several a GPU where nothing else was asked for: as many as memory and cores allow.
@@ -91,7 +98,7 @@ class Workers(msgspec.Struct, frozen=True, kw_only=True):
         share it where its multi-process service runs; what that gains is not yet measured on one.
         """
         num_gpus = 0 if self.device in ("cpu", "mps") else visible_gpus()
-        if self.kind != "local" or self.count is not None or self.gpus_per_worker is not None or num_gpus == 0:
+        if self.kind != "local" or isinstance(self.count, int) or self.gpus_per_worker is not None or num_gpus == 0:
             return self
         predicted = [memory.candidate_bytes(each, "cuda") for each in typical]
         needs = [each for each in predicted if each is not None]
@@ -105,15 +112,18 @@ class Workers(msgspec.Struct, frozen=True, kw_only=True):
     def connection(self, log: Path | None = None) -> Iterator[None]:
         """Be connected to the Ray cluster, or have one started, for the block; nothing happens for local workers.
 
-        To enter before a ledger is written to: a cluster that does not answer in time is a `WorkerError` here. What Ray
-        says goes to the end of the file `log`.
+        To enter before a ledger is written to: a cluster that does not answer in time, or none of whose nodes can work,
+        is a `WorkerError` here. What Ray says goes to the end of the file `log`.
         """
         if self.kind != "ray":
             yield
             return
         from naslab.execution.ray_connection import connected
+        from naslab.execution.ray_nodes import NodeWatch
 
         with connected(self.address, max(count_cores(), self.num_workers), log):
+            if self.address is not None:
+                NodeWatch().begin()
             yield
 
     def start(self, estimator: Estimator, memory: MemoryModel | None = None, threads: int | None = None) -> Executor:
@@ -130,7 +140,7 @@ class Workers(msgspec.Struct, frozen=True, kw_only=True):
 
             return RayExecutor(
                 estimator,
-                self.num_workers,
+                None if self.count == "auto" else self.num_workers,
                 device=self.device,
                 gpus_per_worker=self.gpus_per_worker,
                 cpus_per_worker=threads,

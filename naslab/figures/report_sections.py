@@ -6,7 +6,7 @@ import math
 import shlex
 from collections.abc import Sequence
 
-from naslab.analysis.choice import ChoiceTable, choices_of
+from naslab.analysis.choice import ChoiceTable, choices_of, told
 from naslab.analysis.curves import CurveTable
 from naslab.analysis.facts import FactTable
 from naslab.analysis.failures import FailureTable
@@ -15,6 +15,7 @@ from naslab.analysis.front import FrontPoint, FrontTable
 from naslab.analysis.importance import LEAST_EXPLAINED, ImportanceTable
 from naslab.analysis.latency_load import disturbed_words
 from naslab.analysis.preferences import LEAST_FRONT, PreferenceTable
+from naslab.analysis.preferred_part import preferred_words
 from naslab.analysis.progress import ProgressTable
 from naslab.analysis.ranking import has_trained, ranking_words, score_goal
 from naslab.analysis.study import StudyView
@@ -47,6 +48,7 @@ def headline(
     score = goal.metric
     best = min(found.points, key=lambda point: (_last(goal.loss(point.value(score))), point.value(MACS.name)))
     limits = "".join(f", {limit}" for limit in view.problem.limits)
+    limits += "".join(f", preferred {each}" for each in view.problem.preferences)
     goals = ", ".join(f"{each.metric} {'up' if each.maximise else 'down'}" for each in found.objectives)
     lead = f"{view.record.strategy} search of {view.problem.space.name or 'a space'} on {view.problem.data.name}: "
     tiles = [
@@ -91,6 +93,8 @@ def front_section(
         f"The hypervolume is the part dominated of the box from {rules}, to the ideal. "
         f"{choices.test if choices else ''} {_thinned_words(found)}"
     ).rstrip()
+    if told := preferred_words(found, view.problem.preferences):
+        note += f" {told[0].upper()}{told[1:]}; the search trained others, too, and ranked them behind."
     along, up = (choices.along, choices.up) if choices else (None, None)
     drawn = front_figure(found, along, up, baselines, members, choices, view.problem.limits)
     parts = [figure_block(drawn, "front-figure", note, height=520, level="")]
@@ -138,10 +142,10 @@ def _thinned_words(found: FrontTable) -> str:
 def _takes_block(choices: ChoiceTable, found: FrontTable) -> Markup:
     """The networks to take, each with why."""
     labels = {point.trial: point.label for point in found.front}
-    told: dict[int, list[str]] = {}
-    for each in choices.takes:
-        told.setdefault(each.trial, []).append(each.words)
-    items = [element("li", element("b", labels[trial]), ": ", "; ".join(words)) for trial, words in told.items()]
+    sentences: dict[int, list[str]] = {}
+    for trial, words in told(choices.takes):
+        sentences.setdefault(trial, []).append(words)
+    items = [element("li", element("b", labels[trial]), ": ", "; ".join(words)) for trial, words in sentences.items()]
     return element("div", element("h3", "Take this one"), element("ul", *items), attributes={"class": "takes"})
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 import numpy as np
@@ -116,7 +116,7 @@ def calibrate(
     max_images: int | None = None,
     epochs: int = 20,
     seed: int = 0,
-    workers: Workers | int | None = None,
+    workers: Workers | int | Literal["auto"] | None = None,
     ledger: str | Path = "naslab.db",
     study: str | None = None,
     recipe: Recipe | str | Path | None = None,

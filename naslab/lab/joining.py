@@ -18,7 +18,7 @@ from sqlalchemy.exc import OperationalError
 
 from naslab.analysis.study import problem_of
 from naslab.arguments import number, optional, takes, text
-from naslab.errors import LedgerError, NaslabError, StudyError, WorkerError
+from naslab.errors import LedgerError, NaslabError, StudyError, VersionError, WorkerError
 from naslab.estimators.estimator import Estimator
 from naslab.estimators.limited import limited
 from naslab.execution.local import threads_each
@@ -28,7 +28,7 @@ from naslab.lab.search_estimators import estimator_of, find_search_estimator
 from naslab.ledger.leases import Claim, answer, beat, give_back, report, take
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.record import RunRecord, StudyRecord
-from naslab.provenance import installed_versions
+from naslab.provenance import installed_versions, other_version
 from naslab.study.outcome import EpochRecord, Estimate
 
 BEAT_SECONDS = 5.0
@@ -36,8 +36,6 @@ LOOK_SECONDS = 0.5
 """How often a worker without work looks for some."""
 PATIENCE_SECONDS = 300.0
 """How long a worker tries again while the database cannot be reached."""
-SAME = ("naslab", "torch")
-"""What a worker must have in the version of the driver, for its numbers stand beside those of others."""
 
 Value = TypeVar("Value")
 Said = Callable[[str], None]
@@ -166,16 +164,12 @@ def _estimator(ledger: Ledger, record: StudyRecord, data_dir: str | None) -> Est
 
 
 def _require_same_versions(runs: Sequence[RunRecord], study: str, node: str) -> None:
-    """Raise `WorkerError` naming the node where it has other versions than the drivers of `runs` of the study."""
+    """Raise `VersionError` naming the node where it has other versions than the drivers of `runs` of the study."""
     here = installed_versions()
     for run in runs:
-        for package in SAME:
-            theirs, own = run.versions.get(package, ""), here.get(package, "")
-            if theirs and theirs != own:
-                raise WorkerError(
-                    f"{node} has {package} {own or 'not installed'}, the driver of study '{study}' {theirs}: "
-                    "install the same"
-                )
+        if found := other_version(run.versions, here):
+            package, theirs, own = found
+            raise VersionError(f"{node} has {package} {own}, the driver of study '{study}' {theirs}: install the same")
 
 
 def _estimated(ledger: Ledger, worker: Worker, claim: Claim, name: str) -> Estimate:

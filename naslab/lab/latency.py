@@ -24,12 +24,13 @@ from naslab.latency_models.predicted import LEAST_NETWORKS, FittedLatency, Judge
 from naslab.provenance import installed_versions, machine_description
 from naslab.reading import read_bytes
 from naslab.space import SearchSpace, load_space
-from naslab.targets.measuring import quiet_latency as quiet_latency
-from naslab.targets.target import Deployed, Target, parse_target, require_target
+from naslab.targets.measuring import quiet_latencies as quiet_latencies
+from naslab.targets.pace import BestPace
+from naslab.targets.target import Deployed, parse_target, require_target
 
 LEAST_UNSEEN = 10
-REPEATS = 3
-"""Processes that each network is timed in."""
+BATCH = 12
+"""Networks that are measured with each other, and saved together."""
 
 
 @takes(
@@ -55,10 +56,10 @@ def calibrate_latency(
 
     `known` random networks are measured to learn from and `sample` others to judge by; `target` is one that is timed
     here, such as `onnxruntime`. Everything is in the one file, and the same call again goes on from it, to more
-    networks too. `seed` draws the networks; `on_network` is called with how many are measured, and of how many. The
-    file is the target `predicted:FILE`, and `latency_ms@predicted:FILE` an objective and a limit. Raises `SpecError`
-    for too few networks and a target that is not timed here, `NaslabError` for a target that is not installed and a
-    file of another calibration, before anything is measured.
+    networks too. `seed` draws the networks; `on_network` is called every few networks with how many are measured, and
+    of how many. The file is the target `predicted:FILE`, and `latency_ms@predicted:FILE` an objective and a limit.
+    Raises `SpecError` for too few networks and a target that is not timed here, `NaslabError` for a target that is not
+    installed and a file of another calibration, before anything is measured.
 
     >>> import naslab
     >>> model = naslab.calibrate_latency("mixed_cifar", "onnxruntime", "ort.json")  # doctest: +SKIP
@@ -80,11 +81,14 @@ def calibrate_latency(
     archs = {name: {key: template.decode(each) for key, each in part.items()} for name, part in parts.items()}
     waiting = list(_waiting(model, archs))
     total = known + sample
-    for done, (part, key) in enumerate(waiting, total - len(waiting) + 1):
-        milliseconds = _measured(archs[part][key], key, chosen)
-        model = _with_network(model, part, key, milliseconds)
+    best = BestPace(model.best_pace_ms)
+    for place in range(0, len(waiting), BATCH):
+        batch = waiting[place : place + BATCH]
+        found = quiet_latencies([Deployed(key, archs[part][key]) for part, key in batch], chosen, best)
+        for (part, key), milliseconds in zip(batch, found, strict=True):
+            model = _with_network(model, part, key, milliseconds, best)
         atomic_write(file, _content(model))
-        on_network(done, total)
+        on_network(total - len(waiting) + place + len(batch), total)
     model = learned(model, archs["known"], archs["unseen"])
     atomic_write(file, _content(model))
     return model
@@ -126,10 +130,6 @@ def _told(told: FittedLatency, arch: ArchSpec) -> float:
         raise SpecError("known", f"are too few networks: none of them has '{error.args[0]}'") from None
 
 
-def _measured(arch: ArchSpec, name: str, target: Target) -> float:
-    return quiet_latency(Deployed(name, arch), target, REPEATS)
-
-
 def _waiting(model: LatencyModel, archs: dict[str, dict[str, ArchSpec]]) -> Iterator[tuple[str, str]]:
     """The networks that are not measured yet, those to judge by spread among those to learn from."""
     places = []
@@ -140,8 +140,9 @@ def _waiting(model: LatencyModel, archs: dict[str, dict[str, ArchSpec]]) -> Iter
         yield part, key
 
 
-def _with_network(model: LatencyModel, part: str, name: str, milliseconds: float) -> LatencyModel:
-    return msgspec.structs.replace(model, **{part: getattr(model, part) | {name: milliseconds}})
+def _with_network(model: LatencyModel, part: str, name: str, milliseconds: float, best: BestPace) -> LatencyModel:
+    more = {part: getattr(model, part) | {name: milliseconds}}
+    return msgspec.structs.replace(model, **more, best_pace_ms=best.least_ms)
 
 
 def _begun(path: Path, asked: LatencyModel) -> LatencyModel:

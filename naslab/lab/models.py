@@ -20,6 +20,7 @@ from naslab.arch.plan import HeightWidth
 from naslab.arguments import (
     Kind,
     either,
+    exactly,
     function,
     instance,
     many,
@@ -147,7 +148,7 @@ SPACE = either(instance(SearchSpace, words="a SearchSpace, the name of a space")
 STUDY = either(instance(StudyView, words="a study, as open_study gives it,"), text("the name of one"))
 DATASET = optional(either(instance(DataChoice, Data, words="a DataChoice, a Data"), text("the name of a data set")))
 RECIPE = optional(either(instance(Recipe, words="a Recipe, the name of one"), path("its file")))
-WORKERS = optional(either(instance(Workers, words="a Workers"), whole(1)))
+WORKERS = optional(either(instance(Workers, words="a Workers"), exactly("auto"), whole(1)))
 LEDGER = path("the file or the database URL of a ledger")
 NAMES = many(text("a name"), split=",")
 FOLDER = Kind("a folder, or None", lambda value: None if value is None else str(path().read(value)))

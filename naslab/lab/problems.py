@@ -64,10 +64,12 @@ def make_problem(
     brings_data: bool = False,
     data_dir: str | None = None,
     resolution: tuple[int, int] | Sequence[tuple[int, int]] | None = None,
+    prefer: Sequence[str] = (),
 ) -> Problem:
     """The problem that a search is about; every name in it, and all of its data, are checked here.
 
-    `space`, `dataset`, `limits`, `recipe`, `max_images`, `data_dir` and `resolution` are those of `naslab.search`.
+    `space`, `dataset`, `limits`, `recipe`, `max_images`, `data_dir`, `resolution` and `prefer` are those of
+    `naslab.search`.
     `objectives` are by default the main metric of the data's task (accuracy for classes) and macs, or the `score` by
     which an estimator ranks networks, and macs. An estimator that `brings_data` needs no data set: without one, the
     images and classes are those that the space says. Raises `StudyError` for objectives that are none, named twice or
@@ -98,7 +100,16 @@ def make_problem(
         recipe=how,
         limits=tuple(limit for limit in read if limit.is_described),
         measured_limits=tuple(limit for limit in read if not limit.is_described),
+        preferences=_preferences(prefer, goals),
     )
+
+
+def _preferences(prefer: Sequence[str], goals: tuple[Objective, ...]) -> tuple[Limit, ...]:
+    """The preferences that are written, at most one of an objective."""
+    found = tuple(Limit.preferred(text, goals) for text in prefer)
+    if len({each.metric for each in found}) < len(found):
+        raise StudyError(f"an objective is preferred twice: {', '.join(map(str, found))}")
+    return found
 
 
 def _data_and_facts(

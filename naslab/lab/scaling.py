@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -85,7 +86,7 @@ def fit_compound(
     tolerance: float = 0.05,
     rounding: str = "plain",
     grid: Sequence[Compound] | Compound = (),
-    workers: Workers | int | None = None,
+    workers: Workers | int | Literal["auto"] | None = None,
     ledger: str | Path = "naslab.db",
     study: str | None = None,
     recipe: Recipe | str | Path | None = None,
@@ -155,7 +156,7 @@ def fit_data_law(
     dataset: str | None = None,
     epochs: int = 4,
     seeds: int = 3,
-    workers: Workers | int | None = None,
+    workers: Workers | int | Literal["auto"] | None = None,
     ledger: str | Path = "naslab.db",
     study: str | None = None,
     recipe: Recipe | str | Path | None = None,

@@ -81,7 +81,7 @@ from naslab.ledger.location import locate
 from naslab.ledger.scores import scores_of
 from naslab.space import SearchSpace
 from naslab.strategies.choosing import AUTO, StrategyChoice, choose_strategy
-from naslab.strategies.registry import make_strategy
+from naslab.strategies.registry import PER_SECOND, make_strategy
 from naslab.strategies.strategy import Strategy
 from naslab.study.data_choice import DataChoice
 from naslab.study.outcome import Fidelity
@@ -108,6 +108,7 @@ if TYPE_CHECKING:
     epochs=optional(COUNT),
     objectives=optional(NAMES),
     limits=many(text("a limit, as 'macs<=50e6'")),
+    prefer=optional(many(text("a preference, as 'accuracy>=90'"))),
     baselines=NAMES,
     workers=WORKERS,
     ledger=LEDGER,
@@ -140,8 +141,9 @@ def search(
     epochs: int | None = None,
     objectives: Sequence[str] | None = None,
     limits: Sequence[str] = (),
+    prefer: Sequence[str] | None = None,
     baselines: Sequence[str] = (),
-    workers: Workers | int | None = None,
+    workers: Workers | int | Literal["auto"] | None = None,
     ledger: str | Path = "naslab.db",
     study: str | None = None,
     seed: int = 0,
@@ -172,7 +174,8 @@ def search(
     `ask` and `tell`, what makes such of (problem, seed), or its name as `"my_code:MyStrategy"`. `trials` is a total
     over all calls, of `epochs` epochs each, by default 4; `hours` ends a study by time, whichever comes first: nothing
     new is started once it was searched so long over all calls, and what is in flight ends. `objectives` are names of
-    metrics, accuracy and macs by default; `limits` such as `"macs<=50M"` are met before anything is trained.
+    metrics, accuracy and macs by default; `limits` such as `"macs<=50M"` are met before anything is trained. `prefer`
+    such as `"accuracy>=90"` names the part of the front to search: networks beyond are trained, too, and rank behind.
     `baselines` are zoo networks trained after the search with the same recipe: `recipe` is a recipe, its name or its
     file, `short` by default.
 
@@ -230,6 +233,7 @@ def search(
         epochs=epochs,
         objectives=objectives,
         limits=limits,
+        prefer=prefer,
         baselines=baselines,
         workers=workers,
         ledger=ledger,
@@ -292,6 +296,7 @@ def plan_search(options: SearchOptions) -> PlannedSearch:
         brings_data=brings_data,
         data_dir=options.data_dir,
         resolution=sizes_of(options.resolution),
+        prefer=options.prefer or (),
     )
     start = None
     if options.pretrained is not None:
@@ -299,6 +304,8 @@ def plan_search(options: SearchOptions) -> PlannedSearch:
     if asked is not None:
         require_estimator_fits(asked, options, problem)
     require_hours(options.hours, options.deterministic)
+    rule = "learns from seconds, which are never the same: name another strategy, or leave deterministic out"
+    require(not (options.deterministic and options.strategy in PER_SECOND), "strategy", f"'{options.strategy}' {rule}")
     if options.stop_early is not None:
         require_stoppable(options.stop_early, problem.objectives, brings_data)
     baselines = [baseline(name, problem) for name in options.baselines]
@@ -309,7 +316,8 @@ def plan_search(options: SearchOptions) -> PlannedSearch:
     choice = choose_strategy(problem, options.trials) if options.strategy == AUTO else None
     strategy = options.strategy if choice is None else choice.name
     resolve_strategy(strategy, problem, options.seed)  # refuses a bad one
-    drawn = make_strategy("random", problem, options.seed).ask(1)  # refuses limits that no network meets
+    anywhere = msgspec.structs.replace(problem, preferences=())
+    drawn = make_strategy("random", anywhere, options.seed).ask(1)  # refuses limits that no network meets
     epochs = DEFAULT_EPOCHS if options.epochs is None else options.epochs
     typical = [
         make_candidate(problem.space.decode(each.genome), 0, epochs, options.seed, "search", each.genome)

@@ -108,6 +108,15 @@ class SearchOptions:
             },
         ),
     )
+    prefer: Sequence[str] | None = field(
+        default=None,
+        metadata=_told(
+            "Search",
+            "The part of the front to search, as 'accuracy>=90'. It is no limit: networks beyond it are trained, "
+            "too, and rank behind. For {with_preferences}; may be repeated.",
+            fixed="problem",
+        ),
+    )
     seed: int = field(
         default=0, metadata=_told("Search", "Seed of the strategy, of the weights and of the batches.", fixed="seed")
     )
@@ -233,14 +242,15 @@ class SearchOptions:
             },
         ),
     )
-    workers: Workers | int | None = field(
+    workers: Workers | int | Literal["auto"] | None = field(
         default=None,
         metadata=_told(
             "Workers",
             "How many candidates are estimated at once, and where.",
             flags={
                 "executor": "Worker processes here, Ray actors, or those that join by the ledger (naslab worker).",
-                "workers": "Candidates at once; by default one a core or GPU.",
+                "workers": "Candidates at once, by default one a core or GPU; auto: as many as a Ray cluster has room "
+                "for, while nodes join and leave.",
                 "gpus_per_worker": "Share of a GPU for each worker; 0 keeps to the CPU, by default a GPU if any.",
                 "ray_address": "An existing Ray cluster, as host:port or 'auto'.",
                 "timeout": "Seconds after which an estimate that is not done fails.",

@@ -53,7 +53,8 @@ class LatencyModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     `target` is the runtime that networks of `space` were measured in, on one image with `threads` threads;
     `coefficients` are milliseconds by feature. `known` and `unseen` are the milliseconds that were measured, by network
     (`arch_id`), of those that the model was fitted to and of those that it is `judged` by. `seed` drew them. `load` is
-    how many cores others kept busy meanwhile, `machine` and `versions` say where it was.
+    how many cores others kept busy meanwhile, `best_pace_ms` the best pace of a core (`naslab.targets.pace`) that was
+    seen, `machine` and `versions` say where it was.
     """
 
     target: str
@@ -65,6 +66,7 @@ class LatencyModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     judged: Judged | None = None
     threads: int = 1
     load: float | None = None
+    best_pace_ms: float | None = None
     machine: dict[str, str | int | float | None] = {}
     versions: dict[str, str] = {}
     format: int = FORMAT

@@ -42,6 +42,7 @@ _INSTALL_LOCK = 0x6E61736C
 _SERVER_SCHEMA = "naslab"
 _PATIENCE = "naslab_patience"
 _WRITES = "naslab_writes"
+_DURABLE = "naslab_durable"
 
 
 def open_engine(location: Location, create: bool) -> Engine:
@@ -96,13 +97,14 @@ def _open_for_reading(location: Location, path: Path) -> Engine:
         return engine
 
 
-def writing(engine: Engine, patience: float = _BUSY_SECONDS) -> Engine:
+def writing(engine: Engine, patience: float = _BUSY_SECONDS, is_durable: bool = True) -> Engine:
     """The same database for transactions that write: SQLite's take the write lock when they begin.
 
     A transaction that began as a reader cannot begin to write while another one writes. The lock is waited for at most
-    `patience` seconds.
+    `patience` seconds. One that is not `is_durable` does not wait for the disk: it survives the end of any program, and
+    a power loss once a durable one was committed after it.
     """
-    return engine.execution_options(**{_WRITES: True, _PATIENCE: patience})
+    return engine.execution_options(**{_WRITES: True, _PATIENCE: patience, _DURABLE: is_durable})
 
 
 def require_current(connection: Connection, location: Location) -> None:
@@ -299,6 +301,10 @@ def _sqlite_engine(location: Location) -> Engine:
         if connection.info.get(_PATIENCE) != patience:
             connection.exec_driver_sql(f"PRAGMA busy_timeout={round(1000 * patience)}")
             connection.info[_PATIENCE] = patience
+        is_durable = options.get(_DURABLE, True)
+        if connection.info.get(_DURABLE, True) != is_durable:
+            connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if is_durable else 'NORMAL'}")
+            connection.info[_DURABLE] = is_durable
         connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writing else "BEGIN")
 
     event.listen(engine, "connect", prepare)
@@ -314,6 +320,13 @@ def _postgres_engine(location: Location) -> Engine:
         "options": f"-csearch_path={_SERVER_SCHEMA} -ctcp_keepalives_idle=30 -ctcp_keepalives_interval=10 "
         "-ctcp_keepalives_count=3",
     }
-    return create_engine(
+    engine = create_engine(
         location.url, connect_args={key: settings[key] for key in settings.keys() - location.url.query}
     )
+
+    def begin(connection: Connection) -> None:
+        if not connection.get_execution_options().get(_DURABLE, True):
+            connection.exec_driver_sql("SET LOCAL synchronous_commit TO off")
+
+    event.listen(engine, "begin", begin)
+    return engine

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import func, or_, select
+from sqlalchemy import Select, exists, select
 
 from naslab.arch.cost import Cost
 from naslab.arch.identity import IDENTITY_VERSION
 from naslab.ledger.ledger import Ledger
-from naslab.ledger.many import groups, study_id_of, uncollected
+from naslab.ledger.many import OTHER_ROLES, groups, study_id_of, uncollected
 from naslab.ledger.news import read_made, read_outcomes
 from naslab.ledger.tables import measurements, outcomes, trials
 from naslab.study.finished import FinishedColumns, FinishedTrials, Made
@@ -32,17 +33,20 @@ def finished_trials(ledger: Ledger, name: str, role: str | None = None) -> Finis
     if ledger.num_outcomes(name) <= MOST_WHOLE or not _has_columns(ledger, name):
         return FinishedTrials.of(ledger.outcomes(name, role))
     study_id = study_id_of(ledger, name)
-    ended = select(outcomes.c.position, outcomes.c.trial, outcomes.c.finished, outcomes.c.failure)
-    started = select(trials.c.trial, trials.c.arch_id, trials.c.fidelity, trials.c.role)
-    of_study = started.where(trials.c.study_id == study_id)
+    ended = select(outcomes.c.position, outcomes.c.trial, outcomes.c.finished).where(outcomes.c.study_id == study_id)
+    started = select(trials.c.trial, trials.c.arch_id, trials.c.fidelity).where(trials.c.study_id == study_id)
+    failed = select(outcomes.c.trial, outcomes.c.failure).where(outcomes.c.study_id == study_id)
+    of_roles = select(trials.c.trial, trials.c.role).where(trials.c.study_id == study_id)
     with uncollected():
-        position, trial, finished, reason = _columns(ledger, ended.where(outcomes.c.study_id == study_id), 4)
-        known = of_study if role is None else of_study.where(trials.c.role == role)
-        number, network_id, fidelity, of_role = _columns(ledger, known, 4)
+        position, trial, finished = _numbers(ledger, ended, (np.int64, np.int64, np.float64))
+        known = started if role is None else started.where(trials.c.role == role)
+        number, network_id, fidelity = _columns(ledger, known, 3)
         codes: dict[str, int] = {}
         fidelities = [codes.setdefault(text, len(codes)) for text in fidelity]
-    order = np.argsort(np.array(position, dtype=np.int64))
-    ends, starts = np.array(trial, dtype=np.int64)[order], np.array(number, dtype=np.int64)
+        reasons = _columns(ledger, failed.where(outcomes.c.failure.is_not(None)), 2)
+        roles = _columns(ledger, of_roles.where(trials.c.role.in_(OTHER_ROLES if role is None else ())), 2)
+    order = np.argsort(position)
+    ends, starts = trial[order], np.array(number, dtype=np.int64)
     sorter = np.argsort(starts)
     place = np.searchsorted(starts, ends, sorter=sorter)
     is_own = place < len(starts)
@@ -51,10 +55,10 @@ def finished_trials(ledger: Ledger, name: str, role: str | None = None) -> Finis
     columns = FinishedColumns(
         ends[is_own],
         np.array(network_id, dtype=np.object_)[begun],
-        np.array(of_role, dtype=np.object_)[begun],
+        _texts(ends[is_own], roles, "search" if role is None else role),
         np.array(fidelities, dtype=np.int64)[begun],
-        np.array([each or "" for each in reason], dtype=np.object_)[end],
-        np.array(finished, dtype=np.float64)[end],
+        _texts(ends[is_own], reasons, ""),
+        finished[end],
         tuple(msgspec.json.decode(text, type=Fidelity) for text in codes),
     )
     return FinishedTrials(LedgerReader(ledger, study_id), columns)
@@ -101,10 +105,35 @@ class LedgerReader:
 
 
 def _has_columns(ledger: Ledger, name: str) -> bool:
-    """Whether every trial has its fidelity and its identity of today in columns."""
-    others = or_(trials.c.identity.is_(None), trials.c.identity != IDENTITY_VERSION, trials.c.fidelity.is_(None))
-    found = ledger.rows(select(func.count()).where(trials.c.study_id == study_id_of(ledger, name), others))
-    return not found[0][0]
+    """Whether every trial has its identity of today in a column, and with it the fidelity in another one."""
+    told = trials.c.identity
+    of_study = trials.c.study_id == study_id_of(ledger, name)
+    others = (told.is_(None), told < IDENTITY_VERSION, told > IDENTITY_VERSION)  # each by the index
+    asked: Select[Any] = select(*(exists().where(of_study, other) for other in others))
+    [found] = ledger.rows(asked)
+    return not any(found)
+
+
+def _texts(numbers: NDArray[np.int64], some: Sequence[Sequence[Any]], usual: str) -> NDArray[np.object_]:
+    """A text for each of the trials with these `numbers`, shape (trials,): the `usual` one but for `some` of them.
+
+    `some` are numbers of trials and their texts, also of others.
+    """
+    found = np.full(len(numbers), usual, dtype=np.object_)
+    if len(some[0]) and len(numbers):
+        sorter = np.argsort(numbers)
+        place = np.minimum(np.searchsorted(numbers, some[0], sorter=sorter), len(numbers) - 1)
+        is_there = numbers[sorter[place]] == some[0]
+        found[sorter[place[is_there]]] = np.array(some[1], dtype=np.object_)[is_there]
+    return found
+
+
+def _numbers(ledger: Ledger, columns: Any, kinds: Sequence[type]) -> list[NDArray[Any]]:
+    """The columns of what a query of numbers of these `kinds` finds, as arrays of the shape (rows,)."""
+    names = [str(place) for place in range(len(kinds))]
+    rows = chain.from_iterable(groups(ledger, columns))
+    found = np.fromiter(rows, dtype=np.dtype(list(zip(names, kinds, strict=True))))
+    return [np.ascontiguousarray(found[name]) for name in names]
 
 
 def _columns(ledger: Ledger, columns: Any, width: int) -> list[list[Any]]:

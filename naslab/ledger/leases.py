@@ -105,7 +105,7 @@ def report(ledger: Ledger, claim: Claim, worker: str, epoch: EpochRecord) -> boo
 
     Raises `LedgerError` where another program keeps the ledger long.
     """
-    with ledger._writing(is_brief=True) as connection:
+    with ledger._writing(ledger._brief) as connection:
         has_it = _own(connection, claim, worker, {"heartbeat": _now(connection)})
         enter_epochs(connection, claim.study_id, [Epoch(claim.candidate.trial, epoch)] if has_it else [])
     return has_it

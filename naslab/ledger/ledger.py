@@ -62,7 +62,8 @@ class Ledger:
     def __init__(self, location: Location, engine: Engine) -> None:
         self.location = location
         self._engine = engine
-        self._writer = writing(engine)
+        self._writer, self._hasty = writing(engine), writing(engine, is_durable=False)
+        self._brief = writing(engine, BRIEFLY, is_durable=False)
         self._driven: dict[str, tuple[int, int]] = {}
         """The studies that are claimed here, each with the thread that did, and its key."""
 
@@ -256,28 +257,31 @@ class Ledger:
             return [from_json(record, RunRecord, f"a run of study '{name}'") for (record,) in self.rows(columns)]
 
     def start(self, name: str, candidates: Sequence[Candidate]) -> None:
-        """Enter candidates as in flight, all or none; raises `StudyError` where a trial's number is taken."""
+        """Enter candidates as in flight, all or none, which a power loss may undo until an outcome is finished.
+
+        Raises `StudyError` where a trial's number is taken.
+        """
         if not candidates:
             return
         study_id = self._study_id(name)
         try:
-            with self._writing() as connection:
+            with self._writing(self._hasty) as connection:
                 ENTER_TRIAL.run(connection, *(candidate_row(study_id, each) for each in candidates))
                 running.enter_started(connection, study_id, [each.trial for each in candidates], is_again=False)
         except IntegrityError:
-            numbers = ", ".join(str(candidate.trial) for candidate in candidates)
+            numbers = ", ".join(str(each.trial) for each in candidates)
             raise StudyError(f"a trial of study '{name}' is started once, got {numbers} again") from None
 
     def start_again(self, name: str, trials: Sequence[int]) -> None:
         """Note that `trials` in flight start anew now, without the epochs so far; raises as `add_epochs` does."""
         study_id = self._study_id(name)
-        with self._writing(is_brief=True) as connection:
+        with self._writing(self._brief) as connection:
             running.enter_started(connection, study_id, trials)
 
     def add_epochs(self, name: str, epochs: Sequence[running.Epoch | running.Taker]) -> None:
         """Enter `epochs` of trials in flight, and takers; raises `LedgerError` where another program is long at it."""
         study_id = self._study_id(name)
-        with self._writing(is_brief=True) as connection:
+        with self._writing(self._brief) as connection:
             running.enter_epochs(connection, study_id, epochs)
 
     def running(self, name: str) -> list[running.RunningTrial]:
@@ -322,11 +326,8 @@ class Ledger:
         """Candidates started and not finished, by trial."""
         study_id = self._study_id(name)
         done = select(outcomes.c.trial).where(outcomes.c.study_id == study_id)
-        columns = (
-            select(*whole_candidate())
-            .where(trials.c.study_id == study_id, trials.c.trial.not_in(done))
-            .order_by(trials.c.trial)
-        )
+        columns = select(*whole_candidate()).where(trials.c.study_id == study_id, trials.c.trial.not_in(done))
+        columns = columns.order_by(trials.c.trial)
         with self._reading(name):
             return [
                 read_candidate(arch, rest, trial_words(name, trial), told)
@@ -358,10 +359,9 @@ class Ledger:
                 del self._driven[name]
 
     @contextmanager
-    def _writing(self, is_brief: bool = False) -> Iterator[Connection]:
-        """A transaction, committed when the block ends; `is_brief` waits for other programs for a moment alone."""
-        writer = writing(self._engine, BRIEFLY) if is_brief else self._writer
-        with explained(self.location), writer.begin() as connection:
+    def _writing(self, writer: Engine | None = None) -> Iterator[Connection]:
+        """A transaction of a `writer`, by default the durable one, committed when the block ends."""
+        with explained(self.location), (writer or self._writer).begin() as connection:
             require_current(connection, self.location)
             yield connection
 

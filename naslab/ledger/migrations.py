@@ -111,7 +111,8 @@ def columns_for_many(connection: Connection) -> None:
 
 
 def takers_and_scores(connection: Connection) -> None:
-    """Version 5: which worker has a trial in flight, and on which node; what cheap estimators say of a study's pool."""
+    """Version 5: who has a trial in flight, and where; scores of a study's pool; an index of what told identities."""
+    connection.execute(text("CREATE INDEX trials_of_identity ON trials (study_id, identity)"))
     for name in ("worker", "node"):
         connection.execute(text(f"ALTER TABLE progress ADD COLUMN {name} TEXT"))
     then = MetaData()

@@ -64,6 +64,7 @@ trials = Table(
     Column("fidelity", Text),
     Column("identity", Integer),
     UniqueConstraint("study_id", "trial", "arch_id"),
+    Index("trials_of_identity", "study_id", "identity"),
     Index("trials_of_role", "study_id", "role", "trial", "arch_id", "fidelity", *Cost.__struct_fields__),
 )
 """`fidelity` is the candidate's as JSON, `identity` the `IDENTITY_VERSION` of the program that told `arch_id`.

@@ -1,4 +1,4 @@
-"""Acquisition functions: what a training is expected to gain, improvement for one loss, hypervolume for two or three.
+"""Acquisition functions: what a training is expected to gain, improvement for one loss, hypervolume for several.
 
 All losses are to be small. What a model expects of a network are independent normal losses.
 
@@ -32,11 +32,15 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from naslab.pareto import is_non_dominated
+from naslab.strategies.preferences import shortfall
 
 Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
 Improvement: TypeAlias = Callable[[Matrix, Matrix, Matrix], Matrix]
 """What a mean, a deviation and a best loss are expected to gain: `expected_improvement`, or that of a warped scale."""
+
+TIE_BREAK = 1e-6
+"""The weight of the mean distance beside its expected fall."""
 
 
 def expected_improvement(mean: Matrix, deviation: Matrix, best: Matrix | float) -> Matrix:
@@ -163,27 +167,65 @@ def _front_below(front: Matrix, reference: Vector) -> Matrix:
     return np.unique(below[is_non_dominated(below)], axis=0) if len(below) else below.reshape(0, front.shape[1])
 
 
-def expected_scalar_improvement(
+def expected_gain_along(
     mean: Matrix,
     deviation: Matrix,
-    losses: Matrix,
-    weights: Vector,
+    front: Matrix,
+    reference: Vector,
+    directions: Matrix,
     draws: Matrix,
     back: Callable[[Matrix], Matrix] = np.asarray,
 ) -> Vector:
-    """The expected improvement of a weighted Chebyshev scalar of any number of losses: shape (n,), by sampling.
+    """The expected growth of the hypervolume by networks of any number of losses: shape (n,), by sampling.
 
-    `mean` and `deviation` have the shape (n, objectives), the `losses` achieved (points, objectives), all on one scale;
-    `weights` (objectives,) sum to 1; `draws` are standard normal numbers of shape (samples, objectives); `back` brings
-    draws of the shape of `mean` to the scale of `losses`. The scalar is max(w f) + 0.05 sum(w f), the augmented
-    Chebyshev function of ParEGO (Knowles 2006).
+    `mean` and `deviation` have the shape (n, objectives), `front` (points, objectives), `reference` (objectives,); the
+    latter two on the scale to which `back` brings draws of the shape of `mean`. `directions` are unit vectors of
+    positive parts, shape (directions, objectives); `draws` are standard normal numbers, (samples, objectives). The
+    hypervolume is the mean over all directions of the largest length^objectives, times a constant that is left out,
+    where the length of a point is how far from the reference its box reaches in a direction (Zhang and Golovin 2020,
+    arXiv 2006.04655, lemma 5).
+
+    >>> diagonal, nothing = np.full((1, 4), 0.5), np.zeros((1, 4))
+    >>> expected_gain_along(nothing, nothing, np.full((1, 4), 0.5), np.ones(4), diagonal, nothing).tolist()
+    [15.0]
     """
-    best = _chebyshev(losses, weights).min()
-    gains = [np.maximum(0.0, best - _chebyshev(back(mean + deviation * draw), weights)) for draw in draws]
-    return np.asarray(np.mean(gains, axis=0))
+    achieved = _cubes_along(front, reference, directions).max(axis=0, initial=0.0)
+    gains = np.zeros(len(mean))
+    for draw in draws:
+        cubes = _cubes_along(back(mean + deviation * draw), reference, directions)
+        cubes -= achieved
+        gains += np.maximum(cubes, 0.0, out=cubes).mean(axis=1)
+    return gains / len(draws)
 
 
-def _chebyshev(losses: Matrix, weights: Vector) -> Vector:
-    """The augmented Chebyshev scalar of losses of shape (n, objectives): shape (n,)."""
-    weighted = losses * weights
-    return np.asarray(weighted.max(axis=1) + 0.05 * weighted.sum(axis=1))
+def _cubes_along(losses: Matrix, reference: Vector, directions: Matrix) -> Matrix:
+    """How far from the reference the boxes of `losses`, (n, objectives), reach: length^objectives, (n, directions)."""
+    gaps = np.maximum(reference - losses, 0.0)
+    lengths = np.full((len(losses), len(directions)), np.inf)
+    for gap, part in zip(gaps.T, directions.T, strict=True):
+        np.minimum(lengths, gap[:, None] * (1.0 / part), out=lengths)
+    cubes = lengths.copy()
+    for _ in range(len(reference) - 1):  # far quicker than a power of floats
+        cubes *= lengths
+    return cubes
+
+
+def expected_approach(
+    mean: Matrix,
+    deviation: Matrix,
+    losses: Matrix,
+    preferred: Vector,
+    draws: Matrix,
+    back: Callable[[Matrix], Matrix] = np.asarray,
+) -> Vector:
+    """How much nearer than any of the `losses` achieved a network is expected to come to what is `preferred`: (n,).
+
+    `mean` and `deviation` have the shape (n, objectives), the `losses` achieved (points, objectives); `preferred` has
+    the shape (objectives,), NaN where there is no preference. `draws` are standard normal numbers of shape (samples,
+    objectives), `back` brings draws of the shape of `mean` to the scale of `losses`. The distance is `shortfall`. What
+    is never nearer in the draws is ordered by its mean distance.
+    """
+    nearest = shortfall(losses, preferred).min()
+    distances = [shortfall(back(mean + deviation * draw), preferred) for draw in draws]
+    gains = [np.maximum(0.0, nearest - distance) for distance in distances]
+    return np.asarray(np.mean(gains, axis=0) - TIE_BREAK * np.mean(distances, axis=0))

@@ -15,10 +15,11 @@ from naslab.space import Genome
 from naslab.strategies.acquisition import (
     FreeBoxes,
     Improvement,
+    expected_approach,
+    expected_gain_along,
     expected_gain_of_boxes,
     expected_hypervolume_improvement,
     expected_improvement,
-    expected_scalar_improvement,
     free_boxes,
 )
 from naslab.strategies.candidates import Candidates, Catalogue
@@ -28,12 +29,14 @@ from naslab.strategies.outcome_history import OutcomeHistory
 from naslab.strategies.random_search import samples
 from naslab.strategies.strategy import Proposal
 from naslab.strategies.surrogate import LossPrediction, Surrogate, SurrogateModel
+from naslab.strategies.training_seconds import TrainingSeconds
 
 START_DRAWS = 32
 BEAM = 4
 BEAM_ROUNDS = 3
 MUTANTS_EACH = 5
-CHEBYSHEV_DRAWS = 64
+DRAWS = 32
+DIRECTIONS, SCREENING_DIRECTIONS, SCREENED = 256, 64, 512
 GAINS_AT_ONCE = 256
 DRAFTS = 64
 
@@ -53,17 +56,20 @@ class Bayes:
 
     Raises `SpecError` where `num_starts` is below 2.
 
-    One objective: expected improvement. Two or three: expected hypervolume improvement, exact. More: expected
-    improvement of a random Chebyshev scalar. Of spaces of up to 10,000 genomes every network is a candidate; in larger
-    ones candidates are a fixed random sample, and mutations of the best of it and of the best networks told.
+    One objective: expected improvement. Two or three: expected hypervolume improvement, exact. More: the same by random
+    directions. Where a part of the front is preferred and no network is within it yet: the expected fall of the
+    distance from it; then the gain within it. Of spaces of up to 10,000 genomes every network is a candidate; in larger
+    ones candidates are a fixed random sample, and mutations of the best of it and of the best networks told. With
+    `is_per_second` gains are divided by the seconds that a training is predicted to take (`training_seconds`).
     """
 
-    def __init__(self, domain: Domain, num_starts: int = 5) -> None:
+    def __init__(self, domain: Domain, num_starts: int = 5, is_per_second: bool = False) -> None:
         require(num_starts >= 2, "num_starts", f"must be at least 2, got {num_starts}")
         self._domain = domain
         self._num_starts = num_starts
         self._catalogue: Catalogue | None = None
         self._model: SurrogateModel | None = None
+        self._is_per_second = is_per_second
         self._threads = ThreadpoolController()
 
     def drafts(self, history: OutcomeHistory, rng: np.random.Generator) -> Iterator[Proposal]:
@@ -108,9 +114,10 @@ class Bayes:
             return self._best_found(history, catalogue, rng)
 
     def _best_found(self, history: OutcomeHistory, catalogue: Catalogue, rng: np.random.Generator) -> list[Worth]:
-        model = self._model = self._model or SurrogateModel(catalogue, self._domain.reference)
+        model = self._model = self._model or SurrogateModel(catalogue, self._domain.reference, self._domain.preferred)
         model.learn(history.told)
-        look = _Look(Surrogate(model, history, catalogue), history, rng)
+        seconds = _seconds_of(history, catalogue) if self._is_per_second else None
+        look = _Look(Surrogate(model, history, catalogue), history, rng, seconds)
         found = look.worth_of_standing(catalogue.standing)
         if not catalogue.is_complete:
             told = [Worth(0.0, each.genome) for each in history.told.at(look.surrogate.best_told)]
@@ -127,14 +134,33 @@ class Bayes:
         return found
 
 
+def _seconds_of(history: OutcomeHistory, catalogue: Catalogue) -> TrainingSeconds:
+    """What the trainings told say of how long others take, by those at the lowest fidelity, as new ones begin there.
+
+    Failed ones are left out: they ended when they did.
+    """
+    told = list(history.told)
+    lowest = min((each.effort for each in told), default=0.0)
+    done = [each for each in told if each.losses is not None and each.effort == lowest]
+    return TrainingSeconds.learned(catalogue.features_of(each.genome for each in done), [each.seconds for each in done])
+
+
 class _Look:
     """One look for the next network: a surrogate, and what counts as gain over what it has achieved."""
 
-    def __init__(self, surrogate: Surrogate, history: OutcomeHistory, rng: np.random.Generator) -> None:
+    def __init__(
+        self,
+        surrogate: Surrogate,
+        history: OutcomeHistory,
+        rng: np.random.Generator,
+        seconds: TrainingSeconds | None = None,
+    ) -> None:
         self.surrogate = surrogate
+        self._seconds = seconds
         self._seen = history.seen
-        self._weights = rng.dirichlet(np.ones(history.num_objectives))
-        self._draws = rng.standard_normal((CHEBYSHEV_DRAWS, history.num_objectives))
+        directions = np.abs(rng.standard_normal((DIRECTIONS, history.num_objectives)))
+        self._directions = directions / np.linalg.norm(directions, axis=1, keepdims=True)
+        self._draws = rng.standard_normal((DRAWS, history.num_objectives))
 
     def worth(self, candidates: Candidates) -> list[Worth]:
         """The best candidates among those never proposed, best first."""
@@ -145,12 +171,17 @@ class _Look:
         return self._ranked(standing, self.surrogate.predict_standing(standing))
 
     def _ranked(self, candidates: Candidates, prediction: LossPrediction) -> list[Worth]:
-        gains = np.where(candidates.is_unseen(self._seen), self._gains(prediction), -np.inf)
+        gains = self._gains(prediction)
+        if self._seconds is not None:
+            gains = gains / self._seconds.of(candidates.features)
+        gains = np.where(candidates.is_unseen(self._seen), gains, -np.inf)
         order = np.argsort(-gains, kind="stable")[:DRAFTS]
         return [Worth(float(gains[row]), candidates.genomes[row]) for row in order if gains[row] > -np.inf]
 
     def _gains(self, prediction: LossPrediction) -> NDArray[np.float64]:
-        achieved = self.surrogate.achieved
+        achieved, preferred = self.surrogate.achieved, self.surrogate.preferred
+        if preferred is not None and not self.surrogate.is_within:
+            return expected_approach(*prediction, achieved, preferred, self._draws, self.surrogate.back)
         if achieved.shape[1] == 1:
             best = float(self.surrogate.warped.min())
             return expected_improvement(prediction.mean[:, 0], prediction.deviation[:, 0], best)
@@ -159,7 +190,21 @@ class _Look:
             return expected_hypervolume_improvement(*prediction, achieved, reference, self._improvements)
         if achieved.shape[1] == 3:
             return self._gains_of_three(prediction)
-        return expected_scalar_improvement(*prediction, achieved, self._weights, self._draws, self.surrogate.back)
+        return self._gains_of_many(prediction)
+
+    def _gains_of_many(self, prediction: LossPrediction) -> NDArray[np.float64]:
+        """By directions; of more candidates than `SCREENED` the best where all are better than expected."""
+        mean, deviation = prediction
+        achieved, reference, back = self.surrogate.achieved, self.surrogate.reference(), self.surrogate.back
+        gains, rows = np.zeros(len(mean)), np.arange(len(mean))
+        if len(mean) > SCREENED:
+            few, none = self._directions[:SCREENING_DIRECTIONS], np.zeros((1, mean.shape[1]))
+            hoped = expected_gain_along(mean - deviation, none, achieved, reference, few, none, back)
+            rows = np.argsort(-hoped, kind="stable")[:SCREENED]
+        gains[rows] = expected_gain_along(
+            mean[rows], deviation[rows], achieved, reference, self._directions, self._draws, back
+        )
+        return gains
 
     @property
     def _improvements(self) -> list[Improvement]:

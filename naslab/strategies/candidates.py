@@ -25,14 +25,23 @@ class Candidates:
     """Networks that meet the limits as the rows of arrays: their `genomes` and the `ids` of their networks, in order.
 
     `inputs` are what a model sees, shape (networks, columns). `known`, kept as `known_losses`, has the shape
-    (networks, objectives): the losses known before training, NaN where an objective is to be measured.
+    (networks, objectives): the losses known before training, NaN where an objective is to be measured. `features` are
+    those of `Network`, shape (networks, features).
     """
 
-    def __init__(self, genomes: list[Genome], ids: list[str], inputs: NDArray[np.float64], known: NDArray[np.float64]):
+    def __init__(
+        self,
+        genomes: list[Genome],
+        ids: list[str],
+        inputs: NDArray[np.float64],
+        known: NDArray[np.float64],
+        features: NDArray[np.float64],
+    ) -> None:
         self.genomes = genomes
         self._row_of = {network_id: row for row, network_id in enumerate(ids)}
         self.inputs = inputs
         self.known_losses = known
+        self.features = features
 
     def is_unseen(self, seen: Collection[str]) -> NDArray[np.bool_]:
         """Which networks are not among the ids `seen`: bool of shape (networks,)."""
@@ -83,7 +92,13 @@ class Catalogue:
             list(found),
             self.inputs_of([genome for genome, _ in found.values()]),
             np.array(known, dtype=np.float64).reshape(len(found), self._domain.num_objectives),
+            np.array([network.features for _, network in found.values()]).reshape(len(found), -1 if found else 0),
         )
+
+    def features_of(self, genomes: Iterable[Genome]) -> NDArray[np.float64]:
+        """The features of the networks of `genomes`, as `Network` has them: shape (genomes, features)."""
+        rows = [self._domain.examine(each).features for each in genomes]
+        return np.array(rows).reshape(len(rows), -1 if rows else 0)
 
     def _standing_genomes(self) -> Iterable[Genome]:
         if self.is_complete:

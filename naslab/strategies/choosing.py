@@ -35,7 +35,7 @@ def choose_strategy(problem: Problem, trials: int) -> StrategyChoice:
     """
     size = problem.space.size()
     goals = len(problem.objectives)
-    if trials >= size:
+    if trials >= size and not problem.preferences:
         reach = "reaches" if trials == 1 else "reach"
         reason = f"{counted(trials, 'trial')} {reach} all of the space's {counted(size, 'genome')}, in whatever order"
         return StrategyChoice("random", reason)

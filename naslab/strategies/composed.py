@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
+import msgspec
 import numpy as np
 
 from naslab.errors import SpaceExhaustedError, SpecError
 from naslab.strategies.domain import ArchDomain, Domain
-from naslab.strategies.outcome_history import Observation, OutcomeHistory
+from naslab.strategies.outcome_history import Observation, OutcomeHistory, Unread
+from naslab.strategies.preferences import ranked_behind
 from naslab.strategies.proposal_filter import ProposalFilter
 from naslab.strategies.strategy import Proposal
 from naslab.study.finished import FinishedTrials
@@ -57,13 +59,15 @@ class Proposer(Protocol):
 class Search:
     """Ask and tell in any `domain`, such as a table of known results, with the drafts of `proposer`.
 
-    Proposals never repeat a network, and depend on the seed and the history alone. Raises `SpecError` where the seed is
-    negative.
+    Proposals never repeat a network, and depend on the seed and the history alone. With `compares` the proposer learns
+    from losses by comparing them, and is told those by which the domain's preferences come first (`ranked_behind`).
+    Raises `SpecError` where the seed is negative.
     """
 
-    def __init__(self, domain: Domain, proposer: Proposer, seed: int) -> None:
+    def __init__(self, domain: Domain, proposer: Proposer, seed: int, compares: bool = False) -> None:
         if seed < 0:
             raise SpecError("seed", f"must be at least 0, got {seed}")
+        self._preferred = domain.preferred if compares else None
         self.history = OutcomeHistory(domain.num_objectives)
         self._proposer = proposer
         self._filter = ProposalFilter(domain)
@@ -89,21 +93,36 @@ class Search:
     def learn(self, observations: Iterable[Observation]) -> None:
         """Add finished estimates to the history."""
         for observation in observations:
+            if self._preferred is not None and observation.losses is not None:
+                [losses] = ranked_behind(np.array([observation.losses]), self._preferred)
+                observation = msgspec.structs.replace(observation, losses=tuple(losses.tolist()))
             self.history.finish(observation)
+
+    def take_up(self, unread: Unread) -> None:
+        """Begin with the finished estimates of a study that goes on, in place of `learn`."""
+        if self._preferred is not None:
+            unread = unread._replace(losses=ranked_behind(unread.losses, self._preferred))
+        self.history.take_up(unread)
 
 
 class ComposedStrategy:
     """A `Strategy` on the architectures of a problem: `domain` says what is known of them, `proposer` what to try next.
 
-    `learns_across_fidelities` says whether the proposer can use outcomes of one network at several fidelities.
+    `learns_across_fidelities` says whether the proposer can use outcomes of one network at several fidelities,
+    `compares` whether it learns by comparing losses (`Search`).
     """
 
     def __init__(
-        self, domain: ArchDomain, proposer: Proposer, seed: int, learns_across_fidelities: bool = False
+        self,
+        domain: ArchDomain,
+        proposer: Proposer,
+        seed: int,
+        learns_across_fidelities: bool = False,
+        compares: bool = False,
     ) -> None:
         self.learns_across_fidelities = learns_across_fidelities
         self._domain = domain
-        self._search = Search(domain, proposer, seed)
+        self._search = Search(domain, proposer, seed, compares)
 
     def ask(self, count: int) -> list[Proposal]:
         """Up to `count` proposals (see `Strategy.ask`); `LimitError` where no network meets the limits."""
@@ -114,7 +133,7 @@ class ComposedStrategy:
         if isinstance(outcomes, FinishedTrials) and outcomes.is_searched.all() and not self._search.history.told:
             unread = self._domain.observe_all(outcomes)
             if unread is not None:
-                self._search.history.take_up(unread)
+                self._search.take_up(unread)
                 return
         for outcome in outcomes:
             if outcome.candidate.role == "search":

@@ -23,6 +23,7 @@ from naslab.space import Genome
 from naslab.space.genome import Hole
 from naslab.strategies.foreseen_limits import ForeseenLimit
 from naslab.strategies.outcome_history import Observation, Unread
+from naslab.strategies.preferences import preferred_losses
 from naslab.strategies.priors import Prior
 from naslab.study.finished import FinishedTrials
 from naslab.study.outcome import Outcome
@@ -133,7 +134,7 @@ class Domain(Protocol):
     >>> from naslab.strategies.composed import Search
     >>> from naslab.strategies.random_search import RandomSearch
     >>> class OddKernels:  # one loss, to be measured, and a limit: kernels are odd
-    ...     num_objectives, reference, prior = 1, None, None
+    ...     num_objectives, reference, preferred, prior = 1, None, None, None
     ...     def __init__(self, space):
     ...         self.space = space
     ...     def examine(self, genome):
@@ -168,6 +169,14 @@ class Domain(Protocol):
         ...
 
     @property
+    def preferred(self) -> NDArray[np.float64] | None:
+        """The losses that are preferred at most, shape (objectives,), NaN where none is; `None` without a preference.
+
+        See `naslab.strategies.preferences`.
+        """
+        ...
+
+    @property
     def prior(self) -> Prior | None:
         """Scores of many networks by cheap estimators, `None` without any."""
         ...
@@ -195,11 +204,13 @@ class Domain(Protocol):
 class ArchDomain:
     """The architectures of `problem`: identity, cost and limits come from the description, without training.
 
-    `prior` are scores of some of its networks by cheap estimators.
+    `prior` are scores of some of its networks by cheap estimators. Where it `reads_seconds`, outcomes are observed one
+    by one.
     """
 
-    def __init__(self, problem: Problem, prior: Prior | None = None) -> None:
+    def __init__(self, problem: Problem, prior: Prior | None = None, reads_seconds: bool = False) -> None:
         self._problem = problem
+        self._reads_seconds = reads_seconds
         self.prior = prior
         self._goals = [
             (each, find_metric(each.metric).read if is_described(each.metric) else None) for each in problem.objectives
@@ -223,6 +234,11 @@ class ArchDomain:
         most = {limit.metric: limit.most for limit in self._problem.limits if limit.most < math.inf}
         known = [math.nan if each.maximise else most.get(each.metric, math.nan) for each in self._problem.objectives]
         return None if all(map(math.isnan, known)) else np.array(known)
+
+    @property
+    def preferred(self) -> NDArray[np.float64] | None:
+        """The problem's preferences as losses: shape (objectives,), NaN for objectives without one."""
+        return preferred_losses(self._problem.objectives, self._problem.preferences)
 
     def examine(self, genome: Genome) -> Network:
         """What the description of the network of `genome` tells; infinite `excess` where it is no network.
@@ -252,12 +268,17 @@ class ArchDomain:
             candidate.origin,
             candidate.trial,
             float(candidate.fidelity.epochs),
+            outcome.estimate.wall_seconds,
         )
 
     def observe_all(self, finished: FinishedTrials) -> Unread | None:
         """What `observe` makes of all of `finished`, by columns; `None` where their networks must be read for that."""
         goals = self._problem.objectives
-        if self.foreseen or not all(each.metric in COSTS or not is_described(each.metric) for each in goals):
+        if (
+            self.foreseen
+            or self._reads_seconds
+            or not all(each.metric in COSTS or not is_described(each.metric) for each in goals)
+        ):
             return None
         losses = np.stack([goal.loss(1.0) * finished.values(goal.metric) for goal in goals], axis=1)
         losses[~(finished.is_complete & np.isfinite(losses).all(axis=1))] = np.nan
@@ -284,7 +305,7 @@ class ArchDomain:
             spent = cost(arch)
         except SpecError:
             return Network("", (), (None,) * self.num_objectives, math.inf)
-        features = tuple(math.log1p(getattr(spent, metric)) for metric in COST_METRICS)
+        features = cost_features(spent)
         losses = tuple(None if read is None else each.loss(float(read(arch, spent))) for each, read in self._goals)
         return Network(arch_id(arch), features, losses, self._problem.excess(arch, spent))
 
@@ -294,6 +315,11 @@ class ArchDomain:
         except SpecError:
             return math.inf
         return self._problem.excess(arch, spent) + sum(each.excess(arch, spent) for each in self.foreseen)
+
+
+def cost_features(cost: Cost) -> tuple[float, ...]:
+    """What a model sees of a `cost`: natural logarithms of it, one a metric of `COST_METRICS`."""
+    return tuple(math.log1p(getattr(cost, metric)) for metric in COST_METRICS)
 
 
 def _excess_of(limit: Limit, arch: ArchSpec) -> float:

@@ -76,7 +76,7 @@ class ForeseenLimit:
         self._middle, spread = rows.mean(axis=0), rows.std(axis=0)
         self._scale = np.where(spread > 0, spread, 1.0)
         x = np.column_stack(((rows - self._middle) / self._scale, np.ones(len(y))))
-        fits = [_ridge(x, y, strength) for strength in RIDGES]
+        fits = [ridge(x, y, strength) for strength in RIDGES]
         self.error, self._weights = min(fits, key=lambda fit: fit[0])
         self.is_used = self.error**2 <= (1 - LEAST_EXPLAINED) * float(y.var())
 
@@ -94,8 +94,11 @@ def _matrix(seen: Sequence[dict[str, float]], names: Sequence[str]) -> NDArray[n
     return np.array([[each.get(name, 0.0) for name in names] for each in seen])
 
 
-def _ridge(x: NDArray[np.float64], y: NDArray[np.float64], strength: float) -> tuple[float, NDArray[np.float64]]:
-    """The leave-one-out error and the coefficients, shape (k + 1,); the constant is not shrunk."""
+def ridge(x: NDArray[np.float64], y: NDArray[np.float64], strength: float) -> tuple[float, NDArray[np.float64]]:
+    """The leave-one-out error and the coefficients, shape (k + 1,), of a ridge regression of a `strength`.
+
+    `x` has the shape (n, k + 1) with a last column of ones, whose coefficient is not shrunk; `y` the shape (n,).
+    """
     penalty = np.diag([strength] * (x.shape[1] - 1) + [0.0])
     solver = np.linalg.solve(x.T @ x + penalty, x.T)
     weights = solver @ y

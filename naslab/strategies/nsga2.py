@@ -70,10 +70,14 @@ class NSGA2:
         else:
             ranks = non_dominated_ranks(own)
             kept = np.lexsort((-crowding_of_fronts(own, ranks), ranks))[: self._population]
-            alive, own, ranks = joined[kept], own[kept], ranks[kept]
-            order = np.lexsort((-crowding_of_fronts(own, ranks), ranks))
-            is_in_order = bool((order == np.arange(len(order))).all())
-            self._last_front = own[ranks == ranks[-1]] if is_in_order else None
+            alive = joined[kept]
+            if self._last_front is not None and alive.tolist() == self._alive:
+                return  # the newcomer leaves
+            own, ranks = own[kept], ranks[kept]
+            last = own[ranks == ranks[-1]]
+            crowding = crowding_of_fronts(last, np.zeros(len(last), dtype=np.int64))  # in other fronts it stays
+            is_in_order = bool((crowding[1:] <= crowding[:-1]).all())
+            self._last_front = last if is_in_order else None
         self._alive = alive.tolist()
 
 

@@ -80,8 +80,10 @@ def sampler_strategy(sampler: BaseSampler, problem: Problem, seed: int = 0) -> S
 
     Every ask takes a copy of the sampler, its random generators seeded anew from `seed` and the outcomes told, so that
     a study continues exactly; the seed that the sampler was made with has no say. Raises `SpecError` where `seed` is
-    negative.
+    negative, and for preferences, which a sampler does not know.
     """
+    if problem.preferences:
+        raise SpecError("prefer", f"is for strategies of naslab, got the sampler {type(sampler).__name__}")
     domain = ArchDomain(problem)
     return ComposedStrategy(domain, OptunaBridge(domain.space, partial(reseeded, sampler)), seed)
 

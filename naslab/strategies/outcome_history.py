@@ -19,7 +19,8 @@ class Observation(msgspec.Struct, frozen=True):
     """A network's losses, all to be small; `None` where its estimate failed.
 
     `origin` is what the strategy said when it proposed the network, `trial` its number in the study. `effort` is how
-    much was spent on the estimate, in any unit: more is a higher fidelity.
+    much was spent on the estimate, in any unit: more is a higher fidelity. `seconds` are those that it took, 0 where
+    they are not known.
     """
 
     genome: Genome
@@ -28,6 +29,7 @@ class Observation(msgspec.Struct, frozen=True):
     origin: dict[str, Any] = {}
     trial: int = -1
     effort: float = 1.0
+    seconds: float = 0.0
 
 
 class ToldColumns(NamedTuple):

@@ -1,7 +1,7 @@
 """The strategies by name, from `random` to `bayes` and Optuna's samplers.
 
 >>> strategy_names()[:4]
-['bayes', 'cmaes', 'evolution', 'gp']
+['bayes', 'bayes_per_second', 'cmaes', 'evolution']
 """
 
 from __future__ import annotations
@@ -19,11 +19,21 @@ from naslab.study.problem import Problem
 MakeProposer: TypeAlias = Callable[[Domain, int], Proposer]
 """A proposer for a domain and a seed. What it needs is imported when it is called: some strategies load SciPy."""
 
-ACROSS_FIDELITIES = ("bayes",)
+PER_SECOND = ("bayes_per_second",)
+"""The strategies that learn from how long trainings take, so that equal results of another speed change them."""
+
+ACROSS_FIDELITIES = ("bayes", *PER_SECOND)
 """The strategies that use outcomes of one network at several fidelities; others are told the lowest alone."""
 
-WITH_PRIOR = ("bayes",)
+WITH_PRIOR = ("bayes", *PER_SECOND)
 """The strategies that learn from scores of cheap estimators; others do not see them."""
+
+
+BY_COMPARING = ("evolution", "local", "nsga2", "nsga3", "reinforce")
+"""The strategies that learn from outcomes by comparing their losses, in which a preference is told by the losses."""
+
+WITH_PREFERENCES = ("bayes", *PER_SECOND, *BY_COMPARING)
+"""The strategies that search the part of a front that is preferred."""
 
 
 def strategy_names() -> list[str]:
@@ -66,8 +76,9 @@ def make_strategy(name: str, problem: Problem, seed: int = 0, prior: Prior | Non
         own = own_strategy(name, problem, seed)
         if own is not None:
             return own
-    domain = ArchDomain(problem, prior)
-    return ComposedStrategy(domain, make_proposer(name, domain, seed), seed, name in ACROSS_FIDELITIES)
+    domain = ArchDomain(problem, prior, name in PER_SECOND)
+    proposer = make_proposer(name, domain, seed)
+    return ComposedStrategy(domain, proposer, seed, name in ACROSS_FIDELITIES, name in BY_COMPARING)
 
 
 def make_search(name: str, domain: Domain, seed: int = 0) -> Search:
@@ -83,7 +94,7 @@ def make_search(name: str, domain: Domain, seed: int = 0) -> Search:
     >>> len(make_search("random", domain).ask(5))
     3
     """
-    return Search(domain, make_proposer(name, domain, seed), seed)
+    return Search(domain, make_proposer(name, domain, seed), seed, name in BY_COMPARING)
 
 
 def make_proposer(name: str, domain: Domain, seed: int = 0) -> Proposer:
@@ -101,6 +112,8 @@ def make_proposer(name: str, domain: Domain, seed: int = 0) -> Proposer:
         raise UnknownNameError("strategy", name, _ROWS)
     if seed < 0:
         raise SpecError("seed", f"must be at least 0, got {seed}")
+    if domain.preferred is not None and name not in WITH_PREFERENCES:
+        raise SpecError("prefer", f"is for --strategy {', '.join(WITH_PREFERENCES)}, got '{name}'")
     return row.make(domain, seed)
 
 
@@ -152,6 +165,12 @@ def _bayes(domain: Domain, seed: int) -> Proposer:
     return Bayes(domain)
 
 
+def _bayes_per_second(domain: Domain, seed: int) -> Proposer:
+    from naslab.strategies.bayes import Bayes
+
+    return Bayes(domain, is_per_second=True)
+
+
 def _optuna(sampler: str) -> MakeProposer:
     """A maker of the bridge to one of Optuna's samplers."""
 
@@ -189,6 +208,7 @@ _ROWS: dict[str, _Row] = {
     "local": _Row(_local, "local search with restarts (White et al. 2020, arXiv 2005.02960)"),
     "reinforce": _Row(_reinforce, "a policy-gradient controller (Zoph and Le 2017, arXiv 1611.01578)"),
     "bayes": _Row(_bayes, "Gaussian processes over choices and costs, by expected gain"),
+    "bayes_per_second": _Row(_bayes_per_second, "the same by expected gain for each second of training"),
     "tpe": _Row(_optuna("tpe"), "Optuna's tree-structured Parzen estimator"),
     "gp": _Row(_optuna("gp"), "Optuna's Gaussian process"),
     "cmaes": _Row(_optuna("cmaes"), "Optuna's CMA-ES, for one objective"),

@@ -27,6 +27,7 @@ from naslab.strategies.fidelities import to_highest
 from naslab.strategies.fitting import Fit, fit_warped
 from naslab.strategies.gaussian_process import Belief, Kernel, Posterior
 from naslab.strategies.outcome_history import Observation, OutcomeHistory, Told, ToldColumns
+from naslab.strategies.preferences import ranked_behind, shortfall
 from naslab.strategies.warping import Warp
 
 Matrix = NDArray[np.float64]
@@ -34,6 +35,10 @@ Vector = NDArray[np.float64]
 
 MAX_FITTED = 160
 """How many observations a kernel is fitted to."""
+FEW_ROWS = 8
+"""Times so many rows as are asked for, fronts are looked for among all of them."""
+STRIPS = 16
+"""Parts of the range of the first objective, each of which leaves out others of a large number of rows."""
 MAX_CONDITIONED = 320
 """How many of those told a prediction is conditioned on, beside the newest."""
 CHOSEN_EVERY = 32
@@ -138,7 +143,7 @@ def instructive(losses: Matrix, most: int) -> NDArray[np.intp]:
     if len(losses) <= most:
         return np.arange(len(losses))
     best = best_rows(losses, most // 2)
-    others = np.setdiff1d(np.arange(len(losses)), best)
+    others = np.delete(np.arange(len(losses)), best)
     spread = others[np.linspace(0, len(others) - 1, most - most // 2).astype(np.intp)]
     return np.sort(np.concatenate((best, spread)))
 
@@ -151,11 +156,32 @@ def best_rows(losses: Matrix, number: int) -> NDArray[np.intp]:
     if losses.shape[1] == 1:
         return np.argsort(losses[:, 0], kind="stable")[:number]
     best = np.zeros(0, dtype=np.intp)
-    left = np.arange(len(losses))
+    left = may_be_best(losses, number)
     while len(best) < number and len(left):
         is_front = is_non_dominated(losses[left])
         best, left = np.concatenate((best, left[is_front])), left[~is_front]
     return best[:number]
+
+
+def may_be_best(losses: Matrix, number: int) -> NDArray[np.intp]:
+    """The indices, in order, of rows of `losses` that may be among the best `number`, front by front: shape (rows,).
+
+    `losses` have the shape (n, objectives). A row that `number` others dominate is not: those are all on earlier
+    fronts. So whatever is behind the worst, in every objective, of any `number` rows is left out. They are the best in
+    the other objectives among those up to some value of the first, for `STRIPS` values of it. What dominates a row that
+    is kept is kept, too, so that fronts stay.
+    """
+    low, spread = losses.min(axis=0), np.ptp(losses, axis=0)
+    if len(losses) <= FEW_ROWS * number or not np.isfinite(spread).all():
+        return np.arange(len(losses))
+    left = np.argsort(losses[:, 0], kind="stable")
+    for strip in range(1, STRIPS + 1):
+        rows = losses[left]
+        some = rows[: max(number, len(rows) * strip // STRIPS)]
+        others = ((some[:, 1:] - low[1:]) / np.where(spread[1:] > 0, spread[1:], 1.0)).sum(axis=1)
+        worst = some[np.argpartition(others, number - 1)[:number]].max(axis=0)
+        left = left[~((rows >= worst).all(axis=1) & (rows > worst).any(axis=1))]
+    return np.sort(left)
 
 
 class SurrogateModel:
@@ -167,10 +193,15 @@ class SurrogateModel:
     are judged at the highest level told. Each objective has a scale of its own, as told or warped, chosen by evidence.
     """
 
-    def __init__(self, catalogue: Catalogue, worthless: Vector | None = None) -> None:
-        """`catalogue` gives the inputs of genomes; `worthless` has the shape (objectives,), NaN where unknown."""
+    def __init__(self, catalogue: Catalogue, worthless: Vector | None = None, preferred: Vector | None = None) -> None:
+        """`catalogue` gives the inputs of genomes.
+
+        `worthless` has the shape (objectives,), NaN where unknown; so have the losses `preferred` at most, NaN where
+        none is. Both are in the losses' own units.
+        """
         self._catalogue = catalogue
         self.worthless = worthless
+        self.preferred = preferred
         self._kernels: list[Kernel | None] = []
         self.rooms: list[float] = []
         """The room of each objective's warp, infinite for those on a plain scale and those known before training."""
@@ -201,6 +232,10 @@ class SurrogateModel:
         self.kept = np.append(self.kept, np.arange(self._num_read, len(told)))
         self._num_read = len(told)
 
+    def ranked(self, losses: Matrix) -> Matrix:
+        """`losses` by which the best are chosen, those within what is preferred first: shape (told, objectives)."""
+        return losses if self.preferred is None else ranked_behind(losses, self.preferred)
+
     def _note_levels(self, told: Told) -> None:
         """Where the highest level rises all is fitted anew; a fall of the lowest waits for the next fit."""
         efforts = told.columns(len(told)).efforts[self._num_read :]
@@ -217,7 +252,7 @@ class SurrogateModel:
 
     def _fit(self, told: Told, count: int) -> list[Fit]:
         losses = told_losses(told.columns(count), self.worthless)
-        kept = instructive(losses, MAX_FITTED)
+        kept = instructive(self.ranked(losses), MAX_FITTED)
         inputs = self._inputs(told.at(kept))
         parts = self._catalogue.parts()
         last = inputs.shape[1] - 1
@@ -230,7 +265,7 @@ class SurrogateModel:
         ]
 
     def _condition(self, told: Told, count: int) -> None:
-        self.kept = instructive(told_losses(told.columns(count), self.worthless), MAX_CONDITIONED)
+        self.kept = instructive(self.ranked(told_losses(told.columns(count), self.worthless)), MAX_CONDITIONED)
         inputs = self._inputs(told.at(self.kept))
         room = max(CHOSEN_EVERY, math.ceil(len(self.kept) * (REFIT_GROWTH - 1)) + 1)
         standing = at_level(self._catalogue.standing.inputs, self.highest)
@@ -242,7 +277,8 @@ class Surrogate:
 
     `achieved` are the scaled losses of the networks told, without measurement noise, and of those in flight: shape
     (networks, objectives); `warped` the same as predictions have them. `best_told` are the indices of the best
-    outcomes, `scales` and `warps` those of the objectives.
+    outcomes, `scales` and `warps` those of the objectives. `preferred` are the scaled losses that are preferred at
+    most, shape (objectives,), NaN where none is; `None` without a preference.
     """
 
     def __init__(self, model: SurrogateModel, history: OutcomeHistory, catalogue: Catalogue) -> None:
@@ -262,7 +298,8 @@ class Surrogate:
         ]
         self.warped = np.vstack((self._denoised(warped), self.predict(in_flight).mean))
         self.achieved = self.back(self.warped)
-        self.best_told = model.kept[best_rows(kept, NUM_BEST)]
+        self.best_told = model.kept[best_rows(model.ranked(kept), NUM_BEST)]
+        self.preferred = None if model.preferred is None else self.scaled(model.preferred)
 
     def back(self, warped: Matrix) -> Matrix:
         """The scaled losses that `warped` ones of shape (n, objectives) stand for, of the same shape."""
@@ -303,12 +340,22 @@ class Surrogate:
     def reference(self) -> NDArray[np.float64]:
         """The scaled losses from which on a network is worthless: shape (objectives,).
 
-        Where the domain does not know them, a tenth of the front's range (at least 0.1) beyond its worst end.
+        Those that are preferred; of other objectives a tenth of the front's range (at least 0.1) beyond its worst end
+        where the domain does not know them.
         """
         front = self.achieved[is_non_dominated(self.achieved)]
         worst = front.max(axis=0)
         learned = worst + REFERENCE_MARGIN * np.maximum(worst - front.min(axis=0), 1.0)
-        if self._worthless is None:
-            return np.asarray(learned)
-        known = np.array([scale.to(loss) for scale, loss in zip(self.scales, self._worthless, strict=True)])
-        return np.where(np.isnan(known), learned, known)
+        if self._worthless is not None:
+            known = self.scaled(self._worthless)
+            learned = np.where(np.isnan(known), learned, known)
+        return np.asarray(learned if self.preferred is None else np.fmin(learned, self.preferred))
+
+    @property
+    def is_within(self) -> bool:
+        """Whether some network told or in flight is within what is preferred, as all are without a preference."""
+        return self.preferred is None or bool((shortfall(self.achieved, self.preferred) <= 0).any())
+
+    def scaled(self, losses: Vector) -> Vector:
+        """`losses` of shape (objectives,), in their own units, as this surrogate scales them: the same shape."""
+        return np.array([scale.to(loss) for scale, loss in zip(self.scales, losses, strict=True)])

@@ -15,6 +15,8 @@ FOLDER = "image_folder:"
 
 OWN_DATA = "data of its own"
 """The data set's name where a user's training function brings its own data."""
+VALIDATION_FRACTION = 0.2
+"""The share of the training images that validates, where nothing else is said."""
 
 
 class DataChoice(Spec, frozen=True):
@@ -37,7 +39,7 @@ class DataChoice(Spec, frozen=True):
     """
 
     name: str
-    validation_fraction: float = 0.2
+    validation_fraction: float = VALIDATION_FRACTION
     max_images: int | None = None
     storage: Literal["auto", "memory", "stream"] = "auto"
     skip_unreadable: bool = False

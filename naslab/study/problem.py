@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import msgspec
 
@@ -149,21 +149,46 @@ class Limit(Spec, frozen=True):
         return cls._read(text, known)
 
     @classmethod
-    def _read(cls, text: str, known: Collection[str], is_any: bool = False) -> Limit:
+    def preferred(cls, text: str, objectives: Sequence[Objective]) -> Limit:
+        """A preference for a part of the front: a bound on one of several `objectives`, from the side that is better.
+
+        It is no limit: a network beyond it is trained like others, and ranks behind those within it. Raises
+        `UnknownNameError` for what is no objective, `SpecError` for a bound that is none, and where there is one
+        objective alone.
+
+        >>> str(Limit.preferred("accuracy>=90", (Objective.named("accuracy"), Objective.named("macs"))))
+        'accuracy>=90'
+        """
+        goals = {goal.metric: goal for goal in objectives}
+        found = cls._read(text, list(goals), of="prefer")
+        rule = f"chooses a part of a front, and of one objective alone ({found.metric}) there is none: leave it out"
+        require(len(goals) > 1, "prefer", rule)
+        is_up = found.least > -math.inf
+        if goals[found.metric].maximise != is_up:
+            side = ">=" if goals[found.metric].maximise else "<="
+            made = "large" if goals[found.metric].maximise else "small"
+            raise SpecError("prefer", f"{found.metric} is made {made}: write {found.metric}{side}..., got '{found}'")
+        return found
+
+    @property
+    def bound(self) -> float:
+        """The bound, of whichever side."""
+        return self.most if self.most < math.inf else self.least
+
+    @classmethod
+    def _read(cls, text: str, known: Collection[str], is_any: bool = False, of: str = "limit") -> Limit:
         match = re.fullmatch(r"\s*(\w+(?:@.*?\S)?)\s*(<=|>=)\s*([0-9.eE+_-]+ ?[kMG]?)\s*", text)
         try:
             assert match is not None
             bound = read_number(match[3])
         except (AssertionError, ValueError):
-            raise SpecError("limit", f"must look like 'macs<=50e6', got '{text}'") from None
+            raise SpecError(of, f"must look like 'macs<=50e6', got '{text}'") from None
         if match[1].lower() in ("flops", "mult_adds"):
             meant = "half of the floating-point operations: 50e6 flops are macs<=25e6"
-            raise SpecError(
-                "limit", f"what is counted here is {MACS.name}, multiplications with their additions, {meant}"
-            )
+            raise SpecError(of, f"what is counted here is {MACS.name}, multiplications with their additions, {meant}")
         if match[1] not in known and not (is_any and named_at(match[1]) is not None):
-            raise UnknownNameError("metric of a limit", match[1], known)
-        require(math.isfinite(bound) and bound > 0, "limit", f"needs a positive bound, got '{text}'")
+            raise UnknownNameError("metric of a limit" if of == "limit" else f"objective to {of}", match[1], known)
+        require(math.isfinite(bound) and bound > 0, of, f"needs a positive bound, got '{text}'")
         return cls(metric=match[1], most=bound) if match[2] == "<=" else cls(metric=match[1], least=bound)
 
     def holds(self, value: float) -> bool:
@@ -199,6 +224,7 @@ class Problem(msgspec.Struct, frozen=True):
     `space` holds the candidates. `objectives` are traded against each other, the first one first where one number is
     needed. `data` says what candidates are trained on, `recipe` how. `limits` must hold of every candidate, by
     its description; `measured_limits` by what is measured of the untrained network, or it is not trained.
+    `preferences` say which part of the front is searched, at most one of an objective (`Limit.preferred`).
     """
 
     space: SearchSpace
@@ -207,6 +233,7 @@ class Problem(msgspec.Struct, frozen=True):
     recipe: Recipe
     limits: tuple[Limit, ...] = ()
     measured_limits: tuple[Limit, ...] = ()
+    preferences: tuple[Limit, ...] = ()
 
     def is_feasible(self, arch: ArchSpec, cost: Cost) -> bool:
         """Whether the network `arch` of this `cost` meets every limit."""

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib import import_module
 from pathlib import Path
@@ -17,6 +17,7 @@ import numpy as np
 
 from naslab.errors import NaslabError, SpecError, counted, shown
 from naslab.targets.exporting import file_bytes
+from naslab.targets.pace import BestPace, PacedPasses
 from naslab.targets.process import Answer, Job
 from naslab.targets.target import Deployed, Target, loaded, require_target
 
@@ -25,6 +26,8 @@ MOST_SPREAD = 0.25
 NOTED_LOAD = 0.1
 """Cores that others keep busy, from which it is said."""
 MOST_SECONDS = 900.0
+LEAST_PROCESSES, MOST_PROCESSES = 3, 5
+"""Processes that latencies on a quiet machine are measured in: each places its memory anew."""
 
 
 Alone: TypeAlias = Callable[[], AbstractContextManager[None]]
@@ -97,9 +100,8 @@ def measure_deployed(
             path: Path = home.prepare(deployed, target, place)
         size = file_bytes(path)
         with alone():
-            answer = _answer(Job(target, str(path), cores))
-    if answer.error:
-        raise NaslabError(f"the target {target.name} cannot run {deployed.name}: {answer.error}")
+            (answer,) = _answers([Job(target, str(path), cores)])
+    _require_run(answer, deployed, target)
     return measured_of(answer, target, size, most_spread)
 
 
@@ -114,24 +116,39 @@ def deployed_bytes(deployed: Deployed, target: Target, folder: Path | None = Non
         return file_bytes(home.prepare(deployed, target, place))
 
 
-def quiet_latency(deployed: Deployed, target: Target, repeats: int) -> float:
-    """The milliseconds that a pass of one image takes of its core at least, over several processes.
+def quiet_latencies(networks: Sequence[Deployed], target: Target, best: BestPace) -> list[float]:
+    """The milliseconds that a pass of one image takes of its core where nothing slows it down, of each of `networks`.
 
-    Other load makes it longer than the median on a quiet machine by less than it does anything else: a pass counts the
-    time alone in which it had the core, and the least is of the quietest moment. For targets of one thread. Raises
-    `NaslabError` as `measure_deployed`.
+    Each is timed in several processes, with the others between, so that a slow minute meets all of them. A pass counts
+    the time alone in which it had the core, and counts where the core was near the `best` pace that was seen
+    (`naslab.targets.pace`); where that was too seldom, all count. For targets of one thread. Raises `NaslabError` as
+    `measure_deployed`.
     """
     require_target(target)
     home = import_module(f"naslab.targets.{target.row.home}")
+    passes = [PacedPasses() for _ in networks]
     with tempfile.TemporaryDirectory() as folder:
+        files = []
         with loaded(target):
-            path = home.prepare(deployed, target, Path(folder))
-        jobs = [Job(target, str(path), own_cores(1), 2, 0.05, 5, 60, 0.3) for _ in range(repeats)]
-        answers = [_answer(job) for job in jobs]
-    for answer in answers:
-        if answer.error:
-            raise NaslabError(f"the target {target.name} cannot run {deployed.name}: {answer.error}")
-    return min(min(answer.core_times_ms) for answer in answers)
+            for number, deployed in enumerate(networks):
+                own = Path(folder) / str(number)
+                own.mkdir()
+                files.append(home.prepare(deployed, target, own))
+        for number in range(MOST_PROCESSES):
+            wanted = [place for place, each in enumerate(passes) if number < LEAST_PROCESSES or each.lacks(best)]
+            if not wanted:
+                break
+            jobs = [Job(target, str(files[place]), own_cores(1), 2, 0.05, 5, 400, 0.4, True) for place in wanted]
+            for place, answer in zip(wanted, _answers(jobs), strict=True):
+                _require_run(answer, networks[place], target)
+                passes[place].add(answer.core_times_ms, answer.paces_ms)
+                best.see(answer.paces_ms)
+    return [each.latency_ms(best) for each in passes]
+
+
+def _require_run(answer: Answer, deployed: Deployed, target: Target) -> None:
+    if answer.error:
+        raise NaslabError(f"the target {target.name} cannot run {deployed.name}: {answer.error}")
 
 
 @contextmanager
@@ -188,27 +205,30 @@ def own_cores(threads: int) -> tuple[int, ...]:
     return tuple(cores[-threads:])
 
 
-def _answer(job: Job) -> Answer:
-    threads = str(job.target.threads)
+def _answers(jobs: Sequence[Job]) -> list[Answer]:
+    """The answers of one process to `jobs`, all of one target."""
+    target = jobs[0].target
+    threads = str(target.threads)
     environment = os.environ | {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
     folders = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment["PYTHONPATH"] = os.pathsep.join(folders)
+    most_seconds = MOST_SECONDS * len(jobs)
     try:
         done = subprocess.run(
             [sys.executable, "-m", "naslab.targets.process"],
-            input=msgspec.json.encode(job),
+            input=msgspec.json.encode(jobs),
             capture_output=True,
             env=environment,
-            timeout=MOST_SECONDS,
+            timeout=most_seconds,
         )
     except subprocess.TimeoutExpired as late:
         why = _last_line(late.stderr)
-        raise NaslabError(f"the target {job.target.name} is not done after {MOST_SECONDS:g} s: {why}") from None
+        raise NaslabError(f"the target {target.name} is not done after {most_seconds:g} s: {why}") from None
     try:
-        return msgspec.json.decode(done.stdout, type=Answer)
+        return msgspec.json.decode(done.stdout, type=list[Answer])
     except msgspec.MsgspecError:
         why = _last_line(done.stderr)
-        raise NaslabError(f"the target {job.target.name} ended with code {done.returncode}: {why}") from None
+        raise NaslabError(f"the target {target.name} ended with code {done.returncode}: {why}") from None
 
 
 def _last_line(said: bytes | None) -> str:

@@ -1,4 +1,4 @@
-"""The process that times a network: `python -m naslab.targets.process`, a job on stdin, an answer on stdout."""
+"""The process that times networks: `python -m naslab.targets.process`, jobs on stdin, their answers on stdout."""
 
 from __future__ import annotations
 
@@ -8,18 +8,31 @@ import time
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
 from naslab.errors import NaslabError, shown
+from naslab.targets.pace import pace_ms
 from naslab.targets.target import Target
+
+BURST_SECONDS = 0.004
+"""For which passes run between two looks at the pace of the core."""
+
+
+class Passes(NamedTuple):
+    """Milliseconds of passes: by the clock, on the core, and the pace of the core beside each."""
+
+    times: list[float]
+    core_times: list[float]
+    paces: list[float]
 
 
 class Job(msgspec.Struct, frozen=True):
     """What is timed: the `file` of a network in a `target`, on the CPU `cores`, for how long.
 
     `warm_up` and `passes` are the least counts of passes, which go on for `warm_up_seconds` and `seconds`, in which at
-    most `most_passes` are counted.
+    most `most_passes` are counted. With `is_paced` each counted pass has its pace beside it (`naslab.targets.pace`).
     """
 
     target: Target
@@ -30,12 +43,14 @@ class Job(msgspec.Struct, frozen=True):
     passes: int = 21
     most_passes: int = 501
     seconds: float = 2.0
+    is_paced: bool = False
 
 
 class Answer(msgspec.Struct, frozen=True):
     """The milliseconds of every counted pass, or why there are none.
 
     `core_times_ms` are those in which the thread that runs them had a core: all the work of a pass on one thread.
+    `paces_ms` are the paces of the core beside every pass, where they were asked for.
     `peak_memory_bytes` is by how much the network raised the process's memory at its highest, where Linux tells it.
     `cpu_seconds` and `wall_seconds` are those of the counted passes, `busy_seconds` those that all cores of the machine
     worked meanwhile.
@@ -43,6 +58,7 @@ class Answer(msgspec.Struct, frozen=True):
 
     times_ms: tuple[float, ...] = ()
     core_times_ms: tuple[float, ...] = ()
+    paces_ms: tuple[float, ...] = ()
     peak_memory_bytes: int | None = None
     cpu_seconds: float = 0.0
     wall_seconds: float = 0.0
@@ -64,11 +80,13 @@ def answer(job: Job) -> Answer:
     except NaslabError as error:
         return Answer(error=str(error))
     began, cpu, busy = time.perf_counter(), time.process_time(), busy_seconds()
-    times, core_times = _passes(run, job.passes, job.seconds, job.most_passes)
+    counted = _paced_passes if job.is_paced else _passes
+    times, core_times, paces = counted(run, job.passes, job.seconds, job.most_passes)
     ended = busy_seconds()
     return Answer(
         times_ms=tuple(times),
         core_times_ms=tuple(core_times),
+        paces_ms=tuple(paces),
         peak_memory_bytes=None if before is None else max(0, _memory("VmHWM") - before),
         cpu_seconds=time.process_time() - cpu,
         wall_seconds=time.perf_counter() - began,
@@ -76,7 +94,8 @@ def answer(job: Job) -> Answer:
     )
 
 
-def _passes(run: Callable[[], object], least: int, seconds: float, most: int) -> tuple[list[float], list[float]]:
+def _passes(run: Callable[[], object], least: int, seconds: float, most: int) -> Passes:
+    """At `least` so many passes, which go on for `seconds`, at most `most`."""
     times: list[float] = []
     core_times: list[float] = []
     began = time.perf_counter()
@@ -85,7 +104,22 @@ def _passes(run: Callable[[], object], least: int, seconds: float, most: int) ->
         run()
         core_times.append((time.thread_time() - core_started) * 1e3)
         times.append((time.perf_counter() - started) * 1e3)
-    return times, core_times
+    return Passes(times, core_times, [])
+
+
+def _paced_passes(run: Callable[[], object], least: int, seconds: float, most: int) -> Passes:
+    """The same in bursts, with the pace of the core around each; the first pass of a burst fills caches anew."""
+    found = Passes([], [], [])
+    began = time.perf_counter()
+    while len(found.times) < least or (len(found.times) < most and time.perf_counter() - began < seconds):
+        before = pace_ms()
+        run()
+        times, core_times, _ = _passes(run, 1, BURST_SECONDS, most)
+        pace = max(before, pace_ms())
+        found.times.extend(times)
+        found.core_times.extend(core_times)
+        found.paces.extend(pace for _ in times)
+    return found
 
 
 def reset_peak_memory() -> int | None:
@@ -113,15 +147,18 @@ def busy_seconds() -> float | None:
 
 
 def main() -> None:
-    """Read a job, write its answer."""
-    job = msgspec.json.decode(sys.stdin.buffer.read(), type=Job)
+    """Read jobs, write their answers."""
+    jobs = msgspec.json.decode(sys.stdin.buffer.read(), type=tuple[Job, ...])
     out = os.dup(1)
     os.dup2(2, 1)  # what libraries print is no answer
+    os.write(out, msgspec.json.encode([_answer(job) for job in jobs]))
+
+
+def _answer(job: Job) -> Answer:
     try:
-        found = answer(job)
+        return answer(job)
     except Exception as error:  # noqa: BLE001 - the border of the process
-        found = Answer(error=f"{type(error).__name__}: {shown(str(error), 400)}")
-    os.write(out, msgspec.json.encode(found))
+        return Answer(error=f"{type(error).__name__}: {shown(str(error), 400)}")
 
 
 if __name__ == "__main__":

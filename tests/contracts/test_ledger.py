@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from ledger_examples import diverged_outcome, example_arch, example_candidate, example_outcome, example_study
 from processes import HANG_SECONDS, several_programs
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, event, text
 
 from naslab.errors import LedgerError, StudyError, UnknownNameError
 from naslab.ledger import Ledger, RunRecord
@@ -90,6 +90,26 @@ def test_candidates_are_in_flight_until_finished(ledger: Ledger) -> None:
     ledger.finish("digits", example_outcome(candidates[1]))
     assert ledger.in_flight("digits") == [candidates[0], candidates[2]]
     assert ledger.outcomes("digits") == [example_outcome(candidates[1])]
+
+
+def test_outcomes_wait_for_the_disk_and_starts_do_not(ledger: Ledger) -> None:
+    """A start that a power loss takes back costs a training; the outcome behind it takes the start to the disk, too."""
+    said: list[str] = []
+
+    @event.listens_for(ledger._engine, "before_cursor_execute")
+    def note(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith("INSERT"):
+            how = "PRAGMA synchronous" if ledger.location.path is not None else "SHOW synchronous_commit"
+            [[found]] = cursor.connection.cursor().execute(how).fetchall()
+            said.append(f"{statement.split()[2]} {found}")
+
+    candidates = [example_candidate(trial) for trial in range(2)]
+    ledger.start("digits", candidates[:1])
+    ledger.finish("digits", example_outcome(candidates[0]))
+    ledger.start("digits", candidates[1:])
+    starts, waits = ("1", "2") if ledger.location.path is not None else ("off", "on")
+    start = [f"trials {starts}", f"progress {starts}"]
+    assert said == [*start, f"outcomes {waits}", f"measurements {waits}", *start]
 
 
 def test_starting_nothing_is_nothing(ledger: Ledger) -> None:

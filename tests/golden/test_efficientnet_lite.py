@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from passed_norms import norms_passed_on
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -25,7 +26,7 @@ def counted(name: str, shape: tuple[int, int, int]) -> tuple[int, int, int]:
     for each in network.modules():
         if isinstance(each, nn.Conv2d):
             each.register_forward_hook(add)
-    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+    with norms_passed_on(), FlopCounterMode(display=False) as counter, torch.inference_mode():
         network(torch.empty(1, *shape, device="meta"))
     return sum(each.numel() for each in network.parameters()), counter.get_total_flops() // 2, activations
 

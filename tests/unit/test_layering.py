@@ -6,9 +6,8 @@ import ast
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
-
-import pytest
 
 import naslab
 
@@ -70,15 +69,21 @@ def sources() -> list[Path]:
     return sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.stem not in NO_ROOMS)
 
 
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
 def imports_of(path: Path, for_type_checkers: bool = True) -> list[tuple[str, bool]]:
     """Imported modules, and whether at the top level of the file; those for type checkers alone only where asked."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING" and not for_type_checkers:
-            node.body = []
+    tree = tree_of(path)
+    left_out = set() if for_type_checkers else {id(node) for node in typed_nodes(path)}
     top = {id(node) for node in tree.body}
     found = []
     for node in ast.walk(tree):
+        if id(node) in left_out:
+            continue
         if isinstance(node, ast.Import):
             found += [(alias.name, id(node) in top) for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -112,13 +117,15 @@ def test_every_member_has_its_place() -> None:
     assert members - NO_ROOMS == set(ROOMS)
 
 
-@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_imports_run_one_way(path: Path) -> None:
-    own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-    for module, _ in imports_of(path):
-        parts = module.split(".")
-        if parts[0] == "naslab" and len(parts) > 1:
-            assert ROOMS.index(parts[1]) <= ROOMS.index(own), f"{own} imports {module}, which lies above it"
+def test_imports_run_one_way() -> None:
+    wrong = []
+    for path in sources():
+        own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        for module, _ in imports_of(path):
+            parts = module.split(".")
+            if parts[0] == "naslab" and len(parts) > 1 and ROOMS.index(parts[1]) > ROOMS.index(own):
+                wrong.append(f"{path.relative_to(PACKAGE)} imports {module}, which lies above it")
+    assert not wrong, "\n".join(wrong)
 
 
 def module_of(path: Path) -> str:
@@ -177,26 +184,30 @@ def test_files_import_each_other_in_no_circle() -> None:
 
 def typed_imports(path: Path) -> set[str]:
     """Modules that a file imports for type checkers alone."""
-    blocks = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.If)]
     return {
         name
-        for block in blocks
-        if ast.unparse(block.test) == "TYPE_CHECKING"
-        for node in block.body
+        for node in typed_nodes(path)
         if isinstance(node, ast.ImportFrom)
         for name in (node.module or "", *(f"{node.module}.{each.name}" for each in node.names))
     }
 
 
-@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_heavy_packages_stay_in_their_place(path: Path) -> None:
-    relative = path.relative_to(PACKAGE).as_posix()
-    for module, at_top in imports_of(path):
-        allowed = HEAVY.get(module.split(".")[0])
-        if allowed is not None and at_top:
-            assert any(relative == place or relative.startswith(place + "/") for place in allowed), (
-                f"{relative} imports {module}"
-            )
+@cache
+def typed_nodes(path: Path) -> tuple[ast.stmt, ...]:
+    """What stands in a file's blocks for type checkers."""
+    blocks = [node for node in ast.walk(tree_of(path)) if isinstance(node, ast.If)]
+    return tuple(node for block in blocks if ast.unparse(block.test) == "TYPE_CHECKING" for node in block.body)
+
+
+def test_heavy_packages_stay_in_their_place() -> None:
+    wrong = []
+    for path in sources():
+        relative = path.relative_to(PACKAGE).as_posix()
+        for module, at_top in imports_of(path):
+            allowed = HEAVY.get(module.split(".")[0]) if at_top else None
+            if allowed is not None and not any(f"{relative}/".startswith(f"{place}/") for place in allowed):
+                wrong.append(f"{relative} imports {module}")
+    assert not wrong, "\n".join(wrong)
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:

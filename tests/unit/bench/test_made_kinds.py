@@ -36,6 +36,16 @@ def test_a_measured_latency_is_half_told_by_macs() -> None:
     assert 0.2 < kendalltau(log_macs, domain.losses[0:6000:20, 1]).statistic < 0.8
 
 
+@pytest.mark.parametrize(("kind", "known"), [("three", ["macs"]), ("four", ["macs", "params"])])
+def test_what_many_objectives_cost_is_known_before_training(kind: str, known: list[str]) -> None:
+    domain = make_kind(kind)
+    names = [goal.metric for goal in domain.objectives]
+    assert [name for name, is_known in zip(names, domain.is_known, strict=True) if is_known] == known
+    costs = np.log(domain.losses[::20, domain.is_known])
+    features = [domain.examine(domain.space.genome(row)).features for row in range(0, len(domain.losses), 20)]
+    assert (np.array(features) == costs).all()
+
+
 def test_another_kind_is_refused() -> None:
     with pytest.raises(UnknownNameError, match="kind of made-up table 'mesured'"):
         make_kind("mesured")

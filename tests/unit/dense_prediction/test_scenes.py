@@ -36,3 +36,11 @@ def test_scenes_are_repeated_and_both_layouts_agree(tmp_path: Path) -> None:
             classes[mask_of(segment, 64, 64)] = label + 1
         assert (np.asarray(Image.open(other.mask)) == classes).all()
         assert Image.open(one.path).tobytes() == Image.open(other.path).tobytes()
+
+
+def test_articles_are_chosen_and_labelled_by_their_place() -> None:
+    chosen = runpy.run_path(str(SCRIPT))["of_articles"]
+    data = SimpleNamespace(images=np.arange(6)[:, None, None], labels=np.array([4, 0, 2, 4, 1, 2]))
+    found = chosen(data, [4, 2])
+    assert found.images.flatten().tolist() == [0, 2, 3, 5]
+    assert found.labels.tolist() == [0, 1, 0, 1]

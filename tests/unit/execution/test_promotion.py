@@ -13,7 +13,7 @@ from naslab.arch.cost import Cost
 from naslab.execution.promotion import best_to_promote, may_go_on
 from naslab.pareto import hypervolume, hypervolume_contributions
 from naslab.study.outcome import Estimate, Failure, Outcome
-from naslab.study.problem import Objective
+from naslab.study.problem import Limit, Objective
 
 ACCURACY, MACS = Objective.named("accuracy"), Objective.named("macs")
 
@@ -44,6 +44,13 @@ def test_the_front_comes_before_what_it_dominates() -> None:
     found = order(given, ACCURACY, MACS)
     assert set(found[:3]) == {0, 2, 3}
     assert set(found[3:]) == {1, 4}
+
+
+def test_what_is_preferred_comes_before_the_rest_of_the_front() -> None:
+    given = [outcome(0, 90.0, 50), outcome(1, 89.0, 60), outcome(2, 60.0, 10), outcome(3, 70.0, 20)]
+    preferred = [Limit.preferred("accuracy>=85", (ACCURACY, MACS))]
+    found = [each.candidate.trial for each in best_to_promote(given, (ACCURACY, MACS), preferred)]
+    assert found == [0, 1, 3, 2]
 
 
 def test_within_a_front_the_one_that_adds_most_volume_comes_first() -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,13 +16,25 @@ from processes import HANG_SECONDS, wait_until_dead
 TOLD = """
 import os, sys
 print(sys.argv, os.getcwd(), os.environ["GIVEN"], __name__, os.getpid() == os.getpgid(0), len(sys.stdin.read()))
+print(os.sched_getaffinity(0))
 print("on stderr", file=sys.stderr)
 sys.exit(int(sys.argv[1]))
 """
 
 
+@pytest.fixture
+def one_core() -> Iterator[None]:
+    """This process, but not the one with the libraries, is bound to one of its cores."""
+    warm_start.server()
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})
+    yield
+    os.sched_setaffinity(0, cores)
+
+
 @pytest.mark.parametrize("code", [0, 3])
-def test_program_arguments_folder_environment_streams_and_exit_code(tmp_path: Path, code: int) -> None:
+@pytest.mark.usefixtures("one_core")
+def test_program_arguments_folder_cores_environment_streams_and_exit_code(tmp_path: Path, code: int) -> None:
     asked = [sys.executable, "-c", TOLD, str(code), "more"]
     given = {**os.environ, "GIVEN": "a b"}
     warm = warm_start.run(asked, capture_output=True, text=True, stdin=subprocess.DEVNULL, cwd=tmp_path, env=given)

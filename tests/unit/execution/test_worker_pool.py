@@ -290,3 +290,77 @@ def test_a_worker_that_broke_its_device_is_replaced_after_its_result() -> None:
     assert [host.starts for host in team.hosts] == [2, 1]
     assert team.pool.wait(0.0) == []
     assert [host.starts for host in team.hosts] == [2, 1]
+
+
+def test_a_pool_follows_how_many_workers_there_are_to_be() -> None:
+    made: list[FakeHost] = []
+
+    def make() -> FakeHost:
+        made.append(FakeHost(str(len(made))))
+        return made[-1]
+
+    pool = Quiet([], lambda seconds: None, None)
+    pool.resize(2, make)
+    assert [host.starts for host in made] == [1, 1]
+    pool.submit(numbered_candidate(0))
+    made[0].says = [READY]
+    assert pool.wait(0.0) == []
+    pool.resize(3, make)
+    assert [host.starts for host in made] == [1, 1, 1]
+    made[1].says = [READY]
+    assert pool.wait(0.0) == []
+    pool.resize(1, make)  # the one that is not ready goes, the others stay
+    assert pool.hosts == made[:2]
+    made[0].die()
+    [lost] = pool.wait(0.0)
+    assert isinstance(lost, Finished)
+    assert lost.estimate.failure is not None
+    pool.submit(lost.candidate)
+    pool.resize(1, make)  # its worker starts anew, and has no place any more
+    assert pool.hosts == [made[1]]
+    made[1].says = [DONE]
+    [done] = pool.wait(0.0)
+    assert isinstance(done, Finished)
+    assert done.candidate == numbered_candidate(0)
+
+
+def test_what_is_lost_with_its_place_waits_for_the_next_one() -> None:
+    host = FakeHost("a")
+    pool = Quiet([host], lambda seconds: None, None)
+    pool.start()
+    pool.submit(numbered_candidate(0))
+    host.says = [READY]
+    assert pool.wait(0.0) == []
+    host.die()
+    [lost] = pool.wait(0.0)
+    assert isinstance(lost, Finished)
+    pool.resize(0, lambda: host)
+    assert pool.hosts == []
+    pool.submit(lost.candidate)
+    assert pool.wait(0.0) == []
+    late = FakeHost("late")
+    pool.resize(1, lambda: late)
+    late.says = [READY]
+    assert pool.wait(0.0) == []
+    assert pool.wait(0.0) == []
+    assert [each.worker for each in pool.taken] == ["a", "late"]
+
+
+def test_a_worker_that_refused_starts_elsewhere_where_there_is_another_place() -> None:
+    hosts = FakeHost("a"), FakeHost("b")
+    asked: list[Refused] = []
+
+    def has_elsewhere(refused: Refused) -> bool:
+        asked.append(refused)
+        return len(asked) == 1
+
+    pool = WorkerPool(hosts, lambda seconds: None, None, has_elsewhere=has_elsewhere)
+    pool.start()
+    first, second = (Refused(DataError("no folder"), node) for node in ("one", "two"))
+    hosts[0].says = [first]
+    assert pool.wait(0.0) == []
+    assert (hosts[0].starts, asked) == (2, [first])
+    hosts[0].says = [second]
+    with pytest.raises(DataError, match="no folder"):
+        pool.wait(0.0)
+    assert asked == [first, second]

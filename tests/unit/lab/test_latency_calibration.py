@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from naslab.lab.calibration import distinct_networks
 from naslab.latency_models import latency_of, reader_of
 from naslab.latency_models.predicted import FittedLatency, LatencyModel, fitted, network_features, read_model
 from naslab.space import load_space
+from naslab.targets.pace import BestPace
 from naslab.targets.target import Deployed, Target
 from naslab.zoo import model
 
@@ -37,12 +38,16 @@ def made_up(arch: ArchSpec) -> float:
 def machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """A target that takes what was made up, within 1 %."""
 
-    def measured(deployed: Deployed, target: Target, repeats: int) -> float:
+    def measured(networks: Sequence[Deployed], target: Target, best: BestPace) -> list[float]:
+        best.see([0.5])
+        return [_told(each) for each in networks]
+
+    def _told(deployed: Deployed) -> float:
         SEEN.append(deployed.name)
         return made_up(deployed.arch) * (1 + 0.01 * math.sin(len(SEEN)))
 
     SEEN.clear()
-    monkeypatch.setattr(latency_lab, "quiet_latency", measured)
+    monkeypatch.setattr(latency_lab, "quiet_latencies", measured)
 
 
 @pytest.fixture
@@ -64,6 +69,7 @@ def test_unseen_networks_are_told_nearly_as_measured(calibrated, tmp_path: Path)
     assert found.judged.tau > 0.95
     assert not set(found.known) & set(found.unseen)
     assert read_model(tmp_path / "t.json") == found
+    assert found.best_pace_ms == 0.5
 
 
 def test_the_same_call_goes_on(calibrated, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,17 +78,18 @@ def test_the_same_call_goes_on(calibrated, tmp_path: Path, monkeypatch: pytest.M
     more = calibrated(known=25, sample=12)
     assert len(SEEN) == 37
     assert before.known.items() <= more.known.items()
-    own = latency_lab.quiet_latency
+    own = latency_lab.quiet_latencies
+    monkeypatch.setattr(latency_lab, "BATCH", 3)
 
     def stopping(*rest):
         if len(SEEN) == 40:
             raise KeyboardInterrupt
         return own(*rest)
 
-    monkeypatch.setattr(latency_lab, "quiet_latency", stopping)
+    monkeypatch.setattr(latency_lab, "quiet_latencies", stopping)
     with pytest.raises(KeyboardInterrupt):
         calibrated(known=30, sample=12)
-    monkeypatch.setattr(latency_lab, "quiet_latency", own)
+    monkeypatch.setattr(latency_lab, "quiet_latencies", own)
     assert len(calibrated(known=30, sample=12).known) == 30
     assert len(SEEN) == 42
 

@@ -125,7 +125,10 @@ def test_an_earlier_study_of_another_space_is_a_prior(space: Path, tmp_path: Pat
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"prior": "layers", "strategy": "evolution"}, "prior: is for --strategy bayes, got 'evolution'"),
+        (
+            {"prior": "layers", "strategy": "evolution"},
+            "prior: is for --strategy bayes or bayes_per_second, got 'evolution'",
+        ),
         ({"prior": "short"}, "prior: 'short' is a training"),
         ({"prior": "nasswot"}, "did you mean"),
         ({"prior": " , "}, "prior: needs the name of an estimator"),

@@ -40,7 +40,13 @@ def test_every_argument_reaches_the_options(monkeypatch: pytest.MonkeyPatch) -> 
     given["least_match"] = 0.5
     given["deterministic"] = True
     given |= {"hours": 2.0, "pool": 9}
-    given |= {"objectives": ("a metric",), "limits": ("a limit",), "baselines": ("a network",), "rungs": (1, 3)}
+    given |= {
+        "objectives": ("a metric",),
+        "limits": ("a limit",),
+        "prefer": ("a part",),
+        "baselines": ("a network",),
+        "rungs": (1, 3),
+    }
     given |= {"stop_early": 0.9, "accept_changes": True} | {
         name: f"a {name}" for name in OPTIONS if name not in {*given, "stop_early", "accept_changes"}
     }
@@ -75,6 +81,7 @@ def test_every_flag_of_the_command_reaches_the_search(monkeypatch: pytest.Monkey
     monkeypatch.setattr(lab, "search", search)
     flags: dict[str, Any] = {
         "limit": ["macs<=1e6"],
+        "prefer": ["accuracy>=90"],
         "baseline": ["resnet18"],
         "rungs": "1,3",
         "keep": "1/2",
@@ -98,6 +105,7 @@ def test_every_flag_of_the_command_reaches_the_search(monkeypatch: pytest.Monkey
     plain = [name for name in OPTIONS if isinstance(flags.get(name), str) and flags[name].startswith("a ")]
     assert {name: taken[name] for name in plain} == {name: f"a {name}" for name in plain}
     assert (list(taken["limits"]), list(taken["baselines"])) == (["macs<=1e6"], ["resnet18"])
+    assert taken["prefer"] == ["accuracy>=90"]
     assert (taken["rungs"].epochs, taken["rungs"].keep, taken["objectives"]) == ((1, 3), 0.5, ["accuracy", "params"])
     data, pool = taken["dataset"], taken["workers"]
     assert (data.name, data.storage, data.skip_unreadable, data.max_images) == ("digits", "stream", True, 50)

@@ -7,10 +7,10 @@ import pytest
 
 from naslab.pareto import hypervolume
 from naslab.strategies.acquisition import (
+    expected_gain_along,
     expected_gain_of_boxes,
     expected_hypervolume_improvement,
     expected_improvement,
-    expected_scalar_improvement,
     free_boxes,
 )
 
@@ -77,9 +77,26 @@ def test_hypervolume_improvement_of_three_without_doubt_is_exact() -> None:
         assert len(boxes.left) <= 3 * number + 1
 
 
-def test_scalar_improvement_prefers_what_dominates() -> None:
-    losses = np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.5]])
-    draws = np.random.default_rng(0).standard_normal((64, 3))
-    mean = np.array([[-1.0, -1.0, -1.0], [0.5, 0.5, 0.5]])
-    gains = expected_scalar_improvement(mean, np.full((2, 3), 0.1), losses, np.full(3, 1 / 3), draws)
-    assert gains[0] > gains[1] >= 0
+@pytest.mark.parametrize("number", [0, 1, 12])
+def test_the_gain_along_many_directions_is_the_hypervolume_of_four(number: int) -> None:
+    """Within ten per cent by so many directions, whose scatter is a few per cent; the seeds are fixed.
+
+    The mean over directions of length^4, times pi^2 / 2 / 2^4, is a volume (Zhang and Golovin 2020, lemma 5).
+    """
+    rng = np.random.default_rng(number)
+    front, points, reference = rng.random((number, 4)), rng.random((6, 4)), np.full(4, 1.1)
+    whole = hypervolume(front, reference) if number else 0.0
+    expected = [hypervolume(np.vstack((front, point)), reference) - whole for point in points]
+    normal = np.abs(rng.standard_normal((40_000, 4)))
+    directions = normal / np.linalg.norm(normal, axis=1, keepdims=True)
+    nothing = np.zeros((1, 4))
+    gains = expected_gain_along(points, np.zeros((6, 4)), front, reference, directions, nothing)
+    assert np.pi**2 / 32 * gains == pytest.approx(expected, rel=0.1, abs=0.002)
+
+
+def test_the_gain_along_directions_is_the_mean_over_draws() -> None:
+    """Of a network that may turn out better than the front, beside one that is certain to be on it."""
+    directions, draws = np.full((1, 4), 0.5), np.array([[1.0] * 4, [-1.0] * 4])
+    mean, deviation = np.full((2, 4), 0.5), np.array([[0.5] * 4, [0.0] * 4])
+    gains = expected_gain_along(mean, deviation, np.full((1, 4), 0.5), np.ones(4), directions, draws)
+    assert gains.tolist() == [15.0 / 2, 0.0]

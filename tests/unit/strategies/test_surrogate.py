@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
+from naslab.pareto import non_dominated_ranks
 from naslab.space import Genome
 from naslab.strategies.outcome_history import Observation, ToldColumns
-from naslab.strategies.surrogate import instructive, last_refit, told_losses
+from naslab.strategies.surrogate import best_rows, instructive, last_refit, may_be_best, told_losses
 
 
 def told(*losses: tuple[float, ...] | None) -> ToldColumns:
@@ -33,6 +35,19 @@ def test_of_many_the_best_half_and_a_spread_are_kept() -> None:
     assert len(set(kept.tolist())) == 100
     assert set(range(950, 1000)) <= set(kept.tolist())
     assert kept[0] == 0
+
+
+@pytest.mark.parametrize("decimals", [0, 8])
+@pytest.mark.parametrize("objectives", [1, 2, 3])
+@pytest.mark.parametrize("number", [1, 20, 150])
+def test_the_best_of_many_are_those_front_by_front(number: int, objectives: int, decimals: int) -> None:
+    rng = np.random.default_rng(objectives)
+    spread = rng.normal(size=(2_000, objectives))
+    losses = np.round(spread - 2 * spread.mean(axis=1, keepdims=True), decimals)  # traded against each other
+    order = np.lexsort((np.arange(len(losses)), non_dominated_ranks(losses)))
+    assert best_rows(losses, number).tolist() == order[:number].tolist()
+    assert objectives == 1 or len(may_be_best(losses, number)) < len(losses) / 2 or number == 150
+    assert len(may_be_best(losses[:100], 100)) == 100
 
 
 def test_refits_are_a_function_of_the_number_and_thin_out() -> None:
