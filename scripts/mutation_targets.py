@@ -28,7 +28,12 @@ class Planted(msgspec.Struct, frozen=True):
     after: str
 
 
-COUNTING = ("tests/unit/arch/test_arch_cost.py", "tests/unit/arch/test_graphs.py", "tests/golden/test_zoo.py")
+COUNTING = (
+    "tests/unit/arch/test_arch_errors.py",
+    "tests/unit/arch/test_arch_cost.py",
+    "tests/unit/arch/test_graphs.py",
+    "tests/golden/test_zoo.py",
+)
 IDENTITY = ("tests/unit/arch/test_arch_identity.py", "tests/properties/test_identity.py")
 SPACE = ("tests/unit/space/test_search_space.py", "tests/properties/test_space.py")
 INHERITANCE = ("tests/unit/training/inheritance", "tests/properties/test_inheritance.py")

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Select, exists, select
+from sqlalchemy import exists, select
 
 from naslab.arch.cost import Cost
 from naslab.arch.identity import IDENTITY_VERSION
@@ -109,7 +109,7 @@ def _has_columns(ledger: Ledger, name: str) -> bool:
     told = trials.c.identity
     of_study = trials.c.study_id == study_id_of(ledger, name)
     others = (told.is_(None), told < IDENTITY_VERSION, told > IDENTITY_VERSION)  # each by the index
-    asked: Select[Any] = select(*(exists().where(of_study, other) for other in others))
+    asked: Any = select(*(exists().where(of_study, other) for other in others))
     [found] = ledger.rows(asked)
     return not any(found)
 

@@ -209,7 +209,11 @@ def tuned_stages(tune: str, epoch: int | None = None) -> int | None:
 
 
 def is_gradual(tune: str) -> bool:
-    """Whether what `tune` trains grows from epoch to epoch."""
+    """Whether what `tune` trains grows from epoch to epoch.
+
+    >>> is_gradual("gradual:2"), is_gradual("head")
+    (True, False)
+    """
     return tune.startswith(GRADUAL)
 
 

@@ -95,7 +95,7 @@ def test_only_those_that_learn_across_fidelities_say_so() -> None:
     problem = Problem(load_space("digits_demo"), goals, DataChoice(name="digits"), Recipe())
     names = [name for name in strategy_names() if name != "cmaes"]
     says = {name for name in names if make_strategy(name, problem).learns_across_fidelities}
-    assert says == set(ACROSS_FIDELITIES) == {"bayes"}
+    assert says == set(ACROSS_FIDELITIES) == {"bayes", "bayes_per_second"}
 
 
 def test_a_promoted_network_is_one_network_and_is_not_proposed_again() -> None:
