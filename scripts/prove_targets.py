@@ -118,7 +118,7 @@ def networks(given: argparse.Namespace) -> Iterator[tuple[str, str, ArchSpec]]:
             yield "zoo", name, naslab.model(name)
         except NaslabError as error:
             print(f"{name}: {error}")
-    if given.table is not None:
+    if given.table is not None and given.table_networks:
         space = load_space(TABLE_SPACE)
         drawn = distinct_networks(space, given.table_networks, [given.seed]).items()
         for (name, genome), side in zip(drawn, cycle(TABLE_SIDES), strict=False):
@@ -158,7 +158,9 @@ def agreements(rows: dict[str, Row], names: Sequence[str], num_resamples: int) -
         found[judge] = {
             "networks": len(known),
             "tau": {key: with_interval(rank_agreement(each, truth, num_resamples).tau) for key, each in whole.items()},
-            "kept_of_hypervolume": {key: kept_of_hypervolume(params, each, truth) for key, each in whole.items()},
+            "kept_of_hypervolume": {
+                key: kept_of_hypervolume(params, each, truth) for key, each in whole.items() if key != "params"
+            },
         }
     return found
 
@@ -172,7 +174,7 @@ def kept_of_hypervolume(params: Numbers, cheap: Numbers, latency: Numbers) -> fl
     """The share of the hypervolume of (parameters up, latency down) that the front of (parameters, `cheap`) keeps.
 
     All are of shape (networks,). Parameters stand for accuracy, which untrained networks have not: the larger, the
-    better.
+    better. So they are no cheap measure of the latency here: a front on parameters against themselves is everything.
     """
     points = np.stack([-np.log(params), np.log(latency)], axis=1)
     reference = points.max(axis=0) + 1e-9

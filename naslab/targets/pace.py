@@ -1,9 +1,9 @@
 """How fast a core works at a moment: what a product of matrices takes, beside what it takes at best.
 
 A core of a rented machine is at times half as fast again as at others, for seconds, while the share of time that it
-works for this process tells nothing of it: others compute on the other half of the core, or heat it. A small network
-loses up to half of its speed, a large one a fifth, so that dividing by the pace does not mend a time; passes at a good
-pace alone are counted.
+works for this process tells nothing of it. As the product takes a third longer a small network takes up to 1.45 times
+as long and a large one 1.2 times (two cores of an AMD EPYC, six networks of `mixed_cifar`), so dividing by the pace
+does not mend a time; passes at a good pace alone are counted.
 """
 
 from __future__ import annotations
