@@ -24,7 +24,7 @@ from naslab.execution.admission import MemoryModel
 from naslab.execution.executor import Happened, NodeNoted
 from naslab.execution.local import WORKER_SETTINGS, count_cores
 from naslab.execution.ray_connection import connected
-from naslab.execution.ray_nodes import Node, NodeWatch, Share, other_version_words
+from naslab.execution.ray_nodes import ClusterNode, NodeWatch, Share, other_version_words
 from naslab.execution.worker import Done, Message, Placement, Ready, Refused, Said, Worker, load_worker
 from naslab.execution.worker_pool import WorkerPool
 from naslab.provenance import installed_versions
@@ -112,7 +112,7 @@ class RayExecutor:
         self._pool = None
         self._to_leave.close()
 
-    def _share_of_nodes(self, nodes: Sequence[Node]) -> Share:
+    def _share_of_nodes(self, nodes: Sequence[ClusterNode]) -> Share:
         """What each worker reserves of `nodes`: the same everywhere and throughout the run."""
         num_gpus = sum(node.gpus for node in nodes)
         num_workers = self._num_workers or max(1, int(num_gpus))
@@ -166,7 +166,8 @@ class RayExecutor:
 class ActorHost:
     """One actor of a cluster. What it says is awaited: a reference to its readiness, a stream for each candidate.
 
-    `where` is asked at each start where Ray may place it.
+    Its `placement` says what its worker is, which loads the pickled `estimator` and takes so many `gpus`; `where` is
+    asked at each start where Ray may put it.
     """
 
     def __init__(self, placement: Placement, estimator: bytes, gpus: float, where: Callable[[], Any]) -> None:
@@ -232,7 +233,11 @@ class ActorHost:
 
 
 class RayWorker:
-    """The actor: a worker on a thread of its own, so that its epochs can be streamed while it trains."""
+    """The actor: a worker on a thread of its own, so that its epochs can be streamed while it trains.
+
+    The worker is as its `placement` says and loads the pickled `estimator`, whose modules may lie in a folder of the
+    driver's `search_path`. It refuses where the node has other `versions` than these, the driver's.
+    """
 
     def __init__(
         self, placement: Placement, estimator: bytes, search_path: list[str], versions: dict[str, str]

@@ -28,7 +28,7 @@ NODE_ID = "ray.io/node-id"
 """The label with which Ray tells nodes apart."""
 
 
-class Node(NamedTuple):
+class ClusterNode(NamedTuple):
     """A machine of a cluster: its identity, the name that people know it by, its CPUs and GPUs."""
 
     node_id: str
@@ -40,14 +40,14 @@ class Node(NamedTuple):
 class Share(NamedTuple):
     """What one worker reserves of its node: CPUs, and a GPU or a part of one.
 
-    >>> Share(cpus=2, gpus=0.5).workers_on(Node("a1", "first", cpus=16, gpus=2.0))
+    >>> Share(cpus=2, gpus=0.5).workers_on(ClusterNode("a1", "first", cpus=16, gpus=2.0))
     4
     """
 
     cpus: int
     gpus: float
 
-    def workers_on(self, node: Node) -> int:
+    def workers_on(self, node: ClusterNode) -> int:
         """How many workers `node` has room for."""
         rooms = [node.cpus / self.cpus, *([node.gpus / self.gpus] if self.gpus else [])]
         return math.floor(min(rooms) + 1e-9)
@@ -65,13 +65,13 @@ class NodeWatch:
     ['left out: node spot-7 has torch 2.11.0, the driver 2.12.0; install the same']
     """
 
-    def __init__(self, alive: Callable[[], Sequence[Node]] | None = None) -> None:
+    def __init__(self, alive: Callable[[], Sequence[ClusterNode]] | None = None) -> None:
         self._alive = alive or alive_nodes
         self._asked: dict[str, tuple[Any, float]] = {}
         self._looked = -math.inf
         self._names: dict[str, str] = {}
         self._has_begun = False
-        self.usable: dict[str, Node] = {}
+        self.usable: dict[str, ClusterNode] = {}
         self.left_out: dict[str, str] = {}
 
     def begin(self) -> list[str]:
@@ -136,7 +136,7 @@ class NodeWatch:
                 told += self._answered(alive[node_id], reference, sent)
         return told
 
-    def _answered(self, node: Node, reference: Any, sent: float) -> list[str]:
+    def _answered(self, node: ClusterNode, reference: Any, sent: float) -> list[str]:
         """Take up the answer of a node that was asked at the time `sent`; what is to be told of it."""
         try:
             versions, clock = ray.get(reference)
@@ -160,23 +160,23 @@ def none_can_work(whys: Iterable[str]) -> str:
     return f"no node of the Ray cluster can work: {shown('; '.join(whys), 1000)}"
 
 
-def alive_nodes() -> list[Node]:
+def alive_nodes() -> list[ClusterNode]:
     """The nodes of the cluster that this program is connected to."""
     return [named_node(each) for each in ray.nodes() if each["Alive"]]  # type: ignore[no-untyped-call]
 
 
-def named_node(told: dict[str, Any]) -> Node:
+def named_node(told: dict[str, Any]) -> ClusterNode:
     """A node of what Ray tells of it: called as it was when it was started (`--node-name`), else as its host.
 
     >>> address = {"NodeManagerAddress": "10.0.0.7", "NodeManagerHostname": "spot-7", "NodeName": "10.0.0.7"}
     >>> named_node({"NodeID": "a1", **address, "Resources": {"CPU": 4.0}})
-    Node(node_id='a1', name='spot-7', cpus=4.0, gpus=0.0)
+    ClusterNode(node_id='a1', name='spot-7', cpus=4.0, gpus=0.0)
     """
     name = told.get("NodeName") or told["NodeManagerAddress"]
     if name == told["NodeManagerAddress"]:
         name = told["NodeManagerHostname"]
     resources = told["Resources"]
-    return Node(told["NodeID"], shown(name), resources.get("CPU", 0.0), resources.get("GPU", 0.0))
+    return ClusterNode(told["NodeID"], shown(name), resources.get("CPU", 0.0), resources.get("GPU", 0.0))
 
 
 def ask_facts(node_id: str) -> Any:

@@ -1,13 +1,14 @@
-"""What a latency is made of: sums over the layers of a network, by kind of layer and how it is computed.
+"""What a latency is made of: sums over the layers of a network, by kind of layer.
 
-Runtimes compute convolutions by other routines where channels fill whole vectors, and by others for depthwise, 1 x 1
-and wide ones: each has coefficients of its own.
+Runtimes compute depthwise, grouped and other convolutions by routines of their own, each at another rate by kernel;
+what they read and write costs the same in all of a kind. More features, as by the width of vectors or by each kernel,
+told latencies of `mixed_cifar` no better (`results/targets/README.md`).
 
 | feature | what is summed |
 |---|---|
-| `KIND KERNEL WHOLE macs` | multiply-accumulates |
-| `KIND KERNEL WHOLE in`, `out`, `weights` | values that are read, written, and of weights |
-| `KIND KERNEL WHOLE layers` | 1 |
+| `KIND KERNEL macs` | multiply-accumulates |
+| `KIND in`, `out`, `weights` | values that are read, written, and of weights |
+| `KIND layers` | 1 |
 | `LAYER out`, `LAYER layers` | the same of other layers |
 """
 
@@ -20,8 +21,6 @@ from naslab.arch.cost import PlacedLayer, placed_layers
 from naslab.arch.plan import Conv, Layer, Linear, Shape
 from naslab.arch.tally import num_values
 
-VECTOR = 16
-"""Float32 values of the widest vectors of common processors."""
 Features: TypeAlias = dict[str, float]
 
 
@@ -46,15 +45,12 @@ def _of_layer(placed: PlacedLayer) -> dict[str, int]:
     if not isinstance(layer, Conv):
         name = type(layer).__name__.lower() + (f" {layer.kind}" if hasattr(layer, "kind") else "")
         return {f"{name} out": written, f"{name} layers": 1}
-    channels = out.out_shape[0]
     is_depthwise = layer.groups == layer.in_channels > 1
     kind = "depthwise" if is_depthwise else "grouped" if layer.groups > 1 else "conv"
-    is_whole = not channels % VECTOR and not layer.in_channels % VECTOR
-    name = f"{kind} {max(layer.kernel)} {'whole' if is_whole else 'odd'}"
     return {
-        f"{name} macs": out.macs,
-        f"{name} in": num_values(placed.in_shape),
-        f"{name} out": written,
-        f"{name} weights": out.params,
-        f"{name} layers": 1,
+        f"{kind} {max(layer.kernel)} macs": out.macs,
+        f"{kind} in": num_values(placed.in_shape),
+        f"{kind} out": written,
+        f"{kind} weights": out.params,
+        f"{kind} layers": 1,
     }

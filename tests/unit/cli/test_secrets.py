@@ -118,7 +118,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(Workers, "start", stop)
     monkeypatch.setattr("naslab.training.loop.train", stop, raising=False)
     monkeypatch.setattr("naslab.training.supernet.training.train_supernet", stop)
-    monkeypatch.setattr("naslab.targets.measuring._answer", stop)
+    monkeypatch.setattr("naslab.targets.measuring._answers", stop)
     return tmp_path
 
 

@@ -22,7 +22,7 @@ from naslab.errors import DataError, VersionError, WorkerError
 from naslab.execution import node_facts, ray_nodes
 from naslab.execution.events import Event, NodeChanged, TrialFinished, TrialRetried
 from naslab.execution.ray_cluster import RayExecutor
-from naslab.execution.ray_nodes import Node, NodeWatch, Share, sent_as_code
+from naslab.execution.ray_nodes import ClusterNode, NodeWatch, Share, sent_as_code
 from naslab.execution.search import run_search
 from naslab.execution.workers import Workers
 from naslab.provenance import installed_versions
@@ -161,9 +161,9 @@ class FakeRay:
             raise answer
         return answer
 
-    def joins(self, name: str, ahead: float = 0.0, **versions: str) -> Node:
+    def joins(self, name: str, ahead: float = 0.0, **versions: str) -> ClusterNode:
         self.answers[name] = ({**self.here, **versions}, NOW + ahead)
-        return Node(name, name, 1.0, 0.0)
+        return ClusterNode(name, name, 1.0, 0.0)
 
 
 @pytest.fixture
@@ -178,7 +178,11 @@ def fake_ray(monkeypatch: pytest.MonkeyPatch) -> FakeRay:
 
 def test_each_node_is_checked_and_told_once(fake_ray: FakeRay) -> None:
     nodes = [fake_ray.joins("good"), fake_ray.joins("old", torch=OLD_TORCH), fake_ray.joins("bare", naslab=NONE)]
-    nodes += [fake_ray.joins("early", ahead=3_600.0), fake_ray.joins("slow", ahead=-7_200.0), Node("head", "", 0, 0)]
+    nodes += [
+        fake_ray.joins("early", ahead=3_600.0),
+        fake_ray.joins("slow", ahead=-7_200.0),
+        ClusterNode("head", "", 0, 0),
+    ]
     watch = NodeWatch(alive=lambda: nodes)
     versions = installed_versions()
     assert watch.begin() == [
@@ -195,7 +199,7 @@ def test_nodes_that_join_and_leave_are_told(fake_ray: FakeRay) -> None:
     nodes = [fake_ray.joins("first")]
     watch = NodeWatch(alive=lambda: nodes)
     assert watch.begin() == []
-    nodes += [fake_ray.joins("late"), fake_ray.joins("old", torch=OLD_TORCH), Node("mute", "mute", 1.0, 0.0)]
+    nodes += [fake_ray.joins("late"), fake_ray.joins("old", torch=OLD_TORCH), ClusterNode("mute", "mute", 1.0, 0.0)]
     [late, old] = watch.look()
     assert late == "node late joined"
     assert old.startswith("left out: node old has torch")
@@ -206,7 +210,7 @@ def test_nodes_that_join_and_leave_are_told(fake_ray: FakeRay) -> None:
 
 
 def test_a_cluster_of_which_no_node_can_work_is_an_error(fake_ray: FakeRay) -> None:
-    nodes = [fake_ray.joins("old", torch=OLD_TORCH), Node("torn", "torn", 1.0, 0.0)]
+    nodes = [fake_ray.joins("old", torch=OLD_TORCH), ClusterNode("torn", "torn", 1.0, 0.0)]
     fake_ray.answers["torn"] = RayError("The worker died\nno room")
     with pytest.raises(WorkerError) as caught:
         NodeWatch(alive=lambda: nodes).begin()
@@ -233,14 +237,14 @@ def test_a_node_that_does_not_answer_is_taken_up_when_it_does(
     fake_ray: FakeRay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NASLAB_RAY_SECONDS", "0.001")
-    nodes = [fake_ray.joins("first"), Node("mute", "mute", 1.0, 0.0)]
+    nodes = [fake_ray.joins("first"), ClusterNode("mute", "mute", 1.0, 0.0)]
     watch = NodeWatch(alive=lambda: nodes)
     assert watch.begin() == []
     fake_ray.joins("mute")
     assert watch.look() == ["node mute joined"]
     monkeypatch.setattr(ray_nodes, "START_SECONDS", 0.001)
     with pytest.raises(WorkerError, match="no node of the Ray cluster can work: node silent does not answer"):
-        NodeWatch(alive=lambda: [Node("silent", "silent", 1.0, 0.0)]).begin()
+        NodeWatch(alive=lambda: [ClusterNode("silent", "silent", 1.0, 0.0)]).begin()
     assert NodeWatch(alive=list).begin() == []  # a cluster that starts nodes by itself
 
 
@@ -248,7 +252,7 @@ def test_a_late_node_may_be_left_out_before_it_was_checked(fake_ray: FakeRay) ->
     nodes = [fake_ray.joins("first")]
     watch = NodeWatch(alive=lambda: nodes)
     watch.begin()
-    nodes.append(Node("mute", "mute", 1.0, 0.0))
+    nodes.append(ClusterNode("mute", "mute", 1.0, 0.0))
     assert watch.look() == []
     error = VersionError("node mute has torch 0.0.1, the driver 2.12.0; install the same")
     assert watch.leave_out("mute", error) == [f"left out: {error}"]
@@ -256,9 +260,9 @@ def test_a_late_node_may_be_left_out_before_it_was_checked(fake_ray: FakeRay) ->
 
 
 def test_room_for_workers_is_counted_by_node() -> None:
-    assert Share(2, 0.0).workers_on(Node("a", "a", cpus=5.0, gpus=4.0)) == 2
-    assert Share(1, 1.0).workers_on(Node("a", "a", cpus=8.0, gpus=0.0)) == 0
-    assert Share(1, 0.1).workers_on(Node("a", "a", cpus=8.0, gpus=0.3)) == 3
+    assert Share(2, 0.0).workers_on(ClusterNode("a", "a", cpus=5.0, gpus=4.0)) == 2
+    assert Share(1, 1.0).workers_on(ClusterNode("a", "a", cpus=8.0, gpus=0.0)) == 0
+    assert Share(1, 0.1).workers_on(ClusterNode("a", "a", cpus=8.0, gpus=0.3)) == 3
 
 
 def test_only_workers_that_join_by_the_ledger_are_a_number() -> None:
