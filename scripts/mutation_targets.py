@@ -120,11 +120,6 @@ BY_HAND = (
 )
 
 EQUIVALENT: dict[tuple[str, str, str], str] = {
-    (
-        _POOL.path,
-        "len(self._waiting) + sum(slot.candidate is not None for slot in self._slots)",
-        "(len(self._waiting) - sum((slot.candidate is not None for slot in self._slots)))",
-    ): "the number is read by an assertion alone",
     (_POOL.path, "self._sent = 0.0", "pass"): "it is set before it is read",
     (
         "naslab/arch/canonical.py",

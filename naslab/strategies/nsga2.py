@@ -74,10 +74,9 @@ class NSGA2:
             if self._last_front is not None and alive.tolist() == self._alive:
                 return  # the newcomer leaves
             own, ranks = own[kept], ranks[kept]
-            last = own[ranks == ranks[-1]]
-            crowding = crowding_of_fronts(last, np.zeros(len(last), dtype=np.int64))  # in other fronts it stays
-            is_in_order = bool((crowding[1:] <= crowding[:-1]).all())
-            self._last_front = last if is_in_order else None
+            order = np.lexsort((-crowding_of_fronts(own, ranks), ranks))  # ties may be at the ends of their front now
+            is_in_order = bool((order == np.arange(len(order))).all())
+            self._last_front = own[ranks == ranks[-1]] if is_in_order else None
         self._alive = alive.tolist()
 
 

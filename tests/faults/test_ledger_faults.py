@@ -152,7 +152,7 @@ def run_one(ledger: Ledger, trial: int) -> None:
 
 def test_a_full_disk_is_named_and_loses_nothing(small_disk: Path) -> None:
     ballast = small_disk / "ballast"
-    ballast.write_bytes(b"\0" * 500_000)
+    ballast.write_bytes(b"\0" * 400_000)
     with Ledger.open(small_disk / "studies.db") as ledger:
         ledger.create_study(example_study())
         with pytest.raises(LedgerError, match=f"the disk of {small_disk} is full .* make room"):  # noqa: PT012
