@@ -127,6 +127,11 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "any((isinstance(each, Norm | Act) for each in layers[1:]))",
     ): "the layers of each plain form are compared with those of the block all the same",
     (
+        "naslab/arch/plan_rows.py",
+        "type(layer) in _NESTED",
+        "(type(layer) not in _NESTED)",
+    ): "both ways make the same row, one of them keeps it",
+    (
         "naslab/training/schedule.py",
         "place < PEAK_AT",
         "(place <= PEAK_AT)",
