@@ -85,7 +85,8 @@ def next_to_join(losses: Losses, first: int, passes: Passes | None) -> int:
 
 def _comparison(front: Losses, group: Losses) -> tuple[Booleans, Booleans]:
     """Whether each point of `front` dominates each of `group`, and the other way round: shape (front, group) twice."""
-    is_better, is_worse = np.zeros((2, len(front), len(group)), dtype=np.bool_)
+    is_better: Booleans = np.zeros((len(front), len(group)), dtype=np.bool_)
+    is_worse: Booleans = np.zeros_like(is_better)
     for point, loss in zip(front.T[:, :, None], group.T, strict=True):
         is_better |= point < loss
         is_worse |= point > loss
