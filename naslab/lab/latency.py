@@ -36,8 +36,8 @@ from naslab.targets.pace import BestPace
 from naslab.targets.target import Deployed, parse_target, require_target
 
 LEAST_UNSEEN = 10
-BATCH = 12
-"""Networks that are measured with each other, and saved together."""
+BATCH = 60
+"""Networks that are measured with each other, a minute between two times of one, and saved together."""
 
 
 @takes(

@@ -26,8 +26,9 @@ MOST_SPREAD = 0.25
 NOTED_LOAD = 0.1
 """Cores that others keep busy, from which it is said."""
 MOST_SECONDS = 900.0
-LEAST_PROCESSES, MOST_PROCESSES = 3, 5
-"""Processes that latencies on a quiet machine are measured in: each places its memory anew."""
+LEAST_PROCESSES, MOST_PROCESSES = 4, 8
+"""Processes that latencies on a quiet machine are measured in: each places its memory anew, and a slow minute of the
+machine meets few of them."""
 
 
 Alone: TypeAlias = Callable[[], AbstractContextManager[None]]
