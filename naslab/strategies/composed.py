@@ -11,7 +11,7 @@ import numpy as np
 from naslab.errors import SpaceExhaustedError, SpecError
 from naslab.strategies.domain import ArchDomain, Domain
 from naslab.strategies.outcome_history import Observation, OutcomeHistory, Unread
-from naslab.strategies.preferences import ranked_behind
+from naslab.strategies.preferred_part import ranked_behind
 from naslab.strategies.priors import Prior
 from naslab.strategies.proposal_filter import ProposalFilter
 from naslab.strategies.strategy import Proposal

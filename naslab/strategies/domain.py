@@ -23,7 +23,7 @@ from naslab.space import Genome
 from naslab.space.genome import Hole
 from naslab.strategies.foreseen_limits import ForeseenLimit
 from naslab.strategies.outcome_history import Observation, Unread
-from naslab.strategies.preferences import preferred_losses
+from naslab.strategies.preferred_part import preferred_losses
 from naslab.strategies.priors import Prior
 from naslab.study.finished import FinishedTrials
 from naslab.study.outcome import Outcome
@@ -172,7 +172,7 @@ class Domain(Protocol):
     def preferred(self) -> NDArray[np.float64] | None:
         """The losses that are preferred at most, shape (objectives,), NaN where none is; `None` without a preference.
 
-        See `naslab.strategies.preferences`.
+        See `naslab.strategies.preferred_part`.
         """
         ...
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from in_process import workers_in_process
 from tiny_space import SPACE
 
 import naslab
@@ -25,17 +23,7 @@ from naslab.study.outcome import Candidate, Estimate
 WIDER = SPACE.replace("[8, 12, 16, 20]", "[12, 16, 20, 24]").replace("[1, 2, 3]", "[1, 2]")
 
 
-@pytest.fixture(scope="module")
-def space(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("spaces") / "tiny.yaml"
-    path.write_text(SPACE, encoding="utf-8")
-    return path
-
-
-@pytest.fixture(autouse=True)
-def in_process() -> Iterator[None]:
-    with workers_in_process():
-        yield
+pytestmark = pytest.mark.usefixtures("in_process")
 
 
 def search(space: Path, ledger: Path, **options: Any) -> StudyView:
