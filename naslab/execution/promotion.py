@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from naslab.pareto import crowding_distance, hypervolume_contributions, non_dominated_ranks
-from naslab.strategies.preferences import preferred_losses, ranked_behind
+from naslab.strategies.preferred_part import preferred_losses, ranked_behind
 from naslab.study.outcome import Outcome
 from naslab.study.problem import Limit, Objective
 

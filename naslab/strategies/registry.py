@@ -12,7 +12,6 @@ from typing import NamedTuple, TypeAlias
 from naslab.errors import SpecError, UnknownNameError
 from naslab.strategies.composed import ComposedStrategy, Proposer, Search
 from naslab.strategies.domain import ArchDomain, Domain
-from naslab.strategies.priors import Prior
 from naslab.strategies.strategy import Strategy
 from naslab.study.problem import Problem
 
@@ -54,11 +53,10 @@ def strategy_summaries() -> dict[str, str]:
     return {name: _ROWS[name].summary for name in strategy_names()}
 
 
-def make_strategy(name: str, problem: Problem, seed: int = 0, prior: Prior | None = None) -> Strategy:
+def make_strategy(name: str, problem: Problem, seed: int = 0) -> Strategy:
     """The strategy `name` on the space, objectives and limits of `problem`, freshly made: it was told nothing yet.
 
-    `prior` are scores of some of its networks, for a strategy of `WITH_PRIOR`; others pass over them. A user's own is
-    named `package.module:name`, or by an entry point. Raises `UnknownNameError` with the nearest names,
+    A user's own is named `package.module:name`, or by an entry point. Raises `UnknownNameError` with the nearest names,
     `OutsideError` for a user's that cannot be loaded or made, and `SpecError` where the seed is negative, or where
     `cmaes` gets more than one objective. The first `ask` of `cmaes` raises it where its package is missing.
 
@@ -76,7 +74,7 @@ def make_strategy(name: str, problem: Problem, seed: int = 0, prior: Prior | Non
         own = own_strategy(name, problem, seed)
         if own is not None:
             return own
-    domain = ArchDomain(problem, prior, name in PER_SECOND)
+    domain = ArchDomain(problem, reads_seconds=name in PER_SECOND)
     proposer = make_proposer(name, domain, seed)
     return ComposedStrategy(domain, proposer, seed, name in ACROSS_FIDELITIES, name in BY_COMPARING)
 
