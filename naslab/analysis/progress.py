@@ -186,7 +186,10 @@ def search_seconds(ordered: Sequence[Outcome], runs: Sequence[RunRecord]) -> tup
 def seconds_until(
     ends: Sequence[float] | NDArray[np.float64], runs: Sequence[RunRecord], first: float
 ) -> tuple[float, ...]:
-    """`search_seconds` of outcomes that finished at `ends`, in order, the `first` of which began then."""
+    """`search_seconds` of outcomes that finished at `ends`, shape (outcomes,), in order; one of them began `first`.
+
+    `runs` are the launches of the study.
+    """
     starts = sorted({run.started for run in runs if run.started <= ends[-1]})
     if not starts or starts[0] > ends[0]:
         starts = [first, *starts]

@@ -28,7 +28,7 @@ class LastFront(NamedTuple):
 
     @classmethod
     def of(cls, losses: Losses) -> LastFront | None:
-        """That of a population with these `losses`; `None` where one of it failed, which is a row of NaN.
+        """That of a population with these `losses`, shape (points, objectives); `None` where one failed, a row of NaN.
 
         >>> LastFront.of(np.array([[1.0, 2.0], [2.0, 3.0]])).points.tolist()
         [[2.0, 3.0]]
@@ -39,12 +39,12 @@ class LastFront(NamedTuple):
 
     @classmethod
     def ranked(cls, losses: Losses, ranks: NDArray[np.int64]) -> LastFront:
-        """That of a population with these `losses` and `ranks`, shape (points,)."""
+        """That of a population with these `losses`, shape (points, objectives), and `ranks`, shape (points,)."""
         last = ranks.max()
         return cls(losses[ranks == last], losses[ranks == last - 1])
 
     def is_behind(self, group: Losses) -> Booleans:
-        """Which of `group` it dominates: those would be on a front of their own.
+        """Which of `group`, shape (points, objectives), it dominates: (points,). They would be on a front of their own.
 
         >>> LastFront.of(np.array([[1.0, 2.0]])).is_behind(np.array([[1.0, 2.0], [1.0, 3.0]])).tolist()
         [False, True]
@@ -52,7 +52,10 @@ class LastFront(NamedTuple):
         return np.asarray(_comparison(self.points, group)[0].any(axis=0))
 
     def compared(self, group: Losses) -> tuple[Booleans, Booleans]:
-        """Which of `group` it dominates, and which would join it and leave every point of it there."""
+        """Which of `group`, shape (points, objectives), it dominates, and which would join it: shape (points,) twice.
+
+        Those that join leave every point of it there.
+        """
         is_above, is_below = _comparison(self.points, group)
         is_behind: Booleans = np.asarray(is_above.any(axis=0))
         joins: Booleans = np.asarray(~(is_behind | is_below.any(axis=0)))

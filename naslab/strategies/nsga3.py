@@ -131,7 +131,7 @@ def even_directions(num_objectives: int, most: int) -> NDArray[np.float64]:
 
 
 def scaled_to_front(losses: Losses, front: Losses) -> Losses:
-    """`losses` scaled in each objective: the best of the `front` at 0, its worst at 1; all (points, objectives)."""
+    """`losses` scaled in each objective: the best of the `front` at 0, its worst at 1; shape (points, objectives)."""
     ideal, nadir = front.min(axis=0), front.max(axis=0)
     return np.asarray((losses - ideal) / np.where(nadir > ideal, nadir - ideal, 1.0))
 
