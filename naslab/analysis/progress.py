@@ -186,9 +186,9 @@ def search_seconds(ordered: Sequence[Outcome], runs: Sequence[RunRecord]) -> tup
 def seconds_until(
     ends: Sequence[float] | NDArray[np.float64], runs: Sequence[RunRecord], first: float
 ) -> tuple[float, ...]:
-    """`search_seconds` of outcomes that finished at `ends`, shape (outcomes,), in order; one of them began `first`.
+    """`search_seconds` of outcomes that finished at `ends`, shape (outcomes,), in order.
 
-    `runs` are the launches of the study.
+    `first` is when the first of them began, `runs` are the launches of the study.
     """
     starts = sorted({run.started for run in runs if run.started <= ends[-1]})
     if not starts or starts[0] > ends[0]:
