@@ -344,7 +344,7 @@ def plan_search(options: SearchOptions) -> PlannedSearch:
         rungs=rungs,
         baselines=baselines,
         workers=pool if memory is None else pool.packed(memory, typical),
-        memory=memory,
+        memory=None if asked is not None and not asked.row.builds else memory,
         estimator=estimator,
         fidelity=fidelity,
         start=start,
