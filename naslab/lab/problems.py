@@ -30,11 +30,12 @@ from naslab.outside import find_outside, name_of, source_of
 from naslab.space import SearchSpace, load_space
 from naslab.strategies.own import is_strategy, strategy_of
 from naslab.strategies.priors import Prior
-from naslab.strategies.registry import make_strategy, strategy_names
+from naslab.strategies.registry import make_pausing_strategy, make_strategy, strategy_names
 from naslab.strategies.strategy import Strategy
 from naslab.study.data_choice import OWN_DATA
 from naslab.study.problem import DataChoice, Limit, Objective, Problem
 from naslab.study.recipe import Recipe, default_recipe
+from naslab.study.rungs import Rungs
 from naslab.study.task import TASKS
 from naslab.targets.metrics import is_at, require_metric
 from naslab.training.datasets.choosing import choose_data
@@ -283,12 +284,19 @@ def strategy_source(strategy: str | BaseSampler | Strategy) -> dict[str, str]:
 
 
 def resolve_strategy(
-    strategy: str | BaseSampler | Strategy, problem: Problem, seed: int, prior: Prior | None = None
+    strategy: str | BaseSampler | Strategy,
+    problem: Problem,
+    seed: int,
+    prior: Prior | None = None,
+    rungs: Rungs | None = None,
 ) -> Strategy:
     """The strategy of a name, with a `prior` where it learns from one, a user's own, or a sampler of Optuna's.
 
-    `strategy` is its name or object; it is on `problem`, its random numbers follow from `seed`.
+    `strategy` is its name or object; it is on `problem`, its random numbers follow from `seed`. Where `rungs` pause it
+    also says what goes on after each epoch.
     """
+    if isinstance(strategy, str) and rungs is not None and rungs.pauses:
+        return make_pausing_strategy(strategy, problem, seed, rungs.epochs[-1], prior)
     if isinstance(strategy, str):
         return make_strategy(strategy, problem, seed, prior)
     if is_sampler(strategy):

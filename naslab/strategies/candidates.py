@@ -100,6 +100,11 @@ class Catalogue:
         rows = [self._domain.examine(each).features for each in genomes]
         return np.array(rows).reshape(len(rows), -1 if rows else 0)
 
+    def known_losses_of(self, genomes: Iterable[Genome]) -> NDArray[np.float64]:
+        """The losses of `genomes` known before training, NaN for what is to be measured: (genomes, objectives)."""
+        rows = [[np.nan if loss is None else loss for loss in self._domain.examine(each).losses] for each in genomes]
+        return np.array(rows, dtype=np.float64).reshape(len(rows), self._domain.num_objectives)
+
     def _standing_genomes(self) -> Iterable[Genome]:
         if self.is_complete:
             return self._domain.space.enumerate()

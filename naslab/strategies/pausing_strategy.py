@@ -1,0 +1,79 @@
+"""Strategies that also decide, after every epoch, which paused training goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from naslab.strategies.composed import ComposedStrategy, Proposer
+from naslab.strategies.outcome_history import OutcomeHistory
+from naslab.strategies.strategy import Proposal, Strategy
+from naslab.study.outcome import Candidate, Outcome
+
+
+class PausingStrategy(Strategy, Protocol):
+    """A strategy that also says, after every epoch, which paused training is to go on.
+
+    >>> class InTurn:  # each network to its end before the next is begun
+    ...     learns_across_fidelities = False
+    ...     def __init__(self, networks):
+    ...         self.ask, self.tell, self.adopt = networks.ask, networks.tell, networks.adopt
+    ...     def next_paused(self, paused, may_begin):
+    ...         return next(iter(paused), None)
+    """
+
+    def next_paused(self, paused: Sequence[str], may_begin: bool) -> str | None:
+        """Which of the networks `paused`, by their ids, is trained for one epoch more; `None` for a new one instead.
+
+        A new one only where one `may_begin`, else always one of those paused, of which there is at least one.
+        """
+        ...
+
+
+class PausingProposer(Proposer, Protocol):
+    """A proposer that can weigh paused trainings against new networks.
+
+    >>> from naslab.strategies.random_search import RandomSearch
+    >>> class InTurn:  # random networks, each to its end before the next is begun
+    ...     def __init__(self, space):
+    ...         self.drafts = RandomSearch(space).drafts
+    ...     def next_paused(self, history, paused, may_begin, rng):
+    ...         return next(iter(paused), None)
+    """
+
+    def next_paused(
+        self, history: OutcomeHistory, paused: Sequence[str], may_begin: bool, rng: np.random.Generator
+    ) -> str | None:
+        """See `PausingStrategy.next_paused`; a function of `history`, which is read only, and of `rng`."""
+        ...
+
+
+class PausingSearch:
+    """`networks` proposed by `pausing`, a strategy that decides after every epoch; draws follow from `seed`."""
+
+    learns_across_fidelities = True
+
+    def __init__(self, networks: ComposedStrategy, pausing: PausingProposer, seed: int) -> None:
+        self._networks = networks
+        self._pausing = pausing
+        self._seed = seed
+
+    def ask(self, count: int) -> list[Proposal]:
+        """New networks (see `Strategy.ask`)."""
+        return self._networks.ask(count)
+
+    def tell(self, outcomes: Sequence[Outcome]) -> None:
+        """Learn from finished epochs."""
+        self._networks.tell(outcomes)
+
+    def adopt(self, candidates: Sequence[Candidate]) -> None:
+        """Take candidates in flight as proposed."""
+        self._networks.adopt(candidates)
+
+    def next_paused(self, paused: Sequence[str], may_begin: bool) -> str | None:
+        """See `PausingStrategy.next_paused`."""
+        history = self._networks.history
+        rng = np.random.default_rng([self._seed, 1, history.num_proposed, len(history.told)])
+        return self._pausing.next_paused(history, paused, may_begin, rng)
