@@ -154,14 +154,13 @@ def halving(epochs: Sequence[int], keep: float) -> Callable[[CurveSearch], None]
     return step
 
 
-def pauses(pausing: Pausing, seed: int) -> Callable[[CurveSearch], None]:
-    """A step of a search that decides after every epoch, by `pausing`; its draws follow from `seed`."""
+def pauses(pausing: Pausing) -> Callable[[CurveSearch], None]:
+    """A step of a search that decides after every epoch, by `pausing`, which proposes its networks, too."""
 
     def step(going: CurveSearch) -> None:
         history = going.search.history
         paused = {each.network_id: row for row, each in going.reached.items() if each.effort < going.curves.epochs}
-        rng = np.random.default_rng([seed, 1, history.num_proposed, len(history.told)])
-        chosen = pausing.next_paused(history, list(paused), True, rng)
+        chosen = pausing.next_paused(history, list(paused), True)
         if chosen is None:
             going.begin(1)
         else:

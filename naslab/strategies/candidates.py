@@ -43,6 +43,13 @@ class Candidates:
         self.known_losses = known
         self.features = features
 
+    def part(self, rows: NDArray[np.intp]) -> Candidates:
+        """Those of some `rows`, shape (part,)."""
+        ids = list(self._row_of)
+        genomes = [self.genomes[row] for row in rows]
+        known, features = self.known_losses[rows], self.features[rows]
+        return Candidates(genomes, [ids[row] for row in rows], self.inputs[rows], known, features)
+
     def is_unseen(self, seen: Collection[str]) -> NDArray[np.bool_]:
         """Which networks are not among the ids `seen`: bool of shape (networks,)."""
         unseen = np.ones(len(self.genomes), dtype=bool)

@@ -214,20 +214,21 @@ class CurveSurrogate:
                 deviation[:, objective] = np.sqrt(variance)
         return LossPrediction(mean, deviation)
 
-    def told_by(self, inputs: Matrix, own: Indices, epochs: Indices) -> Matrix:
-        """How much of the ends will be known once networks were trained for `epochs`: shape (networks, objectives).
+    def told_by(self, inputs: Matrix, own: Indices, epochs: Sequence[Indices]) -> list[Matrix]:
+        """How much of the ends will be known after each of some `epochs`, each (networks,): (networks, objectives).
 
         It is the deviation of the mean that will then be predicted. `inputs` and `own` are those of `end`.
         """
         last = np.full(len(own), self._model.last)
-        found = np.zeros((len(own), len(self._posteriors)))
+        found = [np.zeros((len(own), len(self._posteriors))) for _ in epochs]
         for objective, (fit, posterior) in enumerate(zip(self._model.fits, self._posteriors, strict=True)):
             if fit is not None and posterior is not None:
                 alike = fit.alike(self._inputs, inputs)
                 _, _, at_end = posterior.predict(alike, Points(own, last))
-                _, variance, then = posterior.predict(alike, Points(own, epochs))
-                shared = fit.curves.of_end - np.einsum("ij,ij->j", at_end, then)
-                found[:, objective] = np.abs(shared) / np.sqrt(variance + fit.curves.variances[-1])
+                for deviation, each in zip(found, epochs, strict=True):
+                    _, variance, then = posterior.predict(alike, Points(own, each))
+                    shared = fit.curves.of_end - np.einsum("ij,ij->j", at_end, then)
+                    deviation[:, objective] = np.abs(shared) / np.sqrt(variance + fit.curves.variances[-1])
         return found
 
     def known(self, losses: Matrix) -> Matrix:

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from naslab.pareto import is_non_dominated
 from naslab.strategies.acquisition import (
     FreeBoxes,
     Improvement,
@@ -136,13 +137,11 @@ class Gains:
     def chance(self, prediction: LossPrediction) -> NDArray[np.float64]:
         """How likely networks of these losses gain anything: shape (networks,), by the same draws for all."""
         mean, deviation = prediction
-        reference = self.surrogate.reference()
-        counts = np.zeros(len(mean))
-        for draw in self._draws:
-            losses = self.surrogate.back(mean + deviation * draw)
-            beaten = np.any(np.all(self.surrogate.achieved[None] <= losses[:, None], axis=2), axis=1)
-            has_gained = ~beaten
-            if losses.shape[1] > 1:
-                has_gained &= (losses < reference).all(axis=1)
-            counts += has_gained
-        return counts / len(self._draws)
+        drawn = mean[None] + deviation[None] * self._draws[:, None]
+        losses = self.surrogate.back(drawn.reshape(-1, mean.shape[1]))
+        achieved = self.surrogate.achieved
+        front = achieved[is_non_dominated(achieved)]
+        gains = ~np.any(np.all(front[None] <= losses[:, None], axis=2), axis=1)
+        if losses.shape[1] > 1:
+            gains &= np.all(losses < self.surrogate.reference(), axis=1)
+        return np.asarray(gains.reshape(drawn.shape[:2]).mean(axis=0))

@@ -16,6 +16,7 @@ on to the last one only if it is then expected to be better than all that were t
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -32,7 +33,7 @@ from naslab.strategies.strategy import Proposal
 from naslab.strategies.surrogate import LossPrediction, best_rows
 from naslab.strategies.training_seconds import TrainingSeconds
 
-LOOKED_AT = 1000
+LOOKED_AT = 500
 """How many networks that were not begun are looked at for the best of them."""
 PLANNED = 64
 """The most promising of those, for which plans are made."""
@@ -54,12 +55,17 @@ class Plan(NamedTuple):
 class Pausing:
     """Proposes new networks for trainings of `epochs` epochs in `domain`, and weighs them against paused ones.
 
-    The first networks are those of `Bayes`, one epoch each. With `is_per_second` gains are divided by the seconds that
-    an epoch is predicted to take, else by epochs. Raises `SpecError` where `num_starts` is below 2.
+    The first `num_starts` networks are those of `Bayes`, one epoch each. Draws follow from `seed`. With `is_per_second`
+    gains are divided by the seconds that an epoch is predicted to take, else by epochs. Raises `SpecError` where
+    `num_starts` is below 2.
     """
 
-    def __init__(self, domain: Domain, epochs: int, num_starts: int = 5, is_per_second: bool = False) -> None:
+    def __init__(
+        self, domain: Domain, epochs: int, seed: int = 0, num_starts: int = 5, is_per_second: bool = False
+    ) -> None:
         self._domain = domain
+        self._seed = seed
+        self._weighed: tuple[tuple[int, int], _Weighing] | None = None
         self._epochs = epochs
         self._num_starts = num_starts
         self._is_per_second = is_per_second
@@ -71,22 +77,20 @@ class Pausing:
         if self._is_first(history):
             yield from self._bayes.first(history, rng)
         with self._bayes.one_thread():
-            found, plan = _Weighing(self, history, rng).new()
+            found, plan = self._weighing(history).new
         yield from (Proposal(found.genomes[row], {"operator": "expected_gain"}) for row in plan.order[:DRAFTS])
 
-    def next_paused(
-        self, history: OutcomeHistory, paused: Sequence[str], may_begin: bool, rng: np.random.Generator
-    ) -> str | None:
+    def next_paused(self, history: OutcomeHistory, paused: Sequence[str], may_begin: bool) -> str | None:
         """The network of the largest worth among those `paused`, `None` where a new one is worth more."""
         if may_begin and (not paused or self._is_first(history)):
             return None
         if _num_measured(history) < 2:
             return paused[0]
         with self._bayes.one_thread():
-            weighing = _Weighing(self, history, rng)
+            weighing = self._weighing(history)
             known = [each for each in paused if each in weighing.surrogate.number_of] or list(paused[:1])
             plan = weighing.paused(known)
-            fresh = weighing.new()[1] if may_begin else None
+            fresh = weighing.new[1] if may_begin else None
         best = plan.worth[plan.order[0]] if len(plan.order) else -np.inf
         if fresh is not None and len(fresh.order) and fresh.worth[fresh.order[0]] > best:
             return None
@@ -107,6 +111,13 @@ class Pausing:
     def seconds(self, history: OutcomeHistory, catalogue: Catalogue) -> TrainingSeconds | None:
         """How long first epochs take by the costs of networks, `None` where all count as equally long."""
         return seconds_of(history, catalogue) if self._is_per_second else None
+
+    def _weighing(self, history: OutcomeHistory) -> _Weighing:
+        """That of this moment: made when it is first asked for."""
+        moment = len(history.told), history.num_proposed
+        if self._weighed is None or self._weighed[0] != moment:
+            self._weighed = moment, _Weighing(self, history, np.random.default_rng([self._seed, 1, *moment]))
+        return self._weighed[1]
 
     def _is_first(self, history: OutcomeHistory) -> bool:
         return history.num_searched < self._num_starts or _num_measured(history) < 2
@@ -142,6 +153,7 @@ class _Weighing:
         known, features = self._catalogue.known_losses_of(genomes), self._catalogue.features_of(genomes)
         return self._plans(curves.inputs[own], known, features, own, curves.epochs[own])
 
+    @cached_property
     def new(self) -> tuple[Candidates, Plan]:
         """Networks that were not begun, and the plans of the most promising of them."""
         found = self._candidates()
@@ -161,28 +173,24 @@ class _Weighing:
     def _candidates(self) -> Candidates:
         """A random part of the standing candidates, and mutations of the best networks begun."""
         standing = self._catalogue.standing
-        genomes = standing.genomes
-        if len(genomes) > LOOKED_AT:
-            picked = np.sort(self._rng.permutation(len(genomes))[:LOOKED_AT])
-            genomes = [genomes[row] for row in picked]
-        elif self._catalogue.is_complete:
+        if len(standing.genomes) > LOOKED_AT:
+            standing = standing.part(np.sort(self._rng.permutation(len(standing.genomes))[:LOOKED_AT]))
+        if self._catalogue.is_complete:
             return standing
-        ends = self.surrogate.curves.ends
-        best = [self.surrogate.curves.genomes[row] for row in best_rows(ends, PARENTS)]
-        return self._catalogue.described([*genomes, *self._pausing.mutants(best, self._rng)])
+        best = [self.surrogate.curves.genomes[row] for row in best_rows(self.surrogate.curves.ends, PARENTS)]
+        return self._catalogue.described([*standing.genomes, *self._pausing.mutants(best, self._rng)])
 
     def _plans(self, inputs: Matrix, known: Matrix, features: Matrix, own: Indices, begun: Indices) -> Plan:
         """The best plan of each network: `own` and `begun`, its number and the epochs trained, have the shape (n,)."""
         mean = self.surrogate.end(inputs, self.surrogate.known(known), own).mean
         left = self._last - begun
         worth = np.full(len(own), -np.inf)
-        step = 1
-        while step < 2 * int(left.max()):
-            steps = np.minimum(step, left)
-            told = LossPrediction(mean, self.surrogate.told_by(inputs, own, begun + steps))
+        plans = [np.minimum(2**power, left) for power in range(1 + (int(left.max()) - 1).bit_length())]
+        deviations = self.surrogate.told_by(inputs, own, [begun + steps for steps in plans])
+        for steps, deviation in zip(plans, deviations, strict=True):
+            told = LossPrediction(mean, deviation)
             gain, chance = self._gains.of(told), self._gains.chance(told)
             worth = np.maximum(worth, gain / (steps + chance * (left - steps)))
-            step *= 2
         worth = worth / self._pace(features)
         return Plan(np.argsort(-worth, kind="stable"), worth)
 

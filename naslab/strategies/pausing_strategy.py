@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-import numpy as np
-
 from naslab.strategies.composed import ComposedStrategy, Proposer
 from naslab.strategies.outcome_history import OutcomeHistory
 from naslab.strategies.strategy import Proposal, Strategy
@@ -39,26 +37,23 @@ class PausingProposer(Proposer, Protocol):
     >>> class InTurn:  # random networks, each to its end before the next is begun
     ...     def __init__(self, space):
     ...         self.drafts = RandomSearch(space).drafts
-    ...     def next_paused(self, history, paused, may_begin, rng):
+    ...     def next_paused(self, history, paused, may_begin):
     ...         return next(iter(paused), None)
     """
 
-    def next_paused(
-        self, history: OutcomeHistory, paused: Sequence[str], may_begin: bool, rng: np.random.Generator
-    ) -> str | None:
-        """See `PausingStrategy.next_paused`; a function of `history`, which is read only, and of `rng`."""
+    def next_paused(self, history: OutcomeHistory, paused: Sequence[str], may_begin: bool) -> str | None:
+        """See `PausingStrategy.next_paused`; a function of its seed and of `history`, which it reads only."""
         ...
 
 
 class PausingSearch:
-    """`networks` proposed by `pausing`, a strategy that decides after every epoch; draws follow from `seed`."""
+    """`networks` that `pausing` proposes, which also weighs those paused against them."""
 
     learns_across_fidelities = True
 
-    def __init__(self, networks: ComposedStrategy, pausing: PausingProposer, seed: int) -> None:
+    def __init__(self, networks: ComposedStrategy, pausing: PausingProposer) -> None:
         self._networks = networks
         self._pausing = pausing
-        self._seed = seed
 
     def ask(self, count: int) -> list[Proposal]:
         """New networks (see `Strategy.ask`)."""
@@ -74,6 +69,4 @@ class PausingSearch:
 
     def next_paused(self, paused: Sequence[str], may_begin: bool) -> str | None:
         """See `PausingStrategy.next_paused`."""
-        history = self._networks.history
-        rng = np.random.default_rng([self._seed, 1, history.num_proposed, len(history.told)])
-        return self._pausing.next_paused(history, paused, may_begin, rng)
+        return self._pausing.next_paused(self._networks.history, paused, may_begin)

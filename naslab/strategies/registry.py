@@ -105,8 +105,8 @@ def make_pausing_strategy(
     from naslab.strategies.pausing import Pausing
 
     domain = ArchDomain(problem, prior, name in PER_SECOND)
-    pausing = Pausing(domain, epochs, is_per_second=name in PER_SECOND)
-    return PausingSearch(ComposedStrategy(domain, pausing, seed, learns_across_fidelities=True), pausing, seed)
+    pausing = Pausing(domain, epochs, seed, is_per_second=name in PER_SECOND)
+    return PausingSearch(ComposedStrategy(domain, pausing, seed, learns_across_fidelities=True), pausing)
 
 
 def make_search(name: str, domain: Domain, seed: int = 0) -> Search:
