@@ -88,8 +88,8 @@ def at(found: list[list[float]], mark: float, nothing: float) -> float:
 
 def until(found: list[list[float]], case: str) -> float:
     """When it was found, infinite if it was not."""
-    is_there = (lambda worth: worth <= NEAR[case]) if case == "one" else (lambda worth: worth >= NEAR[case])
-    return next((seconds for seconds, worth in found if is_there(worth)), math.inf)
+    sign = 1 if case == "one" else -1
+    return next((seconds for seconds, worth in found if sign * worth <= sign * NEAR[case]), math.inf)
 
 
 def row_of(kept: dict[str, Any], case: str, way: str, strategy: str, given: argparse.Namespace) -> str:

@@ -66,7 +66,7 @@ def test_a_study_of_pauses(space: Path, tmp_path: Path) -> None:
     assert counts.words in text
     assert "After every epoch what is expected to gain most goes on" in text
     with Ledger.open(tmp_path / "whole.db") as ledger:
-        watch = StudyWatch(ledger, ledger.study_id("paused"))
+        watch = StudyWatch(ledger, 1)
         watch.poll()
         assert (watch.num_done, watch.state) == (len(whole.outcomes), "finished")
 
