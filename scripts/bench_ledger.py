@@ -1,4 +1,4 @@
-"""A ledger of many outcomes, and what reading it takes: CPU seconds, memory, sizes.
+"""A ledger of many outcomes, and what reading it takes: CPU seconds, seconds of the clock, memory, sizes.
 
     .venv/bin/python scripts/bench_ledger.py [--outcomes 100000] [--ledger FILE_OR_URL] [--strategies NAME ...]
 
@@ -47,9 +47,10 @@ SMALL = 2_000
 
 
 class Figure(NamedTuple):
-    """What one command took: CPU seconds, the largest memory in MB, and the size of what it wrote in MB."""
+    """What one command took: CPU and wall seconds, the largest memory in MB, and the size of what it wrote in MB."""
 
     cpu_seconds: float
+    wall_seconds: float
     memory_mb: float
     written_mb: float | None = None
 
@@ -164,17 +165,19 @@ def without_indexes(ledger: Ledger) -> Iterator[None]:
 def measured(command: Sequence[str], written: Path | None = None) -> Figure:
     """What a Python program, `command` behind the interpreter, takes in a process of its own."""
     code = (
-        "import resource, runpy, subprocess, sys\n"
+        "import resource, subprocess, sys, time\n"
+        "began = time.perf_counter()\n"
         "done = subprocess.run([sys.executable, *sys.argv[1:]], stdout=subprocess.DEVNULL)\n"
+        "wall = time.perf_counter() - began\n"
         "used = resource.getrusage(resource.RUSAGE_CHILDREN)\n"
-        "print(done.returncode, used.ru_utime + used.ru_stime, used.ru_maxrss)\n"
+        "print(done.returncode, used.ru_utime + used.ru_stime, wall, used.ru_maxrss)\n"
     )
     said = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True, check=True)
-    rc, seconds, kilobytes = said.stdout.split()
+    rc, seconds, wall, kilobytes = said.stdout.split()
     if rc != "0":
         raise SystemExit(f"{shlex.join(command)} failed:\n{said.stderr}")
     size = written.stat().st_size / 1e6 if written is not None else None
-    figure = Figure(float(seconds), float(kilobytes) / 1e3, size)
+    figure = Figure(float(seconds), float(wall), float(kilobytes) / 1e3, size)
     print(shlex.join(command[-4:]), figure, file=sys.stderr, flush=True)
     return figure
 
@@ -217,12 +220,14 @@ def markdown(value: dict[str, Any]) -> str:
         f"{machine['system']}. CPU seconds of processes of their own, start and imports counted in; beside other load "
         f"(load average {value['load']:.0f}), which alone makes them two to three times as long.",
         "",
-        "| what | CPU seconds | memory (MB) | file (MB) |",
-        "|---|---:|---:|---:|",
+        "| what | CPU seconds | seconds | memory (MB) | file (MB) |",
+        "|---|---:|---:|---:|---:|",
     ]
     for name, each in value["figures"].items():
         file = "" if each["written_mb"] is None else f"{each['written_mb']:.1f}"
-        lines.append(f"| {name} | {each['cpu_seconds']:.1f} | {each['memory_mb']:,.0f} | {file} |")
+        lines.append(
+            f"| {name} | {each['cpu_seconds']:.1f} | {each['wall_seconds']:.1f} | {each['memory_mb']:,.0f} | {file} |"
+        )
     return "\n".join(lines) + "\n"
 
 

@@ -1,6 +1,6 @@
 """Searches that pause trainings against whole trainings and rungs, by the second, on made-up learning curves.
 
-    .venv/bin/python scripts/bench_pausing.py [--seeds 8] [--seconds 120] [--out results/strategies]
+    .venv/bin/python scripts/bench_pausing.py [--seeds 8] [--seconds 120] [--minutes M] [--out DIR]
 
 Each seed has a table of its own of 1,555 networks with curves of 12 epochs that cross (`naslab.bench.made_curves`),
 with noise of 0.05 deviations at the last epoch and twice that at the first; a second is what an epoch takes on average,
@@ -92,52 +92,49 @@ def until(found: list[list[float]], case: str) -> float:
     return next((seconds for seconds, worth in found if sign * worth <= sign * NEAR[case]), math.inf)
 
 
-def row_of(kept: dict[str, Any], case: str, way: str, strategy: str, given: argparse.Namespace) -> str:
-    """A row of the table, over the seeds that are there."""
-    there = [kept[key] for seed in range(given.seeds) if (key := f"{case}/{way}/{strategy}/{seed}") in kept]
-    marks = [mark for mark in MARKS if mark <= given.seconds]
-    cells = []
-    for mark in marks:
+def row_of(there: list[dict[str, Any]], case: str, way: str, strategy: str, given: argparse.Namespace) -> str:
+    """A row of the table: searches of one case by one way and strategy."""
+    cells = [str(len(there))]
+    for mark in (mark for mark in MARKS if mark <= given.seconds):
         worths = [at(each["found"], mark, math.nan) for each in there]
         known = [each for each in worths if not math.isnan(each)]
         error = statistics.stdev(known) / len(known) ** 0.5 if len(known) > 1 else math.nan
         missing = f" ({len(known)} of {len(worths)})" if len(known) < len(worths) else ""
-        cells.append(f"{statistics.mean(known):.3f} ± {error:.3f}{missing}" if known else "none")
+        spread = f" ± {error:.3f}" if len(known) > 1 else ""
+        cells.append(f"{statistics.mean(known):.3f}{spread}{missing}" if known else "none")
     moments = sorted(until(each["found"], case) for each in there)
-    middle = statistics.median_high(moments)
-    reached = sum(map(math.isfinite, moments))
-    cells.append(
-        (f"{middle:.0f}" if math.isfinite(middle) else f"over {given.seconds:g}") + f" ({reached} of {len(there)})"
-    )
-    cells.append(f"{statistics.mean(each['begun'] for each in there):.0f}")
-    cells.append(f"{statistics.mean(len(each['found']) for each in there):.0f}")
-    cells.append(f"{statistics.mean(each['cpu_seconds'] for each in there):.1f}")
+    middle, reached = statistics.median_high(moments), sum(map(math.isfinite, moments))
+    found = f"{middle:.0f}" if math.isfinite(middle) else f"over {given.seconds:g}"
+    cells.append(f"{found} ({reached} of {len(there)})")
+    cells += [f"{statistics.mean(each['begun'] for each in there):.0f}"]
+    cells += [f"{statistics.mean(len(each['found']) for each in there):.0f}"]
+    cells += [f"{statistics.mean(each['cpu_seconds'] for each in there):.1f}"]
     return f"| {way} | {strategy} | {' | '.join(cells)} |"
 
 
 def page(kept: dict[str, Any], given: argparse.Namespace) -> str:
     """The tables of both cases."""
+    versions = ", ".join(f"{name} {kept['versions'][name]}" for name in ("naslab", "numpy"))
     lines = [
         "# Pauses, rungs and whole trainings",
         "",
-        f"Made by `scripts/bench_pausing.py --seeds {given.seeds} --seconds {given.seconds:g}` on {kept['machine']}, "
-        + ", ".join(f"{name} {version}" for name, version in kept["versions"].items() if name in ("naslab", "numpy"))
-        + ". What is compared is in the head of the script; seconds are simulated, one is an average epoch. Means over "
-        "the seeds that had a network trained to the end by then (how many where not all), with standard errors.",
+        f"Made by `scripts/bench_pausing.py --seeds {given.seeds} --seconds {given.seconds:g}`, in several calls, on one "
+        f"core of {kept['machine']['processor']} that did other work, too, {versions}. What is compared is in the head of "
+        "the script; seconds are simulated, one is an average epoch. Means, with standard errors, over the seeds that had "
+        "a network trained to the end by then (how many where not all).",
         "",
     ]
     what = {"one": "one objective: regret, in deviations of the table", "two": "two objectives: share of hypervolume"}
     near = {"one": f"seconds to a regret of {NEAR['one']}", "two": f"seconds to {100 * NEAR['two']:.0f} %"}
     for case in given.cases:
         marks = [f"after {mark} s" for mark in MARKS if mark <= given.seconds]
-        columns = ["trainings", "strategy", *marks, f"{near[case]}, median", "begun", "to the end", "CPU s"]
-        lines += [
-            f"## {what[case][0].upper()}{what[case][1:]}",
-            "",
-            f"| {' | '.join(columns)} |",
-            "|---" * len(columns) + "|",
-        ]
-        lines += [row_of(kept["searches"], case, way, strategy, given) for way, strategy in ROWS]
+        columns = ["trainings", "strategy", "seeds", *marks, f"{near[case]}, median", "begun", "to the end", "CPU s"]
+        title = f"{what[case][0].upper()}{what[case][1:]}"
+        lines += [f"## {title}", "", f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+        for way, strategy in ROWS:
+            keys = [f"{case}/{way}/{strategy}/{seed}" for seed in range(given.seeds)]
+            there = [kept["searches"][key] for key in keys if key in kept["searches"]]
+            lines += [row_of(there, case, way, strategy, given)] if there else []
         lines.append("")
     return "\n".join(lines)
 
@@ -149,7 +146,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=120.0)
     parser.add_argument("--cases", nargs="+", choices=tuple(CASES), default=tuple(CASES))
     parser.add_argument("--out", type=Path, default=Path("results/strategies"))
+    parser.add_argument("--minutes", type=float, default=math.inf, help="begin no search after so many")
     given = parser.parse_args()
+    end = time.monotonic() + 60 * given.minutes
     path = given.out / "pausing.json"
     kept: dict[str, Any] = {"seconds": given.seconds, "searches": {}}
     if path.exists() and (before := json.loads(path.read_text(encoding="utf-8")))["seconds"] == given.seconds:
@@ -157,7 +156,7 @@ def main() -> None:
     kept |= {"machine": machine_description(), "versions": installed_versions()}
     for way, strategy in ROWS:
         for seed in range(given.seeds):
-            for case in given.cases:
+            for case in given.cases if time.monotonic() < end else ():
                 key = f"{case}/{way}/{strategy}/{seed}"
                 if key not in kept["searches"]:
                     kept["searches"][key] = searched(case, way, strategy, seed, given.seconds)

@@ -47,10 +47,9 @@ def macro(*objectives: str, duration: str | None = None) -> TableDomain:
     return load_nas_bench_macro(data_folder(), objectives, duration=duration)
 
 
-def with_layers(duration: str | None = None) -> TableDomain:
-    """NAS-Bench-Macro with the number of its layers that are no identity as a prior."""
-    features = (*MACRO_COSTS, *MACRO_SCORES)
-    return load_nas_bench_macro(data_folder(), features=features, duration=duration)
+def scored_by(name: str, duration: str | None = None) -> TableDomain:
+    """NAS-Bench-Macro with the scores of a proxy as a prior."""
+    return load_nas_bench_macro(data_folder(), features=(*MACRO_COSTS, name), duration=duration)
 
 
 def made_with(kind: str) -> TableDomain:
@@ -149,17 +148,26 @@ CASES = {
         strategies=ON_CLUSTERS,
         share=0.25,
     ),
-    "cluster_layers": Case(
-        "NAS-Bench-Macro, 100 simulated workers, the number of layers as prior",
-        lambda: with_layers(duration="macs"),
-        Cluster(workers=100),
-        times=2,
-        strategies=("bayes",),
-        share=0.25,
-    ),
-    "macro_layers": Case(
-        "NAS-Bench-Macro, accuracy, the number of layers as prior", with_layers, Cluster(), strategies=("bayes",)
-    ),
+    **{
+        f"cluster_{name}": Case(
+            f"NAS-Bench-Macro, 100 simulated workers, {name} as prior",
+            partial(scored_by, name, "macs"),
+            Cluster(workers=100),
+            times=2,
+            strategies=("bayes",),
+            share=0.25,
+        )
+        for name in MACRO_SCORES
+    },
+    **{
+        f"macro_{name}": Case(
+            f"NAS-Bench-Macro, accuracy, {name} as prior",
+            partial(scored_by, name),
+            Cluster(),
+            strategies=("bayes",),
+        )
+        for name in MACRO_SCORES
+    },
     **{
         f"prior_{kind}": Case(
             f"made up, small, with noise, {kind} prior",

@@ -158,89 +158,121 @@ def kill(process: subprocess.Popen[Any]) -> None:
     process.wait()
 
 
-def run(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """Search under kills until everything is done; the counts and what the ledger holds then.
+class Attack:
+    """A search under kills in a `folder`: its driver, its workers and the server, if there is one, at `place`.
 
     Where everything is done before so many kills or so much time, the same study is asked for as many trials more.
     """
-    rng = random.Random(given.seed)
-    kills: Counter[str] = Counter()
-    with database(given.ledger, folder) as (place, server):
-        own = ["--epochs", "1"] if given.trains else ["--estimator", "params"]
-        where = ["--study", STUDY, "--ledger", place]
-        asked = given.trials
 
-        def drive() -> subprocess.Popen[Any]:
-            command = python(
-                SILENT.format(seconds=given.silent), "search", "digits_demo", "--strategy", "evolution", *own, *where,
-                "--trials", str(asked), "--executor", "ledger", "--workers", str(given.workers + 2),
-            )  # fmt: skip
-            return begin(command, folder / "driver.log", given.warm)
+    def __init__(self, given: argparse.Namespace, folder: Path, place: str, server: Server | None) -> None:
+        self._given = given
+        self._folder = folder
+        self._place = place
+        self._server = server
+        self._rng = random.Random(given.seed)
+        self._until = time.monotonic() + given.seconds
+        self._due = math.inf  # until a worker was begun: nothing can be lost before
+        self._rested = 0.0
+        self._workers: list[subprocess.Popen[Any]] = []
+        self.kills: Counter[str] = Counter()
+        self.asked = given.trials
+        self.is_given_up = False
+        self._driver = self._drive()
 
-        worker_command = python(
-            "import naslab.lab.joining as j; j.BEAT_SECONDS = 1.0; ",
-            "worker",
-            *where,
-            "--idle",
-            "3600",
-            "--device",
-            "cpu",
-        )
-        driver = drive()
-        workers: list[subprocess.Popen[Any]] = []
-        until = time.monotonic() + given.seconds
-        due = math.inf  # until a worker was begun: nothing can be lost before
-        rested = 0.0
-        is_given_up = False
+    def run(self) -> None:
+        """Kill and begin again until everything is done, or twice the time is over."""
         try:
-            while True:
-                goes_on = sum(kills.values()) < given.kills and time.monotonic() < until
-                if driver.poll() is not None:
-                    if driver.returncode == 0 and not goes_on:
-                        break
-                    asked += given.trials if driver.returncode == 0 else 0
-                    if not kills and not is_begun(place):
-                        raise SystemExit((folder / "driver.log").read_text()[-3000:])
-                    driver = drive()
-                workers = [each for each in workers if each.poll() is None]
-                if len(workers) < given.workers and time.monotonic() > rested and is_begun(place):
-                    workers.append(begin(worker_command, folder / "workers.log", given.warm))
-                    rested = time.monotonic() + (0.1 if given.warm else 1.0)
-                    due = min(due, time.monotonic() + given.every)
-                if goes_on and time.monotonic() > due:
-                    due = time.monotonic() + rng.uniform(0.5, 2 * given.every)
-                    what = rng.choices(("driver", "worker", "server"), (2, 5, 0 if server is None else 1))[0]
-                    kills[what] += what != "worker" or bool(workers)
-                    if what == "driver":
-                        kill(driver)
-                    elif what == "worker":
-                        kill(workers.pop(rng.randrange(len(workers)))) if workers else None
-                    elif server is not None:
-                        server.kill()
-                        time.sleep(rng.uniform(0.0, 3.0))
-                        server.start()
-                if time.monotonic() > until + given.seconds:
-                    is_given_up = True
-                    kill(driver)
-                    break
+            while not self.is_given_up and self._is_driven():
+                self._join()
+                if self._goes_on() and time.monotonic() > self._due:
+                    self._due = time.monotonic() + self._rng.uniform(0.5, 2 * self._given.every)
+                    self._strike()
+                self.is_given_up = time.monotonic() > self._until + self._given.seconds
                 time.sleep(0.2)
         finally:
-            for each in (driver, *workers):
+            for each in (self._driver, *self._workers):
                 kill(each)
-        engine = create_engine(locate(place).url, poolclass=NullPool)
-        with engine.connect() as connection:
-            if server is not None:
-                connection.execute(text("SET search_path TO naslab"))
-            count = int(connection.execute(text("SELECT count(*) FROM outcomes")).scalar_one())
-            failed = int(
-                connection.execute(text("SELECT count(*) FROM outcomes WHERE failure IS NOT NULL")).scalar_one()
-            )
-            broken = {rule.name: int(connection.execute(text(rule.query)).scalar_one()) for rule in RULES}
-        engine.dispose()
-    return {
-        "kills": dict(kills), "asked": asked, "done": count, "failed": failed, "broken": broken,
-        "is_given_up": is_given_up,
-    }  # fmt: skip
+
+    def _goes_on(self) -> bool:
+        return bool(sum(self.kills.values()) < self._given.kills and time.monotonic() < self._until)
+
+    def _drive(self) -> subprocess.Popen[Any]:
+        own = ["--epochs", "1"] if self._given.trains else ["--estimator", "params"]
+        command = python(
+            SILENT.format(seconds=self._given.silent), "search", "digits_demo", "--strategy", "evolution", *own,
+            "--study", STUDY, "--ledger", self._place, "--trials", str(self.asked), "--executor", "ledger",
+            "--workers", str(self._given.workers + 2),
+        )  # fmt: skip
+        return begin(command, self._folder / "driver.log", self._given.warm)
+
+    def _is_driven(self) -> bool:
+        """Begin a driver that ended again; false where it was done and no kills are left."""
+        code = self._driver.poll()
+        if code is None:
+            return True
+        if code == 0 and not self._goes_on():
+            return False
+        self.asked += self._given.trials if code == 0 else 0
+        if not self.kills and not is_begun(self._place):
+            raise SystemExit((self._folder / "driver.log").read_text()[-3000:])
+        self._driver = self._drive()
+        return True
+
+    def _join(self) -> None:
+        """Begin a worker where one is missing."""
+        self._workers = [each for each in self._workers if each.poll() is None]
+        is_full = len(self._workers) >= self._given.workers
+        if is_full or time.monotonic() <= self._rested or not is_begun(self._place):
+            return
+        beats = "import naslab.lab.joining as j; j.BEAT_SECONDS = 1.0; "
+        where = ("--study", STUDY, "--ledger", self._place, "--idle", "3600", "--device", "cpu")
+        command = python(beats, "worker", *where)
+        self._workers.append(begin(command, self._folder / "workers.log", self._given.warm))
+        self._rested = time.monotonic() + (0.1 if self._given.warm else 1.0)
+        self._due = min(self._due, time.monotonic() + self._given.every)
+
+    def _strike(self) -> None:
+        """Kill the driver, a worker or the server, drawn at random."""
+        what = self._rng.choices(("driver", "worker", "server"), (2, 5, 0 if self._server is None else 1))[0]
+        if what == "driver":
+            kill(self._driver)
+        elif what == "worker":
+            if not self._workers:
+                return
+            kill(self._workers.pop(self._rng.randrange(len(self._workers))))
+        elif self._server is not None:
+            self._server.kill()
+            time.sleep(self._rng.uniform(0.0, 3.0))
+            self._server.start()
+        self.kills[what] += 1
+
+
+def run(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Search under kills until everything is done; the counts and what the ledger holds then."""
+    with database(given.ledger, folder) as (place, server):
+        attack = Attack(given, folder, place, server)
+        attack.run()
+        held = rows_of(place, is_postgresql=server is not None)
+    return {"kills": dict(attack.kills), "asked": attack.asked, **held, "is_given_up": attack.is_given_up}
+
+
+def rows_of(place: str, is_postgresql: bool) -> dict[str, Any]:
+    """What plain SQL finds in a ledger: outcomes, those that failed, and how often each rule is broken."""
+    engine = create_engine(locate(place).url, poolclass=NullPool)
+    with engine.connect() as connection:
+        if is_postgresql:
+            connection.execute(text("SET search_path TO naslab"))
+
+        def count(query: str) -> int:
+            return int(connection.execute(text(query)).scalar_one())
+
+        found = {
+            "done": count("SELECT count(*) FROM outcomes"),
+            "failed": count("SELECT count(*) FROM outcomes WHERE failure IS NOT NULL"),
+            "broken": {rule.name: count(rule.query) for rule in RULES},
+        }
+    engine.dispose()
+    return found
 
 
 def is_whole(found: dict[str, Any]) -> bool:

@@ -36,6 +36,7 @@ from naslab.arch.build import build
 from naslab.atomic_write import atomic_write
 from naslab.errors import NaslabError
 from naslab.lab.calibration import distinct_networks
+from naslab.lab.latency import BATCH
 from naslab.latency_models import latency_of
 from naslab.pareto import hypervolume, is_non_dominated
 from naslab.provenance import command_line, machine_description
@@ -55,8 +56,6 @@ TARGETS = ("torch", "onnxruntime", "onnxruntime-int8", "openvino")
 JUDGES = TARGETS[1:]
 INT8 = "onnxruntime-int8"
 JUDGE_SEED = 1000
-BATCH = 12
-"""Networks that are timed with each other."""
 ZOO = (
     *("mobilenet_v1_025", "mobilenet_v1_050", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large"),
     *("shufflenet_v2_x0_5", "shufflenet_v2_x1_0", "squeezenet1_0", "squeezenet1_1", "mnasnet_a1", "efficientnet_b0"),

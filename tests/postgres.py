@@ -41,8 +41,9 @@ def postgres_url() -> Iterator[str]:
 
 
 @pytest.fixture
-def postgres_database(postgres_url: str) -> Iterator[str]:
-    """The URL of a database of the test's own."""
+def postgres_database(request: pytest.FixtureRequest, postgres_url: str) -> Iterator[str]:
+    """The URL of a database of the test's own; a test that starts a server is slow."""
+    assert request.node.get_closest_marker("slow"), "mark it slow: parametrise by BACKENDS"
     name = f"test_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")

@@ -27,11 +27,15 @@ LEAST_FOR_KNEE = 4
 
 
 class Take(NamedTuple):
-    """A network to take: its `trial`, and the `reason` in words, the knee or a budget."""
+    """A network to take: its `trial`, the `reason` in few letters, the knee or a budget, and `why` in words.
+
+    `budget` is that of a network that is taken for one, as text.
+    """
 
     trial: int
     reason: str
-    words: str
+    why: str
+    budget: str = ""
 
 
 class ChoiceTable(NamedTuple):
@@ -47,6 +51,23 @@ class ChoiceTable(NamedTuple):
     takes: tuple[Take, ...]
     is_tested: bool
     level: float = LEVEL
+
+    @property
+    def advice(self) -> list[tuple[int, str]]:
+        """The networks to take, each trial with a sentence; budgets of one reason are one sentence.
+
+        >>> takes = tuple(Take(3, f"≤{each}M", "it is the best", f"{each}M") for each in (4, 2, 1))
+        >>> ChoiceTable("macs", "accuracy", frozenset(), takes, is_tested=True).advice
+        [(3, 'macs up to 4M, 2M and 1M: it is the best')]
+        """
+        budgets: dict[tuple[int, str], list[str]] = {}
+        for each in self.takes:
+            budgets.setdefault((each.trial, each.why), []).extend([each.budget] if each.budget else [])
+        found = []
+        for (trial, why), some in budgets.items():
+            amounts = " and ".join(filter(None, (", ".join(some[:-1]), *some[-1:])))
+            found.append((trial, f"{self.along} up to {amounts}: {why}" if some else why))
+        return found
 
     @property
     def test(self) -> str:
@@ -77,31 +98,17 @@ def choices_of(table: FrontTable, limits: Sequence[Limit] = ()) -> ChoiceTable |
     takes: list[Take] = []
     bent = knee([(point.value(along), -goal.loss(point.value(goal.metric))) for point in front])
     if bent is not None:
-        words = f"the knee, farthest above the line between the ends: beyond it more {along} improve {goal.metric} less"
-        takes.append(Take(front[bent].trial, "knee", words))
+        why = f"the knee, farthest above the line between the ends: beyond it more {along} improve {goal.metric} less"
+        takes.append(Take(front[bent].trial, "knee", why))
     for budget in _budgets(front, along, limits):
         within = [point for point in front if point.value(along) <= budget]
         best = within[-1]
         taken = next(each for each in within if each is best or _is_alike(each, best, goal, error))
-        amount = f"{along} up to {shown_as(along).number(budget)}"
-        words = f"{amount}: the best is {best.label}"
+        why = f"the best is {best.label}"
         if taken is not best:
-            words = f"{amount}: cheaper than {best.label}, from which it cannot be told apart"
-        takes.append(Take(taken.trial, f"≤{short_number(budget)}", words))
+            why = f"cheaper than {best.label}, from which it cannot be told apart"
+        takes.append(Take(taken.trial, f"≤{short_number(budget)}", why, shown_as(along).number(budget)))
     return ChoiceTable(along, goal.metric, alike, tuple(takes), is_tested)
-
-
-def told(takes: Sequence[Take]) -> list[tuple[int, str]]:
-    """The networks of `takes`, each trial with a sentence; budgets of one reason are one sentence.
-
-    >>> told([Take(3, "≤2M", "macs up to 2,000,000: the best"), Take(3, "≤1M", "macs up to 1,000,000: the best")])
-    [(3, 'macs up to 2,000,000 and macs up to 1,000,000: the best')]
-    """
-    budgets: dict[tuple[int, str], list[str]] = {}
-    for each in takes:
-        budget, _, why = each.words.partition(": ")
-        budgets.setdefault((each.trial, why), []).append(budget)
-    return [(trial, f"{' and '.join(each)}: {why}") for (trial, why), each in budgets.items()]
 
 
 def knee(front: Sequence[tuple[float, float]]) -> int | None:

@@ -15,7 +15,6 @@ from naslab.errors import counted
 from naslab.metrics import ACCURACY, LATENCY, OWN_METRICS, SHOWN_METRICS, shown_as
 
 if TYPE_CHECKING:
-    from naslab.analysis.choice import Take
     from naslab.analysis.front import FrontTable
     from naslab.analysis.study import StudyView
 
@@ -77,11 +76,11 @@ def pareto(
     if told:
         say(f"note: {told}")
     marks = choices_of(table, view.problem.limits)
-    takes = () if marks is None else marks.takes
+    advice = () if marks is None else marks.advice
     if json:
         print_json(front_rows(view, table))
     else:
-        print_front(table, f"Pareto front of {study}: {' against '.join(named)}", later_metrics(view.outcomes), takes)
+        print_front(table, f"Pareto front of {study}: {' against '.join(named)}", later_metrics(view.outcomes), advice)
 
 
 def _in_part(study: str, ledger: str) -> StudyView:
@@ -108,13 +107,13 @@ def front_rows(view: StudyView, table: FrontTable) -> dict[str, Any]:
     return rows
 
 
-def print_front(table: FrontTable, title: str, more: Sequence[str] = (), takes: Sequence[Take] = ()) -> None:
+def print_front(
+    table: FrontTable, title: str, more: Sequence[str] = (), advice: Sequence[tuple[int, str]] = ()
+) -> None:
     """The front of `table` as a table called `title`, `more` metrics in it, with hypervolume and reference point.
 
-    `takes` are the networks to take, told below it.
+    `advice` are trials to take and why, told below it.
     """
-    from naslab.analysis.choice import told
-
     metrics = [objective.metric for objective in table.objectives]
     others = [name for name in (*(row.name for row in SHOWN_METRICS), *more) if name not in metrics]
     if not any(math.isfinite(point.value(ACCURACY.name)) for point in table.points):
@@ -133,7 +132,7 @@ def print_front(table: FrontTable, title: str, more: Sequence[str] = (), takes: 
     )
     corner = ", ".join(f"{metric} {value:g}" for metric, value in zip(metrics, table.reference.values, strict=True))
     tell(f"hypervolume {100 * table.hypervolume_share:.2f} % of the box between {corner} and the ideal")
-    for trial, words in told(takes):
+    for trial, words in advice:
         tell(f"take trial {trial}: {words}")
     if table.num_lower:
         tell(

@@ -170,9 +170,7 @@ class Display:
         return "\n" + failure.traceback.rstrip()
 
     def _status(self) -> str:
-        if self._scoring:
-            return self._scoring
-        parts = [f"{self._number}/{self._total} done" if self._total else "starting workers"]
+        parts = [f"{self._number}/{self._total} done" if self._total else self._scoring or "starting workers"]
         if self._complete and self._problem is not None:
             goal = self._problem.objectives[0]
             best = min(comparable(self._complete), key=lambda outcome: goal.loss(outcome.value(goal.metric)))
@@ -183,7 +181,8 @@ class Display:
         if self._total > self._number and math.isfinite(seconds):
             parts.append(f"{_clock(seconds)} left")
         training = ", ".join(self._trained(trial, state) for trial, state in sorted(self._training.items())[:4])
-        return "  ·  ".join([*parts, *([f"training {training}"] if training else [])])
+        parts += [f"training {training}"] if training else []
+        return "  ·  ".join([*parts, *([self._scoring] if self._scoring and self._scoring not in parts else [])])
 
     def _trained(self, trial: int, state: str) -> str:
         """A trial in flight with its state, and its node where that is another machine than this one."""

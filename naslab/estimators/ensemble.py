@@ -21,7 +21,7 @@ from naslab.space import Genome, SearchSpace
 from naslab.study.outcome import Candidate, Estimate, Fidelity
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 
 class EnsembleMember(NamedTuple):
@@ -90,15 +90,18 @@ class RankEnsemble(msgspec.Struct, frozen=True, kw_only=True):
         found = estimate(self.proxies, self.probe, candidate, bench)
         if found.failure is not None:
             return found
-        reference = self._reference(bench)
-        places = [normal_score(found.measured[name], reference[name]) for name in self.proxies]
-        weights = np.array([member.weight for member in self.members])
-        vote = float(weights @ places / np.abs(weights).sum())
+        vote = self.vote(found.measured, self._reference(bench))
         return msgspec.structs.replace(
             found,
             measured={**found.measured, "ensemble": vote},
             wall_seconds=time.perf_counter() - started,
         )
+
+    def vote(self, scores: Mapping[str, float], reference: Mapping[str, Sequence[float]]) -> float:
+        """The vote on a network of these `scores` by each proxy, among ascending scores of `reference` networks."""
+        places = [normal_score(scores[name], reference[name]) for name in self.proxies]
+        weights = np.array([member.weight for member in self.members])
+        return float(weights @ places / np.abs(weights).sum())
 
     def _reference(self, bench: Workbench) -> dict[str, tuple[float, ...]]:
         """Each member's scores of the reference networks, ascending; measured once a worker."""

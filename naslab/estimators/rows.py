@@ -100,7 +100,8 @@ class EstimatorRow(NamedTuple):
     whether it measures the accuracy of trained networks in targets, `is_own` whether a user has brought it,
     `brings_data` whether its options say its data, by another name than those of `naslab.training.datasets`,
     `goes_on` whether its trainings go on from weights, as naslab's own do: by rungs, from parents, from pretrained
-    ones; and end early.
+    ones; and end early. `builds` says whether networks are built in the worker, which takes memory of its device; else
+    they are judged by their descriptions or looked up.
     """
 
     name: str
@@ -115,6 +116,7 @@ class EstimatorRow(NamedTuple):
     is_own: bool = False
     brings_data: bool = False
     goes_on: bool = False
+    builds: bool = True
 
 
 def _short(setting: Setting, options: ShortOptions) -> MadeEstimator:
@@ -305,7 +307,9 @@ _ABOUT = {
 }
 ROWS: tuple[EstimatorRow, ...] = (
     *(
-        EstimatorRow(name, _ABOUT[name], "proxy", Options if name in DESCRIBED else ProxyOptions, _proxy(name), (name,))
+        EstimatorRow(name, _ABOUT[name], "proxy", Options, _proxy(name), (name,), builds=False)
+        if name in DESCRIBED
+        else EstimatorRow(name, _ABOUT[name], "proxy", ProxyOptions, _proxy(name), (name,))
         for name in PROXIES
     ),
     EstimatorRow("ensemble", "proxies that vote by rank", "proxy", EnsembleOptions, _ensemble, ("ensemble",)),
@@ -336,8 +340,9 @@ ROWS: tuple[EstimatorRow, ...] = (
         PredictorOptions,
         _predictor,
         any_network=False,
+        builds=False,
     ),
-    EstimatorRow("table", "results that are known", "accuracy", TableOptions, _table, any_network=False),
+    EstimatorRow("table", "results that are known", "accuracy", TableOptions, _table, any_network=False, builds=False),
 )
 """Every estimator, proxies first."""
 _ON_NETWORKS = "a detector or segmenter on the network"

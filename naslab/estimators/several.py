@@ -1,4 +1,4 @@
-"""ScoresOf: several estimators of one network, as the prior of a search asks them."""
+"""ScoresOf: several estimators of one network, as the prior of a search asks them; alone, or beside trainings."""
 
 from __future__ import annotations
 
@@ -58,3 +58,22 @@ class ScoresOf(msgspec.Struct, frozen=True):
             worker=bench.worker,
             notes={"failures": failures, "seconds": seconds},
         )
+
+
+class TrialsAndScores(msgspec.Struct, frozen=True):
+    """The estimator `trials` for the trials of a search, and `scores` for the networks of its prior's pool.
+
+    One worker has both, so that it trains and scores in turn on data that it loads once.
+    """
+
+    trials: Estimator
+    scores: ScoresOf
+
+    def prepare(self, bench: Workbench) -> None:
+        """Prepare both."""
+        self.trials.prepare(bench)
+        self.scores.prepare(bench)
+
+    def estimate(self, candidate: Candidate, bench: Workbench) -> Estimate:
+        """Score a network of the pool; whatever else is given is a trial."""
+        return (self.scores if candidate.role == "pool" else self.trials).estimate(candidate, bench)

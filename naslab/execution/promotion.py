@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from naslab.estimators.inheritance import ANCESTOR_EPOCHS, ancestor_epochs
 from naslab.pareto import crowding_distance, hypervolume_contributions, non_dominated_ranks
-from naslab.strategies.preferences import preferred_losses, ranked_behind
+from naslab.strategies.preferred_part import preferred_losses, ranked_behind
 from naslab.study.outcome import Candidate, Outcome
 from naslab.study.problem import Limit, Objective
 from naslab.study.rungs import Rungs

@@ -40,13 +40,12 @@ class RayExecutor:
 
     `address` is an existing cluster's (`host:port`, `auto`); without it one is started on this machine and ends with
     the run. A candidate that takes longer than `timeout_seconds` fails as `timed_out`, one that takes more than
-    `memory_bytes` beside the idle worker as `out_of_memory`. With a `memory` model candidates
-    train at once on one device only where they are predicted to fit it together. `gpus_per_worker` may be a fraction, 0
-    keeps to the CPU, `None` shares out the GPUs that there are. `cpus_per_worker` is what each actor reserves and the
-    threads that it computes with, by default its share of the cluster's, or one where `num_workers` is `None`.
-    An actor that is lost, with its node or alone,
-    is replaced where there is room, at once or when there is. Raises `WorkerError` for less than one worker, and on
-    entering where no cluster answers or none of its nodes can work.
+    `memory_bytes` beside the idle worker as `out_of_memory`. With a `memory` model candidates train at once on one
+    device only where they are predicted to fit it together. `gpus_per_worker` may be a fraction, 0 keeps to the CPU,
+    `None` shares out the GPUs that there are. `cpus_per_worker` is what each actor reserves and the threads that it
+    computes with, by default its share of the cluster's, or one where `num_workers` is `None`. An actor that is lost,
+    with its node or alone, is replaced where there is room, at once or when there is. Raises `WorkerError` for less
+    than one worker, and on entering where no cluster answers or none of its nodes can work.
 
     >>> RayExecutor(estimator, num_workers=8, gpus_per_worker=0.5, address="auto").num_slots  # doctest: +SKIP
     8

@@ -1,4 +1,4 @@
-"""Scoring a pool of networks by the prior of a search: in the same workers, each score in the ledger at once."""
+"""Scoring a pool of networks by the prior of a search: in its workers, each score in the ledger at once."""
 
 from __future__ import annotations
 
@@ -10,20 +10,17 @@ from naslab.execution.events import Observer, PriorScored, ignore
 from naslab.execution.executor import Executor, Finished
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.scores import Score, enter_scores, scores_of
-from naslab.study.outcome import Candidate, Estimate
+from naslab.study.outcome import Candidate, Outcome
 
 WAIT_SECONDS = 0.2
+SCORED_BY = "scored_by"
+"""Where the origin of a network of the pool keeps the names of the estimators that are to score it."""
 
 
 def score_pool(
-    study: str,
-    ledger: Ledger,
-    executor: Executor,
-    names: Sequence[str],
-    candidates: Sequence[Candidate],
-    on_event: Observer = ignore,
+    study: str, ledger: Ledger, executor: Executor, candidates: Sequence[Candidate], on_event: Observer = ignore
 ) -> None:
-    """Score `candidates`, which have no scores yet, by the estimators of these `names` that `executor` asks at once.
+    """Score `candidates`, networks of the pool that have no scores yet, by what `executor` runs, and nothing beside.
 
     Their scores lie in the `study` of `ledger` as soon as a worker has told them, so that the same call goes on where
     it was interrupted; `on_event` hears how many there are. A candidate whose worker dies is asked once more, and has
@@ -48,7 +45,7 @@ def score_pool(
                 again.add(trial)
                 waiting.append(event.candidate)
                 continue
-            found = scores_from(names, event.candidate.arch_id, event.estimate)
+            found = scores_from(Outcome(candidate=event.candidate, estimate=event.estimate, finished=time.time()))
             number, failed = number + 1, failed + any(each.score is None for each in found)
             done += found
         if done:
@@ -56,20 +53,20 @@ def score_pool(
             on_event(PriorScored(number, len(candidates), failed))
 
 
-def scores_from(names: Sequence[str], arch_id: str, estimate: Estimate) -> list[Score]:
-    """The score of the network `arch_id` by each of `names`, out of what `ScoresOf` told as `estimate`."""
-    now = time.time()
+def scores_from(outcome: Outcome) -> list[Score]:
+    """The scores of a network of the pool, out of what `ScoresOf` told as the estimate of `outcome`."""
+    estimate, names = outcome.estimate, outcome.candidate.origin[SCORED_BY]
     failures, seconds = (dict(estimate.notes.get(key, {})) for key in ("failures", "seconds"))
     if estimate.failure is not None:
         failures = dict.fromkeys(names, estimate.failure.message)
     return [
         Score(
             prior=name,
-            arch_id=arch_id,
+            arch_id=outcome.candidate.arch_id,
             score=None if name in failures else estimate.measured[name],
             failure=failures.get(name),
             wall_seconds=float(seconds.get(name, estimate.wall_seconds)),
-            finished=now,
+            finished=outcome.finished,
         )
         for name in names
     ]

@@ -30,11 +30,13 @@ from naslab.execution.events import (
     TrialTaken,
     ignore,
 )
-from naslab.execution.executor import EpochDone, Executor, Happened, NodeNoted, Printed, Taken
+from naslab.execution.executor import EpochDone, Executor, Finished, Happened, NodeNoted, Printed, Taken
+from naslab.execution.scoring import scores_from
 from naslab.execution.source import CandidateSource, StrategySource
 from naslab.ledger.finished import finished_trials
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.running import Epoch, Taker
+from naslab.ledger.scores import enter_scores
 from naslab.strategies.strategy import Strategy
 from naslab.study.finished import FinishedTrials
 from naslab.study.outcome import Candidate, Fidelity, Outcome
@@ -96,7 +98,7 @@ def run_candidates(
                 run.fill()
         if interrupts.has_come:
             run.handle_all(executor.wait(0.0))
-            on_event(Interrupted(len(run.in_flight)))
+            on_event(Interrupted(sum(map(is_trial, run.in_flight.values()))))
             raise KeyboardInterrupt
         tidy()
         run.end()
@@ -138,8 +140,9 @@ class Run:
             self._submit(candidate)
         free -= len(again)
         fresh = self._source.propose(free, self._next_trial) if free else []
-        self._next_trial += len(fresh)
-        self._ledger.start(self._study, fresh)
+        trials = [candidate for candidate in fresh if is_trial(candidate)]
+        self._next_trial += len(trials)
+        self._ledger.start(self._study, trials)
         for candidate in fresh:
             self._submit(candidate)
 
@@ -161,7 +164,7 @@ class Run:
         self._epochs_due = time.monotonic() + self._epochs_wait
 
     def _note_again(self, again: Sequence[Candidate]) -> None:
-        """Write that candidates begin anew, for whoever watches; the search goes on where that cannot be."""
+        """Write that trials begin anew, for whoever watches; the search goes on where that cannot be."""
         if again:
             with suppress(LedgerError):
                 self._ledger.start_again(self._study, [candidate.trial for candidate in again])
@@ -172,6 +175,8 @@ class Run:
             self._on_event(NodeChanged(happened.text))
             return None
         candidate = happened.candidate
+        if not (is_trial(candidate) or isinstance(happened, Finished)):
+            return None
         if isinstance(happened, Taken):
             self._epochs.append(Taker(candidate.trial, happened.worker, happened.node, time.time()))
             self._on_event(TrialTaken(candidate, happened.worker, happened.node))
@@ -187,8 +192,9 @@ class Run:
         failure = happened.estimate.failure
         if failure is not None and failure.reason == "worker_died" and candidate.trial not in self._retried:
             self._retried.add(candidate.trial)
-            self._note_again([candidate])
-            self._on_event(TrialRetried(candidate, failure))
+            if is_trial(candidate):
+                self._note_again([candidate])
+                self._on_event(TrialRetried(candidate, failure))
             self._executor.submit(candidate)
             return None
         estimate = happened.estimate
@@ -205,20 +211,32 @@ class Run:
     def _submit(self, candidate: Candidate) -> None:
         self.in_flight[candidate.trial] = candidate
         self._executor.submit(candidate)
-        self._on_event(TrialStarted(candidate))
+        if is_trial(candidate):
+            self._on_event(TrialStarted(candidate))
 
     def _keep(self, done: Sequence[Outcome]) -> None:
-        """Write outcomes, all in one transaction, and only then let anything learn of them."""
-        if len(done) == 1:
-            self._ledger.finish(self._study, done[0])
-        else:
-            self._ledger.finish_all(self._study, done)
+        """Write outcomes, all in one transaction, and only then let anything learn of them; scores in another one."""
+        trials = [outcome for outcome in done if is_trial(outcome.candidate)]
+        scored = [outcome for outcome in done if not is_trial(outcome.candidate)]
+        enter_scores(self._ledger, self._study, [score for outcome in scored for score in scores_from(outcome)])
+        if len(trials) == 1:
+            self._ledger.finish(self._study, trials[0])
+        elif trials:
+            self._ledger.finish_all(self._study, trials)
         for outcome in done:
             del self.in_flight[outcome.candidate.trial]
+        for outcome in scored:
+            self._source.learn(outcome)
+        for outcome in trials:
             self._num_finished += not outcome.is_infeasible
             self._num_failed += not (outcome.is_complete or outcome.is_infeasible)
             self._source.learn(outcome)
             self._on_event(TrialFinished(outcome, self._num_finished, self._source.total))
+
+
+def is_trial(candidate: Candidate) -> bool:
+    """Whether a candidate is a trial of the study; a network of a prior's pool is none."""
+    return candidate.role != "pool"
 
 
 class TakenUp(NamedTuple):

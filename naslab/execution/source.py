@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -12,7 +12,7 @@ from naslab.errors import LimitError, SpaceExhaustedError
 from naslab.space import Genome
 from naslab.strategies.strategy import Proposal, Strategy
 from naslab.study.finished import FinishedTrials
-from naslab.study.outcome import Candidate, Fidelity, Outcome
+from naslab.study.outcome import Candidate, Fidelity, Outcome, Role
 from naslab.study.problem import Problem
 
 MOST_INFEASIBLE = 100
@@ -79,8 +79,9 @@ class CandidateSource(Protocol):
         """At most `count` candidates, with the trial numbers from `first_trial` on, one after another.
 
         None where there are no more now: the run asks again when something has finished, and ends where nothing is in
-        flight either. What is given back is written into the ledger and started. Raises `LimitError` where no network
-        meets the limits.
+        flight either. What is given back is written into the ledger and started. Networks of the role `pool` may stand
+        behind the trials: they have no such numbers, and `learn` is told their scores. Raises `LimitError` where no
+        network meets the limits.
         """
         ...
 
@@ -121,7 +122,7 @@ def make_candidate(
     trial: int,
     epochs: int,
     seed: int,
-    role: Literal["search", "family", "baseline"],
+    role: Role,
     genome: Genome = Genome(),  # noqa: B008 - immutable
     origin: dict[str, Any] | None = None,
 ) -> Candidate:

@@ -6,7 +6,7 @@ import math
 import shlex
 from collections.abc import Sequence
 
-from naslab.analysis.choice import ChoiceTable, choices_of, told
+from naslab.analysis.choice import ChoiceTable, choices_of
 from naslab.analysis.curves import CurveTable
 from naslab.analysis.facts import FactTable
 from naslab.analysis.failures import FailureTable
@@ -144,7 +144,7 @@ def _takes_block(choices: ChoiceTable, found: FrontTable) -> Markup:
     """The networks to take, each with why."""
     labels = {point.trial: point.label for point in found.front}
     sentences: dict[int, list[str]] = {}
-    for trial, words in told(choices.takes):
+    for trial, words in choices.advice:
         sentences.setdefault(trial, []).append(words)
     items = [element("li", element("b", labels[trial]), ": ", "; ".join(words)) for trial, words in sentences.items()]
     return element("div", element("h3", "Take this one"), element("ul", *items), attributes={"class": "takes"})

@@ -20,7 +20,14 @@ from naslab.atomic_write import atomic_write, require_writable
 from naslab.errors import DataError, SpecError, counted
 from naslab.lab.calibration import distinct_networks
 from naslab.lab.models import COUNT, SEED, SPACE
-from naslab.latency_models.predicted import LEAST_NETWORKS, FittedLatency, Judged, LatencyModel, fitted
+from naslab.latency_models.predicted import (
+    LEAST_NETWORKS,
+    FittedLatency,
+    Judged,
+    LatencyModel,
+    fitted,
+    require_readable,
+)
 from naslab.provenance import installed_versions, machine_description
 from naslab.reading import read_bytes
 from naslab.space import SearchSpace, load_space
@@ -29,8 +36,8 @@ from naslab.targets.pace import BestPace
 from naslab.targets.target import Deployed, parse_target, require_target
 
 LEAST_UNSEEN = 10
-BATCH = 12
-"""Networks that are measured with each other, and saved together."""
+BATCH = 60
+"""Networks that are measured with each other, a minute between two times of one, and saved together."""
 
 
 @takes(
@@ -154,11 +161,12 @@ def _begun(path: Path, asked: LatencyModel) -> LatencyModel:
         found = msgspec.json.decode(read_bytes(path), type=LatencyModel)
     except msgspec.MsgspecError as error:
         raise DataError(f"{path} holds no predictor of latencies: {error}; name another file") from None
-    for field in ("target", "space", "seed", "format"):
+    require_readable(found, path)
+    for field in ("target", "space", "seed"):
         there, here = getattr(found, field), getattr(asked, field)
         if there != here:
             raise DataError(f"{path} is of the {field} '{there}', not '{here}': name another file")
-    return found
+    return msgspec.structs.replace(found, format=asked.format)
 
 
 def _content(model: LatencyModel) -> bytes:

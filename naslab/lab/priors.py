@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 
 from naslab.analysis.front import widest
@@ -15,11 +16,13 @@ from naslab.analysis.ranking import score_goal
 from naslab.analysis.study import StudyView, read_study
 from naslab.arch.block import require
 from naslab.errors import SpecError, StudyError
+from naslab.estimators.estimator import Estimator
 from naslab.estimators.named import EstimatorName, Setting, read_names
-from naslab.estimators.several import Scorer, ScoresOf
+from naslab.estimators.several import Scorer, ScoresOf, TrialsAndScores
 from naslab.execution.events import Observer
-from naslab.execution.scoring import score_pool, unscored
-from naslab.execution.source import make_candidate
+from naslab.execution.prior_source import PARTS, PriorSource
+from naslab.execution.scoring import SCORED_BY, score_pool, unscored
+from naslab.execution.source import CandidateSource, make_candidate
 from naslab.execution.workers import Workers
 from naslab.lab.search_estimators import learned_from
 from naslab.ledger.genomes import require_genomes_of
@@ -27,9 +30,11 @@ from naslab.ledger.ledger import Ledger
 from naslab.ledger.record import StudyRecord
 from naslab.ledger.scores import Score, enter_scores, scores_of
 from naslab.space import Genome
+from naslab.strategies.composed import ComposedStrategy
 from naslab.strategies.domain import ArchDomain
-from naslab.strategies.priors import Prior
+from naslab.strategies.pausing_strategy import PausingSearch
 from naslab.strategies.registry import WITH_PRIOR
+from naslab.strategies.strategy import Strategy
 from naslab.study.outcome import Candidate
 from naslab.study.problem import Problem
 
@@ -98,10 +103,13 @@ def _known_networks(view: StudyView) -> list[tuple[Genome, float]]:
     return finite
 
 
-def pool_of(domain: ArchDomain, problem: Problem, count: int, seed: int) -> list[Candidate]:
+def pool_of(
+    domain: ArchDomain, problem: Problem, count: int, seed: int, scored_by: Sequence[str] = ()
+) -> list[Candidate]:
     """`count` different networks of the space of `problem` within its limits, fewer where it has no more.
 
-    `domain` is that of the problem. Drawn by `seed`, each to be initialised by it; all of a space that is no larger.
+    `domain` is that of the problem. Drawn by `seed`, each to be initialised by it, and in an order of chance; all of a
+    space that is no larger. `scored_by` are the estimators that are to score them.
     """
     space = problem.space
     rng = np.random.default_rng([seed, 29])
@@ -114,40 +122,75 @@ def pool_of(domain: ArchDomain, problem: Problem, count: int, seed: int) -> list
             found.setdefault(network.network_id, genome)
         if len(found) == count:
             break
+    genomes = list(found.values())
+    rng.shuffle(genomes)  # those of a whole space stand in the order of its choices
+    made = (make_candidate(space.decode(genome), 0, 1, seed, "pool", genome) for genome in genomes)
     return [
-        make_candidate(space.decode(genome), number, 1, seed, "search", genome)
-        for number, genome in enumerate(found.values())
+        msgspec.structs.replace(each, trial=-1 - number, origin={SCORED_BY: list(scored_by)})
+        for number, each in enumerate(made)
     ]
 
 
+class PreparedPrior(NamedTuple):
+    """The `pool` of a study, the `names` of its scores, and those `known`, which the ledger holds.
+
+    `scorers` are what workers ask for the others, `None` where there are none. The pool is scored in so many `parts`.
+    Without names there is no prior: trials go on as they are.
+    """
+
+    names: tuple[str, ...] = ()
+    pool: Sequence[Candidate] = ()
+    known: Sequence[Score] = ()
+    scorers: ScoresOf | None = None
+    parts: int = PARTS
+
+    def beside(self, estimator: Estimator) -> Estimator:
+        """What workers run: `estimator` for the trials, and the scorers for the pool."""
+        return estimator if self.scorers is None else TrialsAndScores(estimator, self.scorers)
+
+    def among(self, source: CandidateSource, strategy: Strategy, on_event: Observer) -> CandidateSource:
+        """The trials of `source` and the networks of the pool; `strategy` proposes by what is scored.
+
+        `on_event` hears how much of the pool is.
+        """
+        if not self.names:
+            return source
+        assert isinstance(strategy, ComposedStrategy | PausingSearch), "the strategies of WITH_PRIOR are such"
+        return PriorSource(source, self.pool, self.names, self.known, strategy.take_prior, on_event, self.parts)
+
+
 def prepared_prior(
-    plan: PlannedPrior,
+    plan: PlannedPrior | None,
     problem: Problem,
     record: StudyRecord,
     ledger: Ledger,
     workers: Workers,
     data_dir: str | None,
     on_event: Observer,
-) -> Prior:
-    """The scores of the pool of a study, those that its ledger does not hold yet measured first.
+) -> PreparedPrior:
+    """The pool of a study and what is known of it: what earlier studies tell, and what the ledger holds.
 
-    `plan` is its prior, `record` the study in `ledger`, of `problem`; estimators are asked by `workers`, which read the
-    data from `data_dir`. `on_event` hears how far they are. Workers that join by the ledger train alone: here local
-    ones ask.
+    `plan` is its prior, if it has one, `record` the study in `ledger`, of `problem`; estimators read the data from
+    `data_dir`.
+    `workers` are those of the search, which score the pool later. Those that join by the ledger train alone: for them
+    the pool is scored here and now, by a local worker, and `on_event` hears how far it is.
     """
-    domain = ArchDomain(problem)
-    pool = pool_of(domain, problem, plan.pool, record.seed)
+    if plan is None:
+        return PreparedPrior()
     names = [str(each) for each in plan.estimators]
-    left = unscored(ledger, record.name, names, pool)
-    if left:
-        scorers = ScoresOf(tuple(_scorer(each, problem, record, ledger, data_dir) for each in plan.estimators))
-        here = workers if workers.kind != "ledger" else Workers(device=workers.device)
-        with here.start(scorers, None, 1 if record.deterministic else None) as executor:
-            score_pool(record.name, ledger, executor, names, left, on_event)
+    pool = pool_of(ArchDomain(problem), problem, plan.pool, record.seed, names)
     for name in plan.studies:
         if left := unscored(ledger, record.name, [STUDY + name], pool):
             enter_scores(ledger, record.name, _transferred(name, problem, left, ledger))
-    return _prior_of(plan.names, pool, scores_of(ledger, record.name))
+    left, scorers = unscored(ledger, record.name, names, pool), None
+    if left:
+        scorers = ScoresOf(tuple(_scorer(each, problem, record, ledger, data_dir) for each in plan.estimators))
+    if scorers is not None and workers.kind == "ledger":
+        with Workers(device=workers.device).start(scorers, None, 1 if record.deterministic else None) as executor:
+            score_pool(record.name, ledger, executor, left, on_event)
+        scorers = None
+    known = scores_of(ledger, record.name)
+    return PreparedPrior(plan.names, pool, known, scorers, PARTS if plan.estimators else 1)
 
 
 def _scorer(name: EstimatorName, problem: Problem, record: StudyRecord, ledger: Ledger, data_dir: str | None) -> Scorer:
@@ -174,10 +217,3 @@ def _transferred(name: str, problem: Problem, pool: Sequence[Candidate], ledger:
         Score(STUDY + name, each.arch_id, float(value), None, seconds, now)
         for each, value in zip(pool, values, strict=True)
     ]
-
-
-def _prior_of(names: Sequence[str], pool: Sequence[Candidate], scores: Sequence[Score]) -> Prior:
-    known = {(each.prior, each.arch_id): each.score for each in scores if each.score is not None}
-    values = np.array([[known.get((name, each.arch_id), np.nan) for name in names] for each in pool])
-    ids = [each.arch_id for each in pool]
-    return Prior(names, [each.genome for each in pool], ids, values.reshape(len(pool), len(names)))

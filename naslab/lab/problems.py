@@ -29,7 +29,6 @@ from naslab.metrics import (
 from naslab.outside import find_outside, name_of, source_of
 from naslab.space import SearchSpace, load_space
 from naslab.strategies.own import is_strategy, strategy_of
-from naslab.strategies.priors import Prior
 from naslab.strategies.registry import make_pausing_strategy, make_strategy, strategy_names
 from naslab.strategies.strategy import Strategy
 from naslab.study.data_choice import OWN_DATA
@@ -284,21 +283,17 @@ def strategy_source(strategy: str | BaseSampler | Strategy) -> dict[str, str]:
 
 
 def resolve_strategy(
-    strategy: str | BaseSampler | Strategy,
-    problem: Problem,
-    seed: int,
-    prior: Prior | None = None,
-    rungs: Rungs | None = None,
+    strategy: str | BaseSampler | Strategy, problem: Problem, seed: int, rungs: Rungs | None = None
 ) -> Strategy:
-    """The strategy of a name, with a `prior` where it learns from one, a user's own, or a sampler of Optuna's.
+    """The strategy of a name, a user's own, or a sampler of Optuna's.
 
     `strategy` is its name or object; it is on `problem`, its random numbers follow from `seed`. Where `rungs` pause it
     also says what goes on after each epoch.
     """
     if isinstance(strategy, str) and rungs is not None and rungs.pauses:
-        return make_pausing_strategy(strategy, problem, seed, rungs.epochs[-1], prior)
+        return make_pausing_strategy(strategy, problem, seed, rungs.epochs[-1])
     if isinstance(strategy, str):
-        return make_strategy(strategy, problem, seed, prior)
+        return make_strategy(strategy, problem, seed)
     if is_sampler(strategy):
         from naslab.strategies.optuna_bridge import sampler_strategy
 

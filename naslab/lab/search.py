@@ -207,8 +207,8 @@ def search(
     candidates are.
 
     `prior` names estimators that train nothing, `"ensemble"` or `"naswot,synflow"`, and earlier studies `"study:NAME"`.
-    Before the trials the workers score a `pool` of so many networks, all of a smaller space, and `bayes` learns from
-    the outcomes how far each score is to be trusted. Scores are kept in the ledger; they take time and no trials.
+    The workers score a `pool` of so many networks, all of a smaller space, a fifth before each of the first five trials
+    and beside them; `bayes` learns from outcomes how far to trust each score. They take time and no trials.
 
     `estimator` may also be a training of your own, `evaluate(network, trial)`, or its name as `"my_code:evaluate"`: it
     is given a torch module and a `naslab.Trial` and returns a dict of numbers, which `objectives` name with their
@@ -323,7 +323,7 @@ def plan_search(options: SearchOptions) -> PlannedSearch:
         rungs=rungs,
         baselines=baselines,
         workers=pool if memory is None else pool.packed(memory, typical),
-        memory=memory,
+        memory=None if asked is not None and not asked.row.builds else memory,
         estimator=estimator,
         fidelity=fidelity,
         start=start,
@@ -356,21 +356,21 @@ def run_search(options: SearchOptions, on_event: Observer = ignore) -> StudyView
             else:
                 estimator = plan.estimator.placed(ledger, record, plan.start)
             estimator = limited(estimator, plan.problem)
-            prior, scored = None, [each.finished for each in scores_of(ledger, record.name)]
-            if plan.prior is not None:
-                scoring = (plan.problem, record, ledger, plan.workers, options.data_dir, on_event)
-                prior = prepared_prior(plan.prior, *scoring)
-            proposing = resolve_strategy(strategy, plan.problem, options.seed, prior, record.rungs)
+            scored = [each.finished for each in scores_of(ledger, record.name)]
+            scoring = (plan.problem, record, ledger, plan.workers, options.data_dir, on_event)
+            prior = prepared_prior(plan.prior, *scoring)
+            proposing = resolve_strategy(strategy, plan.problem, options.seed, record.rungs)
             threads = 1 if record.deterministic else None
             if plan.workers.kind == "ledger":
                 workers: Executor = LeaseExecutor(ledger, record.name, plan.workers.num_workers)
             else:
-                workers = plan.workers.start(estimator, plan.memory, threads)
+                workers = plan.workers.start(prior.beside(estimator), plan.memory, threads)
             with workers as executor:
                 tidy = partial(sweep_checkpoints, ledger, record, plan.problem.objectives)
                 source = search_source(proposing, plan.problem, record, ledger, spent)
                 if plan.estimator is not None and plan.estimator.made_with:
                     source = FirstFailuresSource(source)
+                source = prior.among(source, proposing, on_event)
                 source = within_hours(source, options.hours, ledger.runs(record.name), outcomes, on_event, scored)
                 run_candidates(record.name, ledger, executor, source, on_event, tidy)
                 if plan.baselines:

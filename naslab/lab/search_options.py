@@ -278,7 +278,8 @@ class SearchOptions:
         ),
     )
     pool: int = field(
-        default=1000, metadata=_told("Estimates", "Networks that the prior scores before the trials.", fixed="pool")
+        default=1000,
+        metadata=_told("Estimates", "Networks that the prior scores beside trials.", fixed="pool"),
     )
     study: str | None = field(
         default=None, metadata=_told("Study", "The study's name; by default SPACE-STRATEGY-SEED.", grows="name")

@@ -27,7 +27,8 @@ from naslab.reading import read_values
 
 BASE = "base"
 """The feature that every network has once."""
-FORMAT = 1
+FORMAT = 2
+"""Files of format 1 have coefficients of other features."""
 LEAST_NETWORKS = 20
 """Measured networks that a model is fitted to, at least."""
 
@@ -78,11 +79,21 @@ def read_model(path: Path) -> LatencyModel:
         found = decode(read_values(path), LatencyModel)
     except SpecError as error:
         raise DataError(f"{path} holds no predictor of latencies: {error}") from None
-    if found.format > FORMAT:
-        raise DataError(f"{path} has the format {found.format}, this version of naslab reads {FORMAT}: update it")
+    require_readable(found, path)
+    if found.format < FORMAT:
+        raise DataError(
+            f"{path} was fitted by an earlier version of naslab: run its naslab calibrate --target {found.target} "
+            "again, which keeps what was measured"
+        )
     if not found.coefficients:
         raise DataError(f"{path} is not finished: run its naslab calibrate --target {found.target} again")
     return found
+
+
+def require_readable(model: LatencyModel, path: Path) -> None:
+    """Raise `DataError` where the `model` in the file `path` is of a later version of naslab."""
+    if model.format > FORMAT:
+        raise DataError(f"{path} has the format {model.format}, this version of naslab reads {FORMAT}: update it")
 
 
 def predicted_latency(path: Path, arch: ArchSpec, name: str = "the network") -> float:

@@ -101,8 +101,9 @@ def writing(engine: Engine, patience: float = _BUSY_SECONDS, is_durable: bool = 
     """The same database for transactions that write: SQLite's take the write lock when they begin.
 
     A transaction that began as a reader cannot begin to write while another one writes. The lock is waited for at most
-    `patience` seconds. One that is not `is_durable` does not wait for the disk: it survives the end of any program, and
-    a power loss once a durable one was committed after it.
+    `patience` seconds. One that is not `is_durable` does not wait for the disk in SQLite: it survives the end of any
+    program, and a power loss once a durable one was committed after it. PostgreSQL always waits, for a server that is
+    killed would forget what it holds in memory.
     """
     return engine.execution_options(**{_WRITES: True, _PATIENCE: patience, _DURABLE: is_durable})
 
@@ -320,13 +321,6 @@ def _postgres_engine(location: Location) -> Engine:
         "options": f"-csearch_path={_SERVER_SCHEMA} -ctcp_keepalives_idle=30 -ctcp_keepalives_interval=10 "
         "-ctcp_keepalives_count=3",
     }
-    engine = create_engine(
+    return create_engine(
         location.url, connect_args={key: settings[key] for key in settings.keys() - location.url.query}
     )
-
-    def begin(connection: Connection) -> None:
-        if not connection.get_execution_options().get(_DURABLE, True):
-            connection.exec_driver_sql("SET LOCAL synchronous_commit TO off")
-
-    event.listen(engine, "begin", begin)
-    return engine

@@ -111,8 +111,7 @@ def columns_for_many(connection: Connection) -> None:
 
 
 def takers_and_scores(connection: Connection) -> None:
-    """Version 5: who has a trial in flight, and where; scores of a study's pool; an index of what told identities."""
-    connection.execute(text("CREATE INDEX trials_of_identity ON trials (study_id, identity)"))
+    """Version 5: which worker has a trial in flight, and on which node; what cheap estimators say of a study's pool."""
     for name in ("worker", "node"):
         connection.execute(text(f"ALTER TABLE progress ADD COLUMN {name} TEXT"))
     then = MetaData()
@@ -127,6 +126,11 @@ def takers_and_scores(connection: Connection) -> None:
         *(Column(name, Double, nullable=False) for name in ("wall_seconds", "finished")),
     )
     made.create(connection)
+
+
+def index_of_identities(connection: Connection) -> None:
+    """Version 6: an index of the programs that told identities, which is asked before a large study goes on."""
+    connection.execute(text("CREATE INDEX IF NOT EXISTS trials_of_identity ON trials (study_id, identity)"))
 
 
 def _enter_fidelities(connection: Connection) -> None:
@@ -157,6 +161,7 @@ STEPS: tuple[Step, ...] = (
     Step("when trials in flight started and their epochs are kept", starts_and_epochs),
     Step("what is asked of many outcomes has columns and indexes, workers elsewhere have leases", columns_for_many),
     Step("workers and nodes of trials in flight are kept, and what cheap estimators say of a pool", takers_and_scores),
+    Step("an index of identities lets large studies go on sooner", index_of_identities),
 )
 """Step number i (from 0) brings a ledger from version i + 1 to i + 2."""
 

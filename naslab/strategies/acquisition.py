@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from naslab.pareto import is_non_dominated
-from naslab.strategies.preferences import shortfall
+from naslab.strategies.preferred_part import shortfall
 
 Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]

@@ -63,12 +63,12 @@ class Catalogue:
     `standing` are all networks of a space of up to 10,000 genomes (`is_complete`), else those that a prior scored, or
     a fixed random sample. `is_known` says for each objective whether it is known before training. The columns of the
     inputs are the encoded choices, their totals and the logarithms of the costs, each scaled so that the standing
-    candidates span 0 to 1, and the normal scores of a prior.
+    candidates span 0 to 1, and the normal scores of `prior`, that of the domain as it was.
     """
 
     def __init__(self, domain: Domain) -> None:
         self._domain = domain
-        self._prior = domain.prior
+        self.prior = domain.prior
         self._totals = Totals(domain.space)
         self._low: NDArray[np.float64] | float = 0.0
         self._span: NDArray[np.float64] | float = 1.0
@@ -79,9 +79,9 @@ class Catalogue:
             self._low, span = standing.inputs.min(axis=0), np.ptp(standing.inputs, axis=0)
             self._span = np.where(span > 0, span, 1.0)
             standing.inputs = (standing.inputs - self._low) / self._span
-        if self._prior is not None and standing.genomes:
-            self._num_scores = len(self._prior.names)
-            self._prior.fit(self._plain_inputs(self._prior.genomes))
+        if self.prior is not None and standing.genomes:
+            self._num_scores = len(self.prior.names)
+            self.prior.fit(self._plain_inputs(self.prior.genomes))
             standing.inputs = self._with_scores(standing.genomes, standing.inputs)
         self.standing = standing
         self.is_known = [not any(np.isnan(column)) for column in standing.known_losses.T]
@@ -115,17 +115,17 @@ class Catalogue:
     def _standing_genomes(self) -> Iterable[Genome]:
         if self.is_complete:
             return self._domain.space.enumerate()
-        return _random_genomes(self._domain) if self._prior is None else self._prior.genomes
+        return _random_genomes(self._domain) if self.prior is None else self.prior.genomes
 
     def inputs_of(self, genomes: list[Genome]) -> NDArray[np.float64]:
         """The model inputs of `genomes`: shape (genomes, columns)."""
         return self._with_scores(genomes, self._plain_inputs(genomes)) if genomes else np.zeros((0, 0))
 
     def _with_scores(self, genomes: list[Genome], inputs: NDArray[np.float64]) -> NDArray[np.float64]:
-        if self._prior is None or not self._num_scores:
+        if self.prior is None or not self._num_scores:
             return inputs
         ids = [self._domain.examine(each).network_id for each in genomes]
-        return np.column_stack((inputs, self._prior.of(ids, inputs)))
+        return np.column_stack((inputs, self.prior.of(ids, inputs)))
 
     def _plain_inputs(self, genomes: list[Genome]) -> NDArray[np.float64]:
         rows = [

@@ -11,7 +11,8 @@ import numpy as np
 from naslab.errors import SpaceExhaustedError, SpecError
 from naslab.strategies.domain import ArchDomain, Domain
 from naslab.strategies.outcome_history import Observation, OutcomeHistory, Unread
-from naslab.strategies.preferences import ranked_behind
+from naslab.strategies.preferred_part import ranked_behind
+from naslab.strategies.priors import Prior
 from naslab.strategies.proposal_filter import ProposalFilter
 from naslab.strategies.strategy import Proposal
 from naslab.study.finished import FinishedTrials
@@ -145,6 +146,10 @@ class ComposedStrategy:
                 self._search.learn([self._domain.observe(outcome)])
             else:
                 self._search.history.forbid(outcome.candidate.arch_id)
+
+    def take_prior(self, prior: Prior) -> None:
+        """Have the scores of `prior` in the place of those before; proposers that learn from none pass over them."""
+        self._domain.prior = prior
 
     def adopt(self, candidates: Sequence[Candidate]) -> None:
         """Take candidates in flight as proposed."""

@@ -24,7 +24,7 @@ from naslab.strategies.fidelities import to_highest
 from naslab.strategies.fitting import Fit, fit_warped
 from naslab.strategies.gaussian_process import Kernel
 from naslab.strategies.outcome_history import OutcomeHistory, Told, ToldColumns
-from naslab.strategies.preferences import ranked_behind, shortfall
+from naslab.strategies.preferred_part import ranked_behind, shortfall
 from naslab.strategies.surrogate import (
     FAILED_QUANTILE,
     LossPrediction,

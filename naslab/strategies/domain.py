@@ -23,7 +23,7 @@ from naslab.space import Genome
 from naslab.space.genome import Hole
 from naslab.strategies.foreseen_limits import ForeseenLimit
 from naslab.strategies.outcome_history import Observation, Unread
-from naslab.strategies.preferences import preferred_losses
+from naslab.strategies.preferred_part import preferred_losses
 from naslab.strategies.priors import Prior
 from naslab.study.finished import FinishedTrials
 from naslab.study.outcome import Outcome
@@ -172,13 +172,13 @@ class Domain(Protocol):
     def preferred(self) -> NDArray[np.float64] | None:
         """The losses that are preferred at most, shape (objectives,), NaN where none is; `None` without a preference.
 
-        See `naslab.strategies.preferences`.
+        See `naslab.strategies.preferred_part`.
         """
         ...
 
     @property
     def prior(self) -> Prior | None:
-        """Scores of many networks by cheap estimators, `None` without any."""
+        """Scores of many networks by cheap estimators, `None` without any; another object where there are others."""
         ...
 
     def examine(self, genome: Genome) -> Network:
@@ -204,14 +204,14 @@ class Domain(Protocol):
 class ArchDomain:
     """The architectures of `problem`: identity, cost and limits come from the description, without training.
 
-    `prior` are scores of some of its networks by cheap estimators. Where it `reads_seconds`, outcomes are observed one
-    by one.
+    Where it `reads_seconds`, outcomes are observed one by one. `prior`, at first `None`, are scores of some of its
+    networks by cheap estimators; another takes its place as more are scored.
     """
 
-    def __init__(self, problem: Problem, prior: Prior | None = None, reads_seconds: bool = False) -> None:
+    def __init__(self, problem: Problem, reads_seconds: bool = False) -> None:
         self._problem = problem
         self._reads_seconds = reads_seconds
-        self.prior = prior
+        self.prior: Prior | None = None
         self._goals = [
             (each, find_metric(each.metric).read if is_described(each.metric) else None) for each in problem.objectives
         ]

@@ -243,13 +243,11 @@ def fit_kernel(
     equal data give an equal kernel.
     """
     prior = _Prior(columns, level, len(sloping))
-    number = len(targets)
-    squares = [((inputs[:, None, part] - inputs[None, :, part]) ** 2).reshape(number**2, -1) for part in columns]
-
+    points = [inputs[:, part] for part in columns]
     lines = inputs[:, sloping]
 
     def loss(theta: Vector) -> tuple[float, Vector]:
-        return _negative_log_density(theta, prior, squares, lines, targets)
+        return _negative_log_density(theta, prior, points, lines, targets)
 
     found = minimize(
         loss,
@@ -297,17 +295,22 @@ class _Prior:
 
 
 def _negative_log_density(
-    theta: Vector, prior: _Prior, squares: Sequence[Matrix], lines: Matrix, targets: Vector
+    theta: Vector, prior: _Prior, points: Sequence[Matrix], lines: Matrix, targets: Vector
 ) -> tuple[float, Vector]:
-    """Minus log posterior density of `theta` up to a constant, and its gradient (Rasmussen and Williams, eq. 5.9)."""
+    """Minus log posterior density of `theta` up to a constant, and its gradient (Rasmussen and Williams, eq. 5.9).
+
+    `points` are the inputs of each part, shape (n, columns of the part). Sums over pairs are products of matrices: with
+    a symmetric G, sum_ij G_ij (x_i - x_j)^2 = 2 (sum_i x_i^2 sum_j G_ij - sum_ij G_ij x_i x_j).
+    """
     number = len(targets)
     covariance = np.zeros((number, number))
     parts = []
     start = 0
-    for square in squares:
-        stop = start + 1 + square.shape[1]
+    for each in points:
+        stop = start + 1 + each.shape[1]
         amplitude, weights = np.exp(theta[start]), np.exp(theta[start + 1 : stop])
-        part = amplitude * np.exp(-0.5 * (square @ weights)).reshape(number, number)
+        scaled = each * np.sqrt(weights)
+        part = amplitude * _gaussian_between(scaled, scaled)
         covariance += part
         parts.append((start, stop, weights, part))
         start = stop
@@ -325,11 +328,12 @@ def _negative_log_density(
     value = 0.5 * targets @ pull + np.log(np.diag(root)).sum() + 0.5 * away @ away
     gradient = away / prior.deviation
     slope = 0.5 * (inverse - np.outer(pull, pull))
-    for (first, last, weights, part), square in zip(parts, squares, strict=True):
+    for (first, last, weights, part), each in zip(parts, points, strict=True):
         weighted = slope * part
-        gradient[first] += weighted.sum()
-        gradient[first + 1 : last] -= 0.5 * weights * (weighted.reshape(-1) @ square)
-    gradient[start:-1] += slopes * np.einsum("ij,ic,jc->c", slope, lines, lines)
+        sums = weighted.sum(axis=1)
+        gradient[first] += sums.sum()
+        gradient[first + 1 : last] -= weights * (sums @ each**2 - np.einsum("ij,ij->j", weighted @ each, each))
+    gradient[start:-1] += slopes * np.einsum("ij,ij->j", slope @ lines, lines)
     gradient[-1] += noise * np.trace(slope)
     return float(value), gradient
 

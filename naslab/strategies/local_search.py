@@ -10,7 +10,7 @@ from naslab.arch.block import require
 from naslab.pareto import Losses, dominates, is_non_dominated
 from naslab.space import Genome
 from naslab.strategies.domain import Domain
-from naslab.strategies.last_front import next_to_join
+from naslab.strategies.last_front import LastFront, next_to_join
 from naslab.strategies.outcome_history import Observation, OutcomeHistory
 from naslab.strategies.random_search import samples
 from naslab.strategies.strategy import Proposal
@@ -66,8 +66,10 @@ class LocalSearch:
         """
         index = int(np.searchsorted(restarts, first))
         restart = int(restarts[index]) if index < len(restarts) else len(losses)
-        standing = np.array([each.losses for each in self._centres], dtype=np.float64) if self._centres else None
-        return min(restart, next_to_join(losses, first, standing))
+        if not self._centres:
+            return min(restart, first)
+        standing = np.array([each.losses for each in self._centres], dtype=np.float64)  # none dominates another
+        return min(restart, next_to_join(losses, first, LastFront(standing, above=standing[:0]).is_behind))
 
     def _climb(self, observation: Observation) -> None:
         """Move to the observation if it is better, or if it begins a climb after one that has ended."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from naslab.arch.block import require
 from naslab.pareto import Losses, non_dominated_ranks
 from naslab.strategies.domain import Space
-from naslab.strategies.last_front import last_front, next_to_join
+from naslab.strategies.last_front import Booleans, LastFront, Passes, next_to_join
 from naslab.strategies.nsga2 import children
 from naslab.strategies.outcome_history import OutcomeHistory
 from naslab.strategies.random_search import samples
@@ -35,7 +36,8 @@ class NSGA3:
         self._directions = even_directions(num_objectives, population)
         self._alive: list[int] = []
         """The places of the population among what was told, the oldest first."""
-        self._last_front: Losses | None = None
+        self._passes: Passes | None = None
+        """Which outcomes leave the population as it is; `None` where that is not known."""
         self._num_read = 0
 
     def drafts(self, history: OutcomeHistory, rng: np.random.Generator) -> Iterator[Proposal]:
@@ -50,31 +52,63 @@ class NSGA3:
         """Let the outcomes not yet read join the population, one by one."""
         while self._num_read < len(losses):
             if len(self._alive) == self._population:
-                self._num_read = next_to_join(losses, self._num_read, self._last_front)
+                self._num_read = next_to_join(losses, self._num_read, self._passes)
                 if self._num_read == len(losses):
                     return
             self._alive.append(self._num_read)
             if len(self._alive) > self._population:
-                self._leave(losses[self._alive])
-            else:
-                self._last_front = last_front(losses[self._alive])
+                del self._alive[self._leaving(losses[self._alive])]
+            if len(self._alive) == self._population:
+                self._passes = self._passed_by(losses[self._alive])
             self._num_read += 1
 
-    def _leave(self, losses: Losses) -> None:
-        """One of the population with these `losses` leaves; of the last front it dominates none, so ranks stay."""
+    def _leaving(self, losses: Losses) -> int:
+        """The place in the population, which has these `losses`, of the one that leaves."""
         failed = np.flatnonzero(np.isnan(losses[:, 0]))
         if len(failed):
-            del self._alive[int(failed[-1])]
-            self._last_front = last_front(np.delete(losses, failed[-1], axis=0))
-            return
+            return int(failed[-1])
         ranks = non_dominated_ranks(losses)
-        niches, distances = associate(scaled_to_front(losses, ranks == 0), self._directions)
+        niches, distances = associate(scaled_to_front(losses, losses[ranks == 0]), self._directions)
         counts = np.bincount(niches, minlength=len(self._directions))
         last = np.flatnonzero(ranks == ranks.max())
-        leaving = int(max(last, key=lambda index: (counts[niches[index]], distances[index], index)))
-        del self._alive[leaving]
-        ranks, losses = np.delete(ranks, leaving), np.delete(losses, leaving, axis=0)
-        self._last_front = losses[ranks == ranks.max()]
+        return int(max(last, key=lambda index: (counts[niches[index]], distances[index], index)))
+
+    def _passed_by(self, losses: Losses) -> Passes | None:
+        """Which newcomers would leave a full population of these `losses` at once."""
+        if np.isnan(losses[:, 0]).any():
+            return None
+        ranks = non_dominated_ranks(losses)
+        front, best = LastFront.ranked(losses, ranks), losses[ranks == 0]
+        ideal, nadir = best.min(axis=0), best.max(axis=0)
+        niches, distances = associate(scaled_to_front(losses, best), self._directions)
+        counts = np.bincount(niches, minlength=len(self._directions))
+        is_last = ranks == ranks.max()
+        of_last = _Niches(counts, niches[is_last], distances[is_last])
+
+        def passes(group: Losses) -> Booleans:
+            is_behind, joins = front.compared(group)
+            if not len(front.above):  # beyond its ends the front would be scaled otherwise
+                joins &= ((ideal <= group) & (group <= nadir)).all(axis=1)
+            places = np.flatnonzero(joins)
+            is_behind[places] = of_last.are_left_by(*associate(scaled_to_front(group[places], best), self._directions))
+            return is_behind
+
+        return passes
+
+
+class _Niches(NamedTuple):
+    """How many of a population each niche holds, and the niches and distances of its last front: (points,) each."""
+
+    counts: NDArray[np.intp]
+    niches: NDArray[np.intp]
+    distances: NDArray[np.float64]
+
+    def are_left_by(self, niches: NDArray[np.intp], distances: NDArray[np.float64]) -> Booleans:
+        """Which newcomers to these `niches`, at these `distances`, shape (points,), would be the ones to leave."""
+        theirs = self.counts[self.niches][:, None] + (self.niches[:, None] == niches)
+        own = self.counts[niches] + 1
+        is_nearer = self.distances[:, None] <= distances  # the newcomer is the youngest
+        return np.asarray(((theirs < own) | ((theirs == own) & is_nearer)).all(axis=0))
 
 
 def even_directions(num_objectives: int, most: int) -> NDArray[np.float64]:
@@ -96,12 +130,9 @@ def even_directions(num_objectives: int, most: int) -> NDArray[np.float64]:
     return np.asarray(best, dtype=np.float64)
 
 
-def scaled_to_front(losses: NDArray[np.float64], is_front: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """`losses`, shape (points, objectives), scaled in each objective: the front's best at 0, its worst at 1.
-
-    `is_front`, shape (points,), says which points are on the front.
-    """
-    ideal, nadir = losses[is_front].min(axis=0), losses[is_front].max(axis=0)
+def scaled_to_front(losses: Losses, front: Losses) -> Losses:
+    """`losses` scaled in each objective: the best of the `front` at 0, its worst at 1; all (points, objectives)."""
+    ideal, nadir = front.min(axis=0), front.max(axis=0)
     return np.asarray((losses - ideal) / np.where(nadir > ideal, nadir - ideal, 1.0))
 
 
@@ -117,7 +148,11 @@ def associate(
     ([2, 1], [0.0, 0.0])
     """
     units = directions / np.linalg.norm(directions, axis=1, keepdims=True)
-    along = losses @ units.T
-    away = np.maximum((losses**2).sum(axis=1)[:, None] - along**2, 0.0)
+    along = np.zeros((len(losses), len(units)))
+    squares = np.zeros((len(losses), 1))
+    for loss, unit in zip(losses.T[:, :, None], units.T, strict=True):  # no matter how many points are measured at once
+        along += loss * unit
+        squares += loss**2
+    away = np.maximum(squares - along**2, 0.0)
     niches = away.argmin(axis=1)
     return niches, np.sqrt(away[np.arange(len(losses)), niches])

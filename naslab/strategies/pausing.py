@@ -100,7 +100,8 @@ class Pausing:
         """The catalogue of the domain, and the model of its curves after `history`."""
         catalogue = self._bayes.catalogue()
         domain = self._domain
-        self._model = self._model or CurveModel(catalogue, self._epochs, domain.reference, domain.preferred)
+        if self._model is None or self._model.catalogue is not catalogue:
+            self._model = CurveModel(catalogue, self._epochs, domain.reference, domain.preferred)
         self._model.learn(history.told)
         return catalogue, self._model
 
@@ -115,7 +116,8 @@ class Pausing:
     def _weighing(self, history: OutcomeHistory) -> _Weighing:
         """That of this moment: made when it is first asked for."""
         moment = len(history.told), history.num_proposed
-        if self._weighed is None or self._weighed[0] != moment:
+        is_known = self._weighed is not None and self._weighed[1].catalogue is self._bayes.catalogue()
+        if self._weighed is None or self._weighed[0] != moment or not is_known:
             self._weighed = moment, _Weighing(self, history, np.random.default_rng([self._seed, 1, *moment]))
         return self._weighed[1]
 
@@ -137,11 +139,11 @@ class _Weighing:
         self._pausing = pausing
         self._history = history
         self._rng = rng
-        self._catalogue, model = pausing.model(history)
+        self.catalogue, model = pausing.model(history)
         self._last = model.last
         self.surrogate = CurveSurrogate(model, history)
         self._gains = Gains(self.surrogate, rng)
-        self._seconds = pausing.seconds(history, self._catalogue)
+        self._seconds = pausing.seconds(history, self.catalogue)
 
     def paused(self, ids: Sequence[str]) -> Plan:
         """The plans of networks that were begun."""
@@ -150,7 +152,7 @@ class _Weighing:
         if not len(own):
             return Plan(own, np.zeros(0))
         genomes = [curves.genomes[number] for number in own]
-        known, features = self._catalogue.known_losses_of(genomes), self._catalogue.features_of(genomes)
+        known, features = self.catalogue.known_losses_of(genomes), self.catalogue.features_of(genomes)
         return self._plans(curves.inputs[own], known, features, own, curves.epochs[own])
 
     @cached_property
@@ -172,13 +174,13 @@ class _Weighing:
 
     def _candidates(self) -> Candidates:
         """A random part of the standing candidates, and mutations of the best networks begun."""
-        standing = self._catalogue.standing
+        standing = self.catalogue.standing
         if len(standing.genomes) > LOOKED_AT:
             standing = standing.part(np.sort(self._rng.permutation(len(standing.genomes))[:LOOKED_AT]))
-        if self._catalogue.is_complete:
+        if self.catalogue.is_complete:
             return standing
         best = [self.surrogate.curves.genomes[row] for row in best_rows(self.surrogate.curves.ends, PARENTS)]
-        return self._catalogue.described([*standing.genomes, *self._pausing.mutants(best, self._rng)])
+        return self.catalogue.described([*standing.genomes, *self._pausing.mutants(best, self._rng)])
 
     def _plans(self, inputs: Matrix, known: Matrix, features: Matrix, own: Indices, begun: Indices) -> Plan:
         """The best plan of each network: `own` and `begun`, its number and the epochs trained, have the shape (n,)."""

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from naslab.strategies.composed import ComposedStrategy, Proposer
 from naslab.strategies.outcome_history import OutcomeHistory
+from naslab.strategies.priors import Prior
 from naslab.strategies.strategy import Proposal, Strategy
 from naslab.study.outcome import Candidate, Outcome
 
@@ -62,6 +63,10 @@ class PausingSearch:
     def tell(self, outcomes: Sequence[Outcome]) -> None:
         """Learn from finished epochs."""
         self._networks.tell(outcomes)
+
+    def take_prior(self, prior: Prior) -> None:
+        """Have the scores of `prior` in the place of those before."""
+        self._networks.take_prior(prior)
 
     def adopt(self, candidates: Sequence[Candidate]) -> None:
         """Take candidates in flight as proposed."""

@@ -13,7 +13,6 @@ from naslab.errors import SpecError, UnknownNameError
 from naslab.strategies.composed import ComposedStrategy, Proposer, Search
 from naslab.strategies.domain import ArchDomain, Domain
 from naslab.strategies.pausing_strategy import PausingSearch
-from naslab.strategies.priors import Prior
 from naslab.strategies.strategy import Strategy
 from naslab.study.problem import Problem
 
@@ -58,11 +57,10 @@ def strategy_summaries() -> dict[str, str]:
     return {name: _ROWS[name].summary for name in strategy_names()}
 
 
-def make_strategy(name: str, problem: Problem, seed: int = 0, prior: Prior | None = None) -> Strategy:
+def make_strategy(name: str, problem: Problem, seed: int = 0) -> Strategy:
     """The strategy `name` on the space, objectives and limits of `problem`, freshly made: it was told nothing yet.
 
-    `prior` are scores of some of its networks, for a strategy of `WITH_PRIOR`; others pass over them. A user's own is
-    named `package.module:name`, or by an entry point. Raises `UnknownNameError` with the nearest names,
+    A user's own is named `package.module:name`, or by an entry point. Raises `UnknownNameError` with the nearest names,
     `OutsideError` for a user's that cannot be loaded or made, and `SpecError` where the seed is negative, or where
     `cmaes` gets more than one objective. The first `ask` of `cmaes` raises it where its package is missing.
 
@@ -80,17 +78,15 @@ def make_strategy(name: str, problem: Problem, seed: int = 0, prior: Prior | Non
         own = own_strategy(name, problem, seed)
         if own is not None:
             return own
-    domain = ArchDomain(problem, prior, name in PER_SECOND)
+    domain = ArchDomain(problem, reads_seconds=name in PER_SECOND)
     proposer = make_proposer(name, domain, seed)
     return ComposedStrategy(domain, proposer, seed, name in ACROSS_FIDELITIES, name in BY_COMPARING)
 
 
-def make_pausing_strategy(
-    name: str, problem: Problem, seed: int, epochs: int, prior: Prior | None = None
-) -> PausingSearch:
+def make_pausing_strategy(name: str, problem: Problem, seed: int, epochs: int) -> PausingSearch:
     """The strategy `name` on `problem`, deciding after each of `epochs` epochs which training goes on.
 
-    `seed` and `prior` are those of `make_strategy`. Raises `SpecError` for strategies that cannot.
+    `seed` is that of `make_strategy`. Raises `SpecError` for strategies that cannot.
 
     >>> from naslab.space import load_space
     >>> from naslab.study.problem import DataChoice, Objective
@@ -104,7 +100,7 @@ def make_pausing_strategy(
         raise SpecError("pause", f"is for --strategy {', '.join(WITH_PAUSES)}, got '{name}'")
     from naslab.strategies.pausing import Pausing
 
-    domain = ArchDomain(problem, prior, name in PER_SECOND)
+    domain = ArchDomain(problem, reads_seconds=name in PER_SECOND)
     pausing = Pausing(domain, epochs, seed, is_per_second=name in PER_SECOND)
     return PausingSearch(ComposedStrategy(domain, pausing, seed, learns_across_fidelities=True), pausing)
 

@@ -27,7 +27,7 @@ from naslab.strategies.fidelities import to_highest
 from naslab.strategies.fitting import Fit, fit_warped
 from naslab.strategies.gaussian_process import Belief, Kernel, Posterior
 from naslab.strategies.outcome_history import Observation, OutcomeHistory, Told, ToldColumns
-from naslab.strategies.preferences import ranked_behind, shortfall
+from naslab.strategies.preferred_part import ranked_behind, shortfall
 from naslab.strategies.warping import Warp
 
 Matrix = NDArray[np.float64]

@@ -75,6 +75,9 @@ class ToBeat(msgspec.Struct, frozen=True):
     ranges: dict[str, tuple[float, float]]
 
 
+Role = Literal["search", "family", "baseline", "pool"]
+
+
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """A network that a study is to estimate.
 
@@ -83,7 +86,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     `{"operator": "promote", "from": 5}` is the network of trial 5 at a higher fidelity. `start_from` is the content
     hash of a checkpoint that training goes on from; empty for training from scratch. `accuracy_to_beat`, in per cent,
     is what the network must exceed to reach the front at its cost, as known when it started: a training that is clear
-    not to may be stopped. `to_beat` says the same of other measured objectives than accuracy alone.
+    not to may be stopped. `to_beat` says the same of other measured objectives than accuracy alone. One of
+    the role `pool` is no trial: a prior is to score it, and `trial` counts from -1 down.
     """
 
     trial: int
@@ -93,7 +97,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     fidelity: Fidelity
     seed: int
     genome: Genome = Genome()
-    role: Literal["search", "family", "baseline"] = "search"
+    role: Role = "search"
     origin: dict[str, Any] = {}
     start_from: str = ""
     accuracy_to_beat: float | None = None

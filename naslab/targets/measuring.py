@@ -26,8 +26,9 @@ MOST_SPREAD = 0.25
 NOTED_LOAD = 0.1
 """Cores that others keep busy, from which it is said."""
 MOST_SECONDS = 900.0
-LEAST_PROCESSES, MOST_PROCESSES = 3, 5
-"""Processes that latencies on a quiet machine are measured in: each places its memory anew."""
+LEAST_PROCESSES, MOST_PROCESSES = 4, 8
+"""Processes that latencies on a quiet machine are measured in: each places its memory anew, and a slow minute of the
+machine meets few of them."""
 
 
 Alone: TypeAlias = Callable[[], AbstractContextManager[None]]
@@ -138,12 +139,18 @@ def quiet_latencies(networks: Sequence[Deployed], target: Target, best: BestPace
             wanted = [place for place, each in enumerate(passes) if number < LEAST_PROCESSES or each.lacks(best)]
             if not wanted:
                 break
-            jobs = [Job(target, str(files[place]), own_cores(1), 2, 0.05, 5, 400, 0.4, True) for place in wanted]
+            jobs = [_paced_job(target, files[place]) for place in wanted]
             for place, answer in zip(wanted, _answers(jobs), strict=True):
                 _require_run(answer, networks[place], target)
                 passes[place].add(answer.core_times_ms, answer.paces_ms)
                 best.see(answer.paces_ms)
     return [each.latency_ms(best) for each in passes]
+
+
+def _paced_job(target: Target, file: Path) -> Job:
+    """A short job: a network is timed in several."""
+    times = {"warm_up": 2, "warm_up_seconds": 0.05, "passes": 5, "most_passes": 400, "seconds": 0.4}
+    return Job(target, str(file), own_cores(1), **times, is_paced=True)  # type: ignore[arg-type]
 
 
 def _require_run(answer: Answer, deployed: Deployed, target: Target) -> None:

@@ -47,7 +47,7 @@ class BestPace:
 
     def see(self, paces_ms: Iterable[float]) -> None:
         """Take up the paces of more passes."""
-        self.least_ms = min(self.least_ms, *paces_ms)
+        self.least_ms = min([self.least_ms, *paces_ms])
 
 
 class PacedPasses:

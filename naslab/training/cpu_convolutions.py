@@ -140,14 +140,14 @@ class _DepthwiseConvolution(torch.autograd.Function):
         wants_images, wants_weight, wants_bias = context.needs_input_grad[:3]
         work = torch.promote_types(images.dtype, torch.float32)
         # Processors without 16-bit arithmetic refuse three tensors of different types.
-        three = gradient.to(work), images.to(work), weight.to(work)
+        alike = gradient.to(work), images.to(work), weight.to(work)
         of_images = of_weight = of_bias = None
         if wants_images:
-            of_images = _gradient(*three, *context.places, of_weight=False).to(images.dtype)
+            of_images = _gradient(*alike, *context.places, of_weight=False).to(images.dtype)
         if wants_weight:
-            of_weight = weight_gradient(*three, *context.places).to(weight.dtype)
+            of_weight = weight_gradient(*alike, *context.places).to(weight.dtype)
         if wants_bias:
-            of_bias = three[0].sum((0, 2, 3)).to(weight.dtype)
+            of_bias = alike[0].sum((0, 2, 3)).to(weight.dtype)
         return of_images, of_weight, of_bias, None, None
 
 

@@ -146,6 +146,7 @@ def test_every_plot_and_table_has_a_name_and_takes_the_focus(wide: Visit) -> Non
     assert unnamed == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("screen", ["wide", "narrow"])
 def test_the_page_never_scrolls_sideways(screen: str, request: pytest.FixtureRequest) -> None:
     visit: Visit = request.getfixturevalue(screen)
@@ -172,6 +173,7 @@ def test_figures_fit_a_phone(narrow: Visit) -> None:
     assert clipped == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [360, 1400])
 def test_tick_labels_do_not_print_over_each_other(width: int, request: pytest.FixtureRequest) -> None:
     visit: Visit = request.getfixturevalue("wide" if width == 1400 else "narrow")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import warm_start
+from postgres import BACKENDS
 from processes import HANG_SECONDS, wait_until
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
@@ -32,7 +33,7 @@ joining.join(sys.argv[1], study="killed", device="cpu", idle_seconds=float(sys.a
 """
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=BACKENDS)
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return str(tmp_path / "studies.db") if request.param == "sqlite" else request.getfixturevalue("postgres_database")
 

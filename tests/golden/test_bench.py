@@ -33,6 +33,7 @@ def expected_best(losses: np.ndarray, count: int) -> float:
     return total
 
 
+@pytest.mark.slow
 def test_random_search_is_as_good_as_chance(domain: TableDomain) -> None:
     """100 seeds; four standard errors: a false alarm in 15,000, and the seeds are fixed."""
     standing = compare(domain, ["random"], trials=100, seeds=100).strategies["random"]

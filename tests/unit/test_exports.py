@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import naslab
 
 
@@ -37,6 +39,7 @@ def test_every_export_is_there_and_its_home_defines_it() -> None:
             assert value.__module__.startswith(home), f"{name} comes from {value.__module__}"
 
 
+@pytest.mark.slow
 def test_star_imports_take_every_export() -> None:
     code = "from naslab import *; import naslab; print(all(name in globals() for name in naslab.__all__))"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -38,9 +38,13 @@ def code_kernel(module: nn.Module, images: Tensor) -> Tensor:
 
     def see(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         nonlocal num_seen
-        code = (inputs[0].detach().reshape(count, -1) > 0).float() * 2 - 1
-        # Of U units two codes agree on (U + the product of their signs) / 2; up to 2^24 units float32 is exact.
-        kernel.add_((code @ code.T).double().add_(code.shape[1]).div_(2))
+        units = inputs[0].detach()
+        codes = torch.gt(units, 0, out=torch.empty_like(units, dtype=torch.float32))  # 1 where a unit is on, else 0
+        flat = codes.movedim(1, -1).reshape(count, -1)  # as channels-last values lie in memory: nothing is copied
+        # Up to 2^24 units float32 counts exactly; a unit that is on in one image of two alone is where they differ.
+        both_on = (flat @ flat.T).double()
+        on = both_on.diagonal()
+        kernel.add_(2 * both_on - on[:, None] - on[None] + flat.shape[1])
         num_seen += 1
 
     handles = [each.register_forward_pre_hook(see) for each in module.modules() if isinstance(each, UNITS)]

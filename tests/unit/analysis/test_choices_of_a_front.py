@@ -52,7 +52,7 @@ def test_of_a_budget_the_cheapest_that_is_not_told_apart_is_taken() -> None:
     _, found = chosen(*outcomes, limits=(Limit.parse(f"macs<={costs[2]}"),))
     first = found.takes[0]
     assert first.trial == 1
-    assert "cheaper than trial 2" in first.words
+    assert "cheaper than trial 2" in first.why
     _, found = chosen(*outcomes, limits=(Limit.parse(f"macs<={costs[0]}"),))
     assert [each.trial for each in found.takes] == [0]
 

@@ -1,15 +1,17 @@
-"""NAS-Bench-201 as a table by name: figures of its files, names that it has not, files that cannot be read."""
+"""Tables by name: figures of its files, names that it has not, files that cannot be read."""
 
 from __future__ import annotations
 
 import gzip
 import os
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from naslab.bench.known_tables import load_nas_bench_macro
+from naslab.analysis.rank_agreement import rank_agreement
+from naslab.bench.known_tables import SCORES_FILE, load_nas_bench_macro, merged_key, scores_by_key, shipped_tables
 from naslab.bench.named_tables import NAMED_TABLES
 from naslab.bench.nas_bench_201 import COSTS, FOLDER, load_nas_bench_201
 from naslab.cli.compare import KNOWN_TABLES
@@ -111,3 +113,31 @@ def test_the_layers_of_nas_bench_macro_are_a_prior() -> None:
     assert len(domain.examine(domain.space.genome(0)).features) == 1
     with pytest.raises(UnknownNameError, match="did you mean 'layers'"):
         load_nas_bench_macro(Path(os.environ["NASLAB_DATA"]), features=("layer",))
+
+
+def test_the_scores_of_nas_bench_macro_are_those_of_its_networks() -> None:
+    scores = scores_by_key(shipped_tables() / SCORES_FILE)
+    keys = {"".join(digits) for digits in product("012", repeat=8)}
+    assert set(scores) == {merged_key(key) for key in keys}
+    assert {tuple(each) for each in scores.values()} <= {("naswot", "ensemble"), ()}
+    assert sum(map(bool, scores.values())) >= 1_000
+
+
+@needs_data
+def test_proxies_of_nas_bench_macro_are_a_prior() -> None:
+    folder = Path(os.environ["NASLAB_DATA"])
+    domain = load_nas_bench_macro(folder, features=("macs", "ensemble", "layers"))
+    assert domain.prior is not None
+    assert domain.prior.names == ("ensemble", "layers")
+    assert domain.prior.scores.shape == (3_969, 2)
+    assert len(domain.examine(domain.space.genome(0)).features) == 1
+    is_scored = np.isfinite(domain.prior.scores[:, 0])
+    truth = -np.array([domain.look_up(genome).losses for genome in domain.prior.genomes])[is_scored, 0]  # type: ignore[operator]
+    assert rank_agreement(domain.prior.scores[is_scored, 0], truth).tau.value > 0.75
+
+
+@pytest.mark.parametrize("text", ["naswot\n1.0", "key,naswot\n00000000,many", "key,naswot\n00000000,1.0,2.0"])
+def test_scores_that_cannot_be_read(tmp_path: Path, text: str) -> None:
+    (tmp_path / "scores.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match=r"scores\.csv.* cannot be read as scores: .*install naslab again"):
+        scores_by_key(tmp_path / "scores.csv")

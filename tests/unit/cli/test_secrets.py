@@ -116,7 +116,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         raise StudyError("far enough")
 
     monkeypatch.setattr(Workers, "start", stop)
-    monkeypatch.setattr("naslab.training.loop.train", stop, raising=False)
+    # Where it is used, and last where it is made: a module that is imported meanwhile would keep `stop` for ever.
+    for user in ("training.fit", "training.probe", "estimators.training_run", "training.loop"):
+        monkeypatch.setattr(f"naslab.{user}.train", stop)
     monkeypatch.setattr("naslab.training.supernet.training.train_supernet", stop)
     monkeypatch.setattr("naslab.targets.measuring._answers", stop)
     return tmp_path

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tiny_search import Counting, Instant, Memory, checkpoint_of, numbered_problem
+from tiny_search import Counting, Halt, Instant, Memory, checkpoint_of, numbered_problem
 
 from naslab.execution.events import Ended, Event, TrialFinished, ignore
 from naslab.execution.search import run_candidates
@@ -38,18 +38,6 @@ def by_rung(outcomes: list[Outcome]) -> list[list[int]]:
         assert rung is not None
         found[rung].append(outcome.candidate.genome.genes[0].option)
     return found
-
-
-class Halt:
-    """Raises after some outcomes, as a driver that dies there would stop."""
-
-    def __init__(self, after: int) -> None:
-        self._left = after
-
-    def __call__(self, event: Event) -> None:
-        self._left -= isinstance(event, TrialFinished)
-        if self._left == 0:
-            raise InterruptedError
 
 
 def test_the_best_third_of_each_rung_goes_on() -> None:

@@ -39,6 +39,7 @@ def table(tmp_path) -> str:
     return str(path)
 
 
+@pytest.mark.slow
 def test_a_calibration_is_studies_that_are_resumed(table, tmp_path):
     started: list[TrialStarted] = []
 

@@ -94,6 +94,28 @@ def test_the_same_call_goes_on(calibrated, tmp_path: Path, monkeypatch: pytest.M
     assert len(SEEN) == 42
 
 
+def test_a_file_of_an_earlier_version_is_fitted_anew_from_what_was_measured(calibrated, tmp_path: Path) -> None:
+    found = calibrated()
+    path = tmp_path / "t.json"
+    older = json.loads(path.read_text()) | {"format": 1, "coefficients": {"depthwise 3 whole macs": 1.0}}
+    path.write_text(json.dumps(older))
+    with pytest.raises(DataError, match="fitted by an earlier version of naslab: run its naslab calibrate"):
+        read_model(path)
+    SEEN.clear()
+    assert calibrated().coefficients == found.coefficients
+    assert SEEN == []
+    assert read_model(path).format == 2
+
+
+@pytest.mark.parametrize("use", [read_model, None], ids=["read", "calibrate"])
+def test_a_file_of_a_later_version_is_refused(calibrated, tmp_path: Path, use) -> None:
+    calibrated()
+    path = tmp_path / "t.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 9}))
+    with pytest.raises(DataError, match="has the format 9, this version of naslab reads 2: update it"):
+        (use or (lambda _: calibrated()))(path)
+
+
 def test_a_latency_is_the_sum_of_its_parts(calibrated) -> None:
     told = FittedLatency(calibrated().coefficients)
     space = load_space("digits_demo")

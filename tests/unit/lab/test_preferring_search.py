@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from in_process import workers_in_process
-from tiny_space import SPACE
 
 import naslab
 from naslab.analysis.facts import facts
@@ -17,18 +14,7 @@ from naslab.analysis.study import StudyView
 from naslab.errors import NaslabError
 from naslab.figures.report import write_report
 
-
-@pytest.fixture(scope="module")
-def space(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("spaces") / "tiny.yaml"
-    path.write_text(SPACE, encoding="utf-8")
-    return path
-
-
-@pytest.fixture(autouse=True)
-def in_process() -> Iterator[None]:
-    with workers_in_process():
-        yield
+pytestmark = pytest.mark.usefixtures("in_process")
 
 
 def search(space: Path, ledger: Path, **options: Any) -> StudyView:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from in_process import workers_in_process
 from tiny_space import SPACE
 
 import naslab
@@ -15,7 +13,8 @@ from naslab.analysis.prior import prior_table, prior_words
 from naslab.analysis.study import StudyView
 from naslab.errors import NaslabError
 from naslab.estimators.several import ScoresOf
-from naslab.execution.events import Event, PriorScored
+from naslab.execution.events import Event, PriorScored, TrialStarted
+from naslab.execution.workers import Workers
 from naslab.figures.report import write_report
 from naslab.ledger import Ledger
 from naslab.ledger.scores import scores_of
@@ -24,17 +23,7 @@ from naslab.study.outcome import Candidate, Estimate
 WIDER = SPACE.replace("[8, 12, 16, 20]", "[12, 16, 20, 24]").replace("[1, 2, 3]", "[1, 2]")
 
 
-@pytest.fixture(scope="module")
-def space(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("spaces") / "tiny.yaml"
-    path.write_text(SPACE, encoding="utf-8")
-    return path
-
-
-@pytest.fixture(autouse=True)
-def in_process() -> Iterator[None]:
-    with workers_in_process():
-        yield
+pytestmark = pytest.mark.usefixtures("in_process")
 
 
 def search(space: Path, ledger: Path, **options: Any) -> StudyView:
@@ -151,3 +140,41 @@ def test_another_prior_is_another_search(space: Path, tmp_path: Path) -> None:
     for options in ({"prior": None}, {"prior": "macs"}, {"prior": "layers", "pool": 12}):
         with pytest.raises(NaslabError, match=r"was made with another (prior|pool)"):
             search(space, ledger, trials=2, **options)
+
+
+def test_a_deterministic_study_is_the_same_where_scoring_was_interrupted(
+    space: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, count = ScoresOf.estimate, 0
+
+    def estimate(self: ScoresOf, candidate: Candidate, bench: Any) -> Estimate:
+        nonlocal count
+        count += 1
+        if count == 8:
+            raise KeyboardInterrupt
+        return own(self, candidate, bench)
+
+    monkeypatch.setattr(ScoresOf, "estimate", estimate)
+    options: dict[str, Any] = {"prior": "layers", "deterministic": True}
+    with pytest.raises(KeyboardInterrupt):
+        search(space, tmp_path / "studies.db", **options)
+    with Ledger.open(tmp_path / "studies.db") as opened:
+        assert 0 < len(opened.outcomes("searched")) < 6
+    whole, plain = (search(space, tmp_path / name, **options) for name in ("studies.db", "other.db"))
+    assert [each.candidate for each in whole.outcomes] == [each.candidate for each in plain.outcomes]
+
+
+def test_workers_that_join_by_the_ledger_find_the_pool_scored(space: Path, tmp_path: Path) -> None:
+    """They train alone: the pool is scored here before the first trial is offered to them."""
+    heard: list[Event] = []
+
+    def hear(event: Event) -> None:
+        heard.append(event)
+        if isinstance(event, TrialStarted):
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        search(space, tmp_path / "studies.db", prior="layers", workers=Workers(kind="ledger", count=1), on_event=hear)
+    assert [each.number for each in heard if isinstance(each, PriorScored)] == list(range(1, 11))
+    with Ledger.open(tmp_path / "studies.db") as opened:
+        assert len(scores_of(opened, "searched")) == 10

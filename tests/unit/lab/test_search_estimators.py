@@ -54,6 +54,7 @@ def test_it_learns_of_what_was_measured_where_most_networks_were(study: StudyVie
     assert [each.accuracy for each in known] == [each.value("accuracy") for each in by_trial]
 
 
+@pytest.mark.slow
 def test_a_search_is_estimated_by_what_another_has_measured(study: StudyView, ledger: str) -> None:
     made = search("digits_demo", trials=30, estimator=LEARNED, study="dreamt", ledger=ledger, seed=5, **ASKED)
     assert len(made.outcomes) == 30

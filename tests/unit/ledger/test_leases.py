@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from ledger_examples import example_candidate, example_outcome, example_study
+from postgres import BACKENDS
 from sqlalchemy import update
 from stopped_clock import StoppedClock
 
@@ -26,7 +27,7 @@ from naslab.study.outcome import EpochRecord, Estimate
 GOOD = Estimate(measured={"accuracy": 91.5}, worker="w")
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=BACKENDS)
 def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
     is_file = request.param == "sqlite"
     place = str(tmp_path / "studies.db") if is_file else request.getfixturevalue("postgres_database")

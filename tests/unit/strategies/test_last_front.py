@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from naslab.pareto import Losses
+from naslab.pareto import Losses, crowding_of_fronts, non_dominated_ranks
 from naslab.space import Genome, load_space
 from naslab.strategies import nsga2, nsga3
-from naslab.strategies.last_front import next_to_join
-from naslab.strategies.nsga2 import NSGA2
+from naslab.strategies.last_front import Passes, next_to_join
+from naslab.strategies.nsga2 import NSGA2, is_most_crowded
 from naslab.strategies.nsga3 import NSGA3
 from naslab.strategies.outcome_history import Observation, OutcomeHistory
 
@@ -36,8 +37,8 @@ def test_what_cannot_join_changes_nothing(
 ) -> None:
     space, history, alive, skipped = load_space("digits_demo"), told(200, objectives, digits), [], []
 
-    def is_counted(losses: Losses, first: int, front: Losses | None) -> int:
-        skipped.append(next_to_join(losses, first, front) - first)
+    def is_counted(losses: Losses, first: int, passes: Passes | None) -> int:
+        skipped.append(next_to_join(losses, first, passes) - first)
         return first + skipped[-1]
 
     for module in (nsga2, nsga3):
@@ -51,3 +52,62 @@ def test_what_cannot_join_changes_nothing(
         alive.append([history.told[place].trial for place in strategy._alive])
     assert alive[0] == alive[1]
     assert sum(skipped) > (50 if digits == 6 else 5)
+
+
+def traded_off(count: int) -> OutcomeHistory:
+    """Outcomes beside an arc: most are as good as a population's, and crowd it."""
+    rng = np.random.default_rng(3)
+    history = OutcomeHistory(2)
+    for trial in range(count):
+        angle, radius = rng.uniform(0, np.pi / 2), 1 - abs(rng.normal(0, 0.05))
+        losses = (1 - radius * float(np.cos(angle)), 1 - radius * float(np.sin(angle)))
+        history.told.append(Observation(Genome(), str(trial), losses, {}, trial))
+        history.seen.add(str(trial))
+        history._known.add(str(trial))
+    return history
+
+
+def test_newcomers_that_would_leave_nsga2_at_once_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    strategy, history, changed = NSGA2(load_space("digits_demo")), traded_off(600), []
+    join = NSGA2._join
+
+    def watched(self: NSGA2, losses: Losses, joined: NDArray[np.intp]) -> None:
+        before, is_known = self._alive, self._passes is not None
+        join(self, losses, joined)
+        changed.append(self._alive != before or not is_known)
+
+    monkeypatch.setattr(NSGA2, "_join", watched)
+    next(strategy.drafts(history, np.random.default_rng(0)))
+    assert len(changed) > 100
+    assert all(changed)
+
+
+def test_newcomers_that_would_leave_nsga3_at_once_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    strategy, history, left = NSGA3(load_space("digits_demo"), 2), traded_off(600), []
+    leaving = NSGA3._leaving
+
+    def watched(self: NSGA3, losses: Losses) -> int:
+        left.append(leaving(self, losses))
+        return left[-1]
+
+    monkeypatch.setattr(NSGA3, "_leaving", watched)
+    next(strategy.drafts(history, np.random.default_rng(0)))
+    assert len(left) > 50
+    assert max(left[1:]) < 20  # the newcomer is the last one
+
+
+def test_the_most_crowded_of_a_front_is_the_one_with_the_least_distance() -> None:
+    rng = np.random.default_rng(1)
+    angles = np.sort(rng.uniform(0, np.pi / 2, 4))
+    front = 1 - np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    front = front[np.argsort(-crowding_of_fronts(front, np.zeros(4, dtype=np.int64)), kind="stable")]
+    angles = rng.uniform(0, np.pi / 2, 300)
+    group = 1 - np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    expected = []
+    for point in group:
+        joined = np.vstack((front, point))
+        assert non_dominated_ranks(joined).max() == 0
+        order = np.argsort(-crowding_of_fronts(joined, np.zeros(5, dtype=np.int64)), kind="stable")
+        expected.append(order.tolist() == list(range(5)))
+    assert is_most_crowded(front, group).tolist() == expected
+    assert 20 < sum(expected) < 280

@@ -19,7 +19,7 @@ from naslab.strategies.acquisition import expected_approach
 from naslab.strategies.choosing import choose_strategy
 from naslab.strategies.optuna_bridge import sampler_strategy
 from naslab.strategies.outcome_history import Unread
-from naslab.strategies.preferences import ranked_behind, shortfall
+from naslab.strategies.preferred_part import ranked_behind, shortfall
 from naslab.strategies.registry import WITH_PREFERENCES, make_search, strategy_names
 from naslab.study.problem import DataChoice, Limit, Objective, Problem
 from naslab.study.recipe import Recipe

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from functools import cache
 
 import numpy as np
@@ -166,3 +167,22 @@ def test_a_search_with_a_prior_that_says_something_finds_more(kind: str) -> None
 def test_a_search_with_a_prior_is_a_function_of_its_seed() -> None:
     rows = [simulate(scored("right"), make_search("bayes", scored("right"), 2), 9).rows.tolist() for _ in range(2)]
     assert rows[0] == rows[1]
+
+
+@pytest.mark.parametrize("num_told", [1, 7])
+def test_a_search_goes_on_by_the_prior_that_took_the_place_of_another(num_told: int) -> None:
+    """As one does that was told the same and never had the other; the model is made anew, too."""
+    domain = copy(scored("inverted"))
+    search = make_search("bayes", domain, 1)
+    told = []
+    for _ in range(num_told):
+        told.append(domain.look_up(search.ask(1)[0].genome))
+        search.learn(told[-1:])
+    domain.prior = scored("right").prior
+    proposals = []
+    for kind in ("right", "inverted"):
+        fresh = make_search("bayes", scored(kind), 1)
+        fresh.learn(told)
+        proposals += fresh.ask(1)
+    assert search.ask(1) == proposals[:1]
+    assert num_told > 1 or proposals[0] != proposals[1]

@@ -136,6 +136,7 @@ def test_a_network_is_compiled_once_and_gives_the_same_numbers(few, monkeypatch)
     counters.clear()
 
 
+@pytest.mark.slow
 def test_each_part_changes_the_training(few):
     """A part that is set and does nothing would be found here."""
     plain = Recipe(batch_size=40, learning_rate=0.05, ema_decay=0.9)

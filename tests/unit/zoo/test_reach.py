@@ -49,6 +49,7 @@ def test_depths_are_those_in_the_names(name: str) -> None:
     assert reach(model(name)).depth == DEPTHS[name]
 
 
+@pytest.mark.slow
 def test_every_network_has_a_reach() -> None:
     for name in model_names():
         found = reach(model(name))
