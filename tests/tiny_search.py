@@ -1,8 +1,10 @@
-"""A space of numbered networks, a strategy that proposes them in order, and an executor without processes."""
+"""A space of numbered networks, a strategy that proposes them in order, a ledger and an executor in memory."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Self
 
@@ -11,6 +13,7 @@ from naslab.errors import SpaceExhaustedError
 from naslab.execution.events import Event, TrialFinished
 from naslab.execution.executor import EpochDone, Finished
 from naslab.ledger import Ledger, StudyRecord
+from naslab.ledger.running import Epoch
 from naslab.space import Genome
 from naslab.space.genome import Gene
 from naslab.strategies.strategy import Proposal
@@ -117,3 +120,41 @@ class Halt:
         self._left -= isinstance(event, TrialFinished)
         if self._left == 0:
             raise InterruptedError
+
+
+class Memory:
+    """A ledger without a disk; the real one under rungs is in the fault tests."""
+
+    def __init__(self) -> None:
+        self._started: dict[int, Candidate] = {}
+        self._finished: list[Outcome] = []
+
+    def claim(self, study: str) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def start(self, study: str, candidates: Sequence[Candidate]) -> None:
+        assert not {each.trial for each in candidates} & self._started.keys()
+        self._started |= {each.trial: each for each in candidates}
+
+    def start_again(self, study: str, trials: Sequence[int]) -> None:
+        assert set(trials) <= self._started.keys()
+
+    def add_epochs(self, study: str, epochs: Sequence[Epoch]) -> None:
+        assert {each.trial for each in epochs} <= self._started.keys()
+
+    def num_outcomes(self, study: str) -> int:
+        return len(self._finished)
+
+    def finish(self, study: str, outcome: Outcome) -> None:
+        self._finished.append(outcome)
+
+    def outcomes(self, study: str, role: str | None = None) -> list[Outcome]:
+        return list(self._finished)
+
+    def in_flight(self, study: str) -> list[Candidate]:
+        done = {each.candidate.trial for each in self._finished}
+        return [each for trial, each in sorted(self._started.items()) if trial not in done]
+
+
+def checkpoint_of(candidate: Candidate) -> str:
+    return hashlib.sha256(str(candidate.trial).encode()).hexdigest()

@@ -144,6 +144,9 @@ def budget_words(record: StudyRecord) -> str:
     >>> budget_words(StudyRecord(name="a", problem={}, strategy="random", epochs=4, seed=0, trials=50))
     '50 trials of 4 epochs'
     """
+    if record.rungs and record.rungs.pauses:
+        whole = f"{counted(record.trials, 'training')} of {counted(record.epochs, 'epoch')}"
+        return f"the epochs of {whole}, shared out after each"
     if record.rungs:
         return f"{counted(record.trials, 'network')}, {record.rungs}"
     spent = f" of {counted(record.epochs, 'epoch')}" if has_trained(record) else ""

@@ -63,7 +63,7 @@ class RungTable(msgspec.Struct, frozen=True):
     rungs: tuple[Rung, ...]
     agreements: tuple[RungAgreement, ...]
     promoted: tuple[Promoted, ...]
-    keep: float
+    keep: float | None
     metric: str = ACCURACY.name
 
     def rows(self) -> dict[str, Any]:
@@ -96,12 +96,18 @@ def rung_table(outcomes: Sequence[Outcome], rungs: Rungs, metric: str = ACCURACY
         ),
         agreements=tuple(
             _agreement(rungs.epochs[low], rungs.epochs[high], measured[low], measured[high], metric)
-            for low, high in combinations(range(len(levels)), 2)
+            for low, high in _compared(rungs)
         ),
         promoted=_promoted(measured, rungs, metric),
         keep=rungs.keep,
         metric=metric,
     )
+
+
+def _compared(rungs: Rungs) -> list[tuple[int, int]]:
+    """The pairs of rungs whose rankings are compared: all, or each with the last where every epoch is one."""
+    pairs = list(combinations(range(len(rungs.epochs)), 2))
+    return [pair for pair in pairs if pair[1] == rungs.top] if rungs.pauses else pairs
 
 
 def _has_score(outcome: Outcome, metric: str) -> bool:

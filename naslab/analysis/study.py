@@ -55,7 +55,7 @@ class StudyView(msgspec.Struct, frozen=True, kw_only=True):
 
         goals = ", ".join(f"{each.metric} {'up' if each.maximise else 'down'}" for each in self.problem.objectives)
         done = len(self.outcomes)
-        lead = f"{self.record.strategy}, {goals}; {done} of {counted(self.record.trials, 'trial')}"
+        lead = f"{self.record.strategy}, {goals}; {done} of {counted(self.record.num_asked, 'trial')}"
         head = f"<p><b>{escape(self.record.name)}</b>: {escape(lead)}</p>"
         try:
             reference = reference_point(self.problem, self.outcomes)

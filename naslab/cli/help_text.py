@@ -57,6 +57,12 @@ def _strategies() -> Iterable[str]:
     return strategy_names()
 
 
+def _with_pauses() -> Iterable[str]:
+    from naslab.strategies.registry import WITH_PAUSES
+
+    return WITH_PAUSES
+
+
 def _with_preferences() -> Iterable[str]:
     from naslab.strategies.registry import WITH_PREFERENCES
 
@@ -133,6 +139,7 @@ def _targets() -> Iterable[str]:
 
 REGISTRIES: dict[str, Callable[[], Iterable[str]]] = {
     "strategies": _strategies,
+    "with_pauses": _with_pauses,
     "with_preferences": _with_preferences,
     "estimators": _estimators,
     "recipes": _recipes,

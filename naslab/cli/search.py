@@ -60,6 +60,7 @@ def search(
     recipe: Annotated[str | None, search_option("recipe", show_default="short; with --pretrained fine-tune")] = None,
     rungs: Annotated[str | None, search_option("rungs")] = None,
     keep: Annotated[str, search_option("keep", of="rungs")] = "1/3",
+    pause: Annotated[bool, search_option("pause", "--pause")] = False,
     stop_early: Annotated[float | None, search_option("stop_early")] = None,
     inherit: Annotated[bool, search_option("inherit", "--inherit")] = False,
     pretrained: Annotated[str | None, search_option("pretrained")] = None,
@@ -99,6 +100,7 @@ def search(
     """
     from naslab.analysis.facts import foreseen_words
     from naslab.analysis.latency_load import disturbed_words
+    from naslab.analysis.pauses import pause_counts
     from naslab.analysis.preferred_part import num_preferred, preferred_words
     from naslab.analysis.prior import prior_table, prior_words
     from naslab.cli.pareto import front_rows, print_front
@@ -141,6 +143,7 @@ def search(
             data_dir=data_dir,
             baselines=baseline or (),
             rungs=None if rungs is None else Rungs.parse(rungs, keep),
+            pause=pause,
             stop_early=stop_early,
             inherit=inherit,
             pretrained=pretrained,
@@ -156,6 +159,9 @@ def search(
     told = disturbed_words(view.outcomes)
     if told:
         say(f"note: {told}")
+    paused = pause_counts(view.outcomes, view.record.epochs) if pause else None
+    if paused is not None:
+        say(paused.words)
     ranked = prior_table(view)
     for line in () if ranked is None else prior_words(ranked):
         say(line)
@@ -174,6 +180,7 @@ def search(
                 "complete": complete,
                 "failed": len(view.outcomes) - complete - infeasible,
                 "infeasible": infeasible,
+                **({} if paused is None else {"pauses": paused._asdict()}),
                 **({} if ranked is None else {"prior": ranked}),
                 **({"preferred": num_preferred(table, view.problem.preferences)} if preferred else {}),
                 **front_rows(view, table),

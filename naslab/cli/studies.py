@@ -81,7 +81,7 @@ def _list(ledger: str, json: bool) -> None:
                     "dataset": problem.data.name,
                     "strategy": record.strategy,
                     "finished": counts.finished,
-                    "trials": record.trials,
+                    "trials": record.num_asked,
                     "failed": sum(counts.failed.values()),
                     f"best_{ACCURACY.name}": _best(opened, name, Objective.of_score(ACCURACY.name)),
                     "best": {"metric": goal.metric, "value": _best(opened, name, goal)},

@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from naslab.estimators.inheritance import ANCESTOR_EPOCHS, ancestor_epochs
 from naslab.pareto import crowding_distance, hypervolume_contributions, non_dominated_ranks
 from naslab.strategies.preferred_part import preferred_losses, ranked_behind
-from naslab.study.outcome import Outcome
+from naslab.study.outcome import Candidate, Outcome
 from naslab.study.problem import Limit, Objective
+from naslab.study.rungs import Rungs
 
 MOST_FOR_VOLUME = 3
 """Objectives up to which hypervolume contributions break ties; with more they cost more than a decision is worth."""
@@ -61,3 +64,20 @@ def _spread(front: NDArray[np.float64]) -> NDArray[np.float64]:
     span = np.ptp(front, axis=0)
     scaled = (front - front.min(axis=0)) / np.where(span > 0, span, 1.0)
     return hypervolume_contributions(scaled, np.full(front.shape[1], 1 + MARGIN))
+
+
+def promoted(outcome: Outcome, rungs: Rungs, trial: int) -> Candidate:
+    """The candidate that trains the network of `outcome` on to the next of `rungs`, as the trial of that number."""
+    before = outcome.candidate
+    rung = rungs.rung_of(before.fidelity)
+    assert rung is not None, "only outcomes of a rung go on"
+    inherited = ancestor_epochs(outcome)
+    return msgspec.structs.replace(
+        before,
+        trial=trial,
+        fidelity=rungs.fidelity(rung + 1),
+        origin={"operator": "promote", "from": before.trial} | ({ANCESTOR_EPOCHS: inherited} if inherited else {}),
+        start_from=outcome.estimate.weights_sha256,
+        accuracy_to_beat=None,
+        to_beat=None,
+    )

@@ -13,12 +13,14 @@ import numpy as np
 from naslab.arch.block import require
 from naslab.estimators.inheritance import ANCESTOR_EPOCHS, INHERITS, ancestor_epochs
 from naslab.execution.deterministic_source import DeterministicSource
-from naslab.execution.promotion import best_to_promote, may_go_on
+from naslab.execution.pause_source import PauseSource
+from naslab.execution.promotion import best_to_promote, may_go_on, promoted
 from naslab.execution.source import CandidateSource, Resumption, StrategySource, WrappedSource, undone
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.record import StudyRecord
 from naslab.metrics import ACCURACY, EVALUATION, HEADS, find_metric, is_declared, is_described
 from naslab.pareto import non_dominated_ranks
+from naslab.strategies.pausing_strategy import PausingSearch
 from naslab.strategies.strategy import Strategy
 from naslab.study.outcome import Candidate, Fidelity, Outcome, ToBeat
 from naslab.study.problem import Limit, Objective, Problem
@@ -41,12 +43,16 @@ def search_source(
     rungs = record.rungs
     own = Fidelity(epochs=record.epochs) if rungs is None else rungs.fidelity(0)
     first = fidelity or own
-    networks = StrategySource(strategy, problem, first, record.seed, record.trials)
+    most = record.trials if rungs is None or not rungs.pauses else record.trials * record.epochs
+    networks = StrategySource(strategy, problem, first, record.seed, most)
     # a checkpoint that children may begin with is never done with
     forget = keep_all if record.inherit else ledger.checkpoints(record.name).discard
     begun = InheritSource(networks) if record.inherit else networks
     source: CandidateSource = begun
-    if rungs is not None:
+    if rungs is not None and rungs.pauses:
+        assert isinstance(strategy, PausingSearch), "a search that pauses has a strategy that says what goes on"
+        source = PauseSource(begun, strategy, rungs, problem.objectives, record.trials, forget)
+    elif rungs is not None:
         source = RungSource(begun, rungs, problem.objectives, forget, problem.preferences)
     if record.stop_early is not None:
         source = EarlyStoppingSource(source, problem.objectives, Fidelity(epochs=record.epochs))
@@ -284,11 +290,11 @@ class RungSource:
         fresh = self._networks.propose(count - len(due), first_trial + len(due))
         if not due and not fresh and not self._in_flight:
             due = self._last_hopes()
-        promoted = [self._promotion(outcome, first_trial + index) for index, outcome in enumerate(due)]
-        for candidate in (*promoted, *fresh):
+        going_on = [promoted(outcome, self._rungs, first_trial + index) for index, outcome in enumerate(due)]
+        for candidate in (*going_on, *fresh):
             self._note_started(candidate)
             self._in_flight.add(candidate.trial)
-        return [*promoted, *fresh]
+        return [*going_on, *fresh]
 
     def learn(self, outcome: Outcome) -> None:
         self._in_flight.discard(outcome.candidate.trial)
@@ -297,6 +303,7 @@ class RungSource:
 
     def _due(self, rung: int) -> list[Outcome]:
         """The outcomes of a rung that are to go on now, best first."""
+        assert self._rungs.keep is not None, "pauses have a source of their own"
         quota = int(len(self._finished[rung]) * self._rungs.keep + 1e-9)
         best = self._best_of(rung)[:quota] if quota > 0 else []
         return [each for each in best if each.candidate.arch_id not in self._promoted[rung]]
@@ -317,21 +324,6 @@ class RungSource:
             if self._best_of(rung):
                 return self._best_of(rung)[:1]
         return []
-
-    def _promotion(self, outcome: Outcome, trial: int) -> Candidate:
-        before = outcome.candidate
-        rung = self._rung_of(before)
-        assert rung is not None, "only outcomes of a rung go on"
-        inherited = ancestor_epochs(outcome)
-        return msgspec.structs.replace(
-            before,
-            trial=trial,
-            fidelity=self._rungs.fidelity(rung + 1),
-            origin={"operator": "promote", "from": before.trial} | ({ANCESTOR_EPOCHS: inherited} if inherited else {}),
-            start_from=outcome.estimate.weights_sha256,
-            accuracy_to_beat=None,
-            to_beat=None,
-        )
 
     def _rung_of(self, candidate: Candidate) -> int | None:
         return self._rungs.rung_of(candidate.fidelity)

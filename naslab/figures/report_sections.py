@@ -14,6 +14,7 @@ from naslab.analysis.family import FamilyTable
 from naslab.analysis.front import FrontPoint, FrontTable
 from naslab.analysis.importance import LEAST_EXPLAINED, ImportanceTable
 from naslab.analysis.latency_load import disturbed_words
+from naslab.analysis.pauses import pause_counts
 from naslab.analysis.preferences import LEAST_FRONT, PreferenceTable
 from naslab.analysis.preferred_part import preferred_words
 from naslab.analysis.progress import ProgressTable
@@ -312,6 +313,9 @@ def _trials_words(view: StudyView, failed: FailureTable) -> tuple[str, str]:
     if view.record.rungs is None:
         spent = f"{counted(view.record.epochs, 'epoch')} each" if has_trained(view.record) else "nothing was trained"
         return f"{failed.num_outcomes} of {view.record.trials}", f"{spent}{waiting}"
+    if view.record.rungs.pauses:
+        told = pause_counts(view.outcomes, view.record.epochs)
+        return f"{told.num_epochs} of {counted(view.record.num_asked, 'epoch')}", f"{told.words}{waiting}"
     num_networks = len({each.candidate.arch_id for each in view.outcomes})
     if view.whole is not None:
         num_networks = view.whole.num_networks

@@ -43,10 +43,15 @@ def rungs_section(found: RungTable | None) -> Section | None:
     """What each rung held and how far its ranking can be trusted; `None` for a search without rungs."""
     if found is None:
         return None
+    how = (
+        "After every epoch what is expected to gain most goes on from its checkpoint, or a new network is begun."
+        if found.keep is None
+        else "The best of each rung are trained on from their checkpoints; by non-dominated rank, then by the "
+        f"hypervolume that each adds, {100 * found.keep:.3g} % of a rung go on."
+    )
     note = (
-        "The best of each rung are trained on from their checkpoints; by non-dominated rank, then by the hypervolume "
-        f"that each adds, {100 * found.keep:.3g} % of a rung go on. Only networks on the highest rung that any reached "
-        "are compared in the front, the headline and the progress."
+        f"{how} Only networks on the highest rung that any reached are compared in the front, the headline and the "
+        "progress."
     )
     parts = [figure_block(rungs_figure(found), "rungs-figure", note)] if found.promoted else []
     rows = [

@@ -32,6 +32,7 @@ from naslab.ledger.scores import Score, enter_scores, scores_of
 from naslab.space import Genome
 from naslab.strategies.composed import ComposedStrategy
 from naslab.strategies.domain import ArchDomain
+from naslab.strategies.pausing_strategy import PausingSearch
 from naslab.strategies.registry import WITH_PRIOR
 from naslab.strategies.strategy import Strategy
 from naslab.study.outcome import Candidate
@@ -154,7 +155,7 @@ class PreparedPrior(NamedTuple):
         """
         if not self.names:
             return source
-        assert isinstance(strategy, ComposedStrategy), "the strategies of WITH_PRIOR are such"
+        assert isinstance(strategy, ComposedStrategy | PausingSearch), "the strategies of WITH_PRIOR are such"
         return PriorSource(source, self.pool, self.names, self.known, strategy.take_prior, on_event, self.parts)
 
 

@@ -29,11 +29,12 @@ from naslab.metrics import (
 from naslab.outside import find_outside, name_of, source_of
 from naslab.space import SearchSpace, load_space
 from naslab.strategies.own import is_strategy, strategy_of
-from naslab.strategies.registry import make_strategy, strategy_names
+from naslab.strategies.registry import make_pausing_strategy, make_strategy, strategy_names
 from naslab.strategies.strategy import Strategy
 from naslab.study.data_choice import OWN_DATA
 from naslab.study.problem import DataChoice, Limit, Objective, Problem
 from naslab.study.recipe import Recipe, default_recipe
+from naslab.study.rungs import Rungs
 from naslab.study.task import TASKS
 from naslab.targets.metrics import is_at, require_metric
 from naslab.training.datasets.choosing import choose_data
@@ -281,11 +282,16 @@ def strategy_source(strategy: str | BaseSampler | Strategy) -> dict[str, str]:
     return source_of(strategy) if is_strategy(strategy) else {}
 
 
-def resolve_strategy(strategy: str | BaseSampler | Strategy, problem: Problem, seed: int) -> Strategy:
+def resolve_strategy(
+    strategy: str | BaseSampler | Strategy, problem: Problem, seed: int, rungs: Rungs | None = None
+) -> Strategy:
     """The strategy of a name, a user's own, or a sampler of Optuna's.
 
-    `strategy` is its name or object; it is on `problem`, its random numbers follow from `seed`.
+    `strategy` is its name or object; it is on `problem`, its random numbers follow from `seed`. Where `rungs` pause it
+    also says what goes on after each epoch.
     """
+    if isinstance(strategy, str) and rungs is not None and rungs.pauses:
+        return make_pausing_strategy(strategy, problem, seed, rungs.epochs[-1])
     if isinstance(strategy, str):
         return make_strategy(strategy, problem, seed)
     if is_sampler(strategy):

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -22,7 +22,6 @@ from naslab.arguments import path as paths
 from naslab.estimators.estimator import Estimator
 from naslab.estimators.limited import limited
 from naslab.estimators.named import named
-from naslab.execution.admission import MemoryModel
 from naslab.execution.checkpoints import sweep_checkpoints
 from naslab.execution.events import Observer, StrategyChosen, StudyOpened, ignore, tell_prints
 from naslab.execution.executor import Executor
@@ -55,10 +54,10 @@ from naslab.lab.models import (
     sizes_of,
 )
 from naslab.lab.notebook import notebook_observer
+from naslab.lab.planned_search import PlannedSearch, rungs_of
 from naslab.lab.pretrained_search import begun_from, fitting_words, recipe_or_default
-from naslab.lab.priors import PlannedPrior, plan_prior, prepared_prior
+from naslab.lab.priors import plan_prior, prepared_prior
 from naslab.lab.problems import (
-    ListedNetwork,
     baseline,
     make_problem,
     resolve_strategy,
@@ -67,7 +66,6 @@ from naslab.lab.problems import (
 from naslab.lab.records import as_begun, begun_with, run_record, taken_up, with_idle_fields
 from naslab.lab.search_arguments import ESTIMATOR, RUNGS, STRATEGY
 from naslab.lab.search_estimators import (
-    SearchEstimator,
     estimator_of,
     fidelity_of,
     find_search_estimator,
@@ -80,12 +78,11 @@ from naslab.ledger.ledger import Ledger
 from naslab.ledger.location import locate
 from naslab.ledger.scores import scores_of
 from naslab.space import SearchSpace
-from naslab.strategies.choosing import AUTO, StrategyChoice, choose_strategy
+from naslab.strategies.choosing import AUTO, choose_strategy
 from naslab.strategies.registry import PER_SECOND, make_strategy
 from naslab.strategies.strategy import Strategy
 from naslab.study.data_choice import DataChoice
 from naslab.study.outcome import Fidelity
-from naslab.study.problem import Problem
 from naslab.study.recipe import Recipe
 from naslab.study.rungs import Rungs
 from naslab.training.memory import GivenMemory, WorkerMemory
@@ -93,7 +90,6 @@ from naslab.training.memory import GivenMemory, WorkerMemory
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
-    from naslab.pretrained.search_start import SearchStart
     from naslab.training.datasets.given import Data
 
 
@@ -116,6 +112,7 @@ if TYPE_CHECKING:
     seed=SEED,
     recipe=RECIPE,
     rungs=RUNGS,
+    pause=flag(),
     stop_early=optional(number()),
     inherit=flag(),
     pretrained=optional(paths("weights, as naslab.train takes them,")),
@@ -149,6 +146,7 @@ def search(
     seed: int = 0,
     recipe: Recipe | str | Path | None = None,
     rungs: Rungs | Sequence[int] | None = None,
+    pause: bool = False,
     stop_early: float | None = None,
     inherit: bool = False,
     pretrained: str | Path | None = None,
@@ -189,9 +187,11 @@ def search(
     itself it tells what candidates print, and a notebook shows how far the search is below its cell.
 
     `rungs` such as `(1, 3, 9)` take the place of `epochs`: `trials` networks are trained for the first, and the best
-    third of each rung is trained on to the next, in trials of their own. `stop_early` is a confidence such as 0.95: a
-    training ends when with this confidence its final accuracy will not bring the network to the front at its cost, or
-    none of its objectives where several are measured after each epoch. With
+    third of each rung is trained on to the next, in trials of their own. With `pause` trainings stop after every epoch,
+    and what is expected to gain most goes on, one of them or a new network: as many epochs in all as `trials` whole
+    trainings have, each in a trial of its own, by `bayes` or `bayes_per_second`. `stop_early` is a confidence such as
+    0.95: a training ends when with this confidence its final accuracy will not bring the network to the front at its
+    cost, or none of its objectives where several are measured after each epoch. With
     `inherit` a candidate that a strategy made from others begins with the weights of one of them; by rungs it does so
     on the first, with what its parent was there, and a promotion goes on from its own. With `pretrained`, weights as
     `naslab.train` takes them, all others begin with those of the network that the space is around, sliced, widened or
@@ -241,6 +241,7 @@ def search(
         seed=seed,
         recipe=recipe,
         rungs=rungs,
+        pause=pause,
         stop_early=stop_early,
         inherit=inherit,
         pretrained=pretrained,
@@ -256,31 +257,8 @@ def search(
     return run_search(options, notebook_observer(on_event))
 
 
-class PlannedSearch(NamedTuple):
-    """The options of a search, checked, and what they name; nothing is in a ledger yet.
-
-    `choice` is the strategy of a search that leaves it to naslab. `fidelity` is what is spent on a new network, `start`
-    are pretrained weights that it begins with, `prior` is what is known of networks before any training.
-    """
-
-    options: SearchOptions
-    problem: Problem
-    study: str
-    strategy: str | BaseSampler | Strategy
-    choice: StrategyChoice | None
-    rungs: Rungs | None
-    baselines: list[ListedNetwork]
-    workers: Workers
-    memory: MemoryModel | None
-    estimator: SearchEstimator | None
-    fidelity: Fidelity
-    start: SearchStart | None = None
-    prior: PlannedPrior | None = None
-
-
 def plan_search(options: SearchOptions) -> PlannedSearch:
     """Check every option of a search. Raises `NaslabError` for whatever does not fit, `SpecError` for a wrong prior."""
-    rungs = options.rungs if isinstance(options.rungs, Rungs) or options.rungs is None else Rungs(tuple(options.rungs))
     asked = None if options.estimator is None else named(options.estimator)
     is_own = asked is not None and asked.row.is_own
     brings_data = is_own or (asked is not None and asked.row.brings_data)
@@ -319,6 +297,7 @@ def plan_search(options: SearchOptions) -> PlannedSearch:
     anywhere = msgspec.structs.replace(problem, preferences=())
     drawn = make_strategy("random", anywhere, options.seed).ask(1)  # refuses limits that no network meets
     epochs = DEFAULT_EPOCHS if options.epochs is None else options.epochs
+    rungs = rungs_of(options, epochs, strategy_name(strategy))
     typical = [
         make_candidate(problem.space.decode(each.genome), 0, epochs, options.seed, "search", each.genome)
         for each in drawn
@@ -380,7 +359,7 @@ def run_search(options: SearchOptions, on_event: Observer = ignore) -> StudyView
             scored = [each.finished for each in scores_of(ledger, record.name)]
             scoring = (plan.problem, record, ledger, plan.workers, options.data_dir, on_event)
             prior = prepared_prior(plan.prior, *scoring)
-            proposing = resolve_strategy(strategy, plan.problem, options.seed)
+            proposing = resolve_strategy(strategy, plan.problem, options.seed, record.rungs)
             threads = 1 if record.deterministic else None
             if plan.workers.kind == "ledger":
                 workers: Executor = LeaseExecutor(ledger, record.name, plan.workers.num_workers)

@@ -147,6 +147,8 @@ def require_estimator_fits(name: EstimatorName, options: SearchOptions, problem:
         return
     training_only = {"rungs": options.rungs is not None, "inherit": options.inherit}
     training_only["stop_early"] = options.stop_early is not None
+    if options.pause:
+        training_only["pause"] = True
     if not name.row.any_network:
         training_only["baselines"] = bool(options.baselines)
     if not name.row.goes_on and any(training_only.values()):

@@ -174,6 +174,15 @@ class SearchOptions:
             },
         ),
     )
+    pause: bool = field(
+        default=False,
+        metadata=_told(
+            "Training",
+            "Pause trainings after every epoch; what is expected to gain most goes on, one of them or a new network. "
+            "Trains as many epochs as --trials whole trainings have. For {with_pauses}.",
+            fixed="rungs",
+        ),
+    )
     epochs: int | None = field(
         default=None, metadata=_told("Training", "Epochs of short training for each candidate.", fixed="epochs")
     )

@@ -11,7 +11,7 @@ from naslab.lab.problems import block_source, metric_source, strategy_source, ta
 from naslab.ledger.record import StudyRecord
 
 if TYPE_CHECKING:
-    from naslab.lab.search import PlannedSearch
+    from naslab.lab.planned_search import PlannedSearch
 
 
 def study_record(plan: PlannedSearch, strategy: str) -> StudyRecord:

@@ -62,7 +62,8 @@ class StudyRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A study: its problem as plain JSON values, and what drives it.
 
     `name` is the study's in its ledger. `problem` is a `Problem` by `msgspec.to_builtins`, `strategy` names what
-    proposes networks, `seed` is what all random draws follow from. `trials` is the total of networks asked for.
+    proposes networks, `seed` is what all random draws follow from. `trials` is the total of networks asked for,
+    where `rungs` pause that of the whole trainings whose epochs are shared out.
     `epochs` are those of a whole training, the last rung's where there are `rungs`. `stop_early` is the confidence with
     which hopeless trainings end before that, `None` where none does. With `inherit` candidates begin with the weights
     of the networks that they were made from, all others with those of `pretrained` where there are such. `estimator`
@@ -95,6 +96,15 @@ class StudyRecord(msgspec.Struct, frozen=True, kw_only=True):
     merged: tuple[MergedStudy, ...] = ()
     prior: str = ""
     pool: int = 0
+
+    @property
+    def num_asked(self) -> int:
+        """How many trials are asked for: networks, and with pauses the epochs of so many whole trainings.
+
+        >>> StudyRecord(name="a", problem={}, strategy="bayes", epochs=4, seed=0, trials=50).num_asked
+        50
+        """
+        return self.trials * (self.epochs if self.rungs is not None and self.rungs.pauses else 1)
 
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):

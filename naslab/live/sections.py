@@ -54,7 +54,7 @@ def study_row(line: StudyLine, watch: StudyWatch) -> dict[str, Any]:
         "strategy": watch.record.strategy,
         "budget": budget_words(watch.record),
         "done": watch.num_done,
-        "trials": watch.record.trials,
+        "trials": watch.record.num_asked,
         "rate": "" if math.isnan(found.per_hour) or not is_going else f"{found.per_hour:.3g} an hour",
         "left": left_words(found) if is_going else "",
         "failures": ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in watch.reasons.most_common()),
@@ -72,7 +72,7 @@ def now_block(watch: StudyWatch, ledger: Ledger) -> Markup:
     found = watch.pace()
     lead = element(
         "p",
-        f"{watch.driver} has {watch.num_done} of {counted(watch.record.trials, 'trial')}, "
+        f"{watch.driver} has {watch.num_done} of {counted(watch.record.num_asked, 'trial')}, "
         f"{len(running)} in flight; time left: {left_words(found)}.",
     )
     if not running:

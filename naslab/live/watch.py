@@ -115,15 +115,17 @@ class StudyWatch:
         """`running` while a process drives it; else `finished` or `stopped`."""
         if self.driver:
             return "running"
-        return "finished" if self.num_done >= self.record.trials else "stopped"
+        rungs = self.record.rungs
+        spare = 0 if rungs is None or not rungs.pauses else self.record.epochs - 1  # too few to train a network in
+        return "finished" if self.num_done + spare >= self.record.num_asked else "stopped"
 
     def pace(self) -> Pace:
         """How fast it goes and how long the rest may take."""
         rungs = self.record.rungs
-        last = self.outcomes[-60 * (1 if rungs is None else len(rungs.epochs)) :]
+        last = self.outcomes[-60 * (1 if rungs is None or rungs.pauses else len(rungs.epochs)) :]
         ended = zip(last, search_seconds(last, self.runs), strict=True)
         seconds = [moment for each, moment in ended if self._is_counted(each)]
-        return pace(seconds, max(0, self.record.trials - self.num_done))
+        return pace(seconds, max(0, self.record.num_asked - self.num_done))
 
     def poll(self) -> int:
         """Read what is new, unless that was done a moment ago; the version."""
@@ -292,9 +294,10 @@ class StudyWatch:
         self._rows = [each for each in self._rows if each[0] not in finished]
 
     def _is_counted(self, outcome: Outcome) -> bool:
-        """Whether an outcome is one of the trials asked for: with rungs those are networks, each on the first one."""
+        """Whether an outcome is one of the trials asked for: with rungs networks on the first, with pauses epochs."""
         rungs = self.record.rungs
-        return not outcome.is_infeasible and (rungs is None or rungs.rung_of(outcome.candidate.fidelity) == 0)
+        is_counted = rungs is None or rungs.pauses or rungs.rung_of(outcome.candidate.fidelity) == 0
+        return is_counted and not outcome.is_infeasible
 
     def _add(self, new: list[Outcome]) -> None:
         if not new:

@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property
+from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
 from naslab.arch.block import require
 from naslab.space import Genome
-from naslab.strategies.acquisition import (
-    FreeBoxes,
-    Improvement,
-    expected_approach,
-    expected_gain_along,
-    expected_gain_of_boxes,
-    expected_hypervolume_improvement,
-    expected_improvement,
-    free_boxes,
-)
 from naslab.strategies.candidates import Candidates, Catalogue
 from naslab.strategies.domain import Domain
 from naslab.strategies.first_networks import is_by_chance, promising
+from naslab.strategies.gains import Gains
 from naslab.strategies.outcome_history import OutcomeHistory
 from naslab.strategies.random_search import samples
 from naslab.strategies.strategy import Proposal
@@ -35,9 +25,6 @@ START_DRAWS = 32
 BEAM = 4
 BEAM_ROUNDS = 3
 MUTANTS_EACH = 5
-DRAWS = 32
-DIRECTIONS, SCREENING_DIRECTIONS, SCREENED = 256, 64, 512
-GAINS_AT_ONCE = 256
 DRAFTS = 64
 
 
@@ -51,8 +38,8 @@ class Worth(NamedTuple):
 class Bayes:
     """`num_starts` networks spread over the space of `domain`, then always the one of the largest expected gain.
 
-    Where the domain has a prior, most of the first networks are those that it promises most of, and its scores are
-    inputs of the model as far as they make the outcomes more likely.
+    Where the domain has a prior, two of three of the first networks are those that it promises most of, and its scores
+    are inputs of the model as far as they make the outcomes more likely.
 
     Raises `SpecError` where `num_starts` is below 2.
 
@@ -77,20 +64,25 @@ class Bayes:
         losses = history.told.columns(len(history.told)).losses
         num_measured = len(losses) - int(np.isnan(losses[:, 0]).sum())
         if history.num_searched < self._num_starts or num_measured < 2:
-            yield from self._first(history, rng)
+            yield from self.first(history, rng)
         for worth in self._by_gain(history, rng):
             yield Proposal(worth.genome, {"operator": "expected_gain"})
 
-    def _first(self, history: OutcomeHistory, rng: np.random.Generator) -> Iterator[Proposal]:
-        """What a prior promises, but for a few by chance; without one networks spread over the space."""
-        catalogue = self._known_catalogue() if self._domain.prior is not None else None
+    def first(self, history: OutcomeHistory, rng: np.random.Generator) -> Iterator[Proposal]:
+        """What a prior promises, two times of three, else networks spread over the space."""
+        catalogue = self.catalogue() if self._domain.prior is not None else None
         if catalogue is not None and catalogue.standing.genomes and not is_by_chance(history.num_searched):
-            with self._threads.limit(limits=1):
+            with self.one_thread():
                 found = list(promising(catalogue, history, rng))
             yield from (Proposal(genome, {"operator": "prior"}) for genome in found)
         yield from self._spread(history, rng)
 
-    def _known_catalogue(self) -> Catalogue:
+    def one_thread(self) -> AbstractContextManager[object]:
+        """Within it algebra takes one core: the workers have the others, and small matrices gain nothing from more."""
+        limited: AbstractContextManager[object] = self._threads.limit(limits=1)
+        return limited
+
+    def catalogue(self) -> Catalogue:
         """The catalogue by the domain's prior as it is now; what was learned by another one is forgotten."""
         if self._catalogue is None or self._catalogue.prior is not self._domain.prior:
             self._catalogue, self._model = Catalogue(self._domain), None
@@ -109,16 +101,16 @@ class Bayes:
         yield from samples(space, rng)
 
     def _by_gain(self, history: OutcomeHistory, rng: np.random.Generator) -> list[Worth]:
-        catalogue = self._known_catalogue()
+        catalogue = self.catalogue()
         if not catalogue.standing.genomes:
             return []
-        with self._threads.limit(limits=1):  # the workers have the cores, and small matrices gain nothing from more
+        with self.one_thread():
             return self._best_found(history, catalogue, rng)
 
     def _best_found(self, history: OutcomeHistory, catalogue: Catalogue, rng: np.random.Generator) -> list[Worth]:
         model = self._model = self._model or SurrogateModel(catalogue, self._domain.reference, self._domain.preferred)
         model.learn(history.told)
-        seconds = _seconds_of(history, catalogue) if self._is_per_second else None
+        seconds = seconds_of(history, catalogue) if self._is_per_second else None
         look = _Look(Surrogate(model, history, catalogue), history, rng, seconds)
         found = look.worth_of_standing(catalogue.standing)
         if not catalogue.is_complete:
@@ -136,7 +128,7 @@ class Bayes:
         return found
 
 
-def _seconds_of(history: OutcomeHistory, catalogue: Catalogue) -> TrainingSeconds:
+def seconds_of(history: OutcomeHistory, catalogue: Catalogue) -> TrainingSeconds:
     """What the trainings told say of how long others take, by those at the lowest fidelity, as new ones begin there.
 
     Failed ones are left out: they ended when they did.
@@ -158,11 +150,9 @@ class _Look:
         seconds: TrainingSeconds | None = None,
     ) -> None:
         self.surrogate = surrogate
+        self._gains = Gains(surrogate, rng)
         self._seconds = seconds
         self._seen = history.seen
-        directions = np.abs(rng.standard_normal((DIRECTIONS, history.num_objectives)))
-        self._directions = directions / np.linalg.norm(directions, axis=1, keepdims=True)
-        self._draws = rng.standard_normal((DRAWS, history.num_objectives))
 
     def worth(self, candidates: Candidates) -> list[Worth]:
         """The best candidates among those never proposed, best first."""
@@ -173,56 +163,9 @@ class _Look:
         return self._ranked(standing, self.surrogate.predict_standing(standing))
 
     def _ranked(self, candidates: Candidates, prediction: LossPrediction) -> list[Worth]:
-        gains = self._gains(prediction)
+        gains = self._gains.of(prediction)
         if self._seconds is not None:
             gains = gains / self._seconds.of(candidates.features)
         gains = np.where(candidates.is_unseen(self._seen), gains, -np.inf)
         order = np.argsort(-gains, kind="stable")[:DRAFTS]
         return [Worth(float(gains[row]), candidates.genomes[row]) for row in order if gains[row] > -np.inf]
-
-    def _gains(self, prediction: LossPrediction) -> NDArray[np.float64]:
-        achieved, preferred = self.surrogate.achieved, self.surrogate.preferred
-        if preferred is not None and not self.surrogate.is_within:
-            return expected_approach(*prediction, achieved, preferred, self._draws, self.surrogate.back)
-        if achieved.shape[1] == 1:
-            best = float(self.surrogate.warped.min())
-            return expected_improvement(prediction.mean[:, 0], prediction.deviation[:, 0], best)
-        if achieved.shape[1] == 2:
-            reference = self.surrogate.reference()
-            return expected_hypervolume_improvement(*prediction, achieved, reference, self._improvements)
-        if achieved.shape[1] == 3:
-            return self._gains_of_three(prediction)
-        return self._gains_of_many(prediction)
-
-    def _gains_of_many(self, prediction: LossPrediction) -> NDArray[np.float64]:
-        """By directions; of more candidates than `SCREENED` the best where all are better than expected."""
-        mean, deviation = prediction
-        achieved, reference, back = self.surrogate.achieved, self.surrogate.reference(), self.surrogate.back
-        gains, rows = np.zeros(len(mean)), np.arange(len(mean))
-        if len(mean) > SCREENED:
-            few, none = self._directions[:SCREENING_DIRECTIONS], np.zeros((1, mean.shape[1]))
-            hoped = expected_gain_along(mean - deviation, none, achieved, reference, few, none, back)
-            rows = np.argsort(-hoped, kind="stable")[:SCREENED]
-        gains[rows] = expected_gain_along(
-            mean[rows], deviation[rows], achieved, reference, self._directions, self._draws, back
-        )
-        return gains
-
-    @property
-    def _improvements(self) -> list[Improvement]:
-        return [warp.improvement for warp in self.surrogate.warps]
-
-    @cached_property
-    def _free(self) -> FreeBoxes:
-        return free_boxes(self.surrogate.achieved, self.surrogate.reference())
-
-    def _gains_of_three(self, prediction: LossPrediction) -> NDArray[np.float64]:
-        """In parts: what is worked out for all candidates and boxes at once is too large for the caches."""
-        return np.concatenate(
-            [
-                expected_gain_of_boxes(
-                    prediction.mean[part], prediction.deviation[part], self._free, self._improvements
-                )
-                for part in np.array_split(np.arange(len(prediction.mean)), 1 + len(prediction.mean) // GAINS_AT_ONCE)
-            ]
-        )

@@ -43,6 +43,13 @@ class Candidates:
         self.known_losses = known
         self.features = features
 
+    def part(self, rows: NDArray[np.intp]) -> Candidates:
+        """Those of some `rows`, shape (part,)."""
+        ids = list(self._row_of)
+        genomes = [self.genomes[row] for row in rows]
+        known, features = self.known_losses[rows], self.features[rows]
+        return Candidates(genomes, [ids[row] for row in rows], self.inputs[rows], known, features)
+
     def is_unseen(self, seen: Collection[str]) -> NDArray[np.bool_]:
         """Which networks are not among the ids `seen`: bool of shape (networks,)."""
         unseen = np.ones(len(self.genomes), dtype=bool)
@@ -99,6 +106,11 @@ class Catalogue:
         """The features of the networks of `genomes`, as `Network` has them: shape (genomes, features)."""
         rows = [self._domain.examine(each).features for each in genomes]
         return np.array(rows).reshape(len(rows), -1 if rows else 0)
+
+    def known_losses_of(self, genomes: Iterable[Genome]) -> NDArray[np.float64]:
+        """The losses of `genomes` known before training, NaN for what is to be measured: (genomes, objectives)."""
+        rows = [[np.nan if loss is None else loss for loss in self._domain.examine(each).losses] for each in genomes]
+        return np.array(rows, dtype=np.float64).reshape(len(rows), self._domain.num_objectives)
 
     def _standing_genomes(self) -> Iterable[Genome]:
         if self.is_complete:

@@ -125,6 +125,11 @@ class ComposedStrategy:
         self._domain = domain
         self._search = Search(domain, proposer, seed, compares)
 
+    @property
+    def history(self) -> OutcomeHistory:
+        """What it was told and what is in flight, to be read only."""
+        return self._search.history
+
     def ask(self, count: int) -> list[Proposal]:
         """Up to `count` proposals (see `Strategy.ask`); `LimitError` where no network meets the limits."""
         return self._search.ask(count)

@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeAlias
 from naslab.errors import SpecError, UnknownNameError
 from naslab.strategies.composed import ComposedStrategy, Proposer, Search
 from naslab.strategies.domain import ArchDomain, Domain
+from naslab.strategies.pausing_strategy import PausingSearch
 from naslab.strategies.strategy import Strategy
 from naslab.study.problem import Problem
 
@@ -27,6 +28,9 @@ ACROSS_FIDELITIES = ("bayes", *PER_SECOND)
 WITH_PRIOR = ("bayes", *PER_SECOND)
 """The strategies that learn from scores of cheap estimators; others do not see them."""
 
+
+WITH_PAUSES = ("bayes", *PER_SECOND)
+"""The strategies that can decide after every epoch which training goes on."""
 
 BY_COMPARING = ("evolution", "local", "nsga2", "nsga3", "reinforce")
 """The strategies that learn from outcomes by comparing their losses, in which a preference is told by the losses."""
@@ -77,6 +81,28 @@ def make_strategy(name: str, problem: Problem, seed: int = 0) -> Strategy:
     domain = ArchDomain(problem, reads_seconds=name in PER_SECOND)
     proposer = make_proposer(name, domain, seed)
     return ComposedStrategy(domain, proposer, seed, name in ACROSS_FIDELITIES, name in BY_COMPARING)
+
+
+def make_pausing_strategy(name: str, problem: Problem, seed: int, epochs: int) -> PausingSearch:
+    """The strategy `name` on `problem`, deciding after each of `epochs` epochs which training goes on.
+
+    `seed` is that of `make_strategy`. Raises `SpecError` for strategies that cannot.
+
+    >>> from naslab.space import load_space
+    >>> from naslab.study.problem import DataChoice, Objective
+    >>> from naslab.study.recipe import Recipe
+    >>> problem = Problem(load_space("nas_bench_macro"), (Objective.named("accuracy"),), DataChoice("digits"), Recipe())
+    >>> strategy = make_pausing_strategy("bayes", problem, seed=0, epochs=12)
+    >>> print(strategy.next_paused([], may_begin=True))  # nothing is paused: ask for a new network
+    None
+    """
+    if name not in WITH_PAUSES:
+        raise SpecError("pause", f"is for --strategy {', '.join(WITH_PAUSES)}, got '{name}'")
+    from naslab.strategies.pausing import Pausing
+
+    domain = ArchDomain(problem, reads_seconds=name in PER_SECOND)
+    pausing = Pausing(domain, epochs, seed, is_per_second=name in PER_SECOND)
+    return PausingSearch(ComposedStrategy(domain, pausing, seed, learns_across_fidelities=True), pausing)
 
 
 def make_search(name: str, domain: Domain, seed: int = 0) -> Search:

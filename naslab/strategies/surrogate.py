@@ -124,6 +124,19 @@ def told_losses(told: ToldColumns, worthless: Vector | None = None) -> Matrix:
     return losses if worthless is None or losses.shape[1] == 1 else np.fmin(losses, worthless)
 
 
+def reference_beyond(front: Matrix, known: Vector | None, preferred: Vector | None) -> Vector:
+    """The losses from which on a network is worthless, from a `front` of shape (points, objectives): (objectives,).
+
+    Those `preferred`, else those `known`, each of shape (objectives,) and NaN where there are none; else a tenth of the
+    front's range (at least 0.1) beyond its worst end.
+    """
+    worst = front.max(axis=0)
+    learned = worst + REFERENCE_MARGIN * np.maximum(worst - front.min(axis=0), 1.0)
+    if known is not None:
+        learned = np.where(np.isnan(known), learned, known)
+    return np.asarray(learned if preferred is None else np.fmin(learned, preferred))
+
+
 def level(effort: float) -> float:
     """An effort, in any unit above 0, as an input of a model: its logarithm to base 10."""
     return math.log10(effort)
@@ -343,13 +356,8 @@ class Surrogate:
         Those that are preferred; of other objectives a tenth of the front's range (at least 0.1) beyond its worst end
         where the domain does not know them.
         """
-        front = self.achieved[is_non_dominated(self.achieved)]
-        worst = front.max(axis=0)
-        learned = worst + REFERENCE_MARGIN * np.maximum(worst - front.min(axis=0), 1.0)
-        if self._worthless is not None:
-            known = self.scaled(self._worthless)
-            learned = np.where(np.isnan(known), learned, known)
-        return np.asarray(learned if self.preferred is None else np.fmin(learned, self.preferred))
+        known = None if self._worthless is None else self.scaled(self._worthless)
+        return reference_beyond(self.achieved[is_non_dominated(self.achieved)], known, self.preferred)
 
     @property
     def is_within(self) -> bool:

@@ -182,6 +182,7 @@ REFUSED: list[tuple[str, dict[str, Any], type[NaslabError], str]] = [
     ("naswot", {"rungs": (1, 2)}, StudyError, "trains nothing: leave rungs, inherit and stop_early out"),
     ("ensemble", {"inherit": True}, StudyError, "trains nothing: leave rungs, inherit and stop_early out"),
     ("short", {"rungs": (1, 2)}, StudyError, "trains in its own way: leave rungs, inherit and stop_early out"),
+    ("naswot", {"pause": True}, StudyError, "trains nothing: leave rungs, inherit, stop_early and pause out"),
     ("short:epochs=2", {"epochs": 4}, StudyError, "trains networks for 2 epochs: leave epochs out"),
     ("table:path={folder}/known.csv", {"baselines": ["resnet20_cifar"]}, StudyError, "and baselines out"),
     ("table:path={folder}/known.csv,key=no", {}, DataError, "has no column"),

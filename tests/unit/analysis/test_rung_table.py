@@ -104,3 +104,11 @@ def test_the_section_shows_every_rung_and_every_pair() -> None:
     assert list(figure.layout.xaxis.tickvals) == [1, 3, 9]
     assert rungs_section(None) is None
     assert "rungs-figure" not in (rungs_section(rung_table(promoting()[:24], RUNGS)) or section).body
+
+
+def test_with_pauses_each_rung_is_compared_with_the_last_alone() -> None:
+    found = rung_table([], Rungs.every_epoch(4))
+    assert [(each.low_epochs, each.high_epochs) for each in found.agreements] == [(1, 4), (2, 4), (3, 4)]
+    section = rungs_section(found)
+    assert section is not None
+    assert found.keep is None

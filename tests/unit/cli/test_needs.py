@@ -43,7 +43,7 @@ INSTEAD |= {
 }
 """The same for some options of a command that have an effect beside that."""
 BESIDE = {
-    **dict.fromkeys(("rungs", "stop_early", "inherit", "recipe"), ("--estimator", "naswot")),
+    **dict.fromkeys(("rungs", "pause", "stop_early", "inherit", "recipe"), ("--estimator", "naswot")),
     "epochs": ("--rungs", "1,3"),
     "pretrained": ("--estimator", "naswot"),
 }

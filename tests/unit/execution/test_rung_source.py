@@ -2,60 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
-
 import pytest
-from tiny_search import Counting, Halt, Instant, numbered_problem
+from tiny_search import Counting, Halt, Instant, Memory, checkpoint_of, numbered_problem
 
 from naslab.execution.events import Ended, Event, TrialFinished, ignore
 from naslab.execution.search import run_candidates
 from naslab.execution.search_source import RungSource
 from naslab.execution.source import StrategySource
-from naslab.ledger.running import Epoch
 from naslab.study.outcome import Candidate, Estimate, Failure, Outcome
 from naslab.study.rungs import Rungs
 
 RUNGS = Rungs((1, 3, 9))
-
-
-class Memory:
-    """A ledger without a disk; the real one under rungs is in the fault tests."""
-
-    def __init__(self) -> None:
-        self._started: dict[int, Candidate] = {}
-        self._finished: list[Outcome] = []
-
-    def claim(self, study: str) -> AbstractContextManager[None]:
-        return nullcontext()
-
-    def start(self, study: str, candidates: Sequence[Candidate]) -> None:
-        assert not {each.trial for each in candidates} & self._started.keys()
-        self._started |= {each.trial: each for each in candidates}
-
-    def start_again(self, study: str, trials: Sequence[int]) -> None:
-        assert set(trials) <= self._started.keys()
-
-    def add_epochs(self, study: str, epochs: Sequence[Epoch]) -> None:
-        assert {each.trial for each in epochs} <= self._started.keys()
-
-    def num_outcomes(self, study: str) -> int:
-        return len(self._finished)
-
-    def finish(self, study: str, outcome: Outcome) -> None:
-        self._finished.append(outcome)
-
-    def outcomes(self, study: str, role: str | None = None) -> list[Outcome]:
-        return list(self._finished)
-
-    def in_flight(self, study: str) -> list[Candidate]:
-        done = {each.candidate.trial for each in self._finished}
-        return [each for trial, each in sorted(self._started.items()) if trial not in done]
-
-
-def checkpoint_of(candidate: Candidate) -> str:
-    return hashlib.sha256(str(candidate.trial).encode()).hexdigest()
 
 
 def answer(candidate: Candidate) -> Estimate:

@@ -37,7 +37,7 @@ def test_every_argument_reaches_the_options(monkeypatch: pytest.MonkeyPatch) -> 
     taken: list[SearchOptions] = []
     monkeypatch.setattr(lab, "run_search", lambda options, on_event: taken.append(options))
     given: dict[str, Any] = {"max_images": 50, "trials": 7, "epochs": 3, "workers": 2, "seed": 5, "inherit": True}
-    given["least_match"] = 0.5
+    given |= {"least_match": 0.5, "pause": True}
     given["deterministic"] = True
     given |= {"hours": 2.0, "pool": 9}
     given |= {

@@ -35,3 +35,13 @@ def test_a_share_that_is_none_is_refused(keep: str) -> None:
 
 def test_shares_are_fractions_or_numbers() -> None:
     assert Rungs.parse("1,4", "0.25") == Rungs.parse("1,4", "1/4") == Rungs((1, 4), 0.25)
+
+
+def test_pauses_are_rungs_after_every_epoch() -> None:
+    pauses = Rungs.every_epoch(4)
+    assert (pauses.epochs, pauses.pauses, Rungs((1, 3)).pauses) == ((1, 2, 3, 4), True, False)
+    assert str(pauses) == "each paused after every one of 4 epochs"
+    with pytest.raises(SpecError, match="must be every epoch, as 1,2,3, where no share is kept, got 1, 3"):
+        Rungs((1, 3), None)
+    with pytest.raises(SpecError, match="pause: needs trainings of 2 epochs and more to pause between, got 1"):
+        Rungs.every_epoch(1)

@@ -1,0 +1,106 @@
+"""`pause`: a study of real trainings that goes on as it would have, what it says of itself, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from in_process import workers_in_process
+from tiny_space import SPACE
+
+import naslab
+from naslab.analysis.facts import budget_words
+from naslab.analysis.pauses import PauseCounts, pause_counts
+from naslab.analysis.study import StudyView
+from naslab.errors import NaslabError
+from naslab.figures.report import write_report
+from naslab.ledger.ledger import Ledger
+from naslab.live.watch import StudyWatch
+from naslab.study.rungs import Rungs
+
+
+@pytest.fixture(scope="module")
+def space(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("spaces") / "tiny.yaml"
+    path.write_text(SPACE, encoding="utf-8")
+    return path
+
+
+@pytest.fixture(autouse=True)
+def in_process() -> Iterator[None]:
+    with workers_in_process():
+        yield
+
+
+def search(space: Path, ledger: Path, **options: Any) -> StudyView:
+    given: dict[str, Any] = {"dataset": "digits", "max_images": 100, "strategy": "bayes", "trials": 4, "epochs": 2}
+    given |= {"workers": 1, "pause": True, "study": "paused", "ledger": ledger}
+    return naslab.search(space, **given | options)
+
+
+def test_a_study_of_pauses(space: Path, tmp_path: Path) -> None:
+    """It goes on as one that was not stopped, and says everywhere what was spent of what."""
+    whole = search(space, tmp_path / "whole.db")
+    search(space, tmp_path / "halves.db", trials=3)
+    halves = search(space, tmp_path / "halves.db")
+    done = [
+        {(each.candidate.arch_id, each.candidate.fidelity): each.value("accuracy") for each in view.outcomes}
+        for view in (whole, halves)
+    ]
+    assert all(7 <= len(each) <= 8 for each in done)
+    shared = done[0].keys() & done[1].keys()
+    assert shared
+    assert {key: done[0][key] for key in shared} == {key: done[1][key] for key in shared}
+    ends = {each.candidate.arch_id for each in whole.outcomes if each.candidate.fidelity.epochs == 2}
+    assert {point.arch_id for point in naslab.pareto_front(whole).front} <= ends
+    assert (whole.record.rungs, whole.record.epochs, whole.record.num_asked) == (Rungs.every_epoch(2), 2, 8)
+    assert budget_words(whole.record) == "the epochs of 4 trainings of 2 epochs, shared out after each"
+    counts = pause_counts(whole.outcomes, 2)
+    assert counts.num_whole == counts.num_continued == len(ends)
+    assert counts.num_epochs == counts.num_begun + counts.num_continued == len(whole.outcomes)
+    page = tmp_path / "report.html"
+    write_report(whole, page, ledger=str(tmp_path / "whole.db"))
+    text = page.read_text(encoding="utf-8")
+    assert counts.words in text
+    assert "After every epoch what is expected to gain most goes on" in text
+    with Ledger.open(tmp_path / "whole.db") as ledger:
+        watch = StudyWatch(ledger, 1)
+        watch.poll()
+        assert (watch.num_done, watch.state) == (len(whole.outcomes), "finished")
+
+
+def test_failures_took_an_epoch_and_are_not_ahead() -> None:
+    assert pause_counts([], 3) == PauseCounts(0, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"rungs": (1, 2)}, "pause: decides after each epoch which training goes on: leave rungs out"),
+        ({"stop_early": 0.95}, "pause: decides after each epoch which training goes on: leave stop_early out"),
+        ({"strategy": "evolution"}, "pause: is for --strategy bayes, bayes_per_second, got 'evolution'"),
+        ({"epochs": 1}, "pause: needs trainings of 2 epochs and more to pause between, got 1"),
+        ({"estimator": "naswot", "epochs": None}, "trains nothing: leave rungs, inherit, stop_early and pause out"),
+    ],
+)
+def test_what_pauses_exclude_is_refused_before_there_is_a_study(
+    space: Path, tmp_path: Path, options: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(NaslabError) as error:
+        search(space, tmp_path / "studies.db", **options)
+    assert words in str(error.value)
+    assert not (tmp_path / "studies.db").exists()
+
+
+def test_a_study_is_not_gone_on_with_without_its_pauses(space: Path, tmp_path: Path) -> None:
+    search(space, tmp_path / "studies.db", trials=1)
+    with pytest.raises(NaslabError, match="was made with another rungs"):
+        search(space, tmp_path / "studies.db", trials=1, pause=False)
+
+
+def test_a_prior_is_scored_beside_pauses(space: Path, tmp_path: Path) -> None:
+    view = search(space, tmp_path / "studies.db", trials=2, prior="naswot", pool=6)
+    assert 3 <= len(view.outcomes) <= 4
+    assert len({each.arch_id for each in view.scores}) == 6
