@@ -81,7 +81,7 @@ def score_all(keys: Sequence[str], probe: Probe, seed: int, path: Path, until: f
 def rows_of(scores: dict[str, Scored], keys: Sequence[str], ensemble: RankEnsemble) -> list[str]:
     """The lines of the table: each of `keys` with its score and its vote, empty where it has none."""
     measured = {key: members_of(key, each.score, ensemble) for key, each in scores.items()}
-    drawn = [merged_key(nas_bench_macro_key(each.genome)) for each in drawn_by(ensemble)]
+    drawn = [key_of(each) for each in drawn_by(ensemble)]
     reference = {name: tuple(sorted(measured[key][name] for key in drawn)) for name in ensemble.proxies}
     lines = ["key,naswot,ensemble"]
     for key in keys:
@@ -94,6 +94,11 @@ def members_of(key: str, score: float, ensemble: RankEnsemble) -> dict[str, floa
     """The scores of the network of `key` by the members of the ensemble, where that by `MEASURED` is `score`."""
     arch = ensemble.space.decode(nas_bench_macro_genome(key))
     return {name: score if name == MEASURED else described(name, arch) for name in ensemble.proxies}
+
+
+def key_of(candidate: Candidate) -> str:
+    """The key that the table has for the network of a candidate."""
+    return merged_key(nas_bench_macro_key(candidate.genome))
 
 
 def drawn_by(ensemble: RankEnsemble) -> list[Candidate]:
@@ -112,7 +117,7 @@ def main() -> None:
     probe = Probe(data=DataChoice(name="cifar10"), data_dir=os.environ["NASLAB_DATA"])
     ensemble = RankEnsemble(space=load_space("nas_bench_macro"), probe=probe, seed=given.seed)
     keys = sorted({merged_key("".join(digits)) for digits in product("012", repeat=8)})
-    first = list(dict.fromkeys(merged_key(nas_bench_macro_key(each.genome)) for each in drawn_by(ensemble)))
+    first = list(dict.fromkeys(key_of(each) for each in drawn_by(ensemble)))
     others = sorted(set(keys) - set(first))
     np.random.default_rng(given.seed).shuffle(others)
     path = given.out / "parts" / f"{MEASURED}.csv"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from naslab.analysis.front import losses_of
 from naslab.analysis.reference import ReferencePoint
@@ -181,19 +183,20 @@ def search_seconds(ordered: Sequence[Outcome], runs: Sequence[RunRecord]) -> tup
     return seconds_until([each.finished for each in ordered], runs, first)
 
 
-def seconds_until(ends: Sequence[float], runs: Sequence[RunRecord], first: float) -> tuple[float, ...]:
+def seconds_until(
+    ends: Sequence[float] | NDArray[np.float64], runs: Sequence[RunRecord], first: float
+) -> tuple[float, ...]:
     """`search_seconds` of outcomes that finished at `ends`, in order, the `first` of which began then."""
     starts = sorted({run.started for run in runs if run.started <= ends[-1]})
     if not starts or starts[0] > ends[0]:
         starts = [first, *starts]
-    seconds: list[float] = []
-    spent, run = 0.0, 0
-    for end in ends:
-        while run + 1 < len(starts) and starts[run + 1] <= end:
-            spent = seconds[-1] if seconds else 0.0
-            run += 1
-        seconds.append(spent + max(0.0, end - starts[run]))
-    return tuple(seconds)
+    found = np.array(ends, dtype=np.float64)
+    run = np.maximum(np.searchsorted(starts, found, side="right") - 1, 0)
+    found = np.maximum(found - np.array(starts)[run], 0.0)
+    edges = [*(np.flatnonzero(np.diff(run)) + 1).tolist(), len(found)]
+    for begin, end in pairwise(edges):  # the outcomes of a later run: what was spent before it is added
+        found[begin:end] += found[begin - 1]
+    return tuple(found.tolist())
 
 
 def _is_covered(loss: np.ndarray[Any, np.dtype[np.float64]], kept: np.ndarray[Any, np.dtype[np.float64]]) -> bool:

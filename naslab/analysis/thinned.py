@@ -38,12 +38,14 @@ Losses = NDArray[np.float64]
 Places = NDArray[np.intp]
 
 
-def read_thinned(ledger: Ledger, name: str, objectives: Sequence[Objective] | None = None) -> StudyView:
+def read_thinned(
+    ledger: Ledger, name: str, objectives: Sequence[Objective] | None = None, sample: int | None = None
+) -> StudyView:
     """The study `name` of `ledger` as `read_study` gives it; where it has more than 8,000 outcomes, in part.
 
-    The part is exact for the front in `objectives`, by default the study's own; its `whole` counts the rest. A study
-    with objectives that a description tells beyond cost, or with limits on what is measured, is read whole. Raises as
-    `read_study`.
+    The part is exact for the front in `objectives`, by default the study's own; its `whole` counts the rest, of which
+    it has a `sample`, by default of 4,000. A study with objectives that a description tells beyond cost, or with limits
+    on what is measured, is read whole. Raises as `read_study`.
     """
     if ledger.num_outcomes(name) <= MOST_READ:
         return read_study(ledger, name)
@@ -55,14 +57,15 @@ def read_thinned(ledger: Ledger, name: str, objectives: Sequence[Objective] | No
     score = score_goal(record)
     asked = (*goals, score) if has_columns(score.metric, is_described(score.metric)) else goals
     numbers = read_numbers(ledger, name, list(dict.fromkeys(each.metric for each in asked)))
-    chosen = {*numbers.trial[_needed(numbers, goals, asked)].tolist(), *_first_failures(ledger, name)}
+    chosen = {
+        *numbers.trial[_needed(numbers, goals, asked, SAMPLE if sample is None else sample)].tolist(),
+        *_first_failures(ledger, name),
+    }
     found = read_outcomes(ledger, study_id_of(ledger, name), sorted(chosen))
     read = tuple(sorted(found.values(), key=lambda each: (each.finished, each.candidate.trial)))
     runs = tuple(ledger.runs(name))
     places = np.searchsorted(numbers.ends, [each.finished for each in read]).tolist()
-    seconds = seconds_until(
-        numbers.ends.tolist(), runs, min(each.finished - each.estimate.wall_seconds for each in read)
-    )
+    seconds = seconds_until(numbers.ends, runs, min(each.finished - each.estimate.wall_seconds for each in read))
     counts, measured = count_searched(ledger, name), _measured(numbers, goals)
     num_compared = int(_compared(numbers, goals).sum())
     return StudyView(
@@ -77,8 +80,8 @@ def read_thinned(ledger: Ledger, name: str, objectives: Sequence[Objective] | No
             num_outcomes=counts.finished,
             failed=counts.failed,
             num_compared=num_compared,
-            num_networks=len(np.unique(numbers.network)),
-            num_lower=len(np.unique(numbers.network[measured])) - num_compared,
+            num_networks=_num_distinct(numbers.network),
+            num_lower=_num_distinct(numbers.network[measured]) - num_compared,
             num_unmeasured=int((~measured).sum()),
             places=tuple(place + 1 for place in places),
             search_seconds=tuple(seconds[place] for place in places),
@@ -110,9 +113,9 @@ def leading(outcomes: Sequence[Outcome], objectives: Sequence[Objective]) -> lis
     return list(finished.where(kept))
 
 
-def _needed(numbers: NumberTable, goals: Sequence[Objective], asked: Sequence[Objective]) -> Places:
-    """The places of the outcomes that front, progress and corners are made of, and of a sample of the others."""
-    parts: list[Places] = [np.linspace(0, len(numbers.trial) - 1, min(SAMPLE, len(numbers.trial))).astype(np.intp)]
+def _needed(numbers: NumberTable, goals: Sequence[Objective], asked: Sequence[Objective], sample: int) -> Places:
+    """The places of the outcomes that front, progress and corners are made of, and of a `sample` of the others."""
+    parts: list[Places] = [np.linspace(0, len(numbers.trial) - 1, min(sample, len(numbers.trial))).astype(np.intp)]
     for goal in asked:
         values = numbers.values[goal.metric]
         if np.isfinite(values).any():
@@ -141,6 +144,8 @@ def growth(losses: Losses) -> Places:
     >>> growth(np.array([[2.0, 2.0], [3.0, 2.0], [1.0, 3.0], [1.0, 1.0]])).tolist()
     [0, 2, 3]
     """
+    if losses.shape[1] <= 2:
+        return np.flatnonzero(is_non_dominated(np.column_stack((np.arange(len(losses)), losses))))
     found: list[int] = []
     front = np.empty((0, losses.shape[1]))
     for first in range(0, len(losses), AT_ONCE):
@@ -165,8 +170,13 @@ def _measured(numbers: NumberTable, goals: Sequence[Objective]) -> NDArray[np.bo
 
 def _highest(numbers: NumberTable, among: NDArray[np.bool_]) -> int:
     """The place of the highest fidelity among some outcomes; -1 without any."""
-    there = np.unique(numbers.fidelity[among]).tolist()
+    there = np.flatnonzero(np.bincount(numbers.fidelity[among])).tolist()
     return max(there, key=lambda place: _fidelity(numbers.fidelities[place]), default=-1)
+
+
+def _num_distinct(numbers: NDArray[np.int64]) -> int:
+    """How many different numbers there are: sorted, as `np.unique` takes several times as long for a million."""
+    return int(np.count_nonzero(np.diff(np.sort(numbers)))) + min(1, len(numbers))
 
 
 def _fidelity(stored: str) -> Fidelity:

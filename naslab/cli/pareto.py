@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 
 KNOWN = ", ".join(row.name for row in OWN_METRICS)
+FEW_SAMPLED = 400
+"""Trials of very many that are read beside the front where no picture shows them: they tell what was measured later."""
 
 
 def pareto(
@@ -58,7 +60,7 @@ def pareto(
     from naslab.analysis.trials import later_metrics
     from naslab.lab.reading import front_figure, open_study, pareto_front, second_objective
 
-    view = open_study(study, ledger) if json or limit or x or y else _in_part(study, ledger)
+    view = open_study(study, ledger) if json or limit or x or y else _in_part(study, ledger, out is not None)
     up = y or score_of(view.record)
     across = x or second_objective(view.problem, up)
     own = [goal.metric for goal in view.problem.objectives]
@@ -83,15 +85,15 @@ def pareto(
         print_front(table, f"Pareto front of {study}: {' against '.join(named)}", later_metrics(view.outcomes), advice)
 
 
-def _in_part(study: str, ledger: str) -> StudyView:
-    """The study, of very many trials those that the front of its own objectives needs, and a sample."""
+def _in_part(study: str, ledger: str, has_picture: bool) -> StudyView:
+    """The study, of very many trials those that the front of its own objectives needs, and a sample, for a picture."""
     from naslab.analysis.ranking import score_of
     from naslab.analysis.study import read_study
     from naslab.analysis.thinned import read_thinned
     from naslab.ledger.ledger import Ledger
 
     with Ledger.open(ledger, create=False) as opened:
-        view = read_thinned(opened, study)
+        view = read_thinned(opened, study, sample=None if has_picture else FEW_SAMPLED)
         is_own = score_of(view.record) in (goal.metric for goal in view.problem.objectives)
         return view if is_own or view.whole is None else read_study(opened, study)
 

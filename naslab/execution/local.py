@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -136,6 +137,7 @@ class ProcessHost:
 
     channel: Connection[Any, Any]
     is_open: bool
+    _news: select.poll
 
     def __init__(self, placement: Placement, estimator: bytes, lifeline: Lifeline) -> None:
         self.name = placement.name
@@ -149,6 +151,8 @@ class ProcessHost:
     def start(self) -> None:
         ours, theirs = socket.socketpair()
         self.channel = Connection(ours.detach())
+        self._news = select.poll()  # one for all looks: `Connection.poll` makes a new one at each
+        self._news.register(self.channel, select.POLLIN)
         self.is_open = True
         # Not the driver's stderr: a worker's prints would tear a live display. They are shown if it dies.
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
@@ -173,7 +177,7 @@ class ProcessHost:
 
     def messages(self) -> Iterator[Message]:
         try:
-            while self.is_open and self.channel.poll():
+            while self.is_open and self._news.poll(0):
                 yield self.channel.recv()
         except (EOFError, OSError):
             self._hang_up()

@@ -7,12 +7,15 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import psycopg
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from naslab.errors import LedgerError
 from naslab.ledger.location import Location
+
+if TYPE_CHECKING:
+    import psycopg
 
 _LITTLE_ROOM = 256 * 1024
 """Below this many free bytes a failed write is taken for a full disk: SQLite's log grows by a few pages at a time."""
@@ -39,8 +42,11 @@ def explained(location: Location) -> Iterator[None]:
         cause = error.orig if isinstance(error, DBAPIError) else error
         if isinstance(cause, sqlite3.Error) and location.path is not None:
             raise LedgerError(_about_file(location.path, cause)) from error
-        if isinstance(cause, psycopg.Error):
-            raise LedgerError(_about_server(location, cause)) from error
+        if location.path is None:
+            import psycopg
+
+            if isinstance(cause, psycopg.Error):
+                raise LedgerError(_about_server(location, cause)) from error
         raise
 
 
@@ -72,12 +78,15 @@ def _is_write(code: int) -> bool:
 
 
 def _about_server(location: Location, error: psycopg.Error) -> str:
+    from psycopg import OperationalError
+    from psycopg.errors import DiskFull, InsufficientPrivilege
+
     # The message is the server's or libpq's own, which never repeat a password.
     reason = " ".join(str(error).split()) or type(error).__name__
-    if isinstance(error, psycopg.errors.DiskFull):
+    if isinstance(error, DiskFull):
         return f"the disk of the server of ledger {location} is full ({reason}): make room there and try again"
-    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+    if isinstance(error, InsufficientPrivilege):
         return f"ledger {location}: the user may not do that ({reason}): grant it CREATE on the database"
-    if isinstance(error, psycopg.OperationalError):
+    if isinstance(error, OperationalError):
         return f"ledger {location} cannot be reached ({reason}): check that the server runs and the URL is right"
     return f"ledger {location}: {reason}"

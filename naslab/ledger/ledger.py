@@ -22,7 +22,7 @@ from naslab.ledger.faults import explained
 from naslab.ledger.location import Location, locate
 from naslab.ledger.many import ROWS_AT_ONCE, uncollected
 from naslab.ledger.prepared import ENTER_TRIAL
-from naslab.ledger.queries import has_outcome, same_trial, trial_words, whole_candidate
+from naslab.ledger.queries import has_outcome, same_trial, trial_words, unfinished, whole_candidate
 from naslab.ledger.read_only import allow_no_writes
 from naslab.ledger.record import RunRecord, StudyRecord
 from naslab.ledger.rows import (
@@ -324,14 +324,11 @@ class Ledger:
 
     def in_flight(self, name: str) -> list[Candidate]:
         """Candidates started and not finished, by trial."""
-        study_id = self._study_id(name)
-        done = select(outcomes.c.trial).where(outcomes.c.study_id == study_id)
-        columns = select(*whole_candidate()).where(trials.c.study_id == study_id, trials.c.trial.not_in(done))
-        columns = columns.order_by(trials.c.trial)
+        columns = unfinished(self._study_id(name))
         with self._reading(name):
             return [
                 read_candidate(arch, rest, trial_words(name, trial), told)
-                for trial, arch, rest, told in self.rows(columns)
+                for trial, arch, rest, told in reversed(self.rows(columns))
             ]
 
     def close(self) -> None:

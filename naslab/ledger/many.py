@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -36,8 +37,8 @@ class Counts(NamedTuple):
 class NumberTable(NamedTuple):
     """Numbers of the complete outcomes of a search, arrays of the shape (outcomes,), by trial.
 
-    `fidelity` is the place of each one's in `fidelities`, JSON as the ledger has it, `network` the place of the first
-    outcome of the same network. `values` has an array for each metric, NaN where it was not measured. `ends` is when
+    `fidelity` is the place of each one's in `fidelities`, JSON as the ledger has it, `network` a number that outcomes
+    of one network share. `values` has an array for each metric, NaN where it was not measured. `ends` is when
     every outcome was finished, also those that failed, in order.
     """
 
@@ -132,21 +133,20 @@ def read_numbers(ledger: Ledger, name: str, metrics: Sequence[str]) -> NumberTab
     every_end = _arrays(ledger, every.where(outcomes.c.study_id == study_id), 3)
     ended = every_end[every_end[:, 2] == 1, :2]
     place_of_fidelity: dict[str, int] = {}
-    place_of_network: dict[str, int] = {}
-    parts = [np.empty((0, 3 + len(known)))]
-    count = 0
+    number_of_network: dict[str, int] = {}
+    empty = np.empty((0, 3), dtype=np.int64), np.empty((0, len(known)))
+    parts = [empty]
     with uncollected():
         for group in groups(ledger, searched):
             numbers, networks, told, *costs = zip(*group, strict=True)
-            at = [place_of_fidelity.setdefault(each or "", len(place_of_fidelity)) for each in told]
-            of_network = [place_of_network.setdefault(each, count + place) for place, each in enumerate(networks)]
-            parts.append(np.array([numbers, at, of_network, *costs], dtype=np.float64).T)
-            count += len(group)
-    table = np.concatenate(parts)
+            at = _places(told, place_of_fidelity)
+            whole = np.stack((np.array(numbers, dtype=np.int64), at, _network_numbers(networks, number_of_network)), 1)
+            parts.append((whole, np.array(costs, dtype=np.float64).reshape(len(known), len(group)).T))
+    table, spent = (np.concatenate(each) for each in zip(*parts, strict=True))
     ends = np.sort(every_end[np.isin(every_end[:, 0], table[:, 0], assume_unique=True), 1])
     trial, mine, theirs = np.intersect1d(table[:, 0], ended[:, 0], assume_unique=True, return_indices=True)
-    table, ended = table[mine], ended[theirs]
-    values = {metric: table[:, 3 + place] for place, metric in enumerate(known)}
+    table, spent, ended = table[mine], spent[mine], ended[theirs]
+    values = {metric: spent[:, place] for place, metric in enumerate(known)}
     for metric in metrics:
         if metric not in values:
             asked = select(measurements.c.trial, measurements.c.value)
@@ -155,12 +155,28 @@ def read_numbers(ledger: Ledger, name: str, metrics: Sequence[str]) -> NumberTab
             values[metric] = np.full(len(trial), np.nan)
             _, own, its = np.intersect1d(trial, measured[:, 0], assume_unique=True, return_indices=True)
             values[metric][own] = measured[its, 1]
-    whole = (column.astype(np.int64) for column in (trial, table[:, 1], table[:, 2]))
-    number, fidelity_place, network = whole
-    return NumberTable(number, ended[:, 1], fidelity_place, network, list(place_of_fidelity), values, ends)
+    return NumberTable(trial, ended[:, 1], table[:, 1], table[:, 2], list(place_of_fidelity), values, ends)
+
+
+def _places(told: Sequence[str | None], known: dict[str, int]) -> NDArray[np.int64]:
+    """The places of texts among those `known`, which grow, shape (texts,): most groups have one text."""
+    if len(set(told)) == 1:
+        return np.full(len(told), known.setdefault(told[0] or "", len(known)))
+    return np.array([known.setdefault(each or "", len(known)) for each in told], dtype=np.int64)
+
+
+def _network_numbers(ids: Sequence[str], known: dict[str, int]) -> NDArray[np.int64]:
+    """A number for each of the `ids` of networks, shape (ids,): its 16 hexadecimal digits, as 64 bits.
+
+    Other ids, of older programs, are numbered as they come, and `known` then.
+    """
+    if set(map(len, ids)) == {16}:
+        with suppress(ValueError):
+            return np.frombuffer(bytes.fromhex("".join(ids)), dtype=">i8").astype(np.int64)
+    return np.array([known.setdefault(each, len(known)) for each in ids], dtype=np.int64)
 
 
 def _arrays(ledger: Ledger, columns: Any, width: int) -> NDArray[np.float64]:
     """The rows of a query of `width` numbers as an array of shape (rows, width)."""
-    found = [np.array(group, dtype=np.float64) for group in groups(ledger, columns)]
-    return np.concatenate(found) if found else np.empty((0, width))
+    found = np.fromiter(chain.from_iterable(chain.from_iterable(groups(ledger, columns))), dtype=np.float64)
+    return found.reshape(-1, width)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Select, exists, select
+from sqlalchemy import Connection, Select, exists, func, select
 
 from naslab.arch.spec import ArchSpec
 from naslab.ledger.rows import identity_today
@@ -26,6 +26,19 @@ def has_trial(study_id: int, trial: int) -> Select[Any]:
 def whole_candidate() -> tuple[Any, ...]:
     """The columns that `naslab.ledger.rows.read_candidate` reads, behind the trial's number."""
     return trials.c.trial, trials.c.arch, trials.c.candidate, trials.c.identity
+
+
+def unfinished(study_id: int) -> Select[Any]:
+    """Candidates of the study with the key `study_id` that have no outcome, the newest first, as `whole_candidate`.
+
+    How many there are is counted first, by indexes: they are among the newest as a rule, so that few trials are
+    looked at.
+    """
+    started, done = (
+        select(func.count()).where(table.c.study_id == study_id).scalar_subquery() for table in (trials, outcomes)
+    )
+    columns = select(*whole_candidate()).where(trials.c.study_id == study_id, ~exists().where(same_trial()))
+    return columns.order_by(trials.c.trial.desc()).limit(started - done)
 
 
 def trial_words(study: str, trial: int) -> str:

@@ -35,13 +35,14 @@ def _as_written(kind: type[msgspec.Struct], without: str = "") -> msgspec.json.D
 _NOT_AS_WRITTEN = (msgspec.DecodeError, ValueError, RecursionError)
 """What a text of another form raises; in msgspec 0.20 a `DecodeError` is no `ValueError`."""
 _CANDIDATES, _ESTIMATES = _as_written(Candidate, "arch"), _as_written(Estimate)
+_JSON = json.JSONEncoder(separators=(",", ":"))
 _NETWORKS = msgspec.json.Decoder(ArchSpec)
 """Made here: threads that are the first to decode a network, at once, end Python by a segmentation fault."""
 
 
 def to_json(value: msgspec.Struct) -> str:
     """A value as JSON. A diverged loss is NaN, which strict JSON would turn to null; this keeps it."""
-    return json.dumps(msgspec.to_builtins(value), separators=(",", ":"))
+    return _JSON.encode(msgspec.to_builtins(value))
 
 
 def from_json(text: str, kind: type[T], what: str) -> T:
@@ -68,8 +69,8 @@ def candidate_row(study_id: int, candidate: Candidate) -> dict[str, Any]:
         **msgspec.structs.asdict(candidate.cost),
         "epochs": candidate.fidelity.epochs,
         "seed": candidate.seed,
-        "candidate": json.dumps(rest, separators=(",", ":")),
-        "fidelity": json.dumps(rest["fidelity"], separators=(",", ":")),
+        "candidate": _JSON.encode(rest),
+        "fidelity": _JSON.encode(rest["fidelity"]),
         "identity": IDENTITY_VERSION,
     }
 

@@ -38,8 +38,8 @@ class Worth(NamedTuple):
 class Bayes:
     """`num_starts` networks spread over the space of `domain`, then always the one of the largest expected gain.
 
-    Where the domain has a prior, most of the first networks are those that it promises most of, and its scores are
-    inputs of the model as far as they make the outcomes more likely.
+    Where the domain has a prior, two of three of the first networks are those that it promises most of, and its scores
+    are inputs of the model as far as they make the outcomes more likely.
 
     Raises `SpecError` where `num_starts` is below 2.
 
@@ -69,7 +69,7 @@ class Bayes:
             yield Proposal(worth.genome, {"operator": "expected_gain"})
 
     def first(self, history: OutcomeHistory, rng: np.random.Generator) -> Iterator[Proposal]:
-        """What a prior promises, but for a few by chance; without one networks spread over the space."""
+        """What a prior promises, two times of three, else networks spread over the space."""
         catalogue = self.catalogue() if self._domain.prior is not None else None
         if catalogue is not None and catalogue.standing.genomes and not is_by_chance(history.num_searched):
             with self.one_thread():

@@ -16,7 +16,6 @@ own; each network is chosen by a weighting of its own.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -31,23 +30,18 @@ from naslab.strategies.priors import normal_scores
 Vector = NDArray[np.float64]
 
 TRUST = 0.7
-FIRST_BY_CHANCE = 3
-"""Of the first networks this one is drawn by chance: a prior that misleads must not have all of them."""
+BY_CHANCE_EVERY = 3
+"""One in so many first networks is drawn by chance: a prior that misleads must not have all of them."""
 MOST = 64
 
 
 def is_by_chance(number: int) -> bool:
     """Whether the first network of a `number`, from 0, is drawn by chance.
 
-    It is the third, and the next ones come after six more, nine more and so on: a contrast to what the scores choose
-    takes about as many networks however many workers wait for a first one, and those by chance are trained in vain
-    where scores are right. Of a hundred they are seven.
-
-    >>> [number for number in range(100) if is_by_chance(number)]
-    [2, 8, 17, 29, 44, 62, 83]
+    >>> [is_by_chance(number) for number in range(4)]
+    [False, False, True, False]
     """
-    count = (math.isqrt(8 * (number + 1) // FIRST_BY_CHANCE + 1) - 1) // 2  # the largest of those tried below
-    return count > 0 and FIRST_BY_CHANCE * count * (count + 1) // 2 == number + 1  # 3 (1 + 2 + ... + count)
+    return number % BY_CHANCE_EVERY == BY_CHANCE_EVERY - 1
 
 
 def promising(catalogue: Catalogue, history: OutcomeHistory, rng: np.random.Generator) -> Iterator[Genome]:

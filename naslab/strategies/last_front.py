@@ -54,10 +54,10 @@ class LastFront(NamedTuple):
     def compared(self, group: Losses) -> tuple[Booleans, Booleans]:
         """Which of `group` it dominates, and which would join it and leave every point of it there."""
         is_above, is_below = _comparison(self.points, group)
-        is_behind = is_above.any(axis=0)
-        joins = ~(is_behind | is_below.any(axis=0))
+        is_behind: Booleans = np.asarray(is_above.any(axis=0))
+        joins: Booleans = np.asarray(~(is_behind | is_below.any(axis=0)))
         if len(self.above):
-            joins &= _comparison(self.above, group)[0].any(axis=0)
+            joins &= np.asarray(_comparison(self.above, group)[0].any(axis=0))
         return is_behind, joins
 
 

@@ -11,8 +11,9 @@ import pytest
 import synthetic_study as synthetic
 from browser_visit import Visit
 
-from naslab.analysis import front, reference_point
 from naslab.analysis.choice import choices_of
+from naslab.analysis.front import front
+from naslab.analysis.reference import reference_point
 from naslab.analysis.zoo import zoo_table
 from naslab.figures import front_figure, write_figure, write_report, zoo_figure
 

@@ -11,10 +11,9 @@ import pytest
 import synthetic_study as synthetic
 
 import naslab
-from naslab.analysis import family, front
 from naslab.analysis.choice import ChoiceTable, choices_of, knee
-from naslab.analysis.family import gain_words, rescaled_family
-from naslab.analysis.front import FrontTable
+from naslab.analysis.family import family, gain_words, rescaled_family
+from naslab.analysis.front import FrontTable, front
 from naslab.figures.front import MOST_DOTS, front_figure
 from naslab.figures.label_places import label_places
 from naslab.metrics import Metric, declare_metric, withdraw_metric

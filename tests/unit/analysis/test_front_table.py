@@ -11,7 +11,8 @@ import synthetic_study as synthetic
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from naslab.analysis import front, reference_of_outcomes, reference_point
+from naslab.analysis.front import front
+from naslab.analysis.reference import reference_of_outcomes, reference_point
 from naslab.arch import cost
 from naslab.errors import StudyError
 from naslab.study.outcome import Failure, Outcome

@@ -7,8 +7,9 @@ import math
 import pytest
 import synthetic_study as synthetic
 
-from naslab.analysis import front, progress, reference_point
-from naslab.analysis.progress import search_seconds
+from naslab.analysis.front import front
+from naslab.analysis.progress import progress, search_seconds
+from naslab.analysis.reference import reference_point
 from naslab.errors import StudyError
 from naslab.ledger.record import RunRecord
 from naslab.study.outcome import Outcome

@@ -10,8 +10,14 @@ import msgspec
 import pytest
 import synthetic_study as synthetic
 
-from naslab.analysis import facts, failures, family, front, learning_curves, preferences, read_study, reference_point
-from naslab.analysis.preferences import Preference, place_in_words
+from naslab.analysis.curves import learning_curves
+from naslab.analysis.facts import facts
+from naslab.analysis.failures import failures
+from naslab.analysis.family import family
+from naslab.analysis.front import front
+from naslab.analysis.preferences import Preference, place_in_words, preferences
+from naslab.analysis.reference import reference_point
+from naslab.analysis.study import read_study
 from naslab.analysis.zoo import zoo_table
 from naslab.arch import cost
 from naslab.errors import StudyError, UnknownNameError

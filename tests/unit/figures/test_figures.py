@@ -10,16 +10,12 @@ import plotly.graph_objects as go
 import pytest
 import synthetic_study as synthetic
 
-from naslab.analysis import (
-    FamilyTable,
-    FrontTable,
-    family,
-    front,
-    learning_curves,
-    preferences,
-    progress,
-    reference_point,
-)
+from naslab.analysis.curves import learning_curves
+from naslab.analysis.family import FamilyTable, family
+from naslab.analysis.front import FrontTable, front
+from naslab.analysis.preferences import preferences
+from naslab.analysis.progress import progress
+from naslab.analysis.reference import reference_point
 from naslab.analysis.zoo import zoo_table
 from naslab.errors import NaslabError
 from naslab.figures import (

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 import synthetic_study as synthetic
 
-from naslab.analysis import StudyView
+from naslab.analysis.study import StudyView
 from naslab.errors import NaslabError, StudyError
 from naslab.figures import write_report
 from naslab.figures.markup import Markup, element, table

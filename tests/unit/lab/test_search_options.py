@@ -121,3 +121,9 @@ def test_the_record_holds_what_the_options_say_that_it_does() -> None:
     )  # as made, not as asked
     assert set(identity_fields()) == set(held) - {"trials", "name"}
     assert all(told.record for told in TOLD.values() if told.is_fixed)
+
+
+@pytest.mark.parametrize(("estimator", "builds"), [("params", False), ("naswot", True), (None, True)])
+def test_candidates_that_are_never_built_wait_for_no_memory(estimator: str | None, builds: bool) -> None:
+    plan = lab.plan_search(SearchOptions(space="digits_demo", estimator=estimator))
+    assert (plan.memory is not None) == builds

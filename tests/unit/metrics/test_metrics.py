@@ -14,7 +14,8 @@ from fake_estimators import Measuring
 from tiny_search import Instant
 from typer.testing import CliRunner
 
-from naslab.analysis import front, reference_of_outcomes
+from naslab.analysis.front import front
+from naslab.analysis.reference import reference_of_outcomes
 from naslab.analysis.study import StudyView, read_study
 from naslab.arch.cost import Cost
 from naslab.cli.main import app
