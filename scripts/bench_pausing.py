@@ -23,7 +23,7 @@ from typing import Any
 from naslab.atomic_write import atomic_write
 from naslab.bench.made_curves import (
     CurveSearch,
-    CurveTable,
+    MadeCurves,
     found_after,
     halving,
     make_curves,
@@ -44,18 +44,18 @@ NEAR = {"one": 0.2, "two": 0.95}
 """What counts as found: a regret in deviations of the table, a share of the whole table's hypervolume."""
 
 
-def whole(strategy: str, curves: CurveTable, seed: int) -> tuple[CurveSearch, Callable[[CurveSearch], None]]:
+def whole(strategy: str, curves: MadeCurves, seed: int) -> tuple[CurveSearch, Callable[[CurveSearch], None]]:
     """Every network trained to the end."""
     return CurveSearch(curves, make_search(strategy, curves.domain, seed), seed, tells_all=False), train_whole
 
 
-def by_rungs(strategy: str, curves: CurveTable, seed: int) -> tuple[CurveSearch, Callable[[CurveSearch], None]]:
+def by_rungs(strategy: str, curves: MadeCurves, seed: int) -> tuple[CurveSearch, Callable[[CurveSearch], None]]:
     """Asynchronous successive halving; the strategies that learn across fidelities are told all."""
     search = make_search(strategy, curves.domain, seed)
     return CurveSearch(curves, search, seed, tells_all=strategy.startswith("bayes")), halving(RUNGS, KEEP)
 
 
-def paused(strategy: str, curves: CurveTable, seed: int) -> tuple[CurveSearch, Callable[[CurveSearch], None]]:
+def paused(strategy: str, curves: MadeCurves, seed: int) -> tuple[CurveSearch, Callable[[CurveSearch], None]]:
     """A decision after every epoch."""
     pausing = Pausing(curves.domain, curves.epochs, seed, is_per_second=strategy == "bayes_per_second")
     return CurveSearch(curves, Search(curves.domain, pausing, seed), seed, tells_all=True), pauses(pausing)
@@ -118,10 +118,10 @@ def page(kept: dict[str, Any], given: argparse.Namespace) -> str:
     lines = [
         "# Pauses, rungs and whole trainings",
         "",
-        f"Made by `scripts/bench_pausing.py --seeds {given.seeds} --seconds {given.seconds:g}`, in several calls, on one "
-        f"core of {kept['machine']['processor']} that did other work, too, {versions}. What is compared is in the head of "
-        "the script; seconds are simulated, one is an average epoch. Means, with standard errors, over the seeds that had "
-        "a network trained to the end by then (how many where not all).",
+        f"Made by `scripts/bench_pausing.py --seeds {given.seeds} --seconds {given.seconds:g}`, in several calls, on "
+        f"one core of {kept['machine']['processor']} that did other work, too, {versions}. What is compared is in the "
+        "head of the script; seconds are simulated, one is an average epoch. Means, with standard errors, over the "
+        "seeds that had a network trained to the end by then (how many where not all).",
         "",
     ]
     what = {"one": "one objective: regret, in deviations of the table", "two": "two objectives: share of hypervolume"}

@@ -22,7 +22,7 @@ Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
 
 
-class CurveTable(NamedTuple):
+class MadeCurves(NamedTuple):
     """A table `domain` whose first loss is measured after every epoch: `losses`, (epochs, rows), the last the table's.
 
     A measurement comes with normal noise of the deviations `noise`, shape (epochs,).
@@ -51,13 +51,13 @@ def make_curves(
     epochs: int = 12,
     seed: int = 0,
     noise: float = 0.05,
-) -> CurveTable:
+) -> MadeCurves:
     """A table of `make_table` (its `num_options`, `num_kinds` and `objectives`) with a curve for each row.
 
-    Curves fall as exponentials of rates and heights that differ: both depend on the choices, on the row alone, and the
-    height on the result, too, so that networks that are better in the end are often worse at first. `noise` is the
-    deviation of the last epoch's measurement, in deviations of the table; that of the first is twice that. Equal seeds
-    make equal curves.
+    Each falls as an exponential of a rate and a height that differ: both depend on the choices and on the row alone,
+    and the height on the result, too, so that networks that are better in the end are often worse at first. A whole
+    training has so many `epochs`. `noise` is the deviation of the last epoch's measurement, in deviations of the table;
+    that of the first is twice that. Equal seeds make equal curves.
 
     >>> curves = make_curves((3, 2), (2,), epochs=4)
     >>> curves.losses.shape, bool((curves.losses[-1] == curves.domain.losses[:, 0]).all())
@@ -72,10 +72,10 @@ def make_curves(
     pace = epochs / 4 * np.exp(0.3 * alike[1] + 0.2 * own[1])
     past = np.arange(1, epochs + 1)[:, None]
     fallen = (np.exp(-past / pace) - np.exp(-epochs / pace)) / (np.exp(-1 / pace) - np.exp(-epochs / pace))
-    return CurveTable(domain, result + height * fallen, noise * np.linspace(2.0, 1.0, epochs))
+    return MadeCurves(domain, result + height * fallen, noise * np.linspace(2.0, 1.0, epochs))
 
 
-class Step(NamedTuple):
+class CurveStep(NamedTuple):
     """What a search trained: a `row` up to `epochs`; `seconds` are all that were spent by the end of it."""
 
     row: int
@@ -90,10 +90,10 @@ class CurveSearch:
     an epoch takes on average.
     """
 
-    def __init__(self, curves: CurveTable, search: Search, seed: int, tells_all: bool) -> None:
+    def __init__(self, curves: MadeCurves, search: Search, seed: int, tells_all: bool) -> None:
         self.curves = curves
         self.search = search
-        self.steps: list[Step] = []
+        self.steps: list[CurveStep] = []
         self.reached: dict[int, Observation] = {}
         """The last result of each row."""
         self._tells_all = tells_all
@@ -118,7 +118,7 @@ class CurveSearch:
 
     def _train(self, row: int, genome: Genome, done: int, epochs: int) -> None:
         spent = float((epochs - done) * self.curves.domain.durations[row])
-        self.steps.append(Step(row, epochs, self.seconds + spent))
+        self.steps.append(CurveStep(row, epochs, self.seconds + spent))
         name = str(self.curves.domain.networks[row])
         losses = self.curves.measured(row, epochs, self._seed)
         told = Observation(genome, name, losses, {}, len(self.steps), float(epochs), spent)
@@ -170,7 +170,7 @@ def pauses(pausing: Pausing) -> Callable[[CurveSearch], None]:
     return step
 
 
-def run(going: CurveSearch, step: Callable[[CurveSearch], None], seconds: float) -> list[Step]:
+def run(going: CurveSearch, step: Callable[[CurveSearch], None], seconds: float) -> list[CurveStep]:
     """The steps of a search until so many `seconds` are spent, or the table is exhausted."""
     while going.seconds < seconds:
         try:
@@ -180,7 +180,7 @@ def run(going: CurveSearch, step: Callable[[CurveSearch], None], seconds: float)
     return going.steps
 
 
-def found_after(curves: CurveTable, steps: Sequence[Step], seed: int) -> list[tuple[float, float]]:
+def found_after(curves: MadeCurves, steps: Sequence[CurveStep], seed: int) -> list[tuple[float, float]]:
     """What the networks trained to the end are worth, after the seconds at which each ended: (seconds, worth).
 
     One objective: by how much the one that looked best, measured with this `seed`, is worse than the table's best.

@@ -50,7 +50,7 @@ def rungs_section(found: RungTable | None) -> Section | None:
         f"hypervolume that each adds, {100 * found.keep:.3g} % of a rung go on."
     )
     note = (
-        f"{how} Only networks on the highest rung that any reached are compared in the front, the headline and the "
+        how + " Only networks on the highest rung that any reached are compared in the front, the headline and the "
         "progress."
     )
     parts = [figure_block(rungs_figure(found), "rungs-figure", note)] if found.promoted else []

@@ -108,7 +108,7 @@ class Catalogue:
         return np.array(rows).reshape(len(rows), -1 if rows else 0)
 
     def known_losses_of(self, genomes: Iterable[Genome]) -> NDArray[np.float64]:
-        """The losses of `genomes` known before training, NaN for what is to be measured: (genomes, objectives)."""
+        """The losses of `genomes` known before training, NaN for the others: shape (genomes, objectives)."""
         rows = [[np.nan if loss is None else loss for loss in self._domain.examine(each).losses] for each in genomes]
         return np.array(rows, dtype=np.float64).reshape(len(rows), self._domain.num_objectives)
 

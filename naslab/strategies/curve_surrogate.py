@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from naslab.pareto import is_non_dominated
 from naslab.space import Genome
 from naslab.strategies.candidates import Catalogue
-from naslab.strategies.curves import CurveKernel, CurvePosterior, Points, fit_curves
+from naslab.strategies.curves import ConditionedCurves, CurveKernel, Points, fit_curves
 from naslab.strategies.fidelities import to_highest
 from naslab.strategies.fitting import Fit, fit_warped
 from naslab.strategies.gaussian_process import Kernel
@@ -58,7 +58,7 @@ class CurveFit(NamedTuple):
         return self.networks.between(one, two) / float(self.networks.amplitudes.sum())
 
 
-class Curves(NamedTuple):
+class ToldCurves(NamedTuple):
     """Everything told of some networks: `genomes`, `ids` and `inputs` of each, and the rows measured.
 
     `rows` say of which network and after how many epochs, `losses` what, shape (rows, objectives), in their own units;
@@ -76,8 +76,8 @@ class Curves(NamedTuple):
 
 def told_curves(
     told: Told, count: int, catalogue: Catalogue, last: int, most: int, preferred: Vector | None = None
-) -> Curves:
-    """The curves of at most `most` networks of the first `count` told: the best half, and others spread evenly.
+) -> ToldCurves:
+    """The curves of at most `most` networks of the first `count` `told`: the best half, others spread evenly.
 
     Of each network the epochs 1, 2, 4, 8 and so on are kept, and its last. One that failed counts, at the `last` epoch,
     as the upper quartile of the others' ends. `catalogue` gives their inputs; losses `preferred` at most, shape
@@ -104,7 +104,7 @@ def told_curves(
     losses = np.concatenate((columns.losses[kept], ends[failed]))
     reached = np.where(worked[places], efforts[places], 0)
     inputs = catalogue.inputs_of(genomes)
-    return Curves(genomes, list(number_of), inputs, Points(own, epochs), losses, ends[places], reached)
+    return ToldCurves(genomes, list(number_of), inputs, Points(own, epochs), losses, ends[places], reached)
 
 
 def _ends(columns: ToldColumns, worked: NDArray[np.bool_]) -> Matrix:
@@ -147,14 +147,14 @@ class CurveModel:
                 for objective, is_known in enumerate(self.catalogue.is_known)
             ]
 
-    def curves(self, told: Told, count: int, most: int) -> Curves:
+    def curves(self, told: Told, count: int, most: int) -> ToldCurves:
         """The curves of at most `most` networks of the first `count` told, cut off where nothing adds hypervolume."""
         curves = told_curves(told, count, self.catalogue, self.last, most, self.preferred)
         if self.worthless is None or curves.ends.shape[1] == 1:
             return curves
         return curves._replace(losses=np.fmin(curves.losses, self.worthless), ends=np.fmin(curves.ends, self.worthless))
 
-    def _fit(self, curves: Curves, objective: int) -> CurveFit:
+    def _fit(self, curves: ToldCurves, objective: int) -> CurveFit:
         ends = curves.ends[:, objective]
         scale = Scale.of(ends)
         inputs = at_level(curves.inputs, 0.0)
@@ -215,9 +215,10 @@ class CurveSurrogate:
         return LossPrediction(mean, deviation)
 
     def told_by(self, inputs: Matrix, own: Indices, epochs: Sequence[Indices]) -> list[Matrix]:
-        """How much of the ends will be known after each of some `epochs`, each (networks,): (networks, objectives).
+        """How much of the ends will be known after each of some `epochs`, each of shape (networks,).
 
-        It is the deviation of the mean that will then be predicted. `inputs` and `own` are those of `end`.
+        It is the deviation of the mean that will then be predicted, of shape (networks, objectives). `inputs` and
+        `own` are those of `end`.
         """
         last = np.full(len(own), self._model.last)
         found = [np.zeros((len(own), len(self._posteriors))) for _ in epochs]
@@ -250,11 +251,11 @@ class CurveSurrogate:
         """Whether a network trained to the end is within what is preferred, as all are without a preference."""
         return self.preferred is None or bool((shortfall(self.achieved, self.preferred) <= 0).any())
 
-    def _posterior(self, objective: int, fit: CurveFit | None) -> CurvePosterior | None:
+    def _posterior(self, objective: int, fit: CurveFit | None) -> ConditionedCurves | None:
         if fit is None:
             return None
         alike = fit.alike(self._inputs, self._inputs)
-        return CurvePosterior(fit.curves, alike, self._rows, self._targets[:, objective])
+        return ConditionedCurves(fit.curves, alike, self._rows, self._targets[:, objective])
 
     def _believe(self, pending: Sequence[Genome]) -> None:
         """Add networks in flight as if their first epochs came back as predicted."""

@@ -19,7 +19,7 @@ Two networks that are nothing alike, one trained to the end and better than the 
 
 >>> kernel = CurveKernel(np.array([0.5, 0.5, 0.1, 0.1, 0.01, 0.01]), power=0.0, trend=1.0, last=9)
 >>> rows = Points(np.array([0, 0, 1]), np.array([1, 9, 1]))
->>> found = CurvePosterior(kernel, np.eye(2), rows, np.array([1.0, 0.0, 2.0]))
+>>> found = ConditionedCurves(kernel, np.eye(2), rows, np.array([1.0, 0.0, 2.0]))
 >>> mean, variance, _ = found.predict(np.eye(2), Points(np.array([0, 1]), np.array([9, 9])))
 >>> mean.round(1).tolist(), variance.round(1).tolist()
 ([0.0, 0.6], [0.0, 0.5])
@@ -161,7 +161,7 @@ def _negative_log_density(theta: Vector, parts: list[Matrix], common: Matrix, ta
     return float(value), np.array([*by_part, variances[-1] * np.trace(slope)]) + away / DEVIATIONS
 
 
-class CurvePosterior:
+class ConditionedCurves:
     """`kernel` conditioned on the `targets`, shape (n,), measured at `rows`.
 
     `alike`, shape (networks, networks), is how alike the networks are that the rows are of.

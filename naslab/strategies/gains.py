@@ -33,10 +33,6 @@ Matrix = NDArray[np.float64]
 class Believed(Protocol):
     """What a surrogate believes to be achieved, which `Gains` measures against.
 
-    `achieved` are scaled losses, `warped` the same as predictions have them, each of shape (networks, objectives);
-    `warps` are those of the objectives, `preferred` the scaled losses that are preferred at most, shape (objectives,),
-    or `None`.
-
     >>> from naslab.strategies.warping import Warp
     >>> class TwoNetworks:  # of one loss, as it is
     ...     achieved = warped = np.array([[1.0], [3.0]])
@@ -51,13 +47,25 @@ class Believed(Protocol):
     """
 
     @property
-    def achieved(self) -> Matrix: ...
+    def achieved(self) -> Matrix:
+        """Scaled losses: shape (networks, objectives)."""
+        ...
+
     @property
-    def warped(self) -> Matrix: ...
+    def warped(self) -> Matrix:
+        """The same as predictions have them: shape (networks, objectives)."""
+        ...
+
     @property
-    def warps(self) -> Sequence[Warp]: ...
+    def warps(self) -> Sequence[Warp]:
+        """Those of the objectives."""
+        ...
+
     @property
-    def preferred(self) -> NDArray[np.float64] | None: ...
+    def preferred(self) -> NDArray[np.float64] | None:
+        """The scaled losses that are preferred at most, shape (objectives,), NaN where none is; `None` without any."""
+        ...
+
     @property
     def is_within(self) -> bool:
         """Whether something achieved is within what is preferred, as all is without a preference."""

@@ -15,12 +15,26 @@ from naslab.study.outcome import Candidate, Outcome
 class PausingStrategy(Strategy, Protocol):
     """A strategy that also says, after every epoch, which paused training is to go on.
 
+    >>> from naslab.space import load_space
+    >>> from naslab.strategies.registry import make_strategy
+    >>> from naslab.study.problem import DataChoice, Objective, Problem
+    >>> from naslab.study.recipe import Recipe
     >>> class InTurn:  # each network to its end before the next is begun
     ...     learns_across_fidelities = False
     ...     def __init__(self, networks):
-    ...         self.ask, self.tell, self.adopt = networks.ask, networks.tell, networks.adopt
+    ...         self._networks = networks
+    ...     def ask(self, count):
+    ...         return self._networks.ask(count)
+    ...     def tell(self, outcomes):
+    ...         self._networks.tell(outcomes)
+    ...     def adopt(self, candidates):
+    ...         self._networks.adopt(candidates)
     ...     def next_paused(self, paused, may_begin):
     ...         return next(iter(paused), None)
+    >>> problem = Problem(load_space("nas_bench_macro"), (Objective.named("accuracy"),), DataChoice("digits"), Recipe())
+    >>> strategy = InTurn(make_strategy("random", problem))
+    >>> strategy.next_paused(["one", "two"], may_begin=True), len(strategy.ask(1))
+    ('one', 1)
     """
 
     def next_paused(self, paused: Sequence[str], may_begin: bool) -> str | None:
@@ -34,12 +48,20 @@ class PausingStrategy(Strategy, Protocol):
 class PausingProposer(Proposer, Protocol):
     """A proposer that can weigh paused trainings against new networks.
 
-    >>> from naslab.strategies.random_search import RandomSearch
+    >>> import numpy as np
+    >>> from naslab.bench.table import TableSpace
+    >>> from naslab.space.genome import Hole
+    >>> from naslab.strategies.random_search import samples
     >>> class InTurn:  # random networks, each to its end before the next is begun
     ...     def __init__(self, space):
-    ...         self.drafts = RandomSearch(space).drafts
+    ...         self._space = space
+    ...     def drafts(self, history, rng):
+    ...         yield from samples(self._space, rng)
     ...     def next_paused(self, history, paused, may_begin):
     ...         return next(iter(paused), None)
+    >>> space = TableSpace([Hole(path="kernel", options=(3, 5))], np.array([[0], [1]]))
+    >>> InTurn(space).next_paused(OutcomeHistory(1), ["one", "two"], may_begin=True)
+    'one'
     """
 
     def next_paused(self, history: OutcomeHistory, paused: Sequence[str], may_begin: bool) -> str | None:

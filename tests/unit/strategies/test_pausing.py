@@ -11,7 +11,7 @@ from tiny_search import Halt, Instant, Memory, checkpoint_of
 
 from naslab.bench.made_curves import (
     CurveSearch,
-    CurveTable,
+    MadeCurves,
     found_after,
     halving,
     make_curves,
@@ -27,7 +27,7 @@ from naslab.execution.source import StrategySource
 from naslab.space import load_space
 from naslab.strategies import curves as module
 from naslab.strategies.composed import Search
-from naslab.strategies.curves import MEANS, CurveKernel, CurvePosterior, Points, fall, fit_curves
+from naslab.strategies.curves import MEANS, ConditionedCurves, CurveKernel, Points, fall, fit_curves
 from naslab.strategies.pausing import Pausing
 from naslab.strategies.registry import make_pausing_strategy, make_search
 from naslab.study.outcome import Candidate, Estimate, Outcome
@@ -61,7 +61,7 @@ def test_a_prediction_is_that_of_the_plain_equations() -> None:
     targets = np.random.default_rng(0).standard_normal(len(rows.own))
     points = Points(np.array([2, 5, -1]), np.array([9, 4, 9]))
     across_networks = np.column_stack((similar[:, 2], similar[:, 5], similar[:, 0]))
-    mean, variance, _ = CurvePosterior(KERNEL, similar, rows, targets).predict(across_networks, points)
+    mean, variance, _ = ConditionedCurves(KERNEL, similar, rows, targets).predict(across_networks, points)
     covariance = KERNEL.between(similar[np.ix_(rows.own, rows.own)], rows, rows)
     inverse = np.linalg.inv(covariance + (KERNEL.variances[-1] + module.JITTER) * np.eye(len(targets)))
     across = KERNEL.between(across_networks[rows.own], rows, points)
@@ -100,7 +100,7 @@ def test_a_fit_finds_how_noisy_curves_are() -> None:
     assert found[0] < 0.1 < found[1]
 
 
-def paused_search(curves: CurveTable, seed: int = 0, is_per_second: bool = False) -> tuple[CurveSearch, Pausing]:
+def paused_search(curves: MadeCurves, seed: int = 0, is_per_second: bool = False) -> tuple[CurveSearch, Pausing]:
     pausing = Pausing(curves.domain, curves.epochs, seed, is_per_second=is_per_second)
     return CurveSearch(curves, Search(curves.domain, pausing, seed), seed, tells_all=True), pausing
 
