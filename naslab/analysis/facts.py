@@ -146,7 +146,7 @@ def budget_words(record: StudyRecord) -> str:
     """
     if record.rungs and record.rungs.pauses:
         whole = f"{counted(record.trials, 'training')} of {counted(record.epochs, 'epoch')}"
-        return f"the epochs of {whole}, shared out after each"
+        return f"{counted(record.num_asked, 'epoch')}, as many as {whole} have, given to networks one by one"
     if record.rungs:
         return f"{counted(record.trials, 'network')}, {record.rungs}"
     spent = f" of {counted(record.epochs, 'epoch')}" if has_trained(record) else ""

@@ -66,11 +66,20 @@ def innermost(estimator: Estimator) -> Estimator:
 
 def limited(estimator: Estimator, problem: Problem) -> Estimator:
     """The estimator behind what `problem` asks to be measured before training; itself where that is nothing."""
-    own = own_measures(problem)
-    goals = (*target_goals(problem), *(goal.metric for goal in problem.objectives if goal.metric in own))
-    if not (problem.measured_limits or goals):
+    if not measures_before(problem):
         return estimator
-    return Limited(estimator, problem.measured_limits, goals, own)
+    own = own_measures(problem)
+    return Limited(estimator, problem.measured_limits, _goals(problem), own)
+
+
+def measures_before(problem: Problem) -> bool:
+    """Whether `problem` asks for something that is measured of each network before it is estimated."""
+    return bool(problem.measured_limits or _goals(problem))
+
+
+def _goals(problem: Problem) -> tuple[str, ...]:
+    own = own_measures(problem)
+    return (*target_goals(problem), *(goal.metric for goal in problem.objectives if goal.metric in own))
 
 
 def target_goals(problem: Problem) -> tuple[str, ...]:

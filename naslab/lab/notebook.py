@@ -67,7 +67,7 @@ class SearchOutput:
         """Note an event; whether it is to be seen at once."""
         if isinstance(event, StudyOpened):
             self._view = StudyView(record=event.record, problem=event.problem, outcomes=tuple(event.outcomes))
-            self._outcomes, self._total = list(event.outcomes), event.record.trials
+            self._outcomes, self._total = list(event.outcomes), event.record.num_asked
             self._number = len(event.outcomes)
             return True
         if isinstance(event, TrialStarted):

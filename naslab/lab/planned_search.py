@@ -52,11 +52,12 @@ def rungs_of(options: SearchOptions, epochs: int, strategy: str) -> Rungs | None
     Raises `SpecError` for options that pauses exclude, and for a `strategy`, by its name, that cannot pause.
     """
     given = options.rungs
-    if not options.pause:
-        return given if isinstance(given, Rungs) or given is None else Rungs(tuple(given))
-    others = {"rungs": given is not None, "stop_early": options.stop_early is not None}
+    rungs = given if isinstance(given, Rungs) or given is None else Rungs(tuple(given))
+    if not (options.pause or (rungs is not None and rungs.pauses)):
+        return rungs
+    others = {"rungs": options.pause and rungs is not None, "stop_early": options.stop_early is not None}
     for name, is_given in others.items():
         require(not is_given, "pause", f"decides after each epoch which training goes on: leave {name} out")
     rule = f"is for --strategy {', '.join(WITH_PAUSES)}, got '{strategy}'"
     require(strategy in WITH_PAUSES, "pause", rule)
-    return Rungs.every_epoch(epochs)
+    return rungs or Rungs.every_epoch(epochs)

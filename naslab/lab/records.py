@@ -123,6 +123,10 @@ def record_difference(there: StudyRecord, asked: StudyRecord, fields: Iterable[s
             if old.sha256 == new.sha256 and (old.network, old.keep) == (new.network, new.keep):
                 continue  # the same file under another path
             return Difference("pretrained weights", "pretrained", old.words, new.words)
+        if field == "rungs":
+            pauses = [each is not None and each.pauses for each in (old, new)]
+            if pauses[0] != pauses[1]:
+                return Difference("choice of what goes on", "pause", *pauses)
         if field != "problem":
             what = "file or study behind its estimator" if field == "estimator_file" else field
             plain = msgspec.to_builtins(old), msgspec.to_builtins(new)

@@ -20,7 +20,7 @@ from naslab.arch.block import require
 from naslab.arguments import either, flag, many, number, optional, takes, text
 from naslab.arguments import path as paths
 from naslab.estimators.estimator import Estimator
-from naslab.estimators.limited import limited
+from naslab.estimators.limited import limited, measures_before
 from naslab.estimators.named import named
 from naslab.execution.checkpoints import sweep_checkpoints
 from naslab.execution.events import Observer, StrategyChosen, StudyOpened, ignore, tell_prints
@@ -314,6 +314,7 @@ def plan_search(options: SearchOptions) -> PlannedSearch:
     given = None if pool.memory_bytes is None else GivenMemory(pool.memory_bytes)
     memory = given if brings_data else WorkerMemory(problem.recipe, problem.data, options.data_dir)
     fidelity = fidelity_of(rungs, epochs, estimator)
+    builds = asked is None or asked.row.builds or prior is not None or measures_before(problem)
     return PlannedSearch(
         options=options,
         problem=problem,
@@ -323,7 +324,7 @@ def plan_search(options: SearchOptions) -> PlannedSearch:
         rungs=rungs,
         baselines=baselines,
         workers=pool if memory is None else pool.packed(memory, typical),
-        memory=None if asked is not None and not asked.row.builds else memory,
+        memory=memory if builds else None,
         estimator=estimator,
         fidelity=fidelity,
         start=start,

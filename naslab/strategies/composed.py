@@ -148,7 +148,7 @@ class ComposedStrategy:
                 self._search.history.forbid(outcome.candidate.arch_id)
 
     def take_prior(self, prior: Prior) -> None:
-        """Have the scores of `prior` in the place of those before; proposers that learn from none pass over them."""
+        """Learn from the scores of `prior` from now on, where the proposer learns from any."""
         self._domain.prior = prior
 
     def adopt(self, candidates: Sequence[Candidate]) -> None:

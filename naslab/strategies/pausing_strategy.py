@@ -87,7 +87,7 @@ class PausingSearch:
         self._networks.tell(outcomes)
 
     def take_prior(self, prior: Prior) -> None:
-        """Have the scores of `prior` in the place of those before."""
+        """Learn from the scores of `prior` from now on; those of an earlier prior are forgotten."""
         self._networks.take_prior(prior)
 
     def adopt(self, candidates: Sequence[Candidate]) -> None:

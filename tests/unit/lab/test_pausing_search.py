@@ -56,7 +56,9 @@ def test_a_study_of_pauses(space: Path, tmp_path: Path) -> None:
     ends = {each.candidate.arch_id for each in whole.outcomes if each.candidate.fidelity.epochs == 2}
     assert {point.arch_id for point in naslab.pareto_front(whole).front} <= ends
     assert (whole.record.rungs, whole.record.epochs, whole.record.num_asked) == (Rungs.every_epoch(2), 2, 8)
-    assert budget_words(whole.record) == "the epochs of 4 trainings of 2 epochs, shared out after each"
+    assert (
+        budget_words(whole.record) == "8 epochs, as many as 4 trainings of 2 epochs have, given to networks one by one"
+    )
     counts = pause_counts(whole.outcomes, 2)
     assert counts.num_whole == counts.num_continued == len(ends)
     assert counts.num_epochs == counts.num_begun + counts.num_continued == len(whole.outcomes)
@@ -81,6 +83,8 @@ def test_failures_took_an_epoch_and_are_not_ahead() -> None:
         ({"rungs": (1, 2)}, "pause: decides after each epoch which training goes on: leave rungs out"),
         ({"stop_early": 0.95}, "pause: decides after each epoch which training goes on: leave stop_early out"),
         ({"strategy": "evolution"}, "pause: is for --strategy bayes, bayes_per_second, got 'evolution'"),
+        ({"pause": False, "rungs": Rungs.every_epoch(2), "strategy": "evolution"}, "got 'evolution'"),
+        ({"pause": False, "rungs": Rungs.every_epoch(2), "stop_early": 0.95}, "leave stop_early out"),
         ({"epochs": 1}, "pause: needs trainings of 2 epochs and more to pause between, got 1"),
         ({"estimator": "naswot", "epochs": None}, "trains nothing: leave rungs, inherit, stop_early and pause out"),
     ],
@@ -96,7 +100,7 @@ def test_what_pauses_exclude_is_refused_before_there_is_a_study(
 
 def test_a_study_is_not_gone_on_with_without_its_pauses(space: Path, tmp_path: Path) -> None:
     search(space, tmp_path / "studies.db", trials=1)
-    with pytest.raises(NaslabError, match="was made with another rungs"):
+    with pytest.raises(NaslabError, match="another choice of what goes on: pause is true there, asked for false"):
         search(space, tmp_path / "studies.db", trials=1, pause=False)
 
 

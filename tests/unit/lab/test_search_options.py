@@ -127,3 +127,16 @@ def test_the_record_holds_what_the_options_say_that_it_does() -> None:
 def test_candidates_that_are_never_built_wait_for_no_memory(estimator: str | None, builds: bool) -> None:
     plan = lab.plan_search(SearchOptions(space="digits_demo", estimator=estimator))
     assert (plan.memory is not None) == builds
+
+
+@pytest.mark.parametrize(
+    ("options", "is_known"),
+    [
+        ({}, False),
+        ({"prior": "layers", "strategy": "bayes"}, True),
+        ({"objectives": ("params", "size_bytes@onnxruntime")}, True),
+    ],
+)
+def test_memory_is_predicted_where_networks_are_built(options: dict[str, Any], is_known: bool) -> None:
+    plan = lab.plan_search(SearchOptions(space="digits_demo", estimator="params", **options))
+    assert (plan.memory is not None) is is_known
