@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 from in_process import workers_in_process
+from msgspec.structs import replace
 from tiny_space import SPACE
 
 import naslab
 from naslab.analysis.facts import budget_words
 from naslab.analysis.pauses import PauseCounts, pause_counts
 from naslab.analysis.study import StudyView
+from naslab.analysis.whole_study import WholeStudy
 from naslab.errors import NaslabError
 from naslab.figures.report import write_report
 from naslab.ledger.ledger import Ledger
@@ -67,6 +69,19 @@ def test_a_study_of_pauses(space: Path, tmp_path: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert counts.words in text
     assert "After every epoch what is expected to gain most goes on" in text
+    of_many = WholeStudy(
+        num_outcomes=90,
+        failed={},
+        num_compared=4,
+        num_networks=70,
+        num_lower=0,
+        num_unmeasured=0,
+        places=tuple(range(1, len(whole.outcomes) + 1)),
+        search_seconds=tuple(float(each) for each in range(len(whole.outcomes))),
+    )
+    write_report(replace(whole, whole=of_many), page, ledger=str(tmp_path / "whole.db"))
+    assert "90 of 8 epochs" in (text := page.read_text(encoding="utf-8"))
+    assert "70 networks begun" in text
     with Ledger.open(tmp_path / "whole.db") as ledger:
         watch = StudyWatch(ledger, 1)
         watch.poll()
