@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from naslab.execution.promotion import may_go_on, promoted
+from naslab.execution.promotion import done_with, may_go_on, promoted
 from naslab.execution.source import CandidateSource, Resumption, undone
 from naslab.strategies.pausing_strategy import PausingStrategy
 from naslab.study.outcome import Candidate, Outcome
@@ -101,14 +101,10 @@ class PauseSource:
     def _note_finished(self, outcome: Outcome) -> None:
         """Enter the newest result of a network; checkpoints that it makes useless are forgotten."""
         candidate = outcome.candidate
-        rung = self._rungs.rung_of(candidate.fidelity)
-        if rung is None or outcome.is_infeasible:
+        if self._rungs.rung_of(candidate.fidelity) is None or outcome.is_infeasible:
             return
-        before = self._last.pop(candidate.arch_id, None)
-        is_newest = before is None or before.candidate.fidelity <= candidate.fidelity
-        self._last[candidate.arch_id] = outcome if before is None or is_newest else before
-        left = outcome.estimate.weights_sha256
-        if rung < self._rungs.top and left and not may_go_on(outcome, self._objectives):
-            self._forget(left)
-        if candidate.start_from:
-            self._forget(candidate.start_from)
+        before = self._last.get(candidate.arch_id)
+        if before is None or before.candidate.fidelity <= candidate.fidelity:
+            self._last[candidate.arch_id] = outcome
+        for checkpoint in done_with(outcome, self._rungs, self._objectives):
+            self._forget(checkpoint)

@@ -81,3 +81,15 @@ def promoted(outcome: Outcome, rungs: Rungs, trial: int) -> Candidate:
         accuracy_to_beat=None,
         to_beat=None,
     )
+
+
+def done_with(outcome: Outcome, rungs: Rungs, objectives: Sequence[Objective]) -> list[str]:
+    """The hashes of the checkpoints that nothing of a search over `rungs` goes on from behind `outcome`.
+
+    The one that it went on from itself, and its own where it may not go on for want of a result or of one of the
+    `objectives`. That of the last rung is kept: it is the trained network.
+    """
+    own = outcome.estimate.weights_sha256
+    is_last = rungs.rung_of(outcome.candidate.fidelity) == rungs.top
+    ends = [] if is_last or may_go_on(outcome, objectives) else [own]
+    return [each for each in (*ends, outcome.candidate.start_from) if each]

@@ -14,7 +14,7 @@ from naslab.arch.block import require
 from naslab.estimators.inheritance import ANCESTOR_EPOCHS, INHERITS, ancestor_epochs
 from naslab.execution.deterministic_source import DeterministicSource
 from naslab.execution.pause_source import PauseSource
-from naslab.execution.promotion import best_to_promote, may_go_on, promoted
+from naslab.execution.promotion import best_to_promote, done_with, promoted
 from naslab.execution.source import CandidateSource, Resumption, StrategySource, WrappedSource, undone
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.record import StudyRecord
@@ -43,8 +43,7 @@ def search_source(
     rungs = record.rungs
     own = Fidelity(epochs=record.epochs) if rungs is None else rungs.fidelity(0)
     first = fidelity or own
-    most = record.trials if rungs is None or not rungs.pauses else record.trials * record.epochs
-    networks = StrategySource(strategy, problem, first, record.seed, most)
+    networks = StrategySource(strategy, problem, first, record.seed, record.num_asked)
     # a checkpoint that children may begin with is never done with
     forget = keep_all if record.inherit else ledger.checkpoints(record.name).discard
     begun = InheritSource(networks) if record.inherit else networks
@@ -340,8 +339,5 @@ class RungSource:
         if rung is None or outcome.is_infeasible:
             return
         self._finished[rung][outcome.candidate.arch_id] = outcome
-        left = outcome.estimate.weights_sha256
-        if rung < self._rungs.top and left and not may_go_on(outcome, self._objectives):
-            self._forget(left)
-        if outcome.candidate.start_from:
-            self._forget(outcome.candidate.start_from)
+        for checkpoint in done_with(outcome, self._rungs, self._objectives):
+            self._forget(checkpoint)

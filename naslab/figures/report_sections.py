@@ -313,16 +313,15 @@ def _trials_words(view: StudyView, failed: FailureTable) -> tuple[str, str]:
     if view.record.rungs is None:
         spent = f"{counted(view.record.epochs, 'epoch')} each" if has_trained(view.record) else "nothing was trained"
         return f"{failed.num_outcomes} of {view.record.trials}", f"{spent}{waiting}"
-    if view.record.rungs.pauses:
-        asked = counted(view.record.num_asked, "epoch")
-        if view.whole is not None:
-            begun = f"{counted(view.whole.num_networks, 'network')} begun"
-            return f"{view.whole.num_outcomes} of {asked}", f"{begun}{waiting}"
-        told = pause_counts(view.outcomes, view.record.epochs)
-        return f"{told.num_epochs} of {asked}", f"{told.words}{waiting}"
     num_networks = len({each.candidate.arch_id for each in view.outcomes})
     if view.whole is not None:
         num_networks = view.whole.num_networks
+    if view.record.rungs.pauses:
+        counts = pause_counts(view.outcomes, view.record.epochs)
+        num_epochs, words = counts.num_epochs, counts.words
+        if view.whole is not None:  # of the networks that were not read it is not known how far they were trained
+            num_epochs, words = view.whole.num_outcomes, f"{counted(num_networks, 'network')} begun"
+        return f"{num_epochs} of {counted(view.record.num_asked, 'epoch')}", f"{words}{waiting}"
     epochs = ", ".join(map(str, view.record.rungs.epochs))
     return (
         f"{num_networks} of {counted(view.record.trials, 'network')}",

@@ -89,6 +89,7 @@ def calibrate_latency(
     waiting = list(_waiting(model, archs))
     total = known + sample
     best = BestPace(model.best_pace_ms)
+    on_network(total - len(waiting), total)
     for place in range(0, len(waiting), BATCH):
         batch = waiting[place : place + BATCH]
         found = quiet_latencies([Deployed(key, archs[part][key]) for part, key in batch], chosen, best)

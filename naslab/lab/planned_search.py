@@ -12,7 +12,7 @@ from naslab.lab.problems import ListedNetwork
 from naslab.lab.search_estimators import SearchEstimator
 from naslab.lab.search_options import SearchOptions
 from naslab.strategies.choosing import StrategyChoice
-from naslab.strategies.registry import WITH_PAUSES
+from naslab.strategies.registry import require_pausing
 from naslab.strategies.strategy import Strategy
 from naslab.study.outcome import Fidelity
 from naslab.study.problem import Problem
@@ -58,6 +58,5 @@ def rungs_of(options: SearchOptions, epochs: int, strategy: str) -> Rungs | None
     others = {"rungs": options.pause and rungs is not None, "stop_early": options.stop_early is not None}
     for name, is_given in others.items():
         require(not is_given, "pause", f"decides after each epoch which training goes on: leave {name} out")
-    rule = f"is for --strategy {', '.join(WITH_PAUSES)}, got '{strategy}'"
-    require(strategy in WITH_PAUSES, "pause", rule)
+    require_pausing(strategy)
     return rungs or Rungs.every_epoch(epochs)

@@ -214,8 +214,8 @@ class CurveSurrogate:
                 deviation[:, objective] = np.sqrt(variance)
         return LossPrediction(mean, deviation)
 
-    def told_by(self, inputs: Matrix, own: Indices, epochs: Sequence[Indices]) -> list[Matrix]:
-        """How much of the ends will be known after each of some `epochs`, each of shape (networks,).
+    def deviations_after(self, inputs: Matrix, own: Indices, epochs: Sequence[Indices]) -> list[Matrix]:
+        """How far predicted ends may move by measurements after each of some `epochs`, each of shape (networks,).
 
         It is the deviation of the mean that will then be predicted, of shape (networks, objectives). `inputs` and
         `own` are those of `end`.

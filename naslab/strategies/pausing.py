@@ -7,8 +7,8 @@ on to the last one only if it is then expected to be better than all that were t
 | symbol | name in code | what it is |
 |---|---|---|
 | r | `left` | the epochs that a candidate still has to go |
-| h | `step` | the epochs of the plan after which it is judged: 1, 2, 4, ..., r |
-| G(h) | `gain` | the expected gain (`gains`) of its end as it will be predicted then, of deviation `told_by` |
+| h | `steps` | the epochs of the plan after which it is judged: 1, 2, 4, ..., r |
+| G(h) | `gain` | the expected gain (`gains`) of its end as it will be predicted then, of deviation `deviations_after` |
 | q(h) | `chance` | how likely it is then expected to gain at all |
 | worth | `Plan.worth` | the largest of G(h) / (s (h + q(h) (r - h))), s the seconds of an epoch |
 """
@@ -88,13 +88,13 @@ class Pausing:
             return paused[0]
         with self._bayes.one_thread():
             weighing = self._weighing(history)
-            known = [each for each in paused if each in weighing.surrogate.number_of] or list(paused[:1])
+            known = [each for each in paused if each in weighing.surrogate.number_of]
             plan = weighing.paused(known)
             fresh = weighing.new[1] if may_begin else None
-        best = plan.worth[plan.order[0]] if len(plan.order) else -np.inf
+        best = plan.worth[plan.order[0]] if known else -np.inf
         if fresh is not None and len(fresh.order) and fresh.worth[fresh.order[0]] > best:
             return None
-        return known[plan.order[0]] if len(plan.order) else paused[0]
+        return known[plan.order[0]] if known else paused[0]
 
     def model(self, history: OutcomeHistory) -> tuple[Catalogue, CurveModel]:
         """The catalogue of the domain, and the model of its curves after `history`."""
@@ -148,7 +148,7 @@ class _Weighing:
     def paused(self, ids: Sequence[str]) -> Plan:
         """The plans of networks that were begun."""
         curves = self.surrogate.curves
-        own = np.array([self.surrogate.number_of[each] for each in ids if each in self.surrogate.number_of], np.intp)
+        own = np.array([self.surrogate.number_of[each] for each in ids], dtype=np.intp)
         if not len(own):
             return Plan(own, np.zeros(0))
         genomes = [curves.genomes[number] for number in own]
@@ -188,7 +188,7 @@ class _Weighing:
         left = self._last - begun
         worth = np.full(len(own), -np.inf)
         plans = [np.minimum(2**power, left) for power in range(1 + (int(left.max()) - 1).bit_length())]
-        deviations = self.surrogate.told_by(inputs, own, [begun + steps for steps in plans])
+        deviations = self.surrogate.deviations_after(inputs, own, [begun + steps for steps in plans])
         for steps, deviation in zip(plans, deviations, strict=True):
             told = LossPrediction(mean, deviation)
             gain, chance = self._gains.of(told), self._gains.chance(told)

@@ -83,6 +83,17 @@ def make_strategy(name: str, problem: Problem, seed: int = 0) -> Strategy:
     return ComposedStrategy(domain, proposer, seed, name in ACROSS_FIDELITIES, name in BY_COMPARING)
 
 
+def require_pausing(name: str) -> None:
+    """Raise `SpecError` where the strategy `name` cannot decide which training goes on.
+
+    >>> require_pausing("random")
+    Traceback (most recent call last):
+    naslab.errors.SpecError: pause: is for --strategy bayes, bayes_per_second, got 'random'
+    """
+    if name not in WITH_PAUSES:
+        raise SpecError("pause", f"is for --strategy {', '.join(WITH_PAUSES)}, got '{name}'")
+
+
 def make_pausing_strategy(name: str, problem: Problem, seed: int, epochs: int) -> PausingSearch:
     """The strategy `name` on `problem`, deciding after each of `epochs` epochs which training goes on.
 
@@ -96,8 +107,7 @@ def make_pausing_strategy(name: str, problem: Problem, seed: int, epochs: int) -
     >>> print(strategy.next_paused([], may_begin=True))  # nothing is paused: ask for a new network
     None
     """
-    if name not in WITH_PAUSES:
-        raise SpecError("pause", f"is for --strategy {', '.join(WITH_PAUSES)}, got '{name}'")
+    require_pausing(name)
     from naslab.strategies.pausing import Pausing
 
     domain = ArchDomain(problem, reads_seconds=name in PER_SECOND)

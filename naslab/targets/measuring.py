@@ -149,8 +149,17 @@ def quiet_latencies(networks: Sequence[Deployed], target: Target, best: BestPace
 
 def _paced_job(target: Target, file: Path) -> Job:
     """A short job: a network is timed in several."""
-    times = {"warm_up": 2, "warm_up_seconds": 0.05, "passes": 5, "most_passes": 400, "seconds": 0.4}
-    return Job(target, str(file), own_cores(1), **times, is_paced=True)  # type: ignore[arg-type]
+    return Job(
+        target,
+        str(file),
+        own_cores(1),
+        warm_up=2,
+        warm_up_seconds=0.05,
+        passes=5,
+        most_passes=400,
+        seconds=0.4,
+        is_paced=True,
+    )
 
 
 def _require_run(answer: Answer, deployed: Deployed, target: Target) -> None:

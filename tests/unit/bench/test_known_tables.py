@@ -119,8 +119,7 @@ def test_the_scores_of_nas_bench_macro_are_those_of_its_networks() -> None:
     scores = scores_by_key(shipped_tables() / SCORES_FILE)
     keys = {"".join(digits) for digits in product("012", repeat=8)}
     assert set(scores) == {merged_key(key) for key in keys}
-    assert {tuple(each) for each in scores.values()} <= {("naswot", "ensemble"), ()}
-    assert sum(map(bool, scores.values())) >= 1_000
+    assert {tuple(each) for each in scores.values()} == {("naswot", "ensemble")}
 
 
 @needs_data

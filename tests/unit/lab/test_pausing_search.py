@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from in_process import workers_in_process
+from fake_estimators import numbered_candidate
 from msgspec.structs import replace
-from tiny_space import SPACE
 
 import naslab
 from naslab.analysis.facts import budget_words
@@ -20,20 +18,12 @@ from naslab.errors import NaslabError
 from naslab.figures.report import write_report
 from naslab.ledger.ledger import Ledger
 from naslab.live.watch import StudyWatch
+from naslab.study.outcome import Estimate, Failure, Fidelity, Outcome
 from naslab.study.rungs import Rungs
 
+GOOD = Estimate(measured={"accuracy": 50.0})
 
-@pytest.fixture(scope="module")
-def space(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("spaces") / "tiny.yaml"
-    path.write_text(SPACE, encoding="utf-8")
-    return path
-
-
-@pytest.fixture(autouse=True)
-def in_process() -> Iterator[None]:
-    with workers_in_process():
-        yield
+pytestmark = pytest.mark.usefixtures("in_process")
 
 
 def search(space: Path, ledger: Path, **options: Any) -> StudyView:
@@ -89,6 +79,15 @@ def test_a_study_of_pauses(space: Path, tmp_path: Path) -> None:
 
 
 def test_failures_took_an_epoch_and_are_not_ahead() -> None:
+    """Of three networks one is trained to the end and one fails in its second epoch; a limit that is broken is none."""
+    failed = Estimate(failure=Failure("timed_out", "took longer than 1 seconds"))
+    refused = Estimate(failure=Failure("infeasible", "latency 3 ms, at most 2"))
+    told = [(0, 1, GOOD), (0, 2, GOOD), (0, 3, GOOD), (1, 1, GOOD), (1, 2, failed), (2, 1, failed), (3, 1, refused)]
+    outcomes = [
+        Outcome(candidate=replace(numbered_candidate(network), fidelity=Fidelity(epochs=epochs)), estimate=estimate)
+        for network, epochs, estimate in told
+    ]
+    assert pause_counts(outcomes, 3) == PauseCounts(num_begun=3, num_continued=1, num_whole=1, num_epochs=6)
     assert pause_counts([], 3) == PauseCounts(0, 0, 0, 0)
 
 
