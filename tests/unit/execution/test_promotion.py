@@ -10,10 +10,11 @@ import pytest
 from fake_estimators import numbered_candidate
 
 from naslab.arch.cost import Cost
-from naslab.execution.promotion import best_to_promote, may_go_on
+from naslab.execution.promotion import best_to_promote, done_with, may_go_on
 from naslab.pareto import hypervolume, hypervolume_contributions
 from naslab.study.outcome import Estimate, Failure, Outcome
 from naslab.study.problem import Limit, Objective
+from naslab.study.rungs import Rungs
 
 ACCURACY, MACS = Objective.named("accuracy"), Objective.named("macs")
 
@@ -104,3 +105,20 @@ def test_contributions_are_what_the_hypervolume_loses(num_objectives: int) -> No
     whole = hypervolume(points, bound)
     expected = [whole - hypervolume(np.delete(points, index, axis=0), bound) for index in range(len(points))]
     assert hypervolume_contributions(points, bound) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("rung", "objectives", "expected"),
+    [
+        (0, (ACCURACY,), ["before"]),
+        (0, (ACCURACY, Objective.named("latency_ms")), ["own", "before"]),
+        (1, (ACCURACY, Objective.named("latency_ms")), ["before"]),
+    ],
+    ids=["may go on", "lacks an objective", "trained to the end"],
+)
+def test_a_checkpoint_is_kept_as_long_as_a_training_may_go_on_from_it(
+    rung: int, objectives: tuple[Objective, ...], expected: list[str]
+) -> None:
+    rungs, found = Rungs((1, 3)), outcome(0, 50.0, weights_sha256="own")
+    candidate = msgspec.structs.replace(found.candidate, fidelity=rungs.fidelity(rung), start_from="before")
+    assert done_with(msgspec.structs.replace(found, candidate=candidate), rungs, objectives) == expected

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import synthetic_study as synthetic
 from fake_estimators import epoch_record
+from msgspec.structs import replace
 
 from naslab.execution.events import (
     Ended,
@@ -24,6 +25,7 @@ from naslab.execution.events import (
 )
 from naslab.lab import notebook
 from naslab.lab.notebook import SearchOutput, in_notebook, notebook_observer
+from naslab.study.rungs import Rungs
 
 
 class Kernel(ModuleType):
@@ -106,3 +108,10 @@ def test_elsewhere_nothing_is_shown(monkeypatch: pytest.MonkeyPatch, kernel: Ker
     assert notebook_observer(tell_prints) is tell_prints, "IPython in a terminal"
     monkeypatch.delitem(sys.modules, "IPython")
     assert notebook_observer(tell_prints) is tell_prints
+
+
+def test_with_pauses_every_epoch_is_a_trial(kernel: Kernel) -> None:
+    view = synthetic.study()
+    record = replace(view.record, trials=5, epochs=4, rungs=Rungs.every_epoch(4))
+    notebook_observer(tell_prints)(StudyOpened(record, view.problem, view.outcomes[:1]))
+    assert "1 of 20 trials" in kernel.shown[-1]
