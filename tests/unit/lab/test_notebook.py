@@ -114,4 +114,4 @@ def test_with_pauses_every_epoch_is_a_trial(kernel: Kernel) -> None:
     view = synthetic.study()
     record = replace(view.record, trials=5, epochs=4, rungs=Rungs.every_epoch(4))
     notebook_observer(tell_prints)(StudyOpened(record, view.problem, view.outcomes[:1]))
-    assert "1 of 20 trials" in kernel.shown[-1]
+    assert '<progress max="20" value="1">' in kernel.shown[-1]
