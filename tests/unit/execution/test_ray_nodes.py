@@ -89,8 +89,15 @@ def test_nodes_that_cannot_work_are_left_out_and_told_by_name(tmp_path: Path) ->
         add_node(cluster, 1, node_name="early", env_vars=node_an_hour_ahead(tmp_path))
         add_node(cluster, 1, node_name="bare", env_vars={"NASLAB_DATA": "/nowhere"})
         wait_for_nodes(cluster)
-        with RayExecutor(NeedsData(str(tmp_path)), 4, cpus_per_worker=1) as executor:
-            run_search("numbered", ledger, Counting(), executor, numbered_problem(), 2, 0, 12, events.append)
+
+        def note(event: Event) -> None:
+            events.append(event)
+            if sum(isinstance(each, NodeChanged) for each in events) == 3:
+                (tmp_path / "all_told").touch()
+
+        estimator = NeedsData(str(tmp_path), gates=((8, "all_told"),))  # however slow the nodes are
+        with RayExecutor(estimator, 4, cpus_per_worker=1) as executor:
+            run_search("numbered", ledger, Counting(), executor, numbered_problem(), 2, 0, 12, note)
         outcomes = ledger.outcomes("numbered")
     told = [event.text for event in events if isinstance(event, NodeChanged)]
     *left_out, clock = sorted(told)
