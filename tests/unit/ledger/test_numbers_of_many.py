@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from naslab.ledger.many import _network_numbers, _places
+from naslab.ledger.numbers import _network_numbers, _places
 
 
 def test_networks_are_told_apart_by_their_identities() -> None:
