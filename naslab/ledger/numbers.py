@@ -47,7 +47,7 @@ def read_numbers(ledger: Ledger, name: str, metrics: Sequence[str], with_times: 
     finished = np.full(num_numbers, np.nan)
     if with_times:
         ends = select(outcomes.c.trial, outcomes.c.finished).where(outcomes.c.study_id == study_id)
-        _put(finished, ledger, ends)
+        put_numbers(finished, ledger, ends)
     else:
         finished[started.trial] = 0.0
         finished[_in_flight(ledger, study_id, num_numbers)] = np.nan
@@ -62,7 +62,9 @@ def read_numbers(ledger: Ledger, name: str, metrics: Sequence[str], with_times: 
         if metric not in values:
             measured = np.full(num_numbers, np.nan)
             asked = select(measurements.c.trial, measurements.c.value)
-            _put(measured, ledger, asked.where(measurements.c.study_id == study_id, measurements.c.metric == metric))
+            put_numbers(
+                measured, ledger, asked.where(measurements.c.study_id == study_id, measurements.c.metric == metric)
+            )
             values[metric] = measured[trial]
     return NumberTable(
         trial,
@@ -95,7 +97,7 @@ def _started(ledger: Ledger, study_id: int, costs: Sequence[str]) -> _Started:
     with uncollected():
         for group in groups(ledger, searched):
             numbers, networks, told, *spent = zip(*group, strict=True)
-            at = _places(told, place_of_fidelity)
+            at = places_of_texts(told, place_of_fidelity)
             whole = np.stack((np.array(numbers, dtype=np.int64), at, _network_numbers(networks, number_of_network)), 1)
             parts.append((whole, np.array(spent, dtype=np.float64).reshape(len(costs), len(group)).T))
     table, spent_on = (np.concatenate(each) for each in zip(*parts, strict=True))
@@ -110,7 +112,7 @@ def _in_flight(ledger: Ledger, study_id: int, num_numbers: int) -> list[int]:
     return [trial for (trial,) in found if trial < num_numbers]
 
 
-def _put(values: NDArray[np.float64], ledger: Ledger, columns: Any) -> None:
+def put_numbers(values: NDArray[np.float64], ledger: Ledger, columns: Any) -> None:
     """Put what a query of trials and numbers finds into `values`, shape (numbers of trials,), each at its trial."""
     with uncollected():
         rows = chain.from_iterable(groups(ledger, columns))
@@ -119,7 +121,7 @@ def _put(values: NDArray[np.float64], ledger: Ledger, columns: Any) -> None:
     values[found["trial"]] = found["value"]
 
 
-def _places(told: Sequence[str | None], known: dict[str, int]) -> NDArray[np.int64]:
+def places_of_texts(told: Sequence[str | None], known: dict[str, int]) -> NDArray[np.int64]:
     """The places of texts among those `known`, which grow, shape (texts,): most groups have one text."""
     if len(set(told)) == 1:
         return np.full(len(told), known.setdefault(told[0] or "", len(known)))
