@@ -21,10 +21,21 @@ POLICY = (
 
 So a report loads nothing even where a name in it was written to make it."""
 
+BASIC_BUNDLE = "plotly-basic.min.js"
+"""npm's `plotly.js-basic-dist-min` 4.1.1 as it is: a quarter of the plotly.js in plotly's wheel, which has no smaller one.
 
-def page(title: str, body: Markup) -> str:
-    """A whole HTML document called `title` around a `body` that may hold figures of `figure_block`."""
-    return document(title, body, [shipped("page.css")], [plotly_script(), shipped("page.js"), shipped("candidates.js")])
+A browser takes a quarter of the time to read it, and every report holds it."""
+BASIC_KINDS = frozenset({"scatter", "bar", "pie"})
+"""Types of traces that the basic bundle draws."""
+
+
+def page(title: str, body: Markup, kinds: Iterable[str] = BASIC_KINDS) -> str:
+    """A whole HTML document called `title` around a `body` that may hold figures of `figure_block`.
+
+    `kinds` are the types of their traces, as plotly calls them.
+    """
+    scripts = [plotly_script(kinds), shipped("page.js"), shipped("candidates.js")]
+    return document(title, body, [shipped("page.css")], scripts)
 
 
 def document(title: str, body: Markup, styles: Iterable[str], scripts: Iterable[str]) -> str:
@@ -82,9 +93,9 @@ def figure_json(figure: go.Figure) -> str:
     return json.dumps(json.loads(figure.to_json()), ensure_ascii=False, separators=(",", ":"))
 
 
-def plotly_script() -> str:
-    """The plotly.js that lies in plotly's wheel."""
-    return str(get_plotlyjs())
+def plotly_script(kinds: Iterable[str] = BASIC_KINDS) -> str:
+    """The plotly.js that draws traces of these `kinds`: the basic bundle where it does, else that of plotly's wheel."""
+    return shipped(BASIC_BUNDLE) if BASIC_KINDS.issuperset(kinds) else str(get_plotlyjs())
 
 
 def script_data(text: str) -> Markup:
