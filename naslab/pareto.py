@@ -321,18 +321,19 @@ def _volume_of_many(front: Losses, bound: Losses) -> float:
 
 def _may_be_on_front(points: Losses) -> NDArray[np.bool_]:
     """Which of many points a few good ones do not dominate: those that no front has are out, shape (points,)."""
-    finite = np.nan_to_num(points, posinf=np.finfo(np.float64).max / 8, neginf=np.finfo(np.float64).min / 8)
-    low = finite.min(axis=0)
-    spread = finite.max(axis=0) - low
-    sums = ((finite - low) / np.where(spread > 0, spread, 1.0)).sum(axis=1)
+    columns = np.ascontiguousarray(points.T)  # a loss of all points at once takes a fifth of the time
+    sums = np.zeros(len(points))
+    for column in map(_within_reach, columns):
+        sums += (column - column.min()) / (np.ptp(column) or 1.0)
     left = np.arange(len(points))
     for _ in range(NUM_PIVOTS):
-        pivot = points[left[np.argmin(sums[left])]]
-        is_out = np.all(points[left] >= pivot, axis=1) & np.any(points[left] > pivot, axis=1)
-        sums[left[np.all(points[left] == pivot, axis=1)]] = np.inf  # it has been a pivot
-        if not is_out.any() and len(left) < FEW_POINTS:
+        pivot = columns[:, [np.argmin(sums)]]
+        is_equal = np.all(columns == pivot, axis=0)
+        sums[is_equal] = np.inf  # it has been a pivot
+        is_in = ~np.all(columns >= pivot, axis=0) | is_equal
+        if len(left) < FEW_POINTS and is_in.all():
             break
-        left = left[~is_out]
+        left, sums, columns = left[is_in], sums[is_in], columns[:, is_in]
     may = np.zeros(len(points), dtype=bool)
     may[left] = True
     return may

@@ -1,10 +1,11 @@
-"""Kills of drivers, workers and the database in small searches, and what is left of them, checked by plain SQL.
+"""Kills and other faults in small searches, and what is left of them, checked by plain SQL.
 
     .venv/bin/python scripts/chaos.py [--kills 40] [--seconds 240] [--trials 60] [--ledger sqlite|postgresql] [--trains]
-        [--warm]
+        [--warm] [--faults NAME ...]
 
 A driver and several workers that join by the ledger (`naslab worker`) are ended by SIGKILL at random, and begun again;
-of a PostgreSQL server also the server itself, at once (SIGQUIT) and with a restart. With `--trains` candidates are
+of a PostgreSQL server also the server itself, at once (SIGQUIT) and with a restart. `FAULTS` has a row for each of
+these, and for networks that are cut, disks that are full and clocks that jump. With `--trains` candidates are
 trained on the digits for an epoch, else a proxy is computed. The table says what was asked, done, lost, repeated and
 left behind: none of the last three may be there. With `--warm` programs are forks of one that has the libraries loaded
 (`tests/warm_start.py`), so that a thousand kills take no hours of imports.
@@ -29,8 +30,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from chaos_faults import CLOCK, JUMPS, Server, Wire, fill, small_disk
 from sqlalchemy import create_engine, text
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
 from naslab.errors import LedgerError
@@ -66,63 +67,33 @@ RULES = (
 )  # fmt: skip
 
 
-class Server:
-    """A PostgreSQL server of this run in a folder, which may be killed and begun again."""
+class Place(NamedTuple):
+    """Where a ledger is: `address`, and that by the `way` that may be cut; its server and disk where it has such."""
 
-    def __init__(self, folder: Path) -> None:
-        programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-        if not programs:
-            raise SystemExit("PostgreSQL is not installed (no initdb under /usr/lib/postgresql)")
-        self._programs = programs[-1].parent
-        self._folder = folder
-        self._as = {"user": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
-        if self._as:
-            subprocess.run(["chown", "postgres", str(folder)], check=True)
-        made = [self._programs / "initdb", "-D", folder / "data", "-U", "naslab", "-A", "trust", "-E", "UTF8"]
-        subprocess.run(made, check=True, capture_output=True, cwd=folder, **self._as)  # type: ignore[call-overload]
-        self.port = random.randint(20_000, 50_000)
-        self.url = f"postgresql://naslab@127.0.0.1:{self.port}/postgres"
-        self.start()
-
-    def start(self) -> None:
-        """Begin the server and wait until it answers."""
-        settings = ["-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={self._folder}"]
-        self._process = subprocess.Popen(  # type: ignore[call-overload]
-            [self._programs / "postgres", "-D", self._folder / "data", "-p", str(self.port), *settings],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            cwd=self._folder,
-            **self._as,
-        )
-        while not is_up(self.url):
-            time.sleep(0.2)
-
-    def kill(self) -> None:
-        """End the server at once, without any goodbye to its clients."""
-        self._process.send_signal(signal.SIGQUIT)
-        self._process.wait()
-
-
-def is_up(url: str) -> bool:
-    """Whether a database answers."""
-    try:
-        with create_engine(locate(url).url, poolclass=NullPool).connect():
-            return True
-    except OperationalError:
-        return False
+    address: str
+    way: str
+    server: Server | None = None
+    wire: Wire | None = None
+    disk: Path | None = None
 
 
 @contextmanager
-def database(kind: str, folder: Path) -> Iterator[tuple[str, Server | None]]:
-    """The address of an empty ledger of a `kind`, and its server if it has one."""
-    if kind == "sqlite":
-        yield str(folder / "chaos.db"), None
-        return
-    server = Server(folder)
-    try:
-        yield server.url, server
-    finally:
-        server.kill()
+def database(kind: str, folder: Path) -> Iterator[Place]:
+    """An empty ledger of a `kind` on a small disk, if that can be mounted."""
+    disk = folder / "disk"
+    with small_disk(disk) as is_small:
+        full = disk if is_small else None
+        if kind == "sqlite":
+            yield Place(str(disk / "chaos.db"), str(disk / "chaos.db"), disk=full)
+            return
+        folder.chmod(0o711)  # the server's user goes through it
+        server = Server(disk)
+        wire = Wire(server.port)
+        try:
+            yield Place(server.url, server.url.replace(f":{server.port}/", f":{wire.port}/"), server, wire, full)
+        finally:
+            wire.close()
+            server.kill()
 
 
 def is_begun(place: str) -> bool:
@@ -159,38 +130,45 @@ def kill(process: subprocess.Popen[Any]) -> None:
 
 
 class Attack:
-    """A search under kills in a `folder`: its driver, its workers and the server, if there is one, at `place`.
+    """A search under faults in a `folder`: its driver, its workers and the server, if there is one, at `place`.
 
     Where everything is done before so many kills or so much time, the same study is asked for as many trials more.
     """
 
-    def __init__(self, given: argparse.Namespace, folder: Path, place: str, server: Server | None) -> None:
+    def __init__(self, given: argparse.Namespace, folder: Path, place: Place) -> None:
         self._given = given
         self._folder = folder
-        self._place = place
-        self._server = server
-        self._rng = random.Random(given.seed)
+        self.place = place
+        self._faults = [each for each in FAULTS if each.name in (given.faults or NAMES) and each.may(place)]
+        self.rng = random.Random(given.seed)
         self._until = time.monotonic() + given.seconds
         self._due = math.inf  # until a worker was begun: nothing can be lost before
         self._rested = 0.0
-        self._workers: list[subprocess.Popen[Any]] = []
+        self.workers: list[subprocess.Popen[Any]] = []
         self.kills: Counter[str] = Counter()
         self.asked = given.trials
         self.is_given_up = False
-        self._driver = self._drive()
+        self.clocks = {who: folder / f"clock-of-{who}" for who in ("driver", "worker")}
+        for each in self.clocks.values():
+            each.write_text("0")
+        self.driver = self._drive()
 
     def run(self) -> None:
         """Kill and begin again until everything is done, or twice the time is over."""
         try:
             while not self.is_given_up and self._is_driven():
                 self._join()
+                if self.place.server is not None and not self.place.server.is_alive:
+                    self.place.server.start()
                 if self._goes_on() and time.monotonic() > self._due:
-                    self._due = time.monotonic() + self._rng.uniform(0.5, 2 * self._given.every)
-                    self._strike()
+                    self._due = time.monotonic() + self.rng.uniform(0.5, 2 * self._given.every)
+                    fault = self.rng.choices(self._faults, [each.weight for each in self._faults])[0]
+                    if fault.strike(self):
+                        self.kills[fault.name] += 1
                 self.is_given_up = time.monotonic() > self._until + self._given.seconds
                 time.sleep(0.2)
         finally:
-            for each in (self._driver, *self._workers):
+            for each in (self.driver, *self.workers):
                 kill(each)
 
     def _goes_on(self) -> bool:
@@ -198,61 +176,110 @@ class Attack:
 
     def _drive(self) -> subprocess.Popen[Any]:
         own = ["--epochs", "1"] if self._given.trains else ["--estimator", "params"]
+        first = CLOCK.format(path=str(self.clocks["driver"])) + SILENT.format(seconds=self._given.silent)
         command = python(
-            SILENT.format(seconds=self._given.silent), "search", "digits_demo", "--strategy", "evolution", *own,
-            "--study", STUDY, "--ledger", self._place, "--trials", str(self.asked), "--executor", "ledger",
+            first, "search", "digits_demo", "--strategy", "evolution", *own,
+            "--study", STUDY, "--ledger", self.place.way, "--trials", str(self.asked), "--executor", "ledger",
             "--workers", str(self._given.workers + 2),
         )  # fmt: skip
         return begin(command, self._folder / "driver.log", self._given.warm)
 
     def _is_driven(self) -> bool:
         """Begin a driver that ended again; false where it was done and no kills are left."""
-        code = self._driver.poll()
+        code = self.driver.poll()
         if code is None:
             return True
         if code == 0 and not self._goes_on():
             return False
         self.asked += self._given.trials if code == 0 else 0
-        if not self.kills and not is_begun(self._place):
+        if not self.kills and not is_begun(self.place.address):
             raise SystemExit((self._folder / "driver.log").read_text()[-3000:])
-        self._driver = self._drive()
+        self.driver = self._drive()
         return True
 
     def _join(self) -> None:
         """Begin a worker where one is missing."""
-        self._workers = [each for each in self._workers if each.poll() is None]
-        is_full = len(self._workers) >= self._given.workers
-        if is_full or time.monotonic() <= self._rested or not is_begun(self._place):
+        self.workers = [each for each in self.workers if each.poll() is None]
+        is_full = len(self.workers) >= self._given.workers
+        if is_full or time.monotonic() <= self._rested or not is_begun(self.place.address):
             return
-        beats = "import naslab.lab.joining as j; j.BEAT_SECONDS = 1.0; "
-        where = ("--study", STUDY, "--ledger", self._place, "--idle", "3600", "--device", "cpu")
+        beats = f"{CLOCK.format(path=str(self.clocks['worker']))}import naslab.lab.joining as j; j.BEAT_SECONDS = 1.0; "
+        where = ("--study", STUDY, "--ledger", self.place.way, "--idle", "3600", "--device", "cpu")
         command = python(beats, "worker", *where)
-        self._workers.append(begin(command, self._folder / "workers.log", self._given.warm))
+        self.workers.append(begin(command, self._folder / "workers.log", self._given.warm))
         self._rested = time.monotonic() + (0.1 if self._given.warm else 1.0)
         self._due = min(self._due, time.monotonic() + self._given.every)
 
-    def _strike(self) -> None:
-        """Kill the driver, a worker or the server, drawn at random."""
-        what = self._rng.choices(("driver", "worker", "server"), (2, 5, 0 if self._server is None else 1))[0]
-        if what == "driver":
-            kill(self._driver)
-        elif what == "worker":
-            if not self._workers:
-                return
-            kill(self._workers.pop(self._rng.randrange(len(self._workers))))
-        elif self._server is not None:
-            self._server.kill()
-            time.sleep(self._rng.uniform(0.0, 3.0))
-            self._server.start()
-        self.kills[what] += 1
+
+def kill_driver(attack: Attack) -> bool:
+    """End the driver with its process group."""
+    kill(attack.driver)
+    return True
+
+
+def kill_worker(attack: Attack) -> bool:
+    """End one of the workers, if there is one."""
+    if attack.workers:
+        kill(attack.workers.pop(attack.rng.randrange(len(attack.workers))))
+        return True
+    return False
+
+
+def kill_server(attack: Attack) -> bool:
+    """End the server, and begin it again after a while."""
+    assert attack.place.server is not None
+    attack.place.server.kill()
+    time.sleep(attack.rng.uniform(0.0, 3.0))
+    attack.place.server.start()
+    return True
+
+
+def cut_network(attack: Attack) -> bool:
+    """Reset the connections to the server, or let nothing through for so long that workers count as dead."""
+    assert attack.place.wire is not None
+    attack.rng.choice((attack.place.wire.cut, attack.place.wire.hold))(attack.rng.uniform(0.5, 8.0))
+    return True
+
+
+def fill_disk(attack: Attack) -> bool:
+    """Fill the ledger's disk for a while."""
+    assert attack.place.disk is not None
+    fill(attack.place.disk, attack.rng.uniform(0.5, 3.0))
+    return True
+
+
+def jump_clock(attack: Attack) -> bool:
+    """Put the clock of the driver or of the workers on or back; programs that begin later have it, too."""
+    attack.clocks[attack.rng.choice(("driver", "worker"))].write_text(str(attack.rng.choice(JUMPS)))
+    return True
+
+
+class Fault(NamedTuple):
+    """A fault: how often it is drawn, where it may be, and what it does to an attack; false where it hit nothing."""
+
+    name: str
+    weight: float
+    strike: Callable[[Attack], bool]
+    may: Callable[[Place], bool] = lambda _: True
+
+
+FAULTS = (
+    Fault("kill of a driver", 2, kill_driver),
+    Fault("kill of a worker", 5, kill_worker),
+    Fault("kill of a server", 1, kill_server, lambda place: place.server is not None),
+    Fault("cut of the network", 1, cut_network, lambda place: place.wire is not None),
+    Fault("full disk", 0.5, fill_disk, lambda place: place.disk is not None),
+    Fault("jump of a clock", 1, jump_clock),
+)
+NAMES = tuple(each.name for each in FAULTS)
 
 
 def run(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Search under kills until everything is done; the counts and what the ledger holds then."""
-    with database(given.ledger, folder) as (place, server):
-        attack = Attack(given, folder, place, server)
+    with database(given.ledger, folder) as place:
+        attack = Attack(given, folder, place)
         attack.run()
-        held = rows_of(place, is_postgresql=server is not None)
+        held = rows_of(place.address, is_postgresql=place.server is not None)
     return {"kills": dict(attack.kills), "asked": attack.asked, **held, "is_given_up": attack.is_given_up}
 
 
@@ -283,13 +310,13 @@ def is_whole(found: dict[str, Any]) -> bool:
 def markdown(value: dict[str, Any]) -> str:
     """The table as a page."""
     found, machine = value["found"], value["machine"]
-    kills = ", ".join(f"{count} of a {name}" for name, count in sorted(found["kills"].items()))
+    kills = ", ".join(f"{name}: {count}" for name, count in sorted(found["kills"].items()))
     lines = [
-        "# Kills",
+        "# Kills and other faults",
         "",
         f"`{value['command']}`: {machine['processor']}, {machine['system']}, naslab {value['versions']['naslab']}.",
         "",
-        f"{sum(found['kills'].values())} kills ({kills}) in {value['seconds']:.0f} s.",
+        f"{sum(found['kills'].values())} faults ({kills}) in {value['seconds']:.0f} s.",
         "",
         "| what | count |",
         "|---|---:|",
@@ -314,6 +341,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=60, help="and as many more while kills are left")
     parser.add_argument("--workers", type=int, default=3)
     parser.add_argument("--silent", type=float, default=8, help="seconds until a silent worker counts as dead")
+    parser.add_argument("--faults", nargs="*", choices=NAMES, help="by default all that are possible here")
     parser.add_argument("--trains", action="store_true")
     parser.add_argument("--warm", action="store_true", help="programs start as forks, without imports")
     parser.add_argument("--seed", type=int, default=0)

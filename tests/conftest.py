@@ -42,12 +42,13 @@ os.environ.setdefault("RAY_health_check_timeout_ms", "600000")
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """What collecting makes lives to the end: nobody looks through it for garbage, then or later."""
+    """What collecting makes lives to the end: nobody looks through it for garbage, and for the rest seldom."""
     gc.disable()
     try:
         return (yield)
     finally:
         gc.freeze()
+        gc.set_threshold(20_000, 20, 20)
         gc.enable()
 
 

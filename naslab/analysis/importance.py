@@ -132,12 +132,11 @@ def _shuffled(belief: Belief, inputs: Matrix, columns: NDArray[np.intp]) -> tupl
     rng = np.random.default_rng(0)
     own = inputs[:, columns]
     active = np.flatnonzero((own >= 0).all(axis=1) if len(columns) == 1 else own.any(axis=1))
-    plain = belief.predict(inputs)[0]
-    changes = []
-    for _ in range(NUM_SHUFFLES):
-        mixed = inputs.copy()
-        mixed[np.ix_(active, columns)] = own[rng.permutation(active)]
-        # Two networks that swap an option each move by the difference: half of it is the choice's own variance.
-        changes.append(0.5 * float(((belief.predict(mixed)[0] - plain) ** 2).mean()))
-    shares = np.array(changes) / max(float(plain.var()), 1e-12)
+    plain = belief.mean(inputs)
+    mixed = np.repeat(inputs[None], NUM_SHUFFLES, axis=0)
+    for each in mixed:
+        each[np.ix_(active, columns)] = own[rng.permutation(active)]
+    told = belief.mean(mixed.reshape(-1, inputs.shape[1])).reshape(NUM_SHUFFLES, len(inputs))
+    # Two networks that swap an option each move by the difference: half of it is the choice's own variance.
+    shares = 0.5 * ((told - plain) ** 2).mean(axis=1) / max(float(plain.var()), 1e-12)
     return float(shares.mean()), float(shares.std(ddof=1) / math.sqrt(NUM_SHUFFLES))

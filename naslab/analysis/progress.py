@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from naslab.analysis.front import losses_of
 from naslab.analysis.reference import ReferencePoint
+from naslab.analysis.whole_study import WholeStudy
 from naslab.errors import StudyError
 from naslab.ledger.record import RunRecord
 from naslab.metrics import ACCURACY
@@ -77,6 +78,16 @@ def progress(
     course = Course(reference, highest, metric, maximise)
     course.add_all(ordered)
     return course.table(search_seconds(ordered, runs), only_growth)
+
+
+def of_all(course: ProgressTable, whole: WholeStudy) -> ProgressTable:
+    """The `course` of a part of a study, where it grew alone, with numbers and seconds as in the `whole`."""
+    places = [number - 1 for number in course.numbers]
+    return msgspec.structs.replace(
+        course,
+        numbers=tuple(whole.places[place] for place in places),
+        search_seconds=tuple(whole.search_seconds[place] for place in places),
+    )
 
 
 class Course:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from naslab.estimators.named import read_name
+from typing import TYPE_CHECKING
+
 from naslab.ledger.record import StudyRecord
 from naslab.metrics import ACCURACY, find_metric, is_declared
 from naslab.study.problem import Objective
+
+if TYPE_CHECKING:
+    from naslab.estimators.named import EstimatorName
 
 
 def score_of(record: StudyRecord) -> str:
@@ -29,10 +33,17 @@ def score_goal(record: StudyRecord) -> Objective:
     if not record.estimator:
         accuracy = Objective.of_score(ACCURACY.name)
         return own.get(ACCURACY.name, goals[0] if goals else accuracy)
-    name = read_name(record.estimator)
+    name = _ranked_by(record)
     if name.row.is_own and goals:
         return goals[0]
     return own.get(name.metric, Objective.of_score(name.metric))
+
+
+def _ranked_by(record: StudyRecord) -> EstimatorName:
+    """The estimator that a study names; the family of all estimators loads only where one does."""
+    from naslab.estimators.named import read_name
+
+    return read_name(record.estimator)
 
 
 def _is_known_before(metric: str) -> bool:
@@ -46,9 +57,9 @@ def ranking_words(record: StudyRecord) -> str:
     >>> ranking_words(StudyRecord(name="a", problem={}, strategy="local", epochs=4, seed=0, trials=5, estimator="macs"))
     'ranked by the proxy macs, nothing was trained'
     """
-    return read_name(record.estimator).way if record.estimator else ""
+    return _ranked_by(record).way if record.estimator else ""
 
 
 def has_trained(record: StudyRecord) -> bool:
     """Whether a study trains its networks, for its own estimate or for that of the estimator in its place."""
-    return not record.estimator or read_name(record.estimator).trains
+    return not record.estimator or _ranked_by(record).trains

@@ -6,6 +6,8 @@ drew a dot for each of a million networks would show no more, and nobody could o
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
 import msgspec
@@ -18,9 +20,11 @@ from naslab.analysis.ranking import score_goal
 from naslab.analysis.study import StudyView, problem_of, read_study
 from naslab.analysis.whole_study import WholeStudy
 from naslab.ledger.ledger import Ledger
-from naslab.ledger.many import NumberTable, count_searched, has_columns, read_numbers, study_id_of
+from naslab.ledger.many import count_searched, has_columns, study_id_of
 from naslab.ledger.news import read_outcomes
+from naslab.ledger.numbers import NumberTable, read_numbers
 from naslab.ledger.queries import same_trial
+from naslab.ledger.record import RunRecord
 from naslab.ledger.tables import outcomes, trials
 from naslab.metrics import is_described
 from naslab.pareto import is_non_dominated
@@ -39,13 +43,17 @@ Places = NDArray[np.intp]
 
 
 def read_thinned(
-    ledger: Ledger, name: str, objectives: Sequence[Objective] | None = None, sample: int | None = None
+    ledger: Ledger,
+    name: str,
+    objectives: Sequence[Objective] | None = None,
+    sample: int | None = None,
+    with_progress: bool = True,
 ) -> StudyView:
     """The study `name` of `ledger` as `read_study` gives it; where it has more than 8,000 outcomes, in part.
 
-    The part is exact for the front in `objectives`, by default the study's own; its `whole` counts the rest, of which
-    it has a `sample`, by default of 4,000. A study with objectives that a description tells beyond cost, or with limits
-    on what is measured, is read whole. Raises as `read_study`.
+    The part is exact for the front in `objectives`, by default the study's own, and `with_progress` for that of the
+    search; its `whole` counts the rest, of which it has a `sample`, by default of 4,000. A study with objectives that
+    a description tells beyond cost, or with limits on what is measured, is read whole. Raises as `read_study`.
     """
     if ledger.num_outcomes(name) <= MOST_READ:
         return read_study(ledger, name)
@@ -56,16 +64,15 @@ def read_thinned(
         return read_study(ledger, name)
     score = score_goal(record)
     asked = (*goals, score) if has_columns(score.metric, is_described(score.metric)) else goals
-    numbers = read_numbers(ledger, name, list(dict.fromkeys(each.metric for each in asked)))
-    chosen = {
-        *numbers.trial[_needed(numbers, goals, asked, SAMPLE if sample is None else sample)].tolist(),
-        *_first_failures(ledger, name),
-    }
+    numbers = read_numbers(ledger, name, list(dict.fromkeys(each.metric for each in asked)), with_times=with_progress)
+    parts = [_for_front(numbers, goals, asked, SAMPLE if sample is None else sample)]
+    if with_progress:
+        parts.append(_for_progress(numbers, goals, asked))
+    chosen = {*numbers.trial[np.unique(np.concatenate(parts))].tolist(), *_first_failures(ledger, name)}
     found = read_outcomes(ledger, study_id_of(ledger, name), sorted(chosen))
     read = tuple(sorted(found.values(), key=lambda each: (each.finished, each.candidate.trial)))
     runs = tuple(ledger.runs(name))
-    places = np.searchsorted(numbers.ends, [each.finished for each in read]).tolist()
-    seconds = seconds_until(numbers.ends, runs, min(each.finished - each.estimate.wall_seconds for each in read))
+    places, seconds = _course(numbers, read, runs) if with_progress else ((), ())
     counts, measured = count_searched(ledger, name), _measured(numbers, goals)
     num_compared = int(_compared(numbers, goals).sum())
     return StudyView(
@@ -83,8 +90,8 @@ def read_thinned(
             num_networks=_num_distinct(numbers.network),
             num_lower=_num_distinct(numbers.network[measured]) - num_compared,
             num_unmeasured=int((~measured).sum()),
-            places=tuple(place + 1 for place in places),
-            search_seconds=tuple(seconds[place] for place in places),
+            places=places,
+            search_seconds=seconds,
         ),
     )
 
@@ -113,8 +120,17 @@ def leading(outcomes: Sequence[Outcome], objectives: Sequence[Objective]) -> lis
     return list(finished.where(kept))
 
 
-def _needed(numbers: NumberTable, goals: Sequence[Objective], asked: Sequence[Objective], sample: int) -> Places:
-    """The places of the outcomes that front, progress and corners are made of, and of a `sample` of the others."""
+def _course(
+    numbers: NumberTable, read: Sequence[Outcome], runs: Sequence[RunRecord]
+) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    """Of the outcomes that were `read` the places in the order of finishing, from 1, and the seconds of searching."""
+    places = np.searchsorted(numbers.ends, [each.finished for each in read]).tolist()
+    seconds = seconds_until(numbers.ends, runs, min(each.finished - each.estimate.wall_seconds for each in read))
+    return tuple(place + 1 for place in places), tuple(seconds[place] for place in places)
+
+
+def _for_front(numbers: NumberTable, goals: Sequence[Objective], asked: Sequence[Objective], sample: int) -> Places:
+    """The places of the outcomes that the front and its corners are made of, and of a `sample` of the others."""
     parts: list[Places] = [np.linspace(0, len(numbers.trial) - 1, min(sample, len(numbers.trial))).astype(np.intp)]
     for goal in asked:
         values = numbers.values[goal.metric]
@@ -122,9 +138,14 @@ def _needed(numbers: NumberTable, goals: Sequence[Objective], asked: Sequence[Ob
             parts.append(np.array([np.nanargmin(values), np.nanargmax(values)], dtype=np.intp))
     losses = _losses(numbers, goals)
     compared = np.flatnonzero(_compared(numbers, goals))
-    parts.append(compared[is_non_dominated(losses[compared])])
+    return np.concatenate([*parts, compared[is_non_dominated(losses[compared])]])
+
+
+def _for_progress(numbers: NumberTable, goals: Sequence[Objective], asked: Sequence[Objective]) -> Places:
+    """The places of the first and the last outcome, and of those that were the best when they were finished."""
+    losses = _losses(numbers, goals)
     order = np.lexsort((numbers.trial, numbers.finished))
-    parts.append(order[[0, -1]])
+    parts: list[Places] = [order[[0, -1]]]
     highest = numbers.fidelity == _highest(numbers, np.ones(len(numbers.trial), dtype=bool))
     counted = order[(highest & _measured(numbers, goals))[order]]
     parts.append(counted[growth(losses[counted])])
@@ -133,7 +154,7 @@ def _needed(numbers: NumberTable, goals: Sequence[Objective], asked: Sequence[Ob
         told = goal.loss(1.0) * numbers.values[goal.metric][ranked]
         best = np.minimum.accumulate(told)
         parts.append(ranked[np.concatenate((np.ones(min(1, len(told)), dtype=bool), told[1:] < best[:-1]))])
-    return np.unique(np.concatenate(parts))
+    return np.concatenate(parts)
 
 
 def growth(losses: Losses) -> Places:
@@ -145,7 +166,7 @@ def growth(losses: Losses) -> Places:
     [0, 2, 3]
     """
     if losses.shape[1] <= 2:
-        return np.flatnonzero(is_non_dominated(np.column_stack((np.arange(len(losses)), losses))))
+        return _growth_of_two(losses[:, 0], losses[:, -1])
     found: list[int] = []
     front = np.empty((0, losses.shape[1]))
     for first in range(0, len(losses), AT_ONCE):
@@ -157,6 +178,29 @@ def growth(losses: Losses) -> Places:
             if not np.any(np.all(front <= group[place], axis=1)):
                 front = np.concatenate((front[~np.all(front >= group[place], axis=1)], group[place : place + 1]))
                 found.append(first + int(place))
+    return np.array(found, dtype=np.intp)
+
+
+def _growth_of_two(first: NDArray[np.float64], second: NDArray[np.float64]) -> Places:
+    """`growth` of two losses, of shape (points,) each, by the steps of the front so far.
+
+    Most points are covered by the steps as they stood before their group, which is asked of all of it at once.
+    """
+    firsts, seconds = [-math.inf], [math.inf]  # steps: the first loss rises, the second falls
+    found: list[int] = []
+    for begin in range(0, len(first), AT_ONCE):
+        one, two = first[begin : begin + AT_ONCE], second[begin : begin + AT_ONCE]
+        step = np.searchsorted(firsts, one, side="right") - 1
+        for place in np.flatnonzero(two < np.array(seconds)[step]).tolist():
+            own, other = float(one[place]), float(two[place])
+            at = bisect_right(firsts, own)
+            if seconds[at - 1] <= other:
+                continue  # another one of the group
+            start = end = bisect_left(firsts, own, lo=1)
+            while end < len(firsts) and seconds[end] >= other:
+                end += 1  # steps that it takes over
+            firsts[start:end], seconds[start:end] = [own], [other]
+            found.append(begin + place)
     return np.array(found, dtype=np.intp)
 
 

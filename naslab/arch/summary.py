@@ -10,6 +10,7 @@ import msgspec
 from naslab.arch.block import Block
 from naslab.arch.cost import head_tally, stage_tallies
 from naslab.arch.declaration import HeightWidth
+from naslab.arch.memo import Memo
 from naslab.arch.plan import Shape
 from naslab.arch.sides import Sides, shown_sides
 from naslab.arch.spec import ArchSpec, Stage
@@ -105,12 +106,19 @@ def _sides_of(kind: type[Block]) -> frozenset[str]:
 
 def describe_stage(stage: Stage) -> str:
     """A stage in one phrase: `2 x mbconv kernel 5 expansion 6, 40 wide, stride 2`."""
+    return _STAGE_WORDS[stage]
+
+
+def _stage_words(stage: Stage) -> str:
     words = [f"{stage.repeats} x {describe_block(stage.block)}" if stage.repeats > 1 else describe_block(stage.block)]
     if stage.width is not None:
         words.append(f"{stage.width} wide")
     if stage.stride != 1:
         words.append(f"stride {shown_sides(stage.stride)}")
     return ", ".join(words)
+
+
+_STAGE_WORDS = Memo(_stage_words)
 
 
 def describe_arch(arch: ArchSpec) -> list[str]:

@@ -12,39 +12,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from naslab.cli import (
-    calibrate,
-    compare,
-    compare_studies,
-    convert,
-    cost,
-    dashboard,
-    data_law,
-    doctor,
-    estimators,
-    export,
-    fit_scaling,
-    init,
-    list,
-    measure,
-    mirror,
-    pareto,
-    predict,
-    report,
-    rescale,
-    scaling_law,
-    search,
-    show,
-    shrink,
-    spaces,
-    studies,
-    supernet,
-    table,
-    train,
-    transfer,
-    worker,
-    zoo,
-)
+from naslab.cli.commands import LoadedCommands
 from naslab.cli.many_values import spread
 from naslab.cli.output import say, tell
 from naslab.errors import MOST_OF_A_MESSAGE, NaslabError, shortened, shown
@@ -56,6 +24,10 @@ UsageError: Any = typer.BadParameter.__base__
 
 class Group(TyperGroup):
     """The commands; a command line that typer cannot read is refused in one line, without passwords."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self.commands: Any = LoadedCommands()
 
     def make_context(self, *given: Any, **more: Any) -> Any:
         with _refused_in_one_line():
@@ -105,42 +77,6 @@ def options(
     ] = False,
 ) -> None:
     """Search, measure and scale convolutional networks."""
-
-
-for each in (
-    search,
-    pareto,
-    report,
-    dashboard,
-    rescale,
-    fit_scaling,
-    scaling_law,
-    data_law,
-    compare,
-    compare_studies,
-    convert,
-    calibrate,
-    train,
-    shrink,
-    transfer,
-    supernet,
-    export,
-    predict,
-    measure,
-    cost,
-    show,
-    init,
-    list,
-    spaces,
-    zoo,
-    estimators,
-    studies,
-    table,
-    mirror,
-    doctor,
-    worker,
-):
-    each.register(app)
 
 
 def refuse(message: str) -> NoReturn:

@@ -93,7 +93,7 @@ def _in_part(study: str, ledger: str, has_picture: bool) -> StudyView:
     from naslab.ledger.ledger import Ledger
 
     with Ledger.open(ledger, create=False) as opened:
-        view = read_thinned(opened, study, sample=None if has_picture else FEW_SAMPLED)
+        view = read_thinned(opened, study, sample=None if has_picture else FEW_SAMPLED, with_progress=False)
         is_own = score_of(view.record) in (goal.metric for goal in view.problem.objectives)
         return view if is_own or view.whole is None else read_study(opened, study)
 

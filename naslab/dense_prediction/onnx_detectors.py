@@ -33,7 +33,7 @@ from naslab.training.onnx_file import (
     require_onnx,
 )
 from naslab.training.onnx_session import INPUT, OUTPUT, noise_images, onnx_session
-from naslab.training.quiet import quiet_packages
+from naslab.training.quiet import quiet_compiled_code, quiet_packages
 
 if TYPE_CHECKING:
     pass
@@ -189,7 +189,7 @@ def _export(whole: nn.Module, images: Tensor, file: Path, outputs: list[str], op
     else:
         axes |= {name: {0: "objects"} for name in outputs}
     try:
-        with quiet_packages():
+        with quiet_packages(), quiet_compiled_code():
             torch.onnx.export(
                 whole,
                 (images,),

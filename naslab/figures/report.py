@@ -15,7 +15,7 @@ from naslab.analysis.front import FrontTable, front, of_whole
 from naslab.analysis.importance import ImportanceTable, importance
 from naslab.analysis.preferences import PreferenceTable, preferences
 from naslab.analysis.prior import PriorTable, prior_table
-from naslab.analysis.progress import ProgressTable, progress
+from naslab.analysis.progress import ProgressTable, of_all, progress
 from naslab.analysis.ranking import score_goal
 from naslab.analysis.reference import reference_point
 from naslab.analysis.rungs import RungTable, rung_table
@@ -74,11 +74,10 @@ def report_tables(view: StudyView) -> ReportTables:
     table = of_whole(front(view.outcomes, view.problem.objectives, reference), view.whole)
     trials = {point.trial for point in table.front}
     score = score_goal(view.record)
-    many = view.whole is None and len(view.outcomes) > MOST_DOTS
+    many = view.whole is not None or len(view.outcomes) > MOST_DOTS
     course = progress(view.outcomes, reference, view.runs, score.metric, score.maximise, only_growth=many)
     if view.whole is not None:
-        told = {"numbers": view.whole.places, "search_seconds": view.whole.search_seconds}
-        course = msgspec.structs.replace(course, **told)
+        course = of_all(course, view.whole)
     return ReportTables(
         view=view,
         front=table,

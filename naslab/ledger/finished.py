@@ -16,6 +16,7 @@ from naslab.arch.identity import IDENTITY_VERSION
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.many import OTHER_ROLES, groups, study_id_of, uncollected
 from naslab.ledger.news import read_made, read_outcomes
+from naslab.ledger.numbers import places_of_texts, put_numbers
 from naslab.ledger.tables import measurements, outcomes, trials
 from naslab.study.finished import FinishedColumns, FinishedTrials, Made
 from naslab.study.outcome import Fidelity, Outcome
@@ -40,13 +41,11 @@ def finished_trials(ledger: Ledger, name: str, role: str | None = None) -> Finis
     with uncollected():
         position, trial, finished = _numbers(ledger, ended, (np.int64, np.int64, np.float64))
         known = started if role is None else started.where(trials.c.role == role)
-        number, network_id, fidelity = _columns(ledger, known, 3)
-        codes: dict[str, int] = {}
-        fidelities = [codes.setdefault(text, len(codes)) for text in fidelity]
+        starts, network_id, fidelity, codes = _started(ledger, known)
         reasons = _columns(ledger, failed.where(outcomes.c.failure.is_not(None)), 2)
         roles = _columns(ledger, of_roles.where(trials.c.role.in_(OTHER_ROLES if role is None else ())), 2)
     order = np.argsort(position)
-    ends, starts = trial[order], np.array(number, dtype=np.int64)
+    ends = trial[order]
     sorter = np.argsort(starts)
     place = np.searchsorted(starts, ends, sorter=sorter)
     is_own = place < len(starts)
@@ -56,7 +55,7 @@ def finished_trials(ledger: Ledger, name: str, role: str | None = None) -> Finis
         ends[is_own],
         np.array(network_id, dtype=np.object_)[begun],
         _texts(ends[is_own], roles, "search" if role is None else role),
-        np.array(fidelities, dtype=np.int64)[begun],
+        fidelity[begun],
         _texts(ends[is_own], reasons, ""),
         finished[end],
         tuple(msgspec.json.decode(text, type=Fidelity) for text in codes),
@@ -94,10 +93,7 @@ class LedgerReader:
             columns = select(measurements.c.trial, measurements.c.value)
             columns = columns.where(*self._own(measurements), measurements.c.metric == metric)
         known = np.full(int(numbers.max(initial=-1)) + 1, np.nan)
-        for group in groups(self._ledger, columns):
-            found = np.array(group, dtype=np.float64)
-            found = found[found[:, 0] < len(known)]
-            known[found[:, 0].astype(np.int64)] = found[:, 1]
+        put_numbers(known, self._ledger, columns)
         return np.asarray(known[numbers])
 
     def _own(self, table: Any) -> tuple[Any]:
@@ -126,6 +122,19 @@ def _texts(numbers: NDArray[np.int64], some: Sequence[Sequence[Any]], usual: str
         is_there = numbers[sorter[place]] == some[0]
         found[sorter[place[is_there]]] = np.array(some[1], dtype=np.object_)[is_there]
     return found
+
+
+def _started(ledger: Ledger, columns: Any) -> tuple[NDArray[np.int64], list[str], NDArray[np.int64], list[str]]:
+    """Numbers of trials, their networks and fidelities, as places in a list of JSON, of what a query finds."""
+    codes: dict[str, int] = {}
+    networks: list[str] = []
+    numbers, fidelities = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.int64)]
+    for group in groups(ledger, columns):
+        number, network, told = zip(*group, strict=True)
+        numbers.append(np.array(number, dtype=np.int64))
+        networks += network
+        fidelities.append(places_of_texts(told, codes))
+    return np.concatenate(numbers), networks, np.concatenate(fidelities), list(codes)
 
 
 def _numbers(ledger: Ledger, columns: Any, kinds: Sequence[type]) -> list[NDArray[Any]]:

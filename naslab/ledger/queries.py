@@ -34,11 +34,16 @@ def unfinished(study_id: int) -> Select[Any]:
     How many there are is counted first, by indexes: they are among the newest as a rule, so that few trials are
     looked at.
     """
+    return only_unfinished(select(*whole_candidate()).where(trials.c.study_id == study_id), study_id)
+
+
+def only_unfinished(columns: Select[Any], study_id: int) -> Select[Any]:
+    """Of the trials of the study with the key `study_id` that `columns` asks for those without an outcome, the newest
+    first."""
     started, done = (
         select(func.count()).where(table.c.study_id == study_id).scalar_subquery() for table in (trials, outcomes)
     )
-    columns = select(*whole_candidate()).where(trials.c.study_id == study_id, ~exists().where(same_trial()))
-    return columns.order_by(trials.c.trial.desc()).limit(started - done)
+    return columns.where(~exists().where(same_trial())).order_by(trials.c.trial.desc()).limit(started - done)
 
 
 def trial_words(study: str, trial: int) -> str:

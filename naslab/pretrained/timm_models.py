@@ -91,10 +91,10 @@ def made(
     """What `timm.create_model` gives for a `network` called `name`, with its weights where `pretrained`.
 
     `num_classes` and `in_chans` change its outputs and channels: the classifier or the stem then begins anew. 0 classes
-    leave the classifier out, for its features. With `features_only` it gives the maps at
-    `out_indices` of its `feature_info`, by default those of strides 4 to 32. `pretrained_cfg`, `pretrained_cfg_overlay`
-    and `cache_dir` are timm's own and have no effect; `more` there may not be. Raises `SpecError` for weights that are
-    not there or do not fit.
+    leave the classifier out, for its features. With `features_only` it gives the maps at `out_indices` of its
+    `feature_info`, by default those of strides 4 to 32, or all where it has none of them, as networks of small images.
+    `pretrained_cfg`, `pretrained_cfg_overlay` and `cache_dir` are timm's own and have no effect; `more` there may not
+    be. Raises `SpecError` for weights that are not there or do not fit.
     """
     if more:
         raise SpecError(next(iter(more)), f"is not known to {name}: leave it out")
@@ -114,8 +114,9 @@ def made(
     levels = levels_of(arch)
     info = [{"num_chs": each.channels, "reduction": each.reduction, "module": each.module} for each in levels]
     if features_only:
-        wanted = [place for place, each in enumerate(levels) if each.reduction in LEVELS]
-        return _maps(module, levels, wanted if out_indices is None else list(out_indices), info)
+        usual = [place for place, each in enumerate(levels) if each.reduction in LEVELS]
+        wanted = usual or range(len(levels))
+        return _maps(module, levels, list(wanted if out_indices is None else out_indices), info)
     num_features = getattr(classifier_of(module), "in_features", None)
     if num_classes == 0:
         _leave_out(module, classifier_of(module))

@@ -211,6 +211,11 @@ class Belief:
             variance -= self._believed(self._posterior.kernel.between(self._in_flight, inputs), rows)
         return self._targets @ rows, np.maximum(variance, LEAST_VARIANCE)
 
+    def mean(self, inputs: Matrix) -> Vector:
+        """The mean alone at `inputs` of shape (k, columns), which takes much less than `predict`: shape (k,)."""
+        pull = solve_triangular(self._posterior.root, self._targets, lower=True, trans="T", check_finite=False)
+        return np.asarray(pull @ self._posterior.kernel.between(self._posterior.inputs, inputs))
+
     def predict_standing(self) -> tuple[Vector, Vector]:
         """The same at the standing candidates, from what the posterior keeps: two arrays of shape (m,)."""
         rows, variance = self._posterior.rows, self._posterior.left

@@ -151,7 +151,9 @@ class FinishedTrials(Sequence[Outcome]):
     def of_networks(self, network_ids: Collection[str]) -> Self:
         """Those of the networks with these `network_ids`."""
         asked = set(network_ids)
-        chosen = (each in asked for each in self.columns.network_id) if asked else (False for _ in range(len(self)))
+        if not asked:
+            return self.where(np.zeros(len(self), dtype=np.bool_))
+        chosen = map(asked.__contains__, self.columns.network_id.tolist())
         return self.where(np.fromiter(chosen, dtype=np.bool_, count=len(self)))
 
     def values(self, metric: str) -> NDArray[np.float64]:

@@ -20,7 +20,7 @@ from naslab.atomic_write import draft_folder, put_in_place, require_writable
 from naslab.errors import NaslabError, WriteError, shown
 from naslab.training.onnx_session import INPUT, OUTPUT, Pixels, noise_images
 from naslab.training.onnx_session import onnx_session as onnx_session
-from naslab.training.quiet import quiet_packages
+from naslab.training.quiet import quiet_compiled_code, quiet_packages
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 """What writing and checking takes: the extra `naslab[onnx]`."""
@@ -95,7 +95,7 @@ def write_onnx_quickly(module: nn.Module, shape: Shape, path: Path) -> bool:
     require_onnx(module)
     images = torch.zeros(2, *shape)
     try:
-        with quiet_packages():
+        with quiet_packages(), quiet_compiled_code():
             torch.onnx.export(
                 module.eval(),
                 (images,),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -24,3 +26,37 @@ def quiet_packages() -> Iterator[None]:
             yield
     finally:
         logging.disable(before)
+
+
+STDOUT = 1
+
+
+@contextmanager
+def quiet_compiled_code() -> Iterator[None]:
+    """Without what compiled code prints, which passes `sys.stdout` by, for the block.
+
+    It is for short blocks: what other threads print meanwhile is lost too.
+
+    >>> with quiet_compiled_code():
+    ...     _ = os.write(1, b"a graph of ten thousand lines")
+    """
+    try:
+        kept = os.dup(STDOUT)
+    except OSError:  # a program without an output
+        yield
+        return
+    try:
+        _flush()
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), STDOUT)
+        yield
+    finally:
+        _flush()
+        os.dup2(kept, STDOUT)
+        os.close(kept)
+
+
+def _flush() -> None:
+    """Write what compiled code has printed and keeps in its buffer."""
+    if os.name == "posix":
+        ctypes.CDLL(None).fflush(None)

@@ -17,6 +17,7 @@ from naslab.arch import ConvBlock, MBConv, cost
 from naslab.errors import DataError, NaslabError, SpecError, StudyError
 from naslab.estimators.known_table import genome_key
 from naslab.estimators.named import estimator_names, read_name
+from naslab.estimators.rows import ROWS
 from naslab.lab.calibration import plan_calibration
 from naslab.space import SearchSpace, choice
 from naslab.study.outcome import Fidelity
@@ -36,6 +37,14 @@ EXAMPLES = {
 }
 """A cheap form of each name; proxies are fine as they are."""
 IN_CALIBRATIONS = {"predictor": "predictor:known=10"}
+
+
+QUICK = ("params", "naswot", "ensemble")
+"""Of the many proxies a count, one that needs images, and several together; the slow tests have the others."""
+DRIVERS = [
+    pytest.param(row.name, marks=[pytest.mark.slow] if row.kind == "proxy" and row.name not in QUICK else [])
+    for row in ROWS
+]
 
 
 class Bench(NamedTuple):
@@ -76,7 +85,7 @@ def write_table(path: Path, but: str = "") -> None:
         csv.writer(file).writerows([("arch", "mean_acc"), *((key, rows[key]) for key in rows if key != but)])
 
 
-@pytest.mark.parametrize("name", estimator_names())
+@pytest.mark.parametrize("name", DRIVERS)
 def test_it_drives_a_search_that_is_resumed_and_reported(name: str, bench: Bench) -> None:
     text, known = bench.text(name), read_name(bench.text(name))
     view = bench.search(text, f"by {name}", limits=["macs<=1e7"])

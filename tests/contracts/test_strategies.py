@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import math
 import zlib
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
@@ -22,8 +23,9 @@ from naslab.study.problem import DataChoice, Limit, Objective, Problem
 from naslab.study.recipe import Recipe
 
 needs_cmaes = pytest.mark.skipif(importlib.util.find_spec("cmaes") is None, reason="the package cmaes is not installed")
-NAMES = [pytest.param(name, marks=needs_cmaes if name == "cmaes" else []) for name in strategy_names()]
 SLOW_THINKERS = ("gp",)
+MARKS = {"cmaes": [needs_cmaes], **{name: [pytest.mark.slow] for name in SLOW_THINKERS}}
+NAMES = [pytest.param(name, marks=MARKS.get(name, [])) for name in strategy_names()]
 FOR_ONE_OBJECTIVE = ("cmaes",)
 every_strategy = pytest.mark.parametrize("name", NAMES)
 
@@ -156,8 +158,7 @@ def test_equal_seeds_agree_and_others_differ(name: str) -> None:
 
 
 @every_strategy
-@pytest.mark.parametrize("how", ["at once", "one by one", "by columns"])
-def test_a_replayed_ledger_goes_on_as_if_nothing_had_happened(name: str, how: str) -> None:
+def test_a_replayed_ledger_goes_on_as_if_nothing_had_happened(name: str) -> None:
     problem = make_problem(objectives_of(name))
     strategy = make_strategy(name, problem, seed=5)
     flight: list[Candidate] = []
@@ -168,11 +169,18 @@ def test_a_replayed_ledger_goes_on_as_if_nothing_had_happened(name: str, how: st
             candidate = flight.pop(trial % 3)  # results come out of order
             told.append(failed(candidate) if trial % 7 == 0 else trained(candidate))
             strategy.tell(told[-1:])
-    fresh = make_strategy(name, problem, seed=5)
-    for part in [[outcome] for outcome in told] if how == "one by one" else [told]:
-        fresh.tell(FinishedTrials.of(part) if how == "by columns" else part)
-    fresh.adopt(flight)
-    assert [each.genome for each in fresh.ask(3)] == [each.genome for each in strategy.ask(3)]
+    expected = [each.genome for each in strategy.ask(3)]
+    ways: dict[str, list[Sequence[Outcome] | FinishedTrials]] = {
+        "at once": [told],
+        "one by one": [[outcome] for outcome in told],
+        "by columns": [FinishedTrials.of(told)],
+    }
+    for how, parts in ways.items():
+        fresh = make_strategy(name, problem, seed=5)
+        for part in parts:
+            fresh.tell(part)
+        fresh.adopt(flight)
+        assert [each.genome for each in fresh.ask(3)] == expected, how
 
 
 @every_strategy

@@ -16,7 +16,8 @@ import chaos
 
 def run(**given: Any) -> dict[str, Any]:
     """In a folder that the user of a server may enter, too."""
-    asked = {"seconds": 120.0, "every": 1.5, "silent": 5.0, "seed": 0, "warm": True, "trains": False} | given
+    asked = {"seconds": 120.0, "every": 1.5, "silent": 5.0, "seed": 0, "warm": True, "trains": False, "faults": None}
+    asked |= given
     with tempfile.TemporaryDirectory() as folder:
         return chaos.run(argparse.Namespace(**asked), Path(folder))
 
@@ -30,7 +31,22 @@ def test_a_short_run_under_kills_loses_nothing(kind: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "fault"),
+    [
+        ("postgresql", "cut of the network"),
+        ("postgresql", "full disk"),
+        ("sqlite", "full disk"),
+        ("sqlite", "jump of a clock"),
+    ],
+)
+def test_a_short_run_under_other_faults_loses_nothing(kind: str, fault: str) -> None:
+    found = run(ledger=kind, kills=4, trials=12, workers=2, faults=[fault, "kill of a worker"])
+    assert chaos.is_whole(found), found
+
+
+@pytest.mark.slow
 def test_twenty_workers_killed_at_random_and_the_server_begun_again() -> None:
     found = run(ledger="postgresql", kills=25, trials=60, workers=20, every=0.7)
     assert chaos.is_whole(found), found
-    assert found["kills"]["worker"] >= 5
+    assert found["kills"]["kill of a worker"] >= 5

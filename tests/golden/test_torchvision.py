@@ -36,8 +36,12 @@ LARGE = {name for name in SHARED if cost(model(name)).params > 30e6} - {
 """Networks of the layers that a smaller one of their family has: their weights are given places and are not run."""
 
 
-def cases(names: Iterable[str]) -> list[Any]:
-    return [pytest.param(each, marks=() if each in SMALLEST else pytest.mark.slow) for each in names]
+HEAVY = {"vgg11", "wide_resnet50_2"}
+"""The smallest of their families, which take seconds to run all the same."""
+
+
+def cases(names: Iterable[str], quick: set[str] = SMALLEST) -> list[Any]:
+    return [pytest.param(each, marks=() if each in quick else pytest.mark.slow) for each in names]
 
 
 def test_torchvision_has_most_families() -> None:
@@ -74,7 +78,7 @@ def test_counts(name: str) -> None:
     assert sum(each.numel() for each in network.parameters()) - heads == expected.params
 
 
-@pytest.mark.parametrize("name", cases(each for each in SHARED if each not in LARGE))
+@pytest.mark.parametrize("name", cases((each for each in SHARED if each not in LARGE), SMALLEST - HEAVY))
 def test_same_weights_same_logits(name: str) -> None:
     arch = model(name, num_classes=12, resolution=80 if "inception" in name else 64)
     images = torch.randn(4 if "inception" in name else 2, *arch.input, generator=torch.Generator().manual_seed(1))

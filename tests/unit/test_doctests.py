@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import importlib
 import importlib.util
+import linecache
 import pkgutil
 
 import pytest
@@ -18,9 +19,11 @@ MISSING = {peer.module: peer.package for peer in PEERS.values() if importlib.uti
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_examples_run(name: str) -> None:
+def test_examples_run(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if name in MISSING:
         pytest.skip(f"{MISSING[name]} is not installed")
+    # Before each example doctest looks whether any source file that was ever read has changed.
+    monkeypatch.setattr(linecache, "checkcache", lambda filename=None: None)
     outcome = doctest.testmod(importlib.import_module(name))
     assert outcome.failed == 0
 

@@ -11,7 +11,7 @@ import pytest
 from synthetic_study import study
 
 from naslab.analysis import thinned
-from naslab.analysis.front import comparable, losses_of
+from naslab.analysis.front import comparable, front, losses_of
 from naslab.analysis.reference import reference_point
 from naslab.analysis.study import StudyView, read_study
 from naslab.analysis.thinned import growth, leading, read_thinned
@@ -92,14 +92,29 @@ def test_the_last_third_is_that_of_all_and_a_part_teaches_no_model(ledger: Ledge
     assert "A part of the trials was read: what more trials would gain is not known." in found.words
 
 
+def test_the_front_is_that_of_all_where_no_progress_is_asked_for(ledger: Ledger, part: StudyView) -> None:
+    in_flight = msgspec.structs.replace(part.outcomes[0].candidate, trial=50_000)
+    ledger.start("digits-demo", [in_flight])
+    view = read_thinned(ledger, "digits-demo", with_progress=False)
+    goals = view.problem.objectives
+    assert front(view.outcomes, goals).front == front(part.outcomes, goals).front
+    assert part.whole is not None
+    assert view.whole == msgspec.structs.replace(part.whole, places=(), search_seconds=())
+    assert view.num_in_flight == 1
+    assert len(view.outcomes) < len(part.outcomes)
+
+
 def test_the_page_says_what_is_left_out(part: StudyView) -> None:
     tables = report_tables(part)
     assert f"{tables.front.num_left_out:,} are not" in report_body(tables, "studies.db")
 
 
-def test_growth_is_what_none_before_is_as_good_as() -> None:
+@pytest.mark.parametrize("num_objectives", [1, 2, 3])
+def test_growth_is_what_none_before_is_as_good_as(num_objectives: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(thinned, "AT_ONCE", 60)
     rng = np.random.default_rng(0)
-    losses = rng.integers(0, 8, size=(400, 3)).astype(float)
+    losses = rng.integers(0, 40, size=(400, num_objectives)).astype(float)
+    losses += np.linspace(20, 0, 400)[:, None].round()  # better and better
     slow = [place for place in range(400) if not any(np.all(losses[other] <= losses[place]) for other in range(place))]
     assert growth(losses).tolist() == slow
 

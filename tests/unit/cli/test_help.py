@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
+from naslab.cli import commands
+from naslab.cli.commands import FILES
 from naslab.cli.help_text import REGISTRIES, filled
 from naslab.cli.main import app
 from naslab.estimators.named import estimator_names
@@ -63,6 +66,24 @@ def test_every_word_in_braces_is_a_registry(name: str) -> None:
     words = {word for text in texts for word in re.findall(r"\{(\w+)\}", text)}
     assert words <= REGISTRIES.keys()
     assert all(", ".join(REGISTRIES[word]()) in filled(f"{{{word}}}") for word in words)
+
+
+def test_a_command_loads_no_other_command() -> None:
+    code = (
+        "import sys, naslab.cli.main as main\nsys.argv = ['naslab', 'doctor', '--help']\n"
+        "try:\n    main.run()\nexcept SystemExit:\n    pass\n"
+        "from naslab.cli.commands import FILES\n"
+        "print([each for each in FILES.values() if f'naslab.cli.{each}' in sys.modules])"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip().splitlines()[-1] == "['doctor']"
+
+
+def test_every_file_of_a_command_is_named() -> None:
+    folder = Path(commands.__file__).parent
+    with_command = {path.stem for path in folder.glob("*.py") if "\ndef register(" in path.read_text(encoding="utf-8")}
+    assert with_command == set(FILES.values())
+    assert [COMMANDS[name].name for name in FILES] == list(FILES)
 
 
 def test_the_help_of_a_search_loads_no_heavy_package() -> None:

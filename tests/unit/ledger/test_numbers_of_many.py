@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from naslab.ledger.many import _network_numbers, _places
+from naslab.ledger.numbers import _network_numbers, places_of_texts
 
 
 def test_networks_are_told_apart_by_their_identities() -> None:
@@ -17,7 +17,7 @@ def test_networks_are_told_apart_by_their_identities() -> None:
 
 def test_places_of_texts_are_kept_from_group_to_group() -> None:
     known: dict[str, int] = {}
-    assert _places(["a", "a"], known).tolist() == [0, 0]
-    assert _places(["b", None, "a"], known).tolist() == [1, 2, 0]
-    assert _places([None], known).tolist() == [2]
+    assert places_of_texts(["a", "a"], known).tolist() == [0, 0]
+    assert places_of_texts(["b", None, "a"], known).tolist() == [1, 2, 0]
+    assert places_of_texts([None], known).tolist() == [2]
     assert known == {"a": 0, "b": 1, "": 2}

@@ -52,11 +52,12 @@ ALLOWED: dict[str, tuple[set[str], str]] = {
 
 def named_in(source: str) -> set[str]:
     """The metrics that a file names: as a text, within one, or in code; docstrings are not looked at."""
-    tree = ast.parse(source)
-    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    docstrings: set[int] = set()  # a statement comes before what it holds
     found: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Expr):
+            docstrings.add(id(node.value))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
             found |= {TITLES.get(node.value, node.value)} & NAMES
             found |= {name for name in COMPOUND if name in node.value}
         elif isinstance(node, ast.Name):

@@ -63,6 +63,15 @@ def test_features_are_the_maps_that_timm_describes(arch, timm: Any) -> None:
         timm.create_model(name, features_only=True, out_indices=(9,))
 
 
+def test_small_networks_give_all_maps_that_they_have(weights: Path, timm: Any) -> None:
+    (name,) = naslab.register_with_timm(weights, "small")
+    strides = [each.reduction for each in levels_of(conv_net())]
+    assert max(strides) < 4
+    network = timm.create_model(name, features_only=True).eval()
+    assert network.feature_info.reduction() == strides
+    assert [8 // each.shape[-1] for each in network(IMAGES[:, :, :8, :8])] == strides
+
+
 def test_other_classes_and_no_weights(weights: Path, timm: Any) -> None:
     [name] = naslab.register_with_timm(replace(conv_net(), num_classes=4), "mine")
     assert timm.create_model(name, num_classes=3)(IMAGES).shape == (2, 3)

@@ -1,0 +1,139 @@
+"""The numbers of very many outcomes of a search as arrays, read by indexes, without any JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from itertools import chain
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import select
+
+from naslab.arch.cost import Cost
+from naslab.ledger.ledger import Ledger
+from naslab.ledger.many import groups, study_id_of, uncollected
+from naslab.ledger.queries import only_unfinished
+from naslab.ledger.tables import measurements, outcomes, trials
+
+
+class NumberTable(NamedTuple):
+    """Numbers of the complete outcomes of a search, arrays of the shape (outcomes,), by trial.
+
+    `fidelity` is the place of each one's in `fidelities`, JSON as the ledger has it, `network` a number that outcomes
+    of one network share. `values` has an array for each metric, NaN where it was not measured. `ends` is when
+    every outcome was finished, also those that failed, in order. Without times `finished` and `ends` are empty.
+    """
+
+    trial: NDArray[np.int64]
+    finished: NDArray[np.float64]
+    fidelity: NDArray[np.int64]
+    network: NDArray[np.int64]
+    fidelities: list[str]
+    values: dict[str, NDArray[np.float64]]
+    ends: NDArray[np.float64]
+
+
+def read_numbers(ledger: Ledger, name: str, metrics: Sequence[str], with_times: bool = True) -> NumberTable:
+    """The numbers of all complete outcomes of the search of the study `name` of `ledger`, with those of `metrics`.
+
+    When they were finished is read `with_times` alone: it is a third of the work.
+    """
+    study_id = study_id_of(ledger, name)
+    known = [metric for metric in metrics if metric in Cost.__struct_fields__]
+    started = _started(ledger, study_id, known)
+    num_numbers = int(started.trial.max(initial=-1)) + 1
+    finished = np.full(num_numbers, np.nan)
+    if with_times:
+        ends = select(outcomes.c.trial, outcomes.c.finished).where(outcomes.c.study_id == study_id)
+        put_numbers(finished, ledger, ends)
+    else:
+        finished[started.trial] = 0.0
+        finished[_in_flight(ledger, study_id, num_numbers)] = np.nan
+    every_end = finished[started.trial]
+    is_complete = np.ones(num_numbers, dtype=bool)
+    failed = select(outcomes.c.trial).where(outcomes.c.study_id == study_id, outcomes.c.failure.is_not(None))
+    is_complete[[trial for (trial,) in ledger.rows(failed) if trial < num_numbers]] = False
+    kept = np.flatnonzero(is_complete[started.trial] & ~np.isnan(every_end))
+    trial = started.trial[kept]
+    values = {metric: started.costs[kept, place] for place, metric in enumerate(known)}
+    for metric in metrics:
+        if metric not in values:
+            measured = np.full(num_numbers, np.nan)
+            asked = select(measurements.c.trial, measurements.c.value)
+            put_numbers(
+                measured, ledger, asked.where(measurements.c.study_id == study_id, measurements.c.metric == metric)
+            )
+            values[metric] = measured[trial]
+    return NumberTable(
+        trial,
+        every_end[kept] if with_times else np.empty(0),
+        started.fidelity[kept],
+        started.network[kept],
+        started.fidelities,
+        values,
+        np.sort(every_end[~np.isnan(every_end)]) if with_times else np.empty(0),
+    )
+
+
+class _Started(NamedTuple):
+    """The trials of a search, finished or not, by number: arrays of the shape (trials,), `costs` (trials, metrics)."""
+
+    trial: NDArray[np.int64]
+    fidelity: NDArray[np.int64]
+    network: NDArray[np.int64]
+    costs: NDArray[np.float64]
+    fidelities: list[str]
+
+
+def _started(ledger: Ledger, study_id: int, costs: Sequence[str]) -> _Started:
+    """The trials of the search of the study with the key `study_id`, with their `costs`."""
+    columns = select(trials.c.trial, trials.c.arch_id, trials.c.fidelity, *(trials.c[each] for each in costs))
+    searched = columns.where(trials.c.study_id == study_id, trials.c.role == "search").order_by(trials.c.trial)
+    place_of_fidelity: dict[str, int] = {}
+    number_of_network: dict[str, int] = {}
+    parts = [(np.empty((0, 3), dtype=np.int64), np.empty((0, len(costs))))]
+    with uncollected():
+        for group in groups(ledger, searched):
+            numbers, networks, told, *spent = zip(*group, strict=True)
+            at = places_of_texts(told, place_of_fidelity)
+            whole = np.stack((np.array(numbers, dtype=np.int64), at, _network_numbers(networks, number_of_network)), 1)
+            parts.append((whole, np.array(spent, dtype=np.float64).reshape(len(costs), len(group)).T))
+    table, spent_on = (np.concatenate(each) for each in zip(*parts, strict=True))
+    trial, fidelity, network = np.ascontiguousarray(table.T)
+    return _Started(trial, fidelity, network, spent_on, list(place_of_fidelity))
+
+
+def _in_flight(ledger: Ledger, study_id: int, num_numbers: int) -> list[int]:
+    """The trials below `num_numbers` that have no outcome."""
+    numbers = select(trials.c.trial).where(trials.c.study_id == study_id)
+    found = ledger.rows(only_unfinished(numbers, study_id))
+    return [trial for (trial,) in found if trial < num_numbers]
+
+
+def put_numbers(values: NDArray[np.float64], ledger: Ledger, columns: Any) -> None:
+    """Put what a query of trials and numbers finds into `values`, shape (numbers of trials,), each at its trial."""
+    with uncollected():
+        rows = chain.from_iterable(groups(ledger, columns))
+        found = np.fromiter(rows, dtype=[("trial", np.int64), ("value", np.float64)])
+    found = found[found["trial"] < len(values)]
+    values[found["trial"]] = found["value"]
+
+
+def places_of_texts(told: Sequence[str | None], known: dict[str, int]) -> NDArray[np.int64]:
+    """The places of texts among those `known`, which grow, shape (texts,): most groups have one text."""
+    if len(set(told)) == 1:
+        return np.full(len(told), known.setdefault(told[0] or "", len(known)))
+    return np.array([known.setdefault(each or "", len(known)) for each in told], dtype=np.int64)
+
+
+def _network_numbers(ids: Sequence[str], known: dict[str, int]) -> NDArray[np.int64]:
+    """A number for each of the `ids` of networks, shape (ids,): its 16 hexadecimal digits, as 64 bits.
+
+    Other ids, of older programs, are numbered as they come, and `known` then.
+    """
+    if set(map(len, ids)) == {16}:
+        with suppress(ValueError):
+            return np.frombuffer(bytes.fromhex("".join(ids)), dtype=">i8").astype(np.int64)
+    return np.array([known.setdefault(each, len(known)) for each in ids], dtype=np.int64)
