@@ -7,9 +7,9 @@ A driver and several workers that join by the ledger (`naslab worker`) are ended
 of a PostgreSQL server also the server itself, at once (SIGQUIT) and with a restart. `FAULTS` has a row for each of
 these, and for networks that are cut, disks that are full and clocks that jump. With `--ray` workers are actors on a
 cluster, which are killed, and so are its nodes and its head. With `--trains` candidates are trained on the digits for
-an epoch, else a proxy is computed. The table says what was asked, done, lost, repeated and left behind: none of the last
-three may be there. With `--warm` programs are forks of one that has the libraries loaded
-(`tests/warm_start.py`), so that a thousand kills take no hours of imports.
+an epoch, else a proxy is computed. The table says what was asked, done, lost, repeated and left behind: none of the
+last three may be there. With `--warm` programs are forks of one that has the libraries loaded (`tests/warm_start.py`),
+so that a thousand kills take no hours of imports.
 """
 
 from __future__ import annotations
