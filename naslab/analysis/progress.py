@@ -114,6 +114,8 @@ class Course:
         self._accuracies: list[float] = []
         self._shares: list[float] = []
         self._grown: list[bool] = []
+        self._better: list[bool] = []
+        self._growths: list[int] = []
 
     def add(self, outcome: Outcome) -> None:
         """Take up the next outcome."""
@@ -151,8 +153,14 @@ class Course:
     def _note(self, outcome: Outcome, grew: bool) -> None:
         """Keep how things stand behind `outcome`."""
         corner = self.reference
+        now = self._best if math.isfinite(self._best) else math.nan
+        before = self._accuracies[-1] if self._accuracies else math.nan
+        is_better = not math.isnan(now) and (math.isnan(before) or now > before)
+        if is_better or grew:
+            self._growths.append(len(self._trials))
         self._trials.append(outcome.candidate.trial)
-        self._accuracies.append(self._best if math.isfinite(self._best) else math.nan)
+        self._accuracies.append(now)
+        self._better.append(is_better)
         self._shares.append(self._volume / corner.box_volume if corner.box_volume else 0.0)
         self._grown.append(grew)
 
@@ -162,21 +170,14 @@ class Course:
         With `only_growth` it has the first outcome, the last one and those that made something grow: between them
         nothing changes.
         """
-        better = [
-            not math.isnan(now) and (math.isnan(before) or now > before)
-            for before, now in zip([math.nan, *self._accuracies], self._accuracies, strict=False)
-        ]
         count = len(self._trials)
-        ends = (0, count - 1)
-        chosen = [
-            place for place in range(count) if not only_growth or place in ends or better[place] or self._grown[place]
-        ]
+        chosen = sorted({0, *self._growths, count - 1}) if only_growth and count else range(count)
         return ProgressTable(
             trials=tuple(self._trials[place] for place in chosen),
             search_seconds=tuple(seconds[place] for place in chosen),
             best_accuracy=tuple(self._sign * self._accuracies[place] for place in chosen),
             hypervolume_share=tuple(self._shares[place] for place in chosen),
-            has_better_accuracy=tuple(better[place] for place in chosen),
+            has_better_accuracy=tuple(self._better[place] for place in chosen),
             has_more_hypervolume=tuple(self._grown[place] for place in chosen),
             metric=self._metric,
             numbers=tuple(place + 1 for place in chosen) if only_growth else (),

@@ -63,15 +63,14 @@ def front_figure(
     }
     made = figure(traces, title, **axes)
     bounds = [each for each in limits if each.metric in (along, up)]
-    made.update_layout(**limit_lines(bounds, along, axes))
+    lines = limit_lines(bounds, along, axes)
+    notes = list(lines.pop("annotations", []))
     if is_plane:
-        for note in number_notes(table.front, along, up, choices if has_choices else None, axes):
-            made.add_annotation(**note)
+        notes += number_notes(table.front, along, up, choices if has_choices else None, axes)
     if choices is not None and has_choices:
         drawn = [value for trace in traces for value in trace["x"] if value is not None]
-        for note in take_notes(table.front, choices, axes, drawn):
-            made.add_annotation(**note)
-    return made
+        notes += take_notes(table.front, choices, axes, drawn)
+    return made.update_layout(**lines, annotations=notes)
 
 
 def thinned(points: Sequence[FrontPoint]) -> Sequence[FrontPoint]:

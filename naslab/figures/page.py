@@ -7,8 +7,10 @@ import re
 from collections.abc import Iterable
 from html import unescape
 from importlib import resources
+from typing import Any
 
 import plotly.graph_objects as go
+from plotly.io.json import to_json_plotly
 from plotly.offline import get_plotlyjs
 
 from naslab.figures.markup import Markup, element, join
@@ -22,7 +24,7 @@ POLICY = (
 So a report loads nothing even where a name in it was written to make it."""
 
 BASIC_BUNDLE = "plotly-basic.min.js"
-"""npm's `plotly.js-basic-dist-min` 4.1.1 as it is: a quarter of the plotly.js in plotly's wheel, which has no smaller one.
+"""npm's `plotly.js-basic-dist-min` 4.1.1 as it is: plotly's wheel has the whole plotly.js alone, four times as large.
 
 A browser takes a quarter of the time to read it, and every report holds it."""
 BASIC_KINDS = frozenset({"scatter", "bar", "pie"})
@@ -65,23 +67,22 @@ def figure_block(figure: go.Figure, name: str, note: str = "", height: int = 460
     wrap on narrow screens. With an empty `level` it is told to screen readers alone: the heading of the section says
     it.
     """
-    drawn = go.Figure(figure)
-    title = Markup(drawn.layout.title.text or name)
-    drawn.update_layout(title=None)
+    drawn = figure.to_plotly_json()
+    title = Markup(drawn["layout"].pop("title", {}).get("text") or name)
+    high = drawn["layout"].pop("height", height)
     plot = {
         "class": "plot",
         "id": name,
         "role": "img",
         **({"aria-labelledby": f"{name}-title"} if level else {"aria-label": unescape(title)}),
         "tabindex": "0",
-        "style": f"height:{figure.layout.height or height}px",
+        "style": f"height:{high}px",
     }
-    drawn.update_layout(height=None)
     data = {"type": "application/json", "data-figure": name}
     parts = [
         *([element(level, title, attributes={"id": f"{name}-title"})] if level else []),
         element("div", attributes=plot),
-        element("script", script_data(figure_json(drawn)), attributes=data),
+        element("script", script_data(_json(drawn)), attributes=data),
     ]
     if note:
         parts.append(element("figcaption", note))
@@ -90,7 +91,11 @@ def figure_block(figure: go.Figure, name: str, note: str = "", height: int = 460
 
 def figure_json(figure: go.Figure) -> str:
     """A figure as plotly's JSON."""
-    return json.dumps(json.loads(figure.to_json()), ensure_ascii=False, separators=(",", ":"))
+    return _json(figure.to_plotly_json())
+
+
+def _json(drawn: dict[str, Any]) -> str:
+    return json.dumps(json.loads(to_json_plotly(drawn)), ensure_ascii=False, separators=(",", ":"))
 
 
 def plotly_script(kinds: Iterable[str] = BASIC_KINDS) -> str:

@@ -126,10 +126,13 @@ def report_body(tables: ReportTables, ledger: str) -> Markup:
     )
 
 
-def core_sections(tables: ReportTables, ledger: str) -> list[Section]:
-    """The front, the progress and, where anything failed, the failures; `ledger` is named in commands."""
+def core_sections(tables: ReportTables, ledger: str, made: Section | None = None) -> list[Section]:
+    """The front, the progress and, where anything failed, the failures; `ledger` is named in commands.
+
+    `made` is the section of the front where it was made before, of the same tables.
+    """
     sections = (
-        front_section(tables.view, tables.front, tables.baselines, tables.family, ledger),
+        made or front_section(tables.view, tables.front, tables.baselines, tables.family, ledger),
         progress_section(tables.progress),
         failures_section(tables.failures),
     )

@@ -23,7 +23,7 @@ from naslab.figures.markup import Markup, element, join
 from naslab.figures.page import figure_block, plotly_script, shipped
 from naslab.figures.study_comparison import candidates_figure, fronts_figure, seconds_figure
 from naslab.ledger.ledger import Ledger
-from naslab.ledger.news import StudyLine, read_candidates, study_lines
+from naslab.ledger.news import StudyLine, read_candidates, study_lines, study_name
 from naslab.live.guard import Guard
 from naslab.live.sections import (
     believed_blocks,
@@ -32,6 +32,7 @@ from naslab.live.sections import (
     later_blocks,
     now_block,
     study_row,
+    told_since,
     trial_block,
 )
 from naslab.live.watch import StudyReplacedError, StudyWatch
@@ -40,6 +41,8 @@ from naslab.passwords import without_passwords
 EVENT_SECONDS = 0.5
 """How often a page that is open is told what is new."""
 MOST_COMPARED = 8
+MOST_DIGITS = 20
+"""A version of more digits is none."""
 MOST_KEY = 2**31 - 1
 """The largest number of a study or a trial in PostgreSQL."""
 
@@ -68,7 +71,7 @@ class Studies:
                 self._watches[study_id] = StudyWatch(self.ledger, study_id)
             found = self._watches[study_id]
         try:
-            found.poll()
+            found.poll(waits=not found.num_read)
         except StudyError:
             with self._lock:
                 if self._watches.get(study_id) is found:
@@ -147,9 +150,23 @@ class Pages:
         return HTMLResponse(_page("naslab", listed))
 
     async def study(self, request: Request) -> Response:
-        """The page of one study, which asks for its sections."""
-        key = str(request.path_params["study"])
-        return HTMLResponse(_page("naslab", element("main", attributes={"id": "study", "data-study": key})))
+        """The page of one study, which says its name at once and asks for its sections."""
+        key = request.path_params["study"]
+        name = await run_in_threadpool(self._name, key)
+        opening = element(
+            "div", element("h1", name), element("p", "Reading the study ..."), attributes={"id": "opening"}
+        )
+        return HTMLResponse(
+            _page("naslab", element("main", opening, attributes={"id": "study", "data-study": str(key)}))
+        )
+
+    def _name(self, key: int) -> str:
+        """The name of a study; `naslab` where there is none, which the page tells in words."""
+        try:
+            require_keys(key)
+            return without_passwords(study_name(self._ledger, key) or "naslab")
+        except NaslabError:
+            return "naslab"
 
     async def compare(self, request: Request) -> Response:
         """The page of several studies side by side."""
@@ -171,8 +188,14 @@ class Pages:
         return await _answered(lambda: JSONResponse({"ledger": self._place, "studies": self._studies.rows()}))
 
     async def core(self, request: Request) -> Response:
-        """The sections of a study that are quick to make."""
-        return await self._part(request, lambda watch: {"sections": core_blocks(watch, self._place)})
+        """The sections of a study that are quick to make, as far as they changed since a version that the page has."""
+        given = request.query_params.get("since", "")
+        since = int(given) if given.isascii() and given.isdecimal() and len(given) < MOST_DIGITS else 0
+
+        def build(watch: StudyWatch) -> dict[str, Any]:
+            return {"sections": told_since(watch, core_blocks(watch, self._place), since)}
+
+        return await self._part(request, build)
 
     async def later(self, request: Request) -> Response:
         """Its other sections."""

@@ -6,6 +6,8 @@ import math
 import time
 from typing import Any
 
+import msgspec
+
 from naslab.analysis.curves import epoch_value
 from naslab.analysis.facts import budget_words
 from naslab.analysis.front import front_point
@@ -142,9 +144,13 @@ def core_blocks(watch: StudyWatch, ledger: str) -> dict[str, Markup]:
         tables = watch.tables(is_core=True)
     except StudyError as error:
         return {"headline": _without_front(watch, str(error))}
-    top = join(headline(tables.view, tables.front, tables.progress, tables.failures))
-    found = {"headline": top}
-    found |= {each.name: section_block(each) for each in core_sections(tables, ledger)}
+    whole = msgspec.structs.replace(tables.front, num_left_out=watch.compared.num_compared - len(tables.front.points))
+    found = {"headline": join(headline(tables.view, whole, tables.progress, tables.failures))}
+    made_of = (tables.front, len(watch.others), watch.record)
+    before = watch.front_kept
+    sections = core_sections(tables, ledger, before[1] if before is not None and before[0] == made_of else None)
+    watch.front_kept = (made_of, sections[0])
+    found |= {each.name: section_block(each) for each in sections}
     if len(tables.view.outcomes) < len(watch.outcomes):
         words = (
             f"Drawn: the front and {len(tables.view.outcomes):,} of "
@@ -153,6 +159,14 @@ def core_blocks(watch: StudyWatch, ledger: str) -> dict[str, Markup]:
         words += " More is being read." if watch.has_more else ""
         found["thinned"] = element("p", words, attributes={"class": "note"})
     return found
+
+
+def told_since(watch: StudyWatch, blocks: dict[str, Markup], version: int) -> dict[str, Markup]:
+    """Those of the `blocks` of a study that changed behind a `version` that a page has; all of them behind 0."""
+    for name, block in blocks.items():
+        if name not in watch.kept_blocks or watch.kept_blocks[name][0] != block:
+            watch.kept_blocks[name] = (block, watch.version)
+    return {name: block for name, block in blocks.items() if watch.kept_blocks[name][1] > version}
 
 
 def later_blocks(watch: StudyWatch) -> dict[str, Markup]:

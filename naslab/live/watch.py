@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 from itertools import count
+from typing import Any
 
 import msgspec
 
@@ -19,7 +20,7 @@ from naslab.analysis.family import family, rescaled_family
 from naslab.analysis.front import FrontTable, comparable, front, losses_of
 from naslab.analysis.pace import Pace, pace
 from naslab.analysis.preferences import preferences
-from naslab.analysis.progress import Course, ProgressTable, search_seconds
+from naslab.analysis.progress import Course, ProgressTable, search_seconds, seconds_until
 from naslab.analysis.ranking import score_goal
 from naslab.analysis.reference import ReferencePoint, reference_point
 from naslab.analysis.rungs import rung_table
@@ -31,27 +32,32 @@ from naslab.figures.convergence import converged_section
 from naslab.figures.report import ReportTables
 from naslab.figures.section import Section
 from naslab.ledger.ledger import Ledger
-from naslab.ledger.news import Cursor, last_run, num_measured, read_news, read_outcomes, study_row_of
+from naslab.ledger.news import Cursor, News, last_run, num_measured, read_news, read_outcomes, study_row_of
 from naslab.ledger.record import RunRecord
 from naslab.ledger.running import ProgressRow, RunningTrial, is_start, running_trials
+from naslab.live.compared import ComparedNetworks
 from naslab.metrics import is_described
 from naslab.pareto import is_non_dominated
-from naslab.study.outcome import Fidelity, Outcome
+from naslab.study.outcome import Outcome
 
 MOST_WHOLE = 1200
 """Up to as many networks a study is shown whole."""
 MOST_OF_LARGE = 400
-"""As many networks of a larger one are shown beside its front, evenly chosen."""
+"""Half to all of as many networks of a larger one are shown beside its front, evenly chosen."""
+MOST_AT_FIRST = 1000
+"""Outcomes that are read before a study is shown for the first time."""
 MOST_AT_ONCE = 10_000
-"""Outcomes that are read at once: of a larger study the first are shown before the rest is read."""
+"""Outcomes of the rest that are read at once."""
 REASKED = 1.1
 """A surrogate is asked again what it believes when there are as many times the outcomes."""
 POLL_SECONDS = 0.4
 """How old what was read may be before the ledger is asked again."""
 MEASURED_SECONDS = 5.0
 """How often a study that nobody drives is asked whether more was measured of its finished trials."""
-_VERSIONS = count(1)
-"""No two versions are the same, those of different studies included: a page may meet another study at its address."""
+_VERSIONS = count(time.time_ns() // 1_000_000)
+"""Versions only grow, those of other studies and of a server that is started again included.
+
+So a page that meets another study at its address, or another server, takes it for news."""
 
 
 class StudyReplacedError(StudyError):
@@ -69,6 +75,7 @@ class StudyWatch:
         self._ledger = ledger
         self.study_id = study_id
         self.lock = threading.RLock()
+        self._reading = threading.Lock()
         self.version = next(_VERSIONS)
         self.driver = ""
         self.outcomes: list[Outcome] = []
@@ -85,11 +92,18 @@ class StudyWatch:
         self._whole: dict[int, Outcome] = {}
         self._front: list[Outcome] = []
         self._failed: list[Outcome] = []
-        self._fidelities: set[Fidelity] = set()
         self.num_done = 0
         """How many trials count: networks of the search, those out of bounds and higher rungs left out."""
         self.reasons: Counter[str] = Counter()
         """How many trials failed, by reason."""
+        self._places: dict[int, int] = {}
+        self._ends: list[float] = []
+        self._begun = math.inf
+        self._front_made: tuple[Any, FrontTable] | None = None
+        self.kept_blocks: dict[str, tuple[str, int]] = {}
+        """Sections as they were last told to pages, with the version of their last change."""
+        self.front_kept: tuple[Any, Section] | None = None
+        """The section of the front as it was last made, with what it was made of."""
         self._course: Course | None = None
         self._reference: ReferencePoint | None = None
         self.has_more = False
@@ -99,6 +113,7 @@ class StudyWatch:
         self._believed_at = (-1, "")
         self.record = ledger.study(self._require_row()[0])
         self.problem = problem_of(self.record)
+        self.compared = ComparedNetworks(self.problem.objectives)
 
     @property
     def running(self) -> list[RunningTrial]:
@@ -127,33 +142,52 @@ class StudyWatch:
         seconds = [moment for each, moment in ended if self._is_counted(each)]
         return pace(seconds, max(0, self.record.num_asked - self.num_done))
 
-    def poll(self) -> int:
-        """Read what is new, unless that was done a moment ago; the version."""
+    def poll(self, waits: bool = True) -> int:
+        """Read what is new, unless that was done a moment ago; the version.
+
+        Where another thread reads at this moment it `waits` for it, or leaves it at what was read before.
+        """
+        if not self._reading.acquire(blocking=waits):
+            return self.version
+        try:
+            return self._poll()
+        finally:
+            self._reading.release()
+
+    def _poll(self) -> int:
         with self.lock:
             if time.monotonic() - self._asked < POLL_SECONDS:
                 return self.version
             self._asked = time.monotonic()
             self._read_study()
             names = [goal.metric for goal in self.problem.objectives]
-            needs_networks = any(is_described(name) and name not in Cost.__struct_fields__ for name in names)
-            news = read_news(self._ledger, self.study_id, self._cursor, needs_networks, MOST_AT_ONCE)
-            self.has_more = len(news.outcomes) == MOST_AT_ONCE
+        needs_networks = any(is_described(name) and name not in Cost.__struct_fields__ for name in names)
+        most = MOST_AT_ONCE if self._cursor.outcome else MOST_AT_FIRST
+        news = read_news(self._ledger, self.study_id, self._cursor, needs_networks, most)  # meanwhile others may look
+        with self.lock:
+            had_more, self.has_more = self.has_more, len(news.outcomes) == most
             if self.has_more:
                 self._asked = -math.inf  # the next to ask reads on
+            elif had_more:
+                self.version = next(_VERSIONS)  # the page says that it is still read
             if news.cursor == self._cursor:
                 self._require_all_measured()
-                return self.version
-            self._cursor = news.cursor
-            before = {row[0] for row in self._rows}
-            self._num_read += sum(math.isfinite(x) for each in news.outcomes for x in each.estimate.measured.values())
-            self._follow(news.progress, {each.candidate.trial for each in news.outcomes})
-            if news.outcomes or before != {row[0] for row in self._rows}:
-                self.version = next(_VERSIONS)
-            new = [each for each in news.outcomes if each.candidate.role == "search"]
-            self.others += [each for each in news.outcomes if each.candidate.role != "search"]
-            self.outcomes += new
-            self._add(new)
+            else:
+                self._take(news)
             return self.version
+
+    def _take(self, news: News) -> None:
+        """Take up what is new."""
+        self._cursor = news.cursor
+        before = {row[0] for row in self._rows}
+        self._num_read += sum(math.isfinite(x) for each in news.outcomes for x in each.estimate.measured.values())
+        self._follow(news.progress, {each.candidate.trial for each in news.outcomes})
+        if news.outcomes or before != {row[0] for row in self._rows}:
+            self.version = next(_VERSIONS)
+        new = [each for each in news.outcomes if each.candidate.role == "search"]
+        self.others += [each for each in news.outcomes if each.candidate.role != "search"]
+        self.outcomes += new
+        self._add(new)
 
     def poll_whole(self) -> None:
         """Read all that is new, in parts."""
@@ -184,15 +218,18 @@ class StudyWatch:
             )
 
     def front_table(self, view: StudyView) -> FrontTable:
-        """The front; what is counted is counted over all outcomes. `StudyError` where there is none yet."""
-        reference = self._corner()
-        table = front(view.outcomes, self.problem.objectives, reference)
+        """The front; what is counted is counted over all outcomes. `StudyError` where there is none yet.
+
+        It is the same object as before where it holds the same.
+        """
+        corner = self._corner()
         failed = sum(not each.is_infeasible for each in self._failed)
-        lower = table.num_lower
-        if len(view.outcomes) < len(self.outcomes) and len(self._fidelities) > 1:
-            complete = [each for each in self.outcomes if each.is_complete]
-            lower = len({each.candidate.arch_id for each in complete}) - len(comparable(complete))
-        return msgspec.structs.replace(table, num_failed=failed, num_lower=lower)
+        lower = self.compared.num_lower
+        made_of = (tuple(each.candidate.trial for each in view.outcomes), corner.values, failed, lower)
+        if self._front_made is None or self._front_made[0] != made_of:
+            table = front(view.outcomes, self.problem.objectives, corner)
+            self._front_made = (made_of, msgspec.structs.replace(table, num_failed=failed, num_lower=lower))
+        return self._front_made[1]
 
     def front_trials(self) -> list[int]:
         """The trials on the front."""
@@ -202,7 +239,8 @@ class StudyWatch:
         """The progress over all outcomes, at the places where it grew."""
         with self.lock:
             course = self._course_so_far()
-            return course.table(search_seconds(self.outcomes, self.runs), only_growth=len(self.outcomes) > MOST_WHOLE)
+            seconds = seconds_until(self._ends, self.runs, self._begun)
+            return course.table(seconds, only_growth=len(self.outcomes) > MOST_WHOLE)
 
     def tables(self, is_core: bool = False) -> ReportTables:
         """What the report shows but the importance of choices, which takes long.
@@ -221,7 +259,7 @@ class StudyWatch:
                 front=table,
                 progress=self.progress_table(),
                 curves=learning_curves([] if is_core else view.outcomes, trials, score),
-                preferences=preferences([] if is_core else self.outcomes, trials, self.problem.space.holes()),
+                preferences=preferences([] if is_core else view.outcomes, trials, self.problem.space.holes()),
                 importance=None,
                 family=rescaled_family(view),
                 baselines=family(view.baselines, score),
@@ -305,8 +343,12 @@ class StudyWatch:
         self.num_done += sum(map(self._is_counted, new))
         self._failed += [each for each in new if not each.is_complete]
         self.reasons.update(each.estimate.failure.reason for each in new if each.estimate.failure is not None)
-        self._fidelities |= {each.candidate.fidelity for each in new if each.is_complete}
         goals = self.problem.objectives
+        for each in new:
+            self._places[each.candidate.trial] = len(self._places)
+            self._ends.append(each.finished)
+            self._begun = min(self._begun, each.finished - each.estimate.wall_seconds)
+            self.compared.add(each)
         compared = comparable([*self._front, *new])
         self._front = [each for each in compared if all(abs(each.value(g.metric)) < float("inf") for g in goals)]
         if self._front:
@@ -343,9 +385,10 @@ class StudyWatch:
 
     def _shown(self) -> list[int]:
         """The trials that are shown, in the order finished."""
-        numbers = [each.candidate.trial for each in self.outcomes]
-        if len(numbers) <= MOST_WHOLE:
-            return numbers
-        kept = {each.candidate.trial for each in self._front}
-        kept.update(numbers[:: -(-len(numbers) // min(MOST_WHOLE, MOST_OF_LARGE))])
-        return [number for number in numbers if number in kept]
+        if len(self.outcomes) <= MOST_WHOLE:
+            return [each.candidate.trial for each in self.outcomes]
+        step, most = 1, min(MOST_WHOLE, MOST_OF_LARGE)
+        while len(self.outcomes) > step * most:
+            step *= 2  # so the networks that are shown stay the same while a study grows
+        kept = {each.candidate.trial for each in (*self._front, *self.outcomes[::step])}
+        return sorted(kept, key=self._places.__getitem__)

@@ -133,7 +133,8 @@
     const state = make("span", { class: "state" });
     const lost = make("span", { class: "lost", role: "status" });
     const all = make("a", { href: "/" }, "all studies");
-    place.append(make("div", { class: "bar" }, all, state, lost));
+    const opening = document.getElementById("opening");
+    place.prepend(make("div", { class: "bar" }, all, state, lost));
     const parts = new Map();
     const order = ["headline", "now", "thinned", "front", "progress", "converged", "rungs", "curves", "failures", "workers", "choices",
       "importance", "family", "law", "parallel", "candidates", "facts"];
@@ -149,17 +150,44 @@
     });
 
     let shown = -1;
+    let known = 0;
     let busy = false;
     let laterAt = 0;
     let wanted = 0;
     let isLast = false;
     let isDue = false;
+    let isFilling = false;
     let laterTimer = 0;
 
     async function fill(sections) {
       for (const [name, html] of Object.entries(sections)) {
         if (!parts.has(name)) continue;
         await put(parts.get(name), name, html);
+      }
+    }
+
+    // The sections that take longer are asked for beside the others, which do not wait for them.
+
+    async function fillLater() {
+      isDue = true;
+      if (isFilling) return;
+      isFilling = true;
+      clearTimeout(laterTimer);
+      laterTimer = 0;
+      try {
+        while (isDue) {
+          isDue = false;
+          laterAt = performance.now();
+          await fill((await get(`${api}/later`)).sections);
+          showCandidates(await get(`${api}/candidates`));
+          document.documentElement.dataset.whole = "yes";
+          await fill((await get(`${api}/believed`)).sections);
+        }
+      } catch (error) {
+        lost.textContent = error.message;
+        laterAt = 0;
+      } finally {
+        isFilling = false;
       }
     }
 
@@ -171,25 +199,21 @@
           const begun = performance.now();
           const asked = wanted;
           shown = asked;
-          const core = await get(`${api}/core`);
+          const core = await get(`${api}/core?since=${known}`);
           if (shown === asked && core.version < asked) shown = core.version;
           await fill(core.sections);
+          known = core.version;
+          opening.remove();
           document.documentElement.dataset.updateMilliseconds = String(Math.round(performance.now() - begun));
           document.documentElement.dataset.updates = String(asked);
           document.title = `${parts.get("headline").querySelector("h1").textContent}: naslab`;
           drawn();
           const left = laterAt + 1000 * LATER_SECONDS - performance.now();
-          if (isLast || isDue || left <= 0 || !laterAt) {
-            isLast = isDue = false;
-            clearTimeout(laterTimer);
-            laterTimer = 0;
-            laterAt = performance.now();
-            await fill((await get(`${api}/later`)).sections);
-            showCandidates(await get(`${api}/candidates`));
-            document.documentElement.dataset.whole = "yes";
-            await fill((await get(`${api}/believed`)).sections);
+          if (isLast || left <= 0 || !laterAt) {
+            isLast = false;
+            fillLater();
           } else if (!laterTimer) {
-            laterTimer = setTimeout(() => { laterTimer = 0; isDue = true; shown = -1; refresh(); }, left);
+            laterTimer = setTimeout(fillLater, left);
           }
           if (core.version < asked) await new Promise((done) => { setTimeout(done, 300); });
         }
@@ -228,7 +252,7 @@
     }
 
     listen(`${api}/events`, (news) => {
-      if (news.error) { lost.textContent = news.error; return; }
+      if (news.error) { opening.remove(); lost.textContent = news.error; return; }
       const hasEnded = state.textContent === "running" && news.state !== "running";
       state.textContent = news.state;
       state.className = `state ${news.state}`;

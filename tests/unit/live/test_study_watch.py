@@ -114,7 +114,7 @@ def test_a_list_asks_only_for_studies_that_changed(
     made_study(ledger, "two", seed=1, trials=4)
     asked: list[int] = []
     poll = StudyWatch.poll
-    monkeypatch.setattr(StudyWatch, "poll", lambda watch: asked.append(watch.study_id) or poll(watch))
+    monkeypatch.setattr(StudyWatch, "poll", lambda watch, **how: asked.append(watch.study_id) or poll(watch, **how))
     before = found.rows()
     assert (found.rows(), asked) == (before, [1, 2])
     ledger.set_trials("two", 9)
@@ -128,9 +128,15 @@ def test_a_large_study_is_read_in_parts_and_says_the_same(tmp_path: Path, monkey
     with Ledger.watch(tmp_path / "l.db") as ledger:
         whole, parts = StudyWatch(ledger, 1), StudyWatch(ledger, 1)
         whole.poll()
+        monkeypatch.setattr(watching, "MOST_AT_FIRST", 3)
         monkeypatch.setattr(watching, "MOST_AT_ONCE", 4)
         parts.poll()
-        assert (len(parts.outcomes), parts.has_more) == (4, True)
+        assert (len(parts.outcomes), parts.has_more) == (3, True)
+        with parts.lock:
+            seen = parts.version
+        parts.poll()
+        assert parts.version > seen
+        assert (len(parts.outcomes), parts.has_more) == (7, True)
         parts.progress_table()
         parts.poll_whole()
         assert not parts.has_more
