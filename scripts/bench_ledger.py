@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
-from sqlalchemy import insert
+from sqlalchemy import func, insert, select
 
 from naslab.execution.source import make_candidate
 from naslab.ledger import Ledger, RunRecord, StudyRecord
@@ -253,13 +253,14 @@ def main() -> None:
             print(f"made in {time.process_time() - began:.0f} CPU seconds", file=sys.stderr)
         with Ledger.open(location, create=False) as ledger:
             count = ledger.num_outcomes(STUDY)
+            sizes = ledger.rows(select(func.pg_database_size(func.current_database()))) if is_server else ()
         value: dict[str, Any] = {
             "command": shlex.join(["scripts/bench_ledger.py", *sys.argv[1:]]),
             "machine": machine_description(),
             "load": float(Path("/proc/loadavg").read_text(encoding="ascii").split()[0]),
             "outcomes": count,
             "backend": "PostgreSQL" if is_server else "SQLite",
-            "megabytes": 0.0 if is_server else Path(location).stat().st_size / 1e6,
+            "megabytes": (sizes[0][0] if is_server else Path(location).stat().st_size) / 1e6,
             "figures": {},
         }
         for name, each in table(location, given.strategies):

@@ -1,14 +1,15 @@
 """Kills and other faults in small searches, and what is left of them, checked by plain SQL.
 
     .venv/bin/python scripts/chaos.py [--kills 40] [--seconds 240] [--trials 60] [--ledger sqlite|postgresql] [--trains]
-        [--warm] [--faults NAME ...]
+        [--warm] [--ray] [--faults NAME ...]
 
 A driver and several workers that join by the ledger (`naslab worker`) are ended by SIGKILL at random, and begun again;
 of a PostgreSQL server also the server itself, at once (SIGQUIT) and with a restart. `FAULTS` has a row for each of
-these, and for networks that are cut, disks that are full and clocks that jump. With `--trains` candidates are
-trained on the digits for an epoch, else a proxy is computed. The table says what was asked, done, lost, repeated and
-left behind: none of the last three may be there. With `--warm` programs are forks of one that has the libraries loaded
-(`tests/warm_start.py`), so that a thousand kills take no hours of imports.
+these, and for networks that are cut, disks that are full and clocks that jump. With `--ray` workers are actors on a
+cluster, which are killed, and so are its nodes and its head. With `--trains` candidates are trained on the digits for
+an epoch, else a proxy is computed. The table says what was asked, done, lost, repeated and left behind: none of the
+last three may be there. With `--warm` programs are forks of one that has the libraries loaded (`tests/warm_start.py`),
+so that a thousand kills take no hours of imports.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from chaos_faults import CLOCK, JUMPS, Server, Wire, fill, small_disk
+from chaos_faults import CLOCK, JUMPS, Place, database, fill
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
@@ -67,35 +68,6 @@ RULES = (
 )  # fmt: skip
 
 
-class Place(NamedTuple):
-    """Where a ledger is: `address`, and that by the `way` that may be cut; its server and disk where it has such."""
-
-    address: str
-    way: str
-    server: Server | None = None
-    wire: Wire | None = None
-    disk: Path | None = None
-
-
-@contextmanager
-def database(kind: str, folder: Path) -> Iterator[Place]:
-    """An empty ledger of a `kind` on a small disk, if that can be mounted."""
-    disk = folder / "disk"
-    with small_disk(disk) as is_small:
-        full = disk if is_small else None
-        if kind == "sqlite":
-            yield Place(str(disk / "chaos.db"), str(disk / "chaos.db"), disk=full)
-            return
-        folder.chmod(0o711)  # the server's user goes through it
-        server = Server(disk)
-        wire = Wire(server.port)
-        try:
-            yield Place(server.url, server.url.replace(f":{server.port}/", f":{wire.port}/"), server, wire, full)
-        finally:
-            wire.close()
-            server.kill()
-
-
 def is_begun(place: str) -> bool:
     """Whether the study is in the ledger, which workers join."""
     try:
@@ -130,20 +102,21 @@ def kill(process: subprocess.Popen[Any]) -> None:
 
 
 class Attack:
-    """A search under faults in a `folder`: its driver, its workers and the server, if there is one, at `place`.
+    """A search under faults in a `folder`: driver and workers of a `team`, and the ledger's server, if any, at `place`.
 
     Where everything is done before so many kills or so much time, the same study is asked for as many trials more.
     """
 
-    def __init__(self, given: argparse.Namespace, folder: Path, place: Place) -> None:
-        self._given = given
-        self._folder = folder
+    def __init__(self, given: argparse.Namespace, folder: Path, place: Place, team: Team) -> None:
+        self.given = given
+        self.folder = folder
         self.place = place
-        self._faults = [each for each in FAULTS if each.name in (given.faults or NAMES) and each.may(place)]
+        self._team = team
+        self._faults = [each for each in team.faults if each.name in (given.faults or NAMES) and each.may(place)]
         self.rng = random.Random(given.seed)
         self._until = time.monotonic() + given.seconds
-        self._due = math.inf  # until a worker was begun: nothing can be lost before
-        self._rested = 0.0
+        self.due = math.inf  # until a worker was begun: nothing can be lost before
+        self.rested = 0.0
         self.workers: list[subprocess.Popen[Any]] = []
         self.kills: Counter[str] = Counter()
         self.asked = given.trials
@@ -157,32 +130,31 @@ class Attack:
         """Kill and begin again until everything is done, or twice the time is over."""
         try:
             while not self.is_given_up and self._is_driven():
-                self._join()
+                self._team.join(self)
                 if self.place.server is not None and not self.place.server.is_alive:
                     self.place.server.start()
-                if self._goes_on() and time.monotonic() > self._due:
-                    self._due = time.monotonic() + self.rng.uniform(0.5, 2 * self._given.every)
+                if self._goes_on() and time.monotonic() > self.due:
+                    self.due = time.monotonic() + self.rng.uniform(0.5, 2 * self.given.every)
                     fault = self.rng.choices(self._faults, [each.weight for each in self._faults])[0]
                     if fault.strike(self):
                         self.kills[fault.name] += 1
-                self.is_given_up = time.monotonic() > self._until + self._given.seconds
+                self.is_given_up = time.monotonic() > self._until + self.given.seconds
                 time.sleep(0.2)
         finally:
             for each in (self.driver, *self.workers):
                 kill(each)
 
     def _goes_on(self) -> bool:
-        return bool(sum(self.kills.values()) < self._given.kills and time.monotonic() < self._until)
+        return bool(sum(self.kills.values()) < self.given.kills and time.monotonic() < self._until)
 
     def _drive(self) -> subprocess.Popen[Any]:
-        own = ["--epochs", "1"] if self._given.trains else ["--estimator", "params"]
-        first = CLOCK.format(path=str(self.clocks["driver"])) + SILENT.format(seconds=self._given.silent)
+        own = ["--epochs", "1"] if self.given.trains else ["--estimator", "params"]
+        first = CLOCK.format(path=str(self.clocks["driver"])) + SILENT.format(seconds=self.given.silent)
         command = python(
-            first, "search", "digits_demo", "--strategy", "evolution", *own,
-            "--study", STUDY, "--ledger", self.place.way, "--trials", str(self.asked), "--executor", "ledger",
-            "--workers", str(self._given.workers + 2),
+            first, "search", "digits_demo", "--strategy", "evolution", *own, "--study", STUDY,
+            "--ledger", self.place.way, "--trials", str(self.asked), *self._team.executor(self),
         )  # fmt: skip
-        return begin(command, self._folder / "driver.log", self._given.warm)
+        return begin(command, self.folder / "driver.log", self.given.warm)
 
     def _is_driven(self) -> bool:
         """Begin a driver that ended again; false where it was done and no kills are left."""
@@ -191,24 +163,24 @@ class Attack:
             return True
         if code == 0 and not self._goes_on():
             return False
-        self.asked += self._given.trials if code == 0 else 0
+        self.asked += self.given.trials if code == 0 else 0
         if not self.kills and not is_begun(self.place.address):
-            raise SystemExit((self._folder / "driver.log").read_text()[-3000:])
+            raise SystemExit((self.folder / "driver.log").read_text()[-3000:])
         self.driver = self._drive()
         return True
 
-    def _join(self) -> None:
-        """Begin a worker where one is missing."""
-        self.workers = [each for each in self.workers if each.poll() is None]
-        is_full = len(self.workers) >= self._given.workers
-        if is_full or time.monotonic() <= self._rested or not is_begun(self.place.address):
-            return
-        beats = f"{CLOCK.format(path=str(self.clocks['worker']))}import naslab.lab.joining as j; j.BEAT_SECONDS = 1.0; "
-        where = ("--study", STUDY, "--ledger", self.place.way, "--idle", "3600", "--device", "cpu")
-        command = python(beats, "worker", *where)
-        self.workers.append(begin(command, self._folder / "workers.log", self._given.warm))
-        self._rested = time.monotonic() + (0.1 if self._given.warm else 1.0)
-        self._due = min(self._due, time.monotonic() + self._given.every)
+
+def join_workers(attack: Attack) -> None:
+    """Begin a worker that joins by the ledger where one is missing."""
+    attack.workers = [each for each in attack.workers if each.poll() is None]
+    is_full = len(attack.workers) >= attack.given.workers
+    if is_full or time.monotonic() <= attack.rested or not is_begun(attack.place.address):
+        return
+    beats = f"{CLOCK.format(path=str(attack.clocks['worker']))}import naslab.lab.joining as j; j.BEAT_SECONDS = 1.0; "
+    where = ("--study", STUDY, "--ledger", attack.place.way, "--idle", "3600", "--device", "cpu")
+    attack.workers.append(begin(python(beats, "worker", *where), attack.folder / "workers.log", attack.given.warm))
+    attack.rested = time.monotonic() + (0.1 if attack.given.warm else 1.0)
+    attack.due = min(attack.due, time.monotonic() + attack.given.every)
 
 
 def kill_driver(attack: Attack) -> bool:
@@ -263,21 +235,48 @@ class Fault(NamedTuple):
     may: Callable[[Place], bool] = lambda _: True
 
 
+KILL_OF_DRIVER = Fault("kill of a driver", 2, kill_driver)
 FAULTS = (
-    Fault("kill of a driver", 2, kill_driver),
+    KILL_OF_DRIVER,
     Fault("kill of a worker", 5, kill_worker),
     Fault("kill of a server", 1, kill_server, lambda place: place.server is not None),
     Fault("cut of the network", 1, cut_network, lambda place: place.wire is not None),
     Fault("full disk", 0.5, fill_disk, lambda place: place.disk is not None),
     Fault("jump of a clock", 1, jump_clock),
 )
-NAMES = tuple(each.name for each in FAULTS)
+RAY_NAMES = ("kill of an actor", "loss of a node", "loss of the head")
+NAMES = (*(each.name for each in FAULTS), *RAY_NAMES)
+
+
+class Team(NamedTuple):
+    """Who works in an attack: options of the driver's `executor`, what begins missing workers, and their faults."""
+
+    executor: Callable[[Attack], list[str]]
+    join: Callable[[Attack], None]
+    faults: Sequence[Fault]
+
+
+BY_LEDGER = Team(
+    lambda attack: ["--executor", "ledger", "--workers", str(attack.given.workers + 2)], join_workers, FAULTS
+)
+
+
+@contextmanager
+def gathered(given: argparse.Namespace) -> Iterator[Team]:
+    """The team that is asked for; with Ray also its cluster."""
+    if not given.ray:
+        yield BY_LEDGER
+        return
+    from chaos_ray import by_ray
+
+    with by_ray(given.workers) as team:
+        yield team
 
 
 def run(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Search under kills until everything is done; the counts and what the ledger holds then."""
-    with database(given.ledger, folder) as place:
-        attack = Attack(given, folder, place)
+    with database(given.ledger, folder) as place, gathered(given) as team:
+        attack = Attack(given, folder, place, team)
         attack.run()
         held = rows_of(place.address, is_postgresql=place.server is not None)
     return {"kills": dict(attack.kills), "asked": attack.asked, **held, "is_given_up": attack.is_given_up}
@@ -342,6 +341,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=3)
     parser.add_argument("--silent", type=float, default=8, help="seconds until a silent worker counts as dead")
     parser.add_argument("--faults", nargs="*", choices=NAMES, help="by default all that are possible here")
+    parser.add_argument("--ray", action="store_true", help="workers are actors on a Ray cluster of three nodes")
     parser.add_argument("--trains", action="store_true")
     parser.add_argument("--warm", action="store_true", help="programs start as forks, without imports")
     parser.add_argument("--seed", type=int, default=0)

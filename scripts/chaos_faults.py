@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import create_engine
 from sqlalchemy.exc import OperationalError
@@ -169,3 +169,32 @@ def fill(disk: Path, seconds: float) -> None:
         time.sleep(seconds)
     finally:
         filler.unlink(missing_ok=True)
+
+
+class Place(NamedTuple):
+    """Where a ledger is: `address`, and that by the `way` that may be cut; its server and disk where it has such."""
+
+    address: str
+    way: str
+    server: Server | None = None
+    wire: Wire | None = None
+    disk: Path | None = None
+
+
+@contextmanager
+def database(kind: str, folder: Path) -> Iterator[Place]:
+    """An empty ledger of a `kind` on a small disk, if that can be mounted."""
+    disk = folder / "disk"
+    with small_disk(disk) as is_small:
+        full = disk if is_small else None
+        if kind == "sqlite":
+            yield Place(str(disk / "chaos.db"), str(disk / "chaos.db"), disk=full)
+            return
+        folder.chmod(0o711)  # the server's user goes through it
+        server = Server(disk)
+        wire = Wire(server.port)
+        try:
+            yield Place(server.url, server.url.replace(f":{server.port}/", f":{wire.port}/"), server, wire, full)
+        finally:
+            wire.close()
+            server.kill()

@@ -16,7 +16,16 @@ import chaos
 
 def run(**given: Any) -> dict[str, Any]:
     """In a folder that the user of a server may enter, too."""
-    asked = {"seconds": 120.0, "every": 1.5, "silent": 5.0, "seed": 0, "warm": True, "trains": False, "faults": None}
+    asked = {
+        "seconds": 120.0,
+        "every": 1.5,
+        "silent": 5.0,
+        "seed": 0,
+        "warm": True,
+        "trains": False,
+        "faults": None,
+        "ray": False,
+    }
     asked |= given
     with tempfile.TemporaryDirectory() as folder:
         return chaos.run(argparse.Namespace(**asked), Path(folder))
