@@ -117,7 +117,7 @@ def converged(outcomes: Sequence[Outcome], problem: Problem, reference: Referenc
     Hypervolumes are measured from `reference`, networks compared at the fidelity that most have.
     """
     wide = widest(outcomes)
-    is_measured = np.isfinite(losses_of(wide, problem.objectives)).all(axis=1)
+    is_measured = np.all(np.isfinite(losses_of(wide, problem.objectives)), axis=1).tolist()
     done = [each for each, is_whole in zip(wide, is_measured, strict=True) if is_whole]
     done.sort(key=lambda each: (each.finished, each.candidate.trial))
     if len(done) < 3:
