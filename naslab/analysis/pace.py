@@ -7,14 +7,21 @@ from collections import deque
 from collections.abc import Sequence
 from heapq import heapreplace
 from itertools import pairwise
-from statistics import fmean, stdev
+from statistics import NormalDist, fmean, stdev
 
 import msgspec
 
 MOST_INTERVALS = 50
 """Times between two finished trials that a pace is told from, the last ones."""
 MOST_SPANS = 100
-"""Trials whose spans the time left is told from, the last ones."""
+"""Trials whose spans the time left is told from: the last ones that ended, and as many of those in the slots."""
+SPREAD, SPREAD_WEIGHT = 0.4, 2
+"""Where few have ended: the standard deviation of a span's logarithm, which counts as this many trials."""
+STEPS = 12
+"""Steps of expectation and maximisation; more change the mean by less than a hundredth."""
+LEAST, FAR = 1e-9, 5.0
+"""Seconds that have a logarithm, and standard deviations above which a normal tail is that of an exponential."""
+STANDARD = NormalDist()
 WIDTH = 1.96
 """Standard deviations on either side, for an interval that holds about 95 %."""
 
@@ -51,7 +58,9 @@ class TimeLeft:
     """The time left of a run, from how long its slots were with each trial; told moments in seconds by one clock.
 
     A slot is with a trial from the end of its last one: what the strategy and the ledger take counts, the start of
-    workers does not. Unlike times between ends this holds when all slots end their first trials at once.
+    workers does not. Unlike times between ends this holds when all slots end their first trials at once. Spans are
+    taken as log-normal, and trials in the slots as spans that are at least so long (Dempster et al., Maximum likelihood
+    from incomplete data via the EM algorithm, 1977): the first to end are the quick ones.
 
     >>> left = TimeLeft()
     >>> for trial in (0, 1):
@@ -59,8 +68,8 @@ class TimeLeft:
     ...     left.taken(trial, 8.0)
     >>> left.finished(0, 18.0)
     >>> left.started(2, 18.0)
-    >>> left.seconds(9, 20.0)
-    46.75
+    >>> round(left.seconds(9, 20.0))
+    59
     """
 
     def __init__(self) -> None:
@@ -97,9 +106,9 @@ class TimeLeft:
         if not self._spans:
             return math.nan
         spent = [moment - began for began in self._began.values()]
-        mean = fmean(self._spans)
-        mean = fmean([*self._spans, *(each for each in spent if each > mean)])
-        rests = [self._rest(each, mean) for each in spent]
+        centre, spread = fitted_spans(self._spans, spent[:: 1 + len(spent) // MOST_SPANS])
+        mean = math.exp(centre + spread**2 / 2)
+        rests = [rest_of_span(each, centre, spread) for each in spent]
         slots = sorted([*rests, *([0.0] * (self._num_slots - len(rests)))])
         rounds, rest = divmod(max(0, num_left - len(rests)), len(slots))
         slots = [each + rounds * mean for each in slots]
@@ -107,7 +116,50 @@ class TimeLeft:
             heapreplace(slots, slots[0] + mean)
         return max(slots)
 
-    def _rest(self, spent: float, mean: float) -> float:
-        """What a trial takes on after it took `spent` seconds: as long as those before that took longer, on average."""
-        longer = [each - spent for each in self._spans if each > spent]
-        return fmean(longer) if longer else mean / 4
+
+def fitted_spans(ended: Sequence[float], spent: Sequence[float]) -> tuple[float, float]:
+    """The mean and standard deviation of the logarithm of spans, of which some `ended` and others last, `spent` so far.
+
+    >>> fitted_spans([1.0, 1.0, 1.0], [])[0], fitted_spans([1.0, 1.0, 1.0], [2.0])[0] > 0.1
+    (0.0, True)
+    """
+    known = [math.log(max(each, LEAST)) for each in ended]
+    least = [math.log(each) for each in spent if each > LEAST]
+    centre, spread, count = fmean(known), SPREAD, len(known) + len(least)
+    for _ in range(STEPS):
+        expected, variance = list(known), 0.0
+        for each in least:
+            above = (each - centre) / spread
+            pull = beyond(above)
+            expected.append(centre + spread * pull)
+            variance += spread**2 * max(0.0, 1 + above * pull - pull**2)
+        centre = fmean(expected)
+        squares = sum((each - centre) ** 2 for each in expected) + variance
+        spread = math.sqrt((squares + SPREAD_WEIGHT * SPREAD**2) / (count + SPREAD_WEIGHT))
+    return centre, spread
+
+
+def beyond(above: float) -> float:
+    """The mean of a standard normal variable that is `above` a value.
+
+    >>> round(beyond(0.0), 4), round(beyond(8.0), 2)
+    (0.7979, 8.12)
+    """
+    if above > FAR:
+        return above + 1 / above
+    return STANDARD.pdf(above) / (1 - STANDARD.cdf(above))
+
+
+def rest_of_span(spent: float, centre: float, spread: float) -> float:
+    """What a span lasts on, on average, after `spent` seconds, of `centre` and `spread` as `fitted_spans` tells them.
+
+    >>> round(rest_of_span(0.0, 0.0, 0.0001), 6), rest_of_span(1.0, 0.0, 0.4) > 0.3
+    (1.0, True)
+    """
+    mean = math.exp(centre + spread**2 / 2)
+    if spent <= LEAST:
+        return mean
+    above = (math.log(spent) - centre) / spread
+    if above > FAR:
+        return spent * spread / above
+    return max(0.0, mean * (1 - STANDARD.cdf(above - spread)) / (1 - STANDARD.cdf(above)) - spent)
