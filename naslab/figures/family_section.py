@@ -76,7 +76,8 @@ def _members_table(caption: str, known: FamilyTable) -> Markup:
         ]
         for member in members
     ]
-    return table(caption, columns, rows, numeric=range(1, len(columns)))
+    words = ("network", "asked")
+    return table(caption, columns, rows, numeric=[place for place, each in enumerate(columns) if each not in words])
 
 
 def _asked(member: MeasuredMember) -> str:
