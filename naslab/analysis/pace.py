@@ -17,8 +17,10 @@ MOST_SPANS = 100
 """Trials whose spans the time left is told from: the last ones that ended, and as many of those in the slots."""
 SPREAD, SPREAD_WEIGHT = 0.4, 2
 """Where few have ended: the standard deviation of a span's logarithm, which counts as this many trials."""
+MOST_SPREAD = 1.0
+"""The largest one: trials that fail at once lie far from the others, and a log-normal mean grows with its square."""
 STEPS = 12
-"""Steps of expectation and maximisation; more change the mean by less than a hundredth."""
+"""Steps of expectation and maximisation."""
 LEAST, FAR = 1e-9, 5.0
 """Seconds that have a logarithm, and standard deviations above which a normal tail is that of an exponential."""
 STANDARD = NormalDist()
@@ -58,9 +60,10 @@ class TimeLeft:
     """The time left of a run, from how long its slots were with each trial; told moments in seconds by one clock.
 
     A slot is with a trial from the end of its last one: what the strategy and the ledger take counts, the start of
-    workers does not. Unlike times between ends this holds when all slots end their first trials at once. Spans are
-    taken as log-normal, and trials in the slots as spans that are at least so long (Dempster et al., Maximum likelihood
-    from incomplete data via the EM algorithm, 1977): the first to end are the quick ones.
+    workers does not. Unlike times between ends this holds when all slots end their first trials at once. Trials in
+    the slots count as spans that are at least so long, for the first to end are the quick ones. Where none that ended
+    took longer, spans are taken as log-normal, fitted to both kinds (Dempster et al., Maximum likelihood from
+    incomplete data via the EM algorithm, 1977).
 
     >>> left = TimeLeft()
     >>> for trial in (0, 1):
@@ -69,7 +72,7 @@ class TimeLeft:
     >>> left.finished(0, 18.0)
     >>> left.started(2, 18.0)
     >>> round(left.seconds(9, 20.0))
-    59
+    58
     """
 
     def __init__(self) -> None:
@@ -106,15 +109,22 @@ class TimeLeft:
         if not self._spans:
             return math.nan
         spent = [moment - began for began in self._began.values()]
-        centre, spread = fitted_spans(self._spans, spent[:: 1 + len(spent) // MOST_SPANS])
-        mean = math.exp(centre + spread**2 / 2)
-        rests = [rest_of_span(each, centre, spread) for each in spent]
+        some = spent[:: 1 + len(spent) // MOST_SPANS]
+        centre, spread = fitted_spans(self._spans, some)
+        lasting = [each for each in some if each > math.exp(centre - spread)]  # others tell next to nothing
+        mean = fmean([*self._spans, *(each + self._rest(each, centre, spread) for each in lasting)])
+        rests = [self._rest(each, centre, spread) for each in spent]
         slots = sorted([*rests, *([0.0] * (self._num_slots - len(rests)))])
         rounds, rest = divmod(max(0, num_left - len(rests)), len(slots))
         slots = [each + rounds * mean for each in slots]
         for _ in range(rest):
             heapreplace(slots, slots[0] + mean)
         return max(slots)
+
+    def _rest(self, spent: float, centre: float, spread: float) -> float:
+        """What a trial takes on after it took `spent` seconds: as those that took longer, on average, if any did."""
+        longer = [each - spent for each in self._spans if each > spent]
+        return fmean(longer) if longer else rest_of_span(spent, centre, spread)
 
 
 def fitted_spans(ended: Sequence[float], spent: Sequence[float]) -> tuple[float, float]:
@@ -135,7 +145,7 @@ def fitted_spans(ended: Sequence[float], spent: Sequence[float]) -> tuple[float,
             variance += spread**2 * max(0.0, 1 + above * pull - pull**2)
         centre = fmean(expected)
         squares = sum((each - centre) ** 2 for each in expected) + variance
-        spread = math.sqrt((squares + SPREAD_WEIGHT * SPREAD**2) / (count + SPREAD_WEIGHT))
+        spread = min(MOST_SPREAD, math.sqrt((squares + SPREAD_WEIGHT * SPREAD**2) / (count + SPREAD_WEIGHT)))
     return centre, spread
 
 

@@ -32,9 +32,16 @@ def test_the_interval_holds_about_as_often_as_it_says() -> None:
     assert held / 400 > 0.9
 
 
-def errors_of_time_left(slots: int, spread: float, seed: int, start: float = 6.0, trials: int = 40) -> list[float]:
-    """By how much the time left is off after each end of a run, as a share of what it really was."""
-    lasts = 5.0 * np.exp(spread * np.random.default_rng(seed).standard_normal(trials))
+def errors_of_time_left(
+    slots: int, spread: float, seed: int, start: float = 6.0, trials: int = 40, failing: float = 0.0
+) -> list[float]:
+    """By how much the time left is off after each end of a run, as a share of what it really was.
+
+    Of the trials a share is `failing`, after a hundredth of a second.
+    """
+    rng = np.random.default_rng(seed)
+    lasts = 5.0 * np.exp(spread * rng.standard_normal(trials))
+    lasts[rng.random(trials) < failing] = 0.01
     left, queue, told = TimeLeft(), [], []
     for trial in range(slots):
         left.started(trial, 0.0)
@@ -65,6 +72,13 @@ def test_it_is_mostly_right_where_times_spread_by_two_fifths(slots: int, trials:
     """After 4 ends of 8 slots nothing but quick trials have ended; told from them alone half of the runs are right."""
     first = [errors_of_time_left(slots, 0.4, seed, trials=trials)[trials // 10 - 1] for seed in range(40)]
     assert (np.array(first) <= 1 / 3).mean() >= 0.75
+
+
+@pytest.mark.parametrize("failing", [0.1, 0.3])
+def test_trials_that_fail_at_once_do_not_put_it_off(failing: float) -> None:
+    """A log-normal through both kinds would tell hundreds of times too much."""
+    errors = np.array([errors_of_time_left(8, 0.2, seed, trials=100, failing=failing)[9:] for seed in range(20)])
+    assert (errors[:, :-8] <= 1 / 3).mean() > 0.9
 
 
 def test_the_time_left_is_nearly_exact_where_all_trials_take_as_long() -> None:
