@@ -164,10 +164,28 @@ def _check(module: nn.Module, shape: Shape, file: Path, options: OnnxOptions) ->
         given: NDArray[Any] = session.run(None, {INPUT: images.numpy()})[0]
         difference = logit_difference(given, expected)
         if not difference <= TOLERANCE:
+            own = _own_difference(module, shape, options)
+            rule = f"of the largest one, at most {TOLERANCE:g} may be"
+            if own > TOLERANCE:
+                raise NaslabError(
+                    "the network cannot be checked as ONNX: torch's own logits of a batch differ from those of each image "
+                    f"alone by {own:.2g} {rule}: train it first, or name its --weights"
+                )
             raise NaslabError(
                 f"the network cannot be written as ONNX: for a batch of {count} the logits of ONNX Runtime differ from "
-                f"torch's by {difference:.2g} of the largest one, at most {TOLERANCE:g} may be; try another --opset"
+                f"torch's by {difference:.2g} {rule}; try another --opset"
             )
+
+
+def _own_difference(module: nn.Module, shape: Shape, options: OnnxOptions) -> float:
+    """By how much torch's logits of a batch differ from those of each image alone, as a share of the largest one.
+
+    Deep networks with random weights may blow small differences up, until float32 tells nothing of their logits.
+    """
+    images = torch.from_numpy(noise_images(shape, max(CHECKED_BATCHES), options.pixels))
+    with torch.inference_mode():
+        alone = torch.cat([module(each[None]) for each in images])
+        return logit_difference(module(images).numpy(), alone.numpy())
 
 
 def logit_difference(given: NDArray[Any], expected: NDArray[Any]) -> float:

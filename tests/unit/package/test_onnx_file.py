@@ -75,6 +75,25 @@ def test_a_file_that_computes_something_else_is_refused(tmp_path, monkeypatch, c
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_network_whose_logits_float32_cannot_tell_is_said_to_be_one(tmp_path, monkeypatch):
+    """Here they depend on the other images; in a deep network with random weights on the order of a sum."""
+
+    class Told:
+        def run(self, *given):
+            return [np.zeros((1, 10))]
+
+    module = packaged_module(ARCH, None).eval()
+    module.register_forward_hook(lambda _, inputs, output: output + inputs[0].mean())
+    monkeypatch.setattr(onnx_file, "_export", lambda *given: None)
+    monkeypatch.setattr(onnx_file, "finish_onnx", lambda *given: None)
+    monkeypatch.setattr(onnx_file, "onnx_session", lambda file: Told())
+    with pytest.raises(
+        NaslabError, match=r"torch's own logits of a batch differ .* train it first, or name its --weights"
+    ):
+        write_onnx(module, ARCH.input, tmp_path / "net.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_onnx_does_not_know_is_refused_before_anything_is_written(tmp_path, monkeypatch, capsys):
     text = "input: [3, 13, 17]\nnum_classes: 3\nstages:\n  - {block: {type: conv}, width: 4, stride: 2}\n"
     (tmp_path / "net.yaml").write_text(text + "head: {pool: max, pool_size: [2, 2]}\n")
