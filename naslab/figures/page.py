@@ -31,12 +31,9 @@ BASIC_KINDS = frozenset({"scatter", "bar", "pie"})
 """Types of traces that the basic bundle draws."""
 
 
-def page(title: str, body: Markup, kinds: Iterable[str] = BASIC_KINDS) -> str:
-    """A whole HTML document called `title` around a `body` that may hold figures of `figure_block`.
-
-    `kinds` are the types of their traces, as plotly calls them.
-    """
-    scripts = [plotly_script(kinds), shipped("page.js"), shipped("candidates.js")]
+def page(title: str, body: Markup) -> str:
+    """A whole HTML document called `title` around a `body` that may hold figures of `figure_block`."""
+    scripts = [plotly_script(kinds_of(body)), shipped("page.js"), shipped("candidates.js")]
     return document(title, body, [shipped("page.css")], scripts)
 
 
@@ -101,6 +98,16 @@ def _json(drawn: dict[str, Any]) -> str:
 def plotly_script(kinds: Iterable[str] = BASIC_KINDS) -> str:
     """The plotly.js that draws traces of these `kinds`: the basic bundle where it does, else that of plotly's wheel."""
     return shipped(BASIC_BUNDLE) if BASIC_KINDS.issuperset(kinds) else str(get_plotlyjs())
+
+
+def kinds_of(body: str) -> set[str]:
+    """The types of traces, as plotly calls them, of the figures of `figure_block` in a `body`.
+
+    >>> kinds_of(figure_block(go.Figure([go.Bar(x=[1], y=[2])]), "costs"))
+    {'bar'}
+    """
+    figures = re.findall(r"<script [^>]*data-figure=[^>]*>(.*?)</script>", body, re.DOTALL)
+    return {trace.get("type", "scatter") for each in figures for trace in json.loads(each)["data"]}
 
 
 def script_data(text: str) -> Markup:

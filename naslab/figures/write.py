@@ -22,6 +22,6 @@ def write_figure(figure: go.Figure, path: Path) -> None:
     elif path.suffix in (".html", ".htm"):
         title = Markup(figure.layout.title.text or "naslab")
         block = figure_block(figure, "figure", height=620, level="h1")
-        atomic_write(path, page(title, element("main", block), (each.type for each in figure.data)))
+        atomic_write(path, page(title, element("main", block)))
     else:
         raise NaslabError(f"cannot write a figure as '{path.suffix or path}': give a file that ends in .html or .json")

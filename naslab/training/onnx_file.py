@@ -168,8 +168,8 @@ def _check(module: nn.Module, shape: Shape, file: Path, options: OnnxOptions) ->
             rule = f"of the largest one, at most {TOLERANCE:g} may be"
             if own > TOLERANCE:
                 raise NaslabError(
-                    "the network cannot be checked as ONNX: torch's own logits of a batch differ from those of each image "
-                    f"alone by {own:.2g} {rule}: train it first, or name its --weights"
+                    "the network cannot be checked as ONNX: torch's own logits of a batch differ from those of each "
+                    f"image alone by {own:.2g} {rule}: train it first, or name its --weights"
                 )
             raise NaslabError(
                 f"the network cannot be written as ONNX: for a batch of {count} the logits of ONNX Runtime differ from "

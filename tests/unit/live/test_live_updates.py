@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 
 from naslab.analysis.front import front
 from naslab.analysis.study import read_study
+from naslab.figures.page import BASIC_KINDS, kinds_of
 from naslab.ledger import Ledger
 from naslab.live import watch as watching
 from naslab.live.app import make_app
@@ -67,6 +68,12 @@ def test_only_sections_that_changed_are_told_again(
     assert "front" in client.get(address).json()["sections"]
     for nonsense in ("", "-1", "x", "9" * 5000):
         assert set(client.get(f"/api/study/1/core?since={nonsense}").json()["sections"]) >= set(first["sections"])
+
+
+def test_the_basic_bundle_draws_all_that_the_page_draws(client: TestClient) -> None:
+    parts = [client.get(f"/api/study/1/{name}").json()["sections"] for name in ("core", "later", "believed")]
+    kinds = kinds_of("".join(block for sections in parts for block in sections.values()))
+    assert {"scatter"} <= kinds <= BASIC_KINDS
 
 
 def test_the_headline_counts_networks_that_are_not_drawn(
