@@ -13,11 +13,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from chaos import KILL_OF_DRIVER, RAY_NAMES, Attack, Fault, Team, is_begun, kill
+from chaos_attack import KILL_OF_DRIVER, Attack, Fault, Team, is_begun, kill
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from ray_clusters import add_node, wait_for_nodes
 
+RAY_NAMES = ("kill of an actor", "loss of a node", "loss of the head")
 NUM_NODES = 3
 DRIVER_SECONDS = 60.0
 """How long a driver has to notice that its cluster is gone, before it is ended too."""
