@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 
 from naslab.study.outcome import Fidelity, Outcome
@@ -18,28 +17,25 @@ class ComparedNetworks:
 
     def __init__(self, objectives: Sequence[Objective]) -> None:
         self._objectives = tuple(objectives)
-        self._highest: dict[str, Fidelity] = {}
-        self._counts: Counter[Fidelity] = Counter()
+        self._reached: dict[str, Fidelity] = {}
+        self._top: Fidelity | None = None
+        self.num_compared = 0
+        """How many reached the highest fidelity of all."""
 
     def add(self, outcome: Outcome) -> None:
         """Count the next outcome."""
-        candidate = outcome.candidate
+        network, reached = outcome.candidate.arch_id, outcome.candidate.fidelity
         if not outcome.is_complete or not all(math.isfinite(outcome.value(each.metric)) for each in self._objectives):
             return
-        before = self._highest.get(candidate.arch_id)
-        if before is not None and before >= candidate.fidelity:
+        before = self._reached.get(network)
+        if before is not None and before >= reached:
             return
-        if before is not None:
-            self._counts[before] -= 1
-        self._highest[candidate.arch_id] = candidate.fidelity
-        self._counts[candidate.fidelity] += 1
-
-    @property
-    def num_compared(self) -> int:
-        """How many reached the highest fidelity of all."""
-        return self._counts[max(self._counts)] if self._counts else 0
+        self._reached[network] = reached
+        if self._top is None or reached > self._top:
+            self._top, self.num_compared = reached, 0
+        self.num_compared += reached == self._top
 
     @property
     def num_lower(self) -> int:
         """How many stayed at a lower one."""
-        return len(self._highest) - self.num_compared
+        return len(self._reached) - self.num_compared

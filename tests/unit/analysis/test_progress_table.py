@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import synthetic_study as synthetic
 
@@ -54,6 +55,19 @@ def test_nothing_ever_gets_worse_and_growth_is_marked() -> None:
     )
     best = table.best_accuracy
     assert sum(table.has_better_accuracy) == len({value for value in best if not math.isnan(value)})
+
+
+def test_where_nothing_grew_may_be_left_out() -> None:
+    view = synthetic.study(count=60)
+    reference = reference_point(view.problem)
+    whole, grown = (progress(view.outcomes, reference, view.runs, "macs", only_growth=only) for only in (False, True))
+    marks = zip(whole.has_better_accuracy, whole.has_more_hypervolume, strict=True)
+    kept = [place for place, grew in enumerate(marks) if any(grew) or place in (0, len(whole.trials) - 1)]
+    assert len(kept) < len(whole.trials)
+    assert any(whole.has_better_accuracy[place] and not whole.has_more_hypervolume[place] for place in kept)
+    assert grown.numbers == tuple(place + 1 for place in kept)
+    for name in ("trials", "search_seconds", "best_accuracy", "hypervolume_share", "has_better_accuracy"):
+        np.testing.assert_equal(getattr(grown, name), [getattr(whole, name)[place] for place in kept])
 
 
 def test_before_the_first_result_there_is_no_best_accuracy() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import subprocess
 import sys
@@ -84,6 +85,10 @@ def test_every_file_of_a_command_is_named() -> None:
     with_command = {path.stem for path in folder.glob("*.py") if "\ndef register(" in path.read_text(encoding="utf-8")}
     assert with_command == set(FILES.values())
     assert [COMMANDS[name].name for name in FILES] == list(FILES)
+    for file in with_command:
+        part = typer.Typer()
+        importlib.import_module(f"naslab.cli.{file}").register(part)
+        assert set(typer.main.get_group(part).commands) == {name for name, own in FILES.items() if own == file}
 
 
 def test_the_help_of_a_search_loads_no_heavy_package() -> None:

@@ -27,7 +27,7 @@ from naslab.figures import (
     write_figure,
     zoo_figure,
 )
-from naslab.study.problem import Objective
+from naslab.study.problem import Limit, Objective
 
 VIEW = synthetic.study()
 
@@ -39,6 +39,18 @@ def table_of(*metrics: str) -> FrontTable:
 
 def traces(figure: go.Figure) -> dict[str, go.Scatter]:
     return {trace.name: trace for trace in figure.data}
+
+
+def test_limits_are_lines_with_their_bounds() -> None:
+    drawn = front_figure(table_of("accuracy", "macs"), limits=[Limit.parse("macs<=2e6")])
+    assert [each.type for each in drawn.layout.shapes] == ["line"]
+    assert "limit: macs \u2264 2M" in [each.text for each in drawn.layout.annotations]
+
+
+def test_a_figure_is_as_high_as_it_says(tmp_path: Path) -> None:
+    for asked, expected in ((700, 700), (None, 620)):
+        write_figure(go.Figure(layout={"height": asked, "title": {"text": "One"}}), tmp_path / "one.html")
+        assert f'style="height:{expected}px"' in (tmp_path / "one.html").read_text(encoding="utf-8")
 
 
 def test_every_candidate_is_a_dot_and_the_front_a_step_line() -> None:

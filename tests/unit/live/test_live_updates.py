@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
+import psutil
 import pytest
 from made_studies import made_study
 from starlette.testclient import TestClient
@@ -88,7 +89,7 @@ def test_a_server_that_is_started_again_has_news_for_a_page_that_was_open(client
     before = client.get("/api/study/1/core").json()
     with Ledger.watch(tmp_path / "l.db") as watched:
         again = TestClient(make_app(watched, ["testserver"])).get(f"/api/study/1/core?since={before['version']}").json()
-    assert again["version"] > before["version"]
+    assert again["version"] > before["version"] > 1000 * psutil.Process().create_time()
     assert set(again["sections"]) == set(before["sections"])
 
 
@@ -108,6 +109,17 @@ def test_that_all_is_read_is_news(ledger: Ledger, monkeypatch: pytest.MonkeyPatc
     assert watch.has_more
     assert watch.poll() > before
     assert not watch.has_more
+
+
+def test_what_is_shown_of_a_large_study_is_in_the_order_finished(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "MOST_WHOLE", 6)
+    watch = StudyWatch(ledger, 1)
+    watch.poll_whole()
+    shown = [each.finished for each in watch.view().outcomes]
+    assert 2 < len(shown) < 12
+    assert shown == sorted(shown)
 
 
 def test_compared_networks_are_counted_as_the_front_counts_them(ledger: Ledger) -> None:

@@ -38,6 +38,7 @@ def test_posterior_follows_the_formulas() -> None:
     for mean, variance in (belief.predict(elsewhere), belief.predict_standing()):
         assert mean == pytest.approx(across @ np.linalg.solve(covariance, targets))
         assert variance == pytest.approx(1.0 - np.diag(across @ np.linalg.solve(covariance, across.T)))
+    assert belief.mean(elsewhere) == pytest.approx(belief.predict(elsewhere)[0])
     assert belief.denoised() == pytest.approx(belief.predict(inputs)[0])
 
 
