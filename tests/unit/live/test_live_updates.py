@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
-import psutil
 import pytest
 from made_studies import made_study
 from starlette.testclient import TestClient
@@ -89,7 +88,7 @@ def test_a_server_that_is_started_again_has_news_for_a_page_that_was_open(client
     before = client.get("/api/study/1/core").json()
     with Ledger.watch(tmp_path / "l.db") as watched:
         again = TestClient(make_app(watched, ["testserver"])).get(f"/api/study/1/core?since={before['version']}").json()
-    assert again["version"] > before["version"] > 1000 * psutil.Process().create_time()
+    assert again["version"] > before["version"] > 1_700_000_000_000  # milliseconds of the clock, which never begin anew
     assert set(again["sections"]) == set(before["sections"])
 
 
