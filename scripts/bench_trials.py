@@ -3,8 +3,9 @@
     .venv/bin/python scripts/bench_trials.py [--trials 400] [--repeats 3] [--contenders NAME ...]
 
 Every contender keeps each trial on the disk before the next of its worker begins. naslab draws networks at random and
-its workers read their number of parameters; the others draw as many numbers. The rate is by wall time from the first
-finished trial to the last, so that no start is in it; milliseconds are of CPU time of the driving process.
+its workers read their number of parameters; the others draw as many numbers. The rate is by wall time from where every
+worker has finished a trial to the last trial, so that no start is in it; milliseconds are of CPU time, of the driving
+process and of its workers where those are processes.
 """
 
 from __future__ import annotations
