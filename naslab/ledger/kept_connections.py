@@ -1,4 +1,4 @@
-"""Connections that the thread which drives a study keeps: taking one of the pool for each trial took most of its time."""
+"""Connections that the thread which drives a study keeps: taking one of the pool each time took much of a trial."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Connections that a driver keeps: its own alone, one a kind of transaction, sound after an error, closed at the end."""
+"""Connections that a driver keeps: its own, one a kind of transaction, sound after an error, closed at the end."""
 
 from __future__ import annotations
 
@@ -62,8 +62,13 @@ def test_what_a_killed_transaction_wrote_is_not_there(tmp_path: Path) -> None:
         ledger.create_study(example_study())
         with ledger.claim("digits"):
             before = used(ledger)
-            with pytest.raises(KeyboardInterrupt), ledger._writing() as connection:
-                connection.execute(text("DELETE FROM studies"))
-                raise KeyboardInterrupt
+
+            def killed() -> None:
+                with ledger._writing() as connection:
+                    connection.execute(text("DELETE FROM studies"))
+                    raise KeyboardInterrupt
+
+            with pytest.raises(KeyboardInterrupt):
+                killed()
             assert used(ledger) is not before
             assert ledger.study_names() == ["digits"]
