@@ -31,8 +31,8 @@ class Prepared:
     def run(self, connection: Connection, *values: Mapping[str, Any]) -> Sequence[tuple[Any, ...]]:
         """Run it in the transaction of `connection`, once for each of `values`, or once without any.
 
-        What a query finds are the rows. SQLite is asked without SQLAlchemy in between, which took longer than SQLite
-        itself. Raises `IntegrityError` for a broken constraint, and other errors of the database, its own too.
+        What comes back are the rows that a query finds. SQLite is asked without SQLAlchemy in between, which took
+        longer than SQLite itself. Raises `IntegrityError` for a broken constraint; other errors of SQLite as they are.
         """
         text = self._text(connection)
         if connection.dialect.name != "sqlite":
