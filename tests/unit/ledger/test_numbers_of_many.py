@@ -46,9 +46,7 @@ def test_columns_are_those_of_the_rows_however_long_they_are(tmp_path: Path) -> 
             driver: Any = connection.connection.driver_connection
             driver.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 300)
 
-        assert [set(each) for each in read_columns(ledger, numbers.where(trials.c.trial < 9))] == [
-            set(each[:9]) for each in rows
-        ]
+        assert sorted(zip(*read_columns(ledger, numbers), strict=True)) == sorted(zip(*rows, strict=True))
 
 
 def test_fidelities_of_trials_that_begin_meanwhile_are_left_out(tmp_path: Path) -> None:
