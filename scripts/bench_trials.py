@@ -3,8 +3,9 @@
     .venv/bin/python scripts/bench_trials.py [--trials 400] [--repeats 3] [--contenders NAME ...]
 
 Every contender keeps each trial on the disk before the next of its worker begins. naslab draws networks at random and
-its workers read their number of parameters; the others draw as many numbers. The rate is by wall time from the first
-finished trial to the last, so that no start is in it; milliseconds are of CPU time of the driving process.
+its workers read their number of parameters; the others draw as many numbers. The rate is by wall time from where every
+worker has finished a trial to the last trial, so that no start is in it; milliseconds are of CPU time, of the driving
+process and of its workers where those are processes.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import shlex
 import statistics
 import subprocess
@@ -19,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,28 +32,58 @@ NUM_HOLES = 8
 
 
 class Clock:
-    """Wall and CPU time from the first tick to the last."""
+    """Wall and CPU time from where each of `num_workers` has finished a trial to the last trial."""
 
-    def __init__(self) -> None:
-        self.ticks: list[tuple[float, float]] = []
+    def __init__(self, num_workers: int = 1) -> None:
+        self._num_workers = num_workers
+        self._seen: set[str] = set()
+        self._first: tuple[float, float, float] | None = None
+        self._last = (0.0, 0.0, 0.0)
+        self._count = 0
 
-    def tick(self) -> None:
-        """A trial is finished."""
-        self.ticks.append((time.perf_counter(), time.process_time()))
+    def tick(self, worker: str = "") -> None:
+        """A trial of a `worker` is finished."""
+        self._seen.add(worker)
+        if self._first is None and len(self._seen) == self._num_workers:
+            self._first = (time.perf_counter(), time.process_time(), workers_seconds())
+        elif self._first is not None:
+            self._count += 1
+            self._last = (time.perf_counter(), time.process_time(), 0.0)
 
-    def figures(self) -> tuple[float, float]:
-        """Trials a second, and milliseconds of CPU time a trial."""
-        (wall, cpu), (wall_end, cpu_end) = self.ticks[0], self.ticks[-1]
-        count = len(self.ticks) - 1
-        return count / (wall_end - wall), 1e3 * (cpu_end - cpu) / count
+    def end(self) -> None:
+        """The last trial is finished, and the workers still live."""
+        self._last = (*self._last[:2], workers_seconds())
+
+    def figures(self) -> tuple[float, float, float]:
+        """Trials a second, and milliseconds of CPU time a trial: of this process, and of those that it started."""
+        assert self._first is not None, "some worker finished no trial: ask for more"
+        wall, own, others = (end - begin for begin, end in zip(self._first, self._last, strict=True))
+        return self._count / wall, 1e3 * own / self._count, 1e3 * others / self._count
+
+
+def workers_seconds() -> float:
+    """CPU seconds that living processes which this one started have used so far."""
+    ticks = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            fields = stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+            ticks += (int(fields[11]) + int(fields[12])) * (int(fields[1]) == os.getpid())
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def by_naslab(folder: str, trials: int, workers: int, ledger: str = "") -> Clock:
     """A random search with local workers that read parameters off a description."""
     import naslab
-    from naslab.execution.events import TrialFinished
+    from naslab.execution.events import Ended, Event, TrialFinished
 
-    clock = Clock()
+    clock = Clock(workers)
+
+    def note(event: Event) -> None:
+        if isinstance(event, TrialFinished):
+            clock.tick(event.outcome.estimate.worker)
+        elif isinstance(event, Ended):
+            clock.end()
+
     naslab.search(
         SPACE,
         strategy="random",
@@ -58,7 +91,7 @@ def by_naslab(folder: str, trials: int, workers: int, ledger: str = "") -> Clock
         trials=trials,
         workers=workers,
         ledger=ledger or f"{folder}/studies.db",
-        on_event=lambda event: clock.tick() if isinstance(event, TrialFinished) else None,
+        on_event=note,
     )
     return clock
 
@@ -137,7 +170,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             print(json.dumps(CONTENDERS[given.one](folder, given.trials, given.workers).figures()))
         return
-    found: dict[str, list[tuple[float, float]]] = {name: [] for name in given.contenders}
+    found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in given.contenders}
     for _ in range(given.repeats):
         for name in given.contenders:
             command = [sys.executable, __file__, "--trials", str(given.trials), "--workers", str(given.workers)]
@@ -145,22 +178,24 @@ def main() -> None:
             if said.returncode:
                 print(f"{name}: {said.stderr[-400:]}", file=sys.stderr)
                 continue
-            rate, cpu = json.loads(said.stdout.strip().splitlines()[-1])
-            found[name].append((rate, cpu))
+            rate, own, others = json.loads(said.stdout.strip().splitlines()[-1])
+            found[name].append((rate, own, max(0.0, others)))
+            print(name, found[name][-1], file=sys.stderr, flush=True)
     machine = machine_description()
     lines = [
         "# Trials that take no time",
         "",
         f"`{shlex.join(['scripts/bench_trials.py', *sys.argv[1:]])}`: {given.trials} trials, {given.workers} workers, "
-        f"medians of {given.repeats} runs in turn. {machine['processor']}, {machine['system']}; beside other load.",
+        f"medians of {given.repeats} runs in turn. {machine['processor']}, {machine['system']}; on "
+        f"{len(os.sched_getaffinity(0))} of its cores, beside other load (load average {os.getloadavg()[0]:.0f}).",
         "",
-        "| contender | trials a second (wall) | CPU ms a trial in the driver |",
-        "|---|---:|---:|",
+        "| contender | trials a second (wall) | CPU ms a trial in the driver | and in its workers' processes |",
+        "|---|---:|---:|---:|",
     ]
     for name, each in found.items():
         if each:
-            rate, cpu = (statistics.median(values) for values in zip(*each, strict=True))
-            lines.append(f"| {name} | {rate:.0f} | {cpu:.2f} |")
+            rate, own, others = (statistics.median(values) for values in zip(*each, strict=True))
+            lines.append(f"| {name} | {rate:.0f} | {own:.2f} | {others:.2f} |")
     page = "\n".join(lines) + "\n"
     if given.out is not None:
         value = {"found": found, "machine": machine, "versions": installed_versions("optuna", "ray")}

@@ -27,6 +27,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from naslab.arch import cost
 from naslab.atomic_write import atomic_write, json_content
 from naslab.bench.known_tables import SCORES_FILE, merged_key
 from naslab.estimators.ensemble import RankEnsemble, candidate_of, reference_networks
@@ -93,7 +94,7 @@ def rows_of(scores: dict[str, Scored], keys: Sequence[str], ensemble: RankEnsemb
 def members_of(key: str, score: float, ensemble: RankEnsemble) -> dict[str, float]:
     """The scores of the network of `key` by the members of the ensemble, where that by `MEASURED` is `score`."""
     arch = ensemble.space.decode(nas_bench_macro_genome(key))
-    return {name: score if name == MEASURED else described(name, arch) for name in ensemble.proxies}
+    return {name: score if name == MEASURED else described(name, arch, cost(arch)) for name in ensemble.proxies}
 
 
 def key_of(candidate: Candidate) -> str:

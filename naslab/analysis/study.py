@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -117,13 +117,45 @@ def read_study(ledger: Ledger, name: str) -> StudyView:
     )
 
 
+class ProblemNames(NamedTuple):
+    """What the search `space` and the `dataset` of a study's problem are called."""
+
+    space: str
+    dataset: str
+
+
+class _Named(msgspec.Struct):
+    name: str = ""
+
+
+class _NamedParts(msgspec.Struct):
+    space: _Named
+    data: _Named
+
+
+def problem_names(record: StudyRecord) -> ProblemNames:
+    """The names in the problem of a study's `record`, without the space, which takes a tenth of a second to make.
+
+    Raises `StudyError` where there are none.
+    """
+    try:
+        found = msgspec.convert(record.problem, _NamedParts)
+    except msgspec.ValidationError as error:
+        raise _unreadable(record, error) from None
+    return ProblemNames(found.space.name, found.data.name)
+
+
 def problem_of(record: StudyRecord) -> Problem:
     """The problem of a study's `record`; raises `StudyError` where it is not one that this program reads."""
     try:
         problem = msgspec.convert(record.problem, Problem)
         return msgspec.structs.replace(problem, data=problem.data.as_stored())
     except msgspec.ValidationError as error:
-        raise StudyError(
-            f"the problem of study '{record.name}' cannot be read ({error}); another version of naslab made it, "
-            "use that one"
-        ) from None
+        raise _unreadable(record, error) from None
+
+
+def _unreadable(record: StudyRecord, error: msgspec.ValidationError) -> StudyError:
+    return StudyError(
+        f"the problem of study '{record.name}' cannot be read ({error}); another version of naslab made it, "
+        "use that one"
+    )

@@ -60,6 +60,7 @@ _ODD = 0.9061
 """A rate that nobody writes: where it stands, a block has put the rate that it was told."""
 
 
+@lru_cache(maxsize=1024)
 def arch_id(arch: ArchSpec) -> str:
     """Sixteen hexadecimal digits of the hash of what `arch` lowers to: the same network, the same identity.
 

@@ -64,7 +64,7 @@ def studies(
 
 def _list(ledger: str, json: bool) -> None:
     from naslab.analysis.ranking import score_goal
-    from naslab.analysis.study import problem_of
+    from naslab.analysis.study import problem_names
     from naslab.ledger.ledger import Ledger
     from naslab.ledger.many import count_searched
     from naslab.study.problem import Objective
@@ -73,12 +73,12 @@ def _list(ledger: str, json: bool) -> None:
     with Ledger.open(ledger, create=False) as opened:
         for name in opened.study_names():
             record = opened.study(name)
-            problem, counts, goal = problem_of(record), count_searched(opened, name), score_goal(record)
+            named, counts, goal = problem_names(record), count_searched(opened, name), score_goal(record)
             rows.append(
                 {
                     "name": name,
-                    "space": problem.space.name,
-                    "dataset": problem.data.name,
+                    "space": named.space,
+                    "dataset": named.dataset,
                     "strategy": record.strategy,
                     "finished": counts.finished,
                     "trials": record.num_asked,

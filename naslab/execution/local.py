@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import select
 import signal
 import socket
@@ -173,7 +174,7 @@ class ProcessHost:
 
     def send(self, candidate: Candidate) -> None:
         with suppress(BrokenPipeError, ConnectionResetError):  # likewise
-            self.channel.send(candidate)
+            self.channel.send_bytes(pickle.dumps(candidate, pickle.HIGHEST_PROTOCOL))
 
     def messages(self) -> Iterator[Message]:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sqlite3
 import threading
 import time
 import uuid
@@ -36,6 +37,8 @@ LOOK_SECONDS = 0.5
 """How often a worker without work looks for some."""
 PATIENCE_SECONDS = 300.0
 """How long a worker tries again while the database cannot be reached."""
+UNREACHED = (OperationalError, sqlite3.OperationalError)
+"""What a database raises that cannot be reached, or is busy; SQLite without SQLAlchemy in between, too."""
 
 Value = TypeVar("Value")
 Said = Callable[[str], None]
@@ -209,6 +212,6 @@ def _patiently(ask: Callable[[], Value]) -> Value:
         try:
             return ask()
         except LedgerError as error:
-            if not isinstance(error.__cause__, OperationalError) or time.monotonic() > until:
+            if not isinstance(error.__cause__, UNREACHED) or time.monotonic() > until:
                 raise
             time.sleep(LOOK_SECONDS)

@@ -113,7 +113,7 @@ def require_current(connection: Connection, location: Location) -> None:
 
     On a server the version stays what it is until the connection's transaction ends.
     """
-    version = checked_version(VERSION.run(connection).scalars().all(), location)
+    version = checked_version([row[0] for row in VERSION.run(connection)], location)
     if version != SCHEMA_VERSION:
         raise LedgerError(f"ledger {location} is of version {version} since it was opened: open it again")
 
@@ -297,16 +297,17 @@ def _sqlite_engine(location: Location) -> Engine:
         connection.execute("PRAGMA foreign_keys=ON")
 
     def begin(connection: Connection) -> None:
-        options = connection.get_execution_options()
+        options, info = connection.get_execution_options(), connection.info
         is_writing, patience = options.get(_WRITES, False), options.get(_PATIENCE, _BUSY_SECONDS)
-        if connection.info.get(_PATIENCE) != patience:
-            connection.exec_driver_sql(f"PRAGMA busy_timeout={round(1000 * patience)}")
-            connection.info[_PATIENCE] = patience
+        driver: Any = connection.connection.driver_connection
+        if info.get(_PATIENCE) != patience:
+            driver.execute(f"PRAGMA busy_timeout={round(1000 * patience)}")
+            info[_PATIENCE] = patience
         is_durable = options.get(_DURABLE, True)
-        if connection.info.get(_DURABLE, True) != is_durable:
-            connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if is_durable else 'NORMAL'}")
-            connection.info[_DURABLE] = is_durable
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writing else "BEGIN")
+        if info.get(_DURABLE, True) != is_durable:
+            driver.execute(f"PRAGMA synchronous={'FULL' if is_durable else 'NORMAL'}")
+            info[_DURABLE] = is_durable
+        driver.execute("BEGIN IMMEDIATE" if is_writing else "BEGIN")
 
     event.listen(engine, "connect", prepare)
     event.listen(engine, "begin", begin)

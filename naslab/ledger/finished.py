@@ -14,9 +14,9 @@ from sqlalchemy import exists, select
 from naslab.arch.cost import Cost
 from naslab.arch.identity import IDENTITY_VERSION
 from naslab.ledger.ledger import Ledger
-from naslab.ledger.many import OTHER_ROLES, groups, study_id_of, uncollected
+from naslab.ledger.many import OTHER_ROLES, groups, read_columns, study_id_of, uncollected
 from naslab.ledger.news import read_made, read_outcomes
-from naslab.ledger.numbers import places_of_texts, put_numbers
+from naslab.ledger.numbers import put_numbers, read_fidelities
 from naslab.ledger.tables import measurements, outcomes, trials
 from naslab.study.finished import FinishedColumns, FinishedTrials, Made
 from naslab.study.outcome import Fidelity, Outcome
@@ -35,15 +35,14 @@ def finished_trials(ledger: Ledger, name: str, role: str | None = None) -> Finis
         return FinishedTrials.of(ledger.outcomes(name, role))
     study_id = study_id_of(ledger, name)
     ended = select(outcomes.c.position, outcomes.c.trial, outcomes.c.finished).where(outcomes.c.study_id == study_id)
-    started = select(trials.c.trial, trials.c.arch_id, trials.c.fidelity).where(trials.c.study_id == study_id)
+    started = (trials.c.study_id == study_id, *(() if role is None else (trials.c.role == role,)))
     failed = select(outcomes.c.trial, outcomes.c.failure).where(outcomes.c.study_id == study_id)
     of_roles = select(trials.c.trial, trials.c.role).where(trials.c.study_id == study_id)
     with uncollected():
         position, trial, finished = _numbers(ledger, ended, (np.int64, np.int64, np.float64))
-        known = started if role is None else started.where(trials.c.role == role)
-        starts, network_id, fidelity, codes = _started(ledger, known)
-        reasons = _columns(ledger, failed.where(outcomes.c.failure.is_not(None)), 2)
-        roles = _columns(ledger, of_roles.where(trials.c.role.in_(OTHER_ROLES if role is None else ())), 2)
+        starts, network_id, fidelity, codes = _started(ledger, started)
+        reasons = read_columns(ledger, failed.where(outcomes.c.failure.is_not(None)))
+        roles = read_columns(ledger, of_roles.where(trials.c.role.in_(OTHER_ROLES if role is None else ())))
     order = np.argsort(position)
     ends = trial[order]
     sorter = np.argsort(starts)
@@ -53,7 +52,7 @@ def finished_trials(ledger: Ledger, name: str, role: str | None = None) -> Finis
     end, begun = order[is_own], sorter[place[is_own]]
     columns = FinishedColumns(
         ends[is_own],
-        np.array(network_id, dtype=np.object_)[begun],
+        network_id[begun],
         _texts(ends[is_own], roles, "search" if role is None else role),
         fidelity[begun],
         _texts(ends[is_own], reasons, ""),
@@ -87,13 +86,16 @@ class LedgerReader:
 
     def values(self, metric: str, numbers: NDArray[np.int64]) -> NDArray[np.float64]:
         """The values of a `metric` that is a cost or measured, of the shape of `numbers`; NaN where there is none."""
-        if metric in Cost.__struct_fields__:
-            columns = select(trials.c.trial, trials.c[metric]).where(*self._own(trials))
-        else:
-            columns = select(measurements.c.trial, measurements.c.value)
-            columns = columns.where(*self._own(measurements), measurements.c.metric == metric)
         known = np.full(int(numbers.max(initial=-1)) + 1, np.nan)
-        put_numbers(known, self._ledger, columns)
+        if metric in Cost.__struct_fields__:
+            spent = select(trials.c.trial, trials.c[metric]).where(*self._own(trials))
+            trial, value = (np.array(each, dtype=np.int64) for each in read_columns(self._ledger, spent))
+            is_asked = trial < len(known)
+            known[trial[is_asked]] = value[is_asked]
+        else:
+            measured = select(measurements.c.trial, measurements.c.value)
+            of_metric = (*self._own(measurements), measurements.c.metric == metric)
+            put_numbers(known, self._ledger, measured.where(*of_metric))
         return np.asarray(known[numbers])
 
     def _own(self, table: Any) -> tuple[Any]:
@@ -124,17 +126,13 @@ def _texts(numbers: NDArray[np.int64], some: Sequence[Sequence[Any]], usual: str
     return found
 
 
-def _started(ledger: Ledger, columns: Any) -> tuple[NDArray[np.int64], list[str], NDArray[np.int64], list[str]]:
-    """Numbers of trials, their networks and fidelities, as places in a list of JSON, of what a query finds."""
-    codes: dict[str, int] = {}
-    networks: list[str] = []
-    numbers, fidelities = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.int64)]
-    for group in groups(ledger, columns):
-        number, network, told = zip(*group, strict=True)
-        numbers.append(np.array(number, dtype=np.int64))
-        networks += network
-        fidelities.append(places_of_texts(told, codes))
-    return np.concatenate(numbers), networks, np.concatenate(fidelities), list(codes)
+def _started(
+    ledger: Ledger, own: Sequence[Any]
+) -> tuple[NDArray[np.int64], NDArray[np.object_], NDArray[np.int64], list[str]]:
+    """Numbers, networks and fidelities, as places in a list of JSON, of the trials that meet the conditions `own`."""
+    number, network = read_columns(ledger, select(trials.c.trial, trials.c.arch_id).where(*own))
+    numbers = np.array(number, dtype=np.int64)
+    return numbers, np.array(network, dtype=np.object_), *read_fidelities(ledger, numbers, *own)
 
 
 def _numbers(ledger: Ledger, columns: Any, kinds: Sequence[type]) -> list[NDArray[Any]]:
@@ -143,12 +141,3 @@ def _numbers(ledger: Ledger, columns: Any, kinds: Sequence[type]) -> list[NDArra
     rows = chain.from_iterable(groups(ledger, columns))
     found = np.fromiter(rows, dtype=np.dtype(list(zip(names, kinds, strict=True))))
     return [np.ascontiguousarray(found[name]) for name in names]
-
-
-def _columns(ledger: Ledger, columns: Any, width: int) -> list[list[Any]]:
-    """The columns of what a query finds, `width` of them, as lists."""
-    found: list[list[Any]] = [[] for _ in range(width)]
-    for group in groups(ledger, columns):
-        for column, values in zip(found, zip(*group, strict=True), strict=True):
-            column.extend(values)
-    return found

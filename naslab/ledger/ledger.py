@@ -19,6 +19,7 @@ from naslab.ledger import finishing, running, whole_studies
 from naslab.ledger.claim import claimed_file, claimed_server, driven_studies
 from naslab.ledger.engine import open_engine, require_current, writing
 from naslab.ledger.faults import explained
+from naslab.ledger.kept_connections import KeptConnections
 from naslab.ledger.location import Location, locate
 from naslab.ledger.many import ROWS_AT_ONCE, uncollected
 from naslab.ledger.prepared import ENTER_TRIAL
@@ -64,6 +65,7 @@ class Ledger:
         self._engine = engine
         self._writer, self._hasty = writing(engine), writing(engine, is_durable=False)
         self._brief = writing(engine, BRIEFLY, is_durable=False)
+        self._connections = KeptConnections()
         self._driven: dict[str, tuple[int, int]] = {}
         """The studies that are claimed here, each with the thread that did, and its key."""
 
@@ -351,14 +353,15 @@ class Ledger:
         ):
             self._driven[name] = threading.get_ident(), study_id
             try:
-                yield
+                with self._connections.keeping():
+                    yield
             finally:
                 del self._driven[name]
 
     @contextmanager
     def _writing(self, writer: Engine | None = None) -> Iterator[Connection]:
         """A transaction of a `writer`, by default the durable one, committed when the block ends."""
-        with explained(self.location), (writer or self._writer).begin() as connection:
+        with explained(self.location), self._connections.begin(writer or self._writer) as connection:
             require_current(connection, self.location)
             yield connection
 

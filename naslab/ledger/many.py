@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
 from sqlalchemy import Select, func, select
+from sqlalchemy.exc import DataError
 
 from naslab.arch.cost import Cost
 from naslab.ledger.faults import explained
@@ -48,6 +50,25 @@ def groups(ledger: Ledger, columns: Select[Any]) -> Iterator[Sequence[tuple[Any,
     with explained(ledger.location), ledger._engine.connect() as connection, connection.execute(columns) as found:
         while group := found.cursor.fetchmany(ROWS_AT_ONCE):
             yield group
+
+
+def read_columns(ledger: Ledger, columns: Select[Any]) -> list[list[Any]]:
+    """The columns of the whole numbers and texts that the query `columns` finds in `ledger`, as lists of one order.
+
+    Which order is the database's business. SQLite hands each column over as one JSON array, which takes a third of the
+    time that its rows take; it would write floats with fewer digits than they have. Where that array is longer than
+    SQLite's longest text, and in other databases, rows are read.
+    """
+    asked = columns.subquery()
+    if ledger.location.path is not None:
+        packed = select(*(func.json_group_array(each) for each in asked.c))
+        with explained(ledger.location), ledger._engine.connect() as connection, suppress(DataError):
+            return [msgspec.json.decode(text) for text in connection.execute(packed).one()]
+    found: list[list[Any]] = [[] for _ in asked.c]
+    for group in groups(ledger, columns):
+        for column, values in zip(found, zip(*group, strict=True), strict=True):
+            column.extend(values)
+    return found
 
 
 def study_id_of(ledger: Ledger, name: str) -> int:

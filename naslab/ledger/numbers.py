@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from naslab.arch.cost import Cost
 from naslab.ledger.ledger import Ledger
-from naslab.ledger.many import groups, study_id_of, uncollected
+from naslab.ledger.many import groups, read_columns, study_id_of, uncollected
 from naslab.ledger.queries import only_unfinished
 from naslab.ledger.tables import measurements, outcomes, trials
 
@@ -89,20 +89,34 @@ class _Started(NamedTuple):
 
 def _started(ledger: Ledger, study_id: int, costs: Sequence[str]) -> _Started:
     """The trials of the search of the study with the key `study_id`, with their `costs`."""
-    columns = select(trials.c.trial, trials.c.arch_id, trials.c.fidelity, *(trials.c[each] for each in costs))
-    searched = columns.where(trials.c.study_id == study_id, trials.c.role == "search").order_by(trials.c.trial)
-    place_of_fidelity: dict[str, int] = {}
-    number_of_network: dict[str, int] = {}
-    parts = [(np.empty((0, 3), dtype=np.int64), np.empty((0, len(costs))))]
+    columns = select(trials.c.trial, trials.c.arch_id, *(trials.c[each] for each in costs))
+    searched = trials.c.study_id == study_id, trials.c.role == "search"
     with uncollected():
-        for group in groups(ledger, searched):
-            numbers, networks, told, *spent = zip(*group, strict=True)
-            at = places_of_texts(told, place_of_fidelity)
-            whole = np.stack((np.array(numbers, dtype=np.int64), at, _network_numbers(networks, number_of_network)), 1)
-            parts.append((whole, np.array(spent, dtype=np.float64).reshape(len(costs), len(group)).T))
-    table, spent_on = (np.concatenate(each) for each in zip(*parts, strict=True))
-    trial, fidelity, network = np.ascontiguousarray(table.T)
-    return _Started(trial, fidelity, network, spent_on, list(place_of_fidelity))
+        numbers, networks, *spent = read_columns(ledger, columns.where(*searched))
+        fidelity, known = read_fidelities(ledger, np.array(numbers, dtype=np.int64), *searched)
+        network = _network_numbers(networks)
+    trial = np.array(numbers, dtype=np.int64)
+    order = np.argsort(trial, kind="stable")
+    spent_on = np.array(spent, dtype=np.float64).reshape(len(costs), len(trial)).T
+    return _Started(trial[order], fidelity[order], network[order], spent_on[order], known)
+
+
+def read_fidelities(ledger: Ledger, numbers: NDArray[np.int64], *own: Any) -> tuple[NDArray[np.int64], list[str]]:
+    """The fidelities of the trials with these `numbers`: the place of each in a list, shape (trials,), and the list.
+
+    They are texts as `ledger` has them, empty where it has none. `own` are the conditions on `trials` that those with
+    the `numbers` meet. Most trials have one fidelity, so that only those with another are read.
+    """
+    told = trials.c.fidelity
+    first = [text for (text,) in ledger.rows(select(told).where(*own).limit(1))]
+    codes = {text or "": 0 for text in first}
+    others = select(trials.c.trial, told).where(*own, told.is_distinct_from(first[0] if first else None))
+    number, texts = read_columns(ledger, others)
+    some = np.array(number, dtype=np.int64)
+    of_number = np.zeros(int(max(numbers.max(initial=-1), some.max(initial=-1))) + 1, dtype=np.int64)
+    if number:
+        of_number[some] = places_of_texts(texts, codes)
+    return of_number[numbers], list(codes)
 
 
 def _in_flight(ledger: Ledger, study_id: int, num_numbers: int) -> list[int]:
@@ -128,11 +142,12 @@ def places_of_texts(told: Sequence[str | None], known: dict[str, int]) -> NDArra
     return np.array([known.setdefault(each or "", len(known)) for each in told], dtype=np.int64)
 
 
-def _network_numbers(ids: Sequence[str], known: dict[str, int]) -> NDArray[np.int64]:
+def _network_numbers(ids: Sequence[str]) -> NDArray[np.int64]:
     """A number for each of the `ids` of networks, shape (ids,): its 16 hexadecimal digits, as 64 bits.
 
-    Other ids, of older programs, are numbered as they come, and `known` then.
+    Where one of them is another id, of an older program, all are numbered as they come.
     """
+    known: dict[str, int] = {}
     if set(map(len, ids)) == {16}:
         with suppress(ValueError):
             return np.frombuffer(bytes.fromhex("".join(ids)), dtype=">i8").astype(np.int64)

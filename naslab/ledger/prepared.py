@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, CursorResult, Delete, Insert, Select, bindparam, delete, insert, select
+from sqlalchemy import Connection, Delete, Insert, Select, bindparam, delete, insert, select
+from sqlalchemy.exc import IntegrityError
 
 from naslab.ledger.tables import leases, measurements, outcomes, progress, schema, trials
+
+
+class _Text(NamedTuple):
+    """A statement in `sql`, and what puts its parameters in order; `None` where it has none, or they have names."""
+
+    sql: str
+    in_order: Callable[[Mapping[str, Any]], tuple[Any, ...]] | None
 
 
 class Prepared:
@@ -16,21 +26,37 @@ class Prepared:
     def __init__(self, statement: Insert | Delete | Select[Any], columns: Sequence[str] | None = None) -> None:
         self._statement = statement
         self._columns = None if columns is None else list(columns)
-        self._texts: dict[str, tuple[str, tuple[str, ...] | None]] = {}
+        self._texts: dict[str, _Text] = {}
 
-    def run(self, connection: Connection, *values: Mapping[str, Any]) -> CursorResult[Any]:
-        """Run it on `connection`, once for each of `values`, or once without any."""
-        text, order = self._text(connection)
-        given: list[Any] = list(values) if order is None else [tuple(each[name] for name in order) for each in values]
-        return connection.exec_driver_sql(text, given[0] if len(given) == 1 else given or None)
+    def run(self, connection: Connection, *values: Mapping[str, Any]) -> Sequence[tuple[Any, ...]]:
+        """Run it in the transaction of `connection`, once for each of `values`, or once without any.
 
-    def _text(self, connection: Connection) -> tuple[str, tuple[str, ...] | None]:
-        """The text for a kind of database, and the order of the parameters where they have no names there."""
+        What comes back are the rows that a query finds. SQLite is asked without SQLAlchemy in between, which took
+        longer than SQLite itself. Raises `IntegrityError` for a broken constraint; other errors of SQLite as they are.
+        """
+        text = self._text(connection)
+        if connection.dialect.name != "sqlite":
+            given: list[Any] = list(values)
+            found = connection.exec_driver_sql(text.sql, given[0] if len(given) == 1 else given or None)
+            return [tuple(row) for row in found] if found.returns_rows else []
+        rows = list(map(text.in_order, values)) if text.in_order is not None else []
+        driver: Any = connection.connection.driver_connection
+        try:
+            if len(rows) > 1:
+                driver.executemany(text.sql, rows)
+                return []
+            return driver.execute(text.sql, *rows).fetchall()  # type: ignore[no-any-return]
+        except sqlite3.IntegrityError as error:
+            raise IntegrityError(text.sql, None, error) from error
+
+    def _text(self, connection: Connection) -> _Text:
+        """The statement for the kind of database of a connection."""
         dialect = connection.dialect
         if dialect.name not in self._texts:
             made = self._statement.compile(dialect=dialect, column_keys=self._columns)
-            order = tuple(getattr(made, "positiontup", None) or ()) if dialect.positional else None
-            self._texts[dialect.name] = (str(made), order)
+            order = tuple(getattr(made, "positiontup", None) or ())
+            assert len(order) != 1, "of a single name `itemgetter` makes no tuple"
+            self._texts[dialect.name] = _Text(str(made), itemgetter(*order) if order else None)
         return self._texts[dialect.name]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -93,9 +93,17 @@ class Genome(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
 
     genes: tuple[Gene, ...] = ()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as two tuples: a driver sends every candidate to a worker, and each gene by itself took a third."""
+        return _genome_of, tuple(zip(*self.genes, strict=True))
+
     def get(self, hole: str) -> int | None:
         """The option taken at a hole, `None` where the hole is not active."""
         return next((gene.option for gene in self.genes if gene.hole == hole), None)
+
+
+def _genome_of(holes: Sequence[str] = (), options: Sequence[int] = ()) -> Genome:
+    return Genome(tuple(map(Gene._make, zip(holes, options, strict=True))))
 
 
 class Encoding:

@@ -6,6 +6,8 @@ import math
 import socket
 import threading
 import time
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import msgspec
 import pytest
 from ledger_examples import diverged_outcome, example_arch, example_candidate, example_outcome, example_study
 from processes import HANG_SECONDS, several_programs
-from sqlalchemy import create_engine, event, text
+from sqlalchemy import Connection, create_engine, event, text
 
 from naslab.errors import LedgerError, StudyError, UnknownNameError
 from naslab.ledger import Ledger, RunRecord
@@ -92,25 +94,39 @@ def test_candidates_are_in_flight_until_finished(ledger: Ledger) -> None:
     assert ledger.outcomes("digits") == [example_outcome(candidates[1])]
 
 
-def test_outcomes_wait_for_the_disk_and_starts_do_not(ledger: Ledger) -> None:
+@pytest.mark.parametrize("is_driven", [False, True])
+def test_outcomes_wait_for_the_disk_and_starts_do_not(ledger: Ledger, is_driven: bool) -> None:
     """A start that a power loss takes back costs a training; the outcome behind it takes the start to the disk, too.
 
     PostgreSQL always waits: a server that is killed forgets what does not.
     """
     said: list[str] = []
+    is_file = ledger.location.path is not None
+
+    def note(statement: str, how: str) -> None:
+        told = f"{statement.split()[2]} {how}" if statement.startswith("INSERT") else ""
+        if told and said[-1:] != [told]:  # once for all rows of a table
+            said.append(told)
+
+    @event.listens_for(ledger._engine, "begin")
+    def watch(connection: Connection) -> None:
+        driver: Any = connection.connection.driver_connection
+        if is_file:  # which is not asked by way of SQLAlchemy
+            [[how]] = driver.execute("PRAGMA synchronous").fetchall()
+            driver.set_trace_callback(partial(note, how=str(how)))
 
     @event.listens_for(ledger._engine, "before_cursor_execute")
-    def note(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
-        if statement.startswith("INSERT"):
-            how = "PRAGMA synchronous" if ledger.location.path is not None else "SHOW synchronous_commit"
-            [[found]] = cursor.connection.cursor().execute(how).fetchall()
-            said.append(f"{statement.split()[2]} {found}")
+    def look(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+        if not is_file and statement.startswith("INSERT"):
+            [[how]] = cursor.connection.cursor().execute("SHOW synchronous_commit").fetchall()
+            note(statement, how)
 
     candidates = [example_candidate(trial) for trial in range(2)]
-    ledger.start("digits", candidates[:1])
-    ledger.finish("digits", example_outcome(candidates[0]))
-    ledger.start("digits", candidates[1:])
-    starts, waits = ("1", "2") if ledger.location.path is not None else ("on", "on")
+    with ledger.claim("digits") if is_driven else nullcontext():
+        ledger.start("digits", candidates[:1])
+        ledger.finish("digits", example_outcome(candidates[0]))
+        ledger.start("digits", candidates[1:])
+    starts, waits = ("1", "2") if is_file else ("on", "on")
     start = [f"trials {starts}", f"progress {starts}"]
     assert said == [*start, f"outcomes {waits}", f"measurements {waits}", *start]
 

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from naslab.arch import ArchSpec, cost
+from naslab.arch import ArchSpec
 from naslab.arch.blocks.convolution import Skip
+from naslab.arch.cost import Cost
 from naslab.arch.reach import reach
 from naslab.metrics import ACTIVATIONS, MACS, PARAMS
 
-DESCRIPTIONS: dict[str, Callable[[ArchSpec], int]] = {
-    PARAMS.name: lambda arch: cost(arch).params,
-    MACS.name: lambda arch: cost(arch).macs,
-    ACTIVATIONS.name: lambda arch: cost(arch).activations,
-    "depth": lambda arch: reach(arch).depth,
-    "layers": lambda arch: num_layers(arch),
+DESCRIPTIONS: dict[str, Callable[[ArchSpec, Cost], int]] = {
+    PARAMS.name: lambda _, cost: cost.params,
+    MACS.name: lambda _, cost: cost.macs,
+    ACTIVATIONS.name: lambda _, cost: cost.activations,
+    "depth": lambda arch, _: reach(arch).depth,
+    "layers": lambda arch, _: num_layers(arch),
 }
 
 
-def described(name: str, arch: ArchSpec) -> float:
-    """The score of a network by one of `DESCRIPTIONS`, from its description alone."""
-    return float(DESCRIPTIONS[name](arch))
+def described(name: str, arch: ArchSpec, cost: Cost) -> float:
+    """The score of the network `arch`, which costs `cost`, by one of `DESCRIPTIONS`: from its description alone."""
+    return float(DESCRIPTIONS[name](arch, cost))
 
 
 def num_layers(arch: ArchSpec) -> int:

@@ -75,7 +75,7 @@ def measure(names: tuple[str, ...], probe: Probe, candidate: Candidate, bench: W
     found = {}
     for name in names:
         if name in DESCRIBED:
-            found[name] = described(name, candidate.arch)
+            found[name] = described(name, candidate.arch, candidate.cost)
             continue
         if batches is None:
             batches = batches_for(names, probe, candidate, bench)

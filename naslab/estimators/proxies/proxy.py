@@ -72,7 +72,7 @@ class Proxy(msgspec.Struct, frozen=True, kw_only=True):
 def described_estimate(name: str, candidate: Candidate, bench: Workbench) -> Estimate:
     """The estimate of a candidate by a proxy of the description alone, without torch and on no device."""
     started = time.perf_counter()
-    measured = {name: described(name, candidate.arch)}
+    measured = {name: described(name, candidate.arch, candidate.cost)}
     seconds = time.perf_counter() - started
     return Estimate(measured=measured, wall_seconds=seconds, device="description", worker=bench.worker)
 

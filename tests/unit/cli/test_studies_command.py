@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from made_studies import made_study, naslab
 
+from naslab.analysis.study import problem_names, problem_of
+from naslab.errors import StudyError
 from naslab.ledger import Ledger
 
 
@@ -75,3 +78,17 @@ def test_a_driven_study_is_refused_before_anything_is_asked_or_deleted(folder: P
         assert "being driven" in naslab(folder, "studies", "rename", "two", "second").refusal()
         assert "being driven" in naslab(folder, "studies", "merge", "one", "two", "--into", "both").refusal()
     assert listed(folder) == ["one", "two"]
+
+
+def test_a_study_is_listed_by_the_names_in_its_problem(folder: Path) -> None:
+    with Ledger.open(folder / "l.db") as ledger:
+        record, problem = ledger.study("one"), problem_of(ledger.study("one"))
+        assert problem_names(record) == (problem.space.name, problem.data.name)
+        ledger.amend_study(
+            msgspec.structs.replace(record, problem={**record.problem, "space": {"name": "later", "no": 1}})
+        )
+    [one, two] = naslab(folder, "studies", "--json").value
+    assert (one["space"], one["dataset"]) == ("later", problem.data.name)
+    assert (two["space"], two["dataset"]) == (problem.space.name, problem.data.name)
+    with pytest.raises(StudyError, match=r"the problem of study .one. cannot be read .*another version"):
+        problem_names(msgspec.structs.replace(record, problem={"space": "plain"}))

@@ -181,8 +181,9 @@ def test_synaptic_flow_of_a_deep_network_stays_finite():
 
 def test_descriptions_count():
     candidate = candidate_of()
-    assert described("params", candidate.arch) == candidate.cost.params
-    assert described("macs", candidate.arch) == candidate.cost.macs
+    assert described("params", candidate.arch, candidate.cost) == cost(candidate.arch).params
+    assert described("macs", candidate.arch, candidate.cost) == cost(candidate.arch).macs
+    assert described("layers", candidate.arch, candidate.cost) == 2
     assert num_layers(candidate.arch) == 2
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import socket
+import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -134,6 +136,24 @@ def test_a_database_that_is_gone_for_a_while_is_waited_for(monkeypatch: pytest.M
     assert joining._patiently(ask) == "there"
     with pytest.raises(LedgerError, match="damaged"):
         joining._patiently(damaged)
+
+
+def test_a_file_that_another_program_writes_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(joining, "LOOK_SECONDS", 0.0)
+    asked: list[int] = []
+    with Ledger.open(tmp_path / "studies.db") as ledger:
+        ledger.create_study(example_study())
+        with closing(sqlite3.connect(tmp_path / "studies.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+
+            def ask() -> int:
+                asked.append(len(asked))
+                if len(asked) == 2:
+                    other.rollback()
+                ledger.add_epochs("digits", [])  # which waits half a second
+                return len(asked)
+
+            assert joining._patiently(ask) == 2
 
 
 def damaged() -> None:

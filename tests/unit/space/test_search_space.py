@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections import Counter
 from typing import Any
 
@@ -378,3 +379,12 @@ def test_holes_say_what_figures_and_samplers_need() -> None:
     assert not holes["stages[0].block"].is_ordered
     assert holes["stages[1].width"].labels == ("8", "16")
     assert holes["stages[1].block"].labels == ("conv", "conv kernel=5")
+
+
+@pytest.mark.parametrize("genome", [Genome(), Genome((Gene("stages[0].width", 2), Gene("stages[0].block", 0)))])
+def test_a_genome_comes_back_from_its_pickle(genome: Genome) -> None:
+    """A driver sends it so to workers."""
+    again = pickle.loads(pickle.dumps(genome))  # noqa: S301
+    assert (again, hash(again)) == (genome, hash(genome))
+    assert all(type(gene) is Gene for gene in again.genes)
+    assert again.get("stages[0].width") == genome.get("stages[0].width")
