@@ -12,7 +12,7 @@ from naslab.analysis.choice import ChoiceTable
 from naslab.analysis.family import FamilyTable, MeasuredMember
 from naslab.analysis.front import FrontPoint, FrontTable
 from naslab.figures.front_marks import limit_lines, number_notes, ring_trace, take_notes, take_trace
-from naslab.figures.style import BLUE, INK, MUTED, VERMILION, figure, hover, metric_axis
+from naslab.figures.style import BLUE, INK, MUTED, VERMILION, PlainFigure, Trace, hover, metric_axis, plain_figure
 from naslab.metrics import ACCURACY, MACS, SHOWN_METRICS, Metric, measured_rows, score_rows, shown_as
 from naslab.study.problem import Limit, Objective
 
@@ -30,6 +30,19 @@ def front_figure(
     choices: ChoiceTable | None = None,
     limits: Sequence[Limit] = (),
 ) -> go.Figure:
+    """The figure of `plain_front_figure`, of the same arguments, for people: plotly shows and saves it."""
+    return go.Figure(plain_front_figure(table, x, y, baselines, family, choices, limits))
+
+
+def plain_front_figure(
+    table: FrontTable,
+    x: str | None = None,
+    y: str | None = None,
+    baselines: FamilyTable | None = None,
+    family: FamilyTable | None = None,
+    choices: ChoiceTable | None = None,
+    limits: Sequence[Limit] = (),
+) -> PlainFigure:
     """The front of `table` in two metrics, `x` and `y` by name; units are on the axes.
 
     By default the last objective is along x and the first along y (macs and accuracy). The step line is what the front
@@ -61,16 +74,16 @@ def front_figure(
         name: metric_axis(metric, [value for trace in traces for value in trace[name[0]]])
         for name, metric in (("xaxis", along), ("yaxis", up))
     }
-    made = figure(traces, title, **axes)
     bounds = [each for each in limits if each.metric in (along, up)]
     lines = limit_lines(bounds, along, axes)
-    notes = list(lines.pop("annotations", []))
+    notes = list(lines["annotations"])
     if is_plane:
         notes += number_notes(table.front, along, up, choices if has_choices else None, axes)
     if choices is not None and has_choices:
         drawn = [value for trace in traces for value in trace["x"] if value is not None]
         notes += take_notes(table.front, choices, axes, drawn)
-    return made.update_layout(**lines, annotations=notes)
+    marks = {"shapes": lines["shapes"] or None, "annotations": notes or None}
+    return plain_figure(traces, title, **axes, **marks)
 
 
 def thinned(points: Sequence[FrontPoint]) -> Sequence[FrontPoint]:
@@ -110,66 +123,70 @@ def _other_metric(objectives: Sequence[Objective], up: str) -> str:
     return others[-1] if others else MACS.name
 
 
-def _dots(points: Sequence[FrontPoint], x: str, y: str) -> go.Scatter:
-    return go.Scatter(
-        x=_values(points, x),
-        y=_values(points, y),
-        name="dominated candidates",
-        mode="markers",
-        marker={"color": MUTED, "size": 7, "opacity": 0.65},
-        hovertext=[hover_of(point) for point in points],
-        hoverinfo="text",
-        customdata=[point.trial for point in points],
-    )
+def _dots(points: Sequence[FrontPoint], x: str, y: str) -> Trace:
+    return {
+        "type": "scatter",
+        "x": _values(points, x),
+        "y": _values(points, y),
+        "name": "dominated candidates",
+        "mode": "markers",
+        "marker": {"color": MUTED, "size": 7, "opacity": 0.65},
+        "hovertext": [hover_of(point) for point in points],
+        "hoverinfo": "text",
+        "customdata": [point.trial for point in points],
+    }
 
 
-def _front_trace(points: Sequence[FrontPoint], x: str, y: str, along: Objective | None) -> go.Scatter:
+def _front_trace(points: Sequence[FrontPoint], x: str, y: str, along: Objective | None) -> Trace:
     """The front, by x; a step line where it is a front of exactly the two metrics shown."""
     ordered = sorted(points, key=lambda point: point.value(x))
     is_line = along is not None
-    return go.Scatter(
-        x=_values(ordered, x),
-        y=_values(ordered, y),
-        name="Pareto front",
-        mode="lines+markers" if is_line else "markers",
-        line={"shape": "vh" if along is not None and along.maximise else "hv", "color": BLUE, "width": 2},
-        marker={"color": BLUE, "size": 10, "line": {"color": "white", "width": 1}},
-        error_y=error_bars(ordered, y),
-        error_x=error_bars(ordered, x),
-        hovertext=[hover_of(point) for point in ordered],
-        hoverinfo="text",
-        customdata=[point.trial for point in ordered],
-    )
+    return {
+        "type": "scatter",
+        "x": _values(ordered, x),
+        "y": _values(ordered, y),
+        "name": "Pareto front",
+        "mode": "lines+markers" if is_line else "markers",
+        "line": {"shape": "vh" if along is not None and along.maximise else "hv", "color": BLUE, "width": 2},
+        "marker": {"color": BLUE, "size": 10, "line": {"color": "white", "width": 1}},
+        "error_y": error_bars(ordered, y),
+        "error_x": error_bars(ordered, x),
+        "hovertext": [hover_of(point) for point in ordered],
+        "hoverinfo": "text",
+        "customdata": [point.trial for point in ordered],
+    }
 
 
-def _family_trace(members: Sequence[MeasuredMember], x: str, y: str) -> go.Scatter:
-    return go.Scatter(
-        x=_values(members, x),
-        y=_values(members, y),
-        name="rescaled family",
-        mode="lines+markers",
-        line={"color": VERMILION, "width": 2, "dash": "dot"},
-        marker={"color": VERMILION, "size": 11, "symbol": "diamond", "line": {"color": "white", "width": 1}},
-        error_y=error_bars(members, y),
-        hovertext=[hover_of(member) for member in members],
-        hoverinfo="text",
-    )
+def _family_trace(members: Sequence[MeasuredMember], x: str, y: str) -> Trace:
+    return {
+        "type": "scatter",
+        "x": _values(members, x),
+        "y": _values(members, y),
+        "name": "rescaled family",
+        "mode": "lines+markers",
+        "line": {"color": VERMILION, "width": 2, "dash": "dot"},
+        "marker": {"color": VERMILION, "size": 11, "symbol": "diamond", "line": {"color": "white", "width": 1}},
+        "error_y": error_bars(members, y),
+        "hovertext": [hover_of(member) for member in members],
+        "hoverinfo": "text",
+    }
 
 
-def _baseline_trace(members: Sequence[MeasuredMember], x: str, y: str, left: float) -> go.Scatter:
-    return go.Scatter(
-        x=_values(members, x),
-        y=_values(members, y),
-        name="zoo networks, same recipe",
-        mode="markers+text",
-        marker={"color": INK, "size": 10, "symbol": "square-open", "line": {"width": 2}},
-        text=[escape(member.label) for member in members],
-        textposition=["bottom left" if each.value(x) > left else "bottom right" for each in members],
-        textfont={"size": 12},
-        error_y=error_bars(members, y),
-        hovertext=[hover_of(member) for member in members],
-        hoverinfo="text",
-    )
+def _baseline_trace(members: Sequence[MeasuredMember], x: str, y: str, left: float) -> Trace:
+    return {
+        "type": "scatter",
+        "x": _values(members, x),
+        "y": _values(members, y),
+        "name": "zoo networks, same recipe",
+        "mode": "markers+text",
+        "marker": {"color": INK, "size": 10, "symbol": "square-open", "line": {"width": 2}},
+        "text": [escape(member.label) for member in members],
+        "textposition": ["bottom left" if each.value(x) > left else "bottom right" for each in members],
+        "textfont": {"size": 12},
+        "error_y": error_bars(members, y),
+        "hovertext": [hover_of(member) for member in members],
+        "hoverinfo": "text",
+    }
 
 
 def _left_part(values: Sequence[float | None]) -> float:

@@ -7,11 +7,9 @@ from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any
 
-import plotly.graph_objects as go
-
 from naslab.analysis.choice import ChoiceTable, short_number
 from naslab.analysis.front import FrontPoint
-from naslab.figures.style import BLUE, MUTED, ORANGE, Axes, note_at
+from naslab.figures.style import BLUE, MUTED, ORANGE, Axes, Trace, note_at
 from naslab.metrics import shown_as
 from naslab.study.problem import Limit
 
@@ -23,35 +21,37 @@ RIGHT_PART = 0.6
 """Beyond this part of an axis words stand to the left of a point."""
 
 
-def ring_trace(points: Sequence[FrontPoint], choices: ChoiceTable, hover_of: Hover) -> go.Scatter:
+def ring_trace(points: Sequence[FrontPoint], choices: ChoiceTable, hover_of: Hover) -> Trace:
     """Rings around those of `points` that `choices` do not tell apart from the best; `hover_of` gives their words."""
     alike = [point for point in points if point.trial in choices.alike]
-    return go.Scatter(
-        x=[point.value(choices.along) for point in alike],
-        y=[point.value(choices.up) for point in alike],
-        name="not told apart from the best",
-        mode="markers",
-        marker={"color": BLUE, "size": 10, "symbol": "circle-open", "line": {"width": 1.5}},
-        hovertext=[hover_of(point) for point in alike],
-        hoverinfo="text",
-        customdata=[point.trial for point in alike],
-    )
+    return {
+        "type": "scatter",
+        "x": [point.value(choices.along) for point in alike],
+        "y": [point.value(choices.up) for point in alike],
+        "name": "not told apart from the best",
+        "mode": "markers",
+        "marker": {"color": BLUE, "size": 10, "symbol": "circle-open", "line": {"width": 1.5}},
+        "hovertext": [hover_of(point) for point in alike],
+        "hoverinfo": "text",
+        "customdata": [point.trial for point in alike],
+    }
 
 
-def take_trace(points: Sequence[FrontPoint], choices: ChoiceTable, hover_of: Hover) -> go.Scatter:
+def take_trace(points: Sequence[FrontPoint], choices: ChoiceTable, hover_of: Hover) -> Trace:
     """Wide rings around those of the front's `points` that `choices` take; `hover_of` gives the words of a point."""
     taken = _taken(points, choices)
-    return go.Scatter(
-        x=[point.value(choices.along) for point in taken],
-        y=[point.value(choices.up) for point in taken],
-        name="take this one",
-        mode="markers",
-        marker={"color": ORANGE, "size": 20, "symbol": "circle-open", "line": {"width": 3}},
-        cliponaxis=False,
-        hovertext=[hover_of(point) for point in taken],
-        hoverinfo="text",
-        customdata=[point.trial for point in taken],
-    )
+    return {
+        "type": "scatter",
+        "x": [point.value(choices.along) for point in taken],
+        "y": [point.value(choices.up) for point in taken],
+        "name": "take this one",
+        "mode": "markers",
+        "marker": {"color": ORANGE, "size": 20, "symbol": "circle-open", "line": {"width": 3}},
+        "cliponaxis": False,
+        "hovertext": [hover_of(point) for point in taken],
+        "hoverinfo": "text",
+        "customdata": [point.trial for point in taken],
+    }
 
 
 def take_notes(

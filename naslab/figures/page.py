@@ -9,11 +9,13 @@ from html import unescape
 from importlib import resources
 from typing import Any
 
+import msgspec
 import plotly.graph_objects as go
 from plotly.io.json import to_json_plotly
 from plotly.offline import get_plotlyjs
 
 from naslab.figures.markup import Markup, element, join
+from naslab.figures.style import PlainFigure
 
 POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; "
@@ -57,16 +59,20 @@ def document(title: str, body: Markup, styles: Iterable[str], scripts: Iterable[
     return f"<!DOCTYPE html>\n{whole}\n"
 
 
-def figure_block(figure: go.Figure, name: str, note: str = "", height: int = 460, level: str = "h3") -> Markup:
+def figure_block(
+    figure: go.Figure | PlainFigure, name: str, note: str = "", height: int = 460, level: str = "h3"
+) -> Markup:
     """A `figure` with its title as a heading of the HTML tag `level` and a `note` below; `name` is its id in the page.
 
     It is as high as its layout says, else `height` pixels. The title is taken out of the figure because plotly's do not
     wrap on narrow screens. With an empty `level` it is told to screen readers alone: the heading of the section says
     it.
     """
-    drawn = figure.to_plotly_json()
-    title = Markup(drawn["layout"].pop("title", {}).get("text") or name)
-    high = drawn["layout"].pop("height", height)
+    is_plain = isinstance(figure, dict)
+    drawn = dict(figure if is_plain else figure.to_plotly_json())
+    layout = drawn["layout"] = dict(drawn["layout"])
+    title = Markup(layout.pop("title", {}).get("text") or name)
+    high = layout.pop("height", height)
     plot = {
         "class": "plot",
         "id": name,
@@ -79,7 +85,7 @@ def figure_block(figure: go.Figure, name: str, note: str = "", height: int = 460
     parts = [
         *([element(level, title, attributes={"id": f"{name}-title"})] if level else []),
         element("div", attributes=plot),
-        element("script", script_data(_json(drawn)), attributes=data),
+        element("script", script_data(_plain_json(drawn) if is_plain else _json(drawn)), attributes=data),
     ]
     if note:
         parts.append(element("figcaption", note))
@@ -89,6 +95,11 @@ def figure_block(figure: go.Figure, name: str, note: str = "", height: int = 460
 def figure_json(figure: go.Figure) -> str:
     """A figure as plotly's JSON."""
     return _json(figure.to_plotly_json())
+
+
+def _plain_json(figure: PlainFigure) -> str:
+    """A figure of plain values as JSON, in which what is no number (NaN) is `null`."""
+    return msgspec.json.encode(figure).decode()
 
 
 def _json(drawn: dict[str, Any]) -> str:
@@ -112,7 +123,7 @@ def kinds_of(body: str) -> set[str]:
 
 def script_data(text: str) -> Markup:
     """JSON that cannot end the script element around it."""
-    return Markup(re.sub("[<>&]", lambda match: f"\\u{ord(match[0]):04x}", text))
+    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
 
 
 def shipped(name: str) -> str:

@@ -9,11 +9,16 @@ from typing import Literal
 import plotly.graph_objects as go
 
 from naslab.analysis.progress import ProgressTable
-from naslab.figures.style import BLUE, GREEN, figure
+from naslab.figures.style import BLUE, GREEN, PlainFigure, Trace, plain_figure
 from naslab.metrics import shown_as
 
 
 def progress_figure(table: ProgressTable, over: Literal["candidates", "time"] = "candidates") -> go.Figure:
+    """The figure of `plain_progress_figure`, of the same arguments, for people: plotly shows and saves it."""
+    return go.Figure(plain_progress_figure(table, over))
+
+
+def plain_progress_figure(table: ProgressTable, over: Literal["candidates", "time"] = "candidates") -> PlainFigure:
     """Best accuracy (%) and hypervolume (% of its box) in two panels over one x axis.
 
     The axis counts finished candidates or, with `over="time"`, the time searching without pauses. Markers are
@@ -46,14 +51,14 @@ def progress_figure(table: ProgressTable, over: Literal["candidates", "time"] = 
             x, shares, words, table.has_more_hypervolume, "hypervolume", GREEN, "y2", "%{text}: hypervolume %{y:.2f} %"
         ),
     ]
-    made = figure(
+    return plain_figure(
         traces,
         f"{best_name.capitalize()} and hypervolume over {over}",
         xaxis={"title": {"text": x_title}, "anchor": "y2", "rangemode": "tozero"},
         yaxis={"title": {"text": f"best {row.column}"}, "domain": [0.55, 1.0]},
         yaxis2={"title": {"text": "hypervolume (%)"}, "domain": [0.0, 0.45], "anchor": "x"},
+        showlegend=False,
     )
-    return made.update_layout(showlegend=False)
 
 
 def time_unit(longest: float) -> tuple[str, float]:
@@ -76,15 +81,16 @@ def _steps(
     color: str,
     axis: str,
     shown: str,
-) -> go.Scatter:
-    return go.Scatter(
-        x=list(x),
-        y=list(y),
-        name=name,
-        text=list(words),
-        mode="lines+markers",
-        line={"shape": "hv", "color": color, "width": 2},
-        marker={"size": [6 if each else 0 for each in grew], "color": color, "opacity": 1},
-        yaxis=axis,
-        hovertemplate=shown + "<extra></extra>",
-    )
+) -> Trace:
+    return {
+        "type": "scatter",
+        "x": list(x),
+        "y": list(y),
+        "name": name,
+        "text": list(words),
+        "mode": "lines+markers",
+        "line": {"shape": "hv", "color": color, "width": 2},
+        "marker": {"size": [6 if each else 0 for each in grew], "color": color, "opacity": 1},
+        "yaxis": axis,
+        "hovertemplate": shown + "<extra></extra>",
+    }

@@ -23,12 +23,12 @@ from naslab.analysis.study import StudyView
 from naslab.analysis.trials import later_metrics
 from naslab.errors import counted
 from naslab.figures.curves import curves_figure
-from naslab.figures.front import front_figure, metric_cell, thinned
+from naslab.figures.front import metric_cell, plain_front_figure, thinned
 from naslab.figures.importance import importance_figure
 from naslab.figures.markup import Markup, element, join, table
 from naslab.figures.page import figure_block
 from naslab.figures.preferences import MOST_SHOWN, preferences_figure
-from naslab.figures.progress import progress_figure
+from naslab.figures.progress import plain_progress_figure
 from naslab.figures.section import Section
 from naslab.figures.style import metric_words
 from naslab.metrics import ACCURACY, LATENCY, MACS, SHOWN_METRICS, Metric, shown_as
@@ -97,7 +97,7 @@ def front_section(
     if told := preferred_words(found, view.problem.preferences):
         note += f" {told[0].upper()}{told[1:]}; the search trained others, too, and ranked them behind."
     along, up = (choices.along, choices.up) if choices else (None, None)
-    drawn = front_figure(found, along, up, baselines, members, choices, view.problem.limits)
+    drawn = plain_front_figure(found, along, up, baselines, members, choices, view.problem.limits)
     parts = [figure_block(drawn, "front-figure", note, height=520, level="")]
     if choices is not None and choices.takes:
         parts.append(_takes_block(choices, found))
@@ -158,8 +158,8 @@ def progress_section(course: ProgressTable) -> Section:
     )
     pair = element(
         "div",
-        figure_block(progress_figure(course, "candidates"), "progress-candidates", note),
-        figure_block(progress_figure(course, "time"), "progress-time"),
+        figure_block(plain_progress_figure(course, "candidates"), "progress-candidates", note),
+        figure_block(plain_progress_figure(course, "time"), "progress-time"),
         attributes={"class": "pair"},
     )
     return Section("progress", "Progress", pair)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from html import escape
 from textwrap import wrap
+from typing import Any
 
 import plotly.graph_objects as go
 
@@ -16,6 +17,14 @@ BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY = "#0072B2", "#D55E00", "#009E73", "
 """Okabe and Ito's colours (2008), told apart under every common colour blindness."""
 Axes = Mapping[str, Mapping[str, object]]
 """Plotly's axes by name, `xaxis` and `yaxis`."""
+Trace = dict[str, Any]
+"""A trace of a figure as plotly's JSON has it."""
+PlainFigure = dict[str, Any]
+"""A figure as plotly's JSON has it: `data`, a list of traces, and `layout`, all of dicts, lists, numbers and text.
+
+`go.Figure` makes one of it for people, and checks every value on the way, which takes tens of milliseconds; a page that
+is drawn anew with every outcome takes it as it is.
+"""
 INK, MUTED, GRID = "#1b1f24", "#8a929c", "#e6e8eb"
 VEIL = "rgba(255, 255, 255, 0.75)"
 """Behind words, so that what they cover does not strike them through."""
@@ -79,6 +88,29 @@ def figure(traces: Sequence[go.Scatter | go.Bar], title: str, **axes: Mapping[st
     The title is escaped: it may hold names of users.
     """
     return go.Figure(data=list(traces), layout={"template": template(), "title": {"text": escape(title)}, **axes})
+
+
+@cache
+def plain_template() -> dict[str, Any]:
+    """`template` as plotly's JSON has it; all figures share it, so it is not to be changed."""
+    return dict(template().to_plotly_json())
+
+
+def plain_figure(traces: Sequence[Trace], title: str, **layout: object) -> PlainFigure:
+    """A figure of plain `traces` in the style of naslab, called `title`; `layout` is plotly's, axes and all.
+
+    The title is escaped: it may hold names of users. Values of a trace or of the layout that are `None` are left out.
+
+    >>> made = plain_figure([{"type": "bar", "x": [1], "y": [2], "name": None}], "R & D", showlegend=False)
+    >>> made["data"], made["layout"]["title"], go.Figure(made).data[0].y
+    ([{'type': 'bar', 'x': [1], 'y': [2]}], {'text': 'R &amp; D'}, (2,))
+    """
+    whole = {"template": plain_template(), "title": {"text": escape(title)}, **layout}
+    return {"data": [_given(each) for each in traces], "layout": _given(whole)}
+
+
+def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def metric_axis(metric: str, values: Iterable[float | None] = ()) -> dict[str, object]:

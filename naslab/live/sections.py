@@ -146,7 +146,8 @@ def core_blocks(watch: StudyWatch, ledger: str) -> dict[str, Markup]:
         return {"headline": _without_front(watch, str(error))}
     whole = msgspec.structs.replace(tables.front, num_left_out=watch.compared.num_compared - len(tables.front.points))
     found = {"headline": join(headline(tables.view, whole, tables.progress, tables.failures))}
-    made_of = (tables.front, len(watch.others), watch.record)
+    of_front = msgspec.structs.replace(tables.front, num_failed=0)  # which its section does not tell
+    made_of = (of_front, len(watch.others), watch.record)
     before = watch.front_kept
     sections = core_sections(tables, ledger, before[1] if before is not None and before[0] == made_of else None)
     watch.front_kept = (made_of, sections[0])

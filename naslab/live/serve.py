@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import logging
 import secrets
 import socket
 import threading
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from naslab.errors import NaslabError
@@ -47,9 +48,24 @@ def serve(location: str, host: str, port: int, opens: bool, tell: Callable[[str]
         if opens:
             asked = f"{address}?token={token}" if token else address
             threading.Timer(0.5, webbrowser.open, [asked]).start()
-        with contextlib.suppress(KeyboardInterrupt):
+        with contextlib.suppress(KeyboardInterrupt), _quiet_once(lambda: servers[0].should_exit):
             servers.append(uvicorn.Server(config))
             servers[0].run(sockets=[listening])
+
+
+@contextlib.contextmanager
+def _quiet_once(ends: Callable[[], bool]) -> Iterator[None]:
+    """Within the block uvicorn logs nothing more once it `ends`: it tells of every answer that Ctrl-C cut off."""
+
+    def says(_: logging.LogRecord) -> bool:
+        return not ends()
+
+    log = logging.getLogger("uvicorn.error")
+    log.addFilter(says)
+    try:
+        yield
+    finally:
+        log.removeFilter(says)
 
 
 def _is_loopback(host: str) -> bool:

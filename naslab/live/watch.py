@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+from array import array
 from collections import Counter
 from collections.abc import Iterable
 from itertools import count
@@ -97,7 +98,7 @@ class StudyWatch:
         self.reasons: Counter[str] = Counter()
         """How many trials failed, by reason."""
         self._places: dict[int, int] = {}
-        self._ends: list[float] = []
+        self._ends = array("d")
         self._begun = math.inf
         self._front_made: tuple[Any, FrontTable] | None = None
         self.kept_blocks: dict[str, tuple[str, int]] = {}
@@ -218,18 +219,15 @@ class StudyWatch:
             )
 
     def front_table(self, view: StudyView) -> FrontTable:
-        """The front; what is counted is counted over all outcomes. `StudyError` where there is none yet.
-
-        It is the same object as before where it holds the same.
-        """
+        """The front; what is counted is counted over all outcomes. `StudyError` where there is none yet."""
         corner = self._corner()
         failed = sum(not each.is_infeasible for each in self._failed)
         lower = self.compared.num_lower
-        made_of = (tuple(each.candidate.trial for each in view.outcomes), corner.values, failed, lower)
+        made_of = (tuple(each.candidate.trial for each in view.outcomes), corner.values, lower)
         if self._front_made is None or self._front_made[0] != made_of:
             table = front(view.outcomes, self.problem.objectives, corner)
-            self._front_made = (made_of, msgspec.structs.replace(table, num_failed=failed, num_lower=lower))
-        return self._front_made[1]
+            self._front_made = (made_of, msgspec.structs.replace(table, num_lower=lower))
+        return msgspec.structs.replace(self._front_made[1], num_failed=failed)
 
     def front_trials(self) -> list[int]:
         """The trials on the front."""

@@ -12,9 +12,9 @@ from ledger_examples import diverged_outcome, example_candidate, example_outcome
 from sqlalchemy import text
 
 from naslab.errors import LedgerError
-from naslab.ledger import Ledger, finished
+from naslab.ledger import Ledger, finished, news
 from naslab.ledger.finished import finished_trials
-from naslab.ledger.news import News, read_candidates, read_news, read_outcomes, study_lines
+from naslab.ledger.news import Cursor, News, read_candidates, read_news, read_outcomes, study_lines
 from naslab.ledger.running import Epoch
 from naslab.study.outcome import EpochRecord, Estimate, Failure, Fidelity
 
@@ -39,6 +39,29 @@ def test_news_are_what_was_written_since_a_cursor(ledger: Ledger, location: str)
     assert third.outcomes[0].estimate.measured == whole.estimate.measured
     assert read_outcomes(watched, 1, [0, 7]) == {0: whole}
     assert read_candidates(watched, 1, [1]) == {1: example_candidate(1)}
+    watched.close()
+
+
+@pytest.mark.parametrize("most_behind", [0, 3, 100])
+def test_news_of_a_study_hold_none_of_another(
+    ledger: Ledger, location: str, monkeypatch: pytest.MonkeyPatch, most_behind: int
+) -> None:
+    monkeypatch.setattr(news, "MOST_BEHIND", most_behind)
+    ledger.create_study(msgspec.structs.replace(ledger.study("digits"), name="other"))
+    studies = {1: "digits", 2: "other"}
+    assert ledger.study_names() == list(studies.values())
+    watched = Ledger.watch(location)
+    cursors, seen = {key: Cursor() for key in studies}, {key: [] for key in studies}
+    order = (1, 2, 2, 2, 2, 2, 1, 1, 2)
+    for trial, key in enumerate(order):
+        ledger.start(studies[key], [example_candidate(trial)])
+        ledger.finish(studies[key], example_outcome(example_candidate(trial)))
+        if trial in (0, 6, 8):
+            for each in studies:
+                found = read_news(watched, each, cursors[each])
+                seen[each] += [outcome.candidate.trial for outcome in found.outcomes]
+                cursors[each] = found.cursor
+    assert seen == {key: [trial for trial, study in enumerate(order) if study == key] for key in studies}
     watched.close()
 
 

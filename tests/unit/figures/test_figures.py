@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import plotly.graph_objects as go
 import pytest
 import synthetic_study as synthetic
 
+from naslab.analysis.choice import choices_of
 from naslab.analysis.curves import learning_curves
 from naslab.analysis.family import FamilyTable, family
 from naslab.analysis.front import FrontTable, front
@@ -27,6 +31,11 @@ from naslab.figures import (
     write_figure,
     zoo_figure,
 )
+from naslab.figures.front import plain_front_figure
+from naslab.figures.page import figure_block, figure_json
+from naslab.figures.progress import plain_progress_figure
+from naslab.figures.report import report_tables
+from naslab.figures.style import plain_figure
 from naslab.study.problem import Limit, Objective
 
 VIEW = synthetic.study()
@@ -37,8 +46,35 @@ def table_of(*metrics: str) -> FrontTable:
     return front(VIEW.outcomes, goals, reference_point(VIEW.problem, VIEW.outcomes, goals))
 
 
+def figures_in(body: str) -> list[Any]:
+    """The figures of a page, as they are drawn."""
+    return [json.loads(each) for each in re.findall(r"<script [^>]*data-figure=[^>]*>(.*?)</script>", body)]
+
+
 def traces(figure: go.Figure) -> dict[str, go.Scatter]:
     return {trace.name: trace for trace in figure.data}
+
+
+@pytest.mark.parametrize("metrics", [("accuracy", "macs"), ("accuracy",), ("accuracy", "macs", "params")])
+def test_plain_figures_are_what_plotly_makes_of_them(metrics: tuple[str, ...]) -> None:
+    table, course = table_of(*metrics), report_tables(VIEW).progress
+    beside = {"baselines": family(VIEW.baselines), "family": family(VIEW.family)}
+    limits = [Limit.parse("macs<=2e6"), Limit("accuracy", least=50.0)]
+    choices = choices_of(table, limits)
+    assert choices is None or choices.takes
+    plain = [plain_front_figure(table, **beside, choices=choices, limits=limits), plain_front_figure(table)]
+    plain += [plain_progress_figure(course, over) for over in ("candidates", "time")]
+    for each in plain:
+        assert json.loads(figure_json(go.Figure(each))) == json.loads(msgspec.json.encode(each))
+        body = figure_block(each, "one")
+        assert figures_in(body) == figures_in(figure_block(go.Figure(each), "one"))
+        assert each["layout"]["title"]["text"] not in body.partition("<script")[2]
+        assert "template" in each["layout"]
+
+
+def test_a_number_that_is_none_is_drawn_nowhere() -> None:
+    body = figure_block(plain_figure([{"type": "bar", "x": [1.0, 2.0], "y": [math.nan, math.inf]}], "One"), "one")
+    assert '"y":[null,null]' in body
 
 
 def test_limits_are_lines_with_their_bounds() -> None:

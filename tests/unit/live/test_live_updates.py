@@ -13,13 +13,14 @@ from starlette.testclient import TestClient
 
 from naslab.analysis.front import front
 from naslab.analysis.study import read_study
+from naslab.figures import report
 from naslab.figures.page import BASIC_KINDS, kinds_of
 from naslab.ledger import Ledger
 from naslab.live import watch as watching
 from naslab.live.app import make_app
 from naslab.live.compared import ComparedNetworks
 from naslab.live.watch import StudyWatch
-from naslab.study.outcome import Fidelity, Outcome
+from naslab.study.outcome import Failure, Fidelity, Outcome
 
 
 @pytest.fixture
@@ -68,6 +69,25 @@ def test_only_sections_that_changed_are_told_again(
     assert "front" in client.get(address).json()["sections"]
     for nonsense in ("", "-1", "x", "9" * 5000):
         assert set(client.get(f"/api/study/1/core?since={nonsense}").json()["sections"]) >= set(first["sections"])
+
+
+def test_a_failure_is_counted_and_the_front_is_not_drawn_again(
+    client: TestClient, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "MOST_WHOLE", 4)
+    add(ledger, accuracy=1.0)
+    first = client.get("/api/study/1/core").json()
+    for drawn in (0, 1):
+        monkeypatch.setattr(report, "front_section", lambda *_: pytest.fail("the front is drawn again"))
+        last = ledger.outcomes("<b>one")[-1]
+        trial = last.candidate.trial + 1
+        candidate = msgspec.structs.replace(last.candidate, trial=trial, arch_id=f"{trial:016x}")
+        failed = msgspec.structs.replace(last.estimate, measured={}, failure=Failure("diverged", "the loss was NaN"))
+        ledger.start("<b>one", [candidate])
+        ledger.finish("<b>one", Outcome(candidate=candidate, estimate=failed, finished=last.finished + 5))
+        told = client.get(f"/api/study/1/core?since={first['version']}").json()["sections"]
+        assert set(told) == {"headline", "progress", "failures", "thinned"}
+        assert f"<dd>{3 + drawn}<small>diverged" in told["headline"]
 
 
 def test_the_basic_bundle_draws_all_that_the_page_draws(client: TestClient) -> None:
