@@ -13,7 +13,7 @@ from naslab.figures.markup import Markup, element, join, table
 from naslab.figures.page import figure_block
 from naslab.figures.section import Section
 from naslab.figures.style import BLUE, PURPLE, figure, metric_axis
-from naslab.metrics import shown_as
+from naslab.metrics import Metric, shown_as
 from naslab.study.problem import Objective
 
 MOST_LISTED = 5
@@ -87,14 +87,15 @@ def _both(front: FrontTable) -> list[tuple[int, Objective]]:
 
 
 def _words(each: Foreseen, goals: Sequence[Objective]) -> str:
-    return "<br>".join(_told(goal, each, index) for index, goal in enumerate(goals))
+    told = (_predicted(goal, each, index) for index, goal in enumerate(goals))
+    return "<br>".join(row.sentence(value, spread) for row, value, spread in told)
 
 
-def _told(goal: Objective, each: Foreseen, index: int) -> str:
-    """A prediction with its interval; what is known before training has none."""
+def _predicted(goal: Objective, each: Foreseen, index: int) -> tuple[Metric, float, float | None]:
+    """The metric of a prediction, its value and its interval; what is known before training has none."""
     row, value = shown_as(goal.metric, goal.maximise), goal.loss(float(each.means[index]))
     spread = HALF_WIDTH * float(each.deviations[index])
-    return row.sentence(value, spread if spread > 0 else None)
+    return row, value, spread if spread > 0 else None
 
 
 def _proposals(foreseen: Sequence[Foreseen], goals: Sequence[Objective]) -> Markup:
@@ -102,9 +103,11 @@ def _proposals(foreseen: Sequence[Foreseen], goals: Sequence[Objective]) -> Mark
         [
             str(number),
             f"{100 * each.gain:.2g}",
-            *(_told(goal, each, index) for index, goal in enumerate(goals)),
+            *(row.number(value, spread) for row, value, spread in told),
         ]
         for number, each in enumerate(foreseen[:MOST_LISTED], start=1)
+        for told in [[_predicted(goal, each, index) for index, goal in enumerate(goals)]]
     ]
-    columns = ["proposal", "expected gain (points)", *(f"predicted {goal.metric}" for goal in goals)]
+    heads = (f"predicted {shown_as(goal.metric, goal.maximise).column}" for goal in goals)
+    columns = ["proposal", "expected gain (points)", *heads]
     return table("What the surrogate would try next, ± for 90 %", columns, rows, numeric=(1, 2, 3), is_stacked=True)

@@ -61,7 +61,8 @@ window.naslabParallel = (canvas, columns, rows, tell) => {
       pen.stroke();
       pen.fillStyle = "#1b1f24";
       pen.textAlign = "center";
-      const name = canvas.clientWidth < NARROW && axis.name.length > 11 ? `${axis.name.slice(0, 10)}…` : axis.name;
+      const short = axis.name.replace(/ \(.*\)$/, "");  // without its unit
+      const name = canvas.clientWidth >= NARROW ? axis.name : short.length > 11 ? `${short.slice(0, 10)}…` : short;
       pen.fillText(name, x, 13);
       pen.fillStyle = "#5b6470";
       pen.fillText(words(axis.high), x, 28);

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -89,4 +91,9 @@ def test_the_section_draws_predictions_beside_the_front(found: Convergence) -> N
     section = converged_section(found, front(outcomes(40), GOALS))
     assert section is not None
     assert "predicted, not tried" in section.body
+    proposals = section.body.partition("What the surrogate would try next")[2]
+    assert {">predicted accuracy (%)<", ">predicted macs<"} <= set(re.findall(r">predicted [^<]*<", proposals))
+    cells = re.findall(r"<td[^>]*data-label=\"predicted [^>]*>([^<]*)<", proposals)
+    assert len(cells) == 2 * min(5, len(found.foreseen))
+    assert all(re.fullmatch(r"[\d.]+ ± [\d.]+|[\d,]+", each) for each in cells)
     assert found.words.partition(".")[0] in section.body
