@@ -76,8 +76,8 @@ def _members_table(caption: str, known: FamilyTable) -> Markup:
         ]
         for member in members
     ]
-    words = ("network", "asked")
-    return table(caption, columns, rows, numeric=[place for place, each in enumerate(columns) if each not in words])
+    numeric = [place for place, each in enumerate(columns) if each not in ("network", "asked")]
+    return table(caption, columns, rows, numeric, is_stacked=True)
 
 
 def _asked(member: MeasuredMember) -> str:

@@ -29,5 +29,7 @@ def prior_section(found: PriorTable | None) -> Section | None:
         "Scores of a pool of networks before any training, and how they rank the networks of it that were trained. "
         "Those were chosen by the scores, too, and are alike: over the whole pool the agreement is larger."
     )
-    body = join([element("p", told), table(f"The prior beside {found.metric}", HEADS, rows, numeric=[1, 2, 3, 4, 5])])
+    body = join(
+        [element("p", told), table(f"The prior beside {found.metric}", HEADS, rows, [1, 2, 3, 4, 5], is_stacked=True)]
+    )
     return Section("prior", "How the prior ranked", body)

@@ -207,7 +207,7 @@ def choices_section(table_: PreferenceTable) -> Section | None:
     details = element(
         "details",
         element("summary", "The counts"),
-        table("Options with their counts", columns, rows, numeric=range(1, 5)),
+        table("Options with their counts", columns, rows, numeric=range(1, 5), is_stacked=True),
     )
     body = join([figure_block(preferences_figure(table_), "choices-figure", note, level=""), details])
     return Section("choices", "What the front favours", body)
@@ -247,7 +247,7 @@ def failures_section(failed: FailureTable) -> Section:
         for group in failed.groups
     ]
     caption = f"{failed.num_failed} of {counted(failed.num_outcomes, 'trial')} failed"
-    body = table(caption, ["reason", "trials", "which", "what the first one said"], rows, numeric=[1])
+    body = table(caption, ["reason", "trials", "which", "what the first one said"], rows, numeric=[1], is_stacked=True)
     return Section("failures", "Failures", body)
 
 

@@ -56,7 +56,7 @@ def rungs_section(found: RungTable | None) -> Section | None:
     parts = [figure_block(rungs_figure(found), "rungs-figure", note)] if found.promoted else []
     rows = [
         [
-            str(rung.epochs),
+            counted(rung.epochs, "epoch"),
             str(rung.num_networks),
             str(rung.num_promoted),
             str(rung.num_stopped),
@@ -65,19 +65,20 @@ def rungs_section(found: RungTable | None) -> Section | None:
         ]
         for rung in found.rungs
     ]
-    columns = ["epochs", "networks", "promoted", "stopped early", "failed", "seconds of training"]
-    parts.append(table("The rungs", columns, rows, numeric=range(6)))
+    columns = ["rung", "networks", "promoted", "stopped early", "failed", "seconds of training"]
+    parts.append(table("The rungs", columns, rows, numeric=range(1, 6), is_stacked=True))
     caption = (
         f"How rungs rank the networks that are on both, by {found.metric} (tau, 90 % bootstrap interval). Those "
         "of a higher rung are the best of the lower one, nearer to each other than all are, and so harder to rank."
     )
     agreed = [_agreement_row(each) for each in found.agreements]
-    parts.append(table(caption, ["epochs", "networks", "Kendall tau", "Spearman rho"], agreed, numeric=range(1, 4)))
+    columns = ["rungs", "networks", "Kendall tau", "Spearman rho"]
+    parts.append(table(caption, columns, agreed, numeric=range(1, 4), is_stacked=True))
     return Section("rungs", "Rungs", join(parts))
 
 
 def _agreement_row(each: RungAgreement) -> list[str]:
-    pair = f"{each.low_epochs} and {each.high_epochs}"
+    pair = f"{each.low_epochs} and {counted(each.high_epochs, 'epoch')}"
     if math.isnan(each.tau):
         reason = "too few" if each.num_networks < 3 else "all equal"
         return [pair, str(each.num_networks), reason, reason]
