@@ -30,7 +30,10 @@ def front_figure(
     choices: ChoiceTable | None = None,
     limits: Sequence[Limit] = (),
 ) -> go.Figure:
-    """The figure of `plain_front_figure`, of the same arguments, for people: plotly shows and saves it."""
+    """The figure of `plain_front_figure` for people: plotly shows and saves it.
+
+    The front of `table` in the metrics `x` and `y`, with `baselines`, `family`, `choices` and `limits` as told there.
+    """
     return go.Figure(plain_front_figure(table, x, y, baselines, family, choices, limits))
 
 
