@@ -69,7 +69,7 @@ def figure_block(
     it.
     """
     is_plain = isinstance(figure, dict)
-    drawn = dict(figure if is_plain else figure.to_plotly_json())
+    drawn = dict(figure) if isinstance(figure, dict) else figure.to_plotly_json()
     layout = drawn["layout"] = dict(drawn["layout"])
     title = Markup(layout.pop("title", {}).get("text") or name)
     high = layout.pop("height", height)

@@ -51,7 +51,8 @@ def test_news_of_a_study_hold_none_of_another(
     studies = {1: "digits", 2: "other"}
     assert ledger.study_names() == list(studies.values())
     watched = Ledger.watch(location)
-    cursors, seen = {key: Cursor() for key in studies}, {key: [] for key in studies}
+    cursors = {key: Cursor() for key in studies}
+    seen: dict[int, list[int]] = {key: [] for key in studies}
     order = (1, 2, 2, 2, 2, 2, 1, 1, 2)
     for trial, key in enumerate(order):
         ledger.start(studies[key], [example_candidate(trial)])

@@ -58,11 +58,11 @@ def traces(figure: go.Figure) -> dict[str, go.Scatter]:
 @pytest.mark.parametrize("metrics", [("accuracy", "macs"), ("accuracy",), ("accuracy", "macs", "params")])
 def test_plain_figures_are_what_plotly_makes_of_them(metrics: tuple[str, ...]) -> None:
     table, course = table_of(*metrics), report_tables(VIEW).progress
-    beside = {"baselines": family(VIEW.baselines), "family": family(VIEW.family)}
+    known, scaled = family(VIEW.baselines), family(VIEW.family)
     limits = [Limit.parse("macs<=2e6"), Limit("accuracy", least=50.0)]
     choices = choices_of(table, limits)
     assert choices is None or choices.takes
-    plain = [plain_front_figure(table, **beside, choices=choices, limits=limits), plain_front_figure(table)]
+    plain = [plain_front_figure(table, None, None, known, scaled, choices, limits), plain_front_figure(table)]
     plain += [plain_progress_figure(course, over) for over in ("candidates", "time")]
     for each in plain:
         assert json.loads(figure_json(go.Figure(each))) == json.loads(msgspec.json.encode(each))
