@@ -2,7 +2,8 @@
 
     python scripts/prove_targets.py ranks --out results/targets --networks 60 --predictor FILE --table FILE
     python scripts/prove_targets.py blocks --out results/targets --images 5000 --epochs 8 --seeds 3
-    python scripts/prove_targets.py search --out results/targets --trials 40 --epochs 4
+    python scripts/prove_targets.py search --space results/targets/space.yaml --out results/targets --images 4000 \
+        --validation 0.5 --trials 20 --epochs 3
 
 `ranks`: networks of a space and of the zoo, timed in every target: how macs, params, torch's latency, a predictor
 (`--predictor`) and a table of operator latencies (`--table`) rank them, and what a front drawn on each loses. A table
@@ -42,13 +43,13 @@ from naslab.pareto import hypervolume, is_non_dominated
 from naslab.provenance import command_line, machine_description
 from naslab.scaling.scale import scale
 from naslab.space import load_space
-from naslab.study.data_choice import DataChoice
+from naslab.study.data_choice import VALIDATION_FRACTION, DataChoice
 from naslab.study.recipe import Recipe, named_recipe
 from naslab.targets.accuracy import accuracy_of_module
 from naslab.targets.measuring import quiet_latencies
 from naslab.targets.pace import BestPace
 from naslab.targets.target import Deployed, parse_target
-from naslab.training.data import load_dataset
+from naslab.training.data import load_dataset, load_test_set
 from naslab.training.fit import fit_and_test
 from naslab.training.weights import load_weights
 
@@ -211,16 +212,28 @@ def trained(given: argparse.Namespace, kind: str, activation: str, seed: int) ->
 
 
 def fitted(
-    arch: ArchSpec, data: DataChoice, recipe: Recipe, epochs: int, seed: int, targets: Sequence[str]
+    arch: ArchSpec,
+    data: DataChoice,
+    recipe: Recipe,
+    epochs: int,
+    seed: int,
+    targets: Sequence[str],
+    on_test: bool = False,
 ) -> dict[str, Any]:
-    """A network trained from `seed`: the accuracy on validation images in torch, `float`, and in each of `targets`."""
+    """A network trained from `seed`: the accuracy in torch, `float`, and in each of `targets`.
+
+    They are those on the validation images, or on the test images.
+    """
     with tempfile.TemporaryDirectory() as folder:
         weights = Path(folder) / "w.safetensors"
         found = fit_and_test(arch, data, recipe, epochs, seed=seed, save_to=weights)
         module = build(arch)
         load_weights(module, weights)
     split = load_dataset(data)
-    row: Row = {"float": found.curve[-1].validation_accuracy, "images": len(split.validation)}
+    row: Row = {"float": found.curve[-1].validation_accuracy}
+    if on_test:
+        row["float"], split = found.test_accuracy, split._replace(validation=load_test_set(data))
+    row["images"] = len(split.validation)
     for target in targets:
         row[target] = accuracy_of_module(module.eval(), arch, split, parse_target(target)).accuracy
     return row
@@ -240,7 +253,8 @@ def over_seeds(rows: Sequence[Row]) -> Row:
 def search(given: argparse.Namespace) -> Row:
     """One search on what is deployed against one on accuracy and macs, of the same budget, both fronts judged alike.
 
-    Each network of a front is trained again from another seed, and judged by its accuracy and latency in 8 bits.
+    Each network of a front is trained again from another seed on the same images, and judged in 8 bits: by its accuracy
+    on test images, which no search saw, and by its latency.
     """
     table = Table(given.out / "search.jsonl")
     goals = {"deployed": [f"accuracy@{INT8}", f"latency_ms@{INT8}"], "macs": ["accuracy", "macs"]}
@@ -249,8 +263,8 @@ def search(given: argparse.Namespace) -> Row:
         for name, objectives in goals.items():
             study = naslab.search(
                 given.space,
-                dataset=given.dataset,
-                max_images=given.images,
+                dataset=searched_data(given),
+                strategy="nsga2",
                 objectives=objectives,
                 trials=given.trials,
                 epochs=given.epochs,
@@ -266,13 +280,22 @@ def search(given: argparse.Namespace) -> Row:
     return {name: {"hypervolume": hypervolume(part, reference), "front": part} for name, part in points.items()}
 
 
+def searched_data(given: argparse.Namespace) -> DataChoice:
+    """The images of the searches."""
+    return DataChoice(name=given.dataset, max_images=given.images, validation_fraction=given.validation)
+
+
 def judged(given: argparse.Namespace, model: str) -> Row:
-    """A network of a front, trained again: its accuracy and latency in 8 bits."""
+    """A network of a front, trained again: its accuracy on test images and its latency, both in 8 bits."""
     arch = naslab.find_model(model, given.out / "search.db").arch
-    data = DataChoice(name=given.dataset, max_images=given.images)
+    data = searched_data(given)
     recipe = named_recipe("short", given.dataset)
-    accuracy = fitted(arch, data, recipe, given.epochs, JUDGE_SEED, (INT8,))[INT8]
-    return {"accuracy": accuracy, **timed(Deployed(model, arch), INT8, BestPace())}
+    accuracies = fitted(arch, data, recipe, given.epochs, JUDGE_SEED, (INT8,), on_test=True)
+    return {
+        "accuracy": accuracies[INT8],
+        "float": accuracies["float"],
+        **timed(Deployed(model, arch), INT8, BestPace()),
+    }
 
 
 PARTS = {"ranks": ranks, "blocks": blocks, "search": search}
@@ -292,6 +315,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--table-networks", type=int, default=20)
     parser.add_argument("--dataset", default="cifar10")
     parser.add_argument("--images", type=int)
+    parser.add_argument("--validation", type=float, default=VALIDATION_FRACTION)
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--trials", type=int, default=40)
     parser.add_argument("--seeds", type=int, default=3)
