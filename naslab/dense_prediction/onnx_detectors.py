@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
+from torchvision.models.detection.rpn import RegionProposalNetwork
 
 from naslab.atomic_write import draft_folder, put_in_place, require_writable
 from naslab.dense_prediction.average_precision import box_overlaps
@@ -44,6 +45,8 @@ SAME_OBJECTS = 0.95
 """The share of objects that both runtimes must find: one whose overlap or score is at an edge may fall either way."""
 SAME_BOX, SAME_SCORE, SAME_MASK = 0.99, 1e-3, 0.01
 """What makes objects the same: their overlap at least, the difference of scores and of masks at most."""
+OBJECTNESS = 16.0
+"""What logits of objectness are divided by in a file."""
 ALL = -1.0
 """A score that every box is above."""
 
@@ -68,6 +71,38 @@ class WholeDetector(nn.Module):
         if "masks" in found:
             named["masks"] = found["masks"][:, 0]
         return tuple(named[name] for name in OBJECT_OUTPUTS if name in named)
+
+
+class OrderedHead(nn.Module):
+    """The head of a region proposal network, its logits of objectness divided by `OBJECTNESS`.
+
+    Called with maps, each of shape (batch, channels, height, width). Proposals stay in their order, and nothing else
+    reads these logits; ONNX Runtime's sigmoid gives 0 below -18, and proposals there would have none.
+    """
+
+    def __init__(self, head: nn.Module) -> None:
+        super().__init__()
+        self.head = head
+
+    def forward(self, maps: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        objectness, changes = self.head(maps)
+        return [each / OBJECTNESS for each in objectness], changes
+
+
+class OrderedProposals(RegionProposalNetwork):  # type: ignore[misc]  # torchvision has no types
+    """Proposals of which equally probable ones come in the order of their places, as ONNX Runtime gives them.
+
+    torch's `topk` gives them in any order, and which of those that overlap are left follows from it. Where units of the
+    head are dead, many are equal.
+    """
+
+    def _get_top_n_idx(self, objectness: Tensor, num_anchors_per_level: list[int]) -> Tensor:
+        places, before = [], 0
+        for level in objectness.split(num_anchors_per_level, dim=1):
+            order = level.sort(dim=1, descending=True, stable=True).indices
+            places.append(order[:, : self.pre_nms_top_n()] + before)
+            before += level.shape[1]
+        return torch.cat(places, dim=1)
 
 
 class WholeSegmenter(nn.Module):
@@ -104,8 +139,9 @@ def write_dense_onnx(
     It takes images of any size as they are, normalisation inside unless `is_bare`: a detector one, of shape (1,
     channels, height, width), a segmenter any number. `options` are the opset and the type of images; the file holds the
     facts and more `metadata`. Before it is put in place, ONNX Runtime has found what torch finds in images of two
-    sizes. Raises `NaslabError` where packages are missing, the opset is one that the exporter does not write, or
-    answers differ, and `WriteError` where `path` cannot be written; nothing is written then.
+    sizes, proposals of equal objectness taken in the order of their places. Raises `NaslabError` where packages are
+    missing, the opset is one that the exporter does not write, or answers differ, and `WriteError` where `path` cannot
+    be written; nothing is written then.
     """
     require_writable(path)
     require_onnx(module)
@@ -161,7 +197,11 @@ def _write_detector(
     heads.register_buffer("score_thresh", torch.tensor(ALL))
     with torch.no_grad():
         num_outputs = len(whole(images[0]))
+    proposals: Any = whole.detector.rpn
+    proposals.head = OrderedHead(proposals.head)
     _export(whole, images[0], file, _names(whole, num_outputs), options)
+    proposals.head = proposals.head.head
+    proposals.__class__ = OrderedProposals
     finish_onnx(file, told, options)
     _check_objects(whole, images, file, ALL)
     model = onnx.load(str(file))
