@@ -45,8 +45,6 @@ SAME_OBJECTS = 0.95
 """The share of objects that both runtimes must find: one whose overlap or score is at an edge may fall either way."""
 SAME_BOX, SAME_SCORE, SAME_MASK = 0.99, 1e-3, 0.01
 """What makes objects the same: their overlap at least, the difference of scores and of masks at most."""
-OBJECTNESS = 16.0
-"""What logits of objectness are divided by in a file."""
 ALL = -1.0
 """A score that every box is above."""
 
@@ -71,22 +69,6 @@ class WholeDetector(nn.Module):
         if "masks" in found:
             named["masks"] = found["masks"][:, 0]
         return tuple(named[name] for name in OBJECT_OUTPUTS if name in named)
-
-
-class OrderedHead(nn.Module):
-    """The head of a region proposal network, its logits of objectness divided by `OBJECTNESS`.
-
-    Called with maps, each of shape (batch, channels, height, width). Proposals stay in their order, and nothing else
-    reads these logits; ONNX Runtime's sigmoid gives 0 below -18, and proposals there would have none.
-    """
-
-    def __init__(self, head: nn.Module) -> None:
-        super().__init__()
-        self.head = head
-
-    def forward(self, maps: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-        objectness, changes = self.head(maps)
-        return [each / OBJECTNESS for each in objectness], changes
 
 
 class OrderedProposals(RegionProposalNetwork):  # type: ignore[misc]  # torchvision has no types
@@ -197,10 +179,8 @@ def _write_detector(
     heads.register_buffer("score_thresh", torch.tensor(ALL))
     with torch.no_grad():
         num_outputs = len(whole(images[0]))
-    proposals: Any = whole.detector.rpn
-    proposals.head = OrderedHead(proposals.head)
     _export(whole, images[0], file, _names(whole, num_outputs), options)
-    proposals.head = proposals.head.head
+    proposals: Any = whole.detector.rpn
     proposals.__class__ = OrderedProposals
     finish_onnx(file, told, options)
     _check_objects(whole, images, file, ALL)
