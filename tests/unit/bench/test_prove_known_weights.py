@@ -73,6 +73,11 @@ def test_corners_of_transfer_are_trained_once(tmp_path: Path, monkeypatch: pytes
     assert "| digits | 9 | 4 | 70.0 ± 1.0 | 60.0 ± 1.0 | 70.5 ± 1.0 | 20.0 ± 1.0 | head |" in page
     assert "400 of cifar10, 400 of digits, the same for all: at most 2.5 points of standard error" in page
     assert len(json.loads((tmp_path / "table.json").read_text())["cells"]) == 16
+    lines = (tmp_path / "rows.jsonl").read_text().splitlines()
+    (tmp_path / "rows.jsonl").write_text("\n".join(lines[:-1]) + "\n")
+    given = SimpleNamespace(model="m", weights="w.pth", images=[5, 9], epochs=[8, 4], datasets=["cifar10", "digits"])
+    half = prove_transfer.table_of(given, Table(tmp_path / "rows.jsonl").rows)
+    assert "| digits | 9 | 4 | 70.0 ± 1.0 | 60.0 ± 1.0 | 70.5 ± 1.0 | - | - |" in prove_transfer.page(given, half, {})
 
 
 def test_narrower_networks_are_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
