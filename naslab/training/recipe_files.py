@@ -37,7 +37,15 @@ def find_recipe(name_or_path: str | Path, dataset: str) -> Recipe:
 
 
 def fields_in(path: Path) -> dict[str, Any]:
-    """The fields of a recipe that a YAML or JSON file holds, by name. Raises `NaslabError` where it holds none."""
+    """The fields of a recipe that a YAML or JSON file holds, by name. Raises `NaslabError` where it holds none.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "how.yaml"
+    ...     _ = path.write_text("learning_rate: 1e-3", encoding="utf-8")
+    ...     fields_in(path)
+    {'learning_rate': 0.001}
+    """
     data = read_values(path)
     if not isinstance(data, dict):
         raise NaslabError(f"{path} must hold the fields of a recipe, as 'learning_rate: 0.1'")
@@ -45,7 +53,11 @@ def fields_in(path: Path) -> dict[str, Any]:
 
 
 def in_file(error: SpecError, path: Path) -> SpecError:
-    """An `error` of what the file `path` holds, which names that file."""
+    """An `error` of what the file `path` holds, which names that file.
+
+    >>> str(in_file(SpecError("boxes", "must be at least 4, got 2"), Path("folder/how.yaml")))
+    'how.yaml: boxes: must be at least 4, got 2'
+    """
     return SpecError(f"{path.name}: {error.field}" if error.field else path.name, error.rule)
 
 

@@ -149,8 +149,8 @@ def test_what_does_not_fit_is_one_line(words: Any, rule: str, here: Path, monkey
 def test_a_detector_is_trained_by_the_recipe_of_a_file(here: Path, monkeypatch: Any, capsys: Any) -> None:
     write_coco(here / "set")
     (here / "how.yaml").write_text("learning_rate: 3e-3\nboxes: 64\n", encoding="utf-8")
-    words = ("train", "net.yaml", "--task", "detection", "--dataset", "coco:set", "--levels", "2,4", "--epochs", "1")
-    words = (*words, "--head-channels", "8", "--device", "cpu", "--recipe", "how.yaml", "--json")
+    words: tuple[str, ...] = ("train", "net.yaml", "--task", "detection", "--dataset", "coco:set", "--levels", "2,4")
+    words = (*words, "--epochs", "1", "--head-channels", "8", "--device", "cpu", "--recipe", "how.yaml", "--json")
     code, out, said = command(monkeypatch, capsys, *words, "--out", "found")
     assert code == 0, said
     result = json.loads(out)
