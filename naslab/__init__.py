@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # the table below in a form that type checkers read; a test h
     from naslab.arch import ArchSpec as ArchSpec
     from naslab.arch import Cost as Cost
     from naslab.arch import load_arch as load_arch
+    from naslab.dense_prediction.dense_recipe import DenseRecipe as DenseRecipe
     from naslab.errors import NaslabError as NaslabError
     from naslab.estimators.short_function import short_training as short_training
     from naslab.estimators.trial import Trial as Trial
@@ -77,6 +78,7 @@ _HOMES = {
     "Compound": "naslab.scaling",
     "Cost": "naslab.arch",
     "Data": "naslab.training.datasets.given",
+    "DenseRecipe": "naslab.dense_prediction.dense_recipe",
     "Member": "naslab.scaling",
     "NaslabError": "naslab.errors",
     "Recipe": "naslab.study.recipe",

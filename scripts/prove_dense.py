@@ -7,10 +7,12 @@
 The backbones: one that a search found on Fashion-MNIST, widened to the budget, a smaller one of that search brought to
 it by compound scaling, ResNet-18 narrowed, and MobileNetV2, whose macs are the budget. Each is trained on
 Fashion-MNIST's classes once and begins a detector (Faster R-CNN) or a segmenter (U-Net) with these weights, or from
-nothing, otherwise alike. `--known NAME=FILE` adds a network of the zoo with released weights against the same one from
-nothing, at its own macs. A row is kept as a training ends in `--out`, weights in `--work`; what is there is not done
-again, and README.md is written anew. `--seeds 0` makes backbones and weights alone; several processes may then share
-the work (`--backbones`).
+nothing, otherwise alike but for `--body-share`, the learning rate of pretrained backbones in that of all else;
+`--starts equal` is these weights at the whole rate. `--known NAME=FILE` adds a network of the zoo with released weights
+against the same one from nothing, at its own macs. A row is kept as a training ends in `--out`, weights in `--work`;
+what is there is not done again. README.md is written anew: it shows the rows of the setting that each task was run in
+last, and what findings.md in `--out` says of them. `--seeds 0` makes backbones and weights alone; several processes may
+then share the work (`--backbones`).
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from dense_page import PRETRAINED, SCRATCH, page
+from dense_page import EQUAL, PRETRAINED, SCRATCH, STARTS, page
 from msgspec.structs import replace
 from proof_table import Row, Table, told_of_run
 
@@ -50,15 +52,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Train what is missing of a task, and write the page after every row."""
     given = parsed(arguments)
     table = Table(given.out / "rows.jsonl")
-    table.row(f"{given.task} run", lambda: {"run": given.task, "told": told_of_run()}, is_wanted=True)
+    how = {"run": given.task, "setting": setting(given), "told": {"how": in_words(given), **told_of_run()}}
+    table.row(f"{given.task} run", lambda: how, is_wanted=True)
     compared = list(backbones(given, table))
     for seed in range(given.seeds):
         for backbone in compared:
-            for start in (PRETRAINED, SCRATCH):
-                key = f"{given.task}, {backbone.name}, {start}, seed {seed}, {given.epochs} epochs"
+            for start in given.starts:
+                key = f"{given.task}, {backbone.name}, {start}, seed {seed}, {setting(given)}"
                 row = table.row(key, partial(trained, given, backbone, start, seed))
                 print(key, row.get("metrics") or row["failure"], flush=True)
-                atomic_write(given.out / "README.md", page(table.rows.values()))
+                atomic_write(given.out / "README.md", page(table.rows.values(), findings_in(given.out)))
 
 
 def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -73,6 +76,13 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--head-channels", type=int, default=32)
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--starts", nargs="+", choices=STARTS, default=[PRETRAINED, SCRATCH])
+    usual = naslab.DenseRecipe()
+    parser.add_argument("--batch-size", type=int, default=usual.batch_size)
+    parser.add_argument("--learning-rate", type=float, default=usual.learning_rate)
+    parser.add_argument("--body-share", type=float, default=usual.body_share)
+    parser.add_argument("--boxes", type=int, default=usual.boxes, help="of an image, that heads learn from")
+    parser.add_argument("--resolution", type=int, help="scenes are resized to it; by default --side")
     parser.add_argument("--backbones", nargs="+", help="take these alone")
     parser.add_argument("--known", nargs="*", default=[], metavar="NAME=FILE")
     parser.add_argument("--trials", type=int, default=16, help="networks of the search")
@@ -82,6 +92,43 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--pretraining-epochs", type=int, default=5)
     parser.add_argument("--data-dir", type=Path)
     return parser.parse_args(arguments)
+
+
+def findings_in(folder: Path) -> str:
+    """What a person wrote of the rows, in findings.md beside them; nothing where there is no such file."""
+    path = folder / "findings.md"
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def recipe_of(given: argparse.Namespace, start: str) -> naslab.DenseRecipe:
+    """How a detector or segmenter with a `start` is trained."""
+    return naslab.DenseRecipe(
+        batch_size=given.batch_size,
+        learning_rate=given.learning_rate,
+        body_share=1.0 if start == EQUAL else given.body_share,
+        boxes=given.boxes,
+    )
+
+
+def setting(given: argparse.Namespace) -> str:
+    """What tells the rows of this run from those of other recipes and sizes: what is not as usual."""
+    usual = naslab.DenseRecipe()
+    told = [f"{given.epochs} epochs"]
+    for name in ("batch_size", "learning_rate", "body_share", "boxes"):
+        if (value := getattr(given, name)) != getattr(usual, name):
+            told.append(f"{name} {value:g}")
+    if given.resolution not in (None, given.side):
+        told.append(f"resized to {given.resolution}")
+    return ", ".join(told)
+
+
+def in_words(given: argparse.Namespace) -> str:
+    """The recipe of this run in the words of a page."""
+    recipe = recipe_of(given, PRETRAINED)
+    boxes = f", at most {recipe.boxes} boxes of an image" if given.task == "detection" else ""
+    rates = f"a learning rate of {recipe.learning_rate:g}, times {recipe.body_share:g} for a pretrained network"
+    size = f"images of {given.resolution or given.side} pixels"
+    return f"{given.epochs} epochs, batches of {recipe.batch_size}, {rates}{boxes}; {size}"
 
 
 def backbones(given: argparse.Namespace, table: Table) -> Iterator[Backbone]:
@@ -185,11 +232,13 @@ def trained(given: argparse.Namespace, backbone: Backbone, start: str, seed: int
         Model(backbone.name, backbone.arch),
         task=given.task,
         dataset=DATA[given.task].format(given.scenes),
-        out=given.work / f"{given.task}-{backbone.name}-{start}-{seed}-{given.epochs}",
+        out=given.work / f"{given.task}-{backbone.name}-{start}-{seed}-{setting(given).replace(' ', '_')}",
         epochs=given.epochs,
+        recipe=recipe_of(given, start),
+        resolution=given.resolution,
         channels=given.head_channels,
         seed=seed,
-        pretrained=backbone.source if start == PRETRAINED else None,
+        pretrained=None if start == SCRATCH else backbone.source,
     )
     kept = ("metrics", "classes", "cost", "num_train_images", "num_test_images", "wall_seconds")
     load = round(os.getloadavg()[0], 1)

@@ -91,7 +91,7 @@ def page(given: argparse.Namespace, table: TransferTable, told: dict[str, Any]) 
     """The table as a page."""
     epochs = dict(zip(given.images, given.epochs, strict=True))
     rows = [
-        (dataset, images, epochs[images], *words_of(table, dataset, images), table.chosen(dataset, images).way)
+        (dataset, images, epochs[images], *words_of(table, dataset, images), taken(table, dataset, images))
         for dataset, images in table.corners
     ]
     validation = ", ".join(f"{count} of {name}" for name, count in table.num_validation.items())
@@ -103,6 +103,11 @@ def page(given: argparse.Namespace, table: TransferTable, told: dict[str, Any]) 
     table_lines = markdown_table(("data", "images a class", "epochs", *table.ways, "take"), rows)
     head = HEAD.format(model=table.model)
     return "\n".join([head, *table_lines, "", *(f"- {name}: {value}" for name, value in told.items()), ""])
+
+
+def taken(table: TransferTable, dataset: str, images: int) -> str:
+    """The way to take in a corner, a dash where one has not been trained."""
+    return table.chosen(dataset, images).way if len(table.of(dataset, images)) == len(table.ways) else "-"
 
 
 def words_of(table: TransferTable, dataset: str, images: int) -> list[str]:

@@ -207,8 +207,8 @@ NEEDS: dict[str, dict[str, Need]] = {
     },
     "train": {
         **_always("model", "dataset", "epochs", "resolution", "seed", "device", "ledger", "out", "json", "max_images"),
-        **_always("freeze_norm", "pretrained"),
-        **dict.fromkeys(("data_dir", "use_validation", "recipe", "start_from", "seeds"), of_images(ALWAYS)),
+        **_always("freeze_norm", "pretrained", "recipe"),
+        **dict.fromkeys(("data_dir", "use_validation", "start_from", "seeds"), of_images(ALWAYS)),
         **dict.fromkeys(("bare", "licence", "layer_decay", "quantize"), of_images(ALWAYS)),
         **dict.fromkeys(("skip_unreadable", "channels"), of_images(needs("dataset"))),
         "task": needs("dataset"),

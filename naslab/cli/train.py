@@ -143,7 +143,8 @@ def train(
     Example: naslab train mystudy:front --seeds 3 --epochs 60 --out trained
 
     A --task of detection, instance_segmentation, keypoints or segmentation has a --dataset coco:DIR, voc:DIR, yolo:DIR
-    or masks:DIR, and trains torchvision heads on the maps of the network; the folder is one for naslab predict.
+    or masks:DIR, and trains torchvision heads on the maps of the network; the folder is one for naslab predict. Its
+    --recipe is a file of fields of naslab.DenseRecipe, as learning_rate: 3.0e-3 and boxes: 64.
 
     Example: naslab train trained --quantize int8 --epochs 5 --out trained-int8
 
@@ -160,6 +161,7 @@ def train(
             "dataset": dataset,
             "out": out,
             "epochs": epochs,
+            "recipe": recipe,
             "resolution": resolution,
             "seed": seed,
             "device": device,

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from naslab.dense_prediction.annotations import Annotation
+from naslab.dense_prediction.dense_recipe import DenseRecipe
 from naslab.dense_prediction.detectors import as_floats
 from naslab.dense_prediction.evaluation import as_channels, true_masks
 from naslab.dense_prediction.images import IGNORED, read_image, read_mask
@@ -22,32 +23,10 @@ from naslab.dense_prediction.segmenters import resized
 from naslab.dense_prediction.tasks import DENSE_TASKS, DenseTask
 from naslab.errors import DataError, DivergedError
 from naslab.pretrained.features import name_in_network
-from naslab.study.recipe import Recipe
 from naslab.training.checkpoint import Checkpoint, TrainingState
 
 KEPT_BYTES = 2**30
 """Of decoded images that are kept between epochs."""
-
-
-class DenseRecipe(msgspec.Struct, frozen=True):
-    """How a detector or segmenter is trained: AdamW with a cosine that begins with a warm-up.
-
-    A batch has `batch_size` images; `learning_rate` is the largest, reached after the share `warmup` of all steps, and
-    that of a pretrained network is `body_share` of it. `weight_decay` is AdamW's, gradients are cut to the norm
-    `clip`; `flip` mirrors every second image, drawn anew each epoch.
-    """
-
-    batch_size: int = 8
-    learning_rate: float = 1e-3
-    body_share: float = 0.2
-    weight_decay: float = 1e-4
-    warmup: float = 0.1
-    clip: float = 5.0
-    flip: bool = True
-
-    def annealed_over(self, epochs: int) -> Recipe:
-        """A recipe whose learning rate falls over so many `epochs` as this one's does."""
-        return Recipe(schedule="cosine", warmup_epochs=self.warmup * epochs)
 
 
 _Batch: TypeAlias = "tuple[list[int], NDArray[np.bool_] | None]"
@@ -98,6 +77,8 @@ def fit(
     if len(images) < 2:
         raise DataError(f"{len(images)} training image is left, a step takes two or more; add images")
     module.to(device)
+    if DENSE_TASKS[task].finds_objects:
+        _learn_from(module, recipe.boxes)
     size = min(recipe.batch_size, len(images))
     steps_an_epoch = len(_starts(len(images), size))
     steps = (schedule_epochs or epochs) * steps_an_epoch
@@ -207,6 +188,11 @@ class _Source:
             assert each.keypoints is not None
             target["keypoints"] = torch.from_numpy(each.keypoints[kept]).to(torch.float32)
         return pixels, target
+
+
+def _learn_from(detector: Any, boxes: int) -> None:
+    """Let the heads of a detector learn from at most so many `boxes` of an image."""
+    detector.roi_heads.fg_bg_sampler.batch_size_per_image = boxes
 
 
 def _groups(module: nn.Module, recipe: DenseRecipe, is_pretrained: bool) -> list[dict[str, Any]]:

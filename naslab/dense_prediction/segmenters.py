@@ -71,7 +71,7 @@ class UNetDecoder(nn.Module):
 
     `channels` are those of the maps from the finest on; each of shape (batch, channels, height, width). Filters have
     `width` at the coarsest map and half at each next one, at least 16; the answer is the finest map with `num_classes`
-    channels.
+    channels. It is no plan of layers: sizes are known before in a plan, here they follow the image.
     """
 
     def __init__(self, channels: Sequence[int], num_classes: int, width: int) -> None:

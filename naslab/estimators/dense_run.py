@@ -11,8 +11,9 @@ from torch import nn
 
 from naslab.arch.build import build
 from naslab.dense_prediction.annotations import AnnotatedSet
+from naslab.dense_prediction.dense_recipe import DenseRecipe
 from naslab.dense_prediction.evaluation import DenseEvaluation, evaluate
-from naslab.dense_prediction.fit import DenseEpoch, DenseRecipe, fit
+from naslab.dense_prediction.fit import DenseEpoch, fit
 from naslab.dense_prediction.package import make_module
 from naslab.dense_prediction.tasks import DENSE_TASKS
 from naslab.estimators.candidate_run import CandidateRun

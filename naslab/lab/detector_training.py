@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from naslab import provenance
-from naslab.arguments import flag, function, number, one_of, optional, path, takes, text, whole
+from naslab.arguments import either, flag, function, instance, number, one_of, optional, path, takes, text, whole
 from naslab.atomic_write import DRAFT_PREFIX, atomic_write, json_content, make_folder, put_in_place, require_writable
+from naslab.dense_prediction.dense_recipe import DenseRecipe, read_dense_recipe
 from naslab.dense_prediction.facts import DETECTOR_FILE, WEIGHTS_FILE, DenseFacts
 from naslab.dense_prediction.tasks import DENSE_TASKS, DenseTask, DenseTaskRow, levels_of_kind
 from naslab.errors import SpecError
@@ -25,7 +26,7 @@ from naslab.lab.result_files import RESULT_FILE, result_in
 
 if TYPE_CHECKING:
     from naslab.dense_prediction.annotations import AnnotatedSet
-    from naslab.dense_prediction.fit import DenseEpoch, DenseRecipe
+    from naslab.dense_prediction.fit import DenseEpoch
     from naslab.pretrained.start import Pretrained
 
 HOW_TO_TRAIN_DETECTORS = {
@@ -34,6 +35,7 @@ HOW_TO_TRAIN_DETECTORS = {
     "out": path("a folder"),
     "kind": optional(text("the name of a kind")),
     "epochs": COUNT,
+    "recipe": optional(either(instance(DenseRecipe, words="a DenseRecipe"), path("its file"))),
     "levels": optional(STRIDES),
     "resolution": RESOLUTION,
     "channels": whole(4),
@@ -58,6 +60,7 @@ def train_detector(
     out: str | Path = "trained",
     kind: str | None = None,
     epochs: int = 20,
+    recipe: DenseRecipe | str | Path | None = None,
     levels: Sequence[int] | None = None,
     resolution: AnyResolution | None = None,
     channels: int = WIDTH,
@@ -77,18 +80,17 @@ def train_detector(
     `yolo:DIR` or `masks:DIR`, of which `max_images` training images are used, and which is checked whole before. `kind`
     is a network of the task (`fcn` and `deeplabv3` beside a U-Net), on the maps of `model` at `levels`, its heads of
     `channels`. Images are resized to `resolution`, by default the network's own. It is trained for `epochs` from `seed`
-    on `device`; `pretrained` and `least_match` are those of `naslab.train`, with `freeze_norm` batch norms stay.
-    `ledger` is where studies are looked for, `report` is called with every epoch, `note` with what is to be said. A
-    folder `out` that holds this training already, of the same data and weights to begin with, is read and not trained
-    again. Raises `SpecError` for options that do
-    not go together, `DataError` for data that disagree, and `WriteError` where the folder cannot be written.
+    on `device`, as the `recipe` says, a `naslab.DenseRecipe` or its file; `pretrained` and `least_match` are those of
+    `naslab.train`, with `freeze_norm` batch norms stay. `ledger` is where studies are looked for, `report` is called
+    with every epoch, `note` with what is to be said. A folder `out` that holds this training already, of the same data
+    and weights to begin with, is read and not trained again. Raises `SpecError` for options that do not go together,
+    `DataError` for data that disagree, and `WriteError` where the folder cannot be written.
 
     >>> import naslab
     >>> naslab.train_detector("resnet18", task="detection", dataset="coco:photos", out="found")  # doctest: +SKIP
     """
     from naslab.dense_prediction.choosing import open_annotated
     from naslab.dense_prediction.content import content_hash as content_of_data
-    from naslab.dense_prediction.fit import DenseRecipe
     from naslab.pretrained.features import chosen_levels
     from naslab.pretrained.search_start import content_hash as content_of_weights
     from naslab.training.device import choose_device
@@ -100,7 +102,7 @@ def train_detector(
     chosen_levels(found.arch, strides, found.name)
     used = choose_device(device)
     folder = Path(out)
-    recipe = DenseRecipe()
+    how = _recipe_of(recipe)
     data = open_annotated(dataset, task)
     source = source_of(found, pretrained, ledger)
     asked = {
@@ -119,7 +121,7 @@ def train_detector(
         "least_match": None if source is None else least_match,
         "freeze_norm": freeze_norm,
         "max_images": max_images,
-        "recipe": recipe,
+        "recipe": how,
     }
     done = result_in(folder, msgspec.to_builtins(asked), _asked_then)
     if done is not None:
@@ -132,7 +134,7 @@ def train_detector(
     make_folder(folder)
     for name in (DETECTOR_FILE, WEIGHTS_FILE, RESULT_FILE):
         require_writable(folder / name)
-    module, measured = _trained(facts, data, begun, epochs, seed, used, max_images, recipe, report)
+    module, measured = _trained(facts, data, begun, epochs, seed, used, max_images, how, report)
     digest = _put_weights(module, folder)
     atomic_write(folder / DETECTOR_FILE, json_content(facts))
     result = {
@@ -149,6 +151,13 @@ def train_detector(
     plain: dict[str, Any] = msgspec.to_builtins(result)
     atomic_write(folder / RESULT_FILE, json_content(plain))
     return plain
+
+
+def _recipe_of(recipe: DenseRecipe | str | Path | None) -> DenseRecipe:
+    """The recipe that is asked for, the usual one where none is."""
+    if isinstance(recipe, str | Path):
+        return read_dense_recipe(Path(recipe))
+    return recipe or DenseRecipe()
 
 
 def _kind_of(row: DenseTaskRow, task: DenseTask, kind: str | None) -> str:

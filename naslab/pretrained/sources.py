@@ -7,6 +7,7 @@ to variances; what is known of these travels with them.
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -263,7 +264,9 @@ def _pickled(path: Path) -> dict[str, Tensor]:
     try:
         if regular_status(path, follow_links=True) is None:
             raise DataError(f"there is no file of weights {shown(str(path))}")
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of pickle's protocol: what cannot be opened is told below
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise ReadError(path, error.strerror or str(error)) from None
     except pickle.UnpicklingError:

@@ -27,15 +27,38 @@ def find_recipe(name_or_path: str | Path, dataset: str) -> Recipe:
     path = Path(name_or_path)
     if not isinstance(name_or_path, Path) and path.suffix not in SUFFIXES and len(path.parts) < 2:
         return named_recipe(name_or_path, dataset)
+    own = fields_in(path)
+    base = own.pop(BASE, None)
+    try:
+        named = {} if base is None else encode(named_recipe(str(base), dataset))
+        return decode(named | own, Recipe)
+    except SpecError as error:
+        raise in_file(error, path) from None
+
+
+def fields_in(path: Path) -> dict[str, Any]:
+    """The fields of a recipe that a YAML or JSON file holds, by name. Raises `NaslabError` where it holds none.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "how.yaml"
+    ...     _ = path.write_text("learning_rate: 1e-3", encoding="utf-8")
+    ...     fields_in(path)
+    {'learning_rate': 0.001}
+    """
     data = read_values(path)
     if not isinstance(data, dict):
         raise NaslabError(f"{path} must hold the fields of a recipe, as 'learning_rate: 0.1'")
-    own = {name: _number(value) for name, value in data.items() if name != BASE}
-    try:
-        named = {} if BASE not in data else encode(named_recipe(str(data[BASE]), dataset))
-        return decode(named | own, Recipe)
-    except SpecError as error:
-        raise SpecError(f"{path.name}: {error.field}" if error.field else path.name, error.rule) from None
+    return {name: value if name == BASE else _number(value) for name, value in data.items()}
+
+
+def in_file(error: SpecError, path: Path) -> SpecError:
+    """An `error` of what the file `path` holds, which names that file.
+
+    >>> str(in_file(SpecError("boxes", "must be at least 4, got 2"), Path("folder/how.yaml")))
+    'how.yaml: boxes: must be at least 4, got 2'
+    """
+    return SpecError(f"{path.name}: {error.field}" if error.field else path.name, error.rule)
 
 
 def _number(value: Any) -> Any:

@@ -73,6 +73,11 @@ def test_corners_of_transfer_are_trained_once(tmp_path: Path, monkeypatch: pytes
     assert "| digits | 9 | 4 | 70.0 ± 1.0 | 60.0 ± 1.0 | 70.5 ± 1.0 | 20.0 ± 1.0 | head |" in page
     assert "400 of cifar10, 400 of digits, the same for all: at most 2.5 points of standard error" in page
     assert len(json.loads((tmp_path / "table.json").read_text())["cells"]) == 16
+    lines = (tmp_path / "rows.jsonl").read_text().splitlines()
+    (tmp_path / "rows.jsonl").write_text("\n".join(lines[:-1]) + "\n")
+    given = SimpleNamespace(model="m", weights="w.pth", images=[5, 9], epochs=[8, 4], datasets=["cifar10", "digits"])
+    half = prove_transfer.table_of(given, Table(tmp_path / "rows.jsonl").rows)
+    assert "| digits | 9 | 4 | 70.0 ± 1.0 | 60.0 ± 1.0 | 70.5 ± 1.0 | - | - |" in prove_transfer.page(given, half, {})
 
 
 def test_narrower_networks_are_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,6 +169,30 @@ def test_backbones_of_equal_macs_are_compared(tmp_path: Path, detectors: list[di
     prove_dense.main(["detection", *arguments])
     assert [each for each in detectors[count:] if "task" in each] == []
     assert len(detectors) == count + 1
+
+
+def test_a_page_shows_the_setting_that_ran_last(tmp_path: Path, detectors: list[dict[str, Any]]) -> None:
+    arguments = ["detection", "--scenes", "scenes", "--work", str(tmp_path), "--out", str(tmp_path), "--seeds", "1"]
+    arguments += ["--space", str(SPACE), "--backbones", "mobilenet_v2", "--epochs", "3"]
+    prove_dense.main(arguments)
+    (tmp_path / "findings.md").write_text("Weights help.\n")
+    other = [*arguments, "--learning-rate", "3e-3", "--boxes", "64", "--resolution", "96", "--body-share", "1"]
+    prove_dense.main([*other, "--starts", "scratch", "pretrained", "equal"])
+    trained = [each for each in detectors if "task" in each]
+    assert [each["recipe"].boxes for each in trained] == [512, 512, 64, 64, 64]
+    assert [each["resolution"] for each in trained] == [None, None, 96, 96, 96]
+    assert len({each["out"] for each in trained}) == 5
+    page = (tmp_path / "README.md").read_text()
+    assert "Weights help." in page
+    assert "- trainings: 3, 1 seeds" in page
+    assert "difference, pretrained, whole rate" in page
+    rates = "a learning rate of 0.003, times 1 for a pretrained network"
+    assert f"- how: 3 epochs, batches of 8, {rates}, at most 64 boxes of an image; images of 96 pixels" in page
+    prove_dense.main([*arguments, "--starts", "equal"])
+    assert [each["recipe"].body_share for each in detectors if "task" in each][-1] == 1.0
+    page = (tmp_path / "README.md").read_text()
+    assert "| mobilenet_v2 | 12,345 | 20.0 | 30.0 | 30.0 | 10.0 | 10.0 |" in page
+    assert "- trainings: 3, 1 seeds" in page
 
 
 def test_released_weights_are_compared_at_their_own_macs(tmp_path: Path, detectors: list[dict[str, Any]]) -> None:

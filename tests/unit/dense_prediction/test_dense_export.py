@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from dense_commands import command, folder_with
 from PIL import Image
 
@@ -73,6 +74,18 @@ def test_a_detector_leaves_with_its_heads(here: Path, monkeypatch: Any, capsys: 
     for one, other in zip(given, wanted, strict=True):
         assert Path(one["drawn"]).is_file()
         assert share_found(arrays(one["objects"]), arrays(other["objects"])) > 0.9
+
+
+@pytest.mark.slow
+def test_a_detector_leaves_whose_proposals_are_as_probable(here: Path) -> None:
+    write_folder(here, "detection")
+    facts, module = load_module(here / "found", "cpu")
+    head: Any = module.get_submodule("rpn.head")
+    with torch.no_grad():  # as dead units make it
+        head.cls_logits.weight.zero_()
+        head.bbox_pred.weight.mul_(100)
+    write_dense_onnx(facts, module, here / "found.onnx")
+    assert (here / "found.onnx").is_file()
 
 
 def test_a_segmenter_leaves_for_images_of_any_size(here: Path, monkeypatch: Any, capsys: Any) -> None:

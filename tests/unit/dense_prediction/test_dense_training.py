@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from annotated_images import SIDE, write_coco, write_masks
@@ -13,7 +14,9 @@ from dense_commands import command, folder_with
 from PIL import Image
 
 import naslab
-from naslab.errors import DataError, StudyError
+from naslab.dense_prediction.choosing import open_annotated
+from naslab.dense_prediction.fit import fit
+from naslab.errors import DataError, NaslabError, StudyError
 
 HOW: dict[str, Any] = {"levels": (2, 4), "channels": 8, "device": "cpu"}
 
@@ -125,7 +128,10 @@ def test_a_training_of_other_data_is_not_read(change: Any, here: Path) -> None:
         (("--task", "segmentation", "--dataset", "masks:set"), "has maps at strides 2, 4, none at 8, 16, 32"),
         (("--task", "segmentation", "--dataset", "masks:set", "--levels", "a"), "levels: must be strides with commas"),
         (("--task", "detection", "--dataset", "coco:set", "--kind", "unet"), "of the task detection must be one of"),
-        (("--task", "detection", "--dataset", "coco:set", "--recipe", "full"), "--recipe has no effect beside --task"),
+        (
+            ("--task", "detection", "--dataset", "coco:set", "--recipe", "full"),
+            "recipe: must be a file of a detector's or segmenter's recipe, as 'boxes: 64', got 'full', a classifier's",
+        ),
         (("--task", "detection"), "--task has no effect without --dataset"),
         (("--kind", "unet", "--dataset", "digits"), "--kind has no effect without --task"),
     ],
@@ -138,6 +144,41 @@ def test_what_does_not_fit_is_one_line(words: Any, rule: str, here: Path, monkey
     assert rule in said
     assert len(said.splitlines()) == 1
     assert not (here / "out").exists()
+
+
+def test_a_detector_is_trained_by_the_recipe_of_a_file(here: Path, monkeypatch: Any, capsys: Any) -> None:
+    write_coco(here / "set")
+    (here / "how.yaml").write_text("learning_rate: 3e-3\nboxes: 64\n", encoding="utf-8")
+    words: tuple[str, ...] = ("train", "net.yaml", "--task", "detection", "--dataset", "coco:set", "--levels", "2,4")
+    words = (*words, "--epochs", "1", "--head-channels", "8", "--device", "cpu", "--recipe", "how.yaml", "--json")
+    code, out, said = command(monkeypatch, capsys, *words, "--out", "found")
+    assert code == 0, said
+    result = json.loads(out)
+    how = naslab.DenseRecipe(learning_rate=3e-3, boxes=64)
+    assert result["recipe"] == msgspec.to_builtins(how)
+    given: dict[str, Any] = {"task": "detection", "dataset": "coco:set", "epochs": 1, **HOW}
+    assert naslab.train_detector("net.yaml", out="found", recipe=how, **given) == result
+    other = naslab.train_detector("net.yaml", out="other", recipe=naslab.DenseRecipe(boxes=4), **given)
+    assert other["weights_sha256"] != result["weights_sha256"]
+    with pytest.raises(StudyError, match="holds another training: recipe"):
+        naslab.train_detector("net.yaml", out="found", **given)
+    for content, rule in (("box: 64", "how.yaml: .*box"), ("boxes: 2", "how.yaml: boxes: must be at least 4")):
+        (here / "how.yaml").write_text(content, encoding="utf-8")
+        with pytest.raises(NaslabError, match=rule):
+            naslab.train_detector("net.yaml", out="third", recipe="how.yaml", **given)
+
+
+@pytest.mark.parametrize("boxes", [4, 16])
+def test_heads_learn_from_so_many_boxes(boxes: int, here: Path) -> None:
+    write_coco(here / "set")
+    trained, _, _ = open_annotated("coco:set", "detection").split()
+    module: Any = naslab.detector("net.yaml", 2, levels=(2, 4), channels=8)
+    seen: list[int] = []
+    module.roi_heads.box_head.register_forward_hook(lambda _, given, __: seen.append(len(given[0])))
+    recipe = naslab.DenseRecipe(boxes=boxes, batch_size=2)
+    given: dict[str, Any] = {"channels": 3, "side": (SIDE, SIDE), "device": "cpu", "is_pretrained": False}
+    fit(module, trained, "detection", 2, epochs=1, seed=0, recipe=recipe, **given)
+    assert seen == [2 * boxes] * (len(trained) // 2)
 
 
 def test_a_folder_without_a_detector_is_refused(here: Path) -> None:

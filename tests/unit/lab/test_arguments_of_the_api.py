@@ -165,6 +165,7 @@ def test_every_function_is_walked() -> None:
 FIELDS: dict[str, dict[str, Any]] = {
     "ArchSpec": {"input": (3, 8, 8), "stages": STAGES, "num_classes": 2},
     "Compound": {},
+    "DenseRecipe": {},
     "Recipe": {},
     "SearchSpace": {
         "template": {"input": [3, 8, 8], "stages": [{"block": naslab.choice(ConvBlock())}], "num_classes": 2}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -59,6 +60,7 @@ def test_what_is_no_weights_is_one_line(tmp_path: Path) -> None:
     torch.save({"a": 1}, tmp_path / "numbers.pth")
     torch.save([1, 2], tmp_path / "list.pth")
     torch.save({"a": Unsafe()}, tmp_path / "unsafe.pth")
+    (tmp_path / "plain.pkl").write_bytes(pickle.dumps({"a": Unsafe()}, protocol=4))  # torch warns of the protocol
     (tmp_path / "cut.safetensors").write_bytes(b"\x08\x00\x00\x00\x00\x00\x00\x00{}      ")
     (tmp_path / "folder").mkdir()
     for name, rule in (
@@ -66,6 +68,7 @@ def test_what_is_no_weights_is_one_line(tmp_path: Path) -> None:
         ("numbers.pth", "holds no tensors: name a file of weights"),
         ("list.pth", "holds no tensors by name: keep the state_dict of a network"),
         ("unsafe.pth", "is not opened: it holds more than tensors, and would run code; keep its state_dict alone"),
+        ("plain.pkl", "is not opened: it holds more than tensors, and would run code; keep its state_dict alone"),
         ("cut.safetensors", "cannot be read as a safetensors file|holds no tensors"),
         ("folder", "holds no network: name a folder that `naslab train` wrote, or a file of weights"),
         ("missing.pth", "there is no file of weights"),
