@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from statistics import median
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import numpy as np
 import yaml
 
 from naslab.arch.block import round_width
 from naslab.arch.cost import cost
+from naslab.arch.layers.activation import Activation
 from naslab.errors import SpecError, counted
 from naslab.space.space import SearchSpace
 
@@ -67,7 +68,7 @@ def _text(shape: tuple[int, int, int], num_classes: int, scale: float, about: st
         "# Every {choice: [...]} is a hole; add options, take some away, or write a value in its place.",
         f"input: {list(shape)}  # channels, height, width; they follow the data set",
         f"num_classes: {num_classes}",
-        "activation: relu  # or silu, hard_swish, gelu, ... (naslab.ArchSpec)",
+        f"activation: relu  # or {', '.join(each for each in get_args(Activation) if each != 'relu')}",
         "stem:",
         f"  - {{block: {{type: conv, kernel: 3}}, width: {{choice: {head}}}, stride: {_stem_stride(shape)}}}",
         "stages:  # each repeats its block; the first of them takes the stride",

@@ -12,10 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_studies import naslab
 
-from naslab.arch import cost
+from naslab.arch import cost, decode_arch
 from naslab.errors import SpecError
 from naslab.space import SearchSpace, load_space
 from naslab.space.starter import starter_space
+
+ARCH = "{{input: [1, 8, 8], num_classes: 10, activation: {}, stem: [], stages: [{{block: {{type: conv}}, width: 8}}]}}"
 
 
 @pytest.mark.slow
@@ -32,6 +34,15 @@ def test_the_text_is_the_space_and_half_of_it_is_within_the_budget(side: int, ch
     rng = np.random.default_rng(1)
     drawn = [cost(space.decode(space.sample(rng))) for _ in range(40)]
     assert 0.5 * budget / 4 < median(each.macs for each in drawn) < 1.5 * budget
+
+
+def test_every_activation_that_the_file_names_is_one() -> None:
+    text = starter_space((1, 8, 8), 10).text
+    line = next(line for line in text.splitlines() if line.startswith("activation: "))
+    named = [line.split()[1], *line.partition("# or ")[2].split(", ")]
+    assert {"relu", "hardswish", "gelu"} <= set(named)
+    for each in named:
+        assert decode_arch(yaml.safe_load(ARCH.format(each))).activation == each
 
 
 @pytest.mark.parametrize(("side", "stages"), [(8, 2), (32, 3), (224, 5)])
