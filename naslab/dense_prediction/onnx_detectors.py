@@ -80,7 +80,7 @@ class OrderedProposals(RegionProposalNetwork):  # type: ignore[misc]  # torchvis
 
     def _get_top_n_idx(self, objectness: Tensor, num_anchors_per_level: list[int]) -> Tensor:
         places, before = [], 0
-        for level in objectness.split(num_anchors_per_level, dim=1):
+        for level in objectness.split(num_anchors_per_level, dim=1):  # type: ignore[no-untyped-call]
             order = level.sort(dim=1, descending=True, stable=True).indices
             places.append(order[:, : self.pre_nms_top_n()] + before)
             before += level.shape[1]
