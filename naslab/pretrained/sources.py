@@ -188,7 +188,8 @@ def _of_trial(name: str, ledger: str | Path) -> PretrainedWeights:
     if not Path(ledger).is_file() and "://" not in str(ledger):
         raise DataError(f"{shown(name)} is no file of weights, and there is no ledger {ledger} with such a study")
     with Ledger.open(ledger, create=False) as opened:
-        found = [each for each in opened.outcomes(study) if each.candidate.trial == trial]
+        outcomes = opened.outcomes(study)
+        found = [each for each in outcomes if each.candidate.trial == trial]
         if not found:
             raise DataError(f"study '{study}' has no finished trial {shown(which)}: name it by its number")
         digest = found[0].estimate.weights_sha256
@@ -197,7 +198,9 @@ def _of_trial(name: str, ledger: str | Path) -> PretrainedWeights:
         try:
             kept = load_checkpoint(digest, opened.checkpoints(study).folder)
         except NaslabError as error:
-            raise DataError(f"the weights of trial {which} of study '{study}' are not there: {error}") from None
+            later = [each.candidate.trial for each in outcomes if each.candidate.start_from == digest]
+            mend = f"trial {later[-1]} went on from them: take {study}:{later[-1]}" if later else error
+            raise DataError(f"the weights of trial {which} of study '{study}' are not there: {mend}") from None
         begun = opened.study(study).pretrained
     arch = kept.origin.arch
     mean, deviation = ((), ()) if begun is None else (begun.mean, begun.deviation)

@@ -174,3 +174,16 @@ def test_a_rescaled_family_begins_with_the_weights_of_its_model(weights: Path, t
     write_weights(weights, seed=8)
     with pytest.raises(DataError, match="holds other weights than when the study began: bring back those"):
         train_family(study, [], tmp_path / "l.db")
+
+
+def test_weights_that_a_promoted_training_took_over_are_told(tmp_path: Path) -> None:
+    with workers_in_process():
+        study = naslab.search(
+            SPACE, dataset="digits", max_images=100, rungs="1,2", trials=3, ledger=tmp_path / "l.db", study="s"
+        )
+    promoted = next(each.candidate for each in study.outcomes if each.candidate.start_from)
+    begun = next(each for each in study.outcomes if each.estimate.weights_sha256 == promoted.start_from)
+    rule = f"trial {promoted.trial} went on from them: take s:{promoted.trial}$"
+    with pytest.raises(DataError, match=rule):
+        read_source(f"s:{begun.candidate.trial}", "", tmp_path / "l.db")
+    assert read_source(f"s:{promoted.trial}", "", tmp_path / "l.db").tensors
