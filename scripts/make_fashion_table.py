@@ -3,12 +3,12 @@
     NASLAB_DATA=DIR OMP_NUM_THREADS=1 MALLOC_MMAP_MAX_=0 python scripts/make_fashion_table.py train --processes 2
     NASLAB_DATA=DIR taskset -c 0 python scripts/make_fashion_table.py time
 
-`train` trains every network from two seeds, the first 300 from a third: a row of OUT/trainings.csv each, with the
-losses and the validation accuracy of every epoch and the test accuracy at the end, which chose nothing. `time` measures
-latencies in ONNX Runtime on a core without other work: a row of OUT/networks.csv each. A row is on the disk as soon as
-it is there, and what is there is not done again, so the same calls go on where they stopped, on this machine or the
-next. Networks come in the order drawn, so a part of the table is a fair sample too. Data, recipe and space are fixed
-here, for all rows must be of one kind.
+`train` trains every network from one seed, then every one from a second, then the first 300 from a third: a row of
+OUT/trainings.csv each, with the losses and the validation accuracy of every epoch and the test accuracy at the end,
+which chose nothing. `time` measures latencies in ONNX Runtime on a core without other work: a row of OUT/networks.csv
+each. A row is on the disk as soon as it is there, and what is there is not done again, so the same calls go on where
+they stopped, on this machine or the next. Networks come in the order drawn, so a part of the table is a fair sample
+too. Data, recipe and space are fixed here, for all rows must be of one kind.
 """
 
 from __future__ import annotations
@@ -92,8 +92,8 @@ def trained(number: int, arch: ArchSpec, seed: int) -> list[Any]:
 
 def trainings(archs: Sequence[ArchSpec], done: set[tuple[int, ...]]) -> Iterator[tuple[int, ArchSpec, int]]:
     """Number, network and seed of what is to be trained, in the order of the table."""
-    for number, arch in enumerate(archs):
-        for seed in range(MORE_SEEDS if number < HAVE_MORE else SEEDS):
+    for seed in range(MORE_SEEDS):
+        for number, arch in enumerate(archs if seed < SEEDS else archs[:HAVE_MORE]):
             if (number, seed) not in done:
                 yield number, arch, seed
 

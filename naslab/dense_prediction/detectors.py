@@ -17,6 +17,7 @@ from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.models.detection.transform import GeneralizedRCNNTransform, resize_boxes
 from torchvision.ops import MultiScaleRoIAlign, RoIPool
 
+from naslab.dense_prediction.proposals import with_ordered_proposals
 from naslab.dense_prediction.tasks import KINDS
 from naslab.errors import SpecError, nearest
 from naslab.pretrained.backbones import Backbone
@@ -86,7 +87,7 @@ def make_detector(body: FeatureMaps, kind: str, num_classes: int, sizes: Sizes) 
         "box_predictor": FastRCNNPredictor(4 * sizes.channels, num_classes + 1),
     }
     if kind == "faster_rcnn":
-        return FasterRCNN(**given)  # type: ignore[no-any-return]
+        return with_ordered_proposals(FasterRCNN(**given))
     pool = MultiScaleRoIAlign(names, output_size=POOLED_MASK, sampling_ratio=2)
     width = sizes.channels
     if kind == "mask_rcnn":
@@ -95,13 +96,13 @@ def make_detector(body: FeatureMaps, kind: str, num_classes: int, sizes: Sizes) 
             "mask_head": MaskRCNNHeads(width, (width,) * 4, 1),
             "mask_predictor": MaskRCNNPredictor(width, width, num_classes + 1),
         }
-        return MaskRCNN(**given)  # type: ignore[no-any-return]
+        return with_ordered_proposals(MaskRCNN(**given))
     given |= {
         "keypoint_roi_pool": pool,
         "keypoint_head": KeypointRCNNHeads(width, (2 * width,) * 8),
         "keypoint_predictor": KeypointRCNNPredictor(2 * width, sizes.num_keypoints),
     }
-    return KeypointRCNN(**given)  # type: ignore[no-any-return]
+    return with_ordered_proposals(KeypointRCNN(**given))
 
 
 def anchors_of(strides: Sequence[int]) -> AnchorGenerator:

@@ -15,7 +15,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
-from torchvision.models.detection.rpn import RegionProposalNetwork
 
 from naslab.atomic_write import draft_folder, put_in_place, require_writable
 from naslab.dense_prediction.average_precision import box_overlaps
@@ -71,22 +70,6 @@ class WholeDetector(nn.Module):
         return tuple(named[name] for name in OBJECT_OUTPUTS if name in named)
 
 
-class OrderedProposals(RegionProposalNetwork):  # type: ignore[misc]  # torchvision has no types
-    """Proposals of which equally probable ones come in the order of their places, as ONNX Runtime gives them.
-
-    torch's `topk` gives them in any order, and which of those that overlap are left follows from it. Where units of the
-    head are dead, many are equal.
-    """
-
-    def _get_top_n_idx(self, objectness: Tensor, num_anchors_per_level: list[int]) -> Tensor:
-        places, before = [], 0
-        for level in objectness.split(num_anchors_per_level, dim=1):  # type: ignore[no-untyped-call]
-            order = level.sort(dim=1, descending=True, stable=True).indices
-            places.append(order[:, : self.pre_nms_top_n()] + before)
-            before += level.shape[1]
-        return torch.cat(places, dim=1)
-
-
 class WholeSegmenter(nn.Module):
     """A segmenter that takes images as they are, of any size, and resizes them to `side` (height, width).
 
@@ -121,9 +104,8 @@ def write_dense_onnx(
     It takes images of any size as they are, normalisation inside unless `is_bare`: a detector one, of shape (1,
     channels, height, width), a segmenter any number. `options` are the opset and the type of images; the file holds the
     facts and more `metadata`. Before it is put in place, ONNX Runtime has found what torch finds in images of two
-    sizes, proposals of equal objectness taken in the order of their places. Raises `NaslabError` where packages are
-    missing, the opset is one that the exporter does not write, or answers differ, and `WriteError` where `path` cannot
-    be written; nothing is written then.
+    sizes. Raises `NaslabError` where packages are missing, the opset is one that the exporter does not write, or
+    answers differ, and `WriteError` where `path` cannot be written; nothing is written then.
     """
     require_writable(path)
     require_onnx(module)
@@ -180,8 +162,6 @@ def _write_detector(
     with torch.no_grad():
         num_outputs = len(whole(images[0]))
     _export(whole, images[0], file, _names(whole, num_outputs), options)
-    proposals: Any = whole.detector.rpn
-    proposals.__class__ = OrderedProposals
     finish_onnx(file, told, options)
     _check_objects(whole, images, file, ALL)
     model = onnx.load(str(file))

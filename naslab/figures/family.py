@@ -8,7 +8,7 @@ from html import escape
 import plotly.graph_objects as go
 
 from naslab.analysis.family import FamilyTable, MeasuredMember
-from naslab.figures.front import error_bars, hover_of
+from naslab.figures.front import error_bars, hovers_of
 from naslab.figures.style import VERMILION, figure, metric_axis
 from naslab.metrics import MACS
 
@@ -31,7 +31,7 @@ def family_figure(table: FamilyTable, x: str = MACS.name) -> go.Figure:
         textfont={"size": 13},
         cliponaxis=False,
         error_y=error_bars(members, table.metric),
-        hovertext=[hover_of(each) for each in members],
+        hovertext=hovers_of(members),
         hoverinfo="text",
     )
     made = figure([trace], "The rescaled family", xaxis=metric_axis(x, trace.x), yaxis=metric_axis(table.metric))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from html import escape
 
 import plotly.graph_objects as go
@@ -63,14 +63,14 @@ def plain_front_figure(
     traces.append(_front_trace(table.front, along, up, goals.get(along) if is_plane else None))
     has_choices = choices is not None and (choices.along, choices.up) == (along, up)
     if choices is not None and has_choices and choices.alike:
-        traces.append(ring_trace([each for each in thinned(table.dominated) if each.trial in alike], choices, hover_of))
+        traces.append(ring_trace([each for each in thinned(table.dominated) if each.trial in alike], choices, hovers_of))
     if family is not None and family.members:
         traces.append(_family_trace(_drawable(family.members, along, up), along, up))
     if baselines is not None and baselines.members:
         shown = _values([*table.points, *baselines.members], along)
         traces.append(_baseline_trace(_drawable(baselines.members, along, up), along, up, _left_part(shown)))
     if choices is not None and has_choices and choices.takes:
-        traces.append(take_trace(table.front, choices, hover_of))
+        traces.append(take_trace(table.front, choices, hovers_of))
     names = " and ".join(each.metric for each in table.objectives)
     title = f"Pareto front of {names}" if is_plane else f"Pareto front of {names}, seen in {along} and {up}"
     axes = {
@@ -94,18 +94,28 @@ def thinned(points: Sequence[FrontPoint]) -> Sequence[FrontPoint]:
     return points if len(points) <= MOST_DOTS else points[:: -(-len(points) // MOST_DOTS)]
 
 
-def hover_of(point: Shown) -> str:
-    """What shows over a network: its metrics and its stages."""
-    return hover(point.label, hover_lines(point), point.stages)
+def hovers_of(points: Sequence[Shown]) -> list[str]:
+    """What shows over each network of `points`: its metrics and its stages."""
+    rows = {names: _rows_of(names) for names in {tuple(point.metrics) for point in points}}
+    return [hover(each.label, _lines(each, rows[tuple(each.metrics)]), each.stages) for each in points]
 
 
 def hover_lines(point: Shown) -> list[str]:
     """The metrics of a network in words, a line each."""
-    scores, measured = score_rows(point.metrics), measured_rows(point.metrics)
-    rows = dict.fromkeys((*scores, *SHOWN_METRICS, *measured))
-    if (scores or measured) and ACCURACY.name not in point.metrics:
-        rows.pop(ACCURACY)
+    return _lines(point, _rows_of(point.metrics))
+
+
+def _lines(point: Shown, rows: Iterable[Metric]) -> list[str]:
     return [row.sentence(point.value(row.name), point.metrics.get(row.standard_error)) for row in rows]
+
+
+def _rows_of(metrics: Collection[str]) -> Iterable[Metric]:
+    """The metrics that a network with these `metrics` tells; the accuracy is one only of what was trained."""
+    scores, measured = score_rows(metrics), measured_rows(metrics)
+    rows = dict.fromkeys((*scores, *SHOWN_METRICS, *measured))
+    if (scores or measured) and ACCURACY.name not in metrics:
+        rows.pop(ACCURACY)
+    return rows
 
 
 def error_bars(points: Sequence[Shown], metric: str) -> dict[str, object] | None:
@@ -134,7 +144,7 @@ def _dots(points: Sequence[FrontPoint], x: str, y: str) -> Trace:
         "name": "dominated candidates",
         "mode": "markers",
         "marker": {"color": MUTED, "size": 7, "opacity": 0.65},
-        "hovertext": [hover_of(point) for point in points],
+        "hovertext": hovers_of(points),
         "hoverinfo": "text",
         "customdata": [point.trial for point in points],
     }
@@ -154,7 +164,7 @@ def _front_trace(points: Sequence[FrontPoint], x: str, y: str, along: Objective 
         "marker": {"color": BLUE, "size": 10, "line": {"color": "white", "width": 1}},
         "error_y": error_bars(ordered, y),
         "error_x": error_bars(ordered, x),
-        "hovertext": [hover_of(point) for point in ordered],
+        "hovertext": hovers_of(ordered),
         "hoverinfo": "text",
         "customdata": [point.trial for point in ordered],
     }
@@ -170,7 +180,7 @@ def _family_trace(members: Sequence[MeasuredMember], x: str, y: str) -> Trace:
         "line": {"color": VERMILION, "width": 2, "dash": "dot"},
         "marker": {"color": VERMILION, "size": 11, "symbol": "diamond", "line": {"color": "white", "width": 1}},
         "error_y": error_bars(members, y),
-        "hovertext": [hover_of(member) for member in members],
+        "hovertext": hovers_of(members),
         "hoverinfo": "text",
     }
 
@@ -187,7 +197,7 @@ def _baseline_trace(members: Sequence[MeasuredMember], x: str, y: str, left: flo
         "textposition": ["bottom left" if each.value(x) > left else "bottom right" for each in members],
         "textfont": {"size": 12},
         "error_y": error_bars(members, y),
-        "hovertext": [hover_of(member) for member in members],
+        "hovertext": hovers_of(members),
         "hoverinfo": "text",
     }
 

@@ -13,7 +13,7 @@ from naslab.figures.style import BLUE, MUTED, ORANGE, Axes, Trace, note_at
 from naslab.metrics import shown_as
 from naslab.study.problem import Limit
 
-Hover = Callable[[FrontPoint], str]
+Hovers = Callable[[Sequence[FrontPoint]], list[str]]
 
 ROOM_ALONG, ROOM_UP = 0.05, 0.05
 """Numbers nearer to each other than these parts of the axes are not both written."""
@@ -21,36 +21,29 @@ RIGHT_PART = 0.6
 """Beyond this part of an axis words stand to the left of a point."""
 
 
-def ring_trace(points: Sequence[FrontPoint], choices: ChoiceTable, hover_of: Hover) -> Trace:
-    """Rings around those of `points` that `choices` do not tell apart from the best; `hover_of` gives their words."""
+def ring_trace(points: Sequence[FrontPoint], choices: ChoiceTable, hovers_of: Hovers) -> Trace:
+    """Rings around those of `points` that `choices` do not tell apart from the best; `hovers_of` gives their words."""
     alike = [point for point in points if point.trial in choices.alike]
-    return {
-        "type": "scatter",
-        "x": [point.value(choices.along) for point in alike],
-        "y": [point.value(choices.up) for point in alike],
-        "name": "not told apart from the best",
-        "mode": "markers",
-        "marker": {"color": BLUE, "size": 10, "symbol": "circle-open", "line": {"width": 1.5}},
-        "hovertext": [hover_of(point) for point in alike],
-        "hoverinfo": "text",
-        "customdata": [point.trial for point in alike],
-    }
+    ring = {"color": BLUE, "size": 10, "symbol": "circle-open", "line": {"width": 1.5}}
+    return _rings(alike, choices, hovers_of) | {"name": "not told apart from the best", "marker": ring}
 
 
-def take_trace(points: Sequence[FrontPoint], choices: ChoiceTable, hover_of: Hover) -> Trace:
-    """Wide rings around those of the front's `points` that `choices` take; `hover_of` gives the words of a point."""
-    taken = _taken(points, choices)
+def take_trace(points: Sequence[FrontPoint], choices: ChoiceTable, hovers_of: Hovers) -> Trace:
+    """Wide rings around those of the front's `points` that `choices` take; `hovers_of` gives their words."""
+    ring = {"color": ORANGE, "size": 20, "symbol": "circle-open", "line": {"width": 3}}
+    rings = _rings(_taken(points, choices), choices, hovers_of)
+    return rings | {"name": "take this one", "marker": ring, "cliponaxis": False}
+
+
+def _rings(points: Sequence[FrontPoint], choices: ChoiceTable, hovers_of: Hovers) -> Trace:
     return {
         "type": "scatter",
-        "x": [point.value(choices.along) for point in taken],
-        "y": [point.value(choices.up) for point in taken],
-        "name": "take this one",
+        "x": [point.value(choices.along) for point in points],
+        "y": [point.value(choices.up) for point in points],
         "mode": "markers",
-        "marker": {"color": ORANGE, "size": 20, "symbol": "circle-open", "line": {"width": 3}},
-        "cliponaxis": False,
-        "hovertext": [hover_of(point) for point in taken],
+        "hovertext": hovers_of(points),
         "hoverinfo": "text",
-        "customdata": [point.trial for point in taken],
+        "customdata": [point.trial for point in points],
     }
 
 

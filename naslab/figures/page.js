@@ -93,8 +93,8 @@
   const figuresOf = (part) => [...part.querySelectorAll("script[data-figure]")];
   const drawAll = (part) => Promise.all(figuresOf(part).map(draw));
 
-  function drawNear(part) {
-    const places = figuresOf(part).map((script) => document.getElementById(script.dataset.figure));
+  function drawNear(...parts) {
+    const places = parts.flatMap(figuresOf).map((script) => document.getElementById(script.dataset.figure));
     for (const place of places) takeAway(place, place.id);
     const near = places.filter(isNear);
     for (const place of places) if (!near.includes(place)) coming.observe(place);

@@ -98,8 +98,8 @@ def figure_json(figure: go.Figure) -> str:
 
 
 def _plain_json(figure: PlainFigure) -> str:
-    """A figure of plain values as JSON, in which what is no number (NaN) is `null`."""
-    return msgspec.json.encode(figure).decode()
+    """A figure of plain values, or of NumPy's, as JSON, in which what is no number (NaN) is `null`."""
+    return msgspec.json.encode(figure, enc_hook=lambda value: value.tolist()).decode()
 
 
 def _json(drawn: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from naslab.atomic_write import atomic_write
 from naslab.bench.standing import Curve
 from naslab.bench.study_groups import GroupStanding, StudyComparison
 from naslab.figures.compare import DASHES, curve_lines
-from naslab.figures.front import hover_of
+from naslab.figures.front import hovers_of
 from naslab.figures.markup import element
 from naslab.figures.page import figure_block, page
 from naslab.figures.progress import time_unit
@@ -97,7 +97,7 @@ def _front_lines(group: GroupStanding, index: int, along: str, up: str) -> list[
                 mode="lines+markers",
                 line={"shape": "hv", "color": color, "dash": dash, "width": 1.5},
                 marker={"color": color, "symbol": symbol, "size": 11 - 3 * min(index, 2)},
-                hovertext=[f"<b>{escape(study)}</b><br>{hover_of(point)}" for point in points],
+                hovertext=[f"<b>{escape(study)}</b><br>{words}" for words in hovers_of(points)],
                 hoverinfo="text",
             )
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import threading
 import time
@@ -171,6 +172,8 @@ class StudyWatch:
                 self._asked = -math.inf  # the next to ask reads on
             elif had_more:
                 self.version = next(_VERSIONS)  # the page says that it is still read
+            if self.has_more or had_more:
+                gc.freeze()  # what was read stays: each look for garbage would go through all of it, for seconds
             if news.cursor == self._cursor:
                 self._require_all_measured()
             else:

@@ -28,9 +28,8 @@ def find_recipe(name_or_path: str | Path, dataset: str) -> Recipe:
     if not isinstance(name_or_path, Path) and path.suffix not in SUFFIXES and len(path.parts) < 2:
         return named_recipe(name_or_path, dataset)
     own = fields_in(path)
-    base = own.pop(BASE, None)
     try:
-        named = {} if base is None else encode(named_recipe(str(base), dataset))
+        named = encode(named_recipe(str(own.pop(BASE)), dataset)) if BASE in own else {}
         return decode(named | own, Recipe)
     except SpecError as error:
         raise in_file(error, path) from None

@@ -82,21 +82,45 @@
     listen("/api/events", show, (words) => { lost.textContent = words; });
   }
 
-  // A part of a page is put in the place of its older form; pictures that stay are drawn anew where they stand.
+  // A part of a page is put in the place of its older form. Pictures that stay are never taken out of the page, which
+  // would lay all their points out anew.
+
+  function renew(old, fresh) {
+    const staying = new Map();
+    for (const child of fresh.children) {
+      const plots = child.matches(".plot") ? [child] : [...child.querySelectorAll(".plot")];
+      let own = plots.map((plot) => document.getElementById(plot.id)).find((plot) => plot && old.contains(plot));
+      if (!own) continue;
+      while (own.parentElement !== old) own = own.parentElement;
+      staying.set(child, own);
+    }
+    const kept = new Set(staying.values());
+    for (const node of [...old.childNodes]) if (!kept.has(node)) node.remove();
+    let next = old.firstChild;
+    for (const node of [...fresh.childNodes]) {
+      const own = staying.get(node);
+      if (!own) { old.insertBefore(node, next); continue; }
+      if (!own.matches(".plot")) renew(own, node);
+      next = own.nextSibling;
+    }
+  }
 
   const last = new Map();
 
-  async function put(place, name, html) {
-    if (last.get(name) === html) return;
+  function put(place, name, html) {
+    if (last.get(name) === html) return false;
     last.set(name, html);
     const holder = make("template");
     holder.innerHTML = html;
-    for (const plot of holder.content.querySelectorAll(".plot")) {
-      const old = document.getElementById(plot.id);
-      if (old && place.contains(old)) plot.replaceWith(old);
-    }
-    place.replaceChildren(holder.content);
-    await window.naslabPage.drawNear(place);
+    renew(place, holder.content);
+    return true;
+  }
+
+  // All parts come first, then their pictures: so the page is laid out once.
+
+  async function putAll(places) {
+    const changed = places.filter(([place, name, html]) => put(place, name, html)).map(([place]) => place);
+    await window.naslabPage.drawNear(...changed);
   }
 
   document.addEventListener("drawn", (event) => {
@@ -159,12 +183,8 @@
     let isFilling = false;
     let laterTimer = 0;
 
-    async function fill(sections) {
-      for (const [name, html] of Object.entries(sections)) {
-        if (!parts.has(name)) continue;
-        await put(parts.get(name), name, html);
-      }
-    }
+    const fill = (sections) => putAll(Object.entries(sections).filter(([name]) => parts.has(name))
+      .map(([name, html]) => [parts.get(name), name, html]));
 
     // The sections that take longer are asked for beside the others, which do not wait for them.
 
@@ -281,7 +301,7 @@
         shown = wanted;
         try {
           const found = await get(`/api/compare?studies=${encodeURIComponent(place.dataset.studies)}`);
-          await put(part, "compare", found.html);
+          await putAll([[part, "compare", found.html]]);
         } catch (error) {
           part.textContent = error.message;
           last.delete("compare");

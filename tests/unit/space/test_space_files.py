@@ -26,7 +26,7 @@ SIZES = {
     "digits_demo": 2 * (DIGIT_BLOCKS * 8) ** 2 * (1 + DIGIT_BLOCKS * 8),
     "efficientnet_b0_like": (2 * 2 * 3 * 2) * (8 * 3 * 3) ** 5 * (8 * 3 * 2),
     "fbnet": 9**22,
-    "fashion_mixed": 3 * (15 * 4 * 3) ** 3,
+    "fashion_mixed": 3 * (15 * 4 * 2) ** 3,
     "mbconv_cifar": 3 * (LAYER + LAYER**2 + LAYER**3 + LAYER**4) ** 3 * 3**3 * 3,
     "mcunet": (9**2 + 9**3 + 9**4) ** 5 * 9,
     "mixed_cifar": 3 * (MIXED_BLOCKS * 5 * 4) ** 4 * 2,
