@@ -5,10 +5,11 @@
 
 `train` trains every network from one seed, then every one from a second, then the first 300 from a third: a row of
 OUT/trainings.csv each, with the losses and the validation accuracy of every epoch and the test accuracy at the end,
-which chose nothing. `time` measures latencies in ONNX Runtime on a core without other work: a row of OUT/networks.csv
-each. A row is on the disk as soon as it is there, and what is there is not done again, so the same calls go on where
-they stopped, on this machine or the next. Networks come in the order drawn, so a part of the table is a fair sample
-too. Data, recipe and space are fixed here, for all rows must be of one kind.
+which chose nothing. Beside other work seconds of the clock are longer; those of the processor, which hold the test too,
+are not. `time` measures latencies in ONNX Runtime on a core without other work: a row of OUT/networks.csv each. A row
+is on the disk as soon as it is there, and what is there is not done again, so the same calls go on where they stopped,
+on this machine or the next. Networks come in the order drawn, so a part of the table is a fair sample too. Data, recipe
+and space are fixed here, for all rows must be of one kind.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ TIMED_TOGETHER = 60
 """Networks whose passes are measured in turns, so that a slow minute meets all of them."""
 CURVES = ("train_loss", "validation_loss", "validation_accuracy")
 TRAININGS = (
-    *("network", "seed", "wall_seconds", "test_accuracy", "test_loss"),
+    *("network", "seed", "wall_seconds", "cpu_seconds", "test_accuracy", "test_loss"),
     *(f"{curve}_{epoch}" for curve in CURVES for epoch in range(1, EPOCHS + 1)),
 )
 NETWORKS = ("network", "genome", "params", "macs", "activations", "latency_ms", "pace_ms")
@@ -85,9 +86,11 @@ def drawn(count: int) -> list[tuple[Genome, ArchSpec]]:
 
 def trained(number: int, arch: ArchSpec, seed: int) -> list[Any]:
     """The row of one training."""
+    begun = time.process_time()
     found = fit_and_test(arch, DATA, named_recipe("short", DATA.name), EPOCHS, seed=seed)
+    seconds = [f"{found.wall_seconds:.2f}", f"{time.process_time() - begun:.2f}"]
     curves = [f"{getattr(epoch, curve):.5g}" for curve in CURVES for epoch in found.curve]
-    return [number, seed, f"{found.wall_seconds:.2f}", f"{found.test_accuracy:.2f}", f"{found.test_loss:.5g}", *curves]
+    return [number, seed, *seconds, f"{found.test_accuracy:.2f}", f"{found.test_loss:.5g}", *curves]
 
 
 def trainings(archs: Sequence[ArchSpec], done: set[tuple[int, ...]]) -> Iterator[tuple[int, ArchSpec, int]]:
