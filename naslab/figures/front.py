@@ -58,12 +58,11 @@ def plain_front_figure(
     up = y or table.objectives[0].metric
     along = x or _other_metric(table.objectives, up)
     is_plane = set(goals) == {along, up}
-    alike = choices.alike if choices is not None else frozenset()
     traces = [_dots(thinned(table.dominated), along, up)]
     traces.append(_front_trace(table.front, along, up, goals.get(along) if is_plane else None))
     has_choices = choices is not None and (choices.along, choices.up) == (along, up)
     if choices is not None and has_choices and choices.alike:
-        traces.append(ring_trace([each for each in thinned(table.dominated) if each.trial in alike], choices, hovers_of))
+        traces.append(ring_trace(thinned(table.dominated), choices, hovers_of))
     if family is not None and family.members:
         traces.append(_family_trace(_drawable(family.members, along, up), along, up))
     if baselines is not None and baselines.members:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 import chaos
+import pytest
 
 
 def run(**given: Any) -> dict[str, Any]:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import ast
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 from mutants import mutants_of, sampled
 from mutation_targets import BY_HAND, EQUIVALENT, FURTHER, TARGETS, Planted, Target
 

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
+import check_cifar as script
 import msgspec
 import pytest
 
 from naslab.arch import cost
 from naslab.zoo import model
-
-sys.path.insert(0, str(Path(__file__).parents[3] / "scripts"))
-import check_cifar as script
 
 RESNET = script.SHORT[0]
 IDS = {script.RESNET: "r", script.FOUND: "f"}

@@ -10,10 +10,8 @@ import sys
 import zipfile
 from pathlib import Path
 
-import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[3] / "scripts"))
 import gpu_parts as script
+import pytest
 
 ROOT = Path(__file__).parents[3]
 PARTS = {

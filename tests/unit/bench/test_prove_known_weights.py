@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import dense_page
+import prove_dense
+import prove_slicing
+import prove_transfer
 import pytest
+from proof_table import Table, mean_and_error
 
 import naslab
 from naslab.analysis.transfer import TransferCell, TransferTable
 from naslab.arch import cost, load_arch
 from naslab.errors import DataError
 from naslab.space import load_space
-
-sys.path.insert(0, str(Path(__file__).parents[3] / "scripts"))
-import dense_page
-import prove_dense
-import prove_slicing
-import prove_transfer
-from proof_table import Table, mean_and_error
 
 SPACE = Path(__file__).parents[3] / "results" / "detection" / "space.yaml"
 

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import prove_targets as script
 import pytest
 
 from naslab.arch import ArchSpec, cost
 from naslab.errors import NaslabError
 from naslab.targets.pace import BestPace
 from naslab.targets.target import Deployed, Target
-
-sys.path.insert(0, str(Path(__file__).parents[3] / "scripts"))
-import prove_targets as script
 
 
 @pytest.fixture

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
+
+from score_macro import Scored, drawn_by, key_of, known_scores, members_of, rows_of
 
 from naslab.estimators.ensemble import RankEnsemble, normal_score
 from naslab.estimators.proxies.proxy import Probe
 from naslab.space import load_space
 from naslab.study.data_choice import DataChoice
-
-sys.path.insert(0, str(Path(__file__).parents[3] / "scripts"))
-from score_macro import Scored, drawn_by, key_of, known_scores, members_of, rows_of
 
 
 def test_a_line_that_was_cut_short_is_scored_again(tmp_path: Path) -> None:
