@@ -51,6 +51,16 @@ class KnownTable(msgspec.Struct, frozen=True, kw_only=True):
         """Read the table. Raises `DataError` where it is missing or lacks a column."""
         self._table(bench)
 
+    def known_part(self, space: SearchSpace) -> list[Genome]:
+        """The genomes of `space` that the table knows, in its order; none where it knows as many as the space has.
+
+        Raises `DataError` where it cannot be read.
+        """
+        keys = self._table(Workbench(device="cpu", cache={}))
+        if len(keys) >= space.size():
+            return []
+        return [genome for genome in (genome_of_key(space, key) for key in keys) if genome is not None]
+
     def require_known(self, candidate: Candidate) -> None:
         """Raise `DataError` where the table cannot be read, or lacks a candidate: it is of another space.
 

@@ -7,7 +7,8 @@ what it needs when it is called, and a row of `ROWS`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from naslab.estimators.ensemble import EnsembleMember
     from naslab.estimators.predictor import AccuracyPredictor, KnownResult
     from naslab.estimators.short_training import ShortTraining
+    from naslab.space import Genome
 
 
 class Setting(NamedTuple):
@@ -73,6 +75,7 @@ class MadeEstimator(NamedTuple):
     file: str = ""
     taught: bytes = b""
     require: Callable[[Candidate], None] = lambda _: None
+    known_part: Callable[[], Sequence[Genome]] = tuple
 
     @property
     def sha256(self) -> str:
@@ -239,7 +242,8 @@ def _table(setting: Setting, options: TableOptions) -> MadeEstimator:
                 f"give a CSV of results: table:path=FILE.csv as an estimator, FILE.csv as a reference"
             )
         made = nas_bench_macro(setting.data_dir)
-    return MadeEstimator(made, file=made.path, require=made.require_known)
+    part = partial(made.known_part, setting.problem.space)
+    return MadeEstimator(made, file=made.path, require=made.require_known, known_part=part)
 
 
 def _dense(task: DenseTask) -> Callable[[Setting, Any], MadeEstimator]:

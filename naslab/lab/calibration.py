@@ -127,10 +127,11 @@ def calibrate(
 
     `space` is a space, the name of a shipped one or a YAML file. `estimators` are names as in
     `short:epochs=1,images=2000`. `reference` is `table` (known results of the space), a CSV of such, or `full`: the
-    recipe `full` for `epochs` epochs. `sample` distinct networks are drawn by `seed`, the first of a larger sample
-    being those of a smaller one; what learns from known results learns from others, whose reference is estimated too.
-    `dataset` is trained on, at most `max_images` images of it, with `recipe` for estimates of short training. `workers`
-    is how many train side by side, or a `Workers`; `ledger` the file or database URL that keeps the study, and `study`
+    recipe `full` for `epochs` epochs. `sample` distinct networks are drawn by `seed`, from a table that knows a part of
+    the space among those, the first of a larger sample being those of a smaller one; what learns from known results
+    learns from others, whose reference is estimated too. `dataset` is trained on, at most `max_images` images of it,
+    with `recipe` for estimates of short training. `workers` is how many train side by side, or a `Workers`; `ledger`
+    the file or database URL that keeps the study, and `study`
     its name there. `on_event` is called with what happens. Raises `NaslabError` before anything runs for whatever does
     not fit.
 
@@ -189,11 +190,12 @@ def plan_calibration(
         raise SpecError(
             "sample", f"must be at most the {counted(problem.space.size(), 'genome')} of the space, got {sample}"
         )
-    judged = distinct_networks(problem.space, sample, [seed])
+    truth = reference_estimator(reference, problem, epochs, data_dir)
+    among = truth.known_part()
+    judged = distinct_networks(problem.space, sample, [seed], among=among)
     num_known = max(name.num_known for name in names)
     taken = frozenset(judged)
-    known = distinct_networks(problem.space, num_known, [seed, 1], taken) if num_known else {}
-    truth = reference_estimator(reference, problem, epochs, data_dir)
+    known = distinct_networks(problem.space, num_known, [seed, 1], taken, among) if num_known else {}
     typical = _candidate(problem.space, next(iter(judged.values())), truth.fidelity, seed)
     truth.require(typical)
     for name in names:
@@ -212,24 +214,33 @@ def plan_calibration(
 
 
 def distinct_networks(
-    space: SearchSpace, count: int, seed: Sequence[int], but: frozenset[str] = frozenset()
+    space: SearchSpace,
+    count: int,
+    seed: Sequence[int],
+    but: frozenset[str] = frozenset(),
+    among: Sequence[Genome] = (),
 ) -> dict[str, Genome]:
-    """`count` random networks of `space` by identity, in the order drawn, none of `but`.
+    """`count` random networks of `space` by identity, in the order drawn, none of `but`; where given, `among` these.
 
     The first of more networks are those of fewer, with the same `seed`. Raises `SpecError` where 50 draws for each do
-    not give so many.
+    not give so many, or there are not so many `among` those given.
     """
     source = np.random.default_rng(list(seed))
+    num_draws = len(among) or MAX_DRAWS * count
+    order = source.permutation(len(among)).tolist() if among else []
     found: dict[str, Genome] = {}
-    for _ in range(MAX_DRAWS * count):
-        genome = space.sample(source)
+    for draw in range(num_draws):
+        genome = among[order[draw]] if among else space.sample(source)
         identity = arch_id(space.decode(genome))
         if identity not in but:
             found.setdefault(identity, genome)
         if len(found) == count:
             return found
+    if among:
+        there = counted(len(found), "distinct network") + (f" beside {len(but)} others" if but else "")
+        raise SpecError("sample", f"the table knows {there} of this space, not {count}")
     raise SpecError(
-        "sample", f"the space gave {counted(len(found), 'distinct network')} in {MAX_DRAWS * count} draws, not {count}"
+        "sample", f"the space gave {counted(len(found), 'distinct network')} in {num_draws} draws, not {count}"
     )
 
 

@@ -79,6 +79,25 @@ def test_samples_are_distinct_and_begin_alike():
         distinct_networks(SPACE, SPACE.size() + 1, [0])
 
 
+def test_networks_are_drawn_from_a_table_of_a_part_of_the_space(table, tmp_path):
+    header, *rows = Path(table).read_text().splitlines()
+    part = tmp_path / "part.csv"
+    part.write_text("\n".join([header, *rows[3::3], "99999,50"]) + "\n")
+    plan = plan_calibration(SPACE, "layers,predictor:known=10", reference=str(part), sample=12)
+    assert {genome_key(each) for each in plan.judged + plan.known} <= {row.split(",")[0] for row in rows[3::3]}
+    assert len(set(plan.judged) | set(plan.known)) == 22
+    more = plan_calibration(SPACE, "layers,predictor:known=10", reference=str(part), sample=15)
+    assert more.judged[:12] == plan.judged
+    other = plan_calibration(SPACE, "layers,predictor:known=10", reference=str(part), sample=12, seed=1)
+    assert other.judged != plan.judged
+    found = calibrate(SPACE, "params", reference=str(part), sample=12, workers=ONE, ledger=tmp_path / "a.db")
+    assert found.lines[0].num_networks == 12
+    with pytest.raises(SpecError, match="the table knows 26 distinct networks of this space, not 27"):
+        plan_calibration(SPACE, "layers", reference=str(part), sample=27)
+    with pytest.raises(SpecError, match="the table knows 14 distinct networks beside 12 others of this space, not 15"):
+        plan_calibration(SPACE, "layers,predictor:known=15", reference=str(part), sample=12)
+
+
 @pytest.mark.parametrize(
     ("asked", "error", "words"),
     [
@@ -117,7 +136,7 @@ def test_results_of_a_table_that_has_changed_are_not_taken_for_its_own(table, tm
     [
         ("naswot:batch=1", "naswot:batch=1: batch_size: must be at least 2"),
         ("short:batch=1", "short:batch=1: batch_size: must be at least 2"),
-        ("predictor:known=5", "predictor:known=5: known: needs at least 10"),
+        ("predictor:known=10", "predictor:known=10: known: needs at least 10"),
         ("extrapolated:epochs=2", "extrapolated:epochs=2: extrapolated:epochs: must be at least"),
         ("ensemble:members=foo", "unknown proxy 'foo'"),
         ("ensemble:reference=1", "ensemble:reference=1: num_reference"),
