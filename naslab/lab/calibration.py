@@ -131,9 +131,8 @@ def calibrate(
     the space among those, the first of a larger sample being those of a smaller one; what learns from known results
     learns from others, whose reference is estimated too. `dataset` is trained on, at most `max_images` images of it,
     with `recipe` for estimates of short training. `workers` is how many train side by side, or a `Workers`; `ledger`
-    the file or database URL that keeps the study, and `study`
-    its name there. `on_event` is called with what happens. Raises `NaslabError` before anything runs for whatever does
-    not fit.
+    the file or database URL that keeps the study, and `study` its name there. `on_event` is called with what happens.
+    Raises `NaslabError` before anything runs for whatever does not fit.
 
     >>> import naslab
     >>> table = naslab.calibrate("digits_demo", ["params", "naswot"], reference="full", sample=20)  # doctest: +SKIP
