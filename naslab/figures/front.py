@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from naslab.analysis.choice import ChoiceTable
 from naslab.analysis.family import FamilyTable, MeasuredMember
 from naslab.analysis.front import FrontPoint, FrontTable
-from naslab.figures.front_marks import limit_lines, number_notes, ring_trace, take_notes, take_trace
+from naslab.figures.front_marks import bound_lines, number_notes, ring_trace, take_notes, take_trace
 from naslab.figures.style import BLUE, INK, MUTED, VERMILION, PlainFigure, Trace, hover, metric_axis, plain_figure
 from naslab.metrics import ACCURACY, MACS, SHOWN_METRICS, Metric, measured_rows, score_rows, shown_as
 from naslab.study.problem import Limit, Objective
@@ -29,12 +29,14 @@ def front_figure(
     family: FamilyTable | None = None,
     choices: ChoiceTable | None = None,
     limits: Sequence[Limit] = (),
+    preferences: Sequence[Limit] = (),
 ) -> go.Figure:
     """The figure of `plain_front_figure` for people: plotly shows and saves it.
 
-    The front of `table` in the metrics `x` and `y`, with `baselines`, `family`, `choices` and `limits` as told there.
+    The front of `table` in the metrics `x` and `y`, with `baselines`, `family`, `choices`, `limits` and `preferences`
+    as told there.
     """
-    return go.Figure(plain_front_figure(table, x, y, baselines, family, choices, limits))
+    return go.Figure(plain_front_figure(table, x, y, baselines, family, choices, limits, preferences))
 
 
 def plain_front_figure(
@@ -45,6 +47,7 @@ def plain_front_figure(
     family: FamilyTable | None = None,
     choices: ChoiceTable | None = None,
     limits: Sequence[Limit] = (),
+    preferences: Sequence[Limit] = (),
 ) -> PlainFigure:
     """The front of `table` in two metrics, `x` and `y` by name; units are on the axes.
 
@@ -52,7 +55,8 @@ def plain_front_figure(
     attains at every x; it is drawn where the front is of exactly these two objectives. `baselines` and `family` are
     drawn with markers of their own and take no part in the front. The networks of the front have their trials' numbers
     beside them. With `choices` (`naslab.analysis.choices_of`) dominated networks that cannot be told apart from the
-    best have a ring, and those to take a wide one with the reason; `limits` on the two metrics are lines.
+    best have a ring, and those to take a wide one with the reason; `limits` on the two metrics are dashed lines,
+    `preferences` for them dotted ones.
     """
     goals = {each.metric: each for each in table.objectives}
     up = y or table.objectives[0].metric
@@ -76,8 +80,8 @@ def plain_front_figure(
         name: metric_axis(metric, [value for trace in traces for value in trace[name[0]]])
         for name, metric in (("xaxis", along), ("yaxis", up))
     }
-    bounds = [each for each in limits if each.metric in (along, up)]
-    lines = limit_lines(bounds, along, axes)
+    limits, preferences = ([each for each in bounds if each.metric in (along, up)] for bounds in (limits, preferences))
+    lines = bound_lines(limits, preferences, along, axes)
     notes = list(lines["annotations"])
     if is_plane:
         notes += number_notes(table.front, along, up, choices if has_choices else None, axes)

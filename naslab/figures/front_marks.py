@@ -79,23 +79,24 @@ def number_notes(
     return [note_at(axes, point.value(x), point.value(y), _number(point), "top left", 11, MUTED) for point in chosen]
 
 
-def limit_lines(limits: Sequence[Limit], along: str, axes: Axes) -> dict[str, Any]:
-    """Plotly's shapes and annotations of `limits`, dashed lines with their bounds; those on `along` are upright.
+def bound_lines(limits: Sequence[Limit], preferences: Sequence[Limit], along: str, axes: Axes) -> dict[str, Any]:
+    """Plotly's shapes and annotations of bounds: `limits` as dashed lines, `preferences` as dotted ones.
 
-    `axes` tell which of the two is logarithmic.
+    Bounds of the metric `along` are upright; `axes` tell which of the two is logarithmic.
     """
     shapes, notes = [], []
-    for limit in limits:
+    styles = [*((each, "limit", "dash") for each in limits), *((each, "preferred", "dot") for each in preferences)]
+    for limit, word, dash in styles:
         bound, sign = (limit.most, "≤") if limit.most < math.inf else (limit.least, "≥")
         own, other = ("x", "y") if limit.metric == along else ("y", "x")
         is_log = axes[f"{own}axis"].get("type") == "log"
         if is_log and bound <= 0:
             continue
-        line = {"dash": "dash", "color": MUTED, "width": 1.5}
+        line = {"dash": dash, "color": MUTED, "width": 1.5}
         shapes.append({"type": "line", f"{own}0": bound, f"{own}1": bound, "line": line, "layer": "below"})
         shapes[-1] |= {f"{other}ref": f"{other} domain", f"{other}0": 0, f"{other}1": 1}
         place = {own: math.log10(bound) if is_log else bound, f"{other}ref": f"{other} domain", f"{other}": 0}
-        text = escape(f"limit: {limit.metric} {sign} {short_number(bound)}")
+        text = escape(f"{word}: {limit.metric} {sign} {short_number(bound)}")
         side = {"xanchor": "right", "yanchor": "bottom"} if own == "x" else {"xanchor": "left", "yanchor": "bottom"}
         notes.append({**place, **side, "text": text, "showarrow": False, "font": {"size": 12, "color": MUTED}})
         if own == "x":

@@ -97,7 +97,8 @@ def front_section(
     if told := preferred_words(found, view.problem.preferences):
         note += f" {told[0].upper()}{told[1:]}; the search trained others, too, and ranked them behind."
     along, up = (choices.along, choices.up) if choices else (None, None)
-    drawn = plain_front_figure(found, along, up, baselines, members, choices, view.problem.limits)
+    bounds = (view.problem.limits, view.problem.preferences)
+    drawn = plain_front_figure(found, along, up, baselines, members, choices, *bounds)
     parts = [figure_block(drawn, "front-figure", note, height=520, level="")]
     if choices is not None and choices.takes:
         parts.append(_takes_block(choices, found))

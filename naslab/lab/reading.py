@@ -102,7 +102,8 @@ def front_figure(
     drawn = [goal.metric for goal in found.objectives]
     marks = choices_of(found, view.problem.limits)
     beside = (family(view.baselines), rescaled_family(view))
-    return draw(found, drawn[-1], drawn[0], *beside, choices=marks, limits=view.problem.limits)
+    bounds = {"limits": view.problem.limits, "preferences": view.problem.preferences}
+    return draw(found, drawn[-1], drawn[0], *beside, choices=marks, **bounds)
 
 
 def second_objective(problem: Problem, first: str) -> str:

@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 import pytest
 import synthetic_study as synthetic
 
+import naslab
 from naslab.analysis.choice import choices_of
 from naslab.analysis.curves import learning_curves
 from naslab.analysis.family import FamilyTable, family
@@ -34,7 +35,7 @@ from naslab.figures import (
 from naslab.figures.front import plain_front_figure
 from naslab.figures.page import figure_block, figure_json
 from naslab.figures.progress import plain_progress_figure
-from naslab.figures.report import report_tables
+from naslab.figures.report import report_body, report_tables
 from naslab.figures.style import plain_figure
 from naslab.study.problem import Limit, Objective
 
@@ -81,6 +82,21 @@ def test_limits_are_lines_with_their_bounds() -> None:
     drawn = front_figure(table_of("accuracy", "macs"), limits=[Limit.parse("macs<=2e6")])
     assert [each.type for each in drawn.layout.shapes] == ["line"]
     assert "limit: macs \u2264 2M" in [each.text for each in drawn.layout.annotations]
+
+
+def test_preferences_are_lines_of_another_kind() -> None:
+    bounds = {"limits": [Limit.parse("macs<=2e6")], "preferences": [Limit("accuracy", least=90.0)]}
+    drawn = front_figure(table_of("accuracy", "macs"), **bounds)
+    assert [(each.line.dash, each.xref) for each in drawn.layout.shapes] == [("dash", None), ("dot", "x domain")]
+    assert [each.y0 for each in drawn.layout.shapes] == [0, 90]
+    assert "preferred: accuracy \u2265 90" in [each.text for each in drawn.layout.annotations]
+
+
+def test_preferences_of_a_study_are_drawn() -> None:
+    problem = msgspec.structs.replace(VIEW.problem, preferences=(Limit("accuracy", least=90.0),))
+    view = msgspec.structs.replace(VIEW, problem=problem)
+    assert "preferred: accuracy \u2265 90" in report_body(report_tables(view), "a.db")
+    assert any("preferred" in each.text for each in naslab.front_figure(view).layout.annotations)
 
 
 def test_a_figure_is_as_high_as_it_says(tmp_path: Path) -> None:
