@@ -45,7 +45,9 @@ from naslab.study.outcome import Outcome
 MOST_WHOLE = 1200
 """Up to as many networks a study is shown whole."""
 MOST_OF_LARGE = 400
-"""Half to all of as many networks of a larger one are shown beside its front, evenly chosen."""
+"""Half to all of as many networks of a larger one are told beside its front, evenly chosen."""
+MOST_DRAWN = 200
+"""Half to all of as many are drawn with its front, which is drawn again whenever it has changed."""
 MOST_AT_FIRST = 1000
 """Outcomes that are read before a study is shown for the first time."""
 MOST_AT_ONCE = 10_000
@@ -206,10 +208,10 @@ class StudyWatch:
         self._whole |= read_outcomes(self._ledger, self.study_id, missing)
         return [self._whole[trial] for trial in wanted if trial in self._whole]
 
-    def view(self) -> StudyView:
-        """The study as the report takes it; of a large one with the networks that are shown."""
+    def view(self, most: int = MOST_OF_LARGE) -> StudyView:
+        """The study as the report takes it; of a large one the front and at `most` so many networks beside it."""
         with self.lock:
-            shown = self._shown()
+            shown = self._shown(most)
             beside = self.whole(each.candidate.trial for each in self.others)
             return StudyView(
                 record=self.record,
@@ -249,7 +251,7 @@ class StudyWatch:
         With `is_core` it is only what changes with every outcome: front, progress, failures and the networks beside.
         """
         with self.lock:
-            view = self.view()
+            view = self.view(MOST_DRAWN if is_core else MOST_OF_LARGE)
             table = self.front_table(view)
             trials = {point.trial for point in table.front}
             score = score_goal(self.record).metric
@@ -384,11 +386,11 @@ class StudyWatch:
             self._course.add_all(self.outcomes)
         return self._course
 
-    def _shown(self) -> list[int]:
-        """The trials that are shown, in the order finished."""
+    def _shown(self, most: int) -> list[int]:
+        """The trials that are shown, in the order finished: all, or at `most` so many evenly chosen and the front."""
         if len(self.outcomes) <= MOST_WHOLE:
             return [each.candidate.trial for each in self.outcomes]
-        step, most = 1, min(MOST_WHOLE, MOST_OF_LARGE)
+        step, most = 1, min(MOST_WHOLE, most)
         while len(self.outcomes) > step * most:
             step *= 2  # so the networks that are shown stay the same while a study grows
         kept = {each.candidate.trial for each in (*self._front, *self.outcomes[::step])}
