@@ -149,7 +149,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Do a part of the table, and write beside it how it was made."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", choices=list(PARTS))
-    parser.add_argument("--out", type=Path, default=Path("results/tables/fashion_mixed"))
+    parser.add_argument("--out", type=Path, default=Path("results/fashion_mixed"))
     parser.add_argument("--networks", type=int, default=1000)
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=600.0)
