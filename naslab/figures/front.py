@@ -63,7 +63,9 @@ def plain_front_figure(
     traces.append(_front_trace(table.front, along, up, goals.get(along) if is_plane else None))
     has_choices = choices is not None and (choices.along, choices.up) == (along, up)
     if choices is not None and has_choices and choices.alike:
-        traces.append(ring_trace([each for each in thinned(table.dominated) if each.trial in alike], choices, hovers_of))
+        traces.append(
+            ring_trace([each for each in thinned(table.dominated) if each.trial in alike], choices, hovers_of)
+        )
     if family is not None and family.members:
         traces.append(_family_trace(_drawable(family.members, along, up), along, up))
     if baselines is not None and baselines.members:
