@@ -59,13 +59,13 @@ def commands_page() -> str:
     """Every command with its arguments and options, as `--help` shows them."""
     from typer.main import get_command
 
-    from naslab.cli.help_text import filled
+    from naslab.cli.help_text import filled, for_command_line
     from naslab.cli.main import app
 
     text = ["# Commands", "", "What `naslab COMMAND --help` says, from the same source."]
     commands: dict[str, Any] = get_command(app).commands  # type: ignore[attr-defined]
     for name, command in sorted(commands.items()):
-        text += ["", f"## naslab {name}", "", _help(filled(command.help or "")), ""]
+        text += ["", f"## naslab {name}", "", _help(filled(for_command_line(command.help or ""))), ""]
         panels: dict[str, list[tuple[str, str, str]]] = {}
         for each in command.params:
             help_text = filled(getattr(each, "help", "") or "")

@@ -16,9 +16,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from naslab.analysis.front import losses_of, widest
+from naslab.analysis.front import FrontTable, front, losses_of, widest
 from naslab.analysis.progress import ProgressTable
 from naslab.analysis.reference import ReferencePoint
+from naslab.errors import counted
 from naslab.pareto import hypervolume, is_non_dominated
 from naslab.space import Genome
 from naslab.strategies.acquisition import expected_hypervolume_improvement
@@ -78,7 +79,8 @@ class Convergence(NamedTuple):
     """`last_third` is the share of the hypervolume reached that the last third of the `num_trials` gained.
 
     `again` is what as many trials may gain, `record` the same after a quarter and half of them; `foreseen` are the
-    networks of the largest expected gain. Without a model `again` is `None`, and `unknown` says why.
+    networks of the largest expected gain. Without a model `again` is `None`, and `unknown` says why. Where others were
+    trained for longer than the most, `lower` is the front at the fidelity of the most, which all of this is of.
     """
 
     num_trials: int
@@ -86,12 +88,20 @@ class Convergence(NamedTuple):
     again: Expected | None
     record: tuple[Expected, ...] = ()
     foreseen: tuple[Foreseen, ...] = ()
-    unknown: str = "Too few networks, or not two objectives"
+    unknown: str = ""
+    lower: FrontTable | None = None
+
+    @property
+    def fidelity_words(self) -> str:
+        """How long the networks that are compared were trained; empty where none was trained for longer."""
+        return f"after {counted(self.lower.points[0].epochs, 'epoch')}" if self.lower else ""
 
     @property
     def words(self) -> str:
         """The answer in sentences."""
         told = f"The last third of the trials gained {100 * self.last_third:.2g} % of the hypervolume reached."
+        if self.lower:
+            told = f"Compared {self.fidelity_words}, the training that most networks had. {told}"
         if self.again is None:
             return f"{told} {self.unknown}: what more trials would gain is not known."
         more = f"{self.again.num_again} more"
@@ -127,21 +137,27 @@ def converged(outcomes: Sequence[Outcome], problem: Problem, reference: Referenc
     before = _volume(losses[: len(done) - len(done) // 3], reference)
     last = (volume - before) / volume if volume > 0 else 0.0
     made = [each for each in done if each.candidate.genome.genes]
-    if len(made) < LEAST_NETWORKS or len(problem.objectives) != 2:
-        return Convergence(len(done), last, None)
+    is_lower = any(each.is_complete and each.candidate.fidelity > done[0].candidate.fidelity for each in outcomes)
+    told = Convergence(len(done), last, None, lower=front(done, problem.objectives, reference) if is_lower else None)
+    if len(problem.objectives) != 2:
+        return told._replace(unknown=f"This is asked of two objectives, and here are {len(problem.objectives)}")
+    if len(made) < LEAST_NETWORKS:
+        return told._replace(unknown=f"{counted(len(made), 'network')} teach a model too little, {LEAST_NETWORKS} may")
     catalogue = Catalogue(ArchDomain(problem))
-    if not catalogue.standing.genomes or all(catalogue.is_known):
-        return Convergence(len(done), last, None)
+    if all(catalogue.is_known):
+        return told._replace(unknown="All objectives are known before training, and no model is asked")
+    if not catalogue.standing.genomes:
+        return told._replace(unknown="No other network within the limits was found in the space")
     record = []
-    for told in (len(made) // 4, len(made) // 2):
-        if told >= LEAST_NETWORKS // 2:
-            found, _ = _expected(made[:told], catalogue, problem, reference)
-            later = made[: told + found.num_again]
+    for num_told in (len(made) // 4, len(made) // 2):
+        if num_told >= LEAST_NETWORKS // 2:
+            found, _ = _expected(made[:num_told], catalogue, problem, reference)
+            later = made[: num_told + found.num_again]
             came = _volume(losses_of(later, problem.objectives), reference)
-            came -= _volume(losses_of(made[:told], problem.objectives), reference)
+            came -= _volume(losses_of(made[:num_told], problem.objectives), reference)
             record.append(found._replace(came=came / reference.box_volume))
     again, foreseen = _expected(made, catalogue, problem, reference)
-    return Convergence(len(done), last, again, tuple(record), foreseen)
+    return told._replace(again=again, record=tuple(record), foreseen=foreseen)
 
 
 def converged_in_part(course: ProgressTable, num_trials: int) -> Convergence:

@@ -173,7 +173,9 @@ def _run_facts(topic: str, run: RunRecord) -> list[Fact]:
 
 
 def _plain(topic: str, values: Mapping[str, Any]) -> list[Fact]:
-    return [Fact(topic, name.replace("_", " "), _words(value)) for name, value in values.items()]
+    return [
+        Fact(topic, name.replace("_gib", " (GiB)").replace("_", " "), _words(value)) for name, value in values.items()
+    ]
 
 
 def _words(value: Any) -> str:
@@ -185,7 +187,7 @@ def _words(value: Any) -> str:
         return f"{value:g}"
     if isinstance(value, list | tuple):
         return ", ".join(_words(each) for each in value) or "none"
-    return str(value)
+    return str(value) or "none"
 
 
 def _direction(metric: str, maximise: bool) -> str:

@@ -138,6 +138,8 @@ def scaling_laws(view: StudyView, metrics: Sequence[str] = (), of: str = "auto",
         raise StudyError(f"a law of images is over one network, one of {costs} over many: ask apart")
     taken, points = (IMAGES.name, points_over_images(view)) if IMAGES.name in wanted else points_over_costs(view, of)
     usable = tuple(each for each in points if each.error > 0)
+    if not metrics:  # whatever has enough networks, and where none has, the first tells what is missing
+        wanted = tuple(each for each in wanted if _num_costs(usable, each) >= NEEDED) or wanted[:1]
     for metric in wanted:
         _require_enough(view, taken, usable, metric)
     return LawTable(
@@ -163,7 +165,7 @@ def family_law(view: StudyView) -> LawTable | None:
 
 
 def _require_enough(view: StudyView, taken: str, points: Sequence[LawPoint], metric: str) -> None:
-    found = len({each.costs[metric] for each in points})
+    found = _num_costs(points, metric)
     if found < NEEDED and metric == "images":
         raise StudyError(
             f"a law of images needs at least {NEEDED} numbers of them, study '{view.record.name}' has {found}: "
@@ -174,6 +176,10 @@ def _require_enough(view: StudyView, taken: str, points: Sequence[LawPoint], met
             f"a scaling law needs at least {NEEDED} trained networks at different {metric}, study '{view.record.name}' "
             f"has {found} (networks taken: {taken}): train {NEEDED - found} more, as with naslab rescale --train"
         )
+
+
+def _num_costs(points: Sequence[LawPoint], metric: str) -> int:
+    return len({each.costs[metric] for each in points})
 
 
 def _law(view: StudyView, points: Sequence[LawPoint], metric: str, num_resamples: int) -> Law:
@@ -212,8 +218,11 @@ def next_costs(view: StudyView, points: Sequence[LawPoint], metric: str) -> list
 
 
 def rule_of_family(view: StudyView) -> tuple[ArchSpec, Scaling] | None:
-    """The network and the rule that made all of a study's family; `None` where there is not one of each."""
-    origins = [each.candidate.origin for each in view.family]
+    """The network and the rule that made all of a study's family; `None` where there is not one of each.
+
+    The network itself, which is trained again where the family is trained from several seeds, was made by no rule.
+    """
+    origins = [each.candidate.origin for each in view.family if each.candidate.origin.get("phi") != 0.0]
     rules = {msgspec.json.encode(origin["scaling"]) for origin in origins if "scaling" in origin}
     trials = {origin.get("base_trial", 0) for origin in origins}
     bases = {each.candidate.arch for each in view.outcomes if each.candidate.trial in trials}

@@ -63,15 +63,17 @@ class StudyView(msgspec.Struct, frozen=True, kw_only=True):
         except StudyError as error:
             return f"{head}<p>{escape(str(error))}</p>"
         names = [each.metric for each in table.objectives]
-        heads = "".join(f"<th>{escape(name)}</th>" for name in ("network", *names, "architecture"))
+        columns = ("network", *(shown_as(name).column for name in names), "architecture")
+        heads = "".join(f"<th>{escape(name)}</th>" for name in columns)
+        left = ' style="text-align: left"'  # notebooks set all cells to the right, words too
         rows = "".join(
             "<tr>"
             + "".join(
-                f"<td>{escape(text)}</td>"
-                for text in (
-                    point.label,
-                    *(shown_as(name).number(point.value(name)) for name in names),
-                    "; ".join(point.stages),
+                f"<td{style}>{escape(text)}</td>"
+                for style, text in (
+                    (left, point.label),
+                    *(("", shown_as(name).number(point.value(name))) for name in names),
+                    (left, "; ".join(point.stages)),
                 )
             )
             + "</tr>"

@@ -16,6 +16,7 @@ from naslab.analysis.reference import ReferencePoint, common_reference
 from naslab.analysis.study import StudyView
 from naslab.bench.standing import Curve, Spread, curve
 from naslab.errors import StudyError, shown
+from naslab.ledger.record import StudyRecord
 from naslab.pareto import is_non_dominated
 from naslab.study.outcome import Outcome
 from naslab.study.problem import Objective
@@ -243,7 +244,7 @@ def _notes(views: Sequence[StudyView]) -> tuple[str, ...]:
     for what, words in (
         ("data", [view.problem.data.name for view in views]),
         ("content of the data", [view.problem.data.fingerprint for view in views]),
-        ("budget of a network", [budget_words(msgspec.structs.replace(view.record, trials=1)) for view in views]),
+        ("budget of a network", [_budget_of_one(view.record) for view in views]),
     ):
         if len(set(words)) > 1 and not (what == "content of the data" and told):
             pairs = ", ".join(
@@ -251,3 +252,9 @@ def _notes(views: Sequence[StudyView]) -> tuple[str, ...]:
             )
             told.append(f"the studies differ in the {what}: {pairs}")
     return tuple(told)
+
+
+def _budget_of_one(record: StudyRecord) -> str:
+    """What a study spends on a network, as `2 epochs`."""
+    words = budget_words(msgspec.structs.replace(record, trials=1))
+    return words.removeprefix("1 trial of ").removeprefix("1 network, ")

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from rich.markup import escape
 from typer.core import TyperCommand
 
 from naslab.cli.needs import require_effect
@@ -21,15 +22,15 @@ class Command(TyperCommand):
     """
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Print the help with every name in its place."""
-        written: list[tuple[Any, str]] = [(each, text) for each in self.params if (text := getattr(each, "help", None))]
+        """Print the help with every name in its place, and square brackets as they are."""
+        written: list[tuple[Any, str | None]] = [(each, getattr(each, "help", None)) for each in (self, *self.params)]
         try:
-            for parameter, text in written:
-                parameter.help = filled(text)
+            for each, text in written:
+                each.help = escape(filled(for_command_line(text))) if text else text
             super().format_help(ctx, formatter)
         finally:
-            for parameter, text in written:
-                parameter.help = text
+            for each, text in written:
+                each.help = text
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command, unless an option that was given can have no effect: `SpecError`."""
@@ -40,6 +41,18 @@ class Command(TyperCommand):
         ]
         require_effect(str(self.name), ctx.params, said)
         return super().invoke(ctx)
+
+
+def for_command_line(text: str) -> str:
+    """A docstring as a help: its paragraphs in one line each, which the screen folds, without the errors raised.
+
+    Those are for who calls the function; a command line is refused in words.
+
+    >>> for_command_line("Compare\\nstudies. Raises\\n`SpecError` for no name.\\n\\nExample: naslab compare a b")
+    'Compare studies.\\n\\nExample: naslab compare a b'
+    """
+    paragraphs = (re.sub(r"\s*\n(?! )", " ", each) for each in text.split("\n\n"))
+    return "\n\n".join(kept for each in paragraphs if (kept := re.sub(r"\s*\bRaises `.*", "", each).strip()))
 
 
 def filled(text: str) -> str:

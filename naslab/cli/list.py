@@ -9,7 +9,7 @@ import typer
 
 from naslab.cli.help_text import REGISTRIES, Command
 from naslab.cli.output import JsonOption, print_json, print_table
-from naslab.errors import UnknownNameError
+from naslab.errors import UnknownNameError, counted
 from naslab.outside import Group, published
 
 Row = tuple[str, str]
@@ -27,7 +27,7 @@ def list_names(
     Example: naslab list blocks
     """
     if kind is None:
-        rows: list[Row] = [(name, f"{sum(1 for _ in make())} names") for name, make in KINDS.items()]
+        rows: list[Row] = [(name, counted(sum(1 for _ in make()), "name")) for name, make in KINDS.items()]
     elif kind not in KINDS:
         raise UnknownNameError("kind of names", kind, KINDS)
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, get_args
 
 import typer
 
@@ -58,7 +58,9 @@ AnyTask: TypeAlias = Literal[
     "segmentation",
 ]
 Kind: TypeAlias = Literal["faster_rcnn", "mask_rcnn", "keypoint_rcnn", "unet", "fcn", "deeplabv3"]
-TaskOption = Annotated[AnyTask | None, search_option("task", of="dataset")]
+TASK_CHOICES, KIND_CHOICES = (" | ".join(get_args(each)) for each in (AnyTask, Kind))
+"""The names as a help writes them, with room between them, where lines are folded."""
+TaskOption = Annotated[AnyTask | None, search_option("task", of="dataset", metavar=TASK_CHOICES)]
 MaxImagesOption = Annotated[int | None, search_option("max_images", min=2)]
 DataDirOption = Annotated[str | None, search_option("data_dir")]
 

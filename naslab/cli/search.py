@@ -10,6 +10,7 @@ import typer
 from naslab.cli.help_text import Command
 from naslab.cli.needs import is_dense
 from naslab.cli.options import (
+    KIND_CHOICES,
     ChannelsOption,
     DataDirOption,
     DatasetOption,
@@ -68,7 +69,7 @@ def search(
     keep_channels: Annotated[Literal["largest", "first"], search_option("keep_channels")] = "largest",
     baseline: Annotated[list[str] | None, search_option("baseline", of="baselines")] = None,
     estimator: Annotated[str | None, search_option("estimator")] = None,
-    kind: Annotated[Kind | None, search_option("kind", of="estimator")] = None,
+    kind: Annotated[Kind | None, search_option("kind", of="estimator", metavar=KIND_CHOICES)] = None,
     levels: Annotated[str | None, search_option("levels", of="estimator")] = None,
     head_channels: Annotated[int | None, search_option("head_channels", of="estimator", min=4)] = None,
     prior: Annotated[str | None, search_option("prior")] = None,

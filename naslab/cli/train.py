@@ -11,7 +11,9 @@ import typer
 from naslab.cli.help_text import Command
 from naslab.cli.needs import is_dense
 from naslab.cli.options import (
+    KIND_CHOICES,
     MODEL_HELP,
+    TASK_CHOICES,
     AnyTask,
     ChannelsOption,
     DataDirOption,
@@ -47,11 +49,17 @@ if TYPE_CHECKING:
 
 TrainTaskOption = Annotated[
     AnyTask | None,
-    typer.Option(help="What is learned, where labels do not say it themselves.", rich_help_panel="Data"),
+    typer.Option(
+        help="What is learned, where labels do not say it themselves.", rich_help_panel="Data", metavar=TASK_CHOICES
+    ),
 ]
 KindOption = Annotated[
     Kind | None,
-    typer.Option(help="What stands on the network in detection and segmentation.", rich_help_panel="Training"),
+    typer.Option(
+        help="What stands on the network in detection and segmentation.",
+        rich_help_panel="Training",
+        metavar=KIND_CHOICES,
+    ),
 ]
 LevelsOption = Annotated[
     str | None,

@@ -40,15 +40,19 @@
         return (a < b ? -1 : 1) * (upwards ? 1 : -1);
       });
       const isNumber = (value) => typeof value === "number";
+      const written = (value) => {
+        if (Number.isInteger(value)) return value.toLocaleString("en");
+        const size = Math.abs(value);
+        if (size < 1e-5 || size >= 1e12) return value.toPrecision(5);
+        return value.toLocaleString("en", { maximumSignificantDigits: 5 });
+      };
       const cell = (value, index) => {
         if (index === 0) {
           const name = `trial ${value}`;
           return make("th", { scope: "row" },
             isLinked ? make("button", { type: "button", "data-trial": value }, name) : name);
         }
-        const text = isNumber(value) && !Number.isInteger(value) ? value.toPrecision(5) : value ?? "-";
-        return make("td", isNumber(value) ? { class: "number" } : {},
-          isNumber(value) ? Number(text).toLocaleString("en") : text);
+        return make("td", isNumber(value) ? { class: "number" } : {}, isNumber(value) ? written(value) : value ?? "-");
       };
       const head = (name, index) => {
         const button = make("button", { type: "button" }, name + (index === sortBy ? (upwards ? " ▲" : " ▼") : ""));

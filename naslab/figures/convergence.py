@@ -34,14 +34,19 @@ def converged_section(found: Convergence | None, front: FrontTable) -> Section |
             "surrogate expects "
             "to gain most, with intervals that hold 90 % of measurements by it."
         )
-        drawn = predicted_figure(found.foreseen, front)
+        if found.lower:
+            note += f" All of it is of networks {found.fidelity_words}; those trained for longer are not drawn here."
+        drawn = predicted_figure(found.foreseen, found.lower or front, found.fidelity_words)
         parts.append(figure_block(drawn, "predicted-figure", note))
-        parts.append(_proposals(found.foreseen, front.objectives))
+        parts.append(_proposals(found.foreseen, front.objectives, found.fidelity_words))
     return Section("converged", "Did it converge?", join(parts))
 
 
-def predicted_figure(foreseen: Sequence[Foreseen], front: FrontTable) -> go.Figure:
-    """The front of a study of two objectives, and the `foreseen` networks with what a surrogate predicts of them."""
+def predicted_figure(foreseen: Sequence[Foreseen], front: FrontTable, fidelity: str = "") -> go.Figure:
+    """The front of a study of two objectives, and the `foreseen` networks with what a surrogate predicts of them.
+
+    Both are at the `fidelity`, in words as `after 1 epoch`, where that is to be said.
+    """
     up, along = front.objectives
     shown = foreseen[:MOST_DRAWN]
     values = {goal.metric: [goal.loss(float(each.means[index])) for each in shown] for index, goal in _both(front)}
@@ -55,7 +60,7 @@ def predicted_figure(foreseen: Sequence[Foreseen], front: FrontTable) -> go.Figu
         go.Scatter(
             x=[point.value(along.metric) for point in reached],
             y=[point.value(up.metric) for point in reached],
-            name="front so far",
+            name=f"front so far {fidelity}".rstrip(),
             mode="lines+markers",
             line={"shape": "vh" if along.maximise else "hv", "color": BLUE, "width": 2},
             marker={"color": BLUE, "size": 8},
@@ -66,7 +71,7 @@ def predicted_figure(foreseen: Sequence[Foreseen], front: FrontTable) -> go.Figu
         go.Scatter(
             x=values[along.metric],
             y=values[up.metric],
-            name="predicted, not tried",
+            name=f"predicted {fidelity}".rstrip() + ", not tried",
             mode="markers",
             marker={"color": PURPLE, "size": 9, "symbol": "x"},
             error_y={**bars[up.metric], "thickness": 1} if up.metric in bars else None,
@@ -98,7 +103,7 @@ def _predicted(goal: Objective, each: Foreseen, index: int) -> tuple[Metric, flo
     return row, value, spread if spread > 0 else None
 
 
-def _proposals(foreseen: Sequence[Foreseen], goals: Sequence[Objective]) -> Markup:
+def _proposals(foreseen: Sequence[Foreseen], goals: Sequence[Objective], fidelity: str) -> Markup:
     rows = [
         [
             str(number),
@@ -110,4 +115,5 @@ def _proposals(foreseen: Sequence[Foreseen], goals: Sequence[Objective]) -> Mark
     ]
     heads = (f"predicted {shown_as(goal.metric, goal.maximise).column}" for goal in goals)
     columns = ["proposal", "expected gain (points)", *heads]
-    return table("What the surrogate would try next, ± for 90 %", columns, rows, numeric=(1, 2, 3), is_stacked=True)
+    caption = f"What the surrogate would try next, ± for 90 %{', ' * bool(fidelity)}{fidelity}"
+    return table(caption, columns, rows, numeric=(1, 2, 3), is_stacked=True)

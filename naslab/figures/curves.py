@@ -40,6 +40,7 @@ def _line(curve: LearningCurve, color: str, symbol: str, metric: str) -> go.Scat
         mode="lines+markers",
         line={"color": color, "width": 2},
         marker={"color": color, "size": 7, "symbol": symbol},
+        cliponaxis=False,  # the best point is not cut in half at the upper edge
         hovertext=[_words(curve, index, metric) for index in range(len(curve.epochs))],
         hoverinfo="text",
     )

@@ -29,7 +29,7 @@
       return /[",\n;]/.test(safe) ? `"${safe.replace(/"/g, '""')}"` : safe;
     };
     const rows = [["series", "x", "y", "error_x", "error_y", "text"]];
-    for (const trace of traces) {
+    for (const trace of traces.filter((each) => each.mode !== "text")) {
       const list = (values) => Array.from(values || []);
       const [x, y, hover, text] = [list(trace.x), list(trace.y), list(trace.hovertext), list(trace.text)];
       const error = (bars, index) => bars && bars.array ? bars.array[index] : null;

@@ -94,6 +94,11 @@ def front_section(
         f"The hypervolume is the part dominated of the box from {rules}, to the ideal. "
         f"{choices.test if choices else ''} {_thinned_words(found)}"
     ).rstrip()
+    if len(found.objectives) > 2:
+        note += (
+            f" The front is of {counted(len(found.objectives), 'objective')} and two are drawn: a network that seems "
+            "beaten here is better in another."
+        )
     if told := preferred_words(found, view.problem.preferences):
         note += f" {told[0].upper()}{told[1:]}; the search trained others, too, and ranked them behind."
     along, up = (choices.along, choices.up) if choices else (None, None)

@@ -47,7 +47,8 @@ def rungs_section(found: RungTable | None) -> Section | None:
         "After every epoch what is expected to gain most goes on from its checkpoint, or a new network is begun."
         if found.keep is None
         else "The best of each rung are trained on from their checkpoints; by non-dominated rank, then by the "
-        f"hypervolume that each adds, {100 * found.keep:.3g} % of a rung go on."
+        f"hypervolume that each adds, {100 * found.keep:.3g} % of those that a rung holds at that moment "
+        "go on; in the end more may have."
     )
     note = (
         how + " Only networks on the highest rung that any reached are compared in the front, the headline and the "

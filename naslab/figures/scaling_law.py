@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
@@ -16,6 +17,11 @@ from naslab.figures.page import figure_block, page
 from naslab.figures.style import BLUE, INK, SKY, VERMILION, figure, metric_axis
 from naslab.scaling.laws import LawFit
 
+PHONE_WIDTH, LETTER = 240.0, 7.0
+"""Pixels of the narrowest panel, and of a letter of a name."""
+LEAST_ROOM = 0.2
+"""An interval that ends below this share of the highest leaves no room for names under it."""
+
 
 def law_figure(table: LawTable, law: Law) -> go.Figure:
     """Error (%) against the metric of `law`: the points of `table`, the law with its 90 % band, and its forecasts.
@@ -25,7 +31,7 @@ def law_figure(table: LawTable, law: Law) -> go.Figure:
     """
     costs = [*law.curve_costs, *(each.costs[law.metric] for each in table.points)]
     return figure(
-        [*_band(law), _curve(law), _points(table, law), _forecasts(law)],
+        [*_band(law), _curve(law), _points(table, law), _forecasts(law), _names(law, costs)],
         f"Error against {law.metric}: {formula(law.best, law.metric)}",
         xaxis=metric_axis(law.metric, costs),
         yaxis={"title": {"text": f"validation error on {table.dataset} (%)"}, "rangemode": "tozero"},
@@ -118,10 +124,9 @@ def _forecasts(law: Law) -> go.Scatter:
         x=[each.cost for each in forecasts],
         y=[each.error for each in forecasts],
         name="forecasts (open: not supported)",
-        mode="markers+text",
-        text=[escape(each.name) for each in law.forecasts],
-        textposition="middle left",
+        mode="markers",
         cliponaxis=False,
+        hovertext=[escape(each.name) for each in law.forecasts],
         marker={
             "color": VERMILION,
             "size": 11,
@@ -135,5 +140,44 @@ def _forecasts(law: Law) -> go.Scatter:
             "thickness": 1.2,
             "width": 5,
         },
-        hoverinfo="x+y",
+        hoverinfo="x+y+text",
     )
+
+
+def _names(law: Law, costs: Sequence[float]) -> go.Scatter:
+    """The forecasts' names beyond their intervals, where no line runs, on as many rows as a phone needs.
+
+    `costs` are all on the axis. They stand above where an interval ends near an error of zero.
+    """
+    forecasts = [each.forecast for each in law.forecasts]
+    is_above = min(each.low for each in forecasts) < LEAST_ROOM * max(each.high for each in forecasts)
+    span = math.log(max(costs) / min(costs))
+    places = [PHONE_WIDTH * math.log(each.cost / min(costs)) / span for each in forecasts]
+    names = [escape(each.name.removesuffix(" the largest")) for each in law.forecasts]
+    rows = name_rows(places, [LETTER * len(name) for name in names])
+    return go.Scatter(
+        x=[each.cost for each in forecasts],
+        y=[each.high if is_above else each.low for each in forecasts],
+        mode="text",
+        text=[name + "<br>" * row if is_above else "<br>" * row + name for name, row in zip(names, rows, strict=True)],
+        textposition="top center" if is_above else "bottom center",
+        textfont={"size": 12},
+        cliponaxis=False,
+        showlegend=False,
+        hoverinfo="skip",
+    )
+
+
+def name_rows(places: Sequence[float], widths: Sequence[float]) -> list[int]:
+    """For names of these `widths` in the middle of these `places`, in pixels, the first row where each has room.
+
+    >>> name_rows([0, 30, 60], [40, 40, 40]), name_rows([0, 100], [40, 40])
+    ([0, 1, 0], [0, 0])
+    """
+    ends: list[float] = []
+    chosen = []
+    for place, width in sorted(zip(places, widths, strict=True)):
+        row = next((row for row, end in enumerate(ends) if place - width / 2 > end), len(ends))
+        ends[row : row + 1] = [place + width / 2]
+        chosen.append(row)
+    return chosen

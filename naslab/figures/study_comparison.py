@@ -27,19 +27,31 @@ def write_study_comparison(found: StudyComparison, title: str, path: Path) -> No
 
     Raises `WriteError` where the file cannot be written.
     """
+    note = " ".join((reference_words(found), *(f"Note: {each}." for each in found.notes)))
+    blocks = (
+        figure_block(fronts_figure(found), "fronts", note, height=560, level="h2"),
+        figure_block(candidates_figure(found), "candidates", curve_words(found), height=480, level="h2"),
+        figure_block(seconds_figure(found), "seconds", curve_words(found), height=480, level="h2"),
+    )
+    atomic_write(path, page(title, element("main", element("h1", title), *blocks)))
+
+
+def reference_words(found: StudyComparison) -> str:
+    """Where the hypervolumes of `found` are measured from, as a sentence below its fronts."""
     corner = ", ".join(
         f"{metric_words(goal.metric, value)} ({rule})"
         for goal, value, rule in zip(found.objectives, found.reference.values, found.reference.rules, strict=True)
     )
+    return f"Hypervolumes are measured from {corner}."
+
+
+def curve_words(found: StudyComparison) -> str:
+    """What the lines of `found` over candidates and over time are, as a sentence or two below them."""
+    held = "From its last candidate on a study is drawn with what it had reached."
+    if all(len(each.studies) == 1 for each in found.groups):
+        return held
     seeds = ", ".join(f"{each.label}: {len(each.studies)}" for each in found.groups)
-    band = f"Lines are means over the studies of a group ({seeds}), bands a standard error each way."
-    note = " ".join((f"Hypervolumes are measured from {corner}.", *(f"Note: {each}." for each in found.notes)))
-    blocks = (
-        figure_block(fronts_figure(found), "fronts", note, height=560, level="h2"),
-        figure_block(candidates_figure(found), "candidates", band, height=480, level="h2"),
-        figure_block(seconds_figure(found), "seconds", band, height=480, level="h2"),
-    )
-    atomic_write(path, page(title, element("main", element("h1", title), *blocks)))
+    return f"Lines are means over the studies of a group ({seeds}), bands a standard error each way. {held}"
 
 
 def fronts_figure(found: StudyComparison) -> go.Figure:

@@ -21,7 +21,13 @@ from naslab.errors import NaslabError, StudyError
 from naslab.figures.diagram import SCRIPTS, STYLES, diagram_body
 from naslab.figures.markup import Markup, element, join
 from naslab.figures.page import figure_block, plotly_script, shipped
-from naslab.figures.study_comparison import candidates_figure, fronts_figure, seconds_figure
+from naslab.figures.study_comparison import (
+    candidates_figure,
+    curve_words,
+    fronts_figure,
+    reference_words,
+    seconds_figure,
+)
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.news import StudyLine, read_candidates, study_lines, study_name
 from naslab.live.guard import Guard
@@ -261,7 +267,11 @@ class Pages:
             drawn = (fronts_figure(found), candidates_figure(found), seconds_figure(found))
             names = ("fronts", "candidates", "seconds")
             notes = [element("p", f"Note: {each}.", attributes={"class": "note"}) for each in found.notes]
-            blocks = [figure_block(each, name, height=500, level="h2") for each, name in zip(drawn, names, strict=True)]
+            words = (reference_words(found), curve_words(found), curve_words(found))
+            blocks = [
+                figure_block(each, name, told, height=500, level="h2")
+                for each, name, told in zip(drawn, names, words, strict=True)
+            ]
             title = element("h1", " against ".join(view.record.name for view in views))
             return _json({"html": join([title, *notes, *blocks])})
 

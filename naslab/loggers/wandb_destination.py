@@ -29,7 +29,7 @@ class WandbDestination:
             group=trial.study,
             name=f"{trial.study} {trial.label}",
             config={**trial.texts, "study": trial.study, "trial": trial.trial, "failure": trial.failure},
-            reinit=True,
+            reinit="create_new",  # a run that the user has open stays open
             settings=wandb.Settings(silent=True, x_disable_meta=True),  # which would hold the command's passwords
         )
         for epoch, values in trial.curve:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -14,7 +15,7 @@ from naslab.execution.source import make_candidate
 from naslab.figures.convergence import converged_section
 from naslab.space import load_space
 from naslab.study.data_choice import DataChoice
-from naslab.study.outcome import Estimate, Outcome
+from naslab.study.outcome import Estimate, Fidelity, Outcome
 from naslab.study.problem import Objective, Problem
 from naslab.study.recipe import Recipe
 
@@ -82,9 +83,35 @@ def test_few_networks_and_other_fronts_say_only_what_came() -> None:
     few = converged(done, PROBLEM, reference_point(PROBLEM, done))
     assert few is not None
     assert few.again is None
-    assert "Too few" in few.words
+    assert "12 networks teach a model too little, 16 may: what more trials would gain is not known." in few.words
+    goals = (*GOALS, Objective.named("params"))
+    three = Problem(PROBLEM.space, goals, PROBLEM.data, PROBLEM.recipe)
+    other = converged(outcomes(20), three, reference_point(three, outcomes(20)))
+    assert other is not None
+    assert "asked of two objectives, and here are 3" in other.words
     assert converged(done[:2], PROBLEM, reference_point(PROBLEM, done)) is None
     assert converged_section(None, front(done, GOALS)) is None
+
+
+def test_predictions_of_a_lower_rung_stand_beside_the_front_of_that_rung() -> None:
+    done = outcomes(20)
+    best = max(done, key=lambda each: each.value("accuracy"))
+    promoted = msgspec.structs.replace(best.candidate, trial=20, fidelity=Fidelity(epochs=9))
+    longer = Outcome(candidate=promoted, estimate=Estimate(measured={"accuracy": 99.0}), finished=20.0)
+    every = [*done, longer]
+    corner = reference_point(PROBLEM, every)
+    made = converged(every, PROBLEM, corner)
+    assert made is not None
+    assert made.lower is not None
+    assert {point.trial for point in made.lower.front} <= set(range(20))
+    assert made.words.startswith("Compared after 1 epoch")
+    section = converged_section(made, front(every, GOALS, corner))
+    assert section is not None
+    assert "front so far after 1 epoch" in section.body
+    assert "± for 90 %, after 1 epoch" in section.body
+    plain = converged(done, PROBLEM, corner)
+    assert plain is not None
+    assert plain.lower is None
 
 
 def test_the_section_draws_predictions_beside_the_front(found: Convergence) -> None:

@@ -46,6 +46,29 @@ def test_a_known_law_is_found_over_the_family_and_its_baseline() -> None:
     assert [each.forecast.cost for each in law.forecasts] == [member.cost.macs for member in next_members]
 
 
+def test_the_network_itself_trained_again_is_no_second_rule() -> None:
+    view = family_view(PHIS, lawful)
+    base = msgspec.structs.replace(
+        view.outcomes[0].candidate, role="family", origin={"phi": 0.0, "base_trial": view.outcomes[0].candidate.trial}
+    )
+    again = msgspec.structs.replace(view.outcomes[0], candidate=base)
+    (law,) = laws(msgspec.structs.replace(view, family=(again, *view.family))).laws
+    assert [each.name for each in law.forecasts] == ["phi 7", "phi 8", "phi 9"]
+
+
+def test_without_metrics_those_with_enough_networks_have_a_law() -> None:
+    view = family_view((1, 2, 3, 4), lawful)
+    outcome = view.family[-1]
+    cost = msgspec.structs.replace(outcome.candidate.cost, params=view.family[0].candidate.cost.params)
+    same = msgspec.structs.replace(outcome, candidate=msgspec.structs.replace(outcome.candidate, cost=cost))
+    view = msgspec.structs.replace(view, family=(*view.family[:-1], same))
+    assert {law.metric for law in scaling_laws(view, num_resamples=20).laws} == {"macs", "activations"}
+    with pytest.raises(StudyError, match="different params"):
+        laws(view, "params")
+    with pytest.raises(StudyError, match="at least 5"):
+        scaling_laws(family_view((1, 2), lawful), num_resamples=20)
+
+
 def test_a_family_of_two_rules_forecasts_multiples() -> None:
     view = family_view(PHIS, lawful)
     first, *others = view.family

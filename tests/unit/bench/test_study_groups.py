@@ -11,7 +11,7 @@ from made_studies import made_problem, made_study, naslab
 
 import naslab as lab
 from naslab.analysis.study import StudyView
-from naslab.figures.study_comparison import seconds_figure
+from naslab.figures.study_comparison import curve_words, reference_words, seconds_figure
 from naslab.ledger import Ledger
 from naslab.pareto import hypervolume
 
@@ -102,12 +102,20 @@ def test_table_and_picture(folder: Path) -> None:
     assert shown.code == 0, shown.err
     assert "best accuracy (%)" in shown.out
     assert "accuracy 0 (the least there is), macs 2e+06 (the hard limit)" in " ".join(shown.out.split())
-    assert "note: the studies differ in the budget of a network" in shown.err
+    assert "note: the studies differ in the budget of a network: " in shown.err
+    assert "1 trial" not in shown.err
     text = (folder / "compared.html").read_text(encoding="utf-8")
     assert "Hypervolume over candidates" in text
     assert "Hypervolume over time" in text
     assert "bands a standard error each way" in text
+    assert "From its last candidate on a study is drawn with what it had reached." in text
     assert "the hard limit" in text
+
+
+def test_of_single_studies_no_bands_are_told(folder: Path) -> None:
+    found = lab.compare_studies(["a-0", "a-1"], folder / "l.db")
+    assert "bands" not in curve_words(found)
+    assert reference_words(found).startswith("Hypervolumes are measured from accuracy ")
 
 
 def test_between_two_moments_the_drawn_hypervolume_stays(folder: Path) -> None:

@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import typer
@@ -17,6 +17,7 @@ from naslab.cli import commands
 from naslab.cli.commands import FILES
 from naslab.cli.help_text import REGISTRIES, filled
 from naslab.cli.main import app
+from naslab.cli.options import AnyTask, Kind
 from naslab.estimators.named import estimator_names
 from naslab.scaling import ROUNDINGS, RULES, TABLES
 from naslab.strategies.registry import strategy_names
@@ -100,3 +101,19 @@ def test_the_help_of_a_search_loads_no_heavy_package() -> None:
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip().splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_help_is_for_a_command_line(name: str) -> None:
+    """What is raised is for callers of the function, and what a bracket holds is no markup."""
+    shown = help_of(name)
+    assert "Raises" not in shown
+    told = " ".join(str(getattr(each, "help", "") or "") for each in (COMMANDS[name], *COMMANDS[name].params))
+    assert all(extra in shown for extra in re.findall(r"naslab\[\w+\]", told))
+
+
+@pytest.mark.parametrize("name", ["search", "train"])
+@pytest.mark.parametrize("option", ["task", "kind"])
+def test_many_names_to_choose_from_have_room_between_them_where_lines_are_folded(name: str, option: str) -> None:
+    [found] = (each for each in COMMANDS[name].params if each.name == option)
+    assert set(found.metavar.split(" | ")) == set({"task": get_args(AnyTask), "kind": get_args(Kind)}[option])

@@ -41,7 +41,9 @@ def test_what_an_installed_package_publishes_is_listed_with_what_it_names(
 
 
 def test_without_a_kind_the_kinds_are_listed_and_another_is_refused(tmp_path) -> None:
-    assert [row["name"] for row in naslab(tmp_path, "list", "--json").value] == list(KINDS)
+    rows = naslab(tmp_path, "list", "--json").value
+    assert [row["name"] for row in rows] == list(KINDS)
+    assert {row["name"]: row["summary"] for row in rows}["operators"] == "1 name"
     assert "did you mean 'strategies'" in naslab(tmp_path, "list", "strategy").refusal()
 
 

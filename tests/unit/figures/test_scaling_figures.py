@@ -15,7 +15,7 @@ from naslab.arch import arch_id
 from naslab.figures.law_section import law_section
 from naslab.figures.scaling_family import cost_figure, measured_figure, write_family
 from naslab.figures.scaling_fit import surface_figure
-from naslab.figures.scaling_law import law_figure, write_laws
+from naslab.figures.scaling_law import law_figure, name_rows, write_laws
 from naslab.scaling import rescale
 from naslab.study.outcome import Candidate
 
@@ -48,6 +48,20 @@ def test_a_law_shows_points_band_and_forecasts(tmp_path: Path) -> None:
     text = (tmp_path / "laws.html").read_text(encoding="utf-8")
     assert text.count("<figure") == 2
     assert "Error against params" in text
+
+
+def test_names_of_forecasts_stand_beyond_their_intervals_and_apart() -> None:
+    table = scaling_laws(family_view((1, 2, 3, 4, 5), lawful, seeds=2), ("macs",), num_resamples=20)
+    law = table.laws[0]
+    *_, names = law_figure(table, law).data
+    ends = [
+        [each.forecast.low for each in law.forecasts],
+        [each.forecast.high for each in law.forecasts],
+    ]
+    assert list(names.y) in ends
+    assert [text.replace("<br>", "") for text in names.text] == [each.name for each in law.forecasts]
+    assert not names.showlegend
+    assert name_rows([0, 20, 40, 60, 200], [30, 30, 30, 30, 30]) == [0, 1, 0, 1, 0]
 
 
 def test_the_section_of_a_law_forecasts_where_a_family_is_large_enough() -> None:
