@@ -102,8 +102,8 @@ def front_figure(
     drawn = [goal.metric for goal in found.objectives]
     marks = choices_of(found, view.problem.limits)
     beside = (family(view.baselines), rescaled_family(view))
-    bounds = {"limits": view.problem.limits, "preferences": view.problem.preferences}
-    return draw(found, drawn[-1], drawn[0], *beside, choices=marks, **bounds)
+    bounds = (view.problem.limits, view.problem.preferences)
+    return draw(found, drawn[-1], drawn[0], *beside, marks, *bounds)
 
 
 def second_objective(problem: Problem, first: str) -> str:
