@@ -136,7 +136,7 @@ def test_results_of_a_table_that_has_changed_are_not_taken_for_its_own(table, tm
     [
         ("naswot:batch=1", "naswot:batch=1: batch_size: must be at least 2"),
         ("short:batch=1", "short:batch=1: batch_size: must be at least 2"),
-        ("predictor:known=10", "predictor:known=10: known: needs at least 10"),
+        ("predictor:known=5", "predictor:known=5: known: needs at least 10"),
         ("extrapolated:epochs=2", "extrapolated:epochs=2: extrapolated:epochs: must be at least"),
         ("ensemble:members=foo", "unknown proxy 'foo'"),
         ("ensemble:reference=1", "ensemble:reference=1: num_reference"),
