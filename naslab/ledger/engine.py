@@ -290,13 +290,21 @@ def _turn_on_wal(engine: Engine) -> None:
 
 def _sqlite_engine(location: Location) -> Engine:
     engine = create_engine(location.url, connect_args={"timeout": _BUSY_SECONDS})
+    opened: list[tuple[int, int]] = []
 
     def prepare(connection: Any, _: object) -> None:
+        if not opened and (mark := _file_mark(location)) is not None:
+            opened.append(mark)
         connection.isolation_level = None  # transactions are begun below, not by the driver's guess
         connection.execute("PRAGMA synchronous=FULL")  # a finished outcome survives a power loss
         connection.execute("PRAGMA foreign_keys=ON")
 
     def begin(connection: Connection) -> None:
+        if [_file_mark(location)] != opened:  # what is written into a file without a name is lost
+            raise LedgerError(
+                f"ledger {location} is not the file any more that was opened, another one was put there or it was "
+                "taken away: run the same command again, it goes on from what is there now"
+            )
         options, info = connection.get_execution_options(), connection.info
         is_writing, patience = options.get(_WRITES, False), options.get(_PATIENCE, _BUSY_SECONDS)
         driver: Any = connection.connection.driver_connection
@@ -312,6 +320,16 @@ def _sqlite_engine(location: Location) -> Engine:
     event.listen(engine, "connect", prepare)
     event.listen(engine, "begin", begin)
     return engine
+
+
+def _file_mark(location: Location) -> tuple[int, int] | None:
+    """What tells the file of a ledger from another one of its name; `None` where there is none."""
+    assert location.path is not None
+    try:
+        found = location.path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _postgres_engine(location: Location) -> Engine:

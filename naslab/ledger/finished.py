@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import exists, select
+from sqlalchemy import exists, select, text
 
 from naslab.arch.cost import Cost
 from naslab.arch.identity import IDENTITY_VERSION
@@ -17,9 +17,9 @@ from naslab.ledger.ledger import Ledger
 from naslab.ledger.many import OTHER_ROLES, groups, read_columns, study_id_of, uncollected
 from naslab.ledger.news import read_made, read_outcomes
 from naslab.ledger.numbers import put_numbers, read_fidelities
-from naslab.ledger.tables import measurements, outcomes, trials
+from naslab.ledger.tables import BEGINS_A_CLIMB, measurements, outcomes, trials
 from naslab.study.finished import FinishedColumns, FinishedTrials, Made
-from naslab.study.outcome import Fidelity, Outcome
+from naslab.study.outcome import RESTART, Fidelity, Outcome
 
 MOST_WHOLE = 2_000
 """Trials of a study that are read whole: damage in any of them is told then, and they take a moment."""
@@ -57,7 +57,7 @@ def finished_trials(ledger: Ledger, name: str, role: str | None = None) -> Finis
         fidelity[begun],
         _texts(ends[is_own], reasons, ""),
         finished[end],
-        tuple(msgspec.json.decode(text, type=Fidelity) for text in codes),
+        tuple(msgspec.json.decode(each, type=Fidelity) for each in codes),
     )
     return FinishedTrials(LedgerReader(ledger, study_id), columns)
 
@@ -81,7 +81,9 @@ class LedgerReader:
 
     def made_by(self, operator: str) -> set[int]:
         """The trials, perhaps among others, whose origin names that `operator`."""
-        named = trials.c.candidate.contains(f'"operator":"{operator}"', autoescape=True)
+        named: Any = text(BEGINS_A_CLIMB)
+        if operator != RESTART:
+            named = trials.c.candidate.contains(f'"operator":"{operator}"', autoescape=True)
         return {row[0] for row in self._ledger.rows(select(trials.c.trial).where(*self._own(trials), named))}
 
     def values(self, metric: str, numbers: NDArray[np.int64]) -> NDArray[np.float64]:
