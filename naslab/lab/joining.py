@@ -82,10 +82,10 @@ def join(
     Those of one `study`, or of any. `device` is a torch device name or `auto`, `data_dir` the folder of the data on
     this machine. The worker ends when it found nothing to do for `idle_seconds`; `say` is called with a line for each
     candidate, and with one where the clock of this machine is far off. A candidate that it will not answer, since it is
-    interrupted or refused, others may take at once. A database that is gone for less than five minutes is waited for. Raises `WorkerError` where this machine has another version of
-    naslab or torch than the driver, `StudyError` for a study that cannot be worked on from elsewhere,
-    `UnknownNameError` where there is no study or device of the name, `DeviceError` where the GPU that is asked for is
-    not there, and what preparing the estimator raises.
+    interrupted or refused, others may take at once. A database that is gone for less than five minutes is waited for.
+    Raises `WorkerError` where this machine has another version of naslab or torch than the driver, `StudyError` for a
+    study that cannot be worked on from elsewhere, `UnknownNameError` where there is no study or device of the name,
+    `DeviceError` where the GPU that is asked for is not there, and what preparing the estimator raises.
 
     >>> join("postgresql://ada@db.example/lab", study="digits").num_done  # doctest: +SKIP
     12

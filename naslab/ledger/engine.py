@@ -29,7 +29,7 @@ from naslab.ledger.location import Location
 from naslab.ledger.migrations import SCHEMA_VERSION, checked_version, migrate
 from naslab.ledger.prepared import VERSION
 from naslab.ledger.read_only import allow_no_writes, copied_engine, is_writable, reading_engine
-from naslab.ledger.tables import RESULTS_VIEW, metadata, schema, studies
+from naslab.ledger.tables import INDEX_OF_BEGUN, RESULTS_VIEW, metadata, schema, studies
 from naslab.regular_files import open_regular, regular_status
 
 logger = logging.getLogger(__name__)
@@ -195,6 +195,7 @@ def _install(engine: Engine, location: Location) -> None:
             connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {_SERVER_SCHEMA}"))
         if _installed_version(connection, location) is None:
             metadata.create_all(connection, checkfirst=False)
+            connection.execute(text(INDEX_OF_BEGUN))
             connection.execute(text(RESULTS_VIEW))
             connection.execute(insert(schema).values(version=SCHEMA_VERSION))
 

@@ -20,7 +20,6 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    text,
 )
 
 from naslab.arch.cost import Cost
@@ -30,7 +29,10 @@ from naslab.study.outcome import RESTART
 metadata = MetaData()
 _key = BigInteger().with_variant(Integer, "sqlite")
 BEGINS_A_CLIMB = f"""replace(candidate, '"operator":"{RESTART}"', '') <> candidate"""
-"""SQL that tells trials that begin a climb of local search, perhaps among others; their index has these words."""
+"""SQL that tells trials that begin a climb of local search, perhaps among others."""
+BEGUN = "trials_that_begin"
+INDEX_OF_BEGUN = f"CREATE INDEX {BEGUN} ON trials (study_id, trial) WHERE {BEGINS_A_CLIMB}"
+"""The index of those trials. As an `Index` of its table it would load SQLAlchemy's code for every kind of database."""
 
 schema = Table("naslab_schema", metadata, Column("version", Integer, primary_key=True))
 
@@ -69,13 +71,6 @@ trials = Table(
     Column("identity", Integer),
     UniqueConstraint("study_id", "trial", "arch_id"),
     Index("trials_of_identity", "study_id", "identity"),
-    Index(
-        "trials_that_begin",
-        "study_id",
-        "trial",
-        sqlite_where=text(BEGINS_A_CLIMB),
-        postgresql_where=text(BEGINS_A_CLIMB),
-    ),
     Index("trials_of_role", "study_id", "role", "trial", "arch_id", "fidelity", *Cost.__struct_fields__),
 )
 """`fidelity` is the candidate's as JSON, `identity` the `IDENTITY_VERSION` of the program that told `arch_id`.
