@@ -300,12 +300,16 @@ def _sqlite_engine(location: Location) -> Engine:
         connection.execute("PRAGMA synchronous=FULL")  # a finished outcome survives a power loss
         connection.execute("PRAGMA foreign_keys=ON")
 
-    def begin(connection: Connection) -> None:
-        if [_file_mark(location)] != opened:  # what is written into a file without a name is lost
+    def require_same_file(*_: object) -> None:
+        """What is written into a file without a name is lost; two files with one log would end this program."""
+        if opened and [_file_mark(location)] != opened:
             raise LedgerError(
-                f"ledger {location} is not the file any more that was opened, another one was put there or it was "
-                "taken away: run the same command again, it goes on from what is there now"
+                f"ledger {location} is not the file any more that was opened: take {location}-wal and {location}-shm "
+                "away, which are of the one before, and run the same command again, it goes on from what is there now"
             )
+
+    def begin(connection: Connection) -> None:
+        require_same_file()
         options, info = connection.get_execution_options(), connection.info
         is_writing, patience = options.get(_WRITES, False), options.get(_PATIENCE, _BUSY_SECONDS)
         driver: Any = connection.connection.driver_connection
@@ -318,6 +322,7 @@ def _sqlite_engine(location: Location) -> Engine:
             info[_DURABLE] = is_durable
         driver.execute("BEGIN IMMEDIATE" if is_writing else "BEGIN")
 
+    event.listen(engine, "do_connect", require_same_file)
     event.listen(engine, "connect", prepare)
     event.listen(engine, "begin", begin)
     return engine

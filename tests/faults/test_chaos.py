@@ -12,6 +12,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 import chaos
+import chaos_ray
 
 
 def run(**given: Any) -> dict[str, Any]:
@@ -59,3 +60,14 @@ def test_twenty_workers_killed_at_random_and_the_server_begun_again() -> None:
     found = run(ledger="postgresql", kills=25, trials=60, workers=20, every=0.7)
     assert chaos.is_whole(found), found
     assert found["kills"]["kill of a worker"] >= 5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", ["kill of an actor", "loss of a node", "loss of the head"])
+def test_a_short_run_on_ray_loses_nothing(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cluster of three nodes, which takes minutes to start on a busy machine; so there is time."""
+    monkeypatch.setattr(chaos_ray, "DRIVER_SECONDS", 20.0)
+    kills = 3 if fault == "kill of an actor" else 1
+    found = run(ledger="sqlite", kills=kills, trials=12, workers=3, every=3.0, ray=True, seconds=400.0, faults=[fault])
+    assert chaos.is_whole(found), str(found)
+    assert found["kills"][fault] >= 1, str(found)
