@@ -17,10 +17,11 @@ from tiny_search import Counting, Instant, good, numbered_problem, numbered_stud
 from naslab.errors import LedgerError, StudyError, UnreachedError
 from naslab.execution import driven_study, lease_executor
 from naslab.execution.events import Event, LedgerNoted
+from naslab.execution.executor import EpochDone, Finished
 from naslab.execution.lease_executor import LeaseExecutor
 from naslab.execution.search import run_search
 from naslab.ledger import Ledger, RunRecord, StudyRecord
-from naslab.ledger.leases import answer, offered, take
+from naslab.ledger.leases import Claim, answer, offered, take
 from naslab.study.outcome import Candidate, Estimate
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
@@ -116,22 +117,26 @@ def test_nothing_is_written_without_the_claim(far: Ledger, postgres_database: st
 @pytest.mark.slow
 def test_workers_have_time_to_be_heard_of_after_the_server_was_gone(far: Ledger, wire: Wire) -> None:
     """They could not be heard of either: their candidates are not estimated twice."""
-    events: list[Event] = []
-    executor = LeaseExecutor(far, "numbered", 1, silent_seconds=1.0)
-    wait, begun = executor.wait, list[bool]()
+    executor = LeaseExecutor(far, "numbered", 1, silent_seconds=1.9)
+    wait = executor.wait
+    claims: list[Claim] = []
+    answered: list[bool] = []
 
-    def waiting(timeout: float) -> Any:
-        if not begun:
-            begun.append(True)
+    def waiting(timeout: float) -> list[Finished | EpochDone]:
+        """The worker answers after the driver has seen how long nothing was heard of it."""
+        if not claims:
             claim = take(far, ["numbered"], "w", "node")
             assert claim is not None
+            claims.append(claim)
             wire.cut(2.0)
-            later = threading.Timer(2.6, lambda: answer(far, claim, "w", Estimate(measured={"accuracy": 50.0})))
-            later.start()
-        return wait(timeout)
+        found = wait(timeout)
+        if not (found or answered):
+            answered.append(answer(far, claims[0], "w", Estimate(measured={"accuracy": 50.0})))
+        return found
 
     executor.wait = waiting  # type: ignore[method-assign]
-    search(far, executor, events, trials=1)
+    search(far, executor, [], trials=1)
+    assert answered == [True]
     [outcome] = far.outcomes("numbered")
     assert (outcome.is_complete, outcome.estimate.notes) == (True, {})
     assert offered(far, "numbered") == []
