@@ -44,10 +44,11 @@ class DrivenStudy:
 
     def finish(self, done: Sequence[Outcome]) -> None:
         """Enter outcomes, all in one transaction (`Ledger.finish_all`)."""
-        write = partial(self._ledger.finish_all, self._study, done)
+        is_done = partial(are_finished, self._ledger, self._study, done)
         if len(done) == 1:
-            write = partial(self._ledger.finish, self._study, done[0])
-        self.patiently(write, partial(are_finished, self._ledger, self._study, done))
+            self.patiently(partial(self._ledger.finish, self._study, done[0]), is_done)
+        else:
+            self.patiently(partial(self._ledger.finish_all, self._study, done), is_done)
 
     def enter_scores(self, scores: Sequence[Score]) -> None:
         """Enter scores of a prior (`naslab.ledger.scores`)."""

@@ -130,7 +130,8 @@ def test_workers_have_time_to_be_heard_of_after_the_server_was_gone(far: Ledger,
             claims.append(claim)
             wire.cut(2.0)
         found = wait(timeout)
-        if not (found or answered):
+        assert answered or not found, "it was taken for dead"
+        if not answered:
             answered.append(answer(far, claims[0], "w", Estimate(measured={"accuracy": 50.0})))
         return found
 
