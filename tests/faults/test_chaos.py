@@ -12,7 +12,6 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 import chaos
-import chaos_ray
 
 
 def run(**given: Any) -> dict[str, Any]:
@@ -63,11 +62,9 @@ def test_twenty_workers_killed_at_random_and_the_server_begun_again() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fault", ["kill of an actor", "loss of a node", "loss of the head"])
-def test_a_short_run_on_ray_loses_nothing(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cluster of three nodes, which takes minutes to start on a busy machine; so there is time."""
-    monkeypatch.setattr(chaos_ray, "DRIVER_SECONDS", 20.0)
-    kills = 3 if fault == "kill of an actor" else 1
-    found = run(ledger="sqlite", kills=kills, trials=12, workers=3, every=3.0, ray=True, seconds=400.0, faults=[fault])
+def test_a_short_run_on_ray_loses_nothing() -> None:
+    """A cluster of three nodes, which starts slowly on a busy machine; so there is time. The head is the script's."""
+    kinds = ["kill of an actor", "loss of a node", "kill of a driver"]
+    found = run(ledger="sqlite", kills=3, trials=12, workers=3, every=3.0, ray=True, seconds=400.0, faults=kinds)
     assert chaos.is_whole(found), str(found)
-    assert found["kills"][fault] >= 1, str(found)
+    assert sum(found["kills"].values()) >= 1, str(found)
