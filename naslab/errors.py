@@ -84,6 +84,10 @@ class LedgerError(NaslabError):
     """A ledger that is not one, is damaged, is newer than this program, or cannot be written."""
 
 
+class UnreachedError(LedgerError):
+    """The server of a ledger that does not answer now; it may in a while, and nothing of the ledger is wrong."""
+
+
 class UnreadableError(LedgerError):
     """A stored value that is whole and of another form than this version of naslab reads.
 

@@ -5,7 +5,8 @@
 Every contender keeps each trial on the disk before the next of its worker begins. naslab draws networks at random and
 its workers read their number of parameters; the others draw as many numbers. The rate is by wall time from where every
 worker has finished a trial to the last trial, so that no start is in it; milliseconds are of CPU time, of the driving
-process and of its workers where those are processes.
+process and of its workers where those are processes. PostgreSQL is a server that the run starts in a folder of its own,
+whose own CPU time is not counted, and ends; `--contenders "naslab, SQLite" "naslab, PostgreSQL"` compares the two.
 """
 
 from __future__ import annotations
@@ -96,6 +97,17 @@ def by_naslab(folder: str, trials: int, workers: int, ledger: str = "") -> Clock
     return clock
 
 
+def by_naslab_on_a_server(folder: str, trials: int, workers: int) -> Clock:
+    """The same with the ledger in a PostgreSQL server of its own, as it is set by itself, on the disk of `folder`."""
+    from chaos_faults import Server
+
+    server = Server(Path(folder))
+    try:
+        return by_naslab(folder, trials, workers, server.url)
+    finally:
+        server.kill()
+
+
 def by_optuna(storage: Callable[[str], Any]) -> Callable[[str, int, int], Clock]:
     """A random search of Optuna in threads, on a storage."""
 
@@ -150,6 +162,7 @@ def by_tune(folder: str, trials: int, workers: int) -> Clock:
 
 CONTENDERS: dict[str, Callable[[str, int, int], Clock]] = {
     "naslab, SQLite": by_naslab,
+    "naslab, PostgreSQL": by_naslab_on_a_server,
     "Optuna, JournalStorage": by_optuna(_journal),
     "Optuna, RDB (SQLite)": by_optuna(lambda folder: f"sqlite:///{folder}/optuna.db"),
     "Ray Tune": by_tune,

@@ -56,8 +56,9 @@ class RayCluster:
 
     def end(self) -> None:
         """End the head at once, and with it all nodes."""
-        with suppress(ProcessLookupError):
-            os.kill(self.nodes[0].all_processes["gcs_server"][0].process.pid, signal.SIGKILL)
+        for each in [found for node in self.nodes for found in node.all_processes.get("gcs_server", ())]:
+            with suppress(ProcessLookupError):
+                os.kill(each.process.pid, signal.SIGKILL)
         self._cluster.shutdown()
 
 

@@ -12,7 +12,7 @@ from naslab.arch import ArchSpec, ConvBlock, Stage
 from naslab.errors import SpaceExhaustedError
 from naslab.execution.events import Event, TrialFinished
 from naslab.execution.executor import EpochDone, Finished
-from naslab.ledger import Ledger, StudyRecord
+from naslab.ledger import Ledger, RunRecord, StudyRecord
 from naslab.ledger.running import Epoch
 from naslab.space import Genome
 from naslab.space.genome import Gene
@@ -131,6 +131,9 @@ class Memory:
 
     def claim(self, study: str) -> AbstractContextManager[None]:
         return nullcontext()
+
+    def runs(self, study: str) -> list[RunRecord]:
+        return []
 
     def start(self, study: str, candidates: Sequence[Candidate]) -> None:
         assert not {each.trial for each in candidates} & self._started.keys()

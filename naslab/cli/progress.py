@@ -27,6 +27,7 @@ from naslab.execution.events import (
     EpochEnded,
     Event,
     Interrupted,
+    LedgerNoted,
     LinePrinted,
     NodeChanged,
     PriorScored,
@@ -129,7 +130,7 @@ class Display:
             self._training[event.candidate.trial] = _of_epoch(event.epoch)
         if isinstance(event, LinePrinted):
             return printed_line(event)
-        if isinstance(event, NodeChanged):
+        if isinstance(event, (NodeChanged, LedgerNoted)):
             return event.text
         if isinstance(event, TrialRetried):
             return f"trial {event.candidate.trial}: {event.failure.message}; it runs once more"

@@ -96,6 +96,12 @@ class NodeChanged(msgspec.Struct, frozen=True):
     text: str
 
 
+class LedgerNoted(msgspec.Struct, frozen=True):
+    """A line of `text` about the server of the ledger: it does not answer and is tried again, or it answers again."""
+
+    text: str
+
+
 class TrialRetried(msgspec.Struct, frozen=True):
     """A candidate's worker died; the candidate runs once more."""
 
@@ -148,6 +154,7 @@ Event = (
     | EpochEnded
     | LinePrinted
     | NodeChanged
+    | LedgerNoted
     | TrialRetried
     | TrialFinished
     | SpaceExhausted

@@ -6,8 +6,9 @@ import math
 import time
 from typing import Self
 
-from naslab.errors import WorkerError
+from naslab.errors import UnreachedError, WorkerError
 from naslab.execution.executor import EpochDone, Finished
+from naslab.ledger.driven import claimed_again
 from naslab.ledger.leases import Lease, offer, offered, withdraw
 from naslab.ledger.ledger import Ledger
 from naslab.study.outcome import Candidate, Estimate, Failure
@@ -23,7 +24,8 @@ class LeaseExecutor:
     A worker of which nothing was heard for `silent_seconds`, by default a minute, is dead: its candidate comes back,
     and what it answers later is not taken. Nothing is started or ended here. Where the driver was killed, candidates
     that workers still have stay theirs: they have that time again to be heard of, since the database may have been gone
-    for them too. Raises `WorkerError` where less than one is to be offered.
+    for them too. So they have where it was gone under this driver. Raises `WorkerError` where less than one is to be
+    offered.
     """
 
     def __init__(self, ledger: Ledger, study: str, num_offered: int, silent_seconds: float | None = None) -> None:
@@ -44,20 +46,40 @@ class LeaseExecutor:
 
     def submit(self, candidate: Candidate) -> None:
         attempt = self._attempts.get(candidate.trial, 0) + 1
+        is_new = offer(self._ledger, self._study, candidate.trial, attempt)
         self._attempts[candidate.trial] = attempt
         self._open[candidate.trial] = candidate
-        is_new = offer(self._ledger, self._study, candidate.trial, attempt)
         self._found[candidate.trial] = -math.inf if is_new else time.monotonic()
 
     def wait(self, timeout: float) -> list[Finished | EpochDone]:
         until = time.monotonic() + timeout
         while True:
-            seen = (self._told(each) for each in offered(self._ledger, self._study))
-            happened: list[Finished | EpochDone] = [told for told in seen if told is not None]
+            happened = self._look()
             left = until - time.monotonic()
             if happened or left <= 0:
                 return happened
             time.sleep(min(POLL_SECONDS, left))
+
+    def _look(self) -> list[Finished | EpochDone]:
+        """What leases tell now. Where the server goes away in between, what was read before is told first."""
+        leases = offered(self._ledger, self._study)
+        gone = self._open.keys() - {each.trial for each in leases}
+        happened: list[Finished | EpochDone] = [self._withdrawn(trial) for trial in sorted(gone)]
+        for each in leases:
+            try:
+                told = self._told(each)
+            except UnreachedError:
+                if not happened:
+                    raise
+                break
+            if told is not None:
+                happened.append(told)
+        return happened
+
+    def _withdrawn(self, trial: int) -> Finished:
+        """A candidate that was taken back from a dead worker as the server went away: nobody heard of it."""
+        failure = Failure("worker_died", f"the offer of trial {trial} is gone from the ledger")
+        return Finished(self._open.pop(trial), Estimate(failure=failure))
 
     def _told(self, lease: Lease) -> Finished | None:
         """What a lease tells of a candidate that is open; its worker's death takes it back."""
@@ -65,7 +87,8 @@ class LeaseExecutor:
             return None
         if lease.estimate is not None:
             return Finished(self._open.pop(lease.trial), lease.estimate)
-        if min(lease.silent_seconds, time.monotonic() - self._found[lease.trial]) <= self._silent_seconds:
+        since = max(self._found[lease.trial], claimed_again(self._ledger, self._study))
+        if min(lease.silent_seconds, time.monotonic() - since) <= self._silent_seconds:
             return None
         if not withdraw(self._ledger, self._study, lease.trial, lease.worker):
             return None  # it answered meanwhile

@@ -15,15 +15,14 @@ from ray import cloudpickle as ray_pickle
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy, NodeLabelSchedulingStrategy, NotIn
 
-from naslab.errors import NaslabError, VersionError, WorkerError, counted, shown
+from naslab.errors import NaslabError, VersionError, WorkerError, shown
 from naslab.execution import node_facts
+from naslab.execution.clocks import clock_words
 from naslab.execution.ray_connection import START_SECONDS, reach_seconds
 from naslab.provenance import SAME_EVERYWHERE, installed_versions, other_version
 
 LOOK_SECONDS = 2.0
 """How often nodes that joined and left are looked for."""
-CLOCK_SECONDS = 60.0
-"""How far a node's clock may be off until it is told."""
 NODE_ID = "ray.io/node-id"
 """The label with which Ray tells nodes apart."""
 
@@ -208,18 +207,3 @@ def other_version_words(machine: str, there: dict[str, str], here: dict[str, str
     """
     found = other_version(there, here)
     return "" if found is None else "{} has {} {}, the driver {}; install the same".format(machine, *found)
-
-
-def clock_words(name: str, clock: float, sent: float, received: float) -> list[str]:
-    """What is said of the `clock` of the node `name`, which answered between the times `sent` and `received`.
-
-    >>> clock_words("spot-7", clock=4700.0, sent=1000.0, received=1002.0)
-    ['the clock of node spot-7 is 62 minutes ahead of the driver: set it']
-    >>> clock_words("spot-7", clock=990.0, sent=1000.0, received=1002.0)
-    []
-    """
-    off = clock - received if clock > received else min(0.0, clock - sent)
-    if abs(off) <= CLOCK_SECONDS:
-        return []
-    minutes = counted(round(abs(off) / 60), "minute", form=",")
-    return [f"the clock of node {name} is {minutes} {'ahead of' if off > 0 else 'behind'} the driver: set it"]

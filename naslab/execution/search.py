@@ -9,12 +9,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from types import FrameType
 from typing import NamedTuple
 
 import msgspec
 
 from naslab.errors import LedgerError
+from naslab.execution.driven_study import DrivenStudy
 from naslab.execution.events import (
     Ended,
     EpochEnded,
@@ -36,7 +38,6 @@ from naslab.execution.source import CandidateSource, StrategySource
 from naslab.ledger.finished import finished_trials
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.running import Epoch, Taker
-from naslab.ledger.scores import enter_scores
 from naslab.strategies.strategy import Strategy
 from naslab.study.finished import FinishedTrials
 from naslab.study.outcome import Candidate, Fidelity, Outcome
@@ -90,14 +91,14 @@ def run_candidates(
     """
     with ledger.claim(study), held_interrupts() as interrupts:
         tidy()
-        run = Run(study, ledger, executor, source, on_event)
+        run = Run(study, ledger, executor, source, on_event, lambda: interrupts.has_come)
         run.fill()
         while run.in_flight and not interrupts.has_come:
-            run.handle_all(executor.wait(WAIT_SECONDS))
+            run.wait(WAIT_SECONDS)
             if not interrupts.has_come:
                 run.fill()
         if interrupts.has_come:
-            run.handle_all(executor.wait(0.0))
+            run.wait(0.0)
             on_event(Interrupted(sum(map(is_trial, run.in_flight.values()))))
             raise KeyboardInterrupt
         tidy()
@@ -107,17 +108,25 @@ def run_candidates(
 class Run:
     """The state of one run of a study: the candidates in flight, those waiting to run again, and how many are done.
 
-    `study`, `ledger`, `executor`, `source` and `on_event` are those of `run_candidates`.
+    `study`, `ledger`, `executor`, `source` and `on_event` are those of `run_candidates`; `is_interrupted` says whether
+    Ctrl-C was pressed.
     """
 
     def __init__(
-        self, study: str, ledger: Ledger, executor: Executor, source: CandidateSource, on_event: Observer
+        self,
+        study: str,
+        ledger: Ledger,
+        executor: Executor,
+        source: CandidateSource,
+        on_event: Observer,
+        is_interrupted: Callable[[], bool],
     ) -> None:
         self._study = study
         self._ledger = ledger
         self._executor = executor
         self._source = source
         self._on_event = on_event
+        self._driven = DrivenStudy(ledger, study, on_event, is_interrupted)
         self._retried: set[int] = set()
         self._epochs: list[Epoch | Taker] = []
         self._epochs_due = -math.inf
@@ -142,9 +151,13 @@ class Run:
         fresh = self._source.propose(free, self._next_trial) if free else []
         trials = [candidate for candidate in fresh if is_trial(candidate)]
         self._next_trial += len(trials)
-        self._ledger.start(self._study, trials)
+        self._driven.start(trials)
         for candidate in fresh:
             self._submit(candidate)
+
+    def wait(self, seconds: float) -> None:
+        """Handle what the executor reports within so many `seconds`."""
+        self.handle_all(self._driven.patiently(partial(self._executor.wait, seconds)) or ())
 
     def handle_all(self, happened: Sequence[Happened]) -> None:
         """Handle everything that an executor reports, in order; what is finished is on the disk before it is told."""
@@ -195,7 +208,7 @@ class Run:
             if is_trial(candidate):
                 self._note_again([candidate])
                 self._on_event(TrialRetried(candidate, failure))
-            self._executor.submit(candidate)
+            self._driven.patiently(partial(self._executor.submit, candidate))
             return None
         estimate = happened.estimate
         if candidate.trial in self._retried:
@@ -210,7 +223,7 @@ class Run:
 
     def _submit(self, candidate: Candidate) -> None:
         self.in_flight[candidate.trial] = candidate
-        self._executor.submit(candidate)
+        self._driven.patiently(partial(self._executor.submit, candidate))
         if is_trial(candidate):
             self._on_event(TrialStarted(candidate))
 
@@ -218,11 +231,9 @@ class Run:
         """Write outcomes, all in one transaction, and only then let anything learn of them; scores in another one."""
         trials = [outcome for outcome in done if is_trial(outcome.candidate)]
         scored = [outcome for outcome in done if not is_trial(outcome.candidate)]
-        enter_scores(self._ledger, self._study, [score for outcome in scored for score in scores_from(outcome)])
-        if len(trials) == 1:
-            self._ledger.finish(self._study, trials[0])
-        elif trials:
-            self._ledger.finish_all(self._study, trials)
+        self._driven.enter_scores([score for outcome in scored for score in scores_from(outcome)])
+        if trials:
+            self._driven.finish(trials)
         for outcome in done:
             del self.in_flight[outcome.candidate.trial]
         for outcome in scored:

@@ -36,7 +36,7 @@ def searched_seconds(runs: Sequence[RunRecord], outcomes: Sequence[Outcome], sco
     >>> searched_seconds([RunRecord(command="", started=5.0)], [])
     0.0
     """
-    finished = np.sort(np.append(FinishedTrials.of(outcomes).columns.finished, scored))
+    finished = np.sort(np.append(FinishedTrials.of(outcomes).finished, scored))
     edges = [*(each.started for each in runs), float("inf")]
     spent = 0.0
     for start, end in pairwise(edges):

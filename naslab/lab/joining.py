@@ -22,11 +22,12 @@ from naslab.arguments import number, optional, takes, text
 from naslab.errors import LedgerError, NaslabError, StudyError, VersionError, WorkerError
 from naslab.estimators.estimator import Estimator
 from naslab.estimators.limited import limited
+from naslab.execution.clocks import clock_words
 from naslab.execution.local import threads_each
 from naslab.execution.worker import Placement, Refused, Worker
 from naslab.lab.models import FOLDER, LEDGER, OBSERVER
 from naslab.lab.search_estimators import estimator_of, find_search_estimator
-from naslab.ledger.leases import Claim, answer, beat, give_back, report, take
+from naslab.ledger.leases import Claim, answer, beat, database_clock, give_back, report, take
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.record import RunRecord, StudyRecord
 from naslab.provenance import installed_versions, other_version
@@ -80,11 +81,11 @@ def join(
 
     Those of one `study`, or of any. `device` is a torch device name or `auto`, `data_dir` the folder of the data on
     this machine. The worker ends when it found nothing to do for `idle_seconds`; `say` is called with a line for each
-    candidate. One that it will not answer, since it is interrupted or refused, others may take at once. A database that
-    is gone for less than five minutes is waited for. Raises `WorkerError` where this machine has another version of
-    naslab or torch than the driver, `StudyError` for a study that cannot be worked on from elsewhere,
-    `UnknownNameError` where there is no study or device of the name, `DeviceError` where the GPU that is asked for is
-    not there, and what preparing the estimator raises.
+    candidate, and with one where the clock of this machine is far off. A candidate that it will not answer, since it is
+    interrupted or refused, others may take at once. A database that is gone for less than five minutes is waited for.
+    Raises `WorkerError` where this machine has another version of naslab or torch than the driver, `StudyError` for a
+    study that cannot be worked on from elsewhere, `UnknownNameError` where there is no study or device of the name,
+    `DeviceError` where the GPU that is asked for is not there, and what preparing the estimator raises.
 
     >>> join("postgresql://ada@db.example/lab", study="digits").num_done  # doctest: +SKIP
     12
@@ -99,6 +100,9 @@ def join(
     with Ledger.open(ledger, create=False) as opened:
         if study is not None:
             opened.study(study)
+        before, own, after = database_clock(opened), time.time(), database_clock(opened)
+        for words in clock_words(node, own, before, after, than="the ledger's"):
+            say(words)
         idle_since = time.monotonic()
         while True:
             names = _patiently(opened.study_names) if study is None else [study]

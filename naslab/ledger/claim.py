@@ -5,19 +5,20 @@ from __future__ import annotations
 import errno
 import fcntl
 import glob
+import math
 import os
 import re
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from io import FileIO
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, select, text
 from sqlalchemy.exc import DBAPIError
 
-from naslab.errors import LedgerError, StudyError
+from naslab.errors import LedgerError, StudyError, UnreachedError
 from naslab.ledger.faults import explained
 from naslab.ledger.location import Location
 from naslab.ledger.tables import studies
@@ -27,7 +28,7 @@ _LOCK_CLASS = 0x6E61736C
 """The first half of the advisory lock's key, so that other programs' locks in the database do not meet ours."""
 
 _HOLDER = text("""
-SELECT application_name, backend_start
+SELECT application_name, backend_start, pid
 FROM pg_locks JOIN pg_stat_activity USING (pid)
 WHERE locktype = 'advisory' AND granted AND classid = :kind AND objid = :study
   AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())
@@ -176,27 +177,77 @@ def _is_at(file: FileIO, path: Path) -> bool:
         return False
 
 
-@contextmanager
-def claimed_server(engine: Engine, location: Location, study_id: int, name: str) -> Iterator[None]:
-    """Hold a study of a PostgreSQL ledger: an advisory lock of a connection that is kept for nothing else.
+class ServerClaim:
+    """A study of a PostgreSQL ledger that this process drives: an advisory lock of a connection kept for nothing else.
 
     `engine` is the database at `location`, `study_id` the study's key in it, `name` its name in messages. Raises
-    `StudyError` that says who holds the study, and `LedgerError` where the server cannot be reached.
+    `StudyError` that says who holds the study, and `LedgerError` where the server cannot be reached. `taken_again` is
+    when it was last claimed once more, by `time.monotonic`.
     """
-    key = {"kind": _LOCK_CLASS, "study": study_id}
-    with explained(location):
-        connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-    with connection:
-        with explained(location):
-            if not connection.execute(text("SELECT pg_try_advisory_lock(:kind, :study)"), key).scalar_one():
-                holder = connection.execute(_HOLDER, key).first()
-                who = f"{holder[0]} since {holder[1]:%Y-%m-%d %H:%M:%S %Z}" if holder else "another process"
-                raise _held(name, who)
+
+    def __init__(self, engine: Engine, location: Location, study_id: int, name: str) -> None:
+        self._engine = engine
+        self._location = location
+        self._key = {"kind": _LOCK_CLASS, "study": study_id}
+        self._name = name
+        self._backend = 0
+        self.taken_again = -math.inf
+        self._connection = self._taken()
+
+    def require_held(self) -> None:
+        """Raise `UnreachedError` where the connection is gone, and the claim with it."""
+        if self._connection.invalidated or self._connection.closed:  # used again it would be another one, without claim
+            raise UnreachedError(
+                f"the claim of study '{self._name}' in ledger {self._location} is lost with its connection"
+            )
+        with explained(self._location):
+            self._connection.execute(text("SELECT 1"))
+
+    def take_again(self) -> bool:
+        """Claim the study once more where the connection is gone; tells whether it was. Raises as making a claim does.
+
+        A server may not know yet that it is gone, which is an `UnreachedError` too.
+        """
         try:
-            yield
-        finally:
+            self.require_held()
+        except UnreachedError:
+            self.release()
+            self._connection = self._taken()
+            self.taken_again = time.monotonic()
+            return True
+        return False
+
+    def release(self) -> None:
+        """Let go of the study."""
+        if not (self._connection.invalidated or self._connection.closed):
             with suppress(DBAPIError):  # a connection that is gone has taken its lock with it
-                connection.execute(text("SELECT pg_advisory_unlock(:kind, :study)"), key)
+                self._connection.execute(text("SELECT pg_advisory_unlock(:kind, :study)"), self._key)
+        self._connection.close()
+
+    def _taken(self) -> Connection:
+        with explained(self._location), ExitStack() as closing:
+            connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            closing.callback(connection.close)
+            asked = text("SELECT pg_try_advisory_lock(:kind, :study), pg_backend_pid()")
+            is_taken, backend = connection.execute(asked, self._key).one()
+            if is_taken:
+                self._backend = backend
+                closing.pop_all()
+                return connection
+            holder = connection.execute(_HOLDER, self._key).first()
+        if holder is not None and holder[2] == self._backend:
+            raise UnreachedError(f"the server of ledger {self._location} still keeps a claim whose connection is gone")
+        raise _held(self._name, f"{holder[0]} since {holder[1]:%Y-%m-%d %H:%M:%S %Z}" if holder else "another process")
+
+
+@contextmanager
+def claimed_server(engine: Engine, location: Location, study_id: int, name: str) -> Iterator[ServerClaim]:
+    """Hold a study of a PostgreSQL ledger for the block; arguments and errors are those of `ServerClaim`."""
+    claim = ServerClaim(engine, location, study_id, name)
+    try:
+        yield claim
+    finally:
+        claim.release()
 
 
 def _held(name: str, holder: str) -> StudyError:

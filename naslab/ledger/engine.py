@@ -29,7 +29,7 @@ from naslab.ledger.location import Location
 from naslab.ledger.migrations import SCHEMA_VERSION, checked_version, migrate
 from naslab.ledger.prepared import VERSION
 from naslab.ledger.read_only import allow_no_writes, copied_engine, is_writable, reading_engine
-from naslab.ledger.tables import RESULTS_VIEW, metadata, schema, studies
+from naslab.ledger.tables import INDEX_OF_BEGUN, RESULTS_VIEW, metadata, schema, studies
 from naslab.regular_files import open_regular, regular_status
 
 logger = logging.getLogger(__name__)
@@ -195,6 +195,7 @@ def _install(engine: Engine, location: Location) -> None:
             connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {_SERVER_SCHEMA}"))
         if _installed_version(connection, location) is None:
             metadata.create_all(connection, checkfirst=False)
+            connection.execute(text(INDEX_OF_BEGUN))
             connection.execute(text(RESULTS_VIEW))
             connection.execute(insert(schema).values(version=SCHEMA_VERSION))
 
@@ -290,13 +291,25 @@ def _turn_on_wal(engine: Engine) -> None:
 
 def _sqlite_engine(location: Location) -> Engine:
     engine = create_engine(location.url, connect_args={"timeout": _BUSY_SECONDS})
+    opened: list[tuple[int, int]] = []
 
     def prepare(connection: Any, _: object) -> None:
+        if not opened and (mark := _file_mark(location)) is not None:
+            opened.append(mark)
         connection.isolation_level = None  # transactions are begun below, not by the driver's guess
         connection.execute("PRAGMA synchronous=FULL")  # a finished outcome survives a power loss
         connection.execute("PRAGMA foreign_keys=ON")
 
+    def require_same_file(*_: object) -> None:
+        """What is written into a file without a name is lost; two files with one log would end this program."""
+        if opened and [_file_mark(location)] != opened:
+            raise LedgerError(
+                f"ledger {location} is not the file any more that was opened: take {location}-wal and {location}-shm "
+                "away, which are of the one before, and run the same command again, it goes on from what is there now"
+            )
+
     def begin(connection: Connection) -> None:
+        require_same_file()
         options, info = connection.get_execution_options(), connection.info
         is_writing, patience = options.get(_WRITES, False), options.get(_PATIENCE, _BUSY_SECONDS)
         driver: Any = connection.connection.driver_connection
@@ -309,9 +322,20 @@ def _sqlite_engine(location: Location) -> Engine:
             info[_DURABLE] = is_durable
         driver.execute("BEGIN IMMEDIATE" if is_writing else "BEGIN")
 
+    event.listen(engine, "do_connect", require_same_file)
     event.listen(engine, "connect", prepare)
     event.listen(engine, "begin", begin)
     return engine
+
+
+def _file_mark(location: Location) -> tuple[int, int] | None:
+    """What tells the file of a ledger from another one of its name; `None` where there is none."""
+    assert location.path is not None
+    try:
+        found = location.path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _postgres_engine(location: Location) -> Engine:

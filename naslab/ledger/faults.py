@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from naslab.errors import LedgerError
+from naslab.errors import LedgerError, UnreachedError
 from naslab.ledger.location import Location
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ _UNDECODED = 0xFF
 def explained(location: Location) -> Iterator[None]:
     """Raise errors of the database inside the block as `LedgerError`, which says what to do.
 
-    `location` is named in the message. A broken constraint (`IntegrityError`) passes: only the caller knows what it
-    means.
+    `location` is named in the message; a server that does not answer is an `UnreachedError`. A broken constraint
+    (`IntegrityError`) passes: only the caller knows what it means.
     """
     try:
         yield
@@ -46,7 +46,7 @@ def explained(location: Location) -> Iterator[None]:
             import psycopg
 
             if isinstance(cause, psycopg.Error):
-                raise LedgerError(_about_server(location, cause)) from error
+                raise _about_server(location, cause) from error
         raise
 
 
@@ -77,16 +77,18 @@ def _is_write(code: int) -> bool:
     return code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
 
 
-def _about_server(location: Location, error: psycopg.Error) -> str:
+def _about_server(location: Location, error: psycopg.Error) -> LedgerError:
     from psycopg import OperationalError
     from psycopg.errors import DiskFull, InsufficientPrivilege
 
     # The message is the server's or libpq's own, which never repeat a password.
     reason = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, DiskFull):
-        return f"the disk of the server of ledger {location} is full ({reason}): make room there and try again"
+        return LedgerError(f"the disk of the server of ledger {location} is full ({reason}): make room and try again")
     if isinstance(error, InsufficientPrivilege):
-        return f"ledger {location}: the user may not do that ({reason}): grant it CREATE on the database"
+        return LedgerError(f"ledger {location}: the user may not do that ({reason}): grant it CREATE on the database")
     if isinstance(error, OperationalError):
-        return f"ledger {location} cannot be reached ({reason}): check that the server runs and the URL is right"
-    return f"ledger {location}: {reason}"
+        return UnreachedError(
+            f"ledger {location} cannot be reached ({reason}): check that the server runs and the URL is right"
+        )
+    return LedgerError(f"ledger {location}: {reason}")

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain
 from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import exists, select
+from sqlalchemy import column, exists, select, text
 
 from naslab.arch.cost import Cost
 from naslab.arch.identity import IDENTITY_VERSION
 from naslab.ledger.ledger import Ledger
-from naslab.ledger.many import OTHER_ROLES, groups, read_columns, study_id_of, uncollected
+from naslab.ledger.many import OTHER_ROLES, read_columns, study_id_of, uncollected
 from naslab.ledger.news import read_made, read_outcomes
 from naslab.ledger.numbers import put_numbers, read_fidelities
-from naslab.ledger.tables import measurements, outcomes, trials
+from naslab.ledger.tables import BEGINS_A_CLIMB, BEGUN, measurements, outcomes, trials
 from naslab.study.finished import FinishedColumns, FinishedTrials, Made
-from naslab.study.outcome import Fidelity, Outcome
+from naslab.study.outcome import RESTART, Fidelity, Outcome
 
 MOST_WHOLE = 2_000
 """Trials of a study that are read whole: damage in any of them is told then, and they take a moment."""
@@ -34,12 +33,12 @@ def finished_trials(ledger: Ledger, name: str, role: str | None = None) -> Finis
     if ledger.num_outcomes(name) <= MOST_WHOLE or not _has_columns(ledger, name):
         return FinishedTrials.of(ledger.outcomes(name, role))
     study_id = study_id_of(ledger, name)
-    ended = select(outcomes.c.position, outcomes.c.trial, outcomes.c.finished).where(outcomes.c.study_id == study_id)
+    ended = select(outcomes.c.position, outcomes.c.trial).where(outcomes.c.study_id == study_id)
     started = (trials.c.study_id == study_id, *(() if role is None else (trials.c.role == role,)))
     failed = select(outcomes.c.trial, outcomes.c.failure).where(outcomes.c.study_id == study_id)
     of_roles = select(trials.c.trial, trials.c.role).where(trials.c.study_id == study_id)
     with uncollected():
-        position, trial, finished = _numbers(ledger, ended, (np.int64, np.int64, np.float64))
+        position, trial = (np.array(each, dtype=np.int64) for each in read_columns(ledger, ended))
         starts, network_id, fidelity, codes = _started(ledger, started)
         reasons = read_columns(ledger, failed.where(outcomes.c.failure.is_not(None)))
         roles = read_columns(ledger, of_roles.where(trials.c.role.in_(OTHER_ROLES if role is None else ())))
@@ -49,15 +48,14 @@ def finished_trials(ledger: Ledger, name: str, role: str | None = None) -> Finis
     place = np.searchsorted(starts, ends, sorter=sorter)
     is_own = place < len(starts)
     is_own[is_own] = starts[sorter[place[is_own]]] == ends[is_own]
-    end, begun = order[is_own], sorter[place[is_own]]
+    begun = sorter[place[is_own]]
     columns = FinishedColumns(
         ends[is_own],
         network_id[begun],
         _texts(ends[is_own], roles, "search" if role is None else role),
         fidelity[begun],
         _texts(ends[is_own], reasons, ""),
-        finished[end],
-        tuple(msgspec.json.decode(text, type=Fidelity) for text in codes),
+        tuple(msgspec.json.decode(each, type=Fidelity) for each in codes),
     )
     return FinishedTrials(LedgerReader(ledger, study_id), columns)
 
@@ -81,6 +79,8 @@ class LedgerReader:
 
     def made_by(self, operator: str) -> set[int]:
         """The trials, perhaps among others, whose origin names that `operator`."""
+        if operator == RESTART:
+            return set(read_begun(self._ledger, self._study_id))
         named = trials.c.candidate.contains(f'"operator":"{operator}"', autoescape=True)
         return {row[0] for row in self._ledger.rows(select(trials.c.trial).where(*self._own(trials), named))}
 
@@ -98,8 +98,24 @@ class LedgerReader:
             put_numbers(known, self._ledger, measured.where(*of_metric))
         return np.asarray(known[numbers])
 
+    def finished(self, numbers: NDArray[np.int64]) -> NDArray[np.float64]:
+        """When each of the trials with these `numbers` was finished, of their shape."""
+        moments = np.full(int(numbers.max(initial=-1)) + 1, np.nan)
+        put_numbers(moments, self._ledger, select(outcomes.c.trial, outcomes.c.finished).where(*self._own(outcomes)))
+        return np.asarray(moments[numbers])
+
     def _own(self, table: Any) -> tuple[Any]:
         return (table.c.study_id == self._study_id,)
+
+
+def read_begun(ledger: Ledger, study_id: int) -> list[int]:
+    """The trials of a study, perhaps among others, that begin a climb of local search, read by their index.
+
+    SQLite, which has counted nothing, would take another index and read the JSON of all trials.
+    """
+    rows = trials.name if ledger.location.path is None else f"{trials.name} INDEXED BY {BEGUN}"
+    asked: Any = select(column("trial")).select_from(text(rows)).where(column("study_id") == study_id)
+    return [trial for (trial,) in ledger.rows(asked.where(text(BEGINS_A_CLIMB)))]
 
 
 def _has_columns(ledger: Ledger, name: str) -> bool:
@@ -133,11 +149,3 @@ def _started(
     number, network = read_columns(ledger, select(trials.c.trial, trials.c.arch_id).where(*own))
     numbers = np.array(number, dtype=np.int64)
     return numbers, np.array(network, dtype=np.object_), *read_fidelities(ledger, numbers, *own)
-
-
-def _numbers(ledger: Ledger, columns: Any, kinds: Sequence[type]) -> list[NDArray[Any]]:
-    """The columns of what a query of numbers of these `kinds` finds, as arrays of the shape (rows,)."""
-    names = [str(place) for place in range(len(kinds))]
-    rows = chain.from_iterable(groups(ledger, columns))
-    found = np.fromiter(rows, dtype=np.dtype(list(zip(names, kinds, strict=True))))
-    return [np.ascontiguousarray(found[name]) for name in names]

@@ -45,7 +45,10 @@ def refusal(connection: Connection, name: str, study_id: int, done: Sequence[Out
         trial, now = each.candidate.trial, each.candidate.arch_id
         _, was = identities(connection, study_id, each.candidate)
         if not was:
-            return StudyError(f"trial {trial} of study '{name}' was never started")
+            return StudyError(
+                f"trial {trial} of study '{name}' was never started: where an older copy of the ledger was put back, "
+                "run the same command again"
+            )
         if was != now:
             return StudyError(f"trial {trial} of study '{name}' was started with network {was}, finished with {now}")
         if connection.execute(has_trial(study_id, trial)).scalar_one():

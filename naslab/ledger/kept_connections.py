@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine
@@ -28,20 +28,33 @@ class KeptConnections:
 
     def __init__(self) -> None:
         self._of_thread: dict[int, dict[Engine, Connection]] = {}
+        self._may: dict[int, Callable[[], None]] = {}
 
     @contextmanager
-    def keeping(self) -> Iterator[None]:
-        """Within the block this thread keeps its connections; one within another changes nothing."""
+    def keeping(self, may: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Within the block this thread keeps its connections; one within another changes nothing.
+
+        Before each new one `may` is called, which raises where nothing may be written.
+        """
         thread = threading.get_ident()
         if thread in self._of_thread:
             yield
             return
-        self._of_thread[thread] = {}
+        self._of_thread[thread], self._may[thread] = {}, may
         try:
             yield
         finally:
+            del self._may[thread]
             for connection in self._of_thread.pop(thread).values():
                 connection.close()
+
+    def forget(self) -> None:
+        """Make the connections of this thread anew when they are next asked for: their server was away."""
+        kept = self._of_thread.get(threading.get_ident(), {})
+        while kept:
+            _, connection = kept.popitem()
+            connection.invalidate()
+            connection.close()
 
     @contextmanager
     def begin(self, engine: Engine) -> Iterator[Connection]:
@@ -54,8 +67,10 @@ class KeptConnections:
             with engine.begin() as connection:
                 yield connection
             return
-        connection = kept.get(engine) or engine.connect()
-        kept[engine] = connection
+        if engine not in kept:
+            self._may[threading.get_ident()]()
+            kept[engine] = engine.connect()
+        connection = kept[engine]
         try:
             with connection.begin():
                 yield connection

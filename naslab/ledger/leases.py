@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, delete, insert, select, text, update
 
+from naslab.ledger.faults import explained
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.many import study_id_of
 from naslab.ledger.news import read_candidates
@@ -133,6 +134,12 @@ def offered(ledger: Ledger, study: str) -> list[Lease]:
         columns = select(leases.c.trial, leases.c.worker, leases.c.node, leases.c.heartbeat, leases.c.estimate)
         found = connection.execute(columns.where(leases.c.study_id == study_id_of(ledger, study)).order_by("trial"))
         return [_lease(row, now, study) for row in found]
+
+
+def database_clock(ledger: Ledger) -> float:
+    """What the clock of the database of `ledger` says, in seconds since 1970."""
+    with explained(ledger.location), ledger._engine.connect() as connection:
+        return _now(connection)
 
 
 def _lease(row: Any, now: float, study: str) -> Lease:

@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from naslab.blobs import BlobStore
 from naslab.errors import StudyError, UnknownNameError, UnreadableError
 from naslab.ledger import finishing, running, whole_studies
-from naslab.ledger.claim import claimed_file, claimed_server, driven_studies
+from naslab.ledger.claim import ServerClaim, claimed_file, claimed_server, driven_studies
 from naslab.ledger.engine import open_engine, require_current, writing
 from naslab.ledger.faults import explained
 from naslab.ledger.kept_connections import KeptConnections
@@ -66,8 +66,8 @@ class Ledger:
         self._writer, self._hasty = writing(engine), writing(engine, is_durable=False)
         self._brief = writing(engine, BRIEFLY, is_durable=False)
         self._connections = KeptConnections()
-        self._driven: dict[str, tuple[int, int]] = {}
-        """The studies that are claimed here, each with the thread that did, and its key."""
+        self._driven: dict[str, tuple[int, int, ServerClaim | None]] = {}
+        """The studies that are claimed here, each with the thread that did, its key, and its claim on a server."""
 
     @classmethod
     def open(cls, location: str | Path, create: bool = True) -> Self:
@@ -350,10 +350,10 @@ class Ledger:
             claimed_server(self._engine, place, study_id, name)
             if place.path is None
             else claimed_file(place.path, study_id, name)
-        ):
-            self._driven[name] = threading.get_ident(), study_id
+        ) as claim:
+            self._driven[name] = threading.get_ident(), study_id, claim
             try:
-                with self._connections.keeping():
+                with self._connections.keeping(claim.require_held if claim else lambda: None):
                     yield
             finally:
                 del self._driven[name]

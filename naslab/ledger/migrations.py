@@ -133,6 +133,12 @@ def index_of_identities(connection: Connection) -> None:
     connection.execute(text("CREATE INDEX IF NOT EXISTS trials_of_identity ON trials (study_id, identity)"))
 
 
+def index_of_restarts(connection: Connection) -> None:
+    """Version 7: an index of the trials that begin a climb of local search, which stands in the JSON of all trials."""
+    told = """replace(candidate, '"operator":"restart"', '') <> candidate"""
+    connection.execute(text(f"CREATE INDEX trials_that_begin ON trials (study_id, trial) WHERE {told}"))
+
+
 def _enter_fidelities(connection: Connection) -> None:
     """The fidelity of every trial beside the JSON that it is in; those that are damaged have none."""
     rows = _table("trials", "study_id", "trial", "candidate", "fidelity")
@@ -162,6 +168,7 @@ STEPS: tuple[Step, ...] = (
     Step("what is asked of many outcomes has columns and indexes, workers elsewhere have leases", columns_for_many),
     Step("workers and nodes of trials in flight are kept, and what cheap estimators say of a pool", takers_and_scores),
     Step("an index of identities lets large studies go on sooner", index_of_identities),
+    Step("an index of what begins a climb lets local search go on sooner", index_of_restarts),
 )
 """Step number i (from 0) brings a ledger from version i + 1 to i + 2."""
 

@@ -24,9 +24,15 @@ from sqlalchemy import (
 
 from naslab.arch.cost import Cost
 from naslab.metrics import ACCURACY, LATENCY
+from naslab.study.outcome import RESTART
 
 metadata = MetaData()
 _key = BigInteger().with_variant(Integer, "sqlite")
+BEGINS_A_CLIMB = f"""replace(candidate, '"operator":"{RESTART}"', '') <> candidate"""
+"""SQL that tells trials that begin a climb of local search, perhaps among others."""
+BEGUN = "trials_that_begin"
+INDEX_OF_BEGUN = f"CREATE INDEX {BEGUN} ON trials (study_id, trial) WHERE {BEGINS_A_CLIMB}"
+"""The index of those trials. As an `Index` of its table it would load SQLAlchemy's code for every kind of database."""
 
 schema = Table("naslab_schema", metadata, Column("version", Integer, primary_key=True))
 

@@ -14,8 +14,7 @@ from naslab.strategies.last_front import LastFront, next_to_join
 from naslab.strategies.outcome_history import Observation, OutcomeHistory
 from naslab.strategies.random_search import samples
 from naslab.strategies.strategy import Proposal
-
-RESTART = "restart"
+from naslab.study.outcome import RESTART
 
 
 class LocalSearch:

@@ -189,8 +189,9 @@ class OutcomeHistory:
     def take_up(self, unread: Unread) -> None:
         """Add the finished estimates of a study that goes on, before any other."""
         self.told.take_up(unread)
-        self.seen.update(unread.network_ids)
-        self._known.update(unread.network_ids)
+        known = set(unread.network_ids)
+        self.seen |= known
+        self._known |= known
 
     def forbid(self, network_id: str) -> None:
         """Never propose this network; nothing is learned of it."""

@@ -42,6 +42,8 @@ class FinishedReader(Protocol):
     ...         return np.array([each.value(metric) for each in self.whole(trials)])
     >>> arch = model("lenet5")
     >>> candidate = Candidate(trial=0, arch=arch, arch_id=arch_id(arch), cost=cost(arch), fidelity=Fidelity(), seed=0)
+    ...     def finished(self, trials):
+    ...         return np.array([each.finished for each in self.whole(trials)])
     >>> reader = Listed([Outcome(candidate=candidate, estimate=Estimate(measured={"accuracy": 91.5}))])
     >>> reader.values("accuracy", np.array([0])), reader.made_by("mutate")
     (array([91.5]), set())
@@ -63,6 +65,10 @@ class FinishedReader(Protocol):
         """The values of a `metric` that is a cost or measured, of the shape of `trials`; NaN where there is none."""
         ...
 
+    def finished(self, trials: NDArray[np.int64]) -> NDArray[np.float64]:
+        """When each of `trials` was finished, in seconds since the epoch (UTC), of their shape."""
+        ...
+
 
 class FinishedColumns(NamedTuple):
     """Arrays of the shape (trials,), in the order finished.
@@ -75,7 +81,6 @@ class FinishedColumns(NamedTuple):
     role: NDArray[np.object_]
     fidelity: NDArray[np.int64]
     reason: NDArray[np.object_]
-    finished: NDArray[np.float64]
     fidelities: tuple[Fidelity, ...]
 
 
@@ -101,7 +106,6 @@ class FinishedTrials(Sequence[Outcome]):
             _objects([each.role for each in candidates]),
             np.array([places.setdefault(each.fidelity, len(places)) for each in candidates], dtype=np.int64),
             _objects(reasons),
-            np.array([each.finished for each in outcomes], dtype=np.float64),
             tuple(places),
         )
         return cls(InMemory(outcomes), columns)
@@ -143,7 +147,6 @@ class FinishedTrials(Sequence[Outcome]):
             found.role[chosen],
             found.fidelity[chosen],
             found.reason[chosen],
-            found.finished[chosen],
             found.fidelities,
         )
         return type(self)(self.reader, kept)
@@ -155,6 +158,11 @@ class FinishedTrials(Sequence[Outcome]):
             return self.where(np.zeros(len(self), dtype=np.bool_))
         chosen = map(asked.__contains__, self.columns.network_id.tolist())
         return self.where(np.fromiter(chosen, dtype=np.bool_, count=len(self)))
+
+    @property
+    def finished(self) -> NDArray[np.float64]:
+        """When each was finished, in seconds since the epoch (UTC), read when asked for: shape (trials,)."""
+        return self.reader.finished(self.columns.trial)
 
     def values(self, metric: str) -> NDArray[np.float64]:
         """A `metric` that is a cost or measured: shape (trials,), NaN where there is no value."""
@@ -202,6 +210,10 @@ class InMemory:
     def values(self, metric: str, trials: NDArray[np.int64]) -> NDArray[np.float64]:
         """The values of any `metric`, of the shape of `trials`; NaN where there is none."""
         return np.array([self._outcomes[trial].value(metric) for trial in trials.tolist()], dtype=np.float64)
+
+    def finished(self, trials: NDArray[np.int64]) -> NDArray[np.float64]:
+        """When each of `trials` was finished, of their shape."""
+        return np.array([self._outcomes[trial].finished for trial in trials.tolist()], dtype=np.float64)
 
 
 def _objects(values: Sequence[str]) -> NDArray[np.object_]:

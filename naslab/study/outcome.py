@@ -76,6 +76,8 @@ class ToBeat(msgspec.Struct, frozen=True):
 
 
 Role = Literal["search", "family", "baseline", "pool"]
+RESTART = "restart"
+"""The operator of candidates that begin a climb of local search; a ledger has an index of them."""
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):

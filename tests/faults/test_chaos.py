@@ -56,3 +56,12 @@ def test_twenty_workers_killed_at_random_and_the_server_begun_again() -> None:
     found = run(ledger="postgresql", kills=25, trials=60, workers=20, every=0.7)
     assert chaos.is_whole(found), found
     assert found["kills"]["kill of a worker"] >= 5
+
+
+@pytest.mark.slow
+def test_a_short_run_on_ray_loses_nothing() -> None:
+    """A cluster of three nodes, which starts slowly on a busy machine; so there is time. The head is the script's."""
+    kinds = ["kill of an actor", "loss of a node", "kill of a driver"]
+    found = run(ledger="sqlite", kills=3, trials=12, workers=3, every=3.0, ray=True, seconds=400.0, faults=kinds)
+    assert chaos.is_whole(found), str(found)
+    assert sum(found["kills"].values()) >= 1, str(found)

@@ -5,7 +5,8 @@ The tests keep one such dump for every version of the ledger, made by the last p
     PYTHONPATH=CHECKOUT python tests/ledgers/write.py tests/ledgers/version_2.sql.gz
 
 `version_1.sql.gz` is of commit e6317f9, where extrapolated results were named otherwise (a second argument `foretold`),
-`version_2.sql.gz` of commit 41770d3, `version_4.sql.gz` of d577c48, `version_5.sql.gz` of dccfee7.
+`version_2.sql.gz` of commit 41770d3, `version_4.sql.gz` of d577c48, `version_5.sql.gz` of dccfee7 and
+`version_6.sql.gz` of cf801cf.
 The digits of scikit-learn are the data; a few minutes on two cores.
 """
 

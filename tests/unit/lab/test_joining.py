@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -114,6 +115,22 @@ def test_what_cannot_be_shared_is_refused_first(ledger: Ledger) -> None:
         require_offerable(msgspec.structs.replace(example_study(), inherit=True), ledger)
     with pytest.raises(WorkerError, match="choose their device, time and memory themselves"):
         Workers(kind="ledger", timeout_seconds=5)
+
+
+@pytest.mark.parametrize(
+    ("hours", "told"),
+    [(1, ["the clock of node {} is 60 minutes ahead of the ledger's: set it"]), (0, [])],
+)
+def test_a_clock_that_is_far_off_is_told_by_the_node(
+    ledger: Ledger, hours: int, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Heartbeats are by the clock of the database: they are right all the same."""
+    ledger.finish("digits", example_outcome(example_candidate(0)))
+    lines: list[str] = []
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() + 3600 * hours)
+    join(str(ledger.location), idle_seconds=0, say=lines.append)
+    assert lines == [each.format(socket.gethostname()) for each in told]
 
 
 def test_a_worker_without_work_ends(ledger: Ledger) -> None:

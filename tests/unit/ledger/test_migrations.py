@@ -110,7 +110,7 @@ def test_a_kept_ledger_holds_everything_there_is_to_migrate(tmp_path: Path) -> N
 
 
 def test_version_1_says_the_same_in_new_words(location: str) -> None:
-    if SCHEMA_VERSION > 6:
+    if SCHEMA_VERSION > 7:
         pytest.skip("a later step changes the rows too")
     place_kept(1, location)
     before = rows_of(location)

@@ -13,11 +13,12 @@ from naslab.space import Genome
 from naslab.space.genome import Hole
 from naslab.strategies.aging_evolution import AgingEvolution
 from naslab.strategies.composed import Search
-from naslab.strategies.local_search import RESTART, LocalSearch
+from naslab.strategies.local_search import LocalSearch
 from naslab.strategies.nsga2 import NSGA2
 from naslab.strategies.optuna_bridge import SAMPLER_STATE, OptunaBridge, nsga2, tpe
 from naslab.strategies.outcome_history import Observation, OutcomeHistory, best_first
 from naslab.strategies.totals import Totals
+from naslab.study.outcome import RESTART
 
 
 def make_domain(objectives: int = 1) -> TableDomain:
