@@ -40,10 +40,10 @@ class FinishedReader(Protocol):
     ...         return {trial for trial, origin in enumerate(origins) if origin.get("operator") == operator}
     ...     def values(self, metric, trials):
     ...         return np.array([each.value(metric) for each in self.whole(trials)])
-    >>> arch = model("lenet5")
-    >>> candidate = Candidate(trial=0, arch=arch, arch_id=arch_id(arch), cost=cost(arch), fidelity=Fidelity(), seed=0)
     ...     def finished(self, trials):
     ...         return np.array([each.finished for each in self.whole(trials)])
+    >>> arch = model("lenet5")
+    >>> candidate = Candidate(trial=0, arch=arch, arch_id=arch_id(arch), cost=cost(arch), fidelity=Fidelity(), seed=0)
     >>> reader = Listed([Outcome(candidate=candidate, estimate=Estimate(measured={"accuracy": 91.5}))])
     >>> reader.values("accuracy", np.array([0])), reader.made_by("mutate")
     (array([91.5]), set())
