@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from naslab.cli.fit_scaling import require_figure_name
-from naslab.cli.help_text import Command
+from naslab.cli.help_text import Command, completing
 from naslab.cli.output import JsonOption, print_json, print_table, say
 from naslab.errors import SpecError, UnknownNameError, counted
 from naslab.metrics import ACCURACY
@@ -61,7 +61,12 @@ def compare(
         Path | None, typer.Option(help=f"Folder of {_EITHER}; else NASLAB_DATA.", rich_help_panel="Table")
     ] = None,
     strategies: Annotated[
-        str, typer.Option(help="Names, comma-separated: {strategies}.", rich_help_panel="Searches")
+        str,
+        typer.Option(
+            help="Names, comma-separated: {strategies}.",
+            rich_help_panel="Searches",
+            autocompletion=completing("strategies"),
+        ),
     ] = "random,evolution,bayes",
     trials: Annotated[int, typer.Option(help="Evaluations of each search.", rich_help_panel="Searches")] = 200,
     seeds: Annotated[

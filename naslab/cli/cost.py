@@ -10,7 +10,7 @@ import typer
 
 from naslab.arch import cost as cost_of
 from naslab.arch import layer_costs, uncounted_layers
-from naslab.cli.help_text import Command
+from naslab.cli.help_text import Command, completing
 from naslab.cli.options import MODEL_HELP
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table, say_idle_strides, tell
 from naslab.errors import NaslabError, SpecError, shown
@@ -21,7 +21,7 @@ NUMBERS = tuple(row.name for row in (PARAMS, MACS, ACTIVATIONS, PEAK_ACTIVATION_
 
 
 def cost(
-    model: Annotated[str | None, typer.Argument(help=MODEL_HELP)] = None,
+    model: Annotated[str | None, typer.Argument(help=MODEL_HELP, autocompletion=completing("models"))] = None,
     resolution: Annotated[str | None, typer.Option(help="Input size: 224, or height x width as 224x160.")] = None,
     num_classes: Annotated[int | None, typer.Option(help="Number of classes.")] = None,
     layers: Annotated[bool, typer.Option("--layers", help="Every layer with its shapes and cost.")] = False,

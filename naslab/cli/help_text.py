@@ -64,10 +64,40 @@ def filled(text: str) -> str:
     return re.sub(r"\{(\w+)\}", lambda match: ", ".join(REGISTRIES[match[1]]()), text)
 
 
+def completing(registry: str) -> Callable[[str], list[str]]:
+    """What completes an option in the shell: the names of a `registry` of `REGISTRIES`, loaded on the tab key.
+
+    Names with a part to fill in, as `image_folder:PATH`, are left out. Of a list with commas the last is completed.
+
+    >>> complete = completing("roundings")
+    >>> complete("eff"), complete("plain,py"), complete("mine")
+    (['efficientnet', 'efficientnet_v2'], ['plain,pycls'], [])
+    """
+
+    def complete(incomplete: str) -> list[str]:
+        before, comma, begun = incomplete.rpartition(",")
+        names = (name for name in REGISTRIES[registry]() if re.fullmatch(r"[\w.-]+", name))
+        return [f"{before}{comma}{name}" for name in names if name.startswith(begun)]
+
+    return complete
+
+
 def _strategies() -> Iterable[str]:
     from naslab.strategies.registry import strategy_names
 
     return strategy_names()
+
+
+def _spaces() -> Iterable[str]:
+    from naslab.space import space_names
+
+    return space_names()
+
+
+def _models() -> Iterable[str]:
+    from naslab.zoo import model_names
+
+    return model_names()
 
 
 def _with_pauses() -> Iterable[str]:
@@ -152,6 +182,8 @@ def _targets() -> Iterable[str]:
 
 REGISTRIES: dict[str, Callable[[], Iterable[str]]] = {
     "strategies": _strategies,
+    "spaces": _spaces,
+    "models": _models,
     "with_pauses": _with_pauses,
     "with_preferences": _with_preferences,
     "estimators": _estimators,

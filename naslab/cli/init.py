@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from naslab.cli.help_text import Command
+from naslab.cli.help_text import Command, completing
 from naslab.cli.options import DataDirOption
 from naslab.cli.output import JsonOption, print_json, say, tell
 from naslab.errors import counted
@@ -15,7 +15,12 @@ from naslab.errors import counted
 
 def init(
     path: Annotated[Path, typer.Argument(help="The YAML file to write.")],
-    dataset: Annotated[str, typer.Option(help="Data to search on: {datasets}.", rich_help_panel="Space")] = "cifar10",
+    dataset: Annotated[
+        str,
+        typer.Option(
+            help="Data to search on: {datasets}.", rich_help_panel="Space", autocompletion=completing("datasets")
+        ),
+    ] = "cifar10",
     target_macs: Annotated[
         str | None,
         typer.Option(help="Half of the networks are within it, as 50M.", rich_help_panel="Space"),
@@ -38,7 +43,8 @@ def init(
         f"{path}: {counted(starter.space.size(), 'network', form=',')}, half of them with at most "
         f"{starter.median_macs:,} macs"
     )
-    say(f"next: naslab search {path} --dataset {dataset} --trials 50 --limit 'macs<={2 * starter.median_macs}'")
+    most = 2 * starter.median_macs if target_macs is None else target_macs
+    say(f"next: naslab search {path} --dataset {dataset} --trials 50 --limit 'macs<={most}'")
 
 
 def register(app: typer.Typer) -> None:

@@ -6,20 +6,29 @@ from typing import Annotated
 
 import typer
 
-from naslab.cli.help_text import Command
+from naslab.cli.help_text import Command, completing
 from naslab.cli.options import MODEL_HELP, DataDirOption
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table, say
 from naslab.metrics import LATENCY, shown_as
 
 MeasureDatasetOption = Annotated[
     str | None,
-    typer.Option("--dataset", help="{datasets}; by default that of a trained MODEL.", rich_help_panel="Data"),
+    typer.Option(
+        "--dataset",
+        help="{datasets}; by default that of a trained MODEL.",
+        rich_help_panel="Data",
+        autocompletion=completing("datasets"),
+    ),
 ]
 
 
 def measure(
     model: Annotated[
-        str, typer.Argument(help=f"{MODEL_HELP} With --metric a study, or some of its networks as STUDY:front.")
+        str,
+        typer.Argument(
+            help=f"{MODEL_HELP} With --metric a study, or some of its networks as STUDY:front.",
+            autocompletion=completing("models"),
+        ),
     ],
     metric: Annotated[
         str | None,

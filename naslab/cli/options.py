@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, get_args
 
 import typer
 
+from naslab.cli.help_text import completing
 from naslab.errors import shown
 from naslab.lab.search_options import TOLD
 
@@ -39,12 +40,18 @@ MODEL_HELP = (
     "A zoo name, an architecture file, a folder of naslab train, STUDY:TRIAL, STUDY:best, or STUDY:best@LIMITS as "
     "'mystudy:best@macs<=5M,accuracy>=90'."
 )
-ModelArgument = Annotated[str, typer.Argument(help=MODEL_HELP)]
-SpaceArgument = Annotated[str, typer.Argument(help=TOLD["space"].help)]
+ModelArgument = Annotated[str, typer.Argument(help=MODEL_HELP, autocompletion=completing("models"))]
+SpaceArgument = Annotated[str, typer.Argument(help=TOLD["space"].help, autocompletion=completing("spaces"))]
 
-DatasetOption = Annotated[str | None, search_option("dataset")]
+DatasetOption = Annotated[str | None, search_option("dataset", autocompletion=completing("datasets"))]
 StudyDatasetOption = Annotated[
-    str | None, typer.Option("--dataset", help="{datasets}; by default a study's own.", rich_help_panel="Data")
+    str | None,
+    typer.Option(
+        "--dataset",
+        help="{datasets}; by default a study's own.",
+        rich_help_panel="Data",
+        autocompletion=completing("datasets"),
+    ),
 ]
 SkipUnreadableOption = Annotated[bool, search_option("skip_unreadable", "--skip-unreadable", of="dataset")]
 ChannelsOption = Annotated[int | None, search_option("channels", of="dataset", min=1, max=3)]
@@ -65,7 +72,7 @@ MaxImagesOption = Annotated[int | None, search_option("max_images", min=2)]
 DataDirOption = Annotated[str | None, search_option("data_dir")]
 
 EpochsOption = Annotated[int, typer.Option(min=1, help="Epochs of training.", rich_help_panel="Training")]
-RecipeOption = Annotated[str, search_option("recipe")]
+RecipeOption = Annotated[str, search_option("recipe", autocompletion=completing("recipes"))]
 PretrainedOption = Annotated[
     str | None,
     typer.Option(

@@ -13,7 +13,7 @@ from naslab.arch import arch_id, save_arch
 from naslab.atomic_write import make_folder
 from naslab.cli.family_output import show_members
 from naslab.cli.fit_scaling import require_figure_name
-from naslab.cli.help_text import Command
+from naslab.cli.help_text import Command, completing
 from naslab.cli.options import ModelArgument, PretrainedOption
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, say
 from naslab.cli.scaling_rule import Chosen, chosen_rule
@@ -92,7 +92,9 @@ def rescale(
     dataset: Annotated[
         str | None,
         typer.Option(
-            help="Data set for --train of a model that is no study's: {datasets}.", rich_help_panel="Training"
+            help="Data set for --train of a model that is no study's: {datasets}.",
+            rich_help_panel="Training",
+            autocompletion=completing("datasets"),
         ),
     ] = None,
     epochs: Annotated[

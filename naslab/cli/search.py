@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
-from naslab.cli.help_text import Command
+from naslab.cli.help_text import Command, completing
 from naslab.cli.needs import is_dense
 from naslab.cli.options import (
     KIND_CHOICES,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 def search(
     space: SpaceArgument,
-    strategy: Annotated[str, search_option("strategy")] = "evolution",
+    strategy: Annotated[str, search_option("strategy", autocompletion=completing("strategies"))] = "evolution",
     trials: Annotated[int, search_option("trials", min=1)] = 50,
     hours: Annotated[float | None, search_option("hours")] = None,
     objectives: Annotated[str | None, search_option("objectives", show_default="accuracy,macs")] = None,
@@ -58,7 +58,12 @@ def search(
     resolution: Annotated[str | None, search_option("resolution")] = None,
     data_dir: DataDirOption = None,
     epochs: Annotated[int | None, search_option("epochs", min=1, show_default=str(DEFAULT_EPOCHS))] = None,
-    recipe: Annotated[str | None, search_option("recipe", show_default="short; with --pretrained fine-tune")] = None,
+    recipe: Annotated[
+        str | None,
+        search_option(
+            "recipe", show_default="short; with --pretrained fine-tune", autocompletion=completing("recipes")
+        ),
+    ] = None,
     rungs: Annotated[str | None, search_option("rungs")] = None,
     keep: Annotated[str, search_option("keep", of="rungs")] = "1/3",
     pause: Annotated[bool, search_option("pause", "--pause")] = False,
@@ -68,7 +73,7 @@ def search(
     least_match: Annotated[float, search_option("least_match", min=0, max=1)] = 0.9,
     keep_channels: Annotated[Literal["largest", "first"], search_option("keep_channels")] = "largest",
     baseline: Annotated[list[str] | None, search_option("baseline", of="baselines")] = None,
-    estimator: Annotated[str | None, search_option("estimator")] = None,
+    estimator: Annotated[str | None, search_option("estimator", autocompletion=completing("estimators"))] = None,
     kind: Annotated[Kind | None, search_option("kind", of="estimator", metavar=KIND_CHOICES)] = None,
     levels: Annotated[str | None, search_option("levels", of="estimator")] = None,
     head_channels: Annotated[int | None, search_option("head_channels", of="estimator", min=4)] = None,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from naslab.cli.help_text import Command
+from naslab.cli.help_text import Command, completing
 from naslab.cli.options import (
     DataDirOption,
     DeviceOption,
@@ -45,7 +45,12 @@ def shrink(
         int, typer.Option(min=1, help="Networks to look at, without training.", rich_help_panel="How far")
     ] = 40,
     epochs: EpochsOption = 5,
-    recipe: Annotated[str | None, search_option("recipe", show_default="fine-tune; full for that from nothing")] = None,
+    recipe: Annotated[
+        str | None,
+        search_option(
+            "recipe", show_default="fine-tune; full for that from nothing", autocompletion=completing("recipes")
+        ),
+    ] = None,
     least_match: LeastMatchOption = 0.9,
     seed: Annotated[int, typer.Option(min=0, help="Seed of all that is drawn.", rich_help_panel="Training")] = 0,
     device: DeviceOption = "auto",

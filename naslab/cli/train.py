@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from naslab.cli.help_text import Command
+from naslab.cli.help_text import Command, completing
 from naslab.cli.needs import is_dense
 from naslab.cli.options import (
     KIND_CHOICES,
@@ -75,7 +75,11 @@ HeadChannelsOption = Annotated[
 
 def train(
     model: Annotated[
-        str, typer.Argument(help=f"{MODEL_HELP} STUDY:front trains every network of a front, in a folder each.")
+        str,
+        typer.Argument(
+            help=f"{MODEL_HELP} STUDY:front trains every network of a front, in a folder each.",
+            autocompletion=completing("models"),
+        ),
     ],
     dataset: StudyDatasetOption = None,
     data_dir: DataDirOption = None,
@@ -92,7 +96,11 @@ def train(
     epochs: EpochsOption = 20,
     recipe: Annotated[
         str | None,
-        search_option("recipe", show_default="full; with --pretrained, --quantize fine-tune, of a head probe"),
+        search_option(
+            "recipe",
+            show_default="full; with --pretrained, --quantize fine-tune, of a head probe",
+            autocompletion=completing("recipes"),
+        ),
     ] = None,
     resolution: Annotated[
         str | None, typer.Option(help="Input size: 32, or height x width as 32x48.", rich_help_panel="Training")

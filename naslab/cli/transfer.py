@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from naslab.cli.fit_scaling import require_figure_name
-from naslab.cli.help_text import Command
+from naslab.cli.help_text import Command, completing
 from naslab.cli.options import DataDirOption, DeviceOption, MaxImagesOption, ModelArgument, OutOption
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table, say, tell
 from naslab.errors import counted
@@ -18,7 +18,12 @@ def transfer(
     pretrained: Annotated[
         str, typer.Option(help="Weights, as `naslab train --pretrained` takes them.", rich_help_panel="Training")
     ],
-    dataset: Annotated[list[str], typer.Option(help="{datasets}; may be repeated.", rich_help_panel="Data")],
+    dataset: Annotated[
+        list[str],
+        typer.Option(
+            help="{datasets}; may be repeated.", rich_help_panel="Data", autocompletion=completing("datasets")
+        ),
+    ],
     images: Annotated[
         list[int] | None,
         typer.Option(min=1, help="Images a class, as --images 10 50.", show_default="10 50", rich_help_panel="Data"),

@@ -24,7 +24,7 @@
 
   function csv(traces) {
     const cell = (value) => {
-      const text = value === null || value === undefined ? "" : String(value).replace(/<br>/g, "; ").replace(/<[^>]*>/g, "");
+      const text = value === null || value === undefined ? "" : String(value).replace(/(<br>)+/g, "; ").replace(/<[^>]*>/g, "");
       const safe = typeof value !== "number" && /^[=+@-]/.test(text) ? `'${text}` : text;
       return /[",\n;]/.test(safe) ? `"${safe.replace(/"/g, '""')}"` : safe;
     };

@@ -21,6 +21,8 @@ PHONE_WIDTH, LETTER = 240.0, 7.0
 """Pixels of the narrowest panel, and of a letter of a name."""
 LEAST_ROOM = 0.2
 """An interval that ends below this share of the highest leaves no room for names under it."""
+GAP = 0.015
+"""Between the end of an interval and its name, as a share of the highest: its cap strikes no letter."""
 
 
 def law_figure(table: LawTable, law: Law) -> go.Figure:
@@ -150,14 +152,15 @@ def _names(law: Law, costs: Sequence[float]) -> go.Scatter:
     `costs` are all on the axis. They stand above where an interval ends near an error of zero.
     """
     forecasts = [each.forecast for each in law.forecasts]
-    is_above = min(each.low for each in forecasts) < LEAST_ROOM * max(each.high for each in forecasts)
+    highest = max(each.high for each in forecasts)
+    is_above = min(each.low for each in forecasts) < LEAST_ROOM * highest
     span = math.log(max(costs) / min(costs))
     places = [PHONE_WIDTH * math.log(each.cost / min(costs)) / span for each in forecasts]
     names = [escape(each.name.removesuffix(" the largest")) for each in law.forecasts]
     rows = name_rows(places, [LETTER * len(name) for name in names])
     return go.Scatter(
         x=[each.cost for each in forecasts],
-        y=[each.high if is_above else each.low for each in forecasts],
+        y=[each.high + GAP * highest if is_above else each.low - GAP * highest for each in forecasts],
         mode="text",
         text=[name + "<br>" * row if is_above else "<br>" * row + name for name, row in zip(names, rows, strict=True)],
         textposition="top center" if is_above else "bottom center",

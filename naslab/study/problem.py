@@ -30,17 +30,17 @@ from naslab.study.data_choice import DataChoice as DataChoice
 from naslab.study.recipe import Recipe
 
 DIRECTIONS = {"max": True, "min": False}
-THOUSANDS = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9}
+THOUSANDS = {"": 1, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9}
 """What the letter behind a bound multiplies it by."""
 
 
 def read_number(text: str) -> float:
-    """The number in `text`, where k, M or G behind it stand for thousands, millions and thousands of millions.
+    """The number in `text`, where k or K, M or G behind it stand for thousands, millions and thousands of millions.
 
     Raises `ValueError` for anything else.
 
-    >>> read_number("50M"), read_number("1.5 G"), read_number("-3")
-    (50000000.0, 1500000000.0, -3.0)
+    >>> read_number("50M"), read_number("1.5 G"), read_number("500K")
+    (50000000.0, 1500000000.0, 500000.0)
     """
     letter = text[-1:] if text[-1:] in THOUSANDS else ""
     return float(text.removesuffix(letter)) * THOUSANDS[letter]
@@ -177,7 +177,7 @@ class Limit(Spec, frozen=True):
 
     @classmethod
     def _read(cls, text: str, known: Collection[str], is_any: bool = False, of: str = "limit") -> Limit:
-        match = re.fullmatch(r"\s*(\w+(?:@.*?\S)?)\s*(<=|>=)\s*([0-9.eE+_-]+ ?[kMG]?)\s*", text)
+        match = re.fullmatch(r"\s*(\w+(?:@.*?\S)?)\s*(<=|>=)\s*([0-9.eE+_-]+ ?[kKMG]?)\s*", text)
         try:
             assert match is not None
             bound = read_number(match[3])

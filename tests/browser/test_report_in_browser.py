@@ -241,6 +241,7 @@ def test_a_picture_can_be_taken_as_numbers_and_as_vectors(wide: Visit) -> None:
     assert lines[0] == "series,x,y,error_x,error_y,text"
     points = [line for line in lines if line.startswith("Pareto front,")]
     assert len(points) == 9
+    assert not any("; ;" in line for line in lines)  # empty lines of what hovers
     with wide.page.expect_download() as taken:
         figure.locator("button[data-save=svg]").click()
     assert taken.value.suggested_filename == "front-figure.svg"

@@ -6,6 +6,7 @@ import importlib
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, get_args
 
@@ -101,6 +102,30 @@ def test_the_help_of_a_search_loads_no_heavy_package() -> None:
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip().splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [
+        ("naslab sca", ["scaling-law"]),
+        ("naslab search --strat", ["--strategy"]),
+        ("naslab search --strategy evo", ["evolution"]),
+        ("naslab search digits_d", ["digits_demo"]),
+        ("naslab search digits_demo --dataset ", DATASETS),
+        ("naslab search digits_demo --recipe ", RECIPES),
+        ("naslab search digits_demo --estimator naswo", ["naswot"]),
+        ("naslab compare --strategies random,evo", ["random,evolution"]),
+        ("naslab show efficientnet_b", [f"efficientnet_b{size}" for size in range(8)]),
+        ("naslab train lenet5 --dataset cifar", ["cifar10", "cifar100"]),
+        ("naslab show ./mine", []),  # which bash completes by files
+    ],
+)
+def test_the_shell_completes_commands_options_and_names(line: str, names: Iterable[str]) -> None:
+    """As the script of `naslab --install-completion` asks, where the word before the cursor may be empty."""
+    words = line.split(" ")
+    asked = {"_NASLAB_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)}
+    shown = CliRunner().invoke(app, prog_name="naslab", env=asked)
+    assert shown.output.split() == list(names)
 
 
 @pytest.mark.parametrize("name", COMMANDS)

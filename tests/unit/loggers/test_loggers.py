@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import struct
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -125,6 +128,15 @@ def test_a_wrong_name_is_refused_in_words(name: str, words: str) -> None:
         open_logger(name)
 
 
+@pytest.mark.parametrize("row", registry.ROWS, ids=lambda row: row.name)
+def test_a_package_that_is_missing_is_told_with_its_extra(
+    row: registry.LoggerRow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "find_spec", lambda package: None)
+    with pytest.raises(SpecError, match=rf"needs the package {row.package}: pip install 'naslab\[{row.extra}\]'"):
+        open_logger(f"{row.name}:there")
+
+
 def finite(outcome: Outcome) -> dict[str, float]:
     return LoggedTrial.of("s", outcome).metrics
 
@@ -168,11 +180,52 @@ def from_mlflow(folder: Path) -> dict[int, tuple[dict[str, float], list[tuple[in
     return found
 
 
+def records_of(file: Path) -> Iterator[Any]:
+    """The records of an offline run, which lie in LevelDB's log format behind 7 bytes of wandb's own."""
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    block, head = 32768, struct.Struct("<IHB")  # checksum, length, kind: 1 whole, 2 first, 3 middle, 4 last
+    content, at, parts = file.read_bytes(), 7, b""
+    while at + head.size <= len(content):
+        if block - at % block < head.size:
+            at += block - at % block
+            continue
+        _, length, kind = head.unpack_from(content, at)
+        at += head.size + length
+        parts += content[at - length : at]
+        if kind in (1, 4):
+            record = Record()
+            record.ParseFromString(parts)
+            parts = b""
+            yield record
+
+
+def from_wandb(folder: Path) -> dict[int, tuple[dict[str, float], list[tuple[int, float]]]]:
+    found = {}
+    for file in folder.glob("wandb/offline-run-*/run-*.wandb"):
+        told: dict[str, dict[str, Any]] = {"config": {}, "summary": {}}
+        curve: list[tuple[int, float]] = []
+        for record in records_of(file):
+            told["config"].update({each.key: json.loads(each.value_json) for each in record.run.config.update})
+            for each in record.summary.update:
+                told["summary"]["/".join((each.key, *each.nested_key)).strip("/")] = json.loads(each.value_json)
+            if record.HasField("history"):
+                items = {
+                    "/".join((each.key, *each.nested_key)).strip("/"): json.loads(each.value_json)
+                    for each in record.history.item
+                }
+                curve.append((record.history.step.num, items["curve/validation_accuracy"]))
+        assert told["config"]["study"] == VIEW.record.name
+        found[told["config"]["trial"]] = told["summary"], curve
+    return found
+
+
 @pytest.mark.parametrize(
     ("package", "address", "read"),
     [
         ("tensorboard", lambda folder: f"tensorboard:{folder}", from_tensorboard),
         ("mlflow", lambda folder: f"mlflow:sqlite:///{folder}.db", from_mlflow),
+        ("wandb", lambda folder: f"wandb:{folder}", from_wandb),
     ],
 )
 @pytest.mark.filterwarnings("ignore")

@@ -16,6 +16,7 @@ from naslab.arch import cost, decode_arch
 from naslab.errors import SpecError
 from naslab.space import SearchSpace, load_space
 from naslab.space.starter import starter_space
+from naslab.study.problem import Limit
 
 ARCH = "{{input: [1, 8, 8], num_classes: 10, activation: {}, stem: [], stages: [{{block: {{type: conv}}, width: 8}}]}}"
 
@@ -64,6 +65,9 @@ def test_the_command_writes_a_file_that_is_searched(tmp_path, monkeypatch) -> No
     assert json.loads(told.out)["median_macs"] <= 300_000
     assert load_space("mine.yaml").template["input"] == [1, 8, 8]
     assert "is there already" in naslab(tmp_path, "init", "mine.yaml", "--dataset", "digits").refusal()
+    proposed = naslab(tmp_path, "init", "within.yaml", "--dataset", "digits", "--target-macs", "300K")
+    assert proposed.err.strip().endswith("--limit 'macs<=300K'")
+    assert Limit.parse("macs<=300K") == Limit.parse("macs<=300e3")
     for bad in ("none", "-3", "1e999"):
         assert (
             "must be a number above 0, as 50M" in naslab(tmp_path, "init", "other.yaml", "--target-macs", bad).refusal()
