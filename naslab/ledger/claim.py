@@ -242,7 +242,10 @@ class ServerClaim:
 
 @contextmanager
 def claimed_server(engine: Engine, location: Location, study_id: int, name: str) -> Iterator[ServerClaim]:
-    """Hold a study of a PostgreSQL ledger for the block; arguments and errors are those of `ServerClaim`."""
+    """Hold a study of a PostgreSQL ledger for the block.
+
+    `engine`, `location`, `study_id` and `name` are those of `ServerClaim`, and so are the errors.
+    """
     claim = ServerClaim(engine, location, study_id, name)
     try:
         yield claim
