@@ -10,16 +10,18 @@ from inherit_estimators import Watched
 from tiny_space import SPACE
 
 from naslab.estimators.inheritance import ANCESTOR_EPOCHS
-from naslab.execution.events import EpochEnded, Event
+from naslab.execution.events import EpochEnded, Event, TrialFinished
 from naslab.execution.workers import Workers
 from naslab.lab import search as lab
 from naslab.lab.search_estimators import estimator_of
 
 
 def show(event: Event) -> None:
-    """One line for each epoch of a network that goes on from what it inherited."""
+    """One line for each epoch of a network that goes on from what it inherited, and for one that ran once more."""
     if isinstance(event, EpochEnded) and event.candidate.origin.get("operator") == "promote":
         print(f"promoted {event.candidate.origin.get(ANCESTOR_EPOCHS, 0)}", flush=True)
+    if isinstance(event, TrialFinished) and "retried" in event.outcome.estimate.notes:
+        print("retried", flush=True)
 
 
 def main(folder: str, trials: str) -> None:

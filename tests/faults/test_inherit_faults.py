@@ -52,8 +52,10 @@ def lives(folder: Path) -> Lives:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join((str(TESTS), *sys.path))}
     with warm_start.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as driver:
         assert driver.stdout is not None
+        has_retried = False
         for line in driver.stdout:
-            if line.startswith("promoted") and line != "promoted 0\n":
+            has_retried |= line == "retried\n"
+            if has_retried and line.startswith("promoted") and line != "promoted 0\n":
                 break
         driver.send_signal(signal.SIGKILL)
     before = open_study("heirs", folder / "naslab.db")
