@@ -217,8 +217,8 @@ def markdown(value: dict[str, Any]) -> str:
         f"# A ledger of {value['outcomes']:,} outcomes",
         "",
         f"`{value['command']}`: {value['backend']}, {value['megabytes']:,.0f} MB. {machine['processor']}, "
-        f"{machine['system']}. CPU seconds of processes of their own, start and imports counted in; beside other load "
-        f"(load average {value['load']:.0f}), which alone makes them two to three times as long.",
+        f"{machine['system']}. CPU seconds of processes of their own, start and imports counted in; "
+        f"load average {value['load']:.0f}: beside much other work they are two to three times as long.",
         "",
         "| what | CPU seconds | seconds | memory (MB) | file (MB) |",
         "|---|---:|---:|---:|---:|",

@@ -15,7 +15,7 @@ from naslab.ledger.scores import Score, enter_scores
 from naslab.study.outcome import Candidate, Outcome
 
 PATIENCE_SECONDS = 300.0
-"""How long a server is waited for: as long as workers do that joined by it."""
+"""How long a server is waited for, by a driver and by workers that joined by it."""
 LOOK_SECONDS = 0.5
 """How often it is tried again."""
 

@@ -225,11 +225,11 @@ def distinct_networks(
     not give so many, or there are not so many `among` those given.
     """
     source = np.random.default_rng(list(seed))
-    num_draws = len(among) or MAX_DRAWS * count
-    order = source.permutation(len(among)).tolist() if among else []
+    draws = (space.sample(source) for _ in range(MAX_DRAWS * count))
+    if among:
+        draws = (among[place] for place in source.permutation(len(among)))
     found: dict[str, Genome] = {}
-    for draw in range(num_draws):
-        genome = among[order[draw]] if among else space.sample(source)
+    for genome in draws:
         identity = arch_id(space.decode(genome))
         if identity not in but:
             found.setdefault(identity, genome)
@@ -239,7 +239,7 @@ def distinct_networks(
         there = counted(len(found), "distinct network") + (f" beside {len(but)} others" if but else "")
         raise SpecError("sample", f"the table knows {there} of this space, not {count}")
     raise SpecError(
-        "sample", f"the space gave {counted(len(found), 'distinct network')} in {num_draws} draws, not {count}"
+        "sample", f"the space gave {counted(len(found), 'distinct network')} in {MAX_DRAWS * count} draws, not {count}"
     )
 
 

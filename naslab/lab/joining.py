@@ -23,6 +23,7 @@ from naslab.errors import LedgerError, NaslabError, StudyError, VersionError, Wo
 from naslab.estimators.estimator import Estimator
 from naslab.estimators.limited import limited
 from naslab.execution.clocks import clock_words
+from naslab.execution.driven_study import PATIENCE_SECONDS
 from naslab.execution.local import threads_each
 from naslab.execution.worker import Placement, Refused, Worker
 from naslab.lab.models import FOLDER, LEDGER, OBSERVER
@@ -36,8 +37,6 @@ from naslab.study.outcome import EpochRecord, Estimate
 BEAT_SECONDS = 5.0
 LOOK_SECONDS = 0.5
 """How often a worker without work looks for some."""
-PATIENCE_SECONDS = 300.0
-"""How long a worker tries again while the database cannot be reached."""
 UNREACHED = (OperationalError, sqlite3.OperationalError)
 """What a database raises that cannot be reached, or is busy; SQLite without SQLAlchemy in between, too."""
 

@@ -175,7 +175,7 @@ class StudyWatch:
             elif had_more:
                 self.version = next(_VERSIONS)  # the page says that it is still read
             if self.has_more or had_more:
-                gc.freeze()  # what was read stays: each look for garbage would go through all of it, for seconds
+                gc.freeze()  # what was read stays: each look for garbage would go through all of it
             if news.cursor == self._cursor:
                 self._require_all_measured()
             else:

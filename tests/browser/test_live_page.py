@@ -42,6 +42,12 @@ def evaluate(network, trial):
 """
 """A user's training: all but the first one wait for the file `go`."""
 DRAW_ALL = "window.naslabPage.drawAll(document).then(() => null)"
+COUNT_TAKEN = """() => {
+  window.taken = 0;
+  const count = (node) => { if (node.matches?.(".plot") || node.querySelector?.(".plot")) window.taken += 1; };
+  new MutationObserver((all) => all.forEach((each) => each.removedNodes.forEach(count)))
+    .observe(document.querySelector("[data-part=front]"), { childList: true, subtree: true });
+}"""
 MOST_CANDIDATES = "Math.max(...document.querySelector('#candidates').data.flatMap((each) => [...each.x]))"
 HOSTILE = "<img src=x onerror=\"document.title='taken'\">"
 
@@ -102,6 +108,7 @@ def test_a_search_is_followed_from_its_epochs_to_its_end(visit: Any, tmp_path: P
         assert "trial 6" in visit.inner_text("[data-part=now]")
         assert visit.text_content("h1") == HOSTILE
         assert "5" in visit.inner_text("dl.headline")
+        visit.evaluate(COUNT_TAKEN)
         executor.may_go_on.release()
         visit.wait_for_selector("[data-part=now] button[data-trial='7']")
         executor.may_go_on.release(5)
@@ -109,6 +116,7 @@ def test_a_search_is_followed_from_its_epochs_to_its_end(visit: Any, tmp_path: P
         assert not driver.is_alive()
         visit.wait_for_selector(".state.finished")
         visit.wait_for_selector("[data-part=headline] >> text=/9[78]/")
+        assert visit.evaluate("window.taken") == 0
         visit.evaluate(DRAW_ALL)
         assert visit.evaluate("[...document.querySelectorAll('.plot .main-svg')].length") > 3
         visit.click("[data-part=candidates] button[data-trial='7']")

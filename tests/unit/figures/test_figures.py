@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import plotly.graph_objects as go
 import pytest
 import synthetic_study as synthetic
@@ -76,6 +77,11 @@ def test_plain_figures_are_what_plotly_makes_of_them(metrics: tuple[str, ...]) -
 def test_a_number_that_is_none_is_drawn_nowhere() -> None:
     body = figure_block(plain_figure([{"type": "bar", "x": [1.0, 2.0], "y": [math.nan, math.inf]}], "One"), "one")
     assert '"y":[null,null]' in body
+
+
+def test_numbers_of_numpy_are_numbers_of_a_page() -> None:
+    trace = {"type": "bar", "x": np.arange(2), "y": [np.float64(0.5), np.int64(2)]}
+    assert '"x":[0,1],"y":[0.5,2]' in figure_block(plain_figure([trace], "One"), "one")
 
 
 def test_limits_are_lines_with_their_bounds() -> None:

@@ -141,6 +141,18 @@ def test_what_is_shown_of_a_large_study_is_in_the_order_finished(
     assert shown == sorted(shown)
 
 
+def test_a_front_that_is_drawn_again_and_again_has_fewer_beside_it(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "MOST_WHOLE", 6)
+    monkeypatch.setattr(watching, "MOST_DRAWN", 2)
+    watch = StudyWatch(ledger, 1)
+    watch.poll_whole()
+    core, whole = watch.tables(is_core=True), watch.tables()
+    assert {each.trial for each in core.front.front} == {each.trial for each in whole.front.front}
+    assert len(core.front.points) < len(whole.front.points)
+
+
 def test_compared_networks_are_counted_as_the_front_counts_them(ledger: Ledger) -> None:
     view = read_study(ledger, "<b>one")
     rng = random.Random(0)

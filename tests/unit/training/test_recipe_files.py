@@ -42,6 +42,7 @@ def test_a_file_holds_fields_and_may_begin_from_a_name(tmp_path):
         ("cutout: -4", r"mine\.yaml: cutout: must be at least 0, got -4"),
         ("cutout: many", r"mine\.yaml: cutout: expected int, got str 'many'"),
         ("optimizer: sdg", r"mine\.yaml: optimizer: must be one of .* got 'sdg'.*did you mean 'sgd'"),
+        ("base:", r"unknown recipe 'None'"),
         ("base: fulll", r"unknown recipe 'fulll'.*did you mean 'full'"),
         ("auto_augment: cifar10\nrand_augment: 2", r"mine\.yaml: auto_augment: takes the place of rand_augment"),
         ("compile: auto\ndrop_block: 0.1", r"mine\.yaml: compile: must be off with drop_block"),
