@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,20 +32,24 @@ def test_a_search_survives_the_loss_of_a_worker_and_of_a_node(tmp_path: Path) ->
     with joined_cluster(num_cpus=[1, 1]) as cluster, numbered_study(tmp_path) as ledger:
         lost = cluster.list_all_nodes()[1:]
 
+        def kill_fourth() -> None:  # two trials may finish at once: only its own file tells that it has begun
+            assert wait_until(run_file(tmp_path, 3).exists)
+            os.kill(int(run_file(tmp_path, 3).read_text()), signal.SIGKILL)
+            (tmp_path / "go").touch()
+
         def disturb(event: Event) -> None:
             events.append(event)
             if not isinstance(event, TrialFinished):
                 return
             finished.add(event.outcome.candidate.trial)
-            if event.number == 3:  # the fourth is at work, and waits
-                assert wait_until(run_file(tmp_path, 3).exists)
-                os.kill(int(run_file(tmp_path, 3).read_text()), signal.SIGKILL)
-                (tmp_path / "go").touch()
             if event.number >= 7 and 3 in finished and lost:
                 cluster.remove_node(lost.pop(), allow_graceful=False)
 
         with RayExecutor(Scripted(str(tmp_path), holds_from=3), 2, cpus_per_worker=1) as executor:
+            killer = threading.Thread(target=kill_fourth)
+            killer.start()
             run_search("numbered", ledger, Counting(), executor, numbered_problem(), 2, 0, 12, disturb)
+            killer.join()
         outcomes = ledger.outcomes("numbered")
     assert sorted(outcome.candidate.trial for outcome in outcomes) == list(range(12))
     assert all(outcome.is_complete for outcome in outcomes)
