@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from naslab.bench.table import TableDomain, TableSpace
 from naslab.errors import DataError, ReadError, SpecError, UnknownNameError
+from naslab.estimators.known_table import shipped_tables
 from naslab.metrics import ACCURACY, MACS, PARAMS
 from naslab.reading import TABLE, cells_by_column, json_values, read_bytes, read_rows
 from naslab.space.genome import Hole
@@ -108,13 +109,6 @@ def scores_by_key(path: Path) -> dict[str, dict[str, float]]:
         return {row["key"]: {name: float(row[name]) for name in header if name != "key" and row[name]} for row in rows}
     except (ReadError, KeyError, ValueError) as error:
         raise DataError(f"{path}: cannot be read as scores: {error}; install naslab again") from error
-
-
-def shipped_tables() -> Path:
-    """The folder of naslab's own tables: inside the installed package, or in a checkout's `results`."""
-    package = Path(__file__).resolve().parents[1]
-    shipped = package / "tables"
-    return shipped if shipped.is_dir() else package.parent / "results" / "tables"
 
 
 def require_columns(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from naslab.bench.made_table import make_scores, make_table
+from naslab.bench.measured_curves import MeasuredCurves
 from naslab.bench.table import TableDomain
 from naslab.errors import SpaceExhaustedError
 from naslab.pareto import hypervolume
@@ -75,6 +76,9 @@ def make_curves(
     return MadeCurves(domain, result + height * fallen, noise * np.linspace(2.0, 1.0, epochs))
 
 
+AnyCurves: TypeAlias = MadeCurves | MeasuredCurves
+
+
 class CurveStep(NamedTuple):
     """What a search trained: a `row` up to `epochs`; `seconds` are all that were spent by the end of it."""
 
@@ -90,7 +94,7 @@ class CurveSearch:
     an epoch takes on average.
     """
 
-    def __init__(self, curves: MadeCurves, search: Search, seed: int, tells_all: bool) -> None:
+    def __init__(self, curves: AnyCurves, search: Search, seed: int, tells_all: bool) -> None:
         self.curves = curves
         self.search = search
         self.steps: list[CurveStep] = []
@@ -180,7 +184,7 @@ def run(going: CurveSearch, step: Callable[[CurveSearch], None], seconds: float)
     return going.steps
 
 
-def found_after(curves: MadeCurves, steps: Sequence[CurveStep], seed: int) -> list[tuple[float, float]]:
+def found_after(curves: AnyCurves, steps: Sequence[CurveStep], seed: int) -> list[tuple[float, float]]:
     """What the networks trained to the end are worth, after the seconds at which each ended: (seconds, worth).
 
     One objective: by how much the one that looked best, measured with this `seed`, is worse than the table's best.

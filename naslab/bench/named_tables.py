@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from naslab.bench.fashion_mixed import FEATURES, load_fashion_mixed
 from naslab.bench.known_tables import MACRO_COSTS, load_nas_bench_macro
 from naslab.bench.nas_bench_201 import COSTS, load_nas_bench_201
 from naslab.bench.table import TableDomain
@@ -54,4 +55,5 @@ class NamedTable(NamedTuple):
 NAMED_TABLES = {
     "nas_bench_macro": NamedTable(load_nas_bench_macro, MACRO_COSTS),
     "nas_bench_201": NamedTable(load_nas_bench_201, COSTS),
+    "fashion_mixed": NamedTable(load_fashion_mixed, FEATURES),
 }

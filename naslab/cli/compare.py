@@ -24,15 +24,21 @@ if TYPE_CHECKING:
     from naslab.bench.standing import Spread, Standing
     from naslab.bench.table import TableDomain
 
-KNOWN_TABLES = ("nas_bench_macro", "nas_bench_201")
-"""Of `naslab.bench.named_tables`, which loads what this file need not."""
-_EITHER = " or ".join(KNOWN_TABLES)
+DATA_TABLES = ("nas_bench_macro", "nas_bench_201")
+"""Of `naslab.bench.named_tables`, which loads what this file need not: those of the data folder."""
+SHIPPED_TABLES = ("fashion_mixed",)
+"""Those that come with naslab."""
+_EITHER = " or ".join(DATA_TABLES)
+_SHIPPED = " or ".join(SHIPPED_TABLES)
 
 
 def compare(
     table: Annotated[
         str,
-        typer.Option(help=f"A CSV file with a header, or {_EITHER} of the data folder.", rich_help_panel="Table"),
+        typer.Option(
+            help=f"A CSV file with a header, {_SHIPPED} of naslab, or {_EITHER} of the data folder.",
+            rich_help_panel="Table",
+        ),
     ],
     knobs: Annotated[
         str,
@@ -204,6 +210,8 @@ def read_table(
     if ACCURACY.name in minimise:
         raise SpecError("minimise", f"the accuracy of {table} is made large, its costs small")
     folder = data_dir if data_dir is not None else os.environ.get("NASLAB_DATA")
+    if folder is None and table in SHIPPED_TABLES:
+        folder = Path()
     if folder is None:
         raise SpecError("table", f"{table} is read from the data folder: set NASLAB_DATA or --data-dir to it")
     return known.load(Path(folder), objectives, known.costs if features is None else features, duration)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import os
+import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +21,11 @@ from naslab.space import Genome, SearchSpace
 from naslab.space.genome import Hole
 from naslab.study.outcome import Candidate, Estimate, Failure
 
+FASHION_FILE = "fashion_mixed.csv.gz"
+FASHION_EPOCHS = 12
+KEY = "arch"
+"""The column of keys of our own tables."""
+
 
 class Known(NamedTuple):
     """A known accuracy in per cent and its standard error."""
@@ -33,7 +39,8 @@ class KnownTable(msgspec.Struct, frozen=True, kw_only=True):
 
     `path` is a CSV with a column of keys and one of accuracies in per cent (and one of standard errors, if named), or
     NAS-Bench-Macro's `.json.gz` as published (Su et al. 2022, arXiv 2103.11922), whose accuracies are the means of
-    three trainings. A candidate whose genome is not in the table is looked up by its network, where `space` says what
+    three trainings. Several rows of one key are trainings of one network: their mean counts, and the standard error of
+    their spread. A candidate whose genome is not in the table is looked up by its network, where `space` says what
     the table's keys stand for: choices that make the same layers are one network. One that is not there either is an
     `invalid` failure. The fidelity plays no part.
 
@@ -43,7 +50,7 @@ class KnownTable(msgspec.Struct, frozen=True, kw_only=True):
 
     path: str
     space: SearchSpace | None = None
-    key_column: str = "arch"
+    key_column: str = KEY
     accuracy_column: str = "mean_acc"
     sem_column: str | None = None
 
@@ -61,14 +68,21 @@ class KnownTable(msgspec.Struct, frozen=True, kw_only=True):
             return []
         return [genome for genome in (genome_of_key(space, key) for key in keys) if genome is not None]
 
-    def require_known(self, candidate: Candidate) -> None:
-        """Raise `DataError` where the table cannot be read, or lacks a candidate: it is of another space.
+    def require_known(self, space: SearchSpace, candidate: Candidate) -> None:
+        """Raise `DataError` where the table cannot be read, or lacks a `candidate` of `space`.
 
-        For a driver to call before anything runs.
+        It is of another space then, or knows too few of this one. For a driver to call before anything runs.
         """
         failure = self.estimate(candidate, Workbench(device="cpu", cache={})).failure
-        if failure is not None:
-            raise DataError(f"{self.path} is not of this space: {failure.message}")
+        if failure is None:
+            return
+        known = len(self.known_part(space))
+        if known:
+            raise DataError(
+                f"{self.path} knows {known:,} of the {space.size():,} genomes of this space, too few to search it by; "
+                "strategies are compared on those alone by `naslab compare`, estimators by `naslab calibrate`"
+            )
+        raise DataError(f"{self.path} is not of this space: {failure.message}")
 
     def estimate(self, candidate: Candidate, bench: Workbench) -> Estimate:
         """The known accuracy of a candidate, or an `invalid` failure where the table has none."""
@@ -104,9 +118,26 @@ class KnownTable(msgspec.Struct, frozen=True, kw_only=True):
         if self not in bench.cache:
             path = Path(self.path).expanduser()
             rows = _published_rows(path) if path.name.endswith(".json.gz") else _csv_rows(path, self)
-            bench.cache[self] = dict(rows)
+            found: dict[str, list[Known]] = {}
+            for key, known in rows:
+                found.setdefault(key, []).append(known)
+            bench.cache[self] = {key: averaged(each) for key, each in found.items()}
         table: dict[str, Known] = bench.cache[self]
         return table
+
+
+def averaged(trainings: Sequence[Known]) -> Known:
+    """What several `trainings` of one network say of it: their mean, with the standard error of their spread.
+
+    One training counts as it is.
+
+    >>> averaged([Known(90.0, 0.0), Known(92.0, 0.0)])
+    Known(accuracy=91.0, sem=1.0)
+    """
+    if len(trainings) == 1:
+        return trainings[0]
+    accuracies = [each.accuracy for each in trainings]
+    return Known(statistics.fmean(accuracies), statistics.stdev(accuracies) / math.sqrt(len(accuracies)))
 
 
 def genome_key(genome: Genome) -> str:
@@ -155,6 +186,32 @@ def nas_bench_macro(data_dir: Path | str | None = None) -> KnownTable:
     if not path.is_file():
         raise DataError(f"NAS-Bench-Macro's table is not there: {path}; mend --data-dir or NASLAB_DATA")
     return KnownTable(path=str(path))
+
+
+def shipped_tables() -> Path:
+    """The folder of naslab's own tables: inside the installed package, or in a checkout's `results`."""
+    package = Path(__file__).resolve().parents[1]
+    shipped = package / "tables"
+    return shipped if shipped.is_dir() else package.parent / "results" / "tables"
+
+
+def fashion_mixed(data_dir: Path | str | None = None) -> KnownTable:
+    """Our own table of networks of the space `fashion_mixed`: validation accuracy after 12 epochs, mean of the seeds.
+
+    It comes with naslab; nothing is read from `data_dir`.
+
+    >>> fashion_mixed().accuracy_column
+    'validation_accuracy_12'
+    """
+    path = shipped_tables() / FASHION_FILE
+    return KnownTable(path=str(path), accuracy_column=f"validation_accuracy_{FASHION_EPOCHS}")
+
+
+KNOWN_TABLES: dict[str, Callable[[Path | str | None], KnownTable]] = {
+    "nas_bench_macro": nas_bench_macro,
+    "fashion_mixed": fashion_mixed,
+}
+"""The tables of known results of spaces, by the name of the space."""
 
 
 def _published_rows(path: Path) -> Iterator[tuple[str, Known]]:

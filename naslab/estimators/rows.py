@@ -224,7 +224,7 @@ def _supernet(setting: Setting, options: SupernetOptions) -> MadeEstimator:
 
 
 def _table(setting: Setting, options: TableOptions) -> MadeEstimator:
-    from naslab.estimators.known_table import KnownTable, nas_bench_macro
+    from naslab.estimators.known_table import KNOWN_TABLES, KnownTable
 
     require(not (options.path and options.name), "table", "is a file or a known table, so give path or name, not both")
     plain = TableOptions()
@@ -236,14 +236,16 @@ def _table(setting: Setting, options: TableOptions) -> MadeEstimator:
         made = KnownTable(path=path, space=setting.problem.space, **columns)
     else:
         name = options.name or setting.problem.space.name
-        if name != "nas_bench_macro":
+        if name not in KNOWN_TABLES:
+            there = " and ".join(KNOWN_TABLES)
             raise DataError(
-                f"there is no table of known results of space '{name}' (there is one of nas_bench_macro); "
+                f"there is no table of known results of space '{name}' (there are those of {there}); "
                 f"give a CSV of results: table:path=FILE.csv as an estimator, FILE.csv as a reference"
             )
-        made = nas_bench_macro(setting.data_dir)
+        made = KNOWN_TABLES[name](setting.data_dir)
     part = partial(made.known_part, setting.problem.space)
-    return MadeEstimator(made, file=made.path, require=made.require_known, known_part=part)
+    is_known = partial(made.require_known, setting.problem.space)
+    return MadeEstimator(made, file=made.path, require=is_known, known_part=part)
 
 
 def _dense(task: DenseTask) -> Callable[[Setting, Any], MadeEstimator]:
