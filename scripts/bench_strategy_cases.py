@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from naslab.bench.cluster import Cluster
+from naslab.bench.fashion_mixed import load_fashion_mixed
 from naslab.bench.known_tables import MACRO_COSTS, MACRO_SCORES, load_nas_bench_macro
 from naslab.bench.made_kinds import make_kind
 from naslab.bench.made_prior import PRIOR_KINDS, with_made_prior
@@ -20,7 +21,7 @@ from naslab.errors import SpecError
 NOISE = 0.15
 """Of made-up results, in deviations of the whole table's: about that of a run of NAS-Bench-Macro beside its top."""
 SEEDS = {"bayes": 100, "tpe": 60, "cmaes": 60, "optuna_nsga2": 60, "optuna_nsga3": 60, "gp": 8}
-PEER_SEEDS = {"smac": 4, "hyperopt": 8, "nevergrad": 20}
+PEER_SEEDS = {"smac": 4, "botorch": 8, "hyperopt": 8, "nevergrad": 20}
 OTHER_SEEDS = 200
 """Of strategies that think for less than a millisecond."""
 
@@ -84,8 +85,9 @@ ON_TWO = (
     "optuna_nsga2",
     "optuna_nsga3",
     "bayes",
+    "botorch",
 )
-"""Of those that take several objectives, the ones that think for less than a tenth of a second."""
+"""Of those that take several objectives, the ones that think for less than a tenth of a second, and BoTorch."""
 ON_MADE = (*ON_CLUSTERS, "optuna_nsga2")
 CASES = {
     "macro": Case("NAS-Bench-Macro, accuracy", lambda: macro("accuracy"), Cluster()),
@@ -99,6 +101,21 @@ CASES = {
     "cells_latency": Case(
         "NAS-Bench-201, CIFAR-100, accuracy and measured latency",
         lambda: cells("accuracy", "latency_ms"),
+        Cluster(),
+        strategies=ON_TWO,
+        share=0.2,
+    ),
+    "fashion": Case("our own table, validation accuracy", lambda: load_fashion_mixed(), Cluster(), share=0.2),
+    "fashion_two": Case(
+        "our own table, validation accuracy and macs",
+        lambda: load_fashion_mixed(objectives=("accuracy", "macs")),
+        Cluster(),
+        strategies=ON_TWO,
+        share=0.2,
+    ),
+    "fashion_latency": Case(
+        "our own table, validation accuracy and measured latency",
+        lambda: load_fashion_mixed(objectives=("accuracy", "latency_ms")),
         Cluster(),
         strategies=ON_TWO,
         share=0.2,

@@ -25,7 +25,10 @@ class Peer(NamedTuple):
     most_objectives: int
 
 
+MANY = 10
+"""Objectives that no bench reaches."""
 PEERS = {
+    "botorch": Peer("botorch", "naslab.bench.peer_botorch", MANY),
     "smac": Peer("smac", "naslab.bench.peer_smac", 1),
     "hyperopt": Peer("hyperopt", "naslab.bench.peer_hyperopt", 1),
     "nevergrad": Peer("nevergrad", "naslab.bench.peer_nevergrad", 1),

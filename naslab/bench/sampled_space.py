@@ -87,5 +87,5 @@ class SampledSpace(TableSpace):
         row = self._row_of.get(genome)
         if others and row is not None:
             distances[row] = np.inf
-        order: NDArray[np.intp] = np.argsort(distances, kind="stable")[: NEAR + 1]
-        return order[np.isfinite(distances[order])][:NEAR]
+        order = np.argsort(distances, kind="stable")[: NEAR + 1]
+        return np.array([row for row in order if np.isfinite(distances[row])][:NEAR], dtype=np.intp)

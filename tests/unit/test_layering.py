@@ -39,6 +39,7 @@ ROOMS = (
 
 HEAVY = {
     "torch": {
+        "bench/peer_botorch.py",
         *(f"arch/{name}.py" for name in ("build", "torch_layers", "layer_modules", "modules", "graphs", "source")),
         *(f"package/{name}.py" for name in ("prepared", "folder", "predict", "contents", "hub")),
         *(

@@ -14,6 +14,7 @@ from naslab.bench.simulate import simulate
 from naslab.errors import SpecError
 from naslab.strategies.registry import strategy_names
 
+pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")  # as gpytorch is imported
 TABLE = make_table((4, 3), (3, 2), seed=5)
 
 
@@ -44,6 +45,13 @@ def test_a_peer_whose_package_is_missing_says_so(monkeypatch: pytest.MonkeyPatch
     assert "smac" not in peer_names()
     with pytest.raises(SpecError, match="'smac' needs the package no_such_package, which is not installed"):
         make_contender("smac", TABLE)
+
+
+@needs("botorch")
+def test_botorch_searches_two_objectives_of_which_one_is_known() -> None:
+    table = make_table((4, 3), (3, 2), objectives=("score", "macs"), seed=5)
+    trace = simulate(table, make_contender("botorch", table, 3), 14, Cluster(workers=2), 3)
+    assert len(set(trace.rows.tolist())) == 14
 
 
 @needs("hyperopt")
