@@ -8,9 +8,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from naslab.bench.fashion_mixed import MAXIMISED, SPACE, TEST, load_fashion_mixed, read_fashion_table
+from naslab.bench.fashion_mixed import MAXIMISED, SPACE, load_fashion_mixed, read_fashion_table
 from naslab.bench.table import TableDomain
 from naslab.errors import SpecError
+from naslab.metrics import ACCURACY
 
 
 class MeasuredCurves(NamedTuple):
@@ -47,7 +48,7 @@ def fashion_curves(costs: Sequence[str] = ()) -> MeasuredCurves:
     """
     if set(costs) & set(MAXIMISED):
         raise SpecError("costs", f"of {SPACE} are no accuracies, got {', '.join(costs)}")
-    domain, table = load_fashion_mixed(objectives=(TEST, *costs)), read_fashion_table()
+    domain, table = load_fashion_mixed(objectives=(ACCURACY.name, *costs)), read_fashion_table()
     place = {genome: number for number, genome in enumerate(table.genomes)}
     rows = np.array([place[genome] for genome in domain.space.enumerate()])
     seconds = np.nanmean(table.seconds[rows], axis=1)

@@ -16,6 +16,9 @@ from naslab.errors import SpaceExhaustedError
 from naslab.strategies.composed import Search
 from naslab.strategies.outcome_history import Observation
 
+MOST_TRAININGS = 2**16
+"""Of one network, of which one is drawn."""
+
 
 class Trace(msgspec.Struct, frozen=True):
     """One search of a table. Arrays of shape (evaluations,), in the order results came.
@@ -46,6 +49,7 @@ class _Job(msgspec.Struct, frozen=True):
     finished: float
     has_failed: bool
     noise: NDArray[np.float64]
+    training: int
 
 
 def simulate(
@@ -97,12 +101,13 @@ def _start(
     rng = np.random.default_rng([seed, 7, ask])
     fate = cluster.fate(float(domain.durations[row]), rng)
     noise = cluster.noise * rng.standard_normal(domain.num_objectives) * ~domain.is_known
-    return _Job(ask, row, origin, now, now + fate.seconds, fate.has_failed, noise)
+    training = int(rng.integers(MOST_TRAININGS)) if domain.shown is not None else 0
+    return _Job(ask, row, origin, now, now + fate.seconds, fate.has_failed, noise, training)
 
 
 def _result(domain: TableDomain, job: _Job) -> Observation:
     """What the strategy is told of a training that is over."""
-    observation = domain.look_up(domain.space.genome(job.row), job.noise)
+    observation = domain.look_up(domain.space.genome(job.row), job.noise, job.training)
     seconds = job.finished - job.started
     told = msgspec.structs.replace(observation, origin=job.origin, trial=job.ask, seconds=seconds)
     return msgspec.structs.replace(told, losses=None) if job.has_failed else told

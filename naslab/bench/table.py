@@ -114,7 +114,9 @@ class TableDomain:
     (objectives,); the table's worst by default. `objectives`: what the losses are of. `durations`: how long each row's
     training takes, shape (rows,), in any unit; kept as multiples of their mean, all alike by default. `prior` are
     scores of rows by cheap estimators, `preferred` the losses that are preferred at most, shape (objectives,), NaN
-    where none is. Raises `DataError` where there are not as many losses as rows.
+    where none is. `shown` are the first losses that searches are told instead of those of `losses`, by which they are
+    judged: one of several trainings of each row, shape (trainings, rows), NaN where there are fewer. Raises `DataError`
+    where there are not as many losses as rows.
     """
 
     def __init__(
@@ -129,6 +131,7 @@ class TableDomain:
         durations: NDArray[np.float64] | None = None,
         prior: Prior | None = None,
         preferred: NDArray[np.float64] | None = None,
+        shown: NDArray[np.float64] | None = None,
     ) -> None:
         if len(losses) != space.size():
             raise DataError(f"a table of {counted(space.size(), 'row')} needs as many losses, got {len(losses)}")
@@ -143,6 +146,7 @@ class TableDomain:
         self.durations = np.ones(len(losses)) if durations is None else durations / durations.mean()
         self.prior = prior
         self.preferred = preferred
+        self.shown = shown
         self._features = np.zeros((len(losses), 0)) if features is None else features
 
     @property
@@ -183,12 +187,20 @@ class TableDomain:
         """A table has no limits: only a table without rows has nothing to propose."""
         return "the table holds no row"
 
-    def look_up(self, genome: Genome, noise: NDArray[np.float64] | None = None) -> Observation:
-        """The row's result, with `noise` of shape (objectives,) added; a combination that is not a row has failed."""
+    def look_up(self, genome: Genome, noise: NDArray[np.float64] | None = None, training: int = 0) -> Observation:
+        """What a search is told of a row; a combination that is not a row has failed.
+
+        `noise`, of shape (objectives,), is added. Of several trainings that are shown it is that of the number
+        `training`, counted from 0 and around again.
+        """
         row = self.space.row(genome)
         if row is None:
             return Observation(genome, "", None)
         losses = self.losses[row] if noise is None else self.losses[row] + noise
+        if self.shown is not None:
+            trainings = self.shown[np.isfinite(self.shown[:, row]), row]
+            losses = losses.copy()
+            losses[0] += trainings[training % len(trainings)] - self.losses[row, 0]
         return Observation(genome, str(self.networks[row]), tuple(float(loss) for loss in losses))
 
 

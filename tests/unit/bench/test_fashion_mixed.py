@@ -59,7 +59,7 @@ def test_the_table_says_what_its_rows_say() -> None:
 
 def test_objectives_are_means_of_the_seeds_in_their_directions() -> None:
     table = read_fashion_table()
-    domain = load_fashion_mixed(objectives=("accuracy", "test_accuracy", "macs"), duration="macs")
+    domain = load_fashion_mixed(objectives=("validation_accuracy", "test_accuracy", "macs"), duration="macs")
     assert [each.maximise for each in domain.objectives] == [True, True, False]
     assert domain.is_known.tolist() == [False, False, True]
     assert domain.losses[:, 0] == pytest.approx(-np.nanmean(table.validation[-1], axis=1))
@@ -71,7 +71,7 @@ def test_objectives_are_means_of_the_seeds_in_their_directions() -> None:
 
 
 def test_the_estimator_of_the_space_knows_the_same_accuracies() -> None:
-    domain, known = load_fashion_mixed(), fashion_mixed()
+    domain, known = load_fashion_mixed(objectives=("validation_accuracy",)), fashion_mixed()
     for row in range(0, domain.space.size(), domain.space.size() // 10):
         candidate = candidate_of(domain.space.genome(row))
         estimate = known.estimate(candidate, Workbench(device="cpu"))
@@ -95,6 +95,19 @@ def test_several_rows_of_a_network_are_its_trainings(tmp_path: Path) -> None:
 def test_columns_that_the_table_has_not(words: dict[str, tuple[str, ...]], message: str) -> None:
     with pytest.raises(UnknownNameError, match=message):
         load_fashion_mixed(**words)
+
+
+def test_a_search_is_told_of_one_training_and_judged_by_the_test() -> None:
+    domain, table = load_fashion_mixed(objectives=("accuracy", "macs")), read_fashion_table()
+    assert domain.losses[:, 0] == pytest.approx(-np.nanmean(table.test, axis=1))
+    trace = simulate(domain, make_search("random", domain, 1), 30, seed=1)
+    assert np.isfinite(domain.losses[trace.rows]).all()
+    genome, validation = domain.space.genome(7), table.validation[-1, 7]
+    several = validation[np.isfinite(validation)]
+    told = [domain.look_up(genome, np.array([0.5, 0.0]), training).losses for training in range(2 * len(several))]
+    assert told == [(0.5 - value, table.costs[7, 0]) for value in (*several, *several)]
+    with pytest.raises(SpecError, match="need accuracy first"):
+        load_fashion_mixed(objectives=("macs", "accuracy"))
 
 
 @pytest.mark.parametrize("text", ["arch,seed\n", "arch,seed\n0,0\n", "arch\n", ""])
