@@ -291,7 +291,15 @@ def plan_search(options: SearchOptions) -> PlannedSearch:
         baselines = [(start.fitted(arch), origin) for arch, origin in baselines]
     pool = options.workers if isinstance(options.workers, Workers) else Workers(count=options.workers)
     study = options.study or f"{problem.space.name or 'search'}-{strategy_name(options.strategy)}-{options.seed}"
-    choice = choose_strategy(problem, options.trials) if options.strategy == AUTO else None
+    choice = None
+    if options.strategy == AUTO:
+        choice = choose_strategy(
+            problem,
+            options.trials,
+            by_time=options.hours is not None,
+            inherits=options.inherit,
+            needs_model=options.prior is not None or options.pause,
+        )
     strategy = options.strategy if choice is None else choice.name
     resolve_strategy(strategy, problem, options.seed)  # refuses a bad one
     anywhere = msgspec.structs.replace(problem, preferences=())

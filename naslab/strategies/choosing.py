@@ -22,8 +22,13 @@ class StrategyChoice(msgspec.Struct, frozen=True):
     reason: str
 
 
-def choose_strategy(problem: Problem, trials: int) -> StrategyChoice:
-    """The strategy for a problem and a budget in trials: by the size of the space, the budget and the objectives.
+def choose_strategy(
+    problem: Problem, trials: int, *, by_time: bool = False, inherits: bool = False, needs_model: bool = False
+) -> StrategyChoice:
+    """The strategy for a `problem` and a budget in `trials`: by the size of the space, the budget and the objectives.
+
+    `by_time` says that the budget is one of hours, too; `inherits` that candidates begin with the weights of those that
+    they were made from; `needs_model` that a prior, or pauses, are asked for, which only a model makes use of.
 
     >>> from naslab.study.problem import DataChoice, Objective
     >>> from naslab.space import load_space
@@ -35,6 +40,16 @@ def choose_strategy(problem: Problem, trials: int) -> StrategyChoice:
     """
     size = problem.space.size()
     goals = len(problem.objectives)
+    if inherits and not needs_model:
+        name = "evolution" if goals == 1 else "nsga2"
+        return StrategyChoice(
+            name, "weights are inherited, and it makes each network from one or two that were trained"
+        )
+    if needs_model:
+        return StrategyChoice(
+            "bayes_per_second" if by_time else "bayes",
+            "a prior and pauses are for models" + (", and the budget is time" if by_time else ""),
+        )
     if trials >= size and not problem.preferences:
         reach = "reaches" if trials == 1 else "reach"
         reason = f"{counted(trials, 'trial')} {reach} all of the space's {counted(size, 'genome')}, in whatever order"
@@ -47,4 +62,6 @@ def choose_strategy(problem: Problem, trials: int) -> StrategyChoice:
         )
     are = "is" if trials == 1 else "are"
     reason = f"{counted(trials, 'trial')} of {size:.3g} genomes {are} few, and a model makes the most of each"
+    if by_time:
+        return StrategyChoice("bayes_per_second", f"{reason}; the budget is time, so that gains count by the second")
     return StrategyChoice("bayes", reason)

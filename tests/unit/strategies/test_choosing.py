@@ -43,6 +43,23 @@ def test_the_choice_follows_the_space_the_budget_and_the_objectives(
     assert make_strategy(choice.name, problem).ask(1)
 
 
+@pytest.mark.parametrize(
+    ("objectives", "trials", "words", "name"),
+    [
+        (1, 50, {"by_time": True}, "bayes_per_second"),
+        (2, 5000, {"by_time": True}, "nsga2"),
+        (1, 50, {"inherits": True}, "evolution"),
+        (2, 50, {"inherits": True}, "nsga2"),
+        (2, 5000, {"needs_model": True}, "bayes"),
+        (1, 50, {"needs_model": True, "inherits": True, "by_time": True}, "bayes_per_second"),
+    ],
+)
+def test_the_choice_follows_what_else_is_asked_for(
+    objectives: int, trials: int, words: dict[str, bool], name: str
+) -> None:
+    assert choose_strategy(problem_of("mixed_cifar", objectives), trials, **words).name == name
+
+
 def test_auto_is_no_strategy_of_its_own() -> None:
     assert AUTO not in strategy_names()
 
