@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import naslab
 from naslab.arch import cost
 from naslab.bench.fashion_mixed import COSTS, SPACE, load_fashion_mixed, read_fashion_table
 from naslab.bench.made_curves import CurveSearch, found_after, halving, run
@@ -76,6 +77,18 @@ def test_the_estimator_of_the_space_knows_the_same_accuracies() -> None:
         candidate = candidate_of(domain.space.genome(row))
         estimate = known.estimate(candidate, Workbench(device="cpu"))
         assert estimate.measured["accuracy"] == pytest.approx(-domain.losses[row, 0])
+
+
+def test_a_search_of_the_whole_space_by_the_table_is_refused(tmp_path: Path) -> None:
+    rule = rf"knows {len(read_fashion_table().genomes):,} of the 5,184,000 genomes of this space, too few to search"
+    with pytest.raises(DataError, match=rule):
+        naslab.search(SPACE, dataset="fashion_mnist", estimator="table", trials=3, ledger=tmp_path / "l.db")
+    assert not list(tmp_path.iterdir())
+
+
+def test_estimators_are_calibrated_by_the_table_alone(tmp_path: Path) -> None:
+    found = naslab.calibrate(SPACE, ["params", "macs"], dataset="fashion_mnist", sample=40, ledger=tmp_path / "l.db")
+    assert [(line.name, line.num_networks) for line in found.lines] == [("params", 40), ("macs", 40)]
 
 
 def test_several_rows_of_a_network_are_its_trainings(tmp_path: Path) -> None:

@@ -148,3 +148,13 @@ def test_the_known_table() -> None:
     assert found["reference_point"]["accuracy"] == 80
     assert round(found["target"], 3) == 93.057
     assert 0.5 < found["strategies"]["random"]["hypervolume"]["20"]["mean"] < 1
+
+
+def test_the_table_that_comes_with_naslab_needs_no_folder(folder: Path) -> None:
+    common = ("--table", "fashion_mixed", "--strategies", "random", "--trials", "20", "--seeds", "2", "--json")
+    code, out, err = shown(*common, "--objectives", "accuracy,macs", "--processes", "1")
+    assert (code, json.loads(out)["strategies"]["random"]["seeds"]) == (0, 2), err
+    code, _, err = shown(*common, "--data-dir", "elsewhere")
+    assert (code, "--data-dir has no effect" in err) == (2, True), err
+    code, _, err = shown(*common, "--objectives", "macs,accuracy")
+    assert (code, "need accuracy first" in err) == (2, True), err
