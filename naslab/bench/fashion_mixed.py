@@ -107,7 +107,7 @@ def load_fashion_mixed(
 
 @cache
 def read_fashion_table(path: Path | None = None) -> FashionTable:
-    """The table that comes with naslab, or that of `path`; its arrays are read once, and not to be changed.
+    """The table that comes with naslab, or that of `path`; it is read once, and its arrays cannot be changed.
 
     Raises `DataError` where it cannot be read.
 
@@ -144,4 +144,6 @@ def _arrays(path: Path, rows: Sequence[dict[str, str]]) -> FashionTable:
         test[at], seconds[at] = float(row["test_accuracy"]), float(row["cpu_seconds"])
         costs[at[0]] = [float(row[name]) for name in COSTS]
         latency[at[0]] = float(row[LATENCY.name] or "nan")
+    for array in (validation, test, seconds, costs, latency):
+        array.setflags(write=False)  # one table for all that read it
     return FashionTable(genomes, validation, test, seconds, costs, latency)
