@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 def search(
     space: SpaceArgument,
-    strategy: Annotated[str, search_option("strategy", autocompletion=completing("strategies"))] = "evolution",
+    strategy: Annotated[str, search_option("strategy", autocompletion=completing("strategies"))] = "auto",
     trials: Annotated[int, search_option("trials", min=1)] = 50,
     hours: Annotated[float | None, search_option("hours")] = None,
     objectives: Annotated[str | None, search_option("objectives", show_default="accuracy,macs")] = None,

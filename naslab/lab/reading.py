@@ -1,6 +1,6 @@
 """Reading a study: its outcomes, its Pareto front, pictures and the report; nothing is run or changed.
 
-study = naslab.open_study("digits_demo-evolution-0")
+study = naslab.open_study("digits_demo-auto-0")
 naslab.write_report(study, "report.html")
 """
 

@@ -132,7 +132,7 @@ def search(
     dataset: str | DataChoice | Data | None = None,
     resolution: AnyResolutions | None = None,
     max_images: int | None = None,
-    strategy: str | BaseSampler | Strategy = "evolution",
+    strategy: str | BaseSampler | Strategy = "auto",
     trials: int = 50,
     hours: float | None = None,
     epochs: int | None = None,

@@ -65,14 +65,14 @@ class SearchOptions:
     A dataclass, because its fields can say things about themselves without their types being loaded.
 
     >>> SearchOptions(space="digits_demo", trials=20).strategy
-    'evolution'
+    'auto'
     """
 
     space: SearchSpace | str | Path = field(
         metadata=_told("Search", "A shipped space (see `naslab spaces`) or a YAML file.", fixed="problem")
     )
     strategy: str | BaseSampler | Strategy = field(
-        default="evolution",
+        default="auto",
         metadata=_told(
             "Search",
             "How candidates are chosen: {strategies}; auto chooses one; or your own, as my_code:MyStrategy.",

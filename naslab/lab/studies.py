@@ -46,7 +46,7 @@ def rename_study(old: str, new: str, ledger: str | Path = "naslab.db") -> None:
     study.
 
     >>> import naslab
-    >>> naslab.rename_study("digits_demo-evolution-0", "first")  # doctest: +SKIP
+    >>> naslab.rename_study("digits_demo-auto-0", "first")  # doctest: +SKIP
     """
     with Ledger.open(ledger, create=False) as opened:
         opened.rename_study(old, new)

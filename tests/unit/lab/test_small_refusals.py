@@ -57,7 +57,10 @@ def test_a_table_holds_a_network_under_whichever_of_its_keys(tmp_path: Path) -> 
     assert alone.failure is not None, "without a space only the very key is found"
     absent = genome_of_key(TWINS, next(keys for keys in networks.values() if one not in keys)[0])
     assert absent is not None
-    with pytest.raises(DataError, match="is not of this space"):
+    with pytest.raises(DataError, match="knows 1 of the 4 genomes of this space, too few"):
+        made.require(make_candidate(TWINS.decode(absent), 0, 1, 0, "search", absent))
+    path.write_text("arch,mean_acc\n999,91.5\n")
+    with pytest.raises(DataError, match="is not of this space: '.+' is not in"):
         made.require(make_candidate(TWINS.decode(absent), 0, 1, 0, "search", absent))
 
 
