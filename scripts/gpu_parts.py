@@ -81,9 +81,9 @@ def parts(given: argparse.Namespace) -> list[Part]:
     bench = ["--images", "64", "--repeats", "1"] if tiny else ["--images", "10000", "--repeats", "3"]
     bench += ["--out", str(out / "train_bench")]
     sizes = [] if tiny else ["--packed", "1,2,4,8,16", "--minutes", "2.5"]
-    searched = ["--trials", "64", "--workers", "8"]
+    searched = ["--strategy", "evolution", "--trials", "64", "--workers", "8"]
     if tiny:
-        searched = ["--trials", "2", "--limit", "macs<=8e6", "--max-images", "64"]
+        searched = ["--strategy", "evolution", "--trials", "2", "--limit", "macs<=8e6", "--max-images", "64"]
         searched += ["--workers", "1", "--gpus-per-worker", "0"]
     schedule = [python, str(scripts / "check_cifar.py"), "--device", given.device, "--out", str(out / "cifar")]
     schedule += ["--tiny"] if tiny else ["--full"]

@@ -186,6 +186,7 @@ def found(given: argparse.Namespace, table: Table, budget: float, most: float) -
     share = (SEARCHED_AT / given.side) ** 2
     study = naslab.search(
         given.space,
+        strategy="evolution",
         dataset="fashion_mnist",
         max_images=given.search_images,
         trials=given.trials,
