@@ -327,13 +327,17 @@ def _may_be_on_front(points: Losses) -> NDArray[np.bool_]:
         sums += (column - column.min()) / (np.ptp(column) or 1.0)
     left = np.arange(len(points))
     for _ in range(NUM_PIVOTS):
-        pivot = columns[:, [np.argmin(sums)]]
-        is_equal = np.all(columns == pivot, axis=0)
-        sums[is_equal] = np.inf  # it has been a pivot
-        is_in = ~np.all(columns >= pivot, axis=0) | is_equal
+        pivot = columns[:, np.argmin(sums)]
+        is_in = columns[0] < pivot[0]
+        for column, value in zip(columns[1:], pivot[1:], strict=True):
+            is_in |= column < value
+        covered = np.flatnonzero(~is_in)
+        equal = covered[np.all(columns[:, covered] == pivot[:, None], axis=0)]
+        is_in[equal], sums[equal] = True, np.inf  # they have been a pivot
         if len(left) < FEW_POINTS and is_in.all():
             break
-        left, sums, columns = left[is_in], sums[is_in], columns[:, is_in]
+        kept = np.flatnonzero(is_in)
+        left, sums, columns = left[kept], sums[kept], columns[:, kept]
     may = np.zeros(len(points), dtype=bool)
     may[left] = True
     return may

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -35,6 +37,17 @@ def test_studies_are_renamed_merged_and_deleted(folder: Path) -> None:
     gone = naslab(folder, "studies", "delete", "first", "two", "--yes", "--json").value
     assert gone == {"deleted": [{"study": "first", "outcomes": 2}, {"study": "two", "outcomes": 2}]}
     assert listed(folder) == ["both"]
+
+
+@pytest.mark.slow
+def test_listing_loads_no_scientific_package(folder: Path) -> None:
+    code = (
+        "import sys; from naslab.cli.main import app; "
+        "app(args=['studies', '--ledger', 'l.db'], standalone_mode=False); "
+        "print([m for m in ('numpy', 'scipy', 'sklearn', 'torch', 'psycopg') if m in sys.modules])"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=folder)
+    assert shown.stdout.splitlines()[-1] == "[]"
 
 
 def test_deleting_asks(folder: Path) -> None:
