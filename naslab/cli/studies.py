@@ -12,6 +12,7 @@ import typer
 from naslab.cli.help_text import Command
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, ask, print_json, print_table, say
 from naslab.errors import SpecError, StudyError, UnknownNameError, counted
+from naslab.garbage import uncollected
 from naslab.metrics import ACCURACY, is_described, shown_as
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def studies(
         _merge(given, into, ledger, json)
 
 
+@uncollected()
 def _list(ledger: str, json: bool) -> None:
     from naslab.analysis.ranking import score_goal
     from naslab.analysis.study import problem_names

@@ -12,8 +12,9 @@ from sqlalchemy import column, exists, select, text
 
 from naslab.arch.cost import Cost
 from naslab.arch.identity import IDENTITY_VERSION
+from naslab.garbage import uncollected
 from naslab.ledger.ledger import Ledger
-from naslab.ledger.many import OTHER_ROLES, has_more_outcomes, read_columns, study_id_of, uncollected
+from naslab.ledger.many import OTHER_ROLES, has_more_outcomes, read_columns, study_id_of
 from naslab.ledger.news import read_made, read_outcomes
 from naslab.ledger.numbers import put_numbers, read_fidelities
 from naslab.ledger.tables import BEGINS_A_CLIMB, BEGUN, measurements, outcomes, trials

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -31,18 +30,6 @@ class Counts(NamedTuple):
 
     finished: int
     failed: dict[str, int]
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """Within the block Python looks for no garbage: each look would go through all values that are being read."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def groups(ledger: Ledger, columns: Select[Any]) -> Iterator[Sequence[tuple[Any, ...]]]:

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from sqlalchemy import select
 
 from naslab.arch.cost import Cost
+from naslab.garbage import uncollected
 from naslab.ledger.ledger import Ledger
-from naslab.ledger.many import groups, read_columns, study_id_of, uncollected
+from naslab.ledger.many import groups, read_columns, study_id_of
 from naslab.ledger.queries import only_unfinished
 from naslab.ledger.tables import measurements, outcomes, trials
 
