@@ -66,7 +66,7 @@ def read_thinned(
     asked = (*goals, score) if has_columns(score.metric, is_described(score.metric)) else goals
     numbers = read_numbers(ledger, name, list(dict.fromkeys(each.metric for each in asked)), with_times=with_progress)
     losses = np.stack([goal.loss(1.0) * numbers.values[goal.metric] for goal in goals], axis=1)
-    measured = np.isfinite(losses).all(axis=1)
+    measured = np.asarray(np.isfinite(losses).all(axis=1))
     compared = _compared(numbers, measured)
     parts = [
         _spread(numbers, SAMPLE if sample is None else sample),
