@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -22,3 +23,15 @@ def uncollected() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
+
+
+def spare_last_look() -> None:
+    """For a program that ends now: Python does not look for garbage once more in all that is there.
+
+    It took 0.14 s of the 1.2 that a list of studies took. Where torch is loaded nothing is spared: libraries in C++
+    behind it name on stderr what is left of theirs as Python ends.
+
+    >>> spare_last_look()
+    """
+    if "torch" not in sys.modules:
+        gc.freeze()

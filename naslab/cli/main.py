@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
-import gc
 import os
 import signal
 import sys
@@ -89,7 +87,6 @@ def refuse(message: str) -> NoReturn:
 
 def run() -> None:
     """Entry point. A `NaslabError` is one message on stderr and exit code 2, an interrupt exit code 130."""
-    atexit.register(gc.freeze)  # else Python looks for garbage in all that was loaded as it ends: 0.14 s of `studies`
     for each in sys.argv[1:]:
         if not each.isascii() and any("\ud800" <= letter <= "\udfff" for letter in each):
             refuse(f"an argument is no text in UTF-8, got {shown(each)}")

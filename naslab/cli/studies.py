@@ -12,7 +12,7 @@ import typer
 from naslab.cli.help_text import Command
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, ask, print_json, print_table, say
 from naslab.errors import SpecError, StudyError, UnknownNameError, counted
-from naslab.garbage import uncollected
+from naslab.garbage import spare_last_look, uncollected
 from naslab.metrics import ACCURACY, is_described, shown_as
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def studies(
     given = list(names or ())
     if action is None:
         _list(ledger, json)
+        spare_last_look()
         return
     if action not in ACTIONS:
         raise UnknownNameError("action", action, ACTIONS, "naslab studies alone lists them")
