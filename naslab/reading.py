@@ -12,14 +12,17 @@ import io
 import json
 import re
 import zlib
+from functools import cache
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, NamedTuple, cast
 
 import msgspec
-import yaml
 
 from naslab.errors import ReadError, join_path, shown
 from naslab.regular_files import open_regular
+
+if TYPE_CHECKING:
+    import yaml
 
 MAX_DEPTH = 64
 """Lists and mappings within each other."""
@@ -125,9 +128,11 @@ def yaml_values(text: str, path: object = "the text", bounds: Bounds = DESCRIPTI
     >>> yaml_values("a: &a [1, 2]\\nb: [*a, *a]")
     {'a': [1, 2], 'b': [[1, 2], [1, 2]]}
     """
+    import yaml
+
     try:
         _check_events(text, path, bounds)
-        values = yaml.load(text, Loader=_PlainLoader)  # noqa: S506 - a safe loader
+        values = yaml.load(text, Loader=_plain_loader())  # noqa: S506 - a safe loader
     except (yaml.YAMLError, ValueError, LookupError) as error:  # PyYAML lets some of Python's own pass
         raise ReadError(path, (str(error) or type(error).__name__).splitlines()[0], "YAML") from None
     _check_values(values, path, bounds)
@@ -159,25 +164,33 @@ def whole_number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
 
 
-class _PlainLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """A safe loader that reads dates as the texts they are: no field is one, and the 31st of February is none."""
-
-
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
-_PlainLoader.yaml_implicit_resolvers = {
-    first: [each for each in resolvers if each[0] != _TIMESTAMP]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
 _NOT_PLAIN = {f"tag:yaml.org,2002:{name}" for name in ("timestamp", "binary", "set", "omap", "pairs")}
 _NUMBER = re.compile(r"[-+]?(?:0[xb][0-9a-fA-F_]+|[0-9_.:]+(?:[eE][-+]?[0-9]+)?)")
 
 
+@cache
+def _plain_loader() -> Any:
+    """A safe loader that reads dates as the texts they are: no field is one, and the 31st of February is none."""
+    import yaml
+
+    class PlainLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+        yaml_implicit_resolvers: ClassVar[Any] = {
+            first: [each for each in resolvers if each[0] != _TIMESTAMP]
+            for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+        }
+
+    return PlainLoader
+
+
 def _check_events(text: str, path: object, bounds: Bounds) -> None:
     """Raise `ReadError` where YAML is too deep or has too many nodes once aliases are expanded, before it is built."""
+    import yaml
+
     sizes: dict[str, int] = {}
     open_at: list[tuple[str | None, int]] = []
     nodes = 0
-    for event in yaml.parse(text, Loader=_PlainLoader):
+    for event in yaml.parse(text, Loader=_plain_loader()):
         place = "" if event.start_mark is None else f"line {event.start_mark.line + 1}"
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in sizes and any(anchor == event.anchor for anchor, _ in open_at):

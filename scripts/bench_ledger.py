@@ -26,6 +26,7 @@ import msgspec
 import numpy as np
 from sqlalchemy import func, insert, select
 
+from naslab.errors import LedgerError
 from naslab.execution.source import make_candidate
 from naslab.ledger import Ledger, RunRecord, StudyRecord
 from naslab.ledger.rows import candidate_row, measurement_rows, outcome_row
@@ -108,6 +109,15 @@ def make_ledger(location: str, count: int, is_distinct: bool) -> None:
         with without_indexes(ledger):
             enter(ledger, iter(few))
             enter(ledger, rest)
+
+
+def is_made(location: str) -> bool:
+    """Whether the study is at `location`."""
+    try:
+        with Ledger.open(location, create=False) as ledger:
+            return STUDY in ledger.study_names()
+    except LedgerError:
+        return False
 
 
 class Rows(NamedTuple):
@@ -247,7 +257,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         location = given.ledger or str(Path(folder, "many.db"))
         is_server = "://" in location and not location.startswith("sqlite")
-        if is_server or not Path(location).exists():
+        if not is_made(location):
             began = time.process_time()
             make_ledger(location, given.outcomes, given.distinct)
             print(f"made in {time.process_time() - began:.0f} CPU seconds", file=sys.stderr)

@@ -20,7 +20,7 @@ from naslab.analysis.ranking import score_goal
 from naslab.analysis.study import StudyView, problem_of, read_study
 from naslab.analysis.whole_study import WholeStudy
 from naslab.ledger.ledger import Ledger
-from naslab.ledger.many import count_searched, has_columns, study_id_of
+from naslab.ledger.many import count_searched, has_columns, has_more_outcomes, study_id_of
 from naslab.ledger.news import read_outcomes
 from naslab.ledger.numbers import NumberTable, read_numbers
 from naslab.ledger.queries import same_trial
@@ -55,7 +55,7 @@ def read_thinned(
     search; its `whole` counts the rest, of which it has a `sample`, by default of 4,000. A study with objectives that
     a description tells beyond cost, or with limits on what is measured, is read whole. Raises as `read_study`.
     """
-    if ledger.num_outcomes(name) <= MOST_READ:
+    if not has_more_outcomes(ledger, name, MOST_READ):
         return read_study(ledger, name)
     record = ledger.study(name)
     problem = problem_of(record)
@@ -65,16 +65,22 @@ def read_thinned(
     score = score_goal(record)
     asked = (*goals, score) if has_columns(score.metric, is_described(score.metric)) else goals
     numbers = read_numbers(ledger, name, list(dict.fromkeys(each.metric for each in asked)), with_times=with_progress)
-    parts = [_for_front(numbers, goals, asked, SAMPLE if sample is None else sample)]
+    losses = np.stack([goal.loss(1.0) * numbers.values[goal.metric] for goal in goals], axis=1)
+    measured = np.asarray(np.isfinite(losses).all(axis=1))
+    compared = _compared(numbers, measured)
+    parts = [
+        _spread(numbers, SAMPLE if sample is None else sample),
+        _corners(numbers, asked),
+        compared[is_non_dominated(losses[compared])],
+    ]
     if with_progress:
-        parts.append(_for_progress(numbers, goals, asked))
+        parts.append(_for_progress(numbers, losses, measured, asked))
     chosen = {*numbers.trial[np.unique(np.concatenate(parts))].tolist(), *_first_failures(ledger, name)}
     found = read_outcomes(ledger, study_id_of(ledger, name), sorted(chosen))
     read = tuple(sorted(found.values(), key=lambda each: (each.finished, each.candidate.trial)))
     runs = tuple(ledger.runs(name))
     places, seconds = _course(numbers, read, runs) if with_progress else ((), ())
-    counts, measured = count_searched(ledger, name), _measured(numbers, goals)
-    num_compared = int(_compared(numbers, goals).sum())
+    counts = count_searched(ledger, name)
     return StudyView(
         record=record,
         problem=problem,
@@ -82,13 +88,13 @@ def read_thinned(
         family=tuple(ledger.outcomes(name, role="family")),
         baselines=tuple(ledger.outcomes(name, role="baseline")),
         runs=runs,
-        num_in_flight=len(ledger.in_flight(name)),
+        num_in_flight=numbers.num_in_flight,
         whole=WholeStudy(
             num_outcomes=counts.finished,
             failed=counts.failed,
-            num_compared=num_compared,
+            num_compared=len(compared),
             num_networks=_num_distinct(numbers.network),
-            num_lower=_num_distinct(numbers.network[measured]) - num_compared,
+            num_lower=_num_distinct(numbers.network[measured]) - len(compared),
             num_unmeasured=int((~measured).sum()),
             places=places,
             search_seconds=seconds,
@@ -129,25 +135,26 @@ def _course(
     return tuple(place + 1 for place in places), tuple(seconds[place] for place in places)
 
 
-def _for_front(numbers: NumberTable, goals: Sequence[Objective], asked: Sequence[Objective], sample: int) -> Places:
-    """The places of the outcomes that the front and its corners are made of, and of a `sample` of the others."""
-    parts: list[Places] = [np.linspace(0, len(numbers.trial) - 1, min(sample, len(numbers.trial))).astype(np.intp)]
-    for goal in asked:
-        values = numbers.values[goal.metric]
-        if np.isfinite(values).any():
-            parts.append(np.array([np.nanargmin(values), np.nanargmax(values)], dtype=np.intp))
-    losses = _losses(numbers, goals)
-    compared = np.flatnonzero(_compared(numbers, goals))
-    return np.concatenate([*parts, compared[is_non_dominated(losses[compared])]])
+def _spread(numbers: NumberTable, sample: int) -> Places:
+    """The places of a `sample` of the outcomes, spread over the search."""
+    return np.linspace(0, len(numbers.trial) - 1, min(sample, len(numbers.trial))).astype(np.intp)
 
 
-def _for_progress(numbers: NumberTable, goals: Sequence[Objective], asked: Sequence[Objective]) -> Places:
+def _corners(numbers: NumberTable, asked: Sequence[Objective]) -> Places:
+    """The places of the outcomes with the least and the largest value of each metric."""
+    values = [numbers.values[goal.metric] for goal in asked]
+    found = [place(each) for each in values if np.isfinite(each).any() for place in (np.nanargmin, np.nanargmax)]
+    return np.array(found, dtype=np.intp)
+
+
+def _for_progress(
+    numbers: NumberTable, losses: Losses, measured: NDArray[np.bool_], asked: Sequence[Objective]
+) -> Places:
     """The places of the first and the last outcome, and of those that were the best when they were finished."""
-    losses = _losses(numbers, goals)
     order = np.lexsort((numbers.trial, numbers.finished))
-    parts: list[Places] = [order[[0, -1]]]
+    parts: list[Places] = [order[:1], order[-1:]]
     highest = numbers.fidelity == _highest(numbers, np.ones(len(numbers.trial), dtype=bool))
-    counted = order[(highest & _measured(numbers, goals))[order]]
+    counted = order[(highest & measured)[order]]
     parts.append(counted[growth(losses[counted])])
     for goal in asked:
         ranked = order[(highest & np.isfinite(numbers.values[goal.metric]))[order]]
@@ -204,14 +211,6 @@ def _growth_of_two(first: NDArray[np.float64], second: NDArray[np.float64]) -> P
     return np.array(found, dtype=np.intp)
 
 
-def _losses(numbers: NumberTable, goals: Sequence[Objective]) -> Losses:
-    return np.stack([goal.loss(1.0) * numbers.values[goal.metric] for goal in goals], axis=1)
-
-
-def _measured(numbers: NumberTable, goals: Sequence[Objective]) -> NDArray[np.bool_]:
-    return np.asarray(np.all(np.isfinite(_losses(numbers, goals)), axis=1))
-
-
 def _highest(numbers: NumberTable, among: NDArray[np.bool_]) -> int:
     """The place of the highest fidelity among some outcomes; -1 without any."""
     there = np.flatnonzero(np.bincount(numbers.fidelity[among])).tolist()
@@ -227,14 +226,11 @@ def _fidelity(stored: str) -> Fidelity:
     return msgspec.json.decode(stored, type=Fidelity) if stored else Fidelity()
 
 
-def _compared(numbers: NumberTable, goals: Sequence[Objective]) -> NDArray[np.bool_]:
-    """Which outcomes a front compares: measured, at the highest fidelity of those, of each network the latest."""
-    measured = _measured(numbers, goals)
+def _compared(numbers: NumberTable, measured: NDArray[np.bool_]) -> Places:
+    """The places of what a front compares: `measured`, at the highest fidelity of those, of each network the latest."""
     chosen = np.flatnonzero(measured & (numbers.fidelity == _highest(numbers, measured)))
     _, last = np.unique(numbers.network[chosen][::-1], return_index=True)
-    compared = np.zeros(len(measured), dtype=bool)
-    compared[chosen[len(chosen) - 1 - last]] = True
-    return compared
+    return np.sort(chosen[len(chosen) - 1 - last])
 
 
 def _first_failures(ledger: Ledger, name: str) -> list[int]:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
-import yaml
 from msgspec import inspect
 
 from naslab.arch.block import Block
@@ -86,13 +85,12 @@ def save_arch(arch: ArchSpec, path: str | Path) -> None:
     ...     [file.name for file in Path(folder).iterdir()]
     ['lenet5.json']
     """
-    data = encode(arch)
-    text = (
-        msgspec.json.format(msgspec.json.encode(arch), indent=2).decode()
-        if Path(path).suffix == ".json"
-        else yaml.safe_dump(data, sort_keys=False, default_flow_style=None, width=110)
-    )
-    atomic_write(path, text)
+    if Path(path).suffix == ".json":
+        atomic_write(path, msgspec.json.format(msgspec.json.encode(arch), indent=2).decode())
+        return
+    import yaml
+
+    atomic_write(path, yaml.safe_dump(encode(arch), sort_keys=False, default_flow_style=None, width=110))
 
 
 def _explained(error: msgspec.ValidationError, data: Any, kind: type) -> SpecError:

@@ -12,6 +12,7 @@ import typer
 from naslab.cli.help_text import Command
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_json, print_table, say, tell
 from naslab.errors import counted
+from naslab.garbage import spare_last_look
 from naslab.metrics import ACCURACY, LATENCY, OWN_METRICS, SHOWN_METRICS, shown_as
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ def pareto(
         print_json(front_rows(view, table))
     else:
         print_front(table, f"Pareto front of {study}: {' against '.join(named)}", later_metrics(view.outcomes), advice)
+    spare_last_look()
 
 
 def _in_part(study: str, ledger: str, has_picture: bool) -> StudyView:

@@ -12,6 +12,7 @@ import typer
 from naslab.cli.help_text import Command
 from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, ask, print_json, print_table, say
 from naslab.errors import SpecError, StudyError, UnknownNameError, counted
+from naslab.garbage import spare_last_look, uncollected
 from naslab.metrics import ACCURACY, is_described, shown_as
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def studies(
     given = list(names or ())
     if action is None:
         _list(ledger, json)
+        spare_last_look()
         return
     if action not in ACTIONS:
         raise UnknownNameError("action", action, ACTIONS, "naslab studies alone lists them")
@@ -62,6 +64,7 @@ def studies(
         _merge(given, into, ledger, json)
 
 
+@uncollected()
 def _list(ledger: str, json: bool) -> None:
     from naslab.analysis.ranking import score_goal
     from naslab.analysis.study import problem_names

@@ -54,13 +54,24 @@ def claimed_file(ledger: Path, study_id: int, name: str) -> Iterator[None]:
     # A forked worker inherits the lock; it lets go at once, so that the claim ends with the driver alone.
     os.register_at_fork(after_in_child=file.close)
     try:
-        since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()} since {since}".encode())
+        _sign(file, path)
         yield
     finally:
         path.unlink(missing_ok=True)
         file.close()
+
+
+def _sign(file: FileIO, path: Path) -> None:
+    """Write into a claim who holds it; raises `LedgerError` where it cannot be written, as on a full disk."""
+    since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
+    try:
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()} since {since}".encode())
+    except OSError as error:
+        raise LedgerError(
+            f"the claim {path} cannot be written ({error.strerror}): make room and run the same command again, every "
+            "finished outcome is kept"
+        ) from None
 
 
 def require_undriven(connection: Connection, location: Location) -> None:

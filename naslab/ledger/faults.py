@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -83,8 +85,11 @@ def _about_server(location: Location, error: psycopg.Error) -> LedgerError:
 
     # The message is the server's or libpq's own, which never repeat a password.
     reason = " ".join(str(error).split()) or type(error).__name__
-    if isinstance(error, DiskFull):
-        return LedgerError(f"the disk of the server of ledger {location} is full ({reason}): make room and try again")
+    if isinstance(error, DiskFull) or os.strerror(errno.ENOSPC) in reason:
+        return LedgerError(
+            f"the disk of the server of ledger {location} is full ({reason}): make room and run the same command "
+            "again, every finished outcome is kept"
+        )
     if isinstance(error, InsufficientPrivilege):
         return LedgerError(f"ledger {location}: the user may not do that ({reason}): grant it CREATE on the database")
     if isinstance(error, OperationalError):

@@ -15,13 +15,14 @@ from sqlalchemy.exc import IntegrityError
 
 from naslab.blobs import BlobStore
 from naslab.errors import StudyError, UnknownNameError, UnreadableError
+from naslab.garbage import uncollected
 from naslab.ledger import finishing, running, whole_studies
 from naslab.ledger.claim import ServerClaim, claimed_file, claimed_server, driven_studies
 from naslab.ledger.engine import open_engine, require_current, writing
 from naslab.ledger.faults import explained
 from naslab.ledger.kept_connections import KeptConnections
 from naslab.ledger.location import Location, locate
-from naslab.ledger.many import ROWS_AT_ONCE, uncollected
+from naslab.ledger.many import ROWS_AT_ONCE
 from naslab.ledger.prepared import ENTER_TRIAL
 from naslab.ledger.queries import has_outcome, same_trial, trial_words, unfinished, whole_candidate
 from naslab.ledger.read_only import allow_no_writes

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -33,18 +32,6 @@ class Counts(NamedTuple):
     failed: dict[str, int]
 
 
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """Within the block Python looks for no garbage: each look would go through all values that are being read."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
-
-
 def groups(ledger: Ledger, columns: Select[Any]) -> Iterator[Sequence[tuple[Any, ...]]]:
     """The rows that the query `columns` finds in `ledger` as plain tuples, some thousand at a time."""
     with explained(ledger.location), ledger._engine.connect() as connection, connection.execute(columns) as found:
@@ -52,28 +39,37 @@ def groups(ledger: Ledger, columns: Select[Any]) -> Iterator[Sequence[tuple[Any,
             yield group
 
 
-def read_columns(ledger: Ledger, columns: Select[Any]) -> list[list[Any]]:
+def read_columns(ledger: Ledger, columns: Select[Any], as_json: Sequence[str] = ()) -> list[Any]:
     """The columns of the whole numbers and texts that the query `columns` finds in `ledger`, as lists of one order.
 
     Which order is the database's business. SQLite hands each column over as one JSON array, which takes a third of the
     time that its rows take; it would write floats with fewer digits than they have. Where that array is longer than
-    SQLite's longest text, and in other databases, rows are read.
+    SQLite's longest text, and in other databases, rows are read. Columns whose names are in `as_json` come as that
+    text, for those who make no Python value of each.
     """
     asked = columns.subquery()
     if ledger.location.path is not None:
         packed = select(*(func.json_group_array(each) for each in asked.c))
         with explained(ledger.location), ledger._engine.connect() as connection, suppress(DataError):
-            return [msgspec.json.decode(text) for text in connection.execute(packed).one()]
+            texts = zip(asked.c, connection.execute(packed).one(), strict=True)
+            return [text if each.name in as_json else msgspec.json.decode(text) for each, text in texts]
     found: list[list[Any]] = [[] for _ in asked.c]
     for group in groups(ledger, columns):
         for column, values in zip(found, zip(*group, strict=True), strict=True):
             column.extend(values)
-    return found
+    read = zip(asked.c, found, strict=True)
+    return [msgspec.json.encode(column).decode() if each.name in as_json else column for each, column in read]
 
 
 def study_id_of(ledger: Ledger, name: str) -> int:
     """The key of the study `name` of `ledger`. Raises `UnknownNameError` where there is none."""
     return ledger._study_id(name)
+
+
+def has_more_outcomes(ledger: Ledger, name: str, count: int) -> bool:
+    """Whether more than `count` candidates of the study `name` of `ledger` are finished; no more are looked at."""
+    of_study = select(outcomes.c.trial).where(outcomes.c.study_id == study_id_of(ledger, name))
+    return bool(ledger.rows(of_study.limit(1).offset(count)))
 
 
 def count_searched(ledger: Ledger, name: str) -> Counts:

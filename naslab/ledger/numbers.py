@@ -7,13 +7,15 @@ from contextlib import suppress
 from itertools import chain
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import select
 
 from naslab.arch.cost import Cost
+from naslab.garbage import uncollected
 from naslab.ledger.ledger import Ledger
-from naslab.ledger.many import groups, read_columns, study_id_of, uncollected
+from naslab.ledger.many import groups, read_columns, study_id_of
 from naslab.ledger.queries import only_unfinished
 from naslab.ledger.tables import measurements, outcomes, trials
 
@@ -24,6 +26,7 @@ class NumberTable(NamedTuple):
     `fidelity` is the place of each one's in `fidelities`, JSON as the ledger has it, `network` a number that outcomes
     of one network share. `values` has an array for each metric, NaN where it was not measured. `ends` is when
     every outcome was finished, also those that failed, in order. Without times `finished` and `ends` are empty.
+    `num_in_flight` counts the trials of the study without an outcome, whatever their role.
     """
 
     trial: NDArray[np.int64]
@@ -33,6 +36,7 @@ class NumberTable(NamedTuple):
     fidelities: list[str]
     values: dict[str, NDArray[np.float64]]
     ends: NDArray[np.float64]
+    num_in_flight: int
 
 
 def read_numbers(ledger: Ledger, name: str, metrics: Sequence[str], with_times: bool = True) -> NumberTable:
@@ -44,13 +48,14 @@ def read_numbers(ledger: Ledger, name: str, metrics: Sequence[str], with_times: 
     known = [metric for metric in metrics if metric in Cost.__struct_fields__]
     started = _started(ledger, study_id, known)
     num_numbers = int(started.trial.max(initial=-1)) + 1
+    in_flight = _in_flight(ledger, study_id)
     finished = np.full(num_numbers, np.nan)
     if with_times:
         ends = select(outcomes.c.trial, outcomes.c.finished).where(outcomes.c.study_id == study_id)
         put_numbers(finished, ledger, ends)
     else:
         finished[started.trial] = 0.0
-        finished[_in_flight(ledger, study_id, num_numbers)] = np.nan
+        finished[[trial for trial in in_flight if trial < num_numbers]] = np.nan
     every_end = finished[started.trial]
     is_complete = np.ones(num_numbers, dtype=bool)
     failed = select(outcomes.c.trial).where(outcomes.c.study_id == study_id, outcomes.c.failure.is_not(None))
@@ -74,6 +79,7 @@ def read_numbers(ledger: Ledger, name: str, metrics: Sequence[str], with_times: 
         started.fidelities,
         values,
         np.sort(every_end[~np.isnan(every_end)]) if with_times else np.empty(0),
+        len(in_flight),
     )
 
 
@@ -92,10 +98,10 @@ def _started(ledger: Ledger, study_id: int, costs: Sequence[str]) -> _Started:
     columns = select(trials.c.trial, trials.c.arch_id, *(trials.c[each] for each in costs))
     searched = trials.c.study_id == study_id, trials.c.role == "search"
     with uncollected():
-        numbers, networks, *spent = read_columns(ledger, columns.where(*searched))
-        fidelity, known = read_fidelities(ledger, np.array(numbers, dtype=np.int64), *searched)
+        numbers, networks, *spent = read_columns(ledger, columns.where(*searched), as_json=[trials.c.arch_id.name])
+        trial = np.array(numbers, dtype=np.int64)
+        fidelity, known = read_fidelities(ledger, trial, *searched)
         network = _network_numbers(networks)
-    trial = np.array(numbers, dtype=np.int64)
     order = np.argsort(trial, kind="stable")
     spent_on = np.array(spent, dtype=np.float64).reshape(len(costs), len(trial)).T
     return _Started(trial[order], fidelity[order], network[order], spent_on[order], known)
@@ -119,11 +125,10 @@ def read_fidelities(ledger: Ledger, numbers: NDArray[np.int64], *own: Any) -> tu
     return of_number[numbers], list(codes)
 
 
-def _in_flight(ledger: Ledger, study_id: int, num_numbers: int) -> list[int]:
-    """The trials below `num_numbers` that have no outcome."""
+def _in_flight(ledger: Ledger, study_id: int) -> list[int]:
+    """The trials that have no outcome."""
     numbers = select(trials.c.trial).where(trials.c.study_id == study_id)
-    found = ledger.rows(only_unfinished(numbers, study_id))
-    return [trial for (trial,) in found if trial < num_numbers]
+    return [trial for (trial,) in ledger.rows(only_unfinished(numbers, study_id))]
 
 
 def put_numbers(values: NDArray[np.float64], ledger: Ledger, columns: Any) -> None:
@@ -142,13 +147,24 @@ def places_of_texts(told: Sequence[str | None], known: dict[str, int]) -> NDArra
     return np.array([known.setdefault(each or "", len(known)) for each in told], dtype=np.int64)
 
 
-def _network_numbers(ids: Sequence[str]) -> NDArray[np.int64]:
+ID_LENGTH = 16
+"""Hexadecimal digits of the identity of a network."""
+
+
+def _network_numbers(ids: str) -> NDArray[np.int64]:
     """A number for each of the `ids` of networks, shape (ids,): its 16 hexadecimal digits, as 64 bits.
 
-    Where one of them is another id, of an older program, all are numbered as they come.
+    `ids` is a JSON array: each id takes as many characters in it, so that no text is made of each. Where one of them is
+    another id, of an older program, all are numbered as they come.
     """
+    signs = np.frombuffer(ids.encode(), dtype=np.uint8)[1:]
+    if len(signs) % (ID_LENGTH + 3) == 0:
+        table = signs.reshape(-1, ID_LENGTH + 3)  # a quotation mark, the id, another one, a comma or the array's end
+        if np.all(table[:, [0, ID_LENGTH + 1]] == ord('"')):
+            with suppress(ValueError):
+                digits = bytes.fromhex(table[:, 1 : ID_LENGTH + 1].tobytes().decode("latin-1"))
+                if len(digits) == len(table) * 8:
+                    return np.frombuffer(digits, dtype=">i8").astype(np.int64)
     known: dict[str, int] = {}
-    if set(map(len, ids)) == {16}:
-        with suppress(ValueError):
-            return np.frombuffer(bytes.fromhex("".join(ids)), dtype=">i8").astype(np.int64)
-    return np.array([known.setdefault(each, len(known)) for each in ids], dtype=np.int64)
+    found: list[str] = msgspec.json.decode(ids)
+    return np.array([known.setdefault(each, len(known)) for each in found], dtype=np.int64)

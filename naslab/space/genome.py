@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from naslab.errors import SpecError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class Hole(msgspec.Struct, frozen=True, eq=False, dict=True):
@@ -53,6 +55,7 @@ def other_option(hole: Hole, taken: int, rng: np.random.Generator, near: bool = 
     All are equally likely. With `near` one that lies d steps away on an ordered hole has odds of 1 / d^2, as polynomial
     mutation favours near values (Deb and Goyal 1996).
 
+    >>> import numpy as np
     >>> other_option(Hole(path="kernel", options=(3, 5)), 1, np.random.default_rng(0))
     0
     """
@@ -60,6 +63,8 @@ def other_option(hole: Hole, taken: int, rng: np.random.Generator, near: bool = 
     if not near or not hole.is_ordered:
         return (taken + int(rng.integers(1, count))) % count
     others = [option for option in range(count) if option != taken]
+    import numpy as np
+
     odds = np.array([1.0 / (option - taken) ** 2 for option in others])
     return others[int(rng.choice(len(others), p=odds / odds.sum()))]
 
@@ -110,6 +115,8 @@ class Encoding:
     """Genomes as vectors of a fixed length: one place for an ordered hole, one for each option of another hole."""
 
     def __init__(self, holes: Mapping[str, Hole]) -> None:
+        import numpy as np
+
         self._slots: dict[str, tuple[int, bool, int]] = {}
         blank: list[float] = []
         for path, hole in holes.items():

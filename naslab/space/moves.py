@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING, NamedTuple
 
 from naslab.space.genome import Gene, Genome, other_option
 from naslab.space.tree import Choice, Fixed, Listing, Node, Repeat, Shared, Tree
 from naslab.space.walk import at_random, fillings, from_known, walk
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class Copies(NamedTuple):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from naslab.space.genome import Genome
 from naslab.space.moves import GenomeMoves
+
+if TYPE_CHECKING:
+    import numpy as np
 
 MAX_DESCENT_STEPS = 1000
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from naslab.arch.cost import cost
 from naslab.arch.plan import Shape
@@ -27,6 +25,10 @@ from naslab.space.template import normalised
 from naslab.space.tree import Tree, grow_tree
 from naslab.space.validation import refuse_bad_options
 from naslab.space.walk import Chooser, checked, walk
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 MAX_DRAWS = 200
 """Draws or moves in a row that are no networks before a space says so."""
@@ -47,6 +49,7 @@ class SearchSpace(msgspec.Struct, frozen=True, dict=True):
     >>> space = SearchSpace({"input": [3, 32, 32], "stages": [stage, stage], "num_classes": 10})
     >>> space.size()
     16
+    >>> import numpy as np
     >>> genome = space.sample(np.random.default_rng(0))
     >>> len(space.decode(genome).stages), space.contains(space.decode(genome))
     (2, True)

@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping
 from math import prod
 from typing import Any
 
-import numpy as np
-
 from naslab.arch.cost import cost
 from naslab.errors import SpecError
 from naslab.space.decoding import Decoding
@@ -94,6 +92,8 @@ def _try(tree: Tree, decoding: Decoding, known: Mapping[str, int]) -> None:
 
 def _attempts(tree: Tree, known: Mapping[str, int]) -> Iterator[Genome]:
     """The genome with the first option everywhere else, then random ones."""
+    import numpy as np
+
     yield walk(tree, from_known(known, first_option))
     choose = from_known(known, at_random(np.random.default_rng(0)))
     for _ in range(TRIES):

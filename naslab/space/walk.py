@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TypeAlias
-
-import numpy as np
+from typing import TYPE_CHECKING, TypeAlias
 
 from naslab.errors import SpecError, nearest
 from naslab.space.genome import Gene, Genome, Hole
 from naslab.space.tree import Choice, Fixed, Node, Repeat, Shared, Tree
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Chooser: TypeAlias = Callable[[Hole], int]
 """Takes an option of a hole."""

@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -178,6 +179,22 @@ def test_a_disk_that_is_full_from_the_start(small_disk: Path) -> None:
     ballast.unlink()
     with Ledger.open(small_disk / "studies.db") as ledger:
         ledger.create_study(example_study())
+
+
+def test_a_full_disk_for_a_claim(small_disk: Path) -> None:
+    with Ledger.open(small_disk / "studies.db") as ledger:
+        ledger.create_study(example_study())
+        ballast = small_disk / "ballast"
+        with suppress(OSError), ballast.open("wb", buffering=0) as file:
+            while file.write(bytes(4096)) == 4096:
+                pass
+        told = r"the claim .*studies\.db\.claim1 cannot be written \(No space left on device\): make room"
+        with pytest.raises(LedgerError, match=told), ledger.claim("digits"):
+            pass
+        assert not list(small_disk.glob("*.claim*"))
+        ballast.unlink()
+        with ledger.claim("digits"):
+            run_one(ledger, 0)
 
 
 def test_a_full_disk_for_a_blob(small_disk: Path) -> None:

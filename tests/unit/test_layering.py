@@ -14,6 +14,7 @@ import naslab
 PACKAGE = Path(naslab.__file__).parent
 ROOMS = (
     "passwords",
+    "garbage",
     "errors",
     "arguments",
     "outside",

@@ -17,7 +17,7 @@ from naslab.analysis.study import StudyView, read_study
 from naslab.analysis.thinned import growth, leading, read_thinned
 from naslab.figures.report import report_body, report_tables
 from naslab.ledger import Ledger
-from naslab.ledger.many import best_measured, count_searched
+from naslab.ledger.many import best_measured, count_searched, has_more_outcomes
 from naslab.pareto import is_non_dominated
 from naslab.study.outcome import Failure, Fidelity, Outcome
 from naslab.study.problem import Objective
@@ -100,7 +100,7 @@ def test_the_front_is_that_of_all_where_no_progress_is_asked_for(ledger: Ledger,
     assert front(view.outcomes, goals).front == front(part.outcomes, goals).front
     assert part.whole is not None
     assert view.whole == msgspec.structs.replace(part.whole, places=(), search_seconds=())
-    assert view.num_in_flight == 1
+    assert view.num_in_flight == read_thinned(ledger, "digits-demo").num_in_flight == 1
     assert len(view.outcomes) < len(part.outcomes)
 
 
@@ -124,6 +124,8 @@ def test_counts_and_the_best_are_asked_of_the_database(ledger: Ledger) -> None:
     complete = [each for each in outcomes if each.is_complete]
     counts = count_searched(ledger, "digits-demo")
     assert counts.finished == len(outcomes) == 300
+    every = ledger.num_outcomes("digits-demo")
+    assert [has_more_outcomes(ledger, "digits-demo", every + more) for more in (-1, 0, 1)] == [True, False, False]
     assert sum(counts.failed.values()) == 300 - len(complete)
     for metric, maximise in (("accuracy", True), ("accuracy", False), ("macs", False)):
         values = [each.value(metric) for each in complete if np.isfinite(each.value(metric))]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -35,6 +37,17 @@ def test_studies_are_renamed_merged_and_deleted(folder: Path) -> None:
     gone = naslab(folder, "studies", "delete", "first", "two", "--yes", "--json").value
     assert gone == {"deleted": [{"study": "first", "outcomes": 2}, {"study": "two", "outcomes": 2}]}
     assert listed(folder) == ["both"]
+
+
+@pytest.mark.slow
+def test_listing_loads_nothing_that_it_does_not_use_and_ends_at_once(folder: Path) -> None:
+    code = (
+        "import gc, sys; from naslab.cli.main import app; "
+        "app(args=['studies', '--ledger', 'l.db'], standalone_mode=False); "
+        "print([m for m in ('numpy', 'yaml', 'torch', 'psycopg') if m in sys.modules], gc.get_freeze_count() > 0)"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=folder)
+    assert shown.stdout.splitlines()[-1] == "[] True"
 
 
 def test_deleting_asks(folder: Path) -> None:

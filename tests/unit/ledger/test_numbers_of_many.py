@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import msgspec
 import numpy as np
 from ledger_examples import example_candidate, example_study
-from sqlalchemy import Connection, event, select, update
+from sqlalchemy import Connection, Select, event, select, update
 
 from naslab.ledger import Ledger
 from naslab.ledger.many import read_columns
@@ -20,10 +21,23 @@ from naslab.study.outcome import Fidelity
 
 def test_networks_are_told_apart_by_their_identities() -> None:
     ids = ["00000000000000ff", "f000000000000001", "00000000000000ff"]
-    assert _network_numbers(ids).tolist() == [255, -(2**60) + 1, 255]
-    assert _network_numbers(["older", "00000000000000ff", "older"]).tolist() == [0, 1, 0]
-    assert _network_numbers(["of sixteen signs", "00000000000000ff"]).tolist() == [0, 1]
-    assert _network_numbers([]).tolist() == []
+    assert numbers_of(ids).tolist() == [255, -(2**60) + 1, 255]
+    for others in (
+        ["older", ids[0], "older"],
+        ["of sixteen signs", ids[0]],
+        ["00000000000000 ff", "0000000000000ff"],
+        ["00 00 00 00 00 ff", ids[0]],
+        ["000000000000 000", ids[0]],
+        [f'{"0" * 15}"', ids[0], ids[0][:-1]],
+        [f'{ids[0]}","{ids[0]}', ids[0]],
+        ["é" * 8, "0" * 16],
+    ):
+        assert numbers_of(others).tolist() == [list(dict.fromkeys(others)).index(each) for each in others]
+    assert numbers_of([]).tolist() == []
+
+
+def numbers_of(ids: list[str]) -> np.ndarray:
+    return _network_numbers(json.dumps(ids, ensure_ascii=False, separators=(",", ":")))
 
 
 def test_columns_are_those_of_the_rows_however_long_they_are(tmp_path: Path) -> None:
@@ -40,6 +54,7 @@ def test_columns_are_those_of_the_rows_however_long_they_are(tmp_path: Path) -> 
         rows = list(zip(*map(tuple, ledger.rows(numbers)), strict=True))
         found = read_columns(ledger, numbers)
         assert sorted(zip(*found, strict=True)) == sorted(zip(*rows, strict=True))
+        assert_arrays(ledger, numbers)
 
         @event.listens_for(ledger._engine, "begin")
         def shorten(connection: Connection) -> None:
@@ -47,6 +62,14 @@ def test_columns_are_those_of_the_rows_however_long_they_are(tmp_path: Path) -> 
             driver.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 300)
 
         assert sorted(zip(*read_columns(ledger, numbers), strict=True)) == sorted(zip(*rows, strict=True))
+        assert_arrays(ledger, numbers)
+
+
+def assert_arrays(ledger: Ledger, columns: Select[Any]) -> None:
+    """A column asked for as JSON is the array of the same values."""
+    _, ids, *others = read_columns(ledger, columns, as_json=["arch_id", "params"])
+    _, listed, params, _ = read_columns(ledger, columns)
+    assert (json.loads(ids), json.loads(others[0])) == (listed, params)
 
 
 def test_fidelities_of_trials_that_begin_meanwhile_are_left_out(tmp_path: Path) -> None:
