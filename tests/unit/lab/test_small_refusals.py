@@ -60,7 +60,7 @@ def test_a_table_holds_a_network_under_whichever_of_its_keys(tmp_path: Path) -> 
     with pytest.raises(DataError, match="knows 1 of the 4 genomes of this space, too few"):
         made.require(make_candidate(TWINS.decode(absent), 0, 1, 0, "search", absent))
     path.write_text("arch,mean_acc\n999,91.5\n")
-    with pytest.raises(DataError, match="is not of this space: '.+' is not in"):
+    with pytest.raises(DataError, match=r"is not of this space: '.+' is not in"):
         made.require(make_candidate(TWINS.decode(absent), 0, 1, 0, "search", absent))
 
 
