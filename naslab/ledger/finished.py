@@ -14,7 +14,7 @@ from naslab.arch.cost import Cost
 from naslab.arch.identity import IDENTITY_VERSION
 from naslab.garbage import uncollected
 from naslab.ledger.ledger import Ledger
-from naslab.ledger.many import OTHER_ROLES, has_more_outcomes, read_columns, study_id_of
+from naslab.ledger.many import OTHER_ROLES, read_columns, study_id_of
 from naslab.ledger.news import read_made, read_outcomes
 from naslab.ledger.numbers import put_numbers, read_fidelities
 from naslab.ledger.tables import BEGINS_A_CLIMB, BEGUN, measurements, outcomes, trials
@@ -31,7 +31,7 @@ def finished_trials(ledger: Ledger, name: str, role: str | None = None) -> Finis
     Up to 2,000 are read whole, of more the columns alone; so are those of which one has no fidelity in its column, or
     an identity of another program's. Raises as `Ledger.outcomes`.
     """
-    if not has_more_outcomes(ledger, name, MOST_WHOLE) or not _has_columns(ledger, name):
+    if ledger.num_outcomes(name) <= MOST_WHOLE or not _has_columns(ledger, name):
         return FinishedTrials.of(ledger.outcomes(name, role))
     study_id = study_id_of(ledger, name)
     ended = select(outcomes.c.position, outcomes.c.trial).where(outcomes.c.study_id == study_id)
