@@ -169,6 +169,10 @@ def epoch_lines(table: FashionTable) -> list[str]:
     for epoch in range(len(table.validation)):
         now = table.validation[epoch, :, FIRST][both]
         lines.append(f"| {epoch + 1} | {agreement(now, final).words()} | {agreement(now, own).words()} |")
+    for last in (3, 6):
+        mean = table.validation[-last:, :, FIRST][:, both].mean(axis=0)
+        name = f"mean of the last {last}"
+        lines.append(f"| {name} | {agreement(mean, final).words()} | {agreement(mean, own).words()} |")
     return lines
 
 

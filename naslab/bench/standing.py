@@ -103,7 +103,7 @@ def standing(domain: TableDomain, traces: Sequence[Trace], found: BestSoFar, wor
     """
     distinct = np.unique(domain.losses[:, 0])
     longest = found.best.shape[1]
-    budgets = [budget for budget in BUDGETS if budget <= longest] or [longest]
+    budgets = sorted({*(budget for budget in BUDGETS if budget <= longest), longest})
     best = {str(budget): found.best[:, budget - 1] for budget in budgets}
     to_top = [_first(each <= top_loss(domain)) for each in found.best]
     seconds, wasted = zip(*(_on_the_way(domain, trace, target) for trace in traces), strict=True)

@@ -12,9 +12,12 @@ from typing import NamedTuple
 
 from naslab.analysis.front import comparable, front
 from naslab.analysis.study import StudyView, read_study
+from naslab.analysis.thinned import read_thinned
 from naslab.analysis.within_limits import within_limits
 from naslab.errors import SpecError, StudyError, shown
 from naslab.ledger.ledger import Ledger
+from naslab.ledger.many import last_finished, study_id_of
+from naslab.ledger.news import read_outcomes
 from naslab.reading import whole_number
 from naslab.study.outcome import Outcome
 
@@ -65,12 +68,25 @@ def find_outcome(asked: NamedTrials, ledger: str | Path) -> Outcome:
 
     `best` is best in its first objective, of equals in the next, among the networks within the limits at the highest
     fidelity that any of them reached, the highest rung. Raises `StudyError` where there is no such trial, and where
-    several are asked for.
+    several are asked for. Of a large study no more is read than that takes; within limits it is read whole.
     """
-    view = find_study(asked.study, ledger)
-    everything = (*view.outcomes, *view.family, *view.baselines)
-    if asked.which == BEST:
-        return best_outcome(view, asked.limits)
+    with Ledger.open(ledger, create=False) as opened:
+        study_id = study_id_of(opened, asked.study)
+        if asked.which == BEST and asked.limits:
+            return best_outcome(read_study(opened, asked.study), asked.limits)
+        if asked.which == BEST:
+            return best_outcome(read_thinned(opened, asked.study, sample=0, with_progress=False))
+        trial = trial_number(asked)
+        found = read_outcomes(opened, study_id, [trial]).get(trial)
+        if found is not None:
+            return found
+        last = last_finished(opened, asked.study)
+    there = "it has no finished trials" if last is None else f"its finished trials go up to {last}"
+    raise StudyError(f"study '{asked.study}' has no finished trial {trial}; {there}")
+
+
+def trial_number(asked: NamedTrials) -> int:
+    """The number of the trial that is `asked` for. Raises `StudyError` where it is none."""
     if asked.which == FRONT:
         mend = f"name one of them, as '{shown(asked.study)}:{BEST}'; naslab train and naslab measure take all"
         raise StudyError(f"the front of study '{shown(asked.study)}' is several networks: {mend}")
@@ -78,12 +94,7 @@ def find_outcome(asked: NamedTrials, ledger: str | Path) -> Outcome:
     if trial is None:
         also = f"{BEST} within limits ({BEST}@macs<=5M), or {FRONT}"
         raise StudyError(f"a trial is a number or '{BEST}', got '{shown(asked.which)}'; {also} where several are taken")
-    for outcome in everything:
-        if outcome.candidate.trial == trial:
-            return outcome
-    last = max((outcome.candidate.trial for outcome in everything), default=None)
-    there = "it has no finished trials" if last is None else f"its finished trials go up to {last}"
-    raise StudyError(f"study '{asked.study}' has no finished trial {trial}; {there}")
+    return trial
 
 
 def best_outcome(view: StudyView, limits: Sequence[str] = ()) -> Outcome:

@@ -72,6 +72,13 @@ def has_more_outcomes(ledger: Ledger, name: str, count: int) -> bool:
     return bool(ledger.rows(of_study.limit(1).offset(count)))
 
 
+def last_finished(ledger: Ledger, name: str) -> int | None:
+    """The highest number of a finished trial of the study `name` of `ledger`, `None` without any."""
+    of_study = outcomes.c.study_id == study_id_of(ledger, name)
+    found: int | None = ledger.rows(select(func.max(outcomes.c.trial)).where(of_study))[0][0]
+    return found
+
+
 def count_searched(ledger: Ledger, name: str) -> Counts:
     """How many candidates of the search of the study `name` of `ledger` are finished and failed."""
     study_id = study_id_of(ledger, name)

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 from made_studies import made_study, naslab
 
-from naslab.errors import NaslabError
+from naslab.analysis import thinned
+from naslab.errors import NaslabError, StudyError
+from naslab.lab import study_models
 from naslab.lab.models import find_model
 from naslab.lab.reading import open_study
-from naslab.lab.study_models import NamedTrials, named_trials
+from naslab.lab.study_models import NamedTrials, best_outcome, find_outcome, named_trials
 from naslab.ledger import Ledger
 
 
@@ -37,6 +39,18 @@ def test_best_within_limits_is_the_best_of_those_that_meet_them(folder: Path) ->
     least = sorted(each.value("accuracy") for each in complete)[2]
     both = find_model(f"own:best@accuracy>={least}, params<=1M,macs<={bound / 1000}k", folder / "l.db")
     assert both.trial == best.candidate.trial
+
+
+def test_of_a_large_study_the_same_is_found_and_not_all_is_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    view = open_study("own", folder / "l.db")
+    best = best_outcome(view)
+    monkeypatch.setattr(thinned, "MOST_READ", 2)
+    monkeypatch.setattr(study_models, "read_study", None)  # nothing is read whole
+    assert find_outcome(NamedTrials("own", "best"), folder / "l.db") == best
+    for outcome in view.outcomes:
+        assert find_outcome(NamedTrials("own", str(outcome.candidate.trial)), folder / "l.db") == outcome
+    with pytest.raises(StudyError, match="no finished trial 9; its finished trials go up to 7"):
+        find_outcome(NamedTrials("own", "9"), folder / "l.db")
 
 
 @pytest.mark.parametrize("command", ["cost", "show", "rescale --phi 1"])
