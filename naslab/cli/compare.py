@@ -192,9 +192,9 @@ def read_table(
     `knobs` are the columns that make a network what it is, `objectives` those to aim at, of which those of `minimise`
     are to be small. `features` are known before training, `duration` is the column that trainings take time in
     proportion to. The known table has knobs and directions of its own, and features where none are given. Raises
-    `UnknownNameError` for columns that are not there and for a name of `minimise` that is no objective, `SpecError`
-    where an option does not go with the known table or its folder is not said, and `DataError` where a table cannot be
-    read.
+    `UnknownNameError` for a table and for columns that are not there and for a name of `minimise` that is no objective,
+    `SpecError` where an option does not go with the known table or its folder is not said, and `DataError` where a
+    table cannot be read.
     """
     from naslab.bench.named_tables import NAMED_TABLES
     from naslab.bench.table_file import load_table
@@ -203,6 +203,8 @@ def read_table(
         if name not in objectives:
             raise UnknownNameError("objective to minimise", name, objectives)
     known = NAMED_TABLES.get(table)
+    if known is None and not Path(table).suffix and not Path(table).exists():
+        raise UnknownNameError("table", table, NAMED_TABLES, "or name a CSV file that is there")
     if known is None:
         return load_table(Path(table), knobs, objectives, minimise, features or (), duration)
     if knobs:
@@ -225,7 +227,7 @@ def progress_line(trials: int, quiet: bool) -> Callable[[str, Standing], None]:
 
     def tell(name: str, standing: Standing) -> None:
         if not quiet:
-            say(f"{name}: {standing.seeds} searches, {standing.cpu_seconds:.1f} s of CPU time")
+            say(f"{name}: {counted(standing.seeds, 'search', 'searches')}, {standing.cpu_seconds:.1f} s of CPU time")
         if standing.is_exhausted:
             say(f"note: {name} ended before {trials} evaluations: it had proposed every network of the table")
 

@@ -117,9 +117,9 @@ def front_section(
     parts.append(table(caption, columns, rows, numeric=range(1, 3 + has_accuracy + len(extra)), is_stacked=True))
     if found.num_left_out:
         text = (
-            f"Of the networks that the front dominates {len(found.dominated):,} are drawn, spread over the search, and "
-            f"{found.num_left_out:,} are not; the front, its hypervolume and the progress are those of all. What the "
-            "front favours is told of the networks that are drawn."
+            f"Of the networks that the front dominates {len(found.dominated):,} were read, spread over the search, and "
+            f"{found.num_left_out:,} were not; the front, its hypervolume and the progress are those of all. What the "
+            "front favours is told of the networks that were read."
         )
         parts.append(element("p", text, attributes={"class": "note"}))
     if found.num_lower:
@@ -142,7 +142,7 @@ def front_section(
 
 def _thinned_words(found: FrontTable) -> str:
     """How many dominated networks are drawn, where not all are."""
-    drawn, count = len(thinned(found.dominated)), len(found.dominated)
+    drawn, count = len(thinned(found.dominated)), len(found.dominated) + found.num_left_out
     return f"Of {count:,} dominated networks {drawn:,} are drawn, evenly chosen; the front is whole." * (drawn < count)
 
 
@@ -318,7 +318,7 @@ def _trials_words(view: StudyView, failed: FailureTable) -> tuple[str, str]:
     waiting = f", {view.num_in_flight} in flight" if view.num_in_flight else ""
     if view.record.rungs is None:
         spent = f"{counted(view.record.epochs, 'epoch')} each" if has_trained(view.record) else "nothing was trained"
-        return f"{failed.num_outcomes} of {view.record.trials}", f"{spent}{waiting}"
+        return f"{failed.num_outcomes:,} of {view.record.trials:,}", f"{spent}{waiting}"
     num_networks = len({each.candidate.arch_id for each in view.outcomes})
     if view.whole is not None:
         num_networks = view.whole.num_networks

@@ -22,14 +22,26 @@ from naslab.ledger.ledger import Ledger
 from naslab.ledger.record import RunRecord, SourceChange, StudyRecord
 from naslab.outside import changed
 from naslab.provenance import command_line, installed_versions, machine_description
-from naslab.strategies.choosing import StrategyChoice
+from naslab.strategies.choosing import AUTO, StrategyChoice
 from naslab.study.data_choice import DataChoice
 from naslab.study.problem import Problem
 
+DEFAULT_BEFORE = "evolution"
+"""The strategy that searches without a name for one had, which is in the names of their studies."""
+
 
 def begun_with(ledger: Ledger, study: str, choice: StrategyChoice) -> StrategyChoice:
-    """The choice; the strategy that a study with outcomes was begun with: a larger budget changes nothing."""
-    if study not in ledger.study_names() or not ledger.has_outcome(study):
+    """The choice; the strategy that a study with outcomes was begun with: a larger budget changes nothing.
+
+    For a study that is new it says where there is one that the default of before gave its name.
+    """
+    names = ledger.study_names()
+    if study not in names:
+        before = f"-{DEFAULT_BEFORE}-".join(study.rsplit(f"-{AUTO}-", 1))
+        if before == study or before not in names:
+            return choice
+        return StrategyChoice(choice.name, f"{choice.reason}; {before}, of the default of before, goes on by --study")
+    if not ledger.has_outcome(study):
         return choice
     return StrategyChoice(ledger.study(study).strategy, "the study was begun with it")
 

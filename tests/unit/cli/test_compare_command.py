@@ -127,6 +127,7 @@ def test_a_table_that_runs_out_is_said(folder: Path) -> None:
         (("--strategies", ""), "strategies: needs at least one name"),
         (("--objectives", "accuracy,macs", "--strategies", "cmaes"), "'cmaes' "),
         (("--table", "none.csv"), "cannot read the table none.csv"),
+        (("--table", "fashion_mixd"), "unknown table 'fashion_mixd' (did you mean 'fashion_mixed'"),
         (("--table", "nas_bench_macro"), "nas_bench_macro has knobs of its own"),
         (("--table", "nas_bench_macro", "--knobs", ""), "set NASLAB_DATA or --data-dir"),
         (("--out", "curves.png"), "give a file that ends in .html"),
