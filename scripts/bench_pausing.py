@@ -173,7 +173,7 @@ def page(kept: dict[str, Any], given: argparse.Namespace) -> str:
     for case in given.cases:
         marks = [f"after {mark} s" for mark in MARKS if mark <= given.seconds]
         near, title = near_of(case, kept["searches"]), CASES[case].title
-        aim = f"seconds to {f'{100 * near:.1f} %' if CASES[case].is_share else f'a regret of {near:.2g}'}, median"
+        aim = f"seconds to {f'{100 * near:.3g} %' if CASES[case].is_share else f'a regret of {near:.2g}'}, median"
         columns = ["trainings", "strategy", "seeds", *marks, aim, "begun", "to the end", "CPU s"]
         title = f"{title[0].upper()}{title[1:]}"
         lines += [f"## {title}", "", f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]

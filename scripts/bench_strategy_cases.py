@@ -105,21 +105,20 @@ CASES = {
         strategies=ON_TWO,
         share=0.2,
     ),
-    "fashion": Case("our own table, accuracy", lambda: load_fashion_mixed(), Cluster(), share=0.2),
-    "fashion_two": Case(
-        "our own table, accuracy and macs",
-        lambda: load_fashion_mixed(objectives=("accuracy", "macs")),
-        Cluster(),
-        strategies=ON_TWO,
-        share=0.2,
-    ),
-    "fashion_latency": Case(
-        "our own table, accuracy and measured latency",
-        lambda: load_fashion_mixed(objectives=("accuracy", "latency_ms")),
-        Cluster(),
-        strategies=ON_TWO,
-        share=0.2,
-    ),
+    "fashion": Case("our own table, accuracy", load_fashion_mixed, Cluster(), share=0.2),
+    **{
+        kind: Case(
+            f"our own table, accuracy and {named}",
+            partial(load_fashion_mixed, objectives=("accuracy", metric)),
+            Cluster(),
+            strategies=ON_TWO,
+            share=0.2,
+        )
+        for kind, named, metric in (
+            ("fashion_two", "macs", "macs"),
+            ("fashion_latency", "measured latency", "latency_ms"),
+        )
+    },
     "collapsed": Case(
         "made up, collapsed networks", lambda: make_kind("collapsed", 1), Cluster(), strategies=ON_MADE, share=0.2
     ),

@@ -116,7 +116,7 @@ class TableDomain:
     scores of rows by cheap estimators, `preferred` the losses that are preferred at most, shape (objectives,), NaN
     where none is. `shown` are the first losses that searches are told instead of those of `losses`, by which they are
     judged: one of several trainings of each row, shape (trainings, rows), NaN where there are fewer. Raises `DataError`
-    where there are not as many losses as rows.
+    where there are not as many losses as rows, and where no training of a row is shown.
     """
 
     def __init__(
@@ -135,6 +135,8 @@ class TableDomain:
     ) -> None:
         if len(losses) != space.size():
             raise DataError(f"a table of {counted(space.size(), 'row')} needs as many losses, got {len(losses)}")
+        if shown is not None and not np.isfinite(shown).any(axis=0).all():
+            raise DataError("a table needs a training to show of every row")
         self.space = space
         self.losses = losses
         self.networks = np.arange(len(losses)) if networks is None else networks

@@ -62,9 +62,9 @@ def other_option(hole: Hole, taken: int, rng: np.random.Generator, near: bool = 
     count = len(hole.options)
     if not near or not hole.is_ordered:
         return (taken + int(rng.integers(1, count))) % count
-    others = [option for option in range(count) if option != taken]
     import numpy as np
 
+    others = [option for option in range(count) if option != taken]
     odds = np.array([1.0 / (option - taken) ** 2 for option in others])
     return others[int(rng.choice(len(others), p=odds / odds.sum()))]
 

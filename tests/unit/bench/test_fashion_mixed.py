@@ -18,6 +18,7 @@ from naslab.bench.made_curves import CurveSearch, found_after, halving, run
 from naslab.bench.measured_curves import MeasuredCurves, fashion_curves
 from naslab.bench.sampled_space import INACTIVE, NEAR, SampledSpace
 from naslab.bench.simulate import simulate
+from naslab.bench.table import TableDomain
 from naslab.errors import DataError, SpecError, UnknownNameError
 from naslab.estimators.estimator import Workbench
 from naslab.estimators.known_table import FASHION_FILE, KnownTable, fashion_mixed, genome_key, shipped_tables
@@ -181,6 +182,12 @@ def test_a_search_is_shown_one_training_of_each_network_and_judged_by_others() -
     found = found_after(curves, steps, 0)
     assert found
     assert all(0 <= worth <= 1 for _, worth in found)
+
+
+def test_a_row_without_a_training_to_show_is_refused() -> None:
+    space = sample(3)
+    with pytest.raises(DataError, match="a training to show of every row"):
+        TableDomain(space, np.zeros((3, 1)), shown=np.array([[1.0, 2.0, np.nan]]))
 
 
 def test_seeds_are_drawn_for_each_network() -> None:
