@@ -106,7 +106,7 @@ def test_the_front_is_that_of_all_where_no_progress_is_asked_for(ledger: Ledger,
 
 def test_the_page_says_what_is_left_out(part: StudyView) -> None:
     tables = report_tables(part)
-    assert f"{tables.front.num_left_out:,} are not" in report_body(tables, "studies.db")
+    assert f"{tables.front.num_left_out:,} were not" in report_body(tables, "studies.db")
 
 
 @pytest.mark.parametrize("num_objectives", [1, 2, 3])
