@@ -5,13 +5,14 @@
 Cases: NAS-Bench-Macro (Su et al. 2021) with one and two objectives, and searched by 100 simulated workers, which then
 lag and fail; NAS-Bench-201 (Dong and Yang 2020) on CIFAR-100 after 200 epochs (`cells`), after 12 of one seed
 (`cells_short`), and with a measured latency (`cells_latency`); made-up tables with collapsed networks, with noise that
-differs, with a measured latency, and with three and four objectives (`collapsed`, `uneven_noise`, `measured`, `three`,
-`four`); priors that are right, inverted and shuffled (`prior_right` and so on; `made_small` has none), and proxies
-as a prior of NAS-Bench-Macro: the number of layers, naswot and the ensemble (`macro_layers`, `cluster_layers` and so
-on); made-up tables of knobs of mixed kinds whose results come with noise, one small, one of 83,000 rows, one with two
-objectives; rugged tables that take one worker a hundred evaluations and more, searched by one and by 100 (`workers`);
-short trainings that half agree with long ones, under successive halving (`rungs`); how long an ask takes after 10,000
-outcomes (`asks`). Beside the own strategies stand those of other packages that are installed (the extra `bench`).
+differs (`told_noise`: each measurement says how sure it is; `untold_noise`: it does not), with a measured latency, and
+with three and four objectives (`collapsed`, `uneven_noise`, `measured`, `three`, `four`); priors that are right,
+inverted and shuffled (`prior_right` and so on; `made_small` has none), and proxies as a prior of NAS-Bench-Macro: the
+number of layers, naswot and the ensemble (`macro_layers`, `cluster_layers` and so on); made-up tables of knobs of mixed
+kinds whose results come with noise, one small, one of 83,000 rows, one with two objectives; rugged tables that take one
+worker a hundred evaluations and more, searched by one and by 100 (`workers`); short trainings that half agree with long
+ones, under successive halving (`rungs`); how long an ask takes after 10,000 outcomes (`asks`). Beside the own
+strategies stand those of other packages that are installed (the extra `bench`).
 
 The cases stand in `bench_strategy_cases.py`. Seeds are SEEDS times the case's share and `--share`; one that has used
 its minutes of a case begins no more, and the table says how many it had. What is measured is kept in OUT/parts, by case

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from naslab.bench.cluster import Cluster
 from naslab.bench.fashion_mixed import load_fashion_mixed
 from naslab.bench.known_tables import MACRO_COSTS, MACRO_SCORES, load_nas_bench_macro
-from naslab.bench.made_kinds import make_kind
+from naslab.bench.made_kinds import make_kind, told_noise
 from naslab.bench.made_prior import PRIOR_KINDS, with_made_prior
 from naslab.bench.made_table import make_table
 from naslab.bench.nas_bench_201 import load_nas_bench_201
@@ -121,6 +121,12 @@ CASES = {
     },
     "collapsed": Case(
         "made up, collapsed networks", lambda: make_kind("collapsed", 1), Cluster(), strategies=ON_MADE, share=0.2
+    ),
+    "told_noise": Case(
+        "made up, measurements that say how sure they are", partial(told_noise, 1), Cluster(), strategies=ON_MADE
+    ),
+    "untold_noise": Case(
+        "made up, the same without saying it", partial(told_noise, 1, False), Cluster(), strategies=ON_MADE
     ),
     "uneven_noise": Case(
         "made up, noise that differs", lambda: make_kind("uneven_noise", 1), Cluster(), strategies=ON_MADE, share=0.2

@@ -26,7 +26,8 @@ from naslab.strategies.acquisition import expected_hypervolume_improvement
 from naslab.strategies.candidates import Candidates, Catalogue
 from naslab.strategies.domain import ArchDomain
 from naslab.strategies.gaussian_process import Belief, Kernel, Posterior, fit_kernel
-from naslab.strategies.surrogate import Scale, instructive
+from naslab.strategies.surrogate import instructive
+from naslab.strategies.warping import Scale
 from naslab.study.outcome import Outcome
 from naslab.study.problem import Problem
 

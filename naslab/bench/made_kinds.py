@@ -8,7 +8,8 @@
 | `three` | the same and macs, which are known before training |
 | `four` | the same and params, which are known, too, and half told by macs |
 
-Each is drawn from a made-up table of knobs (`make_table`) by a seed of its own.
+Each is drawn from a made-up table of knobs (`make_table`) by a seed of its own. In a further one, `told_noise`, what a
+search is shown of a network is a measurement that says how sure it is.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ Vector = NDArray[np.float64]
 CHANCE, CEILING = 1.0, 62.0
 COSTS = (MACS.name, PARAMS.name)
 COLLAPSED_EVERY = 25
+LEAST_NOISE, MOST_NOISE = 0.1, 2.0
+"""Of measurements that say how sure they are, in deviations of the table."""
 
 
 def make_kind(kind: str, seed: int = 0) -> TableDomain:
@@ -52,6 +55,24 @@ def make_kind(kind: str, seed: int = 0) -> TableDomain:
         objectives=[Objective(metric=name, maximise=name == ACCURACY.name) for name in columns],
         durations=base.durations,
     )
+
+
+def told_noise(seed: int = 0, is_told: bool = True) -> TableDomain:
+    """A made-up table with one measurement of each network, whose noise has a deviation of its own, drawn by `seed`.
+
+    Deviations are log-uniform from a tenth to two of those of the table. Searches are shown the measurement, with its
+    deviation where that `is_told`, and judged without the noise.
+
+    >>> table = told_noise()
+    >>> table.look_up(table.space.genome(0)).spreads == tuple(table.spreads[0])
+    True
+    """
+    base = make_table(objectives=("score",), seed=seed)
+    rng = np.random.default_rng([seed, 29])
+    deviation = LEAST_NOISE * (MOST_NOISE / LEAST_NOISE) ** rng.random(len(base.losses))
+    base.shown = (base.losses[:, 0] + deviation * rng.standard_normal(len(deviation)))[None]
+    base.spreads = deviation[:, None] if is_told else None
+    return base
 
 
 def _accuracy(score: Vector) -> Vector:

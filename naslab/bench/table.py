@@ -115,7 +115,8 @@ class TableDomain:
     training takes, shape (rows,), in any unit; kept as multiples of their mean, all alike by default. `prior` are
     scores of rows by cheap estimators, `preferred` the losses that are preferred at most, shape (objectives,), NaN
     where none is. `shown` are the first losses that searches are told instead of those of `losses`, by which they are
-    judged: one of several trainings of each row, shape (trainings, rows), NaN where there are fewer. Raises `DataError`
+    judged: one of several trainings of each row, shape (trainings, rows), NaN where there are fewer. `spreads`, of the
+    shape of `losses`, say how uncertain what is told of each row is, NaN where that is not known. Raises `DataError`
     where there are not as many losses as rows, and where no training of a row is shown.
     """
 
@@ -132,6 +133,7 @@ class TableDomain:
         prior: Prior | None = None,
         preferred: NDArray[np.float64] | None = None,
         shown: NDArray[np.float64] | None = None,
+        spreads: NDArray[np.float64] | None = None,
     ) -> None:
         if len(losses) != space.size():
             raise DataError(f"a table of {counted(space.size(), 'row')} needs as many losses, got {len(losses)}")
@@ -149,6 +151,7 @@ class TableDomain:
         self.prior = prior
         self.preferred = preferred
         self.shown = shown
+        self.spreads = spreads
         self._features = np.zeros((len(losses), 0)) if features is None else features
 
     @property
@@ -203,7 +206,8 @@ class TableDomain:
             trainings = self.shown[np.isfinite(self.shown[:, row]), row]
             losses = losses.copy()
             losses[0] += trainings[training % len(trainings)] - self.losses[row, 0]
-        return Observation(genome, str(self.networks[row]), tuple(float(loss) for loss in losses))
+        spreads = () if self.spreads is None else tuple(self.spreads[row].tolist())
+        return Observation(genome, str(self.networks[row]), tuple(float(loss) for loss in losses), spreads=spreads)
 
 
 def full_keys(knobs: Sequence[Hole]) -> NDArray[np.int64]:

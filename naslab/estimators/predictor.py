@@ -20,7 +20,8 @@ from naslab.space import Genome
 from naslab.strategies.candidates import Catalogue
 from naslab.strategies.domain import ArchDomain
 from naslab.strategies.gaussian_process import Belief, Posterior, fit_kernel
-from naslab.strategies.surrogate import MAX_FITTED, Scale
+from naslab.strategies.surrogate import MAX_FITTED
+from naslab.strategies.warping import Scale
 from naslab.study.outcome import Candidate, Estimate, Failure
 from naslab.study.problem import Problem
 

@@ -28,13 +28,12 @@ from naslab.strategies.preferred_part import ranked_behind, shortfall
 from naslab.strategies.surrogate import (
     FAILED_QUANTILE,
     LossPrediction,
-    Scale,
     at_level,
     instructive,
     last_refit,
     reference_beyond,
 )
-from naslab.strategies.warping import Warp
+from naslab.strategies.warping import Scale, Warp
 
 Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from naslab.arch import ArchSpec, arch_id, cost
 from naslab.arch.cost import Cost
 from naslab.errors import SpecError
-from naslab.metrics import COST_METRICS, find_metric, is_described
+from naslab.metrics import COST_METRICS, find_metric, is_described, shown_as
 from naslab.space import Genome
 from naslab.space.genome import Hole
 from naslab.strategies.foreseen_limits import ForeseenLimit
@@ -215,6 +215,8 @@ class ArchDomain:
         self._goals = [
             (each, find_metric(each.metric).read if is_described(each.metric) else None) for each in problem.objectives
         ]
+        shown = [shown_as(each.metric, each.maximise) for each in problem.objectives]
+        self._spreads = [each.standard_error or each.interquartile_range for each in shown]
         self._examined = lru_cache(maxsize=EXAMINED_GENOMES)(self._examine)
         self.foreseen = tuple(map(ForeseenLimit, problem.measured_limits))
 
@@ -269,6 +271,7 @@ class ArchDomain:
             candidate.trial,
             float(candidate.fidelity.epochs),
             outcome.estimate.wall_seconds,
+            tuple(outcome.estimate.measured.get(name, math.nan) for name in self._spreads),
         )
 
     def observe_all(self, finished: FinishedTrials) -> Unread | None:
@@ -283,7 +286,9 @@ class ArchDomain:
         losses = np.stack([goal.loss(1.0) * finished.values(goal.metric) for goal in goals], axis=1)
         losses[~(finished.is_complete & np.isfinite(losses).all(axis=1))] = np.nan
         columns = finished.columns
-        return Unread(finished.reader, columns.trial, losses, finished.efforts, columns.network_id.tolist())
+        nothing = np.full(len(finished), np.nan)
+        spreads = np.stack([finished.values(name) if name else nothing for name in self._spreads], axis=1)
+        return Unread(finished.reader, columns.trial, losses, finished.efforts, columns.network_id.tolist(), spreads)
 
     def unmet_limits(self) -> str:
         """Each limit with the nearest cost that a descent finds."""

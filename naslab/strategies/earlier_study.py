@@ -19,7 +19,8 @@ from naslab.space import Genome, SearchSpace
 from naslab.space.genome import Hole
 from naslab.strategies.fitting import fit_warped
 from naslab.strategies.gaussian_process import Belief, Posterior
-from naslab.strategies.surrogate import MAX_FITTED, Scale, instructive
+from naslab.strategies.surrogate import MAX_FITTED, instructive
+from naslab.strategies.warping import Scale
 
 Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]

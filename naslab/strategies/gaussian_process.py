@@ -12,8 +12,9 @@ columns matter in it (automatic relevance determination). Equations are those of
 | w_pc | `weights[p]` | (columns of p,) | inverse squared length scales (eq. 5.1, M = diag(w)) |
 | b_c | `slopes[c]` | scalar | the variance of a slope in column c, which a process is to follow along a line |
 | s^2 | `noise` | scalar | the variance of one measurement, in squared deviations of y |
+| r | `shares` | (n,) | the noise of each measurement is r s^2: 1, but where measurements tell how sure they are |
 | k | `Kernel.between` | (n, m) | sum over p of a_p exp(-1/2 sum over c of w_pc (x_c - x'_c)^2), and of b_c x_c x'_c |
-| L | `root` | (n, n) | lower Cholesky root of k(X, X) + s^2 I (algorithm 2.1) |
+| L | `root` | (n, n) | lower Cholesky root of k(X, X) + s^2 diag r (algorithm 2.1) |
 | V | `rows` | (n, m) | L^-1 k(X, X*), "whitened" covariances |
 | f* | `Belief.predict` | (m,) twice | mean V' L^-1 y (eq. 2.25), variance k(X*, X*) - V' V (eq. 2.26) |
 | theta | `theta` | (hyperparameters,) | logarithms of a_p and w_p, part by part, of b, and of s^2 last |
@@ -89,10 +90,13 @@ class Kernel(NamedTuple):
             total += (one[:, self.sloping] * self.slopes) @ two[:, self.sloping].T
         return total
 
-    def of_measurements(self, inputs: Matrix) -> Matrix:
-        """Covariances of measurements at `inputs` of shape (n, columns), noise on the diagonal: shape (n, n)."""
+    def of_measurements(self, inputs: Matrix, shares: Vector | float = 1.0) -> Matrix:
+        """Covariances of measurements at `inputs` of shape (n, columns), noise on the diagonal: shape (n, n).
+
+        `shares`, of shape (n,) or one for all, times `noise` is the variance of each measurement.
+        """
         covariance = self.between(inputs, inputs)
-        covariance[np.diag_indices(len(inputs))] += self.noise + JITTER
+        covariance[np.diag_indices(len(inputs))] += self.noise * shares + JITTER
         return covariance
 
 
@@ -104,10 +108,13 @@ class Posterior:
     anew every time.
     """
 
-    def __init__(self, kernel: Kernel, inputs: Matrix, standing: Matrix, room: int = 0) -> None:
+    def __init__(
+        self, kernel: Kernel, inputs: Matrix, standing: Matrix, room: int = 0, shares: Vector | None = None
+    ) -> None:
         """Condition `kernel` on `inputs` of shape (n, columns), for predictions at `standing` of shape (m, columns).
 
-        `room` is how many networks may be added later; `add` fails beyond it.
+        `room` is how many networks may be added later; `add` fails beyond it. `shares`, of shape (n,), times the
+        kernel's noise is that of each measurement; 1 where none are given.
         """
         number = len(inputs)
         self.kernel = kernel
@@ -118,7 +125,9 @@ class Posterior:
         self._columns: dict[bytes, Vector] = {}
         self.number = number
         self._inputs[:number] = inputs
-        self._root[:number, :number] = np.linalg.cholesky(kernel.of_measurements(inputs))
+        self._shares = np.ones(number + room)
+        self._shares[:number] = 1.0 if shares is None else shares
+        self._root[:number, :number] = np.linalg.cholesky(kernel.of_measurements(inputs, self._shares[:number]))
         self._rows[:number] = self.whitened(standing)
         self._explained = np.einsum("ij,ij->j", self.rows, self.rows)
         self._variances = kernel.variances(standing)
@@ -127,6 +136,11 @@ class Posterior:
     def inputs(self) -> Matrix:
         """The networks that it is conditioned on: shape (n, columns)."""
         return self._inputs[: self.number]
+
+    @property
+    def noises(self) -> Vector:
+        """The variances of the measurements of its networks: shape (n,)."""
+        return np.asarray(self.kernel.noise * self._shares[: self.number] + JITTER)
 
     @property
     def root(self) -> Matrix:
@@ -152,13 +166,13 @@ class Posterior:
         """L^-1 y for `targets` y of shape (n,): shape (n,)."""
         return np.asarray(solve_triangular(self.root, targets, lower=True, check_finite=False))
 
-    def add(self, inputs: Vector) -> None:
-        """Condition on one more network, `inputs` of shape (columns,)."""
+    def add(self, inputs: Vector, share: float = 1.0) -> None:
+        """Condition on one more network, `inputs` of shape (columns,); `share` times the noise is its own."""
         number = self.number
         reach = self.whitened(inputs[None])[:, 0]
         [variance] = self.kernel.variances(inputs[None])
-        left = max(variance + self.kernel.noise + JITTER - float(reach @ reach), JITTER)
-        self._inputs[number] = inputs
+        left = max(variance + self.kernel.noise * share + JITTER - float(reach @ reach), JITTER)
+        self._inputs[number], self._shares[number] = inputs, share
         self._root[number, :number] = reach
         self._root[number, number] = np.sqrt(left)
         self._rows[number] = (self.column(inputs) - reach @ self.rows) / np.sqrt(left)
@@ -201,7 +215,7 @@ class Belief:
     def denoised(self) -> Vector:
         """The mean of the noiseless value at the posterior's own networks, in place of the targets: shape (n,)."""
         pull = solve_triangular(self._posterior.root, self._targets, lower=True, trans="T", check_finite=False)
-        return self._told - (self._posterior.kernel.noise + JITTER) * np.asarray(pull)
+        return np.asarray(self._told - self._posterior.noises * pull)
 
     def predict(self, inputs: Matrix) -> tuple[Vector, Vector]:
         """Mean and variance of the noiseless value at `inputs` of shape (k, columns): two arrays of shape (k,)."""
@@ -236,6 +250,7 @@ def fit_kernel(
     targets: Vector,
     level: int | None = None,
     sloping: NDArray[np.intp] = NO_COLUMNS,
+    shares: Vector | float = 1.0,
 ) -> Kernel:
     """The kernel of the largest posterior density (maximum a posteriori) given standardised targets.
 
@@ -244,15 +259,15 @@ def fit_kernel(
     2402.02229): a part of many columns expects smooth functions, so that a few networks say something. `level` is the
     column that tells fidelities apart, in decades of effort; a decade is expected to leave a correlation of three
     quarters. Along the `sloping` columns, shape (sloping,), the targets may follow a line: each slope's variance
-    is learned, and small where the data tell of none. L-BFGS-B takes at most 30 steps from the prior's mean, so that
-    equal data give an equal kernel.
+    is learned, and small where the data tell of none. `shares`, shape (n,) or one for all, times the noise is that of
+    each target. L-BFGS-B takes at most 30 steps from the prior's mean, so that equal data give an equal kernel.
     """
     prior = _Prior(columns, level, len(sloping))
     points = [inputs[:, part] for part in columns]
     lines = inputs[:, sloping]
 
     def loss(theta: Vector) -> tuple[float, Vector]:
-        return _negative_log_density(theta, prior, points, lines, targets)
+        return _negative_log_density(theta, prior, points, lines, targets, shares)
 
     found = minimize(
         loss,
@@ -274,12 +289,13 @@ def typical_kernel(columns: Sequence[NDArray[np.intp]]) -> Kernel:
     return kernel._replace(amplitudes=kernel.amplitudes / kernel.amplitudes.sum())
 
 
-def log_evidence(kernel: Kernel, inputs: Matrix, targets: Vector) -> float:
+def log_evidence(kernel: Kernel, inputs: Matrix, targets: Vector, shares: Vector | float = 1.0) -> float:
     """The logarithm of the marginal likelihood of `targets`, shape (n,), at `inputs`, shape (n, columns), by `kernel`.
 
-    Up to a constant that is the same for equal numbers of targets (Rasmussen and Williams, eq. 5.8).
+    `shares`, shape (n,) or one for all, times the kernel's noise is that of each target. Up to a constant that is the
+    same for equal numbers of targets (Rasmussen and Williams, eq. 5.8).
     """
-    root = np.linalg.cholesky(kernel.of_measurements(inputs))
+    root = np.linalg.cholesky(kernel.of_measurements(inputs, shares))
     whitened = solve_triangular(root, targets, lower=True, check_finite=False)
     return float(-0.5 * whitened @ whitened - np.log(np.diag(root)).sum())
 
@@ -300,7 +316,7 @@ class _Prior:
 
 
 def _negative_log_density(
-    theta: Vector, prior: _Prior, points: Sequence[Matrix], lines: Matrix, targets: Vector
+    theta: Vector, prior: _Prior, points: Sequence[Matrix], lines: Matrix, targets: Vector, shares: Vector | float
 ) -> tuple[float, Vector]:
     """Minus log posterior density of `theta` up to a constant, and its gradient (Rasmussen and Williams, eq. 5.9).
 
@@ -322,7 +338,7 @@ def _negative_log_density(
     slopes = np.exp(theta[start:-1])
     covariance += (lines * slopes) @ lines.T
     noise = np.exp(theta[-1])
-    covariance[np.diag_indices(number)] += noise + JITTER
+    covariance[np.diag_indices(number)] += noise * shares + JITTER
     try:
         root = np.linalg.cholesky(covariance)
     except np.linalg.LinAlgError:  # rounding has the last word near singular kernels: a step not to take
@@ -339,7 +355,7 @@ def _negative_log_density(
         gradient[first] += sums.sum()
         gradient[first + 1 : last] -= weights * (sums @ each**2 - np.einsum("ij,ij->j", weighted @ each, each))
     gradient[start:-1] += slopes * np.einsum("ij,ij->j", slope @ lines, lines)
-    gradient[-1] += noise * np.trace(slope)
+    gradient[-1] += noise * (np.diag(slope) * shares).sum()
     return float(value), gradient
 
 

@@ -6,6 +6,7 @@
 | `Scale` | | centre and spread of one objective: scaled = (loss - centre) / spread |
 | `Warp` | | the scale on which a process sees scaled losses (`naslab.strategies.warping`) |
 | `inputs` | (networks, columns) | what a model sees of networks (`Catalogue.inputs_of`), 0 to 1 |
+| `spreads` | (told, objectives) | how uncertain each loss is, in its own unit (`naslab.strategies.uneven_noise`) |
 | level | a last column of `inputs` | log10 of the effort of an estimate, in decades |
 | `LossPrediction` | two of (networks, objectives) | mean and deviation, scaled and warped |
 | `worthless` | (objectives,) | the losses from which on a network is worthless, in their own units |
@@ -25,10 +26,11 @@ from naslab.pareto import is_non_dominated
 from naslab.strategies.candidates import Candidates, Catalogue
 from naslab.strategies.fidelities import to_highest
 from naslab.strategies.fitting import Fit, fit_warped
-from naslab.strategies.gaussian_process import Belief, Kernel, Posterior
+from naslab.strategies.gaussian_process import Belief, Posterior
 from naslab.strategies.outcome_history import Observation, OutcomeHistory, Told, ToldColumns
 from naslab.strategies.preferred_part import ranked_behind, shortfall
-from naslab.strategies.warping import Warp
+from naslab.strategies.uneven_noise import UnevenNoise, shares_of
+from naslab.strategies.warping import Scale, Warp
 
 Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
@@ -60,23 +62,6 @@ class LossPrediction(NamedTuple):
 
     mean: Matrix
     deviation: Matrix
-
-
-class Scale(NamedTuple):
-    """Brings the losses of one objective to a centre of 0 and a spread of 1."""
-
-    centre: float
-    spread: float
-
-    @classmethod
-    def of(cls, losses: NDArray[np.float64]) -> Scale:
-        """The scale of `losses` of shape (n,): their mean, and their standard deviation (1 where all are equal)."""
-        spread = float(losses.std())
-        return cls(float(losses.mean()), spread if spread > 0 else 1.0)
-
-    def to(self, losses: NDArray[np.float64]) -> NDArray[np.float64]:
-        """`losses` in this scale, of the same shape."""
-        return (losses - self.centre) / self.spread
 
 
 def last_refit(number: int) -> int:
@@ -215,9 +200,8 @@ class SurrogateModel:
         self._catalogue = catalogue
         self.worthless = worthless
         self.preferred = preferred
-        self._kernels: list[Kernel | None] = []
-        self.rooms: list[float] = []
-        """The room of each objective's warp, infinite for those on a plain scale and those known before training."""
+        self._fits: list[Fit] = []
+        self._noises: list[UnevenNoise | None] = []
         self._fitted_to = self._based_on = self._num_read = self._risen_at = 0
         self.lowest, self.highest = math.inf, -math.inf
         """The lowest and the highest level told."""
@@ -230,20 +214,26 @@ class SurrogateModel:
         self._note_levels(told)
         fitted_to = max(last_refit(len(told)), self._risen_at)
         if fitted_to != self._fitted_to:
-            fitted = self._fit(told, fitted_to)
-            self._kernels, self.rooms = [each.kernel for each in fitted], [each.room for each in fitted]
+            self._fits = self._fit(told, fitted_to)
             self._fitted_to, self._based_on = fitted_to, 0
         based_on = last_choice(len(told), fitted_to)
         if based_on != self._based_on:
             self._condition(told, based_on)
             self._based_on = self._num_read = based_on
-        for observation in told[self._num_read :]:
+        columns = told.columns(len(told))
+        for place, observation in enumerate(told[self._num_read :], start=self._num_read):
             [inputs] = self._inputs([observation])
-            for posterior in self.posteriors:
+            losses, spreads = columns.losses[place : place + 1], columns.spreads[place : place + 1]
+            for objective, (posterior, noise) in enumerate(zip(self.posteriors, self._noises, strict=True)):
                 if posterior is not None:
-                    posterior.add(inputs)
+                    posterior.add(inputs, float(shares_of(noise, losses[:, objective], spreads[:, objective])[0]))
         self.kept = np.append(self.kept, np.arange(self._num_read, len(told)))
         self._num_read = len(told)
+
+    @property
+    def rooms(self) -> list[float]:
+        """The room of each objective's warp, infinite for those on a plain scale and those known before training."""
+        return [each.room for each in self._fits]
 
     def ranked(self, losses: Matrix) -> Matrix:
         """`losses` by which the best are chosen, those within what is preferred first: shape (told, objectives)."""
@@ -264,7 +254,8 @@ class SurrogateModel:
         return at_level(self._catalogue.inputs_of([each.genome for each in told]), levels)
 
     def _fit(self, told: Told, count: int) -> list[Fit]:
-        losses = told_losses(told.columns(count), self.worthless)
+        columns = told.columns(count)
+        losses = told_losses(columns, self.worthless)
         kept = instructive(self.ranked(losses), MAX_FITTED)
         inputs = self._inputs(told.at(kept))
         parts = self._catalogue.parts()
@@ -273,16 +264,30 @@ class SurrogateModel:
             parts = tuple(np.append(part, last) for part in parts)
         scores = self._catalogue.score_columns
         return [
-            Fit(None, math.inf) if is_known else fit_warped(parts, inputs, Scale.of(column).to(column), last, scores)
-            for column, is_known in zip(losses[kept].T, self._catalogue.is_known, strict=True)
+            Fit(None, math.inf)
+            if is_known
+            else fit_warped(parts, inputs, Scale.of(column).to(column), last, scores, spreads)
+            for column, spreads, is_known in zip(
+                losses[kept].T, columns.spreads[kept].T, self._catalogue.is_known, strict=True
+            )
         ]
 
     def _condition(self, told: Told, count: int) -> None:
-        self.kept = instructive(self.ranked(told_losses(told.columns(count), self.worthless)), MAX_CONDITIONED)
+        columns = told.columns(count)
+        losses = told_losses(columns, self.worthless)
+        self.kept = instructive(self.ranked(losses), MAX_CONDITIONED)
+        measured = list(zip(losses[self.kept].T, columns.spreads[self.kept].T, strict=True))
+        self._noises = [
+            UnevenNoise.of(fit.room, *each) if fit.is_uneven else None
+            for fit, each in zip(self._fits, measured, strict=True)
+        ]
         inputs = self._inputs(told.at(self.kept))
         room = max(CHOSEN_EVERY, math.ceil(len(self.kept) * (REFIT_GROWTH - 1)) + 1)
         standing = at_level(self._catalogue.standing.inputs, self.highest)
-        self.posteriors = [None if each is None else Posterior(each, inputs, standing, room) for each in self._kernels]
+        self.posteriors = [
+            None if fit.kernel is None else Posterior(fit.kernel, inputs, standing, room, shares_of(noise, *each))
+            for fit, noise, each in zip(self._fits, self._noises, measured, strict=True)
+        ]
 
 
 class Surrogate:

@@ -41,6 +41,23 @@ MOST_WIDTH = 10.0
 """Deviations of logarithms beyond this know nothing anyway, and their exponentials would overflow."""
 
 
+class Scale(NamedTuple):
+    """Brings the losses of one objective to a centre of 0 and a spread of 1."""
+
+    centre: float
+    spread: float
+
+    @classmethod
+    def of(cls, losses: NDArray[np.float64]) -> Scale:
+        """The scale of `losses` of shape (n,): their mean, and their standard deviation (1 where all are equal)."""
+        spread = float(losses.std())
+        return cls(float(losses.mean()), spread if spread > 0 else 1.0)
+
+    def to(self, losses: NDArray[np.float64]) -> NDArray[np.float64]:
+        """`losses` in this scale, of the same shape."""
+        return (losses - self.centre) / self.spread
+
+
 class Warp(NamedTuple):
     """A monotone change of scale: of `origin`, `centre` and `spread` as the head of this file says."""
 
@@ -78,6 +95,12 @@ class Warp(NamedTuple):
         if self.is_plain:
             return 0.0
         return -float(np.log(losses - self.origin).sum()) - len(losses) * math.log(self.spread)
+
+    def slopes(self, losses: Vector) -> Vector:
+        """dz/dy at each of the `losses`, of the same shape."""
+        if self.is_plain:
+            return np.ones_like(losses)
+        return np.asarray(1.0 / (self.spread * np.maximum(losses - self.origin, LEAST_ERROR)))
 
     def improvement(self, mean: Vector, deviation: Vector, best: Vector) -> Vector:
         """E max(0, `best` - loss) in units of the losses, for normal losses on this scale.

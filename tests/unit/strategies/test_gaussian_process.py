@@ -83,11 +83,14 @@ def test_gradient_agrees_with_differences() -> None:
     points = [inputs[:, part] for part in PARTS]
     theta = prior.mean + 0.3 * rng.standard_normal(len(prior.mean))
     theta[-1] = np.log(0.1)  # far from singular: differences are exact
-    gradient = _negative_log_density(theta, prior, points, lines, targets)[1]
+    shares = rng.random(15) + 0.5
+    gradient = _negative_log_density(theta, prior, points, lines, targets, shares)[1]
     step = 1e-5
     for index, slope in enumerate(gradient):
         aside = np.eye(len(theta))[index] * step
-        up, down = (_negative_log_density(theta + sign * aside, prior, points, lines, targets)[0] for sign in (1, -1))
+        up, down = (
+            _negative_log_density(theta + sign * aside, prior, points, lines, targets, shares)[0] for sign in (1, -1)
+        )
         assert slope == pytest.approx((up - down) / (2 * step), rel=1e-4, abs=1e-5)
 
 

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from naslab.strategies.fitting import fit_warped
-from naslab.strategies.surrogate import Scale
-from naslab.strategies.warping import ROOMS, Warp
+from naslab.strategies.warping import ROOMS, Scale, Warp
 
 LOSSES = np.array([-1.2, -1.0, -0.7, -0.5, 0.1, 3.3])
 
