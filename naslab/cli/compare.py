@@ -260,13 +260,15 @@ def summary(table: str, domain: TableDomain, found: Comparison, trials: int, clu
 
 
 def show(table: str, domain: TableDomain, found: Comparison, cluster: Cluster) -> None:
-    """Print the comparison as tables for people: figures as mean ± standard error (median) over seeds.
+    """Print the comparison as tables for people: figures as mean ± standard error (median) over seeds, if several.
 
     `found` is what the searches found on `domain`, which was read from `table`, with the simulated workers `cluster`.
     """
     standings = found.strategies
     first = domain.objectives[0].metric
-    say(f"{title(table, domain)}; figures are mean ± standard error (median) over seeds")
+    several = any(each.seeds > 1 for each in standings.values())
+    figures = "figures are mean ± standard error (median) over seeds" if several else "figures are of one seed"
+    say(f"{title(table, domain)}; {figures}")
     show_spreads(f"regret of {first} after", {name: each.regret for name, each in standings.items()})
     show_spreads("rank of the best found after", {name: each.rank for name, each in standings.items()})
     if domain.num_objectives > 1:
@@ -293,8 +295,10 @@ def show_spreads(heading: str, spreads: dict[str, dict[str, Spread]]) -> None:
 
 
 def words(spread: Spread | None) -> str:
-    """A figure over seeds in words: mean ± standard error (median); `-` for none."""
-    return "-" if spread is None else f"{spread.mean:.4g} ± {spread.sem:.2g} ({spread.median:.4g})"
+    """A figure over seeds in words: mean ± standard error (median), of one seed the figure; `-` for none."""
+    if spread is None:
+        return "-"
+    return spread.words(".4g", ".2g") + ("" if spread.sem is None else f" ({spread.median:.4g})")
 
 
 def percent(share: float | None) -> str:

@@ -104,6 +104,19 @@ def test_a_table_that_runs_out_is_said(folder: Path) -> None:
     assert "50" in out
 
 
+def test_one_seed_has_no_standard_error(folder: Path) -> None:
+    searched = ("--strategies", "random", "--trials", "10", "--seeds")
+    spread = value(*COMMON, *searched, "1")["strategies"]["random"]["regret"]["10"]
+    assert (spread["mean"], spread["sem"]) == (spread["median"], None)
+    _, out, err = shown(*COMMON, *searched, "1", "--out", "one.html")
+    assert "±" not in out + err
+    assert "figures are of one seed" in err
+    assert "a standard error" not in (folder / "one.html").read_text(encoding="utf-8")
+    _, out, err = shown(*COMMON, *searched, "2")
+    assert "±" in out
+    assert "figures are mean ± standard error (median) over seeds" in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
