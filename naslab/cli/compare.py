@@ -69,7 +69,7 @@ def compare(
     strategies: Annotated[
         str,
         typer.Option(
-            help="Names, comma-separated: {strategies}.",
+            help="Names, comma-separated: {strategies}, or auto, the one that a search takes by itself.",
             rich_help_panel="Searches",
             autocompletion=completing("strategies"),
         ),
@@ -136,7 +136,7 @@ def compare(
     domain = read_table(table, names(knobs), *aims, None if features is None else names(features), duration, data_dir)
     if reference is not None:
         domain.reference = parse_reference(reference, domain)
-    chosen = list(dict.fromkeys(names(strategies)))
+    chosen = list(dict.fromkeys(resolved(name, domain, trials) for name in names(strategies)))
     count = processes if processes is not None else max(1, min(num_cores(), seeds * len(chosen)))
     found = run(domain, chosen, trials, seeds, cluster, target, count, progress_line(trials, json))
     if out is not None:
@@ -158,6 +158,17 @@ def names(text: str) -> list[str]:
     ['macs', 'params']
     """
     return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def resolved(name: str, domain: TableDomain, trials: int) -> str:
+    """The strategy of that `name`; for `auto` the one for so many `trials` on `domain`, which a line says."""
+    from naslab.strategies.choosing import AUTO, choose_by_size
+
+    if name != AUTO:
+        return name
+    choice = choose_by_size(domain.space.size(), domain.num_objectives, trials, needs_model=domain.prior is not None)
+    say(f"{AUTO} is {choice.name}: {choice.reason}")
+    return choice.name
 
 
 def parse_reference(text: str, domain: TableDomain) -> NDArray[np.float64]:
