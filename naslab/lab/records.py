@@ -23,7 +23,7 @@ from naslab.lab.search_options import identity_fields
 from naslab.ledger.finished import finished_trials
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.record import RunRecord, SourceChange, StudyRecord
-from naslab.outside import changed
+from naslab.outside import changed, is_outside, published
 from naslab.provenance import command_line, installed_versions, machine_description
 from naslab.strategies.choosing import AUTO, StrategyChoice
 from naslab.study.data_choice import DataChoice
@@ -36,7 +36,8 @@ DEFAULT_BEFORE = "evolution"
 def begun_with(ledger: Ledger, study: str, choice: StrategyChoice) -> StrategyChoice:
     """The choice; the strategy that a study with outcomes was begun with: a larger budget changes nothing.
 
-    For a study that is new it says where there is one that the default of before gave its name.
+    For a study that is new it says where there is one that the default of before gave its name. Raises `StudyError`
+    where a study with outcomes has a strategy of the user's, or a sampler of Optuna, which must be given again.
     """
     names = ledger.study_names()
     if study not in names:
@@ -46,7 +47,14 @@ def begun_with(ledger: Ledger, study: str, choice: StrategyChoice) -> StrategyCh
         return StrategyChoice(choice.name, f"{choice.reason}; {before}, of the default of before, goes on by --study")
     if not ledger.has_outcome(study):
         return choice
-    return StrategyChoice(ledger.study(study).strategy, "the study was begun with it")
+    begun = ledger.study(study).strategy
+    if begun.startswith("optuna."):
+        raise StudyError(
+            f"study '{study}' has the strategy {begun}: give that sampler again, as strategy=... in Python"
+        )
+    if is_outside(begun) or begun in published("naslab.strategies"):
+        raise StudyError(f"study '{study}' has a strategy of your own: name it again (--strategy {begun})")
+    return StrategyChoice(begun, "the study was begun with it")
 
 
 def with_idle_fields(ledger: Ledger, record: StudyRecord) -> StudyRecord:
