@@ -65,7 +65,7 @@ def read_thinned(
     problem = problem_of(record)
     goals = tuple(problem.objectives if objectives is None else objectives)
     bounds = _bounds(ledger, name, limits)
-    used = [each.metric for each in (*goals, *bounds)]
+    used = [*(each.metric for each in goals), *(each.metric for each in bounds)]
     if problem.measured_limits or not all(has_columns(each, is_described(each)) for each in used):
         return read_study(ledger, name)
     score = score_goal(record)
