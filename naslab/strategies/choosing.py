@@ -61,7 +61,8 @@ def choose_by_size(
 ) -> StrategyChoice:
     """`choose_strategy` for a space of `size` genomes, as a table has, and `num_objectives`.
 
-    `prefers` says that a part of the front is preferred; the others are those of `choose_strategy`.
+    `trials`, `by_time`, `inherits` and `needs_model` are those of `choose_strategy`; `prefers` says that a part of the
+    front is preferred.
 
     >>> choose_by_size(size=6_561, num_objectives=1, trials=100).name
     'bayes'
