@@ -209,7 +209,9 @@ def case_lines(case: dict[str, Any]) -> list[str]:
 
 def words(spread: Spread | None) -> str:
     """A figure over seeds."""
-    return "-" if spread is None else f"{spread.mean:.3g} ± {spread.sem:.1g} ({spread.median:.3g})"
+    if spread is None:
+        return "-"
+    return spread.words(".3g", ".1g") + ("" if spread.sem is None else f" ({spread.median:.3g})")
 
 
 def main() -> None:

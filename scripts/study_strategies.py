@@ -157,7 +157,7 @@ def row_line(cells: list[str]) -> str:
 
 def words(spread: Spread, factor: float = 1.0) -> str:
     """A figure over seeds."""
-    return f"{factor * spread.mean:.2f} ± {factor * spread.sem:.2f}"
+    return spread.words(".2f", ".2f", factor)
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from naslab.analysis.no_front import nothing_to_show
 from naslab.arch.cost import cost
-from naslab.errors import SpecError, StudyError, UnknownNameError, counted, shown
+from naslab.errors import SpecError, StudyError, UnknownNameError, shown
 from naslab.metrics import find_metric, is_declared, is_described, shown_as
 from naslab.study.outcome import Outcome
 from naslab.study.problem import Objective, Problem, read_number
@@ -129,7 +129,7 @@ def _from_outcomes(objective: Objective, outcomes: Sequence[Outcome]) -> tuple[f
     if outcomes and not any(each.is_complete for each in outcomes):
         raise StudyError(nothing_to_show(outcomes, [objective]))
     if not known:
-        lacks = f"no reference point for {objective.metric}: none of {counted(len(outcomes), 'outcome')} measured it"
+        lacks = f"no reference point for {objective.metric}: no outcome measured it"
         if is_declared(objective.metric):
             raise StudyError(f"{lacks}; search with it among the objectives, or leave it out")
         raise StudyError(f"{lacks}, and no metric is declared under that name; declare it first, or leave it out")

@@ -19,18 +19,20 @@ from naslab.analysis.progress import seconds_until
 from naslab.analysis.ranking import score_goal
 from naslab.analysis.study import StudyView, problem_of, read_study
 from naslab.analysis.whole_study import WholeStudy
+from naslab.analysis.within_limits import excess
+from naslab.errors import NaslabError
 from naslab.ledger.ledger import Ledger
-from naslab.ledger.many import count_searched, has_columns, has_more_outcomes, study_id_of
+from naslab.ledger.many import count_searched, has_columns, has_more_outcomes, measured_metrics, study_id_of
 from naslab.ledger.news import read_outcomes
 from naslab.ledger.numbers import NumberTable, read_numbers
 from naslab.ledger.queries import same_trial
 from naslab.ledger.record import RunRecord
 from naslab.ledger.tables import outcomes, trials
-from naslab.metrics import is_described
+from naslab.metrics import is_described, metrics
 from naslab.pareto import is_non_dominated
 from naslab.study.finished import FinishedTrials
 from naslab.study.outcome import Fidelity, Outcome
-from naslab.study.problem import Objective
+from naslab.study.problem import Limit, Objective
 
 MOST_READ = 8_000
 """Outcomes of a search that are read and drawn as they are; of more a part is."""
@@ -48,38 +50,49 @@ def read_thinned(
     objectives: Sequence[Objective] | None = None,
     sample: int | None = None,
     with_progress: bool = True,
+    limits: Sequence[str] = (),
 ) -> StudyView:
     """The study `name` of `ledger` as `read_study` gives it; where it has more than 8,000 outcomes, in part.
 
-    The part is exact for the front in `objectives`, by default the study's own, and `with_progress` for that of the
-    search; its `whole` counts the rest, of which it has a `sample`, by default of 4,000. A study with objectives that
-    a description tells beyond cost, or with limits on what is measured, is read whole. Raises as `read_study`.
+    The part is exact for the front in `objectives`, by default the study's own, within `limits` such as `accuracy>=90`,
+    and `with_progress` for that of the search; its `whole` counts the rest, of which it has a `sample`, by default of
+    4,000. A study with limits on what is measured is read whole, and so is any for objectives and limits on what a
+    description tells beyond cost. Raises as `read_study`.
     """
     if not has_more_outcomes(ledger, name, MOST_READ):
         return read_study(ledger, name)
     record = ledger.study(name)
     problem = problem_of(record)
     goals = tuple(problem.objectives if objectives is None else objectives)
-    if problem.measured_limits or not all(has_columns(each.metric, is_described(each.metric)) for each in goals):
+    bounds = _bounds(ledger, name, limits)
+    used = [*(each.metric for each in goals), *(each.metric for each in bounds)]
+    if problem.measured_limits or not all(has_columns(each, is_described(each)) for each in used):
         return read_study(ledger, name)
     score = score_goal(record)
     asked = (*goals, score) if has_columns(score.metric, is_described(score.metric)) else goals
-    numbers = read_numbers(ledger, name, list(dict.fromkeys(each.metric for each in asked)), with_times=with_progress)
+    numbers = read_numbers(ledger, name, list(dict.fromkeys((*used, score.metric))), with_times=with_progress)
     losses = np.stack([goal.loss(1.0) * numbers.values[goal.metric] for goal in goals], axis=1)
     measured = np.asarray(np.isfinite(losses).all(axis=1))
-    compared = _compared(numbers, measured)
+    within = _within(numbers, bounds)
+    compared = _compared(numbers, measured & within)
     parts = [
-        _spread(numbers, SAMPLE if sample is None else sample),
-        _corners(numbers, asked),
+        _spread(np.flatnonzero(within), SAMPLE if sample is None else sample),
+        _corners(numbers, [each.metric for each in asked]),
         compared[is_non_dominated(losses[compared])],
     ]
+    if not within.any():
+        parts += [_corners(numbers, [each.metric for each in bounds]), _nearest(numbers, bounds)]
     if with_progress:
         parts.append(_for_progress(numbers, losses, measured, asked))
-    chosen = {*numbers.trial[np.unique(np.concatenate(parts))].tolist(), *_first_failures(ledger, name)}
+    places = np.unique(np.concatenate(parts))
+    num_networks = _num_distinct(numbers.network)
+    if num_networks < len(numbers.network):
+        places = _with_latest(numbers, places, compared)
+    chosen = {*numbers.trial[places].tolist(), *_first_failures(ledger, name)}
     found = read_outcomes(ledger, study_id_of(ledger, name), sorted(chosen))
     read = tuple(sorted(found.values(), key=lambda each: (each.finished, each.candidate.trial)))
     runs = tuple(ledger.runs(name))
-    places, seconds = _course(numbers, read, runs) if with_progress else ((), ())
+    order, seconds = _course(numbers, read, runs) if with_progress else ((), ())
     counts = count_searched(ledger, name)
     return StudyView(
         record=record,
@@ -93,11 +106,12 @@ def read_thinned(
             num_outcomes=counts.finished,
             failed=counts.failed,
             num_compared=len(compared),
-            num_networks=_num_distinct(numbers.network),
-            num_lower=_num_distinct(numbers.network[measured]) - len(compared),
-            num_unmeasured=int((~measured).sum()),
-            places=places,
+            num_networks=num_networks,
+            num_lower=_num_distinct(numbers.network[measured & within]) - len(compared),
+            num_unmeasured=int((within & ~measured).sum()),
+            places=order,
             search_seconds=seconds,
+            limits=tuple(limits) if bounds else (),
         ),
     )
 
@@ -135,14 +149,38 @@ def _course(
     return tuple(place + 1 for place in places), tuple(seconds[place] for place in places)
 
 
-def _spread(numbers: NumberTable, sample: int) -> Places:
-    """The places of a `sample` of the outcomes, spread over the search."""
-    return np.linspace(0, len(numbers.trial) - 1, min(sample, len(numbers.trial))).astype(np.intp)
+def _bounds(ledger: Ledger, name: str, limits: Sequence[str]) -> list[Limit]:
+    """The `limits` as written; none where one is wrong, which is refused where the front is made of the outcomes."""
+    known = [*measured_metrics(ledger, name), *(row.name for row in metrics() if row.is_described)] if limits else []
+    try:
+        return [Limit.on_results(each, known) for each in limits]
+    except NaslabError:
+        return []
 
 
-def _corners(numbers: NumberTable, asked: Sequence[Objective]) -> Places:
-    """The places of the outcomes with the least and the largest value of each metric."""
-    values = [numbers.values[goal.metric] for goal in asked]
+def _within(numbers: NumberTable, bounds: Sequence[Limit]) -> NDArray[np.bool_]:
+    """Which outcomes meet all `bounds`, shape (outcomes,)."""
+    within = np.ones(len(numbers.trial), dtype=np.bool_)
+    for each in bounds:
+        values = numbers.values[each.metric]
+        within &= (values >= each.least) & (values <= each.most)
+    return within
+
+
+def _nearest(numbers: NumberTable, bounds: Sequence[Limit]) -> Places:
+    """The place of the outcome that breaks `bounds` by the least, where one has all that they are on."""
+    over = np.zeros(len(numbers.trial)) + sum(excess(each, numbers.values[each.metric]) for each in bounds)
+    return np.array([np.nanargmin(over)] if np.isfinite(over).any() else [], dtype=np.intp)
+
+
+def _spread(places: Places, sample: int) -> Places:
+    """A `sample` of the `places` of outcomes, at least one of them, spread over the search."""
+    return places[np.linspace(0, len(places) - 1, min(max(1, sample), len(places))).astype(np.intp)]
+
+
+def _corners(numbers: NumberTable, metrics: Sequence[str]) -> Places:
+    """The places of the outcomes with the least and the largest value of each of `metrics`."""
+    values = [numbers.values[each] for each in metrics]
     found = [place(each) for each in values if np.isfinite(each).any() for place in (np.nanargmin, np.nanargmax)]
     return np.array(found, dtype=np.intp)
 
@@ -231,6 +269,11 @@ def _compared(numbers: NumberTable, measured: NDArray[np.bool_]) -> Places:
     chosen = np.flatnonzero(measured & (numbers.fidelity == _highest(numbers, measured)))
     _, last = np.unique(numbers.network[chosen][::-1], return_index=True)
     return np.sort(chosen[len(chosen) - 1 - last])
+
+
+def _with_latest(numbers: NumberTable, places: Places, compared: Places) -> Places:
+    """The `places`, and those `compared` of their networks: an earlier outcome alone would be taken for the latest."""
+    return np.union1d(places, compared[np.isin(numbers.network[compared], numbers.network[places])])
 
 
 def _first_failures(ledger: Ledger, name: str) -> list[int]:

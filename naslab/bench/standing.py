@@ -20,17 +20,26 @@ TOP_ROWS_EACH = 1000
 
 
 class Spread(msgspec.Struct, frozen=True):
-    """A figure over seeds: mean, median and the standard error of the mean."""
+    """A figure over seeds: mean, median and the standard error of the mean, `None` for one seed.
+
+    >>> Spread(0.125, 0.12, 0.03).words(".3g", ".1g"), Spread(0.125, 0.125, None).words(".3g", ".1g")
+    ('0.125 ± 0.03', '0.125')
+    """
 
     mean: float
     median: float
-    sem: float
+    sem: float | None
 
     @classmethod
     def of(cls, values: NDArray[np.floating[Any]]) -> Spread:
         """The spread of values of shape (seeds,)."""
-        sem = float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else 0.0
+        sem = float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else None
         return cls(float(values.mean()), float(np.median(values)), sem)
+
+    def words(self, mean: str, sem: str, factor: float = 1.0) -> str:
+        """The mean ± its standard error, if there is one, times a `factor`; `mean` and `sem` are their formats."""
+        told = f"{factor * self.mean:{mean}}"
+        return told if self.sem is None else f"{told} ± {factor * self.sem:{sem}}"
 
 
 class Standing(msgspec.Struct, frozen=True):

@@ -69,7 +69,7 @@ def compare(
     strategies: Annotated[
         str,
         typer.Option(
-            help="Names, comma-separated: {strategies}.",
+            help="Names, comma-separated: {strategies}, or auto, the one that a search takes by itself.",
             rich_help_panel="Searches",
             autocompletion=completing("strategies"),
         ),
@@ -136,7 +136,7 @@ def compare(
     domain = read_table(table, names(knobs), *aims, None if features is None else names(features), duration, data_dir)
     if reference is not None:
         domain.reference = parse_reference(reference, domain)
-    chosen = list(dict.fromkeys(names(strategies)))
+    chosen = list(dict.fromkeys(resolved(name, domain, trials) for name in names(strategies)))
     count = processes if processes is not None else max(1, min(num_cores(), seeds * len(chosen)))
     found = run(domain, chosen, trials, seeds, cluster, target, count, progress_line(trials, json))
     if out is not None:
@@ -158,6 +158,17 @@ def names(text: str) -> list[str]:
     ['macs', 'params']
     """
     return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def resolved(name: str, domain: TableDomain, trials: int) -> str:
+    """The strategy of that `name`; for `auto` the one for so many `trials` on `domain`, which a line says."""
+    from naslab.strategies.choosing import AUTO, choose_by_size
+
+    if name != AUTO:
+        return name
+    choice = choose_by_size(domain.space.size(), domain.num_objectives, trials, needs_model=domain.prior is not None)
+    say(f"{AUTO} is {choice.name}: {choice.reason}")
+    return choice.name
 
 
 def parse_reference(text: str, domain: TableDomain) -> NDArray[np.float64]:
@@ -260,13 +271,15 @@ def summary(table: str, domain: TableDomain, found: Comparison, trials: int, clu
 
 
 def show(table: str, domain: TableDomain, found: Comparison, cluster: Cluster) -> None:
-    """Print the comparison as tables for people: figures as mean ± standard error (median) over seeds.
+    """Print the comparison as tables for people: figures as mean ± standard error (median) over seeds, if several.
 
     `found` is what the searches found on `domain`, which was read from `table`, with the simulated workers `cluster`.
     """
     standings = found.strategies
     first = domain.objectives[0].metric
-    say(f"{title(table, domain)}; figures are mean ± standard error (median) over seeds")
+    several = any(each.seeds > 1 for each in standings.values())
+    figures = "figures are mean ± standard error (median) over seeds" if several else "figures are of one seed"
+    say(f"{title(table, domain)}; {figures}")
     show_spreads(f"regret of {first} after", {name: each.regret for name, each in standings.items()})
     show_spreads("rank of the best found after", {name: each.rank for name, each in standings.items()})
     if domain.num_objectives > 1:
@@ -293,8 +306,10 @@ def show_spreads(heading: str, spreads: dict[str, dict[str, Spread]]) -> None:
 
 
 def words(spread: Spread | None) -> str:
-    """A figure over seeds in words: mean ± standard error (median); `-` for none."""
-    return "-" if spread is None else f"{spread.mean:.4g} ± {spread.sem:.2g} ({spread.median:.4g})"
+    """A figure over seeds in words: mean ± standard error (median), of one seed the figure; `-` for none."""
+    if spread is None:
+        return "-"
+    return spread.words(".4g", ".2g") + ("" if spread.sem is None else f" ({spread.median:.4g})")
 
 
 def percent(share: float | None) -> str:

@@ -13,7 +13,6 @@ from naslab.cli.output import DEFAULT_LEDGER, JsonOption, LedgerOption, print_js
 from naslab.errors import SpecError
 
 if TYPE_CHECKING:
-    from naslab.bench.standing import Spread
     from naslab.bench.study_groups import StudyComparison
 
 MARKS = 4
@@ -77,9 +76,7 @@ def _show(found: StudyComparison, title: str) -> None:
             each.num_failed,
             ", ".join(str(len(table.front)) for table in each.fronts),
             each.num_on_common_front,
-            _words(each.hypervolume, len(each.studies)),
-            _words(each.best, len(each.studies)),
-            _words(each.seconds, len(each.studies)),
+            *(figure.words(".4g", ".2g") for figure in (each.hypervolume, each.best, each.seconds)),
         )
         for each in found.groups
     ]
@@ -109,13 +106,10 @@ def _show(found: StudyComparison, title: str) -> None:
         f"{goal.metric} {value:g} ({rule})"
         for goal, value, rule in zip(found.objectives, found.reference.values, found.reference.rules, strict=True)
     )
-    tell(f"hypervolumes are shares of the box between {corner} and the ideal; ± is a standard error over studies")
+    error = "; ± is a standard error over studies" if any(len(each.studies) > 1 for each in found.groups) else ""
+    tell(f"hypervolumes are shares of the box between {corner} and the ideal{error}")
     for note in found.notes:
         say(f"note: {note}")
-
-
-def _words(spread: Spread, count: int) -> str:
-    return f"{spread.mean:.4g}" if count == 1 else f"{spread.mean:.4g} ± {spread.sem:.2g}"
 
 
 def _at(mean: list[float], high: list[float], index: int) -> str:

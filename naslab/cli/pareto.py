@@ -51,33 +51,27 @@ def pareto(
     """The Pareto front of a study: what no other candidate beats in any metric, and the hypervolume under it.
 
     Without --x and --y it is that of the study's own objectives, all of them. Of more than 8,000 trials the picture has
-    a sample of those that the front dominates; with --json, --limit, --x or --y every trial is read.
+    a sample of those that the front dominates; for --json, which lists them all, every trial is read.
 
     Example: naslab pareto mystudy --x params --out front.html
     """
     from naslab.analysis.choice import choices_of
     from naslab.analysis.latency_load import disturbed_words
-    from naslab.analysis.ranking import score_of
     from naslab.analysis.trials import later_metrics
-    from naslab.lab.reading import front_figure, open_study, pareto_front, second_objective
+    from naslab.lab.reading import front_figure, pareto_front
 
-    view = open_study(study, ledger) if json or limit or x or y else _in_part(study, ledger, out is not None)
-    up = y or score_of(view.record)
-    across = x or second_objective(view.problem, up)
-    own = [goal.metric for goal in view.problem.objectives]
-    is_own = x is None and y is None and up in own
-    table = pareto_front(
-        view, own if is_own else (up,) if y is None and up == across else (up, across), limits=limit or ()
-    )
+    limits = limit or ()
+    view, metrics = _read(study, ledger, x, y, limits, all_of_it=json, has_picture=out is not None)
+    table = pareto_front(view, metrics, limits=limits)
     named = [goal.metric for goal in table.objectives]
     if out is not None:
         from naslab.figures.write import write_figure
 
-        write_figure(front_figure(view, across, up, limits=limit or ()), out)
+        write_figure(front_figure(view, x, y, limits=limits), out)
         say(f"wrote {out}")
     told = disturbed_words(view.outcomes) if LATENCY.name in named else ""
     if told:
-        say(f"note: {told}")
+        say(f"note: {'' if view.whole is None else 'of the trials that were read '}{told}")
     marks = choices_of(table, view.problem.limits)
     advice = () if marks is None else marks.advice
     if json:
@@ -87,17 +81,32 @@ def pareto(
     spare_last_look()
 
 
-def _in_part(study: str, ledger: str, has_picture: bool) -> StudyView:
-    """The study, of very many trials those that the front of its own objectives needs, and a sample, for a picture."""
+def _read(
+    study: str, ledger: str, x: str | None, y: str | None, limits: Sequence[str], all_of_it: bool, has_picture: bool
+) -> tuple[StudyView, list[str]]:
+    """The study, and the metrics of its front: those of the axes, or its own objectives.
+
+    Unless `all_of_it` is asked for, of very many trials those that the front needs are read, and a sample.
+    """
     from naslab.analysis.ranking import score_of
-    from naslab.analysis.study import read_study
+    from naslab.analysis.study import problem_of, read_study
     from naslab.analysis.thinned import read_thinned
+    from naslab.lab.reading import objectives_named, second_objective
     from naslab.ledger.ledger import Ledger
 
     with Ledger.open(ledger, create=False) as opened:
-        view = read_thinned(opened, study, sample=None if has_picture else FEW_SAMPLED, with_progress=False)
-        is_own = score_of(view.record) in (goal.metric for goal in view.problem.objectives)
-        return view if is_own or view.whole is None else read_study(opened, study)
+        record = opened.study(study)
+        problem = problem_of(record)
+        up = y or score_of(record)
+        across = x or second_objective(problem, up)
+        metrics = [goal.metric for goal in problem.objectives]
+        if x is not None or y is not None or up not in metrics:
+            metrics = [up] if y is None and up == across else [up, across]
+        if all_of_it:
+            return read_study(opened, study), metrics
+        goals = objectives_named(problem, metrics)
+        sample = None if has_picture else FEW_SAMPLED
+        return read_thinned(opened, study, goals, sample, with_progress=False, limits=limits), metrics
 
 
 def front_rows(view: StudyView, table: FrontTable) -> dict[str, Any]:

@@ -39,6 +39,7 @@ from naslab.execution.events import (
     TimeIsUp,
     TrialFinished,
     TrialRetried,
+    TrialsReached,
     TrialStarted,
     TrialTaken,
     VersionChanged,
@@ -109,6 +110,10 @@ class Display:
             return f"study {event.study} was last driven by naslab {event.before}, this is {event.now}"
         if isinstance(event, StrategyChosen):
             return f"strategy {event.strategy}: {event.reason}"
+        if isinstance(event, TrialsReached):
+            are = "is" if event.finished == 1 else "are"
+            done = f"{counted(event.finished, 'trial')} {are} finished already"
+            return f"{done}, {event.asked} asked for: nothing new is begun"
         if isinstance(event, PriorScored):
             self._scoring = f"scoring the pool of the prior: {event.number} of {event.total}"
             if event.number < event.total:

@@ -47,6 +47,13 @@ class StrategyChosen(msgspec.Struct, frozen=True):
     reason: str
 
 
+class TrialsReached(msgspec.Struct, frozen=True):
+    """The study has more trials `finished` than the `asked` ones: nothing new is begun, what is finished is kept."""
+
+    finished: int
+    asked: int
+
+
 class PriorScored(msgspec.Struct, frozen=True):
     """Networks of the pool were scored by the prior: `number` of `total` by now, `failed` ones among them."""
 
@@ -148,6 +155,7 @@ Event = (
     | StudyRestarted
     | VersionChanged
     | StrategyChosen
+    | TrialsReached
     | Resumed
     | TrialStarted
     | TrialTaken

@@ -28,7 +28,7 @@ def write_curves(found: Comparison, title: str, path: Path) -> None:
     Raises `WriteError` where the file cannot be written.
     """
     seeds = ", ".join(str(each) for each in sorted({each.seeds for each in found.strategies.values()}))
-    band = f"Means over {seeds} {'seed' if seeds == '1' else 'seeds'}, bands of a standard error each way."
+    band = "Of one seed." if seeds == "1" else f"Means over seeds ({seeds}), bands of a standard error each way."
     blocks = [figure_block(regret_figure(found), "regret", f"{band} {REGRET_NOTE}", height=560, level="h2")]
     if any(each.hypervolume is not None for each in found.curves.values()):
         point = ", ".join(f"{metric} {value:.6g}" for metric, value in found.reference.items())

@@ -58,13 +58,21 @@ def pareto_front(
     >>> [point.label for point in naslab.pareto_front(naslab.open_study("mystudy")).front]  # doctest: +SKIP
     """
     view = find_study(study, ledger)
-    own = {goal.metric: goal for goal in view.problem.objectives}
-    named = own if objectives is None else objectives
-    goals = tuple(own[name] if name in own else Objective.named(name) for name in named)
+    goals = view.problem.objectives if objectives is None else objectives_named(view.problem, objectives)
     failed = [each for each in view.outcomes if not each.is_complete]
     within = within_limits(view.outcomes, limits)
     table = front([*failed, *within], goals, reference_point(view.problem, view.outcomes, goals))
-    return table if limits else of_whole(table, view.whole)
+    is_counted = view.whole is not None and view.whole.limits == tuple(limits)
+    return of_whole(table, view.whole) if is_counted else table
+
+
+def objectives_named(problem: Problem, names: Sequence[str]) -> tuple[Objective, ...]:
+    """The objectives on metrics of these `names`, in the direction that `problem` has them in if it has.
+
+    Raises as `Objective.named`.
+    """
+    own = {goal.metric: goal for goal in problem.objectives}
+    return tuple(own[name] if name in own else Objective.named(name) for name in names)
 
 
 @takes(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from importlib.metadata import version
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from naslab.analysis.ranking import has_trained
 from naslab.errors import StudyError, shortened
@@ -18,9 +20,10 @@ from naslab.execution.workers import Workers
 from naslab.lab.differences import Difference, problem_difference
 from naslab.lab.earlier_spaces import begun_space
 from naslab.lab.search_options import identity_fields
+from naslab.ledger.finished import finished_trials
 from naslab.ledger.ledger import Ledger
 from naslab.ledger.record import RunRecord, SourceChange, StudyRecord
-from naslab.outside import changed
+from naslab.outside import changed, is_outside, published
 from naslab.provenance import command_line, installed_versions, machine_description
 from naslab.strategies.choosing import AUTO, StrategyChoice
 from naslab.study.data_choice import DataChoice
@@ -33,7 +36,8 @@ DEFAULT_BEFORE = "evolution"
 def begun_with(ledger: Ledger, study: str, choice: StrategyChoice) -> StrategyChoice:
     """The choice; the strategy that a study with outcomes was begun with: a larger budget changes nothing.
 
-    For a study that is new it says where there is one that the default of before gave its name.
+    For a study that is new it says where there is one that the default of before gave its name. Raises `StudyError`
+    where a study with outcomes has a strategy of the user's, or a sampler of Optuna, which must be given again.
     """
     names = ledger.study_names()
     if study not in names:
@@ -43,7 +47,14 @@ def begun_with(ledger: Ledger, study: str, choice: StrategyChoice) -> StrategyCh
         return StrategyChoice(choice.name, f"{choice.reason}; {before}, of the default of before, goes on by --study")
     if not ledger.has_outcome(study):
         return choice
-    return StrategyChoice(ledger.study(study).strategy, "the study was begun with it")
+    begun = ledger.study(study).strategy
+    if begun.startswith("optuna."):
+        raise StudyError(
+            f"study '{study}' has the strategy {begun}: give that sampler again, as strategy=... in Python"
+        )
+    if is_outside(begun) or begun in published("naslab.strategies"):
+        raise StudyError(f"study '{study}' has a strategy of your own: name it again (--strategy {begun})")
+    return StrategyChoice(begun, "the study was begun with it")
 
 
 def with_idle_fields(ledger: Ledger, record: StudyRecord) -> StudyRecord:
@@ -87,21 +98,22 @@ def begun_data(ledger: Ledger, name: str, asked: DataChoice) -> DataChoice | Non
 
 
 @contextmanager
-def taken_up(ledger: Ledger, record: StudyRecord, on_event: Observer, accept_changes: bool = False) -> Iterator[None]:
+def taken_up(
+    ledger: Ledger, record: StudyRecord, on_event: Observer, accept_changes: bool = False
+) -> Iterator[StudyRecord]:
     """Drive the study of `record` in `ledger` alone for the block: made, or gone on with if it is the same search.
 
-    One that is another search and has no outcome yet is begun anew. With `accept_changes`, and as long as nothing is
-    complete, the user's own code may have changed since; that is kept in the study. `on_event` is told. Raises
-    `StudyError`, before anything is written, where another program drives the study, and where one with outcomes is
-    another search: that names what differs.
+    The block is given the record, with as many trials as are finished where those are more than it asks for. One that
+    is another search and has no outcome yet is begun anew. With `accept_changes`, and as long as nothing is complete,
+    the user's own code may have changed since; that is kept in the study. `on_event` is told. Raises `StudyError`,
+    before anything is written, where another program drives the study, and where one with outcomes is another search:
+    that names what differs.
     """
     with ledger.claim_or_create(record) as is_new:
-        if not is_new:
-            _take_up(ledger, record, on_event, accept_changes)
-        yield
+        yield record if is_new else _take_up(ledger, record, on_event, accept_changes)
 
 
-def _take_up(ledger: Ledger, record: StudyRecord, on_event: Observer, accept_changes: bool) -> None:
+def _take_up(ledger: Ledger, record: StudyRecord, on_event: Observer, accept_changes: bool) -> StudyRecord:
     difference = _difference(ledger.study(record.name), record)
     if difference is not None and ledger.has_outcome(record.name):
         raise StudyError(
@@ -112,12 +124,29 @@ def _take_up(ledger: Ledger, record: StudyRecord, on_event: Observer, accept_cha
         ledger.restart(record)
         ledger.checkpoints(record.name).sweep(())
         on_event(StudyRestarted(record.name, difference.words()))
-        return
+        return record
     _require_same_source(ledger, record, accept_changes)
     before = [run.versions["naslab"] for run in ledger.runs(record.name) if "naslab" in run.versions]
     if before and before[-1] != version("naslab"):
         on_event(VersionChanged(record.name, before[-1], version("naslab")))
-    ledger.set_trials(record.name, record.trials)
+    taken = msgspec.structs.replace(record, trials=max(record.trials, _num_finished(ledger, record)))
+    ledger.set_trials(record.name, taken.trials)
+    return taken
+
+
+def _num_finished(ledger: Ledger, record: StudyRecord) -> int:
+    """How many of the trials that a study asks for are finished, looked up where they may be more than asked for now.
+
+    They are networks at the first of its fidelities; where rungs pause, epochs in whole trainings.
+    """
+    if ledger.num_outcomes(record.name) <= record.trials:
+        return 0
+    found = finished_trials(ledger, record.name, "search")
+    found = found.where(~found.is_infeasible)
+    if record.rungs is not None and record.rungs.pauses:
+        return math.ceil(len(found) / record.epochs)
+    fidelities = [found.columns.fidelities[place] for place in np.unique(found.columns.fidelity).tolist()]
+    return int(found.is_of(min(fidelities)).sum()) if fidelities else 0
 
 
 def _difference(there: StudyRecord, asked: StudyRecord) -> Difference | None:

@@ -23,7 +23,7 @@ from naslab.estimators.estimator import Estimator
 from naslab.estimators.limited import limited, measures_before
 from naslab.estimators.named import named
 from naslab.execution.checkpoints import sweep_checkpoints
-from naslab.execution.events import Observer, StrategyChosen, StudyOpened, ignore, tell_prints
+from naslab.execution.events import Observer, StrategyChosen, StudyOpened, TrialsReached, ignore, tell_prints
 from naslab.execution.executor import Executor
 from naslab.execution.first_failures import FirstFailuresSource
 from naslab.execution.lease_executor import LeaseExecutor
@@ -352,7 +352,7 @@ def run_search(options: SearchOptions, on_event: Observer = ignore) -> StudyView
         if plan.workers.kind == "ledger":
             require_offerable(record, ledger)
         spent = plan.fidelity if has_trained(record) else msgspec.structs.replace(plan.fidelity, epochs=record.epochs)
-        with taken_up(ledger, record, on_event, options.accept_changes):
+        with taken_up(ledger, record, on_event, options.accept_changes) as record:
             ledger.add_run(record.name, run_record(plan.workers))
             outcomes = finished_trials(ledger, record.name, "search")
             on_event(
@@ -360,6 +360,8 @@ def run_search(options: SearchOptions, on_event: Observer = ignore) -> StudyView
             )
             if choice is not None:
                 on_event(StrategyChosen(choice.name, choice.reason))
+            if record.trials > options.trials:
+                on_event(TrialsReached(record.trials, options.trials))
             if plan.estimator is None:
                 estimator = estimator_of(plan.problem, options.data_dir, record, ledger, plan.start)
             else:

@@ -302,11 +302,18 @@ def _sqlite_engine(location: Location) -> Engine:
 
     def require_same_file(*_: object) -> None:
         """What is written into a file without a name is lost; two files with one log would end this program."""
-        if opened and [_file_mark(location)] != opened:
+        mark = _file_mark(location)
+        if not opened or mark == opened[0]:
+            return
+        if mark is None:
             raise LedgerError(
-                f"ledger {location} is not the file any more that was opened: take {location}-wal and {location}-shm "
-                "away, which are of the one before, and run the same command again, it goes on from what is there now"
+                f"ledger {location} was taken away since it was opened: put it back, with {location}-wal if that is "
+                "there, and run the same command again; if it is gone for good, that begins anew"
             )
+        raise LedgerError(
+            f"ledger {location} is not the file any more that was opened: take {location}-wal and {location}-shm "
+            "away, which are of the one before, and run the same command again, it goes on from what is there now"
+        )
 
     def begin(connection: Connection) -> None:
         require_same_file()

@@ -96,6 +96,16 @@ def count_searched(ledger: Ledger, name: str) -> Counts:
     return Counts(sum(found.values()), failed)
 
 
+def measured_metrics(ledger: Ledger, name: str) -> list[str]:
+    """The metrics that any outcome of the study `name` of `ledger` has measured, sorted; each takes one look-up."""
+    metric = measurements.c.metric
+    of_study = select(func.min(metric)).where(measurements.c.study_id == study_id_of(ledger, name))
+    found: list[str] = []
+    while (following := ledger.rows(of_study.where(metric > (found[-1] if found else "")))[0][0]) is not None:
+        found.append(following)
+    return found
+
+
 def best_measured(ledger: Ledger, name: str, metric: str, maximise: bool) -> float | None:
     """The best finite value of `metric`, large where `maximise`, that a search of `ledger` measured or was told.
 

@@ -38,8 +38,36 @@ def choose_strategy(
     >>> choose_strategy(problem, 100).name, choose_strategy(problem, 6_561).name
     ('bayes', 'random')
     """
-    size = problem.space.size()
-    goals = len(problem.objectives)
+    return choose_by_size(
+        problem.space.size(),
+        len(problem.objectives),
+        trials,
+        by_time=by_time,
+        inherits=inherits,
+        needs_model=needs_model,
+        prefers=bool(problem.preferences),
+    )
+
+
+def choose_by_size(
+    size: int,
+    num_objectives: int,
+    trials: int,
+    *,
+    by_time: bool = False,
+    inherits: bool = False,
+    needs_model: bool = False,
+    prefers: bool = False,
+) -> StrategyChoice:
+    """`choose_strategy` for a space of `size` genomes, as a table has, and `num_objectives`.
+
+    `trials`, `by_time`, `inherits` and `needs_model` are those of `choose_strategy`; `prefers` says that a part of the
+    front is preferred.
+
+    >>> choose_by_size(size=6_561, num_objectives=1, trials=100).name
+    'bayes'
+    """
+    goals = num_objectives
     if inherits and not needs_model:
         name = "evolution" if goals == 1 else "nsga2"
         return StrategyChoice(
@@ -50,7 +78,7 @@ def choose_strategy(
             "bayes_per_second" if by_time else "bayes",
             "a prior and pauses are for models" + (", and the budget is time" if by_time else ""),
         )
-    if trials >= size and not problem.preferences:
+    if trials >= size and not prefers:
         reach = "reaches" if trials == 1 else "reach"
         reason = f"{counted(trials, 'trial')} {reach} all of the space's {counted(size, 'genome')}, in whatever order"
         return StrategyChoice("random", reason)

@@ -75,16 +75,31 @@ def test_a_copy_that_is_put_back_under_a_driver_ends_it(tmp_path: Path, put_back
     assert trials_in(tmp_path) == list(range(TOTAL))
 
 
-def test_a_ledger_that_is_taken_away_under_a_driver_ends_it(tmp_path: Path) -> None:
-    """What it wrote on would be gone with its end: a file without a name."""
+def deleted(ledger: Path) -> None:
+    ledger.unlink()
+
+
+def moved_away(ledger: Path) -> None:
+    ledger.rename(ledger.with_name("elsewhere.db"))
+
+
+@pytest.mark.parametrize("take_away", [deleted, moved_away])
+def test_a_ledger_that_is_taken_away_under_a_driver_ends_it(tmp_path: Path, take_away: Callable[[Path], None]) -> None:
+    """What it wrote on would be gone with its end: a file without a name. Put back it has all that was finished."""
 
     def answer(candidate: Candidate) -> Estimate:
         if candidate.trial == 4:
-            (tmp_path / "studies.db").unlink()
+            take_away(tmp_path / "studies.db")
         return good(candidate)
 
-    with pytest.raises(LedgerError, match=r"studies\.db is not the file any more .*run the same command again"):
+    with pytest.raises(LedgerError, match=r"studies\.db was taken away since it was opened: .*the same command again"):
         search(tmp_path, answer)
+    if take_away is moved_away:
+        (tmp_path / "elsewhere.db").rename(tmp_path / "studies.db")
+        with Ledger.open(tmp_path / "studies.db") as ledger:
+            assert len(ledger.outcomes("numbered")) >= 3
+    search(tmp_path)
+    assert trials_in(tmp_path) == list(range(TOTAL))
 
 
 def test_no_connection_is_made_to_another_file(tmp_path: Path) -> None:

@@ -167,11 +167,11 @@ def test_a_measured_cost_lies_beyond_the_worst_outcome() -> None:
     corner = reference_of_outcomes((ACCURACY, Objective.named("latency_ms")), outcomes)
     assert corner.values == (0.0, 4.4)
     assert "moves with the outcomes" in corner.rules[1]
-    with pytest.raises(StudyError, match="none of 1 outcome measured it"):
+    with pytest.raises(StudyError, match="no outcome measured it"):
         reference_of_outcomes((Objective.named("latency_ms"),), finished((SMALL, 80.0)))
 
 
 def test_a_metric_that_is_not_declared_here_is_named_as_such() -> None:
     goal = Objective.named("weight_bytes:min")
-    with pytest.raises(StudyError, match="weight_bytes: none of 1 outcome measured it, and no metric is declared"):
+    with pytest.raises(StudyError, match="weight_bytes: no outcome measured it, and no metric is declared"):
         reference_of_outcomes((goal,), finished((SMALL, 50.0)))

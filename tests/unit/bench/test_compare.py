@@ -80,6 +80,8 @@ def test_surrogates_beat_random(workers: int) -> None:
     """Over 4 seeds at 20 networks of a table where choices add up; the margin is many standard errors wide."""
     found = compare(additive_domain(), ["random", "bayes"], trials=24, seeds=4, cluster=Cluster(workers)).strategies
     random, bayes = found["random"].regret["20"], found["bayes"].regret["20"]
+    assert bayes.sem is not None
+    assert random.sem is not None
     assert bayes.mean + 2 * bayes.sem < random.mean - 2 * random.sem
 
 

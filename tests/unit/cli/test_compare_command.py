@@ -105,6 +105,37 @@ def test_a_table_that_runs_out_is_said(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("trials", "more", "name", "reason"),
+    [
+        ("10", (), "bayes", "10 trials of 59 genomes are few"),
+        ("59", (), "random", "59 trials reach all of the space's 59 genomes"),
+        ("59", ("--features", "naswot"), "bayes", "a prior and pauses are for models"),
+    ],
+)
+def test_auto_is_what_a_search_takes(folder: Path, trials: str, more: tuple[str, ...], name: str, reason: str) -> None:
+    text = (folder / "table.csv").read_text(encoding="utf-8")
+    (folder / "table.csv").write_text(text.replace("flat", "naswot"), encoding="utf-8")
+    arguments = (*COMMON, "--strategies", f"auto,{name}", "--trials", trials, "--seeds", "1", "--json", *more)
+    code, out, err = shown(*arguments)
+    assert (code, list(json.loads(out)["strategies"])) == (0, [name]), err
+    assert len(err.splitlines()) == 1
+    assert err.startswith(f"auto is {name}: {reason}")
+
+
+def test_one_seed_has_no_standard_error(folder: Path) -> None:
+    searched = ("--strategies", "random", "--trials", "10", "--seeds")
+    spread = value(*COMMON, *searched, "1")["strategies"]["random"]["regret"]["10"]
+    assert (spread["mean"], spread["sem"]) == (spread["median"], None)
+    _, out, err = shown(*COMMON, *searched, "1", "--out", "one.html")
+    assert "±" not in out + err
+    assert "figures are of one seed" in err
+    assert "a standard error" not in (folder / "one.html").read_text(encoding="utf-8")
+    _, out, err = shown(*COMMON, *searched, "2")
+    assert "±" in out
+    assert "figures are mean ± standard error (median) over seeds" in err
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("--knobs", "kernl"), "unknown knob column 'kernl' (did you mean 'kernel'?)"),

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.live import Live
 
 from naslab.cli.progress import Display
-from naslab.execution.events import EpochEnded, StudyOpened, TrialFinished, TrialStarted, TrialTaken
+from naslab.execution.events import EpochEnded, StudyOpened, TrialFinished, TrialsReached, TrialStarted, TrialTaken
 
 
 @pytest.mark.parametrize("width", [60, 200])
@@ -40,3 +40,14 @@ def test_every_line_fits_the_terminal_and_nodes_are_named(width: int) -> None:
     lines = [*captured.get().splitlines(), *written.getvalue().splitlines()]
     assert lines
     assert max(map(len, lines)) <= width
+
+
+@pytest.mark.parametrize(
+    ("finished", "told"),
+    [
+        (1, "1 trial is finished already, 0 asked for: nothing new is begun"),
+        (20, "20 trials are finished already, 0 asked for: nothing new is begun"),
+    ],
+)
+def test_more_finished_trials_than_asked_for_are_told_in_a_line(finished: int, told: str) -> None:
+    assert Display(quiet=True)._line(TrialsReached(finished, 0)) == told

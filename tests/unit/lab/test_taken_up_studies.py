@@ -17,7 +17,7 @@ from sqlalchemy import create_engine, text
 from tiny_search import Instant
 
 from naslab.errors import StudyError
-from naslab.execution.events import Event, StudyRestarted, VersionChanged
+from naslab.execution.events import Event, StudyOpened, StudyRestarted, TrialsReached, VersionChanged
 from naslab.execution.workers import Workers
 from naslab.lab.calibration import calibrate
 from naslab.lab.differences import first_difference
@@ -71,7 +71,8 @@ def everything(location: str) -> dict[str, list[Any]]:
 
 
 def run_search(space: Path, location: str, trials: int, **more: Any) -> object:
-    return search(space, dataset="digits", strategy="random", ledger=location, study="s", trials=trials, **more)
+    given: dict[str, Any] = {"dataset": "digits", "strategy": "random", "ledger": location, "study": "s", **more}
+    return search(space, trials=trials, **given)
 
 
 def run_calibration(space: Path, location: str, trials: int) -> object:
@@ -288,3 +289,34 @@ def test_a_study_with_an_outcome_is_not_begun_anew(driven_before: Ledger) -> Non
     with pytest.raises(StudyError, match="has outcomes"):
         driven_before.restart(example_study())
     assert len(driven_before.outcomes("digits")) == 1
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{}, {"rungs": (1, 3)}, {"pause": True, "strategy": "bayes"}, {"limits": ["macs<=1e6"]}],
+    ids=["trials", "rungs", "pauses", "limits"],
+)
+def test_fewer_trials_than_are_finished_change_no_study(instant: Path, tmp_path: Path, more: dict[str, Any]) -> None:
+    location = str(tmp_path / "studies.db")
+    run_search(instant, location, 6, **more)
+    before = len(everything(location)["trials"])
+    for asked, kept in ((3, 6), (6, 6), (1, 6)):
+        events: list[Event] = []
+        run_search(instant, location, asked, on_event=events.append, **more)
+        told = [each for each in events if isinstance(each, TrialsReached)]
+        assert told == ([TrialsReached(kept, asked)] if asked < kept else [])
+        assert len(everything(location)["trials"]) == before
+        assert open_study("s", location).record.trials == kept
+        opened = [each.record.trials for each in events if isinstance(each, StudyOpened)]
+        assert opened == [kept]
+
+
+def test_a_budget_may_fall_to_what_is_finished(instant: Path, tmp_path: Path) -> None:
+    location = str(tmp_path / "studies.db")
+    run_search(instant, location, 3)
+    with Ledger.open(location) as ledger:
+        ledger.set_trials("s", 8)
+    events: list[Event] = []
+    run_search(instant, location, 4, on_event=events.append)
+    assert open_study("s", location).record.trials == 4
+    assert not any(isinstance(each, TrialsReached) for each in events)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from optuna.samplers import RandomSampler
 from own_searches import SPACE, own_folder, search
 
 import naslab
@@ -60,6 +62,26 @@ def test_a_strategy_by_name_proposes_each_network_once_and_goes_on(folder: Path)
     assert "own_code.Twice" in study.record.made_with
     more = search(evaluate, trials=8, strategy="own_code:Twice")
     assert len({each.candidate.arch_id for each in more.outcomes}) == 8
+
+
+@pytest.mark.parametrize("name", ["own_code:Twice", "twice"])
+def test_a_study_of_one_that_is_not_named_again_says_its_name(folder: Path, name: str) -> None:
+    info = folder / "theirs-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n", encoding="utf-8")
+    (info / "entry_points.txt").write_text("[naslab.strategies]\ntwice = own_code:Twice\n", encoding="utf-8")
+    sys.path.append(str(folder))
+    search(evaluate, trials=2, strategy=name)
+    with pytest.raises(StudyError) as told:
+        search(evaluate, trials=4, strategy="auto")
+    assert str(told.value) == f"study 'own' has a strategy of your own: name it again (--strategy {name})"
+    assert len(search(evaluate, trials=4, strategy=name).outcomes) == 4
+
+
+def test_a_study_of_a_sampler_that_is_not_given_again_says_so(folder: Path) -> None:
+    search(evaluate, trials=2, strategy=RandomSampler(seed=0))
+    with pytest.raises(StudyError, match=r"the strategy optuna\.RandomSampler: give that sampler again, as strategy="):
+        search(evaluate, trials=4, strategy="auto")
 
 
 def test_limits_hold_for_it(folder: Path) -> None:
