@@ -18,7 +18,7 @@ from naslab.ledger.many import OTHER_ROLES, read_columns, study_id_of
 from naslab.ledger.news import read_made, read_outcomes
 from naslab.ledger.numbers import put_numbers, read_fidelities
 from naslab.ledger.tables import BEGINS_A_CLIMB, BEGUN, measurements, outcomes, trials
-from naslab.study.finished import FinishedColumns, FinishedTrials, Made
+from naslab.study.finished import READ_AT_ONCE, FinishedColumns, FinishedTrials, Made
 from naslab.study.outcome import RESTART, Fidelity, Outcome
 
 MOST_WHOLE = 2_000
@@ -95,7 +95,9 @@ class LedgerReader:
             known[trial[is_asked]] = value[is_asked]
         else:
             measured = select(measurements.c.trial, measurements.c.value)
-            of_metric = (*self._own(measurements), measurements.c.metric == metric)
+            of_metric = [*self._own(measurements), measurements.c.metric == metric]
+            if len(numbers) <= READ_AT_ONCE:
+                of_metric.append(measurements.c.trial.in_(numbers.tolist()))
             put_numbers(known, self._ledger, measured.where(*of_metric))
         return np.asarray(known[numbers])
 

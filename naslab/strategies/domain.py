@@ -286,9 +286,8 @@ class ArchDomain:
         losses = np.stack([goal.loss(1.0) * finished.values(goal.metric) for goal in goals], axis=1)
         losses[~(finished.is_complete & np.isfinite(losses).all(axis=1))] = np.nan
         columns = finished.columns
-        nothing = np.full(len(finished), np.nan)
-        spreads = np.stack([finished.values(name) if name else nothing for name in self._spreads], axis=1)
-        return Unread(finished.reader, columns.trial, losses, finished.efforts, columns.network_id.tolist(), spreads)
+        ids = columns.network_id.tolist()
+        return Unread(finished.reader, columns.trial, losses, finished.efforts, ids, self._spreads)
 
     def unmet_limits(self) -> str:
         """Each limit with the nearest cost that a descent finds."""

@@ -47,7 +47,7 @@ class LocalSearch:
 
     def _read(self, history: OutcomeHistory) -> None:
         told = history.told
-        losses, _, network_ids, _ = told.columns(len(told))
+        losses, _, network_ids = told.columns(len(told))
         restarts = told.made_by(RESTART, self._num_read).tolist()
         first = self._num_read
         while first < len(told):

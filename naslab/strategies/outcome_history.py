@@ -37,8 +37,6 @@ class Observation(msgspec.Struct, frozen=True):
 class ToldColumns(NamedTuple):
     """What was told, by columns: `losses` (told, objectives), NaN in rows of failures; `efforts` (told,); network ids.
 
-    `spreads`, of the shape of `losses`, are those of `Observation`, NaN where there are none.
-
     >>> ToldColumns.of([Observation(Genome(), "a", (3.0,)), Observation(Genome(), "b", None)]).losses.tolist()
     [[3.0], [nan]]
     """
@@ -46,7 +44,6 @@ class ToldColumns(NamedTuple):
     losses: NDArray[np.float64]
     efforts: NDArray[np.float64]
     network_ids: Sequence[str]
-    spreads: NDArray[np.float64]
 
     @classmethod
     def of(cls, told: Sequence[Observation]) -> ToldColumns:
@@ -57,15 +54,14 @@ class ToldColumns(NamedTuple):
         failed = (math.nan,) * width
         losses = [failed if each.losses is None else each.losses for each in told]
         efforts = np.array([each.effort for each in told])
-        spreads = np.array([each.spreads or failed for each in told], dtype=np.float64)
-        return cls(np.array(losses, dtype=np.float64), efforts, [each.network_id for each in told], spreads)
+        return cls(np.array(losses, dtype=np.float64), efforts, [each.network_id for each in told])
 
 
 class Unread(NamedTuple):
     """Observations of a study that goes on, by columns: `reader` tells their genomes and origins.
 
     `trials` has the shape (told,), `losses` (told, objectives), NaN in rows of failures, `efforts` (told,);
-    `network_ids` are as many. `spreads`, of the shape of `losses`, are those of `Observation`, NaN where there is none.
+    `network_ids` are as many. `spreads` are the metrics that tell those of `Observation`, empty for a loss without.
     """
 
     reader: FinishedReader
@@ -73,14 +69,14 @@ class Unread(NamedTuple):
     losses: NDArray[np.float64]
     efforts: NDArray[np.float64]
     network_ids: Sequence[str]
-    spreads: NDArray[np.float64]
+    spreads: Sequence[str] = ()
 
 
 class Told(Sequence[Observation]):
     """What was told, in order. Observations of a study that goes on are read when they are asked for, and kept."""
 
     def __init__(self, num_objectives: int) -> None:
-        self._losses, self._spreads = np.empty((2, 0, num_objectives))
+        self._losses = np.empty((0, num_objectives))
         self._efforts = np.empty(0)
         self._network_ids: list[str] = []
         self._observations: list[Observation | None] = []
@@ -91,13 +87,10 @@ class Told(Sequence[Observation]):
         count = len(self)
         if count == len(self._losses):
             room = max(64, count)
-            nothing = np.full((room, self._losses.shape[1]), np.nan)
-            self._losses, self._spreads = (np.concatenate((each, nothing)) for each in (self._losses, self._spreads))
+            self._losses = np.concatenate((self._losses, np.full((room, self._losses.shape[1]), np.nan)))
             self._efforts = np.concatenate((self._efforts, np.zeros(room)))
         if observation.losses is not None:
             self._losses[count] = observation.losses
-        if observation.spreads:
-            self._spreads[count] = observation.spreads
         self._efforts[count] = observation.effort
         self._network_ids.append(observation.network_id)
         self._observations.append(observation)
@@ -106,7 +99,7 @@ class Told(Sequence[Observation]):
         """Begin with those of a study that goes on: nothing was told before."""
         assert not self._observations, "a study is taken up before anything else is told"
         self._unread = unread
-        self._losses, self._efforts, self._spreads = unread.losses.copy(), unread.efforts.copy(), unread.spreads.copy()
+        self._losses, self._efforts = unread.losses.copy(), unread.efforts.copy()
         self._network_ids = list(unread.network_ids)
         self._observations = [None] * len(self._network_ids)
 
@@ -118,7 +111,26 @@ class Told(Sequence[Observation]):
     def columns(self, count: int) -> ToldColumns:
         """The columns of the first `count`."""
         ids = self._network_ids if count == len(self) else self._network_ids[:count]
-        return ToldColumns(self._losses[:count], self._efforts[:count], ids, self._spreads[:count])
+        return ToldColumns(self._losses[:count], self._efforts[:count], ids)
+
+    def spreads(self, places: Sequence[int] | NDArray[np.intp]) -> NDArray[np.float64]:
+        """The spreads of the observations at those `places`, NaN where there are none: shape (places, objectives).
+
+        Those of a study that goes on are read when they are asked for.
+        """
+        asked = np.asarray(places, dtype=np.intp)
+        found = np.full((len(asked), self._losses.shape[1]), np.nan)
+        is_unread = asked < (0 if self._unread is None else len(self._unread.trials))
+        for row in np.flatnonzero(~is_unread):
+            told = self._observations[asked[row]]
+            if told is not None and told.spreads:
+                found[row] = told.spreads
+        if self._unread is not None and is_unread.any():
+            trials = self._unread.trials[asked[is_unread]]
+            for objective, name in enumerate(self._unread.spreads):
+                if name:
+                    found[is_unread, objective] = self._unread.reader.values(name, trials)
+        return found
 
     def at(self, places: Iterable[int]) -> list[Observation]:
         """The observations at those `places`, read together."""
@@ -130,13 +142,7 @@ class Told(Sequence[Observation]):
             for place, number, made in zip(missing, numbers, unread.reader.made(numbers), strict=True):
                 losses = None if np.isnan(self._losses[place, 0]) else tuple(self._losses[place].tolist())
                 self._observations[place] = Observation(
-                    made.genome,
-                    self._network_ids[place],
-                    losses,
-                    made.origin,
-                    number,
-                    float(self._efforts[place]),
-                    spreads=tuple(self._spreads[place].tolist()),
+                    made.genome, self._network_ids[place], losses, made.origin, number, float(self._efforts[place])
                 )
         found = [self._observations[place] for place in asked]
         return [each for each in found if each is not None]

@@ -223,7 +223,7 @@ class SurrogateModel:
         columns = told.columns(len(told))
         for place, observation in enumerate(told[self._num_read :], start=self._num_read):
             [inputs] = self._inputs([observation])
-            losses, spreads = columns.losses[place : place + 1], columns.spreads[place : place + 1]
+            losses, spreads = columns.losses[place : place + 1], told.spreads([place])
             for objective, (posterior, noise) in enumerate(zip(self.posteriors, self._noises, strict=True)):
                 if posterior is not None:
                     posterior.add(inputs, float(shares_of(noise, losses[:, objective], spreads[:, objective])[0]))
@@ -254,8 +254,7 @@ class SurrogateModel:
         return at_level(self._catalogue.inputs_of([each.genome for each in told]), levels)
 
     def _fit(self, told: Told, count: int) -> list[Fit]:
-        columns = told.columns(count)
-        losses = told_losses(columns, self.worthless)
+        losses = told_losses(told.columns(count), self.worthless)
         kept = instructive(self.ranked(losses), MAX_FITTED)
         inputs = self._inputs(told.at(kept))
         parts = self._catalogue.parts()
@@ -268,15 +267,14 @@ class SurrogateModel:
             if is_known
             else fit_warped(parts, inputs, Scale.of(column).to(column), last, scores, spreads)
             for column, spreads, is_known in zip(
-                losses[kept].T, columns.spreads[kept].T, self._catalogue.is_known, strict=True
+                losses[kept].T, told.spreads(kept).T, self._catalogue.is_known, strict=True
             )
         ]
 
     def _condition(self, told: Told, count: int) -> None:
-        columns = told.columns(count)
-        losses = told_losses(columns, self.worthless)
+        losses = told_losses(told.columns(count), self.worthless)
         self.kept = instructive(self.ranked(losses), MAX_CONDITIONED)
-        measured = list(zip(losses[self.kept].T, columns.spreads[self.kept].T, strict=True))
+        measured = list(zip(losses[self.kept].T, told.spreads(self.kept).T, strict=True))
         self._noises = [
             UnevenNoise.of(fit.room, *each) if fit.is_uneven else None
             for fit, each in zip(self._fits, measured, strict=True)

@@ -96,7 +96,7 @@ def test_outcomes_taken_up_by_columns_are_told_as_those_told_one_by_one() -> Non
     one.learn(told)
     losses = np.array([each.losses for each in told])
     ids = [each.network_id for each in told]
-    two.take_up(Unread(None, np.arange(len(told)), losses, np.ones(len(told)), ids, np.full_like(losses, np.nan)))  # type: ignore[arg-type]
+    two.take_up(Unread(None, np.arange(len(told)), losses, np.ones(len(told)), ids))  # type: ignore[arg-type]
     assert (one.history.told.columns(40).losses == two.history.told.columns(40).losses).all()
     assert (one.history.told.columns(40).losses >= 1e29).any()
 

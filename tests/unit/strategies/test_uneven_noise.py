@@ -16,7 +16,7 @@ from naslab.bench.made_kinds import told_noise
 from naslab.strategies.domain import ArchDomain
 from naslab.strategies.fitting import fit_warped
 from naslab.strategies.gaussian_process import Belief, Kernel, Posterior
-from naslab.strategies.outcome_history import Observation, Told, ToldColumns
+from naslab.strategies.outcome_history import Observation, Told
 from naslab.strategies.registry import make_search
 from naslab.strategies.uneven_noise import LEAST_SHARE, MOST_SHARE, UnevenNoise, shares_of
 from naslab.strategies.warping import ROOMS
@@ -102,11 +102,11 @@ def test_spreads_are_the_same_by_columns_and_one_by_one(tmp_path: Path) -> None:
     observed = [domain.observe(each) for each in outcomes]
     unread = domain.observe_all(FinishedTrials.of(outcomes))
     assert unread is not None
-    columns = ToldColumns.of(observed)
-    assert np.isfinite(columns.spreads[:, 0]).all()
-    np.testing.assert_array_equal(columns.spreads, unread.spreads)
-    told = Told(columns.losses.shape[1])
+    told, other = Told(2), Told(2)
     told.take_up(unread)
-    np.testing.assert_array_equal([each.spreads for each in told], [each.spreads for each in observed])
+    for each in observed:
+        other.append(each)
+    assert np.isfinite(told.spreads(range(30))[:, 0]).all()
+    np.testing.assert_array_equal(told.spreads(range(30)), other.spreads(range(30)))
     told.append(Observation(observed[0].genome, "new", observed[0].losses))
-    assert np.isnan(told.columns(31).spreads[30]).all()
+    assert np.isnan(told.spreads([30])).all()
