@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from naslab.pareto import is_non_dominated
 from naslab.space import Genome
 from naslab.strategies.candidates import Catalogue
-from naslab.strategies.curves import ConditionedCurves, CurveKernel, Points, fit_curves
-from naslab.strategies.fidelities import to_highest
+from naslab.strategies.curves import MEANS, ConditionedCurves, CurveKernel, Points, fit_curves, power_falls
+from naslab.strategies.fidelities import at_highest
 from naslab.strategies.fitting import Fit, fit_warped
 from naslab.strategies.gaussian_process import Kernel
 from naslab.strategies.outcome_history import OutcomeHistory, Told, ToldColumns
@@ -43,6 +43,8 @@ MOST_FITTED = 60
 """How many networks kernels are fitted to."""
 MOST_NETWORKS = 160
 """How many networks predictions are conditioned on."""
+LEAST_DOUBT = 0.01
+"""Ends that were measured have this share of the doubt of the least sure: measurements are noisy, too."""
 
 
 class CurveFit(NamedTuple):
@@ -61,7 +63,8 @@ class ToldCurves(NamedTuple):
     """Everything told of some networks: `genomes`, `ids` and `inputs` of each, and the rows measured.
 
     `rows` say of which network and after how many epochs, `losses` what, shape (rows, objectives), in their own units;
-    `ends` has the shape (networks, objectives), `epochs` (networks,): how far each was trained, 0 where it failed.
+    `ends` and `doubts`, the variances of what ends may be instead, have the shape (networks, objectives), `epochs`
+    (networks,): how far each was trained, 0 where it failed.
     """
 
     genomes: list[Genome]
@@ -70,7 +73,12 @@ class ToldCurves(NamedTuple):
     rows: Points
     losses: Matrix
     ends: Matrix
+    doubts: Matrix
     epochs: Indices
+
+    def scales(self) -> list[Scale]:
+        """Those of the objectives, on which the ends of whole trainings are expected to have a spread of 1."""
+        return [Scale.of(*each) for each in zip(self.ends.T, self.doubts.T, strict=True)]
 
 
 def told_curves(
@@ -84,7 +92,7 @@ def told_curves(
     """
     columns = told.columns(count)
     worked = ~np.isnan(columns.losses[:, 0])
-    ends = _ends(columns, worked)
+    ends, doubts = _ends(columns, worked)
     place_of: dict[str, int] = {name: place for place, name in enumerate(columns.network_ids)}
     places = np.array(sorted(place_of.values()), dtype=np.intp)
     best = ends[places] if preferred is None else ranked_behind(ends[places], preferred)
@@ -103,18 +111,20 @@ def told_curves(
     losses = np.concatenate((columns.losses[kept], ends[failed]))
     reached = np.where(worked[places], efforts[places], 0)
     inputs = catalogue.inputs_of(genomes)
-    return ToldCurves(genomes, list(number_of), inputs, Points(own, epochs), losses, ends[places], reached)
-
-
-def _ends(columns: ToldColumns, worked: NDArray[np.bool_]) -> Matrix:
-    """The losses to expect at the last epoch of all that was told: shape (told, objectives)."""
-    names = [name for name, has_worked in zip(columns.network_ids, worked.tolist(), strict=True) if has_worked]
-    measured = np.stack(
-        [to_highest(losses, columns.efforts[worked], names) for losses in columns.losses[worked].T], axis=1
+    return ToldCurves(
+        genomes, list(number_of), inputs, Points(own, epochs), losses, ends[places], doubts[places], reached
     )
-    ends = np.tile(np.quantile(measured, FAILED_QUANTILE, axis=0), (len(worked), 1))
-    ends[worked] = measured
-    return ends
+
+
+def _ends(columns: ToldColumns, worked: NDArray[np.bool_]) -> tuple[Matrix, Matrix]:
+    """The losses to expect at the last epoch of all that was told, and their doubts: (told, objectives) each."""
+    names = [name for name, has_worked in zip(columns.network_ids, worked.tolist(), strict=True) if has_worked]
+    found = [at_highest(losses, columns.efforts[worked], names) for losses in columns.losses[worked].T]
+    measured = np.stack([each.losses for each in found], axis=1)
+    ends, doubts = np.empty(columns.losses.shape), np.zeros(columns.losses.shape)
+    ends[:] = np.quantile(measured, FAILED_QUANTILE, axis=0)
+    ends[worked], doubts[worked] = measured, np.stack([each.doubts for each in found], axis=1)
+    return ends, doubts
 
 
 class CurveModel:
@@ -147,23 +157,33 @@ class CurveModel:
             ]
 
     def curves(self, told: Told, count: int, most: int) -> ToldCurves:
-        """The curves of at most `most` networks of the first `count` told, cut off where nothing adds hypervolume."""
+        """The curves of at most `most` networks of the first `count` told, ends cut off where they add no hypervolume.
+
+        First epochs are not: all may be worse than any end that counts, and yet tell networks apart.
+        """
         curves = told_curves(told, count, self.catalogue, self.last, most, self.preferred)
         if self.worthless is None or curves.ends.shape[1] == 1:
             return curves
-        return curves._replace(losses=np.fmin(curves.losses, self.worthless), ends=np.fmin(curves.ends, self.worthless))
+        is_end = (curves.rows.epochs == self.last)[:, None]
+        losses = np.where(is_end, np.fmin(curves.losses, self.worthless), curves.losses)
+        return curves._replace(losses=losses, ends=np.fmin(curves.ends, self.worthless))
 
     def _fit(self, curves: ToldCurves, objective: int) -> CurveFit:
-        ends = curves.ends[:, objective]
-        scale = Scale.of(ends)
+        ends, doubts = curves.ends[:, objective], curves.doubts[:, objective]
+        scale = curves.scales()[objective]
         inputs = at_level(curves.inputs, 0.0)
         found: Fit = fit_warped(
-            self.catalogue.parts(), inputs, scale.to(ends), inputs.shape[1] - 1, self.catalogue.score_columns
+            self.catalogue.parts(),
+            inputs,
+            scale.to(ends),
+            inputs.shape[1] - 1,
+            self.catalogue.score_columns,
+            np.sqrt(np.maximum(doubts, LEAST_DOUBT * doubts.max())),
         )
         assert found.kernel is not None, "fitted to what is measured"
         warp = Warp.of(found.room, scale.to(ends))
         targets = warp.to(scale.to(curves.losses[:, objective]))
-        fit = CurveFit(found.kernel, CurveKernel(np.ones(6), 0.0, 1.0, self.last), found.room)
+        fit = CurveFit(found.kernel, CurveKernel(MEANS, power_falls(0.0, self.last), 1.0), found.room)
         alike = fit.alike(curves.inputs, curves.inputs)[np.ix_(curves.rows.own, curves.rows.own)]
         return fit._replace(curves=fit_curves(alike, curves.rows, targets, self.last))
 
@@ -182,7 +202,7 @@ class CurveSurrogate:
         self._model = model
         self.curves = curves = model.curves(told, len(told), MOST_NETWORKS)
         self.number_of = {name: number for number, name in enumerate(curves.ids)}
-        self._scales = [Scale.of(column) for column in curves.ends.T]
+        self._scales = curves.scales()
         ends = self._scaled(curves.ends)
         rooms = [np.inf if fit is None else fit.room for fit in model.fits]
         self.warps = [Warp.of(room, column) for room, column in zip(rooms, ends.T, strict=True)]
@@ -228,7 +248,7 @@ class CurveSurrogate:
                 for deviation, each in zip(found, epochs, strict=True):
                     _, variance, then = posterior.predict(alike, Points(own, each))
                     shared = fit.curves.of_end - np.einsum("ij,ij->j", at_end, then)
-                    deviation[:, objective] = np.abs(shared) / np.sqrt(variance + fit.curves.variances[-1])
+                    deviation[:, objective] = np.abs(shared) / np.sqrt(variance + fit.curves.noise(each))
         return found
 
     def known(self, losses: Matrix) -> Matrix:

@@ -48,9 +48,12 @@ class Scale(NamedTuple):
     spread: float
 
     @classmethod
-    def of(cls, losses: NDArray[np.float64]) -> Scale:
-        """The scale of `losses` of shape (n,): their mean, and their standard deviation (1 where all are equal)."""
-        spread = float(losses.std())
+    def of(cls, losses: NDArray[np.float64], doubts: NDArray[np.float64] | float = 0.0) -> Scale:
+        """The scale of `losses` of shape (n,): their mean, and their standard deviation (1 where all are equal).
+
+        Where they are expectations, `doubts` are the variances of what they may be instead, (n,) or one for all.
+        """
+        spread = float(np.sqrt(losses.var() + np.mean(doubts)))
         return cls(float(losses.mean()), spread if spread > 0 else 1.0)
 
     def to(self, losses: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ from naslab.bench.table import TableDomain
 from naslab.execution.source import make_candidate
 from naslab.space import load_space
 from naslab.strategies.candidates import Catalogue
-from naslab.strategies.fidelities import to_highest
+from naslab.strategies.fidelities import at_highest, to_highest
 from naslab.strategies.outcome_history import Observation, OutcomeHistory, ToldColumns
 from naslab.strategies.registry import ACROSS_FIDELITIES, make_search, make_strategy, strategy_names
 from naslab.strategies.surrogate import Surrogate, SurrogateModel, told_losses
@@ -37,6 +37,19 @@ def test_short_trainings_are_read_by_the_line_through_the_networks_of_both() -> 
     expected = to_highest(losses, efforts, names)
     assert expected[400:].tolist() == losses[400:].tolist()
     assert expected[:400] == pytest.approx(1 + low / 2, abs=0.05)
+
+
+def test_doubts_are_what_lies_beside_the_lines() -> None:
+    """Two steps, of slopes 1/2 and 1, with deviations of 0.3 and 0.4 beside them: 400 networks went all the way."""
+    rng = np.random.default_rng(0)
+    low = rng.standard_normal(400) * 3
+    middle = low / 2 + 0.3 * rng.standard_normal(400)
+    high = middle + 0.4 * rng.standard_normal(400)
+    losses, efforts = np.concatenate((low, middle, high)), np.repeat([1.0, 3.0, 9.0], 400)
+    doubts = at_highest(losses, efforts, [str(index) for index in range(400)] * 3).doubts
+    assert doubts[:400] == pytest.approx(0.09 + 0.16, rel=0.15)
+    assert doubts[400:800] == pytest.approx(0.16, rel=0.15)
+    assert (doubts[800:] == 0).all()
 
 
 def test_a_better_short_training_is_never_read_as_a_worse_network() -> None:

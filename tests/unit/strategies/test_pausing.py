@@ -27,7 +27,7 @@ from naslab.execution.source import StrategySource
 from naslab.space import load_space
 from naslab.strategies import curves as module
 from naslab.strategies.composed import Search
-from naslab.strategies.curves import MEANS, ConditionedCurves, CurveKernel, Points, fall, fit_curves
+from naslab.strategies.curves import MEANS, ConditionedCurves, CurveKernel, Points, fit_curves, own_falls, power_falls
 from naslab.strategies.pausing import Pausing
 from naslab.strategies.registry import make_pausing_strategy, make_search
 from naslab.study.outcome import Candidate, Estimate, Outcome
@@ -35,7 +35,7 @@ from naslab.study.problem import DataChoice, Objective, Problem
 from naslab.study.recipe import Recipe
 from naslab.study.rungs import Rungs
 
-KERNEL = CurveKernel(np.exp(MEANS), power=0.5, trend=2.0, last=9)
+KERNEL = CurveKernel(np.exp(MEANS), power_falls(0.5, last=9), trend=2.0)
 
 
 def some_rows(networks: int = 6) -> Points:
@@ -50,7 +50,7 @@ def alike(networks: int = 6) -> np.ndarray:
 
 @pytest.mark.parametrize("power", [0.0, 0.5, 2.0])
 def test_a_curve_falls_from_one_to_nothing(power: float) -> None:
-    fallen = fall(np.arange(1, 10), 9, power)
+    fallen = power_falls(power, 9)
     assert (fallen[0], fallen[-1]) == (1.0, 0.0)
     assert all(later < earlier for earlier, later in pairwise(fallen))
 
@@ -63,7 +63,7 @@ def test_a_prediction_is_that_of_the_plain_equations() -> None:
     across_networks = np.column_stack((similar[:, 2], similar[:, 5], similar[:, 0]))
     mean, variance, _ = ConditionedCurves(KERNEL, similar, rows, targets).predict(across_networks, points)
     covariance = KERNEL.between(similar[np.ix_(rows.own, rows.own)], rows, rows)
-    inverse = np.linalg.inv(covariance + (KERNEL.variances[-1] + module.JITTER) * np.eye(len(targets)))
+    inverse = np.linalg.inv(covariance + np.diag(KERNEL.noise(rows.epochs) + module.JITTER))
     across = KERNEL.between(across_networks[rows.own], rows, points)
     assert mean == pytest.approx(across.T @ inverse @ targets)
     assert variance == pytest.approx(KERNEL.alone(points.epochs) - np.diag(across.T @ inverse @ across))
@@ -79,12 +79,14 @@ def test_what_nothing_is_known_of_varies_as_a_network_does_with_itself() -> None
 def test_the_gradient_is_that_of_the_density() -> None:
     rows = some_rows()
     similar = alike()[np.ix_(rows.own, rows.own)]
-    parts = module._parts(similar, rows, rows, *[fall(rows.epochs, 9, 0.5)] * 2)
+    fallen = power_falls(0.5, 9)[rows.epochs - 1]
+    parts = module._parts(similar, rows, rows, fallen, fallen)
     common = 1.0 + parts[-1] + parts[-2]
     targets = np.random.default_rng(1).standard_normal(len(rows.own))
     theta = MEANS + 0.3
-    _, gradient = module._negative_log_density(theta, parts[:-2], common, targets)
-    found = approx_fprime(theta, lambda each: module._negative_log_density(each, parts[:-2], common, targets)[0], 1e-6)
+    given = parts[:-2], fallen, common, targets
+    _, gradient = module._negative_log_density(theta, *given)
+    found = approx_fprime(theta, lambda each: module._negative_log_density(each, *given)[0], 1e-6)
     assert gradient == pytest.approx(found, rel=1e-3, abs=1e-3)
 
 
@@ -98,6 +100,39 @@ def test_a_fit_finds_how_noisy_curves_are() -> None:
         targets = np.linalg.cholesky(covariance) @ np.random.default_rng(3).standard_normal(len(rows.own))
         found.append(fit_curves(similar, rows, targets, 9).variances[-1])
     assert found[0] < 0.1 < found[1]
+
+
+def test_a_fit_finds_that_first_epochs_are_noisier_than_last_ones() -> None:
+    """40 networks whose measurements have a variance of 0.01 at the end and of 2 after the first epoch, or the same."""
+    rows = Points(np.repeat(np.arange(40), 4), np.tile(np.array([1, 2, 4, 9]), 40))
+    similar = alike(40)[np.ix_(rows.own, rows.own)]
+    ratios = []
+    for early in (1e-6, 2.0):
+        kernel = KERNEL._replace(variances=np.array([0.5, 0.5, 0.1, 0.2, 0.05, early, 0.01]))
+        root = np.linalg.cholesky(kernel.measured(similar, rows))
+        found = fit_curves(similar, rows, root @ np.random.default_rng(3).standard_normal(len(rows.own)), 9)
+        first, end = found.noise(np.array([1, 9]))
+        ratios.append(first / end)
+    assert ratios[0] < 10 < 30 < ratios[1]
+
+
+def test_curves_fall_as_those_do_that_were_trained_to_the_end() -> None:
+    """Nothing is learned before the fourth of nine epochs, which no power of the epoch does."""
+    falls = np.array([1.0, 1.0, 1.0, 1.0, 0.5, 0.2, 0.1, 0.05, 0.0])
+    rows = Points(np.repeat(np.arange(8), 9), np.tile(np.arange(1, 10), 8))
+    ends = np.random.default_rng(0).standard_normal(8)
+    targets = ends[rows.own] + 6 * falls[rows.epochs - 1]
+    found = fit_curves(np.eye(8)[np.ix_(rows.own, rows.own)], rows, targets, 9)
+    assert found.falls == pytest.approx(falls, abs=0.03)
+
+
+def test_how_curves_fall_is_not_known_before_one_was_trained_to_the_end_nor_where_they_rise() -> None:
+    rows, similar = some_rows(), alike()[np.ix_(some_rows().own, some_rows().own)]
+    rising = np.tile(np.array([0.0, 1.0, 2.0]), 6)
+    assert own_falls(KERNEL, similar, rows, -rising) is not None
+    assert own_falls(KERNEL, similar, rows, rising) is None
+    short = rows._replace(epochs=np.minimum(rows.epochs, 8))
+    assert own_falls(KERNEL, similar, short, -rising) is None
 
 
 def paused_search(curves: MadeCurves, seed: int = 0, is_per_second: bool = False) -> tuple[CurveSearch, Pausing]:
@@ -121,6 +156,24 @@ def test_a_search_pauses_most_and_finds_more_than_chance_in_the_same_time(object
         ours, theirs = (found_after(curves, each, seed)[-1][1] for each in (steps, run(chance, train_whole, 60)))
         wins += ours >= theirs if len(objectives) > 1 else ours <= theirs
     assert wins >= 2
+
+
+def test_ends_alone_are_cut_off_where_nothing_adds_hypervolume() -> None:
+    """First epochs are all worse than any end that counts: what they tell apart must not be lost."""
+    curves = make_curves((4, 3), (2,), ("score", "macs"), epochs=4)
+    going, pausing = paused_search(curves)
+    for _ in range(6):
+        going.begin(1)
+    worst = max(going.reached, key=lambda row: curves.losses[-1, row])
+    going.go_on(worst, 4)
+    _, model = pausing.model(going.search.history)
+    assert model.worthless is not None
+    model.worthless = np.array([going.reached[worst].losses[0] - 1.0, np.nan])
+    found = model.curves(going.search.history.told, 7, 10)
+    first = found.rows.epochs == 1
+    assert len(set(found.losses[first, 0].tolist())) == 6
+    assert found.losses[~first, 0].tolist() == [model.worthless[0]]
+    assert found.ends[:, 0].max() == model.worthless[0]
 
 
 def test_what_is_begun_only_where_it_may() -> None:
