@@ -46,6 +46,7 @@ POWERS = (0.0, 0.5, 1.0, 2.0)
 FIRST_POWER = 0.5
 """The variances are fitted with this power first, and judge all the others."""
 JITTER = 1e-6
+"""Of the largest variance that all curves have in common: what is added for rounding."""
 MAX_FIT_STEPS = 30
 BOUNDS = (np.log(1e-5), np.log(1e3))
 
@@ -86,7 +87,7 @@ class CurveKernel(NamedTuple):
     def measured(self, alike: Matrix, rows: Points) -> Matrix:
         """Covariances of measurements at the `rows`, noise included, of shape (n, n) as is `alike`."""
         covariance = self.between(alike, rows, rows)
-        covariance[np.diag_indices(len(rows.own))] += self.noise(rows.epochs) + JITTER
+        covariance[np.diag_indices(len(rows.own))] += self.noise(rows.epochs) + JITTER * (1.0 + 2.0 * self.trend)
         return covariance
 
     def alone(self, epochs: Indices) -> Vector:
@@ -188,7 +189,7 @@ def _negative_log_density(
     covariance = common.copy()
     for variance, part in zip(variances[:-2], parts, strict=True):
         covariance += variance * part
-    covariance[np.diag_indices(len(targets))] += variances[-2] * fallen + variances[-1] + JITTER
+    covariance[np.diag_indices(len(targets))] += variances[-2] * fallen + variances[-1] + JITTER * float(common.max())
     try:
         root = np.linalg.cholesky(covariance)
     except np.linalg.LinAlgError:  # rounding has the last word near singular kernels: a step not to take

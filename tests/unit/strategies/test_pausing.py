@@ -6,6 +6,8 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.optimize import approx_fprime
 from tiny_search import Halt, Instant, Memory, checkpoint_of
 
@@ -63,7 +65,7 @@ def test_a_prediction_is_that_of_the_plain_equations() -> None:
     across_networks = np.column_stack((similar[:, 2], similar[:, 5], similar[:, 0]))
     mean, variance, _ = ConditionedCurves(KERNEL, similar, rows, targets).predict(across_networks, points)
     covariance = KERNEL.between(similar[np.ix_(rows.own, rows.own)], rows, rows)
-    inverse = np.linalg.inv(covariance + np.diag(KERNEL.noise(rows.epochs) + module.JITTER))
+    inverse = np.linalg.inv(covariance + np.diag(KERNEL.noise(rows.epochs) + module.JITTER * (1 + 2 * KERNEL.trend)))
     across = KERNEL.between(across_networks[rows.own], rows, points)
     assert mean == pytest.approx(across.T @ inverse @ targets)
     assert variance == pytest.approx(KERNEL.alone(points.epochs) - np.diag(across.T @ inverse @ across))
@@ -133,6 +135,30 @@ def test_how_curves_fall_is_not_known_before_one_was_trained_to_the_end_nor_wher
     assert own_falls(KERNEL, similar, rows, rising) is None
     short = rows._replace(epochs=np.minimum(rows.epochs, 8))
     assert own_falls(KERNEL, similar, short, -rising) is None
+
+
+@settings(max_examples=40)
+@given(
+    last=st.integers(2, 16),
+    networks=st.integers(2, 6),
+    height=st.floats(0.0, 1e4),
+    width=st.sampled_from([0.0, 1e-9, 1.0]),
+    seed=st.integers(0, 99),
+)
+def test_any_curves_can_be_fitted(last: int, networks: int, height: float, width: float, seed: int) -> None:
+    """Also such that are all one, that lie far from their ends, or that are exactly alike."""
+    rng = np.random.default_rng(seed)
+    rows = Points(np.repeat(np.arange(networks), last), np.tile(np.arange(1, last + 1), networks))
+    targets = height * rng.random(last)[rows.epochs - 1] + width * rng.standard_normal(len(rows.own))
+    similar = np.ones((networks, networks))
+    kernel = fit_curves(similar[np.ix_(rows.own, rows.own)], rows, targets, last)
+    assert kernel.falls[0] == pytest.approx(1.0)
+    assert kernel.falls[-1] == pytest.approx(0.0)
+    assert (np.diff(kernel.falls) <= 1e-9).all()
+    points = Points(np.array([0, -1]), np.array([last, last]))
+    mean, variance, _ = ConditionedCurves(kernel, similar, rows, targets).predict(similar[:, :2], points)
+    assert np.isfinite(mean).all()
+    assert (variance > 0).all()
 
 
 def paused_search(curves: MadeCurves, seed: int = 0, is_per_second: bool = False) -> tuple[CurveSearch, Pausing]:
