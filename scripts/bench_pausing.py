@@ -1,11 +1,12 @@
 """Searches that pause trainings against whole trainings and rungs, by the second, on learning curves.
 
-    .venv/bin/python scripts/bench_pausing.py [--seeds 8] [--seconds 120] [--minutes M] [--out DIR]
+    .venv/bin/python scripts/bench_pausing.py [--seeds 8] [--seconds 120] [--minutes M] [--out DIR] [--cases one two late]
     .venv/bin/python scripts/bench_pausing.py --cases fashion fashion_two --seconds 600 --out results/fashion_mixed
 
 The cases `one` and `two` are made up: each seed has a table of its own of 1,555 networks with curves of 12 epochs that
-cross (`naslab.bench.made_curves`), with noise of 0.05 deviations at the last epoch and twice that at the first. Those
-of `fashion` are our own table's: a search is shown the validation accuracies of one training of each network, drawn by
+cross (`naslab.bench.made_curves`), with noise of 0.05 deviations at the last epoch and twice that at the first. `late`
+and `late_two` are the same, but nothing is learned in the first four epochs, and the first is twenty times as noisy as
+the last. Those of `fashion` are our own table's: a search is shown the validation accuracies of one training of each network, drawn by
 the seed, and judged by the mean test accuracy of its trainings. A second is what an epoch takes on average; networks
 differ in that by their macs where made up, by what was measured in our own table. One worker. Counted are networks
 trained to the end alone. Rungs are of 1, 4 and 12 epochs, a third of each going on. What is measured is kept in
@@ -67,6 +68,18 @@ CASES = {
     "two": Case(
         "two objectives: share of hypervolume",
         lambda seed: make_curves(KNOBS, KINDS, ("score", "macs"), seed=seed),
+        True,
+        0.95,
+    ),
+    "late": Case(
+        "one objective, nothing learned in the first third, noisy there: regret, in deviations of the table",
+        lambda seed: make_curves(KNOBS, KINDS, ("score",), seed=seed, is_late=True),
+        False,
+        0.2,
+    ),
+    "late_two": Case(
+        "two objectives, nothing learned in the first third, noisy there: share of hypervolume",
+        lambda seed: make_curves(KNOBS, KINDS, ("score", "macs"), seed=seed, is_late=True),
         True,
         0.95,
     ),

@@ -52,13 +52,15 @@ def make_curves(
     epochs: int = 12,
     seed: int = 0,
     noise: float = 0.05,
+    is_late: bool = False,
 ) -> MadeCurves:
     """A table of `make_table` (its `num_options`, `num_kinds` and `objectives`) with a curve for each row.
 
     Each falls as an exponential of a rate and a height that differ: both depend on the choices and on the row alone,
     and the height on the result, too, so that networks that are better in the end are often worse at first. A whole
     training has so many `epochs`. `noise` is the deviation of the last epoch's measurement, in deviations of the table;
-    that of the first is twice that. Equal seeds make equal curves.
+    that of the first is twice that. With `is_late` nothing is learned in the first third of the epochs, and the noise of
+    the first is twenty times that of the last. Equal seeds make equal curves.
 
     >>> curves = make_curves((3, 2), (2,), epochs=4)
     >>> curves.losses.shape, bool((curves.losses[-1] == curves.domain.losses[:, 0]).all())
@@ -72,8 +74,11 @@ def make_curves(
     height = 3.0 * np.exp(0.3 * alike[0] + 0.2 * own[0] - 0.2 * result)
     pace = epochs / 4 * np.exp(0.3 * alike[1] + 0.2 * own[1])
     past = np.arange(1, epochs + 1)[:, None]
-    fallen = (np.exp(-past / pace) - np.exp(-epochs / pace)) / (np.exp(-1 / pace) - np.exp(-epochs / pace))
-    return MadeCurves(domain, result + height * fallen, noise * np.linspace(2.0, 1.0, epochs))
+    if is_late:
+        past = np.maximum(past - epochs // 3, 1)
+    fallen = (np.exp(-past / pace) - np.exp(-past[-1] / pace)) / (np.exp(-1 / pace) - np.exp(-past[-1] / pace))
+    louder = np.geomspace(20.0, 1.0, epochs) if is_late else np.linspace(2.0, 1.0, epochs)
+    return MadeCurves(domain, result + height * fallen, noise * louder)
 
 
 AnyCurves: TypeAlias = MadeCurves | MeasuredCurves

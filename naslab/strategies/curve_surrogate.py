@@ -92,7 +92,7 @@ def told_curves(
     """
     columns = told.columns(count)
     worked = ~np.isnan(columns.losses[:, 0])
-    ends, doubts = _ends(columns, worked)
+    ends, doubts = _ends(columns, worked, catalogue.is_known)
     place_of: dict[str, int] = {name: place for place, name in enumerate(columns.network_ids)}
     places = np.array(sorted(place_of.values()), dtype=np.intp)
     best = ends[places] if preferred is None else ranked_behind(ends[places], preferred)
@@ -116,14 +116,18 @@ def told_curves(
     )
 
 
-def _ends(columns: ToldColumns, worked: NDArray[np.bool_]) -> tuple[Matrix, Matrix]:
-    """The losses to expect at the last epoch of all that was told, and their doubts: (told, objectives) each."""
+def _ends(columns: ToldColumns, worked: NDArray[np.bool_], is_known: Sequence[bool]) -> tuple[Matrix, Matrix]:
+    """The losses to expect at the last epoch of all that was told, and their doubts: (told, objectives) each.
+
+    `is_known` says which objectives are known before training: of those nothing is in doubt.
+    """
     names = [name for name, has_worked in zip(columns.network_ids, worked.tolist(), strict=True) if has_worked]
     found = [at_highest(losses, columns.efforts[worked], names) for losses in columns.losses[worked].T]
     measured = np.stack([each.losses for each in found], axis=1)
     ends, doubts = np.empty(columns.losses.shape), np.zeros(columns.losses.shape)
     ends[:] = np.quantile(measured, FAILED_QUANTILE, axis=0)
-    ends[worked], doubts[worked] = measured, np.stack([each.doubts for each in found], axis=1)
+    ends[worked] = measured
+    doubts[worked] = np.where(is_known, 0.0, np.stack([each.doubts for each in found], axis=1))
     return ends, doubts
 
 
