@@ -1,16 +1,16 @@
 """Searches that pause trainings against whole trainings and rungs, by the second, on learning curves.
 
-    .venv/bin/python scripts/bench_pausing.py [--seeds 8] [--seconds 120] [--minutes M] [--out DIR] [--cases one two late]
+    .venv/bin/python scripts/bench_pausing.py [--seeds 8] [--seconds 120] [--minutes M] [--out DIR] [--cases CASES]
     .venv/bin/python scripts/bench_pausing.py --cases fashion fashion_two --seconds 600 --out results/fashion_mixed
 
 The cases `one` and `two` are made up: each seed has a table of its own of 1,555 networks with curves of 12 epochs that
 cross (`naslab.bench.made_curves`), with noise of 0.05 deviations at the last epoch and twice that at the first. `late`
 and `late_two` are the same, but nothing is learned in the first four epochs, and the first is twenty times as noisy as
-the last. Those of `fashion` are our own table's: a search is shown the validation accuracies of one training of each network, drawn by
-the seed, and judged by the mean test accuracy of its trainings. A second is what an epoch takes on average; networks
-differ in that by their macs where made up, by what was measured in our own table. One worker. Counted are networks
-trained to the end alone. Rungs are of 1, 4 and 12 epochs, a third of each going on. What is measured is kept in
-OUT/pausing.json, search by search: the same call goes on where it was interrupted. Writes OUT/pausing.md.
+the last. Those of `fashion` are our own table's: a search is shown the validation accuracies of one training of each
+network, drawn by the seed, and judged by the mean test accuracy of its trainings. A second is what an epoch takes on
+average; networks differ in that by their macs where made up, by what was measured in our own table. One worker. Counted
+are networks trained to the end alone. Rungs are of 1, 4 and 12 epochs, a third of each going on. What is measured is
+kept in OUT/pausing.json, search by search: the same call goes on where it was interrupted. Writes OUT/pausing.md.
 """
 
 from __future__ import annotations
@@ -203,7 +203,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=120.0)
-    parser.add_argument("--cases", nargs="+", choices=tuple(CASES), default=("one", "two"))
+    parser.add_argument("--cases", nargs="+", choices=tuple(CASES), default=("one", "two", "late", "late_two"))
     parser.add_argument("--out", type=Path, default=Path("results/strategies"))
     parser.add_argument("--minutes", type=float, default=math.inf, help="begin no search after so many")
     given = parser.parse_args()

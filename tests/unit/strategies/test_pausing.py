@@ -184,6 +184,14 @@ def test_a_search_pauses_most_and_finds_more_than_chance_in_the_same_time(object
     assert wins >= 2
 
 
+def test_late_curves_tell_nothing_in_their_first_third_and_end_the_same() -> None:
+    late, early = (make_curves((4, 3), (2,), epochs=9, is_late=is_late) for is_late in (True, False))
+    assert late.losses[-1] == pytest.approx(early.losses[-1])
+    assert (np.diff(late.losses[:4], axis=0) == 0).all()
+    assert (np.diff(late.losses[3:], axis=0) < 0).all()
+    assert (late.noise[0], late.noise[-1]) == pytest.approx((1.0, 0.05))
+
+
 def test_ends_alone_are_cut_off_where_nothing_adds_hypervolume() -> None:
     """First epochs are all worse than any end that counts: what they tell apart must not be lost."""
     curves = make_curves((4, 3), (2,), ("score", "macs"), epochs=4)
