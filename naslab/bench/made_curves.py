@@ -59,7 +59,7 @@ def make_curves(
     Each falls as an exponential of a rate and a height that differ: both depend on the choices and on the row alone,
     and the height on the result, too, so that networks that are better in the end are often worse at first. A whole
     training has so many `epochs`. `noise` is the deviation of the last epoch's measurement, in deviations of the table;
-    that of the first is twice that. With `is_late` nothing is learned in the first third of the epochs, and the first is
+    that of the first is twice that. With `is_late` nothing is learned in a first third of the epochs, and the first is
     twenty times as noisy as the last. Equal seeds make equal curves.
 
     >>> curves = make_curves((3, 2), (2,), epochs=4)
