@@ -103,7 +103,7 @@ class CurveKernel(NamedTuple):
 
 
 def power_falls(power: float, last: int) -> Vector:
-    """Curves that fall as a `power` of the epoch: (e^-p - E^-p) / (1 - E^-p), 1 - log e / log E for 0. Shape (last,).
+    """Curves that fall as a `power` of the epoch: (e^-p - E^-p) / (1 - E^-p), 1 - log e / log E for 0: shape (last,).
 
     >>> power_falls(0.0, 9)[[0, 2, 8]].tolist()
     [1.0, 0.5, 0.0]
