@@ -20,8 +20,8 @@ from naslab.errors import SpecError
 
 NOISE = 0.15
 """Of made-up results, in deviations of the whole table's: about that of a run of NAS-Bench-Macro beside its top."""
-SEEDS = {"bayes": 100, "tpe": 60, "cmaes": 60, "optuna_nsga2": 60, "optuna_nsga3": 60, "gp": 8}
-PEER_SEEDS = {"smac": 4, "botorch": 8, "hyperopt": 8, "nevergrad": 20}
+SEEDS = {"bayes": 100, "tpe": 100, "cmaes": 60, "optuna_nsga2": 60, "optuna_nsga3": 60, "gp": 100}
+PEER_SEEDS = {"smac": 20, "botorch": 20, "hyperopt": 8, "nevergrad": 20}
 OTHER_SEEDS = 200
 """Of strategies that think for less than a millisecond."""
 
